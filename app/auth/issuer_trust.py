@@ -1,7 +1,22 @@
-"""What an issuer of access tokens must offer to be trusted: an address that proves who answers, and signatures."""
+"""What an issuer of access tokens must offer to be trusted, and what becomes of a request while keys are away.
+
+Nothing here fetches keys.
+"""
 
 from typing import Final
 from urllib.parse import urlsplit
+
+
+class IssuerUnavailableError(Exception):
+    """The issuer's keys cannot be read now. `why` is a word for metrics and logs."""
+
+    WORDS: Final = ("address", "connect", "discovery", "keys", "status", "timeout", "too_large", "waiting")
+
+    def __init__(self, why: str) -> None:
+        """Keep one of `WORDS`."""
+        self.why = why
+        super().__init__(why)
+
 
 ALGORITHMS: Final = (
     "ES256",

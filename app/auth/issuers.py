@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from app.auth.issuer_errors import IssuerUnavailableError
+from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.key_fetch import KeyFetcher, Source
 from app.auth.key_sets import KeySet, SigningKey
 

@@ -13,8 +13,7 @@ from typing import Final
 
 import httpx2
 
-from app.auth.issuer_errors import IssuerUnavailableError
-from app.auth.issuer_trust import is_safe
+from app.auth.issuer_trust import IssuerUnavailableError, is_safe
 from app.auth.key_sets import LARGEST_SET, BadKeySetError, KeySet, read_key_set
 
 _DISCOVERY: Final = "/.well-known/openid-configuration"

@@ -28,10 +28,10 @@ from app.cli.output import JsonOption, echo_json
 from app.cli.people import links, subject
 from app.cli.probe import probe
 from app.cli.proof import proof
-from app.cli.recovery.restores import accept_restore, replay_journal, restore_check
 from app.cli.register import apply, register
 from app.cli.remote import watch
 from app.cli.report import report
+from app.cli.restores import accept_restore, replay_journal, restore_check
 from app.cli.retention import retention
 from app.cli.signing_keys import signing_keys
 from app.cli.transfer import export, restore

@@ -71,7 +71,7 @@ def identities_issuers(as_json: JsonOption = False, data: DataOption = None) -> 
 
 
 async def _ask() -> list[dict[str, Any]]:
-    from app.auth.issuer_errors import IssuerUnavailableError
+    from app.auth.issuer_trust import IssuerUnavailableError
 
     check = _check()
     found: list[dict[str, Any]] = []

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from app.api.http.headers import DOCUMENT_HEADERS
 from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.http.services import services_of
-from app.auth.issuer_errors import IssuerUnavailableError
+from app.auth.issuer_trust import IssuerUnavailableError
 from app.core.errors import DomainError
 from app.core.page.passages import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError

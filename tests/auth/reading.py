@@ -4,8 +4,7 @@ import time
 from contextlib import asynccontextmanager
 
 from app.auth.callers import key_digest
-from app.auth.issuer_errors import IssuerUnavailableError
-from app.auth.issuer_trust import ALGORITHMS
+from app.auth.issuer_trust import ALGORITHMS, IssuerUnavailableError
 from app.auth.issuers import Issuer, Rhythm
 from app.auth.key_fetch import KeyFetcher, Source
 from app.auth.token_check import TokenCheck

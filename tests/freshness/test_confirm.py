@@ -251,8 +251,10 @@ def test_a_write_is_confirmed_once_rows_can_be_read_again(monkeypatch):
         rows.error = DatabaseUnavailableError()
         waiting = rows.confirm()
         await rows.read_again()
+        assert not waiting.done()
         rows.error, rows.rows = None, {A: AFTER}
         await waiting
+        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
 
     waits(monkeypatch, work, a=BEFORE)
 

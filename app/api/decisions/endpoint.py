@@ -40,7 +40,7 @@ from app.api.http.routing import is_json
 from app.api.http.security import bearer_of, credential_of, refuse_strangers
 from app.api.http.services import Services
 from app.auth.callers import Credential, key_digest
-from app.auth.issuer_errors import IssuerUnavailableError
+from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.limits import OverQuotaError
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.answer_questions import (

@@ -16,7 +16,7 @@ from starlette.types import Scope
 from app.api.http.rate_limits import note
 from app.api.http.refusals import note_refusal
 from app.api.http.strict_json import BadJsonError
-from app.auth.issuer_errors import IssuerUnavailableError
+from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.limits import POLICY as UNKNOWN_KEYS
 from app.auth.limits import OverQuotaError
 from app.core import errors

@@ -10,13 +10,13 @@ from app.api.http.routing import PROBLEMS, problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep
 from app.api.register.models import NewProcessing, NewVersion, RulingBody, StatusBody
-from app.api.register.previews import previewed
 from app.api.register.views import (
     PreviewView,
     ProcessingsPage,
     ProcessingView,
     VersionsPage,
     WaitingView,
+    previewed,
     processing_view,
     versions_view,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from html import escape
 from typing import Any, Self
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from pydantic import BaseModel, Field
 from app.api.http.idempotency import WaitsForPerson
 from app.api.register.fields import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
+from app.core.page.passages import typeset
+from app.core.page.text import ConsentText, Passage
 from app.core.processing import Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
 from app.core.version import PartyMode
@@ -248,3 +251,20 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
 
 def _first_name(record: ProcessingRecord, shown: VersionRecord | None) -> str:
     return record.names_of(shown or record.versions[0])[0]
+
+
+def previewed(text: ConsentText) -> PreviewedText:
+    """A text as it is hashed, and as HTML: a heading, then questions and answers, spaced as on the page.
+
+    Spacing changes white space only, any run of which the hash takes for one space.
+    """
+    lines = [_element("h2", text.name, text.language), '<dl class="said">']
+    for row in text.rows:
+        lines.append(_element("dt", Passage(row.question, text.language), text.language))
+        lines += [_element("dd", answer, text.language) for answer in row.answers]
+    return PreviewedText(plain=text.plain, sha256=text.sha256, html="\n".join([*lines, "</dl>"]))
+
+
+def _element(tag: str, passage: Passage, language: str) -> str:
+    spoken = f' lang="{passage.language}"' if passage.language != language else ""
+    return f"<{tag}{spoken}>{escape(typeset(passage.text, passage.language))}</{tag}>"

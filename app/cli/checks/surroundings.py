@@ -66,7 +66,7 @@ def _directory(name: str, directory: Path) -> CheckResult:
 
 async def issuer_checks(settings: "Settings") -> AsyncIterator[CheckResult]:
     """Whether each issuer of access tokens gives its keys."""
-    from app.auth.issuer_errors import IssuerUnavailableError
+    from app.auth.issuer_trust import IssuerUnavailableError
     from app.wiring.parts import deployment_of, token_check_of
 
     check = token_check_of(settings, deployment_of(settings).pseudonyms)

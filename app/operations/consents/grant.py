@@ -176,12 +176,13 @@ def covers(grown: OpenLedger, entry: LedgerEntry, ended: Sequence[ConsentRow], d
         deployment: how it counts periods.
 
     """
-    facts, events = grown.registered(entry.event.processing or "").facts, grown.events
+    record, events = grown.registered(entry.event.processing or ""), grown.events
+    facts, at = record.facts, present(grown.now, {grown.ref: events}, record)
     by_id = {event.id: event for event in events}
 
     def reach(event: ConsentEvent) -> tuple[frozenset[Element], datetime]:
-        given = grant_among(event, events, facts, grown.now)
-        return covered(given, facts), expiry(given, facts, grown.now, deployment.policy)
+        given = grant_among(event, events, facts, at)
+        return covered(given, facts), expiry(given, facts, at, deployment.policy)
 
     elements, until = reach(entry.event)
     before = [reach(by_id[row.id]) for row in ended if row.decision is EventKind.GRANTED]

@@ -1,1 +1,0 @@
-"""Commands for an operator who has restored a backup."""

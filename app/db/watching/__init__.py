@@ -1,1 +1,0 @@
-"""What the database says of itself, for whoever watches the service."""
