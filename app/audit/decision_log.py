@@ -81,6 +81,11 @@ def _modules(place: Traversable, within: str) -> list[tuple[str, Traversable]]:
     return found
 
 
+# A row of the decision log as PostgreSQL's COPY takes it in binary, joined from bytes that mostly exist already.
+# The columns that are the same for every subject and correspondence (what was asked, what was answered) are encoded
+# once for each decision that is remembered; a row is then one `struct` and one concatenation. Formats: PostgreSQL's
+# documentation of COPY ("Binary Format") and the `send` functions of the types.
+
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 COLUMNS: Final = (

@@ -35,6 +35,11 @@ from app.db.owner_limits import owner_limit
 from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
 
+# The decision log, the trail of administrative acts, and what background tasks did.
+# The trail is append-only, in the ledger's manner. The log has one partition a day (UTC), made and dropped by
+# functions that the application role may call; each task has one row a day (UTC). `figure` and `decision_count` are
+# what the dashboard shows: counted by a job, numbers only.
+
 decision_log = Table(
     "decision_log",
     metadata,

@@ -22,6 +22,10 @@ from app.audit.store import administrative_act
 from app.db.session import INSTANT, ReadSession, WriteSession
 
 
+# Administrative acts: what can be done, on what, and which small details of it are kept. Values only; no SQL.
+# Nothing here may hold an identifier of a person, a key, a URL or words that somebody typed: ids of ours, pseudonyms,
+# words of enums, numbers and times. Two acts are written in SQL by the database itself: a day of the decision log
+# that is dropped, and limits that the owner changes.
 class ActKind(StrEnum):
     """One kind of administrative act: `thing.what_was_done`. A word never changes its meaning."""
 
@@ -181,6 +185,9 @@ def checked(act: ActKind, detail: Mapping[str, Detail]) -> dict[str, Detail]:
     }
 
 
+# By which way an act arrives and under which request id: set where a request or command begins, read by the trail.
+# Operations say who acts and on what; which request that was is the edge's to know. Passing it through every
+# operation would put HTTP into each of them.
 class EntryPoint(StrEnum):
     """How an act arrived."""
 

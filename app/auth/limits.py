@@ -12,6 +12,10 @@ from uuid import UUID
 
 from app.auth.callers import Scope
 
+# Quotas: so many units within so many seconds, counted for each key by a bucket that refills steadily.
+# Counted in this process alone, in plain numbers, and forgotten with it: no lock, no database. With several workers a
+# client has as many quotas as there are workers that it speaks to.
+
 OFF: Final = "off"
 _WRITTEN: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})", re.ASCII)
 _MOST_KEYS: Final = 10_000
@@ -122,6 +126,9 @@ class Buckets:
         self._levels = dict(list(kept.items())[-half:]) if len(kept) > half else kept
 
 
+# How often each caller may do what. What a person takes back, and what L32-3 III exempts, is not counted.
+# Withdrawals, closures and erasures are never refused for having been many: taking back must be as easy as giving.
+# Questions about exempt processings are neither counted nor refused: the mail must not stop (law.md, trap 14).
 class Counted(StrEnum):
     """What is counted together; each has a quota of its own, named so in the RateLimit fields."""
 
@@ -192,6 +199,12 @@ class RateLimits:
         standing = buckets.standing(caller, self._clock())
         return standing if standing.wait else None
 
+
+# Requests without a key in force are bounded by where they come from, so that guessing costs no database.
+# Two bounds, so that one client does not lock out another behind the same address: a credential that is tried again
+# and again uses up its own small quota first, and counts for its address no more after that; and a credential that
+# was good here before is never refused here, whatever else comes from its address. Nothing is decided by this: a key
+# is looked up as it always is.
 
 POLICY: Final = "unknown-keys"
 _SHARE: Final = 10

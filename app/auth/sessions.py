@@ -15,6 +15,10 @@ from app.auth.callers import Authenticated, Caller
 from app.auth.store import dashboard_session, is_key_in_force, load_caller
 from app.db.session import ReadSession, WriteSession
 
+# Where a page may send people back to: addresses of origins that the operator has listed, and of no other.
+# Addresses are parsed by pydantic's URL type, which follows the URL Living Standard as browsers do, so that what is
+# checked is what a browser would open. An origin is scheme, host and port (RFC 6454); it is compared whole.
+
 Origins = frozenset[str]
 
 _URL: Final = TypeAdapter(HttpUrl)

@@ -23,6 +23,10 @@ VersionOption = Annotated[
 """`sceau --version`: the version of the installed package."""
 
 
+# Say the help of a command without parsing the others before it.
+# Typer imports pydantic as soon as a group parses what comes before the name of a command, which doubles the time
+# that a help takes. So the command is looked up by the words, and asked for its help.
+
 _HELP = "--help"
 
 
@@ -49,6 +53,10 @@ def say_help(app: typer.Typer, words: Sequence[str]) -> bool:
     typer.echo(command.get_help(context))
     return True
 
+
+# Completion of the command in a shell: typer's own, asked for by flags.
+# Typer's own options for it have no default, and so import pydantic at each start: a fifth of a second for every
+# command.
 
 _ASKED: Final = "_SCEAU_COMPLETE"
 """What a shell sets when it asks for completions."""

@@ -108,6 +108,11 @@ class ImportOfAnotherError(DomainError):
     slug = "import-of-another"
 
 
+# Who answers for a processing: a legal person known by an identifier, whose names may change.
+# A SIREN is nine digits whose Luhn sum is a multiple of ten (INSEE; ISO/IEC 7812-1 annex B). A LEI is 18 characters
+# and two check digits (ISO 17442), right when the whole, letters read as 10 to 35, is 1 modulo 97 (ISO/IEC 7064, MOD
+# 97-10).
+
 _SIREN: Final = re.compile(r"[0-9]{9}", re.ASCII)
 _LEI: Final = re.compile(r"[A-Z0-9]{18}[0-9]{2}", re.ASCII)
 _READABLE: Final = 60
@@ -164,6 +169,9 @@ class Struck:
     text: str | None = None
 
 
+# Four eyes on the register: what a second person must approve, and what must be justified.
+# The rules are right about the facts that they are given; these are about who may give them. Advertising that is
+# registered as sorting would need nobody's consent, so one key alone must not be able to say so.
 class RegisterApproval(StrEnum):
     """How many persons it takes to register a processing or to weaken one."""
 
@@ -289,6 +297,10 @@ _ADVERTISING: Final = re.compile(
 """Beginnings of words, French and English, of what III does not free: advertising, and profiles of people."""
 
 
+# The gate: what may permit more waits for a second human being (docs/register.md, "Four eyes").
+# The rules are right about the facts that they are given; the gate is about who may give them. With the setting
+# `two`, nothing that can turn a deny into a permit, or loosen who may do so, takes effect by one human being. What
+# only forbids waits for nobody.
 class Gated(StrEnum):
     """What waits at the gate. Versions and imports wait in tables of their own, and are read by number and by name."""
 
@@ -353,6 +365,8 @@ _UNTOLD: Final = ("started_on", "age_statement_required")
 """Facts that people are not told and that no consent rests on."""
 
 
+# What changed between two versions of a processing: each fact before and after, and whether it is material.
+# A told fact is material by itself when `app.core.version.material_changes` finds it, whatever the version says.
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One fact that differs; `before` and `after` are as JSON has them, None where there is nothing."""

@@ -26,6 +26,9 @@ class NoticeUnfinishedError(DomainError):
     slug = "notice-unfinished"
 
 
+# Paragraph V: providers make the obligations of L32-3 known to their staff. What a notice is, and who knows it.
+# A notice is a text in versions; whoever acknowledged the version of today knows their obligations. A new version
+# asks everybody again.
 class NoticeStanding(StrEnum):
     """How a member of staff stands towards the notice of today."""
 
@@ -73,6 +76,10 @@ def standing(current: int, acknowledged: int | None, *, left: bool = False) -> N
         return NoticeStanding.MISSING
     return NoticeStanding.ACKNOWLEDGED if acknowledged >= current else NoticeStanding.OUTDATED
 
+
+# The staff notice that ships: the obligations of L32-3 and the penalties, in French and in English.
+# Sources: CPCE art. L32-3 (I to V) and D. 98-5 I, whose third paragraph wants the penalties told; code pénal art.
+# 226-13, 226-15 and 432-9. It says what the law says, for people who are no lawyers; the operator completes it.
 
 _FR: Final = """\
 Vous travaillez pour un service qui achemine ou conserve des correspondances privées. La loi impose de porter à votre \
@@ -196,6 +203,9 @@ FIRST_NOTICE: Final[Mapping[str, NoticeText]] = {
 """Version 1, until an operator publishes another."""
 
 
+# What a staff notice must say before anybody's acknowledgement of it counts (L32-3, V; D. 98-5 I, third paragraph).
+# These checks look for words. They find a notice that was left unfinished, or that leaves out what is secret or a
+# penalty; whether the text is good, only its reader can say.
 class Lack(StrEnum):
     """What a text leaves out; an article is left out as well where its penalty is."""
 

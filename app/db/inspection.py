@@ -221,6 +221,9 @@ def owner_session(url: str) -> Iterator[psycopg.Connection[Any]]:
         raise InspectionError(error) from None
 
 
+# Whether a pooler such as PgBouncer stands before a server, and how it lends its connections.
+# A pooler tells a client a process id of its own making; the server tells the process that really answers.
+
 _WHO: Final = "SELECT pg_backend_pid()"
 _ASKED: Final = "SELECT current_setting('statement_timeout') <> '0', current_setting('TimeZone')"
 

@@ -19,6 +19,9 @@ from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 
+# Hand many rows to one statement as one parameter: JSON is written in C, an array of a thousand elements is not.
+# In SQL: `json_to_recordset(CAST(:rows AS json)) AS given (ref text, at timestamptz, …)`, and `decode(ref, 'hex')`
+# for what is binary; `decode(each, 'hex') FROM string_to_table(:refs, ',') AS each` for references alone.
 def as_rows(rows: Iterable[Mapping[str, object]]) -> str:
     """Rows as a JSON array of objects; bytes become hexadecimal digits, all else that JSON does not know its text."""
     return json.dumps(list(rows), default=_text, separators=(",", ":"))

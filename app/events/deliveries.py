@@ -15,6 +15,11 @@ from sqlalchemy import text
 from app.db.session import ReadSession, WriteSession
 from app.events.feed import OutboxEvent, Position
 
+# Turn outbox rows into deliveries: one for each event and endpoint that wants it, in the order of the outbox.
+# Of one subject's deliveries to one endpoint only the first that is not finished has a `next_at`; the others are held
+# until it is delivered or dead. A transaction that adds deliveries holds the endpoints' rows FOR UPDATE, and one that
+# finishes a delivery holds its endpoint's row FOR SHARE, so that neither misses what the other does.
+
 ALLOWED: Final = "(e.processings IS NULL OR o.data ->> 'processing' = ANY (e.processings))"
 """Whether an endpoint `e` may be told of an event `o` of the outbox at all, as it is set now."""
 WANTED: Final = f"((e.types IS NULL OR o.type = ANY (e.types)) AND {ALLOWED})"

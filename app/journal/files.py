@@ -14,6 +14,11 @@ import msgspec
 
 from app.ledger.vault import Vault, VaultError
 
+# Lines of the journal: sealed, with the epoch of the database that they were written to.
+# One line is a JSON object: `id` (a random UUID, which a database that holds what the note is about has too), `epoch`
+# (an integer), `at` (RFC 3339, when it was written) and `sealed` (base64: the note, encrypted under the master key).
+# A note may stand in several lines of the same id. A note is JSON too: its `kind`, and a `body` that depends on it.
+
 SEALED_FOR: Final = "journal"
 
 

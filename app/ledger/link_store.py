@@ -38,6 +38,9 @@ from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
 from app.ledger.tables import consent
 
+# The tables of the consent page: links (their tokens only as hashes), the forms sent through them, and texts shown.
+# No identifier: a link knows its subject by pseudonym. A form's row is what makes a submission count once.
+
 Instant = DateTime(timezone=True)
 
 

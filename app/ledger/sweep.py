@@ -331,6 +331,10 @@ async def flags_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
 
 
 # Nothing ended them, as far as events alone tell; whether one is in force is for the core.
+# What was flagged, read back; and the consents that an invalidation may have ended, of which a flag is to tell.
+# Those may rest on one version of a processing, or on one text; the core says which of them do. Of two acts that are
+# one joint consent, the earlier may be the one that a text was shown for.
+
 _LIVE_FLAG: Final = """
 FROM consent AS live JOIN subject ON subject.subject_ref = live.subject_ref
 WHERE live.processing = :processing AND live.decision = 'granted' AND live.ended_by IS NULL

@@ -130,6 +130,9 @@ def _decrypt(key: bytes, sealed: bytes, ref: bytes) -> bytes:
     return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], ref)
 
 
+# Where the names of people and the check values of keys are kept. Deleting a row here is what erasure means.
+# A name is an id of some type, sealed. A person has one, with which the account began, and those that were stated to
+# be theirs since (`app.core.names`).
 @dataclass(frozen=True, slots=True)
 class KeptName:
     """One name of a person: its type and sealed id, since when it is theirs, and how and by whom that was stated.

@@ -37,6 +37,9 @@ from app.db.session import ReadSession, WriteSession
 from app.proof.entries import LogEntry, Record, body_of, commitment, parsed, record_of
 from app.proof.sources import SOURCES, by_id, without_entry
 
+# The log's tables. Entries, checkpoints and statements are append-only; an opening goes when its body is destroyed.
+# What is to be entered comes into the queue by triggers of the database, in the transaction that recorded it.
+
 Instant = DateTime(timezone=True)
 
 proof_queue = Table(

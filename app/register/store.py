@@ -203,6 +203,11 @@ def version_of(row: Row[tuple[object, ...]]) -> VersionRecord:
     )
 
 
+# Register entries remembered by a process that writes: as long as the register has not grown, they are what it holds.
+# The tables of the register are append-only. What was seen stays, so that a register of which as many rows are seen
+# is the same one: the number of rows in each table, on one server, is an exact stamp of what was read. Another server
+# may hold as many other rows, if the one before was lost with some: its identity is part of the stamp.
+
 Stamp = tuple[str | None, int, int, int, int]
 STAMP: Final[Lookup[Stamp]] = Lookup(
     Prepared(

@@ -151,6 +151,9 @@ processing_status_change = Table(
 )
 
 
+# Tables of invalidations, append-only like the rest of the register.
+# `invalidation_told`: that all who had a consent in force that it ended were told of.
+
 processing_invalidation = Table(
     "processing_invalidation",
     metadata,

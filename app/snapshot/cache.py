@@ -11,6 +11,12 @@ from typing import Final, Generic, TypeVar
 
 from app.db.database import DatabaseUnavailableError
 
+# Reads of records gathered: what is asked for while a statement runs is read together by the next one.
+# A statement begins after everything that it reads was asked for, so each reader sees what was committed before it
+# asked. Under load a few statements stand for many requests, and with none running a read begins at the end of this
+# pass of the event loop, without waiting for more. A read that waits longer than the deadline, or finds too many
+# waiting, fails.
+
 _Value = TypeVar("_Value")
 _MOST_RUNNING: Final = 2
 _MOST_KEYS: Final = 500

@@ -21,6 +21,10 @@ from app.db.primary import NoStandbyError, NotThePrimaryError, is_older
 from app.snapshot.acknowledgement import CHANGE_CHANNEL, ReplicaAcknowledgement, acknowledgement_text, channel_of, named
 from app.snapshot.beats import ACKNOWLEDGE, BEAT, PEEK, REGISTER, Beat, Lease, Pace, boot_seconds
 
+# Wakes the feeds of other replicas after a commit: a NOTIFY on a connection of its own, coalesced.
+# Never in the write's own transaction: there a NOTIFY takes a lock that makes all commits of the database queue.
+# Losing one costs a heartbeat, nothing else.
+
 _COALESCED_SECONDS: Final = 0.002
 _NOTIFY_AGAIN_SECONDS: Final = 0.5
 _STATEMENT_SECONDS: Final = 2.0

@@ -19,6 +19,10 @@ from app.core.processing import Processing
 from app.ledger.store import Person
 from app.register.records import ProcessingRecord
 
+# Consent events in a few bytes each: how a replica holds the facts of hundreds of thousands of subjects.
+# As objects, an event and what belongs to it take ten times as much. What is unpacked is equal to what was packed, to
+# the microsecond; nothing here is stored or sent anywhere, so the form may change from one version to the next.
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NOTHING: Final = -(2**31)

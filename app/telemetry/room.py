@@ -12,6 +12,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+# How often the service started a process of its own again: counted by the parent, told by every worker.
+# The parent answers no HTTP. With several workers it writes its counts to a file in the directory where they count; a
+# service of one worker is that worker's own process.
+
 PROCESSES: Final = ("worker", "jobs")
 _FILE: Final = "restarts"
 _counts: Final = dict.fromkeys(PROCESSES, 0)

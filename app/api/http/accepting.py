@@ -11,6 +11,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.http.problems import MEDIA_TYPE
 
+# Which of the media types that can be sent a client would rather have.
+# Quality values and precedence as in RFC 9110, section 12.5.1. What is offered first is chosen on a draw, and where
+# the client takes none (the section lets a server send what it has).
+
 _LONGEST: Final = 1_024
 _WEIGHT: Final = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII | re.IGNORECASE)
 _HINTS: Final = ("charset=", "profile=")
@@ -53,6 +57,10 @@ def _quality(ranges: dict[str, float], offered: str) -> float:
     from_exact_to_any = (offered, f"{offered.partition('/')[0]}/*", "*/*")
     return next((ranges[each] for each in from_exact_to_any if each in ranges), 0.0)
 
+
+# Problems at the addresses of pages, as pages: whoever opens them in a browser reads no problem document.
+# The routes of pages answer with pages by themselves. What is refused before a route is found, or by no route at all
+# (404, 405, 408, 413, 429, 500, 503), comes as a problem document, and is exchanged here on its way out.
 
 ErrorPage = Callable[[Request, int, Mapping[str, str] | None], Response]
 """Makes the page of a status; `app.pages` has it, and `app.main` hands it in."""

@@ -104,6 +104,10 @@ def _add(node: dict[str, Any], told: str) -> None:
         node["description"] = f"{description}{end} {told}".strip()
 
 
+# Real answers as examples: each was given by the application itself, and is kept in `answers.json`.
+# `tests/docs_page/test_answers.py` plays every operation, and holds the file to what is answered then. Keys, secrets
+# and links in it are no real ones any more.
+
 ANSWERS: Final = Path(__file__).with_name("answers.json")
 PROBLEMS: Final = "problems"
 """What stands in the place of an operation's id above problems, of which one of each status is enough."""

@@ -16,6 +16,10 @@ from pathlib import Path
 
 from app.db.embedded.errors import BinariesNotFound, BinariesUnusable, EmbeddedServerError, NotStartable
 
+# Whose rights the server runs with, and what those rights reach.
+# PostgreSQL refuses to run as root, so root lends it an unprivileged account that exists. Must not create accounts or
+# change the mode of anything.
+
 _LENT_BY_ROOT = ("postgres", "nobody")
 
 
@@ -163,6 +167,10 @@ def _highest_first(directories: Iterator[Path]) -> list[Path]:
 
     return sorted(directories, key=number, reverse=True)
 
+
+# A copy of the PostgreSQL programs for an account that cannot reach the original.
+# Root's virtual environment may lie below a directory that lets nobody else through. Must not change the mode of
+# anything that exists, and must not run a copy that somebody else could have written.
 
 _RUN = ("postgres", "initdb")  # psql runs as ourselves
 _SHARED_PLACES = (Path("/var/cache"), Path("/var/tmp"))  # noqa: S108 - checked to be ours below

@@ -14,6 +14,9 @@ from app.db.embedded.directory import DataDirectory
 from app.db.embedded.errors import SettingRefused, StartFailed, VersionMismatch, disk_full
 from app.db.embedded.process import clean_environment, launch, no_room_line, relevant_line
 
+# PostgreSQL's settings for the embedded server, as command line options.
+# Must not write configuration files: what a start is given holds for that start only.
+
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 DEFAULTS: Mapping[str, str] = MappingProxyType(
@@ -63,6 +66,10 @@ def is_durable(settings: Mapping[str, str]) -> bool:
     given = {name.lower(): value.lower() for name, value in settings.items()}
     return given.get("fsync", "on") not in {"off", "false", "no", "0"}
 
+
+# The roles and the database that the application expects, made when missing and otherwise left as they are.
+# The owner makes the schema; the application's role gets nothing beyond the right to connect. Must not create any
+# object of the application: that is the migrations' work.
 
 OWNER_ROLE = "sceau_owner"
 APP_ROLE = "sceau_app"

@@ -27,6 +27,11 @@ from app.db.embedded.process import find_processes, signal_processes
 
 SOCKET_NAME = ".s.PGSQL.5432"
 
+# Who holds a data directory: two advisory locks that die with the processes that hold them.
+# The *starter lock* belongs to the process that supervises, and to no other. The *server lock* is inherited by every
+# process of the server and kept by none else, so that taking it proves that no such process is left, backends
+# orphaned by a killed postmaster included. Must not trust a process id that was written to a file.
+
 _POLL_SECONDS = 0.01
 _SHUTDOWN_SECONDS = 15.0  # a postmaster whose parent died is in a fast shutdown, which ends with a checkpoint
 _ORPHAN_SECONDS = 1.0  # backends whose postmaster died leave as soon as they look
@@ -114,6 +119,10 @@ def _let_go_in_child() -> None:
 
 os.register_at_fork(after_in_child=_let_go_in_child)
 
+
+# A path to the socket that every client can use.
+# A socket's path may have 107 bytes, and clients read commas, colons and the like in it as something else: then a
+# short symbolic link stands for the directory. Must not make anything for a directory whose own path will do.
 
 _LIMIT_BYTES = 107
 _PLAIN = re.compile(rb"[A-Za-z0-9/._-]+")

@@ -27,6 +27,11 @@ from app.snapshot.beats import boot_seconds
 from app.snapshot.last_known import LastKnown
 from app.snapshot.primary_reads import PrimaryReads
 
+# Whether the database is away, as this process has found: remembered, so that exempt purposes do not wait for it.
+# A server that is gone without a word (a black hole) costs whoever asks it a time-out of seconds. The first call that
+# meets it begins an outage; until a read beside succeeds, calls with exempt purposes are answered at once from what
+# was last known.
+
 _PAUSE_SECONDS: Final = 0.2
 
 

@@ -30,6 +30,12 @@ from app.snapshot.cache import RecordCache
 from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
 
+# Decisions remembered with the very records that they rest on.
+# A remembered decision is used only for an equal question (its circumstances, its subject, and the other parties
+# where their consents are asked for), about the same records (by identity: a record that changed is another object),
+# before the next instant at which time alone could change the answer. So key and records determine the decision by
+# themselves.
+
 _REMEMBERED: Final = 60_000
 """How many decisions are remembered: of about a kilobyte each, beside the records that they rest on."""
 _FEW_PARTIES: Final = 4

@@ -61,6 +61,11 @@ async def search_actions(
     return ActionsPage(found, after)
 
 
+# Search for the subjects that a question would be permitted about (AuthZEN 8.4): the rules asked, one by one.
+# Candidates come from the projection, decisions from the ledger by `evaluate_requests`, exactly as for a question. A
+# page looks at a bounded number of consents, so it may hold fewer results than wanted, or none, and still not be the
+# last.
+
 _SCANNED_AT_MOST: Final = 2_000
 _BATCH: Final = 500
 _NOBODY: Final = bytes(32)

@@ -32,6 +32,10 @@ from app.register.controllers import load_controllers
 from app.register.records import CONTEXT, PURPOSES, ControllerRecord, ProcessingRecord, VersionRecord
 from app.register.store import load_processing
 
+# The words of a receipt: a record as ISO/IEC TS 27560 has it, in terms of the Data Privacy Vocabulary (DPV 2.2).
+# The fields are those of the guide "Consent Records and Receipts as per ISO/IEC TS 27560:2023 using DPV"
+# (https://w3id.org/dpv/guides/consent-27560). Pure: values in, JSON-LD out.
+
 _SCHEMA: Final = "https://w3id.org/dpv/schema/dpv-27560"
 _STATUSES: Final = {
     EventKind.GRANTED: "dpv:ConsentGiven",

@@ -77,6 +77,9 @@ async def register_controller(
     return record
 
 
+# Say what a controller is called from now on, and where it is reached.
+# Another name may be another company. So a new legal name, address or country waits for a second person, and where no
+# register says that it is the same legal person, every processing of the controller is asked anew.
 async def add_controller_version(
     session: WriteSession,
     caller: Caller,

@@ -23,6 +23,10 @@ from app.operations.register.read_register import read_register
 from app.proof.store import count_waiting, latest_checkpoint
 from app.register.records import PURPOSES, ControllerRecord, ControllerVersion, ProcessingRecord, VersionRecord
 
+# The record of processing activities (GDPR art. 30(1)): one row for each processing, in the order of that article.
+# Pure: register entries in, a table or JSON-LD out. Behind name and dates: who is responsible (a), purpose (b),
+# persons and data (c), recipients (d), transfers (e), time limits (f), security (g).
+
 COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "name": ("Nom du traitement", "Processing"),
     "reference": ("Référence", "Reference"),
@@ -195,6 +199,9 @@ def _kept(retention: Retention | None, language: str) -> str:
 def _day(at: datetime) -> str:
     return at.date().isoformat()
 
+
+# What a data-protection officer reads of a period: register, approvals, answers, what lapses, decisions, imports.
+# Numbers, and acts of operators; nothing of any person whose consents these are.
 
 SOON: Final = timedelta(days=60)
 """How far ahead of the end of the period consents count as lapsing."""

@@ -160,6 +160,9 @@ async def keys_made(session: ReadSession, members: Collection[UUID]) -> dict[UUI
     return {member: [KeyMade(each.created_at, each.created_by) for each in keys] for member, keys in found.items()}
 
 
+# How a person stands towards the staff notice of today, by what they acknowledged themselves.
+# What somebody else recorded for them on paper does not count: who has access reads and acknowledges it themselves.
+# Neither does an acknowledgement of a version that leaves out what staff must be told.
 @dataclass(frozen=True, slots=True)
 class OwnStanding:
     """The notice of today, and what one person acknowledged themselves: the latest version that counts, and when."""

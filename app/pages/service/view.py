@@ -31,6 +31,10 @@ from app.proof.anchors import Anchoring
 from app.register.records import ProcessingRecord, Registered, VersionRecord
 from app.snapshot.tables import ReplicaSeen
 
+# Bar charts as inline SVG: sizes computed here, drawn by a template, coloured by the style sheet; no script.
+# Bars lie, one for each row, so that labels can be read on a phone and on paper. The table beside a chart has the
+# same numbers: the picture adds nothing that cannot be read there.
+
 WIDTH: Final = 400
 """Of the drawing, in its own units; it is scaled to the width there is."""
 _LABEL: Final = 92

@@ -18,6 +18,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from app.telemetry.traces import spans
 from app.telemetry.traces.spans import Value
 
+# What of a span is sent: attributes that stand in a list, and nothing that a caller wrote.
+# FastAPI gives each span the path and the query of its request, and links to the consent page hold their secret in
+# the path. An exception's message may quote a body, and `tracestate` is the caller's. So a span is made anew from its
+# parts just before it is sent, and what is not listed here stays behind.
+
 ALLOWED: Final = frozenset(
     {
         "error.type",
