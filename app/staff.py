@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -27,10 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from app.core.staff import Notice, NoticeText
-from app.db.schema import metadata
+from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
-
-Instant = DateTime(timezone=True)
 
 staff_notice = Table(
     "staff_notice",

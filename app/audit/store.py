@@ -13,7 +13,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -32,7 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.audit.decision_log import DAY_SECONDS
 from app.db.owner_limits import owner_limit
-from app.db.schema import metadata
+from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
 
 # The decision log, the trail of administrative acts, and what background tasks did.
@@ -44,7 +43,7 @@ decision_log = Table(
     "decision_log",
     metadata,
     Column("subject_ref", LargeBinary, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", Instant, nullable=False),
     Column("id", Uuid, nullable=False),
     Column("caller", Uuid, nullable=False),
     Column("processing", Text, nullable=False),
@@ -57,7 +56,7 @@ decision_log = Table(
     Column("rule", Text, nullable=False),
     Column("law_version", Text),
     Column("consent", Uuid),
-    Column("valid_until", DateTime(timezone=True)),
+    Column("valid_until", Instant),
     # What it was made on (app.audit.relying).
     Column("automated", Boolean, nullable=False),
     Column("private", Boolean, nullable=False),
@@ -82,7 +81,7 @@ decision_drop = Table(
     "decision_drop",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", Instant, nullable=False),
     Column("number", BigInteger, nullable=False),
     CheckConstraint("number > 0", name="number"),
     Index("ix_decision_drop_at", "at"),
@@ -96,11 +95,11 @@ job_run = Table(
     Column("runs", BigInteger, nullable=False),
     Column("failures", BigInteger, nullable=False),
     Column("flagged", BigInteger, nullable=False),
-    Column("last_started_at", DateTime(timezone=True), nullable=False),
+    Column("last_started_at", Instant, nullable=False),
     Column("last_took_ms", BigInteger, nullable=False),
     Column("last_flagged", BigInteger, nullable=False),
     Column("backlog", BigInteger, nullable=False),
-    Column("last_failed_at", DateTime(timezone=True)),
+    Column("last_failed_at", Instant),
     Column("last_error", Text),
     Column("lost", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("task", "day"),
@@ -110,16 +109,16 @@ figure = Table(
     "figure",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("counted_at", DateTime(timezone=True), nullable=False),
+    Column("counted_at", Instant, nullable=False),
     Column("took_ms", BigInteger, nullable=False),
-    Column("settled_until", DateTime(timezone=True)),
+    Column("settled_until", Instant),
     Column("numbers", JSONB(none_as_null=True)),
 )
 
 decision_count = Table(
     "decision_count",
     metadata,
-    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("hour", Instant, nullable=False),
     Column("processing", Text, nullable=False),
     Column("permitted", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
@@ -131,7 +130,7 @@ administrative_act = Table(
     "administrative_act",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", Instant, nullable=False),
     Column("act", Text, nullable=False),
     Column("way", Text, nullable=False),
     Column("caller", Uuid),

@@ -11,7 +11,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
-    DateTime,
     ForeignKey,
     Index,
     LargeBinary,
@@ -33,10 +32,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Credential, Identity, Scope, Token, key_digest
 from app.db.lookups import Lookup, Prepared, nothing
-from app.db.schema import metadata
+from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
-
-Instant = DateTime(timezone=True)
 
 caller = Table(
     "caller",

@@ -16,7 +16,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Connection,
-    DateTime,
     ForeignKey,
     LargeBinary,
     Table,
@@ -33,9 +32,7 @@ from app.core.register import APPROVAL_CHECK, RegisterApproval
 from app.core.retention import Retention
 from app.db.identifiers import uuid7
 from app.db.owner_limits import OwnerLimitsRefusedError, owner_engine, refusal_of_owner
-from app.db.schema import metadata
-
-Instant: Final = DateTime(timezone=True)
+from app.db.schema import Instant, metadata
 
 retention_rule: Final = Table(
     "retention_rule",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import MetaData
+from sqlalchemy import DateTime, MetaData
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
@@ -19,6 +19,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+Instant: Final = DateTime(timezone=True)
+"""A column of instants, aware (UTC)."""
 
 
 def is_declared_here(name: str | None, kind: str, _: Mapping[Any, str | None]) -> bool:

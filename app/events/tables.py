@@ -6,7 +6,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -21,9 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.db.schema import TransactionId, metadata
-
-Instant = DateTime(timezone=True)
+from app.db.schema import Instant, TransactionId, metadata
 
 outbox = Table(
     "outbox",

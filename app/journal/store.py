@@ -7,9 +7,9 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CheckConstraint, Column, DateTime, Integer, Table, Text, Uuid, insert, select, text
+from sqlalchemy import CheckConstraint, Column, Integer, Table, Text, Uuid, insert, select, text
 
-from app.db.schema import metadata
+from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
 from app.journal.seen import KnownNotes, SeenNotes
 from app.journal.waiting import held_ids, journal_note
@@ -19,7 +19,7 @@ deployment_epoch = Table(
     metadata,
     # The first one has no row: every database begins with it.
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("began_at", DateTime(timezone=True), nullable=False),
+    Column("began_at", Instant, nullable=False),
     # How many notes of the journal were replayed, and how many could not be; null where none was replayed.
     Column("replayed", Integer),
     Column("by_hand", Integer),

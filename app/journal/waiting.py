@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Identity,
     Index,
     LargeBinary,
@@ -25,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.schema import metadata
+from app.db.schema import Instant, metadata
 from app.db.session import Put, ReadSession, WriteSession
 
 AT_ONCE: Final = 50
@@ -40,7 +39,7 @@ journal_note = Table(
     # A line of the journal, sealed (`app.journal.files`), while it waits; NULL once it is kept.
     Column("line", LargeBinary),
     # When it was put here, or last taken up by somebody who keeps it.
-    Column("put_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
+    Column("put_at", Instant, server_default=func.now(), nullable=False),
 )
 Index("ix_journal_note_number", journal_note.c.number)
 Index("ix_journal_note_waiting", journal_note.c.number, postgresql_where=journal_note.c.line.is_not(None))

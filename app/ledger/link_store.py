@@ -13,7 +13,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -34,14 +33,12 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.article import FRANCE
 from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.page.link import Authentication, LinkKind
-from app.db.schema import metadata
+from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
 from app.ledger.tables import consent
 
 # The tables of the consent page: links (their tokens only as hashes), the forms sent through them, and texts shown.
 # No identifier: a link knows its subject by pseudonym. A form's row is what makes a submission count once.
-
-Instant = DateTime(timezone=True)
 
 
 def _one_of(column: str, words: type[LinkKind | Authentication | AgeBand]) -> CheckConstraint:

@@ -9,7 +9,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -29,9 +28,7 @@ from app.core.consent import EventKind
 from app.core.names import NameBasis
 from app.core.renewal import FlagKind
 from app.core.solicitation import MOST_ASKED
-from app.db.schema import metadata
-
-Instant = DateTime(timezone=True)
+from app.db.schema import Instant, metadata
 
 subject = Table(
     "subject",

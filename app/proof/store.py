@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Identity,
     LargeBinary,
@@ -32,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.db.schema import metadata
+from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
 from app.proof.entries import LogEntry, Record, body_of, commitment, parsed, record_of
 from app.proof.sources import SOURCES, by_id, without_entry
@@ -40,7 +39,6 @@ from app.proof.sources import SOURCES, by_id, without_entry
 # The log's tables. Entries, checkpoints and statements are append-only; an opening goes when its body is destroyed.
 # What is to be entered comes into the queue by triggers of the database, in the transaction that recorded it.
 
-Instant = DateTime(timezone=True)
 
 proof_queue = Table(
     "proof_queue",

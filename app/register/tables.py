@@ -9,7 +9,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
@@ -27,10 +26,7 @@ from app.core.article import Element, ProviderKind, Purpose
 from app.core.processing import Status
 from app.core.register import ControllerKind
 from app.core.version import PartyMode
-from app.db.schema import metadata
-
-Instant = DateTime(timezone=True)
-
+from app.db.schema import Instant, metadata
 
 STORED_STATUSES = (Status.ACTIVE, Status.SUSPENDED, Status.RETIRED)
 

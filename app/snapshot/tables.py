@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -21,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.db.schema import Snapshot, TransactionId, metadata
+from app.db.schema import Instant, Snapshot, TransactionId, metadata
 from app.db.session import Put, ReadSession, WriteSession
 
 change = Table(
@@ -40,7 +39,7 @@ replica = Table(
     Column("beat", BigInteger, nullable=False, server_default=text("0")),
     Column("applied", Snapshot),
     Column("lease_ms", Integer, nullable=False),
-    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("seen_at", Instant, nullable=False),
     Column("about", Text, nullable=False),
 )
 
