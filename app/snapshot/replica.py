@@ -37,6 +37,8 @@ _Value = TypeVar("_Value", CallerRecord, RegisterRecord, SubjectRecord)
 
 _CALLERS = 10_000
 _PROCESSINGS = 10_000
+_FIRST_LEASE_SECONDS = 10.0
+_LOOK_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,15 @@ class Replica:
         self._latest = 0.0
 
     async def start(self) -> None:
-        """Begin to follow changes; decisions read the primary until the first lease."""
+        """Begin to follow changes, and wait for the first lease, so that a process that takes requests is ready.
+
+        Where the lease does not come in time the process takes requests without it: decisions read the primary then.
+        """
         runs = (self.feed.run(), self._notifier.run())
         self._tasks = [asyncio.create_task(run) for run in runs]
+        until = boot_seconds() + _FIRST_LEASE_SECONDS
+        while not self.lease.held() and boot_seconds() < until:
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def stop(self) -> None:
         """Decide from memory no more, then take this replica's row away."""
