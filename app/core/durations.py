@@ -1,31 +1,15 @@
 """Durations as people say them, in French and English: `P1Y` is "1 an", `P30D` is "30 days"."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
+from app.words import Catalogue, listed
 
 _YEAR: Final = 12
-_UNITS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
-    "fr": (
-        ("an", "ans"),
-        ("mois", "mois"),
-        ("jour", "jours"),
-        ("heure", "heures"),
-        ("minute", "minutes"),
-        ("seconde", "secondes"),
-    ),
-    "en": (
-        ("year", "years"),
-        ("month", "months"),
-        ("day", "days"),
-        ("hour", "hours"),
-        ("minute", "minutes"),
-        ("second", "seconds"),
-    ),
-}
-_AND: Final = {"fr": " et ", "en": " and "}
+_UNITS: Final = ("year", "month", "day", "hour", "minute", "second")
+_WORDS: Final = Catalogue("duration")
 
 
 def period_in_words(period: ConsentPeriod, language: str) -> str:
@@ -44,6 +28,8 @@ def retention_in_words(retention: Retention, language: str) -> str | None:
 
 
 def _in_words(counts: Sequence[int], language: str) -> str:
-    units = zip(counts, _UNITS[language], strict=False)
-    said = [f"{count} {one if count == 1 else many}" for count, (one, many) in units if count]
-    return _AND[language].join([*([", ".join(said[:-1])] if said[1:] else []), *said[-1:]])
+    units = zip(counts, _UNITS, strict=False)
+    said = [
+        f"{count} {_WORDS[f'{unit}_one' if count == 1 else f'{unit}_many'][language]}" for count, unit in units if count
+    ]
+    return listed(said, language)

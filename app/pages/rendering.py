@@ -27,7 +27,8 @@ from app.auth.issuer_trust import IssuerUnavailableError
 from app.core.errors import DomainError
 from app.core.page.passages import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError
-from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, Catalogue, Language, language_of
+from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, Language, language_of
+from app.words import Catalogue
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -43,7 +44,7 @@ _LEADS: Final = ("https://", "mailto:", "tel:")
 def worded(passage: Passage, when: str = "") -> Markup:
     """A passage as HTML; `when` is the date of one that has a place for it.
 
-    Words that others gave are set apart, since they may run from right to left; addresses among them become links.
+    Catalogue that others gave are set apart, since they may run from right to left; addresses among them become links.
     """
     text = typeset(passage.text, passage.language)
     if passage.dated:
@@ -130,11 +131,6 @@ def root_of(request: Request) -> str:
     return urlsplit(services_of(request).public_url).path.rstrip("/")
 
 
-def words(catalogue: Catalogue, language: Language) -> dict[str, str]:
-    """The texts of a catalogue in one language, by name."""
-    return {name: texts[language] for name, texts in catalogue.items()}
-
-
 def render(  # noqa: PLR0917 - what a page is made of
     request: Request,
     template: str,
@@ -157,7 +153,7 @@ def render(  # noqa: PLR0917 - what a page is made of
         _environment()
         .get_template(template)
         .render(
-            t=words({**SHARED, **catalogue}, language),
+            t={**SHARED.in_language(language), **catalogue.in_language(language)},
             language=language.value,
             other=language.other.value,
             root=root_of(request),
@@ -172,7 +168,7 @@ def render(  # noqa: PLR0917 - what a page is made of
 def document(template: str, language: Language, catalogue: Catalogue, context: Mapping[str, Any]) -> str:
     """A document that is kept as a file: its style is within it, and it names no address of the service."""
     html = _environment().get_template(template)
-    told = {"t": words(catalogue, language), "language": language.value, "root": "", **context}
+    told = {"t": catalogue.in_language(language), "language": language.value, "root": "", **context}
     return standing_alone(html.render(**told))
 
 
@@ -186,8 +182,8 @@ def error_page(request: Request, status: int, headers: Mapping[str, str] | None 
     """What a person is told when something went wrong; never anything that was sent."""
     language = language_of(request)
     known = ERRORS if request.method in _SAFE else {**ERRORS, **FAILED_AFTER_SENDING}
-    said = words(known.get(status, known[_SERVER_ERROR if status >= _SERVER_ERROR else 400]), language)
-    return render(request, "error.html", language, {}, said, status, headers)
+    said = known.get(status, known[_SERVER_ERROR if status >= _SERVER_ERROR else 400]).in_language(language)
+    return render(request, "error.html", language, SHARED, said, status, headers)
 
 
 def from_this_site(request: Request) -> bool:

@@ -31,8 +31,9 @@ from app.ledger.pseudonym import Pseudonyms
 from app.operations.callers import page_sessions
 from app.operations.callers.page_sessions import SignInForm, SignInRefused
 from app.pages.forms import LONGEST_FORM, read_form
-from app.pages.rendering import from_this_site, render, root_of, words
-from app.pages.words import Catalogue, Language, LanguageDep
+from app.pages.rendering import from_this_site, render, root_of
+from app.pages.words import Language, LanguageDep
+from app.words import Catalogue
 
 _LONGEST: Final = 64
 
@@ -137,7 +138,7 @@ class Visit:
     def form(self, refusal: str | None = None, status: int = 200) -> Response:
         """The form that asks for a key."""
         token = self.cookies.read(_FORM) or secrets.token_urlsafe(_TOKEN_BYTES)
-        t = words(self.entrance.catalogue, self.language)
+        t = self.entrance.catalogue.in_language(self.language)
         said = t[refusal] if refusal is not None else None
         page = {"title": t["sign_in_title"], "refusal": said, "proof": self.cookies.proof(token)}
         context = {**page, "action": self.entrance.form}

@@ -118,7 +118,7 @@ class Replica:
         runs = (self.feed.run(), self._notifier.run())
         self._tasks = [asyncio.create_task(run) for run in runs]
         until = boot_seconds() + _FIRST_LEASE_SECONDS
-        while not self.lease.held() and boot_seconds() < until:
+        while not self.lease.held() and boot_seconds() < until:  # noqa: ASYNC110 - a lease is an instant, and tells nobody
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def stop(self) -> None:

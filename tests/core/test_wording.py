@@ -17,7 +17,7 @@ def test_every_reason_is_said_in_french_and_english(reason):
 def test_no_two_reasons_are_said_alike():
     """A sentence tells one reason from every other."""
     for language in ("fr", "en"):
-        sentences = [said[language] for said in REASON_FOR_USER.values()]
+        sentences = [REASON_FOR_USER[reason][language] for reason in Reason]
         assert len(set(sentences)) == len(Reason)
 
 

@@ -12,8 +12,8 @@ from app.core.period import Counting, PeriodPolicy
 from app.core.processing import Status
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.operations.service import show_dashboard
-from app.pages.service import words as said
-from app.pages.words import Language
+from app.pages.service.view import STATES
+from app.pages.words import REASONS, Language
 from tests.support.api import TestClock, processing, running, utc
 from tests.support.dashboard import Visitor, count, run_recorded
 
@@ -128,7 +128,7 @@ def test_states_agree_with_the_api(filled, database, clock, counting):
             for identifier in ("ads", "stats"):
                 part = text.partition("ads")[2]
                 part = part.partition("stats")[2 if identifier == "stats" else 0]
-                told = {state: said.STATES[state][Language.EN] for state in State}
+                told = {state: STATES[state][Language.EN] for state in State}
                 of_api = {
                     label: sum(each["processing"] == identifier and each["state"] == state for each in found)
                     for state, label in told.items()
@@ -255,8 +255,8 @@ def test_old_numbers_are_said_to_be_old(filled, database, clock):
 def test_every_word_there_may_be_is_said():
     """Each state, reason, purpose and status has its words in both languages."""
     for catalogue, enum in (
-        (said.STATES, State),
-        (said.REASONS, Reason),
+        (STATES, State),
+        (REASONS, Reason),
         (PURPOSE_WORDS, Purpose),
         (STATUS_WORDS, Status),
     ):

@@ -5,8 +5,8 @@ from jinja2 import UndefinedError
 from starlette.requests import Request
 
 from app.pages import words as shared
-from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render, words
-from app.pages.words import Language, accepted
+from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render
+from app.pages.words import SHARED, Language, accepted
 from tests.support.api import refusal_of, running
 from tests.support.consent_page import link
 
@@ -89,7 +89,7 @@ def test_every_error_has_its_words():
     """Each error page says a title and an explanation in both languages."""
     for catalogue in (*shared.ERRORS.values(), *shared.FAILED_AFTER_SENDING.values()):
         for language in Language:
-            assert set(words(catalogue, language)) == {"title", "detail"}
+            assert set(catalogue.in_language(language)) == {"title", "detail"}
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
@@ -106,4 +106,4 @@ def test_a_template_cannot_leave_a_word_out(api):
     """Control: a page whose template names something unknown is an error, not a gap."""
     request = Request({"type": "http", "app": api.client.app, "headers": [], "query_string": b""})
     with pytest.raises(UndefinedError):
-        render(request, "error.html", Language.FR, {}, {"title": "no detail"})
+        render(request, "error.html", Language.FR, SHARED, {"title": "no detail"})

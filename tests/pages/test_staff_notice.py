@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.core.staff import FIRST_NOTICE
+from app.core.staff import first_notice
 from tests.support.api import running
 from tests.support.dashboard import SITE, Visitor
 from tests.support.databases import new_database
@@ -225,4 +225,4 @@ def test_the_public_path_stands_before_its_addresses(database):
 def test_the_text_that_ships_is_what_a_person_sees_first(api):
     """Before an operator wrote anything there is a notice to read."""
     _, ada = person(api)
-    assert FIRST_NOTICE["en"].title in Visitor(api).sign_in(str(ada.key), SIGN_IN).text()
+    assert first_notice()["en"].title in Visitor(api).sign_in(str(ada.key), SIGN_IN).text()

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from app.auth.callers import Scope
-from app.core.staff import FIRST_NOTICE
+from app.core.staff import first_notice
 from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.dashboard import Visitor
@@ -22,7 +22,7 @@ def test_the_text_that_ships_is_version_1(api):
     (first,) = api.ok("GET", "/v1/staff/notices")["items"]
     assert (first["number"], first["to_be_completed"]) == (1, True)
     assert first["lacking"] == {"fr": ["passage_to_complete"], "en": ["passage_to_complete"]}
-    for language, text in FIRST_NOTICE.items():
+    for language, text in first_notice().items():
         assert first["texts"][language] == {"title": text.title, "body": text.body, "sha256": text.sha256}
 
 

@@ -1,12 +1,11 @@
 """Who reads a page, and what a set of Sceau's own sentences holds: one for each kind of reader."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Final, Self
 
-from app.core.article import Element, Purpose
-from app.core.page.passages import Texts
+from app.words import Catalogue
 
 
 class Audience(StrEnum):
@@ -27,15 +26,31 @@ class Sentences:
     """Sentences by their names, each in every language; `{…}` is filled from the register.
 
     `said`: questions by their topic, and the sentences that answer them. `frame`: what stands around those answers:
-    title, the first lines, age, buttons. `changed`: the facts of a version whose change is told.
+    title, the first lines, age, buttons. `changed`: the facts of a version whose change is told. `purpose` and
+    `element`: by the register's words.
     """
 
-    purpose: Mapping[Purpose, Texts]
-    element: Mapping[Element, Texts]
-    said: Mapping[str, Texts]
-    frame: Mapping[str, Texts]
-    changed: Mapping[str, Texts]
+    purpose: Catalogue
+    element: Catalogue
+    said: Catalogue
+    frame: Catalogue
+    changed: Catalogue
 
-    def but(self, **others: Mapping[Any, Texts]) -> "Sentences":
-        """The same sentences, but for those that are given in their place."""
-        return replace(self, **{name: {**getattr(self, name), **texts} for name, texts in others.items()})
+    @classmethod
+    def of(cls, *readers: str) -> Self:
+        """The sentences of parts such as `asking`; a later one says what it has in the place of an earlier one."""
+
+        def words(name: str) -> Catalogue:
+            first, *others = (f"{reader}.{name}" for reader in readers)
+            return Catalogue(first, *others)
+
+        return cls(*map(words, ("purpose", "element", "said", "frame", "changed")))
+
+
+SENTENCES: Final[Mapping[Audience, Sentences]] = {
+    Audience.ALONE: Sentences.of("asking"),
+    Audience.TEEN: Sentences.of("asking", "asking_teen"),
+    Audience.CHILD: Sentences.of("asking", "asking_teen", "asking_child"),
+    Audience.PARENT: Sentences.of("asking", "asking_parent"),
+}
+"""What a reader has no sentence of their own for, adults' words say."""

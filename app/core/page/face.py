@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.page.catalogue import Audience
 from app.core.page.link import Act, Situation
-from app.core.page.passages import Mark, Passage, listed
+from app.core.page.passages import Mark, Passage
 from app.core.page.voice import Voice
+from app.words import listed
 
 if TYPE_CHECKING:
     from app.core.page.questions import Asked

@@ -5,9 +5,10 @@ set them apart (they may run from right to left) and make links of addresses.
 """
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from app.words import Catalogue, Texts
 
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _MONTHS: Final = "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre"
@@ -28,8 +29,7 @@ def typeset(text: str, language: str) -> str:
     return _TOGETHER.sub(_NO_BREAK, text) if language == "fr" else text
 
 
-Texts = Mapping[str, str]
-LANGUAGES: Final = ("fr", "en")
+_COUNTRIES: Final = Catalogue("country")
 
 COMPLAINTS: Final = "www.cnil.fr/fr/plaintes"
 COMPLAINTS_BY_POST: Final = "3 place de Fontenoy, TSA 80715, 75334 Paris Cedex 07"
@@ -46,7 +46,7 @@ _REACHED: Final = re.compile(rf"(?P<https>{_HTTPS})|(?P<mail>{_MAIL})|(?<![\w+])
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Words in a passage that somebody else gave; where they lead, and their language, where that is known."""
+    """Catalogue in a passage that somebody else gave; where they lead, and their language, where that is known."""
 
     text: str
     address: str | None = None
@@ -70,7 +70,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One question that the page answers. `topic` is its word in `app.core.page.words`."""
+    """One question that the page answers. `topic` is its word in the part `asking.said`."""
 
     topic: str
     question: str
@@ -88,12 +88,6 @@ def paragraphs(passage: Passage) -> list[Passage]:
     return [Passage(part, passage.language, own=True) for part in passage.text.splitlines() if part.strip()]
 
 
-def listed(parts: Sequence[str], language: str) -> str:
-    """Names one after the other: `A, B et C`, `A, B and C`."""
-    last = {"fr": " et ", "en": " and "}[language]
-    return last.join([*([", ".join(parts[:-1])] if parts[1:] else []), parts[-1]])
-
-
 def reached(text: str) -> tuple[Mark, ...]:
     """The e-mail addresses, telephone numbers and https addresses in a text, as links (RFC 6068, RFC 3966)."""
     return tuple(Mark(found.group(), _address(found)) for found in _REACHED.finditer(text))
@@ -108,29 +102,6 @@ def _address(found: re.Match[str]) -> str:
     return text
 
 
-_FR: Final = (
-    "AT Autriche,BE Belgique,BG Bulgarie,CY Chypre,CZ Tchéquie,DE Allemagne,DK Danemark,EE Estonie,ES Espagne,"
-    "FI Finlande,FR France,GR Grèce,HR Croatie,HU Hongrie,IE Irlande,IS Islande,IT Italie,LI Liechtenstein,"
-    "LT Lituanie,LU Luxembourg,LV Lettonie,MT Malte,NL Pays-Bas,NO Norvège,PL Pologne,PT Portugal,RO Roumanie,"
-    "SE Suède,SI Slovénie,SK Slovaquie,AE Émirats arabes unis,AR Argentine,AU Australie,BR Brésil,CA Canada,"
-    "CH Suisse,CN Chine,GB Royaume-Uni,IL Israël,IN Inde,JP Japon,KR Corée du Sud,MA Maroc,MC Monaco,"
-    "MG Madagascar,MU Maurice,NZ Nouvelle-Zélande,SN Sénégal,SG Singapour,TN Tunisie,TR Turquie,UA Ukraine,"
-    "US États-Unis,UY Uruguay,ZA Afrique du Sud"
-)
-_EN: Final = (
-    "AT Austria,BE Belgium,BG Bulgaria,CY Cyprus,CZ Czechia,DE Germany,DK Denmark,EE Estonia,ES Spain,FI Finland,"
-    "FR France,GR Greece,HR Croatia,HU Hungary,IE Ireland,IS Iceland,IT Italy,LI Liechtenstein,LT Lithuania,"
-    "LU Luxembourg,LV Latvia,MT Malta,NL Netherlands,NO Norway,PL Poland,PT Portugal,RO Romania,SE Sweden,"
-    "SI Slovenia,SK Slovakia,AE United Arab Emirates,AR Argentina,AU Australia,BR Brazil,CA Canada,CH Switzerland,"
-    "CN China,GB United Kingdom,IL Israel,IN India,JP Japan,KR South Korea,MA Morocco,MC Monaco,MG Madagascar,"
-    "MU Mauritius,NZ New Zealand,SN Senegal,SG Singapore,TN Tunisia,TR Türkiye,UA Ukraine,US United States,"
-    "UY Uruguay,ZA South Africa"
-)
-_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
-    language: {each[:2]: each[3:] for each in listed.split(",")} for language, listed in (("fr", _FR), ("en", _EN))
-}
-
-
 def country_name(code: str, language: str) -> str:
     """The name of a country in `fr` or `en`; its code where no name is known here."""
-    return _NAMES[language].get(code, code)
+    return _COUNTRIES[code][language] if code in _COUNTRIES else code

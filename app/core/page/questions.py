@@ -14,9 +14,7 @@ from app.core.page.passages import (
     Answered,
     Mark,
     Passage,
-    Texts,
     country_name,
-    listed,
     paragraphs,
     reached,
     registered,
@@ -25,14 +23,7 @@ from app.core.page.voice import Voice
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
 from app.core.version import UNION, Recipient, Told, Transfer
-
-_BETWEEN: Final[Texts] = {
-    "fr": "{fact} : avant, {before} ; maintenant, {after}.",
-    "en": "{fact}: before, {before}; now, {after}.",
-}
-_ONLY: Final[Texts] = {"fr": "{fact}.", "en": "{fact}."}
-_AT_ONCE: Final[Texts] = {"fr": "aussitôt", "en": "at once"}
-_NONE: Final[Texts] = {"fr": "rien", "en": "nothing"}
+from app.words import Texts, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +42,13 @@ def change_lines(changes: Sequence[ToldChange], voice: Voice) -> list[Passage]:
 
 
 def _line(change: ToldChange, fact: str, voice: Voice) -> Passage:
-    language = voice.language
     fact = f"{fact[:1].upper()}{fact[1:]}"
     before, after = (_value(change.field, value, voice) for value in (change.before, change.after))
     if before is None or after is None:
-        return Passage(_ONLY[language].format(fact=fact), language)
+        return voice.passage("fact_only", fact=fact)
     values = [value for value in (change.before, change.after) if change.field in _NAMES and value]
-    marks = tuple(Mark(name) for value in values for name in _names(value, language))
-    return Passage(_BETWEEN[language].format(fact=fact, before=before, after=after), language, marks)
+    marks = tuple(Mark(name) for value in values for name in _names(value, voice.language))
+    return voice.passage("fact_between", marks, fact=fact, before=before, after=after)
 
 
 _DURATIONS: Final = frozenset({"retention", "derived_data_erased_within"})
@@ -73,14 +63,14 @@ def _value(field: str, value: object, voice: Voice) -> str | None:
     if field == "consent_validity":
         return period_in_words(ConsentPeriod.parse(str(value)), language)
     if field in _DURATIONS or field in _NAMES:
-        return _duration_or_name(field, value, language) if value not in (None, []) else _NONE[language]
+        return _duration_or_name(field, value, voice) if value not in (None, []) else voice.said("nothing")
     return None
 
 
-def _duration_or_name(field: str, value: object, language: str) -> str:
+def _duration_or_name(field: str, value: object, voice: Voice) -> str:
     if field in _DURATIONS:
-        return retention_in_words(Retention.parse(str(value)), language) or _AT_ONCE[language]
-    return listed(_names(value, language), language)
+        return retention_in_words(Retention.parse(str(value)), voice.language) or voice.said("at_once")
+    return listed(_names(value, voice.language), voice.language)
 
 
 def _names(value: object, language: str) -> list[str]:

@@ -11,27 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
-from app.core.article import Element, Purpose
 from app.core.page.catalogue import Audience
 from app.core.page.face import FIRST, Choice, Face, Frame, choice_for, until_lines
-from app.core.page.passages import LANGUAGES, Answered, Passage, Texts, listed, registered
-from app.core.page.questions import Asked, Who, elements_in_words, questions, who_receives
+from app.core.page.passages import Answered, Passage, registered
+from app.core.page.questions import Asked, elements_in_words, questions, who_receives
 from app.core.page.voice import Voice
-
-__all__ = [
-    "LANGUAGES",
-    "Answered",
-    "Asked",
-    "ConsentText",
-    "Element",
-    "Passage",
-    "Purpose",
-    "Texts",
-    "Who",
-    "consent_text",
-    "listed",
-    "on_one_page",
-]
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,12 @@
-"""How a page speaks: in a language, to a reader. What a reader has no sentence of their own for, adults' words say."""
+"""How a page speaks: in a language, to a reader."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from app.core.article import Element, Purpose
-from app.core.page.catalogue import Audience, Sentences
-from app.core.page.passages import Mark, Passage, Texts
-from app.core.page.words import ADULT
-from app.core.page.words_parent import PARENT
-from app.core.page.words_young import CHILD, TEEN
-
-CATALOGUE: Final[Mapping[Audience, Sentences]] = {
-    Audience.ALONE: ADULT,
-    Audience.TEEN: TEEN,
-    Audience.CHILD: CHILD,
-    Audience.PARENT: PARENT,
-}
+from app.core.page.catalogue import SENTENCES, Audience, Sentences
+from app.core.page.passages import Mark, Passage
+from app.words import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +48,7 @@ class Voice:
 
     @property
     def _words(self) -> Sentences:
-        return CATALOGUE[self.audience]
+        return SENTENCES[self.audience]
 
     def _of(self, texts: Mapping[str, Texts], word: str) -> str:
         return texts[word][self.language]

@@ -26,7 +26,6 @@ from app.core.page.link import (
     situation,
     would_end,
 )
-from app.core.page.passages import LANGUAGES
 from app.core.page.questions import Asked, ToldChange, Who
 from app.core.page.text import ConsentText, on_one_page
 from app.core.period import PeriodPolicy
@@ -43,6 +42,7 @@ from app.operations.service.deployment import Deployment
 from app.register.controllers import load_controllers, name_controllers
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
 from app.register.store import load_processings
+from app.words import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from app.core.article import Purpose
 from app.core.page.questions import Asked, ToldChange, Who
-from app.core.page.text import LANGUAGES, ConsentText, consent_text
+from app.core.page.text import ConsentText, consent_text
 from app.core.period import PeriodPolicy
 from app.core.register import version_changes
 from app.core.version import told
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
+from app.words import LANGUAGES
 
 
 def consent_texts(

@@ -15,7 +15,7 @@ from app.core.errors import (
     PersonsOnlyError,
     TextChangedError,
 )
-from app.core.staff import FIRST_NOTICE, IncompleteNoticeError, Notice, NoticeText, NoticeUnfinishedError, lacking
+from app.core.staff import IncompleteNoticeError, Notice, NoticeText, NoticeUnfinishedError, first_notice, lacking
 from app.db.session import WriteSession
 from app.operations.staff.coverage import MarkedAcknowledgement, ensure_member, tell_acknowledgements
 from app.staff import (
@@ -50,7 +50,7 @@ async def publish_staff_notice(session: WriteSession, by: UUID, texts: Mapping[s
 
 async def ensure_first_notice(session: WriteSession) -> bool:
     """Keep the text that ships as version 1 where there is none yet; whether it was kept now."""
-    return await add_notice(session, 1, FIRST_NOTICE, at=await session.now(), by=None)
+    return await add_notice(session, 1, first_notice(), at=await session.now(), by=None)
 
 
 @dataclass(frozen=True, slots=True)

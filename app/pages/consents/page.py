@@ -40,11 +40,9 @@ from app.operations.proof.receipts import receipt_for_the_person
 from app.operations.service.deployment import Deployment
 from app.pages.consents.overview import OVERVIEW, overview_page
 from app.pages.consents.receipt import receipt_json, receipt_page
-from app.pages.consents.view import banner_of, consent_page, whole
-from app.pages.consents.words import CONSENT
-from app.pages.consents.words_by_reader import CONSENT_FOR
+from app.pages.consents.view import CONSENT, CONSENT_FOR, banner_of, consent_page, whole
 from app.pages.forms import read_form
-from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, render, standing_alone, words
+from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, render, standing_alone
 from app.pages.words import Language, LanguageDep
 from app.proof.notes import log_name
 
@@ -112,7 +110,7 @@ class _ConsentPage:
         if signed is None or all(item.decision is None for item in opened.items):
             raise NotFoundError
         language = whole(opened, self.language)
-        name = words(CONSENT, language)["receipt_file"]
+        name = CONSENT.in_language(language)["receipt_file"]
         kind = f"{processing}.jwt" if form is ReceiptForm.SIGNED else form.value
         file = {"Content-Disposition": f'attachment; filename="{name}-{opened.now:%Y-%m-%d}.{kind}"'}
         if form is ReceiptForm.SIGNED:
@@ -153,7 +151,7 @@ class _ConsentPage:
         if form is None:
             page = overview_page(told, opened, self.language, services_of(self.request).log_retention)
             return render(self.request, "overview.html", self.language, OVERVIEW, page)
-        name = f"{words(OVERVIEW, self.language)['file']}-{opened.now:%Y-%m-%d}.json"
+        name = f"{OVERVIEW.in_language(self.language)['file']}-{opened.now:%Y-%m-%d}.json"
         file = {"Content-Disposition": f'attachment; filename="{name}"'}
         return JSONResponse(told, headers={**PAGE_HEADERS, **file}, media_type="application/ld+json")
 
@@ -227,14 +225,14 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
 
 def _ended(request: Request, language: Language, ended: DomainError) -> Response:
     """One page for an unknown, altered or ended link: it tells nothing of what there was."""
-    title = words(CONSENT, language)["title_ended"]
+    title = CONSENT.in_language(language)["title_ended"]
     status = 404 if isinstance(ended, NotFoundError) else 410
     return render(request, "consent_ended.html", language, CONSENT, {"title": title}, status)
 
 
 def _unknown(request: Request, language: Language) -> Response:
     """The answer may be recorded or not: the page itself tells, once it can be read again."""
-    context = {"title": words(CONSENT, language)["title_unknown"]}
+    context = {"title": CONSENT.in_language(language)["title_unknown"]}
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return render(request, "consent_unknown.html", language, CONSENT, context, 503, headers)
 

@@ -13,53 +13,12 @@ from app.core.wording import ELEMENT_WORDS
 from app.ledger.entries import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing
 from app.pages import dates
-from app.pages.consents.view import Times
-from app.pages.consents.words_by_reader import words_for
-from app.pages.rendering import document, words
-from app.pages.words import Catalogue, Language, accepted, both
+from app.pages.consents.view import CONSENT_FOR, Times
+from app.pages.rendering import document
+from app.pages.words import Language, accepted
+from app.words import Catalogue
 
-RECORD: Final[Catalogue] = {
-    "title": both("Reçu", "Receipt"),
-    "made": both("Établi le", "Made on"),
-    "not_an_answer": both(
-        "Ce reçu dit ce qui a été enregistré, et quand. Il ne dit pas si l’accord vaut encore, et n’autorise personne "
-        "à analyser des messages.",
-        "This receipt says what was recorded, and when. It does not say whether the consent still stands, and "
-        "allows nobody to analyse messages.",
-    ),
-    "signed": both(
-        "Ce document n’est pas signé. Le même reçu, signé, est ci-dessous : d’autres peuvent le vérifier sans ce "
-        "service.",
-        "This document is not signed. The same receipt, signed, is below: others can check it without this service.",
-    ),
-    "decision": both("Ce qui a été enregistré", "What was recorded"),
-    "dpv:ConsentGiven": both("Accord donné", "Consent given"),
-    "dpv:RenewedConsentGiven": both("Accord renouvelé", "Consent renewed"),
-    "dpv:ConsentRefused": both("Refus", "Refusal"),
-    "dpv:ConsentWithdrawn": both("Accord retiré", "Consent withdrawn"),
-    "dpv:ConsentExpired": both("Fin de l’accord", "End of the consent"),
-    "dpv:ConsentInvalidated": both("Accord invalidé", "Consent invalidated"),
-    "on": both("le", "on"),
-    "until": both("jusqu’au", "until"),
-    "processing": both("Traitement", "Processing"),
-    "version": both("version", "version"),
-    "controllers": both("Responsables du traitement", "Controllers"),
-    "data": both("Éléments analysés", "What is analysed"),
-    "recipients": both("Destinataires", "Recipients"),
-    "storage": both("Conservation", "Storage"),
-    "notice": both("Empreinte (SHA-256) du texte montré", "SHA-256 of the text that was shown"),
-    "withdraw": both("Retirer l’accord", "Withdrawing the consent"),
-    "rights": both("Vos droits", "Your rights"),
-    "number": both("Numéro", "Number"),
-    "jws": both("Reçu signé", "Signed receipt"),
-    "eu-gdpr:A7-3": both("retirer votre accord", "withdraw your consent"),
-    "eu-gdpr:A15": both("accéder à vos données", "access your data"),
-    "eu-gdpr:A16": both("les faire rectifier", "have them rectified"),
-    "eu-gdpr:A17": both("les faire effacer", "have them erased"),
-    "eu-gdpr:A18": both("faire limiter leur traitement", "have their processing restricted"),
-    "eu-gdpr:A20": both("les recevoir pour les porter ailleurs", "receive them to take them elsewhere"),
-    "eu-gdpr:A77": both("déposer une réclamation", "lodge a complaint"),
-}
+RECORD: Final = Catalogue("receipt")
 
 
 def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str) -> str:
@@ -72,7 +31,7 @@ def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str)
 
     """
     language = accepted(accept_language)
-    t = words(RECORD, language)
+    t = RECORD.in_language(language)
     (record,) = receipt["dpv:hasRecordOfActivity"]
     process = record["dpv:hasProcess"]
     context = {
@@ -152,7 +111,7 @@ class KeptAnswer:
 
 def receipt_page(opened: OpenedLink, language: Language) -> dict[str, Any]:
     """The context of `receipt.html`."""
-    t = words_for(opened.audience, language)
+    t = CONSENT_FOR[opened.audience].in_language(language)
     times = Times(language)
     answers = [_answer(item, item.decision, times, t) for item in opened.items if item.decision is not None]
     return {
@@ -173,7 +132,7 @@ def receipt_json(opened: OpenedLink) -> dict[str, Any]:
     }
 
 
-def _answer(item: ShownProcessing, decision: LedgerEntry, times: Times, t: dict[str, str]) -> KeptAnswer:
+def _answer(item: ShownProcessing, decision: LedgerEntry, times: Times, t: Mapping[str, str]) -> KeptAnswer:
     evidence = decision.evidence or {}
     holds = item.situation is Situation.HOLDS and item.ends_at is not None
     return KeptAnswer(

@@ -1,7 +1,7 @@
 """What the consent page's template is given: first lines, sections, where the person stands, and the sealed forms."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,15 +17,24 @@ from app.core.errors import (
 from app.core.page.catalogue import Audience
 from app.core.page.face import ASKING
 from app.core.page.link import Act, Situation
-from app.core.page.passages import FILLED, Passage, listed
+from app.core.page.passages import FILLED, Passage
 from app.core.page.text import ConsentText
 from app.core.page.voice import Voice
 from app.operations.consents.answer_consent_form import ConsentForm, Press
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, shown_digest
 from app.operations.service.deployment import Deployment
 from app.pages import dates
-from app.pages.consents.words_by_reader import words_for
 from app.pages.words import Language
+from app.words import Catalogue, listed
+
+CONSENT: Final = Catalogue("consent")
+CONSENT_FOR: Final[Mapping[Audience, Catalogue]] = {
+    Audience.ALONE: CONSENT,
+    Audience.TEEN: Catalogue("consent", "consent_young"),
+    Audience.CHILD: Catalogue("consent", "consent_young", "consent_child"),
+    Audience.PARENT: Catalogue("consent", "consent_parent"),
+}
+"""What the page says around the hashed text (`app.core.page.text`): frame, buttons, state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ class Seals:
     deployment: Deployment
     opened: OpenedLink
     language: Language
-    words: dict[str, str]
+    words: Mapping[str, str]
     blank: bool = False
 
     def form(self, items: Sequence[ShownProcessing], processing: str, presses: Sequence[Press]) -> SealedForm:
@@ -127,7 +136,7 @@ def consent_page(
     deployment: Deployment, opened: OpenedLink, language: Language, banner: str | None, *, blank: bool = False
 ) -> dict[str, Any]:
     """The context of `consent.html`. `blank`: without anything of the person, for the page that is kept as evidence."""
-    t = words_for(opened.audience, language)
+    t = CONSENT_FOR[opened.audience].in_language(language)
     times = Times(language, blank=blank)
     seals = Seals(deployment, opened, language, t, blank=blank)
     refusable, holding = opened.offering(Act.REFUSE), opened.offering(Act.WITHDRAW)
@@ -165,10 +174,10 @@ def whole(opened: OpenedLink, language: Language) -> Language:
 def banner_of(refusal: DomainError | None, audience: Audience, language: Language) -> str | None:
     """What a person is told when nothing was recorded; None for a page that was just opened."""
     word = next((word for kind, word in _BANNERS if isinstance(refusal, kind)), None)
-    return words_for(audience, language)[word] if word is not None else None
+    return CONSENT_FOR[audience].in_language(language)[word] if word is not None else None
 
 
-def _standing(opened: OpenedLink, language: Language, t: dict[str, str]) -> dict[str, Any]:
+def _standing(opened: OpenedLink, language: Language, t: Mapping[str, str]) -> dict[str, Any]:
     """The title, and what the page says of the whole link."""
     deciding = opened.link.kind.asks
     under_15 = opened.under_15 and deciding
@@ -196,7 +205,7 @@ def _links(opened: OpenedLink, language: str) -> list[Passage]:
     return list(dict.fromkeys(passage for row in rows if row.topic == "more" for passage in row.answers))
 
 
-def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str]) -> ConsentSection:
+def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, str]) -> ConsentSection:
     text = item.text(times.language.value)
     presses = [Press(act) for act in text.labels]
     tone, state = _state(item, seals.opened.link.given_by, times, t)
@@ -221,7 +230,9 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: dict[str, str
     )
 
 
-def _state(item: ShownProcessing, side: GivenBy | None, times: Times, t: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+def _state(
+    item: ShownProcessing, side: GivenBy | None, times: Times, t: Mapping[str, str]
+) -> tuple[str, tuple[str, ...]]:
     """The tone of the note that says where the person stands, and its sentences, the shortest first.
 
     `side`: of a joint consent, whose page it is: each of the two reads which half is missing.

@@ -1,6 +1,6 @@
 """The head of the dashboard: what needs attention, each with the section that tells more, and four numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -10,34 +10,11 @@ from app.core.staff import lacking
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import Dashboard
 from app.pages.dates import integer
-from app.pages.rendering import words
-from app.pages.words import Catalogue, Language, both
+from app.pages.words import Language
 from app.proof.anchors import Anchoring
+from app.words import Catalogue
 
-ATTENTION: Final[Catalogue] = {
-    "attention": both("À traiter", "What needs attention"),
-    "nothing": both("Rien ne demande votre attention.", "Nothing needs your attention."),
-    "unread": both("Section illisible :", "A section could not be read:"),
-    "stale": both(
-        "Compté il y a plus d’une heure : le processus des tâches tourne-t-il ?",
-        "Counted more than an hour ago: does the jobs process run?",
-    ),
-    "to_approve": both("Version à approuver :", "A version to approve:"),
-    "disabled": both("Destinataires désactivés :", "Receivers that are disabled:"),
-    "given_up": both("Notifications abandonnées :", "Deliveries that were given up:"),
-    "overdue": both("Effets de retraits en retard :", "Effects of withdrawals that are overdue:"),
-    "failing": both("Tâche en échec aujourd’hui :", "A task that failed today:"),
-    "not_anchored": both(
-        "Personne d’extérieur n’atteste le journal depuis trop longtemps.",
-        "Nobody outside has attested to the log for too long.",
-    ),
-    "staff_notice": both("La notice du personnel est à compléter.", "The staff notice is to be completed."),
-    "in_force": both("consentements en vigueur", "consents in force"),
-    "lapsing": both("prennent fin d’ici la fin du mois prochain", "lapse by the end of next month"),
-    "decided": both("décisions au journal aujourd’hui", "decisions in the log today"),
-    "waiting": both("notifications en attente", "deliveries that wait"),
-    "unknown": both("inconnu", "unknown"),
-}
+ATTENTION: Final = Catalogue("attention")
 
 
 class _SectionState(Protocol):
@@ -67,20 +44,20 @@ class HeadlineFigure:
 
 def attention(shown: Dashboard, sections: Sequence[_SectionState], language: Language) -> dict[str, Any]:
     """What the template says first."""
-    t = words(ATTENTION, language)
+    t = ATTENTION.in_language(language)
     points = [Point(each.id, f"{t['unread']} {each.title}") for each in sections if each.failed]
     points += [Point(each.id, f"{each.title} — {t['stale']}") for each in sections if each.stale]
     points += [*_of_register(shown, t), *_of_deliveries(shown, t, language), *_of_service(shown, t, language)]
     return {"attention": t, "points": points, "figures": _figures(shown, t, language)}
 
 
-def _of_register(shown: Dashboard, t: dict[str, str]) -> Iterator[Point]:
+def _of_register(shown: Dashboard, t: Mapping[str, str]) -> Iterator[Point]:
     for identifier, known in (shown.register.content or {}).items():
         if known.waiting is not None:
             yield Point("register", f"{t['to_approve']} {identifier}")
 
 
-def _of_deliveries(shown: Dashboard, t: dict[str, str], language: Language) -> Iterator[Point]:
+def _of_deliveries(shown: Dashboard, t: Mapping[str, str], language: Language) -> Iterator[Point]:
     deliveries = shown.deliveries.content
     if deliveries is None:
         return
@@ -91,7 +68,7 @@ def _of_deliveries(shown: Dashboard, t: dict[str, str], language: Language) -> I
         yield Point("deliveries", f"{t['given_up']} {integer(given_up, language)}")
 
 
-def _of_service(shown: Dashboard, t: dict[str, str], language: Language) -> Iterator[Point]:
+def _of_service(shown: Dashboard, t: Mapping[str, str], language: Language) -> Iterator[Point]:
     if overdue := sum(each.overdue for each in shown.effects.content or ()):
         yield Point("effects", f"{t['overdue']} {integer(overdue, language)}")
     now = shown.jobs.now
@@ -117,7 +94,7 @@ def _deliveries(shown: Dashboard, status: str) -> int:
     )
 
 
-def _figures(shown: Dashboard, t: dict[str, str], language: Language) -> list[HeadlineFigure]:
+def _figures(shown: Dashboard, t: Mapping[str, str], language: Language) -> list[HeadlineFigure]:
     in_force = lapsing = decided = None
     if shown.consents.content is not None and shown.consents.now is not None:
         valid = [each for each in shown.consents.content if each.state == State.IN_FORCE]

@@ -9,8 +9,7 @@ from app.api.http.services import RecorderDep, StampsLogDep
 from app.operations.callers.page_sessions import SignInForm
 from app.operations.service.show_dashboard import show_dashboard
 from app.pages.rendering import page_router, render
-from app.pages.service.view import dashboard_page
-from app.pages.service.words import DASHBOARD
+from app.pages.service.view import DASHBOARD, dashboard_page
 from app.pages.sign_in import Entrance, Visit, add_sign_in
 
 router = page_router()

@@ -13,7 +13,6 @@ from app.audit.job_runs import DayOfRuns
 from app.auth.callers import Caller
 from app.core.article import PARIS, SECRECY
 from app.core.consent import State
-from app.core.page.text import listed
 from app.core.processing import Status
 from app.core.register import warnings_of
 from app.core.staff import lacking
@@ -23,13 +22,16 @@ from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, LogStanding, Read
 from app.operations.staff.coverage import Coverage
 from app.pages.dates import day, integer, moment, month, percent, seconds
-from app.pages.rendering import words
 from app.pages.service.attention import attention
-from app.pages.service.words import DASHBOARD, REASONS, STATES
-from app.pages.words import Language
+from app.pages.words import REASONS, Language
 from app.proof.anchors import Anchoring
 from app.register.records import ProcessingRecord, Registered, VersionRecord
 from app.snapshot.tables import ReplicaSeen
+from app.words import Catalogue, listed
+
+DASHBOARD: Final = Catalogue("dashboard")
+STATES: Final = Catalogue("state")
+"""In the order of the table."""
 
 # Bar charts as inline SVG: sizes computed here, drawn by a template, coloured by the style sheet; no script.
 # Bars lie, one for each row, so that labels can be read on a phone and on paper. The table beside a chart has the
@@ -126,14 +128,16 @@ class Table:
 _NUMBER: Final = "number"
 
 
-def register_table(register: Mapping[str, Registered], now: datetime, language: Language, t: dict[str, str]) -> Table:
+def register_table(
+    register: Mapping[str, Registered], now: datetime, language: Language, t: Mapping[str, str]
+) -> Table:
     """Each processing with the paragraph that its purpose falls under, its state, and what is unusual or waits."""
     columns = [Column(t[name]) for name in ("processing", "purpose", "paragraph", "state", "version")]
     rows = [_processing(record, now, language, t) for record in register.values()]
     return Table(t["register_caption"], columns, rows)
 
 
-def _processing(known: Registered, now: datetime, language: Language, t: dict[str, str]) -> list[Cell]:
+def _processing(known: Registered, now: datetime, language: Language, t: Mapping[str, str]) -> list[Cell]:
     record, facts = known.record, known.record.facts
     current = facts.version_at(now) or facts.versions[0]
     told = record.version(current.number)
@@ -172,7 +176,9 @@ def _controllers(record: ProcessingRecord, version: VersionRecord | None, langua
     return listed(record.names_of(version), language.value) if version is not None else record.controller
 
 
-def reasons_table(counts: Sequence[DecisionCount], days: Sequence[str], language: Language, t: dict[str, str]) -> Table:
+def reasons_table(
+    counts: Sequence[DecisionCount], days: Sequence[str], language: Language, t: Mapping[str, str]
+) -> Table:
     """Each reason that was given, with its total and its number on each day."""
     sums: Counter[tuple[str, str]] = Counter()
     answers: dict[str, bool] = {}
@@ -180,7 +186,7 @@ def reasons_table(counts: Sequence[DecisionCount], days: Sequence[str], language
         answers[each.reason] = each.permitted
         if each.day in days:
             sums[each.reason, each.day] += each.number
-    names = words(REASONS, language)
+    names = REASONS.in_language(language)
     columns = [
         *(Column(t["reason"]), Column(t["total"], number=True)),
         *(Column(f"{each[8:]}/{each[5:7]}", number=True) for each in days),
@@ -196,7 +202,7 @@ def reasons_table(counts: Sequence[DecisionCount], days: Sequence[str], language
     return Table(t["reasons_caption"], columns, rows)
 
 
-def effects_table(counts: Sequence[EffectCount], language: Language, t: dict[str, str]) -> Table:
+def effects_table(counts: Sequence[EffectCount], language: Language, t: Mapping[str, str]) -> Table:
     """What receivers did not acknowledge yet, by processing; what is overdue stands out."""
     columns = [
         Column(t["processing"]),
@@ -214,7 +220,7 @@ def effects_table(counts: Sequence[EffectCount], language: Language, t: dict[str
     return Table(t["effects_caption"], columns, rows)
 
 
-def deliveries_table(deliveries: Deliveries, language: Language, t: dict[str, str]) -> Table:
+def deliveries_table(deliveries: Deliveries, language: Language, t: Mapping[str, str]) -> Table:
     """Each receiver by id and host, with what waits, was given up or became too old, and how its attempts ended."""
     numbers = ("pending", "dead", "lost", "delivered", "attempts_failed")
     columns = [Column(t["receiver"]), Column(t["state"]), *(Column(t[name], number=True) for name in numbers)]
@@ -240,7 +246,7 @@ def deliveries_table(deliveries: Deliveries, language: Language, t: dict[str, st
     return Table(t["deliveries_caption"], columns, rows)
 
 
-def jobs_table(runs: Sequence[DayOfRuns], language: Language, t: dict[str, str]) -> Table:
+def jobs_table(runs: Sequence[DayOfRuns], language: Language, t: Mapping[str, str]) -> Table:
     """Each task with its last run and the last day on which it ran."""
     numbers = ("took", "flagged", "backlog", "runs", "failures")
     columns = [Column(t["task"]), Column(t["last_run"]), *(Column(t[name], number=True) for name in numbers)]
@@ -263,7 +269,7 @@ def jobs_table(runs: Sequence[DayOfRuns], language: Language, t: dict[str, str])
     return Table(t["jobs_caption"], columns, rows)
 
 
-def replicas_table(replicas: Sequence[ReplicaSeen], now: datetime, language: Language, t: dict[str, str]) -> Table:
+def replicas_table(replicas: Sequence[ReplicaSeen], now: datetime, language: Language, t: Mapping[str, str]) -> Table:
     """Each replica with how long ago it was heard; one that was not within its lease may not decide from memory."""
     columns = [
         Column(t["replica"]),
@@ -332,7 +338,7 @@ class DashboardWording:
     """The language that is spoken, its words, and how it says numbers."""
 
     language: Language
-    t: dict[str, str]
+    t: Mapping[str, str]
 
     def number(self, number: int) -> str:
         """A number with its thousands apart."""
@@ -344,7 +350,7 @@ Content = TypeVar("Content")
 
 def dashboard_page(shown: Dashboard, caller: Caller, recorder: Recorder | None, language: Language) -> dict[str, Any]:
     """The context of `dashboard.html`."""
-    t = words(DASHBOARD, language)
+    t = DASHBOARD.in_language(language)
     wording = DashboardWording(language, t)
     sections = [
         _section("register", shown.register, wording, _register),
@@ -392,7 +398,7 @@ def _consents(
     section: DashboardSection, content: Sequence[ConsentCount], _: datetime, wording: DashboardWording
 ) -> None:
     section.empty = None if content else wording.t["consents_empty"]
-    names = words(STATES, wording.language)
+    names = STATES.in_language(wording.language)
     for processing in sorted({each.processing for each in content}):
         counts: Counter[str] = Counter()
         for each in content:

@@ -6,15 +6,13 @@ from dataclasses import fields
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element
-from app.core.page.catalogue import Audience, Sentences
+from app.core.page.catalogue import SENTENCES, Audience, Sentences
 from app.core.page.face import FIRST
-from app.core.page.passages import LANGUAGES
 from app.core.page.questions import ToldChange, Who
 from app.core.page.text import consent_text, on_one_page
-from app.core.page.voice import CATALOGUE
-from app.core.page.words import ADULT
 from app.core.retention import Retention
 from app.core.version import PartyMode, Recipient, Transfer
+from app.words import LANGUAGES
 from tests.core.page.test_questions import WHOLE
 from tests.core.page.test_text import STANDING, asked
 
@@ -26,7 +24,7 @@ FACTS = (
     {"party_mode": PartyMode.ALL_LOCAL_USERS, "data_protection_contact": None, "retention": Retention.parse("PT0S")},
     {"data_protection_contact": None, "controllers": (Who("A", "1 rue B"), Who("C", "2 rue D"))},
     {
-        "changes": tuple(ToldChange(field, "P6M", "P3M") for field in ADULT.changed),
+        "changes": tuple(ToldChange(field, "P6M", "P3M") for field in SENTENCES[Audience.ALONE].changed),
         "changed_since": 1,
     },
 )
@@ -78,9 +76,9 @@ def test_no_article_is_cited_before_the_fold(audience, language):
 
 def test_each_reader_has_every_sentence_in_each_language():
     """No catalogue lacks a word that the adults' has: what it does not say itself, that says."""
-    for words in CATALOGUE.values():
+    for words in SENTENCES.values():
         for field in fields(Sentences):
-            theirs, adults = getattr(words, field.name), getattr(ADULT, field.name)
+            theirs, adults = getattr(words, field.name), getattr(SENTENCES[Audience.ALONE], field.name)
             assert theirs.keys() >= adults.keys()
             assert all(set(texts) == set(LANGUAGES) for texts in theirs.values())
 

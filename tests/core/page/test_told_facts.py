@@ -8,13 +8,13 @@ import pytest
 
 from app.core.article import Element, ProviderKind
 from app.core.page import questions
-from app.core.page.passages import LANGUAGES
+from app.core.page.catalogue import SENTENCES, Audience
 from app.core.page.text import consent_text
-from app.core.page.words import ADULT
 from app.core.period import ConsentPeriod
 from app.core.register import version_changes
 from app.core.retention import Retention
 from app.core.version import TOLD_FACTS, PartyMode, ProcessingVersion, Recipient, Transfer, material_changes, told
+from app.words import LANGUAGES
 from tests.core.builders import utc, version
 from tests.core.page.test_text import FACTS, asked
 
@@ -82,7 +82,7 @@ def test_a_change_of_a_told_fact_is_seen_there_and_back(name):
     (change,) = version_changes(BEFORE, after, words_before={}, words_after={})
     assert change.field == name
     assert change.before != change.after
-    assert set(ADULT.changed[name]) == set(LANGUAGES)
+    assert set(SENTENCES[Audience.ALONE].changed[name]) == set(LANGUAGES)
     assert (name,) in {material_changes(BEFORE, after), material_changes(after, BEFORE)}
 
 

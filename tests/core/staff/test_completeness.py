@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.staff import FIRST_NOTICE, Lack, NoticeText, lacking, lacks_of
+from app.core.staff import Lack, NoticeText, first_notice, lacking, lacks_of
 
 PLACEHOLDER = {"fr": "[À compléter par l’opérateur", "en": "[To be completed by the operator"}
 SECRET = {
@@ -39,7 +39,7 @@ def said_only(language, *said, title="Titre"):
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_the_text_that_ships_lacks_what_the_operator_writes_and_nothing_else(language):
     """Completed by the operator, the text that ships is complete."""
-    text = FIRST_NOTICE[language]
+    text = first_notice()[language]
     assert lacks_of(text, language) == (Lack.PASSAGE_TO_COMPLETE,)
     completed = replace(text, body=text.body.replace(PLACEHOLDER[language], "[Written"))
     assert lacks_of(completed, language) == ()

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from app.core.staff import FIRST_NOTICE, Notice, NoticeStanding, NoticeText, standing
+from app.core.staff import Notice, NoticeStanding, NoticeText, first_notice, standing
 from app.pages.staff import Block, blocks_of
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -47,7 +47,7 @@ YEARS["en"] = {"226-13": "one year", "226-15": "one year", "432-9": "three years
 @pytest.mark.parametrize("article", PENALTIES)
 def test_the_text_that_ships_tells_the_penalties(language, article):
     """Each article of the code pénal stands with its imprisonment and its fine (D. 98-5, third paragraph)."""
-    (item,) = [line for line in FIRST_NOTICE[language].body.splitlines() if article in line]
+    (item,) = [line for line in first_notice()[language].body.splitlines() if article in line]
     assert f"{YEARS[language][article]} " in item.lower()
     thousands, rest = PENALTIES[article]
     assert re.search(rf"{thousands}[ ,]{rest} euros", item)
@@ -67,14 +67,14 @@ def test_the_text_that_ships_tells_the_obligations(language):
         ),
         "en": ("content", "identity of the correspondents", "subject line", "attachments", "advertising", "statistics"),
     }
-    body = FIRST_NOTICE[language].body
+    body = first_notice()[language].body
     for word in (*words[language], "L32-3", "(III)", "(IV)", "D. 98-5"):
         assert word in body, word
 
 
 def test_both_languages_say_the_same_things():
     """The two texts have the same headings, paragraphs and list items."""
-    shapes = [[(each.kind, len(each.lines)) for each in blocks_of(text.body)] for text in FIRST_NOTICE.values()]
+    shapes = [[(each.kind, len(each.lines)) for each in blocks_of(text.body)] for text in first_notice().values()]
     assert shapes[0] == shapes[1]
 
 

@@ -3,7 +3,7 @@ import re
 import httpx2
 import pytest
 
-from app.core.staff import FIRST_NOTICE
+from app.core.staff import first_notice
 from tests.e2e.pages.axe import findings
 from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
@@ -29,7 +29,7 @@ def completed():
     """The text that ships, as an operator completes it."""
     return {
         language: {"title": text.title, "body": re.sub(r"\[[^]]*\]", WHOM_TO_ASK[language], text.body)}
-        for language, text in FIRST_NOTICE.items()
+        for language, text in first_notice().items()
     }
 
 

@@ -1,0 +1,77 @@
+"""Every sentence that Sceau says to people, in every language, read once from the gettext catalogues beside this file.
+
+`sceau.pot` holds French, the source; each other language is a file such as `en.po`, with all of its messages. A
+message's context names the part that it belongs to and its name there: `consent:holds`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Final
+
+SOURCE: Final = "fr"
+LANGUAGES: Final = (SOURCE, "en")
+
+Texts = Mapping[str, str]
+"""One text in each of `LANGUAGES`."""
+
+_HERE: Final = Path(__file__).parent
+
+
+@cache
+def _parts() -> Mapping[str, Mapping[str, Texts]]:
+    """What the catalogues hold, by part and name, in the order of the files."""
+    from babel.messages.pofile import read_po  # noqa: PLC0415 - a start that says nothing to people need not wait for it
+
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for language in LANGUAGES:
+        with (_HERE / ("sceau.pot" if language == SOURCE else f"{language}.po")).open("rb") as opened:
+            for message in read_po(opened, abort_invalid=True):
+                if message.id:
+                    part, _, name = (message.context or "").partition(":")
+                    text = message.id if language == SOURCE else message.string
+                    found.setdefault(part, {}).setdefault(name, {})[language] = str(text)
+    return found
+
+
+class Catalogue(Mapping[str, Texts]):
+    """The texts of one part by their names.
+
+    Several parts make one: what a later part says takes the place of what an earlier one says by the same name.
+    """
+
+    def __init__(self, part: str, *instead: str) -> None:
+        """Name the parts; nothing is read before the first text is looked up."""
+        self._names = (part, *instead)
+
+    @cached_property
+    def _texts(self) -> dict[str, Texts]:
+        return {name: texts for part in self._names for name, texts in _parts().get(part, {}).items()}
+
+    def __getitem__(self, name: str) -> Texts:
+        """A text in each language."""
+        return self._texts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the order of the catalogue."""
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        """How many texts there are."""
+        return len(self._texts)
+
+    @cached_property
+    def _by_language(self) -> Mapping[str, Mapping[str, str]]:
+        return {each: {name: texts[each] for name, texts in self._texts.items()} for each in LANGUAGES}
+
+    def in_language(self, language: str) -> Mapping[str, str]:
+        """Every text in one language, by its name."""
+        return self._by_language[language]
+
+
+_LISTED: Final = Catalogue("list")
+
+
+def listed(parts: Sequence[str], language: str) -> str:
+    """Names one after the other: `A, B et C`, `A, B and C`; an empty text for none."""
+    return _LISTED["last"][language].join([*([", ".join(parts[:-1])] if parts[1:] else []), *parts[-1:]])
