@@ -19,7 +19,7 @@ from sqlalchemy import Row, and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.audit.store import administrative_act
-from app.db.session import INSTANT, ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession
 
 
 # Administrative acts: what can be done, on what, and which small details of it are kept. Values only; no SQL.
@@ -287,7 +287,7 @@ async def record_act(
         UnknownDetailError: the act may not carry one of the details.
 
     """
-    now = await session.find(INSTANT)
+    now = await session.instant()
     origin = current_origin()
     statement = insert(administrative_act).values(
         id=session.new_id(now),

@@ -75,7 +75,7 @@ class KeyClaims:
     def __init__(self, calls: Collection[IdempotentCall], keep: timedelta, *, waiting: bool) -> None:
         """Prepare. `keep`: how long an answer is given again."""
         self._calls = calls
-        rows = as_rows({"name": _name_of(each), **asdict(each)} for each in calls)
+        rows = as_rows([{"name": _name_of(each), **asdict(each)} for each in calls])
         aged = {"rows": rows, "seconds": keep.total_seconds()}
         self._hold = Lookup(_HOLD, {"rows": rows}, nothing)
         self._claim = Lookup(_CLAIM, aged, lambda found: {(row.caller, bytes(row.key_hash)) for row in found})
@@ -92,7 +92,7 @@ class KeyClaims:
         """
         if not self.lookups:
             return {}
-        claimed, before = found.of(self._claim), found.of(self._before)
+        claimed, before = self._claim.read(found[self._claim]), self._before.read(found[self._before])
         return {each: _told(each, claimed, before) for each in self._calls}
 
 

@@ -211,7 +211,8 @@ def authentication(credential: Credential) -> Lookup[Authenticated | None]:
 
 async def authenticate(session: ReadSession, credential: Credential) -> Authenticated | None:
     """The caller who presented this, as `authentication` finds it."""
-    return await session.find(authentication(credential))
+    found = authentication(credential)
+    return found.read(await session.rows(found))
 
 
 def _of_token(row: Any, token: Token) -> Authenticated | None:  # noqa: ANN401 - a row

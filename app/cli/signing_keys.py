@@ -34,14 +34,13 @@ What = Annotated[Signed, typer.Argument(help="What the keys sign.")]
 @signing_keys.command("list")
 def signing_keys_list(what: What, as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """List the keys that are in force, the newest first; never their private halves."""
-    from app.db.session import INSTANT
     from app.keyring import keys_in_force
 
     ring = _ring_of(what)
 
     async def listed(database: "Database") -> "list[WrappedKey]":
         async with database.read() as session:
-            return await keys_in_force(session, ring, await session.find(INSTANT))
+            return await keys_in_force(session, ring, await session.instant())
 
     keys = connected(data, listed)
     if as_json:

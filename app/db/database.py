@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, cancellations, connect, hanging_up_after
-from app.db.lookups import LookedUp, Lookup
-from app.db.primary import PROOF, WHICH, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
+from app.db.lookups import LookedUp, Lookup, Prepared
+from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
 from app.telemetry.traces import spans
 
@@ -60,6 +60,10 @@ _PING_SECONDS: Final = 1.0
 _HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
 _BROKEN: Final = (OperationalError, InterfaceError, InternalError)
 _UNAVAILABLE: Final = (*_BROKEN, PoolTimeoutError, TimeoutError, NotThePrimaryError)
+_WHICH: Final = Lookup(
+    Prepared(text(f"SELECT {IDENTITY} AS identity, {HAS_STANDBY} AS has_standby")), {}, lambda rows: rows[0]
+)
+"""Which server answers, and whether its commits wait for a standby."""
 _FRESH_SECONDS: Final = 0.25  # any restart of a server takes longer
 
 
@@ -179,11 +183,11 @@ class Database:
         """
         async with self._guarded(), self._begun(None) as (connection, _):
             session = ReadSession(connection, self._clock)
-            if (identity := (await session.find(WHICH))[0]) is None:
+            if (identity := (await _which(session)).identity) is None:
                 raise NotThePrimaryError
             await look(session, identity)
             yield session
-            is_same = (await session.find(WHICH))[0] == identity  # else another was restored over it meanwhile
+            is_same = (await _which(session)).identity == identity  # else another was restored over it meanwhile
             if by_commit:
                 await connection.execute(text(PROOF))
             if not is_same or (by_commit and not await WriteSession(connection, self._clock).commit()):
@@ -210,7 +214,7 @@ class Database:
         # Which server it is recorded on is always asked for: what is read of others says nothing of this write.
         async with self._guarded() as progress, self._begun(server, lead, at_once=at_once) as (connection, found):
             session = WriteSession(connection, self._clock, done or Committing(), lead=found)
-            session.committing.server = found.of(WHICH)[0]
+            session.committing.server = found[_WHICH][0].identity
             yield session
             progress.committing = True
             if not await session.commit():
@@ -226,7 +230,7 @@ class Database:
         if not self._synchronous:
             return True
         async with self.read() as session:
-            return (await session.find(WHICH))[1]
+            return bool((await _which(session)).has_standby)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -297,12 +301,12 @@ class Database:
         A read without look-ups (`lead` None) need not know which server answers, unless one is asked for.
         """
         if server is None and not self._synchronous and lead is None:
-            return LookedUp({})
-        found = await WriteSession(connection, self._clock).look_up(WHICH, *(lead or ()))
-        identity, has_standby = found.of(WHICH)
-        if server not in {None, identity}:
+            return {}
+        found = await WriteSession(connection, self._clock).look_up(_WHICH, *(lead or ()))
+        (answering,) = found[_WHICH]
+        if server not in {None, answering.identity}:
             return None
-        if self._synchronous and not has_standby:
+        if self._synchronous and not answering.has_standby:
             raise NoStandbyError
         return found
 
@@ -322,3 +326,7 @@ class Database:
             if error.connection_invalidated:
                 raise progress.unavailable(error) from error
             raise
+
+
+async def _which(session: ReadSession) -> Any:  # noqa: ANN401 - a row
+    return (await session.rows(_WHICH))[0]

@@ -61,20 +61,8 @@ class Lookup(Generic[T]):
     read: Callable[[Sequence[Any]], T]
 
 
-class LookedUp:
-    """The answers to some look-ups."""
-
-    def __init__(self, rows: Mapping[Lookup[Any], Sequence[Any]]) -> None:
-        """Keep the rows of each."""
-        self._rows = rows
-
-    def of(self, lookup: Lookup[T]) -> T:
-        """What one of them found."""
-        return lookup.read(self._rows[lookup])
-
-    def __contains__(self, lookup: Lookup[Any]) -> bool:
-        """Whether it is one of them."""
-        return lookup in self._rows
+LookedUp = Mapping[Lookup[Any], Sequence[Any]]
+"""The rows of some look-ups: `lookup.read(found[lookup])` is what one of them found."""
 
 
 async def send(driver: AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> LookedUp:
@@ -88,7 +76,7 @@ async def send(driver: AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> 
         cursors = [driver.cursor(row_factory=namedtuple_row) for _ in lookups]
         for cursor, each in zip(cursors, lookups, strict=True):
             await cursor.execute(each.statement.sql, each.values)
-    return LookedUp({each: await cursor.fetchall() for cursor, each in zip(cursors, lookups, strict=True)})
+    return {each: await cursor.fetchall() for cursor, each in zip(cursors, lookups, strict=True)}
 
 
 def nothing(_: Sequence[Any]) -> None:

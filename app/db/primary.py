@@ -8,10 +8,6 @@ whose beat was answered last.
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import text
-
-from app.db.lookups import Lookup, Prepared
-
 IDENTITY: Final = (
     "CASE WHEN pg_is_in_recovery() THEN NULL ELSE concat_ws(' ', (SELECT system_identifier FROM pg_control_system()), "
     "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8), extract(epoch FROM pg_postmaster_start_time()), "
@@ -54,13 +50,6 @@ HAS_STANDBY: Final = (
 
 A pooler may have dropped what a connection asks for (`synchronous_commit = on`).
 """
-
-WHICH: Final[Lookup[tuple[str | None, bool]]] = Lookup(
-    Prepared(text(f"SELECT {IDENTITY} AS identity, {HAS_STANDBY} AS has_standby")),
-    {},
-    lambda rows: (rows[0].identity, rows[0].has_standby),
-)
-"""Which server answers, and whether its commits wait for a standby."""
 
 
 class NotThePrimaryError(Exception):

@@ -4,7 +4,7 @@ The two are different types, so that an operation says in its signature which on
 `Database.write` does, at the edge.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,13 +67,17 @@ class ReadSession:
         result: CursorResult[Any] = await self.connection.execute(statement, rows)
         return result
 
-    async def find(self, lookup: Lookup[T]) -> T:
-        """What one look-up finds."""
-        return lookup.read((await self.execute(lookup.statement.clause, dict(lookup.values))).all())
+    async def rows(self, lookup: Lookup[Any]) -> Sequence[Any]:
+        """The rows of one look-up, for its `read`."""
+        return (await self.execute(lookup.statement.clause, dict(lookup.values))).all()
+
+    async def instant(self) -> datetime:
+        """The database's own wall clock (UTC), which no test moves."""
+        return INSTANT.read(await self.rows(INSTANT))
 
     async def now(self) -> datetime:
         """The current instant (UTC), by the database's clock."""
-        return self.clock.read(await self.find(INSTANT))
+        return self.clock.read(await self.instant())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +143,7 @@ class WriteSession(ReadSession):
     """
 
     committing: Committing = field(default_factory=Committing)
-    lead: LookedUp = field(default_factory=lambda: LookedUp({}))
+    lead: LookedUp = field(default_factory=dict)
 
     async def execute(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:  # noqa: ANN401 - as SQLAlchemy
         """Write what is staged, and run a statement."""

@@ -7,7 +7,7 @@ the replica: it peeks (reads what is new and writes nothing), forgets, and tells
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from app.db.connections import HeardConnection, connect, hanging_up_after, patie
 from app.db.database import RestoredBehindError
 from app.db.identifiers import random_id
 from app.db.primary import NoStandbyError, NotThePrimaryError, is_older
+from app.journal.fence import Fence
 from app.snapshot.acknowledgement import CHANGE_CHANNEL, ReplicaAcknowledgement, acknowledgement_text, channel_of, named
 from app.snapshot.beats import ACKNOWLEDGE, BEAT, PEEK, REGISTER, Beat, Lease, Pace, boot_seconds
 
@@ -90,8 +91,8 @@ class Feed:
 
     Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
     once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
-    `admit(server)` raises where a server was set back: no lease is held there. `set_back()` tells whether it was found
-    later. `acknowledged` is called with what other replicas tell this process's writes.
+    `fence` admits no server that was set back: no lease is held there. `acknowledged` is called with what other
+    replicas tell this process's writes.
     """
 
     def __init__(
@@ -103,8 +104,7 @@ class Feed:
         drop_all: Callable[[], None],
         lost: Callable[[], None],
         about: str,
-        admit: Callable[[str], Awaitable[None]],
-        set_back: Callable[[], bool],
+        fence: Fence,
         synchronous: bool = False,
     ) -> None:
         """Prepare; nothing is connected yet."""
@@ -124,8 +124,7 @@ class Feed:
         self._drop_all = drop_all
         self._lost = lost
         self._about = about
-        self._admit = admit
-        self._set_back = set_back
+        self._fence = fence
         self._synchronous = synchronous
 
     async def run(self) -> None:
@@ -184,7 +183,7 @@ class Feed:
             with hanging_up_after(connection, max(2.0, self._pace.lease)):
                 await self._begin(connection)
             if connection.server is not None:  # of a standby the first beat makes an error
-                await self._admit(connection.server)
+                await self._fence.admit(connection.server)
             cursor: str | None = None
             while True:
                 cursor = await self._step(connection, cursor)
@@ -211,7 +210,7 @@ class Feed:
     async def _step(self, connection: HeardConnection, cursor: str | None) -> str:
         """One beat and what follows from it, until the next one is due; the new cursor."""
         beat = await self._beat(connection, cursor)
-        if self._set_back():
+        if self._fence.behind:
             raise RestoredBehindError
         # From here to the extension of the lease nothing is awaited.
         ahead = beat.clock.timestamp() - beat.sent

@@ -16,6 +16,7 @@ from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool
+from app.journal.fence import Fence
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
 from app.snapshot.beats import Pace, boot_seconds
@@ -45,8 +46,7 @@ _LOOK_SECONDS = 0.005
 class ReplicaPlan:
     """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
 
-    `admit(server)` raises where a server was set back, `set_back()` tells whether that was found later, and after
-    `forget()` the next server is looked at whichever it is. `synchronous`: whether the deployment's commits wait for a
+    `fence` tells whether a server was set back. `synchronous`: whether the deployment's commits wait for a
     standby.
     """
 
@@ -54,9 +54,7 @@ class ReplicaPlan:
     pace: Pace
     subjects: int
     about: str
-    admit: Callable[[str], Awaitable[None]]
-    set_back: Callable[[], bool]
-    forget: Callable[[], None]
+    fence: Fence
     synchronous: bool = False
 
 
@@ -92,8 +90,7 @@ class Replica:
             drop_all=self.drop_all,
             lost=self._feed_lost,
             about=plan.about,
-            admit=plan.admit,
-            set_back=plan.set_back,
+            fence=plan.fence,
             synchronous=plan.synchronous,
         )
         for reads in (pool, database):
@@ -159,7 +156,7 @@ class Replica:
     def _feed_lost(self) -> None:
         """The feed no longer reports changes: if the database is away, it has been since now."""
         self.known.away()
-        self._plan.forget()
+        self._plan.fence.forget()
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """An issuer has withdrawn these keys: forget callers known by a token that rests on one."""

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import structlog
 
-from app.db.database import Database, DatabaseUnavailableError, Look, OutcomeUnknownError, RestoredBehindError
+from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
 from app.db.lookups import Lookup
 from app.db.read_pool import ReadPool
 from app.db.session import Committing, WriteSession
+from app.journal.fence import Fence
 from app.journal.files import JournalError
 from app.journal.journal import Journal, Noted
 from app.snapshot.beats import boot_seconds
@@ -42,8 +43,7 @@ class Writer:
         longest: float,
         journal: Journal,
         known: LastKnown | None = None,
-        look: Look | None = None,
-        set_back: Callable[[], bool] = lambda: False,
+        fence: Fence | None = None,
     ) -> None:
         """Prepare.
 
@@ -53,8 +53,7 @@ class Writer:
             replica: this process's own; None in one that reads the primary for each decision.
             longest: lease and margin, in seconds.
             known: what a process without a replica remembers for an outage, if anything.
-            look: looks whether a server was set back; None takes every server to be whole.
-            set_back: whether the database was found to be set back, and nobody has dealt with it.
+            fence: tells whether a database was set back, and nobody has dealt with it; None takes each to be whole.
 
         """
         self.confirmer = Confirmer(
@@ -72,8 +71,7 @@ class Writer:
         self._journal = journal
         self._replica = replica
         self._known = known
-        self._look = look
-        self._set_back = set_back
+        self._fence = fence
 
     def require_whole(self) -> None:
         """Refuse at once what its transaction would refuse: what may permit more, while the database is set back.
@@ -82,8 +80,11 @@ class Writer:
             RestoredBehindError: nobody has dealt with it yet.
 
         """
-        if self._set_back():
+        if self._is_behind():
             raise RestoredBehindError
+
+    def _is_behind(self) -> bool:
+        return self._fence is not None and self._fence.behind
 
     def _proven(self) -> tuple[ReadPool, str] | None:
         """Where to read on the primary, as this process's feed knows it."""
@@ -111,10 +112,10 @@ class Writer:
             DatabaseUnavailableError: it was not committed. In each case the same request may be sent again.
 
         """
-        done = Committing(set_back=self._set_back() and not restores)
+        done = Committing(set_back=self._is_behind() and not restores)
         try:
-            look = None if restores else self._look
-            async with self._recorded(done, committed_now, lead, look) as session:
+            fence = None if restores else self._fence
+            async with self._recorded(done, committed_now, lead, fence) as session:
                 yield session
         except BaseException as error:
             self._count(done, _outcome_of(error))
@@ -131,16 +132,16 @@ class Writer:
         done: Committing,
         committed_now: Callable[[], None] | None,
         lead: Sequence[Lookup[Any]],
-        look: Look | None,
+        fence: Fence | None,
     ) -> AsyncIterator[WriteSession]:
         server = self._replica.feed.server if self._replica is not None else None
         async with self._database.write(server, lead, done) as session:
             yield session
             if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed
-            if session.committing.widening and look is not None:
+            if session.committing.widening and fence is not None:
                 # Here, where nothing can be exchanged any more: whoever says it may have been revoked since the backup.
-                await look(session, session.committing.server or "")
+                await fence.look(session, session.committing.server or "")
             noted = self._journal.note(session)
         committed = boot_seconds()
         # Where no beat had told which server is the primary, this process may come to read from another one.

@@ -96,8 +96,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
             longest=pace.lease + pace.margin,
             journal=journal,
             known=known,
-            look=fence.look,
-            set_back=lambda: fence.behind,
+            fence=fence,
         ),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
@@ -162,9 +161,7 @@ def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: 
         pace_of(settings),
         settings.cache_subjects,
         about=f"{platform.node()} {os.getpid()}",
-        admit=fence.admit,
-        set_back=lambda: fence.behind,
-        forget=fence.forget,
+        fence=fence,
         synchronous=is_synchronous(settings),
     )
     pool = ReadPool(url, pool_limits(settings))

@@ -37,7 +37,7 @@ async def _looked_up(database, *lookups):
     opened = Database(database.app_url)
     try:
         async with opened.write(None, lookups) as session:
-            return [session.lead.of(each) for each in lookups]
+            return [each.read(session.lead[each]) for each in lookups]
     finally:
         await opened.close()
 

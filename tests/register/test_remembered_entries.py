@@ -31,7 +31,7 @@ async def _read(database, entries):
     opened = Database(database.app_url)
     try:
         async with opened.read() as session:
-            told = await entries.read(session, IDS, await session.find(store.STAMP))
+            told = await entries.read(session, IDS, store.STAMP.read(await session.rows(store.STAMP)))
             return told, dict.fromkeys(IDS) | await load_processings(session, IDS)
     finally:
         await opened.close()

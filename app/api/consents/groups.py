@@ -371,8 +371,9 @@ class Group:
         for one in self.some:
             asked = (one.digest, one.caller)
             if asked not in callers:
+                who = self.callers[one.digest]
                 try:
-                    callers[asked] = one.ask.admit(found.of(self.callers[one.digest]), one.caller)
+                    callers[asked] = one.ask.admit(who.read(found[who]), one.caller)
                 except (UnauthorizedError, DomainError) as error:
                     callers[asked] = error
         return callers

@@ -176,7 +176,7 @@ class _Importing:
         found = self.ask.lookup()
         lead = (kept_as_they_are([self.caller]), found)
         async with self.write.writer.write(None, lead, restores=True) as session:
-            yield session, self.ask.admit(session.lead.of(found), self.caller)
+            yield session, self.ask.admit(found.read(session.lead[found]), self.caller)
 
     async def _record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
         """Record rows in one transaction; one by one where the database refuses one of them for what it says."""

@@ -61,7 +61,7 @@ class Write:
         call = await self.call(caller)
         found = authentication(self.request.state.presented)
         async with self.writer.write(None, (kept_as_they_are([caller.id]), found)) as session:
-            _still_is(caller, session.lead.of(found))
+            _still_is(caller, found.read(session.lead[found]))
             given = await self.once(session, call, status, operation)
         return Response(given.body or None, given.status, media_type="application/json" if given.body else None)
 

@@ -26,7 +26,6 @@ from app.api.service.metrics import (
 from app.auth.callers import Scope
 from app.db.condition import condition_of
 from app.db.database import DatabaseUnavailableError, RestoredBehindError
-from app.db.session import INSTANT
 from app.operations.service.job_runs import list_job_runs
 from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import NOT_ANCHORED, anchor_delay, anchored_log
@@ -141,7 +140,7 @@ async def _ask(services: Services, need: Need) -> str | None:
                 pass
         else:
             async with services.database.read() as session:
-                await session.find(INSTANT)
+                await session.instant()
     except RestoredBehindError:
         return RESTORED_BEHIND
     except DatabaseUnavailableError:

@@ -37,7 +37,7 @@ from app.api.webhooks.models import (
 )
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
-from app.db.session import INSTANT, WriteSession
+from app.db.session import WriteSession
 from app.events.deliveries import find_delivery, list_deliveries
 from app.keyring import WEBHOOK_KEYS, keys_in_force
 from app.operations.service.signing_keys import rotate_key
@@ -259,5 +259,5 @@ async def post_webhook_key(
 async def get_webhook_keys(database: DatabaseDep) -> SigningKeysBody:
     """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""
     async with database.read() as session:
-        now = await session.find(INSTANT)
+        now = await session.instant()
         return SigningKeysBody(keys=[key_body(each) for each in await keys_in_force(session, WEBHOOK_KEYS, now)])

@@ -164,7 +164,6 @@ async def _read(settings: "Settings") -> list[CheckResult]:
     """What needs an event loop: what the database holds, issuers, the public address."""
     from app.db.database import DatabaseUnavailableError
     from app.db.refusals import DatabaseRefusedError, refusals_told
-    from app.db.session import INSTANT
     from app.keyring import DECISION_KEYS, keys_in_force
     from app.settings.required import required
     from app.wiring.parts import database_of
@@ -177,7 +176,7 @@ async def _read(settings: "Settings") -> list[CheckResult]:
                 async for each in content_checks(session, settings):
                     found.append(each)  # noqa: PERF401 - what came before a failure is told
                 if all(each.check != "schema" or each.grade is Grade.OK for each in found):
-                    in_force = await keys_in_force(session, DECISION_KEYS, await session.find(INSTANT))
+                    in_force = await keys_in_force(session, DECISION_KEYS, await session.instant())
                     keys = {str(each.id) for each in in_force}
     except (DatabaseUnavailableError, DatabaseRefusedError):
         found.append(wrong("contents", "the database could not be read", "mend what is said of it above"))

@@ -18,7 +18,7 @@ from app.audit.figures import (
 )
 from app.audit.store import drop_before, load_log_floor, make_partition
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import INSTANT, WriteSession
+from app.db.session import WriteSession
 
 _EVERY_SECONDS = 3_600
 log = structlog.get_logger("sceau.decision_log")
@@ -44,7 +44,7 @@ async def turn_over(session: WriteSession, retention: timedelta) -> None:
 
     No day younger than the owner's floor is dropped: a retention that is shorter waits for it.
     """
-    today = (await session.find(INSTANT)).astimezone(UTC).date()
+    today = (await session.instant()).astimezone(UTC).date()
     for day in (today, today + timedelta(days=1)):
         await make_partition(session, day)
     floor = await load_log_floor(session)

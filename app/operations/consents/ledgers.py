@@ -227,8 +227,8 @@ class Opening:
 
         """
         opened = OpenLedgers(session, self.deployment, locator_of=self.locator_of)
-        kept, held = found.of(self.names), found.of(self.accounts)
-        located: list[Located] = found.of(self.located)
+        kept, held = self.names.read(found[self.names]), self.accounts.read(found[self.accounts])
+        located: list[Located] = self.located.read(found[self.located])
         for locator, one in zip(self.wanted, located, strict=True):
             if kept.issuperset(self.wanted[locator]) and (one.new or one.ref in held):
                 opened.located[locator] = one
@@ -236,9 +236,9 @@ class Opening:
                 opened.busy.add(locator)
         accounts = {one.ref: one for one in opened.located.values()}
         session.committing.subjects.update(held, accounts)
-        known, now = found.of(self.ledgers), session.clock.read(found.of(INSTANT))
+        known, now = self.ledgers.read(found[self.ledgers]), session.clock.read(INSTANT.read(found[INSTANT]))
         named = {entry.event.processing for ref in accounts for entry in known.get(ref, ())} | set(processings)
-        entries = await register.read(session, {each for each in named if each is not None}, found.of(STAMP))
+        entries = await register.read(session, {each for each in named if each is not None}, STAMP.read(found[STAMP]))
         for ref, one in accounts.items():
             opened.ledgers[ref] = OpenLedger(
                 ref,

@@ -17,7 +17,7 @@ from app.auth.store import authenticate
 from app.auth.uses import Uses
 from app.core.processing import Processing
 from app.db.database import BusyError, DatabaseUnavailableError, NotDurableError, RestoredBehindError
-from app.db.session import INSTANT, ReadSession
+from app.db.session import ReadSession
 from app.operations.decisions.evaluate_requests import read_facts
 from app.operations.decisions.judging import Answer, AnsweredRequest, DecidedBy, Facts, Question, Unanswered, judge
 from app.operations.decisions.quota import count_questions
@@ -71,7 +71,7 @@ class Outage:
             try:
                 asked = boot_seconds()
                 async with self._reads.read() as session:
-                    clock = await session.find(INSTANT)
+                    clock = await session.instant()
             except RestoredBehindError:  # it answers: exempt purposes are read from it
                 self._known.is_back()
                 self.lasts = False

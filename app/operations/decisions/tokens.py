@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.core.decision_token import LONGEST_SECONDS
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import INSTANT, ReadSession
+from app.db.session import ReadSession
 from app.keyring import DECISION_KEYS, WrappedKey, keys_in_force, signed_jws
 from app.ledger.vault import VaultError
 from app.operations.service.deployment import Deployment
@@ -55,7 +55,7 @@ class DecisionTokens:
 
     async def read_keys(self, session: ReadSession) -> None:
         """Hold the keys that are in force now. One that its master key does not open any more is published only."""
-        now = await session.find(INSTANT)
+        now = await session.instant()
         self.published = await keys_in_force(session, DECISION_KEYS, now)
         self._open = [each for key in self.published if (each := self._opened(key)) is not None]
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from app.audit.decision_log import COLUMNS
 from app.audit.store import count_dropped, leaves_between, next_logged
 from app.audit.trail import ActKind, TrailQuery, search_trail
-from app.db.session import INSTANT, ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession
 from app.proof import store
 from app.proof.tree import root_of
 
@@ -24,7 +24,7 @@ async def batch_next(session: WriteSession) -> bool:
     if not await store.take_turn(session, store.BATCHING):
         return False
     # The database's own clock, as the log has it, whatever a test's says.
-    settled = (await session.find(INSTANT) - _SETTLED).replace(second=0, microsecond=0)
+    settled = (await session.instant() - _SETTLED).replace(second=0, microsecond=0)
     last = await store.latest_statement(session, KIND)
     since = datetime.fromisoformat(last["until"]) if last is not None else settled - _MINUTE
     if since >= settled:

@@ -14,7 +14,7 @@ import msgspec
 from app.auth.callers import Authenticated
 from app.auth.store import list_by_key
 from app.core.processing import Processing
-from app.db.session import INSTANT, ReadSession
+from app.db.session import ReadSession
 from app.journal.files import put_whole
 from app.ledger.vault import Vault, VaultError
 from app.register.store import load_processings
@@ -40,7 +40,7 @@ class ExemptFacts(msgspec.Struct, frozen=True):
 
 async def read_kept(session: ReadSession) -> ExemptFacts:
     """Read what the file is to hold."""
-    at = await session.find(INSTANT)
+    at = await session.instant()
     callers = {digest.hex(): found for digest, found in (await list_by_key(session)).items()}
     records = await load_processings(session)
     return ExemptFacts(at, callers, tuple(each.facts for each in records.values() if each.facts.is_exempt))

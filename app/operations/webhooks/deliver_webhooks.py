@@ -16,7 +16,7 @@ import structlog
 
 from app.auth.store import load_caller
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import INSTANT, ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession
 from app.events.cloud_events import MEDIA_TYPE, KnownSubject, cloud_event
 from app.events.counts import count_attempt
 from app.events.deliveries import (
@@ -229,4 +229,4 @@ def _report(task: asyncio.Task[None]) -> None:
 
 async def _now(session: ReadSession) -> datetime:
     """The database's own clock: deliveries go by it whatever decisions go by."""
-    return await session.find(INSTANT)
+    return await session.instant()

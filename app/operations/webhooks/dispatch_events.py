@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from app.db.database import Database
-from app.db.session import INSTANT, WriteSession
+from app.db.session import WriteSession
 from app.events.counts import count_lost
 from app.events.deliveries import add_deliveries, hold_endpoints, take_turn
 from app.events.effects import ENDING, owe
@@ -48,7 +48,7 @@ async def _dispatch_batch(session: WriteSession, batch: int) -> int:
         return 0
     await hold_endpoints(session)
     last = page.events[-1].position
-    await add_deliveries(session, after, last, now=await session.find(INSTANT))
+    await add_deliveries(session, after, last, now=await session.instant())
     if any(event.type in ENDING for event in page.events):
         await owe(session, after, last, await erasure_delays(session))
     await keep_progress(session, DISPATCHED, last)
@@ -78,7 +78,7 @@ async def trim_events(database: Database, retention: timedelta) -> Trim:
     gone = _TRIMMED_AT_ONCE
     while gone == _TRIMMED_AT_ONCE:
         async with database.write() as session:
-            now = await session.find(INSTANT)
+            now = await session.instant()
             dispatched = await load_progress(session, DISPATCHED)
             trimmed = await trim_outbox(
                 session, written_before=now - retention, before=dispatched.xid, now=now, limit=_TRIMMED_AT_ONCE

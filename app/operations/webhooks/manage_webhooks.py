@@ -10,7 +10,7 @@ from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller, Scope
 from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
 from app.db.database import Database
-from app.db.session import INSTANT, ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
 from app.events.counts import DeliveryCounts, load_counts
 from app.events.deliveries import drop_unwanted
@@ -62,7 +62,7 @@ async def new_secret(
     session: WriteSession, deployment: Deployment, caller: Caller, endpoint: UUID, overlap: timedelta
 ) -> tuple[WrappedKey, str]:
     """Make a symmetric secret for one endpoint, shown once as `whsec_…`; the one before signs for the overlap."""
-    now = await session.find(INSTANT)
+    now = await session.instant()
     raw, identifier = secrets.token_bytes(_SECRET_BYTES), session.new_id(now)
     master, wrapped = deployment.vault.wrap(f"{_SECRET} {identifier}", raw)
     made = WrappedKey(identifier, master, wrapped, now)
@@ -120,7 +120,7 @@ async def register_webhook(
     if await count_endpoints(session) >= MOST_ENDPOINTS:
         raise TooManyEndpointsError
     await ensure_key(session, deployment, WEBHOOK_KEYS)
-    now = await session.find(INSTANT)
+    now = await session.instant()
     endpoint = _drafted(draft, session.new_id(now), caller.id, now)
     await add_endpoint(session, endpoint)
     told = {
@@ -146,7 +146,7 @@ async def change_webhook(
     """
     before = await find_webhook(session, caller, identifier, hold=True)
     _check(caller, draft, policy)
-    now = await session.find(INSTANT)
+    now = await session.instant()
     drafted = _drafted(draft, identifier, caller.id, now)
     unchanged = drafted.status is before.status
     changed = replace(

@@ -8,7 +8,7 @@ from uuid import UUID
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
-from app.db.session import INSTANT, WriteSession
+from app.db.session import WriteSession
 from app.events.deliveries import Replay, queue_again
 from app.events.feed import load_progress
 from app.operations.webhooks.dispatch_events import DISPATCHED
@@ -63,7 +63,7 @@ async def _replay(
 ) -> int:
     caller.require(Scope.CONSENTS_READ)  # what is sent again tells the past of many users at once
     endpoint = await find_webhook(session, caller, identifier, hold=True)
-    now = await session.find(INSTANT)
+    now = await session.instant()
     queued = await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)
     target = Target(TargetKind.WEBHOOK, str(identifier))
     await record_act(session, ActKind.WEBHOOK_REPLAYED, caller.id, target, {**told, "queued": queued})
