@@ -36,8 +36,8 @@ APP: Final = str(ROOT / "app") + os.sep
 TIMES: Final = 7
 """How often each request is traced; a room counts that is entered every time."""
 LAYERS: Final = (
-    "words core conformance telemetry db keyring register|ledger|audit|events|auth|staff|proof journal snapshot operations "
-    "api|jobs pages settings wiring main serving cli"
+    "words core conformance telemetry db keyring register|ledger|audit|events|auth|staff|proof journal snapshot "
+    "operations api|jobs pages settings wiring main serving cli"
 )
 """As the import contract has them, from below; a call into a higher one is a climb."""
 _HEIGHT: Final = {folder: height for height, folders in enumerate(LAYERS.split()) for folder in folders.split("|")}

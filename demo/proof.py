@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from app.db.database import Database, PoolLimits
 from app.operations.proof.bundle import BundlePlan, write_bundle
-from app.proof.bags import Bag
+from app.proof.entries import Bag
 from demo.client import Client
 from demo.people import People
 from demo.refusal import Refused

@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.service.conditions import database_metrics, process_metrics
 from app.api.service.metrics import change_metrics, delivery_metrics, job_metrics, proof_metrics
-from app.audit.job_runs import DayOfRuns
-from app.db.condition import DatabaseCondition
-from app.events.counts import DeliveryCounts
+from app.audit.figures import DayOfRuns
+from app.db.refusals import DatabaseCondition
+from app.events.effects import DeliveryCounts
 from app.telemetry.metrics import exposition_of
 from handbook.tables import code, page, table
 

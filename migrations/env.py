@@ -8,7 +8,7 @@ import app.db.owner_limits
 import app.db.retention
 import app.events.tables
 import app.journal.store
-import app.journal.waiting
+import app.journal.store
 import app.keyring
 import app.ledger.documents
 import app.ledger.imports

@@ -222,8 +222,7 @@ def _check(settings: "Settings") -> None:
     from app.db.database import DatabaseUnavailableError
     from app.db.refusals import DatabaseRefusedError, takes_connections
     from app.main import create_app
-    from app.operations.service.check_deployment import check_deployment
-    from app.operations.service.check_durability import check_durability
+    from app.operations.service.check_deployment import check_deployment, check_durability
     from app.settings.required import required
     from app.wiring.parts import deployment_of
 

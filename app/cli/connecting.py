@@ -116,7 +116,7 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
     """
     from app.journal.store import load_epoch
     from app.settings import Settings
-    from app.snapshot.beats import LONGEST_LEASE, Pace
+    from app.snapshot.feed import LONGEST_LEASE, Pace
     from app.snapshot.writer import Writer
     from app.wiring.parts import journal_of
 

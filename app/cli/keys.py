@@ -125,7 +125,7 @@ def keys_change(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Change what a caller may do, and return when no process of the service allows it more. What is left out stays."""
-    from app.operations.callers.change_caller import CallerChange, change_caller
+    from app.operations.callers.keys import CallerChange, change_caller
 
     if processing and every_processing:
         raise typer.BadParameter("either names processings or every one")

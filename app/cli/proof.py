@@ -74,7 +74,7 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     """
     from app.operations.proof.bundle import Bundle, BundlePlan, state_bundle, write_bundle
     from app.operations.proof.replay_decisions import replay_report
-    from app.proof.bags import Bag
+    from app.proof.entries import Bag
     from app.settings import Settings
     from app.wiring.parts import deployment_of
 

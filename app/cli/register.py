@@ -143,8 +143,7 @@ def register_export(
     data: DataOption = None,
 ) -> None:
     """Write the record of processing activities (GDPR art. 30), in the order of that article."""
-    from app.operations.register.export_register import export_register
-    from app.operations.register.report import COLUMNS, safe_cell
+    from app.operations.register.report import COLUMNS, export_register, safe_cell
     from app.register.records import CONTEXT
 
     async def export(database: "Database") -> "list[Activity]":

@@ -9,8 +9,7 @@ from app.cli.typed import Since, Until, refuse_reversed, utc
 
 if TYPE_CHECKING:
     from app.db.database import Database
-    from app.operations.proof.batch_decisions import BatchReport
-    from app.operations.proof.replay_decisions import ReplayReport
+    from app.operations.proof.replay_decisions import BatchReport, ReplayReport
 
 _SHOWN = 20
 _WRONG = 1
@@ -21,8 +20,7 @@ def proof_replay(since: Since, until: Until, data: DataOption = None) -> None:
     """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
     import sys
 
-    from app.operations.proof.batch_decisions import compare_batches
-    from app.operations.proof.replay_decisions import replay_decisions
+    from app.operations.proof.replay_decisions import compare_batches, replay_decisions
     from app.settings import Settings
     from app.wiring.parts import deployment_of
 

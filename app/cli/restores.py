@@ -58,7 +58,7 @@ def restore_check(
     data: DataOption = None,
 ) -> None:
     """Say whether the database was set back, by its epoch and by the journal. Exits with 1 if it was."""
-    from app.journal.seen import KnownNotes, read_seen
+    from app.journal.files import KnownNotes, read_seen
     from app.journal.store import EpochComparison, compare
 
     async def check(database: "Database") -> tuple[EpochComparison, int]:
@@ -177,8 +177,7 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     from app.audit.trail import EntryPoint, Origin, arriving
     from app.core.register import RegisterApproval
     from app.journal.files import JournalError
-    from app.operations.service.check_deployment import check_approval
-    from app.operations.service.check_durability import accept_restore
+    from app.operations.service.check_deployment import accept_restore, check_approval
 
     async def accept(database: "Database") -> int:
         journal, epochs = _journal(), [known]
@@ -206,9 +205,8 @@ async def _is_marked(database: "Database") -> bool:
 
 async def _lost_of_others(database: "Database", directories: Sequence[Path] | None) -> "set[UUID]":
     """The ids of notes that hosts saw in the database in this epoch, and that it does not hold any more."""
-    from app.journal.seen import read_seen
-    from app.journal.store import load_epoch
-    from app.journal.waiting import held_ids
+    from app.journal.files import read_seen
+    from app.journal.store import held_ids, load_epoch
 
     seen = [read_seen(each) for each in _places(directories)]
     async with database.read() as session:
@@ -232,8 +230,7 @@ async def _replayed(database: "Database", part: "Sequence[KeptNote]", *, keep: b
 async def _replay(
     database: "Database", part: "Sequence[KeptNote]", became: "list[ReplayOutcome]", *, keep: bool
 ) -> None:
-    from app.journal.store import load_epoch
-    from app.journal.waiting import held_ids
+    from app.journal.store import held_ids, load_epoch
     from app.operations.consents.replay_journal import ReplayOutcome, replay_note
 
     async with database.write() as session:

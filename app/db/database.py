@@ -20,9 +20,22 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.db.connections import HANGING_UP_SECONDS, TRIES, HeardConnection, cancellations, connect, hanging_up_after
+from app.db.connections import (
+    HANGING_UP_SECONDS,
+    HAS_STANDBY,
+    IDENTITY,
+    PROOF,
+    TRIES,
+    Accepts,
+    HeardConnection,
+    NoStandbyError,
+    NotThePrimaryError,
+    cancellations,
+    connect,
+    hanging_up_after,
+    is_no_standby,
+)
 from app.db.lookups import LookedUp, Lookup, Prepared
-from app.db.primary import HAS_STANDBY, IDENTITY, PROOF, Accepts, NoStandbyError, NotThePrimaryError, is_no_standby
 from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
 from app.telemetry.traces import spans
 
@@ -60,7 +73,7 @@ _PING_SECONDS: Final = 1.0
 _HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
 _BROKEN: Final = (OperationalError, InterfaceError, InternalError)
 _UNAVAILABLE: Final = (*_BROKEN, PoolTimeoutError, TimeoutError, NotThePrimaryError)
-_WHICH: Final = Lookup(
+WHICH: Final = Lookup(
     Prepared(text(f"SELECT {IDENTITY} AS identity, {HAS_STANDBY} AS has_standby")), {}, lambda rows: rows[0]
 )
 """Which server answers, and whether its commits wait for a standby."""
@@ -214,7 +227,7 @@ class Database:
         # Which server it is recorded on is always asked for: what is read of others says nothing of this write.
         async with self._guarded() as progress, self._begun(server, lead, at_once=at_once) as (connection, found):
             session = WriteSession(connection, self._clock, done or Committing(), lead=found)
-            session.committing.server = found[_WHICH][0].identity
+            session.committing.server = found[WHICH][0].identity
             yield session
             progress.committing = True
             if not await session.commit():
@@ -302,8 +315,8 @@ class Database:
         """
         if server is None and not self._synchronous and lead is None:
             return {}
-        found = await WriteSession(connection, self._clock).look_up(_WHICH, *(lead or ()))
-        (answering,) = found[_WHICH]
+        found = await WriteSession(connection, self._clock).look_up(WHICH, *(lead or ()))
+        (answering,) = found[WHICH]
         if server not in {None, answering.identity}:
             return None
         if self._synchronous and not answering.has_standby:
@@ -329,4 +342,4 @@ class Database:
 
 
 async def _which(session: ReadSession) -> Any:  # noqa: ANN401 - a row
-    return (await session.rows(_WHICH))[0]
+    return (await session.rows(WHICH))[0]

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import psycopg
 
-from app.db.connections import connection_settings, owner_settings
+from app.db.connections import HAS_STANDBY, PROOF, connection_settings, owner_settings
 from app.db.migrate import FUNCTIONS, PRIVILEGES, SEQUENCES
-from app.db.primary import HAS_STANDBY, PROOF
 
 _STATE: Final = f"""
 SELECT pg_is_in_recovery(), clock_timestamp(), current_setting('TimeZone'), {HAS_STANDBY},

@@ -18,14 +18,17 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from app.db.connections import (
     HANGING_UP_SECONDS,
+    IDENTITY,
     TRIES,
+    Accepts,
     HeardConnection,
+    NotThePrimaryError,
     cancellations,
     connection_settings,
     hanging_up_after,
+    is_no_standby,
 )
 from app.db.database import DatabaseUnavailableError, PoolLimits
-from app.db.primary import IDENTITY, Accepts, NotThePrimaryError, is_no_standby
 from app.telemetry.traces import spans
 
 
@@ -33,8 +36,8 @@ from app.telemetry.traces import spans
 class Statement:
     """A compiled statement: its text with named psycopg parameters.
 
-    Each row carries `server`, the identity of the server that answered (`app.db.primary`), and `found`, which is true
-    but for the one row that stands where nothing was found.
+    Each row carries `server`, the identity of the server that answered (`app.db.connections`), and `found`, which is
+    true but for the one row that stands where nothing was found.
     """
 
     text: str

@@ -5,17 +5,21 @@ cause is not read from the text: the server is asked again, once without logging
 cluster has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 from psycopg import errors, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.db.connections import libpq_url
+from app.db.connections import HAS_STANDBY, libpq_url
 from app.db.database import DatabaseUnavailableError
+from app.db.session import ReadSession
 
 _CONNECT_SECONDS: Final = 2
 _IN_EVERY_CLUSTER: Final = ("postgres", "template1")
@@ -138,3 +142,56 @@ def _named(parts: dict[str, Any], keyword: str) -> str:
         return str(parts[keyword])
     defaults = {each.keyword.decode(): each.val for each in pq.Conninfo.get_defaults()}
     return (defaults.get(keyword) or b"(default)").decode()
+
+
+# Which server answers, how it replicates and archives, and by how much its clock differs from this host's.
+
+# What of other connections replicates is told to members of pg_read_all_stats alone.
+_CONDITION: Final = text(f"""
+SELECT NOT pg_is_in_recovery() AS is_primary,
+    CASE WHEN pg_is_in_recovery() THEN NULL
+        ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END AS timeline,
+    {HAS_STANDBY} AS waits_for_standby,
+    CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE')
+        THEN (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) END AS standbys,
+    current_setting('archive_mode') <> 'off' AS archives, archiver.last_archived_time, archiver.failed_count,
+    (SELECT max(version_num) FROM alembic_version) AS schema, clock_timestamp() AS clock
+FROM pg_stat_archiver AS archiver
+""")  # noqa: S608 - put together from constants
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseCondition:
+    """What one server says of itself.
+
+    `standbys` in sync: None where the role may not know. `archived_at`: when the last file of its log was archived,
+    None before the first. `schema` is a revision. `ahead`: seconds by which its clock is ahead of this host's.
+    """
+
+    is_primary: bool
+    timeline: int | None
+    waits_for_standby: bool
+    standbys: int | None
+    archives: bool
+    archived_at: datetime | None
+    archive_failures: int
+    schema: str
+    ahead: float
+
+
+async def condition_of(session: ReadSession, wall_clock: Callable[[], datetime]) -> DatabaseCondition:
+    """Ask the server of a session; `wall_clock` is this host's."""
+    sent = wall_clock()
+    row = (await session.execute(_CONDITION)).one()
+    half_way = sent + (wall_clock() - sent) / 2
+    return DatabaseCondition(
+        is_primary=row.is_primary,
+        timeline=None if row.timeline is None else int(row.timeline, 16),
+        waits_for_standby=row.waits_for_standby,
+        standbys=row.standbys,
+        archives=row.archives,
+        archived_at=row.last_archived_time,
+        archive_failures=row.failed_count,
+        schema=row.schema,
+        ahead=(row.clock - half_way).total_seconds(),
+    )

@@ -8,22 +8,20 @@ import structlog
 from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 
-from app.audit.figures import LOGGED, load_figure
-from app.audit.job_runs import latest_runs
+from app.audit.figures import LOGGED, latest_runs, load_figure
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
 from app.operations.audit.keep_log import count_logged_decisions
 from app.operations.consents import count_consents
-from app.operations.consents.remove_ended_links import AT_ONCE, remove_ended_links
+from app.operations.consents.overview_link import AT_ONCE, remove_ended_links
 from app.operations.consents.sweep_renewals import sweep_renewals
-from app.operations.proof.append_entries import append_entries
-from app.operations.proof.batch_decisions import batch_next
-from app.operations.proof.stamp_log import checkpoint_to_stamp, keep_stamp
-from app.operations.service.job_runs import forget_old_runs
+from app.operations.proof.append_entries import append_entries, checkpoint_to_stamp, keep_stamp
+from app.operations.proof.replay_decisions import batch_next
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
+from app.operations.service.show_dashboard import forget_old_runs
 from app.operations.webhooks.dispatch_events import trim_events
+from app.operations.webhooks.effects import tell_invalidations
 from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.operations.webhooks.run_events import run_events
-from app.operations.webhooks.tell_invalidations import tell_invalidations
 from app.proof.authority import AuthorityError
 
 

@@ -14,11 +14,11 @@ from typing import Final
 import procrastinate
 import structlog
 
-from app.audit.job_runs import JobRun
+from app.audit.figures import JobRun
 from app.db.database import Database, DatabaseUnavailableError
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.deployment import Deployment
-from app.operations.service.job_runs import record_job_run
+from app.operations.service.show_dashboard import record_job_run
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.proof.authority import TimeAuthority
 

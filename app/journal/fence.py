@@ -48,7 +48,7 @@ class Fence:
         self._to_mark: tuple[str, int] | None = None
 
     async def admit(self, server: str) -> None:
-        """Look at a server, by its identity (`app.db.primary`), when a feed has just connected to it.
+        """Look at a server, by its identity (`app.db.connections`), when a feed has just connected to it.
 
         Raises:
             RestoredBehindError: it was set back.

@@ -2,8 +2,12 @@
 
 import fcntl
 import os
+import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -214,3 +218,93 @@ def _files(directory: Path) -> list[Path]:
             return sorted(directory / each.name for each in found if fnmatch(each.name, _NAME))
     except OSError as error:
         raise JournalError(f"the journal's directory cannot be read ({error.strerror})") from None
+
+
+# The deployment's own program that takes lines of the journal to where the host's loss does not reach them.
+
+_SECONDS: Final = 5.0
+_SETTING: Final = "SCEAU_"
+"""Settings hold keys, which the program has no use for: a line is sealed."""
+
+
+def hand_on(hook: Path, lines: Sequence[bytes]) -> None:
+    """Run the program with the lines on its standard input; it has done its work when it ends with 0.
+
+    It is not told Sceau's settings. One that takes too long is killed, with whatever it has started.
+
+    Raises:
+        JournalError: it cannot be run, fails, or takes longer than five seconds.
+
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTING)}
+    try:
+        program = subprocess.Popen(
+            [hook],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise JournalError(f"the journal's hook cannot be run ({error.strerror})") from None
+    with program:
+        try:
+            program.communicate(b"".join(lines), timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise JournalError("the journal's hook takes too long") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+    if program.returncode != 0:
+        raise JournalError("the journal's hook failed")
+
+
+# Notes that a process saw in the database, whoever made them: it knows them when their host is gone with its journal.
+#
+# Their ids stand beside the journal, in a file of this host's, so that the next process knows them too.
+
+_FILE: Final = "seen.json"
+
+
+class SeenNotes(msgspec.Struct, frozen=True):
+    """Ids of the latest notes of a database in one of its epochs."""
+
+    epoch: int = 1
+    ids: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNotes:
+    """What is known outside a database of what it must hold: notes that were kept, and ids that were seen."""
+
+    notes: Sequence[KeptNote]
+    seen: Sequence[SeenNotes] = ()
+
+
+def write_seen(directory: Path, seen: SeenNotes) -> None:
+    """Write the file of a host, whole or not at all.
+
+    Raises:
+        JournalError: it could not be written.
+
+    """
+    try:
+        put_whole(directory / _FILE, msgspec.json.encode(seen))
+    except OSError as error:
+        raise JournalError(f"{_FILE} cannot be written beside the journal ({error.strerror})") from None
+
+
+def read_seen(directory: Path) -> SeenNotes:
+    """What the file of a host says; nothing where there is none.
+
+    Raises:
+        JournalError: it cannot be read.
+
+    """
+    try:
+        return msgspec.json.decode((directory / _FILE).read_bytes(), type=SeenNotes)
+    except FileNotFoundError:
+        return SeenNotes()
+    except (OSError, msgspec.DecodeError):
+        raise JournalError(f"{_FILE} beside the journal cannot be read") from None

@@ -12,10 +12,22 @@ from uuid import UUID
 from app.db.database import Database
 from app.db.identifiers import random_id
 from app.db.session import WriteSession
-from app.journal.files import Clock, JournalError, KeptNote, append, last_lines, line_of, note_of, read_line
-from app.journal.hook import hand_on
-from app.journal.seen import KnownNotes, SeenNotes, read_seen, write_seen
-from app.journal.waiting import AT_ONCE, mark_kept, put_notes, take_up
+from app.journal.files import (
+    Clock,
+    JournalError,
+    KeptNote,
+    KnownNotes,
+    SeenNotes,
+    append,
+    hand_on,
+    last_lines,
+    line_of,
+    note_of,
+    read_line,
+    read_seen,
+    write_seen,
+)
+from app.journal.store import AT_ONCE, mark_kept, put_notes, take_up
 from app.ledger.vault import Vault
 
 _LAST: Final = 200

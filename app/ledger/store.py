@@ -18,7 +18,7 @@ from app.core.consent import ConsentEvent, parse_kind
 from app.db.lookups import Lookup, Prepared, as_refs
 from app.db.read_pool import ReadPool, Statement
 from app.db.session import Put, ReadSession, WriteSession
-from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.projection import LedgerEntry, collection_of
 from app.ledger.tables import consent_event, subject, subject_locator
 
 

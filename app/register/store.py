@@ -19,8 +19,8 @@ from app.core.period import ConsentPeriod
 from app.core.processing import Invalidation, Status, StatusChange, can_be_an_id
 from app.core.retention import Retention
 from app.core.version import PartyMode, ProcessingVersion
+from app.db.connections import IDENTITY
 from app.db.lookups import Lookup, Prepared
-from app.db.primary import IDENTITY
 from app.db.session import ReadSession, WriteSession
 from app.register.invalidations import change_of, changes_made
 from app.register.records import Particulars, ProcessingRecord, VersionRecord, facts_as_json, facts_from_json

@@ -22,7 +22,7 @@ from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
 from app.ledger.pseudonym import SubjectIds
 from app.proof.verifier.notes import COSIGNATURE, NoteError, VerifierKey
-from app.snapshot.beats import LONGEST_LEASE, SHORTEST_LEASE
+from app.snapshot.feed import LONGEST_LEASE, SHORTEST_LEASE
 from app.telemetry.logs import MetricsAccess
 
 REFUSED: Final = "refused_setting"

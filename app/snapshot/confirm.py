@@ -16,8 +16,7 @@ from sqlalchemy.types import Text
 
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool, Statement
-from app.snapshot.acknowledgement import ReplicaAcknowledgement, TransactionSnapshot
-from app.snapshot.beats import boot_seconds
+from app.snapshot.feed import ReplicaAcknowledgement, TransactionSnapshot, boot_seconds
 from app.snapshot.tables import replica
 
 _LOOK_SECONDS: Final = 0.025

@@ -7,20 +7,208 @@ the replica: it peeks (reads what is new and writes nothing), forgets, and tells
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self
 from uuid import UUID
 
 import psycopg
 import structlog
 
-from app.db.connections import HeardConnection, connect, hanging_up_after, patience
+from app.db.connections import (
+    HAS_STANDBY,
+    IDENTITY,
+    HeardConnection,
+    NoStandbyError,
+    NotThePrimaryError,
+    connect,
+    hanging_up_after,
+    is_older,
+    patience,
+)
 from app.db.database import RestoredBehindError
 from app.db.identifiers import random_id
-from app.db.primary import NoStandbyError, NotThePrimaryError, is_older
 from app.journal.fence import Fence
-from app.snapshot.acknowledgement import CHANGE_CHANNEL, ReplicaAcknowledgement, acknowledgement_text, channel_of, named
-from app.snapshot.beats import ACKNOWLEDGE, BEAT, PEEK, REGISTER, Beat, Lease, Pace, boot_seconds
+
+# It travels as a notification on a channel that only the writer's own feed listens to. An acknowledgement that is lost
+# costs time only: the replica's row says the same at its next beat.
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionSnapshot:
+    """`xmin:xmax:xip`: everything below xmin is seen, nothing from xmax on, and nothing of xip."""
+
+    xmin: int
+    xmax: int
+    running: frozenset[int]
+
+    @classmethod
+    def parse(cls, text: str) -> "TransactionSnapshot":
+        """Read PostgreSQL's text form, such as `10:20:10,14`.
+
+        Raises:
+            ValueError: it is not that.
+
+        """
+        xmin, xmax, running = text.split(":")
+        return cls(int(xmin), int(xmax), frozenset(int(xid) for xid in running.split(",") if xid))
+
+    def shows(self, xid: int) -> bool:
+        """Whether a transaction that has committed is seen (`pg_visible_in_snapshot`)."""
+        return xid < self.xmin or (xid < self.xmax and xid not in self.running)
+
+
+CHANGE_CHANNEL: Final = "sceau_change"
+"""Where a writer says that it has committed, with the incarnation that wants to be told; or with nothing."""
+_LONGEST: Final = 7_500
+"""Characters of a notification: PostgreSQL takes fewer than 8,000 bytes."""
+
+
+def channel_of(incarnation: UUID) -> str:
+    """The channel on which an incarnation is told what others have applied."""
+    return f"sceau_applied_{incarnation.hex}"
+
+
+def named(payload: str) -> UUID | None:
+    """The incarnation that a notification on `CHANGE_CHANNEL` names; None where it names none."""
+    try:
+        return UUID(payload)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaAcknowledgement:
+    """An incarnation has applied what a snapshot of this server shows. `server`: its identity (`app.db.connections`).
+
+    Transactions are numbered by server: what was applied of another one says nothing.
+    """
+
+    incarnation: UUID
+    snapshot: TransactionSnapshot
+    server: str
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Read what `acknowledgement_text` wrote; None where it is not that: any role of a database may notify."""
+        try:
+            incarnation, snapshot, server = text.split(" ", 2)
+            return cls(UUID(incarnation), TransactionSnapshot.parse(snapshot), server)
+        except ValueError:
+            return None
+
+
+def acknowledgement_text(incarnation: UUID, snapshot: str, server: str) -> str | None:
+    """The text of an acknowledgement; None where it is too long to be sent."""
+    text = f"{incarnation.hex} {snapshot} {server}"
+    return text if len(text) < _LONGEST else None
+
+
+# The statements of a feed, what their answers say (docs/freshness.md, "One beat"), and the lease that they earn.
+
+
+def boot_seconds() -> float:
+    """Seconds since the machine started, suspends included (CLOCK_BOOTTIME; a monotonic clock leaves them out)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+PROTOCOL = 1
+"""The version of the freshness protocol (docs/freshness.md) that this code speaks.
+
+Raise it when code of before, running beside, could answer what is stale: the first process that speaks the new one then
+keeps older code from starting.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The times of the freshness protocol, in seconds, and the most changes that one beat takes."""
+
+    lease: float = 2.0
+    heartbeat: float = 0.25
+    margin: float = 0.5
+    row_limit: int = 5_000
+
+
+SHORTEST_LEASE = 0.1
+LONGEST_LEASE = 10.0
+"""Bounds of the lease, in seconds. All processes of a deployment agree on one: writers wait for that long at most."""
+
+
+class Lease:
+    """Ends by itself; extended by each beat, from the time before the beat was sent."""
+
+    def __init__(self) -> None:
+        """Not held yet."""
+        self.end = 0.0
+
+    def held(self) -> bool:
+        """Whether memory may be used at this moment. Look it up after this, with nothing awaited between."""
+        return boot_seconds() < self.end
+
+    def extend(self, sent: float, seconds: float) -> None:
+        """Hold it for some seconds from when the beat was sent."""
+        self.end = sent + seconds
+
+    def give_up(self) -> None:
+        """Hold it no longer."""
+        self.end = 0.0
+
+
+REGISTER: Final = """
+WITH gone AS (DELETE FROM replica WHERE id = %(old)s)
+INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (%(id)s, %(lease_ms)s, clock_timestamp(), %(about)s)
+"""
+
+_NEWS: Final = """news AS (
+    SELECT kind, ref FROM change WHERE xid >= pg_snapshot_xmax(%(cursor)s::pg_snapshot)
+    UNION ALL
+    SELECT kind, ref FROM change WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip(%(cursor)s::pg_snapshot)))
+    LIMIT %(limit)s
+)"""
+_SEEN: Final = f"""pg_current_snapshot()::text, clock_timestamp(),
+    ARRAY(SELECT kind::text || ':' || encode(ref, 'hex') FROM news), {IDENTITY}"""  # noqa: S608 - constants
+
+BEAT: Final = f"""
+WITH beaten AS (
+    UPDATE replica SET beat = beat + 1, applied = coalesce(%(cursor)s::pg_snapshot, applied),
+        seen_at = clock_timestamp()
+    WHERE id = %(id)s RETURNING beat
+), {_NEWS}
+SELECT {_SEEN}, (SELECT beat FROM beaten), {HAS_STANDBY}
+"""  # noqa: S608 - constants
+"""Publishes the cursor that was applied before, and reads what it had not seen."""
+
+PEEK: Final = f"WITH {_NEWS} SELECT {_SEEN}"
+"""Reads what the cursor had not seen, and writes nothing: it is no proof that this server is still the primary."""
+
+ACKNOWLEDGE: Final = """
+SELECT set_config('synchronous_commit', 'off', true), count(pg_notify(channel, %(said)s))
+FROM unnest(%(channels)s::text[]) AS channel
+"""
+"""Tells writers what was applied. Nothing of it need outlive the server, so its commit waits for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a beat or a peek saw: when it was sent and ran, what had changed, and which server says so."""
+
+    sent: float
+    snapshot: TransactionSnapshot
+    cursor: str
+    clock: datetime
+    changes: Sequence[tuple[int, bytes]]
+    server: str | None
+
+    @classmethod
+    def of(cls, sent: float, row: Sequence[Any]) -> Self:
+        """Read the first columns of an answer."""
+        snapshot, clock, news, server = row[:4]
+        changes = [(int(kind), bytes.fromhex(ref)) for kind, _, ref in (each.partition(":") for each in news)]
+        return cls(sent, TransactionSnapshot.parse(snapshot), snapshot, clock, changes, server)
+
 
 # Wakes the feeds of other replicas after a commit: a NOTIFY on a connection of its own, coalesced.
 # Never in the write's own transaction: there a NOTIFY takes a lock that makes all commits of the database queue.

@@ -13,9 +13,8 @@ from uuid import UUID
 
 from app.auth.callers import Authenticated, Caller
 from app.core.processing import Processing
-from app.snapshot.beats import boot_seconds
 from app.snapshot.cache import RecordCache
-from app.snapshot.feed import Feed
+from app.snapshot.feed import Feed, boot_seconds
 from app.snapshot.records import CallerRecord, RegisterRecord
 from app.snapshot.tables import ChangeKind
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from app.db.connections import NotThePrimaryError
 from app.db.database import Database, DatabaseUnavailableError, Look
-from app.db.primary import NotThePrimaryError
 from app.db.session import ReadSession
 from app.snapshot.feed import Feed
 

@@ -19,9 +19,8 @@ from app.db.read_pool import ReadPool
 from app.journal.fence import Fence
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
-from app.snapshot.beats import Pace, boot_seconds
 from app.snapshot.cache import Flight, GatheredReads, RecordCache
-from app.snapshot.feed import Feed, Notifier
+from app.snapshot.feed import Feed, Notifier, Pace, boot_seconds
 from app.snapshot.last_known import HeldOrKnown
 from app.snapshot.records import (
     CallerRecord,

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select, text
 
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
-from app.snapshot.beats import Pace
+from app.snapshot.feed import Pace
 from app.snapshot.tables import change, replica
 
 log = structlog.get_logger("sceau.upkeep")

@@ -19,8 +19,8 @@ from app.db.session import Committing, WriteSession
 from app.journal.fence import Fence
 from app.journal.files import JournalError
 from app.journal.journal import Journal, Noted
-from app.snapshot.beats import boot_seconds
 from app.snapshot.confirm import Confirmer
+from app.snapshot.feed import boot_seconds
 from app.snapshot.last_known import LastKnown
 from app.snapshot.replica import Replica
 from app.telemetry.traces import spans

@@ -11,8 +11,7 @@ from app.events.sender import Sender
 from app.jobs.application import make_jobs
 from app.jobs.work import Work
 from app.jobs.worker import run_jobs
-from app.operations.service.check_deployment import check_deployment
-from app.operations.service.check_durability import check_durability
+from app.operations.service.check_deployment import check_deployment, check_durability
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings
 from app.settings.required import jobs_url, required

@@ -27,7 +27,7 @@ from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
 from app.settings.required import HOW_TO_MAKE, durability, required
 from app.settings.values import Durability, ScopeClaim, TracesMode
-from app.snapshot.beats import Pace, boot_seconds
+from app.snapshot.feed import Pace, boot_seconds
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck

@@ -20,8 +20,12 @@ from app.keyring import DECISION_KEYS, RECEIPT_KEYS
 from app.operations.audit.keep_log import keep_log, turn_over
 from app.operations.callers.keys import create_first_key
 from app.operations.callers.list_callers import flush_uses, keep_uses
-from app.operations.service.check_deployment import DeploymentRefusedError, check_deployment
-from app.operations.service.check_durability import check_durability, keep_checking
+from app.operations.service.check_deployment import (
+    DeploymentRefusedError,
+    check_deployment,
+    check_durability,
+    keep_checking,
+)
 from app.operations.service.outage_file import (
     ExemptFacts,
     OutageFileError,

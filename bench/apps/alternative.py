@@ -26,7 +26,7 @@ from app.core.period import ConsentPeriod
 from app.core.processing import Processing, Status, StatusChange
 from app.core.retention import Retention
 from app.core.version import PartyMode, ProcessingVersion
-from app.ledger.entries import collection_of
+from app.ledger.projection import collection_of
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.tables import consent_event, subject_locator
 from app.register.records import facts_from_json

@@ -3,9 +3,9 @@ from datetime import timedelta
 
 import pytest
 
-from app.audit.job_runs import JobRun
+from app.audit.figures import JobRun
 from app.db.database import Database
-from app.operations.service.job_runs import record_job_run
+from app.operations.service.show_dashboard import record_job_run
 from tests.support.api import utc
 from tests.support.sweeping import sweep
 

@@ -11,12 +11,12 @@ import psycopg
 from starlette.testclient import TestClient
 
 from app.api.openapi.describing import PROBLEMS
-from app.audit.job_runs import JobRun
+from app.audit.figures import JobRun
 from app.db.database import Database
 from app.jobs.tasks import append_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import ProofPlan
-from app.operations.service.job_runs import record_job_run
+from app.operations.service.show_dashboard import record_job_run
 from app.operations.webhooks.dispatch_events import dispatch_events, trim_events
 from app.proof.notes import KeptHeads
 from tests.docs_page.test_docs_page import STORY, filled, operations, proposal

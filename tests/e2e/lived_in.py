@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from app.audit.job_runs import JobRun
+from app.audit.figures import JobRun
 from app.core.decision import Reason
 from app.db.identifiers import uuid7
 from tests.e2e.pages.consent import ADS, STATISTICS, Operator

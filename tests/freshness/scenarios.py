@@ -8,7 +8,7 @@ from contextlib import suppress
 from uuid import uuid4
 
 from app.snapshot import upkeep
-from app.snapshot.beats import Pace
+from app.snapshot.feed import Pace
 from tests.freshness.gate import until
 
 

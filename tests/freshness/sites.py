@@ -13,7 +13,7 @@ from fastapi import FastAPI
 import app.wiring.running
 import app.wiring.services
 from app.main import create_app, groups_of, wall_clock
-from app.snapshot.beats import Pace
+from app.snapshot.feed import Pace
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
 from tests.freshness.gate import PAUSE, Gate, until

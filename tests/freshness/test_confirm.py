@@ -10,14 +10,13 @@ import pytest
 from sqlalchemy import text
 
 import app.snapshot.confirm as confirm_module
+from app.db.connections import IDENTITY
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.primary import IDENTITY
 from app.db.session import INSTANT, Committing
 from app.journal.journal import Journal, JournalPlan
 from app.main import wall_clock
-from app.snapshot.acknowledgement import ReplicaAcknowledgement, TransactionSnapshot, channel_of
-from app.snapshot.beats import Pace
 from app.snapshot.confirm import Confirmer
+from app.snapshot.feed import Pace, ReplicaAcknowledgement, TransactionSnapshot, channel_of
 from app.snapshot.tables import ChangeKind, record_change
 from app.snapshot.writer import Writer
 from tests.freshness.gate import Gate, until

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.snapshot.beats import Pace
+from app.snapshot.feed import Pace
 from tests.freshness import clocks, scenarios
 from tests.freshness.mutants import feed, memory, writes
 from tests.freshness.sites import LONG, MIDDLE, SELDOM, SHORT, play

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-import app.snapshot.beats as lease_module
-from app.snapshot.beats import Lease, boot_seconds
+import app.snapshot.feed as lease_module
+from app.snapshot.feed import Lease, boot_seconds
 
 
 @pytest.fixture

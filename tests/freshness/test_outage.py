@@ -19,8 +19,7 @@ from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
 from app.main import wall_clock
 from app.operations.decisions import from_database
-from app.snapshot.acknowledgement import TransactionSnapshot
-from app.snapshot.beats import Beat
+from app.snapshot.feed import Beat, TransactionSnapshot
 from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.records import RegisterRecord
 from app.snapshot.upkeep import keep_up

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from app.operations.decisions.quota import OVER_QUOTA
+from app.operations.decisions.judging import OVER_QUOTA
 from tests.support.acts import trail
 from tests.support.api import Api, TestClock, processing, question, refusal_of, running, subject, utc
 from tests.support.databases import new_database

@@ -12,7 +12,7 @@ from app.db.database import Database
 from app.jobs.application import make_jobs
 from app.jobs.work import Work
 from app.operations.consents.count_consents import count_consents
-from app.operations.webhooks.tell_invalidations import tell_invalidations
+from app.operations.webhooks.effects import tell_invalidations
 from app.wiring.parts import deployment_of
 from tests.faults.service import eventually
 from tests.support.api import settings_for

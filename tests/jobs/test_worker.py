@@ -5,7 +5,7 @@ import procrastinate
 import psycopg
 import pytest
 
-from app.audit.job_runs import latest_runs
+from app.audit.figures import latest_runs
 from app.db.database import Database
 from app.jobs import worker
 from app.jobs.application import make_jobs

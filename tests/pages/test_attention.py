@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from app.audit.job_runs import DayOfRuns
-from app.events.counts import DeliveryCounts
+from app.audit.figures import DayOfRuns
+from app.events.effects import DeliveryCounts
 from app.operations.service import show_dashboard
 from app.operations.service.show_dashboard import Dashboard, Deliveries, Read
 from app.pages.service.attention import attention

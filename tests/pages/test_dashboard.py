@@ -4,7 +4,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from app.audit.job_runs import JobRun
+from app.audit.figures import JobRun
 from app.core.article import Purpose
 from app.core.consent import State
 from app.core.decision import Reason

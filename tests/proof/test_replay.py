@@ -126,7 +126,7 @@ def _replayed(log, *, until=timedelta(minutes=3)):
 
 def _batched(log, monkeypatch):
     """State the batches as if some minutes had gone by."""
-    monkeypatch.setattr("app.operations.proof.batch_decisions._SETTLED", timedelta(minutes=-2))
+    monkeypatch.setattr("app.operations.proof.replay_decisions._SETTLED", timedelta(minutes=-2))
     return log.batch()
 
 

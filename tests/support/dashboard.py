@@ -5,12 +5,12 @@ import html
 import re
 from typing import Any
 
-from app.audit.job_runs import JobRun
+from app.audit.figures import JobRun
 from app.core.period import PeriodPolicy
 from app.db.database import Database
 from app.operations.audit.keep_log import count_logged_decisions
 from app.operations.consents.count_consents import count_consents
-from app.operations.service.job_runs import record_job_run
+from app.operations.service.show_dashboard import record_job_run
 from tests.support.api import BOOTSTRAP, Api
 from tests.support.databases import TestDatabase
 

@@ -13,8 +13,8 @@ from app.core.processing import Processing
 from app.core.version import ProcessingVersion, material_changes
 from app.db.database import Database
 from app.db.identifiers import uuid7
-from app.ledger.entries import LedgerEntry
 from app.ledger.locators import find_ref
+from app.ledger.projection import LedgerEntry
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.store import append_entries
 from tests.support.api import PSEUDONYM_KEY, Api, TestClock, processing, question, subject

@@ -8,8 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel
 from app.auth.callers import ApiKey, CallerKind, Identity, Scope
-from app.operations.callers.change_caller import CallerChange
-from app.operations.callers.keys import LONGEST_OVERLAP, MadeKey, NewCaller, Rotated
+from app.operations.callers.keys import LONGEST_OVERLAP, CallerChange, MadeKey, NewCaller, Rotated
 from app.operations.callers.list_callers import CallerView
 
 _SCOPES = Field(min_length=1, max_length=50)

@@ -24,8 +24,15 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, KeyOverlapDep, PseudonymsDep, TokenCheckDep, WriterDep
 from app.auth.callers import Authenticated, Caller, Scope
-from app.operations.callers.change_caller import change_caller
-from app.operations.callers.keys import Rotation, create_key, register_identity, revoke_caller, revoke_key, rotate_key
+from app.operations.callers.keys import (
+    Rotation,
+    change_caller,
+    create_key,
+    register_identity,
+    revoke_caller,
+    revoke_key,
+    rotate_key,
+)
 from app.operations.callers.list_callers import CallerView, find_caller, find_unregistered, list_callers
 
 router = strict_router("keys")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from app.api.http.wire import NOTICE_EXAMPLE, Instant, PageRequest, ProcessingId, SubjectBody, WireModel, at_fault
 from app.core.article import PARIS, Element
 from app.core.consent import AgeBand, DefaultState, Defect, EventKind, GivenBy, PositiveAct, State
-from app.ledger.entries import LedgerEntry
+from app.ledger.projection import LedgerEntry
 from app.operations.consents.grant import Collected, ConsentView
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment, SubjectName

@@ -14,14 +14,19 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
-from app.audit.job_runs import DayOfRuns
+from app.audit.figures import DayOfRuns
 from app.auth.callers import Caller, Scope
 from app.core.consent import State
 from app.core.renewal import FlagKind
 from app.db.session import WriteSession
-from app.operations.consents.decline_renewal import DeclinedRenewal, decline_renewal
-from app.operations.consents.list_renewals import ListedRenewal, list_renewals, name_subjects
-from app.operations.service.job_runs import list_job_runs
+from app.operations.consents.sweep_renewals import (
+    DeclinedRenewal,
+    ListedRenewal,
+    decline_renewal,
+    list_renewals,
+    name_subjects,
+)
+from app.operations.service.show_dashboard import list_job_runs
 
 router = strict_router("renewals")
 

@@ -17,8 +17,8 @@ from app.auth.callers import Caller, Scope
 from app.core.consent import ConsentEvent, EventKind
 from app.core.version import PartyMode
 from app.db.identifiers import uuid7
-from app.operations.decisions.answers import answer, left_unsaid, words_for_user
-from app.operations.decisions.explain_decision import Explanation, explain_decision
+from app.operations.decisions.judging import answer, left_unsaid, words_for_user
+from app.operations.decisions.searches import Explanation, explain_decision
 
 router = strict_router("audit")
 

@@ -16,9 +16,17 @@ from app.auth.callers import Caller
 from app.auth.limits import OverQuotaError, QuotaStatus
 from app.core.decision import Reason
 from app.db.identifiers import uuid7_text, uuid7_texts
-from app.operations.decisions.answers import answer, encode, item_error
-from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Question, Unanswered
-from app.operations.decisions.quota import OVER_QUOTA
+from app.operations.decisions.judging import (
+    OVER_QUOTA,
+    Answer,
+    AnsweredRequest,
+    Judged,
+    Question,
+    Unanswered,
+    answer,
+    encode,
+    item_error,
+)
 from app.telemetry.metrics import DecisionCounts
 from app.telemetry.traces.spans import Value
 

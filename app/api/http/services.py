@@ -29,7 +29,7 @@ from app.operations.decisions.from_database import Outage
 from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
-from app.snapshot.beats import Pace
+from app.snapshot.feed import Pace
 from app.snapshot.last_known import LastKnown
 from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.writer import Writer

@@ -17,10 +17,9 @@ from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep, WriterD
 from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
+from app.operations.proof.append_entries import read_checkpoint, read_tile
 from app.operations.proof.export_subject import export_subject
-from app.operations.proof.prove_consent import prove_consent
-from app.operations.proof.read_log import read_checkpoint, read_tile
-from app.operations.proof.receipts import make_receipt
+from app.operations.proof.receipts import make_receipt, prove_consent
 from app.proof.notes import log_name
 from app.proof.tree import TileName
 

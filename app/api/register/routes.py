@@ -25,9 +25,7 @@ from app.core.errors import NotFoundError
 from app.core.register import GateProposal
 from app.db.session import ReadSession, WriteSession
 from app.operations.decisions.evaluate_requests import present
-from app.operations.register.add_version import add_version, register_processing
-from app.operations.register.change_status import change_status
-from app.operations.register.preview_processing import preview_processing
+from app.operations.register.add_version import add_version, change_status, preview_processing, register_processing
 from app.operations.register.read_register import read_register
 from app.operations.register.rule_on_proposal import approve_version, reject_version
 from app.register.records import Registered

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from app.api.http.services import Services
-from app.db.condition import DatabaseCondition
+from app.db.refusals import DatabaseCondition
 from app.telemetry.metrics import build
 from app.telemetry.room import restarts
 

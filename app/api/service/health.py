@@ -24,9 +24,9 @@ from app.api.service.metrics import (
     proof_metrics,
 )
 from app.auth.callers import Scope
-from app.db.condition import condition_of
 from app.db.database import DatabaseUnavailableError, RestoredBehindError
-from app.operations.service.job_runs import list_job_runs
+from app.db.refusals import condition_of
+from app.operations.service.show_dashboard import list_job_runs
 from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import NOT_ANCHORED, anchor_delay, anchored_log
 from app.proof.store import merge_delay

@@ -15,9 +15,9 @@ from pydantic import BaseModel, Field
 from app.api.http.exchange import REFUSALS
 from app.api.http.protocol import BoundedProtocol
 from app.api.http.services import Services
-from app.audit.job_runs import DayOfRuns
+from app.audit.figures import DayOfRuns
 from app.auth.limits import POLICY, Counted
-from app.events.counts import DeliveryCounts
+from app.events.effects import DeliveryCounts
 
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck

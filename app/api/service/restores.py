@@ -16,7 +16,7 @@ from app.auth.callers import Authenticated, Caller, Scope
 from app.core.register import Gated, GateProposal
 from app.db.session import WriteSession
 from app.journal.store import NewEpoch
-from app.operations.service.check_durability import accept_restore
+from app.operations.service.check_deployment import accept_restore
 from app.operations.service.gate import pass_gate
 
 router = strict_router("operation")

@@ -11,7 +11,7 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, PseudonymsDep, SourceDep, StoppingDep
 from app.auth.callers import Authenticated, Scope
-from app.events.cloud_events import EXAMPLE, cloud_event
+from app.events.sender import EXAMPLE, cloud_event
 from app.operations.webhooks.read_events import read_events
 
 router = strict_router("events")

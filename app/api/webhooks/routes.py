@@ -41,6 +41,7 @@ from app.db.session import WriteSession
 from app.events.deliveries import find_delivery, list_deliveries
 from app.keyring import WEBHOOK_KEYS, keys_in_force
 from app.operations.service.signing_keys import rotate_key
+from app.operations.webhooks.deliver_webhooks import replay_delivery, replay_span
 from app.operations.webhooks.manage_webhooks import (
     change_webhook,
     find_webhook,
@@ -49,7 +50,6 @@ from app.operations.webhooks.manage_webhooks import (
     register_webhook,
     remove_webhook,
 )
-from app.operations.webhooks.replay_deliveries import replay_delivery, replay_span
 
 router = strict_router("events")
 

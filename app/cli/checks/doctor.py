@@ -70,7 +70,7 @@ def status(as_json: JsonOption = False, data: DataOption = None) -> None:  # noq
 async def _read_status(session: "ReadSession") -> dict[str, Any]:
     from importlib.metadata import version
 
-    from app.audit.job_runs import latest_runs
+    from app.audit.figures import latest_runs
     from app.db.revisions import current_revision, known_revisions
     from app.journal.store import load_epoch
     from app.proof.store import merge_delay, size_of_log

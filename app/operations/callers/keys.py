@@ -1,16 +1,29 @@
 """Make, rotate and revoke keys, and bind an identity to a caller."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Identity, Scope, new_key
-from app.auth.store import add_caller, add_key, end_keys, is_empty, keys_of, let_expire, mark_revoked
+from app.auth.store import (
+    add_caller,
+    add_key,
+    end_keys,
+    hold_callers,
+    is_empty,
+    is_key_in_force,
+    keep_changes,
+    keys_of,
+    let_expire,
+    load_caller,
+    mark_revoked,
+)
 from app.core.errors import (
     CallerRevokedError,
+    CredentialEndedError,
     IdentityTakenError,
     InvalidExpiryError,
     KnownByTokenError,
@@ -19,8 +32,7 @@ from app.core.errors import (
     TooManyKeysError,
     UnknownIssuerError,
 )
-from app.db.session import WriteSession
-from app.operations.callers.confirm_caller import hold_with
+from app.db.session import ReadSession, WriteSession
 from app.snapshot.tables import ChangeKind, record_change
 
 if TYPE_CHECKING:
@@ -307,3 +319,121 @@ async def forget_caller(session: WriteSession, caller: Caller) -> None:
     """Have every replica forget what it remembers of a caller, before this write is answered."""
     session.narrow()
     await record_change(session, ChangeKind.CALLER, caller.id.bytes)
+
+
+# Change what a caller is called and allowed: what is taken away is gone when that is answered, on every replica.
+
+
+@dataclass(frozen=True, slots=True)
+class CallerChange:
+    """What a caller is to be from now on; None leaves a part as it is. `every_processing` takes its list away."""
+
+    name: str | None = None
+    scopes: frozenset[Scope] | None = None
+    processings: frozenset[str] | None = None
+    every_processing: bool = False
+
+    def of(self, before: Caller) -> Caller:
+        """The caller as it is after this change."""
+        processings = before.processings if self.processings is None else self.processings
+        return replace(
+            before,
+            name=before.name if self.name is None else self.name,
+            scopes=before.scopes if self.scopes is None else self.scopes,
+            processings=None if self.every_processing else processings,
+        )
+
+
+async def change_caller(
+    session: WriteSession, by: Authenticated | None, identifier: UUID, change: CallerChange
+) -> Caller:
+    """Change a caller. What it loses it has lost on every replica when that is answered; what it gains comes soon.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
+        NotFoundError: no such caller.
+        ScopeNotHeldError: it has, or would get, a scope or a processing that `by` does not have itself.
+        CallerRevokedError: it is revoked, which is final.
+
+    """
+    before, who = await held_by(session, by, identifier)
+    if before.revoked_at is not None:
+        raise CallerRevokedError
+    after = change.of(before)
+    if who is not None and not who.covers(after.scopes, after.processings):
+        raise ScopeNotHeldError
+    # Not after a change that only adds. One that changes nothing may repeat one that narrowed and was never answered.
+    if after == replace(before, name=after.name) or not after.covers(before.scopes, before.processings):
+        session.narrow()
+        session.note("other", {"what": "a caller was changed", "about": f"caller {after.id}"})
+    if not before.covers(after.scopes, after.processings):
+        session.widen()
+    await keep_changes(session, after)
+    await record_change(session, ChangeKind.CALLER, after.id.bytes)
+    if after != before:
+        target = Target(TargetKind.CALLER, str(after.id))
+        await record_act(
+            session, ActKind.CALLER_CHANGED, who.id if who is not None else None, target, _told(before, after)
+        )
+    return after
+
+
+def _told(before: Caller, after: Caller) -> dict[str, Detail]:
+    """What changed, and to what; a name is words that somebody typed. No list of processings is every one."""
+    told: dict[str, Detail] = {
+        "changed": [name for name in ("name", "scopes", "processings") if getattr(before, name) != getattr(after, name)]
+    }
+    if before.scopes != after.scopes:
+        told |= {"scopes_before": sorted(before.scopes), "scopes": sorted(after.scopes)}
+    if before.processings != after.processings:
+        told["processings_before"] = sorted(before.processings) if before.processings is not None else None
+        told["processings"] = sorted(after.processings) if after.processings is not None else None
+    return told
+
+
+# Check again, inside the write's transaction, that the caller is still in force.
+#
+# Between the look at a credential and the act a request waits: for a connection, for a lock, for an event to happen.
+# What was revoked or narrowed meanwhile is gone once that was answered (docs/callers.md), also for who waits.
+
+
+async def confirm_caller(session: ReadSession, by: Authenticated, scope: Scope) -> Caller:
+    """The caller as it is now.
+
+    Raises:
+        CredentialEndedError: it, or what it showed, is in force no longer.
+        ScopeMissingError: it no longer has the scope.
+
+    """
+    return await _confirmed(session, by, await load_caller(session, by.caller.id), scope)
+
+
+async def hold_with(
+    session: WriteSession, by: Authenticated | None, scope: Scope, *others: UUID
+) -> tuple[Caller | None, Mapping[UUID, Caller]]:
+    """The acting caller as it is now, and those of the others that exist; all are locked until the transaction ends.
+
+    A revocation waits for acts that were begun before it, and an act that comes after one finds it. `by` None is an
+    operator at the command line.
+
+    Raises:
+        CredentialEndedError, ScopeMissingError: as for `confirm_caller`.
+
+    """
+    mine = () if by is None else (by.caller.id,)
+    held = await hold_callers(session, {*mine, *others})
+    who = None if by is None else await _confirmed(session, by, held.get(by.caller.id), scope)
+    return who, held
+
+
+async def _confirmed(session: ReadSession, by: Authenticated, found: Caller | None, scope: Scope) -> Caller:
+    if found is None or found.revoked_at is not None:
+        raise CredentialEndedError
+    if by.credential != found.id:  # else it is a token, which ends by its time alone
+        if not await is_key_in_force(session, by.credential):
+            raise CredentialEndedError
+    elif by.until is not None and await session.now() >= by.until:
+        raise CredentialEndedError
+    who = found.narrowed(by.caller.scopes)  # a token may have taken scopes away
+    who.require(scope)
+    return who

@@ -12,8 +12,8 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
-from app.ledger.entries import LedgerEntry
 from app.ledger.locators import MovedError, end_account, every_ref, find_ref, hold_refs, names_held, sever, until_held
+from app.ledger.projection import LedgerEntry
 from app.ledger.vault import destroy_names
 from app.operations.consents.ledgers import OpenLedger, append, open_ledger, tell
 from app.operations.service.deployment import Deployment, SubjectName

@@ -22,8 +22,8 @@ from app.core.projection import ConsentRow
 from app.core.register import ProcessingNotApprovedError
 from app.core.state import consent_state, grant_among
 from app.db.identifiers import uuid7
-from app.ledger.entries import LedgerEntry, collection_of
 from app.ledger.link_store import text_digest
+from app.ledger.projection import LedgerEntry, collection_of
 from app.operations.consents.ledgers import OpenLedger
 from app.operations.consents.statement import (
     CollectionTime,

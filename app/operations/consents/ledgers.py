@@ -18,7 +18,6 @@ from app.core.projection import ConsentRow, project
 from app.db.lookups import LookedUp, Lookup
 from app.db.session import INSTANT, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
-from app.ledger.entries import LedgerEntry
 from app.ledger.locators import (
     Located,
     MovedError,
@@ -30,7 +29,7 @@ from app.ledger.locators import (
     names_held,
     until_held,
 )
-from app.ledger.projection import project_subject
+from app.ledger.projection import LedgerEntry, project_subject
 from app.ledger.store import append_entries, ledgers_behind
 from app.ledger.vault import KeptName, keep_name
 from app.operations.service.deployment import Deployment, SubjectName

@@ -20,8 +20,8 @@ from app.core.names import (
 )
 from app.core.projection import ConsentRow
 from app.db.session import WriteSession
-from app.ledger.entries import LedgerEntry, age_alone, collection_of
 from app.ledger.locators import begin_account, lead_names_to, take_name
+from app.ledger.projection import LedgerEntry, age_alone, collection_of
 from app.ledger.vault import KeptName, forget_name, keep_name, keep_names_of, names_of
 from app.operations.consents.close_subject import ClosedLedger, close_ledger
 from app.operations.consents.ledgers import (

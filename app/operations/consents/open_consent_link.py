@@ -32,8 +32,8 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.state import consent_state
 from app.db.session import ReadSession
-from app.ledger.entries import LedgerEntry
 from app.ledger.link_store import ConsentLink, find_link, find_texts, last_form
+from app.ledger.projection import LedgerEntry
 from app.ledger.store import load_entries
 from app.ledger.vault import load_name
 from app.operations.decisions.evaluate_requests import present

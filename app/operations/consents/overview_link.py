@@ -12,11 +12,12 @@ from app.core.errors import ConsentLinkEndedError, NotFoundError
 from app.core.page.link import LinkKind, account_hint
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_store import ConsentLink, add_link, find_link, token_digest
+from app.ledger.link_store import remove_ended_links as remove_some
 from app.ledger.locators import find_name
 from app.ledger.store import load_entries
 from app.ledger.vault import load_name
 from app.operations.consents.create_consent_link import TOKEN_BYTES, MadeLink, WantedLink
-from app.operations.consents.open_consent_link import account_closed
+from app.operations.consents.open_consent_link import ANSWERS_SHOWN, account_closed
 from app.operations.service.deployment import Deployment, SubjectName
 
 VALIDITY: Final = timedelta(days=7)
@@ -108,3 +109,17 @@ async def _may(session: ReadSession, link: ConsentLink) -> bool:
     if caller.processings is not None:
         return False
     return link.credential == caller.id or not await is_key_revoked(session, link.credential)
+
+
+# Remove links to the consent page that have ended: expired, with nothing left that they could withdraw or show.
+
+AT_ONCE: Final = 1_000
+
+
+async def remove_ended_links(session: WriteSession, *, limit: int = AT_ONCE) -> int:
+    """Remove some ended links with the nonces of their forms; how many. Fewer than `limit`: there were no more.
+
+    Consents stay: only the way to a page that says "this link has ended" goes, and is answered 404 from then on.
+    """
+    now = await session.now()
+    return await remove_some(session, at=now, answered_before=now - ANSWERS_SHOWN, limit=limit)

@@ -11,8 +11,8 @@ from app.core.consent import AgeBand, EventKind, State
 from app.core.errors import InvalidEvidenceError
 from app.db.session import WriteSession
 from app.ledger.documents import claim_document
-from app.ledger.entries import LedgerEntry
 from app.ledger.link_store import keep_text
+from app.ledger.projection import LedgerEntry
 from app.ledger.vault import KeptName, names_of
 from app.operations.consents.grant import Collected, ConsentView, Known, Recording, covers, grant, view_of
 from app.operations.consents.ledgers import OpenLedger, OpenLedgers, append, tell

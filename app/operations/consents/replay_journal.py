@@ -17,8 +17,8 @@ from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
 from app.journal.files import KeptNote
 from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, OtherNote, StatusNote
-from app.ledger.entries import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.locators import end_account, every_ref, find_ref, hold_refs, is_subject, locators_of, sever
+from app.ledger.projection import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.store import load_entries
 from app.ledger.vault import destroy_names, names_of
 from app.operations.consents.ledgers import OpenLedger, append, tell

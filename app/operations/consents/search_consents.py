@@ -13,9 +13,8 @@ from app.core.period import PeriodPolicy
 from app.core.projection import CONSENTS
 from app.core.state import consent_expiry, consent_state
 from app.db.session import ReadSession, WriteSession
-from app.ledger.entries import LedgerEntry
 from app.ledger.locators import find_ref
-from app.ledger.projection import ConsentFilter, list_consents
+from app.ledger.projection import ConsentFilter, LedgerEntry, list_consents
 from app.ledger.store import find_entry, load_entries, load_events
 from app.ledger.vault import names_of
 from app.operations.consents.grant import ConsentView

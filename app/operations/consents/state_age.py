@@ -14,7 +14,7 @@ from app.core.grant import is_joint
 from app.core.state import consent_state
 from app.db.session import WriteSession
 from app.events.outbox import DomainEvent, put_in_outbox
-from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.projection import LedgerEntry, collection_of
 from app.operations.consents.ledgers import OpenLedger, append, open_ledgers
 from app.operations.consents.recorder import record_import
 from app.operations.consents.statement import CollectionTime, time_of_narrowing

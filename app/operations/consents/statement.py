@@ -14,7 +14,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import EventKind
 from app.core.errors import CollectionTimeError, InvalidEvidenceError
 from app.core.register import RegisterApproval
-from app.ledger.entries import collection_of, without_age
+from app.ledger.projection import collection_of, without_age
 from app.operations.consents.ledgers import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 

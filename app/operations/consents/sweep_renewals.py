@@ -9,19 +9,27 @@ what is written changes one, so that no replica has to be told.
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
-from app.core.consent import ConsentEvent, EventKind
+from app.audit.trail import NOTHING, ActKind, record_act
+from app.auth.callers import Caller, Scope
+from app.core.consent import ConsentEvent, EventKind, State
+from app.core.errors import ConsentNotApplicableError, NothingToRenewError
+from app.core.page.link import Situation, latest_decision, situation
+from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.renewal import FlagKind, Renewal, collected_before, examine
 from app.core.state import consent_expiry
 from app.db.database import Database
-from app.db.session import WriteSession
+from app.db.session import ReadSession, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
+from app.ledger.projection import LedgerEntry
 from app.ledger.sweep import (
+    FlagRecord,
     Held,
     Said,
     StageGroup,
@@ -30,14 +38,140 @@ from app.ledger.sweep import (
     count_due,
     hold_due,
     last_orders,
+    list_flags,
     list_groups,
     load_events_about,
     put_flags,
     with_any_due,
 )
+from app.ledger.vault import load_names
+from app.operations.consents.ledgers import append, open_ledger, tell
+from app.operations.consents.search_consents import view_consents
 from app.operations.decisions.evaluate_requests import present
+from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 from app.register.store import hold_processing, load_processings
+
+
+@dataclass(frozen=True, slots=True)
+class DeclinedRenewal:
+    """Whose consent to which processing is not to be renewed, and how that was said (`method`, `link`)."""
+
+    subject: SubjectName
+    processing: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDecline:
+    """The entry of the ledger, and the consent that it is about."""
+
+    entry: LedgerEntry
+    consent: UUID
+
+
+async def decline_renewal(
+    session: WriteSession, deployment: Deployment, caller: Caller, declined: DeclinedRenewal
+) -> RecordedDecline:
+    """Append the wish. It decides nothing: the consent permits until it ends, is withdrawn or refused.
+
+    Raises:
+        NotFoundError: no such processing.
+        ConsentNotApplicableError: its purpose does not rest on consent.
+        NothingToRenewError: no consent to it holds.
+
+    """
+    ledger = await open_ledger(session, deployment, declined.subject, [declined.processing])
+    record = ledger.registered(declined.processing)
+    if not record.facts.rests_on_consent:
+        raise ConsentNotApplicableError(field="processing")
+    at = present(ledger.after_everything, {ledger.ref: ledger.events}, record)
+    consent = latest_decision(ledger.events, record.facts, at)
+    stands = situation(consent, ledger.events, record.facts, at, deployment.policy)
+    if consent is None or stands is not Situation.HOLDS:
+        raise NothingToRenewError(field="processing")
+    event = ConsentEvent(
+        id=session.new_id(at),
+        kind=EventKind.RENEWAL_DECLINED,
+        processing=declined.processing,
+        collected_at=at,
+        order=ledger.next_order,
+        version=consent.version,
+    )
+    entry = LedgerEntry(
+        subject_ref=ledger.ref,
+        event=event,
+        recorded_at=at,
+        recorded_by=caller.id,
+        evidence={**declined.evidence, "consent": str(consent.id)},
+    )
+    await append(session, ledger, entry)
+    await tell(session, ledger.ref, EventKind.RENEWAL_DECLINED, at, consent=consent.id, processing=declined.processing)
+    return RecordedDecline(entry, consent.id)
+
+
+# List what the sweep flagged, each with the state of its consent now.
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRenewal:
+    """A flag, and the state that a decision would see its consent in now.
+
+    `subject`: who is to be reminded, where that was asked for and the id is still kept.
+    """
+
+    flag: FlagRecord
+    state: State
+    subject: SubjectName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalPage:
+    """Some flags, and where the next page begins; None when there is none."""
+
+    items: Sequence[ListedRenewal]
+    next_after: UUID | None
+
+
+async def list_renewals(
+    session: ReadSession,
+    policy: PeriodPolicy,
+    *,
+    processings: Collection[str] | None,
+    kinds: Collection[FlagKind],
+    after: UUID | None,
+    limit: int,
+) -> RenewalPage:
+    """The next flags on those processings (None: every one), of those kinds, oldest first."""
+    named = sorted(await load_processings(session)) if processings is None else sorted(processings)
+    flags = await list_flags(session, named, sorted(kinds), after=after, limit=limit + 1)
+    shown = flags[:limit]
+    views = await view_consents(session, policy, [(flag.subject_ref, flag.consent) for flag in shown])
+    items = [ListedRenewal(flag, view.state) for flag, view in zip(shown, views, strict=True)]
+    return RenewalPage(items, shown[-1].id if len(flags) > limit else None)
+
+
+async def name_subjects(
+    session: WriteSession, deployment: Deployment, caller: Caller, page: RenewalPage
+) -> RenewalPage:
+    """The same page with the users by the first of their names; who read them, and how many, is recorded.
+
+    Raises:
+        ScopeMissingError: the caller may not read who users are.
+
+    """
+    caller.require(Scope.SUBJECTS_READ)
+    refs = {each.flag.subject_ref for each in page.items}
+    names = await load_names(session, refs)
+    named = [
+        replace(each, subject=SubjectName(kept[0].type, deployment.vault.open(kept[0].sealed)))
+        if (kept := names.get(each.flag.subject_ref)) is not None
+        else each
+        for each in page.items
+    ]
+    await record_act(session, ActKind.RENEWAL_SUBJECTS_READ, caller.id, NOTHING, {"found": len(names)})
+    return replace(page, items=named)
+
 
 BATCH: Final = 1_000
 RUN: Final = timedelta(seconds=50)

@@ -11,7 +11,7 @@ from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import ConsentNotApplicableError
 from app.core.projection import ConsentRow
 from app.db.identifiers import uuid7
-from app.ledger.entries import LedgerEntry, collection_of
+from app.ledger.projection import LedgerEntry, collection_of
 from app.operations.consents.grant import Recording
 from app.operations.consents.ledgers import OpenLedger
 from app.operations.consents.statement import CollectionTime, capacity_of, time_of_history, time_of_narrowing

@@ -12,8 +12,15 @@ from app.auth.limits import Counted
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.from_database import Primary, answer_from_database
 from app.operations.decisions.from_memory import Found, Memory, look, read_and_look, still_stands
-from app.operations.decisions.judging import Answer, AnsweredRequest, Judged, Question, Unanswered
-from app.operations.decisions.quota import count_questions, refuse_before_reading
+from app.operations.decisions.judging import (
+    Answer,
+    AnsweredRequest,
+    Judged,
+    Question,
+    Unanswered,
+    count_questions,
+    refuse_before_reading,
+)
 
 
 @dataclass(frozen=True, slots=True)

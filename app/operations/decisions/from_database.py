@@ -19,11 +19,19 @@ from app.core.processing import Processing
 from app.db.database import BusyError, DatabaseUnavailableError, NotDurableError, RestoredBehindError
 from app.db.session import ReadSession
 from app.operations.decisions.evaluate_requests import read_facts
-from app.operations.decisions.judging import Answer, AnsweredRequest, DecidedBy, Facts, Question, Unanswered, judge
-from app.operations.decisions.quota import count_questions
+from app.operations.decisions.judging import (
+    Answer,
+    AnsweredRequest,
+    DecidedBy,
+    Facts,
+    Question,
+    Unanswered,
+    count_questions,
+    judge,
+)
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
-from app.snapshot.beats import boot_seconds
+from app.snapshot.feed import boot_seconds
 from app.snapshot.last_known import LastKnown
 from app.snapshot.primary_reads import PrimaryReads
 

@@ -5,7 +5,7 @@ one that was kept outside it. A log that cannot show that is left as it is, and 
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,10 +21,11 @@ from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
 from app.proof import anchors, store
 from app.proof.anchors import Anchor, AnchorWay
+from app.proof.authority import AuthorityError, StampAnswer
 from app.proof.entries import SALT_BYTES, LogEntry, entry_of
 from app.proof.notes import KeptHeads, Signer, signed_checkpoint, signed_note
-from app.proof.store import Waiting, add_statement, latest_checkpoint, stated_keys
-from app.proof.tree import HASH_BYTES, HEIGHT, WIDTH, grown, root_at, subtree_of, tiles_needed
+from app.proof.store import StoredCheckpoint, Waiting, add_statement, latest_checkpoint, stated_keys
+from app.proof.tree import HASH_BYTES, HEIGHT, WIDTH, TileName, grown, root_at, subtree_of, tiles_needed, widths_at
 from app.proof.verifier.anchors import cosignatures_of
 from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey
 from app.proof.verifier.notes import opened as opened_checkpoint
@@ -295,3 +296,102 @@ async def keep_cosignatures(session: WriteSession, content: str, witnesses: Sequ
         if await anchors.add_anchor(session, session.new_id(now), now, anchor):
             new.append(each.key.name)
     return new
+
+
+# Read the log of proofs: checkpoints, tiles and anchors.
+
+
+async def read_checkpoint(session: ReadSession, *, cosigned: bool = False) -> str | None:
+    """The last checkpoint, with the cosignatures of it that are kept; None while there is none.
+
+    `cosigned`: the last one that a witness has cosigned.
+    """
+    if cosigned:
+        size = await anchors.cosigned_size(session)
+        head = None if size is None else await store.latest_checkpoint(session, at_least=size)
+    else:
+        head = await store.latest_checkpoint(session)
+    return None if head is None else head.note + await cosignature_lines(session, head.size)
+
+
+async def read_tile(session: ReadSession, name: TileName) -> bytes | None:
+    """The hashes of a tile as wide as it was asked for; None where the log at its last head has none so wide."""
+    head = await store.latest_checkpoint(session)
+    if head is None:
+        return None
+    full, partial = widths_at(head.size, name.level)
+    if name.width > (WIDTH if name.index < full else partial if name.index == full else 0):
+        return None
+    found = (await store.tiles(session, [(name.level, name.index)])).get((name.level, name.index), b"")
+    hashes = found[: name.width * HASH_BYTES]
+    return hashes if len(hashes) == name.width * HASH_BYTES else None
+
+
+_TOGETHER: Final = 200
+
+
+async def cosignature_lines(session: ReadSession, size: int) -> str:
+    """The signature lines of those who have cosigned the checkpoint of a size; empty where nobody has."""
+    return _lines(await anchors.anchors_of(session, [size]))
+
+
+async def anchor_files(session: ReadSession, first: int, last: int) -> AsyncIterator[tuple[str, bytes]]:
+    """The files of a bundle about checkpoints from one size to another, both included, by their names.
+
+    Beside each stamp stands the checkpoint as it was stamped: without cosignatures, which came later.
+    """
+    sizes = await anchors.sizes_anchored(session, first, last)
+    for at in range(0, len(sizes), _TOGETHER):
+        some = sizes[at : at + _TOGETHER]
+        notes = await anchors.notes_of(session, some)
+        kept = await anchors.anchors_of(session, some)
+        for size in some:
+            of_it, note = [each for each in kept if each.size == size], notes.get(size, "")
+            for stamp in (each for each in of_it if each.way is AnchorWay.STAMP):
+                yield f"data/stamps/{size}.checkpoint", note.encode()
+                yield f"data/stamps/{size}.tsr", stamp.content
+            if lines := _lines(of_it):
+                yield f"data/cosigned/{size}.checkpoint", f"{note}{lines}".encode()
+
+
+def _lines(kept: Sequence[Anchor]) -> str:
+    return "".join(each.content.decode() for each in kept if each.way is AnchorWay.COSIGNATURE)
+
+
+# Have the newest checkpoint of the log stamped by an authority outside, and keep the answer.
+#
+# Three steps, so that no transaction and no connection waits for the authority: what is to be stamped is read, the
+# authority is asked, and what it answers is kept.
+
+_EVERY: Final = timedelta(minutes=55)
+"""How old the last stamp is before there is another: with a look each five minutes, one an hour."""
+_CLOCKS_DIFFER: Final = timedelta(minutes=10)
+
+
+async def checkpoint_to_stamp(session: ReadSession, *, at_once: bool = False) -> StoredCheckpoint | None:
+    """The newest checkpoint, if it is not stamped and an hour went by since the last stamp; or `at_once`."""
+    newest, last = await store.latest_checkpoint(session), await anchors.last_stamped(session)
+    if newest is None or last is None:
+        return newest
+    size, kept_at = last
+    if size >= newest.size or (not at_once and await session.now() - kept_at < _EVERY):
+        return None
+    return newest
+
+
+async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer: StampAnswer) -> bool:
+    """Keep the stamp of a checkpoint; the log states it with its next entries.
+
+    Returns: False where another run was faster, or the checkpoint is not that of the log any more.
+
+    Raises:
+        AuthorityError: it is of a time at which the checkpoint was not there yet, or of one that has not come.
+
+    """
+    now = await session.now()
+    if not checkpoint.signed_at - _CLOCKS_DIFFER <= answer.stamp.at <= now + _CLOCKS_DIFFER:
+        raise AuthorityError("time")
+    if (await anchors.notes_of(session, [checkpoint.size])).get(checkpoint.size) != checkpoint.note:
+        return False  # it was read from a server that is no primary any more, whose log went another way
+    anchor = Anchor(checkpoint.size, AnchorWay.STAMP, answer.stamp.at, answer.content)
+    return await anchors.add_anchor(session, session.new_id(now), now, anchor)

@@ -14,12 +14,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.db.session import ReadSession, WriteSession
-from app.operations.proof.append_entries import verifier_keys
-from app.operations.proof.prove_consent import prove_entry
-from app.operations.proof.read_log import anchor_files, cosignature_lines
+from app.operations.proof.append_entries import anchor_files, cosignature_lines, verifier_keys
+from app.operations.proof.receipts import prove_entry
 from app.proof import anchors, store
-from app.proof.bags import Bag, read_me
-from app.proof.entries import Record, body_of
+from app.proof.entries import Bag, Record, body_of, read_me
 from app.proof.store import StoredCheckpoint, StoredEntry
 from app.proof.tree import complete_subtrees, subtree_of, tiles_needed
 from app.proof.verifier.bundles import FORMAT

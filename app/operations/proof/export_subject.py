@@ -17,9 +17,9 @@ from app.auth.store import load_caller
 from app.core.errors import NotFoundError
 from app.core.projection import CONSENTS
 from app.db.session import ReadSession, WriteSession
-from app.ledger.entries import LedgerEntry
 from app.ledger.link_store import find_texts, links_of
 from app.ledger.locators import shared_since
+from app.ledger.projection import LedgerEntry
 from app.ledger.solicitations import solicitations_of
 from app.ledger.store import acts_of_parent, load_entries
 from app.ledger.sweep import flags_of

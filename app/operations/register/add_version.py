@@ -3,14 +3,27 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller
-from app.core.article import Purpose
-from app.core.errors import InvalidVersionError, NotFoundError, ProcessingExistsError, ProcessingRetiredError
+from app.core.article import CONSENT_PURPOSES, Purpose
+from app.core.errors import (
+    ConsentNotApplicableError,
+    InvalidVersionError,
+    NotFoundError,
+    ProcessingExistsError,
+    ProcessingRetiredError,
+)
+from app.core.page.text import ConsentText
+from app.core.period import PeriodPolicy
 from app.core.processing import Status, StatusChange, check_successor
 from app.core.register import (
     ControllerKind,
+    Gated,
+    GateProposal,
+    NotProposedError,
+    ProcessingNotApprovedError,
     ProposalPendingError,
     RegisterApproval,
     check_lawful,
@@ -21,7 +34,8 @@ from app.core.register import (
 from app.core.version import ProcessingVersion
 from app.db.session import ReadSession, WriteSession
 from app.operations.register.read_register import read_names
-from app.operations.service.gate import check_proposer, how_many_decide
+from app.operations.service.consent_texts import consent_texts, who_is
+from app.operations.service.gate import check_proposer, how_many_decide, pass_gate
 from app.register.controllers import add_controller, load_controllers
 from app.register.proposals import add_proposal, load_proposals
 from app.register.records import (
@@ -33,7 +47,7 @@ from app.register.records import (
     Registered,
     VersionRecord,
 )
-from app.register.store import add_processing, lock_processing
+from app.register.store import add_processing, add_status_change, lock_processing
 from app.register.store import add_version as append_version
 from app.snapshot.tables import ChangeKind, record_change
 
@@ -303,3 +317,109 @@ async def _propose(session: WriteSession, caller: Caller, known: Registered, ver
     target = Target(TargetKind.PROCESSING, known.record.id)
     await record_act(session, ActKind.PROCESSING_PROPOSED, caller.id, target, {"version": version.facts.number})
     return await read_names(session, replace(known, proposals=(*known.proposals, Proposal(version, caller.id))))
+
+
+# Suspend, resume or retire a processing.
+
+_ACTS: Final = {
+    Status.ACTIVE: ActKind.PROCESSING_RESUMED,
+    Status.SUSPENDED: ActKind.PROCESSING_SUSPENDED,
+    Status.RETIRED: ActKind.PROCESSING_RETIRED,
+}
+
+
+async def change_status(
+    session: WriteSession, caller: Caller, identifier: str, status: Status, approval: RegisterApproval
+) -> Registered | GateProposal:
+    """Give a processing a status from now on; the one it has already is a no-op.
+
+    A processing of IV that is suspended resumes once a second person has approved it, where two are asked for. One of
+    III resumes at once: mail must not wait.
+
+    Raises:
+        NotFoundError: no such processing.
+        ProcessingRetiredError: it is retired, which is final.
+        ProcessingNotApprovedError: it waits for a second person, and can only be retired.
+        PersonsOnlyError, NoSecondPersonError: nobody could approve that it resumes.
+
+    """
+    record = await _hold(session, identifier)
+    last = record.status_changes[-1] if record.status_changes else None
+    before = last.status if last is not None else Status.ACTIVE
+    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    if status is not Status.ACTIVE:
+        session.narrow()
+    if before is status:
+        return await _with_names(session, record)
+    if before is Status.RETIRED:
+        raise ProcessingRetiredError
+    if before is Status.PROPOSED and status is not Status.RETIRED:
+        raise ProcessingNotApprovedError
+    if status is Status.ACTIVE and record.facts.rests_on_consent:
+        now = await session.now()
+        wanted = GateProposal(session.new_id(now), Gated.RESUMPTION, identifier, {}, now, caller.id)
+        waits = await pass_gate(session, caller, approval, wanted)
+        if waits is not None:
+            return waits
+        session.widen()
+    return await _change(session, caller, record, status)
+
+
+async def resume(session: WriteSession, caller: Caller, identifier: str) -> None:
+    """Resume a suspended processing of IV, which a second person has approved.
+
+    Raises:
+        NotFoundError: no such processing.
+        NotProposedError: it is not suspended any more.
+
+    """
+    record = await _hold(session, identifier)
+    if not record.status_changes or record.status_changes[-1].status is not Status.SUSPENDED:
+        raise NotProposedError
+    session.widen()
+    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    await _change(session, caller, record, Status.ACTIVE)
+
+
+async def _hold(session: WriteSession, identifier: str) -> ProcessingRecord:
+    record = await lock_processing(session, identifier)
+    if record is None:
+        raise NotFoundError
+    return record
+
+
+async def _change(session: WriteSession, caller: Caller, record: ProcessingRecord, status: Status) -> Registered:
+    change = StatusChange(record.next_instant(await session.now()), status)
+    await add_status_change(session, record.id, change, by=caller.id)
+    await record_act(session, _ACTS[status], caller.id, Target(TargetKind.PROCESSING, record.id))
+    return await _with_names(session, replace(record, changes=(*record.changes, change)))
+
+
+async def _with_names(session: WriteSession, record: ProcessingRecord) -> Registered:
+    return await read_names(session, Registered(record, (await load_proposals(session, [record.id]))[record.id]))
+
+
+# Show the text that a processing would ask consent with; nothing is recorded.
+
+
+async def preview_processing(
+    session: ReadSession, draft: VersionDraft, policy: PeriodPolicy
+) -> Mapping[str, ConsentText]:
+    """The text of a draft in each language, as it would be shown and hashed if it were registered now.
+
+    Raises:
+        ConsentNotApplicableError: nobody is asked about its purpose.
+        InvalidVersionError: a controller is not registered.
+
+    """
+    if draft.purpose not in CONSENT_PURPOSES:
+        raise ConsentNotApplicableError(
+            "Nobody is asked about this purpose: there is no text to show.", field="purpose"
+        )
+    now = await session.now()
+    found = await find_controllers(session, draft)
+    name = draft.controller or ""
+    unknown = ControllerRecord(id_of_name(name), ControllerKind.OTHER, None, now, (ControllerVersion(1, name, now),))
+    controllers = [each or unknown for each in found]
+    version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
+    return consent_texts(draft.purpose, [who_is(each) for each in controllers], version, policy)

@@ -9,9 +9,9 @@ from app.core.errors import NotFoundError
 from app.core.register import Gated, GateProposal, NotProposedError, Ruling
 from app.db.session import WriteSession
 from app.journal.store import NewEpoch
-from app.operations.register.change_status import resume
+from app.operations.register.add_version import resume
 from app.operations.register.controllers import approve_controller_version
-from app.operations.service.check_durability import accept_restore
+from app.operations.service.check_deployment import accept_restore
 from app.operations.service.gate import check_person, check_second_person
 from app.register.gate import add_ruling, hold_proposal
 

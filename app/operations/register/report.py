@@ -21,6 +21,7 @@ from app.ledger.imports import ImportSource, list_sources
 from app.ledger.sweep import FlagsOfAProcessing, count_flags
 from app.operations.register.read_register import read_register
 from app.proof.store import count_waiting, latest_checkpoint
+from app.register.controllers import load_controllers
 from app.register.records import PURPOSES, ControllerRecord, ControllerVersion, ProcessingRecord, VersionRecord
 
 # The record of processing activities (GDPR art. 30(1)): one row for each processing, in the order of that article.
@@ -347,3 +348,25 @@ async def _acts(session: ReadSession, since: datetime, until: datetime) -> list[
 async def _name(session: ReadSession, caller: UUID) -> str:
     known = await load_caller(session, caller)
     return known.name if known is not None else str(caller)
+
+
+# Read the register as the record of processing activities (GDPR art. 30).
+
+
+async def export_register(session: ReadSession) -> list[Activity]:
+    """Every processing with its version of now, retired ones too, in the order of their ids.
+
+    One that waits for its first approval is left out: nothing is processed yet.
+    """
+    now = await session.now()
+    controllers = await load_controllers(session)
+    found = []
+    for registered in (await read_register(session)).values():
+        record = registered.record
+        in_force = record.facts.version_at(now)
+        version = record.version(in_force.number) if in_force is not None else None
+        if version is None:
+            continue
+        known = [controllers[each] for each in version.controllers if each in controllers]
+        found.append(Activity(record, version, record.facts.status_at(now), known))
+    return sorted(found, key=lambda each: each.record.id)

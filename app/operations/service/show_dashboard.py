@@ -6,18 +6,27 @@ pseudonym of a person is in any of them.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
-from app.audit.figures import LOGGED, DecisionCount, decisions_by_day, load_figure
-from app.audit.job_runs import DayOfRuns, latest_runs
+from app.audit.figures import (
+    LOGGED,
+    DayOfRuns,
+    DecisionCount,
+    JobRun,
+    add_run,
+    decisions_by_day,
+    drop_runs_before,
+    latest_runs,
+    list_runs,
+    load_figure,
+)
 from app.auth.callers import Caller
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import ReadSession
-from app.events.counts import DeliveryCounts, load_counts
-from app.events.effects import EffectCount, count_effects
+from app.db.session import ReadSession, WriteSession
+from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_counts
 from app.events.endpoints import Endpoint
 from app.operations.audit.keep_log import SHOWN
 from app.operations.consents import count_consents
@@ -168,3 +177,27 @@ async def _read(database: Database, load: Callable[[ReadSession], Awaitable[Read
     except Exception as error:  # noqa: BLE001 - whatever it is, the other sections are shown
         log.warning("a section could not be read", section=load.__name__, cause=type(error).__name__)
     return _FAILED
+
+
+# Runs of the background jobs: kept, and listed.
+
+KEPT: Final = timedelta(days=90)
+"""How long the days of each task are kept."""
+
+
+async def record_job_run(session: WriteSession, run: JobRun) -> None:
+    """Add a run to its task's row of that day (UTC, by the database's clock)."""
+    await add_run(session, run, run.started_at.astimezone(UTC).date())
+
+
+async def forget_old_runs(session: WriteSession) -> None:
+    """Forget the days that are older than `KEPT`."""
+    await drop_runs_before(session, (await session.now()).astimezone(UTC).date() - KEPT)
+
+
+async def list_job_runs(session: ReadSession, *, task: str | None, days: int) -> Sequence[DayOfRuns]:
+    """The last days of one task or of all, newest first; `days` 0 gives the last day on which each of them ran."""
+    if days == 0:
+        return [each for each in await latest_runs(session) if task in {None, each.task}]
+    today = (await session.now()).astimezone(UTC).date()
+    return await list_runs(session, task=task, since=today - timedelta(days=days - 1))

@@ -9,11 +9,9 @@ import structlog
 
 from app.db.database import Database
 from app.db.session import WriteSession
-from app.events.counts import count_lost
-from app.events.deliveries import add_deliveries, hold_endpoints, take_turn
-from app.events.effects import ENDING, owe
+from app.events.deliveries import add_deliveries, hold_endpoints, take_turn, trim_outbox
+from app.events.effects import ENDING, count_lost, owe
 from app.events.feed import Position, keep_progress, load_progress, read_page
-from app.events.trimming import trim_outbox
 from app.operations.webhooks.effects import erasure_delays
 
 DISPATCHED: Final = "dispatched"

@@ -1,15 +1,26 @@
 """What receivers owe once a consent ended: how soon, and their word that it was done."""
 
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from app.auth.callers import Caller
+from app.core.consent import ConsentEvent
 from app.core.errors import NotFoundError
+from app.core.renewal import NEVER_FLAGGED, FlagKind, Renewal, examine
+from app.core.state import consent_expiry
+from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.events.effects import Effect, Owed, acknowledge, find_owed, owe_one
+from app.events.outbox import DomainEvent, put_in_outbox
+from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
 from app.operations.decisions.evaluate_requests import present
-from app.register.store import load_processings
+from app.register.invalidations import InvalidationRecord, add_told, list_not_told
+from app.register.records import ProcessingRecord
+from app.register.store import hold_processing, load_processings
 
 
 async def erasure_delays(session: ReadSession) -> dict[str, str | None]:
@@ -59,3 +70,103 @@ async def acknowledge_effect(
     now = await session.now()
     await acknowledge(session, owed, effect, caller.id, now, count)
     return AcknowledgedEffect(owed, effect, now)
+
+
+# Tell receivers of each consent that an invalidation ended, once; decisions do not wait for it.
+#
+# A batch is one transaction, as in the sweep of renewals: it holds the subjects, judges their ledgers under that
+# lock, and writes the flag and the outbox row. Killed at any point, it has told of all of a batch or of nothing of
+# it. Subjects that another transaction holds are passed over: the invalidation is then looked at again by the next
+# run. The ledger gets no entry: that the consent ended is told by the register.
+
+BATCH: Final = 1_000
+RUN: Final = timedelta(seconds=50)
+_UNDER_WAY: Final = timedelta(minutes=1)
+"""A grant that began to be recorded before an invalidation is there by then: nothing is missed."""
+
+
+async def tell_invalidations(database: Database, renewal: Renewal, *, batch: int = BATCH, run: timedelta = RUN) -> int:
+    """Tell of what is not told yet, batch by batch, until there is nothing left or the run is over.
+
+    Args:
+        database: where each batch is a transaction of its own.
+        renewal: how this deployment counts periods.
+        batch: consents in a transaction.
+        run: for how long batches are begun; the next run goes on with what is left.
+
+    Returns:
+        Of how many consents it told.
+
+    """
+    until, number = time.monotonic() + run.total_seconds(), 0
+    async with database.read() as session:
+        waiting = await list_not_told(session)
+    for processing, invalidation in waiting:
+        after: UUID | None = None
+        left: set[UUID] = set()
+        while time.monotonic() < until:
+            async with database.write() as session:
+                held, said = await _batch(session, renewal, processing, invalidation, after, batch)
+            number += len(said)
+            left |= {each.id for each in held} - said
+            if len(held) < batch:
+                await _close(database, processing, invalidation, left)
+                break
+            after = held[-1].id
+    return number
+
+
+async def _batch(  # noqa: PLR0917 - one step of a run
+    session: WriteSession,
+    renewal: Renewal,
+    processing: str,
+    invalidation: InvalidationRecord,
+    after: UUID | None,
+    batch: int,
+) -> tuple[Sequence[Held], set[UUID]]:
+    """Hold, look at and tell of the next consents; those held, and the ids of those that it told of."""
+    record = await hold_processing(session, processing)
+    if record is None:
+        return (), set()
+    held = await hold_resting(session, processing, invalidation.struck, after=after, limit=batch)
+    if not held:
+        return held, set()
+    events = await load_events_about(session, {each.subject_ref for each in held}, processing)
+    now = await session.now()
+    at = {ref: present(now, {ref: of_one}, record) for ref, of_one in events.items()}
+    found = [_look(session, renewal, record, each, events[each.subject_ref], at) for each in held]
+    said = await put_flags(session, processing, [each for each in found if each is not None], now)
+    await put_in_outbox(session, *(_message(processing, each, at[each.consent.subject_ref]) for each in said))
+    return held, {each.consent.id for each in said}
+
+
+def _look(  # noqa: PLR0917 - one consent among facts read together
+    session: WriteSession,
+    renewal: Renewal,
+    record: ProcessingRecord,
+    held: Held,
+    events: Sequence[ConsentEvent],
+    at: Mapping[bytes, datetime],
+) -> Said | None:
+    """What there is to say of a consent as its ledger stands now, if it is that it was invalidated."""
+    moment = at[held.subject_ref]
+    consent = next(each for each in events if each.id == held.id)
+    found = examine(consent, events, record.facts, NEVER_FLAGGED, renewal, moment)
+    if found.flag is None or found.flag.kind is not FlagKind.INVALIDATED:
+        return None
+    lapses = consent_expiry(consent, events, record.facts, moment, renewal.policy)
+    return Said(held, found.flag, session.new_id(moment), lapses)
+
+
+def _message(processing: str, said: Said, at: datetime) -> DomainEvent:
+    data: dict[str, object] = {"consent": str(said.consent.id), "processing": processing}
+    return DomainEvent(said.consent.subject_ref, said.flag.kind.value, at, data, said.id)
+
+
+async def _close(database: Database, processing: str, invalidation: InvalidationRecord, left: set[UUID]) -> None:
+    """Note that everybody was told, once nothing but what was looked at and let be is left."""
+    async with database.write() as session:
+        now = await session.now()
+        untold = await list_untold(session, processing, invalidation.struck, limit=len(left) + 1)
+        if now >= invalidation.at + _UNDER_WAY and left.issuperset(untold):
+            await add_told(session, processing, invalidation.number, now)

@@ -12,8 +12,8 @@ from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowed
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
-from app.events.counts import DeliveryCounts, load_counts
 from app.events.deliveries import drop_unwanted
+from app.events.effects import DeliveryCounts, load_counts
 from app.events.endpoints import (
     Endpoint,
     EndpointStatus,
@@ -25,7 +25,7 @@ from app.events.endpoints import (
     save_endpoint,
 )
 from app.events.outbox import EventType
-from app.events.signing import SigningKeys, add_secret, secret_text, secrets_in_force
+from app.events.sender import SigningKeys, add_secret, secret_text, secrets_in_force
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened

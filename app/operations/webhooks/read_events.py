@@ -7,7 +7,7 @@ from app.auth.callers import Authenticated, Scope
 from app.core.errors import CursorTooOldError, InvalidCursorError
 from app.db.database import Database
 from app.events.feed import EventPage, Position, read_page
-from app.operations.callers.confirm_caller import confirm_caller
+from app.operations.callers.keys import confirm_caller
 
 _LOOK_AGAIN_SECONDS = 0.5
 

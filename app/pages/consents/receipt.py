@@ -10,7 +10,7 @@ from app.core.durations import retention_in_words
 from app.core.page.link import Situation
 from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS
-from app.ledger.entries import LedgerEntry
+from app.ledger.projection import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing
 from app.pages import dates
 from app.pages.consents.view import CONSENT_FOR, Times

@@ -8,8 +8,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from app.audit.decision_log import Recorder
-from app.audit.figures import DecisionCount
-from app.audit.job_runs import DayOfRuns
+from app.audit.figures import DayOfRuns, DecisionCount
 from app.auth.callers import Caller
 from app.core.article import PARIS, SECRECY
 from app.core.consent import State

@@ -8,9 +8,8 @@ from uuid import UUID
 import pytest
 
 from app.db.session import Committing
-from app.journal.files import JournalError
+from app.journal.files import JournalError, SeenNotes
 from app.journal.journal import Journal, JournalPlan
-from app.journal.seen import SeenNotes
 from app.ledger.vault import Vault
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)

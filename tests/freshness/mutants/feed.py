@@ -6,10 +6,8 @@ from sqlalchemy import delete
 
 import app.snapshot.feed as feed_module
 from app.db.connections import connect
-from app.snapshot import beats, upkeep
-from app.snapshot.acknowledgement import CHANGE_CHANNEL, TransactionSnapshot
-from app.snapshot.beats import Beat, boot_seconds
-from app.snapshot.feed import Feed
+from app.snapshot import upkeep
+from app.snapshot.feed import CHANGE_CHANNEL, Beat, Feed, TransactionSnapshot, boot_seconds
 from app.snapshot.replica import Replica
 from app.snapshot.tables import replica
 from tests.freshness.gate import PAUSE
@@ -96,8 +94,8 @@ def sequence_number(patch):
 
 
 def _change_beat(patch, what, by):
-    assert what in beats.BEAT
-    patch(feed_module, "BEAT", beats.BEAT.replace(what, by))
+    assert what in feed_module.BEAT
+    patch(feed_module, "BEAT", feed_module.BEAT.replace(what, by))
 
 
 def cursor_after_read(patch):

@@ -6,13 +6,13 @@ from uuid import UUID
 from app.api.consents.groups import Group
 from app.api.register import invalidations
 from app.api.register import routes as processings
-from app.operations.register.change_status import change_status
+from app.operations.register.add_version import change_status
 from app.operations.register.invalidate_processing import invalidate_processing
 from app.register.invalidations import load_invalidations
 from app.register.records import Registered
 from app.register.store import load_processing
-from app.snapshot.beats import boot_seconds
 from app.snapshot.confirm import Confirmer
+from app.snapshot.feed import boot_seconds
 from app.snapshot.writer import Writer
 
 
