@@ -10,7 +10,7 @@ import app.events.tables
 import app.journal.store
 import app.journal.store
 import app.keyring
-import app.ledger.documents
+import app.ledger.vault
 import app.ledger.imports
 import app.ledger.link_store
 import app.ledger.tables

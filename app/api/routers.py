@@ -3,10 +3,10 @@
 from typing import Final
 
 from app.api import docs
-from app.api.audit import decision_log, relying_permits
+from app.api.audit import decision_log
 from app.api.audit import trail as audit_trail
 from app.api.callers import routes as callers
-from app.api.consents import batches, imports, mailboxes, renewals, subjects
+from app.api.consents import batches, imports, renewals, subjects
 from app.api.consents import links as consent_links
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
@@ -16,7 +16,6 @@ from app.api.register import controllers, invalidations, proposals
 from app.api.register import routes as register
 from app.api.service import health, restores
 from app.api.staff import routes as staff
-from app.api.webhooks import acknowledgements, feed
 from app.api.webhooks import routes as webhooks
 
 ROUTERS: Final = tuple(
@@ -32,16 +31,12 @@ ROUTERS: Final = tuple(
         batches,
         imports,
         subjects,
-        mailboxes,
         consent_links,
         renewals,
         proof,
         explanations,
         decision_log,
-        relying_permits,
         audit_trail,
-        feed,
-        acknowledgements,
         webhooks,
         staff,
         callers,

@@ -20,9 +20,8 @@ from app.cli.about import InstallOption, ShowOption, VersionOption, prepare_comp
 from app.cli.checks.doctor import config, doctor, status
 from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.evaluate import evaluate
-from app.cli.identities import identities
 from app.cli.imports import import_files
-from app.cli.keys import keys
+from app.cli.keys import identities, keys
 from app.cli.limits import limits
 from app.cli.output import JsonOption, echo_json
 from app.cli.people import links, subject

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.connecting import DataOption, deployment
-from app.cli.output import JsonOption, echo_json
-from app.cli.typed import duration
+from app.cli.output import JsonOption, duration, echo_json
 
 if TYPE_CHECKING:
     from app.db.owner_limits import OwnerLimits

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from app.cli.connecting import DataOption, at_length
-from app.cli.typed import Since, Until, refuse_reversed, utc
+from app.cli.output import Since, Until, refuse_reversed, utc
 
 if TYPE_CHECKING:
     from app.db.database import Database

@@ -9,9 +9,8 @@ from uuid import UUID
 import typer
 
 from app.cli.connecting import DataOption, deployment
-from app.cli.output import JsonOption, echo_json
+from app.cli.output import JsonOption, echo_json, maybe_utc
 from app.cli.proofs import append_now
-from app.cli.typed import maybe_utc
 
 if TYPE_CHECKING:
     from app.db.retention import RetentionRun, RetentionSchedule

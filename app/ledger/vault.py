@@ -15,10 +15,11 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Row, delete, select, text
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Row, Table, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.names import NameBasis
+from app.db.schema import metadata
 from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.tables import key_check, subject_vault
 
@@ -258,3 +259,27 @@ async def load_check(session: ReadSession, name: str) -> str | None:
     stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
     value: str | None = stored.scalar_one_or_none()
     return value
+
+
+# Which person each document stands for, of those that consents name by their hashes: a form, a recording.
+
+document: Final = Table(
+    "document",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    # Without a reference: a document is claimed before the row of a new person is written.
+    Column("subject_ref", LargeBinary, nullable=False),
+    CheckConstraint("octet_length(sha256) = 32", name="hash_length"),
+    Index("ix_document_subject_ref", "subject_ref"),
+)
+
+
+async def claim_document(session: WriteSession, digest: bytes, ref: bytes) -> bytes:
+    """Have a document stand for a person, if it stands for nobody yet; for whom it stands (subject_ref).
+
+    Another transaction that claims it at the same time is waited for.
+    """
+    claimed = insert(document).values(sha256=digest, subject_ref=ref).on_conflict_do_nothing()
+    await session.execute(claimed)
+    stands = await session.execute(select(document.c.subject_ref).where(document.c.sha256 == digest))
+    return bytes(stands.scalar_one())

@@ -15,7 +15,7 @@ import httpx2
 from cryptography.x509 import Certificate, ObjectIdentifier
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
-from app.proof.verifier.stamps import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
+from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
 
 _LONGEST: Final = 65_536
 """Bytes of an answer at most; with its certificates it has some thousands."""

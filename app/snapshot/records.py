@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from app.auth.callers import Authenticated, Caller
-from app.auth.uses import Use, Uses
+from app.auth.sessions import Use, Uses
 from app.core.article import Element
 from app.core.consent import Collection, ConsentEvent, EventKind
 from app.core.processing import Processing

@@ -12,8 +12,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from app.auth.callers import Credential, Token
+from app.auth.sessions import Uses
 from app.auth.store import authenticate
-from app.auth.uses import Uses
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool
 from app.journal.fence import Fence

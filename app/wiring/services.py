@@ -16,7 +16,7 @@ from app.api.http.headers import headers_of_every_answer
 from app.api.http.services import Services
 from app.audit.decision_log import DecisionLog, LogPlan, Recorder, rules_digest
 from app.auth.limits import Counted, RateLimits, UnknownKeyLimiter
-from app.auth.uses import Uses
+from app.auth.sessions import Uses
 from app.db.read_pool import ReadPool
 from app.db.session import Clock
 from app.journal.fence import Fence

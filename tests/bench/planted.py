@@ -13,7 +13,7 @@ import jiter
 
 from app.api.decisions import endpoint, reading
 from app.api.decisions.connection import DecisionProtocol
-from app.api.decisions.wire import EvaluationRequest
+from app.api.decisions.models import EvaluationRequest
 from app.api.http.strict_json import BadJsonError
 from app.operations.decisions.from_memory import RememberedDecisions
 from app.serving import serve

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from app.auth.callers import Authenticated, Caller
-from app.auth.uses import Uses, last_uses, write_uses
+from app.auth.sessions import Uses, last_uses, write_uses
 from app.db.database import Database
 from app.operations.callers.list_callers import flush_uses
 from tests.support.api import question, running

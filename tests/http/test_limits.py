@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.api import application
-from app.api.decisions.wire import MOST_ITEMS, MOST_PARTICIPANTS
+from app.api.decisions.models import MOST_ITEMS, MOST_PARTICIPANTS
 from app.api.http.strict_json import BadJsonError, parse
 from tests.support.api import processing, question, running, subject
 from tests.support.consents import grant

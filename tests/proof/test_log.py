@@ -11,8 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.proof.notes import KeptHeads, Signer, signed_note
-from app.proof.verifier.notes import VerifierKey
-from app.proof.verifier.rotations import rotation_of, rotation_text
+from app.proof.verifier.notes import VerifierKey, rotation_of, rotation_text
 from tests.proof.logs import copied, lines_of, lived_in, rewritten
 from tests.support.api import running, subject
 from tests.support.databases import new_database

@@ -8,8 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.proof.notes import Signer, signed_checkpoint, signed_note, tlog_proof
 from app.proof.tree import inclusion_proof
 from app.proof.verifier.notes import COSIGNATURE, Checkpoint, Note, NoteError, VerifierKey, opened
-from app.proof.verifier.proofs import LogProof
-from app.proof.verifier.trees import leaf_hash, node_hash
+from app.proof.verifier.trees import LogProof, leaf_hash, node_hash
 
 # c2sp.org/signed-note, "Example".
 KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"

@@ -18,7 +18,7 @@ from app.jobs.work import Work
 from app.operations.proof.append_entries import keep_stamp
 from app.proof.authority import AuthorityError, AuthorityPlan, StampAnswer, TimeAuthority
 from app.proof.store import latest_checkpoint
-from app.proof.verifier.stamps import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
+from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
 from app.wiring.parts import database_of, deployment_of
 from tests.proof.logs import lines_of, lived_in, rewritten
 from tests.proof.tsa import OTHER_POLICY, POLICY, Authority, serving

@@ -17,7 +17,7 @@ from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.names import NameBasis
 from app.db.session import WriteSession
 from app.operations.consents.close_subject import close_subject, erase_subject
-from app.operations.consents.names import link_names, unlink_names
+from app.operations.consents.names import link_names, share_mailbox, unlink_names, unshare_mailbox
 from app.operations.consents.state_age import StatedAge, state_age
 
 router = strict_router("consents")
@@ -230,3 +230,57 @@ async def post_removal(body: Names, caller: Ender, deployment: DeploymentDep, wr
         return RemovedName(effective_at=await unlink_names(session, deployment, caller, *names))
 
     return await write.perform(caller, 200, unlink)
+
+
+# The route that says of a mailbox that several people share it.
+
+
+_CONTACT: dict[str, Any] = {"type": "user", "id": "contact@example.fr"}
+
+
+class Mailbox(WireModel):
+    """A mailbox, and whether several people share it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _CONTACT, "shared": True}]})
+
+    subject: SubjectBody
+    shared: bool
+
+
+class MailboxBody(BaseModel):
+    """What stands now, since when, and the consents that ended by it."""
+
+    shared: bool
+    effective_at: datetime
+    ended: list[UUID] = Field(description="The consents of the account that the id had, which was closed")
+
+
+@router.post(
+    "/v1/subjects/mailboxes",
+    summary="State that several people share a mailbox",
+    response_model=MailboxBody,
+    responses=problems(
+        (404, "Nothing says that this mailbox is shared."), (422, "Some fields are not as they should be.")
+    ),
+)
+async def post_mailbox(
+    body: Mailbox,
+    caller: Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))],
+    deployment: DeploymentDep,
+    write: WriteDep,
+) -> Response:
+    """Say that several people share a mailbox, such as contact@: it has no user who could consent for it.
+
+    An account that the id has is closed. Once this has answered, every question of IV about the mailbox, or with it as
+    a party whose consent is asked for, is denied (`other_party`), and a consent for it is refused with 409
+    `mailbox-shared`. With `"shared": false` it is one person's again, who has not decided yet. Of several names of one
+    mailbox, say it of each.
+    """
+    caller.require_processing(None)
+
+    async def state(session: WriteSession) -> MailboxBody:
+        change = share_mailbox if body.shared else unshare_mailbox
+        stated = await change(session, deployment, caller, body.subject.name())
+        return MailboxBody(shared=body.shared, effective_at=stated.at, ended=list(stated.ended))
+
+    return await write.perform(caller, 200, state)

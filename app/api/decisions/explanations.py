@@ -6,9 +6,8 @@ from typing import Annotated, Any
 from fastapi import Body, Depends
 from pydantic import BaseModel, Field
 
-from app.api.decisions.models import DecisionContext
+from app.api.decisions.models import Action, DecisionContext, ExplanationRequest, Resource, Subject
 from app.api.decisions.reading import question_of, read_members
-from app.api.decisions.wire import Action, ExplanationRequest, Resource, Subject
 from app.api.http.problems import FieldError, InvalidRequestError, MalformedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs

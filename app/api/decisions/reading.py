@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar, get_args
 import msgspec
 from msgspec import UNSET
 
-from app.api.decisions.wire import (
+from app.api.decisions.models import (
     MOST_ITEMS,
     MOST_PARTICIPANTS,
     Action,
@@ -39,7 +39,7 @@ from app.operations.decisions.judging import Circumstances, Question
 WRONG: Final = "A member is missing or not as it should be."
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _NAMED: Final = re.compile(r"`(\w+)` (does not .+)")
-"""What the types of `app.api.decisions.wire` say themselves."""
+"""What the types of `app.api.decisions.models` say themselves."""
 _WORDS: Final = {
     "channel": tuple(Channel),
     "elements": tuple(Element),

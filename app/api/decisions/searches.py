@@ -13,17 +13,18 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.api.decisions.models import ActionsFound, SubjectsFound
-from app.api.decisions.reading import circumstances, parties, read_members, read_object, refuse_faults
-from app.api.decisions.wire import (
+from app.api.decisions.models import (
     MOST_RESULTS,
     Action,
     ActionSearchRequest,
+    ActionsFound,
     Resource,
     SearchPage,
     SubjectSearchRequest,
+    SubjectsFound,
     documented_body,
 )
+from app.api.decisions.reading import circumstances, parties, read_members, read_object, refuse_faults
 from app.api.http.paging import read_token, write_token
 from app.api.http.problems import FieldError, MalformedError
 from app.api.http.routing import PROBLEMS, says_json

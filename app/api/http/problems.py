@@ -6,7 +6,9 @@ A problem never quotes what the client sent; `errors` names the fields at fault.
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
+from uuid import UUID
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
@@ -14,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from app.api.http.rate_limits import note
-from app.api.http.refusals import note_refusal
+from app.api.http.services import services_of
 from app.api.http.strict_json import BadJsonError
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.limits import POLICY as UNKNOWN_KEYS
@@ -30,6 +32,27 @@ from app.db.database import (
     OutcomeUnknownError,
     RestoredBehindError,
 )
+from app.operations.audit.record_refusal import record_refusal
+
+_ADMINISTRATIVE: Final = "/v1/"
+log = structlog.get_logger("sceau.http")
+
+
+async def note_refusal(request: Request, problem: str) -> None:
+    """Record that the caller of a request was refused, if it is one of an administrative route.
+
+    A refusal stands whether it can be recorded or not: nothing was done, and nothing is told.
+    """
+    caller: str | None = getattr(request.state, "caller", None)
+    route = getattr(request.scope.get("route"), "path", None)
+    if caller is None or route is None or not route.startswith(_ADMINISTRATIVE):
+        return
+    try:
+        async with services_of(request).database.write() as session:
+            await record_refusal(session, UUID(caller), request.method, route, problem)
+    except Exception:
+        log.exception("a refusal was not recorded")
+
 
 STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.AnswerErasedError: 409,

@@ -17,7 +17,7 @@ from app.api.http.headers import SECURITY_HEADERS
 from app.api.http.peers import Proxies
 from app.audit.decision_log import Recorder
 from app.auth.limits import Buckets, Quota, RateLimits, UnknownKeyLimiter
-from app.auth.uses import Uses
+from app.auth.sessions import Uses
 from app.core.register import RegisterApproval
 from app.db.database import Database
 from app.events.addresses import AddressPolicy

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from app.api.decisions.wire import _COMPONENT, EXAMPLES, ExplanationRequest, documented_body
+from app.api.decisions.models import _COMPONENT, EXAMPLES, ExplanationRequest, documented_body
 from app.api.http.problems import Problem
 from app.api.http.security import names_by_route, scopes_by_route
 from app.auth.callers import SCOPE_TOLD

@@ -14,13 +14,14 @@ from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, restored_behind, 
 from app.api.http.routing import PROBLEMS, problems
 from app.api.http.security import Needs, bearer, open_to_all
 from app.api.http.services import MetricsAccessDep, MetricsDep, Services, ServicesDep
-from app.api.service.conditions import database_metrics, process_metrics
 from app.api.service.metrics import (
     IssuerState,
     change_metrics,
+    database_metrics,
     delivery_metrics,
     issuer_states,
     job_metrics,
+    process_metrics,
     proof_metrics,
 )
 from app.auth.callers import Scope

@@ -11,7 +11,7 @@ from app.api.http.wire import Instant, ProcessingId, WireModel
 from app.events.deliveries import Attempt, Delivery
 from app.events.endpoints import Endpoint, EndpointStatus
 from app.events.outbox import EventType
-from app.events.sender import public_text
+from app.events.signing import public_text
 from app.keyring import WrappedKey
 from app.operations.webhooks.manage_webhooks import EndpointDraft
 

@@ -1,22 +1,27 @@
 """Webhooks: where events are sent to, what became of them, and the keys that sign them."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from app.api.http.idempotency import WriteDep
-from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
+from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, read_place, write_cursor, write_place
 from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, open_to_all
+from app.api.http.security import Needs, as_shown, open_to_all
 from app.api.http.services import (
     DatabaseDep,
     DeploymentDep,
     PseudonymsDep,
+    SourceDep,
+    StoppingDep,
     WebhookKeyOverlapDep,
     WebhookPolicyDep,
     WriterDep,
 )
+from app.api.http.wire import WireModel
 from app.api.webhooks.models import (
     DeliveriesPage,
     DeliveryHistory,
@@ -35,13 +40,16 @@ from app.api.webhooks.models import (
     history_body,
     key_body,
 )
-from app.auth.callers import Caller, Scope
+from app.auth.callers import Authenticated, Caller, Scope
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
+from app.events.cloud_events import EXAMPLE, cloud_event
 from app.events.deliveries import find_delivery, list_deliveries
+from app.events.effects import Effect
 from app.keyring import WEBHOOK_KEYS, keys_in_force
 from app.operations.service.signing_keys import rotate_key
 from app.operations.webhooks.deliver_webhooks import replay_delivery, replay_span
+from app.operations.webhooks.effects import acknowledge_effect
 from app.operations.webhooks.manage_webhooks import (
     change_webhook,
     find_webhook,
@@ -50,8 +58,124 @@ from app.operations.webhooks.manage_webhooks import (
     register_webhook,
     remove_webhook,
 )
+from app.operations.webhooks.read_events import read_events
 
 router = strict_router("events")
+
+Reader = Annotated[Authenticated, Depends(as_shown(Needs(Scope.CONSENTS_READ)))]
+_FEED = "events"
+_LONGEST_WAIT = 20
+
+
+class CloudEventBody(BaseModel):
+    """One event as CloudEvents 1.0 in JSON. `data` names the consent and its processing, never a user."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [dict(EXAMPLE)]})
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: datetime
+    datacontenttype: str
+    data: dict[str, Any]
+
+
+class EventsPage(BaseModel):
+    """Some events in order. Keep `next` and ask `after` it, also when there was nothing new."""
+
+    events: list[CloudEventBody]
+    next: str = Field(description="Where the next page begins")
+
+
+@router.get(
+    "/v1/events",
+    summary="Read events in order",
+    responses=problems(
+        (410, "Events after this cursor are no longer kept."), (422, "Some fields are not as they should be.")
+    ),
+)
+async def get_events(  # noqa: PLR0917 - a place, a page and a wait
+    by: Reader,
+    database: DatabaseDep,
+    pseudonyms: PseudonymsDep,
+    source: SourceDep,
+    stopping: StoppingDep,
+    limit: Limit = LIMIT,
+    after: Annotated[str | None, Query(max_length=128, description="`next` of the page before")] = None,
+    wait: Annotated[
+        int, Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for a first event when there is none")
+    ] = 0,
+) -> EventsPage:
+    """Every event once and in order: none is left out or comes later, whatever order transactions commit in.
+
+    Without `after`, from the oldest event that is kept (`SCEAU_EVENT_RETENTION`). A caller that may name some
+    processings only reads the events of those. A call that waits gets nothing once its key is revoked.
+    """
+    place = read_place(pseudonyms, _FEED, after)
+    page = await read_events(database, by, place, limit=limit, wait=wait, stopping=stopping)
+    return EventsPage(
+        events=[CloudEventBody(**cloud_event(each, source)) for each in page.events],
+        next=write_place(pseudonyms, _FEED, page.next),
+    )
+
+
+# Where receivers say what they did after a consent ended.
+
+
+Receiver = Annotated[Caller, Depends(Needs(Scope.EVENTS_ACKNOWLEDGE))]
+_MOST = 2**53
+_EXAMPLE: dict[str, Any] = {
+    "event": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11",
+    "effect": "derived_data_erased",
+    "count": 12,
+}
+
+
+class NewEffect(WireModel):
+    """What was done after an event, and to how many items of derived data."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    event: UUID = Field(description="The id of the event (CloudEvents `id`)")
+    effect: Effect
+    count: Annotated[StrictInt, Field(ge=0, le=_MOST)] | None = None
+
+
+class EffectBody(BaseModel):
+    """When it was taken note of, and what nobody said to have done yet."""
+
+    event: UUID
+    effect: Effect
+    acknowledged_at: datetime
+    outstanding: list[Effect]
+
+
+@router.post(
+    "/v1/acknowledgements",
+    status_code=201,
+    summary="Say what was done after a consent ended",
+    response_model=EffectBody,
+    responses=problems(
+        (404, "The event ended no consent, or is not kept any more."), (422, "Some fields are not as they should be.")
+    ),
+)
+async def post_acknowledgement(body: NewEffect, caller: Receiver, write: WriteDep) -> Response:
+    """That the analysis stopped (`stopped`), or that what was derived from it is erased (`derived_data_erased`).
+
+    For an event that ended a consent: a withdrawal, a refusal, an expiry, a closure, an erasure, a material version.
+    The dashboard shows what is overdue: not erased within the delay that the register gives
+    (`derived_data_erased_within`). Each receiver may say it; the first one to do so closes it.
+    """
+
+    async def note(session: WriteSession) -> EffectBody:
+        noted = await acknowledge_effect(session, caller, body.event, body.effect, body.count)
+        return EffectBody(
+            event=body.event, effect=noted.effect, acknowledged_at=noted.at, outstanding=noted.outstanding
+        )
+
+    return await write.perform(caller, 201, note)
+
 
 Manager = Annotated[Caller, Depends(Needs(Scope.WEBHOOKS_MANAGE))]
 EndpointId = Annotated[UUID, Path(alias="id", description="The id of an endpoint")]

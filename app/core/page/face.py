@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from app.core.page.catalogue import Audience
 from app.core.page.link import Act, Situation
 from app.core.page.passages import Mark, Passage
-from app.core.page.voice import Voice
+from app.core.page.voice import Audience, Voice
 from app.words import listed
 
 if TYPE_CHECKING:

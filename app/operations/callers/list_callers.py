@@ -8,9 +8,9 @@ from typing import Final
 from uuid import UUID
 
 from app.auth.callers import ApiKey, Caller
+from app.auth.sessions import Uses, last_uses, write_uses
 from app.auth.store import keys_of, load_caller
 from app.auth.store import list_callers as load_page
-from app.auth.uses import Uses, last_uses, write_uses
 from app.core.errors import NotFoundError
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession

@@ -6,9 +6,8 @@ from typing import Final
 
 from app.audit.trail import ActKind, record_act
 from app.auth.callers import Caller, CallerKind, Credential, Scope
-from app.auth.sessions import begin_session, end_session, find_session, note_use, session_digest
+from app.auth.sessions import Uses, begin_session, end_session, find_session, note_use, session_digest
 from app.auth.store import authenticate
-from app.auth.uses import Uses
 from app.core.errors import PersonsOnlyError, ScopeMissingError
 from app.db.database import Database
 from app.db.session import WriteSession

@@ -40,7 +40,7 @@ from app.core.register import ProcessingNotApprovedError, VersionInvalidatedErro
 from app.core.solicitation import Solicited, next_half_year
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
-from app.ledger.solicitations import count_asked, load_asked
+from app.ledger.store import count_asked, load_asked
 from app.operations.consents.ledgers import OpenLedger, open_ledgers
 from app.operations.consents.recorder import own_references
 from app.operations.consents.statement import refuse_own_parent

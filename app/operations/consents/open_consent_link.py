@@ -12,7 +12,6 @@ from app.core.age import age_known
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.errors import ConsentLinkEndedError, NotFoundError
 from app.core.names import NOES
-from app.core.page.catalogue import Audience
 from app.core.page.face import Face
 from app.core.page.link import (
     Act,
@@ -28,6 +27,7 @@ from app.core.page.link import (
 )
 from app.core.page.questions import Asked, ToldChange, Who
 from app.core.page.text import ConsentText, on_one_page
+from app.core.page.voice import Audience
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.state import consent_state

@@ -10,10 +10,9 @@ from app.auth.callers import Caller
 from app.core.consent import AgeBand, EventKind, State
 from app.core.errors import InvalidEvidenceError
 from app.db.session import WriteSession
-from app.ledger.documents import claim_document
 from app.ledger.link_store import keep_text
 from app.ledger.projection import LedgerEntry
-from app.ledger.vault import KeptName, names_of
+from app.ledger.vault import KeptName, claim_document, names_of
 from app.operations.consents.grant import Collected, ConsentView, Known, Recording, covers, grant, view_of
 from app.operations.consents.ledgers import OpenLedger, OpenLedgers, append, tell
 from app.operations.consents.withdrawal import RecordedWithdrawal, Withdrawal, recorded, withdrawal

@@ -13,8 +13,8 @@ from typing import Final
 
 from app.auth.callers import Authenticated, Caller, Credential, Scope
 from app.auth.limits import RateLimits
+from app.auth.sessions import Uses
 from app.auth.store import authenticate
-from app.auth.uses import Uses
 from app.core.processing import Processing
 from app.db.database import BusyError, DatabaseUnavailableError, NotDurableError, RestoredBehindError
 from app.db.session import ReadSession

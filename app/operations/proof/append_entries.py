@@ -27,9 +27,8 @@ from app.proof.notes import KeptHeads, Signer, signed_checkpoint, signed_note
 from app.proof.store import StoredCheckpoint, Waiting, add_statement, latest_checkpoint, stated_keys
 from app.proof.tree import HASH_BYTES, HEIGHT, WIDTH, TileName, grown, root_at, subtree_of, tiles_needed, widths_at
 from app.proof.verifier.anchors import cosignatures_of
-from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey
+from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey, rotation_text
 from app.proof.verifier.notes import opened as opened_checkpoint
-from app.proof.verifier.rotations import rotation_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from app.db.session import ReadSession, WriteSession
 from app.ledger.link_store import find_texts, links_of
 from app.ledger.locators import shared_since
 from app.ledger.projection import LedgerEntry
-from app.ledger.solicitations import solicitations_of
-from app.ledger.store import acts_of_parent, load_entries
+from app.ledger.store import acts_of_parent, load_entries, solicitations_of
 from app.ledger.sweep import flags_of
 from app.ledger.vault import Vault, names_of
 from app.operations.proof.receipts import receipt_of

@@ -20,6 +20,7 @@ from app.auth.store import load_caller
 from app.core.errors import NotFoundError
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession, WriteSession
+from app.events.cloud_events import MEDIA_TYPE, KnownSubject, cloud_event
 from app.events.deliveries import (
     Attempt,
     Claim,
@@ -36,7 +37,8 @@ from app.events.deliveries import (
 from app.events.effects import count_attempt
 from app.events.endpoints import Endpoint, load_endpoint
 from app.events.feed import load_progress
-from app.events.sender import MEDIA_TYPE, KnownSubject, Sender, SendOutcome, SigningKeys, cloud_event, signature_headers
+from app.events.sender import Sender, SendOutcome
+from app.events.signing import SigningKeys, signature_headers
 from app.ledger.vault import VaultError, names_of
 from app.operations.service.deployment import Deployment
 from app.operations.webhooks.dispatch_events import DISPATCHED

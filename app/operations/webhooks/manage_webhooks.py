@@ -25,7 +25,7 @@ from app.events.endpoints import (
     save_endpoint,
 )
 from app.events.outbox import EventType
-from app.events.sender import SigningKeys, add_secret, secret_text, secrets_in_force
+from app.events.signing import SigningKeys, add_secret, secret_text, secrets_in_force
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened

@@ -15,10 +15,8 @@ from typing import IO, Any
 
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.bodies import Bodies, Findings, Run
-from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
-from app.proof.verifier.proofs import LogProof
-from app.proof.verifier.rotations import followed
-from app.proof.verifier.trees import Frontier, leaf_hash
+from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, followed, opened
+from app.proof.verifier.trees import Frontier, LogProof, leaf_hash
 
 FORMAT = "sceau-bundle/1"
 _NAME = re.compile(r"data/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from app.proof.verifier.bodies import Findings
 from app.proof.verifier.bundles import UnreadableError
 from app.proof.verifier.notes import NoteError, VerifierKey
-from app.proof.verifier.proofs import LogProof
-from app.proof.verifier.trees import leaf_hash
+from app.proof.verifier.trees import LogProof, leaf_hash
 
 RECEIPT_TYPE = "sceau-consent-receipt+jwt"
 _PARTS = 3

@@ -6,10 +6,10 @@ from dataclasses import fields
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element
-from app.core.page.catalogue import SENTENCES, Audience, Sentences
 from app.core.page.face import FIRST
 from app.core.page.questions import ToldChange, Who
 from app.core.page.text import consent_text, on_one_page
+from app.core.page.voice import SENTENCES, Audience, Sentences
 from app.core.retention import Retention
 from app.core.version import PartyMode, Recipient, Transfer
 from app.words import LANGUAGES

@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element, Purpose
-from app.core.page.catalogue import Audience
 from app.core.page.face import FIRST, Face
 from app.core.page.link import Act, Situation
 from app.core.page.questions import Asked, Who
 from app.core.page.text import consent_text, on_one_page
-from app.core.page.voice import Voice
+from app.core.page.voice import Audience, Voice
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
 from app.core.version import Recipient, told

@@ -8,8 +8,8 @@ import pytest
 
 from app.core.article import Element, ProviderKind
 from app.core.page import questions
-from app.core.page.catalogue import SENTENCES, Audience
 from app.core.page.text import consent_text
+from app.core.page.voice import SENTENCES, Audience
 from app.core.period import ConsentPeriod
 from app.core.register import version_changes
 from app.core.retention import Retention

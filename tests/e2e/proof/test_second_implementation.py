@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.proof.verifier.notes import Note, VerifierKey
-from app.proof.verifier.proofs import LogProof
+from app.proof.verifier.trees import LogProof
 from tests.e2e.pypi import make_environment
 from tests.e2e.service import SERVE, administered
 from tests.faults.service import ROOT
