@@ -21,7 +21,7 @@ from app.api.decisions.routes import discovery_router
 from app.api.http import problems
 from app.api.http.security import scopes_by_route
 from app.api.http.services import Services
-from app.api.openapi.describing import DESCRIPTION
+from app.api.openapi import DESCRIPTION
 from app.api.routers import ROUTERS
 from app.api.service.metrics import watch_conditions, watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
@@ -40,7 +40,7 @@ from app.wiring.services import decisions_of, services_of
 from app.wiring.stopping import end_with_parent, stopping_in_order
 
 if TYPE_CHECKING:
-    from app.telemetry.traces.exporting import Traces
+    from app.telemetry.exporting import Traces
 
 
 def wall_clock() -> datetime:
@@ -64,7 +64,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         version=version("sceau"),
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        openapi_url=None,  # app.api.docs serves the document and the page
+        openapi_url=None,  # app.api.openapi serves the document and the page
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

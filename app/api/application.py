@@ -18,7 +18,7 @@ from app.api.http.exchange import Exchange, answered_line, request_id
 from app.api.http.problems import over_quota, problem
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.services import Services
-from app.api.openapi.describing import describe
+from app.api.openapi import describe
 from app.audit.trail import EntryPoint, Origin, arriving
 from app.auth.limits import OverQuotaError
 

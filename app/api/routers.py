@@ -2,20 +2,17 @@
 
 from typing import Final
 
-from app.api import docs
+from app.api import callers, openapi, proof, staff
 from app.api.audit import decision_log
 from app.api.audit import trail as audit_trail
-from app.api.callers import routes as callers
 from app.api.consents import batches, imports, renewals, subjects
 from app.api.consents import links as consent_links
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
 from app.api.decisions import tokens as decision_tokens
-from app.api.proof import routes as proof
 from app.api.register import controllers, invalidations, proposals
 from app.api.register import routes as register
 from app.api.service import health, restores
-from app.api.staff import routes as staff
 from app.api.webhooks import routes as webhooks
 
 ROUTERS: Final = tuple(
@@ -43,6 +40,6 @@ ROUTERS: Final = tuple(
         decision_tokens,
         restores,
         health,
-        docs,
+        openapi,
     )
 )

@@ -46,7 +46,7 @@ def report(
     """
     from app.core.errors import NotFoundError
     from app.operations.register.report import report_period
-    from app.operations.staff.coverage import read_staff_coverage
+    from app.operations.staff import read_staff_coverage
     from app.pages.service.report import report_document
     from app.pages.words import Language
 

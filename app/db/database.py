@@ -37,7 +37,7 @@ from app.db.connections import (
 )
 from app.db.lookups import LookedUp, Lookup, Prepared
 from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
-from app.telemetry.traces import spans
+from app.telemetry import spans
 
 
 class Admission:

@@ -29,7 +29,7 @@ from app.db.connections import (
     is_no_standby,
 )
 from app.db.database import DatabaseUnavailableError, PoolLimits
-from app.telemetry.traces import spans
+from app.telemetry import spans
 
 
 @dataclass(frozen=True, slots=True)

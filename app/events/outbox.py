@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from app.db.session import Put, WriteSession
-from app.telemetry.traces.spans import cause
+from app.telemetry.spans import cause
 
 
 class EventType(StrEnum):

@@ -23,7 +23,7 @@ from app.snapshot.confirm import Confirmer
 from app.snapshot.feed import boot_seconds
 from app.snapshot.last_known import LastKnown
 from app.snapshot.replica import Replica
-from app.telemetry.traces import spans
+from app.telemetry import spans
 
 _LONG_AT_ONCE: Final = 2
 log = structlog.get_logger("sceau.journal")

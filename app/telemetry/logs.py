@@ -12,7 +12,7 @@ from enum import StrEnum
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
-from app.telemetry.traces.spans import trace_id
+from app.telemetry.spans import trace_id
 
 
 class MetricsAccess(StrEnum):

@@ -32,7 +32,7 @@ from app.snapshot.feed import Pace, boot_seconds
 if TYPE_CHECKING:
     from app.auth.token_check import TokenCheck
     from app.proof.authority import TimeAuthority
-    from app.telemetry.traces.exporting import Traces
+    from app.telemetry.exporting import Traces
 
 _KEY_BYTES: Final = 32
 _BOOTSTRAP_CHARACTERS: Final = 32
@@ -263,7 +263,7 @@ def traces_of(settings: Settings) -> "Traces | None":
     if settings.traces is TracesMode.OFF:
         return None
     try:
-        from app.telemetry.traces.exporting import Traces
+        from app.telemetry.exporting import Traces
     except ImportError:
         how = "is otlp, and OpenTelemetry's SDK is not installed: pip install 'sceau[otel]'"
         raise SettingsError(f"{PREFIX}TRACES {how}") from None

@@ -36,7 +36,7 @@ from app.operations.service.outage_file import (
     write_file,
 )
 from app.operations.service.signing_keys import ensure_key
-from app.operations.staff.notices import ensure_first_notice
+from app.operations.staff import ensure_first_notice
 from app.snapshot.upkeep import keep_up
 from app.telemetry.metrics import Metrics
 from app.wiring.stopping import end_all, note_admitted, was_admitted

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from starlette.testclient import TestClient
 
-from app.api.openapi.describing import PROBLEMS
+from app.api.openapi import PROBLEMS
 from app.audit.figures import JobRun
 from app.db.database import Database
 from app.jobs.tasks import append_all

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.api.openapi.describing import ANSWERS, kept_answers
+from app.api.openapi import ANSWERS, kept_answers
 from tests.docs_page.answers import SETTINGS, play_all, without_secrets
 from tests.docs_page.test_docs_page import operations
 from tests.support.api import TestClock, running

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.api.openapi.describing import PATTERNS, tell_patterns, tell_words, words_of
+from app.api.openapi import PATTERNS, tell_patterns, tell_words, words_of
 from tests.docs_page.test_docs_page import operations
 
 SCHEMAS: dict[str, Any] = {

@@ -1,8 +1,7 @@
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
-from app.api import docs
-from app.api.callers import routes as keys
+from app.api import callers, openapi
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes
 from app.api.http.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
@@ -193,7 +192,7 @@ def test_what_is_for_any_caller_is_little(shared):
 
 def _guarded():
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    for part in (routes, processings, consents, explanations, keys, health, docs):
+    for part in (routes, processings, consents, explanations, callers, health, openapi):
         app.include_router(part.router)
     scopes_by_route(app)
     return app

@@ -17,7 +17,7 @@ NAME = "sceau.example.fr/ledger"
 
 
 class Served:
-    """A log served on loopback, in the way of app/api/proof/routes.py; tests swap what it serves."""
+    """A log served on loopback, in the way of app/api/proof.py; tests swap what it serves."""
 
     def __init__(self):
         self.signer = Signer.of(NAME, Ed25519PrivateKey.generate())

@@ -12,8 +12,8 @@ from app.api.http import headers
 from app.cli import main
 from app.db.database import Database
 from app.db.read_pool import ReadPool
+from app.telemetry import spans
 from app.telemetry.metrics import Metrics
-from app.telemetry.traces import spans
 
 LOUD = (
     "sqlalchemy",

@@ -8,7 +8,7 @@ from typing import cast
 from app.api.decisions.endpoint import SINGLE, DecisionEndpoint, asked_of
 from app.api.decisions.words import Reply
 from app.settings import Settings
-from app.telemetry.traces import spans
+from app.telemetry import spans
 from tests.faults.service import ROOT, environment, eventually
 from tests.support.api import BOOTSTRAP, question, running
 

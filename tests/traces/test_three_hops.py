@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.telemetry.traces.exporting import ALLOWED
+from app.telemetry.exporting import ALLOWED
 from tests.faults.service import eventually
 from tests.support.api import question, subject
 from tests.support.consents import grant

@@ -41,7 +41,7 @@ from app.operations.consents.recorder import Done, Said, record, record_import
 from app.operations.service.deployment import Deployment
 from app.register.store import RegisterEntries
 from app.snapshot.writer import Writer
-from app.telemetry.traces.spans import cause, caused_by
+from app.telemetry.spans import cause, caused_by
 
 TOGETHER: Final = 100
 """How many are recorded in one transaction at most: some tens of milliseconds."""

@@ -19,7 +19,7 @@ from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, Pending,
 from app.api.decisions.words import Reply, reply_to
 from app.api.http.exchange import BODY_TOO_SLOW, header_lines, usable_id
 from app.api.http.protocol import BoundedProtocol
-from app.telemetry.traces import spans
+from app.telemetry import spans
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

@@ -51,7 +51,7 @@ from app.operations.decisions.answer_questions import (
     stand_after_waiting,
 )
 from app.operations.decisions.judging import AnsweredRequest, Judged, Question, Unanswered
-from app.telemetry.traces import spans
+from app.telemetry import spans
 
 SINGLE: Final = "/access/v1/evaluation"
 _WORD: Final = "text/plain"

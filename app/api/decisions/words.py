@@ -28,7 +28,7 @@ from app.operations.decisions.judging import (
     item_error,
 )
 from app.telemetry.metrics import DecisionCounts
-from app.telemetry.traces.spans import Value
+from app.telemetry.spans import Value
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"

@@ -16,7 +16,7 @@ from app.api.http.problems import MEDIA_TYPE, problem
 from app.api.http.rate_limits import fields_of
 from app.api.http.services import Services
 from app.db.identifiers import random_hex
-from app.telemetry.traces.spans import trace_id
+from app.telemetry.spans import trace_id
 
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 LONGEST_TARGET: Final = 8_192

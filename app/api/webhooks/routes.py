@@ -48,7 +48,6 @@ from app.events.deliveries import find_delivery, list_deliveries
 from app.events.effects import Effect
 from app.keyring import WEBHOOK_KEYS, keys_in_force
 from app.operations.service.signing_keys import rotate_key
-from app.operations.webhooks.deliver_webhooks import replay_delivery, replay_span
 from app.operations.webhooks.effects import acknowledge_effect
 from app.operations.webhooks.manage_webhooks import (
     change_webhook,
@@ -59,6 +58,7 @@ from app.operations.webhooks.manage_webhooks import (
     remove_webhook,
 )
 from app.operations.webhooks.read_events import read_events
+from app.operations.webhooks.replay_deliveries import replay_delivery, replay_span
 
 router = strict_router("events")
 

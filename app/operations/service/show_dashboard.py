@@ -31,7 +31,7 @@ from app.events.endpoints import Endpoint
 from app.operations.audit.keep_log import SHOWN
 from app.operations.consents import count_consents
 from app.operations.register.read_register import read_register
-from app.operations.staff.coverage import Coverage, read_staff_coverage
+from app.operations.staff import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
 from app.proof.anchors import Anchoring, anchored_log
 from app.register.records import Registered

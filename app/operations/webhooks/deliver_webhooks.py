@@ -6,7 +6,7 @@ An endpoint is served by a task of its own: a receiver that is slow, or that nev
 import asyncio
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,17 +14,13 @@ from uuid import UUID
 
 import structlog
 
-from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
-from app.auth.callers import Caller, Scope
 from app.auth.store import load_caller
-from app.core.errors import NotFoundError
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession, WriteSession
 from app.events.cloud_events import MEDIA_TYPE, KnownSubject, cloud_event
 from app.events.deliveries import (
     Attempt,
     Claim,
-    Replay,
     claim_deliveries,
     drop_unwanted,
     endpoints_with_work,
@@ -32,25 +28,21 @@ from app.events.deliveries import (
     mark_dead,
     mark_delivered,
     mark_failed,
-    queue_again,
 )
 from app.events.effects import count_attempt
 from app.events.endpoints import Endpoint, load_endpoint
-from app.events.feed import load_progress
 from app.events.sender import Sender, SendOutcome
 from app.events.signing import SigningKeys, signature_headers
 from app.ledger.vault import VaultError, names_of
 from app.operations.service.deployment import Deployment
-from app.operations.webhooks.dispatch_events import DISPATCHED
 from app.operations.webhooks.manage_webhooks import (
     GONE,
     MAKER_ENDED,
     answered_for,
     disable_webhook,
-    find_webhook,
     signing_keys,
 )
-from app.telemetry.traces import spans
+from app.telemetry import spans
 
 SCHEDULE: Final = tuple(map(float, (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)))
 """Seconds before each attempt, from the attempt before it; about 75 h 35 min in all (Standard Webhooks 1.0.0)."""
@@ -244,61 +236,3 @@ def _report(task: asyncio.Task[None]) -> None:
 async def _now(session: ReadSession) -> datetime:
     """The database's own clock: deliveries go by it whatever decisions go by."""
     return await session.instant()
-
-
-# Send events to an endpoint again: one, or all of a span of time.
-
-MOST_AT_ONCE: Final = 10_000
-
-
-async def replay_delivery(session: WriteSession, caller: Caller, endpoint: UUID, event: UUID) -> None:
-    """Queue one delivery anew, whatever became of it.
-
-    Raises:
-        ScopeMissingError: the caller may not read consents.
-        NotFoundError: there is no such delivery, or the endpoint is not the caller's to see.
-
-    """
-    replay = Replay(("pending", "delivered", "dead"), event=event)
-    if await _replay(session, caller, endpoint, replay, {"event": str(event)}) == 0:
-        raise NotFoundError
-
-
-async def replay_span(
-    session: WriteSession, caller: Caller, endpoint: UUID, since: datetime, until: datetime, *, all_of_them: bool
-) -> int:
-    """Queue the deliveries of events that were written in a span of time, in order, at most 10,000 at once.
-
-    Args:
-        session: the transaction.
-        caller: who asks.
-        endpoint: where to.
-        since: where the span begins.
-        until: where it ends, not included.
-        all_of_them: those that were delivered too, and those of events that came before the endpoint wanted them;
-            otherwise only dead letters, and pending ones before their time.
-
-    Returns:
-        How many were queued; as many as there may be at once means that there may be more.
-
-    Raises:
-        ScopeMissingError: the caller may not read consents.
-        NotFoundError: there is no such endpoint, or it is not the caller's to see.
-
-    """
-    statuses = ("pending", "delivered", "dead") if all_of_them else ("pending", "dead")
-    replay = Replay(statuses, since=since, until=until, missing=all_of_them, limit=MOST_AT_ONCE)
-    told = {"since": since.isoformat(), "until": until.isoformat()}
-    return await _replay(session, caller, endpoint, replay, told)
-
-
-async def _replay(
-    session: WriteSession, caller: Caller, identifier: UUID, replay: Replay, told: Mapping[str, Detail]
-) -> int:
-    caller.require(Scope.CONSENTS_READ)  # what is sent again tells the past of many users at once
-    endpoint = await find_webhook(session, caller, identifier, hold=True)
-    now = await session.instant()
-    queued = await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)
-    target = Target(TargetKind.WEBHOOK, str(identifier))
-    await record_act(session, ActKind.WEBHOOK_REPLAYED, caller.id, target, {**told, "queued": queued})
-    return queued

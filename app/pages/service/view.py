@@ -19,7 +19,7 @@ from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.events.effects import EffectCount
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, LogStanding, Read
-from app.operations.staff.coverage import Coverage
+from app.operations.staff import Coverage
 from app.pages.dates import day, integer, moment, month, percent, seconds
 from app.pages.service.attention import attention
 from app.pages.words import REASONS, Language

@@ -1,7 +1,7 @@
 """Spans as the application asks for them: each of these does nothing while traces are off.
 
 Attributes are words of ours, numbers, and ids of the register; what else got into a span is left out when it is sent
-(`app.telemetry.traces.exporting`).
+(`app.telemetry.exporting`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-    from app.telemetry.traces.exporting import ProcessTracer
+    from app.telemetry.exporting import ProcessTracer
 
 Value = str | int | bool
 _NOTHING: Final[AbstractContextManager[None]] = nullcontext()

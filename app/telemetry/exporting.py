@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.telemetry.traces import spans
-from app.telemetry.traces.spans import Value
+from app.telemetry import spans
+from app.telemetry.spans import Value
 
 # What of a span is sent: attributes that stand in a list, and nothing that a caller wrote.
 # FastAPI gives each span the path and the query of its request, and links to the consent page hold their secret in

@@ -1,1 +1,0 @@
-"""The routes of callers, their keys and their identities."""

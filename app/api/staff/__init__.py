@@ -1,1 +1,0 @@
-"""The routes of the staff notice, members of staff and their acknowledgements."""

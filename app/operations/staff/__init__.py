@@ -1,1 +1,0 @@
-"""The staff notice, members of staff and their acknowledgements."""
