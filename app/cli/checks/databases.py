@@ -119,7 +119,7 @@ def _ahead(connection: "InspectedConnection") -> CheckResult:
         return wrong(
             "ledger's times",
             f"{number} entries of the ledger are later than the database's clock",
-            "the clock has jumped ahead or was set back: see docs/runbook.md (SceauClockOffset) before anything is recorded",
+            "the clock has jumped ahead or was set back: see SceauClockOffset in docs/runbook.md first",
         )
     return ok("ledger's times", "no entry of the ledger is later than the database's clock")
 
