@@ -9,8 +9,14 @@ from fastapi import FastAPI
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.api.service.metrics import database_metrics, process_metrics
-from app.api.service.metrics import change_metrics, delivery_metrics, job_metrics, proof_metrics
+from app.api.service.metrics import (
+    change_metrics,
+    database_metrics,
+    delivery_metrics,
+    job_metrics,
+    process_metrics,
+    proof_metrics,
+)
 from app.audit.figures import DayOfRuns
 from app.db.refusals import DatabaseCondition
 from app.events.effects import DeliveryCounts

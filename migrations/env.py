@@ -8,12 +8,11 @@ import app.db.owner_limits
 import app.db.retention
 import app.events.tables
 import app.journal.store
-import app.journal.store
 import app.keyring
-import app.ledger.vault
 import app.ledger.imports
 import app.ledger.link_store
 import app.ledger.tables
+import app.ledger.vault
 import app.proof.store
 import app.register.gate
 import app.register.tables

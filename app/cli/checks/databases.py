@@ -119,7 +119,7 @@ def _ahead(connection: "InspectedConnection") -> CheckResult:
         return wrong(
             "ledger's times",
             f"{number} entries of the ledger are later than the database's clock",
-            "the clock has jumped ahead or was set back: see docs/operating.md before anything is recorded",
+            "the clock has jumped ahead or was set back: see SceauClockOffset in docs/runbook.md first",
         )
     return ok("ledger's times", "no entry of the ledger is later than the database's clock")
 
@@ -156,7 +156,7 @@ def _archive(connection: "InspectedConnection") -> CheckResult:
         return warning(
             "WAL archive",
             "archive_mode is off: what is recorded after a backup is lost with the server",
-            "archive WAL, with pgBackRest for instance (docs/operating.md)",
+            "archive WAL, with pgBackRest for instance (docs/recovery.md)",
         )
     if state.failed_at is not None and (state.archived_at is None or state.failed_at > state.archived_at):
         return wrong("WAL archive", f"archiving failed last at {state.failed_at:%Y-%m-%d %H:%M}", how)

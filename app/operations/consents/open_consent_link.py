@@ -335,7 +335,7 @@ def _digest_of(decision: LedgerEntry | None) -> bytes | None:
 def account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
     """Whether the account was closed since the link was made: another may have its address now.
 
-    A closure about one processing is the sweep's, of one that is retired, and concerns no other (ADR 15).
+    A closure about one processing is the sweep's, of one that is retired, and concerns no other (docs/renewal.md).
     """
     closures = (entry.event for entry in entries if entry.event.kind is EventKind.CLOSED)
     return any(event.processing is None and link.ledger_order < event.order for event in closures)
