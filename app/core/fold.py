@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import takewhile
 
 from app.core.age import ages_stated
-from app.core.consent import DECISIONS, AgeBand, ConsentEvent, EventKind
+from app.core.consent import DECISIONS, ConsentEvent, EventKind
 from app.core.grant import Grant, grant_of, halves_among
 from app.core.processing import Processing
 
@@ -48,8 +48,6 @@ def halves_said(events: Iterable[ConsentEvent], processing: str, at: datetime) -
     A closure forgets ages, so the halves before one are told by what was known when the account was closed.
     """
     known = sorted((event for event in events if event.collected_at <= at), key=lambda event: event.rank)
-    if all(event.collection.age_band is not AgeBand.UNDER_15 for event in known):
-        return frozenset()
     found: set[int] = set()
     account: list[ConsentEvent] = []
     for index, event in enumerate(known):

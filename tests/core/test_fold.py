@@ -1,7 +1,7 @@
 import pytest
 
 from app.core.consent import AgeBand, EventKind, GivenBy
-from app.core.fold import counts, fold
+from app.core.fold import counts, fold, halves_said
 from tests.core.builders import ADS, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
@@ -142,3 +142,30 @@ def test_a_half_counts_where_there_is_nothing_else_since_the_last_no():
     assert fold([child, HALF], ONE, AT).latest is HALF
     adult = granted("2026-01-10", 1)
     assert fold([adult, HALF], ONE, AT).latest is HALF
+
+
+CHILD = event(EventKind.AGE_STATED, "2026-02-01", 1, processing=None, version=None, age_band=AgeBand.UNDER_15)
+
+
+def test_the_halves_of_a_closed_account_are_those_that_were_known_then():
+    """A closure forgets the age, and so does the next holder; what was a half before it was one all the same."""
+    half, closed = granted("2026-03-10", 2), event(CLOSED, "2026-04-01", 3, processing=None)
+    assert halves_said([CHILD, half, closed], ADS, AT) == {2}
+    again = granted("2026-05-01", 4)
+    assert halves_said([CHILD, half, closed, again], ADS, AT) == {2}
+
+
+def test_no_half_is_told_by_what_was_collected_later():
+    """An age or a half that comes after the instant is not known at it."""
+    half = granted("2026-03-10", 2)
+    assert halves_said([CHILD, half], ADS, utc("2026-03-09")) == frozenset()
+    later = granted("2026-07-01", 3)
+    assert halves_said([CHILD, half, later], ADS, AT) == {2}
+
+
+def test_of_halves_alone_one_to_a_version_that_is_not_superseded_stands():
+    """A later half to an older version does not displace an earlier one to the version in force."""
+    two = processing(version(1), version(2, "2026-03-01"))
+    newer, older = granted("2026-03-10", 2, version=2), granted("2026-03-11", 3, version=1)
+    standing = fold([CHILD, newer, older], two, AT)
+    assert standing.latest is newer

@@ -108,7 +108,9 @@ def test_a_version_that_wants_an_age_takes_no_grant_without_one():
 
 def test_a_version_on_which_a_service_depends_takes_no_lawful_grant():
     """The version granted says it; that a later one says it makes that one another processing."""
-    assert reason(granted("2026-03-10"), entry=processing(version(conditional=True))) == "consent_invalid"
+    conditional = processing(version(conditional=True))
+    assert reason(granted("2026-03-10"), entry=conditional) == "consent_invalid"
+    assert defects(Grant(granted("2026-03-10"), AgeBand.ADULT), conditional, AT) == ("condition_of_service",)
     later = processing(version(1), version(2, "2026-05-01", material=False, conditional=True))
     assert reason(granted("2026-03-10"), entry=later) == "consent_superseded"
     assert reason(granted("2026-06-01", version=2), entry=later) == "consent_invalid"
