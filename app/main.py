@@ -5,6 +5,7 @@ together in `app.wiring`.
 """
 
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -31,7 +32,6 @@ from app.pages.consents.receipt import receipt_document
 from app.pages.rendering import error_page
 from app.pages.service import page as dashboard
 from app.settings import Settings
-from app.settings.values import LogFormat
 from app.telemetry.logs import configure_logs
 from app.telemetry.room import take_room
 from app.wiring.parts import bootstrap_key, sending, traces_of
@@ -113,7 +113,7 @@ def _telemetry(traces: "Traces | None") -> TelemetryConfig:
 
 def groups_of(services: Services) -> RecordingGroups:
     """Make what records decisions together."""
-    return RecordingGroups(services.writer, services.deployment, services.keep_answers)
+    return RecordingGroups(services.writer, services.deployment)
 
 
 def _included(*routers: APIRouter) -> list[BaseRoute]:
@@ -129,7 +129,7 @@ def create_app_from_environment() -> FastAPI:
     take_room()
     gc.freeze()  # modules and classes stay: they need not be looked through
     settings = Settings.load()
-    configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
+    configure_logs(level=settings.log_level, as_json=not sys.stderr.isatty())
     return create_app(settings)
 
 

@@ -50,7 +50,7 @@ def settings_on(url: str) -> dict[str, str]:
         "SCEAU_REGISTER_APPROVAL": "one",
         "SCEAU_DURABILITY": "local",
         "SCEAU_JOBS": "false",  # or a million loaded consents would be entered in the log meanwhile
-        "SCEAU_RATE_CONSENTS": "999999999/60",  # counted as in production, and never used up
+        "SCEAU_RATE_LIMITS": "consents=999999999/60",  # counted as in production, and never used up
     }
 
 

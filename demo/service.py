@@ -105,7 +105,6 @@ def running_service(data: Path, port: int) -> Iterator[Service]:
 
 def _start(data: Path, port: int) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
-    environment["SCEAU_LOG_FORMAT"] = "json"
     command = [sys.executable, "-m", "demo.service_process", "--data", str(data), "--port", str(port)]
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.http import problems
 from app.api.http.accepting import ForPeople, wants_page
-from app.api.http.exchange import Exchange, answered_line, request_id
+from app.api.http.exchange import MOST_BODY_BYTES, Exchange, answered_line, request_id
 from app.api.http.problems import over_quota, problem
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.services import Services
@@ -71,10 +71,9 @@ class Sceau(FastAPI):
             await self._answer(scope, receive, answered)
 
     async def _answer(self, scope: Scope, receive: Receive, answered: Send) -> None:
-        services: Services = self.state.services
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                body = await _read(scope, receive, services.max_body_bytes)
+                body = await _read(scope, receive, MOST_BODY_BYTES)
         except TimeoutError:
             late = problem(408, "timeout", "The body did not arrive in time.", headers=_LAST)
             await late(scope, receive, answered)
@@ -85,7 +84,7 @@ class Sceau(FastAPI):
             await cut(scope, receive, answered)
             return
         if body is None:
-            detail = f"A body holds at most {services.max_body_bytes} bytes."
+            detail = f"A body holds at most {MOST_BODY_BYTES} bytes."
             # A client that waits for 100 Continue has not sent the body: what comes next may be it, or a request.
             waits = any(name == b"expect" for name, _ in scope["headers"])
             large = problem(413, "too-large", detail, headers=_LAST if waits else None)

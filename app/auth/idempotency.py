@@ -17,6 +17,8 @@ from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchE
 from app.db.lookups import LookedUp, Lookup, Prepared, as_rows, nothing
 from app.db.session import Put, WriteSession
 
+KEPT: Final = timedelta(hours=24)
+"""How long an answer is given again under its Idempotency-Key."""
 _TRIMMED_AT_ONCE = 20
 
 
@@ -37,10 +39,10 @@ class Answer:
     body: str
 
 
-async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: timedelta) -> Answer | None:
+async def earlier_answer(session: WriteSession, call: IdempotentCall) -> Answer | None:
     """Claim the key for this transaction, or give the answer that it got before.
 
-    A concurrent call under the same key waits here for the other's commit. Answers older than `keep` are forgotten,
+    A concurrent call under the same key waits here for the other's commit. Answers older than `KEPT` are forgotten,
     a few of the caller's own at each call.
 
     Raises:
@@ -48,7 +50,7 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall, *, keep: t
         AnswerErasedError: its answer was about somebody who was erased since.
 
     """
-    claims = KeyClaims([call], keep, waiting=True)
+    claims = KeyClaims([call], waiting=True)
     given = claims.told(await session.look_up(*claims.lookups))[call]
     if isinstance(given, DomainError):
         raise given
@@ -72,11 +74,11 @@ class KeyClaims:
     did not claim, because another transaction had come first and has ended since, the next statement sees.
     """
 
-    def __init__(self, calls: Collection[IdempotentCall], keep: timedelta, *, waiting: bool) -> None:
-        """Prepare. `keep`: how long an answer is given again."""
+    def __init__(self, calls: Collection[IdempotentCall], *, waiting: bool) -> None:
+        """Prepare."""
         self._calls = calls
         rows = as_rows([{"name": _name_of(each), **asdict(each)} for each in calls])
-        aged = {"rows": rows, "seconds": keep.total_seconds()}
+        aged = {"rows": rows, "seconds": KEPT.total_seconds()}
         self._hold = Lookup(_HOLD, {"rows": rows}, nothing)
         self._claim = Lookup(_CLAIM, aged, lambda found: {(row.caller, bytes(row.key_hash)) for row in found})
         self._trim = Lookup(_TRIM, {**aged, "most": _TRIMMED_AT_ONCE}, nothing)

@@ -63,7 +63,7 @@ class TokenRules:
     audience: str
     algorithms: frozenset[str]
     types: frozenset[str]
-    skew: float
+    skew: float = 30.0
     scopes_narrow: bool = True
 
 

@@ -93,8 +93,6 @@ def serve(
     from app.settings import Settings
 
     os.environ.setdefault("SCEAU_PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")  # noqa: S104
-    if sys.stderr.isatty():
-        os.environ.setdefault("SCEAU_LOG_FORMAT", "console")
     check_free(host, port)
     with deployment(data, join=False, make=True) as local:
         settings = Settings.load()
@@ -106,7 +104,7 @@ def serve(
         )
         if local is not None:
             typer.echo(f"A key with every scope is in {local / 'keys' / 'bootstrap'}.", err=True)
-        serve_http(host, port, workers, jobs=settings.jobs, counters=settings.metrics_directory, drain=settings.drain)
+        serve_http(host, port, workers, jobs=settings.jobs, drain=settings.drain)
 
 
 @app.command()
@@ -200,10 +198,9 @@ def openapi() -> None:
 
 
 def _configure_logs(settings: "Settings") -> None:
-    from app.settings.values import LogFormat
     from app.telemetry.logs import configure_logs
 
-    configure_logs(level=settings.log_level, as_json=settings.log_format is LogFormat.JSON)
+    configure_logs(level=settings.log_level, as_json=not sys.stderr.isatty())
 
 
 def _tell_what_does_not_protect(settings: "Settings") -> None:

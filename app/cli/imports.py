@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _TOGETHER: Final = 500
 _LARGEST: Final = 400_000
-"""Bytes of rows in one request at most: below SCEAU_MAX_BODY_BYTES as it is by default."""
+"""Bytes of rows in one request at most: below what the service takes."""
 _TRIES: Final = 8
 _SHOWN: Final = 20
 

@@ -93,7 +93,7 @@ def _overlap_of(what: Signed, settings: "Settings") -> timedelta:
     from app.operations.decisions.tokens import OVERLAP
 
     # What keys of the log and of receipts have signed is verified with them for good: nothing has to overlap.
-    overlaps = {Signed.DECISION_TOKENS: OVERLAP, Signed.WEBHOOKS: settings.webhook_key_overlap}
+    overlaps = {Signed.DECISION_TOKENS: OVERLAP, Signed.WEBHOOKS: settings.key_overlap}
     return overlaps.get(what, timedelta(0))
 
 

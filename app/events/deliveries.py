@@ -402,6 +402,8 @@ class Trimmed:
 
 
 # Endpoints first, as every transaction that changes deliveries does: none are added or removed meanwhile.
+EVENTS_KEPT: Final = timedelta(days=30)
+"""How long events and deliveries are kept: a receiver that was away for longer has lost some (docs/webhooks.md)."""
 _HOLD_TRIMMING: Final = "SELECT FROM webhook_endpoint ORDER BY id FOR KEY SHARE"
 
 _TRIM: Final = """

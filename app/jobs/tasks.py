@@ -9,6 +9,7 @@ from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 
 from app.audit.figures import LOGGED, latest_runs, load_figure
+from app.events.deliveries import EVENTS_KEPT
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
 from app.operations.audit.keep_log import count_logged_decisions
 from app.operations.consents import count_consents
@@ -73,7 +74,7 @@ def install_events(app: procrastinate.App, work: Work) -> None:
         return RunOutcome(flagged=dispatched, backlog=counts.undispatched + waiting)
 
     async def trim() -> RunOutcome:
-        trimmed = await trim_events(work.database, work.event_retention)
+        trimmed = await trim_events(work.database, EVENTS_KEPT)
         return RunOutcome(flagged=trimmed.events, lost=trimmed.lost.total())
 
     periodic(app, work, "events.deliver", MINUTELY, deliver)

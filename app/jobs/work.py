@@ -42,7 +42,6 @@ class Work:
     database: Database
     deployment: Deployment
     courier: Courier | None = None
-    event_retention: timedelta = timedelta(days=30)
     stopping: asyncio.Event | None = None
     log: ProofPlan | None = None
     authority: TimeAuthority | None = None

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from app.serving.jobs_process import BEAT_VARIABLE, JobsProcess
@@ -44,9 +43,7 @@ class PortTakenError(Exception):
     """Another process listens on that address."""
 
 
-def serve(
-    host: str, port: int, workers: int, *, jobs: bool, counters: Path | None = None, drain: timedelta = timedelta(0)
-) -> None:
+def serve(host: str, port: int, workers: int, *, jobs: bool, drain: timedelta = timedelta(0)) -> None:
     """Answer HTTP until SIGINT or SIGTERM, then finish what is being answered within ten seconds.
 
     Args:
@@ -54,7 +51,6 @@ def serve(
         port: its port.
         workers: how many processes answer.
         jobs: whether a jobs process runs beside; it has stopped when this returns.
-        counters: where several workers keep what they count; None for a place with room.
         drain: how long after SIGTERM requests are still taken (SCEAU_DRAIN, which each worker reads for itself).
 
     Raises:
@@ -70,14 +66,14 @@ def serve(
         if workers == 1:
             uvicorn.run(**served)
         else:
-            _serve_with(uvicorn.Config(workers=workers, **served), counters, drain)
+            _serve_with(uvicorn.Config(workers=workers, **served), drain)
 
 
-def _serve_with(config: "uvicorn.Config", place: Path | None, drain: timedelta) -> None:
+def _serve_with(config: "uvicorn.Config", drain: timedelta) -> None:
     """Run several workers, which count in a directory of their own."""
     from app.serving.web_workers import WebWorkers
 
-    with counting_directory(place, config.workers) as counters:
+    with counting_directory(config.workers) as counters:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
         web = WebWorkers(config, drain_seconds=drain.total_seconds(), stopping=say_stopping)
         web.run()

@@ -12,14 +12,13 @@ from typing import Self
 from pydantic import DirectoryPath, Field, FilePath, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.auth.limits import Quota
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
 from app.events.addresses import AddressPolicy
 from app.ledger.pseudonym import SubjectIds
 from app.settings.environment import PREFIX, SettingsError, from_files, line_of
 from app.settings.together import lacking
 from app.settings.values import (
-    Algorithms,
+    RATES,
     ApprovalChoice,
     AuthorityPolicy,
     AuthorityRoots,
@@ -28,14 +27,12 @@ from app.settings.values import (
     CacheChoice,
     CacheMode,
     CallerIds,
-    CallerQuota,
     CountingChoice,
     DecisionLogChoice,
     DecisionLogMode,
     DurabilityChoice,
     Issuers,
     LeaseTime,
-    LogFormat,
     LogLevel,
     LogoFile,
     MetricsChoice,
@@ -43,6 +40,7 @@ from app.settings.values import (
     Period,
     PostgresUrl,
     ProxyNetworks,
+    RateChoice,
     ReturnOrigins,
     SafeUrls,
     ScopeClaim,
@@ -105,30 +103,16 @@ class Settings(BaseSettings):
     )
     logo: LogoFile | None = Field(default=None, description="A PNG of 100 KiB at most for the consent page: its path")
     pool_size: int = Field(default=10, ge=1, le=500, description="Database connections of each worker")
-    pool_waiting: int = Field(default=200, ge=0, le=100_000, description="Requests that may wait for one, else 503")
     database_timeout: timedelta = Field(
         default=timedelta(seconds=5),
         ge=timedelta(milliseconds=100),
         le=timedelta(minutes=5),
         description="Deadline of a request's database work",
     )
-    max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=67_108_864, description="Largest request body")
-    rate_decisions: CallerQuota = Field(
-        default=None, description="Questions of a caller under IV, N/SECONDS in each worker"
+    rate_limits: RateChoice = Field(
+        default=RATES, description="Quotas in each worker, such as searches=1200/60,decisions=off; off alone is none"
     )
-    rate_searches: CallerQuota = Field(default=Quota(1_200, 60), description="Reads and searches of a caller, likewise")
-    rate_consents: CallerQuota = Field(
-        default=Quota(12_000, 60), description="Consents and links of a caller; withdrawals never"
-    )
-    rate_administration: CallerQuota = Field(
-        default=Quota(1_200, 60), description="Other administrative requests of a caller"
-    )
-    rate_exceptions: CallerIds = Field(
-        default=frozenset(), description="Ids of callers that none of these limits apply to"
-    )
-    rate_unknown_keys: CallerQuota = Field(
-        default=Quota(300, 60), description="Requests of an address without a key in force"
-    )
+    rate_exceptions: CallerIds = Field(default=frozenset(), description="Ids of callers that no quota applies to")
     trusted_proxies: ProxyNetworks = Field(
         default=(), description="Networks of proxies whose X-Forwarded-For is believed"
     )
@@ -141,9 +125,10 @@ class Settings(BaseSettings):
     )
     cache_subjects: int = Field(default=200_000, ge=2, le=50_000_000, description="Subjects each worker remembers")
     lease: LeaseTime = Field(default=timedelta(seconds=2), description="How long a worker may decide unheard, ≤ PT10S")
-    feed_database_url: PostgresUrl | None = Field(default=None, description="Direct DSN, when a pooler stands between")
+    direct_database_url: PostgresUrl | None = Field(
+        default=None, description="Direct DSN for the feed and jobs, which listen, when a pooler stands between"
+    )
     jobs: bool = Field(default=True, description="Whether serve runs a jobs process beside its workers")
-    jobs_database_url: PostgresUrl | None = Field(default=None, description="Direct DSN for jobs; default: the feed's")
     decision_log: DecisionLogChoice = Field(
         default=DecisionLogMode.BUFFERED, description="off, buffered, or durable: permits under IV wait for it"
     )
@@ -151,28 +136,19 @@ class Settings(BaseSettings):
     decision_log_retention: timedelta = Field(
         default=timedelta(days=90), description="How long rows of the decision log are kept; counts by day stay"
     )
-    event_retention: timedelta = Field(
-        default=timedelta(days=30), ge=timedelta(days=8), description="How long events and deliveries are kept, ≥ P8D"
-    )
     webhook_networks: WebhookNetworks = Field(
         default=AddressPolicy(), description="Networks that webhooks may reach though they are not public"
-    )
-    webhook_key_overlap: timedelta = Field(
-        default=timedelta(days=7), ge=timedelta(0), description="How long a rotated webhook key or secret still signs"
     )
     key_overlap: timedelta = Field(
         default=timedelta(days=7),
         ge=timedelta(0),
         le=timedelta(days=30),
-        description="How long a caller's key is good beside the one that was made in its place",
+        description="How long a rotated key of a caller, or of webhooks, is good beside its successor",
     )
     oidc_issuer: Issuers = Field(default=(), description="Issuers whose access tokens are taken, separated by commas")
     oidc_audience: str = Field(default="", description="What tokens must be for (`aud`): a name of this deployment")
     oidc_jwks_url: SafeUrls = Field(
         default=(), description="Where an issuer's keys are; default: as its discovery says"
-    )
-    oidc_algorithms: Algorithms = Field(
-        default=frozenset({"RS256", "PS256", "ES256", "EdDSA"}), description="How tokens may be signed"
     )
     oidc_token_types: TokenTypes = Field(
         default=frozenset({"at+jwt"}), description="`typ` of access tokens; at+jwt,JWT for older issuers"
@@ -180,24 +156,9 @@ class Settings(BaseSettings):
     oidc_scope_claim: ScopeClaimChoice = Field(
         default=ScopeClaim.NARROWS, description="narrows or ignored: a token's own scope claim"
     )
-    oidc_clock_skew: timedelta = Field(
-        default=timedelta(seconds=30),
-        ge=timedelta(0),
-        le=timedelta(minutes=2),
-        description="How far the issuer's clock may be off, at most PT2M",
-    )
-    oidc_keep_keys: timedelta = Field(
-        default=timedelta(hours=24),
-        ge=timedelta(minutes=10),
-        le=timedelta(days=7),
-        description="How long an issuer's keys are used while it is away",
-    )
     register_approval: ApprovalChoice | None = Field(
         default=None,
         description="one or two: persons that it takes to register a processing; no default but on the embedded server",
-    )
-    metrics_directory: DirectoryPath | None = Field(
-        default=None, description="Where several workers count; by default in shared memory, else among temporary files"
     )
     drain: timedelta = Field(
         default=timedelta(0),
@@ -211,7 +172,6 @@ class Settings(BaseSettings):
     traces: TracesChoice = Field(
         default=TracesMode.OFF, description="off, or otlp: sent as OTEL_EXPORTER_OTLP_ENDPOINT and others say"
     )
-    idempotency_retention: timedelta = Field(default=timedelta(hours=24), description="How long answers are kept")
     outage_file: Path | None = Field(
         default=None, description="Where what exempt purposes need is kept, sealed, for a start without the database"
     )
@@ -229,7 +189,6 @@ class Settings(BaseSettings):
     tsa_policy: AuthorityPolicy | None = Field(default=None, description="The policy that it must stamp under: an OID")
     witness_keys: WitnessKeys = Field(default=(), description="Verifier keys of witnesses of the log, with commas")
     log_level: LogLevel = Field(default="INFO", description="DEBUG to ERROR")
-    log_format: LogFormat = Field(default=LogFormat.JSON, description="json or console")
 
     @classmethod
     def load(cls) -> Self:

@@ -13,25 +13,14 @@ from app.settings.values import Durability
 
 
 def direct_url(settings: Settings) -> str:
-    """The DSN on which the feed listens: its own, or else the application's.
+    """The DSN on which feed and jobs listen: their own, or else the application's.
 
     Raises:
         SettingsError: neither is set.
 
     """
-    feed = settings.feed_database_url
-    return feed.get_secret_value() if feed is not None else required(settings.database_url, "database_url")
-
-
-def jobs_url(settings: Settings) -> str:
-    """The DSN on which jobs processes listen: their own, or else the feed's.
-
-    Raises:
-        SettingsError: none is set.
-
-    """
-    jobs = settings.jobs_database_url
-    return jobs.get_secret_value() if jobs is not None else direct_url(settings)
+    direct = settings.direct_database_url
+    return direct.get_secret_value() if direct is not None else required(settings.database_url, "database_url")
 
 
 HOW_TO_MAKE: Final = "make one with `openssl rand -base64 32`"

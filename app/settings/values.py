@@ -1,6 +1,6 @@
 """The types of the settings: how the text of each is read, and what a person reads when it is wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +12,8 @@ from cryptography.x509 import Certificate, ObjectIdentifier, load_pem_x509_certi
 from pydantic import AfterValidator, BeforeValidator, HttpUrl, InstanceOf, SecretStr
 from pydantic_core import PydanticCustomError
 
-from app.auth.issuer_trust import ALGORITHMS, is_safe
-from app.auth.limits import Quota
+from app.auth.issuer_trust import is_safe
+from app.auth.limits import OFF, Quota
 from app.auth.sessions import Origins, parse_origins
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting
@@ -65,13 +65,6 @@ class ScopeClaim(StrEnum):
 
     NARROWS = "narrows"
     IGNORED = "ignored"
-
-
-class LogFormat(StrEnum):
-    """Log lines are JSON, or text for a person at a console."""
-
-    JSON = "json"
-    CONSOLE = "console"
 
 
 def _refused(how: str) -> PydanticCustomError:
@@ -212,10 +205,6 @@ def _issuers(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _algorithms(text: str) -> frozenset[str]:
-    return _some_of(frozenset(ALGORITHMS), _listed(text))
-
-
 def _token_types(text: str) -> frozenset[str]:
     return _some_of(_TOKEN_TYPES, _listed(text.lower()))
 
@@ -250,7 +239,33 @@ NoticeDays = Annotated[
 SubjectIdRules = Annotated[
     SubjectIds, _read(SubjectIds.parse, "is address, lower or exact, with exceptions such as mxid=exact")
 ]
-CallerQuota = Annotated[Quota | None, _read(Quota.parse, "is so many within so many seconds, such as 1200/60, or off")]
+RATES: Final[Mapping[str, Quota | None]] = {
+    "decisions": None,
+    "searches": Quota(1_200, 60),
+    "consents": Quota(12_000, 60),
+    "administration": Quota(1_200, 60),
+    "unknown_keys": Quota(300, 60),
+}
+"""The quotas of a caller, by what is counted, and of an address without a key in force; None where there is none."""
+
+
+def _rates(text: str) -> Mapping[str, Quota | None]:
+    """`RATES` with what a text says otherwise: `searches=600/60,decisions=off`, or `off` for all of them."""
+    if text == OFF:
+        return dict.fromkeys(RATES)
+    changed = dict(part.split("=") for part in _listed(text))
+    if not changed.keys() <= RATES.keys():
+        raise ValueError
+    return {**RATES, **{name: Quota.parse(quota) for name, quota in changed.items()}}
+
+
+RateChoice = Annotated[
+    Mapping[str, Quota | None],
+    _read(
+        _rates,
+        f"is off, or N/SECONDS or off for some of {', '.join(RATES)}, such as searches=1200/60,decisions=off",
+    ),
+]
 CallerIds = Annotated[frozenset[UUID], _read(_callers, "is a list of ids of callers, as GET /v1/keys shows them")]
 ProxyNetworks = Annotated[
     tuple[Network, ...], _read(parse_networks, "is a list of networks, such as 10.0.0.0/8,fd00::/8")
@@ -272,9 +287,6 @@ MetricsChoice = Annotated[MetricsAccess, _read(MetricsAccess, "is open, scoped o
 TracesChoice = Annotated[TracesMode, _read(TracesMode, "is off or otlp")]
 SafeUrls = Annotated[tuple[str, ...], _read(_safe_urls, _URL)]
 Issuers = Annotated[SafeUrls, AfterValidator(_issuers)]
-Algorithms = Annotated[
-    frozenset[str], _read(_algorithms, f"names one or more of {', '.join(ALGORITHMS)}: nothing else proves who signed")
-]
 TokenTypes = Annotated[
     frozenset[str],
     _read(_token_types, "is at+jwt, or at+jwt,JWT for an issuer that does not tell access tokens apart"),

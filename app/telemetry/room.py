@@ -7,7 +7,7 @@ message.
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -63,19 +63,19 @@ class NoRoomError(Exception):
     """There is no room for the files; the message says where, how much is needed, and what to do."""
 
 
-def counting_directory(chosen: Path | None, workers: int) -> "tempfile.TemporaryDirectory[str]":
+def counting_directory(workers: int, places: Sequence[Path] = ()) -> "tempfile.TemporaryDirectory[str]":
     """A directory of this service's own with room for what its workers count.
 
     Args:
-        chosen: where to make it; None for shared memory, or else the directory of temporary files.
         workers: how many processes count.
+        places: where to make it; by default shared memory, or else the directory of temporary files.
 
     Raises:
         NoRoomError: there is no room.
 
     """
     needed = BYTES_OF_A_WORKER * (workers + _RESTARTS)
-    places = [chosen] if chosen is not None else [_SHARED_MEMORY, *_temporary()]
+    places = places or (_SHARED_MEMORY, *_temporary())
     for place in places:
         try:
             made = tempfile.TemporaryDirectory(prefix="sceau-metrics-", dir=place)
@@ -87,7 +87,7 @@ def counting_directory(chosen: Path | None, workers: int) -> "tempfile.Temporary
     where = " nor ".join(str(each) for each in places)
     raise NoRoomError(
         f"{needed // 1024 // 1024 + 1} MiB are needed for metrics, and {where} has not so much room: make some, or "
-        "name another directory in SCEAU_METRICS_DIRECTORY"
+        "name another directory in TMPDIR"
     )
 
 

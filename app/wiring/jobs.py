@@ -14,7 +14,7 @@ from app.jobs.worker import run_jobs
 from app.operations.service.check_deployment import check_deployment, check_durability
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings
-from app.settings.required import jobs_url, required
+from app.settings.required import direct_url, required
 from app.wiring.parts import deployment_of, is_synchronous, proof_plan_of, sending, time_authority_of, traces_of
 
 _JOBS_LIMITS: Final = PoolLimits(size=4, waiting=16, deadline=timedelta(seconds=30))
@@ -43,7 +43,7 @@ async def work_until(
         async with work.database.write() as session:
             await check_deployment(session, work.deployment)
         async with sending(traces_of(settings)):
-            return await run_jobs(lambda: make_jobs(jobs_url(settings), work), stopping)
+            return await run_jobs(lambda: make_jobs(direct_url(settings), work), stopping)
     finally:
         if work.courier is not None:
             await work.courier.close()
@@ -57,4 +57,4 @@ def _work(settings: Settings, chance: Callable[[], float], clock: Clock | None, 
     courier = Courier(own, deployment, sender, source, chance=chance)
     database = Database(url, limits=_JOBS_LIMITS, clock=clock, synchronous=is_synchronous(settings))
     plan, authority = proof_plan_of(settings), time_authority_of(settings)
-    return Work(database, deployment, courier, settings.event_retention, stopping, plan, authority)
+    return Work(database, deployment, courier, stopping, plan, authority)

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from app.auth.issuer_trust import ALGORITHMS
 from app.auth.tokens import TokenRules
 from app.core.period import PeriodPolicy
 from app.core.register import RegisterApproval
@@ -133,9 +134,13 @@ def deployment_of(settings: Settings) -> Deployment:
     )
 
 
+_WAITING_FOR_ONE: Final = 20
+"""How many requests may wait for each connection of the pool; others are answered 503 at once."""
+
+
 def pool_limits(settings: Settings) -> PoolLimits:
     """How much of the database one process may use, for routes and for what memory lacks alike."""
-    return PoolLimits(settings.pool_size, settings.pool_waiting, settings.database_timeout)
+    return PoolLimits(settings.pool_size, _WAITING_FOR_ONE * settings.pool_size, settings.database_timeout)
 
 
 def database_of(settings: Settings, *, clock: Clock | None = None) -> Database:
@@ -196,8 +201,8 @@ def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | 
     from app.auth.key_fetch import KeyFetcher, Source
     from app.auth.token_check import TokenCheck
 
-    rhythm = Rhythm(keep=settings.oidc_keep_keys.total_seconds())
-    fetcher = KeyFetcher(settings.oidc_algorithms)
+    rhythm = Rhythm()
+    fetcher = KeyFetcher(frozenset(ALGORITHMS))
     sources = [Source(name, url) for name, url in zip_longest(settings.oidc_issuer, settings.oidc_jwks_url)]
     return TokenCheck(
         _rules(settings, pseudonyms), [Issuer(source, fetcher, rhythm, boot_seconds) for source in sources]
@@ -209,9 +214,8 @@ def _rules(settings: Settings, pseudonyms: Pseudonyms) -> TokenRules:
         issuers=frozenset(settings.oidc_issuer),
         ref=lambda issuer, subject: pseudonyms.opaque("identity", f"{len(issuer)} {issuer}{subject}"),
         audience=settings.oidc_audience,
-        algorithms=settings.oidc_algorithms,
+        algorithms=frozenset(ALGORITHMS),
         types=settings.oidc_token_types,
-        skew=settings.oidc_clock_skew.total_seconds(),
         scopes_narrow=settings.oidc_scope_claim is ScopeClaim.NARROWS,
     )
 

@@ -51,13 +51,7 @@ if TYPE_CHECKING:
 
 def rate_limits_of(settings: Settings) -> RateLimits:
     """The limits of callers."""
-    quotas = {
-        Counted.ADMINISTRATION: settings.rate_administration,
-        Counted.CONSENTS: settings.rate_consents,
-        Counted.DECISIONS: settings.rate_decisions,
-        Counted.SEARCHES: settings.rate_searches,
-    }
-    limited = {of: quota for of, quota in quotas.items() if quota is not None}
+    limited = {of: quota for of in Counted if (quota := settings.rate_limits[of.value]) is not None}
     return RateLimits(limited, excepted=settings.rate_exceptions)
 
 
@@ -119,15 +113,12 @@ def _as_chosen(made: Services, settings: Settings) -> Services:
     return replace(
         made,
         metrics_access=settings.metrics,
-        max_body_bytes=settings.max_body_bytes,
-        keep_answers=settings.idempotency_retention,
         log_retention=settings.decision_log_retention,
         webhook_policy=settings.webhook_networks,
-        webhook_key_overlap=settings.webhook_key_overlap,
         key_overlap=settings.key_overlap,
         headers=headers_of_every_answer(str(settings.public_url)),
         limits=rate_limits_of(settings),
-        unknown_keys=UnknownKeyLimiter(settings.rate_unknown_keys),
+        unknown_keys=UnknownKeyLimiter(settings.rate_limits["unknown_keys"]),
         proxies=settings.trusted_proxies,
         register_approval=register_approval(settings),
         return_origins=settings.return_to_origins,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
+from app.api.http.exchange import MOST_BODY_BYTES
 from app.core.decision import Decision, DecisionRequest, Reason
 from app.core.version import PartyMode
 from app.core.wording import REASON_FOR_USER
@@ -19,7 +20,7 @@ from tests.decisions.second_reader import BadJsonError, parse, read
 
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
-MOST_BYTES: Final = 6_000
+MOST_BYTES: Final = MOST_BODY_BYTES
 """Of a body; the service under test is told so."""
 _MEMBERS: Final = ("subject", "action", "resource", "context")
 _SEMANTICS: Final = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")

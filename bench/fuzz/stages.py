@@ -12,7 +12,6 @@ from bench.fuzz.checking import Checker
 from bench.fuzz.facts import Facts
 from bench.fuzz.fuzzer import Finding, Fuzzer
 from bench.fuzz.leaks import LogWatch
-from bench.fuzz.oracle import MOST_BYTES
 from bench.fuzz.shrinking import Reproduction, shortest
 from bench.fuzz.tokens import Tokens, published
 from bench.fuzz.world import World
@@ -21,7 +20,7 @@ from bench.progress import say
 
 KEY: Final = "sceau_" + "b" * 43
 UNLIMITED: Final = {
-    f"SCEAU_RATE_{name}": "off" for name in ("DECISIONS", "SEARCHES", "CONSENTS", "ADMINISTRATION", "UNKNOWN_KEYS")
+    "SCEAU_RATE_LIMITS": "off",
 }
 PARTS: Final[Mapping[str, Mapping[str, str]]] = {
     "leased, log buffered": {"SCEAU_DECISION_LOG": "buffered"},
@@ -56,7 +55,6 @@ def environment(url: str, **more: str) -> dict[str, str]:
         "SCEAU_LOG_LEVEL": "DEBUG",
         "SCEAU_REGISTER_APPROVAL": "one",
         "SCEAU_DURABILITY": "local",
-        "SCEAU_MAX_BODY_BYTES": str(MOST_BYTES),
         **UNLIMITED,
         **more,
     }

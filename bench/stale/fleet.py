@@ -109,9 +109,7 @@ class Fleet:
             "SCEAU_LOG_LEVEL": "WARNING",
             "SCEAU_REGISTER_APPROVAL": "one",
             "SCEAU_DURABILITY": "local",
-            "SCEAU_RATE_CONSENTS": "off",
-            "SCEAU_RATE_ADMINISTRATION": "off",
-            "SCEAU_RATE_UNKNOWN_KEYS": "off",
+            "SCEAU_RATE_LIMITS": "off",
             **all_of,
         }
         self.workers: list[Worker] = []

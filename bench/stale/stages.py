@@ -83,7 +83,7 @@ async def faulty(place: Place, seconds: float) -> Stage:
     async with _proxied(place) as proxy:
         feed = f"postgresql://{APP_ROLE}@127.0.0.1:{proxy.port}/{DATABASE}"
         each = [
-            {"SCEAU_FEED_DATABASE_URL": feed, "STALE_WALL_HOURS": "-1"},
+            {"SCEAU_DIRECT_DATABASE_URL": feed, "STALE_WALL_HOURS": "-1"},
             {"STALE_SLOW_PEEK": "0.02", "STALE_WALL_HOURS": "1"},
             {"STALE_SLOW_LANDING": "0.03", "STALE_NO_NOTIFY": "1"},
         ]
@@ -121,7 +121,7 @@ async def pooled(place: Place, seconds: float) -> Stage | None:
         return None
     pooler = Pooler(place.directory / "pgbouncer", place.server.socket)
     stage = Stage("leased, behind PgBouncer", wanted=ways.LEASED)
-    direct = {"SCEAU_FEED_DATABASE_URL": place.url}
+    direct = {"SCEAU_DIRECT_DATABASE_URL": place.url}
     try:
         async with _fleet(stage, place, pooler.url, [direct, {**direct, **_DURABLE}]) as fleet:
             faults = Faults(

@@ -48,7 +48,7 @@ def service(tmp_path_factory):
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory):
     """A service that answers a caller three questions, and the next one after twenty minutes."""
-    with serving(tmp_path_factory.mktemp("limited"), SCEAU_RATE_DECISIONS="3/3600") as served:
+    with serving(tmp_path_factory.mktemp("limited"), SCEAU_RATE_LIMITS="decisions=3/3600") as served:
         yield served
 
 

@@ -51,7 +51,6 @@ def wrong_of(found, check):
         ({"outage_file": "/nonexistent/outage"}, "disk", "SCEAU_OUTAGE_FILE cannot be written"),
         ({"journal_directory": "/proc"}, "disk", "SCEAU_JOURNAL_DIRECTORY cannot be written"),
         ({"proof_directory": "/proc"}, "disk", "SCEAU_PROOF_DIRECTORY cannot be written"),
-        ({"metrics_directory": "/proc"}, "disk", "are needed for metrics"),
         ({"oidc_issuer": "https://127.0.0.1:9/", "oidc_audience": "sceau"}, "issuers", "cannot be read (connect)"),
         ({"public_url": "http://sceau.example.fr"}, "public URL", "is not https"),
         ({"public_url": "https://127.0.0.1:9"}, "public URL", "nothing answers"),

@@ -119,7 +119,7 @@ def test_a_list_that_is_none_is_refused_whole(pip, items):
 
 def test_a_caller_s_limits_count_items(database):
     """A caller that is limited to some processings is refused per item; its quota counts items, not withdrawals."""
-    with running(database, rate_consents="10/60") as api:
+    with running(database, rate_limits="consents=10/60") as api:
         api.register("ads")
         api.register("stats")
         limited = api.with_key(api.new_key("consents:write", processings=["ads"]))

@@ -280,7 +280,7 @@ def test_a_group_that_was_ended_before_it_began_tells_its_own():
 
     async def closed():
         nothing: Any = None
-        groups = RecordingGroups(nothing, nothing, timedelta(days=1))
+        groups = RecordingGroups(nothing, nothing)
         asked = asyncio.create_task(groups.record(_order("one")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # its task is made, and has not run yet
@@ -303,7 +303,7 @@ def test_what_waits_behind_a_task_that_had_not_begun_is_told():
 
     async def closed():
         nothing: Any = None
-        groups = RecordingGroups(nothing, nothing, timedelta(days=1))
+        groups = RecordingGroups(nothing, nothing)
         two = [_order("one") for _ in range(2)]
         groups._wait_alone(two)
         await groups.close()
@@ -329,7 +329,7 @@ def test_nobody_waits_for_ever(error, monkeypatch):
 
     async def record():
         nothing: Any = None
-        groups = RecordingGroups(cast("Any", SimpleNamespace(write=write)), nothing, timedelta(days=1))
+        groups = RecordingGroups(cast("Any", SimpleNamespace(write=write)), nothing)
         orders = [_order(name) for name in ("one", "two")]
         told = await asyncio.wait_for(asyncio.gather(*map(groups.record, orders), return_exceptions=True), 30)
         await groups.close()

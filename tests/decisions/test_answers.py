@@ -58,7 +58,7 @@ def told(answer):
 @pytest.fixture(scope="module")
 def application():
     """The application, called without a server."""
-    with new_database() as database, running(database, rate_unknown_keys="off") as api:
+    with new_database() as database, running(database, rate_limits="unknown_keys=off") as api:
         furnish(api)
         yield api
 
@@ -71,7 +71,7 @@ def served(tmp_path_factory):
             "SCEAU_DATABASE_URL": database.app_url,
             "SCEAU_JOBS": "false",
             "SCEAU_PUBLIC_URL": "https://sceau.example.fr",
-            "SCEAU_RATE_UNKNOWN_KEYS": "off",
+            "SCEAU_RATE_LIMITS": "unknown_keys=off",
         }
         service = Service(tmp_path_factory.mktemp("answers") / "log", settings).wait_until_it_listens()
         try:

@@ -250,7 +250,7 @@ def _problems(player: Player, database: TestDatabase) -> None:
 
 
 def _asked_too_often(database: TestDatabase) -> Any:
-    with running(database, rate_searches="1/600") as limited:
+    with running(database, rate_limits="searches=1/600") as limited:
         limited.ok("GET", "/v1/processings")
         return limited.call("GET", "/v1/processings")
 

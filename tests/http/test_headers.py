@@ -3,6 +3,7 @@
 import pytest
 import structlog
 
+from app.api.http.exchange import MOST_BODY_BYTES
 from app.api.http.headers import DOCUMENT_HEADERS, SECURITY_HEADERS, headers_of_every_answer
 from app.api.http.security import scopes_by_route
 from app.db.database import Database
@@ -22,7 +23,7 @@ OTHERS = {"Origin": "https://other.example", "Access-Control-Request-Method": "P
 @pytest.fixture(scope="module")
 def shared():
     """An application that is reached over https."""
-    with new_database() as database, running(database, max_body_bytes=2_048) as called:
+    with new_database() as database, running(database) as called:
         called.register("spam", purpose="unsolicited_content_detection")
         yield called
 
@@ -64,7 +65,7 @@ def test_every_route_carries_them(shared):
         ("GET", "/nowhere", None, 404),
         ("PUT", "/v1/keys", {}, 405),
         ("POST", EVALUATION, b"{", 400),
-        ("POST", EVALUATION, b" " * 4_096, 413),
+        ("POST", EVALUATION, b" " * (MOST_BODY_BYTES + 1), 413),
         ("POST", "/v1/keys", {"name": 1}, 422),
         ("GET", f"/v1/consents/{ID}", None, 404),
         ("GET", "/consent/unknown", None, 404),

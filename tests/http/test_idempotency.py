@@ -1,12 +1,12 @@
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.support.api import processing, running, subject, utc
+from tests.support.api import processing, subject, utc
 from tests.support.consents import grant
 from tests.support.databases import administrator_url
 
@@ -183,15 +183,6 @@ def test_an_expired_key_is_forgotten_among_many(clocked, database):
         assert _post(clocked, f"k{number}", "alice").status_code == 201
     _age(database, "2 days")
     assert [_post(clocked, f"k{number}", "bob").status_code for number in reversed(range(45))] == [201] * 45
-
-
-def test_the_time_that_answers_are_kept_is_a_setting(database, clock):
-    """SCEAU_IDEMPOTENCY_RETENTION shortens how long an answer is kept."""
-    with running(database, clock=clock, idempotency_retention=timedelta(minutes=1)) as api:
-        api.register("ads")
-        _post(api, "k", "alice")
-        _age(database, "2 minutes")
-        assert _post(api, "k", "bob").status_code == 201
 
 
 def test_neither_key_nor_body_is_stored_in_clear(api, database):

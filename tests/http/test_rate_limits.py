@@ -17,7 +17,7 @@ LONG = 86_400  # so long a window that nothing comes back while a test runs
 @pytest.fixture(scope="module", params=["leased", "strict"])
 def limited(request):
     """An application whose callers may ask ten questions under IV, by memory and by the documented route alike."""
-    with new_database() as database, running(database, cache=request.param, rate_decisions=f"10/{LONG}") as api:
+    with new_database() as database, running(database, cache=request.param, rate_limits=f"decisions=10/{LONG}") as api:
         for identifier, purpose in (("ads", "advertising"), ("spam", "unsolicited_content_detection")):
             api.register(identifier, purpose=purpose)
         yield api
@@ -117,7 +117,7 @@ def tight():
     one = f"1/{LONG}"
     with (
         new_database() as database,
-        running(database, rate_administration=one, rate_searches=one, rate_consents=one) as api,
+        running(database, rate_limits=f"administration={one},searches={one},consents={one}") as api,
     ):
         yield api, database
 
@@ -186,7 +186,7 @@ def test_excepted_callers_are_not_limited(database):
         api.register("ads")
         made = api.ok("POST", "/v1/keys", {"name": "mail", "scopes": ["decisions:evaluate", "register:read"]})
     one = f"1/{LONG}"
-    with running(database, rate_decisions=one, rate_searches=one, rate_exceptions=f" {made['id']},") as api:
+    with running(database, rate_limits=f"decisions={one},searches={one}", rate_exceptions=f" {made['id']},") as api:
         for _ in range(3):
             for method, path, body in (("POST", ONE, question("alice", "ads")), ("GET", "/v1/processings", None)):
                 answer = api.with_key(made["key"]).call(method, path, body)
@@ -195,7 +195,7 @@ def test_excepted_callers_are_not_limited(database):
 
 def test_wrong_keys_are_refused_without_a_look(database):
     """Many wrong keys from one address end in 429; a key that was good here before goes on, by memory and by routes."""
-    with running(database, rate_unknown_keys=f"20/{LONG}") as api:
+    with running(database, rate_limits=f"unknown_keys=20/{LONG}") as api:
         api.register("ads")
         mail = api.with_key(api.new_key("decisions:evaluate"))
         assert mail.call("POST", ONE, question("alice", "ads")).status_code == 200
@@ -214,7 +214,7 @@ def test_wrong_keys_are_refused_without_a_look(database):
 
 def test_a_stale_key_does_not_lock_out_who_shares_its_address(database):
     """One client that goes on with a wrong key, or with none, uses up its own share and nobody else's."""
-    with running(database, rate_unknown_keys=f"20/{LONG}") as api:
+    with running(database, rate_limits=f"unknown_keys=20/{LONG}") as api:
         late = api.new_key("register:read")
         for key in ("sceau_stale", None):
             statuses = {api.with_key(key).call("GET", "/v1/keys").status_code for _ in range(30)}
@@ -224,7 +224,7 @@ def test_a_stale_key_does_not_lock_out_who_shares_its_address(database):
 
 def test_behind_a_trusted_proxy_addresses_are_told_apart(database):
     """Clients that one proxy speaks for are bounded each by itself, on the word of that proxy alone."""
-    with running(database, rate_unknown_keys=f"20/{LONG}", trusted_proxies="127.0.0.1/32") as api:
+    with running(database, rate_limits=f"unknown_keys=20/{LONG}", trusted_proxies="127.0.0.1/32") as api:
         api.client._transport.client = ("127.0.0.1", 1)  # type: ignore[attr-defined]  # who connects
         late = api.with_key(api.new_key("register:read"))
         said = {"X-Forwarded-For": "203.0.113.9"}
@@ -236,7 +236,7 @@ def test_behind_a_trusted_proxy_addresses_are_told_apart(database):
 
 def test_metrics_count_refusals_by_policy(database):
     """What was refused is told by policy, without a name."""
-    with running(database, rate_searches=f"1/{LONG}", rate_unknown_keys=f"10/{LONG}") as api:
+    with running(database, rate_limits=f"searches=1/{LONG},unknown_keys=10/{LONG}") as api:
         for _ in range(3):
             api.call("GET", "/v1/processings")
             api.with_key("sceau_x").call("GET", "/v1/keys")
@@ -251,11 +251,13 @@ def test_metrics_count_refusals_by_policy(database):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("rate_decisions", "many"),
-        ("rate_searches", "0/60"),
-        ("rate_consents", "60"),
-        ("rate_administration", "none"),
-        ("rate_unknown_keys", "1/0"),
+        ("rate_limits", "many"),
+        ("rate_limits", "searches=0/60"),
+        ("rate_limits", "consents=60"),
+        ("rate_limits", "administration=none"),
+        ("rate_limits", "unknown_keys=1/0"),
+        ("rate_limits", "letters=1/60"),
+        ("rate_limits", "searches"),
         ("rate_exceptions", "mail server"),
         ("trusted_proxies", "10.0.0.0/8;fd00::/8"),
     ],
@@ -267,7 +269,7 @@ def test_a_wrong_limit_keeps_the_service_from_starting(monkeypatch, name, value)
 
 def test_quotas_come_back(database):
     """After the window all of it is there again; the clock is the process's own, whatever the database's says."""
-    with running(database, clock=TestClock(utc("2026-06-15T12:00:00Z")), rate_searches="1/60") as api:
+    with running(database, clock=TestClock(utc("2026-06-15T12:00:00Z")), rate_limits="searches=1/60") as api:
         assert api.call("GET", "/v1/processings").status_code == 200
         assert api.call("GET", "/v1/processings").status_code == 429
         limits = api.client.app.state.services.limits  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ def test_env_example_shows_the_defaults(monkeypatch):
     bare = Settings.load()
     for name, value in shown.items():
         monkeypatch.setenv(name, value)
-    urls = {"database_url", "database_owner_url", "feed_database_url", "jobs_database_url"}
+    urls = {"database_url", "database_owner_url", "direct_database_url"}
     assert Settings.load().model_dump(exclude=urls) == bare.model_dump(exclude=urls)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from app.api.http.accepting import wants_page
+from app.api.http.exchange import MOST_BODY_BYTES
 from app.db.database import PoolLimits
 from tests.support.api import running
 from tests.support.consent_page import Person, link
@@ -55,8 +56,8 @@ def test_the_methods_there_are_stay_told(shared):
 
 def test_too_long_is_a_page(database):
     """A body beyond the service's own bound, which is refused before any route."""
-    with running(database, max_body_bytes=1_024) as api:
-        answer = api.client.post("/consent/none", content=b"a" * 2_000, headers=BROWSER)
+    with running(database) as api:
+        answer = api.client.post("/consent/none", content=b"a" * (MOST_BODY_BYTES + 1), headers=BROWSER)
         assert answer.status_code == 413
         assert is_page(answer)
         assert "Rien n’a été enregistré." in answer.text

@@ -11,14 +11,14 @@ from app.telemetry.room import BYTES_OF_A_WORKER, NoRoomError, counting_director
 
 def test_a_place_without_room_is_refused_with_a_message(tmp_path):
     """More than any disk holds: it says how much is needed and what to set, and leaves nothing behind."""
-    with pytest.raises(NoRoomError, match=r"MiB are needed .* SCEAU_METRICS_DIRECTORY"):
-        counting_directory(tmp_path, workers=10**12)
+    with pytest.raises(NoRoomError, match=r"MiB are needed .* TMPDIR"):
+        counting_directory(10**12, [tmp_path])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_files_of_a_process_have_their_room_before_they_are_used(tmp_path, monkeypatch):
     """Each has all its blocks, so that no page of it can be missing later."""
-    with counting_directory(tmp_path, workers=1) as made:
+    with counting_directory(1, [tmp_path]) as made:
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", made)
         take_room()
         files = [each.stat() for each in Path(made).glob("*.db")]

@@ -19,9 +19,7 @@ BOOTSTRAP = "sceau_" + "b" * 43
 PSEUDONYM_KEY = "11" * 32
 MASTER_KEY = "first:" + "22" * 32
 
-UNLIMITED: dict[str, Any] = {
-    f"rate_{name}": "off" for name in ("decisions", "searches", "consents", "administration", "unknown_keys")
-}
+UNLIMITED: dict[str, Any] = {"rate_limits": "off"}
 """Settings for tests that send thousands of requests as one caller, wrong keys among them."""
 
 

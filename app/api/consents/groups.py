@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -96,7 +95,7 @@ class Order:
 
 @dataclass(slots=True)
 class RecordingGroups:
-    """Records what arrives, in groups. `keep`: how long an answer is given again under its Idempotency-Key.
+    """Records what arrives, in groups.
 
     `alone`: of each person whom others hold, what waits behind the one decision that waits for them. What is said about
     one person is recorded in the order in which it arrived.
@@ -104,7 +103,6 @@ class RecordingGroups:
 
     writer: Writer
     deployment: Deployment
-    keep: timedelta
     waiting: deque[Order] = field(default_factory=deque)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
     recording: "asyncio.Task[None] | None" = None
@@ -284,7 +282,7 @@ class RecordingGroups:
         mine = asyncio.current_task()
         # As soon as this group is committed the next one is recorded, while this one still waits for replicas.
         async with self._turn(waiting=waiting):
-            whole = await together(self.deployment, list(some), self.keep, waiting=waiting)
+            whole = await together(self.deployment, list(some), waiting=waiting)
             async with self.writer.write(lambda: self._recorded(mine), whole.lookups) as session:
                 told = await whole.record(session, self.register)
                 busy = [one for one in some if one not in told]
@@ -408,17 +406,16 @@ class Group:
         return told
 
 
-async def together(deployment: Deployment, some: Sequence[Order], keep: timedelta, *, waiting: bool) -> Group:
+async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bool) -> Group:
     """Prepare to record some decisions in one transaction.
 
     Args:
         deployment: whose they are.
         some: which.
-        keep: how long an answer is given again under its Idempotency-Key.
         waiting: wait for people and keys that others hold.
 
     """
-    claims = KeyClaims([one.call for one in some if one.call is not None], keep, waiting=waiting)
+    claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
     opening = await opening_of(deployment, {one.said.subject for one in some}, waiting=waiting)
     callers = {one.digest: one.ask.lookup() for one in some}
     return Group(deployment, some, claims, opening, callers)

@@ -26,7 +26,7 @@ from app.api.decisions.words import (
     told_in_trace,
 )
 from app.api.http.accepting import preferred
-from app.api.http.exchange import answered_line, loggable
+from app.api.http.exchange import MOST_BODY_BYTES, answered_line, loggable
 from app.api.http.problems import (
     MalformedError,
     TooLargeError,
@@ -120,7 +120,7 @@ class DecisionEndpoint:
         self._refs = services.deployment.pseudonyms.locator
         # A durable log has a permit wait for the commit of its row: then nothing is answered at once.
         self._waits = services.recorder is not None and services.recorder.durable
-        self.max_body_bytes = services.max_body_bytes
+        self.max_body_bytes = MOST_BODY_BYTES
         self.heads = Heads(services.headers)
         self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
 

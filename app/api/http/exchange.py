@@ -23,6 +23,7 @@ LONGEST_TARGET: Final = 8_192
 """Bytes of a request's target: path and query."""
 LONGEST_HEAD: Final = 32_768
 """Bytes of a request's head: its first line and all header fields."""
+MOST_BODY_BYTES: Final = 1_048_576
 MOST_FIELDS: Final = 100
 """Header fields of a request, those behind a chunked body among them."""
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from app.api.http.problems import UnauthorizedError
-from app.api.http.services import KeptAnswersDep, PseudonymsDep, WriterDep
+from app.api.http.services import PseudonymsDep, WriterDep
 from app.auth.callers import Authenticated, Caller
 from app.auth.idempotency import Answer, IdempotentCall, earlier_answer, keep_answer
 from app.auth.store import authentication, kept_as_they_are
@@ -37,12 +36,11 @@ class WaitsForPerson(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write request, and what it takes to answer it once. `keep` is how long an answer is given again."""
+    """One write request, and what it takes to answer it once."""
 
     request: Request
     writer: Writer
     pseudonyms: Pseudonyms
-    keep: timedelta
     key: str | None
 
     async def perform(
@@ -73,7 +71,7 @@ class Write:
         operation: Callable[[WriteSession], Awaitable[BaseModel | None]],
     ) -> Answer:
         """The answer of an operation, or the one that its key was given before."""
-        given = await earlier_answer(session, call, keep=self.keep) if call is not None else None
+        given = await earlier_answer(session, call) if call is not None else None
         if given is None:
             told = await operation(session)
             body = told.model_dump_json(exclude_none=True) if told is not None else ""
@@ -110,10 +108,8 @@ def _still_is(caller: Caller, found: Authenticated | None) -> None:
         raise DatabaseUnavailableError
 
 
-async def _write(
-    request: Request, writer: WriterDep, pseudonyms: PseudonymsDep, keep: KeptAnswersDep, key: IdempotencyKey = None
-) -> Write:
-    return Write(request, writer, pseudonyms, keep, key)
+async def _write(request: Request, writer: WriterDep, pseudonyms: PseudonymsDep, key: IdempotencyKey = None) -> Write:
+    return Write(request, writer, pseudonyms, key)
 
 
 WriteDep = Annotated[Write, Depends(_write)]

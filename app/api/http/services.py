@@ -73,11 +73,8 @@ class Services:
     memory: Memory | None = None
     recorder: Recorder | None = None
     metrics_access: MetricsAccess = MetricsAccess.OPEN
-    max_body_bytes: int = 1_048_576
-    keep_answers: timedelta = timedelta(hours=24)
     log_retention: timedelta = timedelta(days=90)
     webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
-    webhook_key_overlap: timedelta = timedelta(days=7)
     key_overlap: timedelta = timedelta(days=7)
     limits: RateLimits = field(default_factory=RateLimits)
     unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
@@ -153,9 +150,7 @@ MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
 MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
 RegisterApprovalDep = Annotated[RegisterApproval, _part(lambda services: services.register_approval)]
 WebhookPolicyDep = Annotated[AddressPolicy, _part(lambda services: services.webhook_policy)]
-WebhookKeyOverlapDep = Annotated[timedelta, _part(lambda services: services.webhook_key_overlap)]
 KeyOverlapDep = Annotated[timedelta, _part(lambda services: services.key_overlap)]
-KeptAnswersDep = Annotated[timedelta, _part(lambda services: services.keep_answers)]
 """How long the answer to an Idempotency-Key is given again."""
 StampsLogDep = Annotated[bool, _part(lambda services: services.stamps_log)]
 """Whether an authority outside is asked to stamp the log."""

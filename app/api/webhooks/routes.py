@@ -14,10 +14,10 @@ from app.api.http.security import Needs, as_shown, open_to_all
 from app.api.http.services import (
     DatabaseDep,
     DeploymentDep,
+    KeyOverlapDep,
     PseudonymsDep,
     SourceDep,
     StoppingDep,
-    WebhookKeyOverlapDep,
     WebhookPolicyDep,
     WriterDep,
 )
@@ -109,7 +109,7 @@ async def get_events(  # noqa: PLR0917 - a place, a page and a wait
 ) -> EventsPage:
     """Every event once and in order: none is left out or comes later, whatever order transactions commit in.
 
-    Without `after`, from the oldest event that is kept (`SCEAU_EVENT_RETENTION`). A caller that may name some
+    Without `after`, from the oldest event that is kept (thirty days). A caller that may name some
     processings only reads the events of those. A call that waits gets nothing once its key is revoked.
     """
     place = read_place(pseudonyms, _FEED, after)
@@ -272,7 +272,7 @@ async def delete_webhook(identifier: EndpointId, caller: Manager, write: WriteDe
     responses=problems(_NO_ENDPOINT, _INVALID),
 )
 async def post_secret(
-    identifier: EndpointId, caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: WebhookKeyOverlapDep
+    identifier: EndpointId, caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: KeyOverlapDep
 ) -> SecretBody:
     """For receivers that verify `v1` (HMAC) only. A new secret signs beside the one before it for a while."""
     async with writer.write() as session:
@@ -370,9 +370,9 @@ async def post_replays(identifier: EndpointId, body: SpanToReplay, caller: Manag
     responses=problems(_FORBIDDEN),
 )
 async def post_webhook_key(
-    caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: WebhookKeyOverlapDep
+    caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: KeyOverlapDep
 ) -> SigningKeyBody:
-    """Make a new signing key. The one before signs beside it for `SCEAU_WEBHOOK_KEY_OVERLAP`."""
+    """Make a new signing key. The one before signs beside it for `SCEAU_KEY_OVERLAP`."""
     caller.require_processing(None)
     async with writer.write() as session:
         return key_body(await rotate_key(session, deployment, WEBHOOK_KEYS, overlap, by=caller.id))

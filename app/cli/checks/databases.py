@@ -213,21 +213,20 @@ def _pooler(url: str, mode: "Pooling", *, prepared: bool) -> Iterator[CheckResul
 def _directly(settings: "Settings", url: str) -> Iterator[CheckResult]:
     """Whether the feed and the jobs reach the server itself: through a pooler they hear no notifications."""
     from app.db.inspection import InspectionError, is_pooled, service_session
-    from app.settings.required import direct_url, jobs_url
+    from app.settings.required import direct_url
 
-    reached = {"SCEAU_FEED_DATABASE_URL": direct_url(settings), "SCEAU_JOBS_DATABASE_URL": jobs_url(settings)}
-    for name, through in reached.items():
-        try:
-            with service_session(through) as connection:
-                pooled = is_pooled(connection)
-        except InspectionError:
-            yield wrong("direct DSN", f"the DSN of {name} cannot be connected to", f"check {name}")
-            continue
-        if pooled:
-            said = "is a pooler's" if through != url else "is not set, and SCEAU_DATABASE_URL is a pooler's"
-            yield wrong("direct DSN", f"{name} {said}: notifications do not come through it", f"set {name}")
-        else:
-            yield ok("direct DSN", f"{name} or what stands for it reaches PostgreSQL itself")
+    name, through = "SCEAU_DIRECT_DATABASE_URL", direct_url(settings)
+    try:
+        with service_session(through) as connection:
+            pooled = is_pooled(connection)
+    except InspectionError:
+        yield wrong("direct DSN", f"the DSN of {name} cannot be connected to", f"check {name}")
+        return
+    if pooled:
+        said = "is a pooler's" if through != url else "is not set, and SCEAU_DATABASE_URL is a pooler's"
+        yield wrong("direct DSN", f"{name} {said}: notifications do not come through it", f"set {name}")
+    else:
+        yield ok("direct DSN", f"{name} or what stands for it reaches PostgreSQL itself")
 
 
 def _parted(said: str) -> tuple[str, str]:

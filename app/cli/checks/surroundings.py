@@ -40,11 +40,11 @@ def directory_checks(settings: "Settings") -> Iterator[CheckResult]:
         if directory is not None:
             yield _directory(name, directory)
     try:
-        counting_directory(settings.metrics_directory, 1).cleanup()
+        counting_directory(1).cleanup()
     except NoRoomError as error:
         yield wrong("disk", *str(error).split(": ", 1))
     else:
-        yield ok("disk", "there is room for what workers count (SCEAU_METRICS_DIRECTORY)")
+        yield ok("disk", "there is room for what workers count")
 
 
 def _directory(name: str, directory: Path) -> CheckResult:

@@ -77,7 +77,7 @@ def examined(url, feed):
     """What the doctor finds of pooler and direct DSN: grade and words of each line."""
     settings = {
         "SCEAU_DATABASE_URL": url,
-        "SCEAU_FEED_DATABASE_URL": feed,
+        "SCEAU_DIRECT_DATABASE_URL": feed,
         "SCEAU_PSEUDONYM_KEY": PSEUDONYM_KEY,
         "SCEAU_MASTER_KEY": MASTER_KEY,
         "SCEAU_DURABILITY": "local",

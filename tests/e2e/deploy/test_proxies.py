@@ -52,7 +52,7 @@ def database() -> Iterator[TestDatabase]:
 @contextmanager
 def serving(database: TestDatabase, output: Path, **settings: str) -> Iterator[Service]:
     """The real service on a loopback port."""
-    own = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_RATE_UNKNOWN_KEYS": f"{QUOTA}/3600", **settings}
+    own = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_RATE_LIMITS": f"unknown_keys={QUOTA}/3600", **settings}
     service = Service(output, own)
     try:
         service.wait_until_it_listens()

@@ -22,7 +22,7 @@ _LOSES: Final = 4.0
 """Seconds for which an asynchronous standby takes nothing."""
 _SETTINGS: Final = {
     "SCEAU_POOL_SIZE": "4",
-    **{f"SCEAU_RATE_{kind}": "off" for kind in ("DECISIONS", "CONSENTS", "ADMINISTRATION", "UNKNOWN_KEYS")},
+    "SCEAU_RATE_LIMITS": "off",
 }
 
 

@@ -66,7 +66,7 @@ def pooled(server, place):
     host = unquote(parse_qs(urlsplit(server.app_url).query)["host"][0])
     pooler = Pooler(place / "pooler", Path(host) / ".s.PGSQL.5432")
     try:
-        yield {"SCEAU_DATABASE_URL": pooler.url, "SCEAU_FEED_DATABASE_URL": server.app_url}
+        yield {"SCEAU_DATABASE_URL": pooler.url, "SCEAU_DIRECT_DATABASE_URL": server.app_url}
         assert pooler.transactions() > 0
     finally:
         pooler.stop()
@@ -78,7 +78,7 @@ def test_the_whole_job(server, tmp_path, through):
     with ExitStack() as stack:
         place = stack.enter_context(open_directory())
         more = stack.enter_context(pooled(server, place)) if through == "pgbouncer" else {}
-        settings = {**server.settings, **more, "SCEAU_JOBS_DATABASE_URL": server.app_url}
+        settings = {**server.settings, **more, "SCEAU_DIRECT_DATABASE_URL": server.app_url}
         service = Service(tmp_path / "service.log", settings, workers=2).wait_until_it_listens()
         stack.callback(service.end, signal.SIGTERM)
         for processing in (FILTER, ADS):
