@@ -91,7 +91,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
 async def _running(
     app: FastAPI, services: Services, first_key: str | None, drain_seconds: float, traces: "Traces | None"
 ) -> AsyncIterator[None]:
-    """What runs beside the requests; what records for them ends before the pools are closed."""
+    """Run the background tasks while requests are answered; stop recording before the connection pools are closed."""
     async with sending(traces), running(services, first_key):
         try:
             with stopping_in_order(services.stopping, drain_seconds):

@@ -88,7 +88,7 @@ async def list_relying(
 async def count_relying(
     session: ReadSession, processing: str, struck: Struck, since: datetime, until: datetime
 ) -> RelyingCount:
-    """Count them in a stretch of time, by their ids: those of two stretches that follow one another add up."""
+    """Count the permits of an interval, which is cut by their ids: the counts of two adjacent intervals add up."""
     values = _values(processing, struck, lowest_id(since), lowest_id(until))
     row = (await session.execute(_COUNT, values)).one()
     sealed = (await session.execute(_SEALED, values)).scalar_one()

@@ -277,7 +277,7 @@ async def decisions_by_day(session: ReadSession, ref: bytes) -> list[DecisionsOf
 
 
 async def count_dropped(session: ReadSession, since: datetime, until: datetime) -> int:
-    """How many rows were dropped, as far as the database heard of it between two instants."""
+    """How many rows the decision log dropped, as workers reported it to the database between two instants."""
     table = decision_drop.c
     number = select(func.coalesce(func.sum(table.number), 0)).where(table.at >= since, table.at < until)
     return int((await session.execute(number)).scalar_one())

@@ -43,7 +43,7 @@ def install_links(app: procrastinate.App, work: Work) -> None:
 
 
 def install_renewals(app: procrastinate.App, work: Work) -> None:
-    """Register both. Several may run at once: they pass over what another one holds."""
+    """Register the two renewal jobs. Processes may run them at once: each skips the people whom another holds."""
 
     async def sweep() -> RunOutcome:
         done = await sweep_renewals(work.database, work.deployment.renewal)

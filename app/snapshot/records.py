@@ -159,7 +159,7 @@ def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
 
 
 def subject_record(person: Person | None) -> SubjectRecord:
-    """The record of what is known of somebody; None of somebody of whom nothing is."""
+    """The record of one person's consents, for the cache; None where the ledger holds nothing about that person."""
     if person is None:
         return SubjectRecord(b"")
     return SubjectRecord(pack(person.events), person.ref, person.shared)

@@ -212,7 +212,7 @@ def _unusable(binaries: Path, account: Account, why: str) -> BinariesUnusable:
 
 
 def _is_open(binaries: Path, account: Account) -> bool:
-    """Judged on the programs and one file of each tree: an installation is open or closed as a whole."""
+    """Whether every user may run these programs, judged by the programs and one file of each directory tree."""
     prefix = binaries.parent
     samples = [binaries / name for name in _RUN]
     samples += [next(tree.rglob("*.*"), tree) for tree in (prefix / "lib", prefix / "share") if tree.is_dir()]

@@ -346,7 +346,7 @@ def _withdraws(link: ConsentLink, now: datetime) -> bool:
 
 
 async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
-    """Whether who made the link may still ask for any of this, and what it was made with was not revoked.
+    """Whether the link still works: its maker may still ask for one of its processings, and its key was not revoked.
 
     A key that ended as it was planned to, at a rotation for instance, leaves its links asking.
     """
@@ -358,7 +358,7 @@ async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> 
 
 
 async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -> datetime:
-    """Until when a link that is good for nothing else shows what was answered through it.
+    """Until when a link that no longer takes answers still shows the answers that were given through it.
 
     Raises:
         ConsentLinkEndedError: nothing was, or that is too long ago.

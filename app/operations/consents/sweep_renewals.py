@@ -154,7 +154,7 @@ async def list_renewals(
 async def name_subjects(
     session: WriteSession, deployment: Deployment, caller: Caller, page: RenewalPage
 ) -> RenewalPage:
-    """The same page with the users by the first of their names; who read them, and how many, is recorded.
+    """The same page with each user's first name in the place of the pseudonym; the audit trail records the reading.
 
     Raises:
         ScopeMissingError: the caller may not read who users are.

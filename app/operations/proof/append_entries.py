@@ -101,7 +101,7 @@ async def state_rotation(session: WriteSession, deployment: Deployment) -> None:
 
 
 async def state_keys(session: WriteSession, keys: LogKeys) -> None:
-    """State in the log each key of checkpoints and of receipts that is not stated yet."""
+    """Append a statement to the log for each key that signs checkpoints or receipts and has none yet."""
     stated = await stated_keys(session)
     now = await session.now()
     for key in map(str, (*keys.known, *await receipt_keys(session, keys.signer.key.name))):

@@ -86,7 +86,7 @@ async def everything_about(
 async def _records(
     session: ReadSession, entries: Sequence[LedgerEntry], name: SubjectName, service: str
 ) -> list[dict[str, Any]]:
-    """The consents and refusals; the person has their own name in them, as nowhere else."""
+    """The consents and refusals of the person, in whose own export alone their name stands."""
     records = []
     for entry in entries:
         if entry.event.kind in CONSENTS:
