@@ -163,7 +163,7 @@ def register_export(
         else:
             sink.write("\ufeff")  # by it a spreadsheet knows UTF-8
             rows = csv.writer(sink, delimiter=";")
-            rows.writerow([words[language is RecordLanguage.EN] for words in COLUMNS.values()])
+            rows.writerow([heading[language.value] for heading in COLUMNS.values()])
             for each in activities:
                 rows.writerow([safe_cell(cell) for cell in each.row(language.value).values()])
     typer.echo(f"{len(activities)} processings exported.", err=True)

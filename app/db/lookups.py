@@ -11,12 +11,15 @@ not.
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, cast
 
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from app.db.connections import IDENTITY
 
 
 # Hand many rows to one statement as one parameter: JSON is written in C, an array of a thousand elements is not.
@@ -41,15 +44,29 @@ _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 class Prepared:
-    """A statement in two forms: `clause` for SQLAlchemy, `sql` for psycopg with its parameters by name.
+    """A statement, compiled once: `clause` for SQLAlchemy, and its text for psycopg with parameters by name.
 
     Its parameters are bound by name (`bindparam`, or `:name` in `text`), and are of types that psycopg adapts.
     """
 
     def __init__(self, clause: Executable) -> None:
-        """Compile it."""
+        """Keep it; it is compiled when it is first sent."""
         self.clause = clause
-        self.sql = str(cast("ClauseElement", clause).compile(dialect=_DIALECT))
+
+    @cached_property
+    def sql(self) -> str:
+        """The statement as it is."""
+        return str(cast("ClauseElement", self.clause).compile(dialect=_DIALECT))
+
+    @cached_property
+    def telling_server(self) -> str:
+        """The statement with two columns more: `server`, the identity of the server that answers, and `found`.
+
+        `found` is true but for the one row that stands where nothing was found. It is one statement, so that a pooler
+        cannot have one server answer and another say who it is (`app.db.connections`).
+        """
+        rows = f"(SELECT true AS found, rows.* FROM ({self.sql}) AS rows) AS asked"  # noqa: S608 - of our own making
+        return f"SELECT {IDENTITY} AS server, asked.* FROM (VALUES (1)) AS one LEFT JOIN {rows} ON true"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, eq=False)

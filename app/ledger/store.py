@@ -18,7 +18,7 @@ from app.core.article import FRANCE, Element
 from app.core.consent import ConsentEvent, parse_kind
 from app.core.solicitation import Solicited, half_year
 from app.db.lookups import Lookup, Prepared, as_refs
-from app.db.read_pool import ReadPool, Statement
+from app.db.read_pool import ReadPool
 from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.projection import LedgerEntry, collection_of
 from app.ledger.tables import consent_event, solicitation, subject, subject_locator
@@ -154,7 +154,7 @@ async def load_people(
 _OF_AN_EVENT = ("id", "kind", "processing", "collected_at", "seq", "version", "elements")
 _OF_ITS_COLLECTION = ("evidence", "capacity", "text_known", "expires_at", "territory")
 _COLUMNS = tuple(consent_event.c[name] for name in (*_OF_AN_EVENT, *_OF_ITS_COLLECTION))
-_PEOPLE = Statement.compile(
+_PEOPLE = Prepared(
     select(subject_locator.c.locator, subject_locator.c.subject_ref.label("ref"), subject.c.shared, *_COLUMNS)
     .select_from(
         subject_locator.join(subject).outerjoin(

@@ -15,15 +15,16 @@ from sqlalchemy import select, text
 from sqlalchemy.types import Text
 
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.read_pool import ReadPool, Statement
+from app.db.lookups import Prepared
+from app.db.read_pool import ReadPool
 from app.snapshot.feed import ReplicaAcknowledgement, TransactionSnapshot, boot_seconds
 from app.snapshot.tables import replica
 
 _LOOK_SECONDS: Final = 0.025
 """How often the rows are looked at, for acknowledgements that were lost and rows that have gone."""
 _ROWS: Final = select(replica.c.id, replica.c.applied.cast(Text).label("applied"))
-_STATEMENT: Final = Statement.compile(_ROWS)
-_TOLD: Final = text(_STATEMENT.text)
+_STATEMENT: Final = Prepared(_ROWS)
+_TOLD: Final = text(_STATEMENT.telling_server)
 
 
 @dataclass(slots=True, eq=False)

@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from app.db.connections import connect, connection_settings, patience
 from app.db.database import Database, PoolLimits
-from app.db.read_pool import ReadPool, Statement
+from app.db.lookups import Prepared
+from app.db.read_pool import ReadPool
 
 NAMES = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
 SHOWN = {"TimeZone": "UTC", "synchronous_commit": "on", "statement_timeout": "3s", "lock_timeout": "1500ms"}
@@ -41,7 +42,7 @@ async def by_memory(url):
     pool = ReadPool(url, LIMITS)
     await pool.open()
     try:
-        (told,) = await pool.fetch(await server_of(url), Statement.compile(text(NAMED)), {})
+        (told,) = await pool.fetch(await server_of(url), Prepared(text(NAMED)), {})
         return told[2:]  # which server, and that something was found
     finally:
         await pool.close()

@@ -11,9 +11,10 @@ from sqlalchemy import text
 
 from app.db.connections import connect
 from app.db.database import Database, DatabaseUnavailableError, PoolLimits
-from app.db.read_pool import ReadPool, Statement
+from app.db.lookups import Prepared
+from app.db.read_pool import ReadPool
 
-ONE = Statement.compile(text("SELECT 1 AS one"))
+ONE = Prepared(text("SELECT 1 AS one"))
 AT_ONCE = 8
 LIMITS = PoolLimits(size=AT_ONCE, deadline=timedelta(seconds=1))
 READY = b"Z\x00\x00\x00\x05I"  # ReadyForQuery, idle: the end of a login (PostgreSQL's protocol 3.0)

@@ -22,6 +22,8 @@ FOUND_OUT = (1, 2)
 
 def main(modules: list[str]) -> int:
     """Try the mutants of these modules, print the survivors, then the figures of each module."""
+    if _fails(()):
+        raise RuntimeError("the tests of the core fail without a mutant: nothing they find out means anything")
     explained = explained_survivors()
     unexplained = 0
     total: Counter[str] = Counter()
@@ -55,7 +57,12 @@ def _said(figures: Counter[str]) -> str:
 
 
 def _killed_by_tests(mutant: Mutant) -> bool:
-    command = [sys.executable, "-m", "tests.mutation.trial", mutant.module, str(mutant.node), str(mutant.variant)]
+    return _fails((mutant.module, str(mutant.node), str(mutant.variant)))
+
+
+def _fails(mutant: tuple[str, ...]) -> bool:
+    """Whether the tests of the core fail with a mutant, or with none (`()`)."""
+    command = [sys.executable, "-m", "tests.mutation.trial", *mutant]
     environment = {**os.environ, "SCEAU_TEST_EXAMPLES": "60", "CI": "1"}
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=SECONDS, check=False)
@@ -64,7 +71,7 @@ def _killed_by_tests(mutant: Mutant) -> bool:
     # A run that ended before its tests, over a warning perhaps, has found nothing out.
     ran = done.returncode == SURVIVED or b" failed" in done.stdout or b" error" in done.stdout
     if not ran or done.returncode not in {SURVIVED, *FOUND_OUT}:
-        raise RuntimeError(f"pytest could not try {mutant.name}: {done.stdout.decode()}{done.stderr.decode()}")
+        raise RuntimeError(f"pytest could not try {' '.join(mutant)}: {done.stdout.decode()}{done.stderr.decode()}")
     return done.returncode in FOUND_OUT
 
 

@@ -1,6 +1,7 @@
 """Tries a mutant: against the golden cases in this process, against the tests of the core in another.
 
 The second is `python -m tests.mutation.trial MODULE NODE VARIANT`; its exit code is pytest's.
+Without arguments there is no mutant.
 """
 
 import ast
@@ -74,18 +75,19 @@ def _composed(_path: object, text: str) -> object:
     return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
-def main(module: str, node: str, variant: str) -> int:
-    """Run the tests of the core against one mutant."""
+def main(module: str | None = None, node: str = "", variant: str = "") -> int:
+    """Run the tests of the core against one mutant; without arguments against the core as it is."""
     import pytest
 
     from tests.support.properties import load_profile
 
     load_profile()
-    found = next(each for each in mutants_of(module) if (each.node, each.variant) == (int(node), int(variant)))
-    tree = mutated_tree(found)
-    for name in [name for name in sys.modules if name.startswith("app.core")]:
-        del sys.modules[name]
-    sys.meta_path.insert(0, MutantImporter(module, tree))
+    if module is not None:
+        found = next(each for each in mutants_of(module) if (each.node, each.variant) == (int(node), int(variant)))
+        tree = mutated_tree(found)
+        for name in [name for name in sys.modules if name.startswith("app.core")]:
+            del sys.modules[name]
+        sys.meta_path.insert(0, MutantImporter(module, tree))
     folder = ROOT / "tests" / "core"
     found_tests = {path.stem.removeprefix("test_"): str(path) for path in sorted(folder.rglob("test_*.py"))}
     first = [found_tests.pop(name) for name in FAST_FIRST]

@@ -3,10 +3,20 @@
 import csv
 import io
 import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from app.operations.register.report import COLUMNS, safe_cell
+from app.core.article import Purpose
+from app.core.processing import Status
+from app.core.version import TOLD_FACTS
+from app.operations.register.report import COLUMNS, Activity, safe_cell
+from app.register.records import VersionRecord
+from tests.core.builders import processing as entry
+from tests.core.builders import utc
+from tests.core.page.test_told_facts import BEFORE, OTHER
 from tests.support.api import processing
 from tests.support.commands import run_command
 
@@ -58,11 +68,11 @@ def test_a_row_for_each_processing_in_the_order_of_the_model(written):
     text = written()
     assert text.startswith("\ufeff")
     french = list(csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=";"))
-    assert french[0] == [words[0] for words in COLUMNS.values()]
+    assert french[0] == [heading["fr"] for heading in COLUMNS.values()]
     rows = {row[1]: dict(zip(COLUMNS, row, strict=True)) for row in french[1:]}
     ads = rows["ads"]
     assert (ads["name"], ads["controllers"], ads["version"]) == ("Publicité ciblée", "Exemple SAS", "2")
-    assert (ads["purpose"], ads["data"], ads["status"]) == ("publicité", "contenu des messages", "actif")
+    assert (ads["purpose"], ads["elements"], ads["status"]) == ("publicité", "contenu des messages", "actif")
     assert (ads["started_on"], ads["consent_validity"], ads["retention"]) == ("2020-01-01", "1 an", "30 jours")
     assert ads["contacts"] == "1 rue de la Paix, 75002 Paris, FR, contact@exemple.example"
     assert (ads["officers"], ads["recipients"]) == ("dpo@exemple.example", "Régie SARL, processor, FR")
@@ -90,3 +100,19 @@ def test_no_cell_is_a_formula(text):
     """What a spreadsheet would compute gets an apostrophe; other text stays as it is."""
     assert safe_cell(text) == f"'{text}"
     assert safe_cell(f"a{text}") == f"a{text}"
+
+
+def _row(facts):
+    version = VersionRecord(facts, {"fr": "Publicité"}, {"fr": "Texte."}, utc("2026-01-15"))
+    record = SimpleNamespace(
+        id="ads", registered_at=utc("2026-01-15"), purpose=Purpose.ADVERTISING, facts=entry(facts),
+        names_of=lambda each: sorted(each.facts.controllers),
+    )  # fmt: skip
+    return Activity(cast("Any", record), version, Status.ACTIVE, ()).row("fr")
+
+
+@pytest.mark.parametrize("name", [fact.name for fact in TOLD_FACTS])
+def test_the_record_has_each_fact_that_people_are_told(name):
+    """A told fact has its own column in the record of GDPR 30, and nothing but that cell differs with it."""
+    before, after = _row(BEFORE), _row(replace(BEFORE, **{name: OTHER[name]}))
+    assert [column for column in COLUMNS if before[column] != after[column]] == [name]

@@ -69,7 +69,7 @@ def test_french_has_the_apostrophe_of_print():
 
 BY_WORDS_OF_THE_REGISTER = re.compile(
     r"(asking\w*\.(purpose|element|changed)|country|reason|reason_user|purpose|element|status|state|duration"
-    r"|overview_\w+|report_acts|error_\d+)$"
+    r"|overview_\w+|report_acts|error_\d+|provider_kind|party_mode)$"
 )
 """Parts whose names are values of an enum, a field or a code, looked up as such."""
 PUT_TOGETHER = re.compile(r"(refused|withdrawn)_effect|eu-gdpr:A\d+(-\d)?|(warning|staff|anchors)_\w+")

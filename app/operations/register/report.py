@@ -23,55 +23,18 @@ from app.operations.register.read_register import read_register
 from app.proof.store import count_waiting, latest_checkpoint
 from app.register.controllers import load_controllers
 from app.register.records import PURPOSES, ControllerRecord, ControllerVersion, ProcessingRecord, VersionRecord
+from app.words import Catalogue
 
 # The record of processing activities (GDPR art. 30(1)): one row for each processing, in the order of that article.
 # Pure: register entries in, a table or JSON-LD out. Behind name and dates: who is responsible (a), purpose (b),
 # persons and data (c), recipients (d), transfers (e), time limits (f), security (g).
 
-COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
-    "name": ("Nom du traitement", "Processing"),
-    "reference": ("Référence", "Reference"),
-    "registered_at": ("Date de création", "Registered on"),
-    "changed_at": ("Dernière mise à jour", "Last changed on"),
-    "version": ("Version", "Version"),
-    "started_on": ("Mis en œuvre depuis", "Carried out since"),
-    "status": ("Statut", "Status"),
-    "controllers": ("Responsables du traitement", "Controllers"),
-    "contacts": ("Coordonnées des responsables", "Contacts of the controllers"),
-    "officers": ("Délégués à la protection des données", "Data protection officers"),
-    "service": ("Service", "Service"),
-    "purpose": ("Finalité", "Purpose"),
-    "notice": ("Description", "Description"),
-    "legal_basis": ("Base légale", "Legal basis"),
-    "persons": ("Catégories de personnes", "Categories of data subjects"),
-    "data": ("Catégories de données", "Categories of personal data"),
-    "recipients": ("Destinataires", "Recipients"),
-    "transfers": ("Transferts hors UE et garanties", "Transfers out of the Union and safeguards"),
-    "retention": ("Délai d’effacement", "Time limit for erasure"),
-    "derived": ("Effacement des données déduites après un retrait", "Erasure of derived data after a withdrawal"),
-    "storage": ("Lieu de conservation", "Storage location"),
-    "security": ("Mesures de sécurité", "Security measures"),
-    "automated_decisions": ("Décisions automatisées", "Automated decisions"),
-    "dpia": ("Analyse d’impact", "Impact assessment"),
-    "consent_validity": ("Durée d’un consentement", "Validity of a consent"),
-    "consequences": ("Conséquences d’un refus", "Consequences of a refusal"),
-    "conditional": ("Le service en dépend", "The service depends on it"),
-    "justification": ("Justification (III)", "Justification (III)"),
-}
-"""French and English headings, in their order."""
-_CONSENT: Final = (
-    "Consentement (CPCE art. L32-3, IV ; RGPD art. 6-1-a)",
-    "Consent (CPCE art. L32-3, IV; GDPR art. 6(1)(a))",
-)
-_EXEMPT: Final = (
-    "CPCE art. L32-3, III : sans consentement ; base du RGPD (art. 6) à préciser par le responsable",
-    "CPCE art. L32-3, III: no consent is needed; the controller is to state the basis of GDPR art. 6",
-)
-_NONE: Final = (
-    "Aucune : l’article L32-3 ne permet pas cette analyse, même avec un consentement",
-    "None: article L32-3 does not allow this analysis, even with consent",
-)
-_YES_NO: Final = {True: ("oui", "yes"), False: ("non", "no"), None: ("", "")}
+COLUMNS: Final = Catalogue("record")
+"""The headings, in their order. A fact that people are told (`TOLD_FACTS`) has its column under its own name."""
+_BASIS: Final = Catalogue("record_basis")
+_SAID: Final = Catalogue("record_said")
+_PROVIDER_KINDS: Final = Catalogue("provider_kind")
+_PARTY_MODES: Final = Catalogue("party_mode")
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -109,16 +72,19 @@ class Activity:
             or self.version.contact
             or "",
             "service": facts.service,
+            "provider_kind": _PROVIDER_KINDS[facts.provider_kind][language],
             "purpose": PURPOSE_WORDS[self.record.purpose][language],
             "notice": _in(self.version.notice, language),
             "legal_basis": self._legal_basis(language),
-            "persons": "; ".join(facts.categories_of_persons),
-            "data": "; ".join(ELEMENT_WORDS[each][language] for each in sorted(facts.elements)),
+            "categories_of_persons": "; ".join(facts.categories_of_persons),
+            "elements": "; ".join(ELEMENT_WORDS[each][language] for each in sorted(facts.elements)),
+            "automated": _yes_or_no(facts.automated, language),
+            "party_mode": _PARTY_MODES[facts.party_mode][language],
             "recipients": "; ".join(recipients),
             "transfers": "; ".join(f"{each.country}: {each.safeguards}" for each in sorted(facts.transfers)),
             "retention": _kept(facts.retention, language),
-            "derived": _kept(facts.derived_data_erased_within, language),
-            "storage": facts.storage_location or "",
+            "derived_data_erased_within": _kept(facts.derived_data_erased_within, language),
+            "storage_location": facts.storage_location or "",
             "security": more.security_measures or "",
             "automated_decisions": facts.automated_decisions or "",
             "dpia": more.dpia_reference or "",
@@ -126,7 +92,7 @@ class Activity:
             if self.record.facts.rests_on_consent
             else "",
             "consequences": _in(more.consequences or {}, language),
-            "conditional": _YES_NO[facts.conditional][language == "en"],
+            "conditional": _yes_or_no(facts.conditional, language),
             "justification": more.justification or "",
         }
         return {name: " ".join(cells[name].split()) for name in COLUMNS}
@@ -134,7 +100,7 @@ class Activity:
     def _legal_basis(self, language: str) -> str:
         """What the article allows it by, and the GDPR as far as the register knows."""
         facts = self.record.facts
-        return (_CONSENT if facts.rests_on_consent else _EXEMPT if facts.is_exempt else _NONE)[language == "en"]
+        return _BASIS["consent" if facts.rests_on_consent else "exempt" if facts.is_exempt else "none"][language]
 
     def json_ld(self, language: str) -> dict[str, Any]:
         """It as a process, in terms of DPV 2.2."""
@@ -194,7 +160,11 @@ def _kept(retention: Retention | None, language: str) -> str:
     """How long data is kept, in words; empty where the register does not say."""
     if retention is None:
         return ""
-    return retention_in_words(retention, language) or ("rien n’est conservé", "nothing is kept")[language == "en"]
+    return retention_in_words(retention, language) or _SAID["nothing_kept"][language]
+
+
+def _yes_or_no(fact: bool | None, language: str) -> str:  # noqa: FBT001 - a fact of the register
+    return "" if fact is None else _SAID["yes" if fact else "no"][language]
 
 
 def _day(at: datetime) -> str:
