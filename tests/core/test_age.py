@@ -154,3 +154,10 @@ def test_an_age_to_come_is_not_known_and_the_last_closure_counts():
     assert age_known([later], AT) is None
     closures = [event(CLOSED, at, 5, processing=None) for at in ("2026-01-10", "2026-04-10")]
     assert age_known([child, *closures], AT) is None
+
+
+def test_an_age_of_the_account_before_says_nothing_of_the_next_holder():
+    """Recorded after the grant, and dated before the closure that came between: it was said of somebody else."""
+    grant = granted("2026-04-01", 1)
+    events = [grant, event(CLOSED, "2026-03-01", 2, processing=None), stated(CHILD, "2026-02-01", 3)]
+    assert age_for(grant, ages_stated(events, AT)).band is None

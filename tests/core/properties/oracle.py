@@ -109,13 +109,13 @@ class Facts:
     def age(self, subject, grant):
         """The age that counts for a grant, and whether one was stated by then: what stood, or younger said since.
 
-        What was recorded after the grant was said since.
+        What was recorded after the grant was said since. A closure of the account forgets all of it.
         """
         weights: list[tuple[str, int]] = []
         stood, younger, given = None, "adult", False
         for each in self.said(subject):
             if each.kind == "closed" and each.processing is None:
-                stood, weights = None, []
+                stood, younger, weights = None, "adult", []
                 continue
             band = read_on(each.collection, civil_date(grant.collected_at))
             if band and (given or each.order > grant.order):
