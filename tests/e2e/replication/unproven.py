@@ -19,7 +19,7 @@ def _any_server() -> None:
 
     async def fetch(self, _server, statement, values):
         async with self._pool.connection() as connection:
-            rows = await (await connection.execute(statement.text, values)).fetchall()
+            rows = await (await connection.execute(statement.telling_server, values)).fetchall()
         return [row for row in rows if row.found]
 
     @asynccontextmanager
