@@ -29,8 +29,12 @@ def up(file: str, services: list[str]) -> dict[str, Any]:
     compose = buildah.composed(file)
     buildah.run(*compose, "up", "--detach", "--no-build", *services)
     try:
-        (container,) = buildah.podman("ps", "--quiet", "--filter=name=_sceau_").split()
         deadline = time.monotonic() + READY_SECONDS
+        while not (found := buildah.podman("ps", "--quiet", "--filter=name=_sceau_").split()):
+            if time.monotonic() > deadline:  # a loaded machine starts it some time after `up` has come back
+                raise AssertionError(buildah.podman("ps", "--all"))
+            time.sleep(1)
+        (container,) = found
         ready = None
         while ready is None:
             try:
