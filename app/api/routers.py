@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from app.api import callers, openapi, proof, staff
-from app.api.audit import decision_log
-from app.api.audit import trail as audit_trail
+from app.api import audit, callers, openapi, proof, staff
 from app.api.consents import batches, imports, renewals, subjects
 from app.api.consents import links as consent_links
 from app.api.consents import routes as consents
@@ -32,8 +30,7 @@ ROUTERS: Final = tuple(
         renewals,
         proof,
         explanations,
-        decision_log,
-        audit_trail,
+        audit,
         webhooks,
         staff,
         callers,

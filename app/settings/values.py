@@ -253,8 +253,9 @@ def _rates(text: str) -> Mapping[str, Quota | None]:
     """`RATES` with what a text says otherwise: `searches=600/60,decisions=off`, or `off` for all of them."""
     if text == OFF:
         return dict.fromkeys(RATES)
-    changed = dict(part.split("=") for part in _listed(text))
-    if not changed.keys() <= RATES.keys():
+    parts = [part.split("=") for part in _listed(text)]
+    changed = dict(parts)
+    if len(changed) < len(parts) or not changed.keys() <= RATES.keys():  # a quota that stands twice is a mistake
         raise ValueError
     return {**RATES, **{name: Quota.parse(quota) for name, quota in changed.items()}}
 

@@ -258,6 +258,7 @@ def test_metrics_count_refusals_by_policy(database):
         ("rate_limits", "unknown_keys=1/0"),
         ("rate_limits", "letters=1/60"),
         ("rate_limits", "searches"),
+        ("rate_limits", "searches=1/60,searches=off"),
         ("rate_exceptions", "mail server"),
         ("trusted_proxies", "10.0.0.0/8;fd00::/8"),
     ],

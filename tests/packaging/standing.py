@@ -4,7 +4,7 @@ import os
 import threading
 from pathlib import Path
 
-from tests.faults.service import Server, Service
+from tests.faults.service import HANGS, Server, Service
 
 
 def test_that_stands_still(tmp_path):
@@ -16,7 +16,7 @@ def test_that_stands_still(tmp_path):
         told = Path(os.environ["STANDING_TOLD"])
         told.with_suffix(".new").write_text(" ".join(map(str, [service.process.pid, *server.processes()])))
         told.with_suffix(".new").rename(told)
-        threading.Event().wait()
+        assert threading.Event().wait(HANGS), "nobody ended it"
     finally:
         service.end()
         server.embedded.stop()

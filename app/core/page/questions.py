@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.article import Element, Purpose
-from app.core.durations import period_in_words, retention_in_words
 from app.core.page.face import Face
 from app.core.page.link import Situation
 from app.core.page.passages import (
@@ -23,6 +22,7 @@ from app.core.page.voice import Voice
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
 from app.core.version import UNION, Recipient, Told, Transfer
+from app.core.wording import period_in_words, retention_in_words
 from app.words import Texts, listed
 
 

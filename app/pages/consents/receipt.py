@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.core.article import Element
-from app.core.durations import retention_in_words
 from app.core.page.link import Situation
 from app.core.retention import Retention
-from app.core.wording import ELEMENT_WORDS
+from app.core.wording import ELEMENT_WORDS, retention_in_words
 from app.ledger.projection import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing
 from app.pages import dates

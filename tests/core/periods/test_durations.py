@@ -1,8 +1,8 @@
 import pytest
 
-from app.core.durations import period_in_words, retention_in_words
 from app.core.period import ConsentPeriod, PeriodPolicy
 from app.core.retention import Retention
+from app.core.wording import period_in_words, retention_in_words
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,0 @@
-"""The routes that show what was done and decided: the trail of acts, the decision log."""
