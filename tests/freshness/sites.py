@@ -23,7 +23,7 @@ from tests.support.api import processing as processing_body
 from tests.support.databases import administrator_url
 
 SHORT = Pace(lease=0.5, heartbeat=0.05, margin=0.1)
-SELDOM = Pace(lease=1.5, heartbeat=4.0, margin=0.1)
+SELDOM = Pace(lease=2.0, heartbeat=30.0, margin=0.1)
 """For what happens between two beats: no pace for a service. The lease outlasts two writes of a busy machine."""
 LONG = Pace(lease=30.0, heartbeat=0.05, margin=0.1)
 """With a lease that does not end by itself, only a mechanism's absence can answer a write at once."""
@@ -77,8 +77,10 @@ class Site:
             return held_read
 
         async def held_heard(connection, due):
-            heard_of = await heard(connection, due)
-            return heard_of if self.wakes else set()
+            # A notice that wakes nothing must not bring the next beat forward either.
+            while (heard_of := await heard(connection, due)) and not self.wakes:
+                pass
+            return heard_of
 
         async def held_begin(connection):
             await self.before_registration.pass_through()
