@@ -274,6 +274,7 @@ class Feed:
     `server` is the identity of the server that answered the last beat of this incarnation, None before the first.
     `connected` is true from when a connection stands until it is given up: a replica that is connected and holds no
     lease waits for a beat that does not commit, and nothing proves that its server is the primary.
+    `tried` is set once a first lease was earned, or a first incarnation has ended without one.
 
     `synchronous`: a beat counts only where commits wait for a standby, without which it proves no primary.
 
@@ -304,6 +305,7 @@ class Feed:
         self.server: str | None = None
         self.connected = False
         self.acknowledged: Callable[[ReplicaAcknowledgement], None] = lambda _: None
+        self.tried = asyncio.Event()
         self._newest: str | None = None
         self._moved = asyncio.Event()
         self._url = url
@@ -330,6 +332,7 @@ class Feed:
                 log.warning("feed lost", cause=type(error).__name__, lived_beats=self.beats - beats)
             finally:
                 self.lease.give_up()
+                self.tried.set()
             await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
 
     def accepts(self, identity: str | None) -> bool:
@@ -412,6 +415,7 @@ class Feed:
         self.server = self._newest = beat.server
         self.lease.extend(beat.sent, self._pace.lease)
         self.beats += 1
+        self.tried.set()
         self._move()
         if beat.changes or cursor is None:
             return beat.cursor  # what was applied is published at once

@@ -38,7 +38,6 @@ _Value = TypeVar("_Value", CallerRecord, RegisterRecord, SubjectRecord)
 _CALLERS = 10_000
 _PROCESSINGS = 10_000
 _FIRST_LEASE_SECONDS = 10.0
-_LOOK_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +108,13 @@ class Replica:
     async def start(self) -> None:
         """Begin to follow changes, and wait for the first lease, so that a process that takes requests is ready.
 
-        Where the lease does not come in time the process takes requests without it: decisions read the primary then.
+        Where no lease can be had, or none comes in time, the process takes requests without it: decisions read the
+        primary then, and exempt purposes are answered.
         """
         runs = (self.feed.run(), self._notifier.run())
         self._tasks = [asyncio.create_task(run) for run in runs]
-        until = boot_seconds() + _FIRST_LEASE_SECONDS
-        while not self.lease.held() and boot_seconds() < until:  # noqa: ASYNC110 - a lease is an instant, and tells nobody
-            await asyncio.sleep(_LOOK_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.feed.tried.wait(), _FIRST_LEASE_SECONDS)
 
     async def stop(self) -> None:
         """Decide from memory no more, then take this replica's row away."""

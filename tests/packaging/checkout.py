@@ -28,6 +28,7 @@ _TOOLS = (
 _PYTHON = r"""#!/usr/bin/env bash
 if [[ $1 == -ISc && $2 == *'>='* ]]; then echo "${FAKE_VERSION:-3.13 True}"
 elif [[ $1 == -ISc && $2 == *ensurepip* ]]; then [[ ! ${FAKE_NO_VENV:-} ]]
+elif [[ $1 == -ISc && $2 == *CONFIG_ARGS* ]]; then [[ $0 == *"${FAKE_OPTIMISED:-}" ]]
 elif [[ $1 == -ISc ]]; then echo "stand-in for Python"
 elif [[ $1 == --version ]]; then echo "Python ${FAKE_VERSION:-3.13}"
 elif [[ $1 == -m && $2 == venv ]]; then

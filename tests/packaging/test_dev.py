@@ -149,6 +149,17 @@ def test_a_newer_python_beside_an_old_one_is_found(checkout):
     assert checkout.run("sceau").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("optimised", "taken"), [("python3", "python3"), ("python3.12", "python3.12"), ("none of them", "python3")]
+)
+def test_an_optimised_python_is_taken_before_one_that_is_not(checkout, optimised, taken):
+    """The first on PATH that is optimised makes .venv; where none is, the first."""
+    checkout.add_python("python3.12")
+    made = checkout.run("sceau", FAKE_OPTIMISED=f"/{optimised}")
+    assert made.returncode == 0
+    assert f"/bin/{taken})" in made.stderr
+
+
 def test_sceau_runs_where_the_caller_is_with_its_arguments_and_status(checkout, tmp_path):
     """Relative paths mean what the caller means; nothing is split or swallowed; the process is replaced."""
     process = checkout.start("sceau", "test", "a file.yaml", "", cwd=tmp_path, FAKE_STATUS="3")

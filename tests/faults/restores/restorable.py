@@ -38,6 +38,7 @@ class Restorable:
         self.settings = {
             **server.settings,
             "SCEAU_JOBS": "false",
+            "SCEAU_LEASE": "PT0.5S",  # a database that is set back has the rows of processes that are gone: writes wait
             "SCEAU_JOURNAL_DIRECTORY": str(self.journal),
             **settings,
         }
