@@ -206,6 +206,10 @@ class UnauthorizedError(Exception):
         super().__init__()
 
 
+_PHRASES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+"""As RFC 9110 names them: Python does from 3.13 on only."""
+
+
 def problem(
     status: int,
     slug: str,
@@ -217,7 +221,7 @@ def problem(
     """A response that is a problem document."""
     body = Problem(
         type=f"urn:sceau:problem:{slug}",
-        title=HTTPStatus(status).phrase,
+        title=_PHRASES.get(status) or HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         errors=list(fields) or None,

@@ -49,7 +49,7 @@ def check_bundle(
         trust: whom to believe what they say of the log: time-stamping authorities and witnesses.
 
     Raises:
-        UnreadableError: it is no bundle.
+        UnreadableError: it is no bundle, and nothing of it is known to be wrong.
 
     """
     found = Findings(asked=asked)
@@ -72,7 +72,10 @@ def check_bundle(
                     f"{each['kind']} {each['id']}: recorded, and not in the log" for each in _objects(lines)
                 ]
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
+        if not found.wrong:
+            raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
+        found.wrong.append(f"the rest of it cannot be read ({type(error).__name__})")
+        return found
     checked, missing = heads.anchors.told(head.size if head is not None else 0)
     found.checked += checked
     found.missing += missing
