@@ -16,14 +16,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 
-from app.api.application import Sceau
+from app.api.application import ROUTERS, Sceau
 from app.api.consents.groups import RecordingGroups
 from app.api.decisions.routes import discovery_router
 from app.api.http import problems
 from app.api.http.security import scopes_by_route
 from app.api.http.services import Services
 from app.api.openapi import DESCRIPTION
-from app.api.routers import ROUTERS
 from app.api.service.metrics import watch_conditions, watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
 from app.pages import assets, staff

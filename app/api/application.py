@@ -1,8 +1,4 @@
-"""The application: FastAPI, with what every request passes before and after it.
-
-A request id, a bound on the body, security headers, one log line and the metrics: here rather than in middleware, so
-that they hold for a 500 too.
-"""
+"""The application: FastAPI, with every router, and what every request passes before and after it."""
 
 import asyncio
 import time
@@ -12,6 +8,12 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api import audit, callers, openapi, proof, staff
+from app.api.consents import batches, imports, renewals, subjects
+from app.api.consents import links as consent_links
+from app.api.consents import routes as consents
+from app.api.decisions import explanations, routes, searches
+from app.api.decisions import tokens as decision_tokens
 from app.api.http import problems
 from app.api.http.accepting import ForPeople, wants_page
 from app.api.http.exchange import MOST_BODY_BYTES, Exchange, answered_line, request_id
@@ -19,8 +21,15 @@ from app.api.http.problems import over_quota, problem
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.services import Services
 from app.api.openapi import describe
+from app.api.register import controllers, invalidations, proposals
+from app.api.register import routes as register
+from app.api.service import health, restores
+from app.api.webhooks import routes as webhooks
 from app.audit.trail import EntryPoint, Origin, arriving
 from app.auth.limits import OverQuotaError
+
+# A request id, a bound on the body, security headers, one log line and the metrics: here rather than in middleware, so
+# that they hold for a 500 too.
 
 _BODY_SECONDS: Final = 15
 _PAGES: Final = ("/consent/", "/dashboard", "/staff/")
@@ -148,3 +157,34 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return pending.pop() if pending else await receive()
 
     return replayed
+
+
+# Every router of the API, in the order of its parts on the page at /docs.
+
+ROUTERS: Final = tuple(
+    part.router
+    for part in (
+        routes,
+        searches,
+        register,
+        invalidations,
+        controllers,
+        proposals,
+        consents,
+        batches,
+        imports,
+        subjects,
+        consent_links,
+        renewals,
+        proof,
+        explanations,
+        audit,
+        webhooks,
+        staff,
+        callers,
+        decision_tokens,
+        restores,
+        health,
+        openapi,
+    )
+)

@@ -14,8 +14,7 @@ from sqlalchemy import ARRAY, LargeBinary, cast, text, update
 
 from app.auth.store import idempotency
 from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchError
-from app.db.lookups import LookedUp, Lookup, Prepared, as_rows, nothing
-from app.db.session import Put, WriteSession
+from app.db.session import LookedUp, Lookup, Prepared, Put, WriteSession, as_rows, nothing
 
 KEPT: Final = timedelta(hours=24)
 """How long an answer is given again under its Idempotency-Key."""

@@ -15,8 +15,7 @@ from sqlalchemy import delete, insert, or_, select, text, update
 
 from app.auth.callers import Authenticated, Caller
 from app.auth.store import credential_use, dashboard_session, is_key_in_force, load_caller
-from app.db.lookups import as_rows
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, as_rows
 
 # Where a page may send people back to: addresses of origins that the operator has listed, and of no other.
 # Addresses are parsed by pydantic's URL type, which follows the URL Living Standard as browsers do, so that what is

@@ -31,9 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Credential, Identity, Scope, Token, key_digest
-from app.db.lookups import Lookup, Prepared, nothing
 from app.db.schema import Instant, metadata
-from app.db.session import ReadSession, WriteSession
+from app.db.session import Lookup, Prepared, ReadSession, WriteSession, nothing
 
 caller = Table(
     "caller",

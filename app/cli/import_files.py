@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from app.cli.files import open_to_read
+from app.cli.output import open_to_read
 
 _FLAGS: Final = frozenset({"evidence.separate_from_terms", "evidence.conditional"})
 _NUMBERS: Final = frozenset({"version", "evidence.notice_version"})

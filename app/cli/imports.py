@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
 
 import typer
 
-from app.cli.files import telling_of
 from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
+from app.cli.output import telling_of
 from app.cli.remote import HERE, KeyFileOption, UrlOption, key_of, problem_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from app.cli.connecting import DataOption, confirmed, connected, deployment
 from app.cli.output import JsonOption, duration, echo_json
 
 if TYPE_CHECKING:
-    from app.auth.token_check import TokenCheck
+    from app.auth.issuers import TokenCheck
     from app.db.database import Database
     from app.operations.callers.keys import MadeKey, Rotated
     from app.operations.callers.list_callers import CallerView

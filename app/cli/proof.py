@@ -8,8 +8,7 @@ from uuid import UUID
 import typer
 
 from app.cli.connecting import DataOption, at_length, connected
-from app.cli.files import written_whole
-from app.cli.output import JsonOption, MaybeSince, MaybeUntil, echo_json, maybe_utc, refuse_reversed, utc
+from app.cli.output import JsonOption, MaybeSince, MaybeUntil, echo_json, maybe_utc, refuse_reversed, utc, written_whole
 from app.cli.proofs import append_now, proof_cosign, proof_stamp, proof_watch
 from app.cli.replay import proof_replay
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from app.cli.connecting import DataOption, connected
-from app.cli.files import UnwritableFileError, open_to_read, written_whole
+from app.cli.output import UnwritableFileError, open_to_read, written_whole
 
 if TYPE_CHECKING:
     import httpx2

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from app.cli.connecting import DataOption, connected
-from app.cli.files import written_whole
-from app.cli.output import JsonOption, echo_json
+from app.cli.output import JsonOption, echo_json, written_whole
 from app.cli.remote import HERE, KeyFileOption, Remote, UrlOption, remote
 
 if TYPE_CHECKING:

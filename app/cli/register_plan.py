@@ -12,9 +12,8 @@ from pydantic import ConfigDict, Field, StrictBool, ValidationError
 from app.api.http.problems import fields_of
 from app.api.http.wire import ProcessingId, WireModel
 from app.api.register.controllers import ControllerVersionBody, NewController
-from app.api.register.fields import Reason
-from app.api.register.models import VersionBody
-from app.cli.files import RegisterFileError
+from app.api.register.models import Reason, VersionBody
+from app.cli.output import RegisterFileError
 
 ABOUT_A_CHANGE: Final = frozenset({"id", "status", "material", "reason"})
 """What a file says of a processing beside what its version says."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.connecting import DataOption, at_length
-from app.cli.files import written_whole
+from app.cli.output import written_whole
 from app.cli.register import RecordLanguage
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from app.cli.connecting import DataOption, deployment
-from app.cli.files import open_to_read, written_whole
+from app.cli.output import open_to_read, written_whole
 
 if TYPE_CHECKING:
     from app.db.transfer import Restoring

@@ -35,8 +35,7 @@ from app.db.connections import (
     hanging_up_after,
     is_no_standby,
 )
-from app.db.lookups import LookedUp, Lookup, Prepared
-from app.db.session import Clock, Committing, DatabaseClock, ReadSession, WriteSession
+from app.db.session import Clock, Committing, DatabaseClock, LookedUp, Lookup, Prepared, ReadSession, WriteSession
 from app.telemetry import spans
 
 

@@ -25,7 +25,7 @@ from app.db.connections import (
     is_no_standby,
 )
 from app.db.database import DatabaseUnavailableError, PoolLimits
-from app.db.lookups import Prepared
+from app.db.session import Prepared
 from app.telemetry import spans
 
 

@@ -20,10 +20,10 @@ from app.operations.proof.replay_decisions import batch_next
 from app.operations.proof.stamp_log import checkpoint_to_stamp, keep_stamp
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 from app.operations.service.show_dashboard import forget_old_runs
+from app.operations.webhooks.deliver_webhooks import run_events
 from app.operations.webhooks.dispatch_events import trim_events
 from app.operations.webhooks.effects import tell_invalidations
 from app.operations.webhooks.manage_webhooks import count_deliveries
-from app.operations.webhooks.run_events import run_events
 from app.proof.authority import AuthorityError
 
 

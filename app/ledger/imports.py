@@ -28,9 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.lookups import as_refs
 from app.db.schema import metadata
-from app.db.session import Put, ReadSession, WriteSession
+from app.db.session import Put, ReadSession, WriteSession, as_refs
 
 import_source = Table(
     "import_source",

@@ -23,8 +23,7 @@ from uuid import UUID
 from sqlalchemy import Row, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.db.lookups import Lookup, Prepared, as_refs
-from app.db.session import Put, ReadSession, WriteSession
+from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
 from app.ledger.tables import subject, subject_locator
 
 T = TypeVar("T")

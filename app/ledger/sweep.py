@@ -16,8 +16,7 @@ from sqlalchemy import Row, RowMapping, func, or_, select, text, tuple_
 from app.core.consent import ConsentEvent, EventKind
 from app.core.register import Struck
 from app.core.renewal import Flag, FlagKind
-from app.db.lookups import as_refs, as_rows
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, as_refs, as_rows
 from app.ledger.store import event_of
 from app.ledger.tables import consent, consent_event, renewal_flag, subject
 

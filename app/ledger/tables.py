@@ -26,8 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from app.core.article import FRANCE, TIME_ZONES
 from app.core.consent import EventKind
 from app.core.names import NameBasis
-from app.core.renewal import FlagKind
-from app.core.solicitation import MOST_ASKED
+from app.core.renewal import MOST_ASKED, FlagKind
 from app.db.schema import Instant, metadata
 
 subject = Table(
@@ -175,7 +174,7 @@ Index(
     postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None) & (consent.c.renewal_stage > 0),
 )
 
-# When a person was asked for a processing in a half-year, by whomever (app.core.solicitation).
+# When a person was asked for a processing in a half-year, by whomever (app.core.renewal).
 solicitation = Table(
     "solicitation",
     metadata,

@@ -1,5 +1,7 @@
-"""What waits at the gate, and what became of it; both tables are append-only (`app.core.register`)."""
+"""What waits for a second person, and what became of it: at the gate, and in the register; append-only."""
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +23,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.core.register import Gated, GateProposal, Ruling
 from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
-from app.register.tables import one_of
+from app.register.records import Proposal, VersionRecord
+from app.register.store import values_of, version_of
+from app.register.tables import one_of, processing_proposal, processing_ruling
 
 gate_proposal = Table(
     "gate_proposal",
@@ -102,3 +106,53 @@ async def add_ruling(session: WriteSession, proposal: UUID, ruling: Ruling) -> N
 def _proposal(row: Row[Any]) -> GateProposal:
     ruling = None if row.approved is None else Ruling(row.approved, row.reason, row.at, row.ruled_by)
     return GateProposal(row.id, Gated(row.kind), row.target, row.wanted, row.proposed_at, row.proposed_by, ruling)
+
+
+# Reads and writes of what waits for a second person, and of what that person answered.
+
+
+async def load_proposals(
+    session: ReadSession, ids: Collection[str] | None = None
+) -> Mapping[str, tuple[Proposal, ...]]:
+    """What was ever proposed of these processings (None: of all), in ascending number; nothing for the others."""
+    statement = (
+        select(
+            processing_proposal,
+            processing_ruling.c.approved,
+            processing_ruling.c.reason.label("ruling_reason"),
+            processing_ruling.c.at,
+            processing_ruling.c.ruled_by,
+        )
+        .outerjoin(
+            processing_ruling,
+            (processing_ruling.c.processing == processing_proposal.c.processing)
+            & (processing_ruling.c.number == processing_proposal.c.number),
+        )
+        .order_by(processing_proposal.c.processing, processing_proposal.c.number)
+    )
+    if ids is not None:
+        statement = statement.where(processing_proposal.c.processing.in_(ids))
+    found = defaultdict[str, list[Proposal]](list)
+    for row in await session.execute(statement):
+        ruling = Ruling(row.approved, row.ruling_reason, row.at, row.ruled_by) if row.approved is not None else None
+        found[row.processing].append(Proposal(version_of(row), row.recorded_by, ruling))
+    return defaultdict(tuple, {identifier: tuple(proposals) for identifier, proposals in found.items()})
+
+
+async def add_version_proposal(session: WriteSession, identifier: str, version: VersionRecord, *, by: UUID) -> None:
+    """Keep a version that waits."""
+    await session.execute(insert(processing_proposal).values(values_of(identifier, version, by)))
+
+
+async def add_version_ruling(session: WriteSession, identifier: str, number: int, ruling: Ruling) -> None:
+    """Keep what a second person answered; a proposal has one answer."""
+    await session.execute(
+        insert(processing_ruling).values(
+            processing=identifier,
+            number=number,
+            approved=ruling.approved,
+            reason=ruling.reason,
+            at=ruling.at,
+            ruled_by=ruling.by,
+        )
+    )

@@ -15,8 +15,8 @@ from sqlalchemy import select, text
 from sqlalchemy.types import Text
 
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.lookups import Prepared
 from app.db.read_pool import ReadPool
+from app.db.session import Prepared
 from app.snapshot.feed import ReplicaAcknowledgement, TransactionSnapshot, boot_seconds
 from app.snapshot.tables import replica
 

@@ -13,9 +13,8 @@ from typing import Any, Final
 import structlog
 
 from app.db.database import Database, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
-from app.db.lookups import Lookup
 from app.db.read_pool import ReadPool
-from app.db.session import Committing, WriteSession
+from app.db.session import Committing, Lookup, WriteSession
 from app.journal.fence import Fence
 from app.journal.files import JournalError
 from app.journal.journal import Journal, Noted

@@ -31,7 +31,7 @@ from app.settings.values import Durability, ScopeClaim, TracesMode
 from app.snapshot.feed import Pace, boot_seconds
 
 if TYPE_CHECKING:
-    from app.auth.token_check import TokenCheck
+    from app.auth.issuers import TokenCheck
     from app.proof.authority import TimeAuthority
     from app.telemetry.exporting import Traces
 
@@ -197,9 +197,8 @@ def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | 
     """
     if not settings.oidc_issuer:
         return None
-    from app.auth.issuers import Issuer, Rhythm
-    from app.auth.key_fetch import KeyFetcher, Source
-    from app.auth.token_check import TokenCheck
+    from app.auth.issuers import Issuer, Rhythm, TokenCheck
+    from app.auth.key_sets import KeyFetcher, Source
 
     rhythm = Rhythm()
     fetcher = KeyFetcher(frozenset(ALGORITHMS))

@@ -46,7 +46,7 @@ from app.wiring.parts import (
 from app.wiring.stopping import shared_outage_file
 
 if TYPE_CHECKING:
-    from app.auth.token_check import TokenCheck
+    from app.auth.issuers import TokenCheck
 
 
 def rate_limits_of(settings: Settings) -> RateLimits:

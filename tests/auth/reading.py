@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 
 from app.auth.callers import key_digest
 from app.auth.issuer_trust import ALGORITHMS, IssuerUnavailableError
-from app.auth.issuers import Issuer, Rhythm
-from app.auth.key_fetch import KeyFetcher, Source
-from app.auth.token_check import TokenCheck
+from app.auth.issuers import Issuer, Rhythm, TokenCheck
+from app.auth.key_sets import KeyFetcher, Source
 from app.auth.tokens import BadTokenError, TokenRules
 from tests.support.issuer import AUDIENCE, ref_of
 

@@ -139,7 +139,7 @@ def test_who_waits_for_events_is_looked_at_again(world, ending, status, monkeypa
         waits.set()
         return page
 
-    monkeypatch.setattr("app.operations.webhooks.read_events.read_page", read)
+    monkeypatch.setattr("app.operations.webhooks.manage_webhooks.read_page", read)
     with ThreadPoolExecutor(1) as threads:
         path = f"/v1/events?wait=20&after={place}"
         answer = threads.submit(api.with_key(made["key"]).call, "GET", path)

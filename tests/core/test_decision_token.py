@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.decision_token import LONGEST_SECONDS, correspondence_hash, lifetime, subject_hash
+from app.core.decision import LONGEST_SECONDS, correspondence_hash, lifetime, subject_hash
 
 AT = datetime(2026, 6, 15, 12, 0, 0, 250_000, tzinfo=UTC)
 instants = st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

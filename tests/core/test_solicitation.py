@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from app.core.solicitation import Solicited, half_year, next_half_year
+from app.core.renewal import Solicited, half_year, next_half_year
 from tests.support.api import utc
 
 JANUARY, MARCH, MAY = utc("2026-01-10T10:00:00Z"), utc("2026-03-10T10:00:00Z"), utc("2026-05-10T10:00:00Z")

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from app.db.connections import connect, connection_settings, patience
 from app.db.database import Database, PoolLimits
-from app.db.lookups import Prepared
 from app.db.read_pool import ReadPool
+from app.db.session import Prepared
 
 NAMES = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
 SHOWN = {"TimeZone": "UTC", "synchronous_commit": "on", "statement_timeout": "3s", "lock_timeout": "1500ms"}

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import EntryPoint, current_origin
 from app.db.database import BusyError, Database
-from app.db.lookups import Lookup, Prepared
-from app.db.session import PartRefusedError
+from app.db.session import Lookup, PartRefusedError, Prepared
 from tests.faults.service import eventually
 from tests.support.consents import grant
 

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from app.db.connections import connect
 from app.db.database import Database, DatabaseUnavailableError, PoolLimits
-from app.db.lookups import Prepared
 from app.db.read_pool import ReadPool
+from app.db.session import Prepared
 
 ONE = Prepared(text("SELECT 1 AS one"))
 AT_ONCE = 8

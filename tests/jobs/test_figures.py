@@ -6,9 +6,9 @@ import pytest
 from app.audit.figures import Figure, JobRun, keep_figure, load_figure, one_at_a_time
 from app.core.period import PeriodPolicy
 from app.db.database import Database
-from app.jobs.application import make_jobs
 from app.jobs.tasks import CONSENTS, is_time
 from app.jobs.work import Work
+from app.jobs.worker import make_jobs
 from app.operations.consents.count_consents import NAME, count_consents
 from app.operations.service.show_dashboard import record_job_run
 from app.wiring.parts import deployment_of

@@ -7,8 +7,7 @@ import psycopg
 import pytest
 
 from app.core.period import PeriodPolicy
-from app.core.renewal import Renewal
-from app.core.solicitation import next_half_year
+from app.core.renewal import Renewal, next_half_year
 from app.db.database import Database
 from app.operations.consents.sweep_renewals import sweep_renewals
 from tests.support.acts import trail

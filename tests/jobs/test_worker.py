@@ -8,10 +8,9 @@ import pytest
 from app.audit.figures import latest_runs
 from app.db.database import Database
 from app.jobs import worker
-from app.jobs.application import make_jobs
 from app.jobs.tasks import take_back_stalled
 from app.jobs.work import RunOutcome, Work, periodic, recorded
-from app.jobs.worker import run_jobs
+from app.jobs.worker import make_jobs, run_jobs
 from app.wiring.jobs import work_until
 from app.wiring.parts import deployment_of
 from tests.faults.service import HANGS

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.db.database import Database
-from app.db.lookups import Lookup, Prepared
+from app.db.session import Lookup, Prepared
 from app.register import store
 from app.register.store import RegisterEntries, load_processings
 from tests.support.two_persons import add

@@ -7,8 +7,7 @@ from datetime import timedelta
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.events.sender import Sender
-from app.operations.webhooks.deliver_webhooks import Courier
-from app.operations.webhooks.run_events import run_events
+from app.operations.webhooks.deliver_webhooks import Courier, run_events
 from app.settings import Settings
 from app.wiring.parts import deployment_of
 

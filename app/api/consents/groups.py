@@ -32,8 +32,7 @@ from app.auth.store import kept_as_they_are
 from app.core.consent import EventKind
 from app.core.errors import DomainError
 from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
-from app.db.lookups import LookedUp, Lookup
-from app.db.session import PartRefusedError, TransactionRefusedError, WriteSession
+from app.db.session import LookedUp, Lookup, PartRefusedError, TransactionRefusedError, WriteSession
 from app.operations.consents.grant import Collected, ConsentView
 from app.operations.consents.ledgers import Opening, OpenLedgers, opening_of
 from app.operations.consents.recorder import Done, Said, record, record_import

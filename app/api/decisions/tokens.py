@@ -12,7 +12,7 @@ from app.api.http.security import Needs, open_to_all
 from app.api.http.services import DecisionTokensDep, DeploymentDep, Services, WriterDep
 from app.api.http.wire import WireModel
 from app.auth.callers import Caller, Scope
-from app.core.decision_token import correspondence_hash, lifetime, subject_hash
+from app.core.decision import correspondence_hash, lifetime, subject_hash
 from app.keyring import DECISION_KEYS, base64url, public_jwk
 from app.operations.decisions.judging import Judged, Question, instant
 from app.operations.decisions.tokens import KEPT_AT_MOST, OVERLAP

@@ -22,7 +22,7 @@ from app.auth.limits import Counted, counted_by
 from app.auth.store import authenticate, authentication
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
 from app.db.database import DatabaseUnavailableError
-from app.db.lookups import Lookup
+from app.db.session import Lookup
 
 _LONGEST_KEY: Final = 512
 bearer = HTTPBearer(

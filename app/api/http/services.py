@@ -37,7 +37,7 @@ from app.telemetry.logs import MetricsAccess
 from app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from app.auth.token_check import TokenCheck
+    from app.auth.issuers import TokenCheck
 
 _SIGN_INS: Final = Quota(10, 300)
 """Wrong keys that one address may try at the sign-in of a page. A key has 256 random bits and cannot be guessed: the

@@ -11,7 +11,7 @@ from app.api.http.routing import PROBLEMS, problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, RegisterApprovalDep
 from app.api.http.wire import Name, Territory, WireModel, at_fault
-from app.api.register.fields import Contact, ControllerId, LegalName
+from app.api.register.models import Contact, ControllerId, LegalName
 from app.api.register.views import WaitingView
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
@@ -24,8 +24,8 @@ from app.operations.register.controllers import (
     add_controller_version,
     register_controller,
 )
-from app.register.controllers import load_controllers
 from app.register.records import ControllerRecord, ControllerVersion
+from app.register.store import load_controllers
 
 router = strict_router("register")
 

@@ -13,7 +13,7 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import WireModel, at_fault
-from app.api.register.fields import Reason
+from app.api.register.models import Reason
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.core.register import Struck

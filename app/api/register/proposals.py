@@ -13,12 +13,11 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown, everywhere
 from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep
 from app.api.http.wire import WireModel
-from app.api.register.fields import Reason, RetentionText
+from app.api.register.models import Reason, RetentionText
 from app.api.register.views import GateProposalView, WaitingView
 from app.auth.callers import Authenticated, Caller, Scope
 from app.db.session import WriteSession
-from app.operations.register.answer_proposal import approve_proposal, reject_proposal
-from app.operations.register.rule_on_proposal import propose_retention
+from app.operations.register.proposals import approve_proposal, propose_retention, reject_proposal
 from app.register.gate import list_proposals
 
 router = strict_router("register")

@@ -26,8 +26,8 @@ from app.core.register import GateProposal
 from app.db.session import ReadSession, WriteSession
 from app.operations.decisions.evaluate_requests import present
 from app.operations.register.add_version import add_version, change_status, preview_processing, register_processing
+from app.operations.register.proposals import approve_version, reject_version
 from app.operations.register.read_register import read_register
-from app.operations.register.rule_on_proposal import approve_version, reject_version
 from app.register.records import Registered
 
 router = strict_router("register")

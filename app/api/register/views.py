@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from app.api.http.idempotency import WaitsForPerson
-from app.api.register.fields import ParticularsView
+from app.api.register.models import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.page.passages import Passage, typeset
 from app.core.page.text import ConsentText

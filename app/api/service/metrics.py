@@ -23,7 +23,7 @@ from app.telemetry.metrics import build
 from app.telemetry.room import restarts
 
 if TYPE_CHECKING:
-    from app.auth.token_check import TokenCheck
+    from app.auth.issuers import TokenCheck
 
 # Labels are words of ours, never a name of anybody or anything that a caller sent.
 

@@ -43,9 +43,8 @@ from app.api.webhooks.models import (
 from app.auth.callers import Authenticated, Caller, Scope
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
-from app.events.cloud_events import EXAMPLE, cloud_event
 from app.events.deliveries import find_delivery, list_deliveries
-from app.events.effects import Effect
+from app.events.effects import EXAMPLE, Effect, cloud_event
 from app.keyring import WEBHOOK_KEYS, keys_in_force
 from app.operations.service.signing_keys import rotate_key
 from app.operations.webhooks.effects import acknowledge_effect
@@ -54,11 +53,12 @@ from app.operations.webhooks.manage_webhooks import (
     find_webhook,
     list_webhooks,
     new_secret,
+    read_events,
     register_webhook,
     remove_webhook,
+    replay_delivery,
+    replay_span,
 )
-from app.operations.webhooks.read_events import read_events
-from app.operations.webhooks.replay_deliveries import replay_delivery, replay_span
 
 router = strict_router("events")
 

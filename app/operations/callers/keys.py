@@ -36,7 +36,7 @@ from app.db.session import ReadSession, WriteSession
 from app.snapshot.tables import ChangeKind, record_change
 
 if TYPE_CHECKING:
-    from app.auth.token_check import TokenCheck
+    from app.auth.issuers import TokenCheck
 
 
 @dataclass(frozen=True, slots=True)

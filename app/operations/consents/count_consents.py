@@ -12,7 +12,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.core.state import consent_expiry, consent_state
 from app.db.session import WriteSession
-from app.ledger.counting import ConsentGroup, count_groups, doubted_histories
+from app.ledger.store import ConsentGroup, count_groups, doubted_histories
 from app.register.store import load_processings
 
 NAME: Final = "consents"

@@ -37,7 +37,7 @@ from app.core.page.link import (
 )
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError, VersionInvalidatedError
-from app.core.solicitation import Solicited, next_half_year
+from app.core.renewal import Solicited, next_half_year
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.store import count_asked, load_asked

@@ -15,8 +15,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
 from app.core.projection import ConsentRow, project
-from app.db.lookups import LookedUp, Lookup
-from app.db.session import INSTANT, WriteSession
+from app.db.session import INSTANT, LookedUp, Lookup, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
 from app.ledger.locators import (
     Located,

@@ -39,9 +39,8 @@ from app.ledger.vault import load_name
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.consent_texts import asked_by, told_changes, who_is
 from app.operations.service.deployment import Deployment
-from app.register.controllers import load_controllers, name_controllers
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
-from app.register.store import load_processings
+from app.register.store import load_controllers, load_processings, name_controllers
 from app.words import LANGUAGES
 
 

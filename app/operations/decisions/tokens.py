@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.core.decision_token import LONGEST_SECONDS
+from app.core.decision import LONGEST_SECONDS
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.keyring import DECISION_KEYS, WrappedKey, keys_in_force, signed_jws

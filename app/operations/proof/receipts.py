@@ -30,9 +30,8 @@ from app.proof.entries import body_of, subject_in_body
 from app.proof.notes import tlog_proof
 from app.proof.tree import inclusion_proof, subtree_of, tiles_needed
 from app.proof.verifier.notes import SIGNATURE, VerifierKey
-from app.register.controllers import load_controllers
 from app.register.records import CONTEXT, PURPOSES, ControllerRecord, ProcessingRecord, VersionRecord
-from app.register.store import load_processing
+from app.register.store import load_controllers, load_processing
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,7 @@ from app.db.session import ReadSession, WriteSession
 from app.operations.register.read_register import read_names
 from app.operations.service.consent_texts import consent_texts, who_is
 from app.operations.service.gate import check_proposer, how_many_decide, pass_gate
-from app.register.controllers import add_controller, load_controllers
-from app.register.proposals import add_proposal, load_proposals
+from app.register.gate import add_version_proposal, load_proposals
 from app.register.records import (
     ControllerRecord,
     ControllerVersion,
@@ -47,7 +46,7 @@ from app.register.records import (
     Registered,
     VersionRecord,
 )
-from app.register.store import add_processing, add_status_change, lock_processing
+from app.register.store import add_controller, add_processing, add_status_change, load_controllers, lock_processing
 from app.register.store import add_version as append_version
 from app.snapshot.tables import ChangeKind, record_change
 
@@ -186,7 +185,7 @@ async def register_processing(
     await record_act(session, ActKind.PROCESSING_REGISTERED, caller.id, target, told)
     if not waits:
         return Registered(record)
-    await add_proposal(session, identifier, version, by=caller.id)
+    await add_version_proposal(session, identifier, version, by=caller.id)
     await record_act(session, ActKind.PROCESSING_PROPOSED, caller.id, target, {"version": 1})
     return Registered(record, (Proposal(version, caller.id),))
 
@@ -313,7 +312,7 @@ def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRe
 
 
 async def _propose(session: WriteSession, caller: Caller, known: Registered, version: VersionRecord) -> Registered:
-    await add_proposal(session, known.record.id, version, by=caller.id)
+    await add_version_proposal(session, known.record.id, version, by=caller.id)
     target = Target(TargetKind.PROCESSING, known.record.id)
     await record_act(session, ActKind.PROCESSING_PROPOSED, caller.id, target, {"version": version.facts.number})
     return await read_names(session, replace(known, proposals=(*known.proposals, Proposal(version, caller.id))))

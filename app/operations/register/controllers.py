@@ -20,11 +20,10 @@ from app.core.register import (
 from app.db.session import WriteSession
 from app.operations.register.add_version import append_approved
 from app.operations.service.gate import pass_gate
-from app.register.controllers import add_controller, lock_controller
-from app.register.controllers import add_controller_version as append_version
-from app.register.proposals import load_proposals
+from app.register.gate import load_proposals
 from app.register.records import ControllerRecord, ControllerVersion, Registered
-from app.register.store import load_processings, lock_processing
+from app.register.store import add_controller, load_processings, lock_controller, lock_processing
+from app.register.store import add_controller_version as append_version
 
 
 @dataclass(frozen=True, slots=True)

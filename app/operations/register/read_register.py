@@ -3,10 +3,9 @@
 from collections.abc import Collection
 
 from app.db.session import ReadSession
-from app.register.controllers import name_controllers
-from app.register.proposals import load_proposals
+from app.register.gate import load_proposals
 from app.register.records import Registered
-from app.register.store import load_processings
+from app.register.store import load_processings, name_controllers
 
 
 async def read_register(session: ReadSession, ids: Collection[str] | None = None) -> dict[str, Registered]:

@@ -15,13 +15,13 @@ from app.core.register import RegisterWarning, warnings_of
 from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, period_in_words, retention_in_words
 from app.db.session import ReadSession
-from app.ledger.counting import EventsOfAProcessing, count_events, count_lapsing
 from app.ledger.imports import ImportSource, list_sources
+from app.ledger.store import EventsOfAProcessing, count_events, count_lapsing
 from app.ledger.sweep import FlagsOfAProcessing, count_flags
 from app.operations.register.read_register import read_register
 from app.proof.store import count_waiting, latest_checkpoint
-from app.register.controllers import load_controllers
 from app.register.records import PURPOSES, ControllerRecord, ControllerVersion, ProcessingRecord, VersionRecord
+from app.register.store import load_controllers
 from app.words import Catalogue
 
 # The record of processing activities (GDPR art. 30(1)): one row for each processing, in the order of that article.

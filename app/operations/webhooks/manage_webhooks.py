@@ -1,18 +1,28 @@
-"""Register, change and remove the endpoints that events are sent to."""
+"""Webhooks as callers manage them: receivers, what was delivered to them and is sent again, and events read by page."""
 
+import asyncio
 import secrets
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
-from app.auth.callers import Caller, Scope
-from app.core.errors import InvalidUrlError, NotFoundError, ProcessingNotAllowedError, TooManyEndpointsError
+from app.auth.callers import Authenticated, Caller, Scope
+from app.core.errors import (
+    CursorTooOldError,
+    InvalidCursorError,
+    InvalidUrlError,
+    NotFoundError,
+    ProcessingNotAllowedError,
+    TooManyEndpointsError,
+)
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
-from app.events.deliveries import drop_unwanted
+from app.events.deliveries import Replay, drop_unwanted, queue_again
 from app.events.effects import DeliveryCounts, load_counts
 from app.events.endpoints import (
     Endpoint,
@@ -24,11 +34,14 @@ from app.events.endpoints import (
     remove_endpoint,
     save_endpoint,
 )
+from app.events.feed import EventPage, Position, load_progress, read_page
 from app.events.outbox import EventType
 from app.events.signing import SigningKeys, add_secret, secret_text, secrets_in_force
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
+from app.operations.callers.keys import confirm_caller
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
+from app.operations.webhooks.dispatch_events import DISPATCHED
 
 GONE: Final = "gone"
 BY_REQUEST: Final = "by_request"
@@ -228,3 +241,117 @@ async def count_deliveries(database: Database) -> DeliveryCounts:
     """Attempts by endpoint and outcome, what is pending or dead, and what is not dispatched yet."""
     async with database.read() as session:
         return await load_counts(session)
+
+
+# Send events to an endpoint again: one, or all of a span of time.
+
+MOST_AT_ONCE: Final = 10_000
+
+
+async def replay_delivery(session: WriteSession, caller: Caller, endpoint: UUID, event: UUID) -> None:
+    """Queue one delivery anew, whatever became of it.
+
+    Raises:
+        ScopeMissingError: the caller may not read consents.
+        NotFoundError: there is no such delivery, or the endpoint is not the caller's to see.
+
+    """
+    replay = Replay(("pending", "delivered", "dead"), event=event)
+    if await _replay(session, caller, endpoint, replay, {"event": str(event)}) == 0:
+        raise NotFoundError
+
+
+async def replay_span(
+    session: WriteSession, caller: Caller, endpoint: UUID, since: datetime, until: datetime, *, all_of_them: bool
+) -> int:
+    """Queue the deliveries of events that were written in a span of time, in order, at most 10,000 at once.
+
+    Args:
+        session: the transaction.
+        caller: who asks.
+        endpoint: where to.
+        since: where the span begins.
+        until: where it ends, not included.
+        all_of_them: those that were delivered too, and those of events that came before the endpoint wanted them;
+            otherwise only dead letters, and pending ones before their time.
+
+    Returns:
+        How many were queued; as many as there may be at once means that there may be more.
+
+    Raises:
+        ScopeMissingError: the caller may not read consents.
+        NotFoundError: there is no such endpoint, or it is not the caller's to see.
+
+    """
+    statuses = ("pending", "delivered", "dead") if all_of_them else ("pending", "dead")
+    replay = Replay(statuses, since=since, until=until, missing=all_of_them, limit=MOST_AT_ONCE)
+    told = {"since": since.isoformat(), "until": until.isoformat()}
+    return await _replay(session, caller, endpoint, replay, told)
+
+
+async def _replay(
+    session: WriteSession, caller: Caller, identifier: UUID, replay: Replay, told: Mapping[str, Detail]
+) -> int:
+    caller.require(Scope.CONSENTS_READ)  # what is sent again tells the past of many users at once
+    endpoint = await find_webhook(session, caller, identifier, hold=True)
+    now = await session.instant()
+    queued = await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)
+    target = Target(TargetKind.WEBHOOK, str(identifier))
+    await record_act(session, ActKind.WEBHOOK_REPLAYED, caller.id, target, {**told, "queued": queued})
+    return queued
+
+
+# Read domain events in order, page by page: for receivers that would rather poll.
+
+_LOOK_AGAIN_SECONDS = 0.5
+
+
+async def read_events(
+    database: Database,
+    by: Authenticated,
+    after: Position | None,
+    *,
+    limit: int,
+    wait: float = 0.0,
+    stopping: asyncio.Event | None = None,
+) -> EventPage:
+    """The events after a place that a caller may read, in order; the oldest that are kept without one.
+
+    Who waited is looked at again before it is told anything: what it lost meanwhile, it has lost.
+
+    Args:
+        database: where to read.
+        by: who reads; one that may name some processings only reads the events of those.
+        after: the `next` of the page before.
+        limit: how many at most.
+        wait: seconds to wait for the first event when there is none yet.
+        stopping: once it is set, nobody waits any longer.
+
+    Raises:
+        CursorTooOldError: events after that place were dropped, so that some would be missed.
+        CredentialEndedError, ScopeMissingError: it waited, and may read nothing any more.
+        InvalidCursorError: the place is ahead of this database, which is then not the one that gave it.
+
+    """
+    stopping = stopping or asyncio.Event()
+    deadline = asyncio.get_running_loop().time() + wait
+    place, caller, waited = after or Position(), by.caller, False
+    while True:
+        async with database.read() as session:
+            page = await read_page(session, place, limit=limit, processings=caller.processings)
+            ends = stopping.is_set() or asyncio.get_running_loop().time() >= deadline
+            last = bool(page.events) or ends
+            if last and waited:
+                confirmed = await confirm_caller(session, by, Scope.CONSENTS_READ)
+                if confirmed.processings != caller.processings:
+                    caller = confirmed
+                    continue
+        if after is not None and after.xid <= page.dropped:
+            raise CursorTooOldError(field="after")
+        if place.xid > page.newest:
+            raise InvalidCursorError("The cursor is ahead of this database: begin again without one.", field="after")
+        if last:
+            return page
+        place, waited = page.next, True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _LOOK_AGAIN_SECONDS)
