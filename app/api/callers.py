@@ -16,18 +16,21 @@ from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Identity
 from app.operations.callers.keys import (
     LONGEST_OVERLAP,
     CallerChange,
+    CallerView,
     MadeKey,
     NewCaller,
     Rotated,
     Rotation,
     change_caller,
     create_key,
+    find_caller,
+    find_unregistered,
+    list_callers,
     register_identity,
     revoke_caller,
     revoke_key,
     rotate_key,
 )
-from app.operations.callers.list_callers import CallerView, find_caller, find_unregistered, list_callers
 
 _SCOPES = Field(min_length=1, max_length=50)
 Scopes = Annotated[list[Scope], _SCOPES]

@@ -22,7 +22,6 @@ from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.evaluate import evaluate
 from app.cli.imports import import_files
 from app.cli.keys import identities, keys
-from app.cli.limits import limits
 from app.cli.output import JsonOption, echo_json
 from app.cli.people import links, subject
 from app.cli.probe import probe
@@ -31,7 +30,7 @@ from app.cli.register import apply, register
 from app.cli.remote import watch
 from app.cli.report import report
 from app.cli.restores import accept_restore, replay_journal, restore_check
-from app.cli.retention import retention
+from app.cli.retention import limits, retention
 from app.cli.signing_keys import signing_keys
 from app.cli.transfer import export, restore
 

@@ -18,8 +18,7 @@ from app.cli.output import JsonOption, duration, echo_json
 if TYPE_CHECKING:
     from app.auth.issuers import TokenCheck
     from app.db.database import Database
-    from app.operations.callers.keys import MadeKey, Rotated
-    from app.operations.callers.list_callers import CallerView
+    from app.operations.callers.keys import CallerView, MadeKey, Rotated
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
 
@@ -42,8 +41,7 @@ def keys_create(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller, and print its key: once, on standard output."""
-    from app.operations.callers.keys import NewCaller, create_key
-    from app.operations.callers.list_callers import find_unregistered
+    from app.operations.callers.keys import NewCaller, create_key, find_unregistered
 
     async def make(database: "Database") -> "tuple[MadeKey, list[str]]":
         async with database.write() as session:
@@ -89,7 +87,7 @@ class ListedCaller:
 
 def all_callers(data: DataOption) -> list[ListedCaller]:
     """Every caller, oldest first."""
-    from app.operations.callers.list_callers import list_callers
+    from app.operations.callers.keys import list_callers
 
     async def listed(database: "Database") -> list[ListedCaller]:
         callers: list[ListedCaller] = []

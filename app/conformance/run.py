@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from app.conformance.cases import GoldenCase, GoldenFile, ref_of
 from app.conformance.document import UnreadableFileError
-from app.conformance.reader import read_file
+from app.conformance.reader import GoldenCase, GoldenFile, read_file, ref_of
 from app.core.decision import Decision
 from app.core.evaluate import evaluate
 

@@ -25,7 +25,7 @@ from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.http.services import services_of
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.core.errors import DomainError
-from app.core.page.passages import FILLED, Mark, Passage, typeset
+from app.core.page.voice import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, Language, language_of
 from app.words import Catalogue

@@ -1,10 +1,13 @@
-"""Where settings come from: variables of the environment, or files that these name; and how a wrong one is refused."""
+"""Where settings come from: variables, or files that these name; how a wrong one is refused, and which lack others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from app.settings.values import REFUSED
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 PREFIX: Final = "SCEAU_"
 ELSEWHERE: Final = frozenset({"KEY", "KEY_FILE", "TEST_DATABASE_URL", "URL"})
@@ -76,3 +79,37 @@ def _read(variable: str, value: str, environment: Mapping[str, str], names: froz
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         detail = f"the file that it names cannot be read ({why}): give the path of one that this user may read"
         raise SettingsError(f"{variable}: {detail}") from None
+
+
+# Settings that say nothing without others: which of those are lacking.
+
+
+def lacking(settings: "Settings") -> Iterator[str]:
+    """A line for each setting that stands without the others that it needs."""
+    yield from _of_tokens(settings)
+    yield from _of_stamps(settings)
+
+
+def _of_tokens(settings: "Settings") -> Iterator[str]:
+    """Some of the settings of access tokens without the others."""
+    if not settings.oidc_issuer:
+        for name, value in (("OIDC_AUDIENCE", settings.oidc_audience), ("OIDC_JWKS_URL", settings.oidc_jwks_url)):
+            if value:
+                yield f"{PREFIX}{name} is set and {PREFIX}OIDC_ISSUER is not: say whose tokens are taken"
+        return
+    if settings.oidc_jwks_url and len(settings.oidc_jwks_url) != len(settings.oidc_issuer):
+        how = f"names as many addresses as {PREFIX}OIDC_ISSUER does issuers, or none"
+        yield f"{PREFIX}OIDC_JWKS_URL {how}"
+    if not settings.oidc_audience:
+        how = "is not set: say what tokens must be for (`aud`), such as the address of this deployment"
+        yield f"{PREFIX}OIDC_AUDIENCE {how}"
+
+
+def _of_stamps(settings: "Settings") -> Iterator[str]:
+    """An authority of which no answer could be believed, or the rest of its settings without it."""
+    if settings.tsa_url is not None and settings.tsa_ca_file is None:
+        how = "is not set: name a file with the roots that the authority of"
+        yield f"{PREFIX}TSA_CA_FILE {how} {PREFIX}TSA_URL must be certified under"
+    for name, value in (("TSA_CA_FILE", settings.tsa_ca_file), ("TSA_POLICY", settings.tsa_policy)):
+        if value is not None and settings.tsa_url is None:
+            yield f"{PREFIX}{name} is set and {PREFIX}TSA_URL is not: say which authority is asked"

@@ -7,9 +7,8 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.settings import Settings
-from app.settings.environment import PREFIX, SettingsError, line_of, read_files
+from app.settings.environment import PREFIX, SettingsError, lacking, line_of, read_files
 from app.settings.required import durability, register_approval, required
-from app.settings.together import lacking
 from app.wiring.parts import bootstrap_key, master_keys, other_pseudonym_key, pseudonym_key
 
 

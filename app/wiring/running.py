@@ -18,8 +18,7 @@ from app.db.database import DatabaseUnavailableError
 from app.journal.files import JournalError
 from app.keyring import DECISION_KEYS, RECEIPT_KEYS
 from app.operations.audit.keep_log import keep_log, turn_over
-from app.operations.callers.keys import create_first_key
-from app.operations.callers.list_callers import flush_uses, keep_uses
+from app.operations.callers.keys import create_first_key, flush_uses, keep_uses
 from app.operations.service.check_deployment import (
     DeploymentRefusedError,
     check_deployment,
@@ -37,7 +36,7 @@ from app.operations.service.outage_file import (
 )
 from app.operations.service.signing_keys import ensure_key
 from app.operations.staff import ensure_first_notice
-from app.snapshot.upkeep import keep_up
+from app.snapshot.tables import keep_up
 from app.telemetry.metrics import Metrics
 from app.wiring.stopping import end_all, note_admitted, was_admitted
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.operations.consents.overview_link import remove_ended_links
+from app.operations.consents.make_links import remove_ended_links
 from tests.support.api import Api, TestClock, processing, subject, utc
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.databases import TestDatabase

@@ -7,7 +7,7 @@ import asyncio
 from contextlib import suppress
 from uuid import uuid4
 
-from app.snapshot import upkeep
+from app.snapshot import tables as upkeep
 from app.snapshot.feed import Pace
 from tests.freshness.gate import until
 

@@ -22,7 +22,7 @@ from app.operations.decisions import from_database
 from app.snapshot.feed import Beat, TransactionSnapshot
 from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.records import RegisterRecord
-from app.snapshot.upkeep import keep_up
+from app.snapshot.tables import keep_up
 from app.wiring.services import services_of
 from tests.faults.service import eventually
 from tests.freshness.gate import until
@@ -230,7 +230,7 @@ def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
         raise ValueError
 
     async def run():
-        monkeypatch.setattr("app.snapshot.upkeep.take_away_dead", broken)
+        monkeypatch.setattr("app.snapshot.tables.take_away_dead", broken)
         task = asyncio.create_task(keep_up(replica._database, type(replica._plan.pace)(lease=0.01)))
         await until(lambda: len(rounds) > 1)
         task.cancel()

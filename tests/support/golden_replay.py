@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app.conformance.cases import GoldenCase, GoldenEvent, GoldenFile
+from app.conformance.reader import GoldenCase, GoldenEvent, GoldenFile
 from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import Processing
 from app.core.version import ProcessingVersion, material_changes

@@ -20,8 +20,13 @@ from app.core.consent import AgeBand
 from app.core.errors import NotFoundError
 from app.core.page.link import Authentication, LinkKind
 from app.ledger.link_store import find_text
-from app.operations.consents.create_consent_link import LeftOutReason, MadeLink, WantedLink, create_consent_link
-from app.operations.consents.overview_link import create_overview_link
+from app.operations.consents.make_links import (
+    LeftOutReason,
+    MadeLink,
+    WantedLink,
+    create_consent_link,
+    create_overview_link,
+)
 from app.operations.consents.search_consents import whose_consent
 from app.operations.service.deployment import SubjectName
 

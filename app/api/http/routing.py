@@ -1,4 +1,4 @@
-"""Routes whose JSON bodies are read strictly (`app.api.http.wire`); each path stands whole where it is made."""
+"""Routes whose JSON bodies are read strictly (`app.api.http.strict_json`); each path stands whole where it is made."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Final

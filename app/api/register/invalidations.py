@@ -23,8 +23,7 @@ from app.operations.register.invalidate_processing import (
     invalidate_processing,
     preview_invalidation,
 )
-from app.register.invalidations import InvalidationRecord, load_invalidations
-from app.register.store import load_processing
+from app.register.store import InvalidationRecord, load_invalidations, load_processing
 
 router = strict_router("register")
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from app.api.http.idempotency import WaitsForPerson
 from app.api.register.models import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
-from app.core.page.passages import Passage, typeset
 from app.core.page.text import ConsentText
+from app.core.page.voice import Passage, typeset
 from app.core.processing import Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
 from app.core.version import PartyMode

@@ -31,7 +31,7 @@ from app.operations.service.show_dashboard import list_job_runs
 from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import NOT_ANCHORED, anchor_delay, anchored_log
 from app.proof.store import merge_delay
-from app.snapshot.upkeep import count_changes
+from app.snapshot.tables import count_changes
 from app.telemetry.logs import MetricsAccess
 from app.telemetry.metrics import MEDIA_TYPE, build, exposition_of
 

@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from app.core.page.link import Act, Situation
-from app.core.page.passages import Mark, Passage
-from app.core.page.voice import Audience, Voice
+from app.core.page.voice import Audience, Mark, Passage, Voice
 from app.words import listed
 
 if TYPE_CHECKING:

@@ -7,18 +7,18 @@ from typing import Any, Final
 from app.core.article import Element, Purpose
 from app.core.page.face import Face
 from app.core.page.link import Situation
-from app.core.page.passages import (
+from app.core.page.voice import (
     COMPLAINTS,
     COMPLAINTS_BY_POST,
     Answered,
     Mark,
     Passage,
+    Voice,
     country_name,
     paragraphs,
     reached,
     registered,
 )
-from app.core.page.voice import Voice
 from app.core.period import ConsentPeriod
 from app.core.retention import Retention
 from app.core.version import UNION, Recipient, Told, Transfer

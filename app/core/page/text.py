@@ -12,9 +12,8 @@ from functools import cached_property
 from hashlib import sha256
 
 from app.core.page.face import FIRST, Choice, Face, Frame, choice_for, until_lines
-from app.core.page.passages import Answered, Passage, registered
 from app.core.page.questions import Asked, elements_in_words, questions, who_receives
-from app.core.page.voice import Audience, Voice
+from app.core.page.voice import Answered, Audience, Passage, Voice, registered
 
 
 @dataclass(frozen=True)

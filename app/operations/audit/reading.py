@@ -17,8 +17,7 @@ from app.core.errors import NotFoundError
 from app.core.register import Struck
 from app.db.session import ReadSession, WriteSession
 from app.operations.service.deployment import NOBODY, Deployment, SubjectName, recorded_ref, ref_of
-from app.register.invalidations import load_invalidations
-from app.register.store import load_processing
+from app.register.store import load_invalidations, load_processing
 
 _FILTERS: Final = ("acts", "caller", "since", "until")
 

@@ -22,8 +22,13 @@ from app.ledger.projection import LedgerEntry, age_alone, collection_of, without
 from app.ledger.store import load_entries
 from app.ledger.vault import destroy_names, names_of
 from app.operations.consents.ledgers import OpenLedger, append, tell
-from app.register.invalidations import InvalidationRecord, add_invalidation
-from app.register.store import add_status_change, load_processings, lock_processing
+from app.register.store import (
+    InvalidationRecord,
+    add_invalidation,
+    add_status_change,
+    load_processings,
+    lock_processing,
+)
 from app.snapshot.tables import ChangeKind, record_change
 
 _ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})

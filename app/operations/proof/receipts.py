@@ -13,7 +13,7 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind, GivenBy
 from app.core.errors import NotFoundError
-from app.core.page.passages import COMPLAINTS
+from app.core.page.voice import COMPLAINTS
 from app.core.processing import Processing
 from app.core.projection import CONSENTS, ConsentRow
 from app.core.state import grant_among

@@ -21,9 +21,15 @@ from app.db.session import ReadSession, WriteSession
 from app.ledger.link_store import may_be_within_texts_shown
 from app.ledger.sweep import Held, list_resting, load_events_about
 from app.operations.decisions.evaluate_requests import present
-from app.register.invalidations import InvalidationRecord, add_invalidation, load_invalidations, next_number
 from app.register.records import ProcessingRecord
-from app.register.store import load_processing, lock_processing
+from app.register.store import (
+    InvalidationRecord,
+    add_invalidation,
+    load_invalidations,
+    load_processing,
+    lock_processing,
+    next_number,
+)
 from app.snapshot.tables import ChangeKind, record_change
 
 _AT_ONCE: Final = 200

@@ -18,9 +18,8 @@ from app.events.effects import Effect, Owed, acknowledge, find_owed, owe_one
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
 from app.operations.decisions.evaluate_requests import present
-from app.register.invalidations import InvalidationRecord, add_told, list_not_told
 from app.register.records import ProcessingRecord
-from app.register.store import hold_processing, load_processings
+from app.register.store import InvalidationRecord, add_told, hold_processing, list_not_told, load_processings
 
 
 async def erasure_delays(session: ReadSession) -> dict[str, str | None]:

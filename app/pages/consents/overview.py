@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from app.core.consent import CheckedHow, EventKind
 from app.core.page.link import account_hint
-from app.core.page.passages import Mark, Passage, registered
 from app.core.page.questions import rights
-from app.core.page.voice import Voice
+from app.core.page.voice import Mark, Passage, Voice, registered
 from app.core.retention import Retention
 from app.core.wording import retention_in_words
-from app.operations.consents.overview_link import OpenedOverview
+from app.operations.consents.make_links import OpenedOverview
 from app.pages import dates
 from app.pages.words import REASONS, Language
 from app.words import Catalogue, listed

@@ -33,8 +33,8 @@ from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.ledger.link_store import token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, Pressed, answer_consent_form
+from app.operations.consents.make_links import open_overview_link
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link
-from app.operations.consents.overview_link import open_overview_link
 from app.operations.proof.export_subject import everything_about
 from app.operations.proof.receipts import receipt_for_the_person
 from app.operations.service.deployment import Deployment

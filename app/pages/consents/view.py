@@ -16,9 +16,8 @@ from app.core.errors import (
 )
 from app.core.page.face import ASKING
 from app.core.page.link import Act, Situation
-from app.core.page.passages import FILLED, Passage
 from app.core.page.text import ConsentText
-from app.core.page.voice import Audience, Voice
+from app.core.page.voice import FILLED, Audience, Passage, Voice
 from app.operations.consents.answer_consent_form import ConsentForm, Press
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, shown_digest
 from app.operations.service.deployment import Deployment

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.core.page.passages import country_name, reached
 from app.core.page.questions import ToldChange, Who
 from app.core.page.text import consent_text
+from app.core.page.voice import country_name, reached
 from app.core.retention import Retention
 from app.core.version import Recipient, Transfer
 from app.words import LANGUAGES

@@ -1,6 +1,6 @@
 import pytest
 
-from app.core.page.passages import typeset
+from app.core.page.voice import typeset
 
 
 @pytest.mark.parametrize(

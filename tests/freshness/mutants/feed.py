@@ -6,7 +6,7 @@ from sqlalchemy import delete
 
 import app.snapshot.feed as feed_module
 from app.db.connections import connect
-from app.snapshot import upkeep
+from app.snapshot import tables as upkeep
 from app.snapshot.feed import CHANGE_CHANNEL, Beat, Feed, TransactionSnapshot, boot_seconds
 from app.snapshot.replica import Replica
 from app.snapshot.tables import replica

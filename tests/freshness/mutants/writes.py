@@ -8,9 +8,8 @@ from app.api.register import invalidations
 from app.api.register import routes as processings
 from app.operations.register.add_version import change_status
 from app.operations.register.invalidate_processing import invalidate_processing
-from app.register.invalidations import load_invalidations
 from app.register.records import Registered
-from app.register.store import load_processing
+from app.register.store import load_invalidations, load_processing
 from app.snapshot.confirm import Confirmer
 from app.snapshot.feed import boot_seconds
 from app.snapshot.writer import Writer
