@@ -15,8 +15,9 @@ from app.operations.audit.keep_log import count_logged_decisions
 from app.operations.consents import count_consents
 from app.operations.consents.make_links import AT_ONCE, remove_ended_links
 from app.operations.consents.sweep_renewals import sweep_renewals
-from app.operations.proof.append_entries import append_entries, checkpoint_to_stamp, keep_stamp
+from app.operations.proof.append_entries import append_entries
 from app.operations.proof.replay_decisions import batch_next
+from app.operations.proof.stamp_log import checkpoint_to_stamp, keep_stamp
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 from app.operations.service.show_dashboard import forget_old_runs
 from app.operations.webhooks.deliver_webhooks import run_events

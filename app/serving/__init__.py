@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from app.serving.processes import BEAT_VARIABLE, JobsProcess
+from app.serving.jobs_process import BEAT_VARIABLE, JobsProcess
 from app.settings import Settings
 from app.telemetry.room import counting_directory
 from app.wiring.stopping import say_stopping
@@ -71,7 +71,7 @@ def serve(host: str, port: int, workers: int, *, jobs: bool, drain: timedelta = 
 
 def _serve_with(config: "uvicorn.Config", drain: timedelta) -> None:
     """Run several workers, which count in a directory of their own."""
-    from app.serving.processes import WebWorkers
+    from app.serving.web_workers import WebWorkers
 
     with counting_directory(config.workers) as counters:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters

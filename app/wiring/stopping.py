@@ -1,7 +1,6 @@
 """How a process ends: with its parent, in order when it is told to, and with what it still has to write."""
 
 import asyncio
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -14,9 +13,6 @@ from types import FrameType
 from typing import Any, Final
 
 import structlog
-
-_PR_SET_PDEATHSIG: Final = 1
-
 
 _ADMITTED: Final = "admitted"
 """A file of the service's own directory: some worker of this service has found the database to be its deployment's."""
@@ -47,15 +43,17 @@ def shared_outage_file() -> Path | None:
 def end_with_parent() -> None:
     """Have a worker of a service stop when the service is killed: nothing then watches over it, or frees its port.
 
-    In a process that no other Python process started this does nothing. It must not be called where the parent is
-    somebody's shell.
+    In a process that no other Python process started this does nothing.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent.pid:  # it died before that
+
+    def follow() -> None:
+        parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, name="end with parent", daemon=True).start()
 
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)

@@ -20,7 +20,7 @@ from app.cli.data_directory import local_deployment
 from app.db.owner_limits import owner_limits
 from app.db.session import DatabaseClock
 from app.main import create_app
-from app.serving import processes
+from app.serving import jobs_process
 from app.settings import Settings
 from app.settings.required import required
 from app.wiring import jobs as wired
@@ -41,8 +41,8 @@ class MovedClock(DatabaseClock):
 def serve(data: Path, port: int, moved: Path) -> None:
     """Answer HTTP until SIGTERM, with the jobs process beside."""
     signal.signal(signal.SIGTERM, serving._terminate)
-    vars(processes)["_WORKER"] = ("-m", "tests.e2e.moved", "jobs", str(moved))
-    with local_deployment(data, join=False), processes.JobsProcess():
+    vars(jobs_process)["_WORKER"] = ("-m", "tests.e2e.moved", "jobs", str(moved))
+    with local_deployment(data, join=False), jobs_process.JobsProcess():
         # The database refuses what is recorded ahead of its clock, unless its owner tolerates it.
         owner = required(Settings.load().database_owner_url, "database_owner_url")
         owner_limits(owner, clock_tolerance=timedelta(days=36_500))

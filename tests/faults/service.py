@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -209,3 +210,18 @@ def children(parent: int) -> list[int]:
             if int(state[1]) == parent:
                 found.append(int(entry.name))
     return found
+
+
+def named(parent: int, word: bytes) -> list[int]:
+    """The children of a process whose command line has a word."""
+    found = []
+    for pid in children(parent):
+        with suppress(OSError):  # it ended meanwhile
+            if word in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def web_workers(service: Service) -> list[int]:
+    """The processes of a service that answer HTTP, where there are several: they are forked by one that imported it."""
+    return [pid for forks in named(service.process.pid, b"multiprocessing.forkserver") for pid in children(forks)]

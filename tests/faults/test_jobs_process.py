@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.serving import processes
-from app.serving.processes import BEAT_VARIABLE, JobsProcess
+from app.serving import jobs_process
+from app.serving.jobs_process import BEAT_VARIABLE, JobsProcess
 from tests.faults.service import Service, children, eventually
 
 
@@ -80,8 +80,8 @@ time.sleep(60)
 
 def _beside(monkeypatch, script):
     """A jobs process that runs a script of the test's, and may be silent for half a second."""
-    monkeypatch.setattr(processes, "_WORKER", ("-c", script))
-    monkeypatch.setattr(processes, "_PAUSES", (0.0,))
+    monkeypatch.setattr(jobs_process, "_WORKER", ("-c", script))
+    monkeypatch.setattr(jobs_process, "_PAUSES", (0.0,))
     return JobsProcess(silent_seconds=0.5)
 
 
@@ -118,7 +118,7 @@ def test_the_pause_shrinks_again(monkeypatch, lived, waited):
         if len(pauses) == 6:
             beside._stopping.set()
 
-    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(jobs_process, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(beside, "_start", lambda: None if beside._stopping.is_set() else object())
     monkeypatch.setattr(beside, "_watched", lambda _: 1)
     monkeypatch.setattr(beside._stopping, "wait", pause)

@@ -12,7 +12,7 @@ import pytest
 from app.ledger.vault import Vault
 from app.operations.service.outage_file import ExemptFacts, OutageFileError, read_file, remember, write_file
 from app.snapshot.last_known import LastKnown
-from tests.faults.service import HANGS, ROOT, Service, children, environment, eventually
+from tests.faults.service import HANGS, ROOT, Service, environment, eventually, web_workers
 from tests.faults.words import question, recovers
 from tests.support.forked import run_forked
 
@@ -125,23 +125,13 @@ def test_a_worker_that_dies_in_an_outage_does_not_end_the_service(server, serve,
     eventually(lambda: all(_exempt(pair) for _ in range(20)))
     with stopped(server):
         eventually(lambda: _unknowable(pair))
-        workers = _workers(pair)
+        workers = web_workers(pair)
         os.kill(workers[0], signal.SIGKILL)
-        eventually(lambda: len(set(_workers(pair)) - {workers[0]}) == 2)
+        eventually(lambda: len(set(web_workers(pair)) - {workers[0]}) == 2)
         eventually(lambda: _exempt(pair))
         assert pair.process.poll() is None
     recovers(pair, "eve")
     eventually(lambda: all(_exempt(pair) for _ in range(20)))
-
-
-def _workers(service) -> list[int]:
-    """The processes of a service that answer HTTP, and no helper of multiprocessing."""
-    found = []
-    for pid in children(service.process.pid):
-        with suppress(OSError):
-            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
 
 
 VAULT = Vault({"first": b"2" * 32})

@@ -2,25 +2,12 @@
 
 import os
 import signal
-from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.faults.service import Server, Service, children, eventually
+from tests.faults.service import Server, Service, eventually, named, web_workers
 from tests.service.test_metrics import figure
-
-
-def pids(service, word):
-    """The processes of a service whose command line has a word."""
-    found = []
-    for pid in children(service.process.pid):
-        try:
-            if word in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -35,11 +22,11 @@ def test_what_was_started_again_is_told(tmp_path, workers):
     try:
         service.wait_until_it_listens()
         assert (told("worker"), told("jobs")) == (0, 0)
-        os.kill(eventually(lambda: pids(service, b"--beside"))[0], signal.SIGKILL)
+        os.kill(eventually(lambda: named(service.process.pid, b"--beside"))[0], signal.SIGKILL)
         eventually(lambda: told("jobs") == 1)
         if workers > 1:
-            os.kill(pids(service, b"spawn_main")[0], signal.SIGKILL)
-            eventually(lambda: len(pids(service, b"spawn_main")) == workers)
+            os.kill(web_workers(service)[0], signal.SIGKILL)
+            eventually(lambda: len(web_workers(service)) == workers)
             eventually(lambda: _told_or_gone(told) == 1)
     finally:
         service.end(signal.SIGTERM)

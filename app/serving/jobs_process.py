@@ -1,88 +1,18 @@
-"""The processes of one service: web workers and jobs, started again when one ends, told to stop together."""
+"""The jobs process beside the web workers: started again when it ends or hangs."""
 
 import os
 import select
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Final, Self
 
 import structlog
-import uvicorn
-from prometheus_client.multiprocess import mark_process_dead
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from app.telemetry.room import note_restart
 
-_LOOKS: Final = 0.05
 log = structlog.get_logger("sceau.serving")
-
-
-class WebWorkers(Multiprocess):
-    """Uvicorn's supervisor, which also closes the listening socket when the workers stop to accept.
-
-    While the parent holds that socket the system goes on taking connections, which nobody would answer.
-    """
-
-    def __init__(self, config: uvicorn.Config, *, drain_seconds: float, stopping: Callable[[], None]) -> None:
-        """Bind the socket; start nothing yet.
-
-        Args:
-            config: of each worker.
-            drain_seconds: how long workers go on accepting after SIGTERM, as they do by themselves.
-            stopping: called once, when the service begins to stop.
-
-        """
-        super().__init__(config, sockets=[config.bind_socket()])
-        self._drain_seconds = drain_seconds
-        self._stopping = stopping
-        self._interrupted = False
-
-    @property
-    def failed(self) -> bool:
-        """Whether a worker could not start, so that the service was stopped."""
-        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
-
-    def handle_int(self) -> None:
-        """Ctrl-C: stop without draining; who presses it watches."""
-        self._interrupted = True
-        super().handle_int()
-
-    def terminate_all(self) -> None:
-        """Tell the workers to stop, and take no connections any more once they have drained."""
-        self._stopping()
-        super().terminate_all()
-        until = time.monotonic() + (0 if self._interrupted else self._drain_seconds)
-        while time.monotonic() < until and any(process.process.is_alive() for process in self.processes):
-            time.sleep(_LOOKS)
-        for each in self.sockets:
-            each.close()
-
-    def join_all(self) -> None:
-        """Wait for the workers; a second Ctrl-C meanwhile ends them at once."""
-        while any(process.process.is_alive() for process in self.processes):
-            if signal.SIGINT in self.signal_queue:
-                for process in self.processes:
-                    process.process.kill()
-            time.sleep(_LOOKS)
-        super().join_all()
-
-    def keep_subprocess_alive(self) -> None:
-        """Start dead workers again, and forget what they told of the present."""
-        before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
-        for pid in before - {process.pid for process in self.processes}:
-            log.warning("a worker died, and another was started", worker=pid)
-            note_restart("worker")
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-# The jobs process beside the web workers: started again when it ends or hangs.
-
 _GRACE_SECONDS: Final = 8
 _PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _LIVED_SECONDS: Final = 60.0

@@ -1,0 +1,192 @@
+"""Watch the promise from outside: withdraw as a person, and ask until every process denies."""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx2
+
+_SECONDS: Final = 15.0
+_AT_ONCE: Final = 8
+"""Connections that are open together: one after the other, they would meet the worker that is idle anyway."""
+
+
+class ProbeFailedError(Exception):
+    """The promise could not be checked; the message is one line, without what the service said."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedService:
+    """A service, and the key to ask it with."""
+
+    url: str
+    key: str
+
+    def __repr__(self) -> str:
+        """The address alone."""
+        return f"ProbedService({self.url!r})"
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx2.Response:
+        """One request on a connection of its own.
+
+        Raises:
+            ProbeFailedError: nothing came back.
+
+        """
+        try:
+            with httpx2.Client(timeout=_SECONDS) as client:
+                headers = {"Authorization": f"Bearer {self.key}", "Connection": "close"}
+                return client.request(method, self.url + path, json=body, headers=headers)
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+            raise ProbeFailedError(f"{method} {path}: no answer ({type(error).__name__})") from None
+
+    def told(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """The JSON of a request that must succeed.
+
+        Raises:
+            ProbeFailedError: it does not.
+
+        """
+        answer = self.send(method, path, body)
+        if not answer.is_success:
+            raise ProbeFailedError(f"{method} {path}: {answer.status_code} ({_slug(answer)})")
+        try:
+            return answer.json()
+        except ValueError:
+            raise ProbeFailedError(f"{method} {path}: the answer is no JSON: is this a Sceau service?") from None
+
+    def ask(self, question: Mapping[str, Any]) -> bool | None:
+        """Whether a question is permitted; None where it was not answered."""
+        try:
+            answer = self.send("POST", "/access/v1/evaluation", question)
+            return bool(answer.json()["decision"]) if answer.is_success else None
+        except (ProbeFailedError, ValueError, KeyError, TypeError):
+            return None
+
+    def ask_often(self, question: Mapping[str, Any], times: int) -> list[bool | None]:
+        """The answers to one question asked many times, eight at a time."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(lambda _: self.ask(question), range(times)))
+
+
+def _slug(answer: httpx2.Response) -> str:
+    """The last word of a problem's type, which is one of the service's own; never its detail."""
+    try:
+        kind = str(answer.json()["type"])
+    except (ValueError, KeyError, TypeError):
+        return "no problem document"
+    return kind.rpartition(":")[2] if kind.startswith("urn:sceau:problem:") else "another's problem document"
+
+
+_UNTIL_PERMITTED_SECONDS: Final = 15.0
+_PAUSE_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """For whom to ask, about which processing of IV, how often after the withdrawal; and about which of III, if any."""
+
+    processing: str
+    subject: Mapping[str, str]
+    times: int
+    exempt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What was seen: answers after the withdrawal, how long that took to be answered, and whether III was permitted."""
+
+    permitted: int
+    denied: int
+    unanswered: int
+    withdrawal_seconds: float
+    exempt: bool | None
+
+    @property
+    def held(self) -> bool:
+        """Whether the promise held: nothing was permitted after the withdrawal had been answered."""
+        return self.permitted == 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every question was answered, and the exempt one permitted."""
+        return self.unanswered == 0 and self.exempt is not False
+
+
+def check_promise(target: ProbedService, probe: Probe) -> ProbeReport:
+    """Grant, see a permit, withdraw, and ask again many times.
+
+    Whatever happens in between, a consent that was granted here is withdrawn at the end.
+
+    Raises:
+        ProbeFailedError: a step before the last fails, so that nothing can be said.
+
+    """
+    question = _question(probe.processing, probe.subject)
+    exempt = None if probe.exempt is None else target.ask(_question(probe.exempt, probe.subject)) is True
+    withdrawal = {"subject": probe.subject, "processing": probe.processing}
+    try:
+        _grant(target, probe)
+        _await_permit(target, question)
+    except BaseException:
+        target.send("POST", "/v1/withdrawals", withdrawal)
+        raise
+    begun = time.monotonic()
+    target.told("POST", "/v1/withdrawals", withdrawal)
+    took = time.monotonic() - begun
+    answers = target.ask_often(question, probe.times)
+    return ProbeReport(answers.count(True), answers.count(False), answers.count(None), round(took, 4), exempt)
+
+
+def _grant(target: ProbedService, probe: Probe) -> None:
+    now = datetime.now(UTC)
+    version = _version(target.told("GET", f"/v1/processings/{probe.processing}/versions")["items"], now)
+    language, text = next(iter(version["notice"].items()))
+    evidence = {
+        "method": "api",
+        "positive_act": "button_clicked",
+        "authentication": "signed_in",
+        "default_state": "unselected",
+        "separate_from_terms": True,
+        "conditional": False,
+        "language": language,
+        "notice_version": version["number"],
+        "presented_text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    body = {"subject": probe.subject, "processing": probe.processing, "decision": "granted"}
+    body |= {"evidence": evidence, "collected_at": now.isoformat()}
+    state = target.told("POST", "/v1/consents", body)["state"]
+    if state != "in_force":
+        raise ProbeFailedError(
+            f"the probe's consent is {state}: see `sceau probe --help` for what its processing must be"
+        )
+
+
+def _version(versions: Sequence[Mapping[str, Any]], now: datetime) -> Mapping[str, Any]:
+    """The version in force: of those that have begun the last."""
+    begun = [
+        each
+        for each in versions
+        if each.get("state", "approved") == "approved" and datetime.fromisoformat(each["effective_from"]) <= now
+    ]
+    if not begun:
+        raise ProbeFailedError("no version of the probe's processing is in force")
+    return max(begun, key=lambda each: (datetime.fromisoformat(each["effective_from"]), each["number"]))
+
+
+def _await_permit(target: ProbedService, question: Mapping[str, Any]) -> None:
+    """Return once a worker permits: a grant reaches the others with their next beat."""
+    until = time.monotonic() + _UNTIL_PERMITTED_SECONDS
+    while target.ask(question) is not True:
+        if time.monotonic() > until:
+            raise ProbeFailedError("the probe's consent is in force, and no question is permitted")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _question(processing: str, subject: Mapping[str, str]) -> dict[str, Any]:
+    resource = {"type": "correspondence", "id": "probe", "properties": {"participants": []}}
+    return {"subject": dict(subject), "action": {"name": processing}, "resource": resource}

@@ -1,0 +1,118 @@
+"""The web workers of one service: started again when one dies, told to stop together.
+
+Workers are forked from a process that has imported the application and does nothing else: a worker more costs neither
+the seconds nor the memory of another import.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from socket import socket
+from typing import Final
+
+import structlog
+import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
+
+from app.telemetry.room import note_restart
+
+_LOOKS: Final = 0.05
+_FORKS: Final = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["app.main", "app.api.decisions.connection", "uvloop"])
+log = structlog.get_logger("sceau.serving")
+
+
+class WebWorker(Process):
+    """Uvicorn's worker, but forked where the application is imported already."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
+        """Start nothing yet."""
+        super().__init__(config, sockets)
+        self.process = _FORKS.Process(target=_answer, args=(self.target, sockets))  # type: ignore[assignment]
+
+
+def _answer(run: Callable[[list[socket]], None], sockets: list[socket]) -> None:
+    with suppress(KeyboardInterrupt):
+        run(sockets)
+
+
+class WebWorkers(Multiprocess):
+    """Uvicorn's supervisor, which also closes the listening socket when the workers stop to accept.
+
+    While the parent holds that socket the system goes on taking connections, which nobody would answer.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, drain_seconds: float, stopping: Callable[[], None]) -> None:
+        """Bind the socket; start nothing yet.
+
+        Args:
+            config: of each worker.
+            drain_seconds: how long workers go on accepting after SIGTERM, as they do by themselves.
+            stopping: called once, when the service begins to stop.
+
+        """
+        super().__init__(config, sockets=[config.bind_socket()])
+        self._drain_seconds = drain_seconds
+        self._stopping = stopping
+        self._interrupted = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether a worker could not start, so that the service was stopped."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+    def handle_int(self) -> None:
+        """Ctrl-C: stop without draining; who presses it watches."""
+        self._interrupted = True
+        super().handle_int()
+
+    def terminate_all(self) -> None:
+        """Tell the workers to stop, and take no connections any more once they have drained."""
+        self._stopping()
+        super().terminate_all()
+        until = time.monotonic() + (0 if self._interrupted else self._drain_seconds)
+        while time.monotonic() < until and any(process.process.is_alive() for process in self.processes):
+            time.sleep(_LOOKS)
+        for each in self.sockets:
+            each.close()
+
+    def join_all(self) -> None:
+        """Wait for the workers; a second Ctrl-C meanwhile ends them at once."""
+        while any(process.process.is_alive() for process in self.processes):
+            if signal.SIGINT in self.signal_queue:
+                for process in self.processes:
+                    process.process.kill()
+            time.sleep(_LOOKS)
+        super().join_all()
+
+    def init_processes(self) -> None:
+        """Start as many workers as are asked for."""
+        self.processes += [self._started() for _ in range(self.processes_num)]
+
+    def keep_subprocess_alive(self) -> None:
+        """Start workers again that died or hang, and forget what they told of the present."""
+        if self.should_exit.is_set():
+            return
+        for place, worker in enumerate(self.processes):
+            if worker.is_alive(self.config.timeout_worker_healthcheck):
+                continue
+            worker.kill()
+            worker.join()
+            if worker.pid is not None:
+                mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+            if worker.exitcode == STARTUP_FAILURE:  # the next one would fail as well
+                self.should_exit.set()
+                return
+            self.processes[place] = self._started()
+            log.warning("a worker died, and another was started", worker=worker.pid)
+            note_restart("worker")
+
+    def _started(self) -> WebWorker:
+        worker = WebWorker(self.config, self.sockets)
+        worker.start()
+        return worker
