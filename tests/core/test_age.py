@@ -90,6 +90,27 @@ def test_for_a_grant_counts_what_stood_and_whatever_younger_was_stated_since(bef
     assert (age.band, age.stated) == (band, known_then)
 
 
+@pytest.mark.parametrize(
+    ("said", "order"),
+    [
+        ([stated(CHILD, "2026-01-10", 1), stated(ADULT, "2026-02-10", 3)], 2),
+        ([stated(CHILD, "2026-01-10", 1), stated(ADULT, "2026-04-10", 2)], 3),
+        ([stated(CHILD, "2026-04-10", 1)], 2),
+        ([stated(CHILD, "2026-04-10", 2), stated(ADULT, "2026-05-10", 3, DOCUMENT)], 1),
+    ],
+    ids=["recorded later and dated before", "dated later and recorded before", "younger, dated later", "two since"],
+)
+def test_neither_a_later_record_nor_a_later_date_makes_a_child_older_at_a_grant(said, order):
+    """What stood must be dated and recorded by the grant; of all that was stated since, the youngest counts."""
+    assert age_for(granted("2026-03-10", order), ages_stated(said, AT)).band is CHILD
+
+
+def test_only_what_states_an_age_is_an_age_and_only_a_child_turns_15_on_a_day():
+    """A decision without an age is none; a day that stands beside another age than under 15 says nothing."""
+    assert ages_stated([granted("2026-03-10")], AT) == []
+    assert age_known([stated(ADULT, "2026-01-10", 1, under_15_until=date(2026, 2, 1))], AT) is ADULT
+
+
 def test_who_is_said_later_to_turn_15_after_a_grant_was_a_child_at_it():
     """The statement is read at the instant of the grant, also once the day has passed."""
     grant = granted("2026-03-10", 1)
