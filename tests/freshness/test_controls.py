@@ -10,6 +10,7 @@ from tests.freshness.mutants import feed, memory, writes
 from tests.freshness.sites import LONG, MIDDLE, SELDOM, SHORT, play
 from tests.support.databases import new_database
 
+pytestmark = pytest.mark.deep
 TRIES = 3
 """A busy machine may let a mutant's short lease end before its stale permit was seen; never the other way round."""
 
@@ -96,7 +97,6 @@ def test_with_the_mechanism_no_permit_is_stale(shared, control):
     assert not play(control.scenario, shared, control.pace)
 
 
-@pytest.mark.deep
 @each_control
 def test_without_the_mechanism_one_is(shared, control, monkeypatch):
     """The control: without the mechanism, the same interleaving gives a stale permit."""

@@ -6,6 +6,8 @@ from tests.faults.restores.test_revived_keys import SCOPES
 from tests.faults.service import eventually
 from tests.faults.words import decision, withdrawal
 
+pytestmark = pytest.mark.deep
+
 WRITES = {
     "grant": ("/v1/consents", decision("erin")),
     "key": ("/v1/keys", {"name": "again", "scopes": SCOPES}),

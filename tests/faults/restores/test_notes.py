@@ -3,10 +3,14 @@
 import json
 import shutil
 
+import pytest
+
 from tests.faults.restores.restorable import asked, narrow
 from tests.faults.service import eventually
 from tests.faults.words import withdrawal
 from tests.support.api import subject
+
+pytestmark = pytest.mark.deep
 
 
 def test_lines_are_sealed_and_a_line_that_was_altered_is_said(deployment):

@@ -10,6 +10,8 @@ from tests.faults.words import withdrawal
 from tests.support.api import processing, subject
 from tests.support.consents import SIGNED, grant, notice_of, proof, written
 
+pytestmark = pytest.mark.deep
+
 PARENT = {"parent": subject("a-parent"), "parent_checked_how": "declaration"}
 CHILD = {"capacity": {"age_band": "under_15", "given_by": "both", **PARENT}}
 

@@ -10,6 +10,8 @@ from tests.faults.words import decision, withdrawal
 from tests.support.api import processing, subject
 from tests.support.consents import grant
 
+pytestmark = pytest.mark.deep
+
 SCOPES = ["keys:manage", "deployment:recover", "decisions:evaluate", "consents:write"]
 
 

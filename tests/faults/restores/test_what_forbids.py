@@ -3,11 +3,15 @@
 import subprocess
 import threading
 
+import pytest
+
 from app.db.embedded.binaries import find_binaries
 from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
 from tests.faults.words import decision, withdrawal
 from tests.support.api import subject
+
+pytestmark = pytest.mark.deep
 
 ADULT = {"capacity": {"age_band": "adult", "given_by": "self"}}
 MINOR = {"capacity": {"age_band": "minor_15_plus", "given_by": "self"}}
