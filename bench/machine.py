@@ -3,6 +3,8 @@
 import os
 import platform
 import subprocess
+import sys
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,13 +29,19 @@ def describe(database_url: str) -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB",
         "system": platform.platform(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} ({_how_built()})",
         "postgresql": str(row[0]) if row is not None else "unknown",
         "wrk": _first_line(["wrk", "-v"]),
         "cerbos": VERSION,
         "sceau": _first_line(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]),
         **{name: version(name) for name in packages},
     }
+
+
+def _how_built() -> str:
+    """Whether this interpreter was built with the optimisations that a profile guides, as distributions build theirs."""
+    configured = str(sysconfig.get_config_var("CONFIG_ARGS"))
+    return "optimised" if sys.base_prefix == "/usr" or "--enable-optimizations" in configured else "not optimised"
 
 
 def _processor() -> str:
