@@ -39,7 +39,7 @@ def describe(database_url: str) -> dict[str, str]:
 
 
 def _how_built() -> str:
-    """Whether this interpreter was built with the optimisations that a profile guides, as distributions build theirs."""
+    """Whether this interpreter was built with the optimisations that a profile guides: distributions do so."""
     configured = str(sysconfig.get_config_var("CONFIG_ARGS"))
     return "optimised" if sys.base_prefix == "/usr" or "--enable-optimizations" in configured else "not optimised"
 
