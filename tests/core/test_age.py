@@ -37,6 +37,16 @@ def test_a_statement_weighs_by_who_made_it_and_how_it_was_checked(stated_by, che
     assert age_weight(stated_by, checked_how, given_by) is weight
 
 
+def test_weights_are_stored_as_these_numbers():
+    """Their order decides; a number that is stored with an age must not come to mean another weight."""
+    assert [(each.name, each.value) for each in (OWN, PARENT, OPERATOR, DOCUMENT)] == [
+        ("OWN_WORD", 1),
+        ("PARENT", 2),
+        ("OPERATOR", 3),
+        ("IDENTITY_DOCUMENT", 4),
+    ]
+
+
 @pytest.mark.parametrize(
     ("said", "known"),
     [
