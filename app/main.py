@@ -29,7 +29,7 @@ from app.pages import assets, staff
 from app.pages.consents import page as consent
 from app.pages.consents.receipt import receipt_document
 from app.pages.rendering import error_page
-from app.pages.service import page as dashboard
+from app.pages.service import view as dashboard
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
 from app.telemetry.room import take_room

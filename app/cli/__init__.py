@@ -158,7 +158,7 @@ def rebuild_projection(
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    from app.operations.consents.rebuild_projection import rebuild_projection as rebuild
+    from app.operations.consents.projections import rebuild_projection as rebuild
 
     async def run(database: "Database") -> tuple[int, int]:
         subjects = differing = 0

@@ -12,7 +12,7 @@ from app.audit.figures import LOGGED, latest_runs, load_figure
 from app.events.deliveries import EVENTS_KEPT
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
 from app.operations.audit.keep_log import count_logged_decisions
-from app.operations.consents import count_consents
+from app.operations.consents import projections
 from app.operations.consents.make_links import AT_ONCE, remove_ended_links
 from app.operations.consents.sweep_renewals import sweep_renewals
 from app.operations.proof.append_entries import append_entries
@@ -96,10 +96,10 @@ def install_figures(app: procrastinate.App, work: Work) -> None:
     """Register the two tasks."""
 
     async def consents() -> RunOutcome:
-        if not await is_time(work, CONSENTS, count_consents.NAME):
+        if not await is_time(work, CONSENTS, projections.CONSENTS):
             return RunOutcome()
         async with work.database.write(at_once=True) as session:
-            counted = await count_consents.count_consents(session, work.deployment.policy)
+            counted = await projections.count_consents(session, work.deployment.policy)
         return RunOutcome(flagged=counted or 0)
 
     async def decisions() -> RunOutcome:

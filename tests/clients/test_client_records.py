@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.events.signing import SigningKeys, public_text, secret_text, signature_headers
+from app.events.endpoints import SigningKeys, public_text, secret_text, signature_headers
 from sceau_client import AsyncRecorder, Client, Recorder, RefusedRecordError, UnknownRecordError
 from sceau_client.webhooks import InvalidWebhookError, WebhookVerifier
 from tests.clients.scenes import about

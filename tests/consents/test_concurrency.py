@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from app.db.database import Database
-from app.operations.consents.rebuild_projection import rebuild_projection
+from app.operations.consents.projections import rebuild_projection
 from tests.support.api import processing, running, subject
 from tests.support.databases import administrator_url, new_database
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from app.db.database import Database
-from app.operations.consents.rebuild_projection import rebuild_projection
+from app.operations.consents.projections import rebuild_projection
 from tests.faults.service import eventually
 from tests.support.api import running, subject
 from tests.support.consent_page import Person, link

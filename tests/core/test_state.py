@@ -11,7 +11,7 @@ from app.core.decision import DecisionRequest, Reason
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
-from app.core.state import consent_state
+from app.core.state import consent_state, ends
 from app.core.version import PartyMode
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
 from tests.core.properties.strategies import permitting_worlds, worlds
@@ -190,3 +190,14 @@ def test_of_two_grants_to_a_superseded_version_the_later_replaces_the_earlier():
     first, second = granted("2026-04-01", 1), granted("2026-04-02", 2)
     assert consent_state(first, [first, second], register, AT, POLICY) is State.REPLACED
     assert consent_state(second, [first, second], register, AT, POLICY) is State.SUPERSEDED
+
+
+@pytest.mark.parametrize(
+    ("halves", "ended"),
+    [(frozenset(), True), (frozenset({1, 2}), True), (frozenset({1}), True), (frozenset({2}), False)],
+    ids=["two wholes", "two halves", "a whole after a half", "a half after a whole"],
+)
+def test_half_of_a_joint_consent_ends_another_half_and_no_whole_grant(halves, ended):
+    """What needs another half does not end what was said whole; a later half takes the place of an earlier one."""
+    earlier, later = granted("2026-03-10", 1), granted("2026-04-10", 2)
+    assert ends(later, earlier, processing(), utc("2026-06-15"), halves) is ended

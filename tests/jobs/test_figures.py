@@ -9,7 +9,8 @@ from app.db.database import Database
 from app.jobs.tasks import CONSENTS, is_time
 from app.jobs.work import Work
 from app.jobs.worker import make_jobs
-from app.operations.consents.count_consents import NAME, count_consents
+from app.operations.consents.projections import CONSENTS as FIGURE
+from app.operations.consents.projections import count_consents
 from app.operations.service.show_dashboard import record_job_run
 from app.wiring.parts import deployment_of
 from tests.support.api import TestClock, running, settings_for, utc
@@ -73,8 +74,8 @@ def test_what_takes_long_is_counted_seldom(told, took, ago, again):
 
     async def story(work):
         async with work.database.write() as session:
-            await keep_figure(session, NAME, Figure(NOW - ago, took))
-        return await is_time(work, CONSENTS, NAME)
+            await keep_figure(session, FIGURE, Figure(NOW - ago, took))
+        return await is_time(work, CONSENTS, FIGURE)
 
     assert told(story) is again
 
@@ -86,7 +87,7 @@ def test_a_count_that_failed_is_left_alone(told, ago, again):
     async def story(work):
         async with work.database.write() as session:
             await record_job_run(session, JobRun(CONSENTS, NOW - ago, timedelta(seconds=30), error="QueryCanceled"))
-        return await is_time(work, CONSENTS, NAME)
+        return await is_time(work, CONSENTS, FIGURE)
 
     assert told(story) is again
 
@@ -96,7 +97,7 @@ def test_one_counts_at_a_time(told):
 
     async def story(work):
         async with work.database.write() as first, work.database.write() as second:
-            assert await one_at_a_time(first, NAME)
+            assert await one_at_a_time(first, FIGURE)
             return await count_consents(second, PeriodPolicy())
 
     assert told(story) is None

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from app.db.database import Database
-from app.operations.consents.rebuild_projection import rebuild_projection
+from app.operations.consents.projections import rebuild_projection
 from bench.sweep.race import Plan, prepare, register, run
 from bench.sweep.worker import STEPS
 

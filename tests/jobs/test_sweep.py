@@ -7,7 +7,7 @@ import pytest
 from app.core.period import ConsentPeriod, PeriodPolicy
 from app.core.renewal import Renewal
 from app.db.database import Database
-from app.operations.consents.rebuild_projection import rebuild_projection
+from app.operations.consents.projections import rebuild_projection
 from app.operations.consents.sweep_renewals import sweep_renewals
 from tests.support.api import processing, utc
 

@@ -11,7 +11,7 @@ from app.core.renewal import Renewal
 from app.db.database import Database
 from app.jobs.work import Work
 from app.jobs.worker import make_jobs
-from app.operations.consents.count_consents import count_consents
+from app.operations.consents.projections import count_consents
 from app.operations.webhooks.effects import tell_invalidations
 from app.wiring.parts import deployment_of
 from tests.faults.service import eventually

@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from app.api.http.wire import Instant, ProcessingId, WireModel
 from app.events.deliveries import Attempt, Delivery
-from app.events.endpoints import Endpoint, EndpointStatus
+from app.events.endpoints import Endpoint, EndpointStatus, public_text
 from app.events.outbox import EventType
-from app.events.signing import public_text
 from app.keyring import WrappedKey
 from app.operations.webhooks.manage_webhooks import EndpointDraft
 

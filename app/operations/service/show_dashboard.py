@@ -29,7 +29,7 @@ from app.db.session import ReadSession, WriteSession
 from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_counts
 from app.events.endpoints import Endpoint
 from app.operations.audit.keep_log import SHOWN
-from app.operations.consents import count_consents
+from app.operations.consents import projections
 from app.operations.register.read_register import read_register
 from app.operations.staff import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
@@ -105,7 +105,7 @@ async def show_dashboard(database: Database, caller: Caller, *, stamps_log: bool
         return Read(now, now, await read_register(session, caller.processings))
 
     async def consents(session: ReadSession) -> Read[Sequence[ConsentCount]]:
-        now, figure = await session.now(), await load_figure(session, count_consents.NAME)
+        now, figure = await session.now(), await load_figure(session, projections.CONSENTS)
         if figure is None:
             return Read(now, None, ())
         counts = [ConsentCount(**each) for each in figure.numbers]

@@ -30,9 +30,8 @@ from app.events.deliveries import (
     mark_failed,
 )
 from app.events.effects import MEDIA_TYPE, KnownSubject, cloud_event, count_attempt
-from app.events.endpoints import Endpoint, load_endpoint
+from app.events.endpoints import Endpoint, SigningKeys, load_endpoint, signature_headers
 from app.events.sender import Sender, SendOutcome
-from app.events.signing import SigningKeys, signature_headers
 from app.ledger.vault import VaultError, names_of
 from app.operations.service.deployment import Deployment
 from app.operations.webhooks.dispatch_events import dispatch_events

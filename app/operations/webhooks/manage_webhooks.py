@@ -27,16 +27,19 @@ from app.events.effects import DeliveryCounts, load_counts
 from app.events.endpoints import (
     Endpoint,
     EndpointStatus,
+    SigningKeys,
     add_endpoint,
+    add_secret,
     count_endpoints,
     list_endpoints,
     load_endpoint,
     remove_endpoint,
     save_endpoint,
+    secret_text,
+    secrets_in_force,
 )
 from app.events.feed import EventPage, Position, load_progress, read_page
 from app.events.outbox import EventType
-from app.events.signing import SigningKeys, add_secret, secret_text, secrets_in_force
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.callers.keys import confirm_caller
 from app.operations.service.deployment import Deployment

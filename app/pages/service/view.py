@@ -1,12 +1,16 @@
-"""What the dashboard's template is given: each section with its instant, its note, its chart and its table."""
+"""The operator's dashboard: `/dashboard`, behind a sign-in, and what its template is given."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from fastapi import Depends, Response
+
+from app.api.http.security import open_to_all
+from app.api.http.services import RecorderDep, StampsLogDep
 from app.audit.decision_log import Recorder
 from app.audit.figures import DayOfRuns, DecisionCount
 from app.auth.callers import Caller
@@ -18,10 +22,13 @@ from app.core.staff import lacking
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.events.effects import EffectCount
 from app.events.endpoints import EndpointStatus
-from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, LogStanding, Read
+from app.operations.callers.page_sessions import SignInForm
+from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, LogStanding, Read, show_dashboard
 from app.operations.staff import Coverage
 from app.pages.dates import day, integer, moment, month, percent, seconds
+from app.pages.rendering import page_router, render
 from app.pages.service.attention import attention
+from app.pages.sign_in import Entrance, Visit, add_sign_in
 from app.pages.words import REASONS, Language
 from app.proof.anchors import Anchoring
 from app.register.records import ProcessingRecord, Registered, VersionRecord
@@ -522,3 +529,23 @@ def _anchors(section: DashboardSection, content: LogStanding, _: datetime, wordi
     section.note = t["anchors_note"]
     rows = [(t["anchors_entries"], wording.number(content.entries))]
     section.groups = [SmallTable(t["anchors"], (t["state"], t["number"]), rows)]
+
+
+# The operator's dashboard: `/dashboard`, behind a sign-in with a key of scope `audit:read`.
+
+router = page_router()
+
+_visit: Final = add_sign_in(router, Entrance(SignInForm.DASHBOARD, "/dashboard", DASHBOARD))
+VisitDep = Annotated[Visit, Depends(_visit)]
+
+
+@router.get("/dashboard")
+@open_to_all
+async def show(visit: VisitDep, recorder: RecorderDep, stamps_log: StampsLogDep) -> Response:
+    """Show the dashboard to a person whose session is in force; send the others to the sign-in."""
+    caller = await visit.signed_in()
+    if caller is None:
+        return visit.to_the_form()
+    shown = await show_dashboard(visit.database, caller, stamps_log=stamps_log)
+    page = {**dashboard_page(shown, caller, recorder, visit.language), "proof": visit.proof}
+    return render(visit.request, "dashboard.html", visit.language, DASHBOARD, page)

@@ -1,21 +1,26 @@
-"""Count every consent by processing and state, and those in force by the month in which they lapse."""
+"""Count every consent for the figures, and rebuild the projection that they are counted in from the ledger."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from app.audit.figures import Figure, keep_figure, one_at_a_time
+from app.audit.trail import ActKind, record_act
 from app.core.article import PARIS
 from app.core.consent import ConsentEvent, EventKind, State
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
+from app.core.projection import ConsentRow, project
 from app.core.state import consent_expiry, consent_state
+from app.db.database import Database
 from app.db.session import WriteSession
-from app.ledger.store import ConsentGroup, count_groups, doubted_histories
+from app.ledger.projection import load_rows, lock_subjects, project_subject, remove_rows
+from app.ledger.store import ConsentGroup, count_groups, doubted_histories, load_events
 from app.register.store import load_processings
 
-NAME: Final = "consents"
+CONSENTS: Final = "consents"
 
 Key = tuple[str, State, str]
 """Processing, state, and for what is in force the month of its expiry in Paris (`2027-03`); else ""."""
@@ -35,7 +40,7 @@ async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | N
     (`Database.write(at_once=True)`). States are the core's
     (`app.core.state`), told once for each group of consents that stand and lapse together.
     """
-    if not await one_at_a_time(session, NAME):
+    if not await one_at_a_time(session, CONSENTS):
         return None
     now = await session.now()
     register = {identifier: record.facts for identifier, record in (await load_processings(session)).items()}
@@ -48,7 +53,7 @@ async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | N
         {"processing": processing, "state": state.value, "month": month, "number": number}
         for (processing, state, month), number in sorted(counted.items())
     ]
-    await keep_figure(session, NAME, Figure(now, await session.now() - now, None, numbers))
+    await keep_figure(session, CONSENTS, Figure(now, await session.now() - now, None, numbers))
     return counted.total()
 
 
@@ -79,3 +84,54 @@ def _key(
         return processing.id, state, ""
     lapses = consent_expiry(consent, known, processing, at, policy)
     return processing.id, state, f"{lapses.astimezone(PARIS):%Y-%m}"
+
+
+# Rebuild the projection from the ledger, subject by subject, and tell what differed.
+
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rebuild has come: subjects looked at, and consents whose row was not what the ledger says."""
+
+    subjects: int
+    differing: int
+
+
+async def rebuild_projection(database: Database, *, repair: bool = True) -> AsyncIterator[Progress]:
+    """Compare every subject's rows with its ledger, in batches of one transaction each, and repair those that differ.
+
+    Yields:
+        Progress after each batch; the last one is the result.
+
+    """
+    after, subjects, differing = b"", 0, 0
+    while True:
+        async with database.write() as session:
+            refs = await lock_subjects(session, after=after, limit=_BATCH)
+            events = await load_events(session, refs)
+            records = await load_processings(session)
+            register = {identifier: record.facts for identifier, record in records.items()}
+            wrong = 0
+            for ref in refs:
+                wrong += await _compare(session, ref, project(events.get(ref, ()), register), repair=repair)
+            if wrong and repair:
+                await record_act(session, ActKind.PROJECTION_REPAIRED, None, detail={"consents": wrong})
+        differing += wrong
+        subjects += len(refs)
+        yield Progress(subjects, differing)
+        if len(refs) < _BATCH:
+            return
+        after = refs[-1]
+
+
+async def _compare(session: WriteSession, ref: bytes, rows: Sequence[ConsentRow], *, repair: bool) -> int:
+    """How many of a subject's rows are not what the ledger says; they are repaired if asked."""
+    should = {row.id: row for row in rows}
+    stored = await load_rows(session, ref)
+    wrong = {each for each in should.keys() | stored.keys() if should.get(each) != stored.get(each)}
+    if wrong and repair:
+        await remove_rows(session, ref, wrong - should.keys())
+        project_subject(session, ref, rows, stored)
+    return len(wrong)
