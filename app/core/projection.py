@@ -50,13 +50,14 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
 
     """
     ordered = sorted(events, key=lambda event: event.rank)
-    named = {event.processing for event in ordered if event.kind in CONSENTS and event.processing is not None}
-    halves = {name: halves_said(ordered, name, ordered[-1].collected_at) for name in named}
-    return tuple(
-        _row(ordered, index, register[event.processing], halves[event.processing])
+    consents = [
+        (index, event.processing)
         for index, event in enumerate(ordered)
         if event.kind in CONSENTS and event.processing is not None
-    )
+    ]
+    named = {name for _, name in consents}
+    halves = {name: halves_said(ordered, name, ordered[-1].collected_at) for name in named}
+    return tuple(_row(ordered, index, register[name], halves[name]) for index, name in consents)
 
 
 def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing, halves: frozenset[int]) -> ConsentRow:

@@ -56,6 +56,13 @@ def test_a_grant_that_names_no_version_is_kept_as_version_none():
     assert project([granted("2026-03-10", version=None)], ONE)[0].version == 0
 
 
+def test_a_year_is_counted_from_no_act_that_came_later():
+    """Within a day of it, and in a territory with a calendar of its own: the first act has no other before it."""
+    first = granted("2026-03-10T12:00", 1, given_by=GivenBy.PARENT)
+    later = granted("2026-03-10T18:00", 2, given_by=GivenBy.SELF, territory="RE")
+    assert project([first, later], ONE)[0].counted_from is None
+
+
 def test_a_grant_ahead_of_its_version_ends_nothing_yet():
     """A grant collected before its version began leaves the present one; one collected after replaces it."""
     register = {ADS: processing(version(1), version(2, "2026-05-01"))}
