@@ -5,10 +5,12 @@ the seconds nor the memory of another import.
 """
 
 import multiprocessing
+import os
 import signal
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from socket import socket
 from typing import Final
 
@@ -39,6 +41,16 @@ class WebWorker(Process):
 def _answer(run: Callable[[list[socket]], None], sockets: list[socket]) -> None:
     with suppress(KeyboardInterrupt):
         run(sockets)
+
+
+@contextmanager
+def _temporary_files_in(directory: str) -> Iterator[None]:
+    """Have the fork server's socket in a directory of the service: its path may have 107 bytes, and TMPDIR more."""
+    before, tempfile.tempdir = tempfile.tempdir, directory
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 class WebWorkers(Multiprocess):
@@ -91,8 +103,9 @@ class WebWorkers(Multiprocess):
         super().join_all()
 
     def init_processes(self) -> None:
-        """Start as many workers as are asked for."""
-        self.processes += [self._started() for _ in range(self.processes_num)]
+        """Start as many workers as are asked for, and what they are forked from."""
+        with _temporary_files_in(os.environ["PROMETHEUS_MULTIPROC_DIR"]):
+            self.processes += [self._started() for _ in range(self.processes_num)]
 
     def keep_subprocess_alive(self) -> None:
         """Start workers again that died or hang, and forget what they told of the present."""

@@ -1,3 +1,4 @@
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,12 +11,13 @@ import pytest
 
 from tests.faults.service import Server, Service
 from tests.faults.words import ADS, FILTER, decision, question
+from tests.support.clusters import PLACE
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A directory of this module's own."""
-    made = Path(tempfile.mkdtemp(prefix="sceau-faults-"))
+    made = Path(tempfile.mkdtemp(prefix="sceau-faults-", dir=os.environ[PLACE]))
     yield made
     shutil.rmtree(made, ignore_errors=True)
 

@@ -1,3 +1,4 @@
+import os
 import secrets
 import shutil
 import sys
@@ -14,6 +15,7 @@ from tests.secrecy.markers import PLANTED
 from tests.secrecy.requests import ISSUER, Sent
 from tests.secrecy.sinks import answered, printed, stored
 from tests.support.api import UNLIMITED, question
+from tests.support.clusters import PLACE
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.traces.receiver import TraceReceiver, receiving, settings_to
 
@@ -82,7 +84,7 @@ def deployment() -> Iterator[Deployment]:
 
 
 def _deployed(traces: TraceReceiver) -> Iterator[Deployment]:
-    directory = Path(tempfile.mkdtemp(prefix="sceau-secrecy-"))
+    directory = Path(tempfile.mkdtemp(prefix="sceau-secrecy-", dir=os.environ[PLACE]))
     server, provider = Server(directory, LOUD), Issuer()
     settings = {
         **server.settings,
