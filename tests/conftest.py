@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from app.db.embedded import EmbeddedServer
-from tests.support.clusters import FASTER, PLACE
+from tests.support.clusters import FASTER, IN_MEMORY, PLACE
 from tests.support.databases import ADDRESS, drop_template, make_template, new_database
 from tests.support.properties import load_profile
 
@@ -23,7 +23,6 @@ pytest_plugins = ("tests.support.applications",)
 
 RULES = ("tests/core/", "tests/conformance/")
 LONGEST = ("tests/secrecy", "tests/faults", "tests/contract", "tests/freshness")
-IN_MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30
 """Bytes: a run takes less than a tenth of it."""
 _PLACE = pytest.StashKey[Path]()

@@ -1,6 +1,7 @@
 """A suite that is ended leaves nothing running, and a directory only where it was killed outright."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from tests.faults.service import eventually
 from tests.packaging.wheels import ROOT
+from tests.support.clusters import IN_MEMORY
 
 pytestmark = pytest.mark.deep
 
@@ -48,8 +50,10 @@ def test_an_ended_suite_leaves_nothing_running(tmp_path, stop):
         suite.wait(300)
         eventually(lambda: marked(word) == [], 300)
         eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 300)
-        left = [path.name for path in temporary.iterdir() if path.name.startswith("sceau-tests-")]
+        left = [path for place in (temporary, IN_MEMORY) for path in place.glob(f"sceau-tests-{suite.pid}-*")]
         assert len(left) == (stop == signal.SIGKILL)
+        for path in left:  # the next run would remove it
+            shutil.rmtree(path)
     finally:
         suite.kill()
         suite.wait()

@@ -15,6 +15,8 @@ from app.db.migrate import migrate
 
 PLACE: Final = "SCEAU_TEST_PLACE"
 """Names the directory of a run, which the process that was called makes and removes."""
+IN_MEMORY: Final = Path("/dev/shm")
+"""Where that directory is made if there is room."""
 FASTER: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 """What a cluster gives up that outlives no power cut; what is committed outlives kill -9 all the same."""
 
