@@ -336,3 +336,19 @@ def test_nobody_waits_for_ever(error, monkeypatch):
         return told
 
     assert all(isinstance(each, Exception) for each in asyncio.run(record()))
+
+
+def test_closing_ends_although_a_group_that_has_ended_still_counts_as_running():
+    """What takes a task away is called by the loop, after the task has ended: closing gives the loop its turn."""
+
+    async def closed():
+        nothing: Any = None
+        groups = RecordingGroups(nothing, nothing)
+        ended = asyncio.create_task(asyncio.sleep(0))
+        await ended
+        groups.running.add(ended)
+        ended.add_done_callback(groups.running.discard)
+        await groups.close()
+        return groups.running
+
+    assert asyncio.run(closed()) == set()

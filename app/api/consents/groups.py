@@ -139,6 +139,9 @@ class RecordingGroups:
             for task in self.running:
                 task.cancel()
             await asyncio.gather(*self.running, return_exceptions=True)
+            # From Python 3.12 on `gather` waits for nothing where all have ended. What takes them away is called by the
+            # loop, which must have its turn.
+            await asyncio.sleep(0)
         for behind in self.alone.values():  # of tasks that were ended before they began
             _tell_all(behind, DatabaseUnavailableError())
 
