@@ -53,7 +53,7 @@ def _place(config):
     """A directory for the databases of this run: in memory where there is room, but for those of tests/e2e.
 
     Hundreds of databases are copied and dropped. On ext4 each new file looks for an inode that was not deleted in the
-    last seconds, and among so many that took a third of the time of all processors.
+    last seconds, and among so many that took 28 % of the time of all processors.
     """
     for left in IN_MEMORY.glob("sceau-tests-*-*"):  # of a run that was killed
         if not Path("/proc", left.name.split("-")[2]).exists():

@@ -85,9 +85,6 @@ def refuse_reversed(since: datetime | None, until: datetime | None) -> None:
         raise typer.BadParameter("--since must be before --until")
 
 
-# Text files of commands: a name that ends with .gz is one that is gzipped.
-
-
 class UnwritableFileError(Exception):
     """A file cannot be written; the message is one line that names it."""
 

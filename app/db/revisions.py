@@ -1,17 +1,18 @@
-"""Which revisions of the schema this code knows, and whether a database is at its own or ahead of it.
-
-Every start asks that. The answer comes from the names of the migrations' files, which are the revisions: importing
-Alembic and reading all migrations took a tenth of each start.
-"""
+"""What every start asks of a database: whether its schema is this code's, and whether it reads Europe/Paris alike."""
 
 import re
 from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import text
 
+from app.core.article import paris_midnight
 from app.db.session import ReadSession
+
+# The first answer comes from the names of the migrations' files, which are the revisions: importing
+# Alembic and reading all migrations took a tenth of each start.
 
 _UNRELEASED: Final = re.compile(r"[0-9]{4}")
 """What revisions were called before the baseline."""
@@ -88,3 +89,21 @@ async def may_rewrite_ledger(session: ReadSession) -> bool:
     """Whether the connected role could change or remove consent events, were it not for the triggers."""
     statement = text("SELECT has_table_privilege('consent_event', 'UPDATE, DELETE, TRUNCATE')")
     return bool((await session.execute(statement)).scalar_one())
+
+
+# A consent's year must be counted alike by Python and by PostgreSQL.
+
+_FIRST, _LAST, _STEP = date(2016, 1, 1), date(2046, 1, 1), timedelta(days=7)
+
+_MIDNIGHTS = text(
+    "SELECT day::timestamp AT TIME ZONE 'Europe/Paris' FROM generate_series(0, :weeks) AS week,"
+    " LATERAL (SELECT CAST(:first AS date) + 7 * week AS day) AS days ORDER BY week"
+)
+
+
+async def time_zones_agree(session: ReadSession) -> bool:
+    """Whether midnight in Paris is the same instant for both, for one day of each week of thirty years."""
+    days = [_FIRST + _STEP * week for week in range((_LAST - _FIRST) // _STEP + 1)]
+    found = await session.execute(_MIDNIGHTS, {"first": _FIRST, "weeks": len(days) - 1})
+    theirs: list[datetime] = list(found.scalars())
+    return theirs == [paris_midnight(day) for day in days]

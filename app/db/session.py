@@ -50,7 +50,7 @@ def _text(value: object) -> str:
 # in the order in which they are given; PostgreSQL runs them one after another, so that one which follows a lock sees
 # what the holder before had committed.
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
@@ -81,12 +81,12 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lookup(Generic[Found]):
+class Lookup(Generic[T]):
     """One statement with its values, and what its rows mean."""
 
     statement: Prepared
     values: Mapping[str, object]
-    read: Callable[[Sequence[Any]], Found]
+    read: Callable[[Sequence[Any]], T]
 
 
 LookedUp = Mapping[Lookup[Any], Sequence[Any]]
@@ -109,9 +109,6 @@ async def send(driver: psycopg.AsyncConnection[Any], lookups: Sequence[Lookup[An
 
 def nothing(_: Sequence[Any]) -> None:
     """Read nothing from rows: the statement is there for what it locks."""
-
-
-T = TypeVar("T")
 
 
 class PartRefusedError(Exception):

@@ -42,8 +42,6 @@ def make_jobs(url: str, work: Work) -> procrastinate.App:
     return app
 
 
-# Run jobs until told to stop: a lost database is waited for, and a stop ends within its deadline.
-
 _AT_ONCE: Final = 4
 _FINISH_SECONDS: Final = 5.0
 _DEADLINE_SECONDS: Final = 6.0

@@ -9,19 +9,20 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.routing import APIRoute
 from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 
 from app.api.http.headers import DOCUMENT_HEADERS
 from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
+from app.api.http.security import open_to_all
 from app.api.http.services import services_of
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.core.errors import DomainError
@@ -222,3 +223,25 @@ class PageRoute(APIRoute):
 def page_router() -> APIRouter:
     """A router of pages; each route still names its scope or is marked `open_to_all`."""
     return APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+# What pages load: one hand-written style sheet and the operator's logo, served from here.
+
+router = page_router()
+
+
+@router.get("/assets/logo.png")
+@open_to_all
+async def logo(request: Request) -> Response:
+    """The operator's logo (SCEAU_LOGO), if there is one."""
+    picture = services_of(request).logo
+    if picture is None:
+        return Response(status_code=404)  # to an element of a page, not to a person
+    return Response(picture, media_type="image/png", headers={"Cache-Control": "public, max-age=3600"})
+
+
+@router.get("/assets/{name}")
+@open_to_all
+async def asset(name: Literal["sceau.css"]) -> Response:
+    """The style sheet; pages name its version, so that it may be kept."""
+    return FileResponse(HERE / "assets" / name, headers={"Cache-Control": "public, max-age=3600"})

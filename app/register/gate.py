@@ -1,4 +1,4 @@
-"""What waits for a second person, and what became of it: at the gate, and in the register; append-only."""
+"""What waits for a second person and what became of it, and the register as people see it, with what waits."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -23,8 +23,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.core.register import Gated, GateProposal, Ruling
 from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
-from app.register.records import Proposal, VersionRecord
-from app.register.store import values_of, version_of
+from app.register.records import Proposal, Registered, VersionRecord
+from app.register.store import load_processings, name_controllers, values_of, version_of
 from app.register.tables import one_of, processing_proposal, processing_ruling
 
 gate_proposal = Table(
@@ -156,3 +156,22 @@ async def add_version_ruling(session: WriteSession, identifier: str, number: int
             ruled_by=ruling.by,
         )
     )
+
+
+# Read the register as people see it: with the names that controllers have today, and with what waits for approval.
+
+
+async def read_register(session: ReadSession, ids: Collection[str] | None = None) -> dict[str, Registered]:
+    """Register entries by id, in the order of ids; None for all."""
+    records = await load_processings(session, ids)
+    proposals = await load_proposals(session, list(records))
+    also = [each for of_one in proposals.values() for one in of_one for each in one.version.controllers]
+    named = await name_controllers(session, records, also)
+    return {identifier: Registered(record, proposals[identifier]) for identifier, record in named.items()}
+
+
+async def read_names(session: ReadSession, known: Registered) -> Registered:
+    """An entry that was just written, with the names that its controllers have today."""
+    also = [each for one in known.proposals for each in one.version.controllers]
+    named = await name_controllers(session, {known.record.id: known.record}, also)
+    return Registered(named[known.record.id], known.proposals)

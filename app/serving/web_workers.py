@@ -5,7 +5,6 @@ the seconds nor the memory of another import.
 """
 
 import multiprocessing
-import os
 import signal
 import tempfile
 import time
@@ -59,16 +58,20 @@ class WebWorkers(Multiprocess):
     While the parent holds that socket the system goes on taking connections, which nobody would answer.
     """
 
-    def __init__(self, config: uvicorn.Config, *, drain_seconds: float, stopping: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, directory: str, drain_seconds: float, stopping: Callable[[], None]
+    ) -> None:
         """Bind the socket; start nothing yet.
 
         Args:
             config: of each worker.
+            directory: of this service's own, with a short path.
             drain_seconds: how long workers go on accepting after SIGTERM, as they do by themselves.
             stopping: called once, when the service begins to stop.
 
         """
         super().__init__(config, sockets=[config.bind_socket()])
+        self._directory = directory
         self._drain_seconds = drain_seconds
         self._stopping = stopping
         self._interrupted = False
@@ -104,7 +107,7 @@ class WebWorkers(Multiprocess):
 
     def init_processes(self) -> None:
         """Start as many workers as are asked for, and what they are forked from."""
-        with _temporary_files_in(os.environ["PROMETHEUS_MULTIPROC_DIR"]):
+        with _temporary_files_in(self._directory):
             self.processes += [self._started() for _ in range(self.processes_num)]
 
     def keep_subprocess_alive(self) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from app import cli, serving
 from app.core.article import paris_midnight
-from app.db import time_zone
+from app.db import revisions
 from app.db.migrate import migrate
 from app.db.revisions import MigrationRefusedError
 from app.telemetry import logs
@@ -228,9 +228,9 @@ def test_a_schema_ahead(database):
 def test_two_readings_of_paris(start, monkeypatch):
     """Python and PostgreSQL at odds about Europe/Paris on one day of thirty years is refused, with what to update."""
     ours = paris_midnight
-    odd = time_zone._FIRST + 700 * time_zone._STEP
+    odd = revisions._FIRST + 700 * revisions._STEP
     monkeypatch.setattr(
-        time_zone, "paris_midnight", lambda day: ours(day) + timedelta(hours=1) if day == odd else ours(day)
+        revisions, "paris_midnight", lambda day: ours(day) + timedelta(hours=1) if day == odd else ours(day)
     )
     said, status = start()
     line = _one_line(said)

@@ -18,6 +18,7 @@ from starlette.types import Scope
 from app.api.http.rate_limits import note
 from app.api.http.services import services_of
 from app.api.http.strict_json import BadJsonError
+from app.audit.trail import record_refusal
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.limits import POLICY as UNKNOWN_KEYS
 from app.auth.limits import OverQuotaError
@@ -32,7 +33,6 @@ from app.db.database import (
     OutcomeUnknownError,
     RestoredBehindError,
 )
-from app.operations.audit.record_refusal import record_refusal
 
 _ADMINISTRATIVE: Final = "/v1/"
 log = structlog.get_logger("sceau.http")

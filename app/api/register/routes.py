@@ -27,7 +27,7 @@ from app.db.session import ReadSession, WriteSession
 from app.operations.decisions.evaluate_requests import present
 from app.operations.register.add_version import add_version, change_status, preview_processing, register_processing
 from app.operations.register.proposals import approve_version, reject_version
-from app.operations.register.read_register import read_register
+from app.register.gate import read_register
 from app.register.records import Registered
 
 router = strict_router("register")

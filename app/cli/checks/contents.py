@@ -17,8 +17,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncIterator[CheckResult]:
     """Everything that is read in one session. Nothing of it is written: a start stores what a first start stores."""
-    from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema
-    from app.db.time_zone import time_zones_agree
+    from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema, time_zones_agree
     from app.wiring.parts import deployment_of
 
     try:

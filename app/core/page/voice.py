@@ -109,9 +109,6 @@ def country_name(code: str, language: str) -> str:
     return _COUNTRIES[code][language] if code in _COUNTRIES else code
 
 
-# How a page speaks: in a language, to a reader.
-
-
 class Audience(StrEnum):
     """Who reads the page.
 

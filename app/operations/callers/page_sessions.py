@@ -4,14 +4,13 @@ import secrets
 from enum import StrEnum
 from typing import Final
 
-from app.audit.trail import ActKind, record_act
+from app.audit.trail import ActKind, record_act, record_refusal
 from app.auth.callers import Caller, CallerKind, Credential, Scope
 from app.auth.sessions import Uses, begin_session, end_session, find_session, note_use, session_digest
 from app.auth.store import authenticate
 from app.core.errors import PersonsOnlyError, ScopeMissingError
 from app.db.database import Database
 from app.db.session import WriteSession
-from app.operations.audit.record_refusal import record_refusal
 
 _TOKEN_BYTES: Final = 32
 _FOR_THE_NOTICE: Final = "notice-"

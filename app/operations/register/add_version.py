@@ -33,10 +33,9 @@ from app.core.register import (
 )
 from app.core.version import ProcessingVersion
 from app.db.session import ReadSession, WriteSession
-from app.operations.register.read_register import read_names
 from app.operations.service.consent_texts import consent_texts, who_is
 from app.operations.service.gate import check_proposer, how_many_decide, pass_gate
-from app.register.gate import add_version_proposal, load_proposals
+from app.register.gate import add_version_proposal, load_proposals, read_names
 from app.register.records import (
     ControllerRecord,
     ControllerVersion,

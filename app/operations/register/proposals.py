@@ -13,10 +13,9 @@ from app.db.session import WriteSession
 from app.journal.store import NewEpoch
 from app.operations.register.add_version import append_approved, resume
 from app.operations.register.controllers import approve_controller_version
-from app.operations.register.read_register import read_names
 from app.operations.service.check_deployment import accept_restore
 from app.operations.service.gate import check_person, check_second_person, pass_gate
-from app.register.gate import add_ruling, add_version_ruling, hold_proposal, load_proposals
+from app.register.gate import add_ruling, add_version_ruling, hold_proposal, load_proposals, read_names
 from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_status_change, lock_processing
 from app.snapshot.tables import ChangeKind, record_change

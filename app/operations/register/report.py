@@ -18,8 +18,8 @@ from app.db.session import ReadSession
 from app.ledger.imports import ImportSource, list_sources
 from app.ledger.store import EventsOfAProcessing, count_events, count_lapsing
 from app.ledger.sweep import FlagsOfAProcessing, count_flags
-from app.operations.register.read_register import read_register
 from app.proof.store import count_waiting, latest_checkpoint
+from app.register.gate import read_register
 from app.register.records import PURPOSES, ControllerRecord, ControllerVersion, ProcessingRecord, VersionRecord
 from app.register.store import load_controllers
 from app.words import Catalogue

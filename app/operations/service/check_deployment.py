@@ -8,9 +8,14 @@ import structlog
 from app.audit.trail import ActKind, Target, record_act
 from app.core.register import APPROVAL_CHECK, RegisterApproval
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema, may_rewrite_ledger
+from app.db.revisions import (
+    SchemaBehindError,
+    UnreleasedSchemaError,
+    check_schema,
+    may_rewrite_ledger,
+    time_zones_agree,
+)
 from app.db.session import WriteSession
-from app.db.time_zone import time_zones_agree
 from app.journal.store import NewEpoch, begin_epoch
 from app.ledger.locators import lacks_rows, made_by
 from app.ledger.vault import agree_on_check, list_checks, load_check

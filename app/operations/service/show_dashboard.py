@@ -30,10 +30,10 @@ from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_
 from app.events.endpoints import Endpoint
 from app.operations.audit.keep_log import SHOWN
 from app.operations.consents import projections
-from app.operations.register.read_register import read_register
 from app.operations.staff import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
 from app.proof.anchors import Anchoring, anchored_log
+from app.register.gate import read_register
 from app.register.records import Registered
 from app.snapshot.tables import ReplicaSeen, list_replicas
 

@@ -1,4 +1,4 @@
-"""The operator's dashboard: `/dashboard`, behind a sign-in, and what its template is given."""
+"""The operator's dashboard, behind a sign-in with a key of scope `audit:read`, and what its template is given."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -530,8 +530,6 @@ def _anchors(section: DashboardSection, content: LogStanding, _: datetime, wordi
     rows = [(t["anchors_entries"], wording.number(content.entries))]
     section.groups = [SmallTable(t["anchors"], (t["state"], t["number"]), rows)]
 
-
-# The operator's dashboard: `/dashboard`, behind a sign-in with a key of scope `audit:read`.
 
 router = page_router()
 
