@@ -75,7 +75,12 @@ def _serve_with(config: "uvicorn.Config", drain: timedelta) -> None:
 
     with counting_directory(config.workers) as counters:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
-        web = WebWorkers(config, directory=counters, drain_seconds=drain.total_seconds(), stopping=say_stopping)
+        web = WebWorkers(
+            config,
+            sockets_in=os.path.dirname(counters),
+            drain_seconds=drain.total_seconds(),
+            stopping=say_stopping,
+        )
         web.run()
     if web.failed:
         sys.exit(1)

@@ -44,7 +44,7 @@ def _answer(run: Callable[[list[socket]], None], sockets: list[socket]) -> None:
 
 @contextmanager
 def _temporary_files_in(directory: str) -> Iterator[None]:
-    """Have the fork server's socket in a directory of the service: its path may have 107 bytes, and TMPDIR more."""
+    """Have the fork server's socket below this directory: its path may have 107 bytes, and TMPDIR more."""
     before, tempfile.tempdir = tempfile.tempdir, directory
     try:
         yield
@@ -59,19 +59,20 @@ class WebWorkers(Multiprocess):
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, directory: str, drain_seconds: float, stopping: Callable[[], None]
+        self, config: uvicorn.Config, *, sockets_in: str, drain_seconds: float, stopping: Callable[[], None]
     ) -> None:
         """Bind the socket; start nothing yet.
 
         Args:
             config: of each worker.
-            directory: of this service's own, with a short path.
+            sockets_in: a directory with a short path that stays until this process ends: multiprocessing makes one of
+                its own there, and removes it last.
             drain_seconds: how long workers go on accepting after SIGTERM, as they do by themselves.
             stopping: called once, when the service begins to stop.
 
         """
         super().__init__(config, sockets=[config.bind_socket()])
-        self._directory = directory
+        self._sockets_in = sockets_in
         self._drain_seconds = drain_seconds
         self._stopping = stopping
         self._interrupted = False
@@ -85,6 +86,12 @@ class WebWorkers(Multiprocess):
         """Ctrl-C: stop without draining; who presses it watches."""
         self._interrupted = True
         super().handle_int()
+
+    def handle_hup(self) -> None:
+        """Change nothing: settings and code are read when the service starts, so a new worker would be like the old."""
+        log.info("a signal was passed over: restart the service for new settings or another number of workers")
+
+    handle_ttin = handle_ttou = handle_hup
 
     def terminate_all(self) -> None:
         """Tell the workers to stop, and take no connections any more once they have drained."""
@@ -107,7 +114,7 @@ class WebWorkers(Multiprocess):
 
     def init_processes(self) -> None:
         """Start as many workers as are asked for, and what they are forked from."""
-        with _temporary_files_in(self._directory):
+        with _temporary_files_in(self._sockets_in):
             self.processes += [self._started() for _ in range(self.processes_num)]
 
     def keep_subprocess_alive(self) -> None:

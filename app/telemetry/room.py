@@ -55,6 +55,8 @@ _BYTES: Final = {
 """The files of one process. Labels are routes and words of enums: what is counted has an end, and these hold it."""
 BYTES_OF_A_WORKER: Final = sum(_BYTES.values())
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made below it
+_LONGEST_PATH: Final = 75
+"""Bytes of its path: multiprocessing makes `pymp-…/listener-…` beside it, and a socket's path has 107 (unix(7))."""
 _RESTARTS: Final = 4
 """Workers that may die and be started again, each with files of its own, before the room runs out."""
 
@@ -64,7 +66,7 @@ class NoRoomError(Exception):
 
 
 def counting_directory(workers: int, places: Sequence[Path] = ()) -> "tempfile.TemporaryDirectory[str]":
-    """A directory of this service's own with room for what its workers count.
+    """A directory of this service's own with room for what its workers count, and beside which sockets can be made.
 
     Args:
         workers: how many processes count.
@@ -81,13 +83,13 @@ def counting_directory(workers: int, places: Sequence[Path] = ()) -> "tempfile.T
             made = tempfile.TemporaryDirectory(prefix="sceau-metrics-", dir=place)
         except OSError:
             continue
-        if _has_room(Path(made.name), needed):
+        if len(os.fsencode(made.name)) <= _LONGEST_PATH and _has_room(Path(made.name), needed):
             return made
         made.cleanup()
     where = " nor ".join(str(each) for each in places)
     raise NoRoomError(
-        f"{needed // 1024 // 1024 + 1} MiB are needed for metrics, and {where} has not so much room: make some, or "
-        "name another directory in TMPDIR"
+        f"{needed // 1024 // 1024 + 1} MiB are needed for metrics, and {where} has not so much room, or a path of more "
+        f"than {_LONGEST_PATH} bytes: make room, or name another directory in TMPDIR"
     )
 
 

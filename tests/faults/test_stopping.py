@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.service import Service, children, eventually
+from tests.faults.service import COMMAND, Service, children, eventually
 from tests.faults.words import decision, question, stopped_before_commit, waiting
 
 STOPPED_BY = {signal.SIGTERM: {0, 143, -signal.SIGTERM}, signal.SIGINT: {0, 130, -signal.SIGINT}}
@@ -36,26 +36,44 @@ def test_what_is_being_answered_is_answered(server, service, wanted):
 
 
 @pytest.fixture
-def alone(place):
-    """A service on a data directory of its own."""
-    made = Service(place / "alone.log", {"SCEAU_BOOTSTRAP_KEY": ""}, data=place / "data").wait_until_it_listens()
-    yield made
+def alone(place, request):
+    """A service on a data directory of its own, whose interpreter ends as anybody's does."""
+    workers = getattr(request, "param", 1)
+    settings = {"SCEAU_BOOTSTRAP_KEY": ""}
+    made = Service(place / "alone.log", settings, data=place / "data", command=COMMAND, workers=workers)
+    yield made.wait_until_it_listens()
     made.end()
 
 
+def _helpers(parent: int) -> set[int]:
+    """What workers are forked from, and what tracks their resources: each ends once it sees that its parent ended."""
+    helps = b"from multiprocessing."
+    return {each for each in children(parent) if helps in Path(f"/proc/{each}/cmdline").read_bytes()}
+
+
+def _counted_in(pids: set[int]) -> set[Path]:
+    """The directories in which these processes count."""
+    mapped = [line.split()[-1] for pid in pids for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    return {Path(each).parent for each in mapped if "sceau-metrics-" in each}
+
+
+@pytest.mark.parametrize("alone", [1, 2], indirect=True, ids=["one worker", "two workers"])
 @pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_stopping_leaves_nothing_running(alone, place, wanted):
-    """Ctrl-C in a terminal, which all of the job gets, and SIGTERM leave no process of the service or PostgreSQL."""
+def test_stopping_leaves_nothing(alone, place, wanted):
+    """Ctrl-C in a terminal, which all of the job gets, and SIGTERM leave no process, no directory and no traceback."""
     started = _descendants(alone.process.pid)
     assert started
+    helpers, counted = _helpers(alone.process.pid), _counted_in(started)
     if wanted is signal.SIGINT:
         os.killpg(alone.process.pid, wanted)
     else:
         alone.process.send_signal(wanted)
     assert alone.process.wait(60) in STOPPED_BY[wanted]
-    assert not _run(started)
+    assert not _run(started - helpers)
+    eventually(lambda: not _run(started))
     assert not (place / "data" / "running.json").exists()
     assert "Traceback" not in alone.output.read_text()
+    assert not [each for each in counted if each.exists()]
 
 
 def test_killing_it_leaves_nothing_running(alone):
@@ -73,6 +91,17 @@ def test_killing_it_leaves_no_worker_that_nobody_watches(serve):
     assert len(started) >= 2
     service.end(signal.SIGKILL)
     eventually(lambda: not _run(started))
+
+
+def test_a_signal_that_would_change_workers_changes_nothing(serve):
+    """SIGHUP, SIGTTIN and SIGTTOU to the parent: the same workers answer, and nobody starts one in another way."""
+    service: Service = serve(workers=2)
+    before = _descendants(service.process.pid)
+    for each in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+        service.process.send_signal(each)
+    eventually(lambda: service.output.read_text().count("a signal was passed over") == 3)
+    assert _descendants(service.process.pid) == before
+    assert service.call("GET", "/livez").status_code == 200
 
 
 def _refuses(port) -> bool:

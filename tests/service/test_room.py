@@ -16,9 +16,18 @@ def test_a_place_without_room_is_refused_with_a_message(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_files_of_a_process_have_their_room_before_they_are_used(tmp_path, monkeypatch):
+def test_a_place_whose_path_is_too_long_for_a_socket_is_passed_over(tmp_path):
+    """The workers' sockets stand beside the counts, and their paths have a bound."""
+    deep = tmp_path / ("x" * 80)
+    deep.mkdir()
+    with pytest.raises(NoRoomError, match="path of more than"):
+        counting_directory(1, [deep])
+    assert list(deep.iterdir()) == []
+
+
+def test_the_files_of_a_process_have_their_room_before_they_are_used(monkeypatch):
     """Each has all its blocks, so that no page of it can be missing later."""
-    with counting_directory(1, [tmp_path]) as made:
+    with counting_directory(1) as made:
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", made)
         take_room()
         files = [each.stat() for each in Path(made).glob("*.db")]
