@@ -5,6 +5,8 @@ the seconds nor the memory of another import.
 """
 
 import multiprocessing
+import os
+import select
 import signal
 import tempfile
 import time
@@ -29,12 +31,59 @@ log = structlog.get_logger("sceau.serving")
 
 
 class WebWorker(Process):
-    """Uvicorn's worker, but forked where the application is imported already."""
+    """Uvicorn's worker, but forked where the application is imported already.
+
+    The kernel tells whether it has ended (pidfd_open(2)). The fork server tells it to `multiprocessing` as well, but
+    that can be killed: all its workers then pass for dead, nobody stops them, and the service does not end for them.
+    """
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
         """Start nothing yet."""
         super().__init__(config, sockets)
         self.process = _FORKS.Process(target=_answer, args=(self.target, sockets))  # type: ignore[assignment]
+        self._handle: int | None = None
+
+    def start(self) -> None:
+        """Fork it."""
+        super().start()
+        with suppress(ProcessLookupError):  # it has ended already
+            self._handle = os.pidfd_open(self.process.pid or 0)
+
+    def ended(self, seconds: float = 0) -> bool:
+        """Whether it has ended, or does within so many seconds."""
+        if self._handle is None:
+            return True
+        ending = select.poll()
+        ending.register(self._handle, select.POLLIN)
+        return bool(ending.poll(seconds * 1000))
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Whether it runs, and answers within so many seconds that it does."""
+        return not self.ended() and self.ping(timeout)
+
+    def terminate(self) -> None:
+        """Tell it to stop."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self._send(signal.SIGKILL)
+
+    def join(self) -> None:
+        """Wait until it has ended, and for its status where that is known."""
+        while not self.ended(_LOOKS):
+            pass
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+        super().join()
+
+    def _send(self, wanted: signal.Signals) -> None:
+        if self._handle is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, wanted)
+        self.parent_conn.close()
+        self.child_conn.close()
 
 
 def _answer(run: Callable[[list[socket]], None], sockets: list[socket]) -> None:
@@ -58,6 +107,8 @@ class WebWorkers(Multiprocess):
     While the parent holds that socket the system goes on taking connections, which nobody would answer.
     """
 
+    processes: list[WebWorker]  # type: ignore[assignment]
+
     def __init__(
         self, config: uvicorn.Config, *, sockets_in: str, drain_seconds: float, stopping: Callable[[], None]
     ) -> None:
@@ -76,6 +127,13 @@ class WebWorkers(Multiprocess):
         self._drain_seconds = drain_seconds
         self._stopping = stopping
         self._interrupted = False
+
+    def run(self) -> None:
+        """Answer until a signal to stop; no worker outlives this, whatever ends it."""
+        try:
+            super().run()
+        finally:
+            self._kill_all()
 
     @property
     def failed(self) -> bool:
@@ -98,24 +156,24 @@ class WebWorkers(Multiprocess):
         self._stopping()
         super().terminate_all()
         until = time.monotonic() + (0 if self._interrupted else self._drain_seconds)
-        while time.monotonic() < until and any(process.process.is_alive() for process in self.processes):
+        while time.monotonic() < until and not self._have_ended():
             time.sleep(_LOOKS)
         for each in self.sockets:
             each.close()
 
     def join_all(self) -> None:
         """Wait for the workers; a second Ctrl-C meanwhile ends them at once."""
-        while any(process.process.is_alive() for process in self.processes):
+        while not self._have_ended():
             if signal.SIGINT in self.signal_queue:
-                for process in self.processes:
-                    process.process.kill()
+                self._kill_all()
             time.sleep(_LOOKS)
         super().join_all()
 
     def init_processes(self) -> None:
         """Start as many workers as are asked for, and what they are forked from."""
         with _temporary_files_in(self._sockets_in):
-            self.processes += [self._started() for _ in range(self.processes_num)]
+            for _ in range(self.processes_num):
+                self.processes.append(self._started())
 
     def keep_subprocess_alive(self) -> None:
         """Start workers again that died or hang, and forget what they told of the present."""
@@ -134,6 +192,13 @@ class WebWorkers(Multiprocess):
             self.processes[place] = self._started()
             log.warning("a worker died, and another was started", worker=worker.pid)
             note_restart("worker")
+
+    def _have_ended(self) -> bool:
+        return all(worker.ended() for worker in self.processes)
+
+    def _kill_all(self) -> None:
+        for worker in self.processes:
+            worker.kill()
 
     def _started(self) -> WebWorker:
         worker = WebWorker(self.config, self.sockets)

@@ -5,9 +5,10 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from tests.faults.service import COMMAND, Service, children, eventually
+from tests.faults.service import COMMAND, HANGS, Service, children, eventually
 from tests.faults.words import decision, question, stopped_before_commit, waiting
 
 STOPPED_BY = {signal.SIGTERM: {0, 143, -signal.SIGTERM}, signal.SIGINT: {0, 130, -signal.SIGINT}}
@@ -102,6 +103,45 @@ def test_a_signal_that_would_change_workers_changes_nothing(serve):
     eventually(lambda: service.output.read_text().count("a signal was passed over") == 3)
     assert _descendants(service.process.pid) == before
     assert service.call("GET", "/livez").status_code == 200
+
+
+@pytest.fixture
+def several(place, server):
+    """A service of two workers, without jobs, whose interpreter ends as anybody's does."""
+    settings = {**server.settings, "SCEAU_JOBS": "false"}
+    made = Service(place / "several.log", settings, command=COMMAND, workers=2)
+    yield made.wait_until_it_listens()
+    made.end()
+
+
+def test_a_service_whose_fork_server_was_killed_ends_with_its_workers(several):
+    """SIGKILL of what workers are forked from, then SIGTERM: the workers are told, and the parent does not hang."""
+    service: Service = several
+    eventually(lambda: _answers(service))
+    started = _descendants(service.process.pid)
+    for each in _helpers(service.process.pid):
+        os.kill(each, signal.SIGKILL)
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(HANGS) in STOPPED_BY[signal.SIGTERM]
+    eventually(lambda: not _run(started))
+
+
+def test_killed_workers_and_what_forks_them_are_started_again(several):
+    """All of them at once, as a machine without memory may do: others answer."""
+    service: Service = several
+    eventually(lambda: _answers(service))
+    started = _descendants(service.process.pid)
+    for each in started:
+        os.kill(each, signal.SIGKILL)
+    eventually(lambda: _answers(service))
+    assert not _descendants(service.process.pid) & started
+
+
+def _answers(service: Service) -> bool:
+    try:
+        return service.call("GET", "/livez").status_code == 200
+    except httpx2.TransportError:
+        return False
 
 
 def _refuses(port) -> bool:
