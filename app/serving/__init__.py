@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from app.serving.jobs_process import BEAT_VARIABLE, JobsProcess
@@ -77,7 +78,7 @@ def _serve_with(config: "uvicorn.Config", drain: timedelta) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
         web = WebWorkers(
             config,
-            sockets_in=os.path.dirname(counters),
+            sockets_in=str(Path(counters).parent),
             drain_seconds=drain.total_seconds(),
             stopping=say_stopping,
         )
