@@ -14,51 +14,53 @@ def random_id() -> UUID:
     return UUID(bytes=secrets.token_bytes(16), version=4)
 
 
-class _Noise:
-    """Random digits from the system, fetched a few thousand at a time: one call for each request is what costs."""
+class _Pool:
+    """Random text made a few hundred pieces at a time: one call of the system for each request is what costs.
+
+    `beginning`: the text of an identifier up to its version, at the instant `milliseconds`.
+    """
 
     def __init__(self) -> None:
         self.empty()
 
     def empty(self) -> None:
-        """Hold no digits."""
+        """Hold none."""
         self.digits = ""
         self.used = 0
+        self.tails: list[bytes] = []
+        self.milliseconds = -1
+        self.beginning = b""
+
+    def more_tails(self) -> list[bytes]:
+        """What follows the version in the text of identifiers, each with 74 random bits."""
+        noise = os.urandom(_POOL_BYTES).hex()
+        pieces = (noise[place : place + 19] for place in range(0, len(noise) - 18, 19))
+        self.tails = [f"{own[:3]}-{_VARIANT[own[3]]}{own[4:7]}-{own[7:]}".encode() for own in pieces]
+        return self.tails
 
 
-_NOISE_BYTES = 4_096
-_noise = _Noise()
-os.register_at_fork(after_in_child=_noise.empty)  # two processes, two streams
+_POOL_BYTES = 4_096
+_pool = _Pool()
+os.register_at_fork(after_in_child=_pool.empty)  # two processes, two streams
 
 
 def random_hex(digits: int) -> str:
     """So many random hexadecimal digits (at most 8192), none of them handed out twice."""
-    used = _noise.used
-    if used + digits > len(_noise.digits):
-        _noise.digits = os.urandom(_NOISE_BYTES).hex()
+    used = _pool.used
+    if used + digits > len(_pool.digits):
+        _pool.digits = os.urandom(_POOL_BYTES).hex()
         used = 0
-    _noise.used = used + digits
-    return _noise.digits[used : used + digits]
+    _pool.used = used + digits
+    return _pool.digits[used : used + digits]
 
 
 def uuid7_text(seconds: float) -> bytes:
     """A new identifier of version 7 as ASCII text, from an epoch time in seconds."""
-    noise = random_hex(19)
-    at = "%012x" % (int(seconds * 1000) & 0xFFFFFFFFFFFF)
-    variant = _VARIANT[noise[3]]
-    return f"{at[:8]}-{at[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:]}".encode()
-
-
-def uuid7_texts(seconds: float, number: int) -> list[bytes]:
-    """As many of those, of one instant (at most 400)."""
-    noise = random_hex(19 * number)
-    at = "%012x" % (int(seconds * 1000) & 0xFFFFFFFFFFFF)
-    begin = f"{at[:8]}-{at[8:]}-7"
-    made = []
-    for place in range(0, 19 * number, 19):
-        own = noise[place : place + 19]
-        made.append(f"{begin}{own[:3]}-{_VARIANT[own[3]]}{own[4:7]}-{own[7:]}".encode())
-    return made
+    milliseconds = int(seconds * 1000)
+    if milliseconds != _pool.milliseconds:
+        at = "%012x" % (milliseconds & 0xFFFFFFFFFFFF)
+        _pool.milliseconds, _pool.beginning = milliseconds, f"{at[:8]}-{at[8:]}-7".encode()
+    return _pool.beginning + (_pool.tails or _pool.more_tails()).pop()
 
 
 def uuid7(at: datetime) -> UUID:

@@ -6,18 +6,21 @@ person, so that afterwards nobody finds the past by the id, whoever holds the ke
 another by writing the rows anew. A keyed hash is a pseudonym, not anonymous data (GDPR art. 4(5)).
 """
 
-import hmac
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 
 import idna
 
 from app.core.errors import InvalidSubjectError
+
+if TYPE_CHECKING:
+    import hashlib
 
 # When two ids are one subject: how ids are normalised before they are looked up.
 # Two people are never merged. Domains are compared as A-labels (UTS #46 non-transitional, IDNA 2008; RFC 5890 section
@@ -83,6 +86,10 @@ class SubjectIds:
             return unicodedata.normalize("NFC", identifier)
         if how is Normalisation.LOWER:
             return _lower(identifier)
+        if identifier.isascii():
+            lowered = identifier.lower()
+            if _PLAIN_DOMAIN.fullmatch(_split(lowered)[2]):
+                return lowered
         name, mark, domain = _split(identifier)
         return f"{_lower(name)}{mark}{_a_labels(domain)}" if mark else _lower(identifier)
 
@@ -124,6 +131,42 @@ _KEY_ID: Final = 16
 """Hexadecimal digits that tell one key from another; they tell nothing about it."""
 
 
+_BLOCK: Final = 64
+_INNER_PAD: Final = bytes(each ^ 0x36 for each in range(256))
+_OUTER_PAD: Final = bytes(each ^ 0x5C for each in range(256))
+
+
+class KeyedHash:
+    """HMAC-SHA-256 (RFC 2104) of messages that begin alike: the key and their beginning are hashed once.
+
+    Two kept states take two thirds of the time of a copied `hmac.HMAC`, and every question asks for one.
+    """
+
+    def __init__(self, inner: "hashlib._Hash", outer: "hashlib._Hash") -> None:
+        """Go on from the two states of RFC 2104."""
+        self._inner = inner
+        self._outer = outer
+
+    @classmethod
+    def by(cls, key: bytes) -> Self:
+        """Begin with the key alone."""
+        block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        return cls(sha256(block.translate(_INNER_PAD)), sha256(block.translate(_OUTER_PAD)))
+
+    def after(self, beginning: bytes) -> "KeyedHash":
+        """The same for messages that begin with this too."""
+        inner = self._inner.copy()
+        inner.update(beginning)
+        return KeyedHash(inner, self._outer)
+
+    def of(self, rest: bytes) -> bytes:
+        """The hash (32 bytes) of the message that ends with this."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(rest)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 class Pseudonyms:
     """Makes locators and other keyed hashes; holds the keys, and never shows them.
 
@@ -134,9 +177,9 @@ class Pseudonyms:
         """Keep the key (at least 32 bytes) and the way ids are normalised."""
         self.ids = ids or SubjectIds()
         self.other = None if other is None else Pseudonyms(other, self.ids)
-        self._keyed = hmac.new(key, digestmod="sha256")  # copied for each hash: the key is hashed once
+        self._keyed = KeyedHash.by(key)
         self._of_subjects = self._begun("subject")
-        self._of_purpose: dict[str, hmac.HMAC] = {}
+        self._of_purpose: dict[str, KeyedHash] = {}
 
     def locator(self, subject_type: str, identifier: str) -> bytes:
         """What a subject is found by (32 bytes).
@@ -146,9 +189,7 @@ class Pseudonyms:
 
         """
         kind, name = subject_type.encode(), self.ids.normalise(subject_type, identifier).encode()
-        made = self._of_subjects.copy()
-        made.update(_LENGTH.pack(len(kind)) + kind + _LENGTH.pack(len(name)) + name)
-        return made.digest()
+        return self._of_subjects.of(b"%b%b%b%b" % (_LENGTH.pack(len(kind)), kind, _LENGTH.pack(len(name)), name))
 
     def locators(self, subject_type: str, identifier: str) -> tuple[bytes, ...]:
         """The locators that a subject is written down under: one for each key, the one that is asked by first."""
@@ -168,9 +209,7 @@ class Pseudonyms:
         begun = self._of_purpose.get(purpose)
         if begun is None:
             begun = self._of_purpose[purpose] = self._begun("opaque", purpose)
-        encoded, made = value.encode(), begun.copy()
-        made.update(_LENGTH.pack(len(encoded)) + encoded)
-        return made.digest()
+        return begun.of(_prefixed(value))
 
     def check_value(self, ids: str) -> str:
         """What tells this key from another, and nothing about it: stored to refuse a wrong key at start.
@@ -180,12 +219,13 @@ class Pseudonyms:
         return self._mac("check", "pseudonym", ids).hex()
 
     def _mac(self, *parts: str) -> bytes:
-        return self._begun(*parts).digest()
+        return self._begun(*parts).of(b"")
 
-    def _begun(self, *parts: str) -> hmac.HMAC:
-        made = self._keyed.copy()
-        for part in parts:
-            encoded = part.encode()
-            # Length-prefixed, so that no two different tuples give the same message.
-            made.update(_LENGTH.pack(len(encoded)) + encoded)
-        return made
+    def _begun(self, *parts: str) -> KeyedHash:
+        return self._keyed.after(b"".join(map(_prefixed, parts)))
+
+
+def _prefixed(part: str) -> bytes:
+    """A part of a message behind its length, so that no two different tuples give the same message."""
+    encoded = part.encode()
+    return _LENGTH.pack(len(encoded)) + encoded

@@ -131,6 +131,10 @@ class Replica:
         self._latest = max(self._latest, boot_seconds() + self.feed.database_ahead)
         return self._latest
 
+    def now_if_leased(self) -> float | None:
+        """The same where memory may be used at this moment, else None: look it up after this, with nothing awaited."""
+        return self.now() if self.lease.held() else None
+
     def lag(self) -> float:
         """Seconds since the beat was sent that this replica's lease counts from; as old as the machine without one."""
         return boot_seconds() - max(0.0, self.lease.end - self._plan.pace.lease)

@@ -109,15 +109,15 @@ class DecisionCounts:
 class RequestTimes:
     """Counts one route's answers of 200, and how long they took."""
 
-    def __init__(self, requests: Counter, seconds: Histogram, route: str) -> None:
+    def __init__(self, seconds: Histogram, route: str) -> None:
         """Look up once what is counted into: that costs more than to count."""
-        self._requests = requests.labels("POST", route, "200")
-        self._seconds = seconds.labels(route)
+        self.answers = 0
+        self._observe = seconds.labels(route).observe
 
     def observe(self, seconds: float) -> None:
         """One more answer of 200."""
-        self._requests.inc()
-        self._seconds.observe(seconds)
+        self.answers += 1
+        self._observe(seconds)
 
 
 class Watched:
@@ -192,7 +192,9 @@ class Metrics:
 
     def times(self, route: str) -> RequestTimes:
         """Where a decision endpoint counts its answers."""
-        return RequestTimes(self.requests, self.seconds, route)
+        times = RequestTimes(self.seconds, route)
+        self._watched.append(Watched(self.requests.labels("POST", route, "200"), lambda: times.answers))
+        return times
 
     def watch_counter(self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str) -> None:
         """Tell numbers that only grow, one for each word of a label."""

@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.pseudonym import Pseudonyms, SubjectIds
+from app.ledger.pseudonym import KeyedHash, Pseudonyms, SubjectIds
 
 KEY = b"k" * 32
 EXACT = SubjectIds.parse("exact")
@@ -34,6 +34,15 @@ def test_an_opaque_hash_depends_on_its_own_purpose_and_value(values):
     pseudonyms = Pseudonyms(KEY)
     for purpose, value in values * 2:
         assert pseudonyms.opaque(purpose, value) == slowly("opaque", purpose, value)
+
+
+@given(st.binary(max_size=200), st.lists(st.binary(max_size=100), max_size=3), st.binary(max_size=200))
+def test_a_keyed_hash_is_the_hmac_of_the_library(key, beginnings, rest):
+    """For keys of all lengths, below and beyond a block, and messages of any beginning."""
+    keyed = KeyedHash.by(key)
+    for each in beginnings:
+        keyed = keyed.after(each)
+    assert keyed.of(rest) == hmac.digest(key, b"".join(beginnings) + rest, "sha256")
 
 
 def test_parts_are_kept_apart():

@@ -13,11 +13,11 @@ from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, Pending, RequestHead, asked_of, first_fields
+from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, Pending, RequestHead, asked_of
 from app.api.decisions.words import Reply, reply_to
-from app.api.http.exchange import BODY_TOO_SLOW, header_lines, usable_id
+from app.api.http.exchange import BODY_TOO_SLOW, first_fields, usable_id
 from app.api.http.protocol import BoundedProtocol
 from app.telemetry import spans
 
@@ -56,15 +56,11 @@ class DecisionProtocol(BoundedProtocol):
         self._keep_alive = True
         self._decisions: DecisionEndpoint | None = getattr(getattr(self.app, "state", None), "decisions", None)
 
-    def begin_request(self) -> None:
+    def begin_request(self, fields: Mapping[bytes, bytes]) -> None:
         """Begin a request whose head is whole: a decision's is taken here, if it can be answered here."""
         path = _PATHS.get(self.url)
-        if path is None or self._decisions is None:
-            super().begin_request()
-            return
-        fields = first_fields(self.headers)
-        if not self._can_take(fields, self._decisions.max_body_bytes):
-            super().begin_request()
+        if path is None or self._decisions is None or not self._can_take(fields, self._decisions.max_body_bytes):
+            super().begin_request(fields)
             return
         self._asked = asked_of(path, self.headers, fields)
         self._body = b""
@@ -146,7 +142,7 @@ class DecisionProtocol(BoundedProtocol):
     def _hand_on(self) -> None:
         """Give the application what was taken of a request."""
         body, self._asked, self._body = self._body, None, b""
-        super().begin_request()
+        super().begin_request(first_fields(self.headers))
         super().on_body(body)
 
     async def _answer_later(  # noqa: PLR0917 - all that is known of one request
@@ -171,9 +167,8 @@ class DecisionProtocol(BoundedProtocol):
 
     def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply) -> None:
         """Write an answer in one piece."""
-        own = header_lines(self.server_state.default_headers)
         connection = b"keep-alive" if self._keep_alive else b"close"
-        head = decisions.heads.of(reply, usable_id(asked.request_id).encode(), connection)
-        self.transport.write(STATUS_LINE[reply.status] + own + head + reply.body)
+        head = decisions.heads.of(reply, self.server_state.default_headers, usable_id(asked.request_id), connection)
+        self.transport.write(head + reply.body)
         if not self._keep_alive:
             self.transport.close()

@@ -41,7 +41,7 @@ from app.api.http.security import bearer_of, credential_of, refuse_strangers
 from app.api.http.services import Services
 from app.auth.callers import Credential, key_digest
 from app.auth.issuer_trust import IssuerUnavailableError
-from app.auth.limits import OverQuotaError
+from app.auth.limits import Counted, OverQuotaError
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.answer_questions import (
     DecisionPoint,
@@ -50,6 +50,7 @@ from app.operations.decisions.answer_questions import (
     answer_questions,
     stand_after_waiting,
 )
+from app.operations.decisions.from_memory import recall
 from app.operations.decisions.judging import AnsweredRequest, Judged, Question, Unanswered
 from app.telemetry import spans
 
@@ -90,11 +91,6 @@ class Pending(Struct, frozen=True):
         return f"Pending({self.asked})"
 
 
-def first_fields(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The header fields by name, the first of each name."""
-    return dict(reversed(headers))  # of two pairs of one name, a dict keeps the one that it meets last
-
-
 def asked_of(path: str, headers: Sequence[tuple[bytes, bytes]], first: Mapping[bytes, bytes]) -> RequestHead:
     """A request by its header fields, their names in lower case; `first` as `first_fields` made it."""
     accept = first.get(b"accept", b"")
@@ -120,6 +116,7 @@ class DecisionEndpoint:
         self._refs = services.deployment.pseudonyms.locator
         # A durable log has a permit wait for the commit of its row: then nothing is answered at once.
         self._waits = services.recorder is not None and services.recorder.durable
+        self._recalls = point.memory is not None and not point.primary.limits.limits(Counted.DECISIONS)
         self.max_body_bytes = MOST_BODY_BYTES
         self.heads = Heads(services.headers)
         self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
@@ -139,11 +136,27 @@ class DecisionEndpoint:
             return Pending(asked, credential, None, wrong)
         if not self._waits and credential and credential.isascii():
             digest = key_digest(credential)
+            if isinstance(read, Question) and (recalled := self._recalled(asked, digest, read)) is not None:
+                return recalled
             answered = answer_at_once(self._point, digest, _questions_of(read))
             if answered is not None:
                 self._services.unknown_keys.passed(digest)
                 return self._reply(asked, answered, read)[0]
         return Pending(asked, credential, read)
+
+    def _recalled(self, asked: RequestHead, digest: bytes, question: Question) -> Reply | None:
+        """The answer to one question whose decision is remembered, where nothing else goes with it."""
+        memory = self._point.memory
+        if memory is None or not self._recalls or question.wants_token or spans.tracer() is not None:
+            return None
+        found = recall(memory, digest, question)
+        if found is None:
+            return None
+        memory.hits += 1
+        self._services.unknown_keys.passed(digest)
+        caller, judged, at = found
+        body = self.wording.recalled(caller, at, question, judged)
+        return _accepted(asked, judged, body)
 
     async def finish(self, pending: Pending) -> tuple[Reply, str | None]:
         """The answer to a request, after what memory lacks was read; and the caller's id.
@@ -256,13 +269,18 @@ class DecisionEndpoint:
         found = answered.answers[0]
         if isinstance(found, Judged):
             worded = self.wording.single(answered, read, found)
-            if asked.accept and preferred(asked.accept, _SINGLE_TYPES) == _WORD:
-                return Reply(200, TEXT, b"permit" if found.decision.permitted else b"deny", fields), worded
-            return Reply(200, JSON, worded.body, fields), worded
+            return _accepted(asked, found, worded.body, fields), worded
         if found is Unanswered.NOT_ALLOWED:
             return reply_of(problem(403, "processing-not-allowed", NOT_ALLOWED)), None
         self.wording.unknowable()
         return reply_of(restored_behind() if found is Unanswered.BEHIND else unavailable(UNAVAILABLE)), None
+
+
+def _accepted(asked: RequestHead, judged: Judged, body: bytes, fields: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
+    """The answer to one question, in the media type that the client prefers."""
+    if asked.accept and preferred(asked.accept, _SINGLE_TYPES) == _WORD:
+        return Reply(200, TEXT, b"permit" if judged.decision.permitted else b"deny", fields)
+    return Reply(200, JSON, body, fields)
 
 
 def _questions_of(read: Question | Batch) -> Sequence[Question]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, asked_of, first_fields
+from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, asked_of
 from app.api.decisions.models import (
     DecisionResponse,
     DecisionsResponse,
@@ -19,6 +19,7 @@ from app.api.decisions.models import (
     documented_body,
 )
 from app.api.decisions.words import Reply
+from app.api.http.exchange import first_fields
 from app.api.http.routing import PROBLEMS
 from app.api.http.security import guarded_inside, open_to_all
 from app.api.http.services import SourceDep

@@ -1,6 +1,6 @@
 """Answers in words: counted, logged and written as JSON, one after the other."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -8,14 +8,16 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.api.decisions.reading import BadItem, Batch
+from app.api.http.exchange import header_lines
 from app.api.http.problems import failed, over_quota, response_to
 from app.audit.decision_log import Recorder
 from app.auth.callers import Caller
 from app.auth.limits import OverQuotaError, QuotaStatus
 from app.core.decision import Reason
-from app.db.identifiers import uuid7_text, uuid7_texts
+from app.db.identifiers import uuid7_text
 from app.operations.decisions.judging import (
     OVER_QUOTA,
     Answer,
@@ -45,24 +47,34 @@ class Reply(Struct, frozen=True):
 
 
 class Heads:
-    """Writes the header lines of replies."""
+    """Writes the heads of replies."""
 
     def __init__(self, of_every_answer: Mapping[str, str]) -> None:
         """Keep the lines of every answer."""
-        self._lines = b"".join(
-            b"%s: %s\r\n" % (name.lower().encode(), value.encode()) for name, value in of_every_answer.items()
-        )
+        self._own = header_lines([(name.lower().encode(), value.encode()) for name, value in of_every_answer.items()])
+        self._fields: Sequence[tuple[bytes, bytes]] = ()
+        self._lines = self._own
 
-    def of(self, reply: Reply, request_id: bytes, connection: bytes) -> bytes:
-        """The header lines of a reply and the empty line after them; `connection` is keep-alive or close."""
-        own = b"".join([b"%s: %s\r\n" % field for field in reply.fields]) if reply.fields else b""
-        return b"content-type: %s\r\ncontent-length: %d\r\n%s%sconnection: %s\r\nx-request-id: %s\r\n\r\n" % (
+    def of(self, reply: Reply, fields: list[tuple[bytes, bytes]], request_id: str, connection: bytes) -> bytes:
+        """The head of a reply, with the empty line behind it.
+
+        Args:
+            reply: what is answered.
+            fields: those of the server, the date among them: another list when they have changed.
+            request_id: of this exchange.
+            connection: keep-alive or close.
+
+        """
+        if fields is not self._fields:
+            self._fields, self._lines = fields, header_lines(fields) + self._own
+        return b"%bcontent-type: %b\r\ncontent-length: %d\r\n%b%bconnection: %b\r\nx-request-id: %b\r\n\r\n" % (
+            STATUS_LINE[reply.status],
             reply.media_type,
             len(reply.body),
             self._lines,
-            own,
+            header_lines(reply.fields) if reply.fields else b"",
             connection,
-            request_id,
+            request_id.encode(),
         )
 
 
@@ -117,7 +129,6 @@ NOT_ALLOWED: Final = "The caller may not ask about this processing."
 UNAVAILABLE: Final = "The facts cannot be read now: do not analyse, and ask again."
 BEHIND: Final = "The database was set back: do not analyse, until its operator has dealt with it."
 _UNAVAILABLE_OUTCOME: Final = (False, Reason.EVIDENCE_UNAVAILABLE.value)
-_IDS_AT_ONCE: Final = 50
 _STOPS: Final[Mapping[str, Callable[[bool], bool]]] = {
     "execute_all": lambda _: False,
     "deny_on_first_deny": lambda permitted: not permitted,
@@ -160,8 +171,12 @@ class Wording:
     def single(self, answered: AnsweredRequest, question: Question, judged: Judged) -> Worded:
         """The answer to one question."""
         worded = Worded(b"")
-        worded.body = self._judged(answered, question, judged, uuid7_text(answered.at), worded.to_commit)
+        worded.body = self._judged(answered.caller, answered.at, question, judged, worded.to_commit)
         return worded
+
+    def recalled(self, caller: Caller, at: float, question: Question, judged: Judged) -> bytes:
+        """The answer to one question without a token, where no row of the log is waited for."""
+        return self._judged(caller, at, question, judged, [])
 
     def unknowable(self) -> None:
         """Count a question whose facts cannot be read."""
@@ -178,13 +193,12 @@ class Wording:
         worded = Worded(b"")
         stops = _STOPS[batch.semantic]
         answers = iter(answered.answers)
-        ids = _ids(answered.at, len(batch.items))
         written: list[bytes] = []
         for item in batch.items:
             if isinstance(item, BadItem):
                 permitted, body = False, _json(item_error(400, item.message))
             else:
-                permitted, body = self._item(answered, item, next(answers), ids, worded.to_commit)
+                permitted, body = self._item(answered, item, next(answers), worded.to_commit)
             written.append(body)
             if stops(permitted):
                 break
@@ -192,23 +206,23 @@ class Wording:
         return worded
 
     def _item(
-        self, answered: AnsweredRequest, question: Question, found: Answer, ids: Iterator[bytes], to_commit: list[bytes]
+        self, answered: AnsweredRequest, question: Question, found: Answer, to_commit: list[bytes]
     ) -> tuple[bool, bytes]:
         """Whether an item is permitted, and its answer."""
         if isinstance(found, Judged):
-            return found.decision.permitted, self._judged(answered, question, found, next(ids), to_commit)
+            return found.decision.permitted, self._judged(answered.caller, answered.at, question, found, to_commit)
         if found in {Unanswered.UNKNOWABLE, Unanswered.BEHIND}:
             self.unknowable()
         return False, _json(_ITEMS[found])
 
     def _judged(
-        self, answered: AnsweredRequest, question: Question, judged: Judged, identifier: bytes, to_commit: list[bytes]
+        self, caller: Caller | None, at: float, question: Question, judged: Judged, to_commit: list[bytes]
     ) -> bytes:
         """One answer; `to_commit` takes its log row if that must be committed before the answer is sent."""
-        caller, decision = answered.caller, judged.decision
+        decision, identifier = judged.decision, uuid7_text(at)
         if caller is not None and self._recorder is not None:
             row = self._recorder.record(
-                answered.at,
+                at,
                 identifier,
                 caller.id,
                 judged.subject_ref,
@@ -221,7 +235,7 @@ class Wording:
         self._counts.count_outcome(judged.outcome)
         if question.wants_token and caller is not None and decision.permitted:
             number = UUID(identifier.decode())
-            token = self._token(caller, answered.at, question, judged, number)
+            token = self._token(caller, at, question, judged, number)
             if token is not None:
                 return _json(_with_token(answer(decision, number), token))
         before, after = judged.wire
@@ -234,9 +248,3 @@ def _with_token(worded: dict[str, Any], token: str) -> dict[str, Any]:
 
 def _json(value: dict[str, Any]) -> bytes:
     return encode(value)
-
-
-def _ids(at: float, number: int) -> Iterator[bytes]:
-    """Ids for so many decisions taken at one instant."""
-    for made in range(0, number, _IDS_AT_ONCE):
-        yield from uuid7_texts(at, min(_IDS_AT_ONCE, number - made))

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -53,7 +53,7 @@ BODY_TOO_SLOW: Final = Refusal(408, "timeout", "The body did not arrive in time.
 REFUSALS: Final = (MALFORMED, TARGET_TOO_LONG, HEAD_TOO_LARGE, HEAD_TOO_SLOW, UPGRADE, CODING, VERSION)
 
 
-def header_lines(fields: list[tuple[bytes, bytes]]) -> bytes:
+def header_lines(fields: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Header fields as they are sent, each with its line end."""
     return b"".join([b"%s: %s\r\n" % field for field in fields])
 
@@ -71,13 +71,21 @@ def answer_to(refusal: Refusal, own: list[tuple[bytes, bytes]]) -> bytes:
     return STATUS_LINE[refusal.status] + header_lines(lines) + b"\r\n" + body
 
 
-def refusal_of(version: str, fields: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
+def first_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The header fields by name, the first of each name."""
+    return dict(reversed(fields))  # of two pairs of one name, a dict keeps the one that it meets last
+
+
+def refusal_of(version: str, fields: Sequence[tuple[bytes, bytes]], first: Mapping[bytes, bytes]) -> Refusal | None:
     """Why a head is refused that proxies and this service might understand differently; None for any other.
 
     Two hosts (RFC 9112, section 3.2), a transfer coding beside chunked (section 6.1), a version that is not HTTP/1.
+    `first`: the fields as `first_fields` gives them.
     """
     if version not in _VERSIONS:
         return VERSION
+    if len(first) == len(fields) and b"transfer-encoding" not in first:
+        return None  # no field stands twice
     hosts = 0
     for name, value in fields:
         if name == b"host":

@@ -7,6 +7,7 @@ connection closed. Nothing is decided here.
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from math import inf
 from typing import ClassVar, Final, cast
 
@@ -24,6 +25,7 @@ from app.api.http.exchange import (
     LastWords,
     Refusal,
     answer_to,
+    first_fields,
     head_length,
     refusal_of,
 )
@@ -156,15 +158,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_bytes + self._read_bytes > LONGEST_HEAD and head_length(self.url, self.headers) > LONGEST_HEAD:
             self._refusal = HEAD_TOO_LARGE
             raise _RefusedError
-        refusal = refusal_of(self.parser.get_http_version(), self.headers)
+        fields = first_fields(self.headers)
+        refusal = refusal_of(self.parser.get_http_version(), self.headers, fields)
         if refusal is not None:
             self._refusal = refusal
             raise _RefusedError
         self._in_head = False
-        self.begin_request()
+        self.begin_request(fields)
 
-    def begin_request(self) -> None:
-        """Begin a request whose head is whole: for the application, in a task of its own."""
+    def begin_request(self, fields: Mapping[bytes, bytes]) -> None:  # noqa: ARG002 - for who takes it before
+        """Begin a request whose head is whole: for the application, in a task of its own.
+
+        `fields`: the header fields, as `first_fields` gives them.
+        """
         self.begin_step(REQUEST_SECONDS)
         url, headers = self.url, self.headers
         super().on_message_begin()  # makes the scope, and begins the head anew

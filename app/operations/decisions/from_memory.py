@@ -121,6 +121,34 @@ class _Read:
         return bool(self.no_caller or self.no_processings or self.no_subjects)
 
 
+def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, Judged, float] | None:
+    """What `look` finds of one question where its decision is remembered; None where `look` is to be asked.
+
+    It looks the same things up in the same order, and makes nothing on the way: most questions of a busy server need
+    no more. Who may not ask, and what names other parties, is left to `look`.
+    """
+    replica = memory.replica
+    now = replica.now_if_leased()
+    held = replica.callers.get(digest) if now is not None else None
+    if now is None or held is None or held.caller is None or now >= held.until:
+        return None
+    caller, circumstances = held.caller, question.circumstances
+    if Scope.DECISIONS_EVALUATE not in caller.scopes or not caller.may_ask_about(circumstances.processing):
+        return None
+    register = replica.register.get(circumstances.processing)
+    if register is None or register.asks_others:
+        return None
+    subject = question.subject if register.rests_on_consent else b""
+    records = _records(replica, (subject,) if subject else (), None)
+    if records is None:
+        return None
+    judged = memory.remembered.get((circumstances, subject, None), register, records, now)
+    if judged is None:
+        return None
+    held.use.at = now
+    return caller, judged, now
+
+
 def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Read | None = None) -> Found | None:
     """Answer if all that this needs is held and memory may be used; None otherwise. Awaits nothing.
 
@@ -135,10 +163,10 @@ def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Re
 
     """
     replica = memory.replica
-    held = _caller_held(replica, digest, read) if replica.lease.held() else None
-    if held is None:
+    now = replica.now_if_leased()
+    held = _caller_held(replica, digest, read) if now is not None else None
+    if now is None or held is None:
         return None
-    now = replica.now()
     caller = held.caller
     if caller is None:
         return Found(None, (), now)
@@ -147,7 +175,7 @@ def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Re
     caller.require(Scope.DECISIONS_EVALUATE)
     judged: list[Judged | None] = []
     for question in questions:
-        allowed = caller.processings is None or question.processing in caller.processings
+        allowed = caller.may_ask_about(question.processing)
         one = _decide(memory, question, read, now) if allowed else None
         if one is None and allowed and read is None:
             return None

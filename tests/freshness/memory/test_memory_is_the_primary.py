@@ -1,9 +1,13 @@
 """What a replica answers from memory is what the primary says, whatever was written in between."""
 
+import json
 import random
 from typing import Any, cast
 
-from tests.support.api import processing, question, running, subject
+from app.api.decisions.reading import read_question
+from app.auth.callers import key_digest
+from app.operations.decisions.from_memory import look, recall
+from tests.support.api import BOOTSTRAP, processing, question, running, subject
 from tests.support.consents import grant
 
 SUBJECTS = ["alice", "bob", "carol", "Zoë"]
@@ -78,3 +82,36 @@ def test_memory_and_primary_agree(database):
             assert said[0] == said[1] == said[2]
         assert memory.hits > 40
         assert memory.misses > 20
+
+
+def recalled_as_looked(app, asked):
+    """Whether what is recalled of a question, if anything is, is what a look finds; and whether anything is."""
+    memory, digest = app.state.services.memory, key_digest(BOOTSTRAP)
+    question = read_question(json.dumps(asked).encode(), app.state.services.deployment.pseudonyms.locator)
+    recalled, looked = recall(memory, digest, question), look(memory, digest, [question])
+    if recalled is None:
+        return True, False
+    caller, judged, at = recalled
+    return looked is not None and looked.caller is caller and looked.judged[0] is judged and at <= looked.at, True
+
+
+def test_what_is_recalled_is_what_a_look_finds(database):
+    """After each of many writes the plain look gives the very decision of the general one, or leaves it to that."""
+    chance, recalled = random.Random(2), 0
+    with running(database) as api:
+        client = cast("Any", api.client)
+        for identifier in PROCESSINGS:
+            api.ok("POST", "/v1/processings", registered(identifier))
+        latest = dict.fromkeys(PROCESSINGS, 1)
+        for _ in range(50):
+            write = some_write(chance, latest)
+            if api.call(*write).status_code == CREATED and write[1].endswith("/versions"):
+                latest[write[1].split("/")[3]] += 1
+            for each in [some_question(chance) for _ in range(4)]:
+                before = client.portal.call(recalled_as_looked, client.app, each)
+                api.ok("POST", "/access/v1/evaluation", each)
+                after = client.portal.call(recalled_as_looked, client.app, each)
+                assert before[0]
+                assert after[0]
+                recalled += after[1]
+    assert recalled > 40
