@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from typing import Any, cast
 
 from app.api.decisions.reading import read_question
@@ -84,34 +85,41 @@ def test_memory_and_primary_agree(database):
         assert memory.misses > 20
 
 
-def recalled_as_looked(app, asked):
-    """Whether what is recalled of a question, if anything is, is what a look finds; and whether anything is."""
-    memory, digest = app.state.services.memory, key_digest(BOOTSTRAP)
+def recalled_as_looked(app, key, asked):
+    """Whether what is recalled of a caller's question, if anything, is what a look finds; and whether anything is."""
+    memory, digest = app.state.services.memory, key_digest(key)
     question = read_question(json.dumps(asked).encode(), app.state.services.deployment.pseudonyms.locator)
-    recalled, looked = recall(memory, digest, question), look(memory, digest, [question])
+    recalled = recall(memory, digest, question)
     if recalled is None:
         return True, False
     caller, judged, at = recalled
+    looked = look(memory, digest, [question])
     return looked is not None and looked.caller is caller and looked.judged[0] is judged and at <= looked.at, True
 
 
 def test_what_is_recalled_is_what_a_look_finds(database):
-    """After each of many writes the plain look gives the very decision of the general one, or leaves it to that."""
-    chance, recalled = random.Random(2), 0
+    """After each of many writes, and for callers of several rights, the plain look gives that of the general one."""
+    chance = random.Random(2)
+    recalled: Counter[str] = Counter()
     with running(database) as api:
         client = cast("Any", api.client)
         for identifier in PROCESSINGS:
             api.ok("POST", "/v1/processings", registered(identifier))
+        keys = {
+            "of all": BOOTSTRAP,
+            "of some": api.new_key("decisions:evaluate", processings=["own"]),
+            "of none": api.new_key("register:read"),
+        }
         latest = dict.fromkeys(PROCESSINGS, 1)
         for _ in range(50):
             write = some_write(chance, latest)
             if api.call(*write).status_code == CREATED and write[1].endswith("/versions"):
                 latest[write[1].split("/")[3]] += 1
-            for each in [some_question(chance) for _ in range(4)]:
-                before = client.portal.call(recalled_as_looked, client.app, each)
-                api.ok("POST", "/access/v1/evaluation", each)
-                after = client.portal.call(recalled_as_looked, client.app, each)
-                assert before[0]
-                assert after[0]
-                recalled += after[1]
-    assert recalled > 40
+            for asked in [some_question(chance) for _ in range(4)]:
+                for name, key in keys.items():  # each is held in memory after its own question
+                    api.call("POST", "/access/v1/evaluation", asked, {"Authorization": f"Bearer {key}"})
+                    agrees, found = client.portal.call(recalled_as_looked, client.app, key, asked)
+                    assert agrees, name
+                    recalled[name] += found
+    assert recalled["of all"] > recalled["of some"] > 10
+    assert recalled["of none"] == 0
