@@ -97,18 +97,14 @@ def _own_server(data: Path) -> Iterator[None]:
 def _choose_for_one_machine(data: Path) -> None:
     """One person registers processings and no standby has a copy, unless somebody has chosen otherwise.
 
-    The last checkpoint of the log, the journal and the outage file are kept beside the database: one machine has no
-    better place.
+    What is to outlive the database is kept beside it: one machine has no better place.
     """
-    heads, journal = data / "proof", data / "journal"
-    for made in (heads, journal):
-        made.mkdir(mode=0o700, exist_ok=True)
+    state = data / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
     choices = {
         f"{PREFIX}REGISTER_APPROVAL": "one",
         f"{PREFIX}DURABILITY": "local",
-        f"{PREFIX}JOURNAL_DIRECTORY": str(journal),
-        f"{PREFIX}OUTAGE_FILE": str(data / "outage.sealed"),
-        f"{PREFIX}PROOF_DIRECTORY": str(heads),
+        f"{PREFIX}STATE_DIRECTORY": str(state),
     }
     for name, choice in choices.items():
         if not os.environ.get(name) and not os.environ.get(f"{name}_FILE"):

@@ -44,7 +44,7 @@ _TWO: Final = (
 Directories = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="The journal's directories, those of every host; without any, that of SCEAU_JOURNAL_DIRECTORY.",
+        help="The journal's directories, those of every host; without any, SCEAU_STATE_DIRECTORY.",
         exists=True,
         file_okay=False,
         show_default=False,
@@ -277,9 +277,9 @@ def _places(directories: Sequence[Path] | None) -> Sequence[Path]:
     from app.journal.files import JournalError
     from app.settings import Settings
 
-    own = Settings.load().journal_directory
+    own = Settings.load().state_directory
     if not (places := directories or ([own] if own is not None else [])):
-        raise JournalError("there is no journal: name its directories, or set SCEAU_JOURNAL_DIRECTORY")
+        raise JournalError("there is no journal: name its directories, or set SCEAU_STATE_DIRECTORY")
     return places
 
 

@@ -7,7 +7,7 @@ key. `.env.example` lists all settings.
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from pydantic import DirectoryPath, Field, FilePath, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -52,6 +52,9 @@ from app.settings.values import (
     WitnessKeys,
 )
 from app.telemetry.logs import MetricsAccess
+
+OUTAGE_FILE: Final = "outage.sealed"
+"""Its name in SCEAU_STATE_DIRECTORY, beside `journal-*.ndjson` and the last checkpoint."""
 
 
 class Settings(BaseSettings):
@@ -171,23 +174,23 @@ class Settings(BaseSettings):
     traces: TracesChoice = Field(
         default=TracesMode.OFF, description="off, or otlp: sent as OTEL_EXPORTER_OTLP_ENDPOINT and others say"
     )
-    outage_file: Path | None = Field(
-        default=None, description="Where what exempt purposes need is kept, sealed, for a start without the database"
-    )
-    journal_directory: DirectoryPath | None = Field(
-        default=None, description="Where writes that forbid are noted, outside the database, before they are answered"
+    state_directory: DirectoryPath | None = Field(
+        default=None,
+        description="Where what must outlive process and database is kept: journal, outage file, last checkpoint",
     )
     journal_hook: FilePath | None = Field(
         default=None, description="A program that gets each line of the journal on its standard input"
-    )
-    proof_directory: DirectoryPath | None = Field(
-        default=None, description="Where the log's last checkpoint is kept outside the database"
     )
     tsa_url: AuthorityUrl | None = Field(default=None, description="A time-stamping authority (RFC 3161) for the log")
     tsa_ca_file: AuthorityRoots | None = Field(default=None, description="Its trusted roots: the path of a PEM file")
     tsa_policy: AuthorityPolicy | None = Field(default=None, description="The policy that it must stamp under: an OID")
     witness_keys: WitnessKeys = Field(default=(), description="Verifier keys of witnesses of the log, with commas")
     log_level: LogLevel = Field(default="INFO", description="DEBUG to ERROR")
+
+    @property
+    def outage_file(self) -> Path | None:
+        """Where what exempt purposes need is kept, sealed, for a start without the database."""
+        return None if self.state_directory is None else self.state_directory / OUTAGE_FILE
 
     @classmethod
     def load(cls) -> Self:

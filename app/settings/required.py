@@ -96,16 +96,16 @@ class Unprotected:
 
 def unprotected(settings: Settings) -> Iterator[Unprotected]:
     """What protects a deployment and is not set: a service works without it."""
-    if settings.journal_directory is None and settings.journal_hook is None:
+    if settings.state_directory is None and settings.journal_hook is None:
         yield Unprotected(
             "journal",
             "no journal is kept outside the database: a restored backup revives withdrawn consents",
-            f"set {PREFIX}JOURNAL_DIRECTORY, {PREFIX}JOURNAL_HOOK or both (docs/recovery.md)",
+            f"set {PREFIX}STATE_DIRECTORY, {PREFIX}JOURNAL_HOOK or both (docs/recovery.md)",
         )
-    if settings.outage_file is None:
+    if settings.state_directory is None:
         yield Unprotected(
             "outage file",
             "no outage file is kept: a service that starts while the database is away answers nothing, not even exempt "
             "purposes (L32-3, III)",
-            f'set {PREFIX}OUTAGE_FILE (docs/operating.md, "When the database is away")',
+            f'set {PREFIX}STATE_DIRECTORY (docs/operating.md, "When the database is away")',
         )

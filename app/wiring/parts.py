@@ -172,7 +172,7 @@ def pace_of(settings: Settings) -> Pace:
 
 def fence_of(settings: Settings, database: Database, journal: Journal) -> Fence:
     """What tells a database that was set back, by what this host knows outside it."""
-    return Fence(database, journal, KeptHeads(settings.proof_directory).epoch)
+    return Fence(database, journal, KeptHeads(settings.state_directory).epoch)
 
 
 def journal_of(settings: Settings, wall_clock: WallClock) -> Journal:
@@ -182,7 +182,7 @@ def journal_of(settings: Settings, wall_clock: WallClock) -> Journal:
         SettingsError: notes are to be kept, and the master key that seals them is missing or wrong.
 
     """
-    directory, hook = settings.journal_directory, settings.journal_hook
+    directory, hook = settings.state_directory, settings.journal_hook
     vault = Vault(master_keys(settings)) if directory is not None or hook is not None else None
     return Journal(JournalPlan(wall_clock, vault, directory, hook))
 
@@ -240,7 +240,7 @@ def proof_plan_of(settings: Settings) -> ProofPlan:
         "decision_log": str(settings.decision_log),
         "decision_log_exempt_share": str(settings.decision_log_exempt_share),
     }
-    return ProofPlan(origin_of(settings), KeptHeads(settings.proof_directory), stated)
+    return ProofPlan(origin_of(settings), KeptHeads(settings.state_directory), stated)
 
 
 def time_authority_of(settings: Settings) -> "TimeAuthority | None":

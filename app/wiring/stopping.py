@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import structlog
 
+from app.settings import OUTAGE_FILE
+
 _ADMITTED: Final = "admitted"
 """A file of the service's own directory: some worker of this service has found the database to be its deployment's."""
 
@@ -37,7 +39,7 @@ def shared_outage_file() -> Path | None:
     A worker that is started again in an outage finds there what the others knew.
     """
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return None if directory is None else Path(directory, "outage.sealed")
+    return None if directory is None else Path(directory, OUTAGE_FILE)
 
 
 def end_with_parent() -> None:

@@ -39,8 +39,8 @@ def measure(world: World) -> list[Row]:
     with EmbeddedServer(world.scratch / "outage") as postgres:
         owner, application = (postgres.url(role=role, database=DATABASE) for role in (OWNER_ROLE, APP_ROLE))
         migrate(owner, application)
-        kept = world.scratch / "outage.sealed"
-        settings = {**world.environment(), "SCEAU_DATABASE_URL": application, "SCEAU_OUTAGE_FILE": str(kept)}
+        (kept := world.scratch / "state").mkdir()
+        settings = {**world.environment(), "SCEAU_DATABASE_URL": application, "SCEAU_STATE_DIRECTORY": str(kept)}
         rows = []
         for mode in ("leased", "strict"):
             for name, fault in (("silent", _frozen), ("refusing connections", _stopped)):

@@ -26,16 +26,13 @@ class Pair:
         self.standby.copy(self.primary)
         self.primary.set("archive_command", "/bin/true")
         self.primary.set("synchronous_standby_names", "standby")
-        for name in ("journal", "proof"):
-            (place / name).mkdir()
+        (place / "state").mkdir()
         self.settings = {
             "SCEAU_DATABASE_URL": self.primary.url("sceau_app"),
             "SCEAU_DATABASE_OWNER_URL": self.primary.owner_url,
             "SCEAU_DURABILITY": "synchronous",
             "SCEAU_REGISTER_APPROVAL": "one",
-            "SCEAU_JOURNAL_DIRECTORY": str(place / "journal"),
-            "SCEAU_PROOF_DIRECTORY": str(place / "proof"),
-            "SCEAU_OUTAGE_FILE": str(place / "outage.sealed"),
+            "SCEAU_STATE_DIRECTORY": str(place / "state"),
         }
         self.service = Service(place / "service.log", self.settings).wait_until_it_listens()
         self.settings |= {

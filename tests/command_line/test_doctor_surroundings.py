@@ -48,9 +48,7 @@ def wrong_of(found, check):
         ({"pseudonym_key": OTHER_KEY}, "pseudonym key", "is not a key by which every subject"),
         ({"subject_ids": "exact"}, "pseudonym key", "SCEAU_SUBJECT_IDS differs"),
         ({"master_key": f"first:{OTHER_KEY}"}, "master key", "holds another key under the id 'first'"),
-        ({"outage_file": "/nonexistent/outage"}, "disk", "SCEAU_OUTAGE_FILE cannot be written"),
-        ({"journal_directory": "/proc"}, "disk", "SCEAU_JOURNAL_DIRECTORY cannot be written"),
-        ({"proof_directory": "/proc"}, "disk", "SCEAU_PROOF_DIRECTORY cannot be written"),
+        ({"state_directory": "/proc"}, "disk", "SCEAU_STATE_DIRECTORY cannot be written"),
         ({"oidc_issuer": "https://127.0.0.1:9/", "oidc_audience": "sceau"}, "issuers", "cannot be read (connect)"),
         ({"public_url": "http://sceau.example.fr"}, "public URL", "is not https"),
         ({"public_url": "https://127.0.0.1:9"}, "public URL", "nothing answers"),
@@ -84,8 +82,8 @@ def test_what_is_not_this_deployment_is_told(examined, answer, said):
 @pytest.mark.parametrize(
     ("changed", "check", "said"),
     [
-        ({"journal_directory": None}, "journal", "revives withdrawn consents"),
-        ({"outage_file": None}, "outage file", "answers nothing"),
+        ({"state_directory": None}, "journal", "revives withdrawn consents"),
+        ({"state_directory": None}, "outage file", "answers nothing"),
         ({"master_key": f"second:{OTHER_KEY}"}, "master key", "lacks the key of id 'first'"),
     ],
 )
@@ -166,10 +164,10 @@ def test_nothing_secret_is_printed(pair, examined):
 
 def test_the_lines_for_a_person_name_check_and_remedy(pair):
     """One line each: the grade, the check, what it is, and behind an arrow what to do."""
-    _, _, said = run_bare({**pair.settings, "SCEAU_JOURNAL_DIRECTORY": None}, "doctor")
+    _, _, said = run_bare({**pair.settings, "SCEAU_STATE_DIRECTORY": None}, "doctor")
     (line,) = [line for line in said.splitlines() if " journal " in line]
     assert line.startswith("warning  journal ")
-    assert " → set SCEAU_JOURNAL_DIRECTORY" in line
+    assert " → set SCEAU_STATE_DIRECTORY" in line
     assert REFUSES not in said
 
 

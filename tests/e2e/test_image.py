@@ -148,7 +148,7 @@ def serving(settings: Mapping[str, str], volume: str) -> Iterator[tuple[str, int
     config = buildah.image_config()
     assert (config["Entrypoint"], config["Cmd"]) == (["sceau"], ["serve", "--host", "0.0.0.0"])
     arguments = ("serve", "--host", "127.0.0.1", "--port", str(port))  # it is on this machine's own network
-    kept = {**settings, "SCEAU_JOURNAL_DIRECTORY": STATE, "SCEAU_OUTAGE_FILE": f"{STATE}/outage.sealed"}
+    kept = {**settings, "SCEAU_STATE_DIRECTORY": STATE}
     options = ("--detach", "--memory=512m", f"--volume={volume}:{STATE}")
     container = buildah.started(*arguments, settings=kept, options=options).splitlines()[-1]
     try:

@@ -66,16 +66,12 @@ def test_exempt_questions_do_not_wait_for_a_database_that_is_silent(server, serv
     recovers(asked, "uma")
 
 
-def _outage_file(place: Path) -> Path:
-    return place / "outage.sealed"
-
-
 @pytest.fixture
 def kept(serve, service, place):
     """A file that a service has written while the database was there."""
-    path = _outage_file(place)
+    path: Path = place / "outage.sealed"
     path.unlink(missing_ok=True)
-    writer = serve(SCEAU_OUTAGE_FILE=str(path))
+    writer = serve(SCEAU_STATE_DIRECTORY=str(place))
     eventually(path.exists)
     writer.end(signal.SIGTERM)
     return path
@@ -84,7 +80,7 @@ def kept(serve, service, place):
 def test_a_service_starts_without_its_database(server, serve, kept):
     """It answers exempt purposes, says that it is degraded, denies nobody else for good, and goes on to all else."""
     with stopped(server):
-        late = serve(SCEAU_OUTAGE_FILE=str(kept), workers=2)
+        late = serve(SCEAU_STATE_DIRECTORY=str(kept.parent), workers=2)
         assert _exempt(late)
         assert _unknowable(late)
         assert late.call("GET", "/readyz").json()["status"] == "degraded"
@@ -102,7 +98,7 @@ def test_a_service_without_a_good_file_does_not_start_without_its_database(serve
     elif wrong == "altered":
         kept.write_bytes(kept.read_bytes()[:-1] + b"\x00")
     more = {"SCEAU_MASTER_KEY": "first:" + "66" * 32} if wrong == "another master key" else {}
-    settings = {**server.settings, "SCEAU_OUTAGE_FILE": str(kept), "SCEAU_JOBS": "false", **more}
+    settings = {**server.settings, "SCEAU_STATE_DIRECTORY": str(kept.parent), "SCEAU_JOBS": "false", **more}
     with stopped(server):
         refused = Service(place / "refused.log", settings)
         assert refused.process.wait(60) not in {0, None}
@@ -110,7 +106,12 @@ def test_a_service_without_a_good_file_does_not_start_without_its_database(serve
 
 def test_a_late_database_of_another_deployment_ends_the_service(server, serve, kept, place):
     """What would have kept it from starting ends it as soon as it is seen."""
-    settings = {**server.settings, "SCEAU_OUTAGE_FILE": str(kept), "SCEAU_JOBS": "false", "SCEAU_SUBJECT_IDS": "exact"}
+    settings = {
+        **server.settings,
+        "SCEAU_STATE_DIRECTORY": str(kept.parent),
+        "SCEAU_JOBS": "false",
+        "SCEAU_SUBJECT_IDS": "exact",
+    }
     with stopped(server):
         other = Service(place / "other.log", settings).wait_until_it_listens()
         assert _exempt(other)
@@ -161,7 +162,7 @@ def test_a_file_that_is_old_or_of_the_future_is_not_used():
 def test_no_command_but_serve_starts_without_its_database(server, kept):
     """What writes needs the database: the jobs process ends with a message, and its service starts it again."""
     with stopped(server):
-        settings = environment(**server.settings, SCEAU_OUTAGE_FILE=str(kept))
+        settings = environment(**server.settings, SCEAU_STATE_DIRECTORY=str(kept.parent))
         done = run_forked(["worker"], settings, ROOT, HANGS)
     assert done.returncode == 1
     assert "cannot be reached" in done.stderr

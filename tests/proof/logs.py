@@ -52,11 +52,11 @@ class Log:
 
     def sceau(self, *words):
         """Run a command."""
-        return run_command(self.database, *words, public_url=PUBLIC_URL, proof_directory=str(self.heads), **self.more)
+        return run_command(self.database, *words, public_url=PUBLIC_URL, state_directory=str(self.heads), **self.more)
 
     def append(self):
         """Append everything as the jobs process does; how many entries there are more, or how it refuses."""
-        settings = settings_for(self.database, public_url=PUBLIC_URL, proof_directory=self.heads)
+        settings = settings_for(self.database, public_url=PUBLIC_URL, state_directory=self.heads)
 
         async def append():
             database = database_of(settings)

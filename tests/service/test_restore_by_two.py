@@ -34,14 +34,14 @@ def test_no_command_accepts_a_restore_once_two_decide(database):
 @pytest.mark.parametrize(("approval", "status", "begun"), [("two", 1, 0), ("one", 0, 1)])
 def test_a_replay_records_and_its_acceptance_waits_for_two(database, tmp_path, approval, status, begun):
     """What the journal notes is recorded again either way; with `two` no epoch begins, and the replay says so."""
-    with running(database, journal_directory=tmp_path) as api:
+    with running(database, state_directory=tmp_path) as api:
         made = api.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})["id"]
         api.call("DELETE", f"/v1/keys/{made}")
     with psycopg.connect(database.owner_url, autocommit=True) as connection:
         connection.execute("UPDATE caller SET revoked_at = NULL, revoked_by = NULL")
         connection.execute("DELETE FROM journal_note")  # as a backup of before has it
         before = _epochs(database)
-        settings = {"journal_directory": str(tmp_path), "register_approval": approval}
+        settings = {"state_directory": str(tmp_path), "register_approval": approval}
         done = run_command(database, "replay-journal", **settings)
         assert (done[0], "1 replayed" in done[2]) == (status, True), done
         assert ("The acceptance waits" in done[1], "POST /v1/restores" in done[1]) == (approval == "two",) * 2

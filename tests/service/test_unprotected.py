@@ -10,11 +10,11 @@ from tests.support.databases import new_database
 
 JOURNAL = (
     "No journal is kept outside the database: a restored backup revives withdrawn consents. "
-    "Set SCEAU_JOURNAL_DIRECTORY, SCEAU_JOURNAL_HOOK or both (docs/recovery.md)."
+    "Set SCEAU_STATE_DIRECTORY, SCEAU_JOURNAL_HOOK or both (docs/recovery.md)."
 )
 OUTAGE_FILE = (
     "No outage file is kept: a service that starts while the database is away answers nothing, not even exempt "
-    'purposes (L32-3, III). Set SCEAU_OUTAGE_FILE (docs/operating.md, "When the database is away").'
+    'purposes (L32-3, III). Set SCEAU_STATE_DIRECTORY (docs/operating.md, "When the database is away").'
 )
 
 
@@ -22,18 +22,17 @@ OUTAGE_FILE = (
     ("names", "lacks"),
     [
         ((), [JOURNAL, OUTAGE_FILE]),
-        (("SCEAU_OUTAGE_FILE",), [JOURNAL]),
-        (("SCEAU_JOURNAL_DIRECTORY",), [OUTAGE_FILE]),
-        (("SCEAU_JOURNAL_HOOK", "SCEAU_OUTAGE_FILE"), []),
+        (("SCEAU_JOURNAL_HOOK",), [OUTAGE_FILE]),
+        (("SCEAU_STATE_DIRECTORY",), []),
+        (("SCEAU_JOURNAL_HOOK", "SCEAU_STATE_DIRECTORY"), []),
     ],
-    ids=["neither", "no journal", "no outage file", "both"],
+    ids=["neither", "no outage file", "both", "both, and a hook"],
 )
 def test_what_does_not_protect_is_said(tmp_path, names, lacks):
     """In one line of the log, however many workers there are, and in the notes of `/readyz`, which stays 200."""
     places = {
-        "SCEAU_JOURNAL_DIRECTORY": tmp_path,
+        "SCEAU_STATE_DIRECTORY": tmp_path,
         "SCEAU_JOURNAL_HOOK": "/bin/true",
-        "SCEAU_OUTAGE_FILE": tmp_path / "outage",
     }
     chosen = {name: str(places[name]) for name in names}
     with new_database() as database:
@@ -56,7 +55,7 @@ def test_a_service_on_a_database_of_its_own_lacks_nothing(tmp_path):
     try:
         service.wait_until_it_listens()
         assert [note for note in service.ok("GET", "/readyz")["notes"] if "SCEAU_" in note] == []
-        assert (tmp_path / "data" / "outage.sealed").exists()
+        assert (tmp_path / "data" / "state" / "outage.sealed").exists()
     finally:
         service.end(signal.SIGTERM)
     assert "lacks" not in service.output.read_text()

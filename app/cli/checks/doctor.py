@@ -97,7 +97,7 @@ async def _read_status(session: "ReadSession") -> dict[str, Any]:
             for each in await latest_runs(session)
         ],
         "log": {"entries": await size_of_log(session), "merge_delay_seconds": round(await merge_delay(session), 1)},
-        "journal": settings.journal_directory is not None or settings.journal_hook is not None,
+        "journal": settings.state_directory is not None or settings.journal_hook is not None,
         "epoch": await load_epoch(session),
     }
 

@@ -31,14 +31,8 @@ def directory_checks(settings: "Settings") -> Iterator[CheckResult]:
         ("outage file", "exempt purposes are answered by a service that starts while the database is away"),
     ):
         yield lacking.get(what) or ok(what, said)
-    outage = settings.outage_file.parent if settings.outage_file is not None else None
-    for name, directory in (
-        ("SCEAU_JOURNAL_DIRECTORY", settings.journal_directory),
-        ("SCEAU_PROOF_DIRECTORY", settings.proof_directory),
-        ("SCEAU_OUTAGE_FILE", outage),
-    ):
-        if directory is not None:
-            yield _directory(name, directory)
+    if settings.state_directory is not None:
+        yield _directory("SCEAU_STATE_DIRECTORY", settings.state_directory)
     try:
         counting_directory(1).cleanup()
     except NoRoomError as error:

@@ -48,7 +48,7 @@ def settings(server: BackedUp, place: Path) -> dict[str, str]:
     return {
         "SCEAU_DATABASE_URL": server.url("sceau_app"),
         "SCEAU_JOBS": "false",
-        "SCEAU_JOURNAL_DIRECTORY": str(place / "journal"),
+        "SCEAU_STATE_DIRECTORY": str(place / "journal"),
     }
 
 
@@ -76,7 +76,7 @@ def command(server: BackedUp, place: Path, *words: str) -> int:
 
 def test_without_a_fence_the_restored_database_permits(server):
     """Control: for a service that knows nothing of the time since, Alice's consent is back."""
-    with serving(server, server.place.parent, SCEAU_JOURNAL_DIRECTORY="") as service:
+    with serving(server, server.place.parent, SCEAU_STATE_DIRECTORY="") as service:
         assert asked(service, "alice") is True
 
 

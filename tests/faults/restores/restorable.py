@@ -39,7 +39,7 @@ class Restorable:
             **server.settings,
             "SCEAU_JOBS": "false",
             "SCEAU_LEASE": "PT0.5S",  # a database that is set back has the rows of processes that are gone: writes wait
-            "SCEAU_JOURNAL_DIRECTORY": str(self.journal),
+            "SCEAU_STATE_DIRECTORY": str(self.journal),
             **settings,
         }
 

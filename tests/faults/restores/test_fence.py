@@ -9,7 +9,7 @@ from tests.faults.words import decision, withdrawal
 
 def test_a_service_that_ran_meanwhile_knows_it_without_a_journal(deployment):
     """What its workers remember is enough: the database under them is exchanged, and they permit nothing."""
-    nothing = {"SCEAU_JOURNAL_DIRECTORY": ""}
+    nothing = {"SCEAU_STATE_DIRECTORY": ""}
     with deployment.serving(**nothing) as service:
         narrow(service)
         deployment.set_back()
@@ -24,20 +24,22 @@ def test_without_a_fence_it_permits_what_was_withdrawn(deployment):
     with deployment.serving() as service:
         narrow(service)
     deployment.set_back()
-    with deployment.serving(SCEAU_JOURNAL_DIRECTORY="") as service:
+    with deployment.serving(SCEAU_STATE_DIRECTORY="") as service:
         assert asked(service, "alice") is True
 
 
 def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
     """The journal is lost; a checkpoint of the proof log that was kept elsewhere tells that the database went back."""
     (heads := tmp_path / "heads").mkdir()
-    settings = {"SCEAU_PROOF_DIRECTORY": str(heads), "SCEAU_JOURNAL_DIRECTORY": ""}
+    settings = {"SCEAU_STATE_DIRECTORY": str(heads)}
     with deployment.serving(**settings) as service:
         epoch = service.ok("POST", "/v1/restores", {"lost": "Nothing: a drill."})["epoch"]
         service.ok("POST", "/v1/consents", decision("alice"))
     deployment.settings |= settings
     assert deployment.command("proof", "append")[0] == 0
     assert f"\nepoch {epoch}\n" in (heads / "checkpoint").read_text()
+    for each in heads.glob("journal-*"):
+        each.unlink()
     deployment.set_back()
     with deployment.serving() as service:
         assert asked(service, "alice") == "restored-behind"
@@ -69,7 +71,7 @@ def test_a_host_whose_journal_lacks_nothing_learns_it_from_another(deployment, t
         narrow(service)
     deployment.set_back()
     (elsewhere := tmp_path / "elsewhere").mkdir()
-    with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)) as unaware:
+    with deployment.serving(SCEAU_STATE_DIRECTORY=str(elsewhere)) as unaware:
         assert asked(unaware, "dora") is True
         with deployment.serving() as service:
             assert asked(service, "alice") == "restored-behind"

@@ -121,7 +121,7 @@ def test_a_hook_that_hangs_keeps_nothing_from_starting(deployment, tmp_path):
     hook = tmp_path / "hook"
     hook.write_text("#!/bin/sh\nexec sleep 20\n")
     hook.chmod(0o755)
-    with deployment.serving(SCEAU_JOURNAL_DIRECTORY="", SCEAU_JOURNAL_HOOK=str(hook)) as service:
+    with deployment.serving(SCEAU_STATE_DIRECTORY="", SCEAU_JOURNAL_HOOK=str(hook)) as service:
         assert (asked(service, "alice", "filter"), asked(service, "dora")) == (True, True)
 
 

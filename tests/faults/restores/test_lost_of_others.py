@@ -34,7 +34,7 @@ def elsewhere(tmp_path):
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_a_host_that_saw_what_another_noted_notices_its_loss(deployment, elsewhere, cache):
     """One host withdraws and is lost with the primary: the other denies or answers 503, and so does its next start."""
-    of_the_second = {"SCEAU_JOURNAL_DIRECTORY": str(elsewhere), "SCEAU_CACHE": cache}
+    of_the_second = {"SCEAU_STATE_DIRECTORY": str(elsewhere), "SCEAU_CACHE": cache}
     with deployment.serving(**of_the_second) as second:
         with deployment.serving(SCEAU_CACHE=cache) as first:
             first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
@@ -51,14 +51,14 @@ def test_a_host_that_nobody_asks_tells_the_others(deployment, elsewhere):
     with deployment.serving(SCEAU_CACHE="strict") as first:
         first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         deployment.set_back()
-        with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)) as unaware:
+        with deployment.serving(SCEAU_STATE_DIRECTORY=str(elsewhere)) as unaware:
             # Within the half minute after which it would read by itself what exempt purposes need.
             assert eventually(lambda: asked(unaware, "alice") == SET_BACK, 15)
 
 
 def test_what_no_journal_notes_is_said_to_be_lost(deployment, elsewhere):
     """A replay without the lost host's journal says how many notes it cannot know, and begins no epoch by itself."""
-    with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)), deployment.serving() as first:
+    with deployment.serving(SCEAU_STATE_DIRECTORY=str(elsewhere)), deployment.serving() as first:
         first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         eventually(lambda: has_seen_all(elsewhere, deployment))
     deployment.set_back()
@@ -91,7 +91,7 @@ def test_a_watch_that_fails_goes_on(deployment, elsewhere):
     url, dump = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump"
     programs = find_binaries(None)
     subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)
-    with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)) as second, deployment.serving() as first:
+    with deployment.serving(SCEAU_STATE_DIRECTORY=str(elsewhere)) as second, deployment.serving() as first:
         first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         assert asked(second, "alice") is False
         with deployment.server.administrator() as admin:

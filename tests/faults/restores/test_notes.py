@@ -95,7 +95,7 @@ def test_a_note_that_was_left_is_kept_by_another_host_and_only_such_a_note(deplo
         with deployment.server.administrator() as admin:
             return admin.execute("SELECT count(*) FROM journal_note WHERE line IS NOT NULL").fetchone()[0]
 
-    with deployment.serving(SCEAU_JOURNAL_DIRECTORY=str(elsewhere)), deployment.serving() as service:
+    with deployment.serving(SCEAU_STATE_DIRECTORY=str(elsewhere)), deployment.serving() as service:
         before = eventually(kept)  # the epoch of the database
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         eventually(lambda: waiting() == 0)
