@@ -47,6 +47,7 @@ def settings_on(url: str) -> dict[str, str]:
         "SCEAU_MASTER_KEY": "1:" + "22" * 32,
         "SCEAU_BOOTSTRAP_KEY": KEY,
         "SCEAU_DECISION_LOG": "off",
+        "SCEAU_DRAIN": "PT0S",
         "SCEAU_REGISTER_APPROVAL": "one",
         "SCEAU_DURABILITY": "local",
         "SCEAU_JOBS": "false",  # or a million loaded consents would be entered in the log meanwhile

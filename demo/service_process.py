@@ -16,5 +16,6 @@ def _stop_with_input() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_stop_with_input, daemon=True).start()
+    os.environ["SCEAU_DRAIN"] = "PT0S"  # nobody else asks it
     sys.argv[1:1] = ["serve"]
     main()

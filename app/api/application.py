@@ -54,7 +54,7 @@ class Sceau(FastAPI):
             return
         services: Services = self.state.services
         started = time.perf_counter()
-        exchange = Exchange(scope, send, request_id(scope), services.headers)
+        exchange = Exchange(scope, send, request_id(scope), services.headers, services.stopping.is_set)
         scope["app"] = self
         answered = exchange.send
         if wants_page(scope):

@@ -103,7 +103,7 @@ def serve(
         )
         if local is not None:
             typer.echo(f"A key with every scope is in {local / 'keys' / 'bootstrap'}.", err=True)
-        serve_http(host, port, workers, jobs=settings.jobs, drain=settings.drain)
+        serve_http(host, port, workers, jobs=settings.jobs)
 
 
 @app.command()

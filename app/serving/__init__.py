@@ -9,8 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from datetime import timedelta
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -44,7 +43,7 @@ class PortTakenError(Exception):
     """Another process listens on that address."""
 
 
-def serve(host: str, port: int, workers: int, *, jobs: bool, drain: timedelta = timedelta(0)) -> None:
+def serve(host: str, port: int, workers: int, *, jobs: bool) -> None:
     """Answer HTTP until SIGINT or SIGTERM, then finish what is being answered within ten seconds.
 
     Args:
@@ -52,7 +51,6 @@ def serve(host: str, port: int, workers: int, *, jobs: bool, drain: timedelta = 
         port: its port.
         workers: how many processes answer.
         jobs: whether a jobs process runs beside; it has stopped when this returns.
-        drain: how long after SIGTERM requests are still taken (SCEAU_DRAIN, which each worker reads for itself).
 
     Raises:
         NoRoomError: several workers, and no room for what they count.
@@ -62,26 +60,34 @@ def serve(host: str, port: int, workers: int, *, jobs: bool, drain: timedelta = 
     import uvicorn
 
     signal.signal(signal.SIGTERM, _terminate)
-    served = {**SERVED, "host": host, "port": port}
+    config = uvicorn.Config(workers=workers, **{**SERVED, "host": host, "port": port})
     with JobsProcess() if jobs else nullcontext():
         if workers == 1:
-            uvicorn.run(**served)
+            _serve_alone(config)
         else:
-            _serve_with(uvicorn.Config(workers=workers, **served), drain)
+            _serve_with(config)
 
 
-def _serve_with(config: "uvicorn.Config", drain: timedelta) -> None:
+def _serve_alone(config: "uvicorn.Config") -> None:
+    """Run one worker in this process."""
+    from uvicorn.config import STARTUP_FAILURE
+
+    from app.serving.web_server import WebServer
+
+    server = WebServer(config)
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it ended by
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def _serve_with(config: "uvicorn.Config") -> None:
     """Run several workers, which count in a directory of their own."""
     from app.serving.web_workers import WebWorkers
 
     with counting_directory(config.workers) as counters:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
-        web = WebWorkers(
-            config,
-            sockets_in=str(Path(counters).parent),
-            drain_seconds=drain.total_seconds(),
-            stopping=say_stopping,
-        )
+        web = WebWorkers(config, sockets_in=str(Path(counters).parent), stopping=say_stopping)
         web.run()
     if web.failed:
         sys.exit(1)

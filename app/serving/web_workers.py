@@ -22,6 +22,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
+from app.serving.web_server import WebServer
 from app.telemetry.room import note_restart
 
 _LOOKS: Final = 0.05
@@ -48,6 +49,13 @@ class WebWorker(Process):
         super().start()
         with suppress(ProcessLookupError):  # it has ended already
             self._handle = os.pidfd_open(self.process.pid or 0)
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """What answers, in the worker."""
+        if self._server is None:
+            self._server = WebServer(self.config)
+        return self._server
 
     def ended(self, seconds: float = 0) -> bool:
         """Whether it has ended, or does within so many seconds."""
@@ -102,31 +110,26 @@ def _temporary_files_in(directory: str) -> Iterator[None]:
 
 
 class WebWorkers(Multiprocess):
-    """Uvicorn's supervisor, which also closes the listening socket when the workers stop to accept.
+    """Uvicorn's supervisor, which also closes the listening sockets when the workers are told to stop.
 
-    While the parent holds that socket the system goes on taking connections, which nobody would answer.
+    While the parent holds one the system goes on taking connections, which nobody would answer.
     """
 
     processes: list[WebWorker]  # type: ignore[assignment]
 
-    def __init__(
-        self, config: uvicorn.Config, *, sockets_in: str, drain_seconds: float, stopping: Callable[[], None]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, *, sockets_in: str, stopping: Callable[[], None]) -> None:
         """Bind the socket; start nothing yet.
 
         Args:
             config: of each worker.
             sockets_in: a directory with a short path that stays until this process ends: multiprocessing makes one of
                 its own there, and removes it last.
-            drain_seconds: how long workers go on accepting after SIGTERM, as they do by themselves.
             stopping: called once, when the service begins to stop.
 
         """
         super().__init__(config, sockets=[config.bind_socket()])
         self._sockets_in = sockets_in
-        self._drain_seconds = drain_seconds
         self._stopping = stopping
-        self._interrupted = False
 
     def run(self) -> None:
         """Answer until a signal to stop; no worker outlives this, whatever ends it."""
@@ -140,11 +143,6 @@ class WebWorkers(Multiprocess):
         """Whether a worker could not start, so that the service was stopped."""
         return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
 
-    def handle_int(self) -> None:
-        """Ctrl-C: stop without draining; who presses it watches."""
-        self._interrupted = True
-        super().handle_int()
-
     def handle_hup(self) -> None:
         """Change nothing: settings and code are read when the service starts, so a new worker would be like the old."""
         log.info("a signal was passed over: restart the service for new settings or another number of workers")
@@ -152,12 +150,9 @@ class WebWorkers(Multiprocess):
     handle_ttin = handle_ttou = handle_hup
 
     def terminate_all(self) -> None:
-        """Tell the workers to stop, and take no connections any more once they have drained."""
+        """Tell the workers to stop, and leave it to them when to accept no more: each has the sockets too."""
         self._stopping()
         super().terminate_all()
-        until = time.monotonic() + (0 if self._interrupted else self._drain_seconds)
-        while time.monotonic() < until and not self._have_ended():
-            time.sleep(_LOOKS)
         for each in self.sockets:
             each.close()
 

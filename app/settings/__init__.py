@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         description="one or two: persons that it takes to register a processing; no default but on the embedded server",
     )
     drain: timedelta = Field(
-        default=timedelta(0),
+        default=timedelta(seconds=4),
         ge=timedelta(0),
         le=timedelta(minutes=5),
         description="After SIGTERM, how long requests are still taken while /readyz says no",

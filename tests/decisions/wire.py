@@ -26,6 +26,7 @@ class Decisions:
         self.at_connection: list[bytes] = []
         self.observed: list[int] = []
         self.misses = self.fails = False
+        self.stopping = asyncio.Event()
         self.reading = asyncio.Event()
         self.read = asyncio.Event()
 

@@ -26,7 +26,7 @@ def service(data: Path, *, moved: Path | None = None, **settings: str):
     """
     port = free_port()
     clean = {name: value for name, value in environment().items() if not name.startswith("SCEAU_")}
-    clean |= {"SCEAU_PUBLIC_URL": f"http://127.0.0.1:{port}", **settings}
+    clean |= {"SCEAU_PUBLIC_URL": f"http://127.0.0.1:{port}", "SCEAU_DRAIN": "PT0S", **settings}
     line = [sys.executable, "-c", SERVE, "serve", "--data", str(data), "--port", str(port)]
     if moved is not None:
         line = [sys.executable, "-m", "tests.e2e.moved", "serve", str(data), str(port), str(moved)]

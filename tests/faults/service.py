@@ -52,6 +52,7 @@ def environment(**more: str) -> dict[str, str]:
         "SCEAU_PSEUDONYM_KEY": PSEUDONYM_KEY,
         "SCEAU_MASTER_KEY": MASTER_KEY,
         "SCEAU_BOOTSTRAP_KEY": BOOTSTRAP,
+        "SCEAU_DRAIN": "PT0S",  # no balancer stands before it
     }
     if "SCEAU_DATABASE_URL" in more:  # who brings a database chooses; on one of its own the service has a default
         keys |= {"SCEAU_REGISTER_APPROVAL": "one", "SCEAU_DURABILITY": "local"}

@@ -111,13 +111,6 @@ class DecisionProtocol(BoundedProtocol):
         self.tasks.add(task)  # a server that stops waits for those
         task.add_done_callback(self.tasks.discard)
 
-    def shutdown(self) -> None:
-        """Finish what has been received, then close."""
-        if self._asked is not None:
-            self._keep_alive = False
-            return
-        super().shutdown()
-
     def too_late(self) -> None:
         """End a connection on which nothing came in time; a client whose body did not come is told."""
         if self._asked is None:
@@ -167,8 +160,10 @@ class DecisionProtocol(BoundedProtocol):
 
     def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply) -> None:
         """Write an answer in one piece."""
-        connection = b"keep-alive" if self._keep_alive else b"close"
+        # While it drains, each answer ends its connection: a balancer sends nothing on one that is about to be closed.
+        keeps = self._keep_alive and not (self._last or decisions.stopping.is_set())
+        connection = b"keep-alive" if keeps else b"close"
         head = decisions.heads.of(reply, self.server_state.default_headers, usable_id(asked.request_id), connection)
         self.transport.write(head + reply.body)
-        if not self._keep_alive:
+        if not keeps:
             self.transport.close()

@@ -118,6 +118,7 @@ class DecisionEndpoint:
         self._waits = services.recorder is not None and services.recorder.durable
         self._recalls = point.memory is not None and not point.primary.limits.limits(Counted.DECISIONS)
         self.max_body_bytes = MOST_BODY_BYTES
+        self.stopping = services.stopping
         self.heads = Heads(services.headers)
         self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -157,8 +157,20 @@ def loggable(identifier: str) -> str | None:
 class Exchange:
     """Sends an answer with the headers that every answer has; remembers its status."""
 
-    def __init__(self, scope: Scope, send: Send, identifier: str, headers: Mapping[str, str]) -> None:
-        """Wrap a request's `send`; `headers` are those that every answer has."""
+    def __init__(
+        self, scope: Scope, send: Send, identifier: str, headers: Mapping[str, str], ends: Callable[[], bool]
+    ) -> None:
+        """Wrap a request's `send`.
+
+        Args:
+            scope: of the request.
+            send: takes the answer.
+            identifier: the request id.
+            headers: those that every answer has.
+            ends: whether the process is about to end, so that the answer ends its connection.
+
+        """
+        self._ends = ends
         self._scope = scope
         self._send = send
         self._headers = headers
@@ -187,7 +199,9 @@ class Exchange:
                 headers.setdefault(name, value)
             for name, value in fields_of(self._scope).items():
                 headers[name] = value
-            if "Connection" not in headers and self._http_1_1 and self._keep_alive:
+            if self._ends():
+                headers["Connection"] = "close"
+            elif "Connection" not in headers and self._http_1_1 and self._keep_alive:
                 # Said although HTTP/1.1 implies it: some mail servers reuse a connection only then.
                 headers["Connection"] = "keep-alive"
         await self._send(message)

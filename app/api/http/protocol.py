@@ -35,6 +35,8 @@ HEAD_SECONDS: Final = 15.0
 REQUEST_SECONDS: Final = 40.0
 """How long the rest may take, from the end of the head on. The application answers 408 long before; this ends what is
 sent on without an end after an answer."""
+LAST_SECONDS: Final = 0.2
+"""How long a connection without a request stays open once the server accepts no more."""
 LINGER_SECONDS: Final = 2.0
 """How long a client that was refused may go on sending before it is cut off."""
 
@@ -63,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_head_bytes",
         "_in_head",
         "_in_message",
+        "_last",
         "_read_bytes",
         "_refusal",
         "_refused_next",
@@ -77,6 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a connection: its first head is awaited for so long."""
         super().connection_made(transport)
         self._in_head = self._in_message = self._ended = self._half_closed = self._step_begun = self._handed_on = False
+        self._last = False
         self._head_bytes = self._read_bytes = self._begun = self._trailers = 0
         self._refusal: Refusal = MALFORMED
         self._refused_next: Refusal | None = None
@@ -179,6 +183,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.expect_100_continue = (b"expect", b"100-continue") in [(name, value.lower()) for name, value in headers]
         super().on_headers_complete()
         self._handed_on = True  # from here on uvicorn's cycle is that of this request
+        if self._last:
+            self.cycle.keep_alive = False
         if self.expect_100_continue or not self.cycle.keep_alive:
             # An answer that ends the connection may come before the body, which may be sent all the same.
             self.cycle.transport = cast("asyncio.Transport", LastWords(self))
@@ -259,6 +265,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
         self.begin_step(LINGER_SECONDS)
         self._move_deadline()
+
+    def shutdown(self) -> None:
+        """Answer what has been received or is just being received, then close.
+
+        A request may be on its way to a connection that looks idle: it has a moment to arrive.
+        """
+        self._last = True
+        cycle = self._open_cycle()
+        if cycle is not None:
+            cycle.keep_alive = False
+        elif not self._in_message:
+            self.begin_step(LAST_SECONDS)
+            self._move_deadline()
 
     def end_after_answer(self) -> None:
         """Close after an answer; the rest of a body that is not read is let come first."""
