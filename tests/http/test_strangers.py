@@ -2,6 +2,8 @@
 
 import pytest
 
+from app.api.http import security
+from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.databases import new_database
 from tests.support.issuer import issuing, new_key
@@ -42,3 +44,24 @@ def test_a_stranger_learns_nothing_of_media_types(shared):
         for key, status in (("sceau_" + "x" * 43, 401), (shared.key, told)):
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "text/plain"}
             assert shared.client.post(path, content=b"{}", headers=headers).status_code == status
+
+
+def test_what_is_wrong_with_a_request_costs_a_known_caller_no_look_up(database, monkeypatch):
+    """Under a lease the caller is in memory; the control: without one each such request looks it up."""
+    looked_up = []
+
+    async def counted(services, presented):
+        looked_up.append(presented)
+        return await found(services, presented)
+
+    def of_three(api):
+        looked_up.clear()
+        assert [api.call("POST", FIRST, b"{}").status_code for _ in range(3)] == [400] * 3
+        return len(looked_up)
+
+    found = security._found
+    monkeypatch.setattr(security, "_found", counted)
+    with running(database, cache="leased") as api:
+        eventually(lambda: of_three(api) == 0)  # on a loaded machine the lease may just be lost
+    with running(database, cache="strict") as api:
+        assert of_three(api) == 3

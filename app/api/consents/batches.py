@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from app.api.consents.groups import TOGETHER, Grouped, NeedsRemembered, grouped_for
+from app.api.consents.groups import TOGETHER, Grouped, grouped_for
 from app.api.consents.models import (
     CONSENT_EXAMPLE,
     ConsentBody,
@@ -25,6 +25,7 @@ from app.api.consents.models import (
 from app.api.http.problems import InvalidRequestError, Problem, UnauthorizedError, failed, fields_of, response_to
 from app.api.http.rate_limits import charge
 from app.api.http.routing import problems, strict_router
+from app.api.http.security import NeedsRemembered
 from app.api.http.services import DeploymentDep, RateLimitsDep
 from app.api.http.wire import WireModel
 from app.auth.callers import Caller, Scope

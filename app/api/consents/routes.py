@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Response
 
-from app.api.consents.groups import Grouped, NeedsRemembered, grouped_for
+from app.api.consents.groups import Grouped, grouped_for
 from app.api.consents.models import (
     ConsentBody,
     ConsentSearch,
@@ -22,7 +22,7 @@ from app.api.consents.models import (
 )
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs
+from app.api.http.security import Needs, NeedsRemembered
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError

@@ -69,6 +69,24 @@ class Needs:
         return found.caller
 
 
+class NeedsRemembered(Needs):
+    """The same, from memory where this process may use it: for routes that look the caller up again as they write."""
+
+    async def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+    ) -> Caller:
+        """Find the caller in memory, under the lease, or as every route does."""
+        services = services_of(request)
+        presented = await credential_of(services, credentials.credentials if credentials is not None else None)
+        caller = await remembered_caller(services, presented)
+        if caller is None:
+            return await super().__call__(request, credentials)
+        request.state.presented, request.state.caller = presented, str(caller.id)
+        charge(request, services.limits, self.counted, caller)
+        caller.require_one_of(self._named)
+        return caller
+
+
 class AnyCaller(Needs):
     """A dependency that gives the caller, whatever its scopes."""
 
@@ -146,6 +164,23 @@ async def _found(services: Services, presented: Credential) -> Authenticated:
     return found
 
 
+async def remembered_caller(services: Services, presented: Credential) -> Caller | None:
+    """The caller as this process's memory has it, read into it where it lacks; None where that may not be used."""
+    memory = services.memory
+    if memory is None or not memory.replica.lease.held():
+        return None
+    replica = memory.replica
+    try:
+        held = replica.callers.get(presented.digest) or await replica.load_caller(presented.digest)
+    except DatabaseUnavailableError:
+        return None  # memory cannot be read into: the primary is asked
+    now = replica.now()
+    if held.caller is None or now >= held.until or not replica.lease.held():
+        return None
+    held.use.at = now
+    return held.caller
+
+
 async def credential_of(services: Services, text: str | None) -> Credential:
     """The credential that a client presented, if it has the form of one. Checks the signature of a new token.
 
@@ -184,10 +219,12 @@ async def refuse_strangers(services: Services, text: str | None) -> None:
         IssuerUnavailableError, DatabaseUnavailableError: it cannot be known.
 
     """
+    presented = await credential_of(services, text)
+    if await remembered_caller(services, presented) is not None:
+        return
     try:
-        await _found(services, await credential_of(services, text))
+        await _found(services, presented)
     except DatabaseUnavailableError:
-        presented = await credential_of(services, text)
         if services.known.caller(presented.digest, datetime.fromtimestamp(services.instant(), UTC)) is None:
             raise
 
