@@ -304,6 +304,8 @@ class Feed:
         self.database_ahead = 0.0
         self.server: str | None = None
         self.connected = False
+        self.hangs = False  # whether the last incarnation reached a server, and no beat of it came to commit
+        self._committed = False
         self.acknowledged: Callable[[ReplicaAcknowledgement], None] = lambda _: None
         self.tried = asyncio.Event()
         self._newest: str | None = None
@@ -370,7 +372,7 @@ class Feed:
         async with asyncio.timeout(patience(self._url)):
             connection = await connect(self._url, statement_seconds=self._pace.lease, accepts=self.accepts)
         try:
-            self.connected = True
+            self.connected, self._committed = True, False
             with hanging_up_after(connection, max(2.0, self._pace.lease)):
                 await self._begin(connection)
             if connection.server is not None:  # of a standby the first beat makes an error
@@ -380,7 +382,7 @@ class Feed:
                 cursor = await self._step(connection, cursor)
         finally:
             self.lease.give_up()
-            self.server, self.connected = None, False
+            self.server, self.connected, self.hangs = None, False, not self._committed
             self._move()
             # Not `close()`: a connection that hangs must not keep this task from beginning anew.
             connection.pgconn.finish()
@@ -490,4 +492,5 @@ class Feed:
             raise NotThePrimaryError  # a standby, a commit that no standby has seen, or another timeline
         if self._synchronous and not row[5]:
             raise NoStandbyError
+        self._committed, self.hangs = True, False
         return beat

@@ -15,8 +15,9 @@ class PrimaryReads:
     """Opens sessions for reading what a permit may rest on.
 
     While a lease is held, the server that answered the last beat is read. While the feed is connected and its beat does
-    not commit, nothing is: behind a synchronous standby only a beat that commits proves a primary. Without a feed the
-    read proves itself, by a commit of its own where the deployment has a synchronous standby.
+    not commit, nothing is: behind a synchronous standby only a beat that commits proves a primary. Where none of the
+    feed's last connection did, nothing is read until one does: each question would wait for what the feed waits for.
+    Without a feed the read proves itself, by a commit of its own where the deployment has a synchronous standby.
 
     `causes` counts why the primary was read (`strict`: each decision reads it; `leased`: what memory does not hold;
     `no_feed`), and why a read failed (`no_commit`: no beat commits; `other_server`: what answered is not the primary).
@@ -85,12 +86,18 @@ class PrimaryReads:
         if self._feed is None:
             self.causes["strict",] += 1
             return None
+        if self._synchronous and self._feed.hangs:
+            raise self._unproven()
         try:
             async with asyncio.timeout(self._patience):
                 await self._feed.settled()
         except TimeoutError:
-            self.causes["no_commit",] += 1
-            raise DatabaseUnavailableError from None
+            raise self._unproven() from None
         held = self._feed.lease.held()
         self.causes["leased" if held else "no_feed",] += 1
         return self._feed.server if held else None
+
+    def _unproven(self) -> DatabaseUnavailableError:
+        """No beat commits."""
+        self.causes["no_commit",] += 1
+        return DatabaseUnavailableError()

@@ -1,0 +1,55 @@
+"""While no beat commits, questions that need a proof are refused at once: each would wait as long as the feed."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from app.db.database import DatabaseUnavailableError
+from app.snapshot.feed import Lease
+from app.snapshot.primary_reads import PrimaryReads
+
+
+class Asked(Exception):
+    """The database was asked."""
+
+
+class Counting:
+    """Stands for the database: nothing but whether it was asked."""
+
+    def read_and_prove(self, **_):
+        """As `Database.read_and_prove`."""
+        raise Asked
+
+
+def reads(*, hangs, synchronous):
+    """What reads beside a feed that is between two connections."""
+
+    async def settled():
+        return
+
+    feed = SimpleNamespace(hangs=hangs, lease=Lease(), server=None, connected=False, settled=settled)
+    made: dict[str, Any] = {"look": None, "synchronous": synchronous, "patience": 2.0}
+    return PrimaryReads(cast("Any", Counting()), cast("Any", feed), **made)
+
+
+async def tried(made):
+    """Read once."""
+    async with made.read():
+        pass
+
+
+def test_a_question_is_refused_while_no_beat_commits():
+    """Behind a synchronous standby: the database is not asked, and the cause is counted."""
+    made = reads(hangs=True, synchronous=True)
+    with pytest.raises(DatabaseUnavailableError):
+        asyncio.run(tried(made))
+    assert made.causes == {("no_commit",): 1}
+
+
+@pytest.mark.parametrize(("hangs", "synchronous"), [(False, True), (True, False)])
+def test_else_the_database_is_asked(hangs, synchronous):
+    """The control: where the last connection had a beat, or no commit waits for a standby, the read proves itself."""
+    with pytest.raises(Asked):
+        asyncio.run(tried(reads(hangs=hangs, synchronous=synchronous)))
