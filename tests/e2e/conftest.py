@@ -22,6 +22,7 @@ GROUPS = {
     "tests/e2e/test_image": "image",
     "tests/e2e/replication/": "replication",
     "tests/e2e/failover/": "replication",
+    "tests/e2e/pages/test_consent_pictures": "pictures",
     "tests/e2e/restoring/": "deploy",
     "tests/e2e/upgrading/": "deploy",
     "tests/e2e/watching/": "watching",
@@ -29,6 +30,26 @@ GROUPS = {
 """What stays with one worker: its servers, or its store of images, are there once, or load the machine. All else is of
 the pages.
 """
+
+
+DEEP = (
+    "tests/e2e/failover/",
+    "tests/e2e/replication/",
+    "tests/e2e/restoring/",
+    "tests/e2e/test_image",
+    "tests/e2e/test_many_rows",
+    "tests/e2e/upgrading/",
+    "tests/e2e/watching/",
+)
+"""What `.ci/night` runs and `.ci/run` does not: servers that are killed, replaced or watched for minutes."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are left out by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is deep."""
+    for item in items:
+        if item.nodeid.startswith(DEEP):
+            item.add_marker("deep")
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc] # xdist says nothing of its types

@@ -30,7 +30,7 @@ def picture(page, name, path):
     page.screenshot(path=path, full_page=True)
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("lang", ["fr", "en"])
 @pytest.mark.parametrize("name", sorted(VIEWS))
 def test_every_page(browser, operator, axe, tmp_path, name, lang, width):  # noqa: PLR0917 - one of a table
