@@ -5,7 +5,7 @@ It is served by `app.serving.serve`, as `sceau serve` is. FUZZ_FAULT names a fil
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import jiter
 from app.api.decisions import endpoint, reading
 from app.api.decisions.connection import DecisionProtocol
 from app.api.decisions.models import EvaluationRequest
+from app.api.http.exchange import first_fields
 from app.api.http.strict_json import BadJsonError
 from app.operations.decisions.from_memory import RememberedDecisions
 from app.serving import serve
@@ -54,10 +55,10 @@ def key_of_the_one_before(begin: Callable[..., None]) -> Callable[..., None]:
         first.pop(self, None)
         receive(self, data)
 
-    def begin_request(self: DecisionProtocol) -> None:
+    def begin_request(self: DecisionProtocol, _: Mapping[bytes, bytes]) -> None:
         shown = next((each for each in self.headers if each[0] == b"authorization"), (b"authorization", b""))
         self.headers[:] = [first.setdefault(self, shown), *self.headers]
-        begin(self)
+        begin(self, first_fields(self.headers))
 
     setattr(DecisionProtocol, data_received.__name__, data_received)
     return begin_request
