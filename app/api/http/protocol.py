@@ -35,7 +35,7 @@ HEAD_SECONDS: Final = 15.0
 REQUEST_SECONDS: Final = 40.0
 """How long the rest may take, from the end of the head on. The application answers 408 long before; this ends what is
 sent on without an end after an answer."""
-LAST_SECONDS: Final = 0.2
+LAST_SECONDS: Final = 1.0
 """How long a connection without a request stays open once the server accepts no more."""
 LINGER_SECONDS: Final = 2.0
 """How long a client that was refused may go on sending before it is cut off."""
