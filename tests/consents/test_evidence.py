@@ -254,6 +254,13 @@ def test_nothing_was_consented_to_before_the_processing_was_put_in_place(pip):
     _refused(pip, _body("early", at=early, evidence=SIGNED), "collected_at", "collection-time")
 
 
+def test_nobody_is_their_own_parent_at_their_first_word(pip):
+    """Somebody of whom nothing is recorded yet is refused too, however the name is written."""
+    parent = {"parent": subject("Own.Parent@Example.fr"), "parent_checked_how": "declaration"}
+    capacity = {"age_band": "under_15", "given_by": "both", **parent}
+    _refused(pip, {**_body("own.parent@example.fr"), "capacity": capacity}, "capacity.parent", "invalid-evidence")
+
+
 @pytest.mark.parametrize("given_by", ["both", "holder_of_parental_responsibility"])
 def test_a_parent_is_told_and_known_by_a_reference(pip, given_by):
     """Who the parent is, and how that was checked, must be said; the id is not kept, and is the same for each child."""
