@@ -72,7 +72,7 @@ def _serve_alone(config: "uvicorn.Config") -> None:
     """Run one worker in this process."""
     from uvicorn.config import STARTUP_FAILURE
 
-    from app.serving.web_server import WebServer
+    from app.serving.web_workers import WebServer
 
     server = WebServer(config)
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it ended by

@@ -1,9 +1,10 @@
-"""The web workers of one service: started again when one dies, told to stop together.
+"""What answers HTTP: a server alone, or several workers, started again when one dies and told to stop together.
 
 Workers are forked from a process that has imported the application and does nothing else: a worker more costs neither
 the seconds nor the memory of another import.
 """
 
+import asyncio
 import multiprocessing
 import os
 import select
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from socket import socket
 from typing import Final
 
@@ -22,13 +24,32 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from app.serving.web_server import WebServer
 from app.telemetry.room import note_restart
 
 _LOOKS: Final = 0.05
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["app.main", "app.api.decisions.connection", "uvloop"])
 log = structlog.get_logger("sceau.serving")
+
+
+_ACCEPTS_SECONDS: Final = 1.0
+
+
+class WebServer(uvicorn.Server):
+    """A server that closes its listening sockets once nobody stands in their queues: the system resets who does."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Accept who waits, for a second at most, then stop to accept, and end as uvicorn does."""
+        waiting = select.poll()
+        for server in self.servers:
+            for each in server.sockets:
+                waiting.register(each.fileno(), select.POLLIN)
+        until = time.monotonic() + _ACCEPTS_SECONDS
+        while waiting.poll(0) and time.monotonic() < until:  # noqa: ASYNC110 - the kernel knows, and sets no event
+            await asyncio.sleep(0)  # the loop accepts
+        for server in self.servers:
+            server.close()
+        await super().shutdown(sockets)
 
 
 class WebWorker(Process):
@@ -50,12 +71,10 @@ class WebWorker(Process):
         with suppress(ProcessLookupError):  # it has ended already
             self._handle = os.pidfd_open(self.process.pid or 0)
 
-    @property
+    @cached_property
     def server(self) -> uvicorn.Server:
         """What answers, in the worker."""
-        if self._server is None:
-            self._server = WebServer(self.config)
-        return self._server
+        return WebServer(self.config)
 
     def ended(self, seconds: float = 0) -> bool:
         """Whether it has ended, or does within so many seconds."""

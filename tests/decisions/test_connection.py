@@ -287,6 +287,21 @@ def test_a_long_pipeline_cut_in_a_head_is_answered_whole():
 
 
 @pytest.mark.parametrize("path", ["/access/v1/evaluation", OTHER])
+def test_behind_the_last_answer_of_a_connection_nothing_is_done(path):
+    """While the service drains, a request that was sent behind another is neither decided nor handed on."""
+
+    async def story(served, client):
+        served.decisions.stopping.set()
+        client.writer.write(request(b"first") + request(b"second", path=path))
+        assert (await client.answer())[1]["body"] == "first"
+        assert await client.ended()
+        assert served.decisions.at_connection == [b"first"]
+        assert served.application.received == []
+
+    run(story)
+
+
+@pytest.mark.parametrize("path", ["/access/v1/evaluation", OTHER])
 def test_a_field_behind_a_chunked_body_is_no_field_of_the_request(path):
     """A trailer is not taken into the head: neither an endpoint nor the application sees it."""
     seen = []

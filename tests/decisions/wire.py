@@ -62,6 +62,7 @@ class Application:
 
     def __init__(self, decisions):
         self.state = SimpleNamespace(decisions=decisions)
+        self.received: list[bytes] = []
         self.go = asyncio.Event()
         self.go.set()
 
@@ -73,6 +74,7 @@ class Application:
             body += message.get("body", b"")
             if not message.get("more_body", False):
                 break
+        self.received.append(body)
         await self.go.wait()
         answer = json.dumps({"at": "application", "path": scope["path"], "body": body.decode()}).encode()
         headers = [(b"content-length", b"%d" % len(answer))]

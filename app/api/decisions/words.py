@@ -52,21 +52,21 @@ class Heads:
     def __init__(self, of_every_answer: Mapping[str, str]) -> None:
         """Keep the lines of every answer."""
         self._own = header_lines([(name.lower().encode(), value.encode()) for name, value in of_every_answer.items()])
-        self._fields: Sequence[tuple[bytes, bytes]] = ()
+        self._fields: tuple[tuple[bytes, bytes], ...] = ()
         self._lines = self._own
 
-    def of(self, reply: Reply, fields: list[tuple[bytes, bytes]], request_id: str, connection: bytes) -> bytes:
+    def of(self, reply: Reply, fields: Sequence[tuple[bytes, bytes]], request_id: str, connection: bytes) -> bytes:
         """The head of a reply, with the empty line behind it.
 
         Args:
             reply: what is answered.
-            fields: those of the server, the date among them: another list when they have changed.
+            fields: those of the server, the date among them.
             request_id: of this exchange.
             connection: keep-alive or close.
 
         """
-        if fields is not self._fields:
-            self._fields, self._lines = fields, header_lines(fields) + self._own
+        if (now := tuple(fields)) != self._fields:
+            self._fields, self._lines = now, header_lines(now) + self._own
         return b"%bcontent-type: %b\r\ncontent-length: %d\r\n%b%bconnection: %b\r\nx-request-id: %b\r\n\r\n" % (
             STATUS_LINE[reply.status],
             reply.media_type,

@@ -154,6 +154,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End a head; what is to follow has its own time."""
+        if self.transport.is_closing():
+            raise _RefusedError  # behind the last answer of a connection: nobody would hear what became of it
         if self.parser.should_upgrade():
             # The parser takes a request that asks to upgrade (or CONNECT) to end with its head, whatever body the head
             # announces: that body would be read as the connection's next request, with a proxy's next key.
