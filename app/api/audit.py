@@ -19,7 +19,7 @@ from app.auth.callers import Caller, Scope
 from app.core.decision import Reason
 from app.core.errors import NotFoundError
 from app.core.processing import can_be_an_id
-from app.operations.audit.reading import list_relying_permits, read_audit_trail, search_decisions
+from app.operations.audit import list_relying_permits, read_audit_trail, search_decisions
 
 router = strict_router("audit")
 

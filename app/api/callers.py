@@ -13,7 +13,7 @@ from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, KeyOverlapDep, PseudonymsDep, TokenCheckDep, WriterDep
 from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel
 from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Identity, Scope
-from app.operations.callers.keys import (
+from app.operations.callers import (
     LONGEST_OVERLAP,
     CallerChange,
     CallerView,

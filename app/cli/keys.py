@@ -18,7 +18,7 @@ from app.cli.output import JsonOption, duration, echo_json
 if TYPE_CHECKING:
     from app.auth.issuers import TokenCheck
     from app.db.database import Database
-    from app.operations.callers.keys import CallerView, MadeKey, Rotated
+    from app.operations.callers import CallerView, MadeKey, Rotated
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
 
@@ -41,7 +41,7 @@ def keys_create(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller, and print its key: once, on standard output."""
-    from app.operations.callers.keys import NewCaller, create_key, find_unregistered
+    from app.operations.callers import NewCaller, create_key, find_unregistered
 
     async def make(database: "Database") -> "tuple[MadeKey, list[str]]":
         async with database.write() as session:
@@ -87,7 +87,7 @@ class ListedCaller:
 
 def all_callers(data: DataOption) -> list[ListedCaller]:
     """Every caller, oldest first."""
-    from app.operations.callers.keys import list_callers
+    from app.operations.callers import list_callers
 
     async def listed(database: "Database") -> list[ListedCaller]:
         callers: list[ListedCaller] = []
@@ -124,7 +124,7 @@ def keys_change(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Change what a caller may do, and return when no process of the service allows it more. What is left out stays."""
-    from app.operations.callers.keys import CallerChange, change_caller
+    from app.operations.callers import CallerChange, change_caller
 
     if processing and every_processing:
         raise typer.BadParameter("either names processings or every one")
@@ -152,7 +152,7 @@ def keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key for a caller, and print it: once, on standard output. Without --overlap: SCEAU_KEY_OVERLAP."""
-    from app.operations.callers.keys import Rotation, rotate_key
+    from app.operations.callers import Rotation, rotate_key
     from app.settings import Settings
 
     if compromised and overlap:
@@ -182,7 +182,7 @@ def keys_revoke(
     data: DataOption = None,
 ) -> None:
     """Revoke a caller or one of its keys, and return when no process of the service takes it any more."""
-    from app.operations.callers.keys import revoke_caller, revoke_key
+    from app.operations.callers import revoke_caller, revoke_key
 
     async def revoke(database: "Database") -> None:
         async with confirmed(database) as session:
@@ -286,7 +286,7 @@ def identities_register(  # noqa: PLR0917 - a command's options
     data: DataOption = None,
 ) -> None:
     """Make a caller that shows access tokens in the place of a key. It is listed and revoked with `sceau keys`."""
-    from app.operations.callers.keys import NewCaller, register_identity
+    from app.operations.callers import NewCaller, register_identity
 
     wanted = NewCaller(name, frozenset(scope), frozenset(processing) if processing else None, kind)
 

@@ -11,7 +11,7 @@ from procrastinate.jobs import Status
 from app.audit.figures import LOGGED, latest_runs, load_figure
 from app.events.deliveries import EVENTS_KEPT
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
-from app.operations.audit.keep_log import count_logged_decisions
+from app.operations.audit import count_logged_decisions
 from app.operations.consents import projections
 from app.operations.consents.make_links import AT_ONCE, remove_ended_links
 from app.operations.consents.sweep_renewals import sweep_renewals

@@ -28,8 +28,8 @@ from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
 from app.db.database import Database
 from app.ledger.pseudonym import Pseudonyms
-from app.operations.callers import page_sessions
-from app.operations.callers.page_sessions import SignInForm, SignInRefused
+from app.operations.service import page_sessions
+from app.operations.service.page_sessions import SignInForm, SignInRefused
 from app.pages.forms import LONGEST_FORM, read_form
 from app.pages.rendering import from_this_site, render, root_of
 from app.pages.words import Language, LanguageDep

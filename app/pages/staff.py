@@ -10,7 +10,7 @@ from app.api.http.services import WriterDep
 from app.auth.callers import Caller, Scope
 from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
 from app.core.staff import Notice, NoticeUnfinishedError, lacking, standing
-from app.operations.callers.page_sessions import SignInForm
+from app.operations.service.page_sessions import SignInForm
 from app.operations.staff import OwnStanding, Shown, acknowledge_notice, read_own_standing
 from app.pages.dates import day, moment
 from app.pages.rendering import page_router, render

@@ -17,8 +17,8 @@ from app.api.http.services import Services
 from app.db.database import DatabaseUnavailableError
 from app.journal.files import JournalError
 from app.keyring import DECISION_KEYS, RECEIPT_KEYS
-from app.operations.audit.keep_log import keep_log, turn_over
-from app.operations.callers.keys import create_first_key, flush_uses, keep_uses
+from app.operations.audit import keep_log, turn_over
+from app.operations.callers import create_first_key, flush_uses, keep_uses
 from app.operations.service.check_deployment import (
     DeploymentRefusedError,
     check_deployment,

@@ -9,7 +9,7 @@ import pytest
 from app.auth.callers import Authenticated, Caller
 from app.auth.sessions import Uses, last_uses, write_uses
 from app.db.database import Database
-from app.operations.callers.keys import flush_uses
+from app.operations.callers import flush_uses
 from tests.support.api import question, running
 
 USES = "SELECT FROM credential_use"

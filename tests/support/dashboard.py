@@ -8,7 +8,7 @@ from typing import Any
 from app.audit.figures import JobRun
 from app.core.period import PeriodPolicy
 from app.db.database import Database
-from app.operations.audit.keep_log import count_logged_decisions
+from app.operations.audit import count_logged_decisions
 from app.operations.consents.projections import count_consents
 from app.operations.service.show_dashboard import record_job_run
 from tests.support.api import BOOTSTRAP, Api

@@ -28,7 +28,7 @@ from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession, WriteSession
 from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_counts
 from app.events.endpoints import Endpoint
-from app.operations.audit.keep_log import SHOWN
+from app.operations.audit import SHOWN
 from app.operations.consents import projections
 from app.operations.staff import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks

@@ -41,7 +41,7 @@ from app.events.endpoints import (
 from app.events.feed import EventPage, Position, load_progress, read_page
 from app.events.outbox import EventType
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
-from app.operations.callers.keys import confirm_caller
+from app.operations.callers import confirm_caller
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
 from app.operations.webhooks.dispatch_events import DISPATCHED

@@ -22,7 +22,7 @@ from app.core.staff import lacking
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.events.effects import EffectCount
 from app.events.endpoints import EndpointStatus
-from app.operations.callers.page_sessions import SignInForm
+from app.operations.service.page_sessions import SignInForm
 from app.operations.service.show_dashboard import ConsentCount, Dashboard, Deliveries, LogStanding, Read, show_dashboard
 from app.operations.staff import Coverage
 from app.pages.dates import day, integer, moment, month, percent, seconds

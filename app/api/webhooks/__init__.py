@@ -1,1 +1,0 @@
-"""The routes of events: webhooks that receive them, and the feed to poll."""

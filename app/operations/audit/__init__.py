@@ -1,1 +1,0 @@
-"""Record and read what was done and decided."""

@@ -1,1 +1,0 @@
-"""Make, change, rotate and revoke callers, and sign persons in."""
