@@ -13,13 +13,13 @@ from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel
-from app.audit.store import LoggedDecision, LogQuery
+from app.audit.segments import LoggedDecision
 from app.audit.trail import ActKind, Entry, EntryPoint, Target, TargetKind, TrailQuery
 from app.auth.callers import Caller, Scope
 from app.core.decision import Reason
 from app.core.errors import NotFoundError
 from app.core.processing import can_be_an_id
-from app.operations.audit import list_relying_permits, read_audit_trail, search_decisions
+from app.operations.audit import DecisionQuery, list_relying_permits, read_audit_trail, search_decisions
 
 router = strict_router("audit")
 
@@ -59,7 +59,9 @@ class LoggedBody(BaseModel):
     id: UUID
     at: datetime
     caller: UUID
-    subject_ref: str = Field(description="The subject's pseudonym (hex)")
+    subject_ref: str = Field(
+        description="The first half of the subject's pseudonym (hex); bytes of its own where nothing is recorded of it"
+    )
     processing: str
     correspondence_ref: str = Field(
         description="The keyed reference of the correspondence for this subject and day (hex)"
@@ -93,6 +95,9 @@ async def post_decision_search(
 ) -> DecisionsPage:
     """List decisions, newest first: every one but the exempt permits, of which a share is logged.
 
+    The log is read backwards for about a second: a page may hold fewer than asked for, or none, and have a
+    `next_cursor`. With `since`, and with a `subject`, it goes faster.
+
     A decision appears within a second of its answer. You search for subjects by name, and for a correspondence
     among the decisions about one subject; answers hold pseudonyms only, and no row joins two people. The audit trail
     records who searched for whom.
@@ -104,51 +109,45 @@ async def post_decision_search(
         message = "is missing: a correspondence is searched among the decisions about one person"
         raise InvalidRequestError([FieldError(field="subject", message=message)])
     allowed = tuple(sorted(caller.processings)) if caller.processings is not None else None
-    query = LogQuery(
+    query = DecisionQuery(
         since=body.since,
         until=body.until,
+        subject=body.subject.name() if body.subject is not None else None,
+        correspondence=(named.type, named.id) if named is not None else None,
         processings=(body.processing,) if body.processing is not None else allowed,
-        permitted=body.decision,
+        decision=body.decision,
         reason=body.reason,
-        identifier=body.id,
+        id=body.id,
     )
     asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
     before = read_cursor(deployment.pseudonyms, asked, body.page.cursor)
-    async with database.write() as session:
-        page = await search_decisions(
-            session,
-            deployment,
-            caller,
-            query,
-            subject=body.subject.name() if body.subject is not None else None,
-            correspondence=(named.type, named.id) if named is not None else None,
-            before=before,
-            limit=body.page.limit,
-        )
+    async with database.write(at_once=True) as session:
+        found = await search_decisions(session, deployment, caller, query, before=before, limit=body.page.limit)
     return DecisionsPage(
-        items=[logged_body(each) for each in page.items],
-        next_cursor=write_cursor(deployment.pseudonyms, asked, page.next_before),
+        items=[logged_body(each) for each in found.items],
+        next_cursor=write_cursor(deployment.pseudonyms, asked, found.before),
     )
 
 
 def logged_body(logged: LoggedDecision) -> LoggedBody:
     """The wire form of a row of the log."""
+    facts = logged.facts
     return LoggedBody(
         id=logged.id,
         at=logged.at,
         caller=logged.caller,
         subject_ref=logged.subject_ref.hex(),
-        processing=logged.processing,
+        processing=facts.processing,
         correspondence_ref=logged.correspondence_ref.hex(),
-        elements=list(logged.elements) if logged.elements is not None else None,
-        channel=logged.channel,
-        territory=logged.territory,
-        decision=logged.permitted,
-        reason=logged.reason,
-        rule=logged.rule,
-        law_version=logged.law_version,
-        consent=logged.consent,
-        valid_until=logged.valid_until,
+        elements=list(facts.elements) if facts.elements is not None else None,
+        channel=facts.channel,
+        territory=facts.territory,
+        decision=facts.permitted,
+        reason=facts.reason,
+        rule=facts.rule,
+        law_version=facts.law_version,
+        consent=facts.consent,
+        valid_until=facts.valid_until,
     )
 
 
@@ -185,11 +184,10 @@ async def get_relying_permits(  # noqa: PLR0917 - a query's parts
         raise NotFoundError
     pseudonyms, asked = deployment.pseudonyms, f"relying {caller.id} {identifier} {number}"
     before = read_cursor(pseudonyms, asked, cursor)
-    async with database.write() as session:
-        page = await list_relying_permits(session, caller, identifier, number, before, limit)
+    async with database.write(at_once=True) as session:
+        found = await list_relying_permits(session, caller, identifier, number, before, limit)
     return DecisionsPage(
-        items=[logged_body(each) for each in page.items],
-        next_cursor=write_cursor(pseudonyms, asked, page.next_before),
+        items=[logged_body(each) for each in found.items], next_cursor=write_cursor(pseudonyms, asked, found.before)
     )
 
 

@@ -1,65 +1,37 @@
-"""Write the decision log without holding up decisions: a bounded queue, flushed by COPY in a thread of its own.
+"""Write the decision log without holding up decisions: a bounded queue, made into segments by a thread of its own.
 
-What is queued is the row as COPY takes it: the thread only joins and sends, so that it holds the
-interpreter's lock for microseconds and the event loop never waits for it.
+What is queued is what the request has at hand; the thread makes the references of person and correspondence and one
+segment (`app.audit.segments`) of what came in a fifth of a second, and commits it by one INSERT. It works in short
+stretches, so that the event loop never waits long for the interpreter's lock.
 When the queue is full, entries are dropped and counted: a decision never waits for its log, unless the deployment asks
-for a durable one, where a permit under IV is answered only after its row is committed.
+for a durable one, where a permit under IV is answered only after its segment is committed.
 """
 
 import asyncio
 import hashlib
-import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from secrets import token_bytes
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 import structlog
+from psycopg.types.json import Jsonb
 
+from app.audit.segments import MICROSECONDS, NOBODY, REF_BYTES, Collector, LogFacts, Segment, hour_of
 from app.core.article import Article
-from app.core.decision import Decision, DecisionRequest, Reason
-from app.core.processing import can_be_an_id
+from app.core.decision import Decision, Reason
 from app.db.connections import connection_settings
 from app.db.database import DatabaseUnavailableError
 from app.db.identifiers import random_id
 
 _DIGITS: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionBasis:
-    """The columns of a log row that no answer tells.
-
-    `version`: of the processing, in force then. `versions` and `changes`: how many of its versions were known, and how
-    many of its changes of status and invalidations, in the order of their instants. `known`: the ledger order of the
-    last event of the subject that was known, 0 where none was.
-    `participants`: how many other parties the question named; None where it did not say, or nothing asked for them. No
-    digest of them: it would lead from an id to the row, whatever else is sealed.
-    `relied`: who was looked at besides the subject, sealed (`DecidedBy`).
-    `policy`: how periods were counted (`P1Y/start_of_day`). `rules`: a digest of the rules; `build`: the version of
-    Sceau.
-    """
-
-    automated: bool
-    private: bool
-    version: int | None
-    versions: int
-    changes: int
-    party_mode: str | None
-    known: int
-    participants: int | None
-    relied: bytes | None
-    policy: str
-    rules: str
-    build: str
 
 
 @cache
@@ -81,111 +53,43 @@ def _modules(place: Traversable, within: str) -> list[tuple[str, Traversable]]:
     return found
 
 
-# A row of the decision log as PostgreSQL's COPY takes it in binary, joined from bytes that mostly exist already.
-# The columns that are the same for every subject and correspondence (what was asked, what was answered) are encoded
-# once for each decision that is remembered; a row is then one `struct` and one concatenation. Formats: PostgreSQL's
-# documentation of COPY ("Binary Format") and the `send` functions of the types.
-
-HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-TRAILER: Final = b"\xff\xff"
-COLUMNS: Final = (
-    *("id", "at", "caller", "subject_ref", "correspondence_ref"),
-    *("processing", "elements", "channel", "territory", "permitted", "reason", "rule", "law_version", "consent"),
-    "valid_until",
-    *("automated", "private", "version", "versions", "changes", "party_mode", "known"),
-    *("participants", "relied", "policy", "rules", "build"),
-)
-"""In the order in which a row has them: first those that differ from one row to the next."""
 NO_ID: Final = "(no id)"
 """What stands in the log for a processing that no register could hold."""
-
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_EPOCH_SECONDS: Final = _EPOCH.timestamp()
-_NULL: Final = b"\xff\xff\xff\xff"
-_TEXT_OID: Final = 25
-_OWN: Final = struct.Struct("!hi16siqi16si32si32s")
+DAY_SECONDS: Final = 86_400
+Opaque = Callable[[str, str], bytes]
+"""A keyed hash (32 bytes) of a value, apart for each purpose."""
 
 
-def row(  # noqa: PLR0917 - the parts of one row
-    identifier: bytes, at: float, caller: UUID, subject_ref: bytes, correspondence_ref: bytes, facts: bytes
-) -> bytes:
-    """One row.
+def correspondence_ref(opaque: Opaque, ref: bytes, day: int, kind: str, identifier: str) -> bytes:
+    """The reference (16 bytes) under which a correspondence stands in one person's rows of one day, and in no others.
+
+    Two people who were asked about for one message cannot be found by it, nor can anybody without a name to begin with.
 
     Args:
-        identifier: the decision's id, 16 bytes.
-        at: when it was taken, an epoch time in seconds; kept in microseconds.
-        caller: who asked.
-        subject_ref: 32 bytes.
-        correspondence_ref: 32 bytes.
-        facts: what `facts_of` made of the question and the decision.
+        opaque: makes keyed hashes.
+        ref: the person's subject_ref (32 bytes).
+        day: of the decision (UTC), in days since 1970.
+        kind: the correspondence's type.
+        identifier: its id.
 
     """
-    microseconds = round((at - _EPOCH_SECONDS) * 1_000_000)
-    return (
-        _OWN.pack(
-            len(COLUMNS), 16, identifier, 8, microseconds, 16, caller.bytes, 32, subject_ref, 32, correspondence_ref
-        )
-        + facts
-    )
+    return opaque("correspondence", f"{ref.hex()}\n{day}\n{kind}\n{identifier}")[:REF_BYTES]
 
 
-def facts_of(request: DecisionRequest, decision: Decision, basis: DecisionBasis) -> bytes:
-    """The columns that are the same for every correspondence: the question, the decision, and what it was made on."""
-    return b"".join(
-        (
-            _text(request.processing if can_be_an_id(request.processing) else NO_ID),
-            _texts(None if request.elements is None else sorted(request.elements)),
-            _text(request.channel.value),
-            _text(request.territory),
-            _bool(decision.permitted),
-            _text(decision.reason.value),
-            _text(decision.rule),
-            _text(decision.law_version),
-            _field(decision.consent.bytes if decision.consent is not None else None),
-            _field(_instant(decision.valid_until) if decision.valid_until is not None else None),
-            _bool(basis.automated),
-            _bool(basis.private),
-            *map(_number, (basis.version, basis.versions, basis.changes)),
-            _text(basis.party_mode),
-            *map(_number, (basis.known, basis.participants)),
-            _field(basis.relied),
-            *map(_text, (basis.policy, basis.rules, basis.build)),
-        )
-    )
+Entry = tuple[float, bytes, int, bytes | None, tuple[str, str], LogFacts]
+"""One decision as it is queued: when (epoch time in seconds, by the database's clock), its id (version 7) as text, the
+caller's id as a number, the subject_ref (None: nothing is recorded of the person, or nothing was looked up), the
+correspondence by type and id, and the facts. Of its parts, only the last is an object that others hold too."""
 
-
-def _field(value: bytes | None) -> bytes:
-    return _NULL if value is None else len(value).to_bytes(4, "big") + value
-
-
-def _bool(value: bool) -> bytes:  # noqa: FBT001 - a column
-    return _field(b"\1" if value else b"\0")
-
-
-def _number(value: int | None) -> bytes:
-    return _field(None if value is None else value.to_bytes(4, "big"))
-
-
-def _text(value: str | None) -> bytes:
-    return _field(None if value is None else value.encode())
-
-
-def _texts(values: list[str] | None) -> bytes:
-    if values is None:
-        return _NULL
-    if not values:
-        return _field(struct.pack("!iii", 0, 0, _TEXT_OID))
-    return _field(struct.pack("!iiiii", 1, 0, _TEXT_OID, len(values), 1) + b"".join(map(_text, values)))
-
-
-def _instant(at: datetime) -> bytes:
-    elapsed = at - _EPOCH
-    return struct.pack("!q", (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds)
-
-
-_COPY: Final = f"COPY decision_log ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
+_INSERT: Final = """
+INSERT INTO decision_segment (id, day, from_at, to_at, rows, counts, directory, data, sha256)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
 _DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s)"
-_BATCH: Final = 2_000
+_AT_ONCE: Final = 2_000
+_STRETCH: Final = 128
+"""Entries that the thread works on before it lets the event loop run."""
+_PAUSE_SECONDS: Final = 0.0002
 _RETRY_SECONDS: Final = 1.0
 log = structlog.get_logger("sceau.decision_log")
 
@@ -203,38 +107,61 @@ class LogCounts:
 class LogPlan:
     """How the log is kept: where, how many entries may wait, and how long a flush gathers them (seconds).
 
-    `patience`: how long (seconds) a decision waits for the commit of its row. What was judged is answered by then or
-    not at all: no longer than the lease.
+    `opaque` makes keyed hashes (`Pseudonyms.opaque`). `patience`: how long (seconds) a decision waits for the commit of
+    its segment. What was judged is answered by then or not at all: no longer than the lease.
     """
 
     url: str
+    opaque: Opaque
     capacity: int = 50_000
     gather: float = 0.2
     patience: float = 2.0
 
 
 @dataclass(slots=True)
-class _Batch:
-    """Rows that are written and committed together, and who waits for that.
+class _Flush:
+    """A segment on its way, and who waits for it.
 
-    `dropped`: how many rows had been dropped when they were sent first, which is committed with them.
+    `dropped`: how many entries had been dropped when it was sent first, which is committed with it.
     """
 
-    rows: list[bytes] = field(default_factory=list)
-    dropped: int | None = None
-    waiting: list[tuple[bytes, asyncio.Future[None]]] = field(default_factory=list)
+    segment: Segment
+    dropped: int
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
-    def __len__(self) -> int:
-        return len(self.rows) + len(self.waiting)
 
-    def clear(self) -> None:
-        """Begin another one."""
-        self.rows.clear()
-        self.waiting.clear()
-        self.dropped = None
+class _Hours:
+    """Entries by hour (UTC), as they become segments. The references are made here."""
 
-    def encoded(self) -> bytes:
-        return b"".join([HEADER, *self.rows, *(row for row, _ in self.waiting), TRAILER])
+    def __init__(self, opaque: Opaque) -> None:
+        self._opaque = opaque
+        self._collectors: dict[int, tuple[Collector, list[asyncio.Future[None]]]] = {}
+        # By the identity of the facts, which are held with it: most entries of one batch share them.
+        self._cases: dict[tuple[int, int, int], tuple[LogFacts, int]] = {}
+
+    def add(self, entry: Entry) -> list[asyncio.Future[None]]:
+        """Take in one; the list of who waits for its hour's segment."""
+        seconds, text, caller, subject_ref, correspondence, facts = entry
+        identifier = bytes.fromhex(text.replace(b"-", b"").decode())
+        begun = int.from_bytes(identifier[:6]) * 1_000
+        at = begun + min(max(int(seconds * MICROSECONDS) - begun, 0), 999)
+        hour = hour_of(at)
+        collector, waiting = self._collectors.get(hour) or self._collectors.setdefault(hour, (Collector(), []))
+        case = self._cases.get((hour, caller, id(facts)))
+        if case is None:
+            case = (facts, collector.case(caller.to_bytes(16), facts))
+            self._cases[hour, caller, id(facts)] = case
+        if subject_ref is None:
+            collector.add(at, identifier, NOBODY, NOBODY, case[1])
+        else:
+            about = correspondence_ref(self._opaque, subject_ref, int(seconds // DAY_SECONDS), *correspondence)
+            collector.add(at, identifier, subject_ref[:REF_BYTES], about, case[1])
+        return waiting
+
+    def flushes(self, dropped: int) -> list[_Flush]:
+        """A segment for each hour, with who waits for it."""
+        hours = self._collectors.values()
+        return [_Flush(each.sealed(random_id()), dropped, waiting) for each, waiting in hours]
 
 
 class DecisionLog:
@@ -244,17 +171,22 @@ class DecisionLog:
         """Prepare."""
         self.counts = LogCounts()
         self._plan = plan
-        self._rows: deque[bytes] = deque()  # bytes alone: the collector of cycles has nothing to look through
-        self._awaited: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._entries: deque[Entry] = deque()
+        self._awaited: deque[tuple[Sequence[Entry], asyncio.Future[None]]] = deque()
+        self._flushes: deque[_Flush] = deque()
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told = 0  # of the rows that were dropped, how many the database knows of
+        self._told = 0  # of the entries that were dropped, how many the database knows of
 
     def __len__(self) -> int:
         """How many entries wait."""
-        return len(self._rows) + len(self._awaited)
+        return (
+            len(self._entries)
+            + sum(len(entries) for entries, _ in self._awaited.copy())
+            + sum(flush.segment.rows for flush in self._flushes.copy())
+        )
 
     def start(self) -> None:
         """Begin to write; call it in the event loop."""
@@ -268,107 +200,111 @@ class DecisionLog:
         await asyncio.to_thread(self._thread.join, seconds)
         self.counts.dropped += len(self)
 
-    def append(self, row: bytes) -> None:
-        """Queue a row; drop it when too many wait."""
-        if len(self._rows) >= self._plan.capacity:
+    def append(self, entry: Entry) -> None:
+        """Queue a decision; drop it when too many wait."""
+        if len(self._entries) >= self._plan.capacity:
             self.counts.dropped += 1
             return
-        self._rows.append(row)
+        self._entries.append(entry)
 
-    async def commit(self, rows: Sequence[bytes]) -> None:
-        """Queue rows and return when they are committed, together with whatever else waits.
+    async def commit(self, entries: Sequence[Entry]) -> None:
+        """Queue the decisions of one request and return when they are committed, together with whatever else waits.
 
         Raises:
-            DatabaseUnavailableError: they cannot be, or not in time; their decisions must then not be answered.
+            DatabaseUnavailableError: they cannot be, or not in time; they must then not be answered.
 
         """
-        if self._loop is None or len(self._awaited) + len(rows) > self._plan.capacity:
+        if self._loop is None or len(self._awaited) >= self._plan.capacity:
             raise DatabaseUnavailableError
-        committed = [(row, self._loop.create_future()) for row in rows]
-        self._awaited.extend(committed)
+        committed = self._loop.create_future()
+        self._awaited.append((entries, committed))
         self._wake.set()
         try:
             async with asyncio.timeout(self._plan.patience):
-                await asyncio.gather(*(each for _, each in committed))
+                await committed
         except TimeoutError as error:
             raise DatabaseUnavailableError from error
 
     def _run(self) -> None:
-        """The thread: one connection, one COPY and commit for each batch, until the end."""
-        batch = _Batch()
-        while not (self._ending.is_set() and not batch and not len(self)):
+        """The thread: one connection, one segment and commit after the other, until the end."""
+        while not (self._ending.is_set() and not len(self)):
             try:
                 settings = connection_settings(self._plan.url, statement_seconds=10)
-                with psycopg.connect(**settings) as connection:
-                    self._empty(connection, batch)
+                with psycopg.connect(**settings, autocommit=True) as connection:
+                    self._empty(connection)
             except (psycopg.Error, OSError) as error:
                 self.counts.failed_flushes += 1
                 log.warning("flush failed", cause=type(error).__name__, waiting=len(self))
-                self._give_up(batch)
+                self._give_up()
                 if self._ending.wait(_RETRY_SECONDS):
                     return
 
-    def _empty(self, connection: psycopg.Connection[Any], batch: _Batch) -> None:
-        """Write batches until the end; `batch` is the one under way, kept over a lost connection."""
+    def _empty(self, connection: psycopg.Connection[Any]) -> None:
+        """Write until the end. A segment stays the first of `_flushes` until it is committed or refused."""
         while True:
-            if not batch:
-                self._take(batch)
-            if not batch:
+            if not self._flushes:
+                self._gather()
+            if not self._flushes:
                 if self._ending.is_set():
                     return
                 continue
+            flush = self._flushes[0]
             try:
-                self._write(connection, batch)
-            except psycopg.errors.UniqueViolation:
-                # A batch is there whole or not at all: this one was committed before its connection broke.
-                log.info("flush had been committed", rows=len(batch))
-            except (psycopg.IntegrityError, psycopg.DataError) as error:
-                # It would be refused for ever, and everything after it would wait.
-                self._refused(batch, type(error).__name__)
+                self._write(connection, flush)
+            except (psycopg.IntegrityError, psycopg.DataError) as refusal:
+                # It would be refused for ever, and everything after it would wait: a day that has no partition.
+                self._flushes.popleft()
+                self.counts.dropped += flush.segment.rows
+                log.error("flush refused", cause=type(refusal).__name__, dropped=flush.segment.rows)  # noqa: TRY400 - no id
+                self._tell(flush.waiting, DatabaseUnavailableError())
                 continue
-            self.counts.written += len(batch)
-            self._told = max(self._told, batch.dropped or 0)
-            self._tell([future for _, future in batch.waiting], None)
-            batch.clear()
+            self._flushes.popleft()
+            self.counts.written += flush.segment.rows
+            self._told = max(self._told, flush.dropped)
+            self._tell(flush.waiting, None)
 
-    def _write(self, connection: psycopg.Connection[Any], batch: _Batch) -> None:
-        """Commit a batch, and how many rows were dropped since the last one."""
-        if batch.dropped is None:
-            batch.dropped = self.counts.dropped
-        with connection.transaction(), connection.cursor() as cursor:
-            with cursor.copy(_COPY) as copy:
-                copy.write(batch.encoded())
-            if batch.dropped > self._told:
-                cursor.execute(_DROPPED, [random_id(), batch.dropped - self._told])
+    def _write(self, connection: psycopg.Connection[Any], flush: _Flush) -> None:
+        """Commit a segment, unless an earlier try did before its connection broke; and how many were dropped since."""
+        made = flush.segment
+        with connection.transaction():
+            values = (made.id, made.day, made.from_at, made.to_at, made.rows, Jsonb(made.counts))
+            is_new = connection.execute(_INSERT, (*values, made.directory, made.data, made.sha256)).rowcount
+            if is_new and flush.dropped > self._told:
+                connection.execute(_DROPPED, [random_id(), flush.dropped - self._told])
 
-    def _refused(self, batch: _Batch, cause: str) -> None:
-        """Drop rows that the database will not take, such as those of a day that has no partition."""
-        self.counts.dropped += len(batch)
-        log.error("flush refused", cause=cause, dropped=len(batch))
-        self._tell([future for _, future in batch.waiting], DatabaseUnavailableError())
-        batch.clear()
-
-    def _take(self, batch: _Batch) -> None:
-        """Gather for a while, unless somebody waits or there is enough; then take what there is."""
-        if not self._awaited and len(self._rows) < _BATCH and not self._ending.is_set():
+    def _gather(self) -> None:
+        """Wait for a while, unless somebody waits or there is enough; then make segments of what there is."""
+        if not self._awaited and len(self._entries) < _AT_ONCE and not self._ending.is_set():
             self._wake.wait(self._plan.gather)
         self._wake.clear()
-        while self._awaited and len(batch) < _BATCH:
-            batch.waiting.append(self._awaited.popleft())
-        while self._rows and len(batch) < _BATCH:
-            batch.rows.append(self._rows.popleft())
+        # What somebody waits for makes segments of its own: they go when it is answered that it cannot be committed.
+        number, awaited = 0, _Hours(self._plan.opaque)
+        while self._awaited and number < _AT_ONCE:
+            entries, future = self._awaited.popleft()
+            # Those of one request were taken at one instant: one segment has them all.
+            waiting = [awaited.add(entry) for entry in entries]
+            waiting[-1].append(future)
+            number += len(entries)
+        buffered = _Hours(self._plan.opaque)
+        while self._entries and number < _AT_ONCE:
+            buffered.add(self._entries.popleft())
+            number += 1
+            if not number % _STRETCH:
+                time.sleep(_PAUSE_SECONDS)
+        self._flushes.extend((*awaited.flushes(self.counts.dropped), *buffered.flushes(self.counts.dropped)))
 
-    def _give_up(self, batch: _Batch) -> None:
-        """Fail what somebody waits for; keep the rest for the next try."""
-        failed = [future for _, future in batch.waiting]
-        batch.waiting.clear()
+    def _give_up(self) -> None:
+        """Fail what somebody waits for, which is not answered then; keep the rest for the next try."""
+        failed = [future for flush in self._flushes for future in flush.waiting]
+        for flush in [each for each in self._flushes if each.waiting]:
+            self._flushes.remove(flush)
         while self._awaited:
             failed.append(self._awaited.popleft()[1])
         self._tell(failed, DatabaseUnavailableError())
 
     def _tell(self, futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableError | None) -> None:
         if futures and self._loop is not None:
-            self._loop.call_soon_threadsafe(_settle, futures, error)
+            self._loop.call_soon_threadsafe(_settle, list(futures), error)
 
 
 def _settle(futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableError | None) -> None:
@@ -382,42 +318,20 @@ def _settle(futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableE
 
 
 _WITHOUT_CONSENT = frozenset({Reason.EXEMPT, Reason.NOT_GOVERNED})
-_REF_BYTES = 32
-DAY_SECONDS: Final = 86_400
-Opaque = Callable[[str, str], bytes]
-"""A keyed hash (32 bytes) of a value, apart for each purpose."""
 _RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
-
-
-def correspondence_ref(opaque: Opaque, ref: bytes, day: int, kind: str, identifier: str) -> bytes:
-    """The reference (32 bytes) under which a correspondence stands in one person's rows of one day, and in no others.
-
-    Two people who were asked about for one message cannot be found by it, nor can anybody without a name to begin with.
-
-    Args:
-        opaque: makes keyed hashes.
-        ref: what the row has in the place of the person.
-        day: of the decision (UTC), in days since 1970.
-        kind: the correspondence's type.
-        identifier: its id.
-
-    """
-    return opaque("correspondence", f"{ref.hex()}\n{day}\n{kind}\n{identifier}")
 
 
 @dataclass(slots=True)
 class Recorder:
     """Chooses what to log. `exempt_share` is the share (0 to 1) of permits under III that are logged.
 
-    `durable`: a permit under IV may be answered only when its row is committed. `opaque` makes keyed hashes
-    (`Pseudonyms.opaque`).
+    `durable`: a permit under IV may be answered only when it is committed.
 
-    Somebody of whom nothing is recorded, and everybody under III, whom nothing is looked up about, is logged under
-    random bytes: nothing links these rows to a person, or to one another.
+    Somebody of whom nothing is recorded, and everybody under III, whom nothing is looked up about, is logged without a
+    reference: nothing links these decisions to a person, or to one another.
     """
 
     log: DecisionLog
-    opaque: Opaque
     durable: bool
     exempt_share: float
     _owed: float = 0.0
@@ -444,20 +358,13 @@ class Recorder:
         subject_ref: bytes | None,
         correspondence: tuple[str, str],
         decision: Decision,
-        log_facts: bytes,
-    ) -> bytes | None:
-        """Log one decision; or return its row, if that must be committed (`log.commit`) before it is answered.
-
-        `at` is when it was taken, an epoch time by the database's clock; `identifier` is its id as text; `log_facts`
-        is what `app.audit.decision_log.facts_of` made of the question and the decision.
-        """
+        facts: LogFacts,
+    ) -> Entry | None:
+        """Log one decision; or return its entry, if that must be committed (`log.commit`) before it is answered."""
         if not self.wants(decision):
             return None
-        number = bytes.fromhex(identifier.replace(b"-", b"").decode())
-        ref = token_bytes(_REF_BYTES) if subject_ref is None else subject_ref
-        about = correspondence_ref(self.opaque, ref, int(at // DAY_SECONDS), *correspondence)
-        logged = row(number, at, caller, ref, about, log_facts)
+        entry = (at, identifier, caller.int, subject_ref, correspondence, facts)
         if self.must_wait(decision):
-            return logged
-        self.log.append(logged)
+            return entry
+        self.log.append(entry)
         return None

@@ -1,13 +1,12 @@
-"""Partitions and searches of the decision log."""
+"""The tables of the logs; the partitions of the decision log, and how its segments are replaced by merged ones."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -17,11 +16,9 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
-    Row,
     Table,
     Text,
     Uuid,
-    cast,
     func,
     select,
     text,
@@ -29,51 +26,39 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.audit.decision_log import DAY_SECONDS
+from app.audit.segments import Segment
 from app.db.owner_limits import owner_limit
 from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
 
 # The decision log, the trail of administrative acts, and what background tasks did.
 # The trail is append-only, in the ledger's manner. The log has one partition a day (UTC), made and dropped by
-# functions that the application role may call; each task has one row a day (UTC). `figure` and `decision_count` are
-# what the dashboard shows: counted by a job, numbers only.
+# functions that the application role may call; each task has one row a day (UTC). `figure` is what the dashboard shows
+# of consents: counted by a job, numbers only. `decision_count` has the numbers of days that the log dropped.
 
-decision_log = Table(
-    "decision_log",
+# Each row is a segment (`app.audit.segments`): one of a worker's flushes, or with `merged` what these became once their
+# hour was over. The service adds the former; only a function of the database replaces them by the latter.
+decision_segment = Table(
+    "decision_segment",
     metadata,
-    Column("subject_ref", LargeBinary, nullable=False),
-    Column("at", Instant, nullable=False),
     Column("id", Uuid, nullable=False),
-    Column("caller", Uuid, nullable=False),
-    Column("processing", Text, nullable=False),
-    Column("correspondence_ref", LargeBinary, nullable=False),
-    Column("elements", ARRAY(Text)),
-    Column("channel", Text, nullable=False),
-    Column("territory", Text, nullable=False),
-    Column("permitted", Boolean, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("law_version", Text),
-    Column("consent", Uuid),
-    Column("valid_until", Instant),
-    # What it was made on (app.audit.relying).
-    Column("automated", Boolean, nullable=False),
-    Column("private", Boolean, nullable=False),
-    Column("version", Integer),
-    Column("versions", Integer, nullable=False),
-    Column("changes", Integer, nullable=False),
-    Column("party_mode", Text),
-    Column("known", Integer, nullable=False),
-    Column("participants", Integer),
-    Column("relied", LargeBinary),
-    Column("policy", Text, nullable=False),
-    Column("rules", Text, nullable=False),
-    Column("build", Text, nullable=False),
-    PrimaryKeyConstraint("subject_ref", "at", "id"),
-    Index("ix_decision_log_id", "id"),
-    Index("ix_decision_log_at", "at", postgresql_using="brin"),
-    postgresql_partition_by="RANGE (at)",
+    Column("day", Date, nullable=False),
+    Column("from_at", Instant, nullable=False),
+    Column("to_at", Instant, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("merged", Boolean, nullable=False, server_default=text("false")),
+    Column("counts", JSONB, nullable=False),
+    Column("directory", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("day", "id"),
+    CheckConstraint("rows > 0", name="rows"),
+    CheckConstraint("octet_length(sha256) = 32", name="sha256_length"),
+    CheckConstraint("from_at <= to_at", name="order"),
+    CheckConstraint("day = (from_at AT TIME ZONE 'UTC')::date", name="day"),
+    Index("ix_decision_segment_to_at_id", "to_at", "id"),
+    Index("ix_decision_segment_waiting", "from_at", postgresql_where=text("NOT merged")),
+    postgresql_partition_by="RANGE (day)",
 )
 
 # Rows of the log that found the queue full or were refused: how many, and when the database heard of it.
@@ -111,19 +96,18 @@ figure = Table(
     Column("name", Text, primary_key=True),
     Column("counted_at", Instant, nullable=False),
     Column("took_ms", BigInteger, nullable=False),
-    Column("settled_until", Instant),
     Column("numbers", JSONB(none_as_null=True)),
 )
 
 decision_count = Table(
     "decision_count",
     metadata,
-    Column("hour", Instant, nullable=False),
+    Column("day", Instant, nullable=False),
     Column("processing", Text, nullable=False),
     Column("permitted", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("number", BigInteger, nullable=False),
-    PrimaryKeyConstraint("hour", "processing", "permitted", "reason"),
+    PrimaryKeyConstraint("day", "processing", "permitted", "reason"),
 )
 
 administrative_act = Table(
@@ -147,133 +131,6 @@ administrative_act = Table(
     Index("ix_administrative_act_thing_thing_id_id", "thing", "thing_id", "id"),
     Index("ix_administrative_act_subject_ref_id", "subject_ref", "id"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedDecision:
-    """One decision as logged; `elements` None means that the question named none."""
-
-    id: UUID
-    at: datetime
-    caller: UUID
-    subject_ref: bytes
-    processing: str
-    correspondence_ref: bytes
-    elements: Sequence[str] | None
-    channel: str
-    territory: str
-    permitted: bool
-    reason: str
-    rule: str
-    law_version: str | None
-    consent: UUID | None
-    valid_until: datetime | None
-
-
-LogRow = Row[Any]
-"""A row with every column, those of `app.audit.relying` among them."""
-COLUMNS = tuple(LoggedDecision.__dataclass_fields__)
-
-
-@dataclass(frozen=True, slots=True)
-class LogQuery:
-    """Which decisions are searched; None asks for all. `since` is included, `until` is not."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    ref: bytes | None = None
-    correspondence_refs: Sequence[bytes] | None = None
-    processings: tuple[str, ...] | None = None
-    permitted: bool | None = None
-    reason: str | None = None
-    identifier: UUID | None = None
-
-
-async def search_log(session: ReadSession, query: LogQuery, *, before: UUID | None, limit: int) -> list[LoggedDecision]:
-    """The next decisions that match, newest first: ids of version 7 sort by time."""
-    table = decision_log.c
-    statement = select(decision_log).order_by(table.id.desc()).limit(limit)
-    if query.since is not None:
-        statement = statement.where(table.at >= query.since)
-    if query.until is not None:
-        statement = statement.where(table.at < query.until)
-    if query.processings is not None:
-        statement = statement.where(table.processing.in_(query.processings))
-    if query.correspondence_refs is not None:
-        statement = statement.where(table.correspondence_ref.in_(query.correspondence_refs))
-    equal: dict[Any, object | None] = {
-        table.subject_ref: query.ref,
-        table.permitted: query.permitted,
-        table.reason: query.reason,
-        table.id: query.identifier,
-    }
-    statement = statement.where(*(column == value for column, value in equal.items() if value is not None))
-    if before is not None:
-        statement = statement.where(table.id < before)
-    return [_logged(row) for row in await session.execute(statement)]
-
-
-async def days_logged(session: ReadSession, ref: bytes) -> Sequence[int]:
-    """The days (UTC, counted from 1970) on which the log has a decision about somebody: no more than it keeps."""
-    day = func.floor(func.extract("epoch", decision_log.c.at) / DAY_SECONDS).cast(Integer)
-    found = select(day).where(decision_log.c.subject_ref == ref).distinct()
-    return (await session.execute(found)).scalars().all()
-
-
-Place = tuple[datetime, UUID, bytes]
-"""Where a row stands among others: its time, its id and its subject_ref, which are its primary key."""
-
-
-async def read_log(
-    session: ReadSession, since: datetime, until: datetime, *, after: Place | None, limit: int
-) -> Sequence[LogRow]:
-    """The next rows of the log between two instants with every column, in their order (`Place`)."""
-    table = decision_log.c
-    order = (table.at, table.id, table.subject_ref)
-    rows = select(decision_log).where(table.at >= since, table.at < until).order_by(*order).limit(limit)
-    if after is not None:
-        rows = rows.where(tuple_(*order) > after)
-    return (await session.execute(rows)).all()
-
-
-async def next_logged(session: ReadSession, since: datetime, until: datetime) -> datetime | None:
-    """When the first decision in the log was taken between two instants; None where there is none."""
-    table = decision_log.c
-    first = select(func.min(table.at)).where(table.at >= since, table.at < until)
-    return (await session.execute(first)).scalar_one_or_none()
-
-
-async def leaves_between(session: ReadSession, since: datetime, until: datetime, columns: Sequence[str]) -> list[bytes]:
-    """The leaf hashes (RFC 9162, 2.1.1) of the rows between two instants, in their order.
-
-    A row is hashed by the database, as the JSON of these columns: times in UTC, bytes in hexadecimal digits.
-    """
-    told = func.jsonb_build_object(*(part for name in columns for part in (name, decision_log.c[name])))
-    content = func.convert_to(cast(told, Text), "UTF8")
-    table = decision_log.c
-    leaf = func.sha256(cast(b"\0", LargeBinary).op("||")(content))
-    rows = select(leaf).where(table.at >= since, table.at < until).order_by(table.at, table.id, table.subject_ref)
-    return list((await session.execute(rows)).scalars())
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionsOfADay:
-    """How often one answer was given about somebody on a day (UTC)."""
-
-    day: date
-    processing: str
-    permitted: bool
-    reason: str
-    number: int
-
-
-async def decisions_by_day(session: ReadSession, ref: bytes) -> list[DecisionsOfADay]:
-    """The decisions about somebody that are in the log, counted by day (UTC), processing and answer."""
-    table = decision_log.c
-    day = cast(func.timezone("UTC", table.at), Date).label("day")
-    by = (day, table.processing, table.permitted, table.reason)
-    counted = select(*by, func.count().label("number")).where(table.subject_ref == ref).group_by(*by).order_by(*by)
-    return [DecisionsOfADay(**row) for row in (await session.execute(counted)).mappings()]
 
 
 async def count_dropped(session: ReadSession, since: datetime, until: datetime) -> int:
@@ -301,5 +158,64 @@ async def drop_before(session: WriteSession, day: date) -> int:
     return int((await session.execute(select(func.sceau_drop_log_before(day)))).scalar_one())
 
 
-def _logged(row: Row[tuple[object, ...]]) -> LoggedDecision:
-    return LoggedDecision(**{name: getattr(row, name) for name in COLUMNS})
+# An hour that is over is merged: few segments in the place of many.
+
+_REPLACE: Final = text("""
+SELECT sceau_merge_segments(:id, :day, :from_at, :to_at, :rows, CAST(:counts AS jsonb), :directory, :data, :sha256,
+    CAST(:gone AS uuid[]))
+""")
+
+
+async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[UUID]) -> None:
+    """Put one segment in the place of others of its hour, in this transaction: the database holds that none is lost."""
+    values = {
+        "id": made.id,
+        "day": made.day,
+        "from_at": made.from_at,
+        "to_at": made.to_at,
+        "rows": made.rows,
+        "counts": json.dumps(made.counts),
+        "directory": made.directory,
+        "data": made.data,
+        "sha256": made.sha256,
+        "gone": list(gone),
+    }
+    await session.execute(_REPLACE, values)
+
+
+async def oldest_waiting(session: ReadSession, before: datetime) -> datetime | None:
+    """The hour (UTC) of the first segment that ends before an instant and is not merged yet."""
+    table = decision_segment.c
+    first = select(func.min(table.from_at)).where(~table.merged, table.from_at < before)
+    found = (await session.execute(first)).scalar_one_or_none()
+    return None if found is None else found.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+async def waiting_in(
+    session: ReadSession, hour: datetime, after: tuple[datetime, UUID] | None, most: int
+) -> Sequence[Any]:
+    """Segments of an hour that are not merged yet, in their order: `id`, `from_at`, `directory` and `data`."""
+    table = decision_segment.c
+    order = (table.from_at, table.id)
+    rows = select(table.id, table.from_at, table.directory, table.data).where(
+        ~table.merged,
+        table.day == hour.date(),
+        table.from_at >= hour,
+        table.from_at < hour + timedelta(hours=1),
+    )
+    if after is not None:
+        rows = rows.where(tuple_(*order) > after)
+    return (await session.execute(rows.order_by(*order).limit(most))).all()
+
+
+async def segment_digests(session: ReadSession, since: datetime, until: datetime) -> Sequence[Any]:
+    """The segments of a time, without what they hold: `id`, `from_at`, `rows`, `merged`, `digest` as it is now."""
+    table = decision_segment.c
+    digest = func.sha256(table.directory.op("||")(table.data)).label("digest")
+    rows = select(table.id, table.from_at, table.rows, table.merged, digest).where(
+        table.day >= since.astimezone(UTC).date(),
+        table.day <= until.astimezone(UTC).date(),
+        table.to_at >= since,
+        table.from_at < until,
+    )
+    return (await session.execute(rows)).all()

@@ -123,7 +123,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.CONTROLLER_REGISTERED: frozenset({"kind"}),
     ActKind.CONTROLLER_VERSIONED: frozenset({"version"}),
     ActKind.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
-    ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "is_exact", "role"}),
+    ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "role"}),
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
     ActKind.IMPORT_APPROVED: frozenset({"rows"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),

@@ -24,7 +24,8 @@ from app.cli.proofs import append_now, proof_cosign, proof_stamp, proof_watch
 
 if TYPE_CHECKING:
     from app.db.database import Database
-    from app.operations.proof.replay_decisions import BatchReport, ReplayReport
+    from app.operations.proof.close_hours import HoursReport
+    from app.operations.proof.replay_decisions import ReplayReport
 
 _SHOWN = 20
 _WRONG = 1
@@ -35,7 +36,8 @@ def proof_replay(since: Since, until: Until, data: DataOption = None) -> None:
     """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
     import sys
 
-    from app.operations.proof.replay_decisions import compare_batches, replay_decisions
+    from app.operations.proof.close_hours import compare_hours
+    from app.operations.proof.replay_decisions import replay_decisions
     from app.settings import Settings
     from app.wiring.parts import deployment_of
 
@@ -45,19 +47,19 @@ def proof_replay(since: Since, until: Until, data: DataOption = None) -> None:
         if sys.stderr.isatty():
             typer.echo(f"\r{number:,} decisions …", nl=False, err=True)
 
-    async def replay(database: "Database") -> "tuple[ReplayReport, BatchReport]":
+    async def replay(database: "Database") -> "tuple[ReplayReport, HoursReport]":
         vault = deployment_of(Settings.load()).vault
-        async with database.read() as session:
+        async with database.read(at_once=True) as session:
             decided = await replay_decisions(session, vault, utc(since), utc(until), tell)
-            return decided, await compare_batches(session, utc(since), utc(until))
+            return decided, await compare_hours(session, utc(since), utc(until))
 
-    report, batches = at_length(data, replay)
+    report, hours = at_length(data, replay)
     if sys.stderr.isatty():
         typer.echo("\r", nl=False, err=True)
-    _say_of_batches(batches)
+    _say_of_hours(hours)
     _say(report)
-    wrong = bool(report.different or batches.altered)
-    raise typer.Exit(_WRONG if wrong else _INCOMPLETE if report.left or batches.dropped else 0)
+    wrong = bool(report.different or hours.altered)
+    raise typer.Exit(_WRONG if wrong else _INCOMPLETE if report.left or hours.dropped else 0)
 
 
 def _say(report: "ReplayReport") -> None:
@@ -74,17 +76,21 @@ def _say(report: "ReplayReport") -> None:
     )
 
 
-def _say_of_batches(batches: "BatchReport") -> None:
-    for altered in batches.altered[:_SHOWN]:
+def _say_of_hours(hours: "HoursReport") -> None:
+    for altered in hours.altered[:_SHOWN]:
         typer.echo(f"ALTERED: {altered}")
-    if batches.dropped:
-        typer.echo(f"NOT LOGGED: {batches.dropped} decisions: the log was full, or refused them")
-    if batches.since is None or batches.until is None:
-        typer.echo("No batch in the log speaks of this time: that rows are as they were written is not shown.")
+    if hours.dropped:
+        typer.echo(f"NOT LOGGED: {hours.dropped} decisions: the log was full, or refused them")
+    if hours.late:
+        typer.echo(f"LATE: {hours.late} decisions were logged after their hour had been stated")
+    if hours.waiting:
+        typer.echo(f"NOT STATED YET: {hours.waiting} decisions: that they are as they were written is not shown")
+    if hours.since is None or hours.until is None:
+        typer.echo("No statement of the log speaks of this time: that decisions are as they were written is not shown.")
         return
     typer.echo(
-        f"Batches from {batches.since:%Y-%m-%d %H:%M} to {batches.until:%Y-%m-%d %H:%M}: {batches.same} agree, "
-        f"{batches.retired} of days that were dropped, {len(batches.altered)} altered"
+        f"Stated from {hours.since:%Y-%m-%d %H:%M} to {hours.until:%Y-%m-%d %H:%M}: {hours.same} segments agree, "
+        f"{hours.retired} of days that were dropped, {len(hours.altered)} altered"
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from psycopg import errors
 from sqlalchemy import event, text
@@ -157,15 +157,19 @@ class Database:
         self._accepts = accepts
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[ReadSession]:
+    async def read(self, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
         """A session for reading, each statement on its own.
+
+        Args:
+            at_once: every statement sees the database as the first one does (REPEATABLE READ).
 
         Raises:
             DatabaseUnavailableError: no connection, a broken one, an overfull queue, or the deadline passed.
 
         """
         async with self._guarded(), self._connection() as connection:
-            yield ReadSession(await connection.execution_options(isolation_level="AUTOCOMMIT"), self._clock)
+            level: Literal["REPEATABLE READ", "AUTOCOMMIT"] = "REPEATABLE READ" if at_once else "AUTOCOMMIT"
+            yield ReadSession(await connection.execution_options(isolation_level=level), self._clock)
 
     @asynccontextmanager
     async def read_from(self, server: str) -> AsyncIterator[ReadSession]:

@@ -111,10 +111,11 @@ CROSS JOIN unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::t
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
     AND has_table_privilege(c.oid, p.privilege)"""
 _OF_COLUMNS: Final = """
-SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+SELECT p.privilege, c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+CROSS JOIN unnest('{INSERT,UPDATE}'::text[]) AS p (privilege)
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0
-    AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, 'UPDATE')
-    AND NOT has_table_privilege(c.oid, 'UPDATE')"""
+    AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, p.privilege)
+    AND NOT has_table_privilege(c.oid, p.privilege)"""
 _CALLABLE: Final = "SELECT coalesce(has_function_privilege(to_regprocedure(%s), 'EXECUTE'), false)"
 _COUNTABLE: Final = "SELECT coalesce(has_sequence_privilege(to_regclass(%s), 'USAGE'), false)"
 _OWNS: Final = """
@@ -137,7 +138,7 @@ def application_rights(connection: psycopg.Connection[Any]) -> RoleRights:
     if row[0] or row[-1]:
         return RoleRights((), tuple(powers))  # every other right follows from these
     has = {*_has(connection)}
-    wanted = {each for each in _wanted() if f"UPDATE on {each.rpartition(' ')[2]}" not in has or " of " not in each}
+    wanted = {each for each in _wanted() if _of_the_whole(each) not in has or " of " not in each}
     lacking = [*sorted(wanted - has)]
     lacking += [f"EXECUTE on {each}" for each in FUNCTIONS if not _may(connection, _CALLABLE, each)]
     lacking += [f"USAGE on {each}" for each in SEQUENCES if not _may(connection, _COUNTABLE, each)]
@@ -152,7 +153,12 @@ def tables_not_owned(connection: psycopg.Connection[Any]) -> int:
 
 def _has(connection: psycopg.Connection[Any]) -> Iterator[str]:
     yield from (f"{right} on {table}" for table, right in connection.execute(_OF_TABLES))
-    yield from (f"UPDATE of {column} on {table}" for table, column in connection.execute(_OF_COLUMNS))
+    yield from (f"{right} of {column} on {table}" for right, table, column in connection.execute(_OF_COLUMNS))
+
+
+def _of_the_whole(right: str) -> str:
+    """The right on a table that takes in one on a column of it."""
+    return f"{right.partition(' ')[0]} on {right.rpartition(' ')[2]}"
 
 
 def _wanted() -> Iterator[str]:

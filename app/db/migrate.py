@@ -56,7 +56,7 @@ PRIVILEGES: Final = {
     "idempotency": "SELECT, INSERT, UPDATE, DELETE",
     "outbox": "SELECT, INSERT, DELETE",
     "change": "SELECT, INSERT, DELETE",
-    "decision_log": "SELECT, INSERT",
+    "decision_segment": "SELECT, INSERT (id, day, from_at, to_at, rows, counts, directory, data, sha256)",
     "decision_drop": "SELECT, INSERT",
     "administrative_act": "SELECT, INSERT",
     "owner_limit": "SELECT",
@@ -69,7 +69,7 @@ PRIVILEGES: Final = {
     "replica": "SELECT, INSERT, UPDATE, DELETE",
     "job_run": "SELECT, INSERT, UPDATE, DELETE",
     "figure": "SELECT, INSERT, UPDATE",
-    "decision_count": "SELECT, INSERT, UPDATE, DELETE",
+    "decision_count": "SELECT",
     "dashboard_session": "SELECT, INSERT, DELETE, UPDATE (seen_at)",
     "procrastinate_jobs": "SELECT, INSERT, UPDATE, DELETE",
     "procrastinate_events": "SELECT, INSERT, UPDATE, DELETE",
@@ -101,7 +101,11 @@ _LOCK_SECONDS: Final = 5
 _TURN_SECONDS: Final = 120
 
 
-FUNCTIONS: Final = ("sceau_make_log_partition(date)", "sceau_drop_log_before(date)")
+FUNCTIONS: Final = (
+    "sceau_make_log_partition(date)",
+    "sceau_drop_log_before(date)",
+    "sceau_merge_segments(uuid, date, timestamptz, timestamptz, integer, jsonb, bytea, bytea, bytea, uuid[])",
+)
 """What the application role may call: it cannot make or drop tables itself."""
 
 SEQUENCES: Final = (

@@ -8,15 +8,14 @@ import structlog
 from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 
-from app.audit.figures import LOGGED, latest_runs, load_figure
+from app.audit.figures import latest_runs, load_figure
 from app.events.deliveries import EVENTS_KEPT
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
-from app.operations.audit import count_logged_decisions
 from app.operations.consents import projections
 from app.operations.consents.make_links import AT_ONCE, remove_ended_links
 from app.operations.consents.sweep_renewals import sweep_renewals
 from app.operations.proof.append_entries import append_entries
-from app.operations.proof.replay_decisions import batch_next
+from app.operations.proof.close_hours import close_next
 from app.operations.proof.stamp_log import checkpoint_to_stamp, keep_stamp
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 from app.operations.service.show_dashboard import forget_old_runs
@@ -81,19 +80,19 @@ def install_events(app: procrastinate.App, work: Work) -> None:
     periodic(app, work, "events.trim", HOURLY, trim)
 
 
-# The dashboard's numbers, counted as often as their cost allows: at most about a sixtieth of one connection's time.
-# A count that failed, perhaps because it takes longer than a statement may, is left alone for a while.
+# The dashboard's numbers of consents, counted as often as their cost allows: at most about a sixtieth of one
+# connection's time. A count that failed, perhaps because it takes longer than a statement may, is left alone for a
+# while.
 
 _REST: Final = 60
 _SHORTEST: Final = timedelta(seconds=50)
 _AFTER_A_FAILURE: Final = timedelta(minutes=10)
 
 CONSENTS: Final = "figures.consents"
-DECISIONS: Final = "figures.decisions"
 
 
 def install_figures(app: procrastinate.App, work: Work) -> None:
-    """Register the two tasks."""
+    """Register the task."""
 
     async def consents() -> RunOutcome:
         if not await is_time(work, CONSENTS, projections.CONSENTS):
@@ -102,15 +101,7 @@ def install_figures(app: procrastinate.App, work: Work) -> None:
             counted = await projections.count_consents(session, work.deployment.policy)
         return RunOutcome(flagged=counted or 0)
 
-    async def decisions() -> RunOutcome:
-        if not await is_time(work, DECISIONS, LOGGED):
-            return RunOutcome()
-        async with work.database.write() as session:
-            counted = await count_logged_decisions(session)
-        return RunOutcome(flagged=int(counted))
-
     periodic(app, work, CONSENTS, MINUTELY, consents)
-    periodic(app, work, DECISIONS, MINUTELY, decisions)
 
 
 async def is_time(work: Work, task: str, figure: str) -> bool:
@@ -133,19 +124,19 @@ def install_proof(app: procrastinate.App, work: Work) -> None:
     async def append() -> RunOutcome:
         return RunOutcome(flagged=await append_all(work))
 
-    async def batch() -> RunOutcome:
-        return RunOutcome(flagged=await batch_all(work))
+    async def close() -> RunOutcome:
+        return RunOutcome(flagged=await close_all(work))
 
     periodic(app, work, "proof.append", _FOUR_A_MINUTE, append)
-    periodic(app, work, "proof.batch", MINUTELY, batch)
+    periodic(app, work, "decisions.merge", MINUTELY, close)
 
 
-async def batch_all(work: Work) -> int:
-    """State batches until none is due, each in a transaction of its own; how many."""
+async def close_all(work: Work) -> int:
+    """Merge the log's hours that are over and state them, each in a transaction of its own; how many statements."""
     made = 0
     while work.stopping is None or not work.stopping.is_set():
         async with work.database.write() as session:
-            stated = await batch_next(session)
+            stated = await close_next(session)
         if not stated:
             break
         made += 1

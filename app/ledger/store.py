@@ -107,6 +107,18 @@ async def events_known(session: ReadSession, identifiers: Collection[UUID]) -> d
     return {each: [event for event in events[ref] if event.order <= order] for each, (ref, order) in last.items()}
 
 
+_WHOLE: Final = text("""
+SELECT subject_ref FROM unnest(CAST(:beginnings AS bytea[])) AS beginning
+    JOIN subject ON subject_ref >= beginning AND subject_ref < beginning || decode(repeat('ff', 17), 'hex')
+""")
+
+
+async def whole_refs(session: ReadSession, beginnings: Collection[bytes]) -> list[bytes]:
+    """The subject_refs that begin with some bytes; of people of whom nothing is recorded, none."""
+    found = await session.execute(_WHOLE, {"beginnings": list(beginnings)})
+    return [bytes(ref) for ref in found.scalars()]
+
+
 async def recording_times(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[tuple[int, datetime]]]:
     """Of each of several people, the ledger order of each event and when it was recorded."""
     table = consent_event.c

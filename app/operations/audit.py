@@ -1,44 +1,24 @@
-"""What an auditor reads: acts, decisions, permits that relied on a text. And the partitions and counts of the log."""
+"""What an auditor reads: acts, decisions, permits that relied on a text. And the partitions of the log."""
 
 import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from app.audit.decision_log import correspondence_ref
-from app.audit.figures import (
-    CLOCKS_APART,
-    LOGGED,
-    Figure,
-    add_up_days,
-    count_decisions,
-    first_logged,
-    keep_figure,
-    load_figure,
-    lowest_id,
-    one_at_a_time,
-)
-from app.audit.relying import FIRST_STRETCH, list_relying, next_stretch, time_of
-from app.audit.store import (
-    LoggedDecision,
-    LogQuery,
-    days_logged,
-    drop_before,
-    load_log_floor,
-    make_partition,
-    search_log,
-)
+from app.audit.log_reading import Found, Resting, search
+from app.audit.segments import HOUR, REF_BYTES, Wanted
+from app.audit.store import drop_before, load_log_floor, make_partition
 from app.audit.trail import ActKind, Entry, Target, TargetKind, TrailQuery, record_act, search_trail
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
-from app.core.register import Struck
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import ReadSession, WriteSession
+from app.db.session import WriteSession
 from app.operations.service.deployment import NOBODY, Deployment, SubjectName, recorded_ref, ref_of
 from app.register.store import load_invalidations, load_processing
 
@@ -79,76 +59,80 @@ async def read_audit_trail(
     return TrailPage(page, page[-1].id if len(found) > limit else None)
 
 
-_WORDS: Final = {
-    "since": "since",
-    "until": "until",
-    "ref": "subject",
-    "correspondence_refs": "correspondence",
-    "processings": "processing",
-    "permitted": "decision",
-    "reason": "reason",
-    "identifier": "id",
-}
-"""What the trail calls the filters of a search."""
-
-
 @dataclass(frozen=True, slots=True)
-class DecisionPage:
-    """Some decisions, newest first, and where the next page begins; None when there is none."""
+class DecisionQuery:
+    """Which decisions are searched; None asks for all. `since` is included, `until` is not.
 
-    items: Sequence[LoggedDecision]
-    next_before: UUID | None
+    `subject` and `correspondence` (type, id) are names.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    subject: SubjectName | None = None
+    correspondence: tuple[str, str] | None = None
+    processings: tuple[str, ...] | None = None
+    decision: bool | None = None
+    reason: str | None = None
+    id: UUID | None = None
+
+
+_SECONDS: Final = 1.0
+"""After which a page is given as far as it is, so that a long log takes many requests and none too long."""
 
 
 async def search_decisions(
     session: WriteSession,
     deployment: Deployment,
     caller: Caller,
-    query: LogQuery,
+    query: DecisionQuery,
     *,
-    subject: SubjectName | None,
-    correspondence: tuple[str, str] | None,
     before: UUID | None,
     limit: int,
-) -> DecisionPage:
-    """The next decisions that match, newest first; `subject` and `correspondence` are names, the rest is in `query`.
+) -> Found:
+    """The next decisions that match, newest first; the session holds the log still.
 
-    A correspondence (type, id) is searched among one person's decisions: without a subject none is found. Who
-    searched, by what and for whose decisions is recorded: each page, for each shows more.
+    A correspondence is searched among one person's decisions: without a subject none is found. Who searched, by what
+    and for whose decisions is recorded: each page, for each shows more.
     """
-    ref = await ref_of(session, deployment, subject) if subject is not None else None
-    narrowed = replace(query, ref=ref)
-    if correspondence is not None:
-        opaque, about = deployment.pseudonyms.opaque, ref or NOBODY
-        days = await days_logged(session, about)
-        refs = [correspondence_ref(opaque, about, day, *correspondence) for day in days]
-        narrowed = replace(narrowed, correspondence_refs=refs)
-    found = await search_log(session, narrowed, before=before, limit=limit + 1)
-    page = found[:limit]
-    told = {"filters": [_WORDS[name] for name in _WORDS if getattr(narrowed, name) is not None]}
-    await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, await _target(session, narrowed), told)
-    return DecisionPage(page, page[-1].id if len(found) > limit else None)
+    ref = await ref_of(session, deployment, query.subject) if query.subject is not None else None
+    wanted = Wanted(
+        since=query.since,
+        until=query.until,
+        ref=None if ref is None else ref[:REF_BYTES],
+        processings=query.processings,
+        permitted=query.decision,
+        reason=query.reason,
+        identifier=query.id,
+    )
+    about: Callable[[int], bytes] | None = None
+    if query.correspondence is not None:
+        opaque, kind, identifier = deployment.pseudonyms.opaque, *query.correspondence
+        about = cache(lambda day: correspondence_ref(opaque, ref or NOBODY, day, kind, identifier))
+    found = await search(session, wanted, before=before, limit=limit, seconds=_SECONDS, correspondence=about)
+    told = {"filters": [_FILTER_WORDS.get(name, name) for name in _FILTERED if getattr(query, name) is not None]}
+    await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, await _target(session, query, ref), told)
+    return found
 
 
-async def _target(session: WriteSession, query: LogQuery) -> Target:
+_FILTERED: Final = tuple(DecisionQuery.__dataclass_fields__)
+_FILTER_WORDS: Final = {"processings": "processing"}
+
+
+async def _target(session: WriteSession, query: DecisionQuery, ref: bytes | None) -> Target:
     """Whose decisions were searched, and about which processing if it is one that the register holds."""
     only = query.processings[0] if query.processings is not None and len(query.processings) == 1 else None
-    ref = recorded_ref(query.ref) if query.ref is not None else None
+    known = recorded_ref(ref) if ref is not None else None
     if only is None or await load_processing(session, only) is None:
-        return Target(subject_ref=ref)
-    return Target(TargetKind.PROCESSING, only, ref)
-
-
-_LOOKED: Final = 1.0
-"""Seconds after which a page is given as far as it is, so that a long log takes many requests and none too long."""
+        return Target(subject_ref=known)
+    return Target(TargetKind.PROCESSING, only, known)
 
 
 async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which page
     session: WriteSession, caller: Caller, processing: str, number: int, before: UUID | None, limit: int
-) -> DecisionPage:
+) -> Found:
     """The next permits, newest first, of an invalidation in force, waiting or rejected; who looked is recorded.
 
-    The log is read backwards for a second at most: a page may hold fewer than `limit`, or none, and have a next one.
+    The log is read backwards for a second or so: a page may hold fewer than `limit`, or none, and have a next one.
 
     Raises:
         NotFoundError: no such processing, or no such invalidation of it.
@@ -159,26 +143,12 @@ async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which
     struck = next((each.struck for each in known if each.number == number), None)
     if struck is None or record is None:
         raise NotFoundError
-    now = await session.now() + timedelta(seconds=2 * CLOCKS_APART)
-    page = await _page(session, processing, struck, lowest_id(record.registered_at), before or lowest_id(now), limit)
+    wanted = Wanted(since=record.registered_at - HOUR, processings={processing}, permitted=True)
+    resting = Resting(processing, struck)
+    found = await search(session, wanted, before=before, limit=limit, seconds=_SECONDS, resting=resting)
     target = Target(TargetKind.PROCESSING, processing)
     await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, target, {"filters": ["invalidation"]})
-    return page
-
-
-async def _page(  # noqa: PLR0917 - a stretch of the log, and how much of it
-    session: ReadSession, processing: str, struck: Struck, begins: UUID, last: UUID, limit: int
-) -> DecisionPage:
-    found: list[LoggedDecision] = []
-    until, stretch = time.monotonic() + _LOOKED, FIRST_STRETCH
-    while last > begins and (started := time.monotonic()) < until:
-        first = max(begins, lowest_id(time_of(last) - stretch))
-        more = await list_relying(session, processing, struck, first, last, limit=limit + 1 - len(found))
-        found += more
-        if len(found) > limit:
-            return DecisionPage(found[:limit], found[limit - 1].id)
-        last, stretch = first, next_stretch(stretch, time.monotonic() - started)
-    return DecisionPage(found, last if last > begins else None)
+    return found
 
 
 # Keep the decision log's partitions: those of today and tomorrow made, those past their retention dropped.
@@ -216,35 +186,3 @@ async def turn_over(session: WriteSession, retention: timedelta) -> None:
     dropped = await drop_before(session, today - max(retention, floor))
     if dropped:
         log.info("old days of the decision log dropped", days=dropped)
-
-
-SHOWN: Final = timedelta(days=14)
-"""How far back the dashboard shows decisions, and they are counted by hour."""
-_LATE: Final = timedelta(hours=1)
-"""How long an hour that is over is counted again: the log of a worker that lost the database comes later."""
-
-_AT_ONCE: Final = timedelta(days=1)
-_BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-async def count_logged_decisions(session: WriteSession) -> bool:
-    """Count what is not settled yet; False when another process counts already.
-
-    Reads the log of about two hours, whatever its size; after a time without it, of one day at each run.
-    """
-    if not await one_at_a_time(session, LOGGED):
-        return False
-    now = await session.now()
-    before = await load_figure(session, LOGGED)
-    since = (before.settled_until if before is not None else None) or _BEGINNING
-    first = await first_logged(session, since)
-    until = min(now, (_hour(first) if first is not None else now) + _AT_ONCE)
-    settled = min(_hour(now - _LATE), _hour(until))
-    await count_decisions(session, since, until)
-    await add_up_days(session, min(settled, now - SHOWN - timedelta(days=1)))
-    await keep_figure(session, LOGGED, Figure(until, await session.now() - now, settled))
-    return True
-
-
-def _hour(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

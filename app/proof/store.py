@@ -95,7 +95,7 @@ proof_statement = Table(
     Column("kind", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("body", JSONB, nullable=False),
-    CheckConstraint("kind IN ('key', 'settings', 'decision_batch', 'retention_run', 'bundle')", name="kind"),
+    CheckConstraint("kind IN ('key', 'settings', 'decision_hour', 'retention_run', 'bundle')", name="kind"),
 )
 
 # What somebody outside said of a checkpoint. A stamp is the DER of an answer (RFC 3161), and has no witness; a
@@ -118,8 +118,8 @@ proof_anchor = Table(
 
 
 _APPENDING: Final = "sceau proof append"
-BATCHING: Final = "sceau proof batch"
-"""Whose turn it is to state batches of decisions."""
+BATCHING: Final = "sceau proof hours"
+"""Whose turn it is to merge and state hours of decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,13 +332,11 @@ async def statements_from(session: ReadSession, kind: str, position: int) -> lis
     return list((await session.execute(of_kind.order_by(entry.position))).scalars())
 
 
-async def statements_about(
-    session: ReadSession, kind: str, since: datetime, until: datetime
-) -> list[tuple[UUID, Mapping[str, Any]]]:
-    """The statements of a kind whose body speaks of some time between two instants (`since`, `until`), in its order."""
+async def statements_since(session: ReadSession, kind: str, since: datetime) -> list[tuple[UUID, Mapping[str, Any]]]:
+    """The statements of a kind whose body speaks of some time after an instant, in the order of these times."""
     table = proof_statement.c
     begins, ends = cast(table.body["since"].astext, Instant), cast(table.body["until"].astext, Instant)
-    spoken = select(table.id, table.body).where(table.kind == kind, ends > since, begins < until).order_by(begins)
+    spoken = select(table.id, table.body).where(table.kind == kind, ends > since).order_by(begins)
     return [(row.id, row.body) for row in await session.execute(spoken)]
 
 

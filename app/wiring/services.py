@@ -172,9 +172,10 @@ def _no_token(_: bytes) -> None:
 def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
     if settings.decision_log is DecisionLogMode.OFF:
         return None
-    plan = LogPlan(required(settings.database_url, "database_url"), patience=pace_of(settings).lease)
+    url = required(settings.database_url, "database_url")
+    plan = LogPlan(url, deployment.pseudonyms.opaque, patience=pace_of(settings).lease)
     durable = settings.decision_log is DecisionLogMode.DURABLE
-    return Recorder(DecisionLog(plan), deployment.pseudonyms.opaque, durable, settings.decision_log_exempt_share)
+    return Recorder(DecisionLog(plan), durable, settings.decision_log_exempt_share)
 
 
 def decisions_of(services: Services) -> DecisionEndpoint:

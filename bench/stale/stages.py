@@ -28,7 +28,7 @@ _TOLD_EVERY: Final = 20
 _CONTROL_SECONDS: Final = 40
 _HOUR: Final = 3600
 _DURABLE: Final = {"SCEAU_DECISION_LOG": "durable"}
-_LOGGED: Final = "SELECT count(*) FROM decision_log"
+_LOGGED: Final = "SELECT coalesce(sum(rows), 0) FROM decision_segment"
 
 
 @dataclass(slots=True)

@@ -188,22 +188,40 @@ CREATE FUNCTION sceau_make_log_partition(day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {path} AS $$
 DECLARE
     today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
-    name text := 'decision_log_' || to_char(day, 'YYYYMMDD');
+    name text := 'decision_segment_' || to_char(day, 'YYYYMMDD');
 BEGIN
     IF day < today - 1 OR day > today + 7 THEN
         RAISE EXCEPTION 'a partition of the decision log is for yesterday up to next week';
     END IF;
     IF EXISTS (SELECT FROM pg_class AS made JOIN pg_class AS whole USING (relnamespace)
-            WHERE made.relname = name AND whole.oid = 'decision_log'::regclass) THEN
+            WHERE made.relname = name AND whole.oid = 'decision_segment'::regclass) THEN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('sceau log partition'));
     IF NOT EXISTS (SELECT FROM pg_class AS made JOIN pg_class AS whole USING (relnamespace)
-            WHERE made.relname = name AND whole.oid = 'decision_log'::regclass) THEN
-        EXECUTE format('CREATE TABLE %I (LIKE decision_log INCLUDING ALL EXCLUDING INDEXES)', name);
-        EXECUTE format('ALTER TABLE decision_log ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
-            day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+            WHERE made.relname = name AND whole.oid = 'decision_segment'::regclass) THEN
+        -- Data stand apart from what is searched, however short they are.
+        EXECUTE format('CREATE TABLE %I (LIKE decision_segment INCLUDING ALL EXCLUDING INDEXES)'
+            ' WITH (toast_tuple_target = 256)', name);
+        EXECUTE format('ALTER TABLE decision_segment ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
+            day, day + 1);
     END IF;
+END
+$$
+"""
+
+# What a day's decisions were is kept in numbers.
+COUNT_LOG_DAY: Final = """
+CREATE FUNCTION sceau_count_log_day(part regclass, OUT number bigint)
+LANGUAGE plpgsql SET search_path = {path} AS $$
+BEGIN
+    EXECUTE format('SELECT coalesce(sum(rows), 0) FROM %s', part) INTO number;
+    EXECUTE format(
+        'INSERT INTO decision_count (day, processing, permitted, reason, number)'
+        ' SELECT date_trunc(''day'', from_at, ''Europe/Paris''), told ->> 0, (told ->> 1)::boolean, told ->> 2,'
+        ' sum((told ->> 3)::bigint) FROM %s, jsonb_array_elements(counts) AS told GROUP BY 1, 2, 3, 4'
+        ' ON CONFLICT (day, processing, permitted, reason)'
+        ' DO UPDATE SET number = decision_count.number + excluded.number', part);
 END
 $$
 """
@@ -216,7 +234,6 @@ DECLARE
     today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     floor_days integer;
     old record;
-    is_exact boolean;
     number bigint;
     by_owner boolean := pg_has_role(session_user, current_user, 'MEMBER');
     dropped integer := 0;
@@ -232,25 +249,55 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtext('sceau log partition')) THEN
         RETURN 0;
     END IF;
-    FOR old IN SELECT c.oid::regclass AS part, right(relname, 8) AS named, greatest(reltuples, 0)::bigint AS guessed
+    FOR old IN SELECT c.oid::regclass AS part, right(relname, 8) AS named
         FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-        WHERE inhparent = 'decision_log'::regclass AND right(relname, 8) < to_char(day, 'YYYYMMDD') ORDER BY relname
+        WHERE inhparent = 'decision_segment'::regclass AND right(relname, 8) < to_char(day, 'YYYYMMDD') ORDER BY relname
     LOOP
-        -- To count a very large day would take longer than a statement of the service may.
-        is_exact := pg_relation_size(old.part) < 256 * 1024 * 1024;
-        number := old.guessed;
-        IF is_exact THEN
-            EXECUTE format('SELECT count(*) FROM %s', old.part) INTO number;
-        END IF;
+        EXECUTE format('LOCK TABLE %s', old.part);
+        number := sceau_count_log_day(old.part);
         EXECUTE format('DROP TABLE %s', old.part);
         PERFORM sceau_record_act('decision_log.dropped', CASE WHEN by_owner THEN 'command' ELSE 'service' END,
             jsonb_build_object('day', to_char(to_date(old.named, 'YYYYMMDD'), 'YYYY-MM-DD'), 'rows', number,
-                'is_exact', is_exact, 'role', CASE WHEN by_owner THEN 'owner' ELSE 'application' END));
+                'role', CASE WHEN by_owner THEN 'owner' ELSE 'application' END));
         dropped := dropped + 1;
     END LOOP;
     RETURN dropped;
 EXCEPTION WHEN lock_not_available THEN
     RETURN 0;
+END
+$$
+"""
+
+# The service may not delete from the log. What it merges has as many decisions with each answer as what goes had.
+MERGE_SEGMENTS: Final = """
+CREATE FUNCTION sceau_merge_segments(id uuid, day date, from_at timestamptz, to_at timestamptz, rows integer,
+    counts jsonb, directory bytea, data bytea, sha256 bytea, gone uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {path} AS $$
+#variable_conflict use_column
+DECLARE
+    before jsonb;
+    number bigint;
+    removed integer;
+BEGIN
+    WITH old AS (
+        DELETE FROM decision_segment AS small
+        WHERE small.day = $2 AND small.id = ANY($10) AND NOT small.merged
+            AND date_trunc('hour', small.from_at, 'UTC') = date_trunc('hour', $3, 'UTC')
+        RETURNING small.rows, small.counts
+    ), answers AS (
+        SELECT told ->> 0 AS processing, (told ->> 1)::boolean AS permitted, told ->> 2 AS reason,
+            sum((told ->> 3)::bigint) AS number
+        FROM old, jsonb_array_elements(old.counts) AS told GROUP BY 1, 2, 3
+    )
+    SELECT (SELECT sum(old.rows) FROM old), (SELECT count(*) FROM old),
+        (SELECT jsonb_agg(jsonb_build_array(a.processing, a.permitted, a.reason, a.number)
+            ORDER BY a.processing COLLATE "C", a.permitted, a.reason COLLATE "C") FROM answers AS a)
+    INTO number, removed, before;
+    IF removed <> cardinality($10) OR number IS DISTINCT FROM $5 OR before IS DISTINCT FROM $6 THEN
+        RAISE EXCEPTION 'a merged segment has the decisions of those that it replaces';
+    END IF;
+    INSERT INTO decision_segment (id, day, from_at, to_at, rows, merged, counts, directory, data, sha256)
+    VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $9);
 END
 $$
 """
@@ -401,9 +448,11 @@ $$
 
 OWN_FUNCTIONS: Final = (
     "sceau_make_log_partition(date), sceau_drop_log_before(date), sceau_record_act(text, text, jsonb), "
-    "sceau_tell_limits(), sceau_refuse_ahead(), sceau_tell_retention(), sceau_retain(bytea, integer)"
+    "sceau_tell_limits(), sceau_refuse_ahead(), sceau_tell_retention(), sceau_retain(bytea, integer), "
+    "sceau_count_log_day(regclass), sceau_merge_segments(uuid, date, timestamptz, timestamptz, integer, jsonb, bytea, "
+    "bytea, bytea, uuid[])"
 )
-"""Nobody but their owner calls these: triggers do without the right, and `app.db.migrate` grants the service's two."""
+"""Nobody but their owner calls these: triggers do without the right, and `app.db.migrate` grants the service's own."""
 
 DROP_FUNCTIONS: Final = """
 DO $$
@@ -424,9 +473,11 @@ def upgrade() -> None:
     """Make everything in an empty schema."""
     _make_procrastinate()
     metadata.create_all(op.get_bind())
+    # Blocks are compressed already, and are read by their place.
+    _send("ALTER TABLE decision_segment ALTER COLUMN data SET STORAGE EXTERNAL")
     for function in (REFUSE_CHANGE, RECORD_ACT, TELL_LIMITS, REFUSE_AHEAD, ORDER_OUTBOX):
         _make(function)
-    for function in (MAKE_LOG_PARTITION, DROP_LOG_BEFORE, TELL_RETENTION, RETAIN):
+    for function in (MAKE_LOG_PARTITION, COUNT_LOG_DAY, DROP_LOG_BEFORE, MERGE_SEGMENTS, TELL_RETENTION, RETAIN):
         _make(function)
     _send(f"REVOKE ALL ON FUNCTION {OWN_FUNCTIONS} FROM PUBLIC")
     for table in APPEND_ONLY:

@@ -18,6 +18,7 @@ from tests.faults.service import eventually
 from tests.support.api import PSEUDONYM_KEY, question, running, subject
 from tests.support.consents import grant
 from tests.support.databases import administrator_url, new_database
+from tests.support.decision_rows import logged_rows
 
 OTHER_KEY = "33" * 32
 SEARCHES = ("/v1/consents/search", "/v1/decisions/search", "/v1/audit-trail/search")
@@ -143,7 +144,7 @@ def test_decisions_about_nobody_are_not_linked(api, database):
         for name in ("stranger", "stranger", "alice"):
             logging.reason(name, "ads")
             logging.reason(name, "spam")
-    refs = [ref for (ref,) in _rows(database, "SELECT subject_ref FROM decision_log")]
+    refs = [each.subject_ref for each in logged_rows(database)]
     assert len(set(refs)) == len(refs) == 6
 
 

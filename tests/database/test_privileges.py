@@ -1,3 +1,5 @@
+import re
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -118,9 +120,8 @@ def granted(lasting):
 
 def _written(line: str) -> set[str]:
     """A line of the map in the words of `granted`."""
-    plain, _, columns = line.partition("UPDATE (")
-    words = {word.strip() for word in plain.split(",") if word.strip()}
-    return words | {f"UPDATE ({each.strip()})" for each in columns.rstrip(")").split(",") if each.strip()}
+    rights = re.findall(r"([A-Z]+)(?: \(([^)]*)\))?", line)
+    return {f"{word} ({each.strip()})" if each else word for word, columns in rights for each in columns.split(",")}
 
 
 @pytest.mark.parametrize("table", sorted(PRIVILEGES))

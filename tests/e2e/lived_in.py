@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
+from msgspec.structs import replace
 
 from app.audit.figures import JobRun
 from app.core.decision import Reason
-from app.db.identifiers import uuid7
 from tests.e2e.pages.consent import ADS, STATISTICS, Operator
 from tests.support.api import processing, subject
 from tests.support.consents import SIGNED, grant, own_form, proof
 from tests.support.dashboard import count, run_recorded
 from tests.support.databases import TestDatabase
+from tests.support.decision_rows import REFUSED, insert, logged, segment_of
 
 NOW = datetime.now(UTC)
 FILTER = processing(
@@ -24,14 +25,6 @@ FILTER = processing(
     elements=["content", "attachments"],
     name={"fr": "Détection de programmes malveillants", "en": "Malware detection"},
 )
-_LOG = """
-INSERT INTO decision_log
-    (subject_ref, at, id, caller, processing, correspondence_ref, channel, territory, permitted, reason, rule,
-        automated, private, versions, changes, known, policy, rules, build)
-SELECT sha256(id::text::bytea), at, id, gen_random_uuid(), %s, sha256('x'), 'online', 'FR', %s, %s, '0',
-    true, true, 1, 1, 1, 'P1Y/start_of_day', 'rules', 'build'
-FROM unnest(%s::timestamptz[], %s::uuid[]) AS given (at, id)
-"""
 _ANSWERS = (
     (ADS, True, Reason.CONSENT_IN_FORCE, 37),
     (ADS, False, Reason.NO_CONSENT, 12),
@@ -62,8 +55,7 @@ def fill(operator: Operator, data: Path) -> None:
 def _work(database: TestDatabase) -> None:
     for task, flagged, error in (("renewals.sweep", 7, None), ("links.remove_ended", 0, "TimeoutError")):
         run_recorded(database, JobRun(task, NOW, timedelta(seconds=0.21), flagged, error=error))
-    for _ in range(16):  # a day of the log at each
-        count(database)
+    count(database)
 
 
 def _consents(operator: Operator) -> None:
@@ -87,12 +79,13 @@ def _decide(operator: Operator, name: str, identifier: str, decision: str, at: d
 
 
 def _decisions(connection: psycopg.Connection, at: datetime, back: int) -> None:
-    first, name = at.date(), f"decision_log_{at:%Y%m%d}"
+    first = at.date()
     connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF decision_log"
-        f" FOR VALUES FROM ('{first} 00:00Z') TO ('{first + timedelta(days=1)} 00:00Z')"
+        f"CREATE TABLE IF NOT EXISTS decision_segment_{at:%Y%m%d} PARTITION OF decision_segment"
+        f" FOR VALUES FROM ('{first}') TO ('{first + timedelta(days=1)}')"
     )
     for identifier, permitted, reason, number in _ANSWERS:
-        times = [at - timedelta(milliseconds=place) for place in range(number + (number * back * 3) % 11)]
-        ids = [uuid7(each) for each in times]
-        connection.execute(_LOG, [identifier, permitted, reason.value, times, ids])
+        facts = replace(REFUSED, processing=identifier, permitted=permitted, reason=reason.value)
+        begun = at.replace(minute=0, second=0, microsecond=0)
+        times = [begun + timedelta(milliseconds=place) for place in range(number + (number * back * 3) % 11)]
+        insert(connection, segment_of(logged(each, facts) for each in times))

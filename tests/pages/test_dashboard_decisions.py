@@ -3,14 +3,18 @@
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psycopg
+from msgspec.structs import replace
 
-from app.audit.figures import answers_between
-from app.core.article import PARIS
+from app.audit.log_reading import answers_between, midnight
 from app.db.database import Database
+from tests.faults.service import eventually
+from tests.proof.logs import Log
 from tests.support.api import running
-from tests.support.dashboard import Visitor, count
+from tests.support.dashboard import Visitor
+from tests.support.decision_rows import REFUSED, insert, logged, logged_rows, segment_of
 
 
 def test_decisions_by_day_and_reason(database):
@@ -21,7 +25,6 @@ def test_decisions_by_day_and_reason(database):
         api.decide("alice", "ads")
         for name, identifier in (("alice", "ads"), ("bob", "ads"), ("bob", "ads"), ("bob", "filter"), ("bob", "none")):
             api.evaluate(name, identifier)
-    count(database)
     with running(database, decision_log_exempt_share=0.5) as api:
         page = Visitor(api).sign_in()
     text = page.text("decisions")
@@ -35,48 +38,47 @@ def test_decisions_by_day_and_reason(database):
         assert f"{reason} {number} {number} 0" in text
 
 
-def test_counting_again_counts_nothing_twice(database):
-    """An hour that is counted again has its numbers once; what comes in between is added."""
+def test_merging_changes_no_number(database, monkeypatch, tmp_path):
+    """What was logged is counted at once, in segments of a flush and in those of an hour."""
+    monkeypatch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
+    log = Log(database, tmp_path)
     with running(database, decision_log="durable") as api:
         api.register("ads")
-        for expected in (1, 2, 3):
+        for expected in (1, 2):
             api.evaluate("bob", "ads")
-            _until_logged(database, expected)
-            count(database)
-            count(database)
-            assert f"no consent Denied {expected} {expected} 0" in Visitor(api).sign_in().text("decisions")
+            eventually(partial(_has_logged, database, expected))
+            for _ in range(2):
+                assert f"no consent Denied {expected} {expected} 0" in Visitor(api).sign_in().text("decisions")
+                log.close()
 
 
-def test_numbers_stay_when_the_rows_are_gone(database):
-    """Whole days become one number for each processing and reason, once; the report tells them without the log."""
-    day = datetime.now(PARIS).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=100)
-    with running(database):
-        pass
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        for hour, reason, number in ((0, "no_consent", 1), (5, "no_consent", 2), (5, "consent_refused", 4)):
-            values = [day + timedelta(hours=hour), reason, number]
-            connection.execute("INSERT INTO decision_count VALUES (%s, 'ads', false, %s, %s)", values)
-        settled = "INSERT INTO figure (name, counted_at, took_ms, settled_until) VALUES ('decisions', now(), 0, now())"
-        connection.execute(settled)
-        for _ in range(2):
-            count(database)
-            found = connection.execute("SELECT hour, reason, number FROM decision_count ORDER BY number").fetchall()
-            assert found == [(day, "no_consent", 3), (day, "consent_refused", 4)]
-    assert [each.number for each in _answers(database, day, day + timedelta(days=1))] == [4, 3]
-    assert _answers(database, day + timedelta(days=1), day + timedelta(days=2)) == []
+def _has_logged(database, number):
+    return len(logged_rows(database)) == number
 
 
-def test_a_report_counts_what_no_job_has_counted_yet(database):
-    """What is settled is taken from the counts, the rest from the log: nothing twice, and nothing left out."""
-    with running(database, decision_log="durable") as api:
-        api.register("ads")
-        api.evaluate("bob", "ads")
-        _until_logged(database, 1)
-        now = datetime.now(UTC)
-        for settled in (False, True):
-            if settled:
-                count(database)
-            assert [each.number for each in _answers(database, now - timedelta(days=1), now + timedelta(days=1))] == [1]
+def test_numbers_stay_when_the_log_is_gone(database):
+    """A day that is dropped leaves its numbers, by day of Paris, merged or not; the report tells them as before."""
+    floor = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=40)
+    refused = replace(REFUSED, reason="consent_refused")
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute(
+            f"CREATE TABLE decision_segment_{floor:%Y%m%d} PARTITION OF decision_segment"
+            f" FOR VALUES FROM ('{floor:%F}') TO ('{floor + timedelta(days=1):%F}')"
+        )
+        for hour, facts, number, merged in ((5, REFUSED, 1, True), (5, refused, 4, False), (23, REFUSED, 2, True)):
+            times = [floor + timedelta(hours=hour, seconds=second) for second in range(number)]
+            insert(owner, segment_of(logged(each, facts) for each in times), merged=merged)
+        owner.commit()
+        since = midnight(floor + timedelta(hours=12))
+        days = [(since + timedelta(hours=24 * day + 2), since + timedelta(hours=24 * (day + 1) + 2)) for day in (0, 1)]
+        between = [(midnight(begins), midnight(ends)) for begins, ends in days]
+        before = [_answers(database, *each) for each in between]
+        assert [[each.number for each in told] for told in before] == [[4, 1], [2]]
+        assert owner.execute("SELECT sceau_drop_log_before(%s)", [(floor + timedelta(days=1)).date()]).fetchone() == (
+            1,
+        )
+        owner.commit()
+    assert [_answers(database, *each) for each in between] == before
 
 
 def _answers(database, since, until):
@@ -91,18 +93,9 @@ def _answers(database, since, until):
     return asyncio.run(read())
 
 
-def _until_logged(database, number):
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        for _ in range(1_000):
-            if connection.execute("SELECT count(*), pg_sleep(0.01) FROM decision_log").fetchall()[0][0] == number:
-                return
-    raise AssertionError("not logged")
-
-
 def test_no_log_is_no_gap(database):
     """Where the log is off, the section says that, and shows no zeros."""
     with running(database, decision_log="off") as api:
-        count(database)
         text = Visitor(api).sign_in().text("decisions")
     assert "The decision log is off" in text
     assert "Permitted" not in text
@@ -116,7 +109,6 @@ def test_decisions_of_a_restricted_caller(database):
         for identifier in ("ads", "ads", "stats", "none"):
             api.evaluate("bob", identifier)
         key = api.new_key("audit:read", processings=["stats"])
-    count(database)
     with running(database) as api:
         text = Visitor(api).sign_in(key).text("decisions")
     assert "no consent Denied 1 1 0" in text

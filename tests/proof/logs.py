@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from app.jobs.tasks import append_all, batch_all
+from app.jobs.tasks import append_all, close_all
 from app.jobs.work import Work
 from app.operations.proof.append_entries import LogRefusedError
 from app.proof.notes import HeadsUnreadableError
@@ -70,18 +70,18 @@ class Log:
         except (LogRefusedError, HeadsUnreadableError) as error:
             return str(error)
 
-    def batch(self):
-        """State the batches of logged decisions as the jobs process does; how many."""
+    def close(self):
+        """Merge and state the hours of the decision log as the jobs process does; how many statements."""
 
-        async def batch():
+        async def close():
             settings = settings_for(self.database)
             database = database_of(settings)
             try:
-                return await batch_all(Work(database, deployment_of(settings)))
+                return await close_all(Work(database, deployment_of(settings)))
             finally:
                 await database.close()
 
-        return asyncio.run(batch())
+        return asyncio.run(close())
 
     def key(self):
         """The keys that verify the log and receipts, a line for each."""

@@ -63,7 +63,7 @@ def test_nothing_leads_to_whom_was_taken_out(old):
         owned(old, "run")
         tables = connection.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
-            "AND column_name = 'subject_ref' AND table_name NOT LIKE 'decision_log%'"
+            "AND column_name = 'subject_ref' AND table_name NOT LIKE 'decision_segment%'"
         ).fetchall()
         assert ("consent_event", "subject_ref") in tables
         found = [

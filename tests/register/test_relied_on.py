@@ -9,6 +9,7 @@ from tests.faults.service import eventually
 from tests.support.acts import trail
 from tests.support.api import running, utc
 from tests.support.consents import hash_of, notice_of
+from tests.support.decision_rows import logged_rows
 from tests.support.invalidations import invalidate
 from tests.support.two_persons import add
 
@@ -41,7 +42,7 @@ def test_a_dry_run_counts_and_changes_nothing(logged, database):
     first = datetime.now(UTC)
     for name in ("alice", "bob", "alice"):
         assert logged.reason(name, "ads", participants=[]) == "consent_in_force"
-    eventually(lambda: rows(database, "decision_log") == [3])
+    eventually(lambda: len(logged_rows(database)) == 3)
     tables = ("administrative_act", "processing_invalidation", "change", "outbox")
     before = rows(database, *tables)
     dry = invalidate(logged, "ads", dry_run=True)
@@ -72,7 +73,7 @@ def test_the_permits_that_relied_on_it_are_listed(logged, database, monkeypatch)
     assert add(logged, "ads", elements=["content"]).status_code == 201
     logged.decide("bob", "ads", version=2)
     logged.evaluate("bob", "ads")
-    eventually(lambda: rows(database, "decision_log") == [5])
+    eventually(lambda: len(logged_rows(database)) == 5)
     invalidate(logged, "ads")
     auditor = logged.with_key(logged.new_key("audit:read"))
     path = "/v1/processings/ads/invalidations/1/permits"
@@ -84,7 +85,7 @@ def test_the_permits_that_relied_on_it_are_listed(logged, database, monkeypatch)
     first = auditor.ok("GET", f"{path}?limit=2")
     rest = auditor.ok("GET", f"{path}?limit=2&cursor={first['next_cursor']}")
     assert [*first["items"], *rest["items"]] == found
-    monkeypatch.setattr("app.operations.audit._LOOKED", -1.0)
+    monkeypatch.setattr("app.operations.audit._SECONDS", -1.0)
     empty = auditor.ok("GET", path)  # no time to look at anything: there is more
     assert (empty["items"], "next_cursor" in empty) == ([], True)
     monkeypatch.undo()
@@ -106,7 +107,7 @@ def test_what_rested_on_other_people_is_counted_under_seal(logged, database):
     logged.decide("bob", "ads")
     answered = logged.evaluate("alice", "ads", participants=[{"id": "bob", "local": True}])
     assert answered["decision"] is True
-    eventually(lambda: rows(database, "decision_log") == [1])
+    eventually(lambda: len(logged_rows(database)) == 1)
     text = hash_of(notice_of("ads")["fr"])
     counts = invalidate(logged, "ads", text=text, dry_run=True).json()
     assert (counts["people"], counts["permits"], counts["sealed_permits"]) == (1, 0, 1)

@@ -57,8 +57,8 @@ class Deployment:
         """Wait for the log of decisions, which is written in their order: the last one is there."""
         asked = question("nobody", "ads-mail", participants=[])
         last = self.service.ok("POST", "/access/v1/evaluation", asked)["context"]["id"]
-        with self.server.administrator() as administrator:
-            eventually(lambda: administrator.execute("SELECT FROM decision_log WHERE id = %s", [last]).fetchall())
+        search = ("POST", "/v1/decisions/search", {"id": last})
+        eventually(lambda: self.service.ok(*search)["items"])
 
     def sinks(self) -> dict[str, bytes]:
         """Everything that came out, once the decisions taken so far are logged."""

@@ -1,4 +1,4 @@
-"""The dashboard as a browser without scripts uses it; and its numbers counted as the jobs process counts them."""
+"""The dashboard as a browser without scripts uses it; and its numbers of consents counted as a job counts them."""
 
 import asyncio
 import html
@@ -8,7 +8,6 @@ from typing import Any
 from app.audit.figures import JobRun
 from app.core.period import PeriodPolicy
 from app.db.database import Database
-from app.operations.audit import count_logged_decisions
 from app.operations.consents.projections import count_consents
 from app.operations.service.show_dashboard import record_job_run
 from tests.support.api import BOOTSTRAP, Api
@@ -19,15 +18,13 @@ COOKIE = "__Host-sceau_session"
 
 
 def count(database: TestDatabase, clock: Any = None, policy: PeriodPolicy | None = None) -> None:
-    """Count consents and decisions once."""
+    """Count consents once."""
 
     async def once() -> None:
         made = Database(database.app_url, clock=clock)
         try:
             async with made.write() as session:
                 await count_consents(session, policy or PeriodPolicy())
-            async with made.write() as session:
-                await count_logged_decisions(session)
         finally:
             await made.close()
 

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from app.api.decisions.reading import BadItem, Batch
 from app.api.http.exchange import header_lines
 from app.api.http.problems import failed, over_quota, response_to
-from app.audit.decision_log import Recorder
+from app.audit.decision_log import Entry, Recorder
 from app.auth.callers import Caller
 from app.auth.limits import OverQuotaError, QuotaStatus
 from app.core.decision import Reason
@@ -147,10 +147,10 @@ Token = Callable[[Caller, float, Question, Judged, UUID], str | None]
 
 @dataclass(slots=True)
 class Worded:
-    """The body of a 200, and the log rows that must be committed before it is sent."""
+    """The body of a 200, and what of the log must be committed before it is sent."""
 
     body: bytes
-    to_commit: list[bytes] = field(default_factory=list)
+    to_commit: list[Entry] = field(default_factory=list)
 
 
 class Wording:
@@ -206,7 +206,7 @@ class Wording:
         return worded
 
     def _item(
-        self, answered: AnsweredRequest, question: Question, found: Answer, to_commit: list[bytes]
+        self, answered: AnsweredRequest, question: Question, found: Answer, to_commit: list[Entry]
     ) -> tuple[bool, bytes]:
         """Whether an item is permitted, and its answer."""
         if isinstance(found, Judged):
@@ -216,9 +216,9 @@ class Wording:
         return False, _json(_ITEMS[found])
 
     def _judged(
-        self, caller: Caller | None, at: float, question: Question, judged: Judged, to_commit: list[bytes]
+        self, caller: Caller | None, at: float, question: Question, judged: Judged, to_commit: list[Entry]
     ) -> bytes:
-        """One answer; `to_commit` takes its log row if that must be committed before the answer is sent."""
+        """One answer; `to_commit` takes its entry in the log if that must be committed before it is sent."""
         decision, identifier = judged.decision, uuid7_text(at)
         if caller is not None and self._recorder is not None:
             row = self._recorder.record(

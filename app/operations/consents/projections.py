@@ -53,7 +53,7 @@ async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | N
         {"processing": processing, "state": state.value, "month": month, "number": number}
         for (processing, state, month), number in sorted(counted.items())
     ]
-    await keep_figure(session, CONSENTS, Figure(now, await session.now() - now, None, numbers))
+    await keep_figure(session, CONSENTS, Figure(now, await session.now() - now, numbers))
     return counted.total()
 
 

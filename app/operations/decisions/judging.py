@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,7 +13,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from app.audit.decision_log import DecisionBasis, facts_of
+from app.audit.decision_log import NO_ID
+from app.audit.segments import LogFacts
 from app.auth.callers import Caller
 from app.auth.limits import Counted, OverQuotaError, QuotaStatus, RateLimits
 from app.core.article import Channel, Element
@@ -20,7 +22,7 @@ from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest, Participant, Reason
 from app.core.evaluate import evaluate
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
-from app.core.processing import Processing, Status
+from app.core.processing import Processing, Status, can_be_an_id
 from app.core.version import PartyMode
 from app.core.wording import reason_for_user
 from app.snapshot.replica import Replica
@@ -168,7 +170,7 @@ SEALED_FOR: Final = "decision log"
 """What the vault seals `relied` for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecidedBy:
     """What decides in this process: how periods are counted, which rules, which build.
 
@@ -180,10 +182,10 @@ class DecidedBy:
     rules: str
     build: str
 
-
-def policy_text(policy: PeriodPolicy) -> str:
-    """How a policy stands in a row: `P1Y/start_of_day`."""
-    return f"{policy.ceiling}/{policy.counting.value}"
+    @cached_property
+    def policy_text(self) -> str:
+        """How the policy stands in a row: `P1Y/start_of_day`."""
+        return f"{self.policy.ceiling}/{self.policy.counting.value}"
 
 
 def policy_of(text: str) -> PeriodPolicy:
@@ -198,13 +200,23 @@ def policy_of(text: str) -> PeriodPolicy:
     return PeriodPolicy(Counting(counting), ConsentPeriod.parse(ceiling))
 
 
-def basis_of(request: DecisionRequest, facts: Facts, by: DecidedBy) -> DecisionBasis:
-    """What a decision is made on."""
+def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by: DecidedBy) -> LogFacts:
+    """What the log keeps of a decision, besides when it was taken and about which correspondence."""
     processing = facts.processing
     version = processing.version_at(facts.at) if processing is not None else None
     # Other parties are kept where some version asks for their consents: elsewhere no rule looks at them.
     others = request.participants if processing is not None and processing.asks_others else None
-    return DecisionBasis(
+    return LogFacts(
+        processing=request.processing if can_be_an_id(request.processing) else NO_ID,
+        elements=None if request.elements is None else tuple(sorted(each.value for each in request.elements)),
+        channel=request.channel.value,
+        territory=request.territory,
+        permitted=decision.permitted,
+        reason=decision.reason.value,
+        rule=decision.rule,
+        law_version=decision.law_version,
+        consent=decision.consent,
+        valid_until=decision.valid_until,
         automated=request.automated,
         private=request.private,
         version=version.number if version is not None else None,
@@ -214,7 +226,7 @@ def basis_of(request: DecisionRequest, facts: Facts, by: DecidedBy) -> DecisionB
         known=_last(facts.consents.get(request.subject, ())),
         participants=None if others is None else sum(map(len, _parties(request, others))) + _has(others, request),
         relied=_relied(request, others or (), facts, by) if others or facts.shared else None,
-        policy=policy_text(by.policy),
+        policy=by.policy_text,
         rules=by.rules,
         build=by.build,
     )
@@ -256,15 +268,14 @@ class Judged(Struct, frozen=True, eq=False):
     """A decision and what is made of it; the same for every correspondence that the question could be about.
 
     `wire`: its JSON as bytes before and after the decision's id. `outcome`: permitted, and the word of the reason.
-    `log_facts`: the columns of its log row that are the same for every correspondence. `exempt`: the processing
-    is one of III, so that no quota counts the question. `subject_ref`: of the subject, None where nothing is recorded
-    of it or, under III, nothing was looked up.
+    `log_facts`: what the log keeps of it. `exempt`: the processing is one of III, so that no quota counts the question.
+    `subject_ref`: of the subject, None where nothing is recorded of it or, under III, nothing was looked up.
     """
 
     decision: Decision
     wire: tuple[bytes, bytes]
     outcome: tuple[bool, str]
-    log_facts: bytes
+    log_facts: LogFacts
     exempt: bool
     subject_ref: bytes | None
 
@@ -306,7 +317,7 @@ def judge(request: DecisionRequest, facts: Facts, by: DecidedBy) -> Judged:
             words_for_user(decision, facts.processing, facts.at),
         ),
         (decision.permitted, decision.reason.value),
-        facts_of(request, decision, basis_of(request, facts, by)),
+        logged_facts(request, decision, facts, by),
         facts.processing is not None and facts.processing.is_exempt,
         facts.subject_ref,
     )

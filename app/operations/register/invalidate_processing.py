@@ -1,13 +1,12 @@
 """Invalidate a version of a processing, or a text: nothing that was consented to by it permits any more."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from app.audit.figures import CLOCKS_APART, first_logged
-from app.audit.relying import FIRST_STRETCH, RelyingCount, count_relying, next_stretch
+from app.audit.log_reading import RelyingCount, Resting, count_relying, first_logged
+from app.audit.segments import HOUR
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, State
@@ -67,14 +66,14 @@ async def preview_invalidation(
         if record is None:
             raise NotFoundError
         await check_struck(session, record, struck)
-        begins, now = await first_logged(session, record.registered_at), await session.now()
-    relying, stretch = RelyingCount(), FIRST_STRETCH
-    while begins is not None and begins <= now + timedelta(seconds=2 * CLOCKS_APART):
-        started = time.monotonic()
-        async with database.read() as session:
-            relying += await count_relying(session, identifier, struck, begins, begins + stretch)
-        begins += stretch
-        stretch = next_stretch(stretch, time.monotonic() - started)
+        begins, now = await first_logged(session, record.registered_at - HOUR), await session.instant()
+    relying = RelyingCount()
+    while begins is not None and begins <= now:
+        begins = begins.replace(minute=0, second=0, microsecond=0)
+        # An hour at a time, and past hours without decisions.
+        async with database.read(at_once=True) as session:
+            relying += await count_relying(session, Resting(identifier, struck), begins, begins + HOUR)
+            begins = await first_logged(session, begins + HOUR)
     people: set[bytes] = set()
     after = None
     while True:

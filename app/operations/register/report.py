@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.figures import AnswerCount, answers_between
+from app.audit.log_reading import AnswerCount, answers_between
 from app.audit.store import count_dropped
 from app.audit.trail import ActKind, Entry, TrailQuery, search_trail
 from app.auth.store import load_caller

@@ -11,24 +11,13 @@ from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
-from app.audit.figures import (
-    LOGGED,
-    DayOfRuns,
-    DecisionCount,
-    JobRun,
-    add_run,
-    decisions_by_day,
-    drop_runs_before,
-    latest_runs,
-    list_runs,
-    load_figure,
-)
+from app.audit.figures import DayOfRuns, JobRun, add_run, drop_runs_before, latest_runs, list_runs, load_figure
+from app.audit.log_reading import DecisionCount, count_by_day, midnight
 from app.auth.callers import Caller
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession, WriteSession
 from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_counts
 from app.events.endpoints import Endpoint
-from app.operations.audit import SHOWN
 from app.operations.consents import projections
 from app.operations.staff import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
@@ -37,6 +26,8 @@ from app.register.gate import read_register
 from app.register.records import Registered
 from app.snapshot.tables import ReplicaSeen, list_replicas
 
+SHOWN: Final = timedelta(days=14)
+"""How far back decisions are shown."""
 Content = TypeVar("Content")
 log = structlog.get_logger("sceau.dashboard")
 
@@ -112,12 +103,9 @@ async def show_dashboard(database: Database, caller: Caller, *, stamps_log: bool
         return Read(now, figure.counted_at, [each for each in counts if caller.may_ask_about(each.processing)])
 
     async def decisions(session: ReadSession) -> Read[Sequence[DecisionCount]]:
-        now, figure = await session.now(), await load_figure(session, LOGGED)
-        if figure is None:
-            return Read(now, None, ())
-        counts = await decisions_by_day(session, now - SHOWN)
-        seen = [each for each in counts if caller.may_ask_about(each.processing)]
-        return Read(now, figure.counted_at, seen)
+        now = await session.now()
+        counts = await count_by_day(session, midnight(now - SHOWN), now + timedelta(days=1))
+        return Read(now, now, [each for each in counts if caller.may_ask_about(each.processing)])
 
     async def deliveries(session: ReadSession) -> Read[Deliveries]:
         now = await session.now()

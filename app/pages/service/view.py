@@ -12,7 +12,8 @@ from fastapi import Depends, Response
 from app.api.http.security import open_to_all
 from app.api.http.services import RecorderDep, StampsLogDep
 from app.audit.decision_log import Recorder
-from app.audit.figures import DayOfRuns, DecisionCount
+from app.audit.figures import DayOfRuns
+from app.audit.log_reading import DecisionCount
 from app.auth.callers import Caller
 from app.core.article import PARIS, SECRECY
 from app.core.consent import State

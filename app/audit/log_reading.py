@@ -1,0 +1,414 @@
+"""Read the decision log: by segments, the newest first, and of each no more than the blocks that may be wanted.
+
+Whoever reads holds the log still (`Database.read(at_once=True)`): an hour that is merged meanwhile would be read twice,
+or half.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from heapq import heappush, heappushpop
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select, text, tuple_
+
+from app.audit.segments import (
+    REF_BYTES,
+    BlockPlace,
+    Directory,
+    LoggedDecision,
+    Wanted,
+    decisions_in,
+    directory_of,
+    facts_in,
+    hour_of,
+    instant_of,
+    microseconds_of,
+)
+from app.audit.store import decision_segment
+from app.core.article import PARIS
+from app.core.register import Struck
+from app.db.session import ReadSession
+
+_HEADS: Final = 100
+_PIECE: Final = 1024 * 1024
+"""Bytes of blocks that are read in one statement, unless a single block has more."""
+
+
+class LogMovesError(Exception):
+    """The log is not held still in this session: this is a fault of the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A segment without its data."""
+
+    id: UUID
+    day: date
+    from_at: datetime
+    to_at: datetime
+    rows: int
+    merged: bool
+    counts: Sequence[tuple[str, bool, str, int]]
+    directory: Directory
+
+
+async def heads(session: ReadSession, wanted: Wanted) -> AsyncIterator[Head]:
+    """The segments that may have decisions of a time with such an answer, those that end last first.
+
+    Raises:
+        LogMovesError: the session does not hold the log still.
+
+    """
+    table = decision_segment.c
+    names = [each for each in Head.__dataclass_fields__ if each != "directory"]
+    columns = [decision_segment.c[name] for name in (*names, "directory")]
+    statement = select(*columns, func.current_setting("transaction_isolation").label("isolation"))
+    if wanted.since is not None:
+        statement = statement.where(table.to_at >= wanted.since, table.day >= wanted.since.astimezone(UTC).date())
+    if wanted.until is not None:
+        statement = statement.where(table.from_at < wanted.until, table.day <= wanted.until.astimezone(UTC).date())
+    statement = statement.order_by(table.to_at.desc(), table.id.desc()).limit(_HEADS)
+    rows: Sequence[Any] = (await session.execute(statement)).all()
+    while rows:
+        if rows[0].isolation != "repeatable read":
+            raise LogMovesError
+        for row in rows:
+            if wanted.is_among(row.counts):
+                yield Head(**{name: getattr(row, name) for name in names}, directory=directory_of(row.directory))
+        last = rows[-1]
+        following = statement.where(tuple_(table.to_at, table.id) < (last.to_at, last.id), table.day <= last.day)
+        rows = (await session.execute(following)).all()
+
+
+_CONTENT: Final = text("""
+SELECT substring(log.data FROM asked.first FOR asked.size) FROM
+    unnest(CAST(:days AS date[]), CAST(:ids AS uuid[]), CAST(:firsts AS int[]), CAST(:sizes AS int[]))
+        WITH ORDINALITY AS asked (day, id, first, size, place)
+    JOIN decision_segment AS log ON log.day = asked.day AND log.id = asked.id
+ORDER BY place
+""")
+
+
+async def blocks(
+    session: ReadSession, found: AsyncIterator[Head], ref: bytes | None = None
+) -> AsyncIterator[tuple[Head, Sequence[BlockPlace], bytes]]:
+    """Of each segment, in their order, the blocks that may have decisions about a person (None: all), in pieces."""
+    asked: list[tuple[Head, int, int, list[BlockPlace]]] = []
+    async for head in found:
+        for piece in _pieces(head.directory, ref):
+            asked.append((head, *piece))
+            if len(asked) == _HEADS or sum(size for _, _, size, _ in asked) >= _PIECE:
+                async for each in _read(session, asked):
+                    yield each
+                asked = []
+    async for each in _read(session, asked):
+        yield each
+
+
+def _pieces(directory: Directory, ref: bytes | None) -> list[tuple[int, int, list[BlockPlace]]]:
+    offset, _, places = directory.span(ref)
+    pieces: list[tuple[int, int, list[BlockPlace]]] = []
+    for place in places:
+        if pieces and pieces[-1][1] + place.size <= _PIECE:
+            first, size, those = pieces[-1]
+            pieces[-1] = (first, size + place.size, [*those, place])
+        else:
+            pieces.append((offset, place.size, [place]))
+        offset += place.size
+    return pieces
+
+
+async def _read(
+    session: ReadSession, asked: Sequence[tuple[Head, int, int, list[BlockPlace]]]
+) -> AsyncIterator[tuple[Head, Sequence[BlockPlace], bytes]]:
+    if not asked:
+        return
+    values = {
+        "days": [head.day for head, *_ in asked],
+        "ids": [head.id for head, *_ in asked],
+        "firsts": [offset + 1 for _, offset, _, _ in asked],
+        "sizes": [size for _, _, size, _ in asked],
+    }
+    contents = (await session.execute(_CONTENT, values)).scalars()
+    for (head, _, _, places), content in zip(asked, contents, strict=True):
+        yield head, places, bytes(content)
+
+
+async def decisions(session: ReadSession, wanted: Wanted) -> AsyncIterator[tuple[Head, Sequence[LoggedDecision]]]:
+    """All decisions that are wanted, piece by piece, each with the head of its segment; those that end last first."""
+    async for head, places, content in blocks(session, heads(session, wanted), wanted.ref):
+        yield head, list(decisions_in(head.directory, places, content, wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Some decisions, newest first. `before`: the next page has lower ids; None when there is none."""
+
+    items: Sequence[LoggedDecision]
+    before: UUID | None
+
+
+async def search(
+    session: ReadSession,
+    wanted: Wanted,
+    *,
+    before: UUID | None,
+    limit: int,
+    seconds: float,
+    correspondence: Callable[[int], bytes] | None = None,
+    resting: "Resting | None" = None,
+) -> Found:
+    """The next decisions, newest first: ids sort by time.
+
+    Args:
+        session: holds the log still.
+        wanted: which.
+        before: those with lower ids.
+        limit: so many at most.
+        seconds: after which it ends with what was found.
+        correspondence: the reference that is wanted, on a day (UTC, in days since 1970).
+        resting: those permits only that rest on this.
+
+    """
+    began = time.monotonic()
+    if before is not None:
+        last = instant_of((before.int >> 80) * 1_000 + 1_000)
+        wanted = replace(wanted, until=last if wanted.until is None else min(last, wanted.until))
+    kept = _Newest(limit, before, correspondence)
+    looked: Head | None = None
+    reached = None if before is None else before.int
+    async for head, places, content in blocks(session, heads(session, wanted), wanted.ref):
+        if head is not looked:
+            looked = head
+            newest = (microseconds_of(head.to_at) // 1_000 + 1) << 80  # no decision that is left has such an id
+            if kept.is_full and kept.oldest >= newest:
+                break
+            # What is looked at is looked at whole: a page that ends where it began would be asked for again, for ever.
+            if reached is not None and newest < reached and time.monotonic() - began > seconds:
+                return kept.found(newest)
+            reached = newest if reached is None else reached
+        narrowed = wanted
+        if resting is not None:
+            narrowed = replace(wanted, consents=await resting.among(session, head, places, content))
+        # In a thread: an hour of a large service takes a second, and decisions are answered meanwhile.
+        await asyncio.to_thread(kept.take, decisions_in(head.directory, places, content, narrowed))
+    return kept.found()
+
+
+class _Newest:
+    """The newest of some decisions, one more than a page has."""
+
+    def __init__(self, limit: int, before: UUID | None, correspondence: Callable[[int], bytes] | None) -> None:
+        self._limit = limit
+        self._before = None if before is None else before.int
+        self._correspondence = correspondence
+        self._kept: list[tuple[int, LoggedDecision]] = []  # a heap: the oldest first
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are more than a page has."""
+        return len(self._kept) > self._limit
+
+    @property
+    def oldest(self) -> int:
+        """The id of the oldest one, as a number."""
+        return self._kept[0][0]
+
+    def take(self, decisions: Iterable[LoggedDecision]) -> None:
+        """Take in more."""
+        for decision in decisions:
+            number = decision.id.int
+            if self._before is not None and number >= self._before:
+                continue
+            wanted = self._correspondence
+            if wanted is not None and decision.correspondence_ref != wanted(day_of(decision.at)):
+                continue
+            if self.is_full:
+                heappushpop(self._kept, (number, decision))
+            else:
+                heappush(self._kept, (number, decision))
+
+    def found(self, reached: int = 0) -> Found:
+        """The page, newest first. `reached`: of lower ids not all are known."""
+        items = [decision for number, decision in sorted(self._kept, reverse=True) if number >= reached]
+        if len(items) > self._limit:
+            return Found(items[: self._limit], items[self._limit - 1].id)
+        return Found(items, UUID(int=reached) if reached else None)
+
+
+def day_of(at: datetime) -> int:
+    """The day (UTC) of an instant, counted from 1970."""
+    return hour_of(microseconds_of(at)) // 24
+
+
+# Permits that rested on a consent to one version of a processing, or on one text. A decision names the user's own
+# consent. Whose consents it rested on besides is sealed in it, so that a permit which rested on such a consent of
+# another party is not found here.
+
+# Of a joint consent in two acts the log names the second; the first may be the one that the text was shown for.
+_RESTS: Final = text("""
+SELECT granted.id FROM consent_event AS granted
+WHERE granted.id = ANY(CAST(:ids AS uuid[])) AND granted.processing = :processing AND granted.kind = 'granted' AND (
+    granted.version = CAST(:version AS int)
+    OR lower(granted.evidence ->> 'presented_text_sha256') = CAST(:text AS text)
+    OR EXISTS (
+        SELECT FROM consent_event AS first
+        WHERE first.subject_ref = granted.subject_ref AND first.processing = granted.processing
+            AND first.kind = 'granted' AND first.version = granted.version
+            AND first.collected_at BETWEEN granted.collected_at - interval '30 days' AND granted.collected_at
+            AND first.capacity ->> 'given_by' <> granted.capacity ->> 'given_by'
+            AND lower(first.evidence ->> 'presented_text_sha256') = CAST(:text AS text)))
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A version of a processing, or a text, that permits may rest on."""
+
+    processing: str
+    struck: Struck
+
+    async def among(
+        self, session: ReadSession, head: Head, places: Sequence[BlockPlace], content: bytes
+    ) -> frozenset[UUID]:
+        """The consents to it that permits in some blocks name."""
+        named = {
+            facts.consent
+            for facts, _ in facts_in(head.directory, places, content)
+            if facts.permitted and facts.processing == self.processing and facts.consent is not None
+        }
+        if not named:
+            return frozenset()
+        values = {
+            "ids": list(named),
+            "processing": self.processing,
+            "version": self.struck.version,
+            "text": self.struck.text,
+        }
+        return frozenset((await session.execute(_RESTS, values)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class RelyingCount:
+    """How many logged permits rested on it, the first of them when; `sealed`: how many others may have.
+
+    Those looked at consents of other people, of which the log only says under seal whose they were.
+    """
+
+    number: int = 0
+    first_at: datetime | None = None
+    sealed: int = 0
+
+    def __add__(self, other: "RelyingCount") -> "RelyingCount":
+        """Those of two stretches of the log."""
+        firsts = [each.first_at for each in (self, other) if each.first_at is not None]
+        return RelyingCount(self.number + other.number, min(firsts, default=None), self.sealed + other.sealed)
+
+
+async def count_relying(session: ReadSession, resting: Resting, since: datetime, until: datetime) -> RelyingCount:
+    """Count the permits of some whole hours."""
+    total = RelyingCount()
+    wanted = Wanted(since, until, processings={resting.processing}, permitted=True)
+    async for head, places, content in blocks(session, heads(session, wanted)):
+        consents = await resting.among(session, head, places, content)
+        resting_on = replace(wanted, consents=consents)
+        if consents:
+            times = [each.at for each in decisions_in(head.directory, places, content, resting_on)]
+            total += RelyingCount(len(times), min(times, default=None))
+        total += RelyingCount(
+            sealed=sum(
+                number
+                for facts, number in facts_in(head.directory, places, content)
+                if facts.permitted
+                and facts.processing == resting.processing
+                and facts.relied is not None
+                and facts.consent not in consents
+            )
+        )
+    return total
+
+
+async def first_logged(session: ReadSession, since: datetime) -> datetime | None:
+    """When the first decision that the log has since an instant may have been taken; None when there is none."""
+    table = decision_segment.c
+    first = select(func.min(table.from_at)).where(table.to_at >= since, table.day >= since.astimezone(UTC).date())
+    return (await session.execute(first)).scalar_one_or_none()
+
+
+# --- numbers: from the counts of segments, and of the days that the log dropped ---------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCount:
+    """How often one answer was given about a processing, for one reason; `processing` "" is one that is unknown."""
+
+    processing: str
+    permitted: bool
+    reason: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCount(AnswerCount):
+    """The same, of the logged decisions of a day (Paris)."""
+
+    day: str
+
+
+# No segment has decisions of two hours, so none has of two days of Paris.
+_BY_DAY: Final = text("""
+SELECT to_char(day AT TIME ZONE 'Europe/Paris', 'YYYY-MM-DD') AS day, processing, permitted, reason,
+    CAST(sum(number) AS bigint) AS number
+FROM (
+    SELECT day, processing, permitted, reason, number FROM decision_count WHERE day >= :since AND day < :until
+    UNION ALL
+    SELECT from_at, counted ->> 0, CAST(counted ->> 1 AS boolean), counted ->> 2, CAST(counted ->> 3 AS bigint)
+    FROM decision_segment AS log, jsonb_array_elements(counts) AS counted
+    WHERE log.day BETWEEN CAST(CAST(:since AS timestamptz) AT TIME ZONE 'UTC' AS date)
+        AND CAST(CAST(:until AS timestamptz) AT TIME ZONE 'UTC' AS date) AND from_at >= :since AND from_at < :until
+) AS counted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+""")
+
+
+async def count_by_day(session: ReadSession, since: datetime, until: datetime) -> list[DecisionCount]:
+    """The decisions between two midnights (Paris), by day and answer, however old: what the log dropped is counted."""
+    found = await session.execute(_BY_DAY, {"since": since, "until": until})
+    return [DecisionCount(row.processing, row.permitted, row.reason, row.number, row.day) for row in found]
+
+
+async def answers_between(session: ReadSession, since: datetime, until: datetime) -> list[AnswerCount]:
+    """The same of all these days together, by processing and answer."""
+    total: Counter[tuple[str, bool, str]] = Counter()
+    for each in await count_by_day(session, since, until):
+        total[each.processing, each.permitted, each.reason] += each.number
+    return [AnswerCount(*answer, number) for answer, number in sorted(total.items())]
+
+
+def midnight(at: datetime) -> datetime:
+    """The midnight (Paris) that began the day of an instant."""
+    return at.astimezone(PARIS).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsOfADay:
+    """How often one answer was given about somebody on a day (UTC)."""
+
+    day: date
+    processing: str
+    permitted: bool
+    reason: str
+    number: int
+
+
+async def decisions_about(session: ReadSession, ref: bytes) -> list[DecisionsOfADay]:
+    """The decisions about somebody that are in the log, counted by day (UTC), processing and answer."""
+    counted: Counter[tuple[date, str, bool, str]] = Counter()
+    async for _, found in decisions(session, Wanted(ref=ref[:REF_BYTES])):
+        for each in found:
+            counted[each.at.date(), each.facts.processing, each.facts.permitted, each.facts.reason] += 1
+    return [DecisionsOfADay(*by, number) for by, number in sorted(counted.items())]

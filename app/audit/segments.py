@@ -1,0 +1,436 @@
+"""Segments of the decision log: what they hold, how they are made, merged and read. Format: docs/decision-log.md.
+
+A segment has the decisions of one hour (UTC), or some of them, sorted by person. Its data are blocks of at most
+`BLOCK_ROWS` decisions, each compressed by itself, so that the decisions about one person are read without the others;
+its directory says where each block lies and holds what most decisions share. Nothing here reads or writes a database.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from struct import Struct as Packed
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import zstandard
+from msgspec import Struct
+from msgspec.structs import astuple, fields
+
+BLOCK_ROWS: Final = 1_024
+REF_BYTES: Final = 16
+"""Of the reference of a person, and of that of a correspondence."""
+HOUR: Final = timedelta(hours=1)
+NOBODY: Final = bytes(REF_BYTES)
+"""In the place of the reference of somebody of whom nothing is recorded, or was looked up."""
+MICROSECONDS: Final = 1_000_000
+_HOUR_MICROSECONDS: Final = 3_600 * MICROSECONDS
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_UNKNOWN_PROCESSING: Final = "unknown_processing"
+
+
+class Shape(Struct, frozen=True, array_like=True, gc=False):
+    """What many decisions share of what was asked and answered, and of what that was made on.
+
+    `elements` None: the question named none. `version`: of the processing, in force then. `versions` and `changes`: how
+    many of its versions were known, and how many of its changes of status and invalidations, in the order of their
+    instants. `policy`: how periods were counted (`P1Y/start_of_day`). `rules`: a digest of the rules; `build`: the
+    version of Sceau.
+    """
+
+    processing: str
+    elements: tuple[str, ...] | None
+    channel: str
+    territory: str
+    permitted: bool
+    reason: str
+    rule: str
+    law_version: str | None
+    automated: bool
+    private: bool
+    version: int | None
+    versions: int
+    changes: int
+    party_mode: str | None
+    policy: str
+    rules: str
+    build: str
+
+
+class LogFacts(Shape, frozen=True, array_like=True, gc=False):
+    """The same, with what differs from person to person. It is the same for every correspondence.
+
+    `known`: the ledger order of the last event of the subject that was known, 0 where none was. `participants`: how
+    many other parties the question named; None where it did not say, or nothing asked for them. No digest of them: it
+    would lead from an id to the row, whatever else is sealed. `relied`: who was looked at besides the subject, sealed
+    (`app.operations.decisions.judging.DecidedBy`).
+    """
+
+    consent: UUID | None
+    valid_until: datetime | None
+    known: int
+    participants: int | None
+    relied: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedDecision:
+    """One decision as logged: its id, when it was taken, who asked, the references of person and correspondence."""
+
+    id: UUID
+    at: datetime
+    caller: UUID
+    subject_ref: bytes
+    correspondence_ref: bytes
+    facts: LogFacts
+
+
+AnswerCounts = Sequence[tuple[str, bool, str, int]]
+"""How often each answer was given: processing ("" for one that is unknown), permitted, reason, number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment as it is stored."""
+
+    id: UUID
+    from_at: datetime
+    to_at: datetime
+    rows: int
+    counts: AnswerCounts
+    directory: bytes
+    data: bytes
+
+    @property
+    def day(self) -> date:
+        """The day (UTC) that it belongs to."""
+        return self.from_at.date()
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest of directory and data: what the proof log commits to."""
+        return sha256(self.directory + self.data).digest()
+
+
+# --- on the wire: MessagePack arrays, in the order of these members -------------------------------------------------
+
+
+class _Case(Struct, frozen=True, array_like=True, gc=False):
+    """What a person's decisions share: who asked and the shape, by their place, and what differs between people.
+
+    `valid_until`: microseconds since 1970.
+    """
+
+    shape: int
+    consent: bytes | None
+    valid_until: int | None
+    known: int
+    participants: int | None
+    relied: bytes | None
+
+
+class BlockPlace(Struct, frozen=True, array_like=True, gc=False):
+    """Where a block lies: the reference of its first person, how many rows and how many bytes it has."""
+
+    first: bytes
+    rows: int
+    size: int
+
+
+class Directory(Struct, array_like=True):
+    """The directory of a segment. `begins`: microseconds since 1970, from which its times are counted.
+
+    `shapes`: each with the id of the caller who asked.
+    """
+
+    begins: int
+    shapes: list[tuple[bytes, Shape]]
+    blocks: list[BlockPlace]
+
+    def span(self, ref: bytes | None) -> tuple[int, int, list[BlockPlace]]:
+        """Where the blocks lie that may have decisions about a person (None: all): offset, bytes, and which."""
+        offset = size = 0
+        found: list[BlockPlace] = []
+        for place, block in enumerate(self.blocks):
+            is_behind = ref is not None and block.first > ref
+            following = self.blocks[place + 1].first if place + 1 < len(self.blocks) else None
+            is_before = ref is not None and following is not None and following < ref
+            if is_before and not found:
+                offset += block.size
+            elif not is_before and not is_behind:
+                found.append(block)
+                size += block.size
+        return offset, size, found
+
+
+class _Block(Struct, array_like=True):
+    """Some rows, sorted by person. `runs`: how many rows each person has; `case` and `times` have one for each row.
+
+    `correspondences` has one for each row of somebody, `tails` the last ten bytes of each id: the first six are its
+    time in milliseconds (RFC 9562, 5.7).
+    """
+
+    people: bytes
+    runs: list[int]
+    times: list[int]
+    tails: bytes
+    correspondences: bytes
+    cases: list[_Case]
+    case: list[int]
+
+
+_SHARED: Final = len(fields(Shape))
+_TAIL: Final = 10
+_ROW: Final = Packed(f">{REF_BYTES}sQ{_TAIL}s{REF_BYTES}sI")
+"""A row while it is sorted: person, microseconds since 1970, tail of the id, correspondence, number of the case."""
+_OF_TIME, _OF_TAIL = REF_BYTES, REF_BYTES + 8
+_OF_CORRESPONDENCE = _OF_TAIL + _TAIL
+_OF_CASE = _OF_CORRESPONDENCE + REF_BYTES
+_encode = msgspec.msgpack.Encoder().encode
+_read_directory = msgspec.msgpack.Decoder(Directory).decode
+_read_block = msgspec.msgpack.Decoder(_Block).decode
+
+
+class Collector:
+    """Collects decisions of one hour, and makes one segment of them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._shapes: dict[tuple[bytes, Shape], int] = {}
+        self._cases: dict[_Case, int] = {}
+        self._rows: list[bytes] = []
+
+    def __len__(self) -> int:
+        """How many decisions there are."""
+        return len(self._rows)
+
+    def case(self, caller: bytes, facts: LogFacts) -> int:
+        """The number under which the facts of a caller's decisions are kept here."""
+        shape = Shape(*astuple(facts)[:_SHARED])
+        case = _Case(
+            self._shapes.setdefault((caller, shape), len(self._shapes)),
+            None if facts.consent is None else facts.consent.bytes,
+            None if facts.valid_until is None else microseconds_of(facts.valid_until),
+            facts.known,
+            facts.participants,
+            facts.relied,
+        )
+        return self._cases.setdefault(case, len(self._cases))
+
+    def add(self, at: int, identifier: bytes, ref: bytes, correspondence: bytes, case: int) -> None:
+        """Take in one decision: its time (microseconds since 1970), its id, the two references, and the facts.
+
+        `at` has the milliseconds that the id begins with.
+        """
+        self._rows.append(_ROW.pack(ref, at, identifier[-_TAIL:], correspondence, case))
+
+    def put(self, decision: LoggedDecision) -> None:
+        """Take in a decision as it was read."""
+        case = self.case(decision.caller.bytes, decision.facts)
+        is_nobody = decision.subject_ref == _made_up(decision.id, b"person")
+        ref, about = (NOBODY, NOBODY) if is_nobody else (decision.subject_ref, decision.correspondence_ref)
+        self.add(microseconds_of(decision.at), decision.id.bytes, ref, about, case)
+
+    def sealed(self, identifier: UUID) -> Segment:
+        """The segment of all that was taken in."""
+        rows, cases = sorted(self._rows), list(self._cases)
+        times = [int.from_bytes(row[_OF_TIME:_OF_TAIL]) for row in rows]
+        begins = min(times)
+        compress = zstandard.ZstdCompressor().compress
+        blocks = [
+            (part[0][:REF_BYTES], len(part), compress(_encode(_block(part, cases, begins))))
+            for part in (rows[place : place + BLOCK_ROWS] for place in range(0, len(rows), BLOCK_ROWS))
+        ]
+        places = [BlockPlace(first, number, len(content)) for first, number, content in blocks]
+        directory = compress(_encode(Directory(begins, list(self._shapes), places)))
+        return Segment(
+            identifier,
+            instant_of(begins),
+            instant_of(max(times)),
+            len(rows),
+            self._counts(cases, rows),
+            directory,
+            b"".join(content for _, _, content in blocks),
+        )
+
+    def _counts(self, cases: Sequence[_Case], rows: Iterable[bytes]) -> AnswerCounts:
+        shapes = list(self._shapes)
+        counted: Counter[tuple[str, bool, str]] = Counter()
+        for case, number in Counter(row[_OF_CASE:] for row in rows).items():
+            _, shape = shapes[cases[int.from_bytes(case)].shape]
+            processing = "" if shape.reason == _UNKNOWN_PROCESSING else shape.processing
+            counted[processing, shape.permitted, shape.reason] += number
+        return [(*answer, number) for answer, number in sorted(counted.items())]
+
+
+def _block(rows: Sequence[bytes], cases: Sequence[_Case], begins: int) -> _Block:
+    runs = Counter(row[:REF_BYTES] for row in rows)  # in their order, which is that of the rows
+    own: dict[int, int] = {}
+    case = [own.setdefault(int.from_bytes(row[_OF_CASE:]), len(own)) for row in rows]
+    return _Block(
+        b"".join(runs),
+        list(runs.values()),
+        [int.from_bytes(row[_OF_TIME:_OF_TAIL]) - begins for row in rows],
+        b"".join(row[_OF_TAIL:_OF_CORRESPONDENCE] for row in rows),
+        b"".join(row[_OF_CORRESPONDENCE:_OF_CASE] for row in rows if row[:REF_BYTES] != NOBODY),
+        [cases[number] for number in own],
+        case,
+    )
+
+
+def directory_of(content: bytes) -> Directory:
+    """Read a directory.
+
+    Raises:
+        ValueError: it is none.
+        zstandard.ZstdError: it is none.
+
+    """
+    return _read_directory(zstandard.ZstdDecompressor().decompress(content))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which decisions are read; None asks for all. `since` is included, `until` is not.
+
+    `consents`: permits that rest on one of these events.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    ref: bytes | None = None
+    processings: Container[str] | None = None
+    permitted: bool | None = None
+    reason: str | None = None
+    identifier: UUID | None = None
+    consents: Container[UUID] | None = None
+
+    def is_among(self, counts: AnswerCounts) -> bool:
+        """Whether a segment with these counts may have such a decision."""
+        return any(
+            (self.processings is None or not processing or processing in self.processings)
+            and self.permitted in {None, permitted}
+            and self.reason in {None, reason}
+            for processing, permitted, reason, _ in counts
+        )
+
+    def has(self, facts: LogFacts) -> bool:
+        """Whether a decision with these facts is wanted, if its time, id and person are."""
+        return (
+            (self.processings is None or facts.processing in self.processings)
+            and self.permitted in {None, facts.permitted}
+            and self.reason in {None, facts.reason}
+            and (self.consents is None or facts.consent in self.consents)
+        )
+
+
+ALL: Final = Wanted()
+
+
+def facts_in(directory: Directory, places: Sequence[BlockPlace], content: bytes) -> Iterator[tuple[LogFacts, int]]:
+    """The facts of the decisions in some blocks, each with the number of its decisions there."""
+    for block in _blocks(places, content):
+        number = Counter(block.case)
+        for place, (_, facts) in enumerate(_facts(directory, block)):
+            yield facts, number[place]
+
+
+def decisions_in(
+    directory: Directory, places: Sequence[BlockPlace], content: bytes, wanted: Wanted = ALL
+) -> Iterator[LoggedDecision]:
+    """The decisions in some blocks that are wanted, by person and time.
+
+    Args:
+        directory: of their segment.
+        places: of the blocks, as the directory has them.
+        content: of the blocks, one after the other.
+        wanted: which.
+
+    Raises:
+        ValueError: it is not what such a segment holds.
+        zstandard.ZstdError: likewise.
+
+    """
+    since = None if wanted.since is None else microseconds_of(wanted.since)
+    until = None if wanted.until is None else microseconds_of(wanted.until)
+    tail = None if wanted.identifier is None else wanted.identifier.bytes[-_TAIL:]
+    for block in _blocks(places, content):
+        facts = _facts(directory, block)
+        is_wanted = [wanted.has(each) for _, each in facts]
+        if not any(is_wanted) or (tail is not None and tail not in block.tails):
+            continue
+        row = about = 0
+        for person, number in enumerate(block.runs):
+            ref = block.people[person * REF_BYTES : (person + 1) * REF_BYTES]
+            is_somebody = ref != NOBODY
+            if wanted.ref is None or wanted.ref == ref:
+                for place in range(row, row + number):
+                    at = directory.begins + block.times[place]
+                    if not is_wanted[block.case[place]] or (since is not None and at < since):
+                        continue
+                    if until is not None and at >= until:
+                        continue
+                    own = block.tails[place * _TAIL : (place + 1) * _TAIL]
+                    identifier = UUID(bytes=(at // 1_000).to_bytes(6) + own)
+                    if wanted.identifier not in {None, identifier}:
+                        continue
+                    first = (about + place - row) * REF_BYTES
+                    caller, told = facts[block.case[place]]
+                    yield LoggedDecision(
+                        identifier,
+                        instant_of(at),
+                        caller,
+                        ref if is_somebody else _made_up(identifier, b"person"),
+                        block.correspondences[first : first + REF_BYTES]
+                        if is_somebody
+                        else _made_up(identifier, b"correspondence"),
+                        told,
+                    )
+            row += number
+            about += number if is_somebody else 0
+
+
+def _blocks(places: Sequence[BlockPlace], content: bytes) -> Iterator[_Block]:
+    offset = 0
+    decompress = zstandard.ZstdDecompressor().decompress
+    for place in places:
+        yield _read_block(decompress(content[offset : offset + place.size]))
+        offset += place.size
+
+
+def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:
+    """For each case of a block, who asked and the facts."""
+    found = []
+    for case in block.cases:
+        caller, shape = directory.shapes[case.shape]
+        values: tuple[Any, ...] = (
+            *astuple(shape),
+            None if case.consent is None else UUID(bytes=case.consent),
+            None if case.valid_until is None else instant_of(case.valid_until),
+            *(case.known, case.participants, case.relied),
+        )
+        facts = LogFacts(*values)
+        found.append((UUID(bytes=caller), facts))
+    return found
+
+
+def _made_up(identifier: UUID, what: bytes) -> bytes:
+    """A reference that leads to nobody: where nothing is recorded of a person, none is stored."""
+    return sha256(what + b"\n" + identifier.bytes).digest()[:REF_BYTES]
+
+
+def microseconds_of(at: datetime) -> int:
+    """An aware instant as microseconds since 1970."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def instant_of(microseconds: int) -> datetime:
+    """The instant (UTC) of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def hour_of(microseconds: int) -> int:
+    """The hour (UTC) of an instant, counted from 1970: no segment has decisions of two."""
+    return microseconds // _HOUR_MICROSECONDS

@@ -1,0 +1,363 @@
+"""Segments of the decision log: what was put in comes out, merged or not, and of one person without the others."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
+
+from app.audit.log_reading import LogMovesError, Resting, decisions_about, search
+from app.audit.segments import (
+    ALL,
+    BLOCK_ROWS,
+    NOBODY,
+    Collector,
+    LogFacts,
+    LoggedDecision,
+    Wanted,
+    decisions_in,
+    directory_of,
+    facts_in,
+    microseconds_of,
+)
+from app.audit.store import decision_segment
+from app.core.register import Struck
+from app.db.database import Database
+from tests.support.databases import new_database
+from tests.support.decision_rows import REFUSED, insert, logged, segment_of
+
+HOUR = datetime(2026, 11, 24, 12, tzinfo=UTC)
+PEOPLE = [bytes([number]) * 16 for number in (1, 2, 3, 200, 255)]
+CONSENTS = [UUID(int=number) for number in (5, 6)]
+ids = st.builds(UUID, bytes=st.binary(min_size=16, max_size=16))
+facts = st.builds(
+    LogFacts,
+    processing=st.sampled_from(["ads", "stats", "(no id)"]),
+    elements=st.none() | st.lists(st.sampled_from(["content", "attachments"]), unique=True).map(tuple),
+    channel=st.sampled_from(["online", "text_message"]),
+    territory=st.sampled_from(["FR", "NC"]),
+    permitted=st.booleans(),
+    reason=st.sampled_from(["consent_in_force", "no_consent", "unknown_processing"]),
+    rule=st.sampled_from(["11", "19"]),
+    law_version=st.none() | st.just("2025-07-02"),
+    consent=st.none() | st.sampled_from(CONSENTS),
+    valid_until=st.none() | st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    automated=st.booleans(),
+    private=st.booleans(),
+    version=st.none() | st.integers(1, 9),
+    versions=st.integers(0, 9),
+    changes=st.integers(0, 9),
+    party_mode=st.none() | st.just("all_parties"),
+    known=st.integers(0, 70_000),
+    participants=st.none() | st.integers(0, 5),
+    relied=st.none() | st.binary(max_size=40),
+    policy=st.just("P1Y/start_of_day"),
+    rules=st.sampled_from(["rules", "other"]),
+    build=st.just("0.1.0"),
+)
+
+
+@st.composite
+def decisions(draw: Any) -> LoggedDecision:
+    """A decision of one hour, about one of few people."""
+    at = HOUR + timedelta(microseconds=draw(st.integers(0, 3_599_999_999)))
+    made = logged(at, draw(facts), draw(st.sampled_from(PEOPLE)))
+    tail = made.id.bytes[:6] + draw(st.binary(min_size=10, max_size=10))
+    made = replace(made, id=UUID(bytes=tail))
+    return replace(made, caller=draw(ids), correspondence_ref=draw(st.binary(min_size=16, max_size=16)))
+
+
+def several(most: int) -> st.SearchStrategy[list[LoggedDecision]]:
+    """Some decisions, each with an id of its own."""
+    return st.lists(decisions(), min_size=1, max_size=most, unique_by=lambda each: each.id)
+
+
+def _apart(parts):
+    """The same parts, without what an earlier one has."""
+    return [
+        [each for each in part if not any(each.id == its.id for before in parts[:place] for its in before)]
+        for place, part in enumerate(parts)
+    ]
+
+
+def _by_time(found):
+    return sorted(found, key=lambda each: each.id)
+
+
+def _all(segment, wanted=ALL):
+    directory = directory_of(segment.directory)
+    offset, size, places = directory.span(wanted.ref)
+    return list(decisions_in(directory, places, segment.data[offset : offset + size], wanted))
+
+
+@given(several(60))
+def test_what_was_put_in_comes_out(put):
+    """Every column of every decision, and the counts are those of the decisions."""
+    segment = segment_of(put)
+    assert _by_time(_all(segment)) == _by_time(put)
+    assert (segment.rows, segment.from_at, segment.to_at) == (len(put), *_ends(put))
+    told = Counter(
+        ("" if each.facts.reason == "unknown_processing" else each.facts.processing, each.facts.permitted)
+        for each in put
+    )
+    counted = Counter[tuple[str, bool]]()
+    for processing, permitted, _, number in segment.counts:
+        counted[processing, permitted] += number
+    assert counted == told
+
+
+def _ends(put):
+    times = [each.at for each in put]
+    return min(times), max(times)
+
+
+@given(st.lists(several(20), min_size=1, max_size=5))
+def test_merging_keeps_every_decision(parts):
+    """A segment that is made of others has what they had, and so has one that is made of it again."""
+    parts = list(filter(None, _apart(parts)))
+    whole = segment_of(each for part in parts for each in _all(segment_of(part)))
+    assert _by_time(_all(whole)) == _by_time(each for part in parts for each in part)
+    assert _by_time(_all(segment_of(_all(whole)))) == _by_time(_all(whole))
+
+
+@given(several(60), st.sampled_from([*PEOPLE, b"\6" * 16]), facts)
+def test_what_is_wanted_is_what_a_look_at_each_would_find(put, ref, like):
+    """By person, answer, processing, reason, id and time: the same as by looking at every decision."""
+    segment, middle = segment_of(put), put[len(put) // 2]
+    for wanted, is_wanted in (
+        (Wanted(ref=ref), lambda it: it.subject_ref == ref),
+        (Wanted(permitted=like.permitted), lambda it: it.facts.permitted == like.permitted),
+        (Wanted(processings={like.processing}), lambda it: it.facts.processing == like.processing),
+        (Wanted(reason=like.reason), lambda it: it.facts.reason == like.reason),
+        (Wanted(identifier=middle.id), lambda it: it.id == middle.id),
+        (Wanted(consents={CONSENTS[0]}), lambda it: it.facts.consent == CONSENTS[0]),
+        (Wanted(since=middle.at), lambda it: it.at >= middle.at),
+        (Wanted(until=middle.at), lambda it: it.at < middle.at),
+    ):
+        there = [each for each in put if is_wanted(each)]
+        assert _by_time(_all(segment, wanted)) == _by_time(there)
+        assert wanted.is_among(segment.counts) or not there
+
+
+def test_of_one_person_few_blocks_are_read():
+    """Of a segment of many blocks, those of one person are two at most, and have all that is about them."""
+    people = [number.to_bytes(16) for number in range(1, 3_001)]
+    put = [logged(HOUR + timedelta(milliseconds=place), ref=ref) for ref in people for place in (1, 2, 3)]
+    segment = segment_of(put)
+    directory = directory_of(segment.directory)
+    assert len(directory.blocks) == -(-len(put) // BLOCK_ROWS)
+    for ref in (people[0], people[1_234], people[-1]):
+        assert len(directory.span(ref)[2]) <= 2
+        assert len(_all(segment, Wanted(ref=ref))) == 3
+    assert directory.span(None)[1] == len(segment.data)
+    assert sum(number for _, number in facts_in(directory, directory.blocks, segment.data)) == len(put)
+
+
+def test_of_nobody_nothing_is_stored_that_could_be_linked():
+    """Somebody of whom nothing is recorded has references of each decision's own, which the segment does not hold."""
+    collector = Collector()
+    case = collector.case(bytes(16), REFUSED)
+    for number in range(3):
+        made = logged(HOUR + timedelta(seconds=number))
+        collector.add(microseconds_of(made.at), made.id.bytes, NOBODY, NOBODY, case)
+    segment = collector.sealed(UUID(int=1))
+    found = _all(segment)
+    refs = {each.subject_ref for each in found} | {each.correspondence_ref for each in found}
+    assert len(refs) == 6
+    plain = zstandard.ZstdDecompressor().decompress(segment.data)
+    assert not any(ref in plain for ref in refs)
+    assert _all(segment_of(found, UUID(int=1))) == found  # merged again, they are as they were
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0", b"no segment"])
+def test_what_is_no_segment_is_refused(damage):
+    """Content that is none is an error that names it, never a decision."""
+    segment = segment_of([logged(HOUR)])
+    directory = directory_of(segment.directory)
+    with pytest.raises((ValueError, msgspec.MsgspecError, zstandard.ZstdError)):
+        list(decisions_in(directory, directory.blocks, damage))
+    with pytest.raises((ValueError, msgspec.MsgspecError, zstandard.ZstdError)):
+        directory_of(damage)
+
+
+# --- in the database
+
+
+def _read(database, look, *, at_once=True):
+    async def read():
+        made = Database(database.app_url)
+        try:
+            async with made.read(at_once=at_once) as session:
+                return await look(session)
+        finally:
+            await made.close()
+
+    return asyncio.run(read())
+
+
+@pytest.fixture(scope="module")
+def empty():
+    """A database of which each example changes the log alone."""
+    with new_database() as database:
+        yield database
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    parts=st.lists(several(12), min_size=1, max_size=8),
+    merged=st.integers(0, 4),
+    limit=st.integers(1, 9),
+    wanted=st.sampled_from([Wanted(), Wanted(ref=PEOPLE[0]), Wanted(permitted=True, processings={"ads"})]),
+    hurry=st.booleans(),
+)
+def test_pages_are_what_sorting_everything_would_give(  # noqa: PLR0917 - the parts of an example
+    empty, parts, merged, limit, wanted, hurry
+):
+    """Newest first, each once, however the log is cut, how many a page has, and how little time there is."""
+    parts = _apart(parts)
+    parts = [[each for part in parts[:merged] for each in part], *parts[merged:]]
+    with psycopg.connect(empty.owner_url) as owner:
+        owner.execute("TRUNCATE decision_segment")
+        owner.execute(
+            "CREATE TABLE IF NOT EXISTS decision_segment_20261124 PARTITION OF decision_segment"
+            " FOR VALUES FROM ('2026-11-24') TO ('2026-11-25')"
+        )
+        for part in filter(None, parts):
+            insert(owner, segment_of(part))
+
+    async def pages(session):
+        found: list[LoggedDecision] = []
+        before = None
+        while True:
+            page = await search(session, wanted, before=before, limit=limit, seconds=-1 if hurry else 10)
+            found += page.items
+            assert len(page.items) <= limit
+            assert before is None or page.before is None or page.before < before
+            if (before := page.before) is None:
+                return found
+
+    everything = [each for part in parts for each in part]
+    matching = [
+        each for each in everything if wanted.has(each.facts) and (wanted.ref is None or wanted.ref == each.subject_ref)
+    ]
+    assert _read(empty, pages) == sorted(matching, key=lambda each: each.id, reverse=True)
+
+
+def test_the_log_is_read_only_where_it_is_held_still(database):
+    """A session in which an hour could be merged between two statements is refused."""
+    with psycopg.connect(database.owner_url) as owner:
+        insert(owner, segment_of([logged(datetime.now(UTC))]))
+
+    async def about(session):
+        return await decisions_about(session, b"\1" * 32)
+
+    assert [each.number for each in _read(database, about)] == [1]
+    with pytest.raises(LogMovesError):
+        _read(database, about, at_once=False)
+
+
+@pytest.fixture
+def small(database):
+    """Two segments of an hour, with three decisions."""
+    now = datetime.now(UTC).replace(minute=30)
+    made = [segment_of([logged(now), logged(now)]), segment_of([logged(now)])]
+    with psycopg.connect(database.app_url) as connection:
+        for each in made:
+            _add(connection, each)
+    return made
+
+
+_COLUMNS = "id, day, from_at, to_at, rows, counts, directory, data, sha256"
+
+
+def _values(made):
+    own = (made.id, made.day, made.from_at, made.to_at, made.rows, Jsonb(made.counts))
+    return [*own, made.directory, made.data, made.sha256]
+
+
+def _add(connection, made):
+    connection.execute(
+        f"INSERT INTO decision_segment ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)", _values(made)
+    )
+
+
+_MERGE = "SELECT sceau_merge_segments(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+
+
+def test_a_merged_segment_takes_the_place_of_those_it_was_made_of(database, small):
+    """The service merges; a second time there is nothing to merge."""
+    whole = segment_of(each for part in small for each in _all(part))
+    with psycopg.connect(database.app_url, autocommit=True) as connection:
+        connection.execute(_MERGE, [*_values(whole), [each.id for each in small]])
+        found = connection.execute("SELECT id, rows, merged FROM decision_segment").fetchall()
+        assert found == [(whole.id, 3, True)]
+        with pytest.raises(psycopg.errors.RaiseException):
+            connection.execute(_MERGE, [*_values(replace(whole, id=UUID(int=9))), [whole.id]])
+
+
+@pytest.mark.parametrize("what", ["one less", "another answer", "one that is not there", "nothing goes"])
+def test_the_service_merges_no_decision_away(database, small, what):
+    """The database refuses a merged segment that has not the decisions, with their answers, of those that go."""
+    decisions_ = [each for part in small for each in _all(part)]
+    gone = [each.id for each in small]
+    if what == "one less":
+        decisions_ = decisions_[1:]
+    elif what == "another answer":
+        permitted = msgspec.structs.replace(REFUSED, permitted=True)
+        decisions_[0] = replace(decisions_[0], facts=permitted)
+    elif what == "one that is not there":
+        gone = [*gone, UUID(int=3)]
+    else:
+        gone = []
+    with (
+        psycopg.connect(database.app_url) as connection,
+        pytest.raises(psycopg.errors.RaiseException, match="has the decisions of those"),
+    ):
+        connection.execute(_MERGE, [*_values(segment_of(decisions_)), gone])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM decision_segment",
+        "UPDATE decision_segment SET rows = 9",
+        "TRUNCATE decision_segment",
+        "INSERT INTO decision_segment (id, merged) VALUES (gen_random_uuid(), true)",
+        "DELETE FROM decision_count",
+    ],
+)
+def test_the_service_only_adds_to_the_log(database, small, statement):
+    """It may neither take out nor change, nor say of a segment that it is merged."""
+    with psycopg.connect(database.app_url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement)
+
+
+def test_permits_that_rest_on_nothing_are_none(database, small):
+    """What no consent in the ledger bears out is not listed as resting on it."""
+    now = small[0].from_at
+    facts_ = msgspec.structs.replace(REFUSED, permitted=True, consent=CONSENTS[0])
+    with psycopg.connect(database.app_url) as connection:
+        _add(connection, segment_of([logged(now, facts_)]))
+
+    async def found(session):
+        wanted, resting = Wanted(processings={"ads"}, permitted=True), Resting("ads", Struck(1, None))
+        one = await search(session, wanted, before=None, limit=9, seconds=9)
+        return len(one.items), len(
+            (await search(session, wanted, before=None, limit=9, seconds=9, resting=resting)).items
+        )
+
+    assert _read(database, found) == (1, 0)
+
+
+def test_every_column_is_read_and_written():
+    """The columns that a worker writes are all of the table's but one, which merging alone sets."""
+    assert {column.name for column in decision_segment.columns} == {*_COLUMNS.split(", "), "merged"}
