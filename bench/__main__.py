@@ -19,7 +19,21 @@ from bench import machine, page
 from bench.processes import ROOT
 from bench.progress import say
 from bench.results import Row, left_out, table
-from bench.rows import heads, imports, logs, memory, missed, outage, proof, renewal, times, warm, write_rates, writes
+from bench.rows import (
+    heads,
+    imports,
+    logs,
+    memory,
+    missed,
+    outage,
+    proof,
+    renewal,
+    segments,
+    times,
+    warm,
+    write_rates,
+    writes,
+)
 from bench.world import POSTGRES, Plan, World, opened
 from bench.wrk import BenchError, install_wrk
 
@@ -34,6 +48,7 @@ _ROWS: Final[dict[str, Callable[[World], list[Row]]]] = {
     "memory": memory.measure,
     "distinct": memory.distinct,
     "log": logs.measure,
+    "segments": segments.measure,
     "writes": writes.curve,
     "rates": write_rates.rates,
     "storm": times.storm,

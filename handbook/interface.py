@@ -44,6 +44,10 @@ GENERAL: Final[Mapping[str, tuple[str, str]]] = {
     "rate-limited": ("429", "The caller, or the address, has used up its quota. `Retry-After` says when to come back."),
     "head-too-large": ("431", "The head is over its limit."),
     "internal": ("500", "Something failed in Sceau. Its log says what, under the `X-Request-ID` of the answer."),
+    "database-refuses": (
+        "503",
+        "PostgreSQL answers and cannot work: read-only, full, stopping or failing. `detail` and `/readyz` say which.",
+    ),
     "evidence-unavailable": (
         "503",
         "The database or an issuer's keys cannot be reached. Nothing was recorded: try again.",

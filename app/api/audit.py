@@ -82,6 +82,9 @@ class DecisionsPage(BaseModel):
 
     items: list[LoggedBody]
     next_cursor: str | None = None
+    looked_back_to: datetime | None = Field(
+        default=None, description="How far back this page looked; absent with the last page"
+    )
 
 
 @router.post(
@@ -126,6 +129,7 @@ async def post_decision_search(
     return DecisionsPage(
         items=[logged_body(each) for each in found.items],
         next_cursor=write_cursor(deployment.pseudonyms, asked, found.before),
+        looked_back_to=found.looked_back_to,
     )
 
 
@@ -187,7 +191,9 @@ async def get_relying_permits(  # noqa: PLR0917 - a query's parts
     async with database.write(at_once=True) as session:
         found = await list_relying_permits(session, caller, identifier, number, before, limit)
     return DecisionsPage(
-        items=[logged_body(each) for each in found.items], next_cursor=write_cursor(pseudonyms, asked, found.before)
+        items=[logged_body(each) for each in found.items],
+        next_cursor=write_cursor(pseudonyms, asked, found.before),
+        looked_back_to=found.looked_back_to,
     )
 
 

@@ -146,11 +146,16 @@ async def decisions(session: ReadSession, wanted: Wanted) -> AsyncIterator[tuple
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDecisions:
     """Some decisions, newest first. `before`: the next page has lower ids; None when there is none."""
 
     items: Sequence[LoggedDecision]
     before: UUID | None
+
+    @property
+    def looked_back_to(self) -> datetime | None:
+        """How far back the log was looked through; None where that was to its beginning, or to what was asked for."""
+        return None if self.before is None else instant_of((self.before.int >> 80) * 1_000)
 
 
 async def search(
@@ -162,7 +167,7 @@ async def search(
     seconds: float,
     correspondence: Callable[[int], bytes] | None = None,
     resting: "Resting | None" = None,
-) -> Found:
+) -> FoundDecisions:
     """The next decisions, newest first: ids sort by time.
 
     Args:
@@ -233,12 +238,12 @@ class _Newest:
             else:
                 heappush(self._kept, (number, decision))
 
-    def found(self, reached: int = 0) -> Found:
+    def found(self, reached: int = 0) -> FoundDecisions:
         """The page, newest first. `reached`: of lower ids not all are known."""
         items = [decision for number, decision in sorted(self._kept, reverse=True) if number >= reached]
         if len(items) > self._limit:
-            return Found(items[: self._limit], items[self._limit - 1].id)
-        return Found(items, UUID(int=reached) if reached else None)
+            return FoundDecisions(items[: self._limit], items[self._limit - 1].id)
+        return FoundDecisions(items, UUID(int=reached) if reached else None)
 
 
 def day_of(at: datetime) -> int:

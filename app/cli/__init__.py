@@ -22,6 +22,7 @@ from app.cli.connecting import DataOption, connected, deployment, run
 from app.cli.evaluate import evaluate
 from app.cli.imports import import_files
 from app.cli.keys import identities, keys
+from app.cli.log import log
 from app.cli.output import JsonOption, echo_json
 from app.cli.people import links, subject
 from app.cli.probe import probe
@@ -69,6 +70,7 @@ app.add_typer(limits, name="limits")
 app.add_typer(retention, name="retention")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(proof, name="proof")
+app.add_typer(log, name="log")
 
 
 @app.callback()

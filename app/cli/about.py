@@ -109,6 +109,7 @@ def usage(error: typer.TyperException) -> str | None:
 def refusal(error: Exception) -> str | None:
     """The line that a refusal ends with; None for an unforeseen error."""
     from app.cli.data_directory import DataDirectoryInUseError
+    from app.cli.log import NoParquetError
     from app.cli.output import RegisterFileError, UnwritableFileError
     from app.cli.remote import ServiceRefusedError
     from app.core.errors import DomainError
@@ -138,6 +139,7 @@ def refusal(error: Exception) -> str | None:
         DataDirectoryInUseError,
         DatabaseRefusedError,
         DeploymentRefusedError,
+        NoParquetError,
         DomainError,
         EmbeddedServerError,
         HeadsUnreadableError,

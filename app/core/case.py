@@ -52,18 +52,33 @@ class Case:
         """Whether the content of a text message is touched (rules 7b and 9); the picture of an MMS is its content."""
         return self.request.channel is Channel.TEXT_MESSAGE and not self.touched.isdisjoint(_TEXT_CONTENT)
 
-    @cached_property
+    @property
     def standing(self) -> Standing:
         """Where the subject stands; looked up by the rules of IV only."""
         return self.standing_of(self.request.subject)
 
     def standing_of(self, subject: bytes) -> Standing:
-        """Where a subject (the user, or a local participant) stands on this processing."""
-        return fold(self.consents.get(subject, ()), self.processing, self.at)
+        """Where a subject (the user, or a local participant) stands on this processing: worked out once."""
+        found = self._standings.get(subject)
+        if found is None:
+            found = self._standings[subject] = fold(self.consents.get(subject, ()), self.processing, self.at)
+        return found
 
     def expiry_of(self, grant: Grant) -> datetime:
-        """The first instant at which a grant is no longer in force."""
-        return expiry(grant, self.processing, self.at, self.policy)
+        """The first instant at which a grant is no longer in force: worked out once."""
+        acts = id(grant.event), id(grant.first_act)  # events live as long as the case, whose `consents` hold them
+        found = self._expiries.get(acts)
+        if found is None:
+            found = self._expiries[acts] = expiry(grant, self.processing, self.at, self.policy)
+        return found
+
+    @cached_property
+    def _standings(self) -> dict[bytes, Standing]:
+        return {}
+
+    @cached_property
+    def _expiries(self) -> dict[tuple[int, int], datetime]:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,8 @@ def expiry(grant: Grant, processing: Processing, at: datetime, policy: PeriodPol
 
 
 def _act_expiry(act: ConsentEvent, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
-    versions = (processing.version(act.version or 0), processing.version_at(at))
+    granted, present = processing.version(act.version or 0), processing.version_at(at)
+    versions = (granted,) if granted is present else (granted, present)
     limits = [
         policy.expiry(act.collected_at, each.consent_validity, act.territory) for each in versions if each is not None
     ]

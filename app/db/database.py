@@ -35,7 +35,18 @@ from app.db.connections import (
     hanging_up_after,
     is_no_standby,
 )
-from app.db.session import Clock, Committing, DatabaseClock, LookedUp, Lookup, Prepared, ReadSession, WriteSession
+from app.db.session import (
+    Clock,
+    Committing,
+    DatabaseClock,
+    LookedUp,
+    Lookup,
+    Prepared,
+    ReadSession,
+    Refusal,
+    WriteSession,
+    refusal_of,
+)
 from app.telemetry import spans
 
 
@@ -83,6 +94,15 @@ class DatabaseUnavailableError(Exception):
     """The database cannot be read or written now."""
 
 
+class ServerRefusesError(DatabaseUnavailableError):
+    """PostgreSQL answers, and cannot do its work now; nothing was recorded."""
+
+    def __init__(self, why: Refusal) -> None:
+        """Say why."""
+        super().__init__(why.value)
+        self.why = why
+
+
 class NotDurableError(DatabaseUnavailableError):
     """PostgreSQL lacks the synchronous standby that the deployment wants: nothing is read for decisions or recorded."""
 
@@ -117,6 +137,9 @@ class _Progress:
             return BusyError()
         if isinstance(refused, errors.QueryCanceled):
             return DatabaseUnavailableError()  # a COMMIT that is cancelled while it waits for a standby only warns
+        why = refusal_of(refused)
+        if why is not None:
+            return ServerRefusesError(why)
         return OutcomeUnknownError() if self.committing else DatabaseUnavailableError()
 
 
@@ -149,6 +172,8 @@ class Database:
         self._clock = clock or DatabaseClock()
         self.in_use = self.waiting = 0
         self.admission = Admission()
+        self.refusal: Refusal | None = None
+        """Why the server recorded nothing when it was asked last; None when it did, or did not answer."""
         self._accepts: Accepts = is_no_standby
         self._engine = self._make_engine(url)
 
@@ -336,8 +361,12 @@ class Database:
                 async with asyncio.timeout(self._limits.deadline.total_seconds() + HANGING_UP_SECONDS):
                     yield progress
                 spans.note({"sceau.database.access": "write" if progress.committing else "read"})
+                if progress.committing:
+                    self.refusal = None
         except _UNAVAILABLE as error:
-            raise progress.unavailable(error) from error
+            told = progress.unavailable(error)
+            self.refusal = told.why if isinstance(told, ServerRefusesError) else self.refusal
+            raise told from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise progress.unavailable(error) from error

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, LiteralString, Protocol, TypeVar
 from typing import cast as as_type
@@ -205,9 +206,31 @@ class Committing:
     kinds: list[str] = field(default_factory=list)
 
 
+class Refusal(StrEnum):
+    """Why a server that answers records nothing, by the class of its SQLSTATE (PostgreSQL, appendix A)."""
+
+    READ_ONLY = "it takes no writes: it is a standby, or was set to read-only"
+    FULL = "it has no room left: disk, memory or connections"
+    STOPPING = "it is starting, stopping, or told to end this work"
+    FAILING = "its system reports an error, such as one of the disk"
+
+
+_REFUSALS: Final = {"25": Refusal.READ_ONLY, "53": Refusal.FULL, "57": Refusal.STOPPING, "58": Refusal.FAILING}
+
+
+def refusal_of(error: BaseException | None) -> Refusal | None:
+    """Why the server refused a statement or a COMMIT, which it has rolled back; None for any other error.
+
+    An error that ends the connection too (FATAL) is none: a COMMIT may have gone before it.
+    """
+    if not isinstance(error, psycopg.Error) or error.diag.severity_nonlocalized != "ERROR":
+        return None
+    return _REFUSALS.get((error.sqlstate or "")[:2])
+
+
 def _as_sqlalchemy_has_it(error: psycopg.Error) -> Exception:
-    """What an error of the driver is to callers: of a row for what it says, or of the connection."""
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    """What an error of the driver is to callers: of a row for what it says, or of the connection or the server."""
+    if refusal_of(error) is not None or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         # No statement and no parameters: they hold rows.
         return OperationalError(None, None, error, connection_invalidated=isinstance(error, psycopg.InterfaceError))
     return PartRefusedError()

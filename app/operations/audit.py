@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from app.audit.decision_log import correspondence_ref
-from app.audit.log_reading import Found, Resting, search
+from app.audit.log_reading import FoundDecisions, Resting, search
 from app.audit.segments import HOUR, REF_BYTES, Wanted
 from app.audit.store import drop_before, load_log_floor, make_partition
 from app.audit.trail import ActKind, Entry, Target, TargetKind, TrailQuery, record_act, search_trail
@@ -88,7 +88,7 @@ async def search_decisions(
     *,
     before: UUID | None,
     limit: int,
-) -> Found:
+) -> FoundDecisions:
     """The next decisions that match, newest first; the session holds the log still.
 
     A correspondence is searched among one person's decisions: without a subject none is found. Who searched, by what
@@ -129,7 +129,7 @@ async def _target(session: WriteSession, query: DecisionQuery, ref: bytes | None
 
 async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which page
     session: WriteSession, caller: Caller, processing: str, number: int, before: UUID | None, limit: int
-) -> Found:
+) -> FoundDecisions:
     """The next permits, newest first, of an invalidation in force, waiting or rejected; who looked is recorded.
 
     The log is read backwards for a second or so: a page may hold fewer than `limit`, or none, and have a next one.

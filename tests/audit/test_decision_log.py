@@ -6,13 +6,16 @@ from functools import partial
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from app.audit.decision_log import correspondence_ref
 from app.db.identifiers import uuid7_text
 from app.ledger.pseudonym import Pseudonyms
 from tests.faults.service import eventually
+from tests.secrecy.sinks import stored
 from tests.support.api import question, running, subject
-from tests.support.decision_rows import REFUSED, logged_as_stored, logged_rows
+from tests.support.decision_rows import REFUSED, add, logged_as_stored, logged_rows, segment_of
+from tests.support.decision_rows import logged as logged_at
 
 
 def logged(api, number=1, **wanted):
@@ -163,6 +166,16 @@ def test_the_log_holds_no_name(logging_api, database):
     kept = logged_as_stored(database)
     assert b"no_consent" in kept
     assert not any(name in kept or name.hex().encode() in kept for name in (b"marked-subject", b"handle"))
+
+
+def test_a_name_in_a_segment_would_be_seen(database):
+    """Control: what looks for names in the tables (tests/secrecy) looks into segments too."""
+    marked = structs.replace(REFUSED, processing="marked-subject")
+    add(database, segment_of([logged_at(datetime.now(UTC), marked)]))
+    with psycopg.connect(database.owner_url) as connection:
+        kept = stored(connection)["table decision_segment_" + f"{datetime.now(UTC):%Y%m%d}"]
+    assert kept.count(b"marked-subject") >= 1
+    assert b"marked-subject" not in segment_of([logged_at(datetime.now(UTC), marked)]).data
 
 
 def test_old_days_are_dropped_and_today_never(database):

@@ -71,8 +71,9 @@ def test_before_anything_was_counted(api):
     page = Visitor(api).sign_in()
     assert [each for each in SECTIONS if f'data-section="{each}"' in page.html] == list(SECTIONS)
     assert "No processing is registered." in page.text("register")
-    for section in ("consents", "renewals", "decisions"):
+    for section in ("consents", "renewals"):
         assert "Nothing was counted yet" in page.text(section)
+    assert "No decision of the last 14 days is in the log." in page.text("decisions")
     assert "No receiver is registered." in page.text("deliveries")
     assert "No job has run yet." in page.text("jobs")
     assert "The staff notice is not complete" in page.text("staff")

@@ -78,7 +78,7 @@ def test_the_permits_that_relied_on_it_are_listed(logged, database, monkeypatch)
     auditor = logged.with_key(logged.new_key("audit:read"))
     path = "/v1/processings/ads/invalidations/1/permits"
     whole = auditor.ok("GET", path)
-    assert "next_cursor" not in whole
+    assert not {"next_cursor", "looked_back_to"} & whole.keys()
     found = whole["items"]
     assert [each["decision"] for each in found] == [True, True, True]
     assert [each["at"] for each in found] == sorted((each["at"] for each in found), reverse=True)
@@ -88,6 +88,7 @@ def test_the_permits_that_relied_on_it_are_listed(logged, database, monkeypatch)
     monkeypatch.setattr("app.operations.audit._SECONDS", -1.0)
     empty = auditor.ok("GET", path)  # no time to look at anything: there is more
     assert (empty["items"], "next_cursor" in empty) == ([], True)
+    assert utc(empty["looked_back_to"]) >= utc(found[0]["at"]) - timedelta(milliseconds=1)
     monkeypatch.undo()
     assert auditor.ok("GET", f"{path}?cursor={empty['next_cursor']}")["items"] == found
     assert "alice" not in str(whole)

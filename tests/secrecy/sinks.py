@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import zstandard
 from psycopg import sql
 
 _TABLES = """
@@ -16,7 +17,7 @@ _TABLES = """
 
 
 def stored(administrator: psycopg.Connection[Any]) -> dict[str, bytes]:
-    """Every row of every table, as text, and each byte string as it is."""
+    """Every row of every table, as text, and each byte string as it is, and unpacked where it is packed."""
     found = {}
     for schema, table, columns, types in administrator.execute(_TABLES).fetchall():
         name = sql.Identifier(schema, table)
@@ -25,11 +26,21 @@ def stored(administrator: psycopg.Connection[Any]) -> dict[str, bytes]:
         for column, kind in zip(columns, types, strict=True):
             if kind == "bytea":
                 read = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), name)
-                parts += [bytes(value) for (value,) in administrator.execute(read) if value is not None]
+                kept = [bytes(value) for (value,) in administrator.execute(read) if value is not None]
+                parts += [*kept, *map(_unpacked, filter(_is_packed, kept))]
         found[f"table {table}"] = b"\n".join(parts)
     active = administrator.execute("SELECT string_agg(query || application_name, ' ') FROM pg_stat_activity").fetchall()
     found["pg_stat_activity"] = active[0][0].encode()
     return found
+
+
+def _is_packed(content: bytes) -> bool:
+    """Whether it is a frame of Zstandard (RFC 8878, section 3.1.1), or begins with one."""
+    return content.startswith(b"\x28\xb5\x2f\xfd")
+
+
+def _unpacked(content: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True).read()
 
 
 def printed(service: Path, postgresql: Path) -> dict[str, bytes]:

@@ -27,6 +27,7 @@ from tests.secrecy.sinks import stored
 from tests.support.api import PSEUDONYM_KEY, Api, TestClock, question, running, subject
 from tests.support.consent_page import Person, link
 from tests.support.databases import TestDatabase, administrator_url, new_database
+from tests.support.decision_rows import logged_rows
 
 ERASED = MARKERS["subject"].address
 """Whom the requests of this folder name as their subject, and who is erased."""
@@ -60,13 +61,15 @@ class World:
             return [bytes(ref) for (ref,) in connection.execute(statement, [made]).fetchall()]
 
     def rows(self, refs: Iterable[bytes]) -> str:
-        """Every row of every table in which one of these subjects stands."""
+        """Every row of every table in which one of these subjects stands, and every decision about them."""
+        refs = list(refs)
         found: list[str] = []
         with self.connect() as connection:
             for table, column in connection.execute(_REFS).fetchall():
-                rows = connection.execute(f'SELECT t::text FROM "{table}" t WHERE "{column}" = ANY(%s)', [list(refs)])
+                rows = connection.execute(f'SELECT t::text FROM "{table}" t WHERE "{column}" = ANY(%s)', [refs])
                 found += [row for (row,) in rows.fetchall()]
-        return "\n".join(found)
+        begun = {ref[:16] for ref in refs}
+        return "\n".join([*found, *(str(each) for each in logged_rows(self.database) if each.subject_ref in begun)])
 
     def told(self, method: str, path: str, body: Any = None) -> str:
         """What a route answers, whatever its status, without what names the request itself."""

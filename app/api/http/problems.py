@@ -32,7 +32,9 @@ from app.db.database import (
     NotDurableError,
     OutcomeUnknownError,
     RestoredBehindError,
+    ServerRefusesError,
 )
+from app.db.session import Refusal
 
 _ADMINISTRATIVE: Final = "/v1/"
 log = structlog.get_logger("sceau.http")
@@ -243,11 +245,18 @@ def unavailable(detail: str = "The database cannot be reached; nothing was recor
     return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def server_refuses(why: Refusal) -> Response:
+    """503 of what PostgreSQL answered that it cannot do now, with its own type: the operator has something to mend."""
+    detail = f"{SERVER_REFUSES} {why}. Nothing was recorded. Try again."
+    return problem(503, "database-refuses", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
 def outcome_unknown() -> Response:
     """503 of a write whose COMMIT was not answered, or that no standby is known to have."""
     return problem(503, "outcome-unknown", _UNKNOWN, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+SERVER_REFUSES: Final = "PostgreSQL answers, and refuses:"
 RESTORED_BEHIND: Final = (
     "The database was set back: it lacks what was withdrawn since, so nothing that needs consent is answered until its "
     "operator has replayed the journal or said what is lost (sceau restore-check)."
@@ -319,6 +328,7 @@ _WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
     BadJsonError: lambda error: problem(400, "malformed", str(error)),
     DatabaseUnavailableError: lambda _: unavailable(),
     BusyError: lambda _: unavailable(_BUSY),
+    ServerRefusesError: lambda error: server_refuses(error.why),
     NotDurableError: lambda _: unavailable(NO_STANDBY),
     RestoredBehindError: lambda _: restored_behind(),
     OutcomeUnknownError: lambda _: outcome_unknown(),

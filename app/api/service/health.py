@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, restored_behind, unavailable
+from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, SERVER_REFUSES, restored_behind, unavailable
 from app.api.http.routing import PROBLEMS, problems
 from app.api.http.security import Needs, bearer, open_to_all
 from app.api.http.services import MetricsAccessDep, MetricsDep, Services, ServicesDep
@@ -111,6 +111,9 @@ async def readyz(
     if amiss is not None and (need is Need.IV or not _answers_exempt(services, amiss)):
         return restored_behind() if amiss is RESTORED_BEHIND else unavailable(amiss)
     notes = [amiss] if amiss is not None else await _notes(services)
+    refusal = services.database.refusal
+    if refusal is not None:
+        notes.append(f"{SERVER_REFUSES} {refusal}.")
     ready = _ready(services, [*notes, *services.unprotected])
     return Response(ready.model_dump_json(), media_type="application/json")
 

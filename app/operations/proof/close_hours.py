@@ -23,8 +23,8 @@ KIND: Final = "decision_hour"
 _SETTLED: Final = timedelta(minutes=2)
 """What is logged is written a fifth of a second later, or once the database is back: this task waits for that too."""
 _AT_ONCE: Final = 200
-_MOST_ROWS: Final = 1_000_000
-"""Of one merged segment: an hour that has more becomes several."""
+_MOST_ROWS: Final = 250_000
+"""Of one merged segment, so that merging needs some 160 MB at most: an hour that has more becomes several."""
 
 
 async def close_next(session: WriteSession) -> bool:

@@ -1,0 +1,132 @@
+"""`sceau log export`: the decision log for whoever works with DuckDB, pandas, or a line of JSON each."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from app.cli.connecting import DataOption, at_length
+from app.cli.output import Since, Until, refuse_reversed, utc, written_whole
+
+if TYPE_CHECKING:
+    from app.audit.segments import LoggedDecision
+    from app.db.database import Database
+
+_Row = Mapping[str, Any]
+_Put = Callable[[Sequence[_Row]], object]
+_COLUMNS: Final = {
+    "id": "string",
+    "at": "instant",
+    "caller": "string",
+    "subject_ref": "string",
+    "correspondence_ref": "string",
+    "processing": "string",
+    "elements": "strings",
+    "channel": "string",
+    "territory": "string",
+    "automated": "boolean",
+    "private": "boolean",
+    "participants": "integer",
+    "decision": "boolean",
+    "reason": "string",
+    "rule": "string",
+    "law_version": "string",
+    "consent": "string",
+    "valid_until": "instant",
+    "version": "integer",
+    "versions": "integer",
+    "changes": "integer",
+    "party_mode": "string",
+    "known": "integer",
+    "policy": "string",
+    "rules": "string",
+    "build": "string",
+}
+"""What each column holds, in their order (docs/decision-log.md). Who was looked at besides is sealed, and left out."""
+log = typer.Typer(no_args_is_help=True, help="Export the decision log.")
+
+
+class NoParquetError(Exception):
+    """What writes Parquet is not installed."""
+
+
+@log.callback()
+def _only() -> None: ...
+
+
+@log.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to write; - for standard output.")],
+    since: Since,
+    until: Until,
+    parquet: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--parquet/--ndjson", help="Parquet (needs sceau[parquet]), or a line of JSON each.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Write the logged decisions of a period, as of one moment: references to people, and no names."""
+    from app.audit.log_reading import decisions
+    from app.audit.segments import Wanted
+
+    refuse_reversed(since, until)
+
+    async def write(database: "Database") -> int:
+        number = 0
+        kind = _parquet if parquet else _lines
+        async with database.read(at_once=True) as session:
+            with written_whole(file, binary=parquet) as sink, kind(sink) as put:
+                async for _, found in decisions(session, Wanted(utc(since), utc(until))):
+                    put([_row(each) for each in found])
+                    number += len(found)
+        return number
+
+    number = at_length(data, write)
+    typer.echo(f"{number} decisions exported.", err=True)
+
+
+def _row(decision: "LoggedDecision") -> _Row:
+    facts = decision.facts
+    told = {
+        "id": str(decision.id),
+        "at": decision.at,
+        "caller": str(decision.caller),
+        "subject_ref": decision.subject_ref.hex(),
+        "correspondence_ref": decision.correspondence_ref.hex(),
+        "decision": facts.permitted,
+        "consent": None if facts.consent is None else str(facts.consent),
+    }
+    return {name: told[name] if name in told else getattr(facts, name) for name in _COLUMNS}
+
+
+@contextmanager
+def _lines(sink: IO[str]) -> Iterator[_Put]:
+    def text(instant: datetime) -> str:
+        return instant.isoformat().replace("+00:00", "Z")
+
+    def put(rows: Sequence[_Row]) -> None:
+        sink.writelines(json.dumps(row, default=text) + "\n" for row in rows)
+
+    yield put
+
+
+@contextmanager
+def _parquet(sink: IO[bytes]) -> Iterator[_Put]:
+    try:
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetWriter
+    except ImportError:
+        raise NoParquetError("Parquet needs the package pyarrow: install sceau[parquet]") from None
+    kinds = {
+        "string": pa.string(),
+        "strings": pa.list_(pa.string()),
+        "instant": pa.timestamp("us", tz="UTC"),
+        "boolean": pa.bool_(),
+        "integer": pa.int32(),
+    }
+    schema = pa.schema([(name, kinds[kind]) for name, kind in _COLUMNS.items()])
+    with ParquetWriter(sink, schema, compression="zstd") as writer:
+        yield lambda rows: writer.write_batch(pa.RecordBatch.from_pylist(list(rows), schema))

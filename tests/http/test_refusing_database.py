@@ -1,0 +1,66 @@
+"""A database that answers and cannot do its work: 503 with its own type, when to come back, and a note of /readyz."""
+
+import psycopg
+import pytest
+
+from app.db.session import Refusal
+from tests.support.api import running
+from tests.support.consents import grant
+
+_FAIL = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'it fails' USING ERRCODE = '{state}';
+END
+$$
+"""
+
+
+@pytest.fixture
+def api(database):
+    """A service with a processing to write about."""
+    with running(database) as called:
+        called.register("ads")
+        called.decide("alice", "ads")
+        yield called
+
+
+def _notes(api):
+    return [note for note in api.ok("GET", "/readyz")["notes"] if note.startswith("PostgreSQL answers, and refuses:")]
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("25006", Refusal.READ_ONLY),
+        ("53100", Refusal.FULL),
+        ("53200", Refusal.FULL),
+        ("57P01", Refusal.STOPPING),
+        ("58030", Refusal.FAILING),
+    ],
+)
+def test_what_the_server_refuses_by_class_is_told(api, database, state, why):
+    """Read-only, full, stopping, failing: the write is refused with the reason, /readyz says it until a write goes."""
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(_FAIL.format(state=state))
+        owner.execute("CREATE TRIGGER fails BEFORE INSERT ON consent_event EXECUTE FUNCTION fail()")
+        assert _notes(api) == []
+        refused = api.call("POST", "/v1/consents", grant("bob", "ads"))
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        assert refused.json()["type"] == "urn:sceau:problem:database-refuses"
+        assert why.value in refused.json()["detail"]
+        assert [why.value in note for note in _notes(api)] == [True]
+        assert api.reason("bob", "ads") == "no_consent"
+        owner.execute("DROP TRIGGER fails ON consent_event")
+    api.decide("bob", "ads")
+    assert _notes(api) == []
+
+
+def test_another_fault_of_the_server_has_no_such_type(api, database):
+    """Control: an error of a class that no retry mends is no 503."""
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(_FAIL.format(state="22012"))
+        owner.execute("CREATE TRIGGER fails BEFORE INSERT ON consent_event EXECUTE FUNCTION fail()")
+        refused = api.call("POST", "/v1/consents", grant("bob", "ads"))
+        assert refused.status_code == 500
+        assert _notes(api) == []
