@@ -1,16 +1,14 @@
-"""Write the decision log without holding up decisions: a bounded queue, made into segments by a thread of its own.
+"""Write the decision log without holding up decisions: what was decided is gathered, sealed and committed by a task.
 
-What is queued is what the request has at hand; the thread makes the references of person and correspondence and one
-segment (`app.audit.segments`) of what came in a fifth of a second, and commits it by one INSERT. It works in short
-stretches, so that the event loop never waits long for the interpreter's lock.
-When the queue is full, entries are dropped and counted: a decision never waits for its log, unless the deployment asks
-for a durable one, where a permit under IV is answered only after its segment is committed.
+What a request has at hand is kept as it is; some dozens of these get their references of person and correspondence at
+once, and a fifth of a second of them becomes one segment (`app.audit.segments`), committed by one INSERT.
+When too many wait, as while the database is away, they are dropped from the log and counted: a decision never waits for
+its log, unless the deployment asks for a durable one, where a permit under IV is answered only after its segment is
+committed.
 """
 
 import asyncio
 import hashlib
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -87,9 +85,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 _DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s)"
 _AT_ONCE: Final = 2_000
-_STRETCH: Final = 128
-"""Entries that the thread works on before it lets the event loop run."""
-_PAUSE_SECONDS: Final = 0.0002
+_STRETCH: Final = 64
+"""Entries that get their references at once: a few at a time hold up no answer, and one at a time costs more."""
 _RETRY_SECONDS: Final = 1.0
 log = structlog.get_logger("sceau.decision_log")
 
@@ -134,6 +131,7 @@ class _Hours:
     """Entries by hour (UTC), as they become segments. The references are made here."""
 
     def __init__(self, opaque: Opaque) -> None:
+        self.number = 0
         self._opaque = opaque
         self._collectors: dict[int, tuple[Collector, list[asyncio.Future[None]]]] = {}
         # By the identity of the facts, which are held with it: most entries of one batch share them.
@@ -141,6 +139,7 @@ class _Hours:
 
     def add(self, entry: Entry) -> list[asyncio.Future[None]]:
         """Take in one; the list of who waits for its hour's segment."""
+        self.number += 1
         seconds, text, caller, subject_ref, correspondence, facts = entry
         identifier = bytes.fromhex(text.replace(b"-", b"").decode())
         begun = int.from_bytes(identifier[:6]) * 1_000
@@ -158,6 +157,11 @@ class _Hours:
             collector.add(at, identifier, subject_ref[:REF_BYTES], about, case[1])
         return waiting
 
+    @property
+    def waiting(self) -> list[asyncio.Future[None]]:
+        """Who waits for any of them."""
+        return [future for _, waiting in self._collectors.values() for future in waiting]
+
     def flushes(self, dropped: int) -> list[_Flush]:
         """A segment for each hour, with who waits for it."""
         hours = self._collectors.values()
@@ -165,59 +169,68 @@ class _Hours:
 
 
 class DecisionLog:
-    """The queue and the thread that empties it."""
+    """What waits to be logged, and the task that logs it."""
 
     def __init__(self, plan: LogPlan) -> None:
         """Prepare."""
         self.counts = LogCounts()
         self._plan = plan
-        self._entries: deque[Entry] = deque()
-        self._awaited: deque[tuple[Sequence[Entry], asyncio.Future[None]]] = deque()
+        self._entries: list[Entry] = []  # those that have no references yet
+        self._buffered, self._awaited = _Hours(plan.opaque), _Hours(plan.opaque)
         self._flushes: deque[_Flush] = deque()
-        self._wake = threading.Event()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake, self._ending = asyncio.Event(), asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self._told = 0  # of the entries that were dropped, how many the database knows of
 
     def __len__(self) -> int:
         """How many entries wait."""
-        return (
-            len(self._entries)
-            + sum(len(entries) for entries, _ in self._awaited.copy())
-            + sum(flush.segment.rows for flush in self._flushes.copy())
-        )
+        waiting = len(self._entries) + self._buffered.number + self._awaited.number
+        return waiting + sum(flush.segment.rows for flush in self._flushes)
 
     def start(self) -> None:
         """Begin to write; call it in the event loop."""
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self, seconds: float) -> None:
         """Write what waits, for so long at most; what is left then is counted as dropped."""
         self._ending.set()
         self._wake.set()
-        await asyncio.to_thread(self._thread.join, seconds)
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=seconds)
+            self._task.cancel()
+            await asyncio.wait([self._task])
         self.counts.dropped += len(self)
 
     def append(self, entry: Entry) -> None:
-        """Queue a decision; drop it when too many wait."""
-        if len(self._entries) >= self._plan.capacity:
-            self.counts.dropped += 1
-            return
-        self._entries.append(entry)
+        """Have a decision logged; drop it when too many wait."""
+        entries = self._entries
+        entries.append(entry)
+        if len(entries) >= _STRETCH:
+            self._refer()
+
+    def _refer(self) -> None:
+        """Give what waits its references, as far as there is room."""
+        room = max(0, self._plan.capacity - self._buffered.number)
+        self.counts.dropped += len(self._entries[room:])
+        for entry in self._entries[:room]:
+            self._buffered.add(entry)
+        self._entries.clear()
+        if self._buffered.number >= _AT_ONCE:
+            self._wake.set()
 
     async def commit(self, entries: Sequence[Entry]) -> None:
-        """Queue the decisions of one request and return when they are committed, together with whatever else waits.
+        """Log the decisions of one request and return when they are committed, together with whatever else waits.
 
         Raises:
             DatabaseUnavailableError: they cannot be, or not in time; they must then not be answered.
 
         """
-        if self._loop is None or len(self._awaited) >= self._plan.capacity:
+        if self._task is None or self._awaited.number >= self._plan.capacity:
             raise DatabaseUnavailableError
-        committed = self._loop.create_future()
-        self._awaited.append((entries, committed))
+        # Those of one request were taken at one instant: one segment has them all.
+        waiting = [self._awaited.add(entry) for entry in entries]
+        committed = asyncio.get_running_loop().create_future()
+        waiting[-1].append(committed)
         self._wake.set()
         try:
             async with asyncio.timeout(self._plan.patience):
@@ -225,86 +238,85 @@ class DecisionLog:
         except TimeoutError as error:
             raise DatabaseUnavailableError from error
 
-    def _run(self) -> None:
-        """The thread: one connection, one segment and commit after the other, until the end."""
+    async def _run(self) -> None:
+        """One connection, one segment and commit after the other, until the end."""
+        settings = connection_settings(self._plan.url, statement_seconds=10)
         while not (self._ending.is_set() and not len(self)):
             try:
-                settings = connection_settings(self._plan.url, statement_seconds=10)
-                with psycopg.connect(**settings, autocommit=True) as connection:
-                    self._empty(connection)
+                async with await psycopg.AsyncConnection.connect(**settings, autocommit=True) as connection:
+                    await self._empty(connection)
             except (psycopg.Error, OSError) as error:
                 self.counts.failed_flushes += 1
                 log.warning("flush failed", cause=type(error).__name__, waiting=len(self))
                 self._give_up()
-                if self._ending.wait(_RETRY_SECONDS):
+                if await _happens(self._ending, _RETRY_SECONDS):
                     return
 
-    def _empty(self, connection: psycopg.Connection[Any]) -> None:
+    async def _empty(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Write until the end. A segment stays the first of `_flushes` until it is committed or refused."""
         while True:
             if not self._flushes:
-                self._gather()
+                await self._gather()
             if not self._flushes:
                 if self._ending.is_set():
                     return
                 continue
             flush = self._flushes[0]
             try:
-                self._write(connection, flush)
+                await self._write(connection, flush)
             except (psycopg.IntegrityError, psycopg.DataError) as refusal:
                 # It would be refused for ever, and everything after it would wait: a day that has no partition.
                 self._flushes.popleft()
                 self.counts.dropped += flush.segment.rows
                 log.error("flush refused", cause=type(refusal).__name__, dropped=flush.segment.rows)  # noqa: TRY400 - no id
-                self._tell(flush.waiting, DatabaseUnavailableError())
+                _settle(flush.waiting, DatabaseUnavailableError())
                 continue
             self._flushes.popleft()
             self.counts.written += flush.segment.rows
             self._told = max(self._told, flush.dropped)
-            self._tell(flush.waiting, None)
+            _settle(flush.waiting, None)
 
-    def _write(self, connection: psycopg.Connection[Any], flush: _Flush) -> None:
+    async def _write(self, connection: psycopg.AsyncConnection[Any], flush: _Flush) -> None:
         """Commit a segment, unless an earlier try did before its connection broke; and how many were dropped since."""
         made = flush.segment
-        with connection.transaction():
-            values = (made.id, made.day, made.from_at, made.to_at, made.rows, Jsonb(made.counts))
-            is_new = connection.execute(_INSERT, (*values, made.directory, made.data, made.sha256)).rowcount
-            if is_new and flush.dropped > self._told:
-                connection.execute(_DROPPED, [random_id(), flush.dropped - self._told])
+        values = (made.id, made.day, made.from_at, made.to_at, made.rows, Jsonb(made.counts))
+        async with connection.transaction():
+            done = await connection.execute(_INSERT, (*values, made.directory, made.data, made.sha256))
+            if done.rowcount and flush.dropped > self._told:
+                await connection.execute(_DROPPED, [random_id(), flush.dropped - self._told])
 
-    def _gather(self) -> None:
+    async def _gather(self) -> None:
         """Wait for a while, unless somebody waits or there is enough; then make segments of what there is."""
-        if not self._awaited and len(self._entries) < _AT_ONCE and not self._ending.is_set():
-            self._wake.wait(self._plan.gather)
+        if not self._awaited.number and not self._ending.is_set():
+            await _happens(self._wake, self._plan.gather)
         self._wake.clear()
+        self._refer()
         # What somebody waits for makes segments of its own: they go when it is answered that it cannot be committed.
-        number, awaited = 0, _Hours(self._plan.opaque)
-        while self._awaited and number < _AT_ONCE:
-            entries, future = self._awaited.popleft()
-            # Those of one request were taken at one instant: one segment has them all.
-            waiting = [awaited.add(entry) for entry in entries]
-            waiting[-1].append(future)
-            number += len(entries)
-        buffered = _Hours(self._plan.opaque)
-        while self._entries and number < _AT_ONCE:
-            buffered.add(self._entries.popleft())
-            number += 1
-            if not number % _STRETCH:
-                time.sleep(_PAUSE_SECONDS)
-        self._flushes.extend((*awaited.flushes(self.counts.dropped), *buffered.flushes(self.counts.dropped)))
+        awaited, self._awaited = self._awaited, _Hours(self._plan.opaque)
+        buffered, self._buffered = self._buffered, _Hours(self._plan.opaque)
+        dropped = self.counts.dropped
+        for hours in (awaited, buffered):
+            if hours.number > _STRETCH:
+                self._flushes.extend(await asyncio.to_thread(hours.flushes, dropped))
+            else:
+                self._flushes.extend(hours.flushes(dropped))
 
     def _give_up(self) -> None:
         """Fail what somebody waits for, which is not answered then; keep the rest for the next try."""
         failed = [future for flush in self._flushes for future in flush.waiting]
-        for flush in [each for each in self._flushes if each.waiting]:
-            self._flushes.remove(flush)
-        while self._awaited:
-            failed.append(self._awaited.popleft()[1])
-        self._tell(failed, DatabaseUnavailableError())
+        self._flushes = deque(flush for flush in self._flushes if not flush.waiting)
+        failed += self._awaited.waiting
+        self._awaited = _Hours(self._plan.opaque)
+        _settle(failed, DatabaseUnavailableError())
 
-    def _tell(self, futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableError | None) -> None:
-        if futures and self._loop is not None:
-            self._loop.call_soon_threadsafe(_settle, list(futures), error)
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Whether something happens within a time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 def _settle(futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableError | None) -> None:

@@ -185,9 +185,6 @@ _SHARED: Final = len(fields(Shape))
 _TAIL: Final = 10
 _ROW: Final = Packed(f">{REF_BYTES}sQ{_TAIL}s{REF_BYTES}sI")
 """A row while it is sorted: person, microseconds since 1970, tail of the id, correspondence, number of the case."""
-_OF_TIME, _OF_TAIL = REF_BYTES, REF_BYTES + 8
-_OF_CORRESPONDENCE = _OF_TAIL + _TAIL
-_OF_CASE = _OF_CORRESPONDENCE + REF_BYTES
 _encode = msgspec.msgpack.Encoder().encode
 _read_directory = msgspec.msgpack.Decoder(Directory).decode
 _read_block = msgspec.msgpack.Decoder(_Block).decode
@@ -236,7 +233,7 @@ class Collector:
     def sealed(self, identifier: UUID) -> Segment:
         """The segment of all that was taken in."""
         rows, cases = sorted(self._rows), list(self._cases)
-        times = [int.from_bytes(row[_OF_TIME:_OF_TAIL]) for row in rows]
+        _, times, _, _, numbers = zip(*_ROW.iter_unpack(b"".join(rows)), strict=True)
         begins = min(times)
         compress = zstandard.ZstdCompressor().compress
         blocks = [
@@ -250,33 +247,34 @@ class Collector:
             instant_of(begins),
             instant_of(max(times)),
             len(rows),
-            self._counts(cases, rows),
+            self._counts(cases, numbers),
             directory,
             b"".join(content for _, _, content in blocks),
         )
 
-    def _counts(self, cases: Sequence[_Case], rows: Iterable[bytes]) -> AnswerCounts:
+    def _counts(self, cases: Sequence[_Case], numbers: Iterable[int]) -> AnswerCounts:
         shapes = list(self._shapes)
         counted: Counter[tuple[str, bool, str]] = Counter()
-        for case, number in Counter(row[_OF_CASE:] for row in rows).items():
-            _, shape = shapes[cases[int.from_bytes(case)].shape]
+        for case, number in Counter(numbers).items():
+            _, shape = shapes[cases[case].shape]
             processing = "" if shape.reason == _UNKNOWN_PROCESSING else shape.processing
             counted[processing, shape.permitted, shape.reason] += number
         return [(*answer, number) for answer, number in sorted(counted.items())]
 
 
 def _block(rows: Sequence[bytes], cases: Sequence[_Case], begins: int) -> _Block:
-    runs = Counter(row[:REF_BYTES] for row in rows)  # in their order, which is that of the rows
-    own: dict[int, int] = {}
-    case = [own.setdefault(int.from_bytes(row[_OF_CASE:]), len(own)) for row in rows]
+    # Columns at once: a loop over rows takes four times as long, while which no decision is answered.
+    people, times, tails, correspondences, numbers = zip(*_ROW.iter_unpack(b"".join(rows)), strict=True)
+    runs = Counter(people)  # in their order, which is that of the rows
+    own = {number: place for place, number in enumerate(dict.fromkeys(numbers))}
     return _Block(
         b"".join(runs),
         list(runs.values()),
-        [int.from_bytes(row[_OF_TIME:_OF_TAIL]) - begins for row in rows],
-        b"".join(row[_OF_TAIL:_OF_CORRESPONDENCE] for row in rows),
-        b"".join(row[_OF_CORRESPONDENCE:_OF_CASE] for row in rows if row[:REF_BYTES] != NOBODY),
+        [time - begins for time in times],
+        b"".join(tails),
+        b"".join(correspondences[runs.get(NOBODY, 0) :]),  # nobody comes first
         [cases[number] for number in own],
-        case,
+        [own[number] for number in numbers],
     )
 
 
