@@ -52,6 +52,7 @@ WHAT = {
     "retention run": "it destroys what is past its signed period",
     "signing-keys list": READS,
     "signing-keys rotate": "another key signs answers: it decides nothing",
+    "log export": READS,
     "proof key": READS,
     "proof append": READS,
     "proof bundle": READS,
