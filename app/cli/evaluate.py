@@ -26,7 +26,7 @@ def evaluate(
     from app.db.database import RestoredBehindError
     from app.register.store import load_processings
     from app.settings import Settings
-    from app.wiring.parts import deployment_of, fence_of, is_synchronous, journal_of
+    from app.wiring.parts import deployment_of, fence_of, journal_of
 
     try:
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -40,7 +40,7 @@ def evaluate(
         question = _question(body, file, deployment.pseudonyms.locator)
         look = fence_of(settings, database, journal_of(settings, lambda: datetime.now(UTC))).look
         try:
-            async with database.read_and_prove(by_commit=is_synchronous(settings), look=look) as session:
+            async with database.read_and_prove(look=look) as session:
                 return await _decided(session, deployment, question)
         except RestoredBehindError:
             async with database.read() as session:

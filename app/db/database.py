@@ -210,13 +210,14 @@ class Database:
             yield ReadSession(connection, self._clock)
 
     @asynccontextmanager
-    async def read_and_prove(self, *, by_commit: bool, look: Look) -> AsyncIterator[ReadSession]:
+    async def read_and_prove(self, *, look: Look, by_commit: bool | None = None) -> AsyncIterator[ReadSession]:
         """A session for reading while no beat tells which server is the primary.
 
         Args:
             look: looks at the server first, given its identity; what it raises ends the read.
             by_commit: end with a COMMIT that writes: behind a synchronous standby it succeeds on the present primary
-                alone, so that what was read before it was current. Without, it is only known to be no standby.
+                alone, so that what was read before it was current. Without, it is only known to be no standby. None:
+                where the server's commits wait for a standby, whatever the deployment says, or it wants one.
 
         Raises:
             DatabaseUnavailableError: as for `read`; also when the block has ended and the proof failed.
@@ -224,8 +225,11 @@ class Database:
         """
         async with self._guarded(), self._begun(None) as (connection, _):
             session = ReadSession(connection, self._clock)
-            if (identity := (await _which(session)).identity) is None:
+            found = await _which(session)
+            if (identity := found.identity) is None:
                 raise NotThePrimaryError
+            if by_commit is None:
+                by_commit = self._synchronous or found.has_standby
             await look(session, identity)
             yield session
             is_same = (await _which(session)).identity == identity  # else another was restored over it meanwhile

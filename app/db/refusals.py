@@ -17,12 +17,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.db.connections import HAS_STANDBY, libpq_url
+from app.db.connections import HAS_STANDBY, libpq_url, line_settings
 from app.db.database import DatabaseUnavailableError
 from app.db.session import ReadSession
 
 _CONNECT_SECONDS: Final = 2
 _IN_EVERY_CLUSTER: Final = ("postgres", "template1")
+_TAKES_WRITES: Final = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean"
+_OF_A_POOLER: Final = "unsupported startup parameter"
+"""PgBouncer's words, which are English everywhere: there is nothing else to tell it by."""
 _STATE: Final = """
 SELECT EXISTS (SELECT FROM pg_database WHERE datname = %(name)s),
     coalesce((SELECT has_database_privilege(oid, 'CONNECT') FROM pg_database WHERE datname = %(name)s), false)"""
@@ -79,16 +82,27 @@ def why_refused(url: str, setting: str) -> str | None:
     if answered == pq.Ping.REJECT:
         return f"PostgreSQL at {where} is starting or stopping and takes no connections: try again, and see its log"
     try:
-        with psycopg.connect(**_tried(parts)):
-            return None
+        with psycopg.connect(**{**_tried(parts), **_asked()}) as connection:
+            is_standby, is_read_only = connection.execute(_TAKES_WRITES).fetchone() or (False, False)
     except psycopg.OperationalError as error:
-        said = _words_of(error, parts)
-    return _refused_by(parts, where, setting, said)
+        return _refused_by(parts, where, setting, _words_of(error, parts))
+    if is_standby:
+        return f"PostgreSQL at {where} is a standby, which takes no writes: name the primary in {setting}, alone or too"
+    if is_read_only:
+        return (
+            f"PostgreSQL at {where} takes no writes: unset default_transaction_read_only for {_named(parts, 'dbname')}"
+        )
+    return None
 
 
 def _refused_by(parts: dict[str, Any], where: str, setting: str, said: str) -> str:
-    """Which of login, database and right is missing on a server that answers."""
+    """Which of login, database and right is missing on a server that answers, or what a pooler lacks."""
     role, name = _named(parts, "user"), _named(parts, "dbname")
+    if _OF_A_POOLER in said:
+        return (
+            f"the pooler at {where} lets no time-outs through{said}: set ignore_startup_parameters = options in "
+            "PgBouncer, with max_prepared_statements above 0, and give SCEAU_DIRECT_DATABASE_URL (docs/operating.md)"
+        )
     state = _state(parts)
     if state is None:
         return (
@@ -130,6 +144,11 @@ def _words_of(error: psycopg.OperationalError, parts: dict[str, Any]) -> str:
 
 def _tried(parts: dict[str, Any]) -> dict[str, Any]:
     return {**parts, "connect_timeout": _CONNECT_SECONDS, "target_session_attrs": "any"}
+
+
+def _asked() -> dict[str, Any]:
+    """What the service asks of each connection, which a pooler may not take."""
+    return {"options": line_settings(_CONNECT_SECONDS)["options"]}
 
 
 def _parts(url: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class PrimaryReads:
     While a lease is held, the server that answered the last beat is read. While the feed is connected and its beat does
     not commit, nothing is: behind a synchronous standby only a beat that commits proves a primary. Where none of the
     feed's last connection did, nothing is read until one does: each question would wait for what the feed waits for.
-    Without a feed the read proves itself, by a commit of its own where the deployment has a synchronous standby.
+    Without a feed the read proves itself, by a commit of its own where the server's commits wait for a standby.
 
     `causes` counts why the primary was read (`strict`: each decision reads it; `leased`: what memory does not hold;
     `no_feed`), and why a read failed (`no_commit`: no beat commits; `other_server`: what answered is not the primary).
@@ -32,7 +32,7 @@ class PrimaryReads:
             database: what is read.
             feed: this process's own; None in strict mode.
             look: looks whether a server was set back, where the feed has not done it.
-            synchronous: whether the deployment's commits wait for a standby.
+            synchronous: whether the deployment wants a standby that its commits wait for.
             patience: the most seconds to wait for a beat: a lease, after which a connection that is silent is given up.
 
         """
@@ -58,7 +58,7 @@ class PrimaryReads:
                 async with self._database.read_from(server) as session:
                     yield session
             else:
-                async with self._database.read_and_prove(by_commit=self._synchronous, look=self._look) as session:
+                async with self._database.read_and_prove(look=self._look) as session:
                     yield session
         except DatabaseUnavailableError as error:
             if isinstance(error.__cause__, NotThePrimaryError):

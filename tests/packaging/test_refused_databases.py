@@ -121,6 +121,17 @@ def test_a_role_without_rights_on_the_schema_has_its_own_line(server, refusal):
     assert SCRIPT in line
 
 
+def test_a_database_that_takes_no_writes_has_its_own_line(server, refusal):
+    """A database that was set to read-only answers, and is not called unreachable."""
+    with psycopg.connect(server.url(role=SUPERUSER, database=DATABASE), autocommit=True) as connection:
+        connection.execute("ALTER DATABASE sceau SET default_transaction_read_only = on")
+        try:
+            line = refusal("serve", url(server, APP_ROLE), url(server, APP_ROLE))
+        finally:
+            connection.execute("ALTER DATABASE sceau RESET default_transaction_read_only")
+    assert "takes no writes: unset default_transaction_read_only for sceau" in line
+
+
 def test_the_page_shows_the_lines_as_they_are():
     """Each line that docs/install.md explains is one that the code says; the control: another one is not."""
     rows = (ROOT / "docs/install.md").read_text(encoding="utf-8").partition("| It says |")[2].partition("\n\n")[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.db.refusals import why_refused
 from tests.e2e.debian import provide
 from tests.e2e.replication.nodes import Node, give_away
 from tests.faults.service import eventually, free_port
@@ -113,6 +114,16 @@ def test_a_pooler_that_is_set_wrong_is_told(server, changed, grade, said):
     with pooled(server, **changed) as url:
         found = examined(url, server.url("sceau_app"))["pooler"]
     assert [(each, said in words) for each, words in found if each != "ok"] == [(grade, True)], found
+
+
+def test_a_start_through_a_pooler_that_takes_no_options_names_it(server):
+    """Whoever starts a command reads what to set, and not that the login is wrong."""
+    with pooled(server, ignore_startup_parameters="extra_float_digits") as url:
+        said = why_refused(url, "SCEAU_DATABASE_URL")
+    assert said is not None
+    assert "set ignore_startup_parameters = options" in said
+    with pooled(server) as url:
+        assert why_refused(url, "SCEAU_DATABASE_URL") is None
 
 
 def test_time_outs_that_a_pooler_drops_are_told(server):

@@ -93,6 +93,19 @@ def test_whoever_reads_on_permits_without_a_proof(pair, synchronous):
     standby.thaw()
 
 
+def test_what_the_server_waits_for_counts_whatever_the_deployment_says(pair, serve):
+    """A service that was set to `local` on such a server proves what it reads by a commit all the same."""
+    _, standby = pair
+    service = serve(SCEAU_DURABILITY="local", SCEAU_CACHE="strict")
+    service.ok("POST", "/v1/processings", ADS)
+    service.ok("POST", "/v1/consents", decision("alice"))
+    assert _decision(service, "alice") is True
+    standby.freeze()
+    assert _unavailable(_decision(service, "alice"))
+    standby.thaw()
+    eventually(lambda: _decision(service, "alice") is True)
+
+
 @pytest.mark.parametrize(("without", "status"), [(None, 503), ("deaf", 200)])
 def test_a_commit_that_was_not_replicated_is_not_answered(pair, synchronous, without, status):
     """A COMMIT whose wait is cancelled succeeds with a warning: 503 `outcome-unknown`; the control does not hear it."""
@@ -138,9 +151,9 @@ def test_it_does_not_start_without_a_standby(nodes):
 
 
 def test_it_does_not_start_on_a_standby(nodes):
-    """A DSN that leads to a standby alone is refused."""
+    """A DSN that leads to a standby alone is refused, and called what it is."""
     said = _refused(nodes[1].url("sceau_app"))
-    assert "cannot be reached" in said
+    assert "is a standby, which takes no writes: name the primary in SCEAU_DATABASE_URL" in said
 
 
 @pytest.mark.parametrize("first", [0, 1])
