@@ -43,7 +43,7 @@ from app.db.session import (
     Lookup,
     Prepared,
     ReadSession,
-    Refusal,
+    ServerRefusal,
     WriteSession,
     refusal_of,
 )
@@ -97,7 +97,7 @@ class DatabaseUnavailableError(Exception):
 class ServerRefusesError(DatabaseUnavailableError):
     """PostgreSQL answers, and cannot do its work now; nothing was recorded."""
 
-    def __init__(self, why: Refusal) -> None:
+    def __init__(self, why: ServerRefusal) -> None:
         """Say why."""
         super().__init__(why.value)
         self.why = why
@@ -172,7 +172,7 @@ class Database:
         self._clock = clock or DatabaseClock()
         self.in_use = self.waiting = 0
         self.admission = Admission()
-        self.refusal: Refusal | None = None
+        self.refusal: ServerRefusal | None = None
         """Why the server recorded nothing when it was asked last; None when it did, or did not answer."""
         self._accepts: Accepts = is_no_standby
         self._engine = self._make_engine(url)

@@ -206,7 +206,7 @@ class Committing:
     kinds: list[str] = field(default_factory=list)
 
 
-class Refusal(StrEnum):
+class ServerRefusal(StrEnum):
     """Why a server that answers records nothing, by the class of its SQLSTATE (PostgreSQL, appendix A)."""
 
     READ_ONLY = "it takes no writes: it is a standby, or was set to read-only"
@@ -215,10 +215,15 @@ class Refusal(StrEnum):
     FAILING = "its system reports an error, such as one of the disk"
 
 
-_REFUSALS: Final = {"25": Refusal.READ_ONLY, "53": Refusal.FULL, "57": Refusal.STOPPING, "58": Refusal.FAILING}
+_REFUSALS: Final = {
+    "25": ServerRefusal.READ_ONLY,
+    "53": ServerRefusal.FULL,
+    "57": ServerRefusal.STOPPING,
+    "58": ServerRefusal.FAILING,
+}
 
 
-def refusal_of(error: BaseException | None) -> Refusal | None:
+def refusal_of(error: BaseException | None) -> ServerRefusal | None:
     """Why the server refused a statement or a COMMIT, which it has rolled back; None for any other error.
 
     An error that ends the connection too (FATAL) is none: a COMMIT may have gone before it.

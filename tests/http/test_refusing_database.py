@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from app.db.session import Refusal
+from app.db.session import ServerRefusal
 from tests.support.api import running
 from tests.support.consents import grant
 
@@ -32,11 +32,11 @@ def _notes(api):
 @pytest.mark.parametrize(
     ("state", "why"),
     [
-        ("25006", Refusal.READ_ONLY),
-        ("53100", Refusal.FULL),
-        ("53200", Refusal.FULL),
-        ("57P01", Refusal.STOPPING),
-        ("58030", Refusal.FAILING),
+        ("25006", ServerRefusal.READ_ONLY),
+        ("53100", ServerRefusal.FULL),
+        ("53200", ServerRefusal.FULL),
+        ("57P01", ServerRefusal.STOPPING),
+        ("58030", ServerRefusal.FAILING),
     ],
 )
 def test_what_the_server_refuses_by_class_is_told(api, database, state, why):

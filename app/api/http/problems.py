@@ -34,7 +34,7 @@ from app.db.database import (
     RestoredBehindError,
     ServerRefusesError,
 )
-from app.db.session import Refusal
+from app.db.session import ServerRefusal
 
 _ADMINISTRATIVE: Final = "/v1/"
 log = structlog.get_logger("sceau.http")
@@ -245,7 +245,7 @@ def unavailable(detail: str = "The database cannot be reached; nothing was recor
     return problem(503, "evidence-unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-def server_refuses(why: Refusal) -> Response:
+def server_refuses(why: ServerRefusal) -> Response:
     """503 of what PostgreSQL answered that it cannot do now, with its own type: the operator has something to mend."""
     detail = f"{SERVER_REFUSES} {why}. Nothing was recorded. Try again."
     return problem(503, "database-refuses", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
