@@ -246,11 +246,17 @@ class DecisionLog:
                 async with await psycopg.AsyncConnection.connect(**settings, autocommit=True) as connection:
                     await self._empty(connection)
             except (psycopg.Error, OSError) as error:
-                self.counts.failed_flushes += 1
                 log.warning("flush failed", cause=type(error).__name__, waiting=len(self))
-                self._give_up()
-                if await _happens(self._ending, _RETRY_SECONDS):
-                    return
+            except Exception as error:  # noqa: BLE001 - whatever it is, what is decided later is logged
+                log.error("flush failed", cause=type(error).__name__)  # noqa: TRY400 - no id
+                if self._flushes and not self._flushes[0].waiting:
+                    self.counts.dropped += self._flushes.popleft().segment.rows
+            else:
+                continue
+            self.counts.failed_flushes += 1
+            self._give_up()
+            if await _happens(self._ending, _RETRY_SECONDS):
+                return
 
     async def _empty(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Write until the end. A segment stays the first of `_flushes` until it is committed or refused."""

@@ -209,13 +209,13 @@ async def waiting_in(
 
 
 async def segment_digests(session: ReadSession, since: datetime, until: datetime) -> Sequence[Any]:
-    """The segments of a time, without what they hold: `id`, `from_at`, `rows`, `merged`, `digest` as it is now."""
+    """The segments that begin in a time, without what they hold: `id`, `from_at`, `rows`, `merged`, `digest` as it is."""
     table = decision_segment.c
     digest = func.sha256(table.directory.op("||")(table.data)).label("digest")
     rows = select(table.id, table.from_at, table.rows, table.merged, digest).where(
         table.day >= since.astimezone(UTC).date(),
         table.day <= until.astimezone(UTC).date(),
-        table.to_at >= since,
+        table.from_at >= since,
         table.from_at < until,
     )
     return (await session.execute(rows)).all()

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from msgspec import structs
 
-from app.audit.decision_log import correspondence_ref
+from app.audit.decision_log import DecisionLog, correspondence_ref
 from app.db.identifiers import uuid7_text
 from app.ledger.pseudonym import Pseudonyms
 from tests.faults.service import eventually
@@ -230,6 +230,23 @@ def test_a_row_that_the_database_refuses_holds_up_no_other(database):
         eventually(lambda: log.counts.dropped == 1)
         identifier = api.evaluate("alice", "ads")["context"]["id"]
         assert [each["id"] for each in logged(api, id=identifier)] == [identifier]
+
+
+def test_a_fault_of_the_log_itself_ends_no_logging(database, monkeypatch):
+    """Whatever goes wrong with one segment, what is decided later is logged, and the loss is counted."""
+    with running(database) as api:
+        api.register("ads")
+        log, write = _log_of(api), DecisionLog._write
+
+        async def fails(self, connection, flush):
+            monkeypatch.setattr(DecisionLog, "_write", write)
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(DecisionLog, "_write", fails)
+        api.evaluate("alice", "ads")
+        eventually(lambda: log.counts.dropped == 1)
+        identifier = api.evaluate("alice", "ads")["context"]["id"]
+        eventually(lambda: [str(each.id) for each in logged_rows(database)] == [identifier])
 
 
 def test_how_many_were_dropped_is_written_once(database):

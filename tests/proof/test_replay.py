@@ -28,6 +28,7 @@ PROCESSINGS = {
 }
 WIDE: dict[str, Any] = {"decision_log": "durable", "decision_log_exempt_share": 1.0}
 INCOMPLETE = 3
+_MOMENT = timedelta(seconds=1)
 _REFUSAL = "UPDATE consent_event SET kind = 'refused', expires_at = NULL, counting = NULL WHERE id = %s RETURNING id"
 
 
@@ -222,6 +223,18 @@ def test_a_segment_is_stated_once_and_merging_changes_no_decision(log, monkeypat
     assert log.close() == 0
     status, said = _replayed(log)
     assert (status, "NOT STATED YET" in said) == (0, False), said
+
+
+@pytest.mark.parametrize("ends", [timedelta(0), timedelta(minutes=30)])
+def test_part_of_an_hour_is_compared_as_the_whole(log, monkeypatch, ends):
+    """A period that begins or ends within an hour accuses nobody of what lies outside it."""
+    _closed(log, monkeypatch)
+    last = logged_rows(log.database)[-1].at
+    hour = last.replace(minute=0, second=0, microsecond=0)
+    begins, until = (last + timedelta(seconds=1), hour + timedelta(hours=1)) if ends else (hour, hour + _MOMENT)
+    between = ("--since", f"{begins:%Y-%m-%dT%H:%M:%S}", "--until", f"{until:%Y-%m-%dT%H:%M:%S}")
+    status, _, said = log.sceau("proof", "replay", *between)
+    assert (status, " 0 altered" in said) == (0, True), said
 
 
 def test_decisions_that_are_not_stated_yet_are_told(log):

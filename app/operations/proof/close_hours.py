@@ -125,7 +125,8 @@ class HoursReport:
 
 
 async def compare_hours(session: ReadSession, since: datetime, until: datetime) -> HoursReport:
-    """Compare the segments of a time with the statements that speak of it; the session holds the log still."""
+    """Compare the segments of a time, in whole hours, with the statements of it; the session holds the log still."""
+    since, until = _hour(since), _hour(until + HOUR - timedelta(microseconds=1))
     report = HoursReport()
     if gone := await store.count_statements_gone(session):
         report.altered.append(f"{gone} statements that the log has were taken out of the database")
