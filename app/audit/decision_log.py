@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import psycopg
@@ -25,7 +25,7 @@ from psycopg.types.json import Jsonb
 from app.audit.segments import MICROSECONDS, NOBODY, REF_BYTES, Collector, LogFacts, Segment, hour_of
 from app.core.article import Article
 from app.core.decision import Decision, Reason
-from app.db.connections import connection_settings
+from app.db.connections import HeardConnection, connect
 from app.db.database import DatabaseUnavailableError
 from app.db.identifiers import random_id
 
@@ -81,13 +81,16 @@ correspondence by type and id, and the facts. Of its parts, only the last is an 
 
 _INSERT: Final = """
 INSERT INTO decision_segment (id, day, from_at, to_at, rows, counts, directory, data, sha256)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING pg_current_xact_id()::text
 """
+_BECAME: Final = "SELECT pg_xact_status(CAST(%s AS xid8))"
 _DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s)"
 _AT_ONCE: Final = 2_000
 _STRETCH: Final = 64
 """Entries that get their references at once: a few at a time hold up no answer, and one at a time costs more."""
 _RETRY_SECONDS: Final = 1.0
+_LAST_SECONDS: Final = 0.1
+"""Between tries while the process ends."""
 log = structlog.get_logger("sceau.decision_log")
 
 
@@ -119,12 +122,14 @@ class LogPlan:
 class _Flush:
     """A segment on its way, and who waits for it.
 
-    `dropped`: how many entries had been dropped when it was sent first, which is committed with it.
+    `dropped`: how many entries had been dropped when it was made, which is committed with it; 0 where somebody waits.
+    `xid`: the transaction whose COMMIT was not answered, if there was one.
     """
 
     segment: Segment
     dropped: int
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    xid: str | None = None
 
 
 class _Hours:
@@ -210,7 +215,8 @@ class DecisionLog:
 
     def _refer(self) -> None:
         """Give what waits its references, as far as there is room."""
-        room = max(0, self._plan.capacity - self._buffered.number)
+        sealed = sum(flush.segment.rows for flush in self._flushes)
+        room = max(0, self._plan.capacity - self._buffered.number - sealed)
         self.counts.dropped += len(self._entries[room:])
         for entry in self._entries[:room]:
             self._buffered.add(entry)
@@ -239,11 +245,10 @@ class DecisionLog:
             raise DatabaseUnavailableError from error
 
     async def _run(self) -> None:
-        """One connection, one segment and commit after the other, until the end."""
-        settings = connection_settings(self._plan.url, statement_seconds=10)
+        """One connection, one segment and commit after the other, until the end; `stop` says how long that may take."""
         while not (self._ending.is_set() and not len(self)):
             try:
-                async with await psycopg.AsyncConnection.connect(**settings, autocommit=True) as connection:
+                async with await connect(self._plan.url, statement_seconds=10) as connection:
                     await self._empty(connection)
             except (psycopg.Error, OSError) as error:
                 log.warning("flush failed", cause=type(error).__name__, waiting=len(self))
@@ -255,10 +260,12 @@ class DecisionLog:
                 continue
             self.counts.failed_flushes += 1
             self._give_up()
-            if await _happens(self._ending, _RETRY_SECONDS):
-                return
+            if not self._ending.is_set():
+                await _happens(self._ending, _RETRY_SECONDS)
+            else:
+                await asyncio.sleep(_LAST_SECONDS)
 
-    async def _empty(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def _empty(self, connection: HeardConnection) -> None:
         """Write until the end. A segment stays the first of `_flushes` until it is committed or refused."""
         while True:
             if not self._flushes:
@@ -269,7 +276,7 @@ class DecisionLog:
                 continue
             flush = self._flushes[0]
             try:
-                await self._write(connection, flush)
+                is_safe = await self._write(connection, flush)
             except (psycopg.IntegrityError, psycopg.DataError) as refusal:
                 # It would be refused for ever, and everything after it would wait: a day that has no partition.
                 self._flushes.popleft()
@@ -280,16 +287,32 @@ class DecisionLog:
             self._flushes.popleft()
             self.counts.written += flush.segment.rows
             self._told = max(self._told, flush.dropped)
-            _settle(flush.waiting, None)
+            _settle(flush.waiting, None if is_safe else DatabaseUnavailableError())
 
-    async def _write(self, connection: psycopg.AsyncConnection[Any], flush: _Flush) -> None:
-        """Commit a segment, unless an earlier try did before its connection broke; and how many were dropped since."""
+    async def _write(self, connection: HeardConnection, flush: _Flush) -> bool:
+        """Commit a segment, and how many were dropped; whether its standby has it, where the server waits for one.
+
+        A COMMIT that was not answered is asked for by its transaction: the segment itself may have been merged since.
+        """
+        if flush.xid is not None:
+            try:
+                became = await (await connection.execute(_BECAME, [flush.xid])).fetchone()
+            except psycopg.errors.InvalidParameterValue:  # another server was promoted, which never had it
+                became = None
+            if became == ("in progress",):
+                raise psycopg.OperationalError
+            if became == ("committed",):
+                return True
         made = flush.segment
         values = (made.id, made.day, made.from_at, made.to_at, made.rows, Jsonb(made.counts))
+        connection.warned = False
         async with connection.transaction():
             done = await connection.execute(_INSERT, (*values, made.directory, made.data, made.sha256))
-            if done.rowcount and flush.dropped > self._told:
+            row = await done.fetchone()
+            if flush.dropped > self._told:
                 await connection.execute(_DROPPED, [random_id(), flush.dropped - self._told])
+            flush.xid = None if row is None else row[0]
+        return not connection.warned
 
     async def _gather(self) -> None:
         """Wait for a while, unless somebody waits or there is enough; then make segments of what there is."""
@@ -300,8 +323,7 @@ class DecisionLog:
         # What somebody waits for makes segments of its own: they go when it is answered that it cannot be committed.
         awaited, self._awaited = self._awaited, _Hours(self._plan.opaque)
         buffered, self._buffered = self._buffered, _Hours(self._plan.opaque)
-        dropped = self.counts.dropped
-        for hours in (awaited, buffered):
+        for hours, dropped in ((awaited, 0), (buffered, self.counts.dropped)):
             if hours.number > _STRETCH:
                 self._flushes.extend(await asyncio.to_thread(hours.flushes, dropped))
             else:

@@ -7,13 +7,16 @@ or half.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from heapq import heappush, heappushpop
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import msgspec
+import structlog
+import zstandard
 from sqlalchemy import func, select, text, tuple_
 
 from app.audit.segments import (
@@ -34,9 +37,17 @@ from app.core.article import PARIS
 from app.core.register import Struck
 from app.db.session import ReadSession
 
+Content = TypeVar("Content")
 _HEADS: Final = 100
+_STRETCH: Final = 128
+_PAUSE_SECONDS: Final = 0.0005
 _PIECE: Final = 1024 * 1024
 """Bytes of blocks that are read in one statement, unless a single block has more."""
+
+
+UNREADABLE: Final = (ValueError, msgspec.MsgspecError, zstandard.ZstdError)
+"""What reading a segment that is none raises."""
+log = structlog.get_logger("sceau.decision_log")
 
 
 class LogMovesError(Exception):
@@ -58,7 +69,10 @@ class Head:
 
 
 async def heads(session: ReadSession, wanted: Wanted) -> AsyncIterator[Head]:
-    """The segments that may have decisions of a time with such an answer, those that end last first.
+    """The segments that have decisions of a time, those that end last first.
+
+    One that cannot be read is told in the service's log and left out: it must not hide the others. `proof replay` names
+    it.
 
     Raises:
         LogMovesError: the session does not hold the log still.
@@ -78,8 +92,12 @@ async def heads(session: ReadSession, wanted: Wanted) -> AsyncIterator[Head]:
         if rows[0].isolation != "repeatable read":
             raise LogMovesError
         for row in rows:
-            if wanted.is_among(row.counts):
-                yield Head(**{name: getattr(row, name) for name in names}, directory=directory_of(row.directory))
+            try:
+                directory = directory_of(row.directory)
+            except UNREADABLE:
+                log.error("segment unreadable", segment=str(row.id))  # noqa: TRY400 - what it holds is in the error
+                continue
+            yield Head(**{name: getattr(row, name) for name in names}, directory=directory)
         last = rows[-1]
         following = statement.where(tuple_(table.to_at, table.id) < (last.to_at, last.id), table.day <= last.day)
         rows = (await session.execute(following)).all()
@@ -95,12 +113,13 @@ ORDER BY place
 
 
 async def blocks(
-    session: ReadSession, found: AsyncIterator[Head], ref: bytes | None = None
+    session: ReadSession, found: AsyncIterator[Head], wanted: Wanted
 ) -> AsyncIterator[tuple[Head, Sequence[BlockPlace], bytes]]:
-    """Of each segment, in their order, the blocks that may have decisions about a person (None: all), in pieces."""
+    """Of each segment, in their order, the blocks that may have what is wanted, in pieces; none, where it has none."""
     asked: list[tuple[Head, int, int, list[BlockPlace]]] = []
     async for head in found:
-        for piece in _pieces(head.directory, ref):
+        pieces = _pieces(head.directory, wanted.ref) if wanted.is_among(head.counts) else []
+        for piece in pieces or [(0, 0, [])]:
             asked.append((head, *piece))
             if len(asked) == _HEADS or sum(size for _, _, size, _ in asked) >= _PIECE:
                 async for each in _read(session, asked):
@@ -126,23 +145,40 @@ def _pieces(directory: Directory, ref: bytes | None) -> list[tuple[int, int, lis
 async def _read(
     session: ReadSession, asked: Sequence[tuple[Head, int, int, list[BlockPlace]]]
 ) -> AsyncIterator[tuple[Head, Sequence[BlockPlace], bytes]]:
-    if not asked:
-        return
-    values = {
-        "days": [head.day for head, *_ in asked],
-        "ids": [head.id for head, *_ in asked],
-        "firsts": [offset + 1 for _, offset, _, _ in asked],
-        "sizes": [size for _, _, size, _ in asked],
-    }
-    contents = (await session.execute(_CONTENT, values)).scalars()
-    for (head, _, _, places), content in zip(asked, contents, strict=True):
-        yield head, places, bytes(content)
+    wanted = [(head, offset, size) for head, offset, size, places in asked if places]
+    contents: Iterator[bytes] = iter(())
+    if wanted:
+        values = {
+            "days": [head.day for head, *_ in wanted],
+            "ids": [head.id for head, *_ in wanted],
+            "firsts": [offset + 1 for _, offset, _ in wanted],
+            "sizes": [size for *_, size in wanted],
+        }
+        contents = iter((await session.execute(_CONTENT, values)).scalars().all())
+    for head, _, _, places in asked:
+        yield head, places, bytes(next(contents)) if places else b""
 
 
 async def decisions(session: ReadSession, wanted: Wanted) -> AsyncIterator[tuple[Head, Sequence[LoggedDecision]]]:
     """All decisions that are wanted, piece by piece, each with the head of its segment; those that end last first."""
-    async for head, places, content in blocks(session, heads(session, wanted), wanted.ref):
-        yield head, list(decisions_in(head.directory, places, content, wanted))
+    async for head, places, content in blocks(session, heads(session, wanted), wanted):
+        yield head, list(_readable(head, decisions_in(head.directory, places, content, wanted)))
+
+
+def _readable(head: Head, found: Iterator[Content]) -> Iterator[Content]:
+    """What can be read of a segment; the rest is told as by `heads`."""
+    try:
+        yield from found
+    except UNREADABLE:
+        log.error("segment unreadable", segment=str(head.id))  # noqa: TRY400 - what it holds is in the error
+
+
+def _gently(found: Iterator[Content]) -> Iterator[Content]:
+    """The same, for a thread of the service: the event loop gets the interpreter's lock back twice in a millisecond."""
+    for number, each in enumerate(found, 1):
+        if not number % _STRETCH:
+            time.sleep(_PAUSE_SECONDS)
+        yield each
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +223,7 @@ async def search(
     kept = _Newest(limit, before, correspondence)
     looked: Head | None = None
     reached = None if before is None else before.int
-    async for head, places, content in blocks(session, heads(session, wanted), wanted.ref):
+    async for head, places, content in blocks(session, heads(session, wanted), wanted):
         if head is not looked:
             looked = head
             newest = (microseconds_of(head.to_at) // 1_000 + 1) << 80  # no decision that is left has such an id
@@ -197,11 +233,14 @@ async def search(
             if reached is not None and newest < reached and time.monotonic() - began > seconds:
                 return kept.found(newest)
             reached = newest if reached is None else reached
+        if not places:
+            continue
         narrowed = wanted
         if resting is not None:
             narrowed = replace(wanted, consents=await resting.among(session, head, places, content))
         # In a thread: an hour of a large service takes a second, and decisions are answered meanwhile.
-        await asyncio.to_thread(kept.take, decisions_in(head.directory, places, content, narrowed))
+        found = decisions_in(head.directory, places, content, narrowed)
+        await asyncio.to_thread(kept.take, _gently(_readable(head, found)))
     return kept.found()
 
 
@@ -212,7 +251,9 @@ class _Newest:
         self._limit = limit
         self._before = None if before is None else before.int
         self._correspondence = correspondence
-        self._kept: list[tuple[int, LoggedDecision]] = []  # a heap: the oldest first
+        self._kept: list[tuple[int, int, LoggedDecision]] = []  # a heap, the oldest first; the second
+        # number is of its own, since nothing says which of two decisions of one id comes first
+        self._taken = 0
 
     @property
     def is_full(self) -> bool:
@@ -233,14 +274,15 @@ class _Newest:
             wanted = self._correspondence
             if wanted is not None and decision.correspondence_ref != wanted(day_of(decision.at)):
                 continue
+            self._taken += 1
             if self.is_full:
-                heappushpop(self._kept, (number, decision))
+                heappushpop(self._kept, (number, self._taken, decision))
             else:
-                heappush(self._kept, (number, decision))
+                heappush(self._kept, (number, self._taken, decision))
 
     def found(self, reached: int = 0) -> FoundDecisions:
         """The page, newest first. `reached`: of lower ids not all are known."""
-        items = [decision for number, decision in sorted(self._kept, reverse=True) if number >= reached]
+        items = [decision for number, _, decision in sorted(self._kept, reverse=True) if number >= reached]
         if len(items) > self._limit:
             return FoundDecisions(items[: self._limit], items[self._limit - 1].id)
         return FoundDecisions(items, UUID(int=reached) if reached else None)
@@ -282,11 +324,14 @@ class Resting:
         self, session: ReadSession, head: Head, places: Sequence[BlockPlace], content: bytes
     ) -> frozenset[UUID]:
         """The consents to it that permits in some blocks name."""
-        named = {
-            facts.consent
-            for facts, _ in facts_in(head.directory, places, content)
-            if facts.permitted and facts.processing == self.processing and facts.consent is not None
-        }
+        found = _gently(_readable(head, facts_in(head.directory, places, content)))
+        named = await asyncio.to_thread(
+            lambda: {
+                facts.consent
+                for facts, _ in found
+                if facts.permitted and facts.processing == self.processing and facts.consent is not None
+            }
+        )
         if not named:
             return frozenset()
         values = {
@@ -319,23 +364,24 @@ async def count_relying(session: ReadSession, resting: Resting, since: datetime,
     """Count the permits of some whole hours."""
     total = RelyingCount()
     wanted = Wanted(since, until, processings={resting.processing}, permitted=True)
-    async for head, places, content in blocks(session, heads(session, wanted)):
+    async for head, places, content in blocks(session, heads(session, wanted), wanted):
+        if not places:
+            continue
         consents = await resting.among(session, head, places, content)
-        resting_on = replace(wanted, consents=consents)
-        if consents:
-            times = [each.at for each in decisions_in(head.directory, places, content, resting_on)]
-            total += RelyingCount(len(times), min(times, default=None))
-        total += RelyingCount(
-            sealed=sum(
-                number
-                for facts, number in facts_in(head.directory, places, content)
-                if facts.permitted
-                and facts.processing == resting.processing
-                and facts.relied is not None
-                and facts.consent not in consents
-            )
-        )
+        total += await asyncio.to_thread(_relying_in, head, places, content, replace(wanted, consents=consents))
     return total
+
+
+def _relying_in(head: Head, places: Sequence[BlockPlace], content: bytes, wanted: Wanted) -> RelyingCount:
+    found = _gently(_readable(head, decisions_in(head.directory, places, content, wanted)))
+    times = [each.at for each in found] if wanted.consents else []
+    others = replace(wanted, consents=None)
+    sealed = sum(
+        number
+        for facts, number in _gently(_readable(head, facts_in(head.directory, places, content)))
+        if others.has(facts) and facts.relied is not None and facts.consent not in (wanted.consents or ())
+    )
+    return RelyingCount(len(times), min(times, default=None), sealed)
 
 
 async def first_logged(session: ReadSession, since: datetime) -> datetime | None:
@@ -413,6 +459,8 @@ class DecisionsOfADay:
 async def decisions_about(session: ReadSession, ref: bytes) -> list[DecisionsOfADay]:
     """The decisions about somebody that are in the log, counted by day (UTC), processing and answer."""
     counted: Counter[tuple[date, str, bool, str]] = Counter()
+    if ref == bytes(len(ref)):  # of nobody nothing is recorded
+        return []
     async for _, found in decisions(session, Wanted(ref=ref[:REF_BYTES])):
         for each in found:
             counted[each.at.date(), each.facts.processing, each.facts.permitted, each.facts.reason] += 1

@@ -5,6 +5,7 @@ A segment has the decisions of one hour (UTC), or some of them, sorted by person
 its directory says where each block lies and holds what most decisions share. Nothing here reads or writes a database.
 """
 
+import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -109,9 +110,15 @@ class Segment:
         return self.from_at.date()
 
     @property
+    def told(self) -> str:
+        """Its counts as JSON, as the database writes it."""
+        return json.dumps(self.counts, ensure_ascii=False)
+
+    @property
     def sha256(self) -> bytes:
-        """The digest of directory and data: what the proof log commits to."""
-        return sha256(self.directory + self.data).digest()
+        """The digest of all that it says: what the proof log commits to."""
+        ends = f"{microseconds_of(self.from_at)} {microseconds_of(self.to_at)} {self.rows} {self.told}"
+        return sha256(ends.encode() + self.directory + self.data).digest()
 
 
 # --- on the wire: MessagePack arrays, in the order of these members -------------------------------------------------
@@ -363,7 +370,7 @@ def decisions_in(
         for person, number in enumerate(block.runs):
             ref = block.people[person * REF_BYTES : (person + 1) * REF_BYTES]
             is_somebody = ref != NOBODY
-            if wanted.ref is None or wanted.ref == ref:
+            if wanted.ref is None or (is_somebody and wanted.ref == ref):  # nobody's decisions are not one person's
                 for place in range(row, row + number):
                     at = directory.begins + block.times[place]
                     if not is_wanted[block.case[place]] or (since is not None and at < since):

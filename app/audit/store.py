@@ -1,6 +1,5 @@
 """The tables of the logs; the partitions of the decision log, and how its segments are replaced by merged ones."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -174,7 +173,7 @@ async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[U
         "from_at": made.from_at,
         "to_at": made.to_at,
         "rows": made.rows,
-        "counts": json.dumps(made.counts),
+        "counts": made.told,
         "directory": made.directory,
         "data": made.data,
         "sha256": made.sha256,
@@ -194,10 +193,10 @@ async def oldest_waiting(session: ReadSession, before: datetime) -> datetime | N
 async def waiting_in(
     session: ReadSession, hour: datetime, after: tuple[datetime, UUID] | None, most: int
 ) -> Sequence[Any]:
-    """Segments of an hour that are not merged yet, in their order: `id`, `from_at`, `directory` and `data`."""
+    """Segments of an hour that are not merged yet, in their order: `id`, `from_at`, `rows`, `directory`, `data`."""
     table = decision_segment.c
     order = (table.from_at, table.id)
-    rows = select(table.id, table.from_at, table.directory, table.data).where(
+    rows = select(table.id, table.from_at, table.rows, table.directory, table.data).where(
         ~table.merged,
         table.day == hour.date(),
         table.from_at >= hour,
@@ -208,14 +207,22 @@ async def waiting_in(
     return (await session.execute(rows.order_by(*order).limit(most))).all()
 
 
+_DIGESTS: Final = text("""
+SELECT id, from_at, rows, merged, sha256 = made AS fits, made AS digest FROM (
+    SELECT id, from_at, rows, merged, sha256,
+        sha256(convert_to(concat_ws(' ', CAST(extract(epoch FROM from_at) * 1000000 AS bigint),
+            CAST(extract(epoch FROM to_at) * 1000000 AS bigint), rows, counts), 'UTF8') || directory || data) AS made
+    FROM decision_segment
+    WHERE day BETWEEN CAST(CAST(:since AS timestamptz) AT TIME ZONE 'UTC' AS date)
+        AND CAST(CAST(:until AS timestamptz) AT TIME ZONE 'UTC' AS date) AND from_at >= :since AND from_at < :until
+) AS segments
+""")
+
+
 async def segment_digests(session: ReadSession, since: datetime, until: datetime) -> Sequence[Any]:
-    """The segments that begin in a time, without what they hold: `id`, `from_at`, `rows`, `merged`, `digest` as it is."""
-    table = decision_segment.c
-    digest = func.sha256(table.directory.op("||")(table.data)).label("digest")
-    rows = select(table.id, table.from_at, table.rows, table.merged, digest).where(
-        table.day >= since.astimezone(UTC).date(),
-        table.day <= until.astimezone(UTC).date(),
-        table.from_at >= since,
-        table.from_at < until,
-    )
-    return (await session.execute(rows)).all()
+    """The segments that begin in a time, without what they hold.
+
+    `id`, `from_at`, `rows`, `merged`; `digest` of all that it says now (`Segment.sha256`), and whether that `fits` the
+    one that stands beside.
+    """
+    return (await session.execute(_DIGESTS, {"since": since, "until": until})).all()

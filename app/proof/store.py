@@ -332,24 +332,40 @@ async def statements_from(session: ReadSession, kind: str, position: int) -> lis
     return list((await session.execute(of_kind.order_by(entry.position))).scalars())
 
 
+async def stated_until(session: ReadSession, kind: str) -> datetime | None:
+    """Until when the statements of a kind speak; None without any. Ids would tell wrong once a clock was set back."""
+    table = proof_statement.c
+    last = select(func.max(cast(table.body["until"].astext, Instant))).where(table.kind == kind)
+    found: datetime | None = (await session.execute(last)).scalar_one_or_none()
+    return found
+
+
 async def statements_since(session: ReadSession, kind: str, since: datetime) -> list[tuple[UUID, Mapping[str, Any]]]:
-    """The statements of a kind whose body speaks of some time after an instant, in the order of these times."""
+    """The statements of a kind that do not end before an instant, in the order of the times that they speak of."""
     table = proof_statement.c
     begins, ends = cast(table.body["since"].astext, Instant), cast(table.body["until"].astext, Instant)
-    spoken = select(table.id, table.body).where(table.kind == kind, ends > since).order_by(begins)
+    spoken = select(table.id, table.body).where(table.kind == kind, ends >= since).order_by(begins, ends)
     return [(row.id, row.body) for row in await session.execute(spoken)]
 
 
-async def agrees_with_its_entry(session: ReadSession, identifier: UUID) -> bool | None:
-    """Whether a statement is what the log committed to; None where it is not entered yet."""
+async def agrees_with_its_entry(session: ReadSession, identifier: UUID) -> bool:
+    """Whether a statement is what the log committed to, or waits to be entered."""
     name = ("statement", str(identifier))
     entry = await entry_named(session, *name)
-    if entry is None or entry.salt is None:
-        return None
+    if entry is None:
+        queued = select(func.count()).where(proof_queue.c.kind == name[0], proof_queue.c.id == name[1])
+        return bool((await session.execute(queued)).scalar_one())
     record = (await records(session, [name])).get(name)
-    if record is None:
+    if record is None or entry.salt is None:  # the opening of a statement is never destroyed
         return False
     return bool(parsed(entry.content)["commitment"] == commitment(entry.salt, body_of(record, entry.salt)))
+
+
+async def count_entries_gone(session: ReadSession) -> int:
+    """How many entries are missing, of those that the last checkpoint or the last entry counts."""
+    last = await latest_checkpoint(session)
+    size = max(await size_of_log(session), 0 if last is None else last.size)
+    return size - int((await session.execute(select(func.count()).select_from(proof_entry))).scalar_one())
 
 
 async def count_statements_gone(session: ReadSession) -> int:

@@ -293,7 +293,8 @@ BEGIN
         (SELECT jsonb_agg(jsonb_build_array(a.processing, a.permitted, a.reason, a.number)
             ORDER BY a.processing COLLATE "C", a.permitted, a.reason COLLATE "C") FROM answers AS a)
     INTO number, removed, before;
-    IF removed <> cardinality($10) OR number IS DISTINCT FROM $5 OR before IS DISTINCT FROM $6 THEN
+    IF removed <> cardinality($10) OR number IS DISTINCT FROM $5 OR before IS DISTINCT FROM $6
+        OR EXISTS (SELECT FROM jsonb_array_elements($6) AS told WHERE (told ->> 3)::bigint < 1) THEN
         RAISE EXCEPTION 'a merged segment has the decisions of those that it replaces';
     END IF;
     INSERT INTO decision_segment (id, day, from_at, to_at, rows, merged, counts, directory, data, sha256)

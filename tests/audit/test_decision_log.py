@@ -12,8 +12,10 @@ from app.audit.decision_log import DecisionLog, correspondence_ref
 from app.db.identifiers import uuid7_text
 from app.ledger.pseudonym import Pseudonyms
 from tests.faults.service import eventually
+from tests.proof.logs import Log
 from tests.secrecy.sinks import stored
 from tests.support.api import question, running, subject
+from tests.support.databases import administrator_url
 from tests.support.decision_rows import REFUSED, add, logged_as_stored, logged_rows, segment_of
 from tests.support.decision_rows import logged as logged_at
 
@@ -410,3 +412,72 @@ def test_a_day_that_another_makes_meanwhile_is_found(database):
             call.result()
         made = "SELECT to_regclass('decision_segment_' || to_char(current_date + 4, 'YYYYMMDD')) IS NOT NULL"
         assert second.execute(made).fetchone() == (True,)
+
+
+def test_of_somebody_unknown_nothing_is_found(database):
+    """Of whom nothing is recorded stands under no reference: a search or an export by a name finds nobody else's."""
+    with running(database, decision_log="durable", decision_log_exempt_share=1.0) as api:
+        api.register("ads")
+        api.register("spam", purpose="malware_detection")
+        for name in ("bob", "carol"):
+            api.reason(name, "ads")
+            api.reason(name, "spam")
+        eventually(lambda: len(logged_rows(database)) == 4)
+        for name in ("bob", "nobody-ever-heard-of"):
+            assert api.ok("POST", "/v1/decisions/search", {"subject": subject(name)})["items"] == []
+            told = api.ok("POST", "/v1/subjects/exports", {"subject": subject(name)})
+            assert told["decisions_by_day"] == []
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_a_commit_without_an_answer_is_not_repeated(database, monkeypatch, tmp_path, is_merged):
+    """Where a COMMIT was not answered its transaction is asked for: logged once, whether merged meanwhile or not."""
+    monkeypatch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
+    proof = Log(database, tmp_path)
+    with running(database) as api:
+        api.register("ads")
+        log, write = _log_of(api), DecisionLog._write
+
+        async def unanswered(self, connection, flush):
+            monkeypatch.setattr(DecisionLog, "_write", write)
+            await write(self, connection, flush)
+            if is_merged:
+                await asyncio.to_thread(proof.close)
+            raise psycopg.OperationalError
+
+        monkeypatch.setattr(DecisionLog, "_write", unanswered)
+        identifier = api.evaluate("alice", "ads")["context"]["id"]
+        eventually(lambda: log.counts.written == 1)
+        assert [str(each.id) for each in logged_rows(database)] == [identifier]
+
+
+def test_a_commit_that_never_was_is_repeated(database, monkeypatch):
+    """Control: where the transaction was rolled back, the segment is written by the next try."""
+    with running(database) as api:
+        api.register("ads")
+        log, write = _log_of(api), DecisionLog._write
+
+        async def broken(self, connection, flush):
+            monkeypatch.setattr(DecisionLog, "_write", write)
+            async with connection.transaction(force_rollback=True):
+                done = await connection.execute("SELECT pg_current_xact_id()::text")
+                (flush.xid,) = await done.fetchone()
+            raise psycopg.OperationalError
+
+        monkeypatch.setattr(DecisionLog, "_write", broken)
+        identifier = api.evaluate("alice", "ads")["context"]["id"]
+        eventually(lambda: log.counts.written == 1)
+        assert [str(each.id) for each in logged_rows(database)] == [identifier]
+
+
+def test_a_stop_goes_on_trying(database):
+    """What waits when the service is told to stop is written though the log's connection breaks then."""
+    with running(database) as api, psycopg.connect(administrator_url(database.name), autocommit=True) as other:
+        api.register("ads")
+        log = _log_of(api)
+        api.evaluate("alice", "ads")
+        eventually(lambda: log.counts.written == 1)
+        identifier = api.evaluate("alice", "ads")["context"]["id"]
+        of_the_log = "query LIKE '%decision_segment%' AND pid <> pg_backend_pid()"
+        other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {of_the_log}")
+    assert identifier in [str(each.id) for each in logged_rows(database)]

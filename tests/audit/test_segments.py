@@ -252,6 +252,21 @@ def test_pages_are_what_sorting_everything_would_give(  # noqa: PLR0917 - the pa
     assert _read(empty, pages) == sorted(matching, key=lambda each: each.id, reverse=True)
 
 
+def test_what_is_no_segment_hides_no_other(database):
+    """A search passes over a segment that cannot be read, and over a second decision of one id, and finds the rest."""
+    one, now = logged(datetime.now(UTC)), datetime.now(UTC)
+    with psycopg.connect(database.owner_url) as owner:
+        for part in ([one], [replace(one, correspondence_ref=b"\3" * 16)]):
+            insert(owner, segment_of(part))
+        insert(owner, replace(segment_of([logged(now)]), directory=b"x"))
+        insert(owner, replace(segment_of([logged(now)]), data=b"x"))
+
+    async def found(session):
+        return (await search(session, ALL, before=None, limit=9, seconds=9)).items
+
+    assert [each.id for each in _read(database, found)] == [one.id, one.id]
+
+
 def test_the_log_is_read_only_where_it_is_held_still(database):
     """A session in which an hour could be merged between two statements is refused."""
     with psycopg.connect(database.owner_url) as owner:
@@ -285,9 +300,11 @@ def _values(made):
 
 
 def _add(connection, made):
-    connection.execute(
-        f"INSERT INTO decision_segment ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)", _values(made)
-    )
+    _add_values(connection, _values(made))
+
+
+def _add_values(connection, values):
+    connection.execute(f"INSERT INTO decision_segment ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)", values)
 
 
 _MERGE = "SELECT sceau_merge_segments(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -304,7 +321,9 @@ def test_a_merged_segment_takes_the_place_of_those_it_was_made_of(database, smal
             connection.execute(_MERGE, [*_values(replace(whole, id=UUID(int=9))), [whole.id]])
 
 
-@pytest.mark.parametrize("what", ["one less", "another answer", "one that is not there", "nothing goes"])
+@pytest.mark.parametrize(
+    "what", ["one less", "another answer", "one that is not there", "nothing goes", "fewer than none"]
+)
 def test_the_service_merges_no_decision_away(database, small, what):
     """The database refuses a merged segment that has not the decisions, with their answers, of those that go."""
     decisions_ = [each for part in small for each in _all(part)]
@@ -316,6 +335,14 @@ def test_the_service_merges_no_decision_away(database, small, what):
         decisions_[0] = replace(decisions_[0], facts=permitted)
     elif what == "one that is not there":
         gone = [*gone, UUID(int=3)]
+    elif what == "fewer than none":
+        permits = msgspec.structs.replace(REFUSED, permitted=True)
+        decisions_ = [replace(each, facts=permits) for each in decisions_]
+        counts = Jsonb([["ads", False, "no_consent", -3], ["ads", True, "no_consent", 3]])
+        with psycopg.connect(database.app_url) as connection:
+            odd = _values(replace(small[0], id=UUID(int=5)))
+            _add_values(connection, [*odd[:5], counts, *odd[6:]])
+        gone = [*gone, UUID(int=5)]
     else:
         gone = []
     with (

@@ -285,6 +285,69 @@ def test_whoever_alters_the_statements_too_is_seen(log, monkeypatch, what):
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
+@pytest.mark.parametrize(
+    ("what", "statements"),
+    [
+        ("counts", ['UPDATE decision_segment SET counts = \'[["ads", false, "no_consent", 99]]\'']),
+        ("its beginning", ["UPDATE decision_segment SET from_at = from_at + interval '1 microsecond'"]),
+        ("its end", ["UPDATE decision_segment SET to_at = to_at + interval '1 microsecond'"]),
+        ("its digest", ["UPDATE decision_segment SET sha256 = sha256(sha256)"]),
+        ("no merged one", ["UPDATE decision_segment SET merged = false"]),
+        ("content that is none", ["UPDATE decision_segment SET data = 'x'"]),
+        ("a directory that is none", ["UPDATE decision_segment SET directory = 'x'"]),
+        (
+            "an opening",
+            ["DELETE FROM proof_opening WHERE position IN (SELECT position FROM proof_entry WHERE kind = 'statement')"],
+        ),
+        ("an entry", ["DELETE FROM proof_opening", "DELETE FROM proof_entry WHERE kind = 'statement'"]),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_what_a_segment_says_is_stated_too(log, monkeypatch, what, statements):
+    """Altered beside its decisions, or no segment any more, or without what the log committed to: each is named."""
+    _closed(log, monkeypatch)
+    log.append()
+    assert _replayed(log)[0] == 0
+    log.superuser(*statements)
+    status, said = _replayed(log)
+    assert (status, "ALTERED: " in said) == (1, True), said
+
+
+def test_a_second_statement_of_a_segment_is_seen(log, monkeypatch):
+    """Who alters a segment and states it again, as late, is named: each segment is named once."""
+    _closed(log, monkeypatch)
+    alter(log.database, once(_is_denied, lambda it: with_facts(it, permitted=True)))
+    add_again = """
+    INSERT INTO proof_statement (id, kind, at, body)
+    SELECT gen_random_uuid(), kind, at, jsonb_build_object('since', body->>'until', 'until', body->>'until', 'segments',
+        '[]'::jsonb, 'dropped', 0, 'late', jsonb_build_array(body->'segments'->0 || jsonb_build_object('sha256',
+        (SELECT encode(sha256, 'hex') FROM decision_segment WHERE id = (body->'segments'->0->>'id')::uuid))))
+    FROM proof_statement WHERE body->'segments' <> '[]' LIMIT 1 RETURNING id
+    """
+    _changed(log.database, add_again)
+    status, said = _replayed(log)
+    assert (status, "two statements name one segment" in said) == (1, True), said
+
+
+def test_statements_go_on_where_they_ended_though_a_clock_was_set_back(log, monkeypatch):
+    """What was stated last is told by the time that it speaks of: no hour is stated twice."""
+    assert _closed(log, monkeypatch) > 0
+    _changed(
+        log.database, "UPDATE proof_statement SET id = gen_random_uuid() WHERE kind = 'decision_hour' RETURNING id"
+    )
+    assert log.close() == 0
+
+
+def test_a_large_hour_is_stated_piece_by_piece(log, monkeypatch):
+    """No transaction merges more than its share; the pieces of an hour are one time, without a gap."""
+    monkeypatch.setattr("app.operations.proof.close_hours._MOST_ROWS", 10)
+    before = logged_rows(log.database)
+    assert _closed(log, monkeypatch) >= len(before) // 10
+    assert logged_rows(log.database) == before
+    status, said = _replayed(log)
+    assert (status, " 0 altered" in said, "LATE" in said) == (0, True, False), said
+
+
 def test_a_statement_of_another_time_is_compared_all_the_same(log, monkeypatch):
     """Statements are found by the time that they speak of, however late they were stated."""
     _closed(log, monkeypatch)

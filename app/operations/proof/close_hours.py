@@ -6,7 +6,6 @@ is named by one statement, and a decision that is altered, taken out or dated ba
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,74 +22,70 @@ KIND: Final = "decision_hour"
 _SETTLED: Final = timedelta(minutes=2)
 """What is logged is written a fifth of a second later, or once the database is back: this task waits for that too."""
 _AT_ONCE: Final = 200
-_MOST_ROWS: Final = 250_000
-"""Of one merged segment, so that merging needs some 160 MB at most: an hour that has more becomes several."""
+_MOST_ROWS: Final = 200_000
+"""Of one merged segment, and so of one transaction: it takes seconds, and memory that docs/decision-log.md names."""
 
 
 async def close_next(session: WriteSession) -> bool:
-    """Merge and state the next hour, or a stretch in which nothing was logged. Whether there was one."""
+    """Merge and state the next piece of an hour, or a stretch in which nothing was logged. Whether there was one.
+
+    An hour that has more than a piece may have is stated piece by piece; the last statement of it ends with its end.
+    """
     if not await store.take_turn(session, store.BATCHING):
         return False
     # The database's own clock, as the log has it, whatever a test's says.
     settled = _hour(await session.instant() - _SETTLED)
-    last = await store.latest_statement(session, KIND)
     first = await oldest_waiting(session, settled)
-    since = datetime.fromisoformat(last["until"]) if last is not None else min(first or settled, settled - HOUR)
-    if since >= settled:
+    since = await store.stated_until(session, KIND) or min(first or settled, settled - HOUR)
+    if first is None and since >= settled:
         return False
-    late: list[Segment] = []
-    while first is not None and first < since:
-        late += await _merge(session, first)
-        first = await oldest_waiting(session, settled)
-    until = settled if first is None else max(first, since)
-    made: list[Segment] = []
-    if until == since:
-        until = since + HOUR
-        made = await _merge(session, since)
+    until, made, late = max(since, settled), list[Segment](), list[Segment]()
+    if first is not None:
+        until = max(since, first)
+        if first < since:
+            late = [await _merge(session, first)]
+        elif first == since:
+            made = [await _merge(session, first)]
+            until = since if await oldest_waiting(session, since + HOUR) is not None else since + HOUR
     now = await session.now()
-    counts: Counter[tuple[str, bool, str]] = Counter()
-    for segment in made:
-        counts.update({(processing, permitted, reason): n for processing, permitted, reason, n in segment.counts})
     told = {
         "since": _text(since),
         "until": _text(until),
         "segments": [_named(each) for each in made],
         "late": [_named(each) for each in late],
-        "counts": [[*answer, number] for answer, number in sorted(counts.items())],
         "dropped": await count_dropped(session, since, until),
     }
     await store.add_statement(session, session.new_id(now), KIND, now, told)
     return True
 
 
-async def _merge(session: WriteSession, hour: datetime) -> list[Segment]:
-    """Put few segments in the place of many, of one hour (UTC)."""
-    made: list[Segment] = []
+async def _merge(session: WriteSession, hour: datetime) -> Segment:
+    """Put one segment in the place of many, of one hour (UTC): of all of them, if they are not too many for one."""
     collector, gone, after = Collector(), list[UUID](), None
     while rows := await waiting_in(session, hour, after, _AT_ONCE):
         for row in rows:
-            directory = directory_of(row.directory)
-            for decision in decisions_in(directory, directory.blocks, bytes(row.data)):
-                collector.put(decision)
+            if gone and len(collector) + row.rows > _MOST_ROWS:
+                break
+            await asyncio.to_thread(_collect, collector, row.directory, bytes(row.data))
             gone.append(row.id)
-        after = (rows[-1].from_at, rows[-1].id)
-        if len(collector) >= _MOST_ROWS:
-            made.append(await _put(session, collector, gone))
-            collector, gone = Collector(), []
-    if gone:
-        made.append(await _put(session, collector, gone))
-    return made
-
-
-async def _put(session: WriteSession, collector: Collector, gone: Sequence[UUID]) -> Segment:
+        else:
+            after = (rows[-1].from_at, rows[-1].id)
+            continue
+        break
     made = await asyncio.to_thread(collector.sealed, session.new_id(await session.now()))
     await replace_segments(session, made, gone)
     return made
 
 
+def _collect(collector: Collector, directory: bytes, data: bytes) -> None:
+    known = directory_of(directory)
+    for decision in decisions_in(known, known.blocks, data):
+        collector.put(decision)
+
+
 def _named(segment: Segment) -> dict[str, Any]:
-    told = {"id": str(segment.id), "hour": _text(_hour(segment.from_at))}
-    return {**told, "rows": segment.rows, "sha256": segment.sha256.hex()}
+    told = {"id": str(segment.id), "hour": _text(_hour(segment.from_at)), "rows": segment.rows}
+    return {**told, "counts": [list(each) for each in segment.counts], "sha256": segment.sha256.hex()}
 
 
 def _text(at: datetime) -> str:
@@ -130,22 +125,27 @@ async def compare_hours(session: ReadSession, since: datetime, until: datetime) 
     report = HoursReport()
     if gone := await store.count_statements_gone(session):
         report.altered.append(f"{gone} statements that the log has were taken out of the database")
+    if gone := await store.count_entries_gone(session):
+        report.altered.append(f"{gone} entries of the log were taken out of the database")
     stated: dict[str, Mapping[str, Any]] = {}
     late: set[str] = set()
     for identifier, hour in await store.statements_since(session, KIND, since):
         begins, ends = datetime.fromisoformat(hour["since"]), datetime.fromisoformat(hour["until"])
-        named = {each["id"]: each for each in (*hour["segments"], *hour["late"]) if _is_within(each, since, until)}
+        named = [each for each in (*hour["segments"], *hour["late"]) if _is_within(each, since, until)]
         if begins >= until and not named:
             continue
-        if await store.agrees_with_its_entry(session, identifier) is False:
+        if not await store.agrees_with_its_entry(session, identifier):
             report.altered.append(f"{hour['since']}: the statement is not what the log committed to")
-        stated |= named
+        for each in named:
+            if each["id"] in stated:
+                report.altered.append(f"{each['hour']}: two statements name one segment")
+            stated.setdefault(each["id"], each)
         late |= {each["id"] for each in hour["late"]}
         if begins < until:
             if report.until is not None and begins != report.until:
                 report.altered.append(f"{report.until.isoformat()}: nothing is stated until {hour['since']}, or twice")
             report.since, report.until = report.since or begins, ends
-            report.dropped += hour["dropped"]
+            report.dropped += hour["dropped"] if ends > since else 0
     await _compare(session, report, stated, late, await segment_digests(session, since, until))
     return report
 
@@ -164,12 +164,12 @@ async def _compare(
 ) -> None:
     for row in there:
         told = stated.get(str(row.id))
-        if not row.merged:
+        if told is None and not row.merged:
             report.waiting += row.rows
         elif told is None:
             report.altered.append(f"{_text(row.from_at)}: {row.rows} decisions that no statement names")
-        elif (row.digest.hex(), row.rows) != (told["sha256"], told["rows"]):
-            report.altered.append(f"{told['hour']}: a decision was altered, or one is there or gone")
+        elif (row.digest.hex(), row.merged, row.fits) != (told["sha256"], True, True):
+            report.altered.append(f"{told['hour']}: a segment is not what was stated, a decision in it or what it says")
         else:
             report.same += 1
             report.late += row.rows if told["id"] in late else 0
