@@ -41,6 +41,8 @@ Content = TypeVar("Content")
 _HEADS: Final = 100
 _STRETCH: Final = 128
 _PAUSE_SECONDS: Final = 0.0005
+_LAST_MILLISECONDS: Final = 253_402_300_799_000
+"""The last second of the year 9999: an id may say any time, and no decision is later."""
 _PIECE: Final = 1024 * 1024
 """Bytes of blocks that are read in one statement, unless a single block has more."""
 
@@ -220,6 +222,12 @@ async def search(
     if before is not None:
         last = instant_of((before.int >> 80) * 1_000 + 1_000)
         wanted = replace(wanted, until=last if wanted.until is None else min(last, wanted.until))
+    if wanted.identifier is not None:
+        milliseconds = wanted.identifier.int >> 80
+        if milliseconds > _LAST_MILLISECONDS:
+            return FoundDecisions([], None)
+        taken, last = instant_of(milliseconds * 1_000), instant_of(milliseconds * 1_000 + 1_000)
+        wanted = replace(wanted, since=max(taken, wanted.since or taken), until=min(last, wanted.until or last))
     kept = _Newest(limit, before, correspondence)
     looked: Head | None = None
     reached = None if before is None else before.int

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.audit.segments import Segment
+from app.audit.segments import HOUR, Segment
 from app.db.owner_limits import owner_limit
 from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
@@ -161,12 +161,12 @@ async def drop_before(session: WriteSession, day: date) -> int:
 
 _REPLACE: Final = text("""
 SELECT sceau_merge_segments(:id, :day, :from_at, :to_at, :rows, CAST(:counts AS jsonb), :directory, :data, :sha256,
-    CAST(:gone AS uuid[]))
+    CAST(:gone AS uuid[]), :merged)
 """)
 
 
-async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[UUID]) -> None:
-    """Put one segment in the place of others of its hour, in this transaction: the database holds that none is lost."""
+async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[UUID], *, merged: bool) -> None:
+    """Put one segment in the place of others of its hour; `merged`: for good, as it is to be stated."""
     values = {
         "id": made.id,
         "day": made.day,
@@ -178,6 +178,7 @@ async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[U
         "data": made.data,
         "sha256": made.sha256,
         "gone": list(gone),
+        "merged": merged,
     }
     await session.execute(_REPLACE, values)
 
@@ -191,20 +192,34 @@ async def oldest_waiting(session: ReadSession, before: datetime) -> datetime | N
 
 
 async def waiting_in(
-    session: ReadSession, hour: datetime, after: tuple[datetime, UUID] | None, most: int
+    session: ReadSession, hour: datetime, after: tuple[datetime, UUID] | None, most: int, *, below: int | None = None
 ) -> Sequence[Any]:
-    """Segments of an hour that are not merged yet, in their order: `id`, `from_at`, `rows`, `directory`, `data`."""
+    """Segments of an hour that are not merged yet, in their order: `id`, `from_at`, `rows`, `directory`, `data`.
+
+    `below`: those alone that have fewer rows.
+    """
     table = decision_segment.c
     order = (table.from_at, table.id)
     rows = select(table.id, table.from_at, table.rows, table.directory, table.data).where(
         ~table.merged,
         table.day == hour.date(),
         table.from_at >= hour,
-        table.from_at < hour + timedelta(hours=1),
+        table.from_at < hour + HOUR,
     )
     if after is not None:
         rows = rows.where(tuple_(*order) > after)
+    if below is not None:
+        rows = rows.where(table.rows < below)
     return (await session.execute(rows.order_by(*order).limit(most))).all()
+
+
+async def count_small(session: ReadSession, hour: datetime, before: datetime, below: int) -> int:
+    """How many segments of an hour that are not merged have fewer rows, and began before an instant."""
+    table = decision_segment.c
+    number = select(func.count()).where(
+        ~table.merged, table.from_at >= hour, table.from_at < before, table.from_at < hour + HOUR, table.rows < below
+    )
+    return int((await session.execute(number)).scalar_one())
 
 
 _DIGESTS: Final = text("""

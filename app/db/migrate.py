@@ -104,7 +104,7 @@ _TURN_SECONDS: Final = 120
 FUNCTIONS: Final = (
     "sceau_make_log_partition(date)",
     "sceau_drop_log_before(date)",
-    "sceau_merge_segments(uuid, date, timestamptz, timestamptz, integer, jsonb, bytea, bytea, bytea, uuid[])",
+    "sceau_merge_segments(uuid, date, timestamptz, timestamptz, integer, jsonb, bytea, bytea, bytea, uuid[], boolean)",
 )
 """What the application role may call: it cannot make or drop tables itself."""
 

@@ -15,7 +15,7 @@ from app.operations.consents import projections
 from app.operations.consents.make_links import AT_ONCE, remove_ended_links
 from app.operations.consents.sweep_renewals import sweep_renewals
 from app.operations.proof.append_entries import append_entries
-from app.operations.proof.close_hours import close_next
+from app.operations.proof.close_hours import close_next, compact
 from app.operations.proof.stamp_log import checkpoint_to_stamp, keep_stamp
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 from app.operations.service.show_dashboard import forget_old_runs
@@ -134,12 +134,13 @@ def install_proof(app: procrastinate.App, work: Work) -> None:
 async def close_all(work: Work) -> int:
     """Merge the log's hours that are over and state them, each in a transaction of its own; how many statements."""
     made = 0
-    while work.stopping is None or not work.stopping.is_set():
-        async with work.database.write() as session:
-            stated = await close_next(session)
-        if not stated:
-            break
-        made += 1
+    for step in (close_next, compact):
+        while work.stopping is None or not work.stopping.is_set():
+            async with work.database.write() as session:
+                was_more = await step(session)
+            if not was_more:
+                break
+            made += step is close_next
     return made
 
 

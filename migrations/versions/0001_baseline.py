@@ -271,7 +271,7 @@ $$
 # The service may not delete from the log. What it merges has as many decisions with each answer as what goes had.
 MERGE_SEGMENTS: Final = """
 CREATE FUNCTION sceau_merge_segments(id uuid, day date, from_at timestamptz, to_at timestamptz, rows integer,
-    counts jsonb, directory bytea, data bytea, sha256 bytea, gone uuid[]) RETURNS void
+    counts jsonb, directory bytea, data bytea, sha256 bytea, gone uuid[], merged boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {path} AS $$
 #variable_conflict use_column
 DECLARE
@@ -298,7 +298,7 @@ BEGIN
         RAISE EXCEPTION 'a merged segment has the decisions of those that it replaces';
     END IF;
     INSERT INTO decision_segment (id, day, from_at, to_at, rows, merged, counts, directory, data, sha256)
-    VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $9);
+    VALUES ($1, $2, $3, $4, $5, $11, $6, $7, $8, $9);
 END
 $$
 """
@@ -451,7 +451,7 @@ OWN_FUNCTIONS: Final = (
     "sceau_make_log_partition(date), sceau_drop_log_before(date), sceau_record_act(text, text, jsonb), "
     "sceau_tell_limits(), sceau_refuse_ahead(), sceau_tell_retention(), sceau_retain(bytea, integer), "
     "sceau_count_log_day(regclass), sceau_merge_segments(uuid, date, timestamptz, timestamptz, integer, jsonb, bytea, "
-    "bytea, bytea, uuid[])"
+    "bytea, bytea, uuid[], boolean)"
 )
 """Nobody but their owner calls these: triggers do without the right, and `app.db.migrate` grants the service's own."""
 

@@ -49,6 +49,9 @@ def test_every_decision_under_iv_is_found_by_the_id_that_its_answer_carried(logg
     assert (found["consent"], found["elements"]) == (consent["id"], ["content"])
     (found,) = logged(logging_api, id=deny["context"]["id"])
     assert (found["decision"], found["reason"]) == (False, "no_consent")
+    for other in ("0" * 8, "f" * 8):
+        nothing = logging_api.ok("POST", "/v1/decisions/search", {"id": f"{other}-ffff-7fff-bfff-ffffffffffff"})
+        assert nothing["items"] == []
 
 
 def test_a_batch_is_logged_item_by_item_up_to_where_it_stopped(logging_api):

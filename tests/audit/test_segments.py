@@ -307,7 +307,7 @@ def _add_values(connection, values):
     connection.execute(f"INSERT INTO decision_segment ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)", values)
 
 
-_MERGE = "SELECT sceau_merge_segments(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+_MERGE = "SELECT sceau_merge_segments(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)"
 
 
 def test_a_merged_segment_takes_the_place_of_those_it_was_made_of(database, small):

@@ -338,6 +338,23 @@ def test_statements_go_on_where_they_ended_though_a_clock_was_set_back(log, monk
     assert log.close() == 0
 
 
+def test_the_running_hour_is_put_together(log, monkeypatch):
+    """Many small segments of the hour that is not over become one, which is merged and stated with the hour."""
+    monkeypatch.setattr("app.operations.proof.close_hours._MANY", 10)
+    monkeypatch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(0))
+    before = logged_rows(log.database)
+    number = "SELECT count(*) FILTER (WHERE NOT merged), count(*) FILTER (WHERE merged) FROM decision_segment"
+    with psycopg.connect(log.database.owner_url, autocommit=True) as owner:
+        log.close()
+        small, merged = owner.execute(number).fetchone() or (0, 0)
+        assert (small + merged) <= 2  # of one hour, or of two
+        assert logged_rows(log.database) == before
+        assert _closed(log, monkeypatch) > 0
+        assert (owner.execute(number).fetchone() or (1,))[0] == 0
+    status, said = _replayed(log)
+    assert (status, " 0 altered" in said, "LATE" in said) == (0, True, False), said
+
+
 def test_a_large_hour_is_stated_piece_by_piece(log, monkeypatch):
     """No transaction merges more than its share; the pieces of an hour are one time, without a gap."""
     monkeypatch.setattr("app.operations.proof.close_hours._MOST_ROWS", 10)

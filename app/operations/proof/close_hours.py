@@ -13,7 +13,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.audit.segments import HOUR, Collector, Segment, decisions_in, directory_of
-from app.audit.store import count_dropped, oldest_waiting, replace_segments, segment_digests, waiting_in
+from app.audit.store import (
+    count_dropped,
+    count_small,
+    oldest_waiting,
+    replace_segments,
+    segment_digests,
+    waiting_in,
+)
 from app.audit.trail import ActKind, TrailQuery, search_trail
 from app.db.session import ReadSession, WriteSession
 from app.proof import store
@@ -43,9 +50,9 @@ async def close_next(session: WriteSession) -> bool:
     if first is not None:
         until = max(since, first)
         if first < since:
-            late = [await _merge(session, first)]
+            late = [await _merge(session, first, merged=True)]
         elif first == since:
-            made = [await _merge(session, first)]
+            made = [await _merge(session, first, merged=True)]
             until = since if await oldest_waiting(session, since + HOUR) is not None else since + HOUR
     now = await session.now()
     told = {
@@ -59,10 +66,29 @@ async def close_next(session: WriteSession) -> bool:
     return True
 
 
-async def _merge(session: WriteSession, hour: datetime) -> Segment:
-    """Put one segment in the place of many, of one hour (UTC): of all of them, if they are not too many for one."""
+_SMALL: Final = 20_000
+_MANY: Final = 100
+
+
+async def compact(session: WriteSession) -> bool:
+    """Put together what is small, of the hour that is not over: whoever reads it looks at few. Whether there was much.
+
+    What is put together so waits to be merged and stated with the rest of its hour.
+    """
+    if not await store.take_turn(session, store.BATCHING):
+        return False
+    settled = await session.instant() - _SETTLED
+    if await count_small(session, _hour(settled), settled, _SMALL) < _MANY:
+        return False
+    await _merge(session, _hour(settled), merged=False)
+    return True
+
+
+async def _merge(session: WriteSession, hour: datetime, *, merged: bool) -> Segment:
+    """Put one segment in the place of all of an hour (UTC), or of all small ones, as far as one may have so many."""
     collector, gone, after = Collector(), list[UUID](), None
-    while rows := await waiting_in(session, hour, after, _AT_ONCE):
+    below = None if merged else _SMALL
+    while rows := await waiting_in(session, hour, after, _AT_ONCE, below=below):
         for row in rows:
             if gone and len(collector) + row.rows > _MOST_ROWS:
                 break
@@ -73,7 +99,7 @@ async def _merge(session: WriteSession, hour: datetime) -> Segment:
             continue
         break
     made = await asyncio.to_thread(collector.sealed, session.new_id(await session.now()))
-    await replace_segments(session, made, gone)
+    await replace_segments(session, made, gone, merged=merged)
     return made
 
 
