@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -221,6 +221,12 @@ def named(parent: int, word: bytes) -> list[int]:
             if word in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
+
+
+def counted_in(pids: Iterable[int]) -> set[Path]:
+    """The directories in which these processes count, and keep what they knew for one another."""
+    mapped = [line.split()[-1] for pid in pids for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    return {Path(each).parent for each in mapped if "sceau-metrics-" in each}
 
 
 def web_workers(service: Service) -> list[int]:

@@ -11,8 +11,9 @@ import pytest
 
 from app.ledger.vault import Vault
 from app.operations.service.outage_file import ExemptFacts, OutageFileError, read_file, remember, write_file
+from app.settings import OUTAGE_FILE
 from app.snapshot.last_known import LastKnown
-from tests.faults.service import HANGS, ROOT, Service, environment, eventually, web_workers
+from tests.faults.service import HANGS, ROOT, Service, counted_in, environment, eventually, web_workers
 from tests.faults.words import question, recovers
 from tests.support.forked import run_forked
 
@@ -124,6 +125,7 @@ def test_a_worker_that_dies_in_an_outage_does_not_end_the_service(server, serve,
     """The others go on, the one in its place knows what they knew, and with the database all is well again."""
     pair = serve(workers=2)
     eventually(lambda: all(_exempt(pair) for _ in range(20)))
+    eventually(lambda: any((each / OUTAGE_FILE).exists() for each in counted_in(web_workers(pair))))
     with stopped(server):
         eventually(lambda: _unknowable(pair))
         workers = web_workers(pair)

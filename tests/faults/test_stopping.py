@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.faults.service import COMMAND, HANGS, Service, children, eventually
+from tests.faults.service import COMMAND, HANGS, Service, children, counted_in, eventually
 from tests.faults.words import decision, question, stopped_before_commit, waiting
 
 STOPPED_BY = {signal.SIGTERM: {0, 143, -signal.SIGTERM}, signal.SIGINT: {0, 130, -signal.SIGINT}}
@@ -52,19 +52,13 @@ def _helpers(parent: int) -> set[int]:
     return {each for each in children(parent) if helps in Path(f"/proc/{each}/cmdline").read_bytes()}
 
 
-def _counted_in(pids: set[int]) -> set[Path]:
-    """The directories in which these processes count."""
-    mapped = [line.split()[-1] for pid in pids for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
-    return {Path(each).parent for each in mapped if "sceau-metrics-" in each}
-
-
 @pytest.mark.parametrize("alone", [1, 2], indirect=True, ids=["one worker", "two workers"])
 @pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_stopping_leaves_nothing(alone, place, wanted):
     """Ctrl-C in a terminal, which all of the job gets, and SIGTERM leave no process, no directory and no traceback."""
     started = _descendants(alone.process.pid)
     assert started
-    helpers, counted = _helpers(alone.process.pid), _counted_in(started)
+    helpers, counted = _helpers(alone.process.pid), counted_in(started)
     if wanted is signal.SIGINT:
         os.killpg(alone.process.pid, wanted)
     else:
