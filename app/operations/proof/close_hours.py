@@ -28,7 +28,7 @@ from app.proof import store
 KIND: Final = "decision_hour"
 _SETTLED: Final = timedelta(minutes=2)
 """What is logged is written a fifth of a second later, or once the database is back: this task waits for that too."""
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 50
 _MOST_ROWS: Final = 200_000
 """Of one merged segment, and so of one transaction: it takes seconds, and memory that docs/decision-log.md names."""
 
