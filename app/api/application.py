@@ -16,7 +16,7 @@ from app.api.decisions import explanations, routes, searches
 from app.api.decisions import tokens as decision_tokens
 from app.api.http import problems
 from app.api.http.accepting import ForPeople, wants_page
-from app.api.http.exchange import MOST_BODY_BYTES, Exchange, answered_line, request_id
+from app.api.http.exchange import MOST_BODY_BYTES, Exchange, answered_line, headers_of_every_answer, request_id
 from app.api.http.problems import over_quota, problem
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.services import Services
@@ -53,7 +53,9 @@ class Sceau(FastAPI):
             return
         services: Services = self.state.services
         started = time.perf_counter()
-        exchange = Exchange(scope, send, request_id(scope), services.headers, services.stopping.is_set)
+        exchange = Exchange(
+            scope, send, request_id(scope), headers_of_every_answer(services.public_url), services.stopping.is_set
+        )
         scope["app"] = self
         answered = exchange.send
         if wants_page(scope):

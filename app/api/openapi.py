@@ -14,7 +14,7 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from app.api.decisions.models import _COMPONENT, EXAMPLES, ExplanationRequest, documented_body
-from app.api.http.headers import DOCUMENT_HEADERS
+from app.api.http.exchange import DOCUMENT_HEADERS
 from app.api.http.problems import Problem
 from app.api.http.security import names_by_route, open_to_all, scopes_by_route
 from app.auth.callers import SCOPE_TOLD

@@ -9,9 +9,10 @@ committed.
 
 import asyncio
 import hashlib
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -77,13 +78,19 @@ def correspondence_ref(opaque: Opaque, ref: bytes, day: int, kind: str, identifi
 Entry = tuple[float, bytes, int, bytes | None, tuple[str, str], LogFacts]
 """One decision as it is queued: when (epoch time in seconds, by the database's clock), its id (version 7) as text, the
 caller's id as a number, the subject_ref (None: nothing is recorded of the person, or nothing was looked up), the
-correspondence by type and id, and the facts. Of its parts, only the last is an object that others hold too."""
+correspondence by type and id, and the facts."""
 
+# A worker numbers its flushes, and the database takes each number of a worker once: a COMMIT without an answer is sent
+# again, whichever server answers then, and whatever became of the segment since.
 _INSERT: Final = """
+WITH is_new AS (
+    INSERT INTO decision_writer AS writer (id, flushed, at) VALUES (%s, %s, clock_timestamp())
+    ON CONFLICT (id) DO UPDATE SET flushed = excluded.flushed, at = excluded.at WHERE writer.flushed < excluded.flushed
+    RETURNING flushed
+)
 INSERT INTO decision_segment (id, day, from_at, to_at, rows, counts, directory, data, sha256)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING pg_current_xact_id()::text
+SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM is_new
 """
-_BECAME: Final = "SELECT pg_xact_status(CAST(%s AS xid8))"
 _DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s)"
 _AT_ONCE: Final = 2_000
 _STRETCH: Final = 64
@@ -123,13 +130,13 @@ class _Flush:
     """A segment on its way, and who waits for it.
 
     `dropped`: how many entries had been dropped when it was made, which is committed with it; 0 where somebody waits.
-    `xid`: the transaction whose COMMIT was not answered, if there was one.
+    `number`: of this worker's flushes, which are sent in their order.
     """
 
     segment: Segment
     dropped: int
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
-    xid: str | None = None
+    waiting: list[asyncio.Future[None]]
+    number: int = 0
 
 
 class _Hours:
@@ -182,18 +189,22 @@ class DecisionLog:
         self._plan = plan
         self._entries: list[Entry] = []  # those that have no references yet
         self._buffered, self._awaited = _Hours(plan.opaque), _Hours(plan.opaque)
+        self._sealing = 0  # of those that are made into segments just now
         self._flushes: deque[_Flush] = deque()
+        self._writer: UUID | None = None
+        self._numbers = itertools.count(1)
         self._wake, self._ending = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._told = 0  # of the entries that were dropped, how many the database knows of
 
     def __len__(self) -> int:
         """How many entries wait."""
-        waiting = len(self._entries) + self._buffered.number + self._awaited.number
+        waiting = len(self._entries) + self._buffered.number + self._awaited.number + self._sealing
         return waiting + sum(flush.segment.rows for flush in self._flushes)
 
     def start(self) -> None:
         """Begin to write; call it in the event loop."""
+        self._writer = random_id()  # not before: processes that are forked from this one are other writers
         self._task = asyncio.create_task(self._run())
 
     async def stop(self, seconds: float) -> None:
@@ -254,6 +265,8 @@ class DecisionLog:
                 log.warning("flush failed", cause=type(error).__name__, waiting=len(self))
             except Exception as error:  # noqa: BLE001 - whatever it is, what is decided later is logged
                 log.error("flush failed", cause=type(error).__name__)  # noqa: TRY400 - no id
+                self.counts.dropped += self._sealing
+                self._sealing = 0
                 if self._flushes and not self._flushes[0].waiting:
                     self.counts.dropped += self._flushes.popleft().segment.rows
             else:
@@ -290,28 +303,20 @@ class DecisionLog:
             _settle(flush.waiting, None if is_safe else DatabaseUnavailableError())
 
     async def _write(self, connection: HeardConnection, flush: _Flush) -> bool:
-        """Commit a segment, and how many were dropped; whether its standby has it, where the server waits for one.
+        """Commit a segment, unless an earlier try did, and how many were dropped.
 
-        A COMMIT that was not answered is asked for by its transaction: the segment itself may have been merged since.
+        Returns:
+            False where the server warned that its standby may not have it.
+
         """
-        if flush.xid is not None:
-            try:
-                became = await (await connection.execute(_BECAME, [flush.xid])).fetchone()
-            except psycopg.errors.InvalidParameterValue:  # another server was promoted, which never had it
-                became = None
-            if became == ("in progress",):
-                raise psycopg.OperationalError
-            if became == ("committed",):
-                return True
         made = flush.segment
         values = (made.id, made.day, made.from_at, made.to_at, made.rows, Jsonb(made.counts))
         connection.warned = False
         async with connection.transaction():
-            done = await connection.execute(_INSERT, (*values, made.directory, made.data, made.sha256))
-            row = await done.fetchone()
-            if flush.dropped > self._told:
+            numbered = (self._writer, flush.number, *values, made.directory, made.data, made.sha256)
+            is_new = (await connection.execute(_INSERT, numbered)).rowcount
+            if is_new and flush.dropped > self._told:
                 await connection.execute(_DROPPED, [random_id(), flush.dropped - self._told])
-            flush.xid = None if row is None else row[0]
         return not connection.warned
 
     async def _gather(self) -> None:
@@ -323,11 +328,14 @@ class DecisionLog:
         # What somebody waits for makes segments of its own: they go when it is answered that it cannot be committed.
         awaited, self._awaited = self._awaited, _Hours(self._plan.opaque)
         buffered, self._buffered = self._buffered, _Hours(self._plan.opaque)
+        self._sealing = awaited.number + buffered.number
         for hours, dropped in ((awaited, 0), (buffered, self.counts.dropped)):
-            if hours.number > _STRETCH:
-                self._flushes.extend(await asyncio.to_thread(hours.flushes, dropped))
-            else:
-                self._flushes.extend(hours.flushes(dropped))
+            is_large = hours.number > _STRETCH
+            made = await asyncio.to_thread(hours.flushes, dropped) if is_large else hours.flushes(dropped)
+            for flush in made:
+                flush.number = next(self._numbers)
+            self._flushes.extend(made)
+            self._sealing -= hours.number
 
     def _give_up(self) -> None:
         """Fail what somebody waits for, which is not answered then; keep the rest for the next try."""

@@ -62,10 +62,7 @@ class Head:
 
     id: UUID
     day: date
-    from_at: datetime
     to_at: datetime
-    rows: int
-    merged: bool
     counts: Sequence[tuple[str, bool, str, int]]
     directory: Directory
 
@@ -132,7 +129,7 @@ async def blocks(
 
 
 def _pieces(directory: Directory, ref: bytes | None) -> list[tuple[int, int, list[BlockPlace]]]:
-    offset, _, places = directory.span(ref)
+    offset, places = directory.span(ref)
     pieces: list[tuple[int, int, list[BlockPlace]]] = []
     for place in places:
         if pieces and pieces[-1][1] + place.size <= _PIECE:
@@ -280,7 +277,7 @@ class _Newest:
             if self._before is not None and number >= self._before:
                 continue
             wanted = self._correspondence
-            if wanted is not None and decision.correspondence_ref != wanted(day_of(decision.at)):
+            if wanted is not None and decision.correspondence != wanted(day_of(decision.at)):
                 continue
             self._taken += 1
             if self.is_full:
@@ -467,8 +464,6 @@ class DecisionsOfADay:
 async def decisions_about(session: ReadSession, ref: bytes) -> list[DecisionsOfADay]:
     """The decisions about somebody that are in the log, counted by day (UTC), processing and answer."""
     counted: Counter[tuple[date, str, bool, str]] = Counter()
-    if ref == bytes(len(ref)):  # of nobody nothing is recorded
-        return []
     async for _, found in decisions(session, Wanted(ref=ref[:REF_BYTES])):
         for each in found:
             counted[each.at.date(), each.facts.processing, each.facts.permitted, each.facts.reason] += 1

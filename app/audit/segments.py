@@ -78,14 +78,29 @@ class LogFacts(Shape, frozen=True, array_like=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class LoggedDecision:
-    """One decision as logged: its id, when it was taken, who asked, the references of person and correspondence."""
+    """One decision as logged: its id, when it was taken, who asked, the references of person and correspondence.
+
+    `person` is `NOBODY` where nothing is recorded of the person, or nobody was looked up.
+    """
 
     id: UUID
     at: datetime
     caller: UUID
-    subject_ref: bytes
-    correspondence_ref: bytes
+    person: bytes
+    correspondence: bytes
     facts: LogFacts
+
+    @property
+    def subject_ref(self) -> bytes:
+        """The reference of the person as it is shown: nobody's is of this decision's own, and leads nowhere."""
+        return self.person if self.person != NOBODY else sha256(b"person\n" + self.id.bytes).digest()[:REF_BYTES]
+
+    @property
+    def correspondence_ref(self) -> bytes:
+        """That of the correspondence, likewise."""
+        if self.person != NOBODY:
+            return self.correspondence
+        return sha256(b"correspondence\n" + self.id.bytes).digest()[:REF_BYTES]
 
 
 AnswerCounts = Sequence[tuple[str, bool, str, int]]
@@ -139,10 +154,9 @@ class _Case(Struct, frozen=True, array_like=True, gc=False):
 
 
 class BlockPlace(Struct, frozen=True, array_like=True, gc=False):
-    """Where a block lies: the reference of its first person, how many rows and how many bytes it has."""
+    """Where a block lies, behind the one before it: the reference of its first person, and how many bytes it has."""
 
     first: bytes
-    rows: int
     size: int
 
 
@@ -156,11 +170,14 @@ class Directory(Struct, array_like=True):
     shapes: list[tuple[bytes, Shape]]
     blocks: list[BlockPlace]
 
-    def span(self, ref: bytes | None) -> tuple[int, int, list[BlockPlace]]:
-        """Where the blocks lie that may have decisions about a person (None: all): offset, bytes, and which."""
-        offset = size = 0
+    def span(self, ref: bytes | None) -> tuple[int, list[BlockPlace]]:
+        """The blocks that may have decisions about a person (None: all), and where the first of them begins.
+
+        Nobody has none: what is logged without a reference is not one person's.
+        """
+        offset = 0
         found: list[BlockPlace] = []
-        for place, block in enumerate(self.blocks):
+        for place, block in enumerate(self.blocks if ref != NOBODY else ()):
             is_behind = ref is not None and block.first > ref
             following = self.blocks[place + 1].first if place + 1 < len(self.blocks) else None
             is_before = ref is not None and following is not None and following < ref
@@ -168,8 +185,7 @@ class Directory(Struct, array_like=True):
                 offset += block.size
             elif not is_before and not is_behind:
                 found.append(block)
-                size += block.size
-        return offset, size, found
+        return offset, found
 
 
 class _Block(Struct, array_like=True):
@@ -206,10 +222,6 @@ class Collector:
         self._cases: dict[_Case, int] = {}
         self._rows: list[bytes] = []
 
-    def __len__(self) -> int:
-        """How many decisions there are."""
-        return len(self._rows)
-
     def case(self, caller: bytes, facts: LogFacts) -> int:
         """The number under which the facts of a caller's decisions are kept here."""
         shape = Shape(*astuple(facts)[:_SHARED])
@@ -233,9 +245,8 @@ class Collector:
     def put(self, decision: LoggedDecision) -> None:
         """Take in a decision as it was read."""
         case = self.case(decision.caller.bytes, decision.facts)
-        is_nobody = decision.subject_ref == _made_up(decision.id, b"person")
-        ref, about = (NOBODY, NOBODY) if is_nobody else (decision.subject_ref, decision.correspondence_ref)
-        self.add(microseconds_of(decision.at), decision.id.bytes, ref, about, case)
+        at = microseconds_of(decision.at)
+        self.add(at, decision.id.bytes, decision.person, decision.correspondence, case)
 
     def sealed(self, identifier: UUID) -> Segment:
         """The segment of all that was taken in."""
@@ -244,10 +255,10 @@ class Collector:
         begins = min(times)
         compress = zstandard.ZstdCompressor().compress
         blocks = [
-            (part[0][:REF_BYTES], len(part), compress(_encode(_block(part, cases, begins))))
+            (part[0][:REF_BYTES], compress(_encode(_block(part, cases, begins))))
             for part in (rows[place : place + BLOCK_ROWS] for place in range(0, len(rows), BLOCK_ROWS))
         ]
-        places = [BlockPlace(first, number, len(content)) for first, number, content in blocks]
+        places = [BlockPlace(first, len(content)) for first, content in blocks]
         directory = compress(_encode(Directory(begins, list(self._shapes), places)))
         return Segment(
             identifier,
@@ -256,7 +267,7 @@ class Collector:
             len(rows),
             self._counts(cases, numbers),
             directory,
-            b"".join(content for _, _, content in blocks),
+            b"".join(content for _, content in blocks),
         )
 
     def _counts(self, cases: Sequence[_Case], numbers: Iterable[int]) -> AnswerCounts:
@@ -370,7 +381,7 @@ def decisions_in(
         for person, number in enumerate(block.runs):
             ref = block.people[person * REF_BYTES : (person + 1) * REF_BYTES]
             is_somebody = ref != NOBODY
-            if wanted.ref is None or (is_somebody and wanted.ref == ref):  # nobody's decisions are not one person's
+            if wanted.ref is None or wanted.ref == ref:
                 for place in range(row, row + number):
                     at = directory.begins + block.times[place]
                     if not is_wanted[block.case[place]] or (since is not None and at < since):
@@ -382,17 +393,9 @@ def decisions_in(
                     if wanted.identifier not in {None, identifier}:
                         continue
                     first = (about + place - row) * REF_BYTES
+                    correspondence = block.correspondences[first : first + REF_BYTES] if is_somebody else NOBODY
                     caller, told = facts[block.case[place]]
-                    yield LoggedDecision(
-                        identifier,
-                        instant_of(at),
-                        caller,
-                        ref if is_somebody else _made_up(identifier, b"person"),
-                        block.correspondences[first : first + REF_BYTES]
-                        if is_somebody
-                        else _made_up(identifier, b"correspondence"),
-                        told,
-                    )
+                    yield LoggedDecision(identifier, instant_of(at), caller, ref, correspondence, told)
             row += number
             about += number if is_somebody else 0
 
@@ -421,11 +424,6 @@ def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:
     return found
 
 
-def _made_up(identifier: UUID, what: bytes) -> bytes:
-    """A reference that leads to nobody: where nothing is recorded of a person, none is stored."""
-    return sha256(what + b"\n" + identifier.bytes).digest()[:REF_BYTES]
-
-
 def microseconds_of(at: datetime) -> int:
     """An aware instant as microseconds since 1970."""
     return (at - _EPOCH) // timedelta(microseconds=1)
@@ -434,6 +432,11 @@ def microseconds_of(at: datetime) -> int:
 def instant_of(microseconds: int) -> datetime:
     """The instant (UTC) of microseconds since 1970."""
     return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def hour_begun(at: datetime) -> datetime:
+    """When the hour (UTC) of an instant began."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def hour_of(microseconds: int) -> int:

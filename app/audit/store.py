@@ -1,7 +1,7 @@
 """The tables of the logs; the partitions of the decision log, and how its segments are replaced by merged ones."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    delete,
     func,
     select,
     text,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.audit.segments import HOUR, Segment
+from app.audit.segments import HOUR, Segment, hour_begun
 from app.db.owner_limits import owner_limit
 from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
@@ -69,6 +70,15 @@ decision_drop = Table(
     Column("number", BigInteger, nullable=False),
     CheckConstraint("number > 0", name="number"),
     Index("ix_decision_drop_at", "at"),
+)
+
+# The number of the last flush of each worker, by which each is taken once. Rows of workers that are gone are removed.
+decision_writer = Table(
+    "decision_writer",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("flushed", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
 )
 
 job_run = Table(
@@ -144,6 +154,11 @@ async def make_partition(session: WriteSession, day: date) -> None:
     await session.execute(select(func.sceau_make_log_partition(day)))
 
 
+async def forget_writers(session: WriteSession, idle: timedelta) -> None:
+    """Remove what is known of workers that have written nothing for so long."""
+    await session.execute(delete(decision_writer).where(decision_writer.c.at < await session.instant() - idle))
+
+
 async def load_log_floor(session: ReadSession) -> timedelta:
     """How long each day of the log is kept at least: the owner of the database sets it."""
     return timedelta(days=(await session.execute(select(owner_limit.c.log_floor_days))).scalar_one())
@@ -188,7 +203,7 @@ async def oldest_waiting(session: ReadSession, before: datetime) -> datetime | N
     table = decision_segment.c
     first = select(func.min(table.from_at)).where(~table.merged, table.from_at < before)
     found = (await session.execute(first)).scalar_one_or_none()
-    return None if found is None else found.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return None if found is None else hour_begun(found)
 
 
 async def waiting_in(

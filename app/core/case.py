@@ -52,33 +52,27 @@ class Case:
         """Whether the content of a text message is touched (rules 7b and 9); the picture of an MMS is its content."""
         return self.request.channel is Channel.TEXT_MESSAGE and not self.touched.isdisjoint(_TEXT_CONTENT)
 
-    @property
+    @cached_property
     def standing(self) -> Standing:
         """Where the subject stands; looked up by the rules of IV only."""
         return self.standing_of(self.request.subject)
 
     def standing_of(self, subject: bytes) -> Standing:
-        """Where a subject (the user, or a local participant) stands on this processing: worked out once."""
-        found = self._standings.get(subject)
-        if found is None:
-            found = self._standings[subject] = fold(self.consents.get(subject, ()), self.processing, self.at)
-        return found
+        """Where a subject (the user, or a local participant) stands on this processing."""
+        return fold(self.consents.get(subject, ()), self.processing, self.at)
 
     def expiry_of(self, grant: Grant) -> datetime:
-        """The first instant at which a grant is no longer in force: worked out once."""
-        acts = id(grant.event), id(grant.first_act)  # events live as long as the case, whose `consents` hold them
-        found = self._expiries.get(acts)
-        if found is None:
-            found = self._expiries[acts] = expiry(grant, self.processing, self.at, self.policy)
-        return found
+        """The first instant at which a grant is no longer in force; the subject's own is worked out once."""
+        own = self._own_expiry
+        if own is not None and grant is own[0]:
+            return own[1]
+        return expiry(grant, self.processing, self.at, self.policy)
 
     @cached_property
-    def _standings(self) -> dict[bytes, Standing]:
-        return {}
-
-    @cached_property
-    def _expiries(self) -> dict[tuple[int, int], datetime]:
-        return {}
+    def _own_expiry(self) -> tuple[Grant, datetime] | None:
+        """The subject's grant, and when it expires."""
+        grant = self.standing.grant
+        return None if grant is None else (grant, expiry(grant, self.processing, self.at, self.policy))
 
 
 @dataclass(frozen=True, slots=True)

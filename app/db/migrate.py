@@ -58,6 +58,7 @@ PRIVILEGES: Final = {
     "change": "SELECT, INSERT, DELETE",
     "decision_segment": "SELECT, INSERT (id, day, from_at, to_at, rows, counts, directory, data, sha256)",
     "decision_drop": "SELECT, INSERT",
+    "decision_writer": "SELECT, INSERT, UPDATE, DELETE",
     "administrative_act": "SELECT, INSERT",
     "owner_limit": "SELECT",
     "retention_rule": "SELECT",

@@ -207,7 +207,7 @@ class Committing:
 
 
 class ServerRefusal(StrEnum):
-    """Why a server that answers records nothing, by the class of its SQLSTATE (PostgreSQL, appendix A)."""
+    """Why a server that answers records nothing, by its SQLSTATE or the class of it (PostgreSQL, appendix A)."""
 
     READ_ONLY = "it takes no writes: it is a standby, or was set to read-only"
     FULL = "it has no room left: disk, memory or connections"
@@ -216,7 +216,7 @@ class ServerRefusal(StrEnum):
 
 
 _REFUSALS: Final = {
-    "25": ServerRefusal.READ_ONLY,
+    "25006": ServerRefusal.READ_ONLY,  # the others of its class are faults of the program
     "53": ServerRefusal.FULL,
     "57": ServerRefusal.STOPPING,
     "58": ServerRefusal.FAILING,
@@ -230,7 +230,8 @@ def refusal_of(error: BaseException | None) -> ServerRefusal | None:
     """
     if not isinstance(error, psycopg.Error) or error.diag.severity_nonlocalized != "ERROR":
         return None
-    return _REFUSALS.get((error.sqlstate or "")[:2])
+    state = error.sqlstate or ""
+    return _REFUSALS.get(state) or _REFUSALS.get(state[:2])
 
 
 def _as_sqlalchemy_has_it(error: psycopg.Error) -> Exception:

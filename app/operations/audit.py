@@ -13,13 +13,13 @@ import structlog
 from app.audit.decision_log import correspondence_ref
 from app.audit.log_reading import FoundDecisions, Resting, search
 from app.audit.segments import HOUR, REF_BYTES, Wanted
-from app.audit.store import drop_before, load_log_floor, make_partition
+from app.audit.store import drop_before, forget_writers, load_log_floor, make_partition
 from app.audit.trail import ActKind, Entry, Target, TargetKind, TrailQuery, record_act, search_trail
 from app.auth.callers import Caller
 from app.core.errors import NotFoundError
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import WriteSession
-from app.operations.service.deployment import NOBODY, Deployment, SubjectName, recorded_ref, ref_of
+from app.operations.service.deployment import Deployment, SubjectName, recorded_ref, ref_of
 from app.register.store import load_invalidations, load_processing
 
 _FILTERS: Final = ("acts", "caller", "since", "until")
@@ -105,9 +105,9 @@ async def search_decisions(
         identifier=query.id,
     )
     about: Callable[[int], bytes] | None = None
-    if query.correspondence is not None:
+    if query.correspondence is not None and ref is not None:
         opaque, kind, identifier = deployment.pseudonyms.opaque, *query.correspondence
-        about = cache(lambda day: correspondence_ref(opaque, ref or NOBODY, day, kind, identifier))
+        about = cache(lambda day: correspondence_ref(opaque, ref, day, kind, identifier))
     found = await search(session, wanted, before=before, limit=limit, seconds=_SECONDS, correspondence=about)
     told = {"filters": [_FILTER_WORDS.get(name, name) for name in _FILTERED if getattr(query, name) is not None]}
     await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, await _target(session, query, ref), told)
@@ -154,6 +154,7 @@ async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which
 # Keep the decision log's partitions: those of today and tomorrow made, those past their retention dropped.
 
 _EVERY_SECONDS = 3_600
+_IDLE: Final = timedelta(days=7)
 log = structlog.get_logger("sceau.decision_log")
 
 
@@ -180,6 +181,7 @@ async def turn_over(session: WriteSession, retention: timedelta) -> None:
     today = (await session.instant()).astimezone(UTC).date()
     for day in (today, today + timedelta(days=1)):
         await make_partition(session, day)
+    await forget_writers(session, _IDLE)
     floor = await load_log_floor(session)
     if retention < floor:
         log.warning("the owner's floor keeps days longer than SCEAU_DECISION_LOG_RETENTION", days=floor.days)

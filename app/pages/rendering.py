@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 
-from app.api.http.headers import DOCUMENT_HEADERS
+from app.api.http.exchange import DOCUMENT_HEADERS
 from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
 from app.api.http.security import open_to_all
 from app.api.http.services import services_of

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from app.api.decisions.endpoint import DecisionEndpoint
 from app.api.decisions.tokens import decision_token
 from app.api.decisions.words import Wording
-from app.api.http.headers import headers_of_every_answer
 from app.api.http.services import Services
 from app.audit.decision_log import DecisionLog, LogPlan, Recorder, rules_digest
 from app.auth.limits import Counted, RateLimits, UnknownKeyLimiter
@@ -116,7 +115,6 @@ def _as_chosen(made: Services, settings: Settings) -> Services:
         log_retention=settings.decision_log_retention,
         webhook_policy=settings.webhook_networks,
         key_overlap=settings.key_overlap,
-        headers=headers_of_every_answer(str(settings.public_url)),
         limits=rate_limits_of(settings),
         unknown_keys=UnknownKeyLimiter(settings.rate_limits["unknown_keys"]),
         proxies=settings.trusted_proxies,

@@ -48,7 +48,8 @@ def _measured(name: str, drawn: _Drawn, chance: random.Random) -> Row:
     took = time.monotonic() - began
     size = len(segment.directory) + len(segment.data)
     directory = directory_of(segment.directory)
-    read = directory.span(directory.blocks[len(directory.blocks) // 2].first)[1] + len(segment.directory)
+    _, one = directory.span(directory.blocks[len(directory.blocks) // 2].first)
+    read = sum(block.size for block in one) + len(segment.directory)
     return bounded(
         f"log, bytes a decision of a merged hour: {name}",
         Spread.of([size / segment.rows]),

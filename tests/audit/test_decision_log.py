@@ -251,7 +251,8 @@ def test_a_fault_of_the_log_itself_ends_no_logging(database, monkeypatch):
         api.evaluate("alice", "ads")
         eventually(lambda: log.counts.dropped == 1)
         identifier = api.evaluate("alice", "ads")["context"]["id"]
-        eventually(lambda: [str(each.id) for each in logged_rows(database)] == [identifier])
+        eventually(lambda: log.counts.written == 1)
+        assert [str(each.id) for each in logged_rows(database)] == [identifier]
 
 
 def test_how_many_were_dropped_is_written_once(database):
@@ -434,7 +435,7 @@ def test_of_somebody_unknown_nothing_is_found(database):
 
 @pytest.mark.parametrize("is_merged", [False, True])
 def test_a_commit_without_an_answer_is_not_repeated(database, monkeypatch, tmp_path, is_merged):
-    """Where a COMMIT was not answered its transaction is asked for: logged once, whether merged meanwhile or not."""
+    """Where a COMMIT was not answered the flush is sent again and taken once, whether merged meanwhile or not."""
     monkeypatch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
     proof = Log(database, tmp_path)
     with running(database) as api:
@@ -463,14 +464,25 @@ def test_a_commit_that_never_was_is_repeated(database, monkeypatch):
         async def broken(self, connection, flush):
             monkeypatch.setattr(DecisionLog, "_write", write)
             async with connection.transaction(force_rollback=True):
-                done = await connection.execute("SELECT pg_current_xact_id()::text")
-                (flush.xid,) = await done.fetchone()
+                await write(self, connection, flush)
             raise psycopg.OperationalError
 
         monkeypatch.setattr(DecisionLog, "_write", broken)
         identifier = api.evaluate("alice", "ads")["context"]["id"]
         eventually(lambda: log.counts.written == 1)
         assert [str(each.id) for each in logged_rows(database)] == [identifier]
+
+
+def test_writers_that_are_gone_are_forgotten(database):
+    """A worker of last week leaves no row; one that writes has one, however often it wrote."""
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("INSERT INTO decision_writer VALUES (gen_random_uuid(), 1, now() - interval '8 days')")
+        with running(database, decision_log="durable") as api:
+            api.register("ads")
+            api.decide("alice", "ads")
+            for _ in range(3):
+                api.evaluate("alice", "ads")
+        assert owner.execute("SELECT flushed FROM decision_writer").fetchall() == [(3,)]
 
 
 def test_a_stop_goes_on_trying(database):

@@ -3,8 +3,7 @@
 import pytest
 import structlog
 
-from app.api.http.exchange import MOST_BODY_BYTES
-from app.api.http.headers import DOCUMENT_HEADERS, SECURITY_HEADERS, headers_of_every_answer
+from app.api.http.exchange import DOCUMENT_HEADERS, MOST_BODY_BYTES, SECURITY_HEADERS, headers_of_every_answer
 from app.api.http.security import scopes_by_route
 from app.db.database import Database
 from tests.support.api import question, running

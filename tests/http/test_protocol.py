@@ -12,8 +12,7 @@ import uvicorn
 
 from app.api.decisions.connection import DecisionProtocol
 from app.api.http import protocol as bounded_protocol
-from app.api.http.exchange import LONGEST_HEAD, LONGEST_TARGET, MOST_FIELDS, REFUSALS
-from app.api.http.headers import SECURITY_HEADERS
+from app.api.http.exchange import LONGEST_HEAD, LONGEST_TARGET, MOST_FIELDS, REFUSALS, SECURITY_HEADERS
 from app.api.http.protocol import BoundedProtocol
 
 HANGS = 60

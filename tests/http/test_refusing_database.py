@@ -56,10 +56,11 @@ def test_what_the_server_refuses_by_class_is_told(api, database, state, why):
     assert _notes(api) == []
 
 
-def test_another_fault_of_the_server_has_no_such_type(api, database):
-    """Control: an error of a class that no retry mends is no 503."""
+@pytest.mark.parametrize("state", ["22012", "25P02"])
+def test_another_fault_of_the_server_has_no_such_type(api, database, state):
+    """Control: an error that no retry mends is no 503, of the class of read-only ones too."""
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        owner.execute(_FAIL.format(state="22012"))
+        owner.execute(_FAIL.format(state=state))
         owner.execute("CREATE TRIGGER fails BEFORE INSERT ON consent_event EXECUTE FUNCTION fail()")
         refused = api.call("POST", "/v1/consents", grant("bob", "ads"))
         assert refused.status_code == 500

@@ -399,7 +399,7 @@ def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
         "participants": {"participants": lambda told: told.participants + 5},
     }
     if what == "subject_ref":
-        alter(log.database, once(_looked_at_others, lambda it: replace(it, subject_ref=b"\7" * 16)))
+        alter(log.database, once(_looked_at_others, lambda it: replace(it, person=b"\7" * 16)))
     else:
         alter(log.database, every(_looked_at_others, **changes[what]))
     status, said = _replayed(log)

@@ -26,7 +26,7 @@ from app.api.decisions.words import (
     told_in_trace,
 )
 from app.api.http.accepting import preferred
-from app.api.http.exchange import MOST_BODY_BYTES, answered_line, loggable
+from app.api.http.exchange import MOST_BODY_BYTES, answered_line, headers_of_every_answer, loggable
 from app.api.http.problems import (
     MalformedError,
     TooLargeError,
@@ -119,7 +119,7 @@ class DecisionEndpoint:
         self._recalls = point.memory is not None and not point.primary.limits.limits(Counted.DECISIONS)
         self.max_body_bytes = MOST_BODY_BYTES
         self.stopping = services.stopping
-        self.heads = Heads(services.headers)
+        self.heads = Heads(headers_of_every_answer(services.public_url))
         self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
 
     def at_once(self, asked: RequestHead, body: bytes) -> Reply | Pending:

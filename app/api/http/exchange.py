@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Protocol
 
 import structlog
@@ -11,7 +12,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.api.http.headers import SECURITY_HEADERS
 from app.api.http.problems import MEDIA_TYPE, problem
 from app.api.http.rate_limits import fields_of
 from app.api.http.services import Services
@@ -51,6 +51,39 @@ TWO_HOSTS: Final = Refusal(400, "malformed", "A request has one Host.")
 HEAD_TOO_SLOW: Final = Refusal(408, "timeout", "The head did not arrive in time.")
 BODY_TOO_SLOW: Final = Refusal(408, "timeout", "The body did not arrive in time.")
 REFUSALS: Final = (MALFORMED, TARGET_TOO_LONG, HEAD_TOO_LARGE, HEAD_TOO_SLOW, UPGRADE, CODING, VERSION)
+
+
+# The security headers of every answer. The connection writes the same ones as prepared bytes
+# (`app.api.decisions.words`). A route may set one for itself, as the API page does with its Content-Security-Policy;
+# nothing takes one away. There is no CORS header anywhere: pages of other origins read nothing here.
+
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""What every answer has, whatever it is: a browser that is made to show JSON runs, loads and frames nothing."""
+
+DOCUMENT_HEADERS: Final = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
+        "microphone=(), midi=(), payment=(), usb=()"
+    ),
+    "X-Frame-Options": "DENY",
+}
+"""What pages have beside those: they need no device, stand in no frame, and share no window with another origin."""
+
+_STRICT_TRANSPORT: Final = {"Strict-Transport-Security": "max-age=31536000"}
+"""For a year, this host alone: its other names and subdomains are not ours to speak for (RFC 6797)."""
+
+
+@cache
+def headers_of_every_answer(public_url: str) -> Mapping[str, str]:
+    """The headers of a deployment that is reached at that address: where it is https, nothing else is to be tried."""
+    return {**SECURITY_HEADERS, **_STRICT_TRANSPORT} if public_url.startswith("https:") else SECURITY_HEADERS
 
 
 def header_lines(fields: Sequence[tuple[bytes, bytes]]) -> bytes:

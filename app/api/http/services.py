@@ -5,7 +5,7 @@ serves every route: limits, the search for the caller, metrics.
 """
 
 from asyncio import Event
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from fastapi import Depends, Request
 
-from app.api.http.headers import SECURITY_HEADERS
 from app.api.http.peers import Proxies
 from app.audit.decision_log import Recorder
 from app.auth.limits import Buckets, Quota, RateLimits, UnknownKeyLimiter
@@ -88,7 +87,6 @@ class Services:
     outage_file: Path | None = None
     unprotected: Sequence[str] = ()
     stopping: Event = field(default_factory=Event)
-    headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
     def instant(self) -> float:
         """Now as an epoch time: by the database's clock once this process has read it, before that by this host's."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.segments import HOUR, Collector, Segment, decisions_in, directory_of
+from app.audit.segments import HOUR, Collector, Segment, decisions_in, directory_of, hour_begun
 from app.audit.store import (
     count_dropped,
     count_small,
@@ -41,7 +41,7 @@ async def close_next(session: WriteSession) -> bool:
     if not await store.take_turn(session, store.BATCHING):
         return False
     # The database's own clock, as the log has it, whatever a test's says.
-    settled = _hour(await session.instant() - _SETTLED)
+    settled = hour_begun(await session.instant() - _SETTLED)
     first = await oldest_waiting(session, settled)
     since = await store.stated_until(session, KIND) or min(first or settled, settled - HOUR)
     if first is None and since >= settled:
@@ -78,22 +78,23 @@ async def compact(session: WriteSession) -> bool:
     if not await store.take_turn(session, store.BATCHING):
         return False
     settled = await session.instant() - _SETTLED
-    if await count_small(session, _hour(settled), settled, _SMALL) < _MANY:
+    if await count_small(session, hour_begun(settled), settled, _SMALL) < _MANY:
         return False
-    await _merge(session, _hour(settled), merged=False)
+    await _merge(session, hour_begun(settled), merged=False)
     return True
 
 
 async def _merge(session: WriteSession, hour: datetime, *, merged: bool) -> Segment:
     """Put one segment in the place of all of an hour (UTC), or of all small ones, as far as one may have so many."""
-    collector, gone, after = Collector(), list[UUID](), None
+    collector, number, gone, after = Collector(), 0, list[UUID](), None
     below = None if merged else _SMALL
     while rows := await waiting_in(session, hour, after, _AT_ONCE, below=below):
         for row in rows:
-            if gone and len(collector) + row.rows > _MOST_ROWS:
+            if gone and number + row.rows > _MOST_ROWS:
                 break
             await asyncio.to_thread(_collect, collector, row.directory, bytes(row.data))
             gone.append(row.id)
+            number += row.rows
         else:
             after = (rows[-1].from_at, rows[-1].id)
             continue
@@ -110,16 +111,12 @@ def _collect(collector: Collector, directory: bytes, data: bytes) -> None:
 
 
 def _named(segment: Segment) -> dict[str, Any]:
-    told = {"id": str(segment.id), "hour": _text(_hour(segment.from_at)), "rows": segment.rows}
+    told = {"id": str(segment.id), "hour": _text(hour_begun(segment.from_at)), "rows": segment.rows}
     return {**told, "counts": [list(each) for each in segment.counts], "sha256": segment.sha256.hex()}
 
 
 def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
-
-
-def _hour(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 _PAGE: Final = 1_000
@@ -147,7 +144,7 @@ class HoursReport:
 
 async def compare_hours(session: ReadSession, since: datetime, until: datetime) -> HoursReport:
     """Compare the segments of a time, in whole hours, with the statements of it; the session holds the log still."""
-    since, until = _hour(since), _hour(until + HOUR - timedelta(microseconds=1))
+    since, until = hour_begun(since), hour_begun(until + HOUR - timedelta(microseconds=1))
     report = HoursReport()
     if gone := await store.count_statements_gone(session):
         report.altered.append(f"{gone} statements that the log has were taken out of the database")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from app.audit.log_reading import RelyingCount, Resting, count_relying, first_logged
-from app.audit.segments import HOUR
+from app.audit.segments import HOUR, hour_begun
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, State
@@ -69,8 +69,7 @@ async def preview_invalidation(
         begins, now = await first_logged(session, record.registered_at - HOUR), await session.instant()
     relying = RelyingCount()
     while begins is not None and begins <= now:
-        begins = begins.replace(minute=0, second=0, microsecond=0)
-        # An hour at a time, and past hours without decisions.
+        begins = hour_begun(begins)  # an hour at a time, and past hours without decisions
         async with database.read(at_once=True) as session:
             relying += await count_relying(session, Resting(identifier, struck), begins, begins + HOUR)
             begins = await first_logged(session, begins + HOUR)
