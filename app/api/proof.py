@@ -169,13 +169,8 @@ class ExportRequest(WireModel):
     response_class=Response,
     responses={**problems(_INVALID), 200: {"content": {_JSON_LD: {}}}},
 )
-async def post_export(  # noqa: PLR0917 - where it is read, and whose
-    body: ExportRequest,
-    caller: Exporter,
-    writer: WriterDep,
-    database: DatabaseDep,
-    deployment: DeploymentDep,
-    source: SourceDep,
+async def post_export(
+    body: ExportRequest, caller: Exporter, writer: WriterDep, deployment: DeploymentDep, source: SourceDep
 ) -> Response:
     """Everything that is held about a user since their account began (GDPR art. 15 and 20).
 
@@ -183,7 +178,7 @@ async def post_export(  # noqa: PLR0917 - where it is read, and whose
     decisions counted by day, and who looked. Somebody of whom nothing is known gets an empty one. The audit trail
     records who asked for it. Be sure that whoever gets it is that person.
     """
-    async with writer.write() as session, database.read(at_once=True) as log:
-        told = await export_subject(session, log, deployment, caller, body.subject.name(), service=source)
+    async with writer.write(at_once=True) as session:
+        told = await export_subject(session, deployment, caller, body.subject.name(), service=source)
     content = json.dumps(told, ensure_ascii=False)
     return Response(content, media_type=_JSON_LD, headers={"Cache-Control": "no-store"})

@@ -147,9 +147,9 @@ def subject_export(
 
     async def export(database: "Database") -> dict[str, Any]:
         settings = Settings.load()
-        async with database.write() as session, database.read(at_once=True) as log:
+        async with database.write(at_once=True) as session:
             service = str(settings.public_url)
-            return await export_subject(session, log, deployment_of(settings), None, name, service=service)
+            return await export_subject(session, deployment_of(settings), None, name, service=service)
 
     told = connected(data, export)
     with written_whole(output) as sink:

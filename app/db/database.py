@@ -197,20 +197,22 @@ class Database:
             yield ReadSession(await connection.execution_options(isolation_level=level), self._clock)
 
     @asynccontextmanager
-    async def read_from(self, server: str) -> AsyncIterator[ReadSession]:
+    async def read_from(self, server: str, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
         """A session whose statements are answered by the server of that identity; each sees what is committed by then.
 
-        It is a transaction, so that a pooler keeps it on one server.
+        It is a transaction, so that a pooler keeps it on one server. `at_once`: as for `read`.
 
         Raises:
             DatabaseUnavailableError: as for `read`; or no connection leads to that server.
 
         """
-        async with self._guarded(), self._begun(server) as (connection, _):
+        async with self._guarded(), self._begun(server, at_once=at_once) as (connection, _):
             yield ReadSession(connection, self._clock)
 
     @asynccontextmanager
-    async def read_and_prove(self, *, look: Look, by_commit: bool | None = None) -> AsyncIterator[ReadSession]:
+    async def read_and_prove(
+        self, *, look: Look, by_commit: bool | None = None, at_once: bool = False
+    ) -> AsyncIterator[ReadSession]:
         """A session for reading while no beat tells which server is the primary.
 
         Args:
@@ -218,12 +220,13 @@ class Database:
             by_commit: end with a COMMIT that writes: behind a synchronous standby it succeeds on the present primary
                 alone, so that what was read before it was current. Without, it is only known to be no standby. None:
                 where the server's commits wait for a standby, whatever the deployment says, or it wants one.
+            at_once: as for `read`.
 
         Raises:
             DatabaseUnavailableError: as for `read`; also when the block has ended and the proof failed.
 
         """
-        async with self._guarded(), self._begun(None) as (connection, _):
+        async with self._guarded(), self._begun(None, at_once=at_once) as (connection, _):
             session = ReadSession(connection, self._clock)
             found = await _which(session)
             if (identity := found.identity) is None:

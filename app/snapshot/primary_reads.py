@@ -44,8 +44,8 @@ class PrimaryReads:
         self.causes: Counter[tuple[str, ...]] = Counter()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[ReadSession]:
-        """A session on a primary.
+    async def read(self, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
+        """A session on a primary; `at_once`: every statement sees it as the first one does.
 
         Raises:
             RestoredBehindError: the database was set back.
@@ -55,10 +55,10 @@ class PrimaryReads:
         server = await self._server()
         try:
             if server is not None:
-                async with self._database.read_from(server) as session:
+                async with self._database.read_from(server, at_once=at_once) as session:
                     yield session
             else:
-                async with self._database.read_and_prove(look=self._look) as session:
+                async with self._database.read_and_prove(look=self._look, at_once=at_once) as session:
                     yield session
         except DatabaseUnavailableError as error:
             if isinstance(error.__cause__, NotThePrimaryError):

@@ -97,6 +97,7 @@ class Writer:
         lead: Sequence[Lookup[Any]] = (),
         *,
         restores: bool = False,
+        at_once: bool = False,
     ) -> AsyncIterator[WriteSession]:
         """One transaction; when the block has ended, it is committed and may be answered.
 
@@ -104,6 +105,7 @@ class Writer:
             committed_now: is called between the two: replicas may still permit what it forbids.
             lead: look-ups that begin it (`Database.write`).
             restores: it may bring back what a database that was set back has lost, and is recorded there too.
+            at_once: every statement sees the database as the first one does (REPEATABLE READ).
 
         Raises:
             OutcomeUnknownError: it is not known whether it was committed; or it was, and cannot be confirmed yet.
@@ -114,7 +116,7 @@ class Writer:
         done = Committing(set_back=self._is_behind() and not restores)
         try:
             fence = None if restores else self._fence
-            async with self._recorded(done, committed_now, lead, fence) as session:
+            async with self._recorded(done, committed_now, lead, fence, at_once=at_once) as session:
                 yield session
         except BaseException as error:
             self._count(done, _outcome_of(error))
@@ -132,9 +134,11 @@ class Writer:
         committed_now: Callable[[], None] | None,
         lead: Sequence[Lookup[Any]],
         fence: Fence | None,
+        *,
+        at_once: bool,
     ) -> AsyncIterator[WriteSession]:
         server = self._replica.feed.server if self._replica is not None else None
-        async with self._database.write(server, lead, done) as session:
+        async with self._database.write(server, lead, done, at_once=at_once) as session:
             yield session
             if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing: its first time may not have been confirmed

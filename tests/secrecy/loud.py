@@ -8,7 +8,7 @@ import logging
 import os
 from pathlib import Path
 
-from app.api.http import headers
+from app.api.http import exchange
 from app.cli import main
 from app.db.database import Database
 from app.db.read_pool import ReadPool
@@ -73,6 +73,6 @@ for owner, name, replacement in (
     (Metrics, "exposition", _exposing),
 ):
     setattr(owner, name, replacement)
-headers.SECURITY_HEADERS["X-Leak"] = LEAK
+exchange.SECURITY_HEADERS["X-Leak"] = LEAK
 
 main()

@@ -36,19 +36,12 @@ _BESIDE: Final = {
 
 
 async def export_subject(
-    session: WriteSession,
-    log: ReadSession,
-    deployment: Deployment,
-    caller: Caller | None,
-    name: SubjectName,
-    *,
-    service: str,
+    session: WriteSession, deployment: Deployment, caller: Caller | None, name: SubjectName, *, service: str
 ) -> dict[str, Any]:
     """All of it, as JSON-LD with members of our own beside; that it was handed out is recorded.
 
     Args:
-        session: where it is read.
-        log: where the decision log is read (`Database.read(at_once=True)`).
+        session: where it is read; it holds the decision log still (`at_once`).
         deployment: whose names they are.
         caller: who asks; None for an operator's command.
         name: about whom.
@@ -59,21 +52,21 @@ async def export_subject(
 
     """
     ref = await ref_of(session, deployment, name)
-    told = await everything_about(session, log, deployment.vault, ref, name, service)
+    told = await everything_about(session, deployment.vault, ref, name, service)
     told["as_parent"] = await acts_of_parent(session, parent_reference(deployment, name).hex())
     by = caller.id if caller is not None else None
     await record_act(session, ActKind.SUBJECT_EXPORTED, by, Target(subject_ref=recorded_ref(ref)))
     return told
 
 
-async def everything_about(  # noqa: PLR0917 - where it is read, and whose
-    session: ReadSession, log: ReadSession, vault: Vault, ref: bytes, name: SubjectName, service: str
+async def everything_about(
+    session: ReadSession, vault: Vault, ref: bytes, name: SubjectName, service: str
 ) -> dict[str, Any]:
     """What an export tells, of an account by its subject_ref and the name that the person knows it by."""
     entries, now = await load_entries(session, ref), await session.now()
     known = recorded_ref(ref)
     read = await _who_looked(session, known) if known is not None else []
-    decisions = [{**asdict(each), "day": each.day.isoformat()} for each in await decisions_about(log, ref)]
+    decisions = [{**asdict(each), "day": each.day.isoformat()} for each in await decisions_about(session, ref)]
     told = {
         "@context": CONTEXT,
         "@type": "dpv:RecordOfActivity",

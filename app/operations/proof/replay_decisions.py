@@ -59,12 +59,12 @@ async def facts_of_then(session: ReadSession, vault: Vault, page: Sequence[Logge
     looked_at = [_opened(vault, row) for row in page]
     others = await events_known(session, {each for told in looked_at if isinstance(told, dict) for each in _ids(told)})
     # The log has the first half of a reference, which is random: no two people share it.
-    refs = await whole_refs(session, {row.subject_ref for row in page})
+    refs = await whole_refs(session, {row.person for row in page})
     events, times = await load_events(session, refs), await recording_times(session, refs)
     own = {ref[:REF_BYTES]: of_one for ref, of_one in events.items()}
     recorded = {ref[:REF_BYTES]: of_one for ref, of_one in times.items()}
     return [
-        told if isinstance(told, str) else _of_row(row, told, own, others, recorded.get(row.subject_ref, ()))
+        told if isinstance(told, str) else _of_row(row, told, own, others, recorded.get(row.person, ()))
         for row, told in zip(page, looked_at, strict=True)
     ]
 
@@ -83,7 +83,7 @@ def _of_row(
         return _among(told, others, recorded, has_participants=facts.participants is not None)
     if facts.participants:
         return "the other parties were not kept"
-    events = [event for event in own.get(row.subject_ref, ()) if event.order <= facts.known]
+    events = [event for event in own.get(row.person, ()) if event.order <= facts.known]
     if len(events) < facts.known:
         return "events that it rested on are not in the ledger any more"
     return KnownThen({SUBJECT: events}, frozenset(), None if facts.participants is None else (), recorded)
@@ -97,7 +97,7 @@ def _opened(vault: Vault, row: LoggedDecision) -> dict[str, Any] | str | None:
         told: dict[str, Any] = json.loads(vault.open_apart(SEALED_FOR, row.facts.relied))
     except (VaultError, ValueError):
         return "who was looked at cannot be opened: the master key is not held, or it was altered"
-    if told["row"] is not None and bytes.fromhex(told["row"])[:REF_BYTES] != row.subject_ref:
+    if told["row"] is not None and bytes.fromhex(told["row"])[:REF_BYTES] != row.person:
         return "who was looked at is another row's"
     return told
 

@@ -139,12 +139,12 @@ class _ConsentPage:
                 if await open_overview_link(session, self.deployment, digest) is None:
                     return None
             # What a person keeps is read from a server that is known to be the primary.
-            async with services_of(self.request).reads.read() as session, self.database.read(at_once=True) as log:
+            async with services_of(self.request).reads.read(at_once=True) as session:
                 opened = await open_overview_link(session, self.deployment, digest)
                 if opened is None:
                     return None
                 told = await everything_about(
-                    session, log, self.deployment.vault, opened.ref, opened.name, services_of(self.request).source
+                    session, self.deployment.vault, opened.ref, opened.name, services_of(self.request).source
                 )
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
