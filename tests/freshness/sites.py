@@ -105,8 +105,8 @@ class Site:
         write = self.services.database.write
 
         @asynccontextmanager
-        async def held_write(*asked):
-            async with write(*asked) as session:
+        async def held_write(*asked, **settings):
+            async with write(*asked, **settings) as session:
                 yield session
                 await session.flush()
                 await self.before_commit.pass_through()

@@ -49,7 +49,7 @@ def test_reads_of_the_primary_are_told_by_cause(database):
 
 
 @asynccontextmanager
-async def _refused(*asked):
+async def _refused(*asked, **_):
     if asked:
         raise DatabaseUnavailableError
     yield

@@ -19,7 +19,7 @@ def own_dropped_before_commit(patch):
     """The process forgets what it is about to change, and commits afterwards."""
 
     @asynccontextmanager
-    async def write(self: Writer, committed_now=None, lead=()):
+    async def write(self: Writer, committed_now=None, lead=(), **_):
         async with self._database.write(None, lead) as session:
             yield session
             done = session.committing
@@ -52,7 +52,7 @@ def listed_before_commit(patch):
     listed: set[UUID] = set()
 
     @asynccontextmanager
-    async def write(self: Writer, committed_now=None, lead=()):
+    async def write(self: Writer, committed_now=None, lead=(), **_):
         listed.clear()
         rows, _ = await self.confirmer._rows()
         listed.update(rows)
@@ -72,7 +72,7 @@ def deadline_before_commit(patch):
     """The time after which a write is answered anyway runs from before its commit."""
 
     @asynccontextmanager
-    async def write(self: Writer, committed_now=None, lead=()):
+    async def write(self: Writer, committed_now=None, lead=(), **_):
         began = boot_seconds()
         async with self._database.write(None, lead) as session:
             yield session
