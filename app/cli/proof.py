@@ -1,5 +1,6 @@
 """`sceau proof`: the log that an outsider can check: appending, keys, bundles, and verifying, which needs no Sceau."""
 
+import json
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +33,14 @@ _WRONG = 1
 _INCOMPLETE = 3
 
 
-def proof_replay(since: Since, until: Until, data: DataOption = None) -> None:
+def proof_replay(
+    since: Since,
+    until: Until,
+    differences: Annotated[
+        Path | None, typer.Option(help="A file for all that comes out otherwise, a line of JSON each.")
+    ] = None,
+    data: DataOption = None,
+) -> None:
     """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
     import sys
 
@@ -58,6 +66,9 @@ def proof_replay(since: Since, until: Until, data: DataOption = None) -> None:
         typer.echo("\r", nl=False, err=True)
     _say_of_hours(hours)
     _say(report)
+    if differences is not None:
+        with written_whole(differences) as sink:
+            sink.writelines(f"{json.dumps(each.json())}\n" for each in report.different)
     wrong = bool(report.different or hours.altered)
     raise typer.Exit(_WRONG if wrong else _INCOMPLETE if report.left or hours.dropped else 0)
 
@@ -68,6 +79,8 @@ def _say(report: "ReplayReport") -> None:
         typer.echo(f"DIFFERENT: {each.id}: {said}")
     if len(report.different) > _SHOWN:
         typer.echo(f"DIFFERENT: {len(report.different) - _SHOWN} more")
+    for column, number in report.by_column().most_common():
+        typer.echo(f"DIFFERENT IN {column}: {number}")
     for why, number in report.left.most_common():
         typer.echo(f"NOT REPRODUCIBLE: {number}: {why}")
     typer.echo(

@@ -15,7 +15,7 @@ from app.core.errors import UnknownEventKindError
 
 
 class EventKind(StrEnum):
-    """The kinds of consent event. The first three decide, `closed` wipes, and all others decide nothing."""
+    """The kinds of consent event: decisions, what ends an account, statements of age, and `NOTES`."""
 
     GRANTED = "granted"
     REFUSED = "refused"
@@ -29,6 +29,8 @@ class EventKind(StrEnum):
 
 
 DECISIONS = frozenset({EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN})
+NOTES = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED, EventKind.RENEWAL_DECLINED})
+"""What changes no answer: the sweep's own rows, and that somebody is not to be asked again. No worker has to hear it."""
 
 
 class PositiveAct(StrEnum):

@@ -15,7 +15,7 @@ from sqlalchemy import ARRAY, LargeBinary, Row, RowMapping, any_, bindparam, fun
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.article import FRANCE, Element
-from app.core.consent import ConsentEvent, EventKind, parse_kind
+from app.core.consent import NOTES, ConsentEvent, EventKind, parse_kind
 from app.core.renewal import Solicited, half_year
 from app.db.read_pool import ReadPool
 from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
@@ -120,12 +120,11 @@ async def whole_refs(session: ReadSession, beginnings: Collection[bytes]) -> lis
 
 
 async def recording_times(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[tuple[int, datetime]]]:
-    """Of each of several people, the ledger order of each event and when it was recorded."""
+    """Of each of several people, the ledger order of each event that may change an answer, and when it was recorded."""
     table = consent_event.c
     found: dict[bytes, list[tuple[int, datetime]]] = {}
-    for row in await session.execute(
-        select(table.subject_ref, table.seq, table.recorded_at).where(table.subject_ref.in_(list(refs)))
-    ):
+    may_change = select(table.subject_ref, table.seq, table.recorded_at).where(table.kind.not_in(sorted(NOTES)))
+    for row in await session.execute(may_change.where(table.subject_ref.in_(list(refs)))):
         found.setdefault(bytes(row.subject_ref), []).append((row.seq, row.recorded_at))
     return found
 

@@ -15,9 +15,10 @@ from app.db.identifiers import random_id
 from tests.faults.service import eventually
 from tests.proof.logs import Log, copied
 from tests.support import two_persons
-from tests.support.api import question, running, subject
+from tests.support.api import TestClock, question, running, subject
 from tests.support.databases import new_database
 from tests.support.decision_rows import add, alter, every, logged, logged_rows, once, segment_of, with_facts
+from tests.support.sweeping import sweep
 
 PEOPLE = ("alice", "bob", "carol", "dave", "desk")
 PROCESSINGS = {
@@ -121,12 +122,12 @@ def log(made, tmp_path):
         yield log
 
 
-def _replayed(log, *, until=timedelta(minutes=3)):
+def _replayed(log, *, until=timedelta(minutes=3), more=()):
     """What the command says of the last hour."""
     now = datetime.now(UTC)
     begins, ends = now - timedelta(hours=1), now + until
     between = ("--since", f"{begins:%Y-%m-%dT%H:%M:%S}", "--until", f"{ends:%Y-%m-%dT%H:%M:%S}")
-    status, _, said = log.sceau("proof", "replay", *between)
+    status, _, said = log.sceau("proof", "replay", *between, *more)
     return status, said
 
 
@@ -184,6 +185,34 @@ def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monk
     _changed(log.database, _REFUSAL, consent)
     status, said = _replayed(log)
     assert (status, "consent_in_force in the log, consent_refused now" in said) == (1, True)
+
+
+def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
+    """Rows that Sceau writes by itself are no facts: whoever decided without them decided on all that was known."""
+    with running(database, clock=TestClock(datetime.now(UTC) - timedelta(days=400))) as api:
+        for name, more in PROCESSINGS.items():
+            api.register(name, **more)
+        api.decide("alice", "ads")  # has lapsed since
+        api.decide("dave", "stats")
+    with running(database, cache="leased", **WIDE) as api:
+        eventually(api.client.app.state.services.memory.replica.lease.held)
+        for name in ("bob", "carol"):
+            api.decide(name, "ads")
+        assert two_persons.add(api, "ads", elements=["content", "attachments"], material=True).status_code == 201
+        api.ok("POST", "/v1/subjects/closures", {"subject": subject("carol")})
+        _ask(api, random.Random(1), 60)
+        sweep(database)
+        swept = datetime.now(UTC)
+        _ask(api, random.Random(1), 60)
+    with psycopg.connect(database.owner_url) as owner:
+        noted = owner.execute("SELECT DISTINCT kind FROM consent_event WHERE kind IN ('expired', 'superseded')")
+        assert noted.rowcount == 2  # noqa: PLR2004
+    minute = timedelta(minutes=1)  # longer than anybody may take to hear of a fact
+    alter(database, lambda every: [replace(each, at=each.at + minute) if each.at > swept else each for each in every])
+    report = tmp_path / "differences.ndjson"
+    status, said = _replayed(Log(database, tmp_path), more=("--differences", report))
+    assert "120 decisions, 120 reproduced, 0 different, 0 not reproducible" in said, said
+    assert (status, report.read_text()) == (0, "")
 
 
 def test_one_fact_that_was_altered_is_seen(log):

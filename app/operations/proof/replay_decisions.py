@@ -144,7 +144,7 @@ async def replay_report(session: ReadSession, vault: Vault, since: datetime, unt
         "decisions": report.decisions,
         "reproduced": report.reproduced,
         "different": len(report.different),
-        "different_ids": [str(each.id) for each in report.different],
+        "differences": [each.json() for each in report.different],
         "not_reproducible": dict(report.left),
         "segments_that_agree": hours.same,
         "altered": len(hours.altered),
@@ -167,6 +167,13 @@ class Difference:
     id: UUID
     columns: Mapping[str, tuple[str, str]]
 
+    def json(self) -> dict[str, Any]:
+        """Whole, for a file: by column, what the log says and what comes out now."""
+        return {
+            "id": str(self.id),
+            "columns": {name: {"log": log, "now": now} for name, (log, now) in self.columns.items()},
+        }
+
 
 @dataclass(slots=True)
 class ReplayReport:
@@ -176,6 +183,10 @@ class ReplayReport:
     reproduced: int = 0
     different: list[Difference] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
+
+    def by_column(self) -> Counter[str]:
+        """In how many decisions each column comes out otherwise."""
+        return Counter(name for each in self.different for name in each.columns)
 
 
 async def replay_decisions(
