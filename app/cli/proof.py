@@ -1,5 +1,6 @@
 """`sceau proof`: the log that an outsider can check: appending, keys, bundles, and verifying, which needs no Sceau."""
 
+import asyncio
 import json
 import secrets
 from pathlib import Path
@@ -21,7 +22,7 @@ from app.cli.output import (
     utc,
     written_whole,
 )
-from app.cli.proofs import append_now, proof_cosign, proof_stamp, proof_watch
+from app.cli.proofs import append_now, appended, proof_cosign, proof_stamp, proof_watch
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from app.operations.proof.replay_decisions import ReplayReport
 
 _SHOWN = 20
+_PATIENCE = 60
+"""Seconds for which a bundle waits for its entry in the log."""
 _WRONG = 1
 _INCOMPLETE = 3
 
@@ -162,9 +165,12 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     It consists of whole checkpoints: those that were signed in the period, and the first one after it. The log states
     that it was made.
     """
-    from app.operations.proof.bundle import Bundle, BundlePlan, state_bundle, write_bundle
+    from app.operations.proof.append_entries import LogRefusedError
+    from app.operations.proof.bundle import Bundle, BundlePlan, entered_behind, state_bundle, write_bundle
     from app.operations.proof.replay_decisions import replay_report
     from app.proof.entries import Bag
+    from app.proof.notes import HeadsUnreadableError
+    from app.proof.verifier.bundles import LATER
     from app.settings import Settings
     from app.wiring.parts import deployment_of
 
@@ -173,16 +179,31 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
         raise typer.BadParameter("--replay needs --since and --until")
     plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing, anchored, person_of)
 
+    async def behind(database: "Database", bundle: Bundle, statement: UUID) -> bytes:
+        while True:  # another process may be entering other things meanwhile
+            await appended(database)
+            async with database.read(at_once=True) as session:
+                if (told := await entered_behind(session, bundle, statement)) is not None:
+                    return told
+            await asyncio.sleep(1)
+
     async def write(database: "Database") -> Bundle:
-        # At one moment: what is entered in the log meanwhile would look as if the log did not know it.
-        async with database.write(at_once=True) as session:
-            with written_whole(output, binary=True) as sink, Bag(sink) as bag:
+        with written_whole(output, binary=True) as sink, Bag(sink) as bag:
+            # At one moment: what is entered in the log meanwhile would look as if the log did not know it.
+            async with database.read(at_once=True) as session:
                 told = None
                 if replay and since is not None and until is not None:
                     vault = deployment_of(Settings.load()).vault
                     told = await replay_report(session, vault, utc(since), utc(until))
                 bundle = await write_bundle(session, plan, bag, told)
-            await state_bundle(session, bundle, bag.manifest_sha256 or "")
+            async with database.write() as session:
+                statement = await state_bundle(session, bundle, bag.manifest_sha256())
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    bag.put_tag(LATER, await behind(database, bundle, statement))
+            except (LogRefusedError, HeadsUnreadableError, TimeoutError) as error:
+                why = str(error) or "it was not entered in time"
+                typer.echo(f"The log does not state this bundle, and its verifier will say so: {why}", err=True)
         return bundle
 
     bundle = at_length(data, write)

@@ -77,18 +77,20 @@ def proof_cosign(
 
 def append_now(data: DataOption) -> int:
     """Enter everything that waits, and sign the log's new head; how many entries that made."""
+    return connected(data, appended)
+
+
+async def appended(database: "Database") -> int:
+    """The same, of a database that is open."""
     from app.jobs.tasks import append_all
     from app.jobs.work import Work
     from app.settings import Settings
     from app.wiring.parts import deployment_of, proof_plan_of
 
-    async def append(database: "Database") -> int:
-        settings = Settings.load()
-        # Whoever runs this may have other settings than the service, which states its own.
-        plan = replace(proof_plan_of(settings), settings=None)
-        return await append_all(Work(database, deployment_of(settings), log=plan))
-
-    return connected(data, append)
+    settings = Settings.load()
+    # Whoever runs this may have other settings than the service, which states its own.
+    plan = replace(proof_plan_of(settings), settings=None)
+    return await append_all(Work(database, deployment_of(settings), log=plan))
 
 
 _NOT_COMPARED = 2

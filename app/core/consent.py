@@ -30,7 +30,7 @@ class EventKind(StrEnum):
 
 DECISIONS = frozenset({EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN})
 NOTES = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED, EventKind.RENEWAL_DECLINED})
-"""What changes no answer: the sweep's own rows, and that somebody is not to be asked again. No worker has to hear it."""
+"""What changes no answer: the sweep's own rows, and that somebody is not to be asked again. No worker must hear it."""
 
 
 class PositiveAct(StrEnum):

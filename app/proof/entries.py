@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from typing import IO, Any, Final, Protocol, Self
 
@@ -48,8 +49,7 @@ class Bag:
         self._zip = zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
         self._listed: dict[str, str] = {}
         self._octets = 0
-        self.manifest_sha256: str | None = None
-        """Of `manifest-sha256.txt`, which lists everything, once the bag is whole."""
+        self._tags: dict[str, bytes] = {}
 
     @contextmanager
     def open(self, name: str) -> Iterator[_Hashed]:
@@ -72,20 +72,24 @@ class Bag:
     def __exit__(self, kind: object, *_: object) -> None:
         """Write the declaration and the lists."""
         if kind is None:
-            self._finish()
+            oxum = f"{self._octets}.{len(self._listed)}"
+            self.put_tag("bagit.txt", _DECLARATION)
+            about = f"Payload-Oxum: {oxum}\nExternal-Description: Proofs of a Sceau deployment\n"
+            self.put_tag("bag-info.txt", about.encode())
+            self.put_tag("manifest-sha256.txt", _manifest(self._listed))
+            listed = {name: hashlib.sha256(content).hexdigest() for name, content in self._tags.items()}
+            self.put_tag("tagmanifest-sha256.txt", _manifest(listed))
+            for name, content in self._tags.items():
+                self._zip.writestr(name, content)
         self._zip.close()
 
-    def _finish(self) -> None:
-        oxum = f"Payload-Oxum: {self._octets}.{len(self._listed)}\nExternal-Description: Proofs of a Sceau deployment\n"
-        tags = {
-            "bagit.txt": _DECLARATION,
-            "bag-info.txt": oxum.encode(),
-            "manifest-sha256.txt": _manifest(self._listed),
-        }
-        listed = {name: hashlib.sha256(content).hexdigest() for name, content in tags.items()}
-        self.manifest_sha256 = listed["manifest-sha256.txt"]
-        for name, content in {**tags, "tagmanifest-sha256.txt": _manifest(listed)}.items():
-            self._zip.writestr(name, content)
+    def put_tag(self, name: str, content: bytes) -> None:
+        """Add a file that stands beside the payload, and that the list of the payload says nothing of."""
+        self._tags[name] = content
+
+    def manifest_sha256(self) -> str:
+        """Of `manifest-sha256.txt`, which lists the payload, as it is now."""
+        return hashlib.sha256(_manifest(self._listed)).hexdigest()
 
 
 def read_me(language: str) -> str:
@@ -152,12 +156,14 @@ def commitment(salt: bytes, body: bytes) -> str:
     return hashlib.sha256(salt + body).hexdigest()
 
 
-def entry_of(record: Record, salt: bytes) -> LogEntry:
+def entry_of(record: Record, salt: bytes, entered: datetime, *, late: bool) -> LogEntry:
     """The entry of a record.
 
     Args:
-        record: what it commits to.
+        record: what it commits to; its `at` is the time that the row claims.
         salt: 32 random bytes, of this entry alone.
+        entered: when it is entered.
+        late: whether it claims to be older, by more than `MERGE_DELAY`, than an entry before it.
 
     Raises:
         ValueError: the entry would be too long.
@@ -168,7 +174,9 @@ def entry_of(record: Record, salt: bytes) -> LogEntry:
         "kind": record.kind,
         "id": record.id,
         "at": record.at,
+        "entered": entered.isoformat(),
         "commitment": commitment(salt, body_of(record, salt)),
+        **({"late": True} if late else {}),
     }
     content = canonical(said)
     if len(content) > LONGEST:

@@ -84,6 +84,8 @@ proof_checkpoint = Table(
     metadata,
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("signed_at", Instant, nullable=False),
+    # The latest time that any of its entries claims: what claims to be much older is entered as late.
+    Column("claimed_until", Instant, nullable=False),
     Column("note", Text, nullable=False),
 )
 
@@ -257,9 +259,17 @@ async def checkpoint_after(session: ReadSession, instant: datetime | None) -> St
     return await latest_checkpoint(session) if row is None else StoredCheckpoint(row.size, row.signed_at, row.note)
 
 
-async def add_checkpoint(session: WriteSession, size: int, signed_at: datetime, note: str) -> None:
-    """Keep a checkpoint."""
-    await session.execute(insert(proof_checkpoint).values(size=size, signed_at=signed_at, note=note))
+async def claimed_until(session: ReadSession) -> datetime | None:
+    """The latest time that any entry of the log claims; None where there is none."""
+    newest = select(proof_checkpoint.c.claimed_until).order_by(proof_checkpoint.c.size.desc()).limit(1)
+    found: datetime | None = (await session.execute(newest)).scalar_one_or_none()
+    return found
+
+
+async def add_checkpoint(session: WriteSession, checkpoint: StoredCheckpoint, claimed: datetime) -> None:
+    """Keep a checkpoint. `claimed`: the latest time that any of its entries claims."""
+    values = {"size": checkpoint.size, "signed_at": checkpoint.signed_at, "note": checkpoint.note}
+    await session.execute(insert(proof_checkpoint).values(claimed_until=claimed, **values))
 
 
 async def entry_named(session: ReadSession, kind: str, identifier: str) -> StoredEntry | None:

@@ -24,15 +24,6 @@ from tests.support.commands import run_command
 from tests.support.databases import TestDatabase, administrator_url, new_database
 from tests.support.staff import publish
 
-TOUCHED = (
-    "consent_event",
-    "processing",
-    "processing_version",
-    "administrative_act",
-    "proof_statement",
-    "proof_entry",
-    "proof_opening",
-)
 PUBLIC_URL = "https://sceau.example.fr"
 
 
@@ -124,18 +115,6 @@ class Log:
         with psycopg.connect(self.database.owner_url) as connection:
             ((value,),) = connection.execute(query).fetchall()
         return value
-
-    def keep(self):
-        """Copy the tables that tampering touches."""
-        self.superuser(*(f"CREATE TABLE kept_{table} AS TABLE {table}" for table in TOUCHED))
-
-    def put_back(self):
-        """Put the rows of these tables back as they were when they were copied."""
-        with psycopg.connect(administrator_url(self.database.name), autocommit=True) as connection:
-            connection.execute("SET session_replication_role = replica")
-            for table in TOUCHED:
-                connection.execute(f"DELETE FROM {table}")
-                connection.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
 
 
 @contextmanager

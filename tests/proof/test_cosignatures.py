@@ -105,7 +105,7 @@ def test_a_cosignature_in_a_bundle_that_is_wrong_is_named(log, witness, tmp_path
     name = f"data/cosigned/{len(lines_of(bundle))}.checkpoint"
     for forged, wanted, says in (
         (witness.cosigned(note, told=SEEN_AT - 1), WRONG, "the signature of witness.example/w1 is wrong"),
-        (Witness(witness.key.name).cosigned(note), GOOD_BUT_INCOMPLETE, "cosignatures of witness.example/w1"),
+        (Witness(witness.key.name).cosigned(note), WRONG, "cosignatures of witness.example/w1"),
     ):
         changes = {name: lambda _, content=forged: content.encode()}
         changed = rewritten(bundle, tmp_path / "forged.zip", changes, manifest=True)

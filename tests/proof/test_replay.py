@@ -206,7 +206,7 @@ def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
         _ask(api, random.Random(1), 60)
     with psycopg.connect(database.owner_url) as owner:
         noted = owner.execute("SELECT DISTINCT kind FROM consent_event WHERE kind IN ('expired', 'superseded')")
-        assert noted.rowcount == 2  # noqa: PLR2004
+        assert noted.rowcount == 2
     minute = timedelta(minutes=1)  # longer than anybody may take to hear of a fact
     alter(database, lambda every: [replace(each, at=each.at + minute) if each.at > swept else each for each in every])
     report = tmp_path / "differences.ndjson"

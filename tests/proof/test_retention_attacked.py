@@ -81,17 +81,16 @@ def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
     owned(old, "run")
     bundle = old.bundle("--until", "2020-01-01")  # up to the first checkpoint, which was signed before the run
     with zipfile.ZipFile(bundle) as bag:
-        assert "data/later_runs.ndjson" in bag.namelist()
-        (line,) = bag.read("data/later_runs.ndjson").decode().splitlines()
+        later = json.loads(bag.read("later.json"))
     status, said = old.verify(bundle)
     assert (status, "WRONG" in said, "were destroyed when their time was over" in said) == (3, False, True)
-    told = json.loads(line)
+    told = later["entries"][0]
     for change in (
         {"body": told["body"].replace("P6Y", "P4Y")},
         {"proof": told["proof"].replace("index ", "index 1")},
     ):
-        content = json.dumps({**told, **change}).encode() + b"\n"
-        status, said = old.verify(replaced(bundle, old.place / "forged.zip", "data/later_runs.ndjson", content))
+        content = json.dumps({**later, "entries": [{**told, **change}, *later["entries"][1:]]}).encode()
+        status, said = old.verify(replaced(bundle, old.place / "forged.zip", "later.json", content))
         assert (status, "is not what the log holds" in said) == (1, True)
 
 

@@ -21,11 +21,12 @@ from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
 from app.proof import anchors, store
 from app.proof.anchors import Anchor, AnchorWay
-from app.proof.entries import SALT_BYTES, LogEntry, entry_of
+from app.proof.entries import SALT_BYTES, LogEntry, Record, entry_of
 from app.proof.notes import KeptHeads, Signer, signed_checkpoint, signed_note
-from app.proof.store import Waiting, add_statement, latest_checkpoint, stated_keys
+from app.proof.store import StoredCheckpoint, Waiting, add_statement, latest_checkpoint, stated_keys
 from app.proof.tree import HASH_BYTES, HEIGHT, WIDTH, TileName, grown, root_at, subtree_of, tiles_needed, widths_at
 from app.proof.verifier.anchors import cosignatures_of
+from app.proof.verifier.bodies import MERGE_DELAY
 from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey, rotation_text
 from app.proof.verifier.notes import opened as opened_checkpoint
 
@@ -159,12 +160,13 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
     await state_keys(session, keys)
     size = await store.size_of_log(session)
     await _check_heads(session, keys, plan.heads, size)
+    claims = _Claims(await store.claimed_until(session), await session.now())
     queued = await store.waiting(session, MOST)
-    entries = await _entries(session, queued)
+    entries = await _entries(session, queued, claims)
     taken = await _take_out(session, queued, entries)
     while len(queued) == MOST and not taken:  # of none of these an entry can be made: what waits behind them goes on
         queued = await store.waiting(session, MOST, queued[-1].number)
-        entries = await _entries(session, queued)
+        entries = await _entries(session, queued, claims)
         taken = await _take_out(session, queued, entries)
     is_all = len(queued) < MOST or not taken
     if not entries:
@@ -172,9 +174,12 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
         return Appended(0, signed.note if signed else None, is_all=is_all)
     await store.add_entries(session, size, entries)
     root = await _grow(session, size, [each for _, each in entries])
-    head = Checkpoint(keys.signer.key.name, size + len(entries), root, await load_epoch(session))
+    before = await store.latest_checkpoint(session)
+    # A clock may have been set back since: whoever holds two heads knows that the later one has no fewer entries.
+    signed_at = claims.now if before is None else max(claims.now, before.signed_at)
+    head = Checkpoint(keys.signer.key.name, size + len(entries), root, await load_epoch(session), signed_at)
     note = signed_checkpoint(head, [keys.signer])
-    await store.add_checkpoint(session, size + len(entries), await session.now(), note)
+    await store.add_checkpoint(session, StoredCheckpoint(head.size, signed_at, note), claims.latest or signed_at)
     return Appended(len(entries), note, is_all=is_all)
 
 
@@ -213,20 +218,41 @@ async def root_of_log(session: ReadSession, size: int) -> bytes:
         raise LogRefusedError("a tile of the log is missing or short") from error
 
 
-async def _entries(session: ReadSession, queued: Sequence[Waiting]) -> list[tuple[Waiting, LogEntry]]:
+@dataclass(slots=True)
+class _Claims:
+    """The times that entries claim, in the log's order. `latest`: the latest so far; `now`: when these are entered."""
+
+    latest: datetime | None
+    now: datetime
+
+    def entry(self, record: Record) -> LogEntry | None:
+        """The entry of a record; None for one of the future: the service records nothing there.
+
+        Raises:
+            ValueError: it has a time, a number or a text that canonical JSON does not have.
+
+        """
+        claimed = datetime.fromisoformat(record.at)
+        if claimed > self.now + _AHEAD:
+            return None
+        late = self.latest is not None and claimed < self.latest - MERGE_DELAY
+        made = entry_of(record, secrets.token_bytes(SALT_BYTES), self.now, late=late)
+        self.latest = claimed if self.latest is None else max(self.latest, claimed)
+        return made
+
+
+async def _entries(session: ReadSession, queued: Sequence[Waiting], claims: _Claims) -> list[tuple[Waiting, LogEntry]]:
     """Entries of what waits, but for what stands in the log already. A row of which none can be made stays queued."""
     first = {(each.kind, each.id): each for each in reversed(queued)}
     known = await store.entered_already(session, first)
     records = await store.records(session, [name for name in first if name not in known])
     made: list[tuple[Waiting, LogEntry]] = []
-    latest = await session.now() + _AHEAD
     for each in sorted(first.values(), key=lambda waiting: waiting.number):
         record = records.get((each.kind, each.id))
         if record is not None:
-            with suppress(ValueError):  # a time, a number or a text that canonical JSON does not have
-                # The service records nothing in the future: such a row stays in the queue, and the log tells of it.
-                if datetime.fromisoformat(record.at) <= latest:
-                    made.append((each, entry_of(record, secrets.token_bytes(SALT_BYTES))))
+            with suppress(ValueError):  # such a row stays in the queue, and the log tells of it
+                if (entry := claims.entry(record)) is not None:
+                    made.append((each, entry))
     return made
 
 

@@ -7,8 +7,9 @@ is for the verifier to say (`app.proof.verifier`), and for nobody who has the da
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,8 +20,8 @@ from app.operations.proof.receipts import prove_entry
 from app.proof import anchors, store
 from app.proof.entries import Bag, Record, body_of, read_me
 from app.proof.store import StoredCheckpoint, StoredEntry
-from app.proof.tree import complete_subtrees, subtree_of, tiles_needed
-from app.proof.verifier.bundles import FORMAT
+from app.proof.tree import complete_subtrees, consistency_proof, subtree_of, tiles_needed
+from app.proof.verifier.bundles import COUNTED, FORMAT
 from app.proof.verifier.notes import Checkpoint, Note
 
 _TOGETHER: Final = 1_000
@@ -53,7 +54,7 @@ class Bundle:
 
     `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `rotations`: notes that say
     which key of the log follows which.
-    `person`: whose bodies it has, by pseudonym; None: everybody's.
+    `person`: whose bodies it has, by pseudonym; None: everybody's. `counts`: of what was written into it.
     """
 
     first: int
@@ -65,6 +66,7 @@ class Bundle:
     waiting_since: datetime | None = None
     rotations: Sequence[str] = ()
     person: bytes | None = None
+    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTED, 0)))
 
     @property
     def entries(self) -> int:
@@ -98,7 +100,7 @@ class Bundle:
 async def write_bundle(
     session: ReadSession, plan: BundlePlan, bag: Bag, replay: Mapping[str, Any] | None = None
 ) -> Bundle:
-    """Write a bundle, and say where it begins and ends. `replay`: a report to put into it.
+    """Write the payload of a bundle, and say where it begins and ends. `replay`: a report to put into it.
 
     Raises:
         NoLogError: there is no checkpoint yet, nothing was entered in the period, or there is no such consent.
@@ -110,13 +112,12 @@ async def write_bundle(
     bag.put("data/checkpoint", (bundle.checkpoint.note + cosigned).encode())
     async for name, content in anchor_files(session, bundle.first + 1, bundle.checkpoint.size):
         bag.put(name, content)
+        bundle.counts[name.split("/")[1]] += 0 if name.endswith(".tsr") else 1
     unentered = unentered_lines(session, await store.size_of_log(session))
     for name, lines in (("entries", lines_of(session, bundle)), ("unentered", unentered)):
         with bag.open(f"data/{name}.ndjson") as file:
             async for line in lines:
                 file.write(line)
-    if later := [each async for each in later_runs(session, bundle.checkpoint.size)]:
-        bag.put("data/later_runs.ndjson", b"".join(later))
     if replay is not None:
         bag.put("data/replay.json", json.dumps(replay, indent=2).encode() + b"\n")
     for language in ("en", "fr"):
@@ -124,12 +125,40 @@ async def write_bundle(
     return bundle
 
 
-async def state_bundle(session: WriteSession, bundle: Bundle, manifest_sha256: str) -> None:
-    """State in the log that a bundle was made: what it is about, and the hash of the list of its files."""
+async def state_bundle(session: WriteSession, bundle: Bundle, manifest_sha256: str) -> UUID:
+    """State for the log that a bundle was made: what was chosen, its counts, and the hash of the list of its files."""
     now = await session.now()
     about = bundle.about()
-    told = {name: about[name] for name in ("first", "size", "processing", "of_one_person")}
-    await store.add_statement(session, session.new_id(now), "bundle", now, {**told, "manifest_sha256": manifest_sha256})
+    told = {name: about[name] for name in ("first", "size", "since", "until", "processing", "of_one_person")}
+    counted = {"counts": dict(bundle.counts), "manifest_sha256": manifest_sha256}
+    identifier = session.new_id(now)
+    await store.add_statement(session, identifier, "bundle", now, {**told, **counted})
+    return identifier
+
+
+async def entered_behind(session: ReadSession, bundle: Bundle, statement: UUID) -> bytes | None:
+    """What `later.json` says: the statement of a bundle, and runs of retention behind its end, under the newest head.
+
+    None while the statement is not in the log.
+    """
+    head = await store.latest_checkpoint(session)
+    entry = await store.entry_named(session, "statement", str(statement))
+    if head is None or entry is None or entry.position >= head.size:
+        return None
+
+    def work(subtree: Any) -> list[bytes]:  # noqa: ANN401 - of two kinds: one that reads, one that only notes
+        return consistency_proof(bundle.checkpoint.size, head.size, subtree)
+
+    held = await store.tiles(session, tiles_needed(work))
+    consistency = work(subtree_of(lambda level, index: held[level, index]))
+    named = [*await store.statements_from(session, "retention_run", bundle.checkpoint.size), str(statement)]
+    proofs = [await prove_entry(session, "statement", each, head) for each in named]
+    told = {
+        "checkpoint": head.note,
+        "consistency": [each.hex() for each in consistency],
+        "entries": [each.json() for each in proofs if each is not None],
+    }
+    return json.dumps(told, indent=2).encode() + b"\n"
 
 
 async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
@@ -179,16 +208,9 @@ async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]
         records = await store.records(session, [(each.kind, each.id) for each in entries])
         for entry in entries:
             line = _line(entry, records.get((entry.kind, entry.id)), bundle)
+            bundle.counts["bodies" if "body" in line else "withheld" if "withheld" in line else "gone"] += 1
             yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         at += _TOGETHER
-
-
-async def later_runs(session: ReadSession, size: int) -> AsyncIterator[bytes]:
-    """The lines of `data/later_runs.ndjson`: runs of retention behind the bundle's end, which emptied entries in it."""
-    for identifier in await store.statements_from(session, "retention_run", size):
-        proof = await prove_entry(session, "statement", identifier)
-        if proof is not None:
-            yield json.dumps(proof.json()).encode() + b"\n"
 
 
 async def unentered_lines(session: ReadSession, size: int) -> AsyncIterator[bytes]:

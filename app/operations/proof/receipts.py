@@ -28,6 +28,7 @@ from app.operations.service.signing_keys import opened
 from app.proof import store
 from app.proof.entries import body_of, subject_in_body
 from app.proof.notes import tlog_proof
+from app.proof.store import StoredCheckpoint
 from app.proof.tree import inclusion_proof, subtree_of, tiles_needed
 from app.proof.verifier.notes import SIGNATURE, VerifierKey
 from app.register.records import CONTEXT, PURPOSES, ControllerRecord, ProcessingRecord, VersionRecord
@@ -67,13 +68,18 @@ async def prove_event(session: ReadSession, identifier: UUID) -> EntryProof | No
     return await prove_entry(session, "consent_event", str(identifier))
 
 
-async def prove_entry(session: ReadSession, kind: str, identifier: str) -> EntryProof | None:
-    """The proof of a row of a kind that triggers queue; None while it is not in the log, or once its salt is gone."""
+async def prove_entry(
+    session: ReadSession, kind: str, identifier: str, head: StoredCheckpoint | None = None
+) -> EntryProof | None:
+    """The proof of a row of a kind that triggers queue; None while it is not in the log, or once its salt is gone.
+
+    `head`: the checkpoint that it is to lead to; None for the first one that has the entry.
+    """
     name = (kind, identifier)
     entry = await store.entry_named(session, *name)
     if entry is None or entry.salt is None:
         return None
-    head = await store.latest_checkpoint(session, at_least=entry.position + 1)
+    head = head or await store.latest_checkpoint(session, at_least=entry.position + 1)
     record = (await store.records(session, [name])).get(name)
     if head is None or record is None:
         return None

@@ -139,6 +139,8 @@ class Anchors:
 
     waiting: dict[int, list[Seen]] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
+    newest: datetime | None = None
+    """When somebody outside had a head of the entries so far, the latest of such times."""
     wrong: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
@@ -147,6 +149,8 @@ class Anchors:
         for each in self.waiting.pop(tree.size, []):
             if each.head.root == tree.root():
                 self.seen.append(each)
+                if each.at is not None:
+                    self.newest = each.at if self.newest is None else max(self.newest, each.at)
             else:
                 self.wrong.append(f"{each.who} of {each.head.size} entries is of another log: this one was rewritten")
 

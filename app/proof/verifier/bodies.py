@@ -1,9 +1,12 @@
-"""Checks the bodies of a bundle's entries: each is what was committed to, or gone for a reason that the log states."""
+"""Checks the entries of a bundle: each body is what was committed to, or gone for a reason that the log states.
+
+And each entry claims a time that goes with those before it, or is marked as late.
+"""
 
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +34,37 @@ class Findings:
         return 1 if self.wrong else 3 if self.missing else 0
 
 
+MERGE_DELAY = timedelta(minutes=1)
+"""Within which what is recorded is entered: what claims to be older than an entry before it by more is late."""
+
+
+class Claims:
+    """Checks the times that entries claim, one by one. The latest of those before one tells whether it is late."""
+
+    def __init__(self, found: Findings) -> None:
+        self.found, self.number = found, 0
+        self.latest = datetime(1970, 1, 2, tzinfo=UTC)
+        self.first: str | None = None
+
+    def check(self, name: str, entry: dict[str, Any], anchored: datetime | None) -> None:
+        """Take the next entry. `anchored`: when somebody outside had a head of the log before it, if anybody had."""
+        claimed, late = datetime.fromisoformat(entry["at"]), entry.get("late") is True
+        if claimed < self.latest - MERGE_DELAY and not late:
+            self.found.wrong.append(f"{name}: it claims to be older than entries before it, and is not marked as late")
+        if late or (anchored is not None and claimed < anchored - MERGE_DELAY):
+            self.number += 1
+            self.first = (
+                self.first or f"{name}, recorded at {entry['at']} by its own word, entered at {entry['entered']}"
+            )
+        self.latest = max(self.latest, claimed)
+
+    def tell(self) -> None:
+        """Say how many claim to be older than what the log, or somebody outside, had before."""
+        if self.first is not None:
+            which = "1 entry" if self.number == 1 else f"{self.number} entries, of which the first is"
+            self.found.missing.append(f"when it was recorded, of {which} {self.first}: it was entered late")
+
+
 @dataclass(frozen=True)
 class Run:
     """A run of retention: where it stands in the log, when it was, under which periods, and which places it emptied."""
@@ -44,26 +78,33 @@ class Run:
 class Bodies:
     """Checks bodies one by one, and counts those that are not there.
 
-    `runs`: runs of retention that stand in the log behind the bundle's end.
+    `runs`: runs of retention that stand in the log behind the bundle's end. `acts`: by id, acts of people that receipts
+    tell which had no entry yet, each with the receipt's name and its record.
     """
 
-    def __init__(self, found: Findings, about: dict[str, Any], runs: Sequence[Run]) -> None:
-        self.found, self.good, self.withheld = found, 0, 0
+    def __init__(
+        self,
+        found: Findings,
+        about: dict[str, Any],
+        runs: Sequence[Run],
+        acts: Mapping[str, tuple[str, dict[str, Any]]],
+    ) -> None:
+        self.found, self.good, self.given_out, self.withheld, self.acts = found, 0, 0, 0, acts
         self.processing, self.of_one_person = about["processing"], bool(about.get("of_one_person"))
         self.given: dict[tuple[str, str], dict[str, Any]] = {}
         self.gone: dict[int, tuple[str, dict[str, Any]]] = {}
         self.runs = [*runs]
         self.first = self.size = about["first"]
 
-    def check(self, said: dict[str, Any], entry: dict[str, Any]) -> None:
+    def check(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
         """Compare a body with its commitment; note one that is not there."""
-        name = f"entry {said['position']} ({entry['kind']} {entry['id']})"
         self.size = said["position"] + 1
         if said.get("withheld") and entry["kind"] in self._may_withhold():
             self.withheld += 1
         elif "body" not in said:
             self.gone[said["position"]] = (name, entry)
         else:
+            self.given_out += 1
             self._open(name, said, entry)
 
     def _open(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -78,6 +119,10 @@ class Bodies:
             self._note_run(name, said["position"], entry, json.loads(body)["body"])
         if self.found.asked and entry["kind"] == "consent_event":
             self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
+        if entry["kind"] == "consent_event" and entry["id"] in self.acts:
+            label, record = self.acts[entry["id"]]
+            for line in differences({**json.loads(body), "subject_ref": None}, record):
+                self.found.wrong.append(f"{name}: {label} tells something else: {line}")
         if entry["kind"] == "invalidation":
             self._strike(name, json.loads(body))
 
@@ -174,6 +219,38 @@ def _before(at: str, period: str) -> datetime:
         return _NEVER
     year, month = divmod(end.year * 12 + end.month - 1 - months, 12)
     return end.replace(year=year, month=month + 1, day=min(end.day, 28)) + _LEEWAY
+
+
+_STATUSES = {
+    "granted": ["dpv:ConsentGiven", "dpv:ExplicitlyExpressedConsent"],
+    "refused": ["dpv:ConsentRefused"],
+    "withdrawn": ["dpv:ConsentWithdrawn"],
+}
+
+
+def differences(body: dict[str, Any], record: dict[str, Any]) -> list[str]:
+    """What of a receipt's record does not follow from the body of its entry; the person, where the body names it."""
+    status, process = record["dpv:hasConsentStatus"][0], record.get("dpv:hasProcess") or {}
+    evidence, notice = body["evidence"] or {}, record.get("dpv:hasNotice") or {}
+    person = record["dpv:hasDataSubject"]["dct:identifier"]
+    expires = status.get("dpv:hasDuration", {}).get("dct:valid")
+    wanted = {
+        "the act": (record["dct:identifier"], body["id"]),
+        "the person": (person, body["subject_ref"] or person),
+        "the processing": (process.get("dct:identifier"), body["processing"]),
+        "its version": (process.get("dct:hasVersion"), body["version"]),
+        "the decision": (status["@type"], _STATUSES.get(body["kind"])),
+        "how it was given": (status["dpv:hasIndicationMethod"], evidence.get("method") or "unknown"),
+        "the text that was shown": (notice.get("schema:sha256"), evidence.get("presented_text_sha256")),
+        "its language": (notice.get("dct:language", "fr"), evidence.get("language") or "fr"),
+        "when it was collected": (_second(status["dpv:isIndicatedAtTime"]), _second(body["collected_at"])),
+        "when it expires": (_second(expires), _second(body["expires_at"])),
+    }
+    return [what for what, (said, known) in wanted.items() if said != known]
+
+
+def _second(text: str | None) -> int | None:
+    return None if text is None else int(datetime.fromisoformat(text).timestamp())
 
 
 def _is_not_its_hash(shown: dict[str, Any]) -> bool:

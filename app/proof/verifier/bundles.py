@@ -1,71 +1,94 @@
 """Checks a bundle: that its files are whole, its entries the log's, and each body what was committed to.
 
 A bundle is a BagIt bag (RFC 8493) in a ZIP. `data/log.json` says whose log it is and where the bundle begins in it,
-`data/entries.ndjson` has every entry from there to the checkpoint, with its body where that is there.
+`data/entries.ndjson` has every entry from there to the checkpoint, with its body where that is there. `later.json`
+stands beside the payload: what the log holds behind the bundle's end and says of it, with proofs under one later head.
 """
 
 import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
-from app.proof.verifier.bodies import Bodies, Findings, Run
-from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, followed, opened
-from app.proof.verifier.trees import Frontier, LogProof, leaf_hash
+from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run
+from app.proof.verifier.notes import Checkpoint, Heads, NoteError, VerifierKey, followed, opened
+from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_hash
 
 FORMAT = "sceau-bundle/1"
+LATER = "later.json"
+COUNTED = ("bodies", "withheld", "stamps", "cosigned")
+"""What of a bundle is counted in the statement that the log has of it."""
 _NAME = re.compile(r"data/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"}
+_TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt", LATER}
 _ZIP64 = b"\x01\x00"
 """The one extra field that a file may have, for sizes; others can give it another name."""
 _FIELD_HEAD = 4
 _SHOWN_NAMES = 20
 _CHUNK = 1 << 20
+_MOST = 1 << 24
+"""Octets of a small file, or of a line, at most: a ZIP of some kilobytes can unpack to gigabytes."""
 
 
 class UnreadableError(Exception):
     """A file is not what it should be, and cannot be checked at all."""
 
 
-def check_bundle(
-    path: Path,
-    trusted: list[VerifierKey],
-    against: list[str],
-    asked: frozenset[str] = frozenset(),
-    trust: Trust = NOBODY,
-) -> Findings:
+@dataclass
+class Beside:
+    """What the other files of a run say of logs.
+
+    `heads`: the file, the note, and whether it must be this log's. `entries`: by log and place, the file and the entry
+    that it has there. `acts`: by id, what receipts tell that had no entry yet, with the file. `asked`: ids of consents
+    of which it is to be told whether they ended. `known`: the heads whose signatures were checked.
+    """
+
+    heads: list[tuple[str, str, bool]] = field(default_factory=list)
+    entries: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
+    acts: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
+    known: Heads = field(default_factory=Heads)
+
+
+def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: Trust = NOBODY) -> Findings:
     """Check a bundle.
 
     Args:
         path: the ZIP.
         trusted: keys of the log that are known from elsewhere; without one, the bundle's own are taken, which is told.
-        against: checkpoints (notes) that were kept from before: the log must still begin with them.
-        asked: ids of consents of which it is to be told whether they ended later.
+        beside: what the other files say; heads whose signature is checked here are added.
         trust: whom to believe what they say of the log: time-stamping authorities and witnesses.
 
     Raises:
         UnreadableError: it is no bundle, and nothing of it is known to be wrong.
 
     """
-    found = Findings(asked=asked)
+    found = Findings(asked=beside.asked)
     try:
         with zipfile.ZipFile(path) as bag:
-            _check_manifest(bag, found)
-            about = json.loads(bag.read("data/log.json"))
+            manifest = _check_manifest(bag, found)
+            about = json.loads(member(bag, "data/log.json"))
             if about["format"] != FORMAT:
                 raise UnreadableError("it is no bundle of a format that this verifier knows")
             _tell_what_is_left_out(about, found)
             keys = _keys(about, trusted, found)
-            head = _head(bag.read("data/checkpoint").decode(), keys, found)
-            runs = _later_runs(bag, keys, about["size"], found)
-            heads = _Heads(head, _olds(against, keys, found), anchors_of(bag, str(path), trust))
+            head = _head(member(bag, "data/checkpoint").decode(), keys, found)
+            later = _later(bag, keys, head, found)
+            for each in (head, later.head):
+                if each is not None:
+                    beside.known.add(str(path), each)
+            anchors = anchors_of(bag, str(path), trust)
+            kept = _kept(beside, str(path), keys, about["origin"], found)
+            bodies = Bodies(found, about, later.runs, beside.acts)
             with bag.open("data/entries.ndjson") as lines:
-                _check_entries(lines, {**about, "runs": runs}, heads, found)
+                _Entries(about, head, later.head, kept, anchors, beside, found).check(lines, bodies)
+            later.compare(manifest, _counts(bag, bodies), found)
             _tell_of_replay(bag, found)
             with bag.open("data/unentered.ndjson") as lines:
                 found.wrong += [
@@ -76,17 +99,50 @@ def check_bundle(
             raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
         found.wrong.append(f"the rest of it cannot be read ({type(error).__name__})")
         return found
-    checked, missing = heads.anchors.told(head.size if head is not None else 0)
+    checked, missing = anchors.told(head.size if head is not None else 0)
     found.checked += checked
     found.missing += missing
-    found.wrong += heads.anchors.wrong
+    found.wrong += anchors.wrong
     return found
+
+
+def member(bag: zipfile.ZipFile, name: str) -> bytes:
+    """A small file of a bundle, whole.
+
+    Raises:
+        UnreadableError: it is longer than any such file is.
+
+    """
+    with bag.open(name) as file:
+        content = file.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise UnreadableError(f"{name} is longer than any such file is")
+    return content
+
+
+def heads_in(path: Path) -> list[str]:
+    """The notes of a bundle's heads, unchecked: its last checkpoint, and the later one that states it."""
+    with zipfile.ZipFile(path) as bag:
+        found = [member(bag, "data/checkpoint").decode("utf-8", "replace")]
+        if LATER in bag.namelist():
+            found.append(str(json.loads(member(bag, LATER))["checkpoint"]))
+    return found
+
+
+def _counts(bag: zipfile.ZipFile, bodies: Bodies) -> dict[str, int]:
+    names = bag.namelist()
+    stamps = sum(name.startswith("data/stamps/") and name.endswith(".tsr") for name in names)
+    cosigned = sum(name.startswith("data/cosigned/") for name in names)
+    return dict(zip(COUNTED, (bodies.given_out, bodies.withheld, stamps, cosigned), strict=True))
 
 
 def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
     """Say what the bundle does not hold by its own account; nothing of this is taken on trust for what it does hold."""
     if about["first"] > 0:
         found.missing.append(f"the {about['first']} entries before this bundle begins")
+    if about["since"] or about["until"]:
+        begins, ends = about["since"] or "the beginning", about["until"] or "its last checkpoint"
+        found.missing.append(f"anything else than what the operator chose by its own word: from {begins} to {ends}")
     if about["waiting"]:
         rows = "1 row waits" if about["waiting"] == 1 else f"{about['waiting']} rows wait"
         found.missing.append(f"{rows} to be entered, the oldest since {about['waiting_since']}")
@@ -97,52 +153,80 @@ def _is_plain(extra: bytes) -> bool:
     return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
 
 
-def _later_runs(bag: zipfile.ZipFile, keys: list[VerifierKey], size: int, found: Findings) -> list[Run]:
-    """Runs of retention that stand in the log behind the bundle's end, each with its proof."""
-    if "data/later_runs.ndjson" not in bag.namelist():
-        return []
-    runs, seen = list[Run](), dict[int, str]()
-    with bag.open("data/later_runs.ndjson") as lines:
-        for said in _objects(lines):
-            entry, body, proof = json.loads(said["entry"]), said["body"].encode(), LogProof.parse(said["proof"])
-            committed = hashlib.sha256(bytes.fromhex(said["salt"]) + body).hexdigest() == entry["commitment"]
-            try:
-                holds = proof.index >= size and proof.holds(leaf_hash(said["entry"].encode()), keys)
-            except NoteError:
-                holds = False
-            if committed and holds and entry["kind"] == "retention_run":
-                run = json.loads(body)["body"]
-                runs.append(Run(proof.index, entry["at"], list(run["schedule"].values()), list(run["positions"])))
-                later = opened(proof.checkpoint, keys)
-                seen[later.size] = later.root.hex()
-            else:
-                found.wrong.append("a run of retention behind the bundle's end is not what the log holds")
-    found.missing += [
-        f"that the checkpoint of {later} entries (root {root}), under which runs of retention stand, continues this "
-        "log: ask for a bundle that reaches it"
-        for later, root in sorted(seen.items())
-    ]
-    return runs
+@dataclass
+class _Later:
+    """What the log holds behind a bundle's end: runs of retention, and the statement that the bundle was made."""
+
+    head: Checkpoint | None = None
+    runs: list[Run] = field(default_factory=list)
+    statement: dict[str, Any] | None = None
+
+    def compare(self, manifest: str, counts: Mapping[str, int], found: Findings) -> None:
+        """Compare the bundle with what the log states of it."""
+        stated = self.statement
+        if stated is None:
+            found.wrong.append("the log does not state that this bundle was made: nothing shows that it is whole")
+        elif stated["manifest_sha256"] != manifest:
+            found.wrong.append("it is not the bundle that the log states: files were changed, left out or added")
+            found.wrong += [
+                f"it has {number} {what}, and had {stated['counts'][what]} by the log's statement"
+                for what, number in counts.items()
+                if stated["counts"][what] != number
+            ]
+        else:
+            found.checked.append("every file is as the log states it of this bundle")
+
+
+def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | None, found: Findings) -> _Later:
+    """Check that what stands behind the bundle's end stands in the same log."""
+    later = _Later()
+    if LATER not in bag.namelist() or head is None:
+        return later
+    said = json.loads(member(bag, LATER))
+    try:
+        after = opened(said["checkpoint"], keys)
+    except NoteError as error:
+        found.wrong.append(f"the later checkpoint: {error}")
+        return later
+    proof = [bytes.fromhex(each) for each in said["consistency"]]
+    if not is_consistent(head.size, after.size, proof, head.root, after.root):
+        found.wrong.append(f"the later checkpoint of {after.size} entries does not continue this bundle's log")
+        return later
+    later.head = after
+    for each in said["entries"]:
+        entry, body = json.loads(each["entry"]), each["body"].encode()
+        proved = LogProof.parse(each["proof"])
+        committed = hashlib.sha256(bytes.fromhex(each["salt"]) + body).hexdigest() == entry["commitment"]
+        if not committed or proved.index < head.size or not proved.leads_to(leaf_hash(each["entry"].encode()), after):
+            found.wrong.append(f"an entry behind the bundle's end ({entry['kind']}) is not what the log holds")
+        elif entry["kind"] == "retention_run":
+            run = json.loads(body)["body"]
+            later.runs.append(Run(proved.index, entry["at"], list(run["schedule"].values()), list(run["positions"])))
+        elif entry["kind"] == "bundle":
+            later.statement = json.loads(body)["body"]
+    return later
 
 
 def _tell_of_replay(bag: zipfile.ZipFile, found: Findings) -> None:
     """Say what the operator says of the decisions that it decided again: nobody else can, without its database."""
     if "data/replay.json" not in bag.namelist():
         return
-    told = json.loads(bag.read("data/replay.json"))
+    told = json.loads(member(bag, "data/replay.json"))
     counts = ", ".join(f"{int(told[name])} {name}" for name in ("decisions", "reproduced", "different", "altered"))
     found.missing.append(f"the replay of {told['since']} to {told['until']}, which is the operator's word: {counts}")
     if told["different"] or told["altered"]:
         found.wrong.append("by the operator's own replay, decisions come out otherwise, or rows were altered")
 
 
-def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
-    """Every file is listed with its SHA-256, and nothing else is there."""
+def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> str:
+    """Check that every file is listed with its SHA-256, and nothing else is there; the SHA-256 of the list."""
+    content = member(bag, "manifest-sha256.txt")
     listed: dict[str, str] = {}
-    for line in bag.read("manifest-sha256.txt").decode().splitlines():
+    for line in content.decode().splitlines():
         said, _, name = line.partition("  ")
         listed[name] = said
     names = bag.namelist()
+    folders = {name[:at] for name in names for at, each in enumerate(name) if each == "/"}
     # A name that unpacks to another place, or over another file, would have an auditor's tools see something else.
     odd = [
         each.filename
@@ -150,24 +234,23 @@ def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> None:
         if (each.filename not in _TAGS and _NAME.fullmatch(each.filename) is None)
         or each.filename != each.orig_filename
         or not _is_plain(each.extra)
-        or any(name.startswith(f"{each.filename}/") for name in names)
+        or each.filename in folders
     ]
     found.wrong += [f"{name!r}: no file of a bundle has such a name" for name in sorted(odd)[:_SHOWN_NAMES]]
     present = {name for name in names if name.startswith("data/")}
-    folded = [name.casefold() for name in names]
-    found.wrong += [
-        f"{name}: it stands there twice" for name in sorted(set(names)) if folded.count(name.casefold()) > 1
-    ]
+    folded = Counter(name.casefold() for name in names)
+    found.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if folded[name.casefold()] > 1]
     found.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
     found.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
     for name in sorted(present & listed.keys()):
         digest = hashlib.sha256()
-        with bag.open(name) as content:
-            while part := content.read(_CHUNK):
+        with bag.open(name) as file:
+            while part := file.read(_CHUNK):
                 digest.update(part)
         if digest.hexdigest() != listed[name]:
             found.wrong.append(f"{name}: it was changed after the bundle was made")
     found.checked.append(f"{len(present)} files against their SHA-256")
+    return hashlib.sha256(content).hexdigest()
 
 
 def _keys(about: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> list[VerifierKey]:
@@ -201,71 +284,120 @@ def _head(note: str, keys: list[VerifierKey], found: Findings) -> Checkpoint | N
     return head
 
 
-def _olds(against: list[str], keys: list[VerifierKey], found: Findings) -> dict[int, list[bytes]]:
-    """The roots that the log must have had, by size."""
-    olds: dict[int, list[bytes]] = {}
-    for note in against:
+def _kept(
+    beside: Beside, path: str, keys: list[VerifierKey], origin: str, found: Findings
+) -> dict[int, list[tuple[str, bytes]]]:
+    """The roots that the log must have had by other files, by size, each with its file."""
+    kept: dict[int, list[tuple[str, bytes]]] = {}
+    for file, note, is_ours in beside.heads:
+        if file == path:
+            continue
         try:
-            old = opened(note, keys)
+            head = opened(note, keys)
         except NoteError as error:
-            found.wrong.append(f"a checkpoint from before: {error}")
-        else:
-            olds.setdefault(old.size, []).append(old.root)
-    return olds
-
-
-def _check_entries(lines: Iterable[bytes], about: dict[str, Any], heads: "_Heads", found: Findings) -> None:
-    head, olds = heads.last, heads.olds
-    if head is not None and not 0 <= about["first"] < head.size:
-        found.wrong.append("the bundle holds no entry of the log")
-        return
-    tree = Frontier(about["first"], [bytes.fromhex(each) for each in about["frontier"]])
-    for size in sorted(size for size in olds if size < tree.size):
-        found.missing.append(
-            f"the checkpoint of {size} entries is older than this bundle: ask for one that begins before"
-        )
-    bodies = Bodies(found, about, about["runs"])
-    heads.compare(tree, found)
-    for said in _objects(lines):
-        if said["position"] != tree.size:
-            found.wrong.append(f"entry {tree.size}: it is missing, or stands in another place")
-            return
-        content = said["entry"].encode()
-        tree.append(leaf_hash(content))
-        bodies.check(said, json.loads(content))
-        heads.compare(tree, found)
-    bodies.tell()
-    found.wrong += [f"the log once had {size} entries, and has fewer now" for size in sorted(olds) if size > tree.size]
-    if head is not None and (tree.size, tree.root()) != (head.size, head.root):
-        found.wrong.append(
-            "the entries are not those that the checkpoint was signed for: one was changed, moved or removed"
-        )
-    elif head is not None:
-        found.checked.append(f"{tree.size - about['first']} entries against the checkpoint")
+            if is_ours:
+                found.wrong.append(f"the checkpoint of {file}: {error}")
+            continue
+        if head.origin == origin:
+            beside.known.add(file, head)
+            kept.setdefault(head.size, []).append((file, head.root))
+    return kept
 
 
 @dataclass
-class _Heads:
-    """What the log must have been: at its end, at the checkpoints from before, and at those that others have seen."""
+class _Entries:
+    """Checks the entries of a bundle, one after the other, against every head that is known of their log."""
 
-    last: Checkpoint | None
-    olds: dict[int, list[bytes]]
+    about: dict[str, Any]
+    head: Checkpoint | None
+    later: Checkpoint | None
+    kept: dict[int, list[tuple[str, bytes]]]
     anchors: Anchors
+    beside: Beside
+    found: Findings
 
-    def compare(self, tree: Frontier, found: Findings) -> None:
+    def check(self, lines: IO[bytes], bodies: Bodies) -> None:
+        """Check them all."""
+        found, head, first = self.found, self.head, self.about["first"]
+        if head is not None and not 0 <= first < head.size:
+            found.wrong.append("the bundle holds no entry of the log")
+            return
+        tree = Frontier(first, [bytes.fromhex(each) for each in self.about["frontier"]])
+        claims, unseen = Claims(found), dict(self.beside.acts)
+        begins: datetime | None = None
+        self._compare(tree)
+        for said in _objects(lines):
+            if said["position"] != tree.size:
+                found.wrong.append(f"entry {tree.size}: it is missing, or stands in another place")
+                return
+            content = said["entry"].encode()
+            entry = json.loads(content)
+            name = f"entry {tree.size} ({entry['kind']} {entry['id']})"
+            claims.check(name, entry, self.anchors.newest)
+            begins = begins or claims.latest
+            file, other = self.beside.entries.get((self.about["origin"], tree.size), ("", content))
+            if other != content:
+                found.wrong.append(f"{name}: {file} has another entry there")
+            if entry["kind"] == "consent_event":
+                unseen.pop(entry["id"], None)
+            tree.append(leaf_hash(content))
+            bodies.check(name, said, entry)
+            self._compare(tree)
+        bodies.tell()
+        claims.tell()
+        self._tell_of_promises(unseen, begins, claims.latest)
+        self._tell_of_heads(tree.size)
+        if head is not None and (tree.size, tree.root()) != (head.size, head.root):
+            found.wrong.append(
+                "the entries are not those that the checkpoint was signed for: one was changed, moved or removed"
+            )
+        elif head is not None:
+            found.checked.append(f"{tree.size - first} entries against the checkpoint")
+
+    def _compare(self, tree: Frontier) -> None:
         """Compare the tree with what is known of the log at that size."""
-        for root in self.olds.get(tree.size, []):
+        for file, root in self.kept.get(tree.size, []):
             if root != tree.root():
-                found.wrong.append(
-                    f"the log does not begin with the checkpoint of {tree.size} entries: it was rewritten"
+                self.found.wrong.append(
+                    f"the log does not begin with the checkpoint of {tree.size} entries of {file}: it was rewritten"
                 )
             else:
-                found.checked.append(f"the log begins with the checkpoint of {tree.size} entries")
+                self.found.checked.append(f"the log begins with the checkpoint of {tree.size} entries of {file}")
         self.anchors.compare(tree)
 
+    def _tell_of_heads(self, size: int) -> None:
+        """Say of heads of smaller or larger size that they were not compared with entries."""
+        for kept, files in sorted(self.kept.items()):
+            where = ", ".join(file for file, _ in files)
+            if self.later is not None and kept == self.later.size:
+                same = all(root == self.later.root for _, root in files)  # where not, the two heads contradict
+                self.found.checked += [f"the log goes on to the checkpoint of {kept} entries of {where}"] * same
+                continue
+            if kept < self.about["first"]:
+                said = f"the checkpoint of {kept} entries of {where} is older than this bundle"
+                self.found.missing.append(f"{said}: ask for one that begins before")
+            elif kept > size:
+                said = f"the checkpoint of {kept} entries of {where} is newer than this bundle"
+                self.found.missing.append(f"{said}: ask for one that reaches it")
 
-def _objects(lines: Iterable[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:
-    for line in lines:
+    def _tell_of_promises(
+        self, unseen: Mapping[str, tuple[str, dict[str, Any]]], begins: datetime | None, latest: datetime
+    ) -> None:
+        """Name acts that receipts tell and that are not among the entries, though later ones are."""
+        for file, record in unseen.values():
+            at, act = datetime.fromisoformat(record["dct:created"]), record["dct:identifier"]
+            if self.about["first"] and (begins is None or at < begins + MERGE_DELAY):
+                self.found.missing.append(f"the act {act} of {file}: it may stand before this bundle begins")
+            elif at + 2 * MERGE_DELAY < latest:
+                self.found.wrong.append(f"the act {act} that {file} tells, of {record['dct:created']}, was not entered")
+            else:
+                self.found.missing.append(f"the act {act} of {file}: ask for a bundle that reaches further")
+
+
+def _objects(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
+    while line := lines.readline(_MOST + 1):
+        if len(line) > _MOST:
+            raise UnreadableError("a line of the bundle is longer than any such line is")
         said = json.loads(line)
         if not isinstance(said, dict):
             raise UnreadableError("a line of the bundle is no object")

@@ -6,17 +6,19 @@ Exit status: 0 all is good; 1 a check failed; 2 a file cannot be read; 3 good, b
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from app.proof.verifier.anchors import Trust, cosignatures_of
 from app.proof.verifier.bodies import Findings
-from app.proof.verifier.bundles import UnreadableError, check_bundle
+from app.proof.verifier.bundles import Beside, UnreadableError, check_bundle, heads_in
 from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, opened
-from app.proof.verifier.receipts import RECEIPTS, check_receipt, consent_of
+from app.proof.verifier.receipts import RECEIPTS, SignedReceipt
 
 UNREADABLE = 2
+_LONGEST = 1 << 24
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,23 +38,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, UnreadableError, NoteError) as error:
         sys.stderr.write(f"verify: {error}\n")
         return UNREADABLE
-    checking = _Checking(keys, against, asked.files, roots)
+    beside = Beside([(str(path), note, True) for path, note in zip(asked.against, against, strict=True)])
+    for path in asked.files:
+        _stand_beside(path, beside)
+    checking = _Checking(keys, beside, roots)
     # Bundles first: they tell what became of the consents of receipts beside them.
     statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
+    for line in beside.known.contradictions():
+        _say(f"WRONG: {line}")
+        statuses.append(1)
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
+
+
+def _stand_beside(path: Path, beside: Beside) -> None:
+    """Add what a file says of logs, for the others; one that cannot be read says nothing, and is told in its turn."""
+    with suppress(Exception):  # a forger chooses what stands in a file
+        if _starts(path, b"PK"):
+            beside.heads += [(str(path), note, False) for note in heads_in(path)]
+        elif _starts(path, b"eyJ"):
+            SignedReceipt.parse(_text(path)).stand_beside(str(path), beside)
+        else:
+            beside.heads.append((str(path), _text(path), False))
 
 
 class _Checking:
     """The files of one run, checked one after the other."""
 
-    def __init__(
-        self, keys: list[VerifierKey], against: list[str], files: list[Path], roots: list[Certificate] | None
-    ) -> None:
-        self.keys, self.against = keys, against
+    def __init__(self, keys: list[VerifierKey], beside: Beside, roots: list[Certificate] | None) -> None:
+        self.keys, self.beside = keys, beside
         self.of_logs = [each for each in keys if each.kind == SIGNATURE and not each.name.endswith(RECEIPTS)]
         self.trust = Trust([each for each in keys if each.kind == COSIGNATURE], roots)
-        receipts = (consent_of(_text(path)) for path in files if _starts(path, b"eyJ"))
-        self.asked = frozenset(each for each in receipts if each is not None)
         self.ended: dict[str, str] = {}
 
     def told(self, path: Path) -> int:
@@ -73,12 +88,12 @@ class _Checking:
 
     def _checked(self, path: Path) -> Findings:
         if _starts(path, b"PK"):
-            found = check_bundle(path, self.of_logs, self.against, self.asked, self.trust)
+            found = check_bundle(path, self.of_logs, self.beside, self.trust)
             self.ended.update(found.ended)
             return found
         if _starts(path, b"eyJ"):
-            return check_receipt(_text(path), self.keys, self.ended)
-        return _checkpoint(_text(path), self.of_logs, self.trust)
+            return SignedReceipt.parse(_text(path)).check(self.keys, self.beside, str(path), self.ended)
+        return _checkpoint(path, self.of_logs, self.beside, self.trust)
 
 
 def _starts(path: Path, magic: bytes) -> bool:
@@ -106,7 +121,11 @@ def _roots(path: Path) -> list[Certificate]:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(_LONGEST + 1)
+    if len(text) > _LONGEST:
+        raise UnreadableError("it is longer than any receipt or checkpoint is")
+    return text
 
 
 def _say(line: str) -> None:
@@ -122,7 +141,8 @@ _VERDICTS = {
 }
 
 
-def _checkpoint(text: str, keys: list[VerifierKey], trust: Trust) -> Findings:
+def _checkpoint(path: Path, keys: list[VerifierKey], beside: Beside, trust: Trust) -> Findings:
+    text = _text(path)
     Note.parse(text)
     if not keys:
         raise UnreadableError("a checkpoint can be checked with the log's key only: give it with --key")
@@ -134,6 +154,7 @@ def _checkpoint(text: str, keys: list[VerifierKey], trust: Trust) -> Findings:
         ]
     except NoteError as error:
         return Findings(wrong=[str(error)])
+    beside.known.add(str(path), head)
     return Findings(checked=[f"a checkpoint of {head.size} entries, signed by {head.origin}", *seen])
 
 

@@ -7,7 +7,8 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -21,6 +22,7 @@ _MOST_SIGNATURES = 64
 _HASH_BYTES = 32
 _ID_BYTES = 4
 _EPOCH = "epoch "
+_SIGNED = "signed "
 _LINES = 4
 """Of a checkpoint at least: origin, size, root, and nothing behind the last newline."""
 
@@ -132,22 +134,25 @@ class Checkpoint:
     """The head of a log: whose it is, how many entries it has, and the root of their tree.
 
     `epoch`: of the database that it was signed in. It is told, in an extension line, once a restore was dealt with.
+    `signed_at`: when it was signed, in another such line; of two heads of a log the later one never has fewer entries.
     """
 
     origin: str
     size: int
     root: bytes
     epoch: int = 1
+    signed_at: datetime | None = None
 
     @property
     def text(self) -> str:
         """What is signed."""
         head = f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
-        return head if self.epoch == 1 else f"{head}{_EPOCH}{self.epoch}\n"
+        head += "" if self.epoch == 1 else f"{_EPOCH}{self.epoch}\n"
+        return head if self.signed_at is None else f"{head}{_SIGNED}{self.signed_at.isoformat()}\n"
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
-        """Read the text of a note as a checkpoint; of the lines behind the third only that of the epoch is read.
+        """Read the text of a note as a checkpoint; of the lines behind the third only epoch and time are read.
 
         Raises:
             NoteError: it is none.
@@ -159,9 +164,53 @@ class Checkpoint:
         size, root = int(lines[1]), _base64(lines[2])
         if str(size) != lines[1] or len(root) != _HASH_BYTES:
             raise NoteError("this is no checkpoint")
-        epochs = [each.removeprefix(_EPOCH) for each in lines[3:] if each.startswith(_EPOCH)]
-        told = epochs[0] if epochs and epochs[0].isascii() and epochs[0].isdigit() else "1"
-        return cls(lines[0], size, root, int(told[:9]))
+        epoch = next((each.removeprefix(_EPOCH) for each in lines[3:] if each.startswith(_EPOCH)), "1")
+        signed = next((each.removeprefix(_SIGNED) for each in lines[3:] if each.startswith(_SIGNED)), None)
+        return cls(lines[0], size, root, int(epoch[:9]) if epoch.isascii() and epoch.isdigit() else 1, _instant(signed))
+
+
+def _instant(text: str | None) -> datetime | None:
+    """The time of a checkpoint; None where it says none, or one without a zone."""
+    try:
+        at = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
+
+
+@dataclass
+class Heads:
+    """The heads of logs that the files of one run hold, each with the file that it is from.
+
+    Heads of one log agree: of one size they have one root, and one that was signed later has no fewer entries.
+    """
+
+    known: dict[tuple[str, Checkpoint], None] = field(default_factory=dict)
+
+    def add(self, file: str, head: Checkpoint) -> None:
+        """Take one whose signature is checked."""
+        self.known[file, head] = None
+
+    def contradictions(self) -> list[str]:
+        """What no one log can have signed, each named with both files."""
+        found, heads = [], list(self.known)
+        for at, (one, first) in enumerate(heads):
+            for other, second in heads[at + 1 :]:
+                if first.origin == second.origin and (why := _contradiction(first, second)) is not None:
+                    found.append(f"{one} and {other}: {why}")
+        return found
+
+
+def _contradiction(one: Checkpoint, other: Checkpoint) -> str | None:
+    if one.size == other.size:
+        return None if one.root == other.root else f"{one.origin} was forked: of {one.size} entries it has two heads"
+    few, many = sorted((one, other), key=lambda each: each.size)
+    if few.signed_at is None or many.signed_at is None or many.signed_at >= few.signed_at:
+        return None
+    return (
+        f"{one.origin} was set back: it had {many.size} entries at {many.signed_at.isoformat()}, "
+        f"and {few.size} at {few.signed_at.isoformat()}"
+    )
 
 
 def opened(content: str, keys: Iterable[VerifierKey]) -> Checkpoint:

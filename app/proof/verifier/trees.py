@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.proof.verifier.notes import NoteError, VerifierKey, opened
+from app.proof.verifier.notes import Checkpoint, NoteError, VerifierKey, opened
 
 _FIRST = "c2sp.org/tlog-proof@v1"
 _INDEX = "index "
@@ -48,7 +48,10 @@ class LogProof:
             NoteError: the checkpoint is not signed by a key that is trusted.
 
         """
-        head = opened(self.checkpoint, keys)
+        return self.leads_to(leaf, opened(self.checkpoint, keys))
+
+    def leads_to(self, leaf: bytes, head: Checkpoint) -> bool:
+        """Whether an entry of that leaf hash stands in the log under a head."""
         return is_included(leaf, self.index, head.size, self.hashes, head.root)
 
 
