@@ -1,0 +1,261 @@
+"""What the files of one run say of each other: forks, logs that were set back, late rows, bundles that were changed."""
+
+import json
+import tracemalloc
+import zipfile
+from datetime import timedelta
+
+import pytest
+
+from tests.proof.logs import Log, copied, lines_of, lived_in, replaced, rewritten
+from tests.support.api import running
+from tests.support.databases import new_database
+
+WRONG = 1
+UNREADABLE = 2
+INCOMPLETE = 3
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A deployment in which something of each kind happened, all of it in the log."""
+    with new_database() as database:
+        yield lived_in(database, tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture
+def log(made, tmp_path):
+    """The same, for a test to change."""
+    with copied(made, tmp_path) as log:
+        yield log
+
+
+def _verified(log, *files):
+    """What the verifier says of files, with the log's keys of log and receipts."""
+    given = [part for key in log.key().split("\n") for part in ("--key", key)]
+    status, _, said = log.sceau("proof", "verify", *files, *given)
+    return status, said
+
+
+def _withdrawn(log, name="alice"):
+    """Somebody withdraws, and that is entered."""
+    with running(log.database, public_url="https://sceau.example.fr") as api:
+        api.withdraw(name, "ads")
+    log.append()
+
+
+def _kept(log, name):
+    """The head as it is now, in a file."""
+    (log.place / name).write_text(log.head())
+    return log.place / name
+
+
+@pytest.fixture
+def fork(log, tmp_path):
+    """The same log, which went on otherwise on another copy of its database: as far, and with the same keys."""
+    with copied(log, tmp_path / "fork") as other:
+        _withdrawn(log, "alice")
+        _withdrawn(other, "carol")
+        yield other
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path):
+    (tmp_path / "fork").mkdir()
+
+
+def test_two_heads_of_one_size_are_named(log, fork):
+    """A log that was forked signs two heads of one size: each is good alone, together they are not, in any order."""
+    one, other = _kept(log, "one"), _kept(fork, "other")
+    assert (_verified(log, one)[0], _verified(log, other)[0]) == (0, 0)
+    for files in ((one, other), (other, one)):
+        status, said = _verified(log, *files)
+        assert (status, "sceau.example.fr/ledger was forked" in said, str(one) in said, str(other) in said) == (
+            WRONG,
+            True,
+            True,
+            True,
+        ), said
+
+
+@pytest.mark.parametrize("how", ["--against", "beside", "two bundles"])
+def test_a_bundle_of_the_other_branch_is_named(log, fork, how):
+    """A bundle and a head of the other branch, given in either way, and two bundles: the tree is another one."""
+    mine, head = log.bundle(), _kept(fork, "other")
+    files = {"--against": [mine, "--against", head], "beside": [head, mine], "two bundles": [mine, fork.bundle()]}
+    status, said = _verified(log, *files[how])
+    assert (status, "rewritten" in said or "forked" in said) == (WRONG, True), said
+
+
+def test_a_receipt_that_its_neighbour_s_tree_does_not_hold_is_named(log, fork):
+    """A receipt of one branch and a bundle of the other: at its place another entry stands."""
+    with running(fork.database, public_url="https://sceau.example.fr") as api:
+        consent = api.decide("erin", "ads")["id"]
+        fork.append()
+        (fork.place / "receipt.jwt").write_text(api.call("GET", f"/v1/consents/{consent}/receipt").text)
+    with running(log.database) as api:
+        api.decide("frank", "ads")
+    log.append()
+    receipt, bundle = fork.place / "receipt.jwt", log.bundle()
+    assert (_verified(log, receipt)[0], _verified(log, bundle)[0]) == (INCOMPLETE, INCOMPLETE)
+    status, said = _verified(log, bundle, receipt)
+    assert (status, f"{receipt} has another entry there" in said) == (WRONG, True), said
+
+
+def test_heads_on_either_side_of_a_bundle_accuse_nobody(log):
+    """An honest bundle of a past period, with a head from before and newer ones: each is told, none is wrong."""
+    old = _kept(log, "old")
+    _withdrawn(log)
+    _withdrawn(log, "carol")
+    newest = _kept(log, "newest")
+    bundle = log.bundle("--until", "2020-01-01")  # up to the first checkpoint
+    _withdrawn(log, "dora")
+    after = _kept(log, "after")
+    against = ("--against", old, "--against", newest, "--against", after)
+    for given in ((bundle, *against), (old, after, bundle, newest)):
+        status, said = _verified(log, *given)
+        assert (status, "WRONG" in said) == (INCOMPLETE, False), said
+        assert f"begins with the checkpoint of {old.read_text().splitlines()[1]} entries of {old}" in said
+        assert f"of {after} is newer than this bundle: ask for one that reaches it" in said
+
+
+def test_a_log_that_was_set_back_is_named_by_two_heads(log):
+    """An old dump that goes on signs fewer entries at a later time; the head from before it shows that."""
+    _withdrawn(log)
+    _withdrawn(log, "carol")
+    before, size = _kept(log, "before"), int(log.head().splitlines()[1])
+    log.superuser(
+        f"DELETE FROM proof_entry WHERE position >= {size - 2}",
+        f"DELETE FROM proof_opening WHERE position >= {size - 2}",
+        "DELETE FROM consent_event WHERE kind = 'withdrawn'",
+        *(f"DELETE FROM {table}" for table in ("proof_tile", "proof_checkpoint", "proof_entry", "proof_opening")),
+    )
+    for each in log.heads.iterdir():
+        each.unlink()
+    log.superuser("INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event LIMIT 2")
+    log.append()
+    status, said = _verified(log, log.bundle(), before)
+    assert (status, "was set back: it had" in said or "rewritten" in said) == (WRONG, True), said
+
+
+def _date_back(log):
+    """Put a row into the ledger that claims to be three days old, as a superuser can, and have it entered."""
+    log.superuser(
+        """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
+        SELECT subject_ref, 97, gen_random_uuid(), 'withdrawn', now() - interval '3 days', now() - interval '3 days',
+            false, gen_random_uuid() FROM subject LIMIT 1""",
+        "INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event WHERE seq = 97",
+    )
+    log.append()
+    return log.bundle()
+
+
+def test_a_row_that_is_dated_back_is_entered_as_late(log):
+    """Whoever puts a row into the ledger that claims to be older than the log's entries gets it marked, and named."""
+    bundle = _date_back(log)
+    entries = [json.loads(line["entry"]) for line in lines_of(bundle)]
+    assert [each["kind"] for each in entries if each.get("late")] == ["consent_event"]
+    status, said = _verified(log, bundle)
+    assert (status, "of 1 entry entry" in said, "it was entered late" in said, "WRONG" in said) == (
+        INCOMPLETE,
+        True,
+        True,
+        False,
+    ), said
+
+
+def test_an_entry_that_hides_that_it_is_late_is_named(log, monkeypatch):
+    """Whoever has the key and leaves the mark out is found by the times of the entries before."""
+    monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=9))
+    status, said = _verified(log, _date_back(log))
+    assert (status, "and is not marked as late" in said) == (WRONG, True), said
+
+
+def test_what_waited_for_the_log_is_not_late(database, tmp_path):
+    """Rows that wait while nothing is appended, for hours, are entered in their order and accuse nobody."""
+    log = Log(database, tmp_path)
+    with running(database) as api:
+        api.register("ads")
+        for name in ("heidi", "ivan", "judy"):
+            api.decide(name, "ads")
+    before = {"processing_version": "recorded_at", "controller_version": "recorded_at", "administrative_act": "at"}
+    log.superuser(
+        *(f"UPDATE {table} SET {column} = {column} - interval '5 hours'" for table, column in before.items()),
+        "UPDATE staff_notice SET published_at = published_at - interval '5 hours'",
+        """UPDATE consent_event SET recorded_at = recorded_at - (5 - place) * interval '1 hour',
+            collected_at = collected_at - interval '5 hours'
+        FROM (SELECT id, row_number() OVER (ORDER BY recorded_at) AS place FROM consent_event) AS each
+        WHERE each.id = consent_event.id""",
+    )
+    log.append()
+    status, said = _verified(log, log.bundle())
+    assert (status, "late" in said) == (INCOMPLETE, False), said
+
+
+CHANGED = {
+    "two people change places": lambda lines: [
+        {**line, "people": {"subject_ref": "0" * 32}} if "people" in line else line for line in lines
+    ],
+    "a body is withheld": lambda lines: [
+        {"position": line["position"], "entry": line["entry"], "withheld": True}
+        if '"kind":"consent_event"' in line["entry"]
+        else line
+        for line in lines
+    ],
+}
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED.keys())
+def test_a_bundle_that_is_not_the_one_of_its_statement_is_named(log, change):
+    """Whoever changes what no entry commits to, and makes the lists fit, has another bundle than the log states."""
+    bundle = log.bundle("--processing", "ads")
+    content = b"".join(json.dumps(line).encode() + b"\n" for line in change(lines_of(bundle)))
+    status, said = _verified(log, replaced(bundle, log.place / "forged.zip", "data/entries.ndjson", content))
+    assert (status, "it is not the bundle that the log states" in said) == (WRONG, True), said
+
+
+def test_what_was_taken_out_of_a_bundle_is_counted(log):
+    """Time-stamps that were stripped and a statement that was left out are named."""
+    log.superuser(
+        """INSERT INTO proof_anchor (id, size, way, witness, told_at, kept_at, content)
+        SELECT gen_random_uuid(), max(size), 'stamp', '', now(), now(), '0' FROM proof_checkpoint"""
+    )
+    bundle = log.bundle()
+    with zipfile.ZipFile(bundle) as bag:
+        stamps = [each for each in bag.namelist() if each.startswith("data/stamps/")]
+    assert len(stamps) == 2
+    stripped = rewritten(bundle, log.place / "stripped.zip", dict.fromkeys(stamps), manifest=True)
+    status, said = _verified(log, stripped)
+    assert (status, "it has 0 stamps, and had 1 by the log's statement" in said) == (WRONG, True), said
+    status, said = _verified(log, rewritten(bundle, log.place / "unstated.zip", {"later.json": None}))
+    assert (status, "the log does not state that this bundle was made" in said) == (WRONG, True), said
+
+
+def test_a_later_head_that_does_not_continue_the_log_is_named(log, fork):
+    """A statement of the other branch does not show anything of this one."""
+    mine, other = log.bundle(), fork.bundle()
+    with zipfile.ZipFile(other) as bag:
+        later = bag.read("later.json")
+    status, said = _verified(log, rewritten(mine, log.place / "forged.zip", {"later.json": lambda _: later}))
+    assert (status, "does not continue this bundle's log" in said) == (WRONG, True), said
+
+
+@pytest.mark.parametrize("name", ["data/log.json", "data/entries.ndjson", "later.json"])
+def test_a_file_that_unpacks_to_gigabytes_is_not_read_whole(log, name):
+    """A ZIP of some kilobytes with a file, or a line, of hundreds of megabytes is refused in bounded memory."""
+    bomb = log.place / "bomb.zip"
+    with zipfile.ZipFile(log.bundle()) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as new:
+        for each in old.namelist():
+            if each != name:
+                new.writestr(each, old.read(each))
+            else:
+                with new.open(each, "w", force_zip64=True) as file:
+                    for _ in range(300):
+                        file.write(b" " * (1 << 20))
+    assert bomb.stat().st_size < 1 << 20
+    tracemalloc.start()
+    status, said = _verified(log, bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (status in {WRONG, UNREADABLE}, "longer than any such" in said or "cannot be read" in said) == (True, True)
+    assert peak < 120 << 20
