@@ -13,19 +13,41 @@ from app.core.register import ControllerKind, ProposalState, Ruling, Words, stat
 from app.core.retention import Retention
 from app.core.version import TOLD_FACTS, ProcessingVersion, Recipient, Transfer, changed_facts
 
+_NAMED: Final = (
+    "dct:conformsTo",
+    "dpv:hasApplicableLaw",
+    "dpv:hasCountry",
+    "dpv:hasJurisdiction",
+    "dpv:hasLegalBasis",
+    "dpv:hasProcessing",
+    "dpv:hasPurpose",
+    "dpv:isExercisedAt",
+    "dpv:isIndicatedBy",
+    "schema:additionalType",
+)
+"""The members whose texts are IRIs; those of all others are words."""
 CONTEXT: Final = {
     "dpv": "https://w3id.org/dpv#",
     "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
+    "legal-eu": "https://w3id.org/dpv/legal/eu#",
     "loc": "https://w3id.org/dpv/loc#",
     "dct": "http://purl.org/dc/terms/",
     "schema": "https://schema.org/",
+    **{name: {"@id": name, "@type": "@id"} for name in _NAMED},
 }
-"""The prefixes of JSON-LD."""
+"""Of JSON-LD. The terms are those of DPV 2.2 (https://w3id.org/dpv/2.2)."""
 PURPOSES: Final[Mapping[Purpose, str]] = {
+    Purpose.DISPLAY: "dpv:TechnicalServiceProvision",
+    Purpose.SORTING: "dpv:TechnicalServiceProvision",
+    Purpose.ROUTING: "dpv:TechnicalServiceProvision",
+    Purpose.UNSOLICITED_CONTENT_DETECTION: "dpv:MisusePreventionAndDetection",
+    Purpose.MALWARE_DETECTION: "dpv:EnforceSecurity",
     Purpose.ADVERTISING: "dpv:Advertising",
     Purpose.STATISTICS: "dpv:ServiceUsageAnalytics",
     Purpose.SERVICE_IMPROVEMENT: "dpv:ImproveExistingProductsAndServices",
+    Purpose.OTHER: "dpv:Purpose",
 }
+"""The term of the vocabulary for each purpose of the article, which has narrower ones."""
 
 
 _IN_JSON: Final = (

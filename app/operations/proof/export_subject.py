@@ -69,7 +69,7 @@ async def everything_about(
     decisions = [{**asdict(each), "day": each.day.isoformat()} for each in await decisions_about(session, ref)]
     told = {
         "@context": CONTEXT,
-        "@type": "dpv:RecordOfActivity",
+        "@type": "dpv:RecordsOfActivities",
         "dct:created": _text(now),
         "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": name.id, "type": name.type},
         "dpv:hasRecordOfActivity": await _records(session, entries, name, service),

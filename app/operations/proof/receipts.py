@@ -13,7 +13,7 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind, GivenBy
 from app.core.errors import NotFoundError
-from app.core.page.voice import COMPLAINTS
+from app.core.page.voice import COMPLAINTS, reached
 from app.core.processing import Processing
 from app.core.projection import CONSENTS, ConsentRow
 from app.core.state import grant_among
@@ -131,6 +131,15 @@ _GIVERS: Final = {
     GivenBy.BOTH: ["dpv:DataSubject", "dpv:ParentOfDataSubject"],
     GivenBy.ADMINISTRATOR: ["dpv:Entity"],  # nobody whose word is a consent
 }
+_LAWS: Final = (
+    "legal-eu:law-GDPR",
+    # DPV has no term for the code, which Légifrance names so.
+    {
+        "@id": "https://www.legifrance.gouv.fr/codes/id/LEGITEXT000006070987",
+        "@type": "dpv:Law",
+        "dct:title": "CPCE art. L32-3",
+    },
+)
 _COMPLAINT: Final = "A77"
 _RIGHTS: Final = {
     "A7-3": "Right to withdraw consent",
@@ -194,7 +203,7 @@ class ConsentReceipt:
             "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": self.person},
             "dpv:hasNotice": self._notice(),
             "dpv:hasLegalBasis": "eu-gdpr:A6-1-a",
-            "dpv:hasApplicableLaw": ["eu-gdpr:GDPR", "CPCE art. L32-3"],
+            "dpv:hasApplicableLaw": list(_LAWS),
             "dpv:hasJurisdiction": "loc:FR",
             "dpv:hasDataController": [_controller(each) for each in self.controllers],
             "dpv:hasProcess": self._process(),
@@ -210,9 +219,16 @@ class ConsentReceipt:
             "dpv:hasConsentStatus": self._statuses(),
         }
 
-    def _where(self) -> list[str]:
-        """Where a right is exercised: at the controller's contact, by way of a link that the service makes."""
-        return [each for each in (self.version.contact, self.service) if each]
+    def _where(self) -> list[str | dict[str, str]]:
+        """Where a right is exercised: at the controller's contact, by way of a link that the service makes.
+
+        A contact that is an address is its IRI (`mailto:`, `tel:`, `https:`), any other one stands in words.
+        """
+        contact = self.version.contact
+        if not contact:
+            return [self.service]
+        leads = next((mark.address for mark in reached(contact) if mark.text == contact), None)
+        return [leads or {"@type": "dpv:RightExerciseNotice", "dct:description": contact}, self.service]
 
     def _notice(self) -> dict[str, Any]:
         """The text that was shown, by its SHA-256 where the evidence has one, and by its version in the register."""
@@ -239,7 +255,7 @@ class ConsentReceipt:
             "dct:title": names.get(language) or next(iter(names.values()), self.processing.id),
             "dct:hasVersion": facts.number,
             "dpv:hasService": facts.service,
-            "dpv:hasPurpose": PURPOSES.get(self.processing.purpose, "dpv:Purpose"),
+            "dpv:hasPurpose": PURPOSES[self.processing.purpose],
             "dpv:hasProcessing": "dpv:Analyse",
             "dpv:hasPersonalData": [
                 {"@type": "dpv:PersonalData", "dct:title": each} for each in sorted(facts.elements)
@@ -287,14 +303,15 @@ def _controller(record: ControllerRecord) -> dict[str, Any]:
     latest = record.versions[-1]
     known = {
         "schema:address": latest.postal_address,
-        "dpv:hasCountry": latest.country,
+        "dpv:hasCountry": latest.country and f"loc:{latest.country}",
         "schema:contactPoint": latest.contact,
     }
     return {
         "@type": "dpv:DataController",
         "dpv:hasName": record.legal_name,
         "dpv:hasIdentifier": record.identifier or record.id,
-        "schema:additionalType": record.kind,
+        "schema:additionalType": "dpv:LegalEntity",
+        "kind": record.kind,
         **{name: value for name, value in known.items() if value},
     }
 

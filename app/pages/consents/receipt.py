@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import unquote
 
 from app.core.article import Element
 from app.core.page.link import Situation
@@ -54,7 +55,7 @@ def _rows(
     record: Mapping[str, Any], process: Mapping[str, Any], t: Mapping[str, str], language: Language
 ) -> list[tuple[str, list[str]]]:
     """What is told, as questions with their answers; those without one are left out."""
-    rights = [f"{_right(each, t)} ({', '.join(each['dpv:isExercisedAt'])})" for each in record["dpv:hasRight"]]
+    rights = [f"{_right(each, t)} ({', '.join(_places(each))})" for each in record["dpv:hasRight"]]
     elements = [ELEMENT_WORDS[Element(each["dct:title"])][language] for each in process["dpv:hasPersonalData"]]
     told = [
         (t["processing"], [f"{process['dct:identifier']}, {t['version']} {process['dct:hasVersion']}"]),
@@ -62,7 +63,7 @@ def _rows(
         (t["data"], elements),
         (t["recipients"], list(process["dpv:hasRecipient"])),
         (t["storage"], [_stored(each, language) for each in process["dpv:hasStorageCondition"]]),
-        (t["withdraw"], list(record["dpv:hasConsentControl"]["dpv:isExercisedAt"])),
+        (t["withdraw"], _places(record["dpv:hasConsentControl"])),
         (t["rights"], rights),
         (t["notice"], [record["dpv:hasNotice"].get("schema:sha256", "")]),
         (t["number"], [record["dct:identifier"]]),
@@ -75,9 +76,20 @@ def _right(right: Mapping[str, Any], t: Mapping[str, str]) -> str:
     return t.get(code, str(right["dct:title"]))
 
 
+def _places(right: Mapping[str, Any]) -> list[str]:
+    """Where it is exercised, as people read it."""
+    return [
+        each["dct:description"] if isinstance(each, dict) else _address(each) for each in right["dpv:isExercisedAt"]
+    ]
+
+
+def _address(iri: str) -> str:
+    return unquote(iri.removeprefix("mailto:")) if iri.startswith("mailto:") else iri.removeprefix("tel:")
+
+
 def _controller(controller: Mapping[str, Any]) -> str:
     parts = ("dpv:hasName", "schema:address", "dpv:hasCountry", "schema:contactPoint")
-    return ", ".join(str(controller[part]) for part in parts if controller.get(part))
+    return ", ".join(str(controller[part]).removeprefix("loc:") for part in parts if controller.get(part))
 
 
 def _stored(condition: Mapping[str, Any], language: Language) -> str:
