@@ -27,13 +27,13 @@ router = strict_router("proof")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 Exporter = Annotated[Caller, Depends(everywhere(Needs(Scope.CONSENTS_READ)))]
-ConsentId = Annotated[UUID, Path(alias="id", description="A consent's or a refusal's id")]
+ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent, a refusal or a withdrawal")]
 _TILE: Final = r"^[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$"
 TilePath = Annotated[
     str, Path(description="`<level>/<index>[.p/<width>]`", examples=["0/x001/234.p/17"], pattern=_TILE)
 ]
 CosignedOnly = Annotated[bool, Query(description="The last one that a witness has cosigned, and not the last of all")]
-_NO_CONSENT = (404, "There is no such consent, or the caller may not ask about its processing.")
+_NO_CONSENT = (404, "There is no such act, or the caller may not ask about its processing.")
 _INVALID = (422, "Some fields are not as they should be.")
 _NOTHING = (404, "There is no such tile, or nothing was entered in the log yet.")
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -97,7 +97,7 @@ async def get_tile(
 
 @router.get(
     "/v1/consents/{id}/proof",
-    summary="Prove that a consent stands in the log",
+    summary="Prove that what somebody decided stands in the log",
     response_model=EntryProofBody,
     responses={
         **problems(_NO_CONSENT, _INVALID),
@@ -105,7 +105,7 @@ async def get_tile(
     },
 )
 async def get_proof(identifier: ConsentId, caller: Reader, writer: WriterDep) -> EntryProofBody | Response:
-    """The entry of a consent or a refusal, and its proof; until the log has taken it there is none (202).
+    """The entry of a consent, a refusal or a withdrawal, and its proof; until the log has taken it there is none (202).
 
     The audit trail records who read it.
     """
@@ -118,7 +118,7 @@ async def get_proof(identifier: ConsentId, caller: Reader, writer: WriterDep) ->
 
 @router.get(
     "/v1/consents/{id}/receipt",
-    summary="Make a receipt of a consent",
+    summary="Make a receipt of what somebody decided",
     response_class=Response,
     responses={
         **problems(_NO_CONSENT, _INVALID),
@@ -133,7 +133,10 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     deployment: DeploymentDep,
     source: SourceDep,
 ) -> Response:
-    """What the person can keep: a record as ISO/IEC TS 27560 has it, signed, with its proof once it is in the log.
+    """What the person can keep of a consent, a refusal or a withdrawal: a record as ISO/IEC TS 27560 has it, signed.
+
+    It can be made as soon as the act is recorded, and promises then that the log takes it within `entered_within`
+    seconds; once the log has, it holds the proof. Give one after each act: it shows later if the act was removed.
 
     As a JWS; with `Accept: application/ld+json` as JSON-LD; with `Accept: text/html` as a document that prints whole,
     in French or English (`Accept-Language`), with the JWS in it. Give it to the person it is about. It is never an

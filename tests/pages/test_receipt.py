@@ -60,11 +60,16 @@ def test_the_receipt_as_json(shared):
 
 
 def test_a_withdrawal_has_a_receipt(shared):
-    """Who withdrew can keep that too."""
+    """Who withdrew can keep that too, signed as well: the signed one is of the withdrawal, not of what it ended."""
     person = Person(shared, link(shared, "by-withdrawing", "ads-mail"))
     person.press("accept", "ads-mail")
-    person.press("withdraw", "ads-mail")
+    page = person.press("withdraw", "ads-mail")
     assert "Vous avez retiré votre accord le" in Page(receipt(person)).text()
+    (wanted,) = [each for each in page.links if "receipt=signed" in each]
+    claims = json.loads(base64.urlsafe_b64decode(shared.client.get(person.path + wanted).text.split(".")[1] + "=="))
+    (record,) = claims["receipt"]["dpv:hasRecordOfActivity"]
+    assert record["dct:identifier"] == history(shared, "by-withdrawing")[-1]["id"]
+    assert record["dpv:hasConsentStatus"][0]["@type"] == ["dpv:ConsentWithdrawn"]
 
 
 def test_a_signed_receipt_of_each_answer(shared):

@@ -381,3 +381,77 @@ def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(d
     assert api.reason("kid", "ads") == "consent_invalid"
     statuses = [each["@type"][0] for each in _told(api, given["id"])]
     assert statuses == ["dpv:ConsentGiven", "dpv:ConsentInvalidated"]
+
+
+def _withdrawal(api, processing):
+    """The id of a withdrawal of alice's, from one processing or from every one."""
+    about = {} if processing is None else {"processing": processing}
+    return api.ok("POST", "/v1/withdrawals", {"subject": subject("alice"), **about})["id"]
+
+
+@pytest.mark.parametrize("processing", ["ads", None], ids=["one processing", "every processing"])
+def test_a_withdrawal_has_a_receipt_at_once(deployment, processing):
+    """It promises its entry, is proved once the log has it, is a document too, and is changed by nobody unseen."""
+    api, log, _ = deployment
+    withdrawal = _withdrawal(api, processing)
+    file = _receipt(api, log, withdrawal)
+    claims = json.loads(base64.urlsafe_b64decode(file.read_text().split(".")[1] + "=="))
+    assert (claims["log"], claims["entered_within"]) == (None, 60)
+    (record,) = claims["receipt"]["dpv:hasRecordOfActivity"]
+    assert record["dpv:hasConsentStatus"][0]["@type"] == ["dpv:ConsentWithdrawn"]
+    assert record.get("dpv:hasProcess", {}).get("dct:identifier") == processing
+    assert [each["dpv:hasName"] for each in record["dpv:hasDataController"]] == ["Exemple SAS"]
+    log.append()
+    status, said = _verified(log, _receipt(api, log, withdrawal))
+    assert (status, "the entry stands in the log" in said, "WRONG" in said) == (INCOMPLETE, True, False), said
+    html = api.call("GET", f"/v1/consents/{withdrawal}/receipt", headers={"Accept": "text/html"}).text
+    assert "Accord retiré le" in html.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _entered_later(api, log):
+    """Something of three minutes later is entered: what the log was to take before it has its place."""
+    api.decide("zoe", "ads")
+    log.superuser(
+        """UPDATE consent_event SET recorded_at = recorded_at + interval '3 minutes'
+        WHERE recorded_at = (SELECT max(recorded_at) FROM consent_event)"""
+    )
+    log.append()
+
+
+def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(deployment):
+    """The receipt shows it beside a bundle that reaches further; an honest one is found, and accuses nobody."""
+    api, log, _ = deployment
+    log.append()
+    withdrawal = _withdrawal(api, "ads")
+    receipt = _receipt(api, log, withdrawal)
+    given = [receipt, *(part for key in log.key().split("\n") for part in ("--key", key))]
+    log.superuser(
+        f"DELETE FROM proof_queue WHERE id = '{withdrawal}'", f"DELETE FROM consent_event WHERE id = '{withdrawal}'"
+    )
+    log.append()
+    status, _, said = log.sceau("proof", "verify", log.bundle(name="soon.zip"), *given)
+    assert (status, "ask for a bundle that reaches further" in said) == (INCOMPLETE, True), said
+    _entered_later(api, log)
+    status, _, said = log.sceau("proof", "verify", log.bundle(name="later.zip"), *given)
+    assert (status, f"the act {withdrawal} that {receipt} tells, of" in said, "was not entered" in said) == (
+        1,
+        True,
+        True,
+    ), said
+
+
+@pytest.mark.parametrize("altered", [False, True])
+def test_an_act_that_was_altered_before_it_was_entered_is_named(deployment, altered):
+    """The receipt of before tells something else than the entry; of an honest log it tells the same."""
+    api, log, _ = deployment
+    log.append()
+    withdrawal = _withdrawal(api, "ads")
+    receipt = _receipt(api, log, withdrawal)
+    if altered:
+        moved = "collected_at = collected_at - interval '9 days'"
+        log.superuser(f"UPDATE consent_event SET {moved} WHERE id = '{withdrawal}'")
+    _entered_later(api, log)
+    keys = [part for key in log.key().split("\n") for part in ("--key", key)]
+    status, _, said = log.sceau("proof", "verify", log.bundle(), receipt, *keys)
+    told = f"{receipt} tells something else: when it was collected"
+    assert (status, told in said, "WRONG" in said) == ((1, True, True) if altered else (INCOMPLETE, False, False)), said

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
-from app.core.consent import ConsentEvent, EventKind, GivenBy
+from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy
 from app.core.errors import NotFoundError
 from app.core.page.voice import COMPLAINTS, reached
 from app.core.processing import Processing
@@ -30,6 +30,7 @@ from app.proof.entries import body_of, subject_in_body
 from app.proof.notes import tlog_proof
 from app.proof.store import StoredCheckpoint
 from app.proof.tree import inclusion_proof, subtree_of, tiles_needed
+from app.proof.verifier.bodies import MERGE_DELAY
 from app.proof.verifier.notes import SIGNATURE, VerifierKey
 from app.register.records import CONTEXT, PURPOSES, ControllerRecord, ProcessingRecord, VersionRecord
 from app.register.store import load_controllers, load_processing
@@ -94,14 +95,14 @@ async def prove_entry(
 
 
 async def find_decision(session: ReadSession, caller: Caller, identifier: UUID) -> LedgerEntry:
-    """A consent or a refusal that a caller may see.
+    """A consent, a refusal or a withdrawal that a caller may see.
 
     Raises:
-        NotFoundError: there is no such consent, or the caller may not ask about its processing.
+        NotFoundError: there is no such act, or the caller may not ask about its processing.
 
     """
     entry = await find_entry(session, identifier)
-    if entry is None or entry.event.kind not in CONSENTS or not caller.may_ask_about(entry.event.processing or ""):
+    if entry is None or entry.event.kind not in DECISIONS or not caller.may_ask_about(entry.event.processing or ""):
         raise NotFoundError
     return entry
 
@@ -157,13 +158,21 @@ _NOT_AN_ANSWER: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class DecidedAbout:
+    """The processing that somebody decided about, and the version of it: of a withdrawal, the one of that time."""
+
+    processing: ProcessingRecord
+    version: VersionRecord
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentReceipt:
     """One receipt, of the records that it tells of.
 
     `service` is the public address. `person` stands for the person, as in the log's entry. `row` tells what ended the
-    decision, if anything did. `version` is the one of `processing` that was decided about, `controllers` are its own.
-    `acts`: what was said, and what the other side of a joint consent said before. `is_completed`: whether the other
-    side said it afterwards.
+    decision, if anything did. `about`: None for a withdrawal from every processing, whose `controllers` are those of
+    all that the person had decided about. `acts`: what was said, and what the other side of a joint consent said
+    before. `is_completed`: whether the other side said it afterwards.
     """
 
     id: UUID
@@ -172,8 +181,7 @@ class ConsentReceipt:
     entry: LedgerEntry
     person: str
     row: ConsentRow | None
-    processing: ProcessingRecord
-    version: VersionRecord
+    about: DecidedAbout | None
     controllers: Sequence[ControllerRecord]
     acts: Sequence[ConsentEvent]
     is_completed: bool
@@ -201,12 +209,12 @@ class ConsentReceipt:
             "dct:identifier": str(event.id),
             "dct:created": _time(self.entry.recorded_at),
             "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": self.person},
-            "dpv:hasNotice": self._notice(),
+            **({"dpv:hasNotice": self._notice(self.about)} if event.kind in CONSENTS and self.about else {}),
             "dpv:hasLegalBasis": "eu-gdpr:A6-1-a",
             "dpv:hasApplicableLaw": list(_LAWS),
             "dpv:hasJurisdiction": "loc:FR",
             "dpv:hasDataController": [_controller(each) for each in self.controllers],
-            "dpv:hasProcess": self._process(),
+            **({"dpv:hasProcess": self._process(self.about)} if self.about else {}),
             "dpv:hasConsentControl": {"@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": where},
             "dpv:hasRight": [
                 {
@@ -224,38 +232,38 @@ class ConsentReceipt:
 
         A contact that is an address is its IRI (`mailto:`, `tel:`, `https:`), any other one stands in words.
         """
-        contact = self.version.contact
+        contact = self.about.version.contact if self.about is not None else None
         if not contact:
             return [self.service]
         leads = next((mark.address for mark in reached(contact) if mark.text == contact), None)
         return [leads or {"@type": "dpv:RightExerciseNotice", "dct:description": contact}, self.service]
 
-    def _notice(self) -> dict[str, Any]:
+    def _notice(self, about: DecidedAbout) -> dict[str, Any]:
         """The text that was shown, by its SHA-256 where the evidence has one, and by its version in the register."""
         said = self.entry.evidence or {}
         return {
             "@type": "dpv:ConsentNotice",
-            "dct:identifier": f"{self.processing.id}/{said.get('notice_version') or self.version.facts.number}",
+            "dct:identifier": f"{about.processing.id}/{said.get('notice_version') or about.version.facts.number}",
             "dct:language": said.get("language") or "fr",
             **({"schema:sha256": said["presented_text_sha256"]} if said.get("presented_text_sha256") else {}),
         }
 
-    def _process(self) -> dict[str, Any]:
-        facts, names = self.version.facts, self.version.name
+    def _process(self, about: DecidedAbout) -> dict[str, Any]:
+        """The processing; a withdrawal names no version of it."""
+        facts, names = about.version.facts, about.version.name
         language = str((self.entry.evidence or {}).get("language") or "fr").split("-")[0]
         storage: list[dict[str, Any]] = []
         if facts.retention is not None:
             storage.append({"@type": "dpv:StorageDuration", "dpv:hasDuration": str(facts.retention)})
-        if self.version.facts.storage_location:
-            location = self.version.facts.storage_location
-            storage.append({"@type": "dpv:StorageLocation", "dpv:hasLocation": location})
+        if facts.storage_location:
+            storage.append({"@type": "dpv:StorageLocation", "dpv:hasLocation": facts.storage_location})
         return {
             "@type": "dpv:Process",
-            "dct:identifier": self.processing.id,
-            "dct:title": names.get(language) or next(iter(names.values()), self.processing.id),
-            "dct:hasVersion": facts.number,
+            "dct:identifier": about.processing.id,
+            "dct:title": names.get(language) or next(iter(names.values()), about.processing.id),
+            **({"dct:hasVersion": facts.number} if self.entry.event.version is not None else {}),
             "dpv:hasService": facts.service,
-            "dpv:hasPurpose": PURPOSES[self.processing.purpose],
+            "dpv:hasPurpose": PURPOSES[about.processing.purpose],
             "dpv:hasProcessing": "dpv:Analyse",
             "dpv:hasPersonalData": [
                 {"@type": "dpv:PersonalData", "dct:title": each} for each in sorted(facts.elements)
@@ -288,10 +296,10 @@ class ConsentReceipt:
     def _invalidated(self) -> list[dict[str, Any]]:
         """That what was consented to was invalidated, while nothing had ended the consent yet."""
         event, ended = self.entry.event, self.row.ended_at if self.row is not None else None
-        if event.kind is not EventKind.GRANTED:
+        if event.kind is not EventKind.GRANTED or self.about is None:
             return []
         acts = [(act.version or 0, act.collection.text) for act in self.acts]
-        struck = [each.at for each in self.processing.invalidations if any(each.strikes(*act) for act in acts)]
+        struck = [each.at for each in self.about.processing.invalidations if any(each.strikes(*act) for act in acts)]
         return [
             {"@type": ["dpv:ConsentInvalidated"], "dpv:isIndicatedAtTime": _time(at)}
             for at in struck[:1]
@@ -327,7 +335,7 @@ TYPE: Final = "sceau-consent-receipt+jwt"
 async def make_receipt(
     session: WriteSession, deployment: Deployment, caller: Caller, identifier: UUID, *, service: str, origin: str
 ) -> tuple[str, Mapping[str, Any]]:
-    """A receipt of a consent or a refusal: as a compact JWS, and the JSON-LD in it.
+    """A receipt of a consent, a refusal or a withdrawal: as a compact JWS, and the JSON-LD in it.
 
     The audit trail records who asked for it.
 
@@ -353,7 +361,7 @@ async def make_receipt(
 async def receipt_for_the_person(
     session: ReadSession, deployment: Deployment, ref: bytes, processing: str, *, service: str, origin: str
 ) -> str:
-    """A receipt of the last consent or refusal of somebody on a processing, as a compact JWS, for themselves.
+    """A receipt of the last that somebody decided on a processing, as a compact JWS, for themselves.
 
     Raises:
         NotFoundError: they decided nothing about it.
@@ -363,7 +371,7 @@ async def receipt_for_the_person(
     decided = [
         entry
         for entry in await load_entries(session, ref)
-        if entry.event.processing == processing and entry.event.kind in CONSENTS
+        if entry.event.concerns(processing) and entry.event.kind in DECISIONS
     ]
     if not decided:
         raise NotFoundError
@@ -387,6 +395,7 @@ async def signed_receipt(
         "jti": str(receipt.id),
         "receipt": json_ld,
         "log": proof.json() if proof is not None else None,
+        **({} if proof is not None else {"entered_within": int(MERGE_DELAY.total_seconds())}),
     }
     return signed_jws(private, str(named), TYPE, claims), json_ld
 
@@ -401,13 +410,13 @@ async def receipt_of(
 
     """
     event, now = entry.event, await session.now()
-    processing = await load_processing(session, event.processing or "")
-    version = processing.version(event.version or 0) if processing is not None else None
-    if processing is None or version is None:
-        raise NotFoundError
     events = [each.event for each in await load_entries(session, entry.subject_ref)]
+    about = await _about(session, event)
+    named = {each.processing for each in events if each.order < event.order and each.processing is not None}
+    told = [about] if about is not None else [await _version_of(session, each, event) for each in sorted(named)]
     # Without an entry in the log the person is named by what no other receipt has: it leads nowhere.
     salt = bytes.fromhex(proof.salt) if proof is not None else hashlib.sha256(event.id.bytes).digest()
+    facts = about.processing.facts if about is not None else None
     return ConsentReceipt(
         id=uuid7(now),
         made_at=now,
@@ -415,19 +424,43 @@ async def receipt_of(
         entry=entry,
         person=subject_in_body(salt, entry.subject_ref),
         row=(await load_rows(session, entry.subject_ref)).get(event.id),
-        processing=processing,
-        version=version,
-        controllers=tuple((await load_controllers(session, version.controllers)).values()),
-        acts=_acts(event, events, processing.facts, now),
-        is_completed=_is_completed(event, events, processing.facts, now),
+        about=about,
+        controllers=tuple(
+            (await load_controllers(session, {who for each in told for who in each.version.controllers})).values()
+        ),
+        acts=_acts(event, events, facts, now),
+        is_completed=facts is not None and _is_completed(event, events, facts, now),
     )
 
 
+async def _about(session: ReadSession, event: ConsentEvent) -> DecidedAbout | None:
+    """What an act is about; None for one about every processing."""
+    return None if event.processing is None else await _version_of(session, event.processing, event)
+
+
+async def _version_of(session: ReadSession, processing: str, event: ConsentEvent) -> DecidedAbout:
+    """The version of a processing that an act names, or the one in force when it was said.
+
+    Raises:
+        NotFoundError: the register does not have it.
+
+    """
+    record = await load_processing(session, processing)
+    in_force = record.facts.version_at(event.collected_at) if record is not None else None
+    number = event.version if event.processing == processing else None
+    version = record.version(number or (in_force.number if in_force is not None else 1)) if record is not None else None
+    if record is None or version is None:
+        raise NotFoundError
+    return DecidedAbout(record, version)
+
+
 def _acts(
-    event: ConsentEvent, events: Sequence[ConsentEvent], facts: Processing, at: datetime
+    event: ConsentEvent, events: Sequence[ConsentEvent], facts: Processing | None, at: datetime
 ) -> tuple[ConsentEvent, ...]:
     """The act itself, and the one of the other side before it that makes it a joint consent, if there is one."""
-    return grant_among(event, events, facts, at).acts if event.kind is EventKind.GRANTED else (event,)
+    if event.kind is not EventKind.GRANTED or facts is None:
+        return (event,)
+    return grant_among(event, events, facts, at).acts
 
 
 def _is_completed(event: ConsentEvent, events: Sequence[ConsentEvent], facts: Processing, at: datetime) -> bool:

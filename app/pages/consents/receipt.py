@@ -19,6 +19,7 @@ from app.pages.words import Language, accepted
 from app.words import Catalogue
 
 RECORD: Final = Catalogue("receipt")
+_COLON: Final = {Language.FR: " :", Language.EN: ":"}
 
 
 def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str) -> str:
@@ -33,9 +34,9 @@ def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str)
     language = accepted(accept_language)
     t = RECORD.in_language(language)
     (record,) = receipt["dpv:hasRecordOfActivity"]
-    process = record["dpv:hasProcess"]
+    process = record.get("dpv:hasProcess")
     context = {
-        "title": f"{t['title']}{' :' if language is Language.FR else ':'} {process['dct:title']}",
+        "title": t["title"] if process is None else f"{t['title']}{_COLON[language]} {process['dct:title']}",
         "made": dates.moment(_at(receipt["dct:created"]), language),
         "statuses": [_status(each, t, language) for each in record["dpv:hasConsentStatus"]],
         "rows": _rows(record, process, t, language),
@@ -52,23 +53,33 @@ def _status(status: Mapping[str, Any], t: Mapping[str, str], language: Language)
 
 
 def _rows(
-    record: Mapping[str, Any], process: Mapping[str, Any], t: Mapping[str, str], language: Language
+    record: Mapping[str, Any], process: Mapping[str, Any] | None, t: Mapping[str, str], language: Language
 ) -> list[tuple[str, list[str]]]:
     """What is told, as questions with their answers; those without one are left out."""
     rights = [f"{_right(each, t)} ({', '.join(_places(each))})" for each in record["dpv:hasRight"]]
-    elements = [ELEMENT_WORDS[Element(each["dct:title"])][language] for each in process["dpv:hasPersonalData"]]
+    controllers = [_controller(each) for each in record["dpv:hasDataController"]]
     told = [
-        (t["processing"], [f"{process['dct:identifier']}, {t['version']} {process['dct:hasVersion']}"]),
-        (t["controllers"], [_controller(each) for each in record["dpv:hasDataController"]]),
-        (t["data"], elements),
-        (t["recipients"], list(process["dpv:hasRecipient"])),
-        (t["storage"], [_stored(each, language) for each in process["dpv:hasStorageCondition"]]),
+        *(_of_process(process, controllers, t, language) if process is not None else [(t["controllers"], controllers)]),
         (t["withdraw"], _places(record["dpv:hasConsentControl"])),
         (t["rights"], rights),
-        (t["notice"], [record["dpv:hasNotice"].get("schema:sha256", "")]),
+        (t["notice"], [record.get("dpv:hasNotice", {}).get("schema:sha256", "")]),
         (t["number"], [record["dct:identifier"]]),
     ]
     return [(question, [each for each in answers if each]) for question, answers in told if any(answers)]
+
+
+def _of_process(
+    process: Mapping[str, Any], controllers: list[str], t: Mapping[str, str], language: Language
+) -> list[tuple[str, list[str]]]:
+    number = process.get("dct:hasVersion")
+    version = "" if number is None else f", {t['version']} {number}"
+    return [
+        (t["processing"], [f"{process['dct:identifier']}{version}"]),
+        (t["controllers"], controllers),
+        (t["data"], [ELEMENT_WORDS[Element(each["dct:title"])][language] for each in process["dpv:hasPersonalData"]]),
+        (t["recipients"], list(process["dpv:hasRecipient"])),
+        (t["storage"], [_stored(each, language) for each in process["dpv:hasStorageCondition"]]),
+    ]
 
 
 def _right(right: Mapping[str, Any], t: Mapping[str, str]) -> str:

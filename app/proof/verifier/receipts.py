@@ -59,6 +59,9 @@ class SignedReceipt:
             return False
         return self.signer.name.endswith(RECEIPTS)
 
+    def _is_consent(self) -> bool:
+        return bool(self.record["dpv:hasConsentStatus"][0]["@type"][0] == "dpv:ConsentGiven")
+
     def stand_beside(self, file: str, beside: Beside) -> None:
         """Add what it says of its log, for bundles of the same run: its head and entry, or the act that had none yet.
 
@@ -67,7 +70,8 @@ class SignedReceipt:
         if not self.is_signed():
             return
         identifier = self.record["dct:identifier"]
-        beside.asked |= {identifier}
+        if self._is_consent():
+            beside.asked |= {identifier}
         if self.log is None:
             beside.acts[identifier] = (file, self.record)
             return
@@ -98,7 +102,7 @@ class SignedReceipt:
         found.missing.append(
             "what the register said (purpose, recipients, how long, controllers): a bundle proves that"
         )
-        if self.record["dpv:hasConsentStatus"][0]["@type"][0] == "dpv:ConsentGiven":
+        if self._is_consent():
             found.missing.append("whether the consent still stands: a receipt does not say that")
         return found
 
