@@ -1,12 +1,9 @@
 """`sceau log export`: the decision log for whoever works with DuckDB, pandas, or a line of JSON each."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final
-from uuid import UUID
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,12 +11,10 @@ from app.cli.connecting import DataOption, at_length
 from app.cli.output import Since, Until, refuse_reversed, utc, written_whole
 
 if TYPE_CHECKING:
-    from app.audit.segments import LoggedDecision
     from app.db.database import Database
 
 _Row = Mapping[str, Any]
 _Put = Callable[[Sequence[_Row]], object]
-_OWN: Final = ("id", "at", "caller", "subject_ref", "correspondence_ref", "decision")
 log = typer.Typer(no_args_is_help=True, help="Export the decision log.")
 
 
@@ -43,6 +38,7 @@ def export(
 ) -> None:
     """Write the logged decisions of a period, as of one moment: references to people, and no names."""
     from app.audit.log_reading import decisions
+    from app.audit.open_log import row_of
     from app.audit.segments import Wanted
 
     refuse_reversed(since, until)
@@ -53,7 +49,7 @@ def export(
         async with database.read(at_once=True) as session:
             with written_whole(file, binary=parquet) as sink, kind(sink) as put:
                 async for _, found in decisions(session, Wanted(utc(since), utc(until))):
-                    put([_row(each) for each in found])
+                    put([row_of(each, bytes.hex) for each in found])
                     number += len(found)
         return number
 
@@ -61,27 +57,11 @@ def export(
     typer.echo(f"{number} decisions exported.", err=True)
 
 
-def _row(decision: "LoggedDecision") -> _Row:
-    """One decision as docs/decision-log.md has it. Who was looked at besides is sealed, and left out."""
-    from msgspec.structs import asdict
-
-    facts = asdict(decision.facts)
-    del facts["relied"]
-    refs = (decision.subject_ref.hex(), decision.correspondence_ref.hex())
-    own = (decision.id, decision.at, decision.caller, *refs, facts.pop("permitted"))
-    row = {**dict(zip(_OWN, own, strict=True)), **facts}
-    return {name: str(value) if isinstance(value, UUID) else value for name, value in row.items()}
-
-
 @contextmanager
 def _lines(sink: IO[str]) -> Iterator[_Put]:
-    def text(instant: datetime) -> str:
-        return instant.isoformat().replace("+00:00", "Z")
+    from app.audit.open_log import line_of
 
-    def put(rows: Sequence[_Row]) -> None:
-        sink.writelines(json.dumps(row, default=text) + "\n" for row in rows)
-
-    yield put
+    yield lambda rows: sink.writelines(line_of(row).decode() for row in rows)
 
 
 @contextmanager
@@ -93,6 +73,7 @@ def _parquet(sink: IO[bytes]) -> Iterator[_Put]:
         raise NoParquetError("Parquet needs the package pyarrow: install sceau[parquet]") from None
     from msgspec.structs import fields
 
+    from app.audit.open_log import OWN
     from app.audit.segments import LogFacts
 
     instant, number, flag = pa.timestamp("us", tz="UTC"), pa.int32(), pa.bool_()
@@ -102,7 +83,7 @@ def _parquet(sink: IO[bytes]) -> Iterator[_Put]:
         **dict.fromkeys(("decision", "automated", "private"), flag),
         "elements": pa.list_(pa.string()),
     }
-    columns = [*_OWN, *(each.name for each in fields(LogFacts) if each.name not in {"permitted", "relied"})]
+    columns = [*OWN, *(each.name for each in fields(LogFacts) if each.name not in {"permitted", "relied"})]
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
     with ParquetWriter(sink, schema, compression="zstd") as writer:
         yield lambda rows: writer.write_batch(pa.RecordBatch.from_pylist(list(rows), schema))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from app.audit.open_log import open_sha256
 from app.audit.segments import HOUR, Collector, Segment, decisions_in, directory_of, hour_begun
 from app.audit.store import (
     count_dropped,
@@ -58,8 +59,8 @@ async def close_next(session: WriteSession) -> bool:
     told = {
         "since": _text(since),
         "until": _text(until),
-        "segments": [_named(each) for each in made],
-        "late": [_named(each) for each in late],
+        "segments": [await _named(each) for each in made],
+        "late": [await _named(each) for each in late],
         "dropped": await count_dropped(session, since, until),
     }
     await store.add_statement(session, session.new_id(now), KIND, now, told)
@@ -110,9 +111,16 @@ def _collect(collector: Collector, directory: bytes, data: bytes) -> None:
         collector.put(decision)
 
 
-def _named(segment: Segment) -> dict[str, Any]:
-    told = {"id": str(segment.id), "hour": _text(hour_begun(segment.from_at)), "rows": segment.rows}
-    return {**told, "counts": [list(each) for each in segment.counts], "sha256": segment.sha256.hex()}
+async def _named(segment: Segment) -> dict[str, Any]:
+    """A segment in a statement: `sha256` is of all that the database has of it, `open_sha256` of what auditors get."""
+    return {
+        "id": str(segment.id),
+        "hour": _text(hour_begun(segment.from_at)),
+        "rows": segment.rows,
+        "counts": [list(each) for each in segment.counts],
+        "sha256": segment.sha256.hex(),
+        "open_sha256": await asyncio.to_thread(open_sha256, segment),
+    }
 
 
 def _text(at: datetime) -> str:
