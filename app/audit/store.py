@@ -249,6 +249,14 @@ SELECT id, from_at, rows, merged, sha256 = made AS fits, made AS digest FROM (
 """)
 
 
+async def segment_content(session: ReadSession, day: date, identifier: UUID) -> tuple[bytes, bytes] | None:
+    """Directory and data of a segment; None where it is gone."""
+    table = decision_segment.c
+    wanted = select(table.directory, table.data).where(table.day == day, table.id == identifier)
+    row = (await session.execute(wanted)).one_or_none()
+    return None if row is None else (bytes(row.directory), bytes(row.data))
+
+
 async def segment_digests(session: ReadSession, since: datetime, until: datetime) -> Sequence[Any]:
     """The segments that begin in a time, without what they hold.
 

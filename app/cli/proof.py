@@ -170,7 +170,7 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     from app.operations.proof.replay_decisions import replay_report
     from app.proof.entries import Bag
     from app.proof.notes import HeadsUnreadableError
-    from app.proof.verifier.bundles import LATER
+    from app.proof.verifier.files import LATER
     from app.settings import Settings
     from app.wiring.parts import deployment_of
 

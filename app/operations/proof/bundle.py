@@ -9,12 +9,19 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from itertools import groupby, islice
 from typing import Any, Final
 from uuid import UUID
 
+from app.audit.log_reading import UNREADABLE
+from app.audit.open_log import name_in, open_lines
+from app.audit.segments import NOBODY, REF_BYTES
+from app.audit.store import segment_content
 from app.db.session import ReadSession, WriteSession
+from app.ledger.store import whole_refs
 from app.operations.proof.append_entries import anchor_files, cosignature_lines, verifier_keys
 from app.operations.proof.receipts import prove_entry
 from app.proof import anchors, store
@@ -55,6 +62,7 @@ class Bundle:
     `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `rotations`: notes that say
     which key of the log follows which.
     `person`: whose bodies it has, by pseudonym; None: everybody's. `counts`: of what was written into it.
+    `segments`: of the decision log, day and id, that its entries state.
     """
 
     first: int
@@ -67,6 +75,18 @@ class Bundle:
     rotations: Sequence[str] = ()
     person: bytes | None = None
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTED, 0)))
+
+    segments: list[tuple[date, UUID]] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it leaves out nobody and no processing: what is chosen of decisions could not be checked."""
+        return self.person is None and self.plan.processing is None
+
+    def take_segments(self, statement: Mapping[str, Any]) -> None:
+        """Note the segments that a statement of an hour of the decision log names; of another statement, none."""
+        for each in (*statement.get("segments", ()), *statement.get("late", ())):
+            self.segments.append((date.fromisoformat(each["hour"][:10]), UUID(each["id"])))
 
     @property
     def entries(self) -> int:
@@ -118,6 +138,8 @@ async def write_bundle(
         with bag.open(f"data/{name}.ndjson") as file:
             async for line in lines:
                 file.write(line)
+    for day, identifier in bundle.segments:
+        await _write_segment(session, bag, plan.key, day, identifier)
     if replay is not None:
         bag.put("data/replay.json", json.dumps(replay, indent=2).encode() + b"\n")
     for language in ("en", "fr"):
@@ -208,6 +230,8 @@ async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]
         records = await store.records(session, [(each.kind, each.id) for each in entries])
         for entry in entries:
             line = _line(entry, records.get((entry.kind, entry.id)), bundle)
+            if entry.kind == "statement" and "body" in line and bundle.is_whole:
+                bundle.take_segments(json.loads(line["body"])["body"])
             bundle.counts["bodies" if "body" in line else "withheld" if "withheld" in line else "gone"] += 1
             yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         at += _TOGETHER
@@ -232,6 +256,28 @@ def _line(entry: StoredEntry, record: Record | None, bundle: Bundle) -> dict[str
     if record.subjects:
         said["people"] = {name: _named(bundle.plan.key, ref) for name, ref in record.subjects.items()}
     return said
+
+
+async def _write_segment(session: ReadSession, bag: Bag, key: bytes, day: date, identifier: UUID) -> None:
+    """Write the decisions of a segment as the log committed to them, and what its people are called in this bundle.
+
+    A segment that is none ends where it cannot be read: the verifier names it.
+    """
+    content = await segment_content(session, day, identifier)
+    if content is None:
+        return
+    with bag.open(f"data/decisions/{identifier}.ndjson") as file, suppress(*UNREADABLE):
+        for _, line in open_lines(identifier, *content):
+            file.write(line)
+    with bag.open(f"data/decisions/{identifier}.people.ndjson") as file, suppress(*UNREADABLE):
+        known = (decision.person for decision, _ in open_lines(identifier, *content) if decision.person != NOBODY)
+        people = (ref for ref, _ in groupby(known))  # they are sorted by person
+        while some := list(islice(people, _TOGETHER)):
+            # The log has the first half of a reference.
+            whole = {ref[:REF_BYTES]: ref for ref in await whole_refs(session, some)}
+            for ref in some:
+                told = {"name": name_in(identifier, ref), "person": _named(key, whole.get(ref, ref))}
+                file.write(json.dumps(told).encode() + b"\n")
 
 
 def _named(key: bytes, reference: bytes) -> str:

@@ -94,6 +94,8 @@ class Bodies:
         self.given: dict[tuple[str, str], dict[str, Any]] = {}
         self.gone: dict[int, tuple[str, dict[str, Any]]] = {}
         self.runs = [*runs]
+        self.hours: list[tuple[str, dict[str, Any]]] = []
+        """Statements of hours of the decision log, each with the name of its entry."""
         self.first = self.size = about["first"]
 
     def check(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -117,6 +119,8 @@ class Bodies:
             self.found.wrong.append(f"{name}: the text is not that of its hash")
         if entry["kind"] == "retention_run":
             self._note_run(name, said["position"], entry, json.loads(body)["body"])
+        if entry["kind"] == "decision_hour":
+            self.hours.append((name, json.loads(body)["body"]))
         if self.found.asked and entry["kind"] == "consent_event":
             self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
         if entry["kind"] == "consent_event" and entry["id"] in self.acts:

@@ -7,10 +7,8 @@ stands beside the payload: what the log holds behind the bundle's end and says o
 
 import hashlib
 import json
-import re
 import zipfile
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,26 +16,14 @@ from typing import IO, Any
 
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run
+from app.proof.verifier.decisions import check_decisions
+from app.proof.verifier.files import LATER, UnreadableError, check_manifest, member, objects
 from app.proof.verifier.notes import Checkpoint, Heads, NoteError, VerifierKey, followed, opened
 from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_hash
 
 FORMAT = "sceau-bundle/1"
-LATER = "later.json"
 COUNTED = ("bodies", "withheld", "stamps", "cosigned")
 """What of a bundle is counted in the statement that the log has of it."""
-_NAME = re.compile(r"data/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt", LATER}
-_ZIP64 = b"\x01\x00"
-"""The one extra field that a file may have, for sizes; others can give it another name."""
-_FIELD_HEAD = 4
-_SHOWN_NAMES = 20
-_CHUNK = 1 << 20
-_MOST = 1 << 24
-"""Octets of a small file, or of a line, at most: a ZIP of some kilobytes can unpack to gigabytes."""
-
-
-class UnreadableError(Exception):
-    """A file is not what it should be, and cannot be checked at all."""
 
 
 @dataclass
@@ -72,7 +58,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
     found = Findings(asked=beside.asked)
     try:
         with zipfile.ZipFile(path) as bag:
-            manifest = _check_manifest(bag, found)
+            manifest = check_manifest(bag, found)
             about = json.loads(member(bag, "data/log.json"))
             if about["format"] != FORMAT:
                 raise UnreadableError("it is no bundle of a format that this verifier knows")
@@ -88,11 +74,12 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             bodies = Bodies(found, about, later.runs, beside.acts)
             with bag.open("data/entries.ndjson") as lines:
                 _Entries(about, head, later.head, kept, anchors, beside, found).check(lines, bodies)
+            check_decisions(bag, bodies.hours, found)
             later.compare(manifest, _counts(bag, bodies), found)
             _tell_of_replay(bag, found)
             with bag.open("data/unentered.ndjson") as lines:
                 found.wrong += [
-                    f"{each['kind']} {each['id']}: recorded, and not in the log" for each in _objects(lines)
+                    f"{each['kind']} {each['id']}: recorded, and not in the log" for _, each in objects(lines)
                 ]
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         if not found.wrong:
@@ -104,20 +91,6 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
     found.missing += missing
     found.wrong += anchors.wrong
     return found
-
-
-def member(bag: zipfile.ZipFile, name: str) -> bytes:
-    """A small file of a bundle, whole.
-
-    Raises:
-        UnreadableError: it is longer than any such file is.
-
-    """
-    with bag.open(name) as file:
-        content = file.read(_MOST + 1)
-    if len(content) > _MOST:
-        raise UnreadableError(f"{name} is longer than any such file is")
-    return content
 
 
 def heads_in(path: Path) -> list[str]:
@@ -146,11 +119,6 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
     if about["waiting"]:
         rows = "1 row waits" if about["waiting"] == 1 else f"{about['waiting']} rows wait"
         found.missing.append(f"{rows} to be entered, the oldest since {about['waiting_since']}")
-
-
-def _is_plain(extra: bytes) -> bool:
-    """Whether the extra fields of a file in a ZIP are none, or the one for sizes."""
-    return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
 
 
 @dataclass
@@ -216,41 +184,6 @@ def _tell_of_replay(bag: zipfile.ZipFile, found: Findings) -> None:
     found.missing.append(f"the replay of {told['since']} to {told['until']}, which is the operator's word: {counts}")
     if told["different"] or told["altered"]:
         found.wrong.append("by the operator's own replay, decisions come out otherwise, or rows were altered")
-
-
-def _check_manifest(bag: zipfile.ZipFile, found: Findings) -> str:
-    """Check that every file is listed with its SHA-256, and nothing else is there; the SHA-256 of the list."""
-    content = member(bag, "manifest-sha256.txt")
-    listed: dict[str, str] = {}
-    for line in content.decode().splitlines():
-        said, _, name = line.partition("  ")
-        listed[name] = said
-    names = bag.namelist()
-    folders = {name[:at] for name in names for at, each in enumerate(name) if each == "/"}
-    # A name that unpacks to another place, or over another file, would have an auditor's tools see something else.
-    odd = [
-        each.filename
-        for each in bag.infolist()
-        if (each.filename not in _TAGS and _NAME.fullmatch(each.filename) is None)
-        or each.filename != each.orig_filename
-        or not _is_plain(each.extra)
-        or each.filename in folders
-    ]
-    found.wrong += [f"{name!r}: no file of a bundle has such a name" for name in sorted(odd)[:_SHOWN_NAMES]]
-    present = {name for name in names if name.startswith("data/")}
-    folded = Counter(name.casefold() for name in names)
-    found.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if folded[name.casefold()] > 1]
-    found.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
-    found.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
-    for name in sorted(present & listed.keys()):
-        digest = hashlib.sha256()
-        with bag.open(name) as file:
-            while part := file.read(_CHUNK):
-                digest.update(part)
-        if digest.hexdigest() != listed[name]:
-            found.wrong.append(f"{name}: it was changed after the bundle was made")
-    found.checked.append(f"{len(present)} files against their SHA-256")
-    return hashlib.sha256(content).hexdigest()
 
 
 def _keys(about: dict[str, Any], trusted: list[VerifierKey], found: Findings) -> list[VerifierKey]:
@@ -326,7 +259,7 @@ class _Entries:
         claims, unseen = Claims(found), dict(self.beside.acts)
         begins: datetime | None = None
         self._compare(tree)
-        for said in _objects(lines):
+        for _, said in objects(lines):
             if said["position"] != tree.size:
                 found.wrong.append(f"entry {tree.size}: it is missing, or stands in another place")
                 return
@@ -392,13 +325,3 @@ class _Entries:
                 self.found.wrong.append(f"the act {act} that {file} tells, of {record['dct:created']}, was not entered")
             else:
                 self.found.missing.append(f"the act {act} of {file}: ask for a bundle that reaches further")
-
-
-def _objects(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
-    while line := lines.readline(_MOST + 1):
-        if len(line) > _MOST:
-            raise UnreadableError("a line of the bundle is longer than any such line is")
-        said = json.loads(line)
-        if not isinstance(said, dict):
-            raise UnreadableError("a line of the bundle is no object")
-        yield said

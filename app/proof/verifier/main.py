@@ -13,7 +13,8 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from app.proof.verifier.anchors import Trust, cosignatures_of
 from app.proof.verifier.bodies import Findings
-from app.proof.verifier.bundles import Beside, UnreadableError, check_bundle, heads_in
+from app.proof.verifier.bundles import Beside, check_bundle, heads_in
+from app.proof.verifier.files import UnreadableError
 from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, opened
 from app.proof.verifier.receipts import RECEIPTS, SignedReceipt
 

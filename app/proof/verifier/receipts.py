@@ -11,7 +11,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.proof.verifier.bodies import Findings, differences
-from app.proof.verifier.bundles import Beside, UnreadableError
+from app.proof.verifier.bundles import Beside
+from app.proof.verifier.files import UnreadableError
 from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey, opened
 from app.proof.verifier.trees import LogProof, leaf_hash
 

@@ -1,0 +1,75 @@
+"""Checks the decisions of a bundle: of each hour they are those that the log states, no more, no fewer and no others.
+
+A statement (`decision_hour`) names segments with the SHA-256 of their lines, how many they are, and how often each
+answer was given. The lines of a segment stand in `data/decisions/ID.ndjson`.
+"""
+
+import hashlib
+import zipfile
+from collections import Counter
+from typing import Any
+
+from app.proof.verifier.bodies import Findings
+from app.proof.verifier.files import objects
+
+_PREFIX = "data/decisions/"
+_UNKNOWN = "unknown_processing"
+
+
+def check_decisions(bag: zipfile.ZipFile, hours: list[tuple[str, dict[str, Any]]], found: Findings) -> None:
+    """Compare the decisions with the statements of a bundle, which are given with the names of their entries."""
+    there = {name for name in bag.namelist() if name.startswith(_PREFIX) and not name.endswith(".people.ndjson")}
+    stated = _stated(hours, found)
+    given = gone = dropped = 0
+    first_gone: str | None = None
+    for identifier, segment in stated.items():
+        name = f"{_PREFIX}{identifier}.ndjson"
+        if name in there:
+            there.remove(name)
+            given += segment["rows"]
+            _check_segment(bag, name, segment, found)
+        else:
+            gone += segment["rows"]
+            first_gone = first_gone or segment["hour"]
+    found.wrong += [f"{name}: no statement of the log names these decisions" for name in sorted(there)]
+    if given:
+        found.checked.append(f"{given} decisions against the statements of their hours")
+    if gone:
+        found.missing.append(f"{gone} decisions that the log states, from {first_gone} on, are not part of this bundle")
+    for _, hour in hours:
+        dropped += int(hour["dropped"])
+    if dropped:
+        found.missing.append(f"{dropped} decisions that were not logged, by the operator's word")
+
+
+def _stated(hours: list[tuple[str, dict[str, Any]]], found: Findings) -> dict[str, dict[str, Any]]:
+    """The segments by id. Each statement goes on where the one before it ended, and names none a second time."""
+    stated: dict[str, dict[str, Any]] = {}
+    until: str | None = None
+    for name, hour in hours:
+        if until is not None and hour["since"] != until:
+            found.wrong.append(f"{name}: nothing is stated from {until} to {hour['since']}, or twice")
+        until = hour["until"]
+        for segment in (*hour["segments"], *hour["late"]):
+            if segment["id"] in stated:
+                found.wrong.append(f"{name}: it names decisions that another statement names")
+            stated[segment["id"]] = segment
+    return stated
+
+
+def _check_segment(bag: zipfile.ZipFile, name: str, segment: dict[str, Any], found: Findings) -> None:
+    digest, counts, rows = hashlib.sha256(), Counter[tuple[str, bool, str]](), 0
+    with bag.open(name) as lines:
+        for line, said in objects(lines):
+            digest.update(line)
+            rows += 1
+            known = "" if said["reason"] == _UNKNOWN else said["processing"]
+            counts[known, said["decision"], said["reason"]] += 1
+    told = Counter(
+        {(processing, permitted, reason): number for processing, permitted, reason, number in segment["counts"]}
+    )
+    if digest.hexdigest() != segment["open_sha256"] or counts != told or rows != segment["rows"]:
+        found.wrong.append(
+            f"the decisions of {segment['hour']} ({name}) are not those that were stated: {rows} lines, and "
+            f"{segment['rows']} were logged"
+        )

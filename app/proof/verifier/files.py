@@ -1,0 +1,100 @@
+"""Reads the files of a bundle: each within bounds, and none that other tools would take for another.
+
+A bundle is a BagIt bag (RFC 8493) in a ZIP: its list names every file of the payload with its SHA-256.
+"""
+
+import hashlib
+import json
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from typing import IO, Any
+
+from app.proof.verifier.bodies import Findings
+
+LATER = "later.json"
+"""Beside the payload: what the log holds behind the bundle's end, and says of it."""
+_NAME = re.compile(r"data/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt", LATER}
+_ZIP64 = b"\x01\x00"
+"""The one extra field that a file may have, for sizes; others can give it another name."""
+_FIELD_HEAD = 4
+_SHOWN_NAMES = 20
+_CHUNK = 1 << 20
+_MOST = 1 << 24
+"""Octets of a small file, or of a line, at most: a ZIP of some kilobytes can unpack to gigabytes."""
+
+
+class UnreadableError(Exception):
+    """A file is not what it should be, and cannot be checked at all."""
+
+
+def member(bag: zipfile.ZipFile, name: str) -> bytes:
+    """A small file of a bundle, whole.
+
+    Raises:
+        UnreadableError: it is longer than any such file is.
+
+    """
+    with bag.open(name) as file:
+        content = file.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise UnreadableError(f"{name} is longer than any such file is")
+    return content
+
+
+def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The lines of a file of a bundle, each with the object that it is.
+
+    Raises:
+        UnreadableError: a line is longer than any such line, or no object.
+
+    """
+    while line := lines.readline(_MOST + 1):
+        if len(line) > _MOST:
+            raise UnreadableError("a line of the bundle is longer than any such line is")
+        said = json.loads(line)
+        if not isinstance(said, dict):
+            raise UnreadableError("a line of the bundle is no object")
+        yield line, said
+
+
+def _is_plain(extra: bytes) -> bool:
+    """Whether the extra fields of a file in a ZIP are none, or the one for sizes."""
+    return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
+
+
+def check_manifest(bag: zipfile.ZipFile, found: Findings) -> str:
+    """Check that every file is listed with its SHA-256, and nothing else is there; the SHA-256 of the list."""
+    content = member(bag, "manifest-sha256.txt")
+    listed: dict[str, str] = {}
+    for line in content.decode().splitlines():
+        said, _, name = line.partition("  ")
+        listed[name] = said
+    names = bag.namelist()
+    folders = {name[:at] for name in names for at, each in enumerate(name) if each == "/"}
+    # A name that unpacks to another place, or over another file, would have an auditor's tools see something else.
+    odd = [
+        each.filename
+        for each in bag.infolist()
+        if (each.filename not in _TAGS and _NAME.fullmatch(each.filename) is None)
+        or each.filename != each.orig_filename
+        or not _is_plain(each.extra)
+        or each.filename in folders
+    ]
+    found.wrong += [f"{name!r}: no file of a bundle has such a name" for name in sorted(odd)[:_SHOWN_NAMES]]
+    present = {name for name in names if name.startswith("data/")}
+    folded = Counter(name.casefold() for name in names)
+    found.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if folded[name.casefold()] > 1]
+    found.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
+    found.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
+    for name in sorted(present & listed.keys()):
+        digest = hashlib.sha256()
+        with bag.open(name) as file:
+            while part := file.read(_CHUNK):
+                digest.update(part)
+        if digest.hexdigest() != listed[name]:
+            found.wrong.append(f"{name}: it was changed after the bundle was made")
+    found.checked.append(f"{len(present)} files against their SHA-256")
+    return hashlib.sha256(content).hexdigest()
