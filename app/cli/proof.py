@@ -163,11 +163,12 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys.
 
     It consists of whole checkpoints: those that were signed in the period, and the first one after it. The log states
-    that it was made.
+    that it was made. data/index.html and data/index.en.html tell it for people to read, and data/verify.py checks it.
     """
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import Bundle, BundlePlan, entered_behind, state_bundle, write_bundle
     from app.operations.proof.replay_decisions import replay_report
+    from app.pages.service.bundle import write_pages
     from app.proof.entries import Bag
     from app.proof.notes import HeadsUnreadableError
     from app.proof.verifier.files import LATER
@@ -196,6 +197,7 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
                     vault = deployment_of(Settings.load()).vault
                     told = await replay_report(session, vault, utc(since), utc(until))
                 bundle = await write_bundle(session, plan, bag, told)
+                await write_pages(session, bundle, bag)
             async with database.write() as session:
                 statement = await state_bundle(session, bundle, bag.manifest_sha256())
             try:

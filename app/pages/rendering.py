@@ -168,9 +168,13 @@ def render(  # noqa: PLR0917 - what a page is made of
 
 def document(template: str, language: Language, catalogue: Catalogue, context: Mapping[str, Any]) -> str:
     """A document that is kept as a file: its style is within it, and it names no address of the service."""
-    html = _environment().get_template(template)
-    told = {"t": catalogue.in_language(language), "language": language.value, "root": "", **context}
-    return standing_alone(html.render(**told))
+    return standing_alone(piece(template, language, catalogue, {"root": "", **context}))
+
+
+def piece(template: str, language: Language, catalogue: Catalogue, context: Mapping[str, Any]) -> str:
+    """A part of a document."""
+    told = {"t": catalogue.in_language(language), "language": language.value, **context}
+    return _environment().get_template(template).render(**told)
 
 
 def standing_alone(html: str) -> str:

@@ -22,7 +22,9 @@ from app.proof.verifier.trees import leaf_hash
 _DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
-class _Sink(Protocol):
+class Sink(Protocol):
+    """What bytes are written to."""
+
     def write(self, data: bytes, /) -> object:
         """Write some bytes."""
         ...
@@ -31,7 +33,7 @@ class _Sink(Protocol):
 class _Hashed:
     """Writes to a file of the bag, and hashes what is written."""
 
-    def __init__(self, sink: _Sink) -> None:
+    def __init__(self, sink: Sink) -> None:
         self.digest, self.octets = hashlib.sha256(), 0
         self._sink = sink
 

@@ -278,16 +278,61 @@ async def entry_named(session: ReadSession, kind: str, identifier: str) -> Store
     return found[0] if found else None
 
 
+_BY_PERSON: Final = text("""
+WITH told AS MATERIALIZED (
+    SELECT subject_ref, seq, id FROM consent_event
+    WHERE (subject_ref, seq) > (CAST(:ref AS bytea), CAST(:seq AS integer)) ORDER BY subject_ref, seq LIMIT :most
+)
+SELECT told.subject_ref, told.seq, entry.*, opening.salt
+FROM told
+LEFT JOIN proof_entry AS entry ON entry.kind = 'consent_event' AND entry.id = told.id::text
+LEFT JOIN proof_opening AS opening ON opening.position = entry.position
+ORDER BY told.subject_ref, told.seq
+""")
+"""One pass over the ledger in the order of its key, some events at once, by two keys and nothing else.
+
+A condition on the position would have the planner find the entries of each event by that.
+"""
+
+
+async def entries_by_person(
+    session: ReadSession, *, after: tuple[bytes, int], most: int
+) -> list[tuple[bytes, int, StoredEntry | None]]:
+    """The next events of the ledger in the order of persons, as (subject_ref, seq); None for one that is no entry."""
+    ref, seq = after
+    given = {"ref": ref, "seq": seq, "most": most}
+    return [
+        (
+            row.subject_ref,
+            row.seq,
+            StoredEntry(row.position, row.kind, row.id, row.entry, row.salt) if row.position is not None else None,
+        )
+        for row in await session.execute(_BY_PERSON, given)
+    ]
+
+
+async def entries_of(
+    session: ReadSession, kinds: Iterable[str], first: int, size: int, *, most: int
+) -> list[StoredEntry]:
+    """Entries of some kinds in order, from a position to before another: so many at most."""
+    position = proof_entry.c.position
+    wanted = proof_entry.c.kind.in_(list(kinds)) & (position >= first) & (position < size)
+    return await _entries(session, wanted, most)
+
+
 async def entries_from(session: ReadSession, first: int, most: int) -> list[StoredEntry]:
     """Entries in order, from a position on."""
     return await _entries(session, (proof_entry.c.position >= first) & (proof_entry.c.position < first + most))
 
 
-async def _entries(session: ReadSession, wanted: Any) -> list[StoredEntry]:  # noqa: ANN401 - a condition
+async def _entries(
+    session: ReadSession,
+    wanted: Any,  # noqa: ANN401 - a condition
+    most: int | None = None,
+) -> list[StoredEntry]:
     joined = proof_entry.outerjoin(proof_opening, proof_opening.c.position == proof_entry.c.position)
-    rows = await session.execute(
-        select(proof_entry, proof_opening.c.salt).select_from(joined).where(wanted).order_by(proof_entry.c.position)
-    )
+    found = select(proof_entry, proof_opening.c.salt).select_from(joined).where(wanted)
+    rows = await session.execute(found.order_by(proof_entry.c.position).limit(most))
     return [StoredEntry(row.position, row.kind, row.id, row.entry, row.salt) for row in rows]
 
 

@@ -26,6 +26,7 @@ from app.operations.proof.append_entries import anchor_files, cosignature_lines,
 from app.operations.proof.receipts import prove_entry
 from app.proof import anchors, store
 from app.proof.entries import Bag, Record, body_of, read_me
+from app.proof.single_file import verifier_script
 from app.proof.store import StoredCheckpoint, StoredEntry
 from app.proof.tree import complete_subtrees, consistency_proof, subtree_of, tiles_needed
 from app.proof.verifier.bundles import COUNTED, FORMAT
@@ -98,6 +99,17 @@ class Bundle:
         """Whose log it is."""
         return Checkpoint.parse(Note.parse(self.checkpoint.note).text).origin
 
+    def withholds(self, record: Record) -> bool:
+        """Whether the body of a record is left out, as the plan says."""
+        wanted = self.plan.processing
+        others = wanted is not None and record.facts.get("processing") not in {None, wanted}
+        somebody_else = self.person is not None and any(each != self.person for each in record.subjects.values())
+        return (others and record.kind == "consent_event") or somebody_else
+
+    def name_of(self, reference: bytes) -> str:
+        """What a person is called in this bundle, and in no other."""
+        return hmac.new(self.plan.key, reference, hashlib.sha256).hexdigest()[:32]
+
     def about(self) -> dict[str, Any]:
         """What `data/log.json` says."""
         return {
@@ -139,11 +151,12 @@ async def write_bundle(
             async for line in lines:
                 file.write(line)
     for day, identifier in bundle.segments:
-        await _write_segment(session, bag, plan.key, day, identifier)
+        await _write_segment(session, bag, bundle, day, identifier)
     if replay is not None:
         bag.put("data/replay.json", json.dumps(replay, indent=2).encode() + b"\n")
     for language in ("en", "fr"):
         bag.put(f"data/README.{language}.md", read_me(language).encode())
+    bag.put("data/verify.py", verifier_script().encode())
     return bundle
 
 
@@ -247,18 +260,15 @@ def _line(entry: StoredEntry, record: Record | None, bundle: Bundle) -> dict[str
     said: dict[str, Any] = {"position": entry.position, "entry": entry.content.decode()}
     if entry.salt is None or record is None:
         return said
-    wanted = bundle.plan.processing
-    others = wanted is not None and record.facts.get("processing") not in {None, wanted}
-    somebody_else = bundle.person is not None and any(each != bundle.person for each in record.subjects.values())
-    if (others and entry.kind == "consent_event") or somebody_else:
+    if bundle.withholds(record):
         return {**said, "withheld": True}
     said |= {"salt": entry.salt.hex(), "body": body_of(record, entry.salt).decode()}
     if record.subjects:
-        said["people"] = {name: _named(bundle.plan.key, ref) for name, ref in record.subjects.items()}
+        said["people"] = {name: bundle.name_of(ref) for name, ref in record.subjects.items()}
     return said
 
 
-async def _write_segment(session: ReadSession, bag: Bag, key: bytes, day: date, identifier: UUID) -> None:
+async def _write_segment(session: ReadSession, bag: Bag, bundle: Bundle, day: date, identifier: UUID) -> None:
     """Write the decisions of a segment as the log committed to them, and what its people are called in this bundle.
 
     A segment that is none ends where it cannot be read: the verifier names it.
@@ -276,10 +286,5 @@ async def _write_segment(session: ReadSession, bag: Bag, key: bytes, day: date, 
             # The log has the first half of a reference.
             whole = {ref[:REF_BYTES]: ref for ref in await whole_refs(session, some)}
             for ref in some:
-                told = {"name": name_in(identifier, ref), "person": _named(key, whole.get(ref, ref))}
+                told = {"name": name_in(identifier, ref), "person": bundle.name_of(whole.get(ref, ref))}
                 file.write(json.dumps(told).encode() + b"\n")
-
-
-def _named(key: bytes, reference: bytes) -> str:
-    """What a person is called in one bundle, and in no other."""
-    return hmac.new(key, reference, hashlib.sha256).hexdigest()[:32]
