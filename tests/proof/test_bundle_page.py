@@ -159,7 +159,7 @@ def test_what_is_in_the_bundle_stands_on_the_page(bundle, language):
             assert " ".join(each["text"].split()) in read.text.replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert "sceau.example.fr" in read.text
     assert str(size - 1) in read.text
-    proved = " ".join(Read(read_as_html(read_me(language))).text.split())
+    proved = " ".join(Read(read_as_html(read_me(language), language)).text.split())
     assert proved in read.text
     counts = {"fr": "Total 2 1 1 1 0 2", "en": "Total 2 1 1 1 0 2"}
     assert counts[language] in read.text
@@ -310,7 +310,7 @@ def test_a_grant_is_told_by_what_stands(acts, kinds):
 
 def test_the_readme_is_rendered_whole():
     """Headings, lists, code and stress of the one source become HTML, and what looks like HTML stays text."""
-    html = str(read_as_html("# A *b* `c`\n\ntext <i>\nmore\n\n- one\n  two\n- three\n\n    run `x`\n"))
+    html = str(read_as_html("# A *b* `c`\n\ntext <i>\nmore\n\n- one\n  two\n- three\n\n    run `x`\n", "en"))
     assert html == (
         "<h2>A <em>b</em> <code>c</code></h2>\n<p>text &lt;i&gt; more</p>\n"
         "<ul>\n<li>one two</li>\n<li>three</li>\n</ul>\n<pre><code>run `x`</code></pre>\n"

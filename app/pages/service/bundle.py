@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 from markupsafe import Markup, escape
 
 from app.core.errors import InvalidPeriodError
+from app.core.page.voice import typeset
 from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, retention_in_words
 from app.db.session import ReadSession
@@ -215,7 +216,7 @@ class _Writer:
             ],
             "total": [self._number(sum(each[column] for each in told.counts.values())) for column in _COUNTS],
             "people": self._t["people"].format(number=self._number(told.people)),
-            "proof": read_as_html(read_me(self.language.value)),
+            "proof": read_as_html(read_me(self.language), self.language),
         }
         return document("bundle.html", self.language, BUNDLE, context)
 
@@ -330,7 +331,9 @@ class _Writer:
         giver = _giver(body)
         notes = [
             f"{t['version']} {body['version']}" if body["version"] is not None else "",
-            f"{t['until']} {dates.until(_at(body['expires_at']), self.language)}" if body["expires_at"] else "",
+            f"{t['until']} {self._set(dates.until(_at(body['expires_at']), self.language))}"
+            if body["expires_at"]
+            else "",
             self._word(_WAYS, giver) if giver != "self" else "",
             t["imported"] if body["imported"] else "",
         ]
@@ -363,7 +366,7 @@ class _Writer:
 
     def _word(self, catalogue: Catalogue, name: object) -> str:
         """A word for a value; the value itself where a row has one that nobody could have recorded."""
-        return catalogue[name][self.language] if isinstance(name, str) and name in catalogue else str(name)
+        return self._set(catalogue[name][self.language]) if isinstance(name, str) and name in catalogue else str(name)
 
     def _stored(self, retention: str | None) -> str:
         try:
@@ -372,31 +375,34 @@ class _Writer:
             return str(retention)
 
     def _moment(self, at: datetime) -> str:
-        return dates.moment(at, self.language)
+        return self._set(dates.moment(at, self.language))
+
+    def _set(self, text: str) -> str:
+        return typeset(text, self.language)
 
     def _number(self, number: int) -> str:
         return dates.integer(number, self.language)
 
 
-def read_as_html(text: str) -> Markup:
+def read_as_html(text: str, language: str) -> Markup:
     """The few signs of Markdown that the bundle's README has, as HTML one heading lower."""
     html = Markup()
     for block in re.split(r"\n{2,}", text.strip("\n")):
         if block.startswith("#"):
             signs, _, title = block.partition(" ")
-            html += Markup("<h{0}>{1}</h{0}>\n").format(len(signs) + 1, _inline(title))
+            html += Markup("<h{0}>{1}</h{0}>\n").format(len(signs) + 1, _inline(title, language))
         elif block.startswith("    "):
             html += Markup("<pre><code>{}</code></pre>\n").format(block.strip())
         elif block.startswith("- "):
-            items = Markup().join(Markup("<li>{}</li>\n").format(_inline(each)) for each in block[2:].split("\n- "))
-            html += Markup("<ul>\n{}</ul>\n").format(items)
+            items = [Markup("<li>{}</li>\n").format(_inline(each, language)) for each in block[2:].split("\n- ")]
+            html += Markup("<ul>\n{}</ul>\n").format(Markup().join(items))
         else:
-            html += Markup("<p>{}</p>\n").format(_inline(block))
+            html += Markup("<p>{}</p>\n").format(_inline(block, language))
     return html
 
 
-def _inline(text: str) -> Markup:
-    told = str(escape(" ".join(text.split())))
+def _inline(text: str, language: str) -> Markup:
+    told = str(escape(typeset(" ".join(text.split()), language)))
     told = re.sub(r"`([^`]+)`", r"<code>\1</code>", told)
     return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", told))  # noqa: S704 - escaped above
 
