@@ -41,6 +41,7 @@ class ActKind(StrEnum):
     DASHBOARD_SIGNED_IN = "dashboard.signed_in"
     DECISION_EXPLAINED = "decision.explained"
     DECISION_LOG_DROPPED = "decision_log.dropped"
+    DEPLOYMENT_RESTORED = "deployment.restored"
     DECISIONS_SEARCHED = "decisions.searched"
     IMPORT_APPROVED = "import.approved"
     KEY_REVOKED = "key.revoked"
@@ -124,6 +125,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.CONTROLLER_VERSIONED: frozenset({"version"}),
     ActKind.DECISION_EXPLAINED: frozenset({"at", "known_at"}),
     ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "role"}),
+    ActKind.DEPLOYMENT_RESTORED: frozenset({"rows", "entries"}),
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
     ActKind.IMPORT_APPROVED: frozenset({"rows"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),

@@ -106,7 +106,7 @@ def _say_of_hours(hours: "HoursReport") -> None:
         return
     typer.echo(
         f"Stated from {hours.since:%Y-%m-%d %H:%M} to {hours.until:%Y-%m-%d %H:%M}: {hours.same} segments agree, "
-        f"{hours.retired} of days that were dropped, {len(hours.altered)} altered"
+        f"{hours.retired} of days that were dropped or stayed behind, {len(hours.altered)} altered"
     )
 
 

@@ -75,7 +75,7 @@ def proof_cosign(
     typer.echo(f"Kept: {', '.join(new)}." if new else "Its cosignatures were kept before.")
 
 
-def append_now(data: DataOption) -> int:
+def append_now(data: Path | None) -> int:
     """Enter everything that waits, and sign the log's new head; how many entries that made."""
     return connected(data, appended)
 
@@ -117,7 +117,7 @@ def proof_watch(
 
     if not url.startswith(("https://", "http://")):
         raise _cannot("the address begins with https:// (or with http://, for a service on this machine)")
-    keys = _keys(key)
+    keys = keys_given(key)
     try:
         before = _kept(kept, keys)
         with httpx2.Client(base_url=f"{url.rstrip('/')}/proof/v1/", timeout=_SECONDS) as client:
@@ -141,7 +141,8 @@ def _cannot(why: str) -> typer.Exit:
     return typer.Exit(_NOT_COMPARED)
 
 
-def _keys(given: list[str]) -> "list[VerifierKey]":
+def keys_given(given: list[str]) -> "list[VerifierKey]":
+    """The keys of a log that were given with `--key`."""
     from app.proof.verifier.notes import NoteError, VerifierKey
     from app.proof.verifier.receipts import RECEIPTS
 

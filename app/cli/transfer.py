@@ -1,7 +1,8 @@
 """`sceau export` and `sceau restore`: a deployment's register and ledger as lines of JSON, and into an empty one."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -9,11 +10,15 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from app.cli.connecting import DataOption, deployment
+from app.cli.connecting import DataOption, at_length, deployment
 from app.cli.output import open_to_read, written_whole
+from app.cli.proofs import append_now, keys_given
 
 if TYPE_CHECKING:
-    from app.db.transfer import Restoring
+    from app.db.database import Database
+    from app.db.transfer import ExportHeading, Restoring
+    from app.operations.proof.exports import ExportEnd
+    from app.proof.verifier.notes import VerifierKey
     from app.settings import Settings
 
 _EVERY: Final = 5_000
@@ -23,40 +28,56 @@ def export(
     file: Annotated[Path, typer.Argument(help="Where to write; - for standard output. With .gz behind: gzipped.")],
     data: DataOption = None,
 ) -> None:
-    """Write register, ledger, texts and callers, without keys, as one snapshot. Ids of subjects stay sealed."""
-    import asyncio
+    """Write register, ledger, log, trail, texts and callers as one snapshot, signed by the log's key.
 
-    from app.db.transfer import export_lines
+    What was recorded is entered in the log first. Callers' keys are not in it, and ids of subjects stay sealed.
+    """
+    from app.operations.proof.exports import sign_export
     from app.settings import Settings
-    from app.settings.required import required
+    from app.wiring.parts import deployment_of
 
-    async def write(settings: "Settings", sink: IO[str]) -> int:
-        return await _write(export_lines(required(settings.database_url, "database_url")), sink)
+    async def write(database: "Database") -> int:
+        from app.db.transfer import export_lines
+
+        async with database.read(at_once=True) as session:
+            async with aclosing(export_lines(session)) as lines:  # a COPY that goes on would hold the connection
+                rows, digest = await _write(lines, sink)
+            note = await sign_export(session, deployment_of(Settings.load()), rows, digest)
+        sink.write(json.dumps({"end": note}, ensure_ascii=False) + "\n")
+        return rows
 
     with deployment(data), written_whole(file) as sink:
-        rows = asyncio.run(write(Settings.load(), sink))
+        append_now(None)
+        rows = at_length(None, write)
     typer.echo(f"{rows} rows exported.", err=True)
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="An export, as sceau export wrote it.")], data: DataOption = None
+    file: Annotated[Path, typer.Argument(help="An export, as sceau export wrote it.")],
+    key: Annotated[list[str], typer.Option("--key", help="A verifier key of the log, known from elsewhere.")],
+    data: DataOption = None,
 ) -> None:
     """Put an export into an empty database of the same keys, whole or not at all, while no service runs on it.
+
+    It is refused unless the log's key has signed it, every row is what the log entered, and the projection is what the
+    events say. The log goes on from its last head. `sceau proof key` prints its key.
 
     With SCEAU_REGISTER_APPROVAL=two the service answers nothing that needs consent from it until two persons have
     accepted the restore: one sends POST /v1/restores, another approves it.
     """
     import asyncio
 
+    from app.audit.trail import EntryPoint, Origin, arriving
     from app.settings import Settings
 
-    with deployment(data, make=True):
-        rows = asyncio.run(_restore(file, Settings.load()))
+    trusted = keys_given(key)
+    with deployment(data, make=True), arriving(Origin(EntryPoint.COMMAND)):
+        rows = asyncio.run(_restore(file, trusted, Settings.load()))
     typer.echo(f"{rows} rows restored.", err=True)
 
 
-async def _write(lines: AsyncIterator[str], sink: IO[str]) -> int:
-    """Write the lines and, last, how many rows they are and their hash."""
+async def _write(lines: AsyncIterator[str], sink: IO[str]) -> tuple[int, str]:
+    """Write the lines; how many rows they are, and the hash of all."""
     digest, rows, total = sha256(), -1, 0
     with _progress() as bar:
         task = bar.add_task("", total=None)
@@ -68,67 +89,69 @@ async def _write(lines: AsyncIterator[str], sink: IO[str]) -> int:
             sink.write(f"{line}\n")
             if rows % _EVERY == 0:
                 bar.update(task, completed=rows, total=total)
-    sink.write(json.dumps({"end": True, "rows": rows, "sha256": digest.hexdigest()}) + "\n")
-    return rows
+    return rows, digest.hexdigest()
 
 
-async def _restore(file: Path, settings: "Settings") -> int:
+async def _restore(file: Path, trusted: "list[VerifierKey]", settings: "Settings") -> int:
     from app.core.register import RegisterApproval
     from app.db.database import Database, PoolLimits
-    from app.db.transfer import Restoring
+    from app.db.transfer import RestoreRefusedError, Restoring
     from app.journal.store import load_epoch, mark
+    from app.operations.consents.projections import count_differing
+    from app.operations.proof.exports import check_export
     from app.operations.service.check_deployment import check_deployment
     from app.settings.required import register_approval, required
     from app.wiring.parts import deployment_of
 
-    url = required(settings.database_url, "database_url")
+    url, ours = required(settings.database_url, "database_url"), deployment_of(settings)
     database = Database(url, limits=PoolLimits(size=1, deadline=timedelta(days=1)))
     try:
         async with database.write() as session:
-            rows = await _put_all(file, lambda heading: Restoring(session, heading))
+            end = await _put_all(file, lambda heading: Restoring(session, heading))
             # Before the commit: keys by which nobody in it would be found are refused.
-            await check_deployment(session, deployment_of(settings))
+            await check_deployment(session, ours)
+            await check_export(session, ours, end, trusted)
+            if differing := await count_differing(session):
+                raise RestoreRefusedError(
+                    f"the export's rows of consent are not what its events say: {differing} differ"
+                )
             if register_approval(settings) is RegisterApproval.TWO:
                 await mark(session, await load_epoch(session))
     finally:
         await database.close()
-    return rows
+    return end.rows
 
 
-async def _put_all(file: Path, begin: "Callable[[Mapping[str, Any]], Restoring]") -> int:
-    """Put every row of an export, and compare them with what its last line says."""
-    from app.db.transfer import RestoreRefusedError
+async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") -> "ExportEnd":
+    """Put every row of an export; what its end says, and what that is to be compared with."""
+    import zlib
+
+    import msgspec
+
+    from app.db.transfer import ExportHeading, ExportLine, RestoreRefusedError
+    from app.operations.proof.exports import ExportEnd
 
     try:
         with open_to_read(file) as lines, _progress() as bar:
             first = lines.readline()
-            heading = _read(first)
-            if heading.get("sceau") != "export":
+            heading = msgspec.json.decode(first, type=ExportHeading)
+            if heading.sceau != "export":
                 raise RestoreRefusedError(f"{file}: it is no export")
             work = begin(heading)
             await work.check_empty()
-            task, digest = bar.add_task("", total=sum(heading["tables"].values())), sha256(first.encode())
+            task, digest = bar.add_task("", total=sum(heading.tables.values())), sha256(first.encode())
             for number, line in enumerate(lines):
-                said = _read(line)
-                if "end" in said:
-                    if (said.get("rows"), said.get("sha256")) != (number, digest.hexdigest()):
-                        raise RestoreRefusedError(f"{file}: its rows are not those that were exported")
+                said = msgspec.json.decode(line, type=ExportLine)
+                if said.end is not None:
                     await work.finish()
-                    return number
+                    return ExportEnd(said.end, number, digest.hexdigest())
                 digest.update(line.encode())
-                await work.put(said["table"], json.dumps(said["row"]))
+                await work.put(said.table, bytes(said.row).decode())
                 if number % _EVERY == 0:
                     bar.update(task, completed=number)
-    except (OSError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise RestoreRefusedError(f"{file}: it cannot be read: {getattr(error, 'strerror', None) or error}") from error
     raise RestoreRefusedError(f"{file}: its end is missing")
-
-
-def _read(line: str) -> dict[str, Any]:
-    said = json.loads(line)
-    if not isinstance(said, dict):
-        raise ValueError("a line of it is no object")  # noqa: TRY004 - as all that is wrong with a line
-    return said
 
 
 def _progress() -> Any:  # noqa: ANN401 - rich is imported when it is needed

@@ -167,6 +167,10 @@ class ReadSession:
         return self.clock.read(await self.instant())
 
 
+LogName = tuple[str, str]
+"""What an entry of the proof log is found by: the kind under which its row is queued, and its id."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Put:
     """How one kind of row is written, many in one statement.
@@ -190,7 +194,8 @@ class Committing:
     back, and takes none of that; `xid` is the transaction's own. `repeats`: some of it repeats an earlier transaction
     and changes nothing, so that this process has not forgotten what that one changed. `server` is the identity of the
     server that it runs on, where a look-up of its own has told that. `staged` are rows to be written yet. `notes` are
-    facts for the journal, each with its kind. `kinds` say, for metrics, what happened to consents.
+    facts for the journal, each with its kind and the name of its entry in the proof log.
+    `kinds` say, for metrics, what happened to consents.
     """
 
     changes: dict[tuple[int, bytes], None] = field(default_factory=dict)
@@ -202,7 +207,7 @@ class Committing:
     xid: int | None = None
     server: str | None = None
     staged: dict[Put, list[Mapping[str, object]]] = field(default_factory=dict)
-    notes: list[tuple[str, object]] = field(default_factory=list)
+    notes: list[tuple[str, object, LogName | None]] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
 
 
@@ -347,9 +352,12 @@ class WriteSession(ReadSession):
         """Say that this transaction may permit more: a database that was set back takes none of that."""
         self.committing.widening = True
 
-    def note(self, kind: str, fact: object) -> None:
-        """Have a fact that forbids something kept in the journal once it is committed (`app.journal`)."""
-        self.committing.notes.append((kind, fact))
+    def note(self, kind: str, fact: object, entry: LogName | None = None) -> None:
+        """Have a fact that forbids something kept in the journal once it is committed (`app.journal`).
+
+        `entry`: what the proof log enters it as, where it does.
+        """
+        self.committing.notes.append((kind, fact, entry))
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:

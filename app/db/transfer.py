@@ -1,24 +1,26 @@
 """The rows of a deployment as lines of JSON: read in one snapshot, and put into an empty database.
 
-Register, ledger, texts, callers and staff; not the keys of callers, secrets of endpoints, logs, nor what is on its way
-to somebody. Ids of subjects stay sealed: the lines are of use with the deployment's own keys only. PostgreSQL itself
-makes and reads the JSON (`row_to_json`, `json_populate_recordset`), so that every column comes back as it was.
+Register, ledger, texts, callers and staff, with the trail and the proof log, whose keys are wrapped by the master key;
+not the keys of callers, secrets of endpoints, decisions, nor what is on its way to somebody. Ids of subjects stay
+sealed: the lines are of use with the deployment's own keys only. PostgreSQL itself makes and reads the JSON
+(`row_to_json`, `json_populate_recordset`), so that every column comes back as it was.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import psycopg
-from psycopg import sql
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, IntegrityError
 
-from app.db.connections import connect
 from app.db.revisions import known_revisions
-from app.db.session import WriteSession
+from app.db.session import ReadSession, WriteSession
 
-FORMAT: Final = 1
+if TYPE_CHECKING:
+    import psycopg
+
+FORMAT: Final = 2
 TABLES: Final = (
     "key_check",
     "deployment_epoch",
@@ -53,57 +55,80 @@ TABLES: Final = (
     "staff_member",
     "staff_name",
     "staff_acknowledgement",
+    "administrative_act",
+    "proof_key",
+    "receipt_key",
+    "proof_statement",
+    "proof_entry",
+    "proof_opening",
+    "proof_checkpoint",
+    "proof_anchor",
+    "proof_queue",
 )
-"""What is carried over, in an order in which each refers to those before it only."""
+"""What is carried over, in an order in which each refers to those before it only. Tiles are made of the entries."""
+_QUEUE: Final = "proof_queue"
+_OF_A_NEW_ONE: Final = frozenset({"administrative_act", _QUEUE})
+"""The tables in which a database that was only migrated has rows: they stay, beside those that come."""
+_NUMBERED: Final = {"journal_note": "number", _QUEUE: "n"}
+"""The columns that order rows and that the database fills: rows go in that order, and are numbered anew."""
 _TOGETHER: Final = 2_000
-_STATEMENT_SECONDS: Final = 24 * 3_600.0
 
 
 class RestoreRefusedError(Exception):
     """Nothing was restored; the message is one line that says why."""
 
 
-async def export_lines(url: str) -> AsyncIterator[str]:
-    """The lines of an export: what it is, with how many rows of each table, and then the rows.
+class ExportHeading(msgspec.Struct, frozen=True):
+    """The first line of an export; `tables`: how many rows of each it has."""
+
+    sceau: str = ""
+    format: int = 0
+    schema: str = ""
+    tables: Mapping[str, int] = {}
+
+
+class ExportLine(msgspec.Struct, frozen=True):
+    """Any other line of an export: a row of a table as JSON, or the end with a signed note about all before."""
+
+    table: str = ""
+    row: msgspec.Raw = msgspec.Raw()
+    end: str | None = None
+
+
+async def export_lines(session: ReadSession) -> AsyncGenerator[str]:
+    """The lines of an export but for its end: what it is, with how many rows of each table, and then the rows.
 
     Args:
-        url: DSN of the application role.
+        session: sees the database at one moment (`Database.read(at_once=True)`). Close the generator before it.
 
     """
-    connection = await connect(url, statement_seconds=_STATEMENT_SECONDS, autocommit=False)
-    async with connection:
-        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        await connection.set_read_only(True)
-        yield json.dumps(await _heading(connection))
-        for table in TABLES:
-            begin = f'{{"table": "{table}", "row": '
-            async with connection.cursor() as cursor, cursor.copy(_reading(table)) as rows:
-                async for (row,) in rows.rows():
-                    yield f"{begin}{row}}}"
-
-
-async def _heading(connection: psycopg.AsyncConnection[Any]) -> dict[str, Any]:
-    counts = {}
+    yield json.dumps(await _heading(session))
+    # The driver's own connection, in the same transaction: SQLAlchemy knows no COPY.
+    driver = (await session.connection.get_raw_connection()).driver_connection
     for table in TABLES:
-        counting = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
-        counts[table] = await _one(connection, counting)
-    at = await _one(connection, sql.SQL("SELECT to_json(clock_timestamp())").format())
+        begin = f'{{"table": "{table}", "row": '
+        async with (
+            cast("psycopg.AsyncConnection[Any]", driver).cursor() as cursor,
+            cursor.copy(_READING[table]) as rows,
+        ):
+            async for (row,) in rows.rows():
+                yield f"{begin}{row}}}"
+
+
+async def _heading(session: ReadSession) -> dict[str, Any]:
+    counts = {table: await _count(session, table) for table in TABLES}
+    at = (await session.execute(text("SELECT to_json(clock_timestamp())"))).scalar_one()
     return {"sceau": "export", "format": FORMAT, "schema": known_revisions()[-1], "at": at, "tables": counts}
 
 
-def _reading(table: str) -> sql.Composed:
-    return sql.SQL("COPY (SELECT row_to_json(each) FROM {} AS each) TO STDOUT").format(sql.Identifier(table))
-
-
-async def _one(connection: psycopg.AsyncConnection[Any], query: sql.Composed) -> Any:  # noqa: ANN401 - whatever it asks
-    row = await (await connection.execute(query)).fetchone()
-    return None if row is None else row[0]
+async def _count(session: ReadSession, table: str) -> int:
+    return int((await session.execute(_COUNTING[table])).scalar_one())
 
 
 class Restoring:
     """Puts the rows of an export into a database that holds none, in one transaction."""
 
-    def __init__(self, session: WriteSession, heading: Mapping[str, Any]) -> None:
+    def __init__(self, session: WriteSession, heading: ExportHeading) -> None:
         """Prepare.
 
         Args:
@@ -114,11 +139,12 @@ class Restoring:
             RestoreRefusedError: the export is of another format or schema.
 
         """
-        if heading.get("format") != FORMAT or heading.get("schema") != known_revisions()[-1]:
+        if heading.format != FORMAT or heading.schema != known_revisions()[-1]:
             raise RestoreRefusedError("the export is of another version: restore it with the version that made it")
-        self._session, self._wanted = session, heading["tables"]
+        self._session = session
         self._table = ""
         self._rows: list[str] = []
+        self._queued = 0
 
     async def check_empty(self) -> None:
         """Look whether the database may be restored into.
@@ -127,13 +153,15 @@ class Restoring:
             RestoreRefusedError: it is in use.
 
         """
-        if await self._count("processing") or await self._count("subject"):
+        if await _count(self._session, "processing") or await _count(self._session, "subject"):
             raise RestoreRefusedError("the database is in use: only an empty one is restored into")
         beating = text("SELECT count(*) FROM replica WHERE seen_at > now() - interval '10 seconds'")
         if (await self._session.execute(beating)).scalar_one():
             raise RestoreRefusedError("a service runs on this database: stop it first")
-        if any([await self._count(table) for table in TABLES]):
+        if any([await _count(self._session, table) for table in TABLES if table not in _OF_A_NEW_ONE]):
             raise RestoreRefusedError("a service was started on this database: make a new one, and only migrate it")
+        last = text("SELECT coalesce(max(n), 0) FROM proof_queue")
+        self._queued = int((await self._session.execute(last)).scalar_one())
 
     async def put(self, table: str, row: str) -> None:
         """Put a row, as JSON, behind those of the tables before.
@@ -146,20 +174,24 @@ class Restoring:
             raise RestoreRefusedError("the export holds rows of a table that is not carried over")
         if table != self._table or len(self._rows) >= _TOGETHER:
             await self._flush()
+            if table == _QUEUE != self._table:
+                await self._leave_queue()
             self._table = table
         self._rows.append(row)
 
     async def finish(self) -> None:
-        """Write the last rows, and compare.
-
-        Raises:
-            RestoreRefusedError: a table does not hold as many rows as the export says.
-
-        """
+        """Write the last rows."""
         await self._flush()
-        for table in TABLES:
-            if await self._count(table) != self._wanted.get(table):
-                raise RestoreRefusedError(f"the export is not whole: it says that there are other rows of {table}")
+        if self._table != _QUEUE:
+            await self._leave_queue()
+
+    async def _leave_queue(self) -> None:
+        """Take out of the queue what came into it with the rows: most are entered, and the export has those that wait.
+
+        What the new database itself has to enter stays.
+        """
+        came = text("DELETE FROM proof_queue WHERE n > :before")
+        await self._session.execute(came, {"before": self._queued})
 
     async def _flush(self) -> None:
         if self._rows:
@@ -170,14 +202,19 @@ class Restoring:
                 raise RestoreRefusedError(f"the export holds rows of {self._table} that cannot be") from None
             self._rows = []
 
-    async def _count(self, table: str) -> int:
-        return int((await self._session.execute(_COUNTING[table])).scalar_one())
-
 
 _COUNTING: Final = {table: text(f"SELECT count(*) FROM {table}") for table in TABLES}  # noqa: S608 - constants
+_READING: Final = {
+    table: f"COPY (SELECT row_to_json(each) FROM {table} AS each"  # noqa: S608 - constants
+    f"{f' ORDER BY {_NUMBERED[table]}' if table in _NUMBERED else ''}) TO STDOUT"
+    for table in TABLES
+}
 _PUTTING: Final = {
     table: text(
-        f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"  # noqa: S608
+        f"INSERT INTO {table} OVERRIDING USER VALUE "  # noqa: S608
+        f"SELECT * FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"
+        # Two copies of one database that was only migrated have one act: what it says is compared with its entry.
+        f"{' ON CONFLICT (id) DO NOTHING' if table == 'administrative_act' else ''}"
     )
     for table in TABLES
 }

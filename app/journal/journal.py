@@ -27,7 +27,7 @@ from app.journal.files import (
     read_seen,
     write_seen,
 )
-from app.journal.store import AT_ONCE, mark_kept, put_notes, take_up
+from app.journal.store import AT_ONCE, mark_kept, put_note, take_up
 from app.ledger.vault import Vault
 
 _LAST: Final = 200
@@ -84,9 +84,10 @@ class Journal:
         if not done.narrowing:
             return Noted()
         now = self._plan.clock()
-        notes = [KeptNote(random_id(), self.epoch, now, note_of(kind, fact)) for kind, fact in done.notes]
+        notes = [KeptNote(random_id(), self.epoch, now, note_of(kind, fact)) for kind, fact, _ in done.notes]
         lines = {each.id: line_of(each, vault) for each in notes} if vault is not None else None
-        put_notes(session, {each.id: lines[each.id] if lines is not None else None for each in notes})
+        for made, (_, _, entry) in zip(notes, done.notes, strict=True):
+            put_note(session, made.id, lines[made.id] if lines is not None else None, entry)
         return Noted(notes, lines)
 
     async def keep(self, database: Database, noted: Noted, *, repeats: bool) -> None:

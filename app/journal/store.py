@@ -1,6 +1,6 @@
 """Reads and writes of epochs, and the question which notes of the journal a database does not hold."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from app.db.schema import Instant, metadata
-from app.db.session import Put, ReadSession, WriteSession
+from app.db.session import LogName, Put, ReadSession, WriteSession
 from app.journal.files import KnownNotes, SeenNotes
 
 deployment_epoch = Table(
@@ -212,6 +212,10 @@ journal_note = Table(
     Column("line", LargeBinary),
     # When it was put here, or last taken up by somebody who keeps it.
     Column("put_at", Instant, server_default=func.now(), nullable=False),
+    # The kind and id under which the proof log enters what it is about; NULL where that has no entry.
+    Column("fact_kind", Text),
+    Column("fact_id", Text),
+    CheckConstraint("(fact_kind IS NULL) = (fact_id IS NULL)", name="fact"),
 )
 Index("ix_journal_note_number", journal_note.c.number)
 Index("ix_journal_note_waiting", journal_note.c.number, postgresql_where=journal_note.c.line.is_not(None))
@@ -219,17 +223,38 @@ Index("ix_journal_note_waiting", journal_note.c.number, postgresql_where=journal
 _PUT: Final = Put(
     order=90,
     sql="""
-INSERT INTO journal_note (id, line)
-SELECT id, decode(line, 'hex') FROM ROWS FROM (json_to_recordset(CAST(%(rows)s AS json)) AS (id uuid, line text))
-WITH ORDINALITY AS given (id, line, place) ORDER BY place
+INSERT INTO journal_note (id, line, fact_kind, fact_id)
+SELECT id, decode(line, 'hex'), fact_kind, fact_id FROM ROWS FROM (json_to_recordset(CAST(%(rows)s AS json))
+    AS (id uuid, line text, fact_kind text, fact_id text))
+WITH ORDINALITY AS given (id, line, fact_kind, fact_id, place) ORDER BY place
 """,
 )
 
 
-def put_notes(session: WriteSession, lines: Mapping[UUID, bytes | None]) -> None:
-    """Stage ids of notes with their lines, to be committed with what they are about; None: it waits for no journal."""
-    for identifier, line in lines.items():
-        session.stage(_PUT, {"id": identifier, "line": line})
+def put_note(session: WriteSession, identifier: UUID, line: bytes | None, entry: LogName | None) -> None:
+    """Stage a note, to be committed with what it is about.
+
+    Args:
+        session: the transaction.
+        identifier: the note's.
+        line: its line of the journal; None where it waits for none.
+        entry: how the proof log names what it is about; None where that has no entry.
+
+    """
+    kind, named = entry or (None, None)
+    session.stage(_PUT, {"id": identifier, "line": line, "fact_kind": kind, "fact_id": named})
+
+
+_WITHOUT_FACT: Final = text("""
+SELECT count(*) FROM journal_note AS note WHERE note.fact_id IS NOT NULL
+AND NOT EXISTS (SELECT FROM proof_entry AS entry WHERE entry.kind = note.fact_kind AND entry.id = note.fact_id)
+AND NOT EXISTS (SELECT FROM proof_queue AS queued WHERE queued.kind = note.fact_kind AND queued.id = note.fact_id)
+""")
+
+
+async def count_without_fact(session: ReadSession) -> int:
+    """How many notes are about what neither stands in the proof log nor waits for it, though it is entered there."""
+    return int((await session.execute(_WITHOUT_FACT)).scalar_one())
 
 
 async def take_up(session: WriteSession, *, left_for: timedelta | None) -> dict[UUID, bytes]:

@@ -413,7 +413,14 @@ async def agrees_with_its_entry(session: ReadSession, identifier: UUID) -> bool:
     record = (await records(session, [name])).get(name)
     if record is None or entry.salt is None:  # the opening of a statement is never destroyed
         return False
-    return bool(parsed(entry.content)["commitment"] == commitment(entry.salt, body_of(record, entry.salt)))
+    return is_committed(entry, record, entry.salt)
+
+
+def is_committed(entry: StoredEntry, record: Record, salt: bytes) -> bool:
+    """Whether a record is what an entry of it committed to."""
+    said = parsed(entry.content)
+    name = (said["kind"], said["id"], said["commitment"])
+    return bool(name == (record.kind, record.id, commitment(salt, body_of(record, salt))))
 
 
 async def count_entries_gone(session: ReadSession) -> int:
@@ -421,6 +428,22 @@ async def count_entries_gone(session: ReadSession) -> int:
     last = await latest_checkpoint(session)
     size = max(await size_of_log(session), 0 if last is None else last.size)
     return size - int((await session.execute(select(func.count()).select_from(proof_entry))).scalar_one())
+
+
+_DESTROYED: Final = text("""
+SELECT count(*) FROM proof_entry AS entry
+LEFT JOIN proof_opening AS opening USING (position)
+LEFT JOIN (
+    SELECT DISTINCT jsonb_array_elements(body->'positions')::bigint AS position
+    FROM proof_statement WHERE kind = 'retention_run'
+) AS retained USING (position)
+WHERE opening.salt IS NULL AND (retained.position IS NULL OR entry.kind <> 'consent_event')
+""")
+
+
+async def count_destroyed(session: ReadSession) -> int:
+    """How many entries have no opening any more, though no run of retention says that it destroyed that."""
+    return int((await session.execute(_DESTROYED)).scalar_one())
 
 
 async def count_statements_gone(session: ReadSession) -> int:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -173,7 +173,8 @@ async def add_status_change(session: WriteSession, identifier: str, change: Stat
     awaiting = change.status is Status.PROPOSED
     stored = Status.SUSPENDED if awaiting else change.status
     if change.status in {Status.SUSPENDED, Status.RETIRED}:
-        session.note("status", {"processing": identifier, "at": change.at, "status": change.status, "by": by})
+        noted = {"processing": identifier, "at": change.at, "status": change.status, "by": by}
+        session.note("status", noted, ("status_change", f"{identifier}/{_seconds(change.at)}"))
     await session.execute(
         insert(processing_status_change).values(
             processing=identifier, at=change.at, status=stored.value, recorded_by=by, awaiting_approval=awaiting
@@ -439,6 +440,15 @@ async def add_told(session: WriteSession, processing: str, number: int, at: date
     await session.execute(upsert(invalidation_told).values(values).on_conflict_do_nothing())
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _seconds(at: datetime) -> str:
+    """Seconds since 1970 as PostgreSQL writes them: `extract(epoch FROM at)`."""
+    whole, rest = divmod(at - _EPOCH, timedelta(seconds=1))
+    return f"{whole}.{rest.microseconds:06d}"
+
+
 async def add_invalidation(session: WriteSession, processing: str, record: InvalidationRecord) -> None:
     """Put an invalidation where decisions meet it."""
     struck = record.struck
@@ -453,7 +463,8 @@ async def add_invalidation(session: WriteSession, processing: str, record: Inval
         "recorded_by": record.by,
     }
     await session.execute(insert(processing_invalidation).values(values))
-    session.note("invalidation", {"processing": processing, "number": record.number, "record": record})
+    noted = {"processing": processing, "number": record.number, "record": record}
+    session.note("invalidation", noted, ("invalidation", f"{processing}/{record.number}"))
 
 
 def _invalidation(row: Row[Any]) -> InvalidationRecord:

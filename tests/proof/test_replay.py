@@ -415,7 +415,11 @@ def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
     with psycopg.connect(log.database.owner_url, autocommit=True) as owner:
         owner.execute(f"SELECT sceau_record_act('decision_log.dropped', 'service', {detail}) FROM ({days}) AS days")
     status, said = _replayed(log)
-    assert (status, "ALTERED: " in said, "of days that were dropped, 0 altered" in said) == (0, False, True), said
+    assert (status, "ALTERED: " in said, "of days that were dropped or stayed behind, 0 altered" in said) == (
+        0,
+        False,
+        True,
+    ), said
 
 
 @pytest.mark.parametrize("what", ["known", "version", "party_mode", "participants", "subject_ref"])

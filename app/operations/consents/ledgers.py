@@ -324,7 +324,8 @@ async def append(
     append_entries(session, entries)
     for entry in entries:
         # By the locator a replay finds a person who has another pseudonym since a restore.
-        session.note("ledger", {"entry": entry, "locator": ledger.locators[0] if ledger.locators else None})
+        noted = {"entry": entry, "locator": ledger.locators[0] if ledger.locators else None}
+        session.note("ledger", noted, ("consent_event", str(entry.event.id)))
     before = {row.id: row for row in ledger.consents}
     grown = ledger.with_entries(*entries)
     grown = replace(grown, projected=grown.consents)

@@ -109,13 +109,7 @@ async def rebuild_projection(database: Database, *, repair: bool = True) -> Asyn
     after, subjects, differing = b"", 0, 0
     while True:
         async with database.write() as session:
-            refs = await lock_subjects(session, after=after, limit=_BATCH)
-            events = await load_events(session, refs)
-            records = await load_processings(session)
-            register = {identifier: record.facts for identifier, record in records.items()}
-            wrong = 0
-            for ref in refs:
-                wrong += await _compare(session, ref, project(events.get(ref, ()), register), repair=repair)
+            refs, wrong = await _compare_some(session, after, repair=repair)
             if wrong and repair:
                 await record_act(session, ActKind.PROJECTION_REPAIRED, None, detail={"consents": wrong})
         differing += wrong
@@ -124,6 +118,28 @@ async def rebuild_projection(database: Database, *, repair: bool = True) -> Asyn
         if len(refs) < _BATCH:
             return
         after = refs[-1]
+
+
+async def count_differing(session: WriteSession) -> int:
+    """How many consents have a row that is not what the ledger says, or none, in the transaction of the caller."""
+    after, differing = b"", 0
+    while True:
+        refs, wrong = await _compare_some(session, after, repair=False)
+        differing += wrong
+        if len(refs) < _BATCH:
+            return differing
+        after = refs[-1]
+
+
+async def _compare_some(session: WriteSession, after: bytes, *, repair: bool) -> tuple[list[bytes], int]:
+    """The next subjects, and how many of their rows are not what the ledger says."""
+    refs = await lock_subjects(session, after=after, limit=_BATCH)
+    events = await load_events(session, refs)
+    register = {identifier: record.facts for identifier, record in (await load_processings(session)).items()}
+    wrong = 0
+    for ref in refs:
+        wrong += await _compare(session, ref, project(events.get(ref, ()), register), repair=repair)
+    return refs, wrong
 
 
 async def _compare(session: WriteSession, ref: bytes, rows: Sequence[ConsentRow], *, repair: bool) -> int:

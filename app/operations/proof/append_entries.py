@@ -61,6 +61,16 @@ async def log_keys(session: WriteSession, deployment: Deployment, otherwise: str
 
     """
     await ensure_key(session, deployment, PROOF_KEYS)
+    return await held_keys(session, deployment, otherwise)
+
+
+async def held_keys(session: ReadSession, deployment: Deployment, otherwise: str) -> LogKeys:
+    """The keys of a log that has one.
+
+    Raises:
+        VaultError: the master key that wraps the newest key is not held.
+
+    """
     now = await session.now()
     newest = (await keys_in_force(session, PROOF_KEYS, now))[0]
     origin = await name_of_log(session, otherwise)
@@ -173,7 +183,7 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
         signed = await store.latest_checkpoint(session)  # perhaps of a run that ended before it could be kept
         return Appended(0, signed.note if signed else None, is_all=is_all)
     await store.add_entries(session, size, entries)
-    root = await _grow(session, size, [each for _, each in entries])
+    root = await grow(session, size, [each.leaf for _, each in entries])
     before = await store.latest_checkpoint(session)
     # A clock may have been set back since: whoever holds two heads knows that the later one has no fewer entries.
     signed_at = claims.now if before is None else max(claims.now, before.signed_at)
@@ -270,10 +280,10 @@ async def _take_out(
     return len(done)
 
 
-async def _grow(session: WriteSession, size: int, entries: Sequence[LogEntry]) -> bytes:
-    """Write the tiles that change; the root of the grown tree."""
+async def grow(session: WriteSession, size: int, leaves: Sequence[bytes]) -> bytes:
+    """Write the tiles that change when leaves are added to a tree of that size; the root of the grown tree."""
     edge = {(level, (size >> HEIGHT * level) // WIDTH) for level in range(8)}
-    after = size + len(entries)
+    after = size + len(leaves)
     held = await store.tiles(session, edge | tiles_needed(lambda subtree: root_at(after, subtree)))
 
     def partial(level: int) -> bytes:
@@ -283,7 +293,7 @@ async def _grow(session: WriteSession, size: int, entries: Sequence[LogEntry]) -
             raise LogRefusedError("a tile of the log is missing or short")
         return hashes
 
-    changed = grown(size, [each.leaf for each in entries], partial)
+    changed = grown(size, leaves, partial)
     await store.put_tiles(session, changed)
     now = {**held, **changed}
     return root_at(after, subtree_of(lambda level, index: now[level, index]))

@@ -135,9 +135,9 @@ class HoursReport:
     """What became of the statements that speak of a time.
 
     `same`: how many segments agree with theirs. `altered`: what is wrong. `retired`: how many segments are of days that
-    were dropped, as the audit trail says. `late`: how many decisions came after their hour had been stated. `waiting`:
-    how many are not stated yet. `dropped`: how many decisions were not logged. `since`, `until`: what is covered; None
-    where nothing is.
+    were dropped, or of before the deployment was moved, as the audit trail says. `late`: how many decisions came after
+    their hour had been stated. `waiting`: how many are not stated yet. `dropped`: how many decisions were not logged.
+    `since`, `until`: what is covered; None where nothing is.
     """
 
     same: int = 0
@@ -205,13 +205,19 @@ async def _compare(
             report.same += 1
             report.late += row.rows if told["id"] in late else 0
     gone = stated.keys() - {str(row.id) for row in there}
-    days = await _days_dropped(session) if gone else set()
+    days, moved = (await _days_dropped(session), await _moved_at(session)) if gone else (set[str](), None)
     for each in sorted(gone):
         told = stated[each]
-        if told["hour"][:10] in days:
+        if told["hour"][:10] in days or (moved is not None and datetime.fromisoformat(told["hour"]) < moved):
             report.retired += 1
         else:
             report.altered.append(f"{told['hour']}: {told['rows']} decisions were logged, and are gone")
+
+
+async def _moved_at(session: ReadSession) -> datetime | None:
+    """When this deployment was restored from an export, as the trail has it: segments of before stayed behind."""
+    found = await search_trail(session, TrailQuery(acts=[ActKind.DEPLOYMENT_RESTORED]), before=None, limit=1)
+    return found[0].at if found else None
 
 
 async def _days_dropped(session: ReadSession) -> set[str]:

@@ -30,7 +30,7 @@ class Host:
         for _ in range(number):
             self.now += timedelta(milliseconds=10)
             session = Session()
-            session.committing.notes.append(("other", {"what": "a withdrawal", "about": "x"}))
+            session.committing.notes.append(("other", {"what": "a withdrawal", "about": "x"}, None))
             noted = self.process.note(cast("Any", session))
             await self.process.keep(cast("Any", None), noted, repeats=False)
             made |= {each.id for each in noted.notes}

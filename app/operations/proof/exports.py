@@ -1,0 +1,153 @@
+"""Sign what an export carries, and hold a database that it was put into to the log that came with it.
+
+The signature is of the whole file and the log's last head, so that nobody edits it without the log's key. What the
+deployment had recorded and somebody changed before the export is told by the log's entries.
+"""
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.audit.trail import ActKind, record_act
+from app.db.session import ReadSession, WriteSession
+from app.db.transfer import RestoreRefusedError
+from app.journal.store import count_without_fact
+from app.operations.proof.append_entries import grow, held_keys
+from app.operations.proof.bundle import NoLogError
+from app.operations.service.deployment import Deployment
+from app.proof import store
+from app.proof.entries import Record
+from app.proof.notes import signed_note
+from app.proof.store import StoredEntry
+from app.proof.tree import WIDTH
+from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey, followed, opened
+from app.proof.verifier.trees import EMPTY_ROOT, leaf_hash
+
+_WORD: Final = "export"
+"""The second line of what is signed: that of a checkpoint is a number, and that of a rotation another word."""
+_TOGETHER: Final = 8 * WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class ExportEnd:
+    """How an export ends: a signed note, how many rows it has, and the SHA-256 of all lines before the end, as hex."""
+
+    note: str
+    rows: int
+    sha256: str
+
+
+async def sign_export(session: ReadSession, deployment: Deployment, rows: int, sha256: str) -> str:
+    """The note that an export ends with, by the log's newest key.
+
+    Args:
+        session: sees the database as the export has it.
+        deployment: holds the master key.
+        rows: how many there are.
+        sha256: of all lines, as hex.
+
+    Raises:
+        NoLogError: the log has no head yet.
+        VaultError: the master key that wraps the newest key is not held.
+
+    """
+    signed = await store.latest_checkpoint(session)
+    if signed is None:
+        raise NoLogError("nothing was entered in the log yet")
+    keys = await held_keys(session, deployment, "")
+    head = Checkpoint.parse(Note.parse(signed.note).text)
+    return signed_note(_text(head, rows, sha256), [keys.signer])
+
+
+async def check_export(
+    session: WriteSession, deployment: Deployment, end: ExportEnd, trusted: Sequence[VerifierKey]
+) -> None:
+    """Compare the rows of an export, once all are put, with what was signed and entered; make the log's tiles.
+
+    Raises:
+        RestoreRefusedError: they are not what the log says.
+        VaultError: the master key that wraps the log's newest key is not held.
+
+    """
+    head = await _signed_head(session, deployment, end, trusted)
+    await _check_entries(session, head)
+    if destroyed := await store.count_destroyed(session):
+        raise RestoreRefusedError(f"the export lacks what opens entries that no run of retention names: {destroyed}")
+    if unentered := Counter(kind for kind, _ in await store.unentered(session, head.size)):
+        raise RestoreRefusedError(f"the export holds rows that are not in its log: {_told(unentered)}")
+    await _check_queue(session)
+    if notes := await count_without_fact(session):
+        raise RestoreRefusedError(f"the export lacks what {notes} of the rows of journal_note are about")
+    await record_act(session, ActKind.DEPLOYMENT_RESTORED, None, detail={"rows": end.rows, "entries": head.size})
+
+
+async def _signed_head(
+    session: ReadSession, deployment: Deployment, end: ExportEnd, trusted: Sequence[VerifierKey]
+) -> Checkpoint:
+    """The last head of the log, of an export that is as it was signed.
+
+    Keys that follow those that are trusted, as the export's own log says with the signatures of both, are trusted too.
+    """
+    signed = await store.latest_checkpoint(session)
+    try:
+        keys = followed(trusted, await store.rotations(session))
+        note = Note.parse(end.note)
+        signers = note.signed_by(keys)
+        head = opened(signed.note, keys) if signed is not None and signers else None
+    except NoteError as error:
+        raise RestoreRefusedError(f"the export is not what its log's key signed: {error}") from error
+    if head is None:
+        raise RestoreRefusedError("the export is not signed by a key of --key, nor by one that follows it")
+    if note.text != _text(head, end.rows, end.sha256):
+        raise RestoreRefusedError("the export is not what its log's key signed: it was changed")
+    if (await held_keys(session, deployment, "")).signer.key not in signers:
+        raise RestoreRefusedError("the export is not signed by the key with which its log goes on")
+    return head
+
+
+def _text(head: Checkpoint, rows: int, sha256: str) -> str:
+    """What is signed."""
+    return f"{head.origin}\n{_WORD}\n{rows}\n{sha256}\n{head.size}\n{base64.b64encode(head.root).decode()}\n"
+
+
+async def _check_entries(session: WriteSession, head: Checkpoint) -> None:
+    """Compare each row that was entered with its entry, and the tree of all entries with its head."""
+    size, root, wrong = 0, EMPTY_ROOT, Counter[str]()
+    while entries := await store.entries_from(session, size, _TOGETHER):
+        if [each.position for each in entries] != list(range(size, size + len(entries))):
+            break
+        records = await store.records(session, [(each.kind, each.id) for each in entries])
+        wrong.update(each.kind for each in entries if not _is_as_entered(each, records.get((each.kind, each.id))))
+        root = await grow(session, size, [leaf_hash(each.content) for each in entries])
+        size += len(entries)
+    if (size, root) != (head.size, head.root) or await store.size_of_log(session) != size:
+        raise RestoreRefusedError("the export's log does not have the entries that its head was signed for")
+    if wrong:
+        raise RestoreRefusedError(f"the export holds rows that are not what its log entered: {_told(wrong)}")
+
+
+def _is_as_entered(entry: StoredEntry, record: Record | None) -> bool:
+    if entry.salt is None or record is None:
+        return entry.salt is None and record is None  # retention destroyed both, or `count_destroyed` tells
+    try:
+        return store.is_committed(entry, record, entry.salt)
+    except (KeyError, ValueError):  # what canonical JSON does not have, or no entry
+        return False
+
+
+async def _check_queue(session: ReadSession) -> None:
+    """Look whether the rows are there that wait for the log."""
+    behind, gone = 0, Counter[str]()
+    while queued := await store.waiting(session, _TOGETHER, behind):
+        names = {(each.kind, each.id) for each in queued}
+        left = names - await store.entered_already(session, names)
+        gone.update(kind for kind, _ in left - (await store.records(session, left)).keys())
+        behind = queued[-1].number
+    if gone:
+        raise RestoreRefusedError(f"the export lacks rows that wait for its log: {_told(gone)}")
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} of {kind}" for kind, number in sorted(counts.items()))
