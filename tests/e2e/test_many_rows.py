@@ -188,11 +188,12 @@ def test_an_import_killed_ten_times_is_whole_and_moves_to_another_deployment(fil
         assert {decision for decision, _ in before} == {True, False}
         export = tmp_path / "export.ndjson.gz"
         _run(one, "export", str(export))
+        verifier = _run(one, "proof", "key").splitlines()[0]
         service.end()
         with one.administrator() as connection:
             caller = str(connection.execute("SELECT id FROM caller").fetchone()[0])
     with _deployment(tmp_path, "two") as two:
-        _run(two, "restore", str(export))
+        _run(two, "restore", str(export), "--key", verifier)
         assert _counts(two) == counts
         key = _run(two, "keys", "rotate", caller)
         restored = _serve(two, tmp_path, "restored")

@@ -16,8 +16,10 @@ from tests.faults.service import eventually
 from tests.proof.logs import Log, copied
 from tests.support import two_persons
 from tests.support.api import TestClock, question, running, subject
+from tests.support.commands import run_command
 from tests.support.databases import new_database
 from tests.support.decision_rows import add, alter, every, logged, logged_rows, once, segment_of, with_facts
+from tests.support.exports import key_of, restored
 from tests.support.sweeping import sweep
 
 PEOPLE = ("alice", "bob", "carol", "dave", "desk")
@@ -401,6 +403,22 @@ def test_a_statement_of_another_time_is_compared_all_the_same(log, monkeypatch):
     alter(log.database, once(_is_denied))
     status, said = _replayed(log)
     assert (status, "ALTERED: " in said) == (1, True), said
+
+
+def test_a_log_of_decisions_that_stayed_behind_is_no_alteration(log, monkeypatch, tmp_path):
+    """Where a deployment was restored from an export, the trail says so, and nobody is accused of a deletion."""
+    _closed(log, monkeypatch)
+    assert run_command(log.database, "export", tmp_path / "all.ndjson")[0] == 0
+    with new_database() as empty:
+        assert restored(empty, tmp_path / "all.ndjson", key_of(log.database))[0] == 0
+        (tmp_path / "there").mkdir()
+        moved = Log(empty, tmp_path / "there")
+        status, said = _replayed(moved)
+        assert (status, "ALTERED: " in said, "of days that were dropped or stayed behind" in said) == (0, False, True)
+        with psycopg.connect(empty.owner_url, autocommit=True) as owner:
+            owner.execute("SET session_replication_role = replica")
+            owner.execute("DELETE FROM administrative_act WHERE act = 'deployment.restored'")
+        assert "ALTERED: " in _replayed(moved)[1]
 
 
 def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):

@@ -13,6 +13,7 @@ from tests.proof.retained import known, owned, sign
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.databases import administrator_url, new_database
+from tests.support.exports import key_of, restored
 from tests.support.two_persons import person
 
 GOOD_BUT_INCOMPLETE = 3
@@ -234,7 +235,7 @@ def test_a_hold_is_restored_with_the_rest(old, tmp_path):
     owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", "--processing", "ads")
     assert run_command(old.database, "export", tmp_path / "all.ndjson")[0] == 0
     with new_database() as empty:
-        assert run_command(empty, "restore", tmp_path / "all.ndjson")[:2] == (0, ANY)
+        assert restored(empty, tmp_path / "all.ndjson", key_of(old.database))[:2] == (0, ANY)
         with psycopg.connect(empty.owner_url) as connection:
             found = connection.execute("SELECT reason FROM retention_hold ORDER BY made_at").fetchall()
     assert found == [("Over.",), ("Litigation.",)]

@@ -10,6 +10,7 @@ from tests.faults.service import eventually
 from tests.support.api import question, running
 from tests.support.commands import run_command
 from tests.support.databases import new_database
+from tests.support.exports import key_of, restored
 from tests.support.two_persons import WHY, person
 
 READS = "it records nothing that decides"
@@ -26,7 +27,7 @@ WHAT = {
     "links create": ASKS,
     "evaluate": READS,
     "import": ASKS,
-    "export": READS,
+    "export": "it enters what was recorded in the log, and reads the rest",
     "restore": WAITS,
     "restore-check": READS,
     "replay-journal": WAITS,
@@ -110,7 +111,7 @@ def test_a_restored_export_answers_once_two_have_accepted_it(database, tmp_path,
             person(api, name, "register:approve", "deployment:recover")
     assert run_command(database, "export", file)[0] == 0
     with new_database() as empty:
-        done = run_command(empty, "restore", file, register_approval=approval)
+        done = restored(empty, file, key_of(database), register_approval=approval)
         assert done[0] == 0, done
         with running(empty, register_approval=approval) as keyless:
             api = keyless.with_key(_new_key(empty, "bootstrap"))
