@@ -252,11 +252,10 @@ def test_a_bundle_of_a_later_time_tells_its_own_entries_alone(made, tmp_path):
     with copied(made[0], tmp_path) as log:
         with running(log.database) as api:
             api.decide("dora", "stats")
+        log.superuser("UPDATE proof_checkpoint SET signed_at = signed_at - interval '1 hour'")  # two in one second
         log.append()
-        signed = log.value(
-            "SELECT to_char(max(signed_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') FROM proof_checkpoint"
-        )
-        later = log.bundle("--since", signed)
+        signed = log.value("SELECT max(signed_at) AT TIME ZONE 'UTC' FROM proof_checkpoint")
+        later = log.bundle("--since", f"{signed:%Y-%m-%dT%H:%M:%S}")
         assert [len(each) for each in rows(page(later)).values()] == [1]
 
 
