@@ -274,7 +274,7 @@ class _Writer:
                 (self._t["purpose"], self._word(PURPOSE_WORDS, body["purpose"])),
                 (
                     self._t["controllers"],
-                    "; ".join(self._told.controllers.get(each, each) for each in body["controllers"] or []),
+                    "; ".join(self._told.controllers.get(each, each) for each in body["controllers"]),
                 ),
                 (self._t["elements"], "; ".join(self._word(ELEMENT_WORDS, each) for each in body["elements"])),
                 (self._t["recipients"], "; ".join(body["data_recipients"] or [])),
