@@ -197,7 +197,8 @@ def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
         api.decide("alice", "ads")  # has lapsed since
         api.decide("dave", "stats")
     with running(database, cache="leased", **WIDE) as api:
-        eventually(api.client.app.state.services.memory.replica.lease.held)
+        services: Any = api.client.app
+        eventually(services.state.services.memory.replica.lease.held)
         for name in ("bob", "carol"):
             api.decide(name, "ads")
         assert two_persons.add(api, "ads", elements=["content", "attachments"], material=True).status_code == 201

@@ -52,7 +52,7 @@ def listed_before_commit(patch):
     listed: set[UUID] = set()
 
     @asynccontextmanager
-    async def write(self: Writer, committed_now=None, lead=(), **_):
+    async def write(self: Writer, committed_now=None, lead=(), **_settings):
         listed.clear()
         rows, _ = await self.confirmer._rows()
         listed.update(rows)
