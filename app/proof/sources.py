@@ -184,6 +184,29 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         typed="uuid",
         subjects=("subject_ref",),
     ),
+    # What is asked of two persons: restores that are accepted, imports, invalidations, suspensions.
+    "gate_proposal": EntrySource(
+        "gate_proposal",
+        "id::text",
+        "proposed_at",
+        ("id", "kind", "target", "wanted", "proposed_at", "proposed_by"),
+        key="id",
+        typed="uuid",
+    ),
+    "gate_ruling": EntrySource(
+        "gate_ruling",
+        "proposal::text",
+        "at",
+        ("proposal", "approved", "reason", "at", "ruled_by"),
+        key="proposal",
+        typed="uuid",
+    ),
+    "restore": EntrySource(
+        "deployment_epoch",
+        "number::text",
+        "began_at",
+        ("number", "began_at", "replayed", "by_hand", "lost", "accepted_by"),
+    ),
     "statement": EntrySource(
         "proof_statement", "id::text", "at", ("id", "at", "body"), key="id", typed="uuid", kind="kind"
     ),

@@ -97,7 +97,7 @@ proof_statement = Table(
     Column("kind", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("body", JSONB, nullable=False),
-    CheckConstraint("kind IN ('key', 'settings', 'decision_hour', 'retention_run', 'bundle')", name="kind"),
+    CheckConstraint("kind IN ('key', 'settings', 'standing', 'decision_hour', 'retention_run', 'bundle')", name="kind"),
 )
 
 # What somebody outside said of a checkpoint. A stamp is the DER of an answer (RFC 3161), and has no witness; a
@@ -377,6 +377,35 @@ async def latest_statement(session: ReadSession, kind: str) -> Mapping[str, Any]
     newest = select(proof_statement.c.body).where(proof_statement.c.kind == kind).order_by(proof_statement.c.id.desc())
     body: Mapping[str, Any] | None = (await session.execute(newest.limit(1))).scalar_one_or_none()
     return body
+
+
+_CHANGED: Final = text("""
+WITH now AS (
+    SELECT 'caller' AS of, id::text AS id, jsonb_build_object(
+        'kind', kind, 'scopes', scopes, 'processings', processings, 'revoked_at', revoked_at) AS facts FROM caller
+    UNION ALL SELECT 'import', name, jsonb_build_object('made_by', made_by, 'begun_at', begun_at, 'expected', expected,
+        'until', until, 'approved_by', approved_by, 'approved_at', approved_at, 'reason', reason) FROM import_source
+    UNION ALL SELECT 'retention_rule', kind, jsonb_build_object('basis', basis, 'starts_when', starts_when,
+        'period', period, 'afterwards', afterwards, 'signed_at', signed_at, 'signed_by', signed_by) FROM retention_rule
+    UNION ALL SELECT 'retention_hold', id::text, jsonb_build_object('processing', processing, 'reason', reason, 'until',
+        until, 'made_at', made_at, 'made_by', made_by, 'released_at', released_at,
+        'of_a_person', subject_ref IS NOT NULL) FROM retention_hold
+    UNION ALL SELECT 'owner_limit', 'all', to_jsonb(owner_limit) FROM owner_limit
+), said AS (
+    SELECT DISTINCT ON (body->>'of', body->>'id') body->>'of' AS of, body->>'id' AS id, body->'facts' AS facts
+    FROM proof_statement WHERE kind = 'standing' ORDER BY body->>'of', body->>'id', proof_statement.id DESC
+)
+SELECT of, id, now.facts FROM now FULL JOIN said USING (of, id)
+WHERE coalesce(now.facts, 'null') <> coalesce(said.facts, 'null') ORDER BY of, id LIMIT :most
+""")
+"""Rows that decide and that change where they stand: what a caller may do, how long proof is kept, who approved an
+import, what the owner limits. An entry commits to a row as it was, so that each way in which it stood is stated."""
+
+
+async def changed_since_stated(session: ReadSession, most: int) -> list[Mapping[str, Any]]:
+    """What stands otherwise than was stated last, or was never stated: `of`, `id` and `facts` (None: it is gone)."""
+    rows = await session.execute(_CHANGED, {"most": most})
+    return [{"of": row.of, "id": row.id, "facts": row.facts} for row in rows]
 
 
 async def statements_from(session: ReadSession, kind: str, position: int) -> list[str]:

@@ -124,7 +124,8 @@ def copied(made: Log, place: Path) -> Iterator[Log]:
     """
     with new_database(template=made.database.name) as database:
         log = Log(database, place, made.more)
-        KeptHeads(log.heads).keep(log.value("SELECT note FROM proof_checkpoint ORDER BY size DESC LIMIT 1"))
+        if note := log.value("SELECT (SELECT note FROM proof_checkpoint ORDER BY size DESC LIMIT 1)"):
+            KeptHeads(log.heads).keep(note)
         yield log
 
 

@@ -259,3 +259,25 @@ def test_a_file_that_unpacks_to_gigabytes_is_not_read_whole(log, name):
     tracemalloc.stop()
     assert (status in {WRONG, UNREADABLE}, "longer than any such" in said or "cannot be read" in said) == (True, True)
     assert peak < 120 << 20
+
+
+def _standing(log, name):
+    """What a bundle's statements say of one thing, in their order."""
+    bodies = [json.loads(line["body"]) for line in lines_of(log.bundle(name=f"{name}.zip")) if "body" in line]
+    stated = [each["body"] for each in bodies if isinstance(each.get("body"), dict)]
+    return [each["facts"] for each in stated if each.get("of") == "caller"]
+
+
+def test_each_way_in_which_a_caller_stood_is_entered(log):
+    """What a caller may do is stated whenever it is another, by whatever way it was changed: a superuser's too."""
+    with running(log.database) as api:
+        key = api.ok("POST", "/v1/keys", {"name": "guest", "scopes": ["decisions:evaluate"]})
+    log.append()
+    before = _standing(log, "before")
+    log.superuser(f"UPDATE caller SET scopes = '{{decisions:evaluate,consents:write}}' WHERE id = '{key['id']}'")
+    log.append()
+    after = _standing(log, "after")
+    assert after[: len(before)] == before
+    assert [each["scopes"] for each in after[len(before) :]] == [["decisions:evaluate", "consents:write"]]
+    log.append()
+    assert _standing(log, "again") == after

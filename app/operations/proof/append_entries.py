@@ -167,6 +167,7 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
     keys = await log_keys(session, deployment, plan.origin)
     if plan.settings is not None:
         await _state_settings(session, plan.settings)
+    await _state_what_stands(session)
     await state_keys(session, keys)
     size = await store.size_of_log(session)
     await _check_heads(session, keys, plan.heads, size)
@@ -198,6 +199,13 @@ async def _state_settings(session: WriteSession, settings: Mapping[str, Any]) ->
     if await store.latest_statement(session, "settings") != settings:
         now = await session.now()
         await store.add_statement(session, session.new_id(now), "settings", now, settings)
+
+
+async def _state_what_stands(session: WriteSession) -> None:
+    """State what decides and stands otherwise than was stated last, whoever changed it and by whatever way."""
+    for each in await store.changed_since_stated(session, MOST):
+        now = await session.now()
+        await add_statement(session, session.new_id(now), "standing", now, each)
 
 
 async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, size: int) -> None:
