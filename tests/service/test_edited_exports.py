@@ -154,6 +154,14 @@ def test_an_unedited_export_that_is_signed_anew_is_restored(moved):
         assert restored(empty, place / "anew.ndjson", key)[:2] == (0, f"{len(lines) - 2} rows restored.\n")
 
 
+def test_notes_name_what_they_are_about(moved):
+    """Events of the ledger, statuses and invalidations, by the names that their entries have: so they can be missed."""
+    _, _, lines, _ = moved
+    named = {(row["fact_kind"], row["fact_id"]) for _, row in rows_of(lines, "journal_note") if row["fact_id"]}
+    assert {kind for kind, _ in named} == {"consent_event", "status_change", "invalidation"}
+    assert named <= {(row["kind"], row["id"]) for _, row in rows_of(lines, "proof_entry")}
+
+
 def _end(lines, change):
     return [*lines[:-1], json.dumps({"end": change(json.loads(lines[-1])["end"])}) + "\n"]
 

@@ -17,6 +17,7 @@ from tests.support.commands import run_command
 from tests.support.consent_page import Person, link
 from tests.support.databases import new_database
 from tests.support.exports import key_of, restored
+from tests.support.invalidations import invalidate
 from tests.support.staff import publish
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "reception", "yves", "ali", "nobody")
@@ -30,6 +31,8 @@ def live(api):
     api.register("ads")
     api.register("stats", purpose="statistics")
     api.register("filter", purpose="malware_detection")
+    api.register("struck", purpose="statistics")
+    assert invalidate(api, "struck").is_success
     api.ok("PATCH", "/v1/processings/stats", {"status": "suspended"})
     for name, processing in product(NAMES[:-1], ("ads", "stats")):
         if processing == "ads":
