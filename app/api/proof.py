@@ -17,7 +17,7 @@ from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep, WriterD
 from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
-from app.operations.proof.append_entries import read_checkpoint, read_tile
+from app.operations.proof.append_entries import every_key, read_checkpoint, read_tile
 from app.operations.proof.export_subject import export_subject
 from app.operations.proof.receipts import make_receipt, prove_consent
 from app.proof.notes import log_name
@@ -70,6 +70,24 @@ async def get_checkpoint(database: DatabaseDep, cosigned: CosignedOnly = False) 
     if note is None:
         raise NotFoundError
     return Response(note, media_type="text/plain; charset=utf-8", headers={"Cache-Control": _BRIEFLY})
+
+
+@router.get(
+    "/proof/v1/keys",
+    summary="Read the keys of the log and of receipts",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+@open_to_all
+async def get_keys(database: DatabaseDep, source: SourceDep) -> Response:
+    """Every key that ever signed checkpoints or receipts, the newest first: verifier keys (c2sp.org/signed-note).
+
+    Compare them with those that the operator publishes elsewhere: who serves a log may serve any key.
+    """
+    async with database.read() as session:
+        keys = await every_key(session, log_name(source))
+    lines = "".join(f"{each}\n" for each in keys)
+    return Response(lines, media_type="text/plain; charset=utf-8", headers={"Cache-Control": _BRIEFLY})
 
 
 @router.get(

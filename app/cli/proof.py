@@ -121,14 +121,13 @@ proof.command("cosign")(proof_cosign)
 @proof.command("key")
 def proof_key(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Print the keys of the log's checkpoints and of receipts, the newest first. Publish them for others to find."""
-    from app.operations.proof.append_entries import receipt_keys, verifier_keys
+    from app.operations.proof.append_entries import every_key
     from app.settings import Settings
     from app.wiring.parts import origin_of
 
     async def keys(database: "Database") -> list[str]:
         async with database.read() as session:
-            origin = origin_of(Settings.load())
-            return [str(each) for each in (*await verifier_keys(session, origin), *await receipt_keys(session, origin))]
+            return [str(each) for each in await every_key(session, origin_of(Settings.load()))]
 
     found = connected(data, keys)
     if as_json:

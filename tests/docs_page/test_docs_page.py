@@ -6,7 +6,7 @@ from tests.support.staff import person
 
 PAGES = ("/docs", "/docs/start.js")
 WELL_KNOWN = tuple(f"/.well-known/{name}" for name in ("authzen-configuration", "jwks.json", "webhook-keys"))
-LOG = ("/proof/v1/checkpoint", "/proof/v1/tile/{tile}")
+LOG = ("/proof/v1/keys", "/proof/v1/checkpoint", "/proof/v1/tile/{tile}")
 OPEN = ("/livez", "/readyz", "/metrics", *WELL_KNOWN, *LOG)
 METHODS = ("get", "post", "patch", "delete", "put")
 # Everything that must be known before an operation's own proposal can work, in the order of the page.
@@ -44,6 +44,7 @@ STORY = (
     ("post", "/v1/subjects/closures", 200),
     ("post", "/v1/subjects/erasures", 200),
     ("post", "/v1/consents/search", 200),
+    ("get", "/proof/v1/keys", 200),
     ("get", "/proof/v1/checkpoint", 404),  # what is recorded is entered by the jobs process, a little later
     ("get", "/proof/v1/tile/{tile}", 404),
     ("post", "/v1/subjects/exports", 200),

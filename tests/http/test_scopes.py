@@ -42,6 +42,7 @@ OPEN = {
     "/.well-known/authzen-configuration",
     "/.well-known/jwks.json",
     "/.well-known/webhook-keys",
+    "/proof/v1/keys",
     "/proof/v1/checkpoint",
     "/proof/v1/tile/{tile}",
 }

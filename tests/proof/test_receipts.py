@@ -306,6 +306,19 @@ def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(deployment
         assert api.call("GET", unknown).status_code == 404
 
 
+def test_everybody_can_read_the_keys(deployment):
+    """Those that the command prints, of log and receipts, without a key of the API."""
+    api, log, _ = deployment
+    log.append()
+    answer = api.with_key(None).call("GET", "/proof/v1/keys")
+    assert (answer.status_code, answer.text, answer.headers["content-type"]) == (
+        200,
+        log.key() + "\n",
+        "text/plain; charset=utf-8",
+    )
+    assert [line.partition("+")[0].rpartition("/")[2] for line in answer.text.splitlines()] == ["ledger", "receipts"]
+
+
 def test_everybody_can_read_the_head_and_the_tree_of_the_log(deployment):
     """Without a key: the signed head, and tiles of which its root is made; nothing wider than the head."""
     api, log, _ = deployment

@@ -84,6 +84,11 @@ async def receipt_keys(session: ReadSession, otherwise: str) -> list[VerifierKey
     return [VerifierKey(name, SIGNATURE, key.public) for key in await all_keys(session, RECEIPT_KEYS)]
 
 
+async def every_key(session: ReadSession, otherwise: str) -> list[VerifierKey]:
+    """The keys of the log, and those of receipts, each the newest first."""
+    return [*await verifier_keys(session, otherwise), *await receipt_keys(session, otherwise)]
+
+
 def receipts_name(log: str) -> str:
     """The name under which receipts are signed, by that of the log."""
     return f"{log.removesuffix('/ledger')}/receipts"
@@ -115,7 +120,7 @@ async def state_keys(session: WriteSession, keys: LogKeys) -> None:
     """Append a statement to the log for each key that signs checkpoints or receipts and has none yet."""
     stated = await stated_keys(session)
     now = await session.now()
-    for key in map(str, (*keys.known, *await receipt_keys(session, keys.signer.key.name))):
+    for key in map(str, await every_key(session, keys.signer.key.name)):
         if key not in stated:
             await add_statement(session, session.new_id(now), "key", now, {"key": key})
 
