@@ -148,9 +148,13 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     since: MaybeSince = None,
     until: MaybeUntil = None,
     processing: Annotated[str | None, typer.Option(help="Leave out bodies of consents to any other one.")] = None,
-    anchored: Annotated[  # noqa: FBT002
-        bool, typer.Option("--anchored", help="End with a checkpoint that others have stamped or cosigned.")
-    ] = False,
+    anchored: Annotated[
+        bool | None,
+        typer.Option(
+            "--anchored/--newest",
+            help="End with a checkpoint that others have stamped or cosigned: so it is where SCEAU_TSA_URL is set.",
+        ),
+    ] = None,
     person_of: Annotated[
         UUID | None, typer.Option(help="A consent: leave out bodies about other people than the one whose it is.")
     ] = None,
@@ -177,7 +181,11 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     refuse_reversed(since, until)
     if replay and (since is None or until is None):
         raise typer.BadParameter("--replay needs --since and --until")
-    plan = BundlePlan(maybe_utc(since), maybe_utc(until), secrets.token_bytes(32), processing, anchored, person_of)
+
+    def plan_of(settings: Settings) -> BundlePlan:
+        is_anchored = settings.tsa_url is not None if anchored is None else anchored
+        key = secrets.token_bytes(32)
+        return BundlePlan(maybe_utc(since), maybe_utc(until), key, processing, is_anchored, person_of)
 
     async def behind(database: "Database", bundle: Bundle, statement: UUID) -> bytes:
         while True:  # another process may be entering other things meanwhile
@@ -195,7 +203,7 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
                 if replay and since is not None and until is not None:
                     vault = deployment_of(Settings.load()).vault
                     told = await replay_report(session, vault, utc(since), utc(until))
-                bundle = await write_bundle(session, plan, bag, told)
+                bundle = await write_bundle(session, plan_of(Settings.load()), bag, told)
                 await write_pages(session, bundle, bag)
             async with database.write() as session:
                 statement = await state_bundle(session, bundle, bag.manifest_sha256())

@@ -69,7 +69,7 @@ def test_a_stamped_log_is_good_and_nothing_is_missing(stamped, bundle, authority
 
 def test_the_log_states_its_stamps(stamped):
     """The entry of kind `anchor` comes with the next checkpoint; what is behind the stamp is said to be so."""
-    whole = stamped.bundle()
+    whole = stamped.bundle("--newest")
     assert [line for line in lines_of(whole) if '"kind":"anchor"' in line["entry"]]
     status, said = stamped.verify(whole, roots=stamped.more["tsa_ca_file"])
     assert (status, "nobody outside had them yet" in said) == (GOOD_BUT_INCOMPLETE, True)
@@ -188,12 +188,12 @@ def test_a_stamp_that_a_superuser_replaces_or_removes_is_named(stamped, authorit
         ("DELETE FROM proof_anchor", "its body is gone"),
     ):
         stamped.superuser(statement)
-        status, said = stamped.verify(stamped.bundle(name="tampered.zip"), roots=authority.roots)
+        status, said = stamped.verify(stamped.bundle("--newest", name="tampered.zip"), roots=authority.roots)
         stamped.superuser("TRUNCATE proof_anchor")
         with psycopg.connect(stamped.database.owner_url, autocommit=True) as connection:
             connection.execute("INSERT INTO proof_anchor SELECT * FROM kept")
         assert (status, "anchor" in said, says in said) == (WRONG, True, True), said
-    assert stamped.verify(stamped.bundle(name="again.zip"), roots=authority.roots)[0] == GOOD_BUT_INCOMPLETE
+    assert stamped.verify(stamped.bundle("--newest", name="again.zip"), roots=authority.roots)[0] == GOOD_BUT_INCOMPLETE
 
 
 class Asking:

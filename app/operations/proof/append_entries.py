@@ -24,11 +24,23 @@ from app.proof.anchors import Anchor, AnchorWay
 from app.proof.entries import SALT_BYTES, LogEntry, Record, entry_of
 from app.proof.notes import KeptHeads, Signer, signed_checkpoint, signed_note
 from app.proof.store import StoredCheckpoint, Waiting, add_statement, latest_checkpoint, stated_keys
-from app.proof.tree import HASH_BYTES, HEIGHT, WIDTH, TileName, grown, root_at, subtree_of, tiles_needed, widths_at
+from app.proof.tree import (
+    HASH_BYTES,
+    HEIGHT,
+    WIDTH,
+    TileName,
+    grown,
+    root_at,
+    root_of,
+    subtree_of,
+    tiles_needed,
+    widths_at,
+)
 from app.proof.verifier.anchors import cosignatures_of
 from app.proof.verifier.bodies import MERGE_DELAY
 from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey, rotation_text
 from app.proof.verifier.notes import opened as opened_checkpoint
+from app.proof.verifier.trees import leaf_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +241,9 @@ async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, si
         if head.size > size:
             raise LogRefusedError(f"the log has {size} entries, and the checkpoint {where} has {head.size}")
         if await root_of_log(session, head.size) != head.root:
-            raise LogRefusedError(f"the log does not begin with the checkpoint {where} of {head.size} entries")
+            said = f"the log does not begin with the checkpoint {where} of {head.size} entries"
+            damaged = await _damaged_tile(session, size)
+            raise LogRefusedError(said if damaged is None else f"{said}: tile {damaged} is not that of its entries")
 
 
 async def root_of_log(session: ReadSession, size: int) -> bytes:
@@ -238,7 +252,28 @@ async def root_of_log(session: ReadSession, size: int) -> bytes:
     try:
         return root_at(size, subtree_of(lambda level, index: held[level, index]))
     except (KeyError, ValueError) as error:
-        raise LogRefusedError("a tile of the log is missing or short") from error
+        damaged = await _damaged_tile(session, size)
+        raise LogRefusedError(f"a tile of the log is missing or short: {damaged}") from error
+
+
+async def _damaged_tile(session: ReadSession, size: int) -> TileName | None:
+    """The first tile that is not that of what is below it: of the entries, or of the tiles that it is made of."""
+    level, width = 0, size
+    below: list[bytes] = []
+    while width:
+        above: list[bytes] = []
+        for start in range(0, width, WIDTH):
+            name = TileName(level, start // WIDTH, min(WIDTH, width - start))
+            if level == 0:
+                hashes = [leaf_hash(each.content) for each in await store.entries_from(session, start, name.width)]
+            else:
+                hashes = below[start : start + name.width]
+            stored = (await store.tiles(session, [(level, name.index)])).get((level, name.index), b"")
+            if stored[: name.width * HASH_BYTES] != b"".join(hashes):
+                return name
+            above += [root_of(hashes)] * (name.width == WIDTH)
+        level, width, below = level + 1, width // WIDTH, above
+    return None
 
 
 @dataclass(slots=True)
@@ -303,7 +338,7 @@ async def grow(session: WriteSession, size: int, leaves: Sequence[bytes]) -> byt
         tile, width = divmod(size >> HEIGHT * level, WIDTH)
         hashes = held.get((level, tile), b"")[: width * HASH_BYTES]
         if len(hashes) != width * HASH_BYTES:
-            raise LogRefusedError("a tile of the log is missing or short")
+            raise LogRefusedError(f"a tile of the log is missing or short: {TileName(level, tile, width)}")
         return hashes
 
     changed = grown(size, leaves, partial)

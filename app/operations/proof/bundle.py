@@ -210,9 +210,11 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
         last = await store.checkpoint_after(session, plan.until)
     if last is None:
         missing = (
-            "nobody outside has stamped or cosigned the log" if plan.is_anchored else "nothing was entered in the log"
+            "nobody outside has stamped or cosigned the log yet: --newest makes a bundle all the same"
+            if plan.is_anchored
+            else "nothing was entered in the log yet"
         )
-        raise NoLogError(f"{missing} yet")
+        raise NoLogError(missing)
     if first >= last.size:  # a bundle without an entry proves nothing, and looks like one that somebody emptied
         raise NoLogError("nothing was entered in the log in that period")
     origin = Checkpoint.parse(Note.parse(last.note).text).origin
