@@ -416,6 +416,19 @@ async def statements_from(session: ReadSession, kind: str, position: int) -> lis
     return list((await session.execute(of_kind.order_by(entry.position))).scalars())
 
 
+_ACTS: Final = text("""
+SELECT entry.id FROM proof_entry AS entry
+JOIN administrative_act AS act ON act.id = CASE entry.kind WHEN 'administrative_act' THEN CAST(entry.id AS uuid) END
+WHERE entry.position >= :position AND act.act = ANY(CAST(:acts AS text[]))
+ORDER BY entry.position
+""")
+
+
+async def acts_from(session: ReadSession, acts: Sequence[str], position: int) -> list[str]:
+    """The ids of some acts that stand in the log from a position on, in its order."""
+    return list((await session.execute(_ACTS, {"acts": list(acts), "position": position})).scalars())
+
+
 async def stated_until(session: ReadSession, kind: str) -> datetime | None:
     """Until when the statements of a kind speak; None without any. Ids would tell wrong once a clock was set back."""
     table = proof_statement.c

@@ -115,8 +115,8 @@ def test_a_decision_that_was_altered_in_a_bundle_is_named(log, change):
     assert (status, "are not those that were stated" in said) == (WRONG, True), said
 
 
-def test_decisions_that_nobody_stated_and_those_left_out_are_named(log):
-    """A file of decisions that no statement names is wrong; one that is stated and not there is told with its hour."""
+def test_decisions_that_nobody_stated_and_those_that_are_gone_are_named(log):
+    """A file of decisions that no statement names is wrong, and so is one that is stated and not there."""
     bundle = log.bundle()
     name = _decisions(bundle)
     with zipfile.ZipFile(bundle) as bag:
@@ -126,7 +126,23 @@ def test_decisions_that_nobody_stated_and_those_left_out_are_named(log):
     assert (status, "no statement of the log names these decisions" in said) == (WRONG, True), said
     log.superuser("DELETE FROM decision_segment")
     status, said = log.verify(log.bundle(name="less.zip"))
-    assert (status, "60 decisions that the log states, from" in said) == (INCOMPLETE, True), said
+    assert (status, "60 decisions of " in said, "that the log states are gone" in said) == (WRONG, True, True), said
+
+
+def test_decisions_of_a_day_that_was_dropped_accuse_nobody(log):
+    """The trail says so, within the bundle or behind its end: it is told how many are not there any more."""
+    log.superuser(
+        "CREATE TABLE days AS SELECT DISTINCT day FROM decision_segment",
+        "DELETE FROM decision_segment",
+        """SELECT sceau_record_act('decision_log.dropped', 'service', jsonb_build_object(
+        'day', to_char(day, 'YYYY-MM-DD'))) FROM days""",
+        """INSERT INTO proof_queue (kind, id)
+        SELECT 'administrative_act', id::text FROM administrative_act ORDER BY at DESC LIMIT 1""",
+    )
+    for name in ("behind.zip", "within.zip"):
+        status, said = log.verify(log.bundle(name=name))
+        assert (status, "WRONG" in said, "60 decisions that the log states, from" in said) == (INCOMPLETE, False, True)
+        log.append()
 
 
 def test_a_bundle_of_one_processing_has_no_decisions(log):

@@ -29,6 +29,7 @@ from app.proof.entries import Bag, Record, body_of, read_me
 from app.proof.single_file import verifier_script
 from app.proof.store import StoredCheckpoint, StoredEntry
 from app.proof.tree import complete_subtrees, consistency_proof, subtree_of, tiles_needed
+from app.proof.verifier.bodies import DROPPED, RESTORED
 from app.proof.verifier.bundles import COUNTED, FORMAT
 from app.proof.verifier.notes import Checkpoint, Note
 
@@ -181,13 +182,16 @@ async def entered_behind(session: ReadSession, bundle: Bundle, statement: UUID) 
     if head is None or entry is None or entry.position >= head.size:
         return None
 
+    end = bundle.checkpoint.size
+
     def work(subtree: Any) -> list[bytes]:  # noqa: ANN401 - of two kinds: one that reads, one that only notes
-        return consistency_proof(bundle.checkpoint.size, head.size, subtree)
+        return consistency_proof(end, head.size, subtree)
 
     held = await store.tiles(session, tiles_needed(work))
     consistency = work(subtree_of(lambda level, index: held[level, index]))
-    named = [*await store.statements_from(session, "retention_run", bundle.checkpoint.size), str(statement)]
-    proofs = [await prove_entry(session, "statement", each, head) for each in named]
+    named = [("statement", each) for each in await store.statements_from(session, "retention_run", end)]
+    named += [("administrative_act", each) for each in await store.acts_from(session, (DROPPED, RESTORED), end)]
+    proofs = [await prove_entry(session, *each, head) for each in [*named, ("statement", str(statement))]]
     told = {
         "checkpoint": head.note,
         "consistency": [each.hex() for each in consistency],

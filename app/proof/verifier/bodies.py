@@ -34,6 +34,9 @@ class Findings:
         return 1 if self.wrong else 3 if self.missing else 0
 
 
+DROPPED = "decision_log.dropped"
+RESTORED = "deployment.restored"
+"""Acts after which decisions that the log states are not there any more: a day was dropped, or all stayed behind."""
 MERGE_DELAY = timedelta(minutes=1)
 """Within which what is recorded is entered: what claims to be older than an entry before it by more is late."""
 
@@ -96,6 +99,8 @@ class Bodies:
         self.runs = [*runs]
         self.hours: list[tuple[str, dict[str, Any]]] = []
         """Statements of hours of the decision log, each with the name of its entry."""
+        self.endings: list[dict[str, Any]] = []
+        """Acts that end, or leave behind, parts of the decision log."""
         self.first = self.size = about["first"]
 
     def check(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -119,6 +124,8 @@ class Bodies:
             self.found.wrong.append(f"{name}: the text is not that of its hash")
         if entry["kind"] == "retention_run":
             self._note_run(name, said["position"], entry, json.loads(body)["body"])
+        if entry["kind"] == "administrative_act" and json.loads(body)["act"] in {DROPPED, RESTORED}:
+            self.endings.append(json.loads(body))
         if entry["kind"] == "decision_hour":
             self.hours.append((name, json.loads(body)["body"]))
         if self.found.asked and entry["kind"] == "consent_event":

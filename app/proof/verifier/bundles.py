@@ -74,7 +74,8 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             bodies = Bodies(found, about, later.runs, beside.acts)
             with bag.open("data/entries.ndjson") as lines:
                 _Entries(about, head, later.head, kept, anchors, beside, found).check(lines, bodies)
-            check_decisions(bag, bodies.hours, found)
+            chosen = about["processing"] is not None or bool(about["of_one_person"])
+            check_decisions(bag, bodies.hours, [*bodies.endings, *later.endings], found, chosen=chosen)
             later.compare(manifest, _counts(bag, bodies), found)
             _tell_of_replay(bag, found)
             with bag.open("data/unentered.ndjson") as lines:
@@ -123,10 +124,11 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
 
 @dataclass
 class _Later:
-    """What the log holds behind a bundle's end: runs of retention, and the statement that the bundle was made."""
+    """What the log holds behind a bundle's end: runs of retention, days that were dropped, the bundle's statement."""
 
     head: Checkpoint | None = None
     runs: list[Run] = field(default_factory=list)
+    endings: list[dict[str, Any]] = field(default_factory=list)
     statement: dict[str, Any] | None = None
 
     def compare(self, manifest: str, counts: Mapping[str, int], found: Findings) -> None:
@@ -170,6 +172,8 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
         elif entry["kind"] == "retention_run":
             run = json.loads(body)["body"]
             later.runs.append(Run(proved.index, entry["at"], list(run["schedule"].values()), list(run["positions"])))
+        elif entry["kind"] == "administrative_act":
+            later.endings.append(json.loads(body))
         elif entry["kind"] == "bundle":
             later.statement = json.loads(body)["body"]
     return later
@@ -263,19 +267,23 @@ class _Entries:
             if said["position"] != tree.size:
                 found.wrong.append(f"entry {tree.size}: it is missing, or stands in another place")
                 return
-            content = said["entry"].encode()
-            entry = json.loads(content)
-            name = f"entry {tree.size} ({entry['kind']} {entry['id']})"
-            claims.check(name, entry, self.anchors.newest)
+            place, content, anchored = tree.size, said["entry"].encode(), self.anchors.newest
+            tree.append(leaf_hash(content))
+            self._compare(tree)
+            try:
+                entry = json.loads(content)
+            except ValueError:
+                found.wrong.append(f"entry {place}: it is no entry of a log")
+                continue
+            name = f"entry {place} ({entry['kind']} {entry['id']})"
+            claims.check(name, entry, anchored)
             begins = begins or claims.latest
-            file, other = self.beside.entries.get((self.about["origin"], tree.size), ("", content))
+            file, other = self.beside.entries.get((self.about["origin"], place), ("", content))
             if other != content:
                 found.wrong.append(f"{name}: {file} has another entry there")
             if entry["kind"] == "consent_event":
                 unseen.pop(entry["id"], None)
-            tree.append(leaf_hash(content))
             bodies.check(name, said, entry)
-            self._compare(tree)
         bodies.tell()
         claims.tell()
         self._tell_of_promises(unseen, begins, claims.latest)

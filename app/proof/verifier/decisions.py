@@ -7,27 +7,43 @@ answer was given. The lines of a segment stand in `data/decisions/ID.ndjson`.
 import hashlib
 import zipfile
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
-from app.proof.verifier.bodies import Findings
+from app.proof.verifier.bodies import DROPPED, RESTORED, Findings
 from app.proof.verifier.files import objects
 
 _PREFIX = "data/decisions/"
 _UNKNOWN = "unknown_processing"
 
 
-def check_decisions(bag: zipfile.ZipFile, hours: list[tuple[str, dict[str, Any]]], found: Findings) -> None:
-    """Compare the decisions with the statements of a bundle, which are given with the names of their entries."""
+def check_decisions(
+    bag: zipfile.ZipFile,
+    hours: list[tuple[str, dict[str, Any]]],
+    acts: list[dict[str, Any]],
+    found: Findings,
+    *,
+    chosen: bool,
+) -> None:
+    """Compare the decisions with the statements of a bundle, which are given with the names of their entries.
+
+    `acts`: of the log, that say that days were dropped, or that the log of before a restore stayed behind. `chosen`:
+    the bundle is about some people or one processing, and so has no decisions.
+    """
     there = {name for name in bag.namelist() if name.startswith(_PREFIX) and not name.endswith(".people.ndjson")}
     stated = _stated(hours, found)
     given = gone = dropped = 0
     first_gone: str | None = None
+    days = {str(each["detail"].get("day")) for each in acts if each["act"] == DROPPED}
+    moved = max((datetime.fromisoformat(each["at"]) for each in acts if each["act"] == RESTORED), default=None)
     for identifier, segment in stated.items():
         name = f"{_PREFIX}{identifier}.ndjson"
         if name in there:
             there.remove(name)
             given += segment["rows"]
             _check_segment(bag, name, segment, found)
+        elif not (chosen or segment["hour"][:10] in days or _is_before(segment["hour"], moved)):
+            found.wrong.append(f"{segment['rows']} decisions of {segment['hour']} that the log states are gone")
         else:
             gone += segment["rows"]
             first_gone = first_gone or segment["hour"]
@@ -40,6 +56,10 @@ def check_decisions(bag: zipfile.ZipFile, hours: list[tuple[str, dict[str, Any]]
         dropped += int(hour["dropped"])
     if dropped:
         found.missing.append(f"{dropped} decisions that were not logged, by the operator's word")
+
+
+def _is_before(hour: str, moved: datetime | None) -> bool:
+    return moved is not None and datetime.fromisoformat(hour) < moved
 
 
 def _stated(hours: list[tuple[str, dict[str, Any]]], found: Findings) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,218 @@
+"""What a superuser alters, and who names it: the table of docs/proof.md, row by row, on copies of one deployment.
+
+Each row says by what it is named: `bundle` alone; `head`, a bundle beside a checkpoint that somebody kept outside;
+`receipt`, a bundle beside a receipt that somebody has; `replay`, with the database; `append`, which signs nothing any
+more; `late`, told and not called wrong; `stated`, entered as what stands now. An empty row cannot be named: README of
+each bundle says so.
+"""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from tests.proof.logs import Log, copied, lines_of
+from tests.proof.test_replay import WIDE, _ask, _replayed
+from tests.support import two_persons
+from tests.support.api import running, subject
+from tests.support.consent_page import Person, link
+from tests.support.databases import new_database
+from tests.support.decision_rows import alter, once, with_facts
+from tests.support.invalidations import invalidate
+from tests.support.staff import acknowledge, person, publish
+
+WRONG = 1
+INCOMPLETE = 3
+NOT_STATED = "the log does not state that this bundle was made"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A deployment in which something of every kind happened, with decisions whose hour is stated."""
+    with new_database() as database, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
+        log = Log(database, tmp_path_factory.mktemp("made"))
+        assert log.close() == 1
+        with running(database, public_url="https://sceau.example.fr", **WIDE) as api:
+            for name in ("ads", "stats", "other"):
+                api.register(name)
+            receipts = {name: api.decide(name, "ads")["id"] for name in ("alice", "bob", "carol")}
+            for each in ("ads-page", "stats-page"):
+                api.register(each)
+            Person(api, link(api, "erin", "ads-page", "stats-page")).press("accept", "ads-page")
+            Person(api, link(api, "fred", "ads-page", "stats-page")).press("refuse", "stats-page")
+            api.decide("dora", "ads", "refused")
+            withdrawn = api.ok("POST", "/v1/withdrawals", {"subject": subject("bob"), "processing": "ads"})["id"]
+            api.ok(
+                "POST",
+                "/v1/subjects/links",
+                {"from": subject("dora2"), "to": subject("dora"), "basis": "provider_account"},
+            )
+            api.ok("POST", "/v1/subjects/mailboxes", {"subject": subject("desk"), "shared": True})
+            assert two_persons.add(api, "stats", elements=["content"], reason="Less.").status_code == 201
+            invalidate(api, "other")
+            api.ok("PATCH", "/v1/processings/stats", {"status": "suspended"})
+            publish(api)
+            acknowledge(person(api)[1])
+            _ask(api, random.Random(5), 40)
+            assert log.close() >= 1
+            log.append()
+            for name, identifier in {**receipts, "withdrawn": withdrawn}.items():
+                text = api.call("GET", f"/v1/consents/{identifier}/receipt").text
+                (log.place / f"{name}.jwt").write_text(text)
+        (log.place / "outside").write_text(log.head())
+        yield log
+
+
+@pytest.fixture
+def log(made, tmp_path):
+    """The same, for a test to alter."""
+    with copied(made, tmp_path) as log:
+        for each in (*made.place.glob("*.jwt"), made.place / "outside"):
+            (log.place / each.name).write_text(each.read_text())
+        yield log
+
+
+def _wrong(log, *files):
+    """What the verifier calls wrong of some files, but for that a log which is refused states no bundle."""
+    given = [part for key in log.key().split("\n") for part in ("--key", key)]
+    said = log.sceau("proof", "verify", *files, *given)[2].splitlines()
+    return [
+        line for line in said if "WRONG: " in line and "do not rely on it" not in line and NOT_STATED not in line
+    ], said
+
+
+def _named_by(log):
+    """Who names what was altered."""
+    refused = "entries appended" not in log.append()
+    bundle, outside, receipts = log.bundle(), log.place / "outside", sorted(log.place.glob("*.jwt"))
+    alone, said = _wrong(log, bundle)
+    beside = [line for line in _wrong(log, bundle, *receipts)[0] if ".jwt" in line]
+    stands = [line["body"] for line in lines_of(bundle) if '"of":"caller"' in line.get("body", "")]
+    found = {
+        "append": refused,
+        "bundle": bool(alone),
+        "late": any("it was entered late" in line for line in said),
+        "head": len(_wrong(log, bundle, "--against", outside)[0]) > len(alone),
+        "receipt": any("does not stand" not in line for line in beside),
+        "replay": _replayed(log)[0] == WRONG,
+        "stated": any('"audit:read","consents:write"' in body for body in stands),
+    }
+    return {name for name, is_so in found.items() if is_so}
+
+
+GRANT = "(SELECT id FROM consent_event WHERE kind = 'granted' ORDER BY id LIMIT 1)"
+WITHDRAWAL = "(SELECT id FROM consent_event WHERE kind = 'withdrawn' LIMIT 1)"
+OTHER = f"(SELECT subject_ref FROM consent_event WHERE kind = 'refused' AND id <> {GRANT} LIMIT 1)"
+
+
+def event(change, which=GRANT):
+    """A change of an event of the ledger."""
+    return (f"UPDATE consent_event SET {change} WHERE id = {which}",)
+
+
+def put_in(kind, at, *, queued):
+    """An event of somebody that nobody said."""
+    columns = "subject_ref, seq, id, kind, processing, version, collected_at, recorded_at, imported, recorded_by"
+    more = "expires_at, counting, evidence, capacity, text_known"
+    row = f"""INSERT INTO consent_event ({columns}, {more}) SELECT subject_ref, 90, gen_random_uuid(), '{kind}', processing,
+        version, {at}, {at}, false, recorded_by, {"expires_at, counting" if kind == "granted" else "NULL, NULL"},
+        evidence, capacity, text_known FROM consent_event WHERE id = {GRANT}"""
+    queue = "INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event WHERE seq = 90"
+    return (row, queue) if queued else (row,)
+
+
+ROWS = {
+    "grant made a refusal": event("kind = 'refused', expires_at = NULL, counting = NULL"),
+    "withdrawal made a renewal declined": event("kind = 'renewal_declined'", WITHDRAWAL),
+    "grant dated back": event("collected_at = collected_at - interval '9 days'"),
+    "recording dated back": event(
+        "recorded_at = recorded_at - interval '9 days', collected_at = collected_at - interval '9 days'"
+    ),
+    "expiry moved": event("expires_at = expires_at - interval '1 day'"),
+    "evidence changed": event("""evidence = jsonb_set(evidence, '{method}', '"paper"')"""),
+    "age changed": event("""capacity = '{"age_band": "adult"}'"""),
+    "version changed": event("version = 2"),
+    "elements changed": event("elements = '{content}'"),
+    "territory changed": event("territory = 'RE'"),
+    "recorder changed": event("recorded_by = gen_random_uuid()"),
+    "grant given to somebody else": event(f"subject_ref = {OTHER}, seq = 91"),
+    "order changed": event("seq = 92"),
+    "text known changed": event("text_known = NOT text_known"),
+    "grant deleted": (f"DELETE FROM consent_event WHERE id = {GRANT}",),
+    "withdrawal deleted": (f"DELETE FROM consent_event WHERE id = {WITHDRAWAL}",),
+    "ledger emptied": ("TRUNCATE consent_event",),
+    "withdrawal put in past the log": put_in("withdrawn", "now()", queued=False),
+    "withdrawal dated back and entered": put_in("withdrawn", "now() - interval '9 days'", queued=True),
+    "withdrawal of now invented and entered": put_in("withdrawn", "now()", queued=True),
+    "purpose changed": ("UPDATE processing SET purpose = 'malware_detection' WHERE id = 'ads'",),
+    "retention of a version changed": ("UPDATE processing_version SET retention = 'P9Y' WHERE processing = 'ads'",),
+    "notice of a version changed": (
+        """UPDATE processing_version SET notice = '{"fr": "x"}' WHERE processing = 'ads'""",
+    ),
+    "material made minor": ("UPDATE processing_version SET material = NOT material",),
+    "version deleted": ("DELETE FROM processing_version WHERE processing = 'stats' AND number = 2",),
+    "version put in past the log": (
+        "CREATE TEMP TABLE more AS TABLE processing_version",
+        "UPDATE more SET number = 7 WHERE processing = 'ads'",
+        "INSERT INTO processing_version SELECT * FROM more WHERE number = 7",
+    ),
+    "suspension deleted": ("DELETE FROM processing_status_change WHERE status = 'suspended'",),
+    "suspension made a resumption": ("UPDATE processing_status_change SET status = 'active'",),
+    "invalidation deleted": ("DELETE FROM processing_invalidation",),
+    "controller renamed": ("UPDATE controller_version SET legal_name = 'Other SA'",),
+    "controller's number changed": ("UPDATE controller SET identifier = '000'",),
+    "two texts swapped": (
+        "ALTER TABLE presented_text DROP CONSTRAINT ck_presented_text_is_its_hash",
+        """UPDATE presented_text AS one SET text = other.text FROM presented_text AS other
+        WHERE other.sha256 = (SELECT max(sha256) FROM presented_text) AND one.sha256 <> other.sha256""",
+    ),
+    "text deleted": ("DELETE FROM presented_text",),
+    "staff notice changed": ("UPDATE staff_notice SET body = jsonb_set(body, '{fr}', '\"x\"') WHERE number = 1",),
+    "acknowledgement deleted": ("DELETE FROM staff_acknowledgement",),
+    "acknowledgement dated back": (
+        "UPDATE staff_acknowledgement SET acknowledged_at = acknowledged_at - interval '9 days'",
+    ),
+    "act deleted": ("DELETE FROM administrative_act WHERE act = 'subjects.linked'",),
+    "act of somebody else": (
+        "UPDATE administrative_act SET caller = gen_random_uuid() WHERE act = 'processing.registered'",
+    ),
+    "act about somebody else": (f"UPDATE administrative_act SET subject_ref = {OTHER} WHERE act = 'mailbox.shared'",),
+    "settings changed": ("""UPDATE proof_statement SET body = '{"lease_ms": 1}' WHERE kind = 'settings'""",),
+    "statement deleted": ("DELETE FROM proof_statement WHERE kind = 'settings'",),
+    "key replaced": ("""UPDATE proof_statement SET body = '{"key": "x"}' WHERE kind = 'key'""",),
+    "scopes of a caller widened": ("UPDATE caller SET scopes = '{audit:read,consents:write}' WHERE kind = 'person'",),
+    "entry changed": ("UPDATE proof_entry SET entry = entry || 'x'::bytea WHERE position = 2",),
+    "entries swapped": (
+        "UPDATE proof_entry SET position = 999 WHERE position = 2",
+        "UPDATE proof_entry SET position = 2 WHERE position = 3",
+        "UPDATE proof_entry SET position = 3 WHERE position = 999",
+    ),
+    "entry deleted": ("DELETE FROM proof_entry WHERE position = 2",),
+    "end of the log cut off": ("DELETE FROM proof_entry WHERE position > 8",),
+    "end of the log cut off with its heads": (
+        "DELETE FROM proof_entry WHERE position > 8",
+        "DELETE FROM proof_checkpoint WHERE size > 8",
+    ),
+    "salt destroyed": ("DELETE FROM proof_opening WHERE position = 3",),
+    "tile changed": ("UPDATE proof_tile SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE level = 0",),
+    "checkpoint replaced": ("UPDATE proof_checkpoint SET note = replace(note, E'\\n', E'\\n\\n')",),
+    "checkpoints deleted": ("DELETE FROM proof_checkpoint",),
+    "segments deleted": ("DELETE FROM decision_segment",),
+    "counts of a segment changed": ("UPDATE decision_segment SET counts = '[]'",),
+    "statement of an hour deleted": ("DELETE FROM proof_statement WHERE kind = 'decision_hour'",),
+    "locator led to somebody else": (
+        f"UPDATE subject_locator SET subject_ref = {OTHER} WHERE subject_ref = (SELECT subject_ref FROM consent_event WHERE id = {GRANT})",
+    ),
+    "mailbox unshared": ("UPDATE subject SET shared = false WHERE shared",),
+    "key of a caller put in": (
+        "INSERT INTO caller_key (id, caller, key_sha256, created_at) SELECT gen_random_uuid(), id, sha256('x'), now() FROM caller LIMIT 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ROWS)
+def test_what_is_altered_is_named(log, what):
+    """By whom, the table says; nobody else does, and nothing is called wrong that is not."""
+    log.superuser(*ROWS[what])
+    print("ROW", repr(what), sorted(_named_by(log)))
