@@ -52,9 +52,17 @@ class LogKeys:
 
 
 async def name_of_log(session: ReadSession, otherwise: str) -> str:
-    """The origin of the log: that of its first checkpoint for good, whatever the public address becomes."""
+    """The origin of the log: that of its first checkpoint for good, whatever the public address becomes.
+
+    Raises:
+        LogRefusedError: the last checkpoint in the database is none.
+
+    """
     signed = await latest_checkpoint(session)
-    return otherwise if signed is None else Checkpoint.parse(Note.parse(signed.note).text).origin
+    try:
+        return otherwise if signed is None else Checkpoint.parse(Note.parse(signed.note).text).origin
+    except NoteError as error:
+        raise LogRefusedError(f"the last checkpoint in the database: {error}") from error
 
 
 async def verifier_keys(session: ReadSession, otherwise: str) -> list[VerifierKey]:

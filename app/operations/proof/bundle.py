@@ -22,7 +22,7 @@ from app.audit.segments import NOBODY, REF_BYTES
 from app.audit.store import segment_content
 from app.db.session import ReadSession, WriteSession
 from app.ledger.store import whole_refs
-from app.operations.proof.append_entries import anchor_files, cosignature_lines, verifier_keys
+from app.operations.proof.append_entries import anchor_files, cosignature_lines, name_of_log, verifier_keys
 from app.operations.proof.receipts import prove_entry
 from app.proof import anchors, store
 from app.proof.entries import Bag, Record, body_of, read_me
@@ -31,7 +31,6 @@ from app.proof.store import StoredCheckpoint, StoredEntry
 from app.proof.tree import complete_subtrees, consistency_proof, subtree_of, tiles_needed
 from app.proof.verifier.bodies import DROPPED, RESTORED
 from app.proof.verifier.bundles import COUNTED, FORMAT
-from app.proof.verifier.notes import Checkpoint, Note
 
 _TOGETHER: Final = 1_000
 
@@ -59,7 +58,7 @@ class BundlePlan:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One bundle: where it begins in the log, and the checkpoint that it ends with.
+    """One bundle: whose log it is of, where it begins in it, and the checkpoint that it ends with.
 
     `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `rotations`: notes that say
     which key of the log follows which.
@@ -67,6 +66,7 @@ class Bundle:
     `segments`: of the decision log, day and id, that its entries state.
     """
 
+    origin: str
     first: int
     frontier: Sequence[bytes]
     checkpoint: StoredCheckpoint
@@ -94,11 +94,6 @@ class Bundle:
     def entries(self) -> int:
         """How many entries it has."""
         return self.checkpoint.size - self.first
-
-    @property
-    def origin(self) -> str:
-        """Whose log it is."""
-        return Checkpoint.parse(Note.parse(self.checkpoint.note).text).origin
 
     def withholds(self, record: Record) -> bool:
         """Whether the body of a record is left out, as the plan says."""
@@ -221,7 +216,7 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
         raise NoLogError(missing)
     if first >= last.size:  # a bundle without an entry proves nothing, and looks like one that somebody emptied
         raise NoLogError("nothing was entered in the log in that period")
-    origin = Checkpoint.parse(Note.parse(last.note).text).origin
+    origin = await name_of_log(session, "")
     parts = complete_subtrees(first)
     held = await store.tiles(session, tiles_needed(lambda subtree: [subtree(*each) for each in parts]))
     subtree = subtree_of(lambda level, index: held[level, index])
@@ -230,7 +225,7 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
     rotations = await store.rotations(session)
     person = await _person(session, plan.person_of) if plan.person_of is not None else None
     frontier = [subtree(*each) for each in parts]
-    return Bundle(first, frontier, last, keys, plan, number, since, rotations, person)
+    return Bundle(origin, first, frontier, last, keys, plan, number, since, rotations, person)
 
 
 async def _person(session: ReadSession, consent: UUID) -> bytes:
