@@ -23,8 +23,8 @@ from tests.support.decision_rows import alter, once, with_facts
 from tests.support.invalidations import invalidate
 from tests.support.staff import acknowledge, person, publish
 
+pytestmark = pytest.mark.deep
 WRONG = 1
-INCOMPLETE = 3
 NOT_STATED = "the log does not state that this bundle was made"
 
 
@@ -77,7 +77,7 @@ def log(made, tmp_path):
 
 
 def _wrong(log, *files):
-    """What the verifier calls wrong of some files, but that a log which is refused states no bundle; and all it says."""
+    """What is called wrong of some files, but that a log which is refused states no bundle; and all that is said."""
     given = [part for key in log.key().split("\n") for part in ("--key", key)]
     said = log.sceau("proof", "verify", *files, *given)[2].splitlines()
     bad = [line for line in said if "WRONG: " in line or "UNREADABLE: " in line]
@@ -120,8 +120,8 @@ def put_in(kind, at, *, queued):
     """An event of somebody that nobody said."""
     columns = "subject_ref, seq, id, kind, processing, version, collected_at, recorded_at, imported, recorded_by"
     more = "expires_at, counting, evidence, capacity, text_known"
-    row = f"""INSERT INTO consent_event ({columns}, {more}) SELECT subject_ref, 90, gen_random_uuid(), '{kind}', processing,
-        version, {at}, {at}, false, recorded_by, {"expires_at, counting" if kind == "granted" else "NULL, NULL"},
+    row = f"""INSERT INTO consent_event ({columns}, {more})
+        SELECT subject_ref, 90, gen_random_uuid(), '{kind}', processing, version, {at}, {at}, false, recorded_by, {"expires_at, counting" if kind == "granted" else "NULL, NULL"},
         evidence, capacity, text_known FROM consent_event WHERE id = {GRANT}"""
     queue = "INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event WHERE seq = 90"
     return (row, queue) if queued else (row,)
