@@ -122,8 +122,8 @@ def put_in(kind, at, *, queued):
     more = "expires_at, counting, evidence, capacity, text_known"
     expires = "expires_at, counting" if kind == "granted" else "NULL, NULL"
     row = f"""INSERT INTO consent_event ({columns}, {more})
-        SELECT subject_ref, 90, gen_random_uuid(), '{kind}', processing, version, {at}, {at}, false, recorded_by, {expires},
-        evidence, capacity, text_known FROM consent_event WHERE id = {GRANT}"""
+        SELECT subject_ref, 90, gen_random_uuid(), '{kind}', processing, version, {at}, {at}, false, recorded_by,
+        {expires}, evidence, capacity, text_known FROM consent_event WHERE id = {GRANT}"""
     queue = "INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event WHERE seq = 90"
     return (row, queue) if queued else (row,)
 
