@@ -229,6 +229,7 @@ def proof_verify(
     ] = None,
     against: Annotated[list[Path] | None, typer.Option("--against", help="A checkpoint kept from before.")] = None,
     tsa_ca: Annotated[Path | None, typer.Option(help="Roots of time-stamping authorities, in PEM.")] = None,
+    lang: Annotated[str | None, typer.Option(help="en or fr; else as the environment says (LANG).")] = None,
 ) -> None:
     """Check files without database, network or settings. Exit 0 good, 1 wrong, 2 unreadable, 3 good but incomplete."""
     from app.proof.verifier.main import main
@@ -236,6 +237,7 @@ def proof_verify(
     given = [part for each in key or [] for part in ("--key", each)]
     given += [part for old in against or [] for part in ("--against", str(old))]
     given += ["--tsa-ca", str(tsa_ca)] if tsa_ca is not None else []
+    given += ["--lang", lang] if lang is not None else []
     raise typer.Exit(main([*given, "--", *map(str, files)]))
 
 

@@ -156,7 +156,7 @@ def test_a_row_that_is_dated_back_is_entered_as_late(log):
     entries = [json.loads(line["entry"]) for line in lines_of(bundle)]
     assert [each["kind"] for each in entries if each.get("late")] == ["consent_event"]
     status, said = _verified(log, bundle)
-    assert (status, "of 1 entry entry" in said, "it was entered late" in said, "WRONG" in said) == (
+    assert (status, ": it was entered late, at " in said, "it was entered late" in said, "WRONG" in said) == (
         INCOMPLETE,
         True,
         True,

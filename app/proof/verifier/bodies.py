@@ -56,16 +56,16 @@ class Claims:
             self.found.wrong.append(f"{name}: it claims to be older than entries before it, and is not marked as late")
         if late or (anchored is not None and claimed < anchored - MERGE_DELAY):
             self.number += 1
-            self.first = (
-                self.first or f"{name}, recorded at {entry['at']} by its own word, entered at {entry['entered']}"
-            )
+            claims = f"it was entered late, at {entry['entered']}, and claims to be of {entry['at']}"
+            self.first = self.first or f"{name}: {claims}"
         self.latest = max(self.latest, claimed)
 
     def tell(self) -> None:
         """Say how many claim to be older than what the log, or somebody outside, had before."""
         if self.first is not None:
-            which = "1 entry" if self.number == 1 else f"{self.number} entries, of which the first is"
-            self.found.missing.append(f"when it was recorded, of {which} {self.first}: it was entered late")
+            self.found.missing.append(self.first)
+        if self.number > 1:
+            self.found.missing.append(f"{self.number - 1} more entries were entered late")
 
 
 @dataclass(frozen=True)
@@ -165,12 +165,18 @@ class Bodies:
         if len(lost) > _SHOWN:
             self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
         if kept_out := len(self.gone) - len(lost):
-            how = "were destroyed when their time was over, as retention runs in the log say"
-            self.found.missing.append(f"{kept_out} bodies {how}: compare with the operator's schedule")
+            self.found.missing.append(
+                f"{kept_out} bodies were destroyed when their time was over, as retention runs in the log say: "
+                "compare with the operator's schedule"
+            )
         if self.withheld:
-            other = "about other people" if self.of_one_person else "of consents"
-            other += f" to other processings than {self.processing}" if self.processing is not None else ""
-            self.found.missing.append(f"{self.withheld} bodies {other} are not part of this bundle")
+            if self.of_one_person:
+                self.found.missing.append(f"{self.withheld} bodies about other people are not part of this bundle")
+            else:
+                self.found.missing.append(
+                    f"{self.withheld} bodies of consents to other processings than {self.processing} are not part of "
+                    "this bundle"
+                )
 
     def _may_withhold(self) -> set[str]:
         """The kinds of entries whose bodies this bundle may leave out, by what it says of itself."""

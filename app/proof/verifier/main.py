@@ -4,8 +4,9 @@ Exit status: 0 all is good; 1 a check failed; 2 a file cannot be read; 3 good, b
 """
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from app.proof.verifier.anchors import Trust, cosignatures_of
 from app.proof.verifier.bodies import Findings
 from app.proof.verifier.bundles import Beside, check_bundle, heads_in
 from app.proof.verifier.files import UnreadableError
+from app.proof.verifier.french import in_french
 from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, opened
 from app.proof.verifier.receipts import RECEIPTS, SignedReceipt
 
@@ -31,22 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--against", action="append", default=[], type=Path, metavar="CHECKPOINT", help="a checkpoint kept from before"
     )
     parser.add_argument("--tsa-ca", type=Path, metavar="FILE", help="roots of time-stamping authorities, in PEM")
+    spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    parser.add_argument("--lang", choices=("en", "fr"), default="fr" if spoken.startswith("fr") else "en")
     asked = parser.parse_args(arguments)
+    told: Callable[[str], str] = in_french if asked.lang == "fr" else str
     try:
         keys = [VerifierKey.parse(each) for each in asked.key]
         against = [_note(each) for each in asked.against]
         roots = _roots(asked.tsa_ca) if asked.tsa_ca is not None else None
     except (OSError, UnreadableError, NoteError) as error:
-        sys.stderr.write(f"verify: {error}\n")
+        sys.stderr.write(f"verify: {told(str(error))}\n")
         return UNREADABLE
     beside = Beside([(str(path), note, True) for path, note in zip(asked.against, against, strict=True)])
     for path in asked.files:
         _stand_beside(path, beside)
-    checking = _Checking(keys, beside, roots)
+    checking = _Checking(keys, beside, roots, told)
     # Bundles first: they tell what became of the consents of receipts beside them.
     statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
     for line in beside.known.contradictions():
-        _say(f"WRONG: {line}")
+        _say(f"{told('WRONG')}: {told(line)}")
         statuses.append(1)
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
 
@@ -65,8 +70,10 @@ def _stand_beside(path: Path, beside: Beside) -> None:
 class _Checking:
     """The files of one run, checked one after the other."""
 
-    def __init__(self, keys: list[VerifierKey], beside: Beside, roots: list[Certificate] | None) -> None:
-        self.keys, self.beside = keys, beside
+    def __init__(
+        self, keys: list[VerifierKey], beside: Beside, roots: list[Certificate] | None, told: Callable[[str], str]
+    ) -> None:
+        self.keys, self.beside, self.said = keys, beside, told
         self.of_logs = [each for each in keys if each.kind == SIGNATURE and not each.name.endswith(RECEIPTS)]
         self.trust = Trust([each for each in keys if each.kind == COSIGNATURE], roots)
         self.ended: dict[str, str] = {}
@@ -76,15 +83,17 @@ class _Checking:
         try:
             found = self._checked(path)
         except (OSError, UnreadableError, NoteError) as error:
-            _say(f"{path}: UNREADABLE: {getattr(error, 'strerror', None) or error}")
+            why = getattr(error, "strerror", None) or str(error)
+            _say(f"{path}: {self.said(f'UNREADABLE: {why}')}")
             return UNREADABLE
         except Exception as error:  # noqa: BLE001 - a forger chooses what stands in a file: nothing of it may stop a run
-            _say(f"{path}: UNREADABLE: it is not what it should be ({type(error).__name__})")
+            why = f"it is not what it should be ({type(error).__name__})"
+            _say(f"{path}: {self.said(f'UNREADABLE: {why}')}")
             return UNREADABLE
         for title, lines in (("ok", found.checked), ("NOT CHECKED", found.missing), ("WRONG", found.wrong)):
             for line in lines:
-                _say(f"{path}: {title}: {line}")
-        _say(f"{path}: {_VERDICTS[found.status]}")
+                _say(f"{path}: {self.said(title)}: {self.said(line)}")
+        _say(f"{path}: {self.said(_VERDICTS[found.status])}")
         return found.status
 
     def _checked(self, path: Path) -> Findings:

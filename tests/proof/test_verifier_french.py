@@ -1,0 +1,101 @@
+"""The verifier speaks French: every sentence that it can say has one, and says the same of the same files."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+
+from app.proof.verifier.french import FRENCH, in_french
+from app.proof.verifier.main import main
+from tests.proof.logs import copied, lived_in
+from tests.support.databases import new_database
+
+NOT_SAID = re.compile(r"data/|sceau|%Y|[{}]*cosignature/v1|unzip|openssl|verify FILE|FILE with|verify\b")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A deployment in which something of each kind happened, all of it in the log."""
+    with new_database() as database:
+        yield lived_in(database, tmp_path_factory.mktemp("log"))
+
+
+def _sentences(module):
+    """The sentences in the code of a module, with `{}` in the place of what is put into them."""
+    tree = ast.parse((files("app.proof.verifier") / f"{module}.py").read_text(encoding="utf-8"))
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    explained = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner | explained:
+            yield node.value
+
+
+@pytest.mark.parametrize("module", ["notes", "trees", "anchors", "bodies", "files", "decisions", "bundles", "receipts"])
+def test_every_sentence_has_a_french_one(module):
+    """What stands in the code with a blank between words is said in French, whole or as a part of another sentence."""
+    whole = [re.sub(r"\{\}", " ", english) for english in FRENCH]
+    missing = [
+        sentence
+        for sentence in _sentences(module)
+        if len(re.findall(r"[a-z]{2,} [a-z]{2,}", sentence)) > 0
+        and not NOT_SAID.search(sentence)
+        and sentence not in FRENCH
+        and not any(_words(sentence) in _words(each) for each in whole)
+    ]
+    assert missing == []
+
+
+def _words(text):
+    return " ".join(re.findall(r"[a-z'-]+", text.replace("{}", " ").lower()))
+
+
+@pytest.mark.parametrize("english", FRENCH)
+def test_each_sentence_is_found_again(english):
+    """It takes as many things as the English one, and those come through as they are, in their order."""
+    french = FRENCH[english]
+    assert english.count("{}") == french.count("{}")
+    things = [f"<{number}>" for number in range(english.count("{}"))]
+    assert in_french(english.format(*things)) == french.format(*things)
+
+
+def test_it_says_the_same_of_the_same_files_in_french(made, tmp_path, capsys):
+    """Each line has a French one; the exit status and what stands in files stay; the file alone speaks it as well."""
+    with copied(made, tmp_path) as log:
+        log.superuser("UPDATE processing_version SET retention = 'P9Y'")
+        bundle, key = log.bundle(), log.key().split("\n")[0]
+        spoken = {}
+        for language in ("en", "fr"):
+            status, _, said = log.sceau("proof", "verify", bundle, "--key", key, "--lang", language)
+            assert status == 1
+            spoken[language] = said.splitlines()
+        script = tmp_path / "verify.py"
+        script.write_text(log.sceau("proof", "verifier")[2])
+        words = [sys.executable, "-I", script, bundle, "--key", key, "--lang", "fr"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.splitlines()) == (1, spoken["fr"])
+    assert len(spoken["en"]) == len(spoken["fr"])
+    assert not set(spoken["en"]) & set(spoken["fr"])
+    assert any(
+        "FAUX: entrée " in line and "la base ne contient pas ce qui a été enregistré" in line for line in spoken["fr"]
+    )
+    assert spoken["fr"][-1].endswith("FAUX : ne vous y fiez pas")
+
+
+@pytest.mark.parametrize(
+    ("spoken", "says"), [("fr_FR.UTF-8", "ILLISIBLE"), ("de_DE.UTF-8", "UNREADABLE"), ("", "UNREADABLE")]
+)
+def test_the_environment_chooses_the_language(monkeypatch, capsys, tmp_path, spoken, says):
+    """As for other commands: LC_ALL, LC_MESSAGES, LANG; English where none is French."""
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", spoken)
+    (tmp_path / "file").write_text("nothing")
+    assert main([str(tmp_path / "file")]) == 2
+    assert says in capsys.readouterr().out
