@@ -56,12 +56,12 @@ class Proof:
 
         """
         consent = self._people.decide(_KEEPER, ADS)["id"]
-        self._sceau("append", "--data", str(self._data))  # or the service does, within a quarter of a minute
+        self._sceau("stamp", "--data", str(self._data))  # or the service does, within a quarter of a minute
         entries = self._administrator.text("/proof/v1/checkpoint").splitlines()[1]
         self._say(f"what was recorded stands in the log, whose signed head has {entries} entries")
         with tempfile.TemporaryDirectory(prefix="sceau-demo-") as made:
             place = Path(made)
-            (place / "verify.py").write_text(self._sceau("verifier"), encoding="utf-8")
+            (place / "verify.py").write_text(self._sceau("verify", "--script"), encoding="utf-8")
             keys = self._sceau("key", "--data", str(self._data)).split()
             self._receipt(place, keys, consent)
             self._forged(place, keys, consent)

@@ -22,7 +22,7 @@ from app.cli.output import (
     utc,
     written_whole,
 )
-from app.cli.proofs import append_now, appended, proof_cosign, proof_stamp, proof_watch
+from app.cli.proofs import appended, proof_stamp, proof_watch
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -115,7 +115,6 @@ proof = typer.Typer(no_args_is_help=True, help="Prove what was recorded: keys, b
 proof.command("watch")(proof_watch)
 proof.command("replay")(proof_replay)
 proof.command("stamp")(proof_stamp)
-proof.command("cosign")(proof_cosign)
 
 
 @proof.command("key")
@@ -134,12 +133,6 @@ def proof_key(as_json: JsonOption = False, data: DataOption = None) -> None:  # 
         echo_json(found)
     for key in found if not as_json else ():
         typer.echo(key)
-
-
-@proof.command("append")
-def proof_append(data: DataOption = None) -> None:
-    """Enter what was recorded, and sign the log's new head, as the jobs process does every quarter of a minute."""
-    typer.echo(f"{_counted(append_now(data))} appended.")
 
 
 @proof.command("bundle")
@@ -221,8 +214,8 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
 
 
 @proof.command("verify")
-def proof_verify(
-    files: Annotated[list[Path], typer.Argument(help="Bundles, checkpoints and receipts.")],
+def proof_verify(  # noqa: PLR0917 - what can be asked for
+    files: Annotated[list[Path] | None, typer.Argument(help="Bundles, checkpoints and receipts.")] = None,
     key: Annotated[
         list[str] | None,
         typer.Option("--key", help="A key of log, receipts or witness, known from elsewhere; repeat it for each."),
@@ -230,23 +223,24 @@ def proof_verify(
     against: Annotated[list[Path] | None, typer.Option("--against", help="A checkpoint kept from before.")] = None,
     tsa_ca: Annotated[Path | None, typer.Option(help="Roots of time-stamping authorities, in PEM.")] = None,
     lang: Annotated[str | None, typer.Option(help="en or fr; else as the environment says (LANG).")] = None,
+    script: Annotated[  # noqa: FBT002
+        bool, typer.Option("--script", help="Print the verifier as one file of Python instead, to check without Sceau.")
+    ] = False,
 ) -> None:
     """Check files without database, network or settings. Exit 0 good, 1 wrong, 2 unreadable, 3 good but incomplete."""
+    from app.proof.single_file import verifier_script
     from app.proof.verifier.main import main
 
+    if script:
+        typer.echo(verifier_script(), nl=False)
+        return
+    if not files:
+        raise typer.BadParameter("give bundles, checkpoints or receipts; or --script")
     given = [part for each in key or [] for part in ("--key", each)]
     given += [part for old in against or [] for part in ("--against", str(old))]
     given += ["--tsa-ca", str(tsa_ca)] if tsa_ca is not None else []
     given += ["--lang", lang] if lang is not None else []
     raise typer.Exit(main([*given, "--", *map(str, files)]))
-
-
-@proof.command("verifier")
-def proof_verifier() -> None:
-    """Print the verifier as one file of Python, to check without Sceau. It needs `cryptography` alone."""
-    from app.proof.single_file import verifier_script
-
-    typer.echo(verifier_script(), nl=False)
 
 
 def _counted(entries: int) -> str:

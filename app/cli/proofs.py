@@ -20,39 +20,50 @@ _MOST: Final = 65_536
 """Characters of a checkpoint that are read."""
 
 
-def proof_stamp(data: DataOption = None) -> None:
-    """Have the newest checkpoint time-stamped now, as the jobs process does each hour. Exit 0 stamped, 1 not."""
+def proof_stamp(
+    cosigned: Annotated[
+        Path | None, typer.Option(help="A checkpoint of this log with cosignatures of SCEAU_WITNESS_KEYS, to be kept.")
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Enter what was recorded, sign the log's new head, and have it time-stamped where SCEAU_TSA_URL is set.
+
+    The jobs process does that four times a minute, and stamps each hour. Exit 0 done, 1 refused or not stamped. What is
+    cosigned is served with the checkpoint while that is the newest, and stands in bundles for good.
+    """
+    if cosigned is not None:
+        _keep_cosigned(cosigned, data)
+        return
+    entries = append_now(data)
+    typer.echo("1 entry appended." if entries == 1 else f"{entries} entries appended.")
+    typer.echo(_stamped(data))
+
+
+def _stamped(data: Path | None) -> str:
+    """Have the newest checkpoint stamped, and say what came of it."""
     from app.jobs.tasks import stamp_newest
     from app.jobs.work import Work
     from app.proof.authority import CAUSES, AuthorityError
     from app.settings import Settings
-    from app.settings.environment import SettingsError
     from app.wiring.parts import deployment_of, time_authority_of
 
     async def stamp(database: "Database") -> str:
         settings = Settings.load()
         authority = time_authority_of(settings)
         if authority is None:
-            raise SettingsError("SCEAU_TSA_URL is not set: it names the authority that is asked")
+            return "Not time-stamped: SCEAU_TSA_URL names no authority."
         work = Work(database, deployment_of(settings), authority=authority)
         stamped = await stamp_newest(work, at_once=True)
         return "The newest checkpoint is time-stamped." if stamped else "There is no checkpoint that is not stamped."
 
     try:
-        typer.echo(connected(data, stamp))
+        return connected(data, stamp)
     except AuthorityError as error:
         typer.echo(f"proof stamp: not time-stamped: {CAUSES[str(error)]} ({error})", err=True)
         raise typer.Exit(1) from error
 
 
-def proof_cosign(
-    file: Annotated[Path, typer.Argument(help="A checkpoint of this log with cosignatures of witnesses.")],
-    data: DataOption = None,
-) -> None:
-    """Keep what witnesses of SCEAU_WITNESS_KEYS have cosigned. Exit 0 kept, 1 refused.
-
-    It is then served with the checkpoint while that is the newest, and stands in bundles for good.
-    """
+def _keep_cosigned(file: Path, data: Path | None) -> None:
     from app.operations.proof.append_entries import CosignatureRefusedError, keep_cosignatures
     from app.settings import Settings
 
@@ -60,7 +71,7 @@ def proof_cosign(
         with open_to_read(file) as source:
             content = source.read(_MOST)
     except (OSError, UnicodeDecodeError) as error:
-        typer.echo(f"proof cosign: {file} cannot be read as text", err=True)
+        typer.echo(f"proof stamp: {file} cannot be read as text", err=True)
         raise typer.Exit(1) from error
 
     async def keep(database: "Database") -> list[str]:
@@ -70,7 +81,7 @@ def proof_cosign(
     try:
         new = connected(data, keep)
     except CosignatureRefusedError as error:
-        typer.echo(f"proof cosign: {file} is refused: {error}", err=True)
+        typer.echo(f"proof stamp: {file} is refused: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"Kept: {', '.join(new)}." if new else "Its cosignatures were kept before.")
 

@@ -11,7 +11,7 @@ _HEAD: Final = '''#!/usr/bin/env python3
 """Checks proofs of Sceau without Sceau: `python3 verify.py FILE... --key KEY`. It needs the package `cryptography`;
 with `rfc3161-client` it checks time-stamps too.
 
-Written by `sceau proof verifier`. Read it before you rely on it: that is what it is written for.
+Written by `sceau proof verify --script`. Read it before you rely on it: that is what it is written for.
 """
 '''
 

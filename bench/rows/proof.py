@@ -32,7 +32,7 @@ def measure(world: World) -> list[Row]:
     """Enter every consent of the database; bundle and verify; then compare writes with and without the trigger."""
     world.stop(world.sceau("proof").name)  # the first start makes the deployment's own rows
     _queue(world)
-    took, _ = _run(world, "append")
+    took, _ = _run(world, "stamp")
     entries = int(_ask(world, "SELECT count(*) FROM proof_entry"))
     size = int(_ask(world, _SIZES))
     bundle = world.scratch / "audit.zip"

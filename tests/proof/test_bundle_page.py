@@ -224,7 +224,7 @@ def test_a_bundle_verifies_as_before_and_the_page_is_listed(made, tmp_path):
             listed = bag.read("manifest-sha256.txt").decode()
             script = bag.read("data/verify.py").decode()
         assert all(f"  {name}\n" in listed for name in (*PAGES.values(), "data/verify.py"))
-        assert script == log.sceau("proof", "verifier")[2]
+        assert script == log.sceau("proof", "verify", "--script")[2]
         with zipfile.ZipFile(bundle) as bag:
             bag.extract("data/verify.py", tmp_path)
         words = [sys.executable, "-I", tmp_path / "data" / "verify.py", bundle, "--key", log.key().split("\n")[0]]

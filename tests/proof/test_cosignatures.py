@@ -28,7 +28,7 @@ def log(tmp_path_factory, witness):
 
 def _handed_in(log, note):
     (log.place / "cosigned").write_text(note)
-    status, refused, said = log.sceau("proof", "cosign", log.place / "cosigned")
+    status, refused, said = log.sceau("proof", "stamp", "--cosigned", log.place / "cosigned")
     return status, refused or said
 
 
@@ -55,7 +55,7 @@ def test_what_is_no_cosignature_of_a_known_witness_is_refused(log, witness):
     assert log.value("SELECT count(*) FROM proof_anchor") == 0
     with running(log.database) as api:
         assert api.with_key(None).call("GET", "/proof/v1/checkpoint?cosigned=true").status_code == 404
-    assert log.sceau("proof", "cosign", log.place / "missing")[0] == 1
+    assert log.sceau("proof", "stamp", "--cosigned", log.place / "missing")[0] == 1
 
 
 def test_a_head_that_this_log_does_not_have_is_refused(log, witness):

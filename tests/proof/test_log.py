@@ -59,7 +59,7 @@ def test_nothing_is_entered_twice(log):
     assert log.append() == "0 entries appended"  # that the bundle was made is entered with it
     head = log.head()
     assert log.append() == "0 entries appended"
-    assert log.sceau("proof", "append")[2] == "0 entries appended.\n"
+    assert log.sceau("proof", "stamp")[2].startswith("0 entries appended.\n")
     assert log.head() == head
     with running(log.database) as api:
         api.withdraw("alice", "ads")
@@ -363,9 +363,9 @@ def test_a_bundle_that_was_changed_is_named(log, tmp_path):
 
 
 def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
-    """What `sceau proof verifier` prints says the same of a good bundle and of a bad one, run by itself."""
+    """What `sceau proof verify --script` prints says the same of a good bundle and of a bad one, run by itself."""
     script = tmp_path / "verify.py"
-    script.write_text(log.sceau("proof", "verifier")[2])
+    script.write_text(log.sceau("proof", "verify", "--script")[2])
     assert "app." not in script.read_text().replace("www.app.", "")
     bundle = log.bundle()
     log.superuser(f"DELETE FROM consent_event WHERE id = {_EVENT}")
@@ -384,7 +384,7 @@ def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
 
 def test_no_name_is_defined_twice_in_the_single_file(log):
     """Its modules stand one after the other: of two functions of one name the second would be both."""
-    body = ast.parse(log.sceau("proof", "verifier")[2]).body
+    body = ast.parse(log.sceau("proof", "verify", "--script")[2]).body
     names = [each.name for each in body if isinstance(each, ast.FunctionDef | ast.ClassDef)]
     names += [
         each.targets[0].id for each in body if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)

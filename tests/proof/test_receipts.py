@@ -79,7 +79,7 @@ def test_a_receipt_verifies_a_year_later_with_the_verifier_file_alone(deployment
     api, log, consent = deployment
     log.append()
     receipt, script = _receipt(api, log, consent), log.place / "verify.py"
-    script.write_text(log.sceau("proof", "verifier")[2])
+    script.write_text(log.sceau("proof", "verify", "--script")[2])
     keys = [part for key in log.key().split("\n") for part in ("--key", key)]
     words = [sys.executable, "-I", script, receipt, *keys]
     today = subprocess.run(words, capture_output=True, text=True, check=False, cwd=log.place)

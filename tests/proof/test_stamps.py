@@ -47,7 +47,7 @@ def stamped(tmp_path_factory, authority):
         log = lived_in(database, tmp_path_factory.mktemp("log"))
         log.more = {"tsa_url": served.address, "tsa_ca_file": str(authority.roots), "tsa_policy": POLICY}
         status, refused, said = log.sceau("proof", "stamp")
-        assert (status, said) == (0, "The newest checkpoint is time-stamped.\n"), refused
+        assert (status, said) == (0, "0 entries appended.\nThe newest checkpoint is time-stamped.\n"), refused
         assert "entries appended" in log.append()
         log.bundle("--anchored", name="anchored.zip")
         yield log
@@ -105,7 +105,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_the_single_file_checks_stamps_where_it_can(stamped, bundle, authority, tmp_path):
     """With the library it says what the command says; without it, that the stamp is not checked, and how to do it."""
     script = tmp_path / "verify.py"
-    script.write_text(stamped.sceau("proof", "verifier")[2])
+    script.write_text(stamped.sceau("proof", "verify", "--script")[2])
     words = [script, bundle, "--key", stamped.key().split("\n")[0], "--tsa-ca", authority.roots]
     for how, status in (([], GOOD), (["-c", _ALONE], GOOD_BUT_INCOMPLETE)):
         line = [sys.executable, "-I", *how, *words]
@@ -352,8 +352,8 @@ def test_stamps_hold_across_keys_and_periods(asking, authority):
 
 def test_the_command_says_why_there_is_no_stamp(asking, authority):
     """In a sentence and in the word that the log of the jobs process has; without the setting, which one it lacks."""
-    status, refused, _ = asking.log.sceau("proof", "stamp")
-    assert (status, "SCEAU_TSA_URL is not set" in refused) == (1, True)
+    status, _, said = asking.log.sceau("proof", "stamp")
+    assert (status, "Not time-stamped: SCEAU_TSA_URL names no authority." in said) == (0, True)
     asking.log.more = {"tsa_url": "http://127.0.0.1:1/", "tsa_ca_file": str(authority.roots)}
     status, refused, _ = asking.log.sceau("proof", "stamp")
     assert (status, refused) == (

@@ -76,7 +76,7 @@ def test_it_says_the_same_of_the_same_files_in_french(made, tmp_path, capsys):
             assert status == 1
             spoken[language] = said.splitlines()
         script = tmp_path / "verify.py"
-        script.write_text(log.sceau("proof", "verifier")[2])
+        script.write_text(log.sceau("proof", "verify", "--script")[2])
         words = [sys.executable, "-I", script, bundle, "--key", key, "--lang", "fr"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.splitlines()) == (1, spoken["fr"])

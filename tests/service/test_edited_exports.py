@@ -202,7 +202,7 @@ def test_the_key_of_before_is_followed_unless_it_leaked(database, tmp_path, how,
     """A rotation that both keys signed leads to the newest; of a key that leaked none does."""
     with running(database) as api:
         api.register("ads")
-    assert run_command(database, "proof", "append")[0] == 0
+    assert run_command(database, "proof", "stamp")[0] == 0
     old = key_of(database)
     assert run_command(database, "signing-keys", "rotate", "log", *how)[0] == 0
     assert run_command(database, "export", tmp_path / "all.ndjson")[0] == 0
@@ -235,7 +235,7 @@ def test_the_log_goes_on_where_it_was(database, tmp_path):
             api = keyless.with_key(run_command(empty, "keys", "rotate", caller)[2].strip())
             assert api.evaluate("alice", "ads")["context"]["reason"] == "consent_withdrawn"
             api.withdraw("yves", "ads")
-        assert there.sceau("proof", "append")[0] == 0
+        assert there.sceau("proof", "stamp")[0] == 0
         assert there.value("SELECT count(*) FROM proof_queue") == 0
         status, said = there.verify(there.bundle(), tmp_path / "before")
         assert (status, "WRONG" in said) == (3, False), said
@@ -273,7 +273,7 @@ def test_what_a_superuser_took_out_before_the_export_is_told(database, tmp_path)
     with running(database) as api:
         api.register("ads")
         api.decide("alice", "ads")
-    assert run_command(database, "proof", "append")[0] == 0
+    assert run_command(database, "proof", "stamp")[0] == 0
     with running(database) as api:
         api.withdraw("alice", "ads")
     with psycopg.connect(administrator_url(database.name), autocommit=True) as superuser:

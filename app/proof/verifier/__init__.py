@@ -2,5 +2,5 @@
 
 Time-stamps it checks with `rfc3161-client`, where that is installed.
 
-`sceau proof verifier` writes these modules as one file. They import nothing of Sceau but one another.
+`sceau proof verify --script` writes these modules as one file. They import nothing of Sceau but one another.
 """

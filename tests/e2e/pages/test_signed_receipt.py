@@ -52,7 +52,7 @@ def test_a_saved_receipt_verifies_a_year_later_with_the_verifier_file_alone(brow
         _saved(browser, operator, operator.link(PERSON, ADS), alone / "receipt.jwt")
         keys = _sceau("key", "--data", str(data)).strip().split("\n")
         operator.client.close()
-    (alone / "verify.py").write_text(_sceau("verifier"))
+    (alone / "verify.py").write_text(_sceau("verify", "--script"))
     data.rename(tmp_path / "gone")
     given = [part for each in keys for part in ("--key", each)]
     words = [sys.executable, "-I", "verify.py", "receipt.jwt", *given]

@@ -36,7 +36,7 @@ def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
         epoch = service.ok("POST", "/v1/restores", {"lost": "Nothing: a drill."})["epoch"]
         service.ok("POST", "/v1/consents", decision("alice"))
     deployment.settings |= settings
-    assert deployment.command("proof", "append")[0] == 0
+    assert deployment.command("proof", "stamp")[0] == 0
     assert f"\nepoch {epoch}\n" in (heads / "checkpoint").read_text()
     for each in heads.glob("journal-*"):
         each.unlink()
