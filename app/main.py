@@ -25,7 +25,7 @@ from app.api.http.services import Services
 from app.api.openapi import DESCRIPTION
 from app.api.service.metrics import watch_conditions, watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
-from app.pages import rendering, staff
+from app.pages import home, rendering, staff
 from app.pages.consents import page as consent
 from app.pages.consents.receipt import receipt_document
 from app.pages.rendering import error_page
@@ -132,5 +132,5 @@ def create_app_from_environment() -> FastAPI:
     return create_app(settings)
 
 
-_ROUTES: Final = _included(*ROUTERS, rendering.router, consent.router, dashboard.router, staff.router)
+_ROUTES: Final = _included(*ROUTERS, rendering.router, home.router, consent.router, dashboard.router, staff.router)
 """The routes of every application: reading their parameters and models takes longer than the rest of making one."""

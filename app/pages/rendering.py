@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
@@ -26,6 +26,7 @@ from app.api.http.security import open_to_all
 from app.api.http.services import services_of
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.core.errors import DomainError
+from app.core.page.brand import Brand
 from app.core.page.voice import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, Language, language_of
@@ -109,7 +110,11 @@ _SERVER_ERROR: Final = 500
 _SAFE: Final = frozenset({"GET", "HEAD"})
 log = structlog.get_logger("sceau.pages")
 
-_style_version: Final = sha256(STYLE.read_bytes()).hexdigest()[:16]
+
+@cache
+def style_of(brand: Brand | None) -> str:
+    """The style sheet, with the operator's colour."""
+    return STYLE.read_text(encoding="utf-8") + (brand.style if brand is not None else "")
 
 
 @cache
@@ -144,12 +149,14 @@ def render(  # noqa: PLR0917 - what a page is made of
     """A page.
 
     The template finds its words as `t` (the shared ones too), `language`, `root` (the path before every route) and
-    what `context` holds; `title` must be in it, and `only` may say that there is no other language to switch to.
+    what `context` holds; `title` must be in it, `only` may say that there is no other language to switch to, and
+    `sender` who is named above the page where the operator has set no name of its own.
 
     Raises:
         jinja2.UndefinedError: the template names something that is not there.
 
     """
+    services = services_of(request)
     html = (
         _environment()
         .get_template(template)
@@ -158,9 +165,10 @@ def render(  # noqa: PLR0917 - what a page is made of
             language=language.value,
             other=language.other.value,
             root=root_of(request),
-            style_version=_style_version,
-            logo=services_of(request).logo is not None,
-            **{"only": False, **context},
+            style_version=sha256(style_of(services.brand).encode()).hexdigest()[:16],
+            logo=services.logo is not None,
+            brand=services.brand.name if services.brand is not None else None,
+            **{"only": False, "sender": None, **context},
         )
     )
     return HTMLResponse(html, status, {**PAGE_HEADERS, **(headers or {})})
@@ -177,9 +185,9 @@ def piece(template: str, language: Language, catalogue: Catalogue, context: Mapp
     return _environment().get_template(template).render(**told)
 
 
-def standing_alone(html: str) -> str:
+def standing_alone(html: str, brand: Brand | None = None) -> str:
     """A page with its style sheet within it and without the logo: it says the same when it is read years later."""
-    styled = _STYLED.sub(lambda _: f"<style>{STYLE.read_text(encoding='utf-8')}</style>", html, count=1)
+    styled = _STYLED.sub(lambda _: f"<style>{style_of(brand)}</style>", html, count=1)
     return _LOGO.sub("", styled)
 
 
@@ -224,9 +232,9 @@ class PageRoute(APIRoute):
         return handle_for_a_person
 
 
-def page_router() -> APIRouter:
+def page_router(route: type[PageRoute] = PageRoute) -> APIRouter:
     """A router of pages; each route still names its scope or is marked `open_to_all`."""
-    return APIRouter(route_class=PageRoute, include_in_schema=False)
+    return APIRouter(route_class=route, include_in_schema=False)
 
 
 # What pages load: one hand-written style sheet and the operator's logo, served from here.
@@ -246,6 +254,7 @@ async def logo(request: Request) -> Response:
 
 @router.get("/assets/{name}")
 @open_to_all
-async def asset(name: Literal["sceau.css"]) -> Response:
+async def asset(request: Request, name: Literal["sceau.css"]) -> Response:  # noqa: ARG001 - the one there is
     """The style sheet; pages name its version, so that it may be kept."""
-    return FileResponse(HERE / "assets" / name, headers={"Cache-Control": "public, max-age=3600"})
+    style = style_of(services_of(request).brand)
+    return Response(style, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})

@@ -23,6 +23,7 @@ from app.settings.values import (
     AuthorityRoots,
     AuthorityUrl,
     BaseUrl,
+    BrandChoice,
     CacheChoice,
     CacheMode,
     CallerIds,
@@ -102,6 +103,9 @@ class Settings(BaseSettings):
     )
     return_to_origins: ReturnOrigins = Field(
         default=frozenset(), description="Origins that the consent page may offer to go back to, with commas"
+    )
+    brand: BrandChoice | None = Field(
+        default=None, description="The name that people know, and a colour: Exemple Messagerie, #0b5d4e"
     )
     logo: LogoFile | None = Field(default=None, description="A PNG of 100 KiB at most for the consent page: its path")
     pool_size: int = Field(default=10, ge=1, le=500, description="Database connections of each worker")

@@ -16,6 +16,7 @@ from app.auth.issuer_trust import is_safe
 from app.auth.limits import OFF, Quota
 from app.auth.sessions import Origins, parse_origins
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
+from app.core.page.brand import Brand
 from app.core.period import ConsentPeriod, Counting
 from app.core.register import RegisterApproval
 from app.core.renewal import parse_notices
@@ -230,6 +231,14 @@ WitnessKeys = Annotated[
 BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
 LeaseTime = Annotated[timedelta, AfterValidator(_lease)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+BrandChoice = Annotated[
+    InstanceOf[Brand],
+    _read(
+        Brand.parse,
+        "is a name of 60 characters at most, alone or with a colour on which white text can be read (4.5:1): "
+        "Exemple Messagerie, #0b5d4e",
+    ),
+]
 LogoFile = Annotated[bytes, BeforeValidator(_logo)]
 Period = Annotated[ConsentPeriod, BeforeValidator(_period)]
 CountingChoice = Annotated[Counting, _read(Counting, "is start_of_day or same_instant")]

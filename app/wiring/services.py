@@ -121,6 +121,7 @@ def _as_chosen(made: Services, settings: Settings) -> Services:
         register_approval=register_approval(settings),
         return_origins=settings.return_to_origins,
         logo=settings.logo,
+        brand=settings.brand,
         stamps_log=settings.tsa_url is not None,
         outage_file=settings.outage_file or shared_outage_file(),
         unprotected=tuple(each.note for each in unprotected(settings)),

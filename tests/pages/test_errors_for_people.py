@@ -24,7 +24,7 @@ def is_page(answer, lang="fr"):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("POST", "/", 404),
         ("GET", "/consent", 404),
         ("GET", "/consent/", 404),
         ("GET", "/consent/none", 404),

@@ -37,13 +37,16 @@ def test_the_receipt_tells_the_whole_answer(clocked, clock):
         "ads-mail, version 1",
         asked.stated["ads-mail"],
         "Établi le 25 novembre 2026",
+        "Ouvrez le lien par lequel vous avez répondu. Sans ce lien : https://sceau.example.fr/",
     ):
         assert told in text, told
     shown = [" ".join(line.split()).replace("’", "'") for line in asked.said["ads-mail"]]
     assert all(line in text for line in shown)
     assert "margaux@" not in answer.text
-    assert not re.search(r"<link|<script|<img|https?://|url\(", answer.text)
+    assert not re.search(r"<link|<script|<img|src=|url\(", answer.text)  # it loads nothing
     assert "<style>" in answer.text
+    assert re.findall(r'href="([^"]+)"', answer.text) == ["https://sceau.example.fr/", "mailto:dpo@exemple.example"]
+    assert person.path not in answer.text  # a receipt is shown to others, and the link answers
 
 
 def test_the_receipt_as_json(shared):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -359,7 +360,7 @@ def test_erasing_a_person_leaves_no_receipt_that_names_it(deployment):
     ],
 )
 def test_a_receipt_is_a_document_too(settled, language, words):
-    """It stands alone, in either language, names nobody, and holds the signed receipt, which verifies."""
+    """It stands alone, in either language, names nobody, and saves the signed receipt, which verifies, as a file."""
     api, log, consent = settled
     headers = {"Accept": "text/html", "Accept-Language": language}
     answer = api.call("GET", f"/v1/consents/{consent}/receipt", headers=headers)
@@ -368,7 +369,10 @@ def test_a_receipt_is_a_document_too(settled, language, words):
     said = answer.text.replace("\N{NO-BREAK SPACE}", " ")
     assert [each for each in words if each not in said] == []
     assert ("alice" in said, '<link rel="stylesheet"' in said) == (False, False)
-    (log.place / "receipt.jwt").write_text(said.rpartition("<code>")[2].partition("</code>")[0])
+    ((jws, name),) = re.findall(r'href="data:application/jwt,([^"]+)" download="([^"]+)"', said)
+    assert (name.endswith(f"{consent}.jwt"), said.count(jws)) == (True, 1)  # not printed as well
+    assert '<a href="https://sceau.example.fr"' in said  # where people read how to withdraw
+    (log.place / "receipt.jwt").write_text(jws)
     status, told = _verified(log, log.place / "receipt.jwt")
     assert (status, "the entry stands in the log" in told) == (INCOMPLETE, True)
 

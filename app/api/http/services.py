@@ -17,6 +17,7 @@ from app.api.http.peers import Proxies
 from app.audit.decision_log import Recorder
 from app.auth.limits import Buckets, Quota, RateLimits, UnknownKeyLimiter
 from app.auth.sessions import Uses
+from app.core.page.brand import Brand
 from app.core.register import RegisterApproval
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
@@ -24,6 +25,7 @@ from app.journal.fence import Fence
 from app.journal.journal import Journal
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
+from app.operations.consents.whom_to_reach import ReachableOnes
 from app.operations.decisions.from_database import Outage
 from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens
@@ -68,6 +70,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     known: LastKnown = field(default_factory=LastKnown)
     uses: Uses = field(default_factory=Uses)
+    reachable: ReachableOnes = field(default_factory=ReachableOnes)
     token_check: "TokenCheck | None" = None
     memory: Memory | None = None
     recorder: Recorder | None = None
@@ -83,6 +86,7 @@ class Services:
     pace: Pace = field(default_factory=Pace)
     return_origins: frozenset[str] = frozenset()
     logo: bytes | None = None
+    brand: Brand | None = None
     stamps_log: bool = False
     outage_file: Path | None = None
     unprotected: Sequence[str] = ()

@@ -63,7 +63,7 @@ def _phone(number: str) -> str:
 class LinkKind(StrEnum):
     """What a link was made for; `joint`: one of the two by which a child and a parent each decide.
 
-    `overview`: it shows everything that is held about the person, and records nothing.
+    `overview`: it shows everything that is held about the person, and withdraws what holds.
     """
 
     DECIDE = "decide"

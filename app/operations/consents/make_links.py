@@ -10,12 +10,10 @@ from uuid import UUID
 
 from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller, Scope
-from app.auth.store import is_key_revoked, load_caller
 from app.core.age import age_known
 from app.core.article import FRANCE, PARIS
 from app.core.consent import AgeBand, ConsentEvent, GivenBy
 from app.core.errors import (
-    ConsentLinkEndedError,
     ConsentNotApplicableError,
     ContactMissingError,
     JointConsentNeededError,
@@ -31,7 +29,6 @@ from app.core.page.link import (
     Authentication,
     LinkKind,
     Situation,
-    account_hint,
     consent_ends,
     latest_decision,
     paused_until,
@@ -41,14 +38,13 @@ from app.core.page.link import (
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError, VersionInvalidatedError
 from app.core.renewal import Solicited, next_half_year
-from app.db.session import ReadSession, WriteSession
-from app.ledger.link_store import ConsentLink, add_link, find_link, token_digest
+from app.db.session import WriteSession
+from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.link_store import remove_ended_links as remove_some
 from app.ledger.locators import find_name
 from app.ledger.store import count_asked, load_asked, load_entries
-from app.ledger.vault import load_name
 from app.operations.consents.ledgers import OpenLedger, open_ledgers
-from app.operations.consents.open_consent_link import ANSWERS_SHOWN, account_closed
+from app.operations.consents.open_consent_link import ANSWERS_SHOWN
 from app.operations.consents.recorder import own_references
 from app.operations.consents.statement import refuse_own_parent
 from app.operations.decisions.evaluate_requests import present
@@ -327,23 +323,13 @@ VALIDITY: Final = timedelta(days=7)
 """How long a link shows what is held: long enough to be read, short enough to be forgotten in a mailbox."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedOverview:
-    """A link that works: whose it is, what tells them that it is theirs (`account`, never the whole id), until when."""
-
-    ref: bytes
-    name: SubjectName
-    account: str
-    now: datetime
-    expires_at: datetime
-
-
 async def create_overview_link(
     session: WriteSession, deployment: Deployment, caller: Caller, wanted: WantedLink
 ) -> MadeLink:
     """Make a link by which a person reads everything that is held about them (GDPR art. 15), for a week.
 
-    The audit trail records it as an export of that person's data, for whoever holds the link can read it.
+    They can withdraw by it what holds. The audit trail records it as an export of that person's data, for whoever holds
+    the link can read it.
 
     Raises:
         ScopeMissingError: the caller may not read consents.
@@ -378,40 +364,6 @@ async def create_overview_link(
     await add_link(session, link)
     await record_act(session, ActKind.SUBJECT_EXPORTED, caller.id, Target(subject_ref=ref))
     return MadeLink(token, link.id, (), link.expires_at, ())
-
-
-async def open_overview_link(
-    session: ReadSession, deployment: Deployment, token_sha256: bytes
-) -> OpenedOverview | None:
-    """What a link of this kind opens; None for a link of another kind.
-
-    Raises:
-        NotFoundError: there is no such link.
-        ConsentLinkEndedError: it has expired; or the account was closed or erased since it was made; or who made it may
-            no longer read.
-
-    """
-    link = await find_link(session, token_sha256)
-    if link is None:
-        raise NotFoundError
-    if link.kind is not LinkKind.OVERVIEW:
-        return None
-    entries, now = await load_entries(session, link.subject_ref), await session.now()
-    kept = await load_name(session, link.subject_ref, link.name)
-    if kept is None or now >= link.expires_at or account_closed(link, entries) or not await _may(session, link):
-        raise ConsentLinkEndedError
-    name = SubjectName(kept.type, deployment.vault.open(kept.sealed))
-    return OpenedOverview(link.subject_ref, name, account_hint(name.id, name.type), now, link.expires_at)
-
-
-async def _may(session: ReadSession, link: ConsentLink) -> bool:
-    """Whether who made the link may still read, and what it was made with was not revoked."""
-    caller = await load_caller(session, link.created_by)
-    if caller is None or caller.revoked_at is not None or Scope.CONSENTS_READ not in caller.scopes:
-        return False
-    if caller.processings is not None:
-        return False
-    return link.credential == caller.id or not await is_key_revoked(session, link.credential)
 
 
 # Remove links to the consent page that have ended: expired, with nothing left that they could withdraw or show.

@@ -9,7 +9,7 @@ from typing import Final
 from app.auth.callers import Caller, Scope
 from app.auth.store import is_key_revoked, load_caller
 from app.core.age import age_known
-from app.core.consent import AgeBand, EventKind, GivenBy, State
+from app.core.consent import DECISIONS, AgeBand, EventKind, GivenBy, State
 from app.core.errors import ConsentLinkEndedError, NotFoundError
 from app.core.names import NOES
 from app.core.page.face import Face
@@ -38,7 +38,7 @@ from app.ledger.store import load_entries
 from app.ledger.vault import load_name
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.consent_texts import asked_by, told_changes, who_is
-from app.operations.service.deployment import Deployment
+from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
 from app.register.store import load_controllers, load_processings, name_controllers
 from app.words import LANGUAGES
@@ -103,6 +103,8 @@ def audience_of(link: ConsentLink, age: AgeBand | None) -> Audience:
     """Who reads the page of a link: of a joint consent, its side; else by the person's age, as far as it is known."""
     if link.given_by is not None:
         return _BY_SIDE.get(link.given_by, Audience.ALONE)
+    if link.kind is LinkKind.OVERVIEW:  # a person and whoever answers for them read one and the same page
+        return Audience.ALONE
     return _BY_AGE.get(age, Audience.ALONE) if age is not None else Audience.ALONE
 
 
@@ -229,13 +231,14 @@ ANSWERS_SHOWN: Final = timedelta(days=7)
 class OpenedLink:
     """A link that works: what it is, who made it, what it shows. `under_15`: it records no decision but withdrawals.
 
-    `account` is a hint at whose page this is, never the whole id. `shown_until`: when the page goes, of a link that
-    only shows what was answered by it; None while it asks or withdraws. `age_band`: what it was made with, unless
-    an age was stated since. `title`: its word among those of the page. `audience`: who reads it.
+    `name` is whose page this is, and `account` a hint at it, which alone is shown. `shown_until`: when the page goes,
+    of a link that only shows what was answered by it; None while it asks or withdraws. `age_band`: what it was made
+    with, unless an age was stated since. `title`: its word among those of the page. `audience`: who reads it.
     """
 
     link: ConsentLink
     caller: Caller
+    name: SubjectName
     account: str
     title: str
     items: tuple[ShownProcessing, ...]
@@ -260,23 +263,27 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     """What the link with that token's hash shows now.
 
     It asks until it expires; after that it goes on for as long as a consent that it names holds, to withdraw it, and
-    for `ANSWERS_SHOWN` after the last answer through it, to show that.
+    for `ANSWERS_SHOWN` after the last answer through it, to show that. One of kind `overview` is about every processing
+    that the person has decided about, and ends when it expires.
 
     Raises:
         NotFoundError: there is no such link.
         ConsentLinkEndedError: it has expired; or the account was closed or erased since it was made; or who made it may
-            no longer ask.
+            no longer ask, or, of kind `overview`, no longer read.
 
     """
     link = await find_link(session, token_sha256)
-    if link is None or link.kind is LinkKind.OVERVIEW:  # that is opened by `open_overview_link`
+    if link is None:
         raise NotFoundError
     entries = await load_entries(session, link.subject_ref)
-    records = await name_controllers(session, await load_processings(session, link.processings))
+    about = link.processings or _decided_about(entries)
+    records = await name_controllers(session, await load_processings(session, about))
     caller = await load_caller(session, link.created_by)
-    name = await load_name(session, link.subject_ref, link.name)
+    kept = await load_name(session, link.subject_ref, link.name)
     now = await session.now()
-    if caller is None or name is None or account_closed(link, entries):
+    if caller is None or kept is None or account_closed(link, entries):
+        raise ConsentLinkEndedError
+    if link.kind is LinkKind.OVERVIEW and not (now < link.expires_at and await _may_read(session, link, caller)):
         raise ConsentLinkEndedError
     age = _age(link, entries, now)
     young, audience = age is AgeBand.UNDER_15, audience_of(link, age)
@@ -293,7 +300,8 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
                 asks=asks and not under_15 and caller.may_ask_about(each),
                 struck=each in struck,
             )
-            for each in link.processings
+            for each in about
+            if each in records
         ]
         title = title_of(link, shown, asks=asks)
         return title, with_texts(shown, title, audience)
@@ -304,9 +312,16 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     items = await _with_presented(session, shown)
     works = asks or any(item.situation in _WITHDRAWN_BY_IT for item in items) or _withdraws(link, now)
     shown_until = None if works else await _shown_until(session, link, now)
-    account = account_hint(deployment.vault.open(name.sealed), name.type)
+    name = SubjectName(kept.type, deployment.vault.open(kept.sealed))
+    account = account_hint(name.id, name.type)
     age_band = None if _bands_since(link, entries) else link.age_band
-    return OpenedLink(link, caller, account, title, items, under_15, asks, now, shown_until, age_band, audience)
+    return OpenedLink(link, caller, name, account, title, items, under_15, asks, now, shown_until, age_band, audience)
+
+
+def _decided_about(entries: Sequence[LedgerEntry]) -> tuple[str, ...]:
+    """The processings that a person ever decided about, in the order in which they first did."""
+    events = [entry.event for entry in entries if entry.event.kind in DECISIONS]
+    return tuple(dict.fromkeys(event.processing for event in events if event.processing is not None))
 
 
 def _controllers_of(records: Mapping[str, ProcessingRecord], now: datetime) -> frozenset[str]:
@@ -341,7 +356,7 @@ def account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
 
 
 def _withdraws(link: ConsentLink, now: datetime) -> bool:
-    return link.kind is LinkKind.WITHDRAW and now < link.expires_at
+    return not link.kind.asks and now < link.expires_at
 
 
 async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
@@ -353,6 +368,17 @@ async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> 
         return False
     if not any(caller.may_ask_about(each) for each in link.processings):
         return False
+    return await _credential_stands(session, link, caller)
+
+
+async def _may_read(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
+    """Whether who made a link to everything that is held may still read it, and its key was not revoked."""
+    if caller.revoked_at is not None or Scope.CONSENTS_READ not in caller.scopes or caller.processings is not None:
+        return False
+    return await _credential_stands(session, link, caller)
+
+
+async def _credential_stands(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
     return link.credential == caller.id or not await is_key_revoked(session, link.credential)
 
 

@@ -119,10 +119,15 @@ def _event(entry: LedgerEntry) -> dict[str, Any]:
 
 
 async def _texts(session: ReadSession, entries: Iterable[LedgerEntry]) -> dict[str, str]:
-    """The texts that were shown, by their SHA-256, as far as they were kept."""
+    """The texts that were shown, by their SHA-256: what Sceau's page showed, and notices that the register holds."""
     digests = {str((entry.evidence or {}).get("presented_text_sha256") or "") for entry in entries} - {""}
-    found = await find_texts(session, [bytes.fromhex(each) for each in sorted(digests)])
-    return {digest.hex(): text for digest, text in found.items()}
+    kept = await find_texts(session, [bytes.fromhex(each) for each in sorted(digests)])
+    found = {digest.hex(): text for digest, text in kept.items()}
+    named = {entry.event.processing for entry in entries if entry.event.processing is not None}
+    for record in (await load_processings(session, sorted(named))).values():
+        versions = record.versions
+        found |= {each: text for each in digests for version in versions for text in version.notices(each)}
+    return found
 
 
 async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any]]:

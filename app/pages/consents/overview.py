@@ -1,4 +1,4 @@
-"""The page about everything that is held about a person: what an export of it tells, in words."""
+"""The page about everything that is held about a person: where they stand, then what an export tells, in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,17 +7,22 @@ from itertools import groupby, islice
 from typing import Any, Final
 
 from app.core.consent import CheckedHow, EventKind
-from app.core.page.link import account_hint
-from app.core.page.questions import rights
-from app.core.page.voice import Mark, Passage, Voice, registered
+from app.core.page.link import Act, account_hint
+from app.core.page.questions import questions, rights
+from app.core.page.voice import Answered, Mark, Passage, Voice, registered
 from app.core.retention import Retention
 from app.core.wording import retention_in_words
-from app.operations.consents.make_links import OpenedOverview
+from app.operations.consents.answer_consent_form import Press
+from app.operations.consents.open_consent_link import ShownProcessing
 from app.pages import dates
+from app.pages.consents.view import SealedForm, Seals, Times, state_in_words
 from app.pages.words import REASONS, Language
 from app.words import Catalogue, listed
 
-OVERVIEW: Final = Catalogue("overview")
+OVERVIEW: Final = Catalogue("consent", "overview")
+
+STANDING: Final = Catalogue("consent", "overview_state")
+"""Where a person stands, of an act that may be theirs, a parent's, or one of each."""
 
 AGES: Final = Catalogue("overview_ages")
 
@@ -58,6 +63,26 @@ class ToldEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a person stands on one processing: the note and its tone, and what is told of the processing.
+
+    `first`: purpose, what is analysed, who else receives it. `rows`: the rest that GDPR art. 15(1) wants told, by its
+    questions. `form`: with the button that withdraws, and `after` what becomes of what was derived. `decided`: there
+    is an answer to have a receipt of.
+    """
+
+    id: str
+    name: Passage
+    tone: str
+    state: tuple[str, ...]
+    first: tuple[Passage, ...]
+    rows: tuple[Answered, ...]
+    after: tuple[Passage, ...]
+    form: SealedForm | None
+    decided: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ToldDay:
     """How often one answer was given on a day."""
 
@@ -86,24 +111,33 @@ class ToldAct:
 
 
 def overview_page(
-    told: Mapping[str, Any], opened: OpenedOverview, language: Language, decisions_kept: timedelta
+    told: Mapping[str, Any], seals: Seals, *, operator: str | None, decisions_kept: timedelta, banner: str | None
 ) -> dict[str, Any]:
     """The context of `overview.html`.
 
     Args:
         told: what the export tells.
-        opened: the link.
-        language: of the page.
+        seals: makes the forms; it has the link, and the language of the page.
+        operator: the name by which people know the service; None where the operator has set none.
         decisions_kept: for how long each decision is kept.
+        banner: what the person is told above all when nothing was recorded.
 
     """
-    say = _Sayer(told, language)
+    opened, language = seals.opened, seals.language
     t = OVERVIEW.in_language(language)
+    say = _Sayer(told, language, operator or t["operator"])
+    holding = opened.offering(Act.WITHDRAW)
     return {
         "title": t["title"],
+        "banner": banner,
         "account": opened.account,
+        "operator": say.operator,
         "as_of": dates.moment(opened.now, language),
-        "until": dates.moment(opened.expires_at, language),
+        "until": dates.moment(opened.link.expires_at, language),
+        "standings": [_standing(item, seals) for item in opened.items],
+        "withdraw_all": seals.form(holding, "", [Press.WITHDRAW_ALL]) if holding[1:] else None,
+        "age": say.age(),
+        "of": Voice(language.value).frame("of"),
         "events": [say.event(each) for each in reversed(told["events"])],
         "decisions": list(say.decisions()),
         "decisions_part": t["decisions_part"].format(period=_days(decisions_kept, language)),
@@ -111,6 +145,29 @@ def overview_page(
         "beside": list(say.beside()),
         "rights": rights(Voice(language.value)),
     }
+
+
+_NOT_TOLD: Final = frozenset({"changed", "what_for", "refuse", "withdraw", "rights"})
+"""Topics of the page that asks which are no answers here, or stand elsewhere on this page."""
+
+
+def _standing(item: ShownProcessing, seals: Seals) -> Standing:
+    language = seals.language.value
+    text = item.text(language)
+    rows = {row.topic: row for row in questions(item.facts, Voice(language), item.face)}
+    tone, state = state_in_words(item, None, Times(seals.language), seals.words)
+    withdraws = Act.WITHDRAW in item.acts
+    return Standing(
+        id=item.id,
+        name=text.name,
+        tone=tone or "plain",
+        state=state,
+        first=(*rows["what_for"].answers[:1], *text.first),
+        rows=tuple(row for topic, row in rows.items() if topic not in _NOT_TOLD),
+        after=rows["withdraw"].answers[1:] if withdraws else (),
+        form=seals.form([item], item.id, [Press.WITHDRAW]) if withdraws else None,
+        decided=item.decision is not None,
+    )
 
 
 def _days(length: timedelta, language: Language) -> str:
@@ -121,9 +178,10 @@ def _days(length: timedelta, language: Language) -> str:
 class _Sayer:
     """Puts what an export tells into words."""
 
-    def __init__(self, told: Mapping[str, Any], language: Language) -> None:
+    def __init__(self, told: Mapping[str, Any], language: Language, operator: str) -> None:
         self._told = told
         self._language = language
+        self.operator = operator
         self._t = OVERVIEW.in_language(language)
 
     def event(self, event: Mapping[str, Any]) -> ToldEvent:
@@ -147,6 +205,15 @@ class _Sayer:
             language=(event.get("evidence") or {}).get("language"),
             lost_text=shown is not None and text is None,
         )
+
+    def age(self) -> str | None:
+        """The age that was stated last, when, by whom, and how it was checked; None where nobody stated one."""
+        stated = [each for each in self._told["events"] if each["kind"] == EventKind.AGE_STATED]
+        for event in stated[-1:]:
+            band = AGES[event["capacity"]["age_band"]][self._language]
+            said = [f"{band}", *self._who_said(event), f"{self._t['on']} {self._moment(event['collected_at'])}"]
+            return f"{self._t['age_now']} {', '.join(said)}."
+        return None
 
     def _who_said(self, event: Mapping[str, Any]) -> Iterator[str]:
         """By whom an answer was given, and in which capacity; its age, or who stated one and how it was checked."""
@@ -181,7 +248,8 @@ class _Sayer:
         """What else is kept, a line each."""
         told, t = self._told, self._t
         for each in told["consent_links"]:
-            yield self._passage(f"{t['link']} {t['on']} {self._moment(each['created_at'])}.")
+            by = f"{self.operator[:1].upper()}{self.operator[1:]}"
+            yield self._passage(f"{by} {t['link']} {t['on']} {self._moment(each['created_at'])}.", Mark(by))
         for each in told["asked"]:
             which, often = self._name(each["processing"]), self._times(len(each["asked_at"]))
             when = listed([f"{t['on']} {self._moment(at)}" for at in each["asked_at"]], self._language.value)

@@ -29,18 +29,18 @@ from app.core.errors import (
     TextChangedError,
 )
 from app.core.page.face import AnsweringAs
+from app.core.page.link import LinkKind
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.ledger.link_store import token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, Pressed, answer_consent_form
-from app.operations.consents.make_links import open_overview_link
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link
 from app.operations.proof.export_subject import everything_about
 from app.operations.proof.receipts import receipt_for_the_person
 from app.operations.service.deployment import Deployment
-from app.pages.consents.overview import OVERVIEW, overview_page
+from app.pages.consents.overview import OVERVIEW, STANDING, overview_page
 from app.pages.consents.receipt import receipt_json, receipt_page
-from app.pages.consents.view import CONSENT, CONSENT_FOR, banner_of, consent_page, whole
+from app.pages.consents.view import CONSENT, CONSENT_FOR, Seals, banner_of, consent_page, whole
 from app.pages.forms import read_form
 from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, render, standing_alone
 from app.pages.words import Language, LanguageDep
@@ -86,14 +86,16 @@ class _ConsentPage:
                 opened = await open_consent_link(session, self.deployment, digest)
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
+        if opened.link.kind is LinkKind.OVERVIEW:
+            return await self.overview(digest, refusal)
         language = whole(opened, self.language)
         page = consent_page(self.deployment, opened, language, banner_of(refusal, opened.audience, language))
         page["return_to"] = self._way_back(opened)
-        status = 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
+        status = _status_after(refusal)
         return render(self.request, "consent.html", language, CONSENT_FOR[opened.audience], page, status)
 
     async def receipt(self, digest: bytes, form: ReceiptForm, processing: str | None) -> Response:
-        """The answers of a link as a file to keep; signed, that about one processing.
+        """The answers of a link as a file to keep; signed, that about one processing; of an overview, all of it.
 
         Raises:
             NotFoundError: there is no such link, or nothing was answered.
@@ -107,6 +109,8 @@ class _ConsentPage:
                 signed = await self._signed(session, opened, processing) if form is ReceiptForm.SIGNED else ""
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
+        if opened.link.kind is LinkKind.OVERVIEW and form is ReceiptForm.JSON:
+            return await self.overview(digest, file=True)
         if signed is None or all(item.decision is None for item in opened.items):
             raise NotFoundError
         language = whole(opened, self.language)
@@ -118,8 +122,9 @@ class _ConsentPage:
         if form is ReceiptForm.JSON:
             return JSONResponse(receipt_json(opened), headers={**PAGE_HEADERS, **file})
         catalogue = CONSENT_FOR[opened.audience]
-        page = render(self.request, "receipt.html", language, catalogue, receipt_page(opened, language))
-        return HTMLResponse(standing_alone(bytes(page.body).decode()), headers={**PAGE_HEADERS, **file})
+        page = receipt_page(opened, language, services_of(self.request).source)
+        shown = render(self.request, "receipt.html", language, catalogue, page)
+        return HTMLResponse(self._alone(shown), headers={**PAGE_HEADERS, **file})
 
     async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str | None:
         """The signed receipt of what the person decided by this link about one processing, a compact JWS.
@@ -132,28 +137,30 @@ class _ConsentPage:
         ref, origin = opened.link.subject_ref, log_name(service)
         return await receipt_for_the_person(session, self.deployment, ref, processing, service=service, origin=origin)
 
-    async def overview(self, digest: bytes, form: ReceiptForm | None) -> Response | None:
-        """Everything that is held about a person, of a link of that kind; None for a link of another."""
+    async def overview(self, digest: bytes, refusal: DomainError | None = None, *, file: bool = False) -> Response:
+        """Everything that is held about a person, by a link of that kind: as a page, or as a file of data."""
+        services = services_of(self.request)
         try:
-            async with self.database.read() as session:
-                if await open_overview_link(session, self.deployment, digest) is None:
-                    return None
             # What a person keeps is read from a server that is known to be the primary.
-            async with services_of(self.request).reads.read(at_once=True) as session:
-                opened = await open_overview_link(session, self.deployment, digest)
-                if opened is None:
-                    return None
-                told = await everything_about(
-                    session, self.deployment.vault, opened.ref, opened.name, services_of(self.request).source
-                )
+            async with services.reads.read(at_once=True) as session:
+                opened = await open_consent_link(session, self.deployment, digest)
+                ref, name = opened.link.subject_ref, opened.name
+                told = await everything_about(session, self.deployment.vault, ref, name, services.source)
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
-        if form is None:
-            page = overview_page(told, opened, self.language, services_of(self.request).log_retention)
-            return render(self.request, "overview.html", self.language, OVERVIEW, page)
-        name = f"{OVERVIEW.in_language(self.language)['file']}-{opened.now:%Y-%m-%d}.json"
-        file = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return JSONResponse(told, headers={**PAGE_HEADERS, **file}, media_type="application/ld+json")
+        language = self.language
+        if file:
+            saved = f'attachment; filename="{OVERVIEW.in_language(language)["file"]}-{opened.now:%Y-%m-%d}.json"'
+            headers = {**PAGE_HEADERS, "Content-Disposition": saved}
+            return JSONResponse(told, headers=headers, media_type="application/ld+json")
+        page = overview_page(
+            told,
+            Seals(self.deployment, opened, language, STANDING.in_language(language)),
+            operator=services.brand.name if services.brand is not None else None,
+            decisions_kept=services.log_retention,
+            banner=banner_of(refusal, opened.audience, language),
+        )
+        return render(self.request, "overview.html", language, OVERVIEW, page, _status_after(refusal))
 
     def _way_back(self, opened: OpenedLink) -> WayBack | None:
         """Where the person may go back to once they have answered: a link to press, never a redirect."""
@@ -170,7 +177,10 @@ class _ConsentPage:
         alone, catalogue = replace(opened, items=(item,)), CONSENT_FOR[opened.audience]
         page = consent_page(self.deployment, alone, Language(language), None, blank=True)
         shown = render(self.request, "consent.html", Language(language), catalogue, page)
-        return standing_alone(bytes(shown.body).decode())
+        return self._alone(shown)
+
+    def _alone(self, shown: Response) -> str:
+        return standing_alone(bytes(shown.body).decode(), services_of(self.request).brand)
 
 
 async def _page(
@@ -192,9 +202,6 @@ async def show(
 ) -> Response:
     """Show the page as it stands, or the receipt of what was answered; this only reads."""
     digest = token_digest(token)
-    overview = await page.overview(digest, receipt)
-    if overview is not None:
-        return overview
     return await page.show(digest) if receipt is None else await page.receipt(digest, receipt, processing)
 
 
@@ -221,6 +228,10 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
         return await page.show(digest, FormAlreadySentError())
     place = f"answer-{sent.processing}" if sent.processing else "answers"
     return Response(status_code=303, headers={"Location": f"?lang={language.value}#{place}"})
+
+
+def _status_after(refusal: DomainError | None) -> int:
+    return 200 if refusal is None else 403 if isinstance(refusal, JointConsentNeededError) else 409
 
 
 def _ended(request: Request, language: Language, ended: DomainError) -> Response:

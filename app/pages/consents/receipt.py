@@ -1,4 +1,4 @@
-"""What a person keeps of their answers: as a document that stands alone, and as JSON. Nothing in it is signed."""
+"""What a person keeps of their answers: a document of one page on paper, and JSON; the signed form is a file beside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,16 @@ from urllib.parse import unquote
 
 from app.core.article import Element
 from app.core.page.link import Situation
+from app.core.page.voice import Mark, Passage, reached
 from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS, retention_in_words
 from app.ledger.projection import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing
 from app.pages import dates
-from app.pages.consents.view import CONSENT_FOR, Times
+from app.pages.consents.view import CONSENT, CONSENT_FOR, Times
 from app.pages.rendering import document
 from app.pages.words import Language, accepted
-from app.words import Catalogue
+from app.words import Catalogue, listed
 
 RECORD: Final = Catalogue("receipt")
 _COLON: Final = {Language.FR: " :", Language.EN: ":"}
@@ -27,7 +28,7 @@ def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str)
 
     Args:
         receipt: as JSON-LD (`app.operations.proof.receipts`).
-        jws: the same, signed.
+        jws: the same, signed: a link in the document saves it as a file.
         accept_language: the header of whoever asks (RFC 9110, section 12.5.4).
 
     """
@@ -41,6 +42,7 @@ def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str)
         "statuses": [_status(each, t, language) for each in record["dpv:hasConsentStatus"]],
         "rows": _rows(record, process, t, language),
         "jws": jws,
+        "jws_file": f"{CONSENT.in_language(language)['receipt_file']}-{record['dct:identifier']}.jwt",
     }
     return document("receipt_record.html", language, RECORD, context)
 
@@ -54,18 +56,22 @@ def _status(status: Mapping[str, Any], t: Mapping[str, str], language: Language)
 
 def _rows(
     record: Mapping[str, Any], process: Mapping[str, Any] | None, t: Mapping[str, str], language: Language
-) -> list[tuple[str, list[str]]]:
-    """What is told, as questions with their answers; those without one are left out."""
-    rights = [f"{_right(each, t)} ({', '.join(_places(each))})" for each in record["dpv:hasRight"]]
+) -> list[tuple[str, list[Passage]]]:
+    """What is told, as questions with their answers; those without one are left out. Addresses are links."""
     controllers = [_controller(each) for each in record["dpv:hasDataController"]]
     told = [
         *(_of_process(process, controllers, t, language) if process is not None else [(t["controllers"], controllers)]),
         (t["withdraw"], _places(record["dpv:hasConsentControl"])),
-        (t["rights"], rights),
+        (t["rights"], _rights(record, t, language)),
         (t["notice"], [record.get("dpv:hasNotice", {}).get("schema:sha256", "")]),
         (t["number"], [record["dct:identifier"]]),
     ]
-    return [(question, [each for each in answers if each]) for question, answers in told if any(answers)]
+    leading = {t["withdraw"], t["rights"]}
+
+    def passage(question: str, text: str) -> Passage:
+        return Passage(text, language.value, reached(text) if question in leading else ())
+
+    return [(asked, [passage(asked, each) for each in answers if each]) for asked, answers in told if any(answers)]
 
 
 def _of_process(
@@ -80,6 +86,14 @@ def _of_process(
         (t["recipients"], list(process["dpv:hasRecipient"])),
         (t["storage"], [_stored(each, language) for each in process["dpv:hasStorageCondition"]]),
     ]
+
+
+def _rights(record: Mapping[str, Any], t: Mapping[str, str], language: Language) -> list[str]:
+    """The rights, those that are exercised at the same places in one line."""
+    at: dict[str, list[str]] = {}
+    for each in record["dpv:hasRight"]:
+        at.setdefault(", ".join(_places(each)), []).append(_right(each, t))
+    return [f"{listed(rights, language.value)} ({places})" for places, rights in at.items()]
 
 
 def _right(right: Mapping[str, Any], t: Mapping[str, str]) -> str:
@@ -116,13 +130,17 @@ def _at(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """One answer as the receipt tells it: `said` in words, `lines` of the text that was shown, where it is kept."""
+    """One answer as the receipt tells it: `said` in words, `lines` of the text that was shown, where it is kept.
+
+    `change`: how to withdraw or to answer otherwise.
+    """
 
     name: str
     processing: str
     controllers: tuple[str, ...]
     said: str
     until: str | None
+    change: tuple[Passage, ...]
     event: str
     version: int | None
     text_sha256: str | None
@@ -131,11 +149,14 @@ class KeptAnswer:
     lines: tuple[str, ...]
 
 
-def receipt_page(opened: OpenedLink, language: Language) -> dict[str, Any]:
-    """The context of `receipt.html`."""
+def receipt_page(opened: OpenedLink, language: Language, service: str) -> dict[str, Any]:
+    """The context of `receipt.html`; `service`: the public address, where a page says whom to write to."""
     t = CONSENT_FOR[opened.audience].in_language(language)
-    times = Times(language)
-    answers = [_answer(item, item.decision, times, t) for item in opened.items if item.decision is not None]
+    times, decided = Times(language), [(item, item.decision) for item in opened.items if item.decision is not None]
+    # The link itself does not stand in it: a receipt is shown to others, and whoever has the link answers.
+    address = f"{service}/"
+    how = Passage(t["receipt_how"].format(address=address), language.value, (Mark(address, address),))
+    answers = [_answer(item, decision, times, t, how) for item, decision in decided]
     return {
         "title": t["receipt_title"],
         "account_of": t["account"],
@@ -154,15 +175,20 @@ def receipt_json(opened: OpenedLink) -> dict[str, Any]:
     }
 
 
-def _answer(item: ShownProcessing, decision: LedgerEntry, times: Times, t: Mapping[str, str]) -> KeptAnswer:
+def _answer(
+    item: ShownProcessing, decision: LedgerEntry, times: Times, t: Mapping[str, str], how: Passage
+) -> KeptAnswer:
     evidence = decision.evidence or {}
     holds = item.situation is Situation.HOLDS and item.ends_at is not None
+    contact = item.facts.contact
+    written = Passage(contact, times.language.value, reached(contact) or (Mark(contact),)) if contact else None
     return KeptAnswer(
         name=item.text(times.language.value).name.text,
         processing=item.id,
         controllers=tuple(who.name for who in item.facts.controllers),
         said=f"{t[_WORDS[decision.event.kind.value]]} {t['on']} {times.moment(decision.event.collected_at)}.",
         until=f"{t['holds_until']} {times.until(item.ends_at)}." if holds and item.ends_at is not None else None,
+        change=(how, *([written] if written is not None else [])),
         event=str(decision.event.id),
         version=decision.event.version,
         text_sha256=evidence.get("presented_text_sha256"),

@@ -113,7 +113,8 @@ class Receipt:
 class ConsentSection:
     """One processing on the page. `open`: an answer is awaited, and the buttons come last; else they come first.
 
-    `read` unfolds the details. `until`: up to when a consent given now would last.
+    `read` unfolds the details. `until`: up to when a consent given now would last. `answered`: the person has decided,
+    and so there is something to prove.
     """
 
     id: str
@@ -126,6 +127,7 @@ class ConsentSection:
     state: tuple[str, ...]
     until: str
     older_version: int | None
+    answered: bool
     receipt: Receipt | None
     form: SealedForm | None
 
@@ -143,7 +145,7 @@ def consent_page(
     return {
         **_standing(opened, language, t),
         "banner": banner,
-        "controllers": listed(_names(opened), language.value),
+        "sender": listed(_names(opened), language.value),
         "frame": frame,
         "until": times.until(max(item.would_end_at for item in opened.items)),
         "account_of": t["account"],
@@ -206,7 +208,7 @@ def _links(opened: OpenedLink, language: str) -> list[Passage]:
 def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, str]) -> ConsentSection:
     text = item.text(times.language.value)
     presses = [Press(act) for act in text.labels]
-    tone, state = _state(item, seals.opened.link.given_by, times, t)
+    tone, state = state_in_words(item, seals.opened.link.given_by, times, t)
     decision = item.decision
     about = decision.event.version if decision is not None else None
     shown_then = ((decision.evidence if decision is not None else None) or {}).get("presented_text_sha256")
@@ -223,12 +225,13 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, 
         state=state,
         until=times.until(item.would_end_at),
         older_version=about if about is not None and about != item.version else None,
+        answered=decision is not None,
         receipt=None if times.blank else receipt,
         form=seals.form([item], item.id, presses) if presses else None,
     )
 
 
-def _state(
+def state_in_words(
     item: ShownProcessing, side: GivenBy | None, times: Times, t: Mapping[str, str]
 ) -> tuple[str, tuple[str, ...]]:
     """The tone of the note that says where the person stands, and its sentences, the shortest first.

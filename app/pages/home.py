@@ -1,0 +1,72 @@
+"""The page at `/`, for people: what this is, how to withdraw, whom to write to. It knows nothing of whoever opens it.
+
+Software that asks for anything else than a page finds nothing at this address, as at any other without a route.
+"""
+
+from typing import Any, Final
+
+from fastapi import Request, Response
+from starlette.routing import Match
+from starlette.types import Scope
+
+from app.api.http.accepting import wants_page
+from app.api.http.security import open_to_all
+from app.api.http.services import DatabaseDep, services_of
+from app.core.page.questions import rights
+from app.core.page.voice import Mark, Passage, Voice, reached
+from app.operations.consents.whom_to_reach import Reachable, whom_to_reach
+from app.pages.rendering import PageRoute, page_router, render
+from app.pages.words import Language, LanguageDep
+from app.words import Catalogue
+
+HOME: Final = Catalogue("home")
+_READS: Final = frozenset({"GET", "HEAD"})
+
+
+class _ForPeopleAlone(PageRoute):
+    """A route that is there for whoever looks for a page, and for nothing else."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is for this route."""
+        if scope["type"] != "http" or scope["method"] not in _READS or not wants_page(scope):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+router = page_router(_ForPeopleAlone)
+
+
+@router.api_route("/", methods=sorted(_READS))
+@open_to_all
+async def home(request: Request, language: LanguageDep, database: DatabaseDep) -> Response:
+    """Tell what this is; the answer is the same for everybody."""
+    services = services_of(request)
+    now, kept = services.instant(), services.reachable
+    found = kept.at(now)
+    if found is None:
+        async with database.read() as session:
+            found = await whom_to_reach(session)
+        kept.keep(found, now)
+    t = HOME.in_language(language)
+    context: dict[str, Any] = {
+        "title": t["title"],
+        "reachable": [_lines(each, language, t["officer"]) for each in found],
+        "rights": rights(Voice(language.value)),
+    }
+    return render(request, "home.html", language, HOME, context)
+
+
+def _lines(one: Reachable, language: Language, officer: str) -> tuple[Passage, list[Passage]]:
+    """Name and address, then each way to reach them once."""
+    who = one.who
+    named = f"{who.name}, {who.address}" if who.address else who.name
+    said = [*one.contacts, *([who.contact] if who.contact else [])]
+    ways = [_passage(each, each, language) for each in dict.fromkeys(said)]
+    if who.officer is not None:
+        ways.append(_passage(officer.format(officer=who.officer), who.officer, language))
+    return Passage(named, language.value, (Mark(named),)), ways
+
+
+def _passage(text: str, given: str, language: Language) -> Passage:
+    """A line with what the register gives in it: addresses in it are links, other words are set apart."""
+    return Passage(text, language.value, reached(given) or (Mark(given),))

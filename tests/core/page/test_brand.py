@@ -1,0 +1,50 @@
+"""The operator's name and colour: what is read, what is refused, and that text can be read on the colour."""
+
+import re
+
+import pytest
+
+from app.core.page.brand import DARK, ENOUGH, LIGHT, WHITE, Brand, contrast
+from app.pages.rendering import STYLE
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Exemple Messagerie", Brand("Exemple Messagerie")),
+        (" Exemple Messagerie , #0B5D4E ", Brand("Exemple Messagerie", "#0b5d4e")),
+        ("Dupont, Martin et Cie", Brand("Dupont, Martin et Cie")),
+        ("Dupont, Martin et Cie, #1a4a9c", Brand("Dupont, Martin et Cie", "#1a4a9c")),
+    ],
+)
+def test_a_name_with_a_colour_or_without(text, expected):
+    """The colour is the last part, where that begins as one; a name may have commas."""
+    assert Brand.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", ", #0b5d4e", "a" * 61, "a\nb", "Exemple, #0b5", "Exemple, #ffd500", "E, #808080"])
+def test_what_is_no_brand_is_refused(text):
+    """No name, one that is too long or no line, what is no colour, and colours on which white text is hard to read."""
+    with pytest.raises(ValueError):
+        Brand.parse(text)
+
+
+def test_the_ratio_is_that_of_wcag():
+    """The values that the definition gives for its ends, and for a grey that is known to pass by little."""
+    assert round(contrast("#000000", "#ffffff"), 2) == 21
+    assert contrast("#123456", "#123456") == 1
+    assert round(contrast("#767676", "#ffffff"), 2) == 4.54
+
+
+@pytest.mark.parametrize("colour", ["#000000", "#0b2545", "#0b5d4e", "#9a1b1b", "#767676"])
+def test_text_can_be_read_on_the_colour_in_the_dark_too(colour):
+    """In either scheme text on the colour, and the colour on the paper, have the contrast that text needs."""
+    (act, ink, accent), dark = re.findall(r"--act: (\S+); --act-ink: (\S+); --accent: (\S+);", Brand("A", colour).style)
+    assert (act, ink, accent) == (colour, WHITE, colour)
+    for one, other in ((act, ink), (act, LIGHT), dark[:2], (dark[0], DARK)):
+        assert contrast(one, other) >= ENOUGH
+
+
+def test_the_papers_are_those_of_the_style_sheet():
+    """What contrast is worked out against is what pages have."""
+    assert re.findall(r"--paper: (#\w+);", STYLE.read_text())[:2] == [LIGHT, DARK]

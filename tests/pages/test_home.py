@@ -1,0 +1,101 @@
+"""The page at `/`: how to withdraw and whom to write to, the same for everybody, and nothing else of the deployment."""
+
+import re
+
+import pytest
+
+from app.pages.rendering import PAGE_HEADERS
+from tests.pages.test_errors_for_people import BROWSER
+from tests.support.api import running
+from tests.support.consent_page import Page
+
+MAIL = {"id": "mail", "kind": "other", "legal_name": "Exemple Courriel SAS", "country": "FR"}
+MORE = {
+    "postal_address": "12 rue des Archives, 75004 Paris",
+    "contact": "+33 1 23 45 67 89",
+    "data_protection_officer": "Mme Martin, martin@exemple-courriel.example",
+}
+
+
+def _home(api, lang="fr", **headers):
+    return api.with_key(None).call("GET", f"/?lang={lang}", headers={**BROWSER, **headers})
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("fr", ("votre accord", "Ouvrez le lien par lequel vous avez répondu", "www.cnil.fr/fr/plaintes")),
+        ("en", ("your consent", "Open the link by which you answered", "www.cnil.fr/fr/plaintes")),
+    ],
+)
+def test_it_is_a_page_for_people(api, lang, said):
+    """200 in either language under the headers of pages: no cookie, no script, nothing to load from elsewhere."""
+    api.register("ads", data_protection_contact="dpo@exemple.example")
+    answer = _home(api, lang)
+    page = Page(answer)
+    assert (page.status, f'<html lang="{lang}">' in page.html) == (200, True)
+    assert {name: answer.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
+    assert "set-cookie" not in answer.headers
+    assert [each for each in (*said, "Exemple SAS", "dpo@exemple.example") if each not in page.text()] == []
+    assert "mailto:dpo@exemple.example" in page.links
+    assert page.forms == []
+    assert not re.search(r"<script|src=|<link[^>]+https?:", page.html)
+
+
+def test_it_tells_who_can_be_reached_and_how(api):
+    """Name, postal address, contact, officer and data-protection contact of a controller, each once."""
+    api.ok("POST", "/v1/controllers", {**MAIL, **MORE})
+    for each, contact in (("ads", "dpo@exemple-courriel.example"), ("stats", "dpo@exemple-courriel.example")):
+        api.register(each, controller=None, controllers=["mail"], data_protection_contact=contact)
+    text = Page(_home(api)).text()
+    for told in ("Exemple Courriel SAS, 12 rue des Archives, 75004 Paris", "+33 1 23 45 67 89", "Mme Martin"):
+        assert text.count(told) == 1, told
+    assert text.count("dpo@exemple-courriel.example") == 1
+
+
+def test_it_tells_nothing_else_of_the_deployment(database):
+    """No processing, notice, recipient or key's name; nothing exempt, nothing proposed, no version of software."""
+    with running(database, register_approval="two") as api:
+        api.ok("POST", "/v1/controllers", MAIL)
+        proposed = {"controller": None, "controllers": ["mail"], "data_protection_contact": "planned@exemple.example"}
+        api.register("secret-project", **proposed)
+        html = _home(api).text
+        assert "Aucun responsable" in html
+        assert [each for each in ("secret", "planned@", "Courriel SAS", "bootstrap") if each in html] == []
+    with running(database) as api:
+        api.register("spam-filter", purpose="unsolicited_content_detection", controller="Filtre SA", retention="P7D")
+        api.register("ads", data_recipients=["Régie SA"])
+        html = _home(api, "en").text
+        assert "Exemple SAS" in html
+        told = ("Filtre SA", "spam-filter", "Régie SA", "ads", "Processing", "bootstrap", "Sceau")
+        assert [each for each in told if each in html] == []
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*", "application/problem+json"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+def test_software_finds_what_it_found(api, method, accept):
+    """Nothing is at `/` for programs, whatever they do there: 404, as a problem document."""
+    answer = api.client.request(method, "/", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert "allow" not in answer.headers
+
+
+def test_what_was_read_is_remembered_for_a_minute(clocked, clock):
+    """Anybody may ask, so the register is not read each time; a minute later the page tells what is registered then."""
+    services = clocked.client.app.state.services
+    assert "Aucun responsable" in _home(clocked).text
+    clocked.register("ads")
+    assert "Aucun responsable" in _home(clocked).text
+    services.reachable.keep((), 0)  # as long ago as a minute
+    assert "Exemple SAS" in _home(clocked).text
+
+
+def test_it_shows_the_name_that_people_know(database):
+    """With SCEAU_BRAND the name stands above every page for people, and the colour is in the style sheet."""
+    with running(database, brand="Exemple Messagerie, #0b5d4e") as api:
+        assert '<p dir="auto">Exemple Messagerie</p>' in _home(api).text
+        assert '<p dir="auto">Exemple Messagerie</p>' in api.client.get("/consent/none", headers=BROWSER).text
+        style = api.client.get("/assets/sceau.css")
+        assert (style.headers["content-type"], "--act: #0b5d4e;" in style.text) == ("text/css; charset=utf-8", True)
+    with running(database) as api:
+        assert "0b5d4e" not in api.client.get("/assets/sceau.css").text
