@@ -45,7 +45,7 @@ def test_the_evidence(shared):
 
 @pytest.mark.parametrize("lang", ["fr", "en"])
 def test_the_hash_can_be_recomputed_and_its_text_read(shared, lang):
-    """An outsider's computation from the page gives its hash; it is shown after the answer, and the API has the text."""
+    """An outsider's computation from the page gives its hash, shown after the answer; the API has the text."""
     person = Person(shared, link(shared, f"outsider-{lang}", *ALL), lang)
     page = person.open()
     for each in ALL:

@@ -1,4 +1,7 @@
-"""The page about everything that is held about a person: whose it is, what it says, and when it ends."""
+"""The page about everything that is held about a person: whose it is, what it says, and when it ends.
+
+What is withdrawn by it is in `test_overview_withdrawals`.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,8 +14,9 @@ from app.core.page.face import AnsweringAs
 from app.core.renewal import FlagKind
 from app.pages.consents.overview import ACTS, AGES, CHECKED, EVENTS, FLAGS, GIVEN_BY, STATED_BY
 from tests.faults.service import eventually
-from tests.support.api import TestClock, question, running, subject
+from tests.support.api import TestClock, question, running, subject, utc
 from tests.support.consent_page import Page, Person, link
+from tests.support.consents import notice_of
 from tests.support.databases import new_database
 
 
@@ -64,7 +68,7 @@ def test_the_page_says_what_the_export_holds(api):
         assert [word for word in (*words, "Exemple SAS") if word not in said] == []
         assert "alice" not in page.html
         assert page.headers["cache-control"] == "no-store"
-        assert page.forms == []  # it records nothing
+        assert page.buttons == {"ads": ["withdraw"]}  # nothing is asked here, and what was refused is no button
 
 
 def test_the_file_is_the_export(api, clock):
@@ -135,17 +139,6 @@ def test_the_next_holder_of_the_id_has_a_page_of_their_own(api, clock):
     assert api.client.get(before).status_code == 410
 
 
-def test_a_form_that_is_sent_to_it_records_nothing(api):
-    """Fields of another page's form, sent to this address: nothing is recorded."""
-    person = Person(api, link(api, "alice", "ads"))
-    sent = person.open().filled("withdraw", "ads")
-    assert person.send(sent, action="").status == 200  # the control: at its own address it counts
-    again = Person(api, link(api, "alice", "ads", by_person=True, request_reference="ticket-1"))
-    answer = api.client.post(_path(api), data=again.open().filled("accept", "ads"))
-    assert answer.status_code == 404
-    assert [each["kind"] for each in _export(api, "alice")["events"]] == ["granted", "refused", "withdrawn"]
-
-
 def test_who_made_the_link_is_told(api):
     """The audit trail, and so the page itself, says that somebody had the means to read everything."""
     before = len(_export(api, "alice")["looked_at"])
@@ -181,3 +174,60 @@ def test_it_says_which_age_was_stated_by_whom_and_how_it_was_checked(api):
         "\N{NO-BREAK SPACE}", " "
     )
     assert "Vos droits" in page
+    assert "Dernier âge déclaré : 15 à 17 ans, déclaré par l'opérateur du service, vérifié par" in page.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+
+
+def test_where_one_stands_comes_first(clocked, clock):
+    """Until when in words, what for, who receives it, who is responsible and how long: above the history."""
+    clocked.register("ads", data_recipients=["Régie SA"])
+    clocked.register("stats", purpose="statistics")
+    clocked.register("better", purpose="service_improvement")
+    clock.at = utc("2027-01-28T10:00:00Z")
+    clocked.decide("alice", "ads")
+    clocked.decide("alice", "stats", "refused")
+    clocked.decide("alice", "better")
+    clocked.withdraw("alice", "better")
+    for lang, told in (
+        ("fr", ("Accord en vigueur jusqu'au 27 janvier 2028 inclus.", "Refus enregistré le", "Accord retiré le")),
+        ("en", ("Consent in force until 27 January 2028 inclusive.", "Refusal recorded on", "Consent withdrawn on")),
+    ):
+        text = Page(clocked.with_key(None).client.get(f"{_path(clocked)}?lang={lang}")).text()
+        text = text.replace("\N{NO-BREAK SPACE}", " ")
+        first, _, history = text.partition({"fr": "Historique", "en": "History"}[lang])
+        more = ("Exemple SAS", "Régie SA", "dpo@exemple.example", "30 jours" if lang == "fr" else "30 days")
+        assert [each for each in (*told, *more) if each not in first] == []
+        assert [each for each in told if each in history] == []
+
+
+def test_a_text_that_the_register_holds_is_never_said_not_to_be_kept(api):
+    """The notice that a form of the operator's showed is told in page and file; a text that nobody has is said so."""
+    api.decide("bea", "ads")
+    path = _path(api, "bea")
+    page = Page(api.client.get(f"{path}?lang=fr"))
+    assert "n'a pas été conservé" not in page.text()
+    assert notice_of("ads")["fr"] in page.text().replace("’", "'") or notice_of("ads")["fr"] in page.html
+    assert list(api.client.get(f"{path}?receipt=json").json()["texts_shown"].values()) == [notice_of("ads")["fr"]]
+    api.decide("cleo", "ads", evidence={"presented_text_sha256": "ab" * 32})
+    assert "n'a pas été conservé" in Page(api.client.get(f"{_path(api, 'cleo')}?lang=fr")).text()
+
+
+def test_receipts_are_saved_from_it(api):
+    """The signed receipt of the answer that stands, as a file, and the receipt to print."""
+    path = _path(api)
+    page = Page(api.client.get(f"{path}?lang=fr"))
+    (signed,) = [each for each in page.links if "receipt=signed&processing=ads" in each]
+    assert api.client.get(path + signed).headers["content-type"] == "application/jwt"
+    assert "Accord en vigueur" in api.client.get(f"{path}?lang=fr&receipt=html").text
+
+
+def test_the_operator_has_a_name_that_people_know(database):
+    """With SCEAU_BRAND what the operator did is told under its name."""
+    with running(database, brand="Exemple Messagerie") as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        text = Page(api.client.get(f"{_path(api)}?lang=fr")).text()
+        assert "Exemple Messagerie a exporté ces données" in text
+        assert "Exemple Messagerie a établi un lien pour vous" in text
+        assert "l'opérateur du service a" not in text

@@ -37,7 +37,7 @@ from app.ledger.projection import LedgerEntry
 from app.ledger.store import load_entries
 from app.ledger.vault import load_name
 from app.operations.decisions.evaluate_requests import present
-from app.operations.service.consent_texts import asked_by, told_changes, who_is
+from app.operations.service.consent_texts import asked_by, told_changes, version_shown, who_is
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
 from app.register.store import load_controllers, load_processings, name_controllers
@@ -131,12 +131,6 @@ def on_a_struck_text(item: ShownProcessing, record: ProcessingRecord, now: datet
     """Whether the text by which a page would ask, in one of its languages, was invalidated."""
     digests = [text.sha256 for text in (item.texts or {}).values()]
     return item.asked and any(record.facts.invalidated(item.version, each, now) for each in digests)
-
-
-def version_shown(record: ProcessingRecord, at: datetime) -> VersionRecord:
-    """The version that a person is asked about: the one in force, else the first."""
-    in_force = record.facts.version_at(at) or record.facts.versions[0]
-    return record.version(in_force.number) or record.versions[0]
 
 
 def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on

@@ -1,6 +1,7 @@
 """The text that asks for consent to a version, as the consent page shows it: from the register to `app.core.page`."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from app.core.article import Purpose
 from app.core.page.questions import Asked, ToldChange, Who
@@ -39,6 +40,12 @@ def asked_by(
         changes=tuple(changes),
         changed_since=since,
     )
+
+
+def version_shown(record: ProcessingRecord, at: datetime) -> VersionRecord:
+    """The version that a person is asked about: the one in force, else the first."""
+    in_force = record.facts.version_at(at) or record.facts.versions[0]
+    return record.version(in_force.number) or record.versions[0]
 
 
 def who_is(record: ControllerRecord) -> Who:

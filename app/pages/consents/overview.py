@@ -63,7 +63,7 @@ class ToldEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ToldStanding:
     """Where a person stands on one processing: the note and its tone, and what is told of the processing.
 
     `first`: purpose, what is analysed, who else receives it. `rows`: the rest that GDPR art. 15(1) wants told, by its
@@ -151,13 +151,13 @@ _NOT_TOLD: Final = frozenset({"changed", "what_for", "refuse", "withdraw", "righ
 """Topics of the page that asks which are no answers here, or stand elsewhere on this page."""
 
 
-def _standing(item: ShownProcessing, seals: Seals) -> Standing:
+def _standing(item: ShownProcessing, seals: Seals) -> ToldStanding:
     language = seals.language.value
     text = item.text(language)
     rows = {row.topic: row for row in questions(item.facts, Voice(language), item.face)}
     tone, state = state_in_words(item, None, Times(seals.language), seals.words)
     withdraws = Act.WITHDRAW in item.acts
-    return Standing(
+    return ToldStanding(
         id=item.id,
         name=text.name,
         tone=tone or "plain",

@@ -25,7 +25,7 @@ def test_a_name_with_a_colour_or_without(text, expected):
 @pytest.mark.parametrize("text", ["", ", #0b5d4e", "a" * 61, "a\nb", "Exemple, #0b5", "Exemple, #ffd500", "E, #808080"])
 def test_what_is_no_brand_is_refused(text):
     """No name, one that is too long or no line, what is no colour, and colours on which white text is hard to read."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"^$"):
         Brand.parse(text)
 
 

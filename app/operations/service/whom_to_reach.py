@@ -10,8 +10,7 @@ from typing import Final
 from app.core.page.questions import Who
 from app.core.processing import Status
 from app.db.session import ReadSession
-from app.operations.consents.open_consent_link import version_shown
-from app.operations.service.consent_texts import who_is
+from app.operations.service.consent_texts import version_shown, who_is
 from app.register.store import load_controllers, load_processings
 
 KEPT_SECONDS: Final = 60.0

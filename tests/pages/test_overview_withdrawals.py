@@ -1,0 +1,194 @@
+"""Withdrawing on the page about everything that is held: recorded like any other withdrawal, or not at all."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.api import subject
+from tests.support.consent_page import Person, link
+
+
+@pytest.fixture
+def held(api):
+    """A service where alice and bob consented to two processings."""
+    for each in ("ads", "stats"):
+        api.register(each, purpose={"ads": "advertising", "stats": "statistics"}[each])
+        api.decide("alice", each)
+        api.decide("bob", each)
+    return api
+
+
+def overview(api, name="alice", lang="fr"):
+    """Whoever has a new link to everything about somebody."""
+    body = {"subject": subject(name), "kind": "overview", "authentication": "signed_in"}
+    made = api.ok("POST", "/v1/consent-links", body)
+    return Person(api, made["url"].removeprefix("https://sceau.example.fr"), lang)
+
+
+def events(api, name="alice"):
+    """The kinds of what is recorded about somebody, with the processing."""
+    told = api.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()["events"]
+    return [(each["kind"], each.get("processing")) for each in told]
+
+
+GIVEN = [("granted", "ads"), ("granted", "stats")]
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_one_press_withdraws(held, lang):
+    """No permit is given afterwards; the page shows first where one stands, and the button is gone."""
+    person = overview(held, lang=lang)
+    assert held.reason("alice", "ads") == "consent_in_force"
+    asked = person.open()
+    answer = person.api.client.post(
+        person.path + asked.forms[0]["action"], data=asked.filled("withdraw", "ads"), follow_redirects=False
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, f"?lang={lang}#answer-ads")
+    assert held.reason("alice", "ads") == "consent_withdrawn"
+    assert held.reason("alice", "stats") == "consent_in_force"
+    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+    page = person.open()
+    assert 'id="answer-ads"' in page.html
+    assert page.buttons == {"stats": ["withdraw"]}
+    assert {"fr": "Accord retiré le", "en": "Consent withdrawn on"}[lang] in page.text()
+
+
+def test_everything_is_withdrawn_at_once(held):
+    """Where several consents hold, one button ends them all; there is none that gives anything."""
+    person = overview(held)
+    assert person.open().buttons == {"ads": ["withdraw"], "stats": ["withdraw"], "": ["withdraw_all"]}
+    assert person.press("withdraw_all").status == 200
+    assert events(held) == [*GIVEN, ("withdrawn", "ads"), ("withdrawn", "stats")]
+
+
+def test_it_is_recorded_like_every_other_withdrawal(held):
+    """In the ledger, by the link and its maker; and receivers are told of it, as of one by the consent page."""
+    person = overview(held)
+    person.press("withdraw", "ads")
+    other = Person(held, link(held, "bob", "ads", kind="withdraw"))
+    other.press("withdraw", "ads")
+    told = {}
+    for name in ("alice", "bob"):
+        exported = held.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()
+        told[name] = next(each for each in exported["events"] if each["kind"] == "withdrawn")
+        assert told[name]["evidence"]["link"] in {each["id"] for each in exported["consent_links"]}
+    assert told["alice"].keys() == told["bob"].keys()
+    assert told["alice"]["evidence"]["method"] == told["bob"]["evidence"]["method"] == "web_form"
+
+
+def test_a_half_of_a_joint_consent_is_taken_back(held):
+    """What waits for the other side can be withdrawn too, by whoever reads the page of a child."""
+    young = {"capacity": {"given_by": "self", "age_band": "under_15"}}
+    held.decide("kim", "ads", **young)
+    person = overview(held, "kim")
+    assert person.open().buttons == {"ads": ["withdraw"]}
+    assert person.press("withdraw", "ads").status == 200
+    assert events(held, "kim")[-1] == ("withdrawn", "ads")
+
+
+def test_it_goes_on_where_nothing_is_asked_any_more(held):
+    """A processing that is suspended is withdrawn from all the same."""
+    held.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
+    person = overview(held)
+    assert person.press("withdraw", "ads").status == 200
+    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+
+
+def test_a_form_counts_once(held):
+    """Sent again, the page says so, with where one stands, and nothing is recorded twice."""
+    person = overview(held)
+    sent = person.open().filled("withdraw", "ads")
+    assert person.send(sent).status == 200
+    again = person.send(sent)
+    assert (again.status, "n'a été enregistrée qu'une fois" in again.text()) == (409, True)
+    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+
+
+def _unknown(person, sent):
+    return Person(person.api, "/consent/none").send(sent)
+
+
+def _of_another_link(person, sent):
+    """The same person's form, at the address of another link of theirs."""
+    return overview(person.api.with_key(person.api.registrar)).send(sent)
+
+
+WRONG = {
+    "an unknown token": (_unknown, 404),
+    "another link": (_of_another_link, 400),
+    "another site": (lambda person, sent: person.send(sent, **{"Sec-Fetch-Site": "cross-site"}), 403),
+    "a sibling site": (lambda person, sent: person.send(sent, **{"Sec-Fetch-Site": "same-site"}), 403),
+    "a made-up seal": (lambda person, sent: person.send({**sent, "seal": "0" * len(sent["seal"])}), 400),
+    "another processing": (lambda person, sent: person.send({**sent, "processing": "stats"}), 400),
+    "another button": (lambda person, sent: person.send({**sent, "press": "accept"}), 409),
+    "a refusal": (lambda person, sent: person.send({**sent, "press": "refuse"}), 409),
+    "everything": (lambda person, sent: person.send({**sent, "press": "withdraw_all"}), 400),
+}
+
+
+@pytest.mark.parametrize(("send", "status"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_not_the_page_s_own_press_records_nothing(held, send, status):
+    """A wrong token, another origin, a form that was changed: refused in a page, and the consent stands."""
+    person = overview(held)
+    sent = person.open().filled("withdraw", "ads")
+    assert send(person, sent).status == status
+    assert events(held) == GIVEN
+    assert held.reason("alice", "ads") == "consent_in_force"
+    assert person.send(sent).status == 200  # the control: sent as it was, it counts
+    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+
+
+def test_nobody_withdraws_for_somebody_else(held):
+    """A form of bob's page at alice's address, and the other way round: neither ledger has anything of it."""
+    alice, bob = overview(held), overview(held, "bob")
+    of_alice, of_bob = (each.open().filled("withdraw", "ads") for each in (alice, bob))
+    assert (alice.send(of_bob).status, bob.send(of_alice).status) == (400, 400)
+    assert (events(held), events(held, "bob")) == (GIVEN, GIVEN)
+
+
+def test_a_processing_that_one_never_decided_about_has_no_button(held):
+    """What somebody else consented to alone stands on nobody else's page."""
+    held.register("better", purpose="service_improvement")
+    held.decide("bob", "better")
+    assert "better" not in overview(held).open().buttons
+    assert "better" in overview(held, "bob").open().buttons
+
+
+def _expired(api, clock):
+    clock.at += timedelta(days=7)
+
+
+def _closed(api, _):
+    api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
+
+
+@pytest.mark.parametrize("end", [_expired, _closed], ids=["a week later", "the account closed"])
+def test_after_its_end_it_withdraws_nothing(clocked, clock, end):
+    """A form that was open when the link ended is refused in a page, and nothing is recorded by it."""
+    clocked.register("ads")
+    clocked.decide("alice", "ads")
+    person = overview(clocked)
+    sent = person.open().filled("withdraw", "ads")
+    end(clocked, clock)
+    assert person.send(sent).status == 410
+    assert "withdrawn" not in [kind for kind, _ in events(clocked)]
+
+
+def test_once_its_maker_may_read_no_more_it_withdraws_nothing(held):
+    """The link shows all that is held, so it ends with its key; a link that only withdraws would go on."""
+    made = held.ok("POST", "/v1/keys", {"name": "desk", "scopes": ["consents:write", "consents:read"]})
+    person = overview(held.with_key(made["key"]))
+    sent = person.open().filled("withdraw", "ads")
+    held.call("DELETE", f"/v1/keys/{made['id']}")
+    assert person.send(sent).status == 410
+    assert events(held) == GIVEN
+
+
+def test_too_many_forms_are_refused(held, monkeypatch):
+    """Through one link so many an hour, as on the consent page."""
+    monkeypatch.setattr("app.operations.consents.answer_consent_form.FORMS_AN_HOUR", 1)
+    person = overview(held)
+    one, two = (person.open().filled("withdraw", each) for each in ("ads", "stats"))
+    assert person.send(one).status == 200
+    assert person.send(two).status == 429
+    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
