@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _ASIDE: Final = Markup("<bdi{}>{}</bdi>")
 _LINK: Final = Markup('<a href="{}" rel="noopener noreferrer">{}</a>')
+_WHOLE: Final = Markup('<a class="whole" href="{}" rel="noopener noreferrer">{}</a>')
+"""A link that is its own address, which paper need not say twice."""
 _DATE: Final = Markup("<span data-filled>{}</span>")
 _FOREIGN: Final = Markup('<span lang="fr">{}</span>')
 _FRENCH: Final = re.compile(r"code des postes et des communications électroniques|code pénal")
@@ -65,7 +67,7 @@ def worded(passage: Passage, when: str = "") -> Markup:
 
 def _marked(mark: Mark, text: str, language: str) -> Markup:
     if mark.address is not None and mark.address.startswith(_LEADS):
-        return _LINK.format(mark.address, text)
+        return (_WHOLE if mark.address == mark.text else _LINK).format(mark.address, text)
     return _ASIDE.format(_lang(mark.language or language, language), text)
 
 

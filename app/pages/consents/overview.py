@@ -15,7 +15,7 @@ from app.core.wording import retention_in_words
 from app.operations.consents.answer_consent_form import Press
 from app.operations.consents.open_consent_link import ShownProcessing
 from app.pages import dates
-from app.pages.consents.view import SealedForm, Seals, Times, state_in_words
+from app.pages.consents.view import SealedForm, Seals, Times, state_in_words, what_is_analysed
 from app.pages.words import REASONS, Language
 from app.words import Catalogue, listed
 
@@ -153,16 +153,15 @@ _NOT_TOLD: Final = frozenset({"changed", "what_for", "refuse", "withdraw", "righ
 
 def _standing(item: ShownProcessing, seals: Seals) -> ToldStanding:
     language = seals.language.value
-    text = item.text(language)
     rows = {row.topic: row for row in questions(item.facts, Voice(language), item.face)}
     tone, state = state_in_words(item, None, Times(seals.language), seals.words)
     withdraws = Act.WITHDRAW in item.acts
     return ToldStanding(
         id=item.id,
-        name=text.name,
+        name=item.text(language).name,
         tone=tone or "plain",
         state=state,
-        first=(*rows["what_for"].answers[:1], *text.first),
+        first=what_is_analysed(item, language),
         rows=tuple(row for topic, row in rows.items() if topic not in _NOT_TOLD),
         after=rows["withdraw"].answers[1:] if withdraws else (),
         form=seals.form([item], item.id, [Press.WITHDRAW]) if withdraws else None,

@@ -6,17 +6,18 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import unquote
 
-from app.core.article import Element
+from app.core.article import CONSENT_PURPOSES, Element
 from app.core.page.link import Situation
-from app.core.page.voice import Mark, Passage, reached
+from app.core.page.voice import Mark, Passage, Voice, reached
 from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS, retention_in_words
 from app.ledger.projection import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing
 from app.pages import dates
-from app.pages.consents.view import CONSENT, CONSENT_FOR, Times
+from app.pages.consents.view import CONSENT, CONSENT_FOR, Times, what_is_analysed
 from app.pages.rendering import document
 from app.pages.words import Language, accepted
+from app.register.records import PURPOSES
 from app.words import Catalogue, listed
 
 RECORD: Final = Catalogue("receipt")
@@ -81,6 +82,7 @@ def _of_process(
     version = "" if number is None else f", {t['version']} {number}"
     return [
         (t["processing"], [f"{process['dct:identifier']}{version}"]),
+        (t["purpose"], [_purpose(process["dpv:hasPurpose"], language)]),
         (t["controllers"], controllers),
         (t["data"], [ELEMENT_WORDS[Element(each["dct:title"])][language] for each in process["dpv:hasPersonalData"]]),
         (t["recipients"], list(process["dpv:hasRecipient"])),
@@ -88,12 +90,19 @@ def _of_process(
     ]
 
 
+def _purpose(term: str, language: Language) -> str:
+    """A term of the vocabulary in words; those of IV have one each."""
+    said = next((Voice(language.value).purpose(each) for each in CONSENT_PURPOSES if PURPOSES[each] == term), "")
+    return f"{said[:1].upper()}{said[1:]}"
+
+
 def _rights(record: Mapping[str, Any], t: Mapping[str, str], language: Language) -> list[str]:
     """The rights, those that are exercised at the same places in one line."""
     at: dict[str, list[str]] = {}
     for each in record["dpv:hasRight"]:
-        at.setdefault(", ".join(_places(each)), []).append(_right(each, t))
-    return [f"{listed(rights, language.value)} ({places})" for places, rights in at.items()]
+        at.setdefault(" · ".join(_places(each)), []).append(_right(each, t))
+    said = [f"{listed(rights, language.value)}{_COLON[language]} {places}" for places, rights in at.items()]
+    return [f"{each[:1].upper()}{each[1:]}" for each in said]
 
 
 def _right(right: Mapping[str, Any], t: Mapping[str, str]) -> str:
@@ -132,7 +141,8 @@ def _at(text: str) -> datetime:
 class KeptAnswer:
     """One answer as the receipt tells it: `said` in words, `lines` of the text that was shown, where it is kept.
 
-    `change`: how to withdraw or to answer otherwise.
+    `what`: purpose, what is analysed and who receives it, where the version answered is the one in force. `change`: how
+    to withdraw or to answer otherwise.
     """
 
     name: str
@@ -140,6 +150,7 @@ class KeptAnswer:
     controllers: tuple[str, ...]
     said: str
     until: str | None
+    what: tuple[Passage, ...]
     change: tuple[Passage, ...]
     event: str
     version: int | None
@@ -188,6 +199,7 @@ def _answer(
         controllers=tuple(who.name for who in item.facts.controllers),
         said=f"{t[_WORDS[decision.event.kind.value]]} {t['on']} {times.moment(decision.event.collected_at)}.",
         until=f"{t['holds_until']} {times.until(item.ends_at)}." if holds and item.ends_at is not None else None,
+        what=what_is_analysed(item, times.language.value) if decision.event.version in {None, item.version} else (),
         change=(how, *([written] if written is not None else [])),
         event=str(decision.event.id),
         version=decision.event.version,

@@ -16,6 +16,7 @@ from app.core.errors import (
 )
 from app.core.page.face import ASKING
 from app.core.page.link import Act, Situation
+from app.core.page.questions import questions
 from app.core.page.text import ConsentText
 from app.core.page.voice import FILLED, Audience, Passage, Voice
 from app.operations.consents.answer_consent_form import ConsentForm, Press
@@ -229,6 +230,13 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, 
         receipt=None if times.blank else receipt,
         form=seals.form([item], item.id, presses) if presses else None,
     )
+
+
+def what_is_analysed(item: ShownProcessing, language: str) -> tuple[Passage, ...]:
+    """What for, what, and who else receives it: what the page tells before anything is unfolded, without dates."""
+    said = questions(item.facts, Voice(language), item.face)
+    purpose = next(row.answers[:1] for row in said if row.topic == "what_for")
+    return (*purpose, *(each for each in item.text(language).first if not each.dated))
 
 
 def state_in_words(

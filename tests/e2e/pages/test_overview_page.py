@@ -22,8 +22,9 @@ def overview(browser, operator):
     press(page, STATISTICS, "refuse")
     for processing in (ADS, ADS, STATISTICS):
         operator.ok("/access/v1/evaluation", question(PERSON, processing))
-    page.goto(operator.link(PERSON, ADS, kind="withdraw"))
-    press(page, ADS, "withdraw")
+    press(page, STATISTICS, "accept")
+    page.goto(operator.link(PERSON, STATISTICS, kind="withdraw"))
+    press(page, STATISTICS, "withdraw")
     page.context.close()
     body = {"subject": subject(PERSON)}
     eventually(lambda: operator.client.post("/v1/subjects/exports", json=body).json()["decisions_by_day"])
@@ -56,5 +57,5 @@ def test_it_is_saved_without_scripts(browser, overview, tmp_path):
     assert saved.value.suggested_filename.startswith("my-data-")
     saved.value.save_as(tmp_path / "mine.json")
     told = json.loads((tmp_path / "mine.json").read_text())
-    assert [each["kind"] for each in told["events"]] == ["granted", "refused", "withdrawn"]
+    assert [each["kind"] for each in told["events"]] == ["granted", "refused", "granted", "withdrawn"]
     context.close()

@@ -1,0 +1,160 @@
+"""Withdrawing where one stands, the page at `/`, and what is seen first after an answer: in a browser, on a phone."""
+
+import re
+
+import pytest
+
+from tests.e2e.pages.consent import ADS, STATISTICS, press
+from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, look, picture_of, tab_to, window
+from tests.e2e.service import service
+from tests.support.api import subject
+
+PHONE = {"width": 390, "height": 844}
+TOP = "e => e.getBoundingClientRect().top"
+SEEN_FIRST = 160
+"""Pixels from the upper edge: above a confirmation stands at most the name of what was answered."""
+
+
+def given(browser, operator, name, *processings, lang="fr"):
+    """The address of everything about somebody who consented to these."""
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(operator.link(name, *processings, lang=lang))
+    for each in processings:
+        press(page, each, "accept")
+    page.context.close()
+    wanted = {"subject": subject(name), "kind": "overview", "authentication": "signed_in"}
+    return f"{operator.ok('/v1/consent-links', wanted)['url']}?lang={lang}"
+
+
+@pytest.fixture
+def phone(browser):
+    """A phone's window without scripts of pages."""
+    context = browser.new_context(java_script_enabled=False, viewport=PHONE, reduced_motion="reduce")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_where_one_stands_is_on_the_first_screen(phone, browser, operator, lang):
+    """Until when, and the button that withdraws: seen without scrolling; one press, and the next answer is no."""
+    who = f"first-{lang}@exemple-courriel.example"
+    phone.goto(given(browser, operator, who, ADS, lang=lang))
+    for wanted in (".note.good", "button[value=withdraw]"):
+        box = phone.locator(wanted).first.bounding_box()
+        assert box["y"] + box["height"] <= PHONE["height"]
+    assert {"fr": "inclus", "en": "inclusive"}[lang] in phone.locator(".note.good").first.inner_text()
+    assert operator.decision(who) == (True, "consent_in_force")
+    with phone.expect_navigation():
+        phone.click("button[value=withdraw]")
+    assert operator.decision(who) == (False, "consent_withdrawn")
+    note = phone.locator(f"#answer-{ADS} .note")
+    assert {"fr": "Accord retiré le", "en": "Consent withdrawn on"}[lang] in note.inner_text()
+    assert 0 <= note.evaluate(TOP) <= SEEN_FIRST
+    assert phone.locator("button").count() == 0
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["one is asked", "two are asked"])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_after_accepting_the_confirmation_is_the_first_thing_seen(phone, operator, lang, both):
+    """The card of what was answered comes to the top of the window: its name, then until when the consent holds."""
+    name = f"confirmed-{lang}-{both}@exemple-courriel.example"
+    phone.goto(operator.link(name, *((ADS, STATISTICS) if both else (ADS,)), lang=lang))
+    press(phone, ADS, "accept")
+    assert 0 <= phone.locator(f"#answer-{ADS} h2").evaluate(TOP) < phone.locator(f"#answer-{ADS} .note").evaluate(TOP)
+    assert phone.locator(f"#answer-{ADS} .note").evaluate(TOP) <= SEEN_FIRST
+    if both:
+        press(phone, STATISTICS, "accept")
+        assert 0 <= phone.locator(f"#answer-{STATISTICS} .note").evaluate(TOP) <= SEEN_FIRST
+
+
+def test_control_of_what_is_seen_first(phone, operator):
+    """Control: the same page opened anew begins with its title, and the card is further down."""
+    phone.goto(operator.link("reopened@exemple-courriel.example", ADS))
+    press(phone, ADS, "accept")
+    phone.goto(phone.url.partition("#")[0])
+    assert phone.locator(f"#answer-{ADS} .note").evaluate(TOP) > SEEN_FIRST
+
+
+def test_proof_comes_after_the_answer(phone, operator):
+    """Nobody who is asked is shown a fingerprint; whoever has answered finds it folded."""
+    phone.goto(operator.link("prover@exemple-courriel.example", ADS))
+    assert phone.get_by_text("Preuve", exact=False).count() == 0
+    press(phone, ADS, "refuse")
+    assert phone.locator("summary", has_text="Preuve").count() == 1
+
+
+def test_keyboard_only(browser, operator):
+    """With Tab and Enter alone: past the frame, to the button, and the focus is at what was withdrawn."""
+    who = "keys@exemple-courriel.example"
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(given(browser, operator, who, ADS))
+    names = tab_to(page, "Je retire mon accord pour Publicité dans la messagerie")
+    assert names[0] == "Aller au contenu"
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**#answer-{ADS}")
+    assert page.evaluate("document.activeElement.id") == f"answer-{ADS}"
+    assert operator.decision(who) == (False, "consent_withdrawn")
+    page.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_root_can_be_read(browser, operator, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
+    """200, no cookie, nothing from elsewhere, nothing grave for axe-core; light and dark, either language."""
+    for scheme in SCHEMES:
+        with window(browser, operator.address, width=width, scheme=scheme) as page:
+            assert page.goto(f"{operator.address}/?lang={lang}").status == 200
+            look(page, axe, width, picture_of("home", width, lang, tmp_path) if scheme == "light" else None)
+            assert page.get_by_role("link", name="dpo@exemple-courriel.example").count() >= 1
+            assert page.context.cookies() == []
+            page.click(".languages a")
+            assert page.evaluate("document.documentElement.lang") == ({*LANGUAGES} - {lang}).pop()
+
+
+def _pages(pdf):
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_receipts_are_one_page_on_paper(browser, operator, tmp_path):
+    """The person's own, and the one that the operator gets of the API; unfolded, the text that was shown prints too."""
+    name = "printer@exemple-courriel.example"
+    page = browser.new_context().new_page()
+    page.goto(operator.link(name, ADS, lang="fr"))
+    press(page, ADS, "accept")
+    with page.expect_download() as saved:
+        page.click("a[href$='receipt=html']")
+    saved.value.save_as(tmp_path / "own.html")
+    (given,) = operator.ok("/v1/consents/search", {"subject": subject(name)})["items"]
+    headers = {"Accept": "text/html", "Accept-Language": "fr"}
+    (tmp_path / "record.html").write_text(
+        operator.client.get(f"/v1/consents/{given['id']}/receipt", headers=headers).text
+    )
+    for each in ("own", "record"):
+        page.goto(f"file://{tmp_path}/{each}.html")
+        assert _pages(page.pdf(format="A4", path=tmp_path / f"{each}.pdf")) == 1
+    with page.expect_download() as signed:
+        page.click("a[download]")
+    signed.value.save_as(tmp_path / "receipt.jwt")
+    assert (tmp_path / "receipt.jwt").read_text().count(".") == 2
+    page.goto(f"file://{tmp_path}/own.html")
+    page.click("summary")
+    assert _pages(page.pdf(format="A4")) > 1
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def branded(tmp_path_factory):
+    """The address and the key of a service with a name and a colour of its operator's."""
+    data = tmp_path_factory.mktemp("branded") / "data"
+    with service(data, SCEAU_BRAND="Exemple Messagerie, #0b5d4e") as (address, key):
+        yield address, key
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_accent_can_be_read(browser, branded, axe, tmp_path, scheme):
+    """With the operator's colour nothing is too pale for axe-core, on the sign-in with its button and on the root."""
+    address, _ = branded
+    for path in ("/", "/dashboard"):
+        with window(browser, address, width=390, scheme=scheme) as page:
+            page.goto(f"{address}{path}")
+            look(page, axe, 390, tmp_path / f"branded-{scheme}.png")
