@@ -157,7 +157,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     seconds; once the log has, it holds the proof. Give one after each act: it shows later if the act was removed.
 
     As a JWS; with `Accept: application/ld+json` as JSON-LD; with `Accept: text/html` as a document that prints whole,
-    in French or English (`Accept-Language`), with the JWS in it. Give it to the person it is about. It is never an
+    in French or English (`Accept-Language`), and saves the JWS as a file. Give it to the person it is about. It is never an
     answer to the question whether correspondence may be analysed. The audit trail records who asked for it.
     """
     async with writer.write() as session:

@@ -23,6 +23,7 @@ def shared():
 
 UNKNOWN_ID = "01990000-0000-7000-8000-000000000000"
 OPEN = {
+    "/",
     "/livez",
     "/readyz",
     "/metrics",

@@ -371,7 +371,7 @@ def test_a_receipt_is_a_document_too(settled, language, words):
     assert ("alice" in said, '<link rel="stylesheet"' in said) == (False, False)
     ((jws, name),) = re.findall(r'href="data:application/jwt,([^"]+)" download="([^"]+)"', said)
     assert (name.endswith(f"{consent}.jwt"), said.count(jws)) == (True, 1)  # not printed as well
-    assert '<a href="https://sceau.example.fr"' in said  # where people read how to withdraw
+    assert 'href="https://sceau.example.fr"' in said  # where people read how to withdraw
     (log.place / "receipt.jwt").write_text(jws)
     status, told = _verified(log, log.place / "receipt.jwt")
     assert (status, "the entry stands in the log" in told) == (INCOMPLETE, True)

@@ -80,7 +80,7 @@ class NewConsentLink(WireModel):
     kind: LinkKind = Field(
         description="`decide` asks; `withdraw` only withdraws, and lasts as long as the consent; `joint` asks a child "
         "under 15 and a holder of parental responsibility, each by a link of their own; `overview` shows everything "
-        "that is held about the user, for a week, and names no processing"
+        "that is held about the user, for a week, and withdraws what holds; it names no processing"
     )
     by_person: StrictBool = Field(
         default=False,
@@ -209,7 +209,7 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
     Idempotency-Key: a repetition makes another link, and both work.
 
     A link of kind `overview` needs the scope `consents:read` as well, for every processing: whoever opens it reads all
-    that is held about the user. Make sure that only the user can.
+    that is held about the user, and can withdraw. Make sure that only the user can.
     """
     for processing in body.processings or ():
         by.caller.require_processing(processing)
