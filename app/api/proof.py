@@ -157,8 +157,8 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     seconds; once the log has, it holds the proof. Give one after each act: it shows later if the act was removed.
 
     As a JWS; with `Accept: application/ld+json` as JSON-LD; with `Accept: text/html` as a document that prints whole,
-    in French or English (`Accept-Language`), and saves the JWS as a file. Give it to the person it is about. It is never an
-    answer to the question whether correspondence may be analysed. The audit trail records who asked for it.
+    in French or English (`Accept-Language`), which saves the JWS as a file. Give it to the person it is about. It is
+    never an answer to the question whether correspondence may be analysed. The audit trail records who asked for it.
     """
     async with writer.write() as session:
         jws, json_ld = await make_receipt(

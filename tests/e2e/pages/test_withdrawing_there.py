@@ -103,7 +103,9 @@ def test_the_root_can_be_read(browser, operator, axe, tmp_path, lang, width):  #
     """200, no cookie, nothing from elsewhere, nothing grave for axe-core; light and dark, either language."""
     for scheme in SCHEMES:
         with window(browser, operator.address, width=width, scheme=scheme) as page:
-            assert page.goto(f"{operator.address}/?lang={lang}").status == 200
+            answer = page.goto(f"{operator.address}/?lang={lang}")
+            assert answer is not None
+            assert answer.status == 200
             look(page, axe, width, picture_of("home", width, lang, tmp_path) if scheme == "light" else None)
             assert page.get_by_role("link", name="dpo@exemple-courriel.example").count() >= 1
             assert page.context.cookies() == []
