@@ -231,3 +231,14 @@ def test_the_operator_has_a_name_that_people_know(database):
         assert "Exemple Messagerie a exporté ces données" in text
         assert "Exemple Messagerie a établi un lien pour vous" in text
         assert "l'opérateur du service a" not in text
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+def test_somebody_who_never_answered_has_a_page(api, lang):
+    """Of whom only an age is known: that no answer is recorded, the age, and no button."""
+    age = {"subject": subject("dan"), "age_band": "adult", "stated_by": "self", "checked_how": "not_checked"}
+    api.ok("POST", "/v1/subjects/ages", age)
+    page = Page(api.client.get(f"{_path(api, 'dan')}?lang={lang}"))
+    assert (page.status, page.forms) == (200, [])
+    said = {"fr": "Aucune réponse n'est enregistrée : aucun accord", "en": "No answer is recorded: no consent"}[lang]
+    assert said in page.text().replace("\N{NO-BREAK SPACE}", " ")

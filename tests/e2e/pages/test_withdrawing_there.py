@@ -109,7 +109,8 @@ def test_the_root_can_be_read(browser, operator, axe, tmp_path, lang, width):  #
             look(page, axe, width, picture_of("home", width, lang, tmp_path) if scheme == "light" else None)
             assert page.get_by_role("link", name="dpo@exemple-courriel.example").count() >= 1
             assert page.context.cookies() == []
-            page.click(".languages a")
+            with page.expect_navigation():
+                page.click(".languages a")
             assert page.evaluate("document.documentElement.lang") == ({*LANGUAGES} - {lang}).pop()
 
 
