@@ -18,7 +18,7 @@ from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run
 from app.proof.verifier.decisions import check_decisions
 from app.proof.verifier.files import LATER, UnreadableError, check_manifest, member, objects
-from app.proof.verifier.notes import Checkpoint, Heads, NoteError, VerifierKey, followed, opened
+from app.proof.verifier.notes import Checkpoint, KnownHeads, NoteError, VerifierKey, followed, opened
 from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_hash
 
 FORMAT = "sceau-bundle/1"
@@ -39,7 +39,7 @@ class Beside:
     entries: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
     acts: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
-    known: Heads = field(default_factory=Heads)
+    known: KnownHeads = field(default_factory=KnownHeads)
 
 
 def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: Trust = NOBODY) -> Findings:

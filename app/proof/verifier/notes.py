@@ -179,10 +179,10 @@ def _instant(text: str | None) -> datetime | None:
 
 
 @dataclass
-class Heads:
+class KnownHeads:
     """The heads of logs that the files of one run hold, each with the file that it is from.
 
-    Heads of one log agree: of one size they have one root, and one that was signed later has no fewer entries.
+    KnownHeads of one log agree: of one size they have one root, and one that was signed later has no fewer entries.
     """
 
     known: dict[tuple[str, Checkpoint], None] = field(default_factory=dict)
