@@ -1,0 +1,499 @@
+"""A verifier that was written from docs/proof-format.md alone says the same of each file as `sceau proof verify`."""
+
+import ast
+import base64
+import json
+import random
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.db.identifiers import random_id
+from tests.proof.logs import PUBLIC_URL, Log, copied, lines_of, lived_in, rewritten
+from tests.proof.retained import owned, sign
+from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
+from tests.proof.test_replay import PEOPLE, PROCESSINGS, WIDE, _ask
+from tests.support.api import running, subject
+from tests.support.databases import new_database
+from tests.support.decision_rows import alter
+
+SECOND = Path(__file__).with_name("second_verifier.py")
+FORMAT = Path(__file__).parents[2] / "docs" / "proof-format.md"
+GOOD, WRONG, UNREADABLE, INCOMPLETE = range(4)
+ENTRIES = "data/entries.ndjson"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A deployment in which something of each kind happened, all of it in the log."""
+    with new_database() as database:
+        yield lived_in(database, tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture
+def log(made, tmp_path):
+    """The same, for a test to change."""
+    with copied(made, tmp_path) as log:
+        yield log
+
+
+@pytest.fixture(scope="module")
+def made_decided(tmp_path_factory):
+    """A deployment whose decisions of an hour are stated and entered."""
+    with new_database() as database, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
+        log = Log(database, tmp_path_factory.mktemp("decided"))
+        log.close()
+        with running(database, **WIDE) as api:
+            for each, more in PROCESSINGS.items():
+                api.register(each, **more)
+            for name in PEOPLE[:4]:
+                api.decide(name, "ads")
+            _ask(api, random.Random(3), 60)
+        log.close()
+        log.append()
+        yield log
+
+
+@pytest.fixture
+def decided(made_decided, tmp_path):
+    """The same, for a test to change."""
+    with copied(made_decided, tmp_path) as log:
+        yield log
+
+
+def _both(log, *words):
+    """The exit status that both verifiers end with, given the log's keys; they must agree."""
+    keys = [part for key in log.key().split("\n") for part in ("--key", key)]
+    ours, _, said = log.sceau("proof", "verify", *words, *keys)
+    run = [sys.executable, "-I", SECOND, *words, *keys]
+    theirs = subprocess.run(list(map(str, run)), capture_output=True, text=True, check=False)
+    assert theirs.returncode == ours, f"{said}\nAnd the second:\n{theirs.stdout}{theirs.stderr}"
+    assert ("WRONG: " in theirs.stdout, "NOT CHECKED: " in theirs.stdout or ours < INCOMPLETE) == (ours == WRONG, True)
+    return ours
+
+
+def _api(log):
+    return running(log.database, public_url=PUBLIC_URL)
+
+
+def _decided(log, name="erin"):
+    """Somebody consents, and that is entered; the consent's id."""
+    with _api(log) as api:
+        consent = api.decide(name, "ads")["id"]
+    log.append()
+    return consent
+
+
+def _withdrawn(log, name="alice", processing="ads", *, entered=True):
+    """Somebody withdraws; the withdrawal's id."""
+    with _api(log) as api:
+        withdrawal = api.withdraw(name, processing)["id"]
+    if entered:
+        log.append()
+    return withdrawal
+
+
+def _receipt(log, consent, name="receipt.jwt"):
+    """The receipt of a consent or a withdrawal, in a file."""
+    with _api(log) as api:
+        (log.place / name).write_text(api.call("GET", f"/v1/consents/{consent}/receipt").text)
+    return log.place / name
+
+
+def _kept(log, name):
+    """The head as it is now, in a file."""
+    (log.place / name).write_text(log.head())
+    return log.place / name
+
+
+def _rotate(log):
+    status, refused, _ = log.sceau("signing-keys", "rotate", "log")
+    assert status == 0, refused
+
+
+def _later(log):
+    """Something of three minutes later is entered."""
+    with _api(log) as api:
+        api.decide("zoe", "ads")
+    log.superuser(
+        """UPDATE consent_event SET recorded_at = recorded_at + interval '3 minutes'
+        WHERE recorded_at = (SELECT max(recorded_at) FROM consent_event)"""
+    )
+    log.append()
+
+
+def _since(log):
+    """A bundle that begins behind the first entry."""
+    _decided(log)
+    log.superuser(
+        "UPDATE proof_checkpoint SET signed_at = '2020-01-01' WHERE size = (SELECT min(size) FROM proof_checkpoint)"
+    )
+    bundle = log.bundle("--since", "2020-01-02")
+    assert lines_of(bundle)[0]["position"] > 0
+    return [bundle]
+
+
+def _until(log):
+    _decided(log)
+    return [log.bundle("--until", "2020-01-01")]
+
+
+def _backdated(log):
+    """A row that claims to be three days old, put into the ledger by a superuser, and entered as late."""
+    log.superuser(
+        """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
+        SELECT subject_ref, 97, gen_random_uuid(), 'withdrawn', now() - interval '3 days', now() - interval '3 days',
+            false, gen_random_uuid() FROM subject LIMIT 1""",
+        "INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event WHERE seq = 97",
+    )
+    log.append()
+    return [log.bundle()]
+
+
+def _erased(log):
+    with _api(log) as api:
+        api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
+    log.append()
+    return [log.bundle()]
+
+
+def _either_side(log):
+    """A bundle of a past period, with heads from before it and after it."""
+    files = [_kept(log, "old")]
+    _decided(log)
+    bundle = log.bundle("--until", "2020-01-01")
+    _decided(log, "frank")
+    return [bundle, "--against", *files, _kept(log, "new")]
+
+
+def _promised(log):
+    """A receipt of an act that was not entered yet, and the bundle that keeps its promise."""
+    receipt = _receipt(log, _withdrawn(log, entered=False))
+    _later(log)
+    return [log.bundle(), receipt]
+
+
+def _beside(log):
+    receipt = _receipt(log, _decided(log))
+    _decided(log, "frank")
+    return [log.bundle(), receipt]
+
+
+def _followed(log):
+    """A bundle with a rotation of keys, for whoever has the new key and the old one."""
+    _rotate(log)
+    _decided(log)
+    return [log.bundle()]
+
+
+HONEST = {
+    "a bundle": lambda log: [log.bundle()],
+    "a period, by its end": _until,
+    "a period, by its beginning": _since,
+    "one processing": lambda log: [log.bundle("--processing", "stats")],
+    "one person": lambda log: [log.bundle("--person-of", log.value("SELECT id FROM consent_event LIMIT 1"))],
+    "a late row": _backdated,
+    "an erasure": _erased,
+    "heads on either side": _either_side,
+    "a receipt with its entry": lambda log: [_receipt(log, _decided(log))],
+    "a receipt of a withdrawal": lambda log: [_receipt(log, _withdrawn(log))],
+    "a receipt of a withdrawal from everything": lambda log: [_receipt(log, _withdrawn(log, processing=None))],
+    "a receipt of a withdrawal that was not entered yet": lambda log: [_receipt(log, _withdrawn(log, entered=False))],
+    "a receipt beside a bundle": _beside,
+    "a promise that was kept": _promised,
+    "a rotation of keys": _followed,
+}
+
+
+@pytest.mark.parametrize("make", HONEST.values(), ids=HONEST.keys())
+def test_both_find_nothing_wrong_with_what_is_honest(log, make):
+    """As nobody outside has stamped these logs, and receipts do not prove what they repeat: good, but incomplete."""
+    assert _both(log, *make(log)) == INCOMPLETE
+
+
+def test_both_say_good_of_a_head_and_refuse_what_is_none(log):
+    """A checkpoint leaves nothing unchecked; what is no file of ours is unreadable, and is named behind what is wrong."""
+    head, other = _kept(log, "head"), log.place / "other"
+    other.write_text("Hello.")
+    assert _both(log, head) == GOOD
+    assert _both(log, head, other) == UNREADABLE
+    other.write_bytes(b"PK\3\4" + bytes(100))
+    assert _both(log, other) == UNREADABLE
+
+
+def test_the_old_key_leads_to_the_new_one(log):
+    """With the key of before a rotation alone, a bundle that holds the rotation is as good."""
+    old = log.key().split("\n")[0]
+    bundle = _followed(log)[0]
+    assert log.verify(bundle, key=old)[0] == INCOMPLETE
+    run = [sys.executable, "-I", SECOND, bundle, "--key", old]
+    assert subprocess.run(run, capture_output=True, check=False).returncode == INCOMPLETE
+
+
+def test_both_take_what_a_retention_run_destroyed(old):
+    """In a bundle that holds the run, and in one that ends before it."""
+    sign(old)
+    owned(old, "run")
+    old.append()
+    assert _both(old, old.bundle()) == INCOMPLETE
+    before = old.bundle("--until", "2020-01-01")
+    assert [line for line in lines_of(before) if "body" not in line]
+    assert _both(old, before) == INCOMPLETE
+
+
+def test_both_check_decisions(decided):
+    """Those of a bundle, and that a bundle of one processing has none."""
+    assert _both(decided, decided.bundle()) == INCOMPLETE
+    assert _both(decided, decided.bundle("--processing", "ads")) == INCOMPLETE
+
+
+def _bundled(change, name=ENTRIES):
+    """A bundle of which somebody changed the lines of a file, and made its list of files fit."""
+
+    def make(log):
+        def changed(content):
+            return b"".join(line + b"\n" for line in change(content.splitlines()))
+
+        return [rewritten(log.bundle(), log.place / "forged.zip", {name: changed}, manifest=True)]
+
+    return make
+
+
+def _tampered(*statements):
+    """A bundle of a database that a superuser changed behind the log."""
+
+    def make(log):
+        log.superuser(*statements)
+        return [log.bundle()]
+
+    return make
+
+
+def _edited(lines):
+    line = json.loads(lines[12])
+    line["entry"] = re.sub(r'"at":"20..', '"at":"2020', line["entry"])
+    return [*lines[:12], json.dumps(line).encode(), *lines[13:]]
+
+
+def _moved(lines):
+    one, other = json.loads(lines[11]), json.loads(lines[12])
+    one["position"], other["position"] = 12, 11
+    return [*lines[:11], json.dumps(other).encode(), json.dumps(one).encode(), *lines[13:]]
+
+
+def _renamed(lines):
+    """What the operator calls people: no entry commits to it, the statement of the bundle does."""
+    told = [json.loads(line) for line in lines]
+    named = [{**each, "people": {"subject_ref": "0" * 32}} if "people" in each else each for each in told]
+    return [json.dumps(each).encode() for each in named]
+
+
+def _texts_swapped(log):
+    log.superuser(
+        "ALTER TABLE presented_text DROP CONSTRAINT ck_presented_text_is_its_hash",
+        """INSERT INTO presented_text (sha256, text, kept_at)
+        SELECT sha256(each::bytea), other, now() FROM (VALUES ('x', 'y'), ('y', 'x')) AS swapped (each, other)""",
+        """INSERT INTO proof_queue (kind, id)
+        SELECT 'presented_text', encode(sha256, 'hex') FROM presented_text WHERE text IN ('x', 'y')""",
+    )
+    log.append()
+    assert len([line for line in lines_of(log.bundle()) if '"text":"x"' in line.get("body", "")]) == 1
+    return [log.bundle()]
+
+
+def _forked(log, *, way):
+    """Heads, or a bundle and a head, of a log that went on otherwise on another copy of its database."""
+    (log.place / "fork").mkdir()
+    with copied(log, log.place / "fork") as other:
+        _withdrawn(log, "alice")
+        _withdrawn(other, "carol")
+        one, head = _kept(log, "one"), _kept(other, "other")
+        return {
+            "heads": lambda: [one, head],
+            "against": lambda: [log.bundle(), "--against", head],
+            "beside": lambda: [head, log.bundle()],
+            "bundles": lambda: [log.bundle(), other.bundle()],
+        }[way]()
+
+
+def _receipt_of_a_fork(log):
+    (log.place / "fork").mkdir()
+    with copied(log, log.place / "fork") as other:
+        receipt = _receipt(other, _decided(other, "erin"))
+    _decided(log, "frank")
+    return [log.bundle(), receipt]
+
+
+def _statement_of_a_fork(log):
+    (log.place / "fork").mkdir()
+    with copied(log, log.place / "fork") as other:
+        _withdrawn(log, "alice")
+        _withdrawn(other, "carol")
+        later = json.dumps(_member(other.bundle(), "later.json")).encode()
+        return [rewritten(log.bundle(), log.place / "forged.zip", {"later.json": lambda _: later})]
+
+
+def _member(bundle, name):
+    return json.loads(b"".join(json.dumps(each).encode() for each in [_whole(bundle, name)]))
+
+
+def _whole(bundle, name):
+    import zipfile
+
+    with zipfile.ZipFile(bundle) as bag:
+        return json.loads(bag.read(name))
+
+
+def _set_back(log):
+    """A log that was begun anew, signed fewer entries later, and the head from before."""
+    _withdrawn(log)
+    before = _kept(log, "before")
+    log.superuser(
+        *(f"DELETE FROM {each}" for each in ("proof_tile", "proof_checkpoint", "proof_entry", "proof_opening"))
+    )
+    for each in log.heads.iterdir():
+        each.unlink()
+    log.superuser("INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event LIMIT 2")
+    log.append()
+    return [_kept(log, "after"), before]
+
+
+def _receipt_edited(log):
+    receipt = _receipt(log, _decided(log))
+    head, claims, signature = receipt.read_text().split(".")
+    told = json.loads(base64.urlsafe_b64decode(f"{claims}=="))
+    told["receipt"]["dpv:hasRecordOfActivity"][0]["dpv:hasProcess"]["dct:hasVersion"] = 2
+    receipt.write_text(f"{head}.{base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip('=')}.{signature}")
+    return [receipt]
+
+
+def _withdrawal_removed(log):
+    """A withdrawal that was deleted before it was entered; its receipt, and a bundle that reaches further."""
+    withdrawal = _withdrawn(log, entered=False)
+    receipt = _receipt(log, withdrawal)
+    log.superuser(
+        f"DELETE FROM proof_queue WHERE id = '{withdrawal}'", f"DELETE FROM consent_event WHERE id = '{withdrawal}'"
+    )
+    _later(log)
+    return [log.bundle(), receipt]
+
+
+def _withdrawal_altered(log):
+    withdrawal = _withdrawn(log, entered=False)
+    receipt = _receipt(log, withdrawal)
+    log.superuser(f"UPDATE consent_event SET collected_at = collected_at - interval '9 days' WHERE id = '{withdrawal}'")
+    _later(log)
+    return [log.bundle(), receipt]
+
+
+def _used_afterwards(log):
+    """A receipt of a consent that was withdrawn since."""
+    receipt = _receipt(log, _decided(log, "erin"))
+    _withdrawn(log, "erin", None)
+    return [log.bundle(), receipt]
+
+
+def _without(name):
+    return lambda log: [rewritten(log.bundle(), log.place / "forged.zip", {name: None})]
+
+
+def _row(column):
+    return f"UPDATE consent_event SET {column} WHERE id = (SELECT id FROM consent_event WHERE kind = 'granted' LIMIT 1)"
+
+
+ALTERED = {
+    "an entry edited": _bundled(_edited),
+    "an entry removed": _bundled(lambda lines: [*lines[:12], *lines[13:]]),
+    "the last entry removed": _bundled(lambda lines: lines[:-1]),
+    "an entry moved": _bundled(_moved),
+    "people renamed": _bundled(_renamed),
+    "a page of the bundle changed": _bundled(lambda lines: lines[1:], "data/index.html"),
+    "a body edited": _tampered(_row("recorded_at = recorded_at + interval '1 second'")),
+    "a body removed": _tampered("DELETE FROM proof_opening WHERE position = 12"),
+    "a row removed": _tampered("DELETE FROM consent_event WHERE kind = 'withdrawn'"),
+    "a text swapped": _texts_swapped,
+    "a row put in past the log": _tampered(
+        """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
+        SELECT subject_ref, 97, gen_random_uuid(), 'withdrawn', now(), now(), false, gen_random_uuid()
+        FROM subject LIMIT 1"""
+    ),
+    "two heads of a fork": lambda log: _forked(log, way="heads"),
+    "a head against a bundle of the other branch": lambda log: _forked(log, way="against"),
+    "a head beside a bundle of the other branch": lambda log: _forked(log, way="beside"),
+    "two bundles of a fork": lambda log: _forked(log, way="bundles"),
+    "a receipt of the other branch": _receipt_of_a_fork,
+    "a statement of the other branch": _statement_of_a_fork,
+    "a log set back": _set_back,
+    "a file that is not listed": lambda log: [
+        rewritten(log.bundle(), log.place / "forged.zip", {"data/README.en.md": lambda _: b"All is well."})
+    ],
+    "a file left out": _without("data/README.en.md"),
+    "no statement": _without("later.json"),
+    "a receipt edited": _receipt_edited,
+    "a withdrawal removed before it was entered": _withdrawal_removed,
+    "a withdrawal altered before it was entered": _withdrawal_altered,
+    "a receipt used after a withdrawal": _used_afterwards,
+}
+
+
+@pytest.mark.parametrize("make", ALTERED.values(), ids=ALTERED.keys())
+def test_both_say_wrong_of_what_was_altered(log, make):
+    """Whatever somebody changed, in the database or in the file, both verifiers end with 1."""
+    assert _both(log, *make(log)) == WRONG
+
+
+@pytest.mark.parametrize("change", DECISIONS_ALTERED.values(), ids=DECISIONS_ALTERED.keys())
+def test_both_name_decisions_that_were_altered_in_the_database(decided, change):
+    """Digests and counts of the segments fit: what was stated does not."""
+    alter(decided.database, change)
+    assert _both(decided, decided.bundle()) == WRONG
+
+
+@pytest.mark.parametrize("how", ["dropped", "flipped", "invented", "of no statement"])
+def test_both_name_decisions_that_were_altered_in_a_bundle(decided, how):
+    """The list of files fits: the statement in the log does not."""
+    bundle = decided.bundle()
+    (name,) = [each for each in _names(bundle) if re.fullmatch(r"data/decisions/[^.]+\.ndjson", each)]
+    changes = {
+        "dropped": {name: lambda content: content.partition(b"\n")[2]},
+        "flipped": {name: lambda content: content.replace(b'"decision":false', b'"decision":true', 1)},
+        "invented": {name: lambda content: content + content.partition(b"\n")[0] + b"\n"},
+        "of no statement": {f"data/decisions/{random_id()}.ndjson": lambda _: b"{}\n"},
+    }[how]
+    forged = rewritten(bundle, decided.place / "forged.zip", changes, manifest=True)
+    assert _both(decided, forged) == WRONG
+
+
+def _names(bundle):
+    import zipfile
+
+    with zipfile.ZipFile(bundle) as bag:
+        return bag.namelist()
+
+
+def test_the_example_of_the_document_verifies(tmp_path):
+    """Its checkpoint is signed by its key, and has the root of its two entries."""
+    text = FORMAT.read_text()
+    key = re.search(r"whose verifier key is `([^`]+)`", text)[1]
+    (tmp_path / "checkpoint").write_text("".join(f"{line[4:]}\n" for line in _example(text)))
+    run = [sys.executable, "-I", SECOND, tmp_path / "checkpoint", "--key", key]
+    assert subprocess.run(run, capture_output=True, check=False).returncode == GOOD
+
+
+def _example(text):
+    lines = text.splitlines()
+    first = lines.index("    sceau.example.fr/ledger")
+    return lines[first : first + 6]
+
+
+def test_it_shares_nothing_with_ours():
+    """It imports the standard library and `cryptography`, and no test of ours imports it."""
+    tree = ast.parse(SECOND.read_text())
+    named = {each.name for node in ast.walk(tree) if isinstance(node, ast.Import) for each in node.names}
+    named |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {each.partition(".")[0] for each in named} - sys.stdlib_module_names == {"cryptography"}
