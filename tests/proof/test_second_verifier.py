@@ -249,6 +249,28 @@ def test_both_take_what_a_retention_run_destroyed(old):
     assert _both(old, before) == INCOMPLETE
 
 
+def test_both_name_what_no_retention_run_could_take(old):
+    """A run that never was excuses what is years old by its schedule, and nothing that somebody said today."""
+    told = [json.loads(line["entry"]) for line in lines_of(old.bundle())]
+    places = [place for place, entry in enumerate(told) if entry["kind"] == "consent_event"]
+    for place, status in ((places[0], INCOMPLETE), (places[-1], WRONG)):
+        stated = json.dumps({"positions": [place], "schedule": {"consent": "P13M"}})
+        old.superuser(
+            f"INSERT INTO proof_statement VALUES (gen_random_uuid(), 'retention_run', now(), '{stated}')",
+            """INSERT INTO proof_queue (kind, id)
+            SELECT 'statement', id::text FROM proof_statement ORDER BY at DESC LIMIT 1""",
+            f"DELETE FROM proof_opening WHERE position = {place}",
+        )
+        old.append()
+        assert _both(old, old.bundle()) == status
+
+
+def test_both_name_an_entry_that_hides_that_it_is_late(log, monkeypatch):
+    """Whoever has the key and leaves the mark out is found by the times of the entries before."""
+    monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=9))
+    assert _both(log, *_backdated(log)) == WRONG
+
+
 def test_both_check_decisions(decided):
     """Those of a bundle, and that a bundle of one processing has none."""
     assert _both(decided, decided.bundle()) == INCOMPLETE
@@ -322,6 +344,19 @@ def _forked(log, *, way):
             "beside": lambda: [head, log.bundle()],
             "bundles": lambda: [log.bundle(), other.bundle()],
         }[way]()
+
+
+def _head_within(log):
+    """A head of the other branch, of a size at which this one signed nothing: its tree alone shows it."""
+    (log.place / "fork").mkdir()
+    with copied(log, log.place / "fork") as other:
+        _withdrawn(other, "carol")
+        head = _kept(other, "other")
+    _withdrawn(log, "alice", entered=False)
+    _withdrawn(log, "carol")
+    bundle = log.bundle()
+    assert int(head.read_text().splitlines()[1]) < len(lines_of(bundle))
+    return [bundle, head]
 
 
 def _receipt_of_a_fork(log):
@@ -418,6 +453,7 @@ ALTERED = {
     "two heads of a fork": lambda log: _forked(log, way="heads"),
     "a head against a bundle of the other branch": lambda log: _forked(log, way="against"),
     "a head beside a bundle of the other branch": lambda log: _forked(log, way="beside"),
+    "a head of the other branch that is shorter": _head_within,
     "two bundles of a fork": lambda log: _forked(log, way="bundles"),
     "a receipt of the other branch": _receipt_of_a_fork,
     "a statement of the other branch": _statement_of_a_fork,
