@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _SHOWN = 100
-_ENDING = {"granted", "refused", "withdrawn", "closed", "erased"}
+_ENDING = {"refused", "withdrawn", "closed", "erased"}
+"""What ends a consent. A later grant renews it, or is the other half of a joint one."""
 
 
 @dataclass
@@ -44,16 +45,25 @@ MERGE_DELAY = timedelta(minutes=1)
 class Claims:
     """Checks the times that entries claim, one by one. The latest of those before one tells whether it is late."""
 
-    def __init__(self, found: Findings) -> None:
-        self.found, self.number = found, 0
+    def __init__(self, found: Findings, *, from_the_first: bool) -> None:
+        self.found, self.number, self.from_the_first = found, 0, from_the_first
+        self.begins: datetime | None = None
+        """What the first entry claims that is not late."""
         self.latest = datetime(1970, 1, 2, tzinfo=UTC)
         self.first: str | None = None
 
     def check(self, name: str, entry: dict[str, Any], anchored: datetime | None) -> None:
         """Take the next entry. `anchored`: when somebody outside had a head of the log before it, if anybody had."""
         claimed, late = datetime.fromisoformat(entry["at"]), entry.get("late") is True
-        if claimed < self.latest - MERGE_DELAY and not late:
+        is_older = claimed < self.latest - MERGE_DELAY
+        if is_older and not late:
             self.found.wrong.append(f"{name}: it claims to be older than entries before it, and is not marked as late")
+        if self.from_the_first and late and not is_older:
+            self.found.wrong.append(
+                f"{name}: it is marked as late, and does not claim to be older than those before it"
+            )
+        if not late:
+            self.begins = self.begins or claimed
         if late or (anchored is not None and claimed < anchored - MERGE_DELAY):
             self.number += 1
             claims = f"it was entered late, at {entry['entered']}, and claims to be of {entry['at']}"
@@ -187,8 +197,10 @@ class Bodies:
     def _note_run(self, name: str, position: int, entry: dict[str, Any], run: dict[str, Any]) -> None:
         """Note a run of retention, if it is one: its places are numbers, and its periods texts."""
         try:
-            places, periods = [int(each) for each in run["positions"]], [str(each) for each in run["schedule"].values()]
+            places, periods = list(run["positions"]), [str(each) for each in run["schedule"].values()]
         except (AttributeError, KeyError, TypeError, ValueError):
+            places, periods = [None], []
+        if any(type(each) is not int for each in places):
             self.found.wrong.append(f"{name}: what it states is no run of retention")
             return
         self.runs.append(Run(position, entry["at"], periods, places))

@@ -22,6 +22,8 @@ from app.proof.verifier.notes import Checkpoint, KnownHeads, NoteError, Verifier
 from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_hash
 
 FORMAT = "sceau-bundle/1"
+_MEMBERS = {"v", "kind", "id", "at", "entered", "commitment"}
+"""Of an entry; one that came late has `late` as well."""
 COUNTED = ("bodies", "withheld", "stamps", "cosigned")
 """What of a bundle is counted in the statement that the log has of it."""
 
@@ -65,6 +67,10 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             _tell_what_is_left_out(about, found)
             keys = _keys(about, trusted, found)
             head = _head(member(bag, "data/checkpoint").decode(), keys, found)
+            if head is not None and (about["origin"], about["size"]) != (head.origin, head.size):
+                found.wrong.append(
+                    "it says of itself that it is of another log, or ends elsewhere, than its checkpoint"
+                )
             later = _later(bag, keys, head, found)
             for each in (head, later.head):
                 if each is not None:
@@ -92,6 +98,22 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
     found.missing += missing
     found.wrong += anchors.wrong
     return found
+
+
+def _entry(content: bytes) -> dict[str, Any] | None:
+    """What an entry says; None where it is none."""
+    try:
+        said = json.loads(content)
+    except ValueError:
+        return None
+    whole = isinstance(said, dict) and said.keys() - {"late"} == _MEMBERS and said["v"] == 1
+    return said if whole and said.get("late", True) is True else None
+
+
+def rotations_in(path: Path) -> list[str]:
+    """The notes by which the keys of a bundle's log follow one another."""
+    with zipfile.ZipFile(path) as bag:
+        return [str(each) for each in json.loads(member(bag, "data/log.json"))["rotations"]]
 
 
 def heads_in(path: Path) -> list[str]:
@@ -175,6 +197,8 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
         elif entry["kind"] == "administrative_act":
             later.endings.append(json.loads(body))
         elif entry["kind"] == "bundle":
+            if later.statement is not None:
+                found.wrong.append("the log states this bundle twice")
             later.statement = json.loads(body)["body"]
     return later
 
@@ -260,8 +284,7 @@ class _Entries:
             found.wrong.append("the bundle holds no entry of the log")
             return
         tree = Frontier(first, [bytes.fromhex(each) for each in self.about["frontier"]])
-        claims, unseen = Claims(found), dict(self.beside.acts)
-        begins: datetime | None = None
+        claims, unseen = Claims(found, from_the_first=first == 0), dict(self.beside.acts)
         self._compare(tree)
         for _, said in objects(lines):
             if said["position"] != tree.size:
@@ -270,14 +293,11 @@ class _Entries:
             place, content, anchored = tree.size, said["entry"].encode(), self.anchors.newest
             tree.append(leaf_hash(content))
             self._compare(tree)
-            try:
-                entry = json.loads(content)
-            except ValueError:
+            if (entry := _entry(content)) is None:
                 found.wrong.append(f"entry {place}: it is no entry of a log")
                 continue
             name = f"entry {place} ({entry['kind']} {entry['id']})"
             claims.check(name, entry, anchored)
-            begins = begins or claims.latest
             file, other = self.beside.entries.get((self.about["origin"], place), ("", content))
             if other != content:
                 found.wrong.append(f"{name}: {file} has another entry there")
@@ -286,7 +306,7 @@ class _Entries:
             bodies.check(name, said, entry)
         bodies.tell()
         claims.tell()
-        self._tell_of_promises(unseen, begins, claims.latest)
+        self._tell_of_promises(unseen, claims.begins, claims.latest)
         self._tell_of_heads(tree.size)
         if head is not None and (tree.size, tree.root()) != (head.size, head.root):
             found.wrong.append(

@@ -30,7 +30,7 @@ def check_decisions(
     `acts`: of the log, that say that days were dropped, or that the log of before a restore stayed behind. `chosen`:
     the bundle is about some people or one processing, and so has no decisions.
     """
-    there = {name for name in bag.namelist() if name.startswith(_PREFIX) and not name.endswith(".people.ndjson")}
+    there = {name for name in bag.namelist() if name.startswith(_PREFIX)}
     stated = _stated(hours, found)
     given = gone = dropped = 0
     first_gone: str | None = None
@@ -39,7 +39,7 @@ def check_decisions(
     for identifier, segment in stated.items():
         name = f"{_PREFIX}{identifier}.ndjson"
         if name in there:
-            there.remove(name)
+            there -= {name, name.replace(".ndjson", ".people.ndjson")}
             given += segment["rows"]
             _check_segment(bag, name, segment, found)
         elif not (chosen or segment["hour"][:10] in days or _is_before(segment["hour"], moved)):

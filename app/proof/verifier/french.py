@@ -114,6 +114,15 @@ _SENTENCES = [
         "selon la reprise de l'exploitant lui-même, des décisions donnent autre chose, ou des lignes ont été modifiées",
     ),
     # Entries and bodies.
+    (
+        "it says of itself that it is of another log, or ends elsewhere, than its checkpoint",
+        "il dit de lui-même être d'un autre journal, ou finir ailleurs, que sa tête",
+    ),
+    ("the log states this bundle twice", "le journal déclare ce dossier deux fois"),
+    (
+        "{}: it is marked as late, and does not claim to be older than those before it",
+        "{} : elle est marquée comme tardive, et ne se dit pas plus ancienne que celles d'avant",
+    ),
     ("the bundle holds no entry of the log", "le dossier ne contient aucune entrée du journal"),
     ("entry {} ({} {})", "entrée {} ({} {})"),
     ("entry {}: it is missing, or stands in another place", "entrée {} : elle manque, ou figure ailleurs"),

@@ -14,10 +14,10 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from app.proof.verifier.anchors import Trust, cosignatures_of
 from app.proof.verifier.bodies import Findings
-from app.proof.verifier.bundles import Beside, check_bundle, heads_in
+from app.proof.verifier.bundles import Beside, check_bundle, heads_in, rotations_in
 from app.proof.verifier.files import UnreadableError
 from app.proof.verifier.french import in_french
-from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, opened
+from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, followed, opened
 from app.proof.verifier.receipts import RECEIPTS, SignedReceipt
 
 UNREADABLE = 2
@@ -45,8 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"verify: {told(str(error))}\n")
         return UNREADABLE
     beside = Beside([(str(path), note, True) for path, note in zip(asked.against, against, strict=True)])
+    rotations: list[str] = []
     for path in asked.files:
-        _stand_beside(path, beside)
+        _stand_beside(path, beside, rotations)
+    with suppress(NoteError):  # one that is wrong is told of its bundle
+        keys = followed(keys, rotations)
     checking = _Checking(keys, beside, roots, told)
     # Bundles first: they tell what became of the consents of receipts beside them.
     statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
@@ -56,10 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
 
 
-def _stand_beside(path: Path, beside: Beside) -> None:
+def _stand_beside(path: Path, beside: Beside, rotations: list[str]) -> None:
     """Add what a file says of logs, for the others; one that cannot be read says nothing, and is told in its turn."""
     with suppress(Exception):  # a forger chooses what stands in a file
         if _starts(path, b"PK"):
+            rotations += rotations_in(path)
             beside.heads += [(str(path), note, False) for note in heads_in(path)]
         elif _starts(path, b"eyJ"):
             SignedReceipt.parse(_text(path)).stand_beside(str(path), beside)
