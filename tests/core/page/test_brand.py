@@ -45,6 +45,11 @@ def test_text_can_be_read_on_the_colour_in_the_dark_too(colour):
         assert contrast(one, other) >= ENOUGH
 
 
+def test_a_name_alone_changes_no_style():
+    """Pages keep their own colours where the operator gives none."""
+    assert Brand("A").style == ""
+
+
 def test_the_papers_are_those_of_the_style_sheet():
     """What contrast is worked out against is what pages have."""
     assert re.findall(r"--paper: (#\w+);", STYLE.read_text())[:2] == [LIGHT, DARK]
