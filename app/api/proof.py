@@ -79,7 +79,7 @@ async def get_checkpoint(database: DatabaseDep, cosigned: CosignedOnly = False) 
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 @open_to_all
-async def get_keys(database: DatabaseDep, source: SourceDep) -> Response:
+async def get_proof_keys(database: DatabaseDep, source: SourceDep) -> Response:
     """Every key that ever signed checkpoints or receipts, the newest first: verifier keys (c2sp.org/signed-note).
 
     Compare them with those that the operator publishes elsewhere: who serves a log may serve any key.
