@@ -14,9 +14,8 @@ from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
 from app.operations.consents import projections
 from app.operations.consents.make_links import AT_ONCE, remove_ended_links
 from app.operations.consents.sweep_renewals import sweep_renewals
-from app.operations.proof.append_entries import append_entries
+from app.operations.proof.append_entries import append_entries, checkpoint_to_stamp, keep_stamp
 from app.operations.proof.close_hours import close_next, compact
-from app.operations.proof.stamp_log import checkpoint_to_stamp, keep_stamp
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 from app.operations.service.show_dashboard import forget_old_runs
 from app.operations.webhooks.deliver_webhooks import run_events

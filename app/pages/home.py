@@ -14,7 +14,7 @@ from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, services_of
 from app.core.page.questions import rights
 from app.core.page.voice import Mark, Passage, Voice, reached
-from app.operations.service.whom_to_reach import Reachable, whom_to_reach
+from app.operations.service.consent_texts import Reachable, whom_to_reach
 from app.pages.rendering import PageRoute, page_router, render
 from app.pages.words import Language, LanguageDep
 from app.words import Catalogue

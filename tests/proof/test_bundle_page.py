@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app.operations.proof import read_bundle
-from app.operations.proof.read_bundle import OpenedEntry
+from app.operations.proof import bundle as bundling
+from app.operations.proof.bundle import OpenedEntry
 from app.pages.service.bundle import _acts, read_as_html
 from app.proof.entries import read_me
 from tests.proof.logs import Log, copied, lines_of, rewritten
@@ -239,7 +239,7 @@ def test_a_bundle_verifies_as_before_and_the_page_is_listed(made, tmp_path):
 def test_a_person_is_read_across_the_pieces(made, bundle, monkeypatch):
     """However few events are read at once, each person stands there once and whole."""
     log, consents = made
-    monkeypatch.setattr(read_bundle, "_TOGETHER", 2)
+    monkeypatch.setattr(bundling, "_TOGETHER", 2)
     other = log.bundle(name="pieces.zip")
     for language in PAGES:
         whole, pieces = rows(page(bundle, language)), rows(page(other, language))

@@ -15,7 +15,7 @@ from cryptography.x509 import ObjectIdentifier, load_pem_x509_certificates
 
 from app.jobs.tasks import stamp_newest
 from app.jobs.work import Work
-from app.operations.proof.stamp_log import keep_stamp
+from app.operations.proof.append_entries import keep_stamp
 from app.proof.authority import AuthorityError, AuthorityPlan, StampAnswer, TimeAuthority
 from app.proof.store import latest_checkpoint
 from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of

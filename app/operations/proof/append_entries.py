@@ -1,4 +1,4 @@
-"""Append what was recorded to the log, and sign its new head: the only thing that ever grows it.
+"""Append what was recorded to the log, sign its new head, and keep what others say of it: nothing else grows it.
 
 A head is signed only if the tree still begins with every head that is known: the last one in the database, and the last
 one that was kept outside it. A log that cannot show that is left as it is, and never begun anew.
@@ -21,6 +21,7 @@ from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
 from app.proof import anchors, store
 from app.proof.anchors import Anchor, AnchorWay
+from app.proof.authority import AuthorityError, StampAnswer
 from app.proof.entries import SALT_BYTES, LogEntry, Record, entry_of
 from app.proof.notes import KeptHeads, Signer, signed_checkpoint, signed_note
 from app.proof.store import StoredCheckpoint, Waiting, add_statement, latest_checkpoint, stated_keys
@@ -446,3 +447,37 @@ async def anchor_files(session: ReadSession, first: int, last: int) -> AsyncIter
 
 def _lines(kept: Sequence[Anchor]) -> str:
     return "".join(each.content.decode() for each in kept if each.way is AnchorWay.COSIGNATURE)
+
+
+_EVERY: Final = timedelta(minutes=55)
+"""How old the last stamp is before there is another: with a look each five minutes, one an hour."""
+_CLOCKS_DIFFER: Final = timedelta(minutes=10)
+
+
+async def checkpoint_to_stamp(session: ReadSession, *, at_once: bool = False) -> StoredCheckpoint | None:
+    """The newest checkpoint, if it is not stamped and an hour went by since the last stamp; or `at_once`."""
+    newest, last = await store.latest_checkpoint(session), await anchors.last_stamped(session)
+    if newest is None or last is None:
+        return newest
+    size, kept_at = last
+    if size >= newest.size or (not at_once and await session.now() - kept_at < _EVERY):
+        return None
+    return newest
+
+
+async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer: StampAnswer) -> bool:
+    """Keep the stamp of a checkpoint; the log states it with its next entries.
+
+    Returns: False where another run was faster, or the checkpoint is not that of the log any more.
+
+    Raises:
+        AuthorityError: it is of a time at which the checkpoint was not there yet, or of one that has not come.
+
+    """
+    now = await session.now()
+    if not checkpoint.signed_at - _CLOCKS_DIFFER <= answer.stamp.at <= now + _CLOCKS_DIFFER:
+        raise AuthorityError("time")
+    if (await anchors.notes_of(session, [checkpoint.size])).get(checkpoint.size) != checkpoint.note:
+        return False  # it was read from a server that is no primary any more, whose log went another way
+    anchor = Anchor(checkpoint.size, AnchorWay.STAMP, answer.stamp.at, answer.content)
+    return await anchors.add_anchor(session, session.new_id(now), now, anchor)

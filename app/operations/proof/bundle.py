@@ -20,6 +20,7 @@ from app.audit.log_reading import UNREADABLE
 from app.audit.open_log import name_in, open_lines
 from app.audit.segments import NOBODY, REF_BYTES
 from app.audit.store import segment_content
+from app.auth.store import load_caller
 from app.db.session import ReadSession, WriteSession
 from app.ledger.store import whole_refs
 from app.operations.proof.append_entries import anchor_files, cosignature_lines, name_of_log, verifier_keys
@@ -289,3 +290,64 @@ async def _write_segment(session: ReadSession, bag: Bag, bundle: Bundle, day: da
             for ref in some:
                 told = {"name": name_in(identifier, ref), "person": bundle.name_of(whole.get(ref, ref))}
                 file.write(json.dumps(told).encode() + b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """An entry of a bundle that has its body. `person`: the name of whom it is about in this bundle, "" without one."""
+
+    position: int
+    facts: Mapping[str, Any]
+    person: str = ""
+
+
+@dataclass(slots=True)
+class BundleReading:
+    """A bundle as it is read, some entries at once. `withheld`: how many events it leaves out, once all were read."""
+
+    session: ReadSession
+    bundle: Bundle
+    withheld: int = 0
+
+    async def of_kinds(self, *kinds: str) -> AsyncIterator[OpenedEntry]:
+        """The entries of some kinds, in the log's order."""
+        at, size = self.bundle.first, self.bundle.checkpoint.size
+        while found := await store.entries_of(self.session, kinds, at, size, most=_TOGETHER):
+            for each in await self._opened(found):
+                yield each
+            at = found[-1].position + 1
+
+    async def histories(self) -> AsyncIterator[Sequence[OpenedEntry]]:
+        """What each person said, in its order, one person after the other."""
+        person: list[OpenedEntry] = []
+        within, after = range(self.bundle.first, self.bundle.checkpoint.size), (b"", 0)
+        while found := await store.entries_by_person(self.session, after=after, most=_TOGETHER):
+            told = [entry for _, _, entry in found if entry is not None and entry.position in within]
+            for each in await self._opened(told):
+                if person and person[-1].person != each.person:
+                    yield person
+                    person = []
+                person.append(each)
+            after = found[-1][:2]
+        if person:
+            yield person
+
+    async def name_of_caller(self, identifier: str) -> str:
+        """The name of who recorded something, as it is now; the id of one that there is no more."""
+        caller = await load_caller(self.session, UUID(identifier))
+        return caller.name if caller is not None else identifier
+
+    async def _opened(self, entries: Sequence[StoredEntry]) -> list[OpenedEntry]:
+        """Those that have a body in the bundle."""
+        records = await store.records(self.session, [(each.kind, each.id) for each in entries])
+        opened = []
+        for entry in entries:
+            record = records.get((entry.kind, entry.id))
+            if entry.salt is None or record is None:
+                continue
+            if self.bundle.withholds(record):
+                self.withheld += 1
+                continue
+            ref = record.subjects.get("subject_ref")
+            opened.append(OpenedEntry(entry.position, record.facts, self.bundle.name_of(ref) if ref else ""))
+        return opened

@@ -1,15 +1,24 @@
-"""The text that asks for consent to a version, as the consent page shows it: from the register to `app.core.page`."""
+"""What pages tell of the register: the text that asks for consent to a version, and whom people write to about it.
+
+Of whom to reach, a stranger is told what every page that asks tells anyway: no processing, nothing of exempt ones, of
+proposals, or of what is planned.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from app.core.article import Purpose
 from app.core.page.questions import Asked, ToldChange, Who
 from app.core.page.text import ConsentText, consent_text
 from app.core.period import PeriodPolicy
+from app.core.processing import Status
 from app.core.register import version_changes
 from app.core.version import told
+from app.db.session import ReadSession
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
+from app.register.store import load_controllers, load_processings
 from app.words import LANGUAGES
 
 
@@ -65,3 +74,46 @@ def _told(field: str, before: object, after: object, record: ProcessingRecord) -
         names = record.controller_names
         return ToldChange(field, [names.get(each, each) for each in before], [names.get(each, each) for each in after])
     return ToldChange(field, before, after)
+
+
+KEPT_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """A controller, and the contacts for data protection of what it answers for."""
+
+    who: Who
+    contacts: tuple[str, ...]
+
+
+class ReachableOnes:
+    """Who can be reached, remembered for a minute: anybody may ask, and the register may be large."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._kept: tuple[Reachable, ...] = ()
+        self._until = 0.0
+
+    def at(self, now: float) -> Sequence[Reachable] | None:
+        """What is remembered; None once it is to be read again (`now`: an epoch time)."""
+        return self._kept if now < self._until else None
+
+    def keep(self, reachable: Sequence[Reachable], now: float) -> None:
+        """Remember what was read at an instant."""
+        self._kept, self._until = tuple(reachable), now + KEPT_SECONDS
+
+
+async def whom_to_reach(session: ReadSession) -> list[Reachable]:
+    """The controllers of what people were ever asked about, as they are named today, each once, in order of ids."""
+    now = await session.now()
+    contacts: dict[str, list[str]] = {}
+    for record in (await load_processings(session)).values():
+        begun = record.facts.status_at(now) is not Status.PROPOSED and record.facts.version_at(now) is not None
+        if not record.facts.rests_on_consent or not begun:
+            continue
+        version = version_shown(record, now)
+        for controller in version.controllers:
+            contacts.setdefault(controller, []).extend([version.contact] if version.contact is not None else [])
+    known = await load_controllers(session, contacts)
+    return [Reachable(who_is(record), tuple(dict.fromkeys(contacts[each]))) for each, record in known.items()]

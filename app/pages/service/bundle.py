@@ -22,8 +22,7 @@ from app.core.page.voice import typeset
 from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, retention_in_words
 from app.db.session import ReadSession
-from app.operations.proof.bundle import Bundle
-from app.operations.proof.read_bundle import BundleReading, OpenedEntry
+from app.operations.proof.bundle import Bundle, BundleReading, OpenedEntry
 from app.pages import dates
 from app.pages.rendering import document, piece
 from app.pages.words import Language
