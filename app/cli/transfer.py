@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 _EVERY: Final = 5_000
+_LONGEST_LINE: Final = 1 << 26
+"""Characters; the longest rows are those of runs of retention."""
 
 
 def export(
@@ -133,14 +135,14 @@ async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") ->
 
     try:
         with open_to_read(file) as lines, _progress() as bar:
-            first = lines.readline()
+            first = _line(lines)
             heading = msgspec.json.decode(first, type=ExportHeading)
             if heading.sceau != "export":
                 raise RestoreRefusedError(f"{file}: it is no export")
             work = begin(heading)
             await work.check_empty()
             task, digest = bar.add_task("", total=sum(heading.tables.values())), sha256(first.encode())
-            for number, line in enumerate(lines):
+            for number, line in enumerate(iter(lambda: _line(lines), "")):
                 said = msgspec.json.decode(line, type=ExportLine)
                 if said.end is not None:
                     await work.finish()
@@ -152,6 +154,19 @@ async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") ->
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise RestoreRefusedError(f"{file}: it cannot be read: {getattr(error, 'strerror', None) or error}") from error
     raise RestoreRefusedError(f"{file}: its end is missing")
+
+
+def _line(lines: IO[str]) -> str:
+    """The next line; a file of some megabytes can unpack to gigabytes without one.
+
+    Raises:
+        ValueError: it is longer than any line of an export.
+
+    """
+    line = lines.readline(_LONGEST_LINE)
+    if len(line) == _LONGEST_LINE:
+        raise ValueError("a line of it is longer than any is")
+    return line
 
 
 def _progress() -> Any:  # noqa: ANN401 - rich is imported when it is needed

@@ -4,7 +4,7 @@ import ast
 from importlib.resources import files
 from typing import Final
 
-_MODULES: Final = ("french", "notes", "trees", "anchors", "bodies", "files", "decisions", "bundles", "receipts", "main")
+_MODULES: Final = ("french", "notes", "trees", "bodies", "files", "anchors", "decisions", "bundles", "receipts", "main")
 """In an order in which each needs those before it only."""
 _PACKAGE: Final = "app.proof.verifier"
 _HEAD: Final = '''#!/usr/bin/env python3

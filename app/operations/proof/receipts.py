@@ -383,19 +383,21 @@ async def signed_receipt(
     session: ReadSession, deployment: Deployment, entry: LedgerEntry, *, service: str, origin: str
 ) -> tuple[str, Mapping[str, Any]]:
     """The receipt of an entry: as a compact JWS, and the JSON-LD in it. Arguments and errors as of `make_receipt`."""
+    head = await store.latest_checkpoint(session)  # before the entry is looked for: what has none is in no such head
     proof = await prove_event(session, entry.event.id)
     receipt = await receipt_of(session, entry, proof, service)
     json_ld = receipt.json_ld()
     key = (await keys_in_force(session, RECEIPT_KEYS, receipt.made_at))[0]
     private = Ed25519PrivateKey.from_private_bytes(opened(deployment, RECEIPT_KEYS, key))
     named = VerifierKey(receipts_name(await name_of_log(session, origin)), SIGNATURE, key.public)
+    within = int(MERGE_DELAY.total_seconds())
     claims = {
         "iss": service,
         "iat": int(receipt.made_at.timestamp()),
         "jti": str(receipt.id),
         "receipt": json_ld,
         "log": proof.json() if proof is not None else None,
-        **({} if proof is not None else {"entered_within": int(MERGE_DELAY.total_seconds())}),
+        **({} if proof is not None else {"entered_within": within, "log_size": head.size if head is not None else 0}),
     }
     return signed_jws(private, str(named), TYPE, claims), json_ld
 

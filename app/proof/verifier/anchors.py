@@ -16,6 +16,7 @@ from importlib.util import find_spec
 
 from cryptography.x509 import Certificate, ObjectIdentifier
 
+from app.proof.verifier.files import member
 from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey
 from app.proof.verifier.trees import Frontier
 
@@ -179,7 +180,7 @@ def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
     found = Anchors()
     unchecked: list[int] = []
     for kind, size in sorted({(match[1], int(match[2])) for match in map(_ANCHOR.fullmatch, bag.namelist()) if match}):
-        content = bag.read(f"data/{kind}/{size}.checkpoint")
+        content = member(bag, f"data/{kind}/{size}.checkpoint")
         try:
             if kind == "cosigned":
                 seen = _cosigned(content.decode(), trust.witnesses, found)
@@ -187,7 +188,7 @@ def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
                 seen = [Seen(head_of(content), "the stamped checkpoint", None)]
                 unchecked.append(size)
             else:
-                stamp = stamp_of(bag.read(f"data/stamps/{size}.tsr"), content, StampTerms(trust.roots))
+                stamp = stamp_of(member(bag, f"data/stamps/{size}.tsr"), content, StampTerms(trust.roots))
                 seen = [Seen(head_of(content), f"a time-stamp under policy {stamp.policy}", stamp.at)]
         except StampError as error:
             found.wrong.append(f"the time-stamp of {size} entries: {STAMP_FAULTS[str(error)]}")

@@ -6,7 +6,7 @@ And each entry claims a time that goes with those before it, or is marked as lat
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,13 +47,14 @@ class Claims:
 
     def __init__(self, found: Findings, *, from_the_first: bool) -> None:
         self.found, self.number, self.from_the_first = found, 0, from_the_first
-        self.begins: datetime | None = None
-        """What the first entry claims that is not late."""
         self.latest = datetime(1970, 1, 2, tzinfo=UTC)
         self.first: str | None = None
 
-    def check(self, name: str, entry: dict[str, Any], anchored: datetime | None) -> None:
-        """Take the next entry. `anchored`: when somebody outside had a head of the log before it, if anybody had."""
+    def check(self, name: str, entry: dict[str, Any], anchored: datetime | None) -> datetime:
+        """Take the next entry, and give what it claims.
+
+        `anchored`: when somebody outside had a head of the log before it, if anybody had.
+        """
         claimed, late = datetime.fromisoformat(entry["at"]), entry.get("late") is True
         is_older = claimed < self.latest - MERGE_DELAY
         if is_older and not late:
@@ -62,13 +63,12 @@ class Claims:
             self.found.wrong.append(
                 f"{name}: it is marked as late, and does not claim to be older than those before it"
             )
-        if not late:
-            self.begins = self.begins or claimed
         if late or (anchored is not None and claimed < anchored - MERGE_DELAY):
             self.number += 1
             claims = f"it was entered late, at {entry['entered']}, and claims to be of {entry['at']}"
             self.first = self.first or f"{name}: {claims}"
         self.latest = max(self.latest, claimed)
+        return claimed
 
     def tell(self) -> None:
         """Say how many claim to be older than what the log, or somebody outside, had before."""
@@ -91,8 +91,8 @@ class Run:
 class Bodies:
     """Checks bodies one by one, and counts those that are not there.
 
-    `runs`: runs of retention that stand in the log behind the bundle's end. `acts`: by id, acts of people that receipts
-    tell which had no entry yet, each with the receipt's name and its record.
+    `runs`: runs of retention that stand in the log behind the bundle's end. `acts`: of people, which receipts tell that
+    had no entry yet, each with the receipt's name and its record.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Bodies:
         found: Findings,
         about: dict[str, Any],
         runs: Sequence[Run],
-        acts: Mapping[str, tuple[str, dict[str, Any]]],
+        acts: Sequence[tuple[str, dict[str, Any]]],
     ) -> None:
         self.found, self.good, self.given_out, self.withheld, self.acts = found, 0, 0, 0, acts
         self.processing, self.of_one_person = about["processing"], bool(about.get("of_one_person"))
@@ -140,17 +140,23 @@ class Bodies:
             self.hours.append((name, json.loads(body)["body"]))
         if self.found.asked and entry["kind"] == "consent_event":
             self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
-        if entry["kind"] == "consent_event" and entry["id"] in self.acts:
-            label, record = self.acts[entry["id"]]
-            for line in differences({**json.loads(body), "subject_ref": None}, record):
-                self.found.wrong.append(f"{name}: {label} tells something else: {line}")
+        if self.acts and entry["kind"] == "consent_event":
+            self._compare_promises(name, entry["id"], json.loads(body))
         if entry["kind"] == "invalidation":
             self._strike(name, json.loads(body))
+
+    def _compare_promises(self, name: str, identifier: str, facts: dict[str, Any]) -> None:
+        """Compare an act with what receipts of before its entry tell of it; they name the person otherwise."""
+        for file, record in self.acts:
+            if record["dct:identifier"] == identifier:
+                for line in differences({**facts, "subject_ref": None}, record):
+                    self.found.wrong.append(f"{name}: {file} tells something else: {line}")
 
     def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
         """Note a consent that is asked about, and what ended one: a later decision of that person."""
         for (who, processing), consent in list(self.given.items()):
-            if who == person and facts["processing"] in {None, processing} and facts["kind"] in _ENDING:
+            is_about = who == person and facts["processing"] in {None, processing}
+            if is_about and facts["kind"] in _ENDING and _rank(facts) > _rank(consent):
                 self.found.ended[consent["id"]] = f"{name}: {facts['kind']}"
                 del self.given[who, processing]
         if facts["id"] in self.found.asked:
@@ -248,6 +254,11 @@ def _before(at: str, period: str) -> datetime:
         return _NEVER
     year, month = divmod(end.year * 12 + end.month - 1 - months, 12)
     return end.replace(year=year, month=month + 1, day=min(end.day, 28)) + _LEEWAY
+
+
+def _rank(facts: dict[str, Any]) -> tuple[datetime, int]:
+    """What orders the acts of one person: when they were collected, and then how they were recorded."""
+    return datetime.fromisoformat(facts["collected_at"]), int(facts["seq"])
 
 
 _STATUSES = {

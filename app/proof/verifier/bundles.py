@@ -8,7 +8,7 @@ stands beside the payload: what the log holds behind the bundle's end and says o
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import IO, Any
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run
 from app.proof.verifier.decisions import check_decisions
-from app.proof.verifier.files import LATER, UnreadableError, check_manifest, member, objects
+from app.proof.verifier.files import LATER, MOST_LATER, UnreadableError, check_manifest, member, objects
 from app.proof.verifier.notes import Checkpoint, KnownHeads, NoteError, VerifierKey, followed, opened
 from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_hash
 
@@ -28,20 +28,40 @@ COUNTED = ("bodies", "withheld", "stamps", "cosigned")
 """What of a bundle is counted in the statement that the log has of it."""
 
 
+@dataclass(frozen=True)
+class PromisedAct:
+    """An act that a receipt tells and that had no entry yet: the receipt's file, and the log that is to enter it.
+
+    `size`: how many entries the log had then, so that the act is none of them.
+    """
+
+    file: str
+    origin: str
+    record: dict[str, Any]
+    size: int
+
+
 @dataclass
 class Beside:
-    """What the other files of a run say of logs.
+    """What the other files of a run say of logs. Nothing stands here that a key which is trusted has not signed.
 
-    `heads`: the file, the note, and whether it must be this log's. `entries`: by log and place, the file and the entry
-    that it has there. `acts`: by id, what receipts tell that had no entry yet, with the file. `asked`: ids of consents
-    of which it is to be told whether they ended. `known`: the heads whose signatures were checked.
+    `heads`: the file, the note, and whether it must be this log's; whoever uses one checks its signature. `entries`: by
+    log and place, the file and the entry that it has there. `acts`: by id. `asked`: ids of consents of which it is to
+    be told whether they ended. `known`: the heads whose signatures were checked. `forks`: two entries of one place.
     """
 
     heads: list[tuple[str, str, bool]] = field(default_factory=list)
     entries: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
-    acts: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    acts: dict[str, list[PromisedAct]] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
     known: KnownHeads = field(default_factory=KnownHeads)
+    forks: list[str] = field(default_factory=list)
+
+    def add_entry(self, file: str, origin: str, place: int, entry: bytes) -> None:
+        """Take an entry that a trusted head proves; another one of the same place proves a fork."""
+        other, known = self.entries.setdefault((origin, place), (file, entry))
+        if known != entry:
+            self.forks.append(f"{other} and {file}: {origin} was forked: they have two entries of number {place}")
 
 
 def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: Trust = NOBODY) -> Findings:
@@ -62,8 +82,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
         with zipfile.ZipFile(path) as bag:
             manifest = check_manifest(bag, found)
             about = json.loads(member(bag, "data/log.json"))
-            if about["format"] != FORMAT:
-                raise UnreadableError("it is no bundle of a format that this verifier knows")
+            _check_format(about)
             _tell_what_is_left_out(about, found)
             keys = _keys(about, trusted, found)
             head = _head(member(bag, "data/checkpoint").decode(), keys, found)
@@ -77,18 +96,23 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
                     beside.known.add(str(path), each)
             anchors = anchors_of(bag, str(path), trust)
             kept = _kept(beside, str(path), keys, about["origin"], found)
-            bodies = Bodies(found, about, later.runs, beside.acts)
+            acts = [each for some in beside.acts.values() for each in some if each.origin == about["origin"]]
+            bodies = Bodies(found, about, later.runs, [(each.file, each.record) for each in acts])
             with bag.open("data/entries.ndjson") as lines:
-                _Entries(about, head, later.head, kept, anchors, beside, found).check(lines, bodies)
+                _Entries(about, head, later.head, kept, anchors, beside.entries, acts, found).check(lines, bodies)
             chosen = about["processing"] is not None or bool(about["of_one_person"])
             check_decisions(bag, bodies.hours, [*bodies.endings, *later.endings], found, chosen=chosen)
             later.compare(manifest, _counts(bag, bodies), found)
             _tell_of_replay(bag, found)
             with bag.open("data/unentered.ndjson") as lines:
-                found.wrong += [
-                    f"{each['kind']} {each['id']}: recorded, and not in the log" for _, each in objects(lines)
-                ]
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+                for _, row in objects(lines):
+                    found.wrong.append(f"{row['kind']} {row['id']}: recorded, and not in the log")
+    except UnreadableError:
+        if not found.wrong:
+            raise
+        found.wrong.append("the rest of it cannot be read")
+        return found
+    except Exception as error:  # a forger chooses what stands in a file, and what is wrong is told
         if not found.wrong:
             raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
         found.wrong.append(f"the rest of it cannot be read ({type(error).__name__})")
@@ -98,6 +122,11 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
     found.missing += missing
     found.wrong += anchors.wrong
     return found
+
+
+def _check_format(about: dict[str, Any]) -> None:
+    if about["format"] != FORMAT:
+        raise UnreadableError("it is no bundle of a format that this verifier knows")
 
 
 def _entry(content: bytes) -> dict[str, Any] | None:
@@ -121,7 +150,7 @@ def heads_in(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as bag:
         found = [member(bag, "data/checkpoint").decode("utf-8", "replace")]
         if LATER in bag.namelist():
-            found.append(str(json.loads(member(bag, LATER))["checkpoint"]))
+            found.append(str(json.loads(member(bag, LATER, MOST_LATER))["checkpoint"]))
     return found
 
 
@@ -174,7 +203,7 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
     later = _Later()
     if LATER not in bag.namelist() or head is None:
         return later
-    said = json.loads(member(bag, LATER))
+    said = json.loads(member(bag, LATER, MOST_LATER))
     try:
         after = opened(said["checkpoint"], keys)
     except NoteError as error:
@@ -218,14 +247,10 @@ def _keys(about: dict[str, Any], trusted: list[VerifierKey], found: Findings) ->
     own = [VerifierKey.parse(each) for each in about["keys"]]
     if trusted:
         try:
-            known = followed(trusted, about.get("rotations", []))
+            followed(own, about.get("rotations", []))
         except NoteError as error:
             found.wrong.append(str(error))
-            return [each for each in own if each in trusted]
-        found.checked += [
-            f"{each} follows a key that is trusted, as both have signed" for each in known[len(trusted) :]
-        ]
-        good = [each for each in own if each in known]
+        good = [each for each in own if each in trusted]
         if not good:
             found.wrong.append("none of the keys that are trusted is the log's")
         return good
@@ -267,15 +292,22 @@ def _kept(
 
 @dataclass
 class _Entries:
-    """Checks the entries of a bundle, one after the other, against every head that is known of their log."""
+    """Checks the entries of a bundle, one after the other, against every head that is known of their log.
+
+    `seen`: ids of acts, and `reached`: by number of an act that was promised, the latest time that entries behind it
+    claim; both while any act was promised.
+    """
 
     about: dict[str, Any]
     head: Checkpoint | None
     later: Checkpoint | None
     kept: dict[int, list[tuple[str, bytes]]]
     anchors: Anchors
-    beside: Beside
+    others: Mapping[tuple[str, int], tuple[str, bytes]]
+    acts: Sequence[PromisedAct]
     found: Findings
+    seen: set[str] = field(default_factory=set)
+    reached: dict[int, datetime] = field(default_factory=dict)
 
     def check(self, lines: IO[bytes], bodies: Bodies) -> None:
         """Check them all."""
@@ -284,29 +316,18 @@ class _Entries:
             found.wrong.append("the bundle holds no entry of the log")
             return
         tree = Frontier(first, [bytes.fromhex(each) for each in self.about["frontier"]])
-        claims, unseen = Claims(found, from_the_first=first == 0), dict(self.beside.acts)
+        claims = Claims(found, from_the_first=first == 0)
         self._compare(tree)
         for _, said in objects(lines):
             if said["position"] != tree.size:
                 found.wrong.append(f"entry {tree.size}: it is missing, or stands in another place")
                 return
-            place, content, anchored = tree.size, said["entry"].encode(), self.anchors.newest
-            tree.append(leaf_hash(content))
-            self._compare(tree)
-            if (entry := _entry(content)) is None:
-                found.wrong.append(f"entry {place}: it is no entry of a log")
-                continue
-            name = f"entry {place} ({entry['kind']} {entry['id']})"
-            claims.check(name, entry, anchored)
-            file, other = self.beside.entries.get((self.about["origin"], place), ("", content))
-            if other != content:
-                found.wrong.append(f"{name}: {file} has another entry there")
-            if entry["kind"] == "consent_event":
-                unseen.pop(entry["id"], None)
-            bodies.check(name, said, entry)
+            self._take(said, tree, claims, bodies)
         bodies.tell()
         claims.tell()
-        self._tell_of_promises(unseen, claims.begins, claims.latest)
+        for number, act in enumerate(self.acts):
+            if act.record["dct:identifier"] not in self.seen:
+                self._tell_of_promise(act, self.reached.get(number))
         self._tell_of_heads(tree.size)
         if head is not None and (tree.size, tree.root()) != (head.size, head.root):
             found.wrong.append(
@@ -314,6 +335,26 @@ class _Entries:
             )
         elif head is not None:
             found.checked.append(f"{tree.size - first} entries against the checkpoint")
+
+    def _take(self, said: dict[str, Any], tree: Frontier, claims: Claims, bodies: Bodies) -> None:
+        """Take the next entry into the tree, and compare what it says."""
+        place, content, anchored = tree.size, said["entry"].encode(), self.anchors.newest
+        tree.append(leaf_hash(content))
+        self._compare(tree)
+        if (entry := _entry(content)) is None:
+            self.found.wrong.append(f"entry {place}: it is no entry of a log")
+            return
+        name = f"entry {place} ({entry['kind']} {entry['id']})"
+        claimed = claims.check(name, entry, anchored)
+        for number, act in enumerate(self.acts):
+            if place >= act.size:
+                self.reached[number] = max(claimed, self.reached.get(number, claimed))
+        if self.acts and entry["kind"] == "consent_event":
+            self.seen.add(entry["id"])
+        file, other = self.others.get((self.about["origin"], place), ("", content))
+        if other != content:
+            self.found.wrong.append(f"{name}: {file} has another entry there")
+        bodies.check(name, said, entry)
 
     def _compare(self, tree: Frontier) -> None:
         """Compare the tree with what is known of the log at that size."""
@@ -341,15 +382,14 @@ class _Entries:
                 said = f"the checkpoint of {kept} entries of {where} is newer than this bundle"
                 self.found.missing.append(f"{said}: ask for one that reaches it")
 
-    def _tell_of_promises(
-        self, unseen: Mapping[str, tuple[str, dict[str, Any]]], begins: datetime | None, latest: datetime
-    ) -> None:
-        """Name acts that receipts tell and that are not among the entries, though later ones are."""
-        for file, record in unseen.values():
-            at, act = datetime.fromisoformat(record["dct:created"]), record["dct:identifier"]
-            if self.about["first"] and (begins is None or at < begins + MERGE_DELAY):
-                self.found.missing.append(f"the act {act} of {file}: it may stand before this bundle begins")
-            elif at + 2 * MERGE_DELAY < latest:
-                self.found.wrong.append(f"the act {act} that {file} tells, of {record['dct:created']}, was not entered")
-            else:
-                self.found.missing.append(f"the act {act} of {file}: ask for a bundle that reaches further")
+    def _tell_of_promise(self, act: PromisedAct, reached: datetime | None) -> None:
+        """Name an act that is not among the entries though later ones are; `reached`: what those claim, behind it."""
+        at, identifier = datetime.fromisoformat(act.record["dct:created"]), act.record["dct:identifier"]
+        if self.about["first"] > act.size:
+            self.found.missing.append(f"the act {identifier} of {act.file}: it may stand before this bundle begins")
+        elif reached is not None and at + 2 * MERGE_DELAY < reached:
+            self.found.wrong.append(
+                f"the act {identifier} that {act.file} tells, of {act.record['dct:created']}, was not entered"
+            )
+        else:
+            self.found.missing.append(f"the act {identifier} of {act.file}: ask for a bundle that reaches further")

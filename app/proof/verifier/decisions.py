@@ -48,6 +48,8 @@ def check_decisions(
             gone += segment["rows"]
             first_gone = first_gone or segment["hour"]
     found.wrong += [f"{name}: no statement of the log names these decisions" for name in sorted(there)]
+    if not hours:
+        found.checked.append("no hour of decisions is stated here")
     if given:
         found.checked.append(f"{given} decisions against the statements of their hours")
     if gone:

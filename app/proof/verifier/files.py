@@ -24,13 +24,16 @@ _SHOWN_NAMES = 20
 _CHUNK = 1 << 20
 _MOST = 1 << 24
 """Octets of a small file, or of a line, at most: a ZIP of some kilobytes can unpack to gigabytes."""
+MOST_LATER = 1 << 26
+"""Of `later.json`, which has the places that runs of retention emptied."""
+_LONGEST_NAME = 255
 
 
 class UnreadableError(Exception):
     """A file is not what it should be, and cannot be checked at all."""
 
 
-def member(bag: zipfile.ZipFile, name: str) -> bytes:
+def member(bag: zipfile.ZipFile, name: str, most: int = _MOST) -> bytes:
     """A small file of a bundle, whole.
 
     Raises:
@@ -38,8 +41,8 @@ def member(bag: zipfile.ZipFile, name: str) -> bytes:
 
     """
     with bag.open(name) as file:
-        content = file.read(_MOST + 1)
-    if len(content) > _MOST:
+        content = file.read(most + 1)
+    if len(content) > most:
         raise UnreadableError(f"{name} is longer than any such file is")
     return content
 
@@ -67,13 +70,16 @@ def _is_plain(extra: bytes) -> bool:
 
 def check_manifest(bag: zipfile.ZipFile, found: Findings) -> str:
     """Check that every file is listed with its SHA-256, and nothing else is there; the SHA-256 of the list."""
-    content = member(bag, "manifest-sha256.txt")
     listed: dict[str, str] = {}
-    for line in content.decode().splitlines():
-        said, _, name = line.partition("  ")
-        listed[name] = said
+    whole = hashlib.sha256()
+    with bag.open("manifest-sha256.txt") as lines:
+        while line := lines.readline(_CHUNK):
+            whole.update(line)
+            said, _, name = line.decode().rstrip("\n").partition("  ")
+            listed[name] = said
     names = bag.namelist()
-    folders = {name[:at] for name in names for at, each in enumerate(name) if each == "/"}
+    named = {name for name in names if len(name) <= _LONGEST_NAME}
+    folders = {name[:at] for name in named for at, each in enumerate(name) if each == "/"}
     # A name that unpacks to another place, or over another file, would have an auditor's tools see something else.
     odd = [
         each.filename
@@ -82,8 +88,10 @@ def check_manifest(bag: zipfile.ZipFile, found: Findings) -> str:
         or each.filename != each.orig_filename
         or not _is_plain(each.extra)
         or each.filename in folders
+        or each.filename not in named
     ]
-    found.wrong += [f"{name!r}: no file of a bundle has such a name" for name in sorted(odd)[:_SHOWN_NAMES]]
+    shown = [name[:_LONGEST_NAME] for name in sorted(odd)[:_SHOWN_NAMES]]
+    found.wrong += [f"{name!r}: no file of a bundle has such a name" for name in shown]
     present = {name for name in names if name.startswith("data/")}
     folded = Counter(name.casefold() for name in names)
     found.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if folded[name.casefold()] > 1]
@@ -97,4 +105,4 @@ def check_manifest(bag: zipfile.ZipFile, found: Findings) -> str:
         if digest.hexdigest() != listed[name]:
             found.wrong.append(f"{name}: it was changed after the bundle was made")
     found.checked.append(f"{len(present)} files against their SHA-256")
-    return hashlib.sha256(content).hexdigest()
+    return whole.hexdigest()

@@ -30,6 +30,11 @@ _SENTENCES = [
         "ce n'est pas un dossier d'un format que ce vérificateur connaît",
     ),
     ("it cannot be read as a bundle ({})", "il ne peut être lu comme un dossier ({})"),
+    ("the rest of it cannot be read", "le reste ne peut être lu"),
+    (
+        "{} and {}: {} was forked: they have two entries of number {}",
+        "{} et {} : {} a bifurqué : ils ont deux entrées de numéro {}",
+    ),
     ("the rest of it cannot be read ({})", "le reste ne peut être lu ({})"),
     ("it is not what it should be ({})", "il n'est pas ce qu'il devrait être ({})"),
     (
@@ -180,6 +185,7 @@ _SENTENCES = [
     ),
     ("the act {} that {} tells, of {}, was not entered", "l'acte {} que dit {}, du {}, n'a pas été inscrit"),
     # Decisions.
+    ("no hour of decisions is stated here", "aucune heure de décisions n'est déclarée ici"),
     ("{} decisions against the statements of their hours", "{} décisions comparées aux déclarations de leurs heures"),
     ("{} decisions of {} that the log states are gone", "{} décisions de {} que déclare le journal ont disparu"),
     (
@@ -339,15 +345,19 @@ _SENTENCES = [
     ("when it expires", "quand il expire"),
 ]
 FRENCH = dict(_SENTENCES)
+_DEEPEST = 3
+_LONGEST_SAID = 4_000
 _LONGEST_FIRST = sorted(_SENTENCES, key=lambda pair: len(pair[0].replace("{}", "")), reverse=True)
 """Of two sentences that fit, the one that says more of it itself is meant."""
 
 
-def in_french(said: str) -> str:
-    """A sentence in French; what is none of the verifier's own stays as it is."""
+def in_french(said: str, within: int = 0) -> str:
+    """A sentence in French; what is none of the verifier's own, and what a forger made of many, stays as it is."""
+    if within > _DEEPEST or len(said) > _LONGEST_SAID:
+        return said
     for english, french in _LONGEST_FIRST:
         if (filled := _filled(english.split("{}"), said)) is not None:
-            return french.format(*map(in_french, filled))
+            return french.format(*(in_french(each, within + 1) for each in filled))
     return said
 
 

@@ -45,28 +45,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"verify: {told(str(error))}\n")
         return UNREADABLE
     beside = Beside([(str(path), note, True) for path, note in zip(asked.against, against, strict=True)])
-    rotations: list[str] = []
+    given = len(keys)
     for path in asked.files:
-        _stand_beside(path, beside, rotations)
-    with suppress(NoteError):  # one that is wrong is told of its bundle
-        keys = followed(keys, rotations)
+        with suppress(Exception):  # a forger chooses what stands in a file; one that is wrong is told of its bundle
+            keys = followed(keys, rotations_in(path) if _starts(path, b"PK") else ())
+    for key in keys[given:]:
+        _say(told(f"{key} follows a key that is trusted, as both have signed"))
+    for path in asked.files:
+        _stand_beside(path, beside, keys)
     checking = _Checking(keys, beside, roots, told)
     # Bundles first: they tell what became of the consents of receipts beside them.
     statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
-    for line in beside.known.contradictions():
+    for line in (*beside.known.contradictions(), *beside.forks):
         _say(f"{told('WRONG')}: {told(line)}")
         statuses.append(1)
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
 
 
-def _stand_beside(path: Path, beside: Beside, rotations: list[str]) -> None:
+def _stand_beside(path: Path, beside: Beside, keys: list[VerifierKey]) -> None:
     """Add what a file says of logs, for the others; one that cannot be read says nothing, and is told in its turn."""
     with suppress(Exception):  # a forger chooses what stands in a file
         if _starts(path, b"PK"):
-            rotations += rotations_in(path)
             beside.heads += [(str(path), note, False) for note in heads_in(path)]
         elif _starts(path, b"eyJ"):
-            SignedReceipt.parse(_text(path)).stand_beside(str(path), beside)
+            SignedReceipt.parse(_text(path)).stand_beside(str(path), beside, keys)
         else:
             beside.heads.append((str(path), _text(path), False))
 
@@ -103,7 +105,8 @@ class _Checking:
     def _checked(self, path: Path) -> Findings:
         if _starts(path, b"PK"):
             found = check_bundle(path, self.of_logs, self.beside, self.trust)
-            self.ended.update(found.ended)
+            if self.of_logs and not found.wrong:  # what ended is believed of a log that is known, and of no other
+                self.ended.update(found.ended)
             return found
         if _starts(path, b"eyJ"):
             return SignedReceipt.parse(_text(path)).check(self.keys, self.beside, str(path), self.ended)

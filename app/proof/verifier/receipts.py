@@ -11,9 +11,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.proof.verifier.bodies import Findings, differences
-from app.proof.verifier.bundles import Beside
+from app.proof.verifier.bundles import Beside, PromisedAct
 from app.proof.verifier.files import UnreadableError
-from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey, opened
+from app.proof.verifier.notes import NoteError, VerifierKey, opened
 from app.proof.verifier.trees import LogProof, leaf_hash
 
 RECEIPT_TYPE = "sceau-consent-receipt+jwt"
@@ -24,13 +24,17 @@ RECEIPTS = "/receipts"
 
 @dataclass(frozen=True)
 class SignedReceipt:
-    """A receipt, taken apart. `signer`: the key that it names; `log`: its entry with proof, if it had one yet."""
+    """A receipt, taken apart. `signer`: the key that it names; `log`: its entry with proof, if it had one yet.
+
+    `size`: how many entries the log had when it was made, of one without an entry.
+    """
 
     signed: bytes
     signature: bytes
     signer: VerifierKey
     record: dict[str, Any]
     log: dict[str, str] | None
+    size: int
 
     @classmethod
     def parse(cls, text: str) -> "SignedReceipt":
@@ -50,7 +54,8 @@ class SignedReceipt:
             signer = VerifierKey.parse(str(header.get("kid")))
         except NoteError as error:
             raise UnreadableError("the receipt names no key") from error
-        return cls(f"{parts[0]}.{parts[1]}".encode(), _octets(parts[2]), signer, _record(claims), claims.get("log"))
+        signed, size = f"{parts[0]}.{parts[1]}".encode(), int(claims.get("log_size", 0))
+        return cls(signed, _octets(parts[2]), signer, _record(claims), claims.get("log"), size)
 
     def is_signed(self) -> bool:
         """Whether the key that it names has signed it."""
@@ -63,23 +68,25 @@ class SignedReceipt:
     def _is_consent(self) -> bool:
         return bool(self.record["dpv:hasConsentStatus"][0]["@type"][0] == "dpv:ConsentGiven")
 
-    def stand_beside(self, file: str, beside: Beside) -> None:
+    def stand_beside(self, file: str, beside: Beside, trusted: list[VerifierKey]) -> None:
         """Add what it says of its log, for bundles of the same run: its head and entry, or the act that had none yet.
 
-        One that its own key has not signed says nothing of anybody.
+        One that no key which is trusted has signed says nothing of anybody.
         """
-        if not self.is_signed():
+        if self.signer not in trusted or not self.is_signed():
             return
-        identifier = self.record["dct:identifier"]
+        identifier, origin = self.record["dct:identifier"], self.signer.name.removesuffix(RECEIPTS) + "/ledger"
         if self._is_consent():
             beside.asked |= {identifier}
         if self.log is None:
-            beside.acts[identifier] = (file, self.record)
+            act = PromisedAct(file, origin, self.record, self.size)
+            beside.acts.setdefault(identifier, []).append(act)
             return
-        proof = LogProof.parse(self.log["proof"])
-        origin = Checkpoint.parse(Note.parse(proof.checkpoint).text).origin
-        beside.heads.append((file, proof.checkpoint, False))
-        beside.entries[origin, proof.index] = (file, self.log["entry"].encode())
+        proof, entry = LogProof.parse(self.log["proof"]), self.log["entry"].encode()
+        head = opened(proof.checkpoint, [each for each in trusted if each.name == origin])
+        if proof.leads_to(leaf_hash(entry), head):
+            beside.heads.append((file, proof.checkpoint, False))
+            beside.add_entry(file, origin, proof.index, entry)
 
     def check(self, trusted: list[VerifierKey], beside: Beside, file: str, ended: dict[str, str]) -> Findings:
         """Check it with the keys that are trusted: of receipts, and of the log. `ended`: as bundles beside it say."""
