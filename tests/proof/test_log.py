@@ -92,6 +92,8 @@ def test_a_key_of_the_log_is_rotated(log):
     assert log.verify(after, key=new)[0] == GOOD_BUT_NOT_ANCHORED
     status, said = log.verify(after, key=old)
     assert (status, f"{new} follows a key that is trusted" in said) == (GOOD_BUT_NOT_ANCHORED, True)
+    status, _, said = log.sceau("proof", "verify", after, log.heads / "checkpoint", before, "--key", old)
+    assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False), said  # in every file of the run
     (stated,) = [
         json.loads(line["body"])["body"] for line in lines_of(after) if f'"key":"{new}"' in line.get("body", "")
     ]

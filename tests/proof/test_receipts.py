@@ -11,6 +11,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc import jws
+from joserfc.errors import BadSignatureError
+from joserfc.jwk import OKPKey
 
 from app.keyring import signed_jws
 from app.operations.proof.receipts import TYPE
@@ -472,3 +475,18 @@ def test_an_act_that_was_altered_before_it_was_entered_is_named(deployment, alte
     status, _, said = log.sceau("proof", "verify", log.bundle(), receipt, *keys)
     told = f"{receipt} tells something else: when it was collected"
     assert (status, told in said, "WRONG" in said) == ((1, True, True) if altered else (INCOMPLETE, False, False)), said
+
+
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")  # as RFC 8037 names it, which others read
+def test_another_library_verifies_a_receipt(settled):
+    """joserfc, which shares no code with the verifier, takes a receipt for a JWS of the key that is published."""
+    api, log, consent = settled
+    text = _receipt(api, log, consent).read_text()
+    key = VerifierKey.parse(api.with_key(None).call("GET", "/proof/v1/keys").text.splitlines()[1])
+    octets = base64.urlsafe_b64encode(key.public).rstrip(b"=").decode()
+    known = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": octets})
+    signed = jws.deserialize_compact(text, known, algorithms=["EdDSA"])
+    assert (signed.headers()["kid"], json.loads(signed.payload)["iss"]) == (str(key), "https://sceau.example.fr")
+    head, claims, signature = text.split(".")
+    with pytest.raises(BadSignatureError):
+        jws.deserialize_compact(f"{head}.{claims[:-4]}AAAA.{signature}", known, algorithms=["EdDSA"])
