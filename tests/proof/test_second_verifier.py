@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,15 @@ def _erased(log):
     return [log.bundle()]
 
 
+def _acted(log, act):
+    """An act is recorded, and waits to be entered."""
+    log.superuser(
+        f"SELECT sceau_record_act({act})",
+        """INSERT INTO proof_queue (kind, id)
+        SELECT 'administrative_act', id::text FROM administrative_act ORDER BY at DESC LIMIT 1""",
+    )
+
+
 def _either_side(log):
     """A bundle of a past period, with heads from before it and after it."""
     files = [_kept(log, "old")]
@@ -153,6 +163,16 @@ def _either_side(log):
     bundle = log.bundle("--until", "2020-01-01")
     _decided(log, "frank")
     return [bundle, "--against", *files, _kept(log, "new")]
+
+
+def _rotated(log):
+    """A bundle that two keys have signed the checkpoints of, for whoever has both."""
+    _decided(log)
+    status, refused, _ = log.sceau("signing-keys", "rotate", "log")
+    assert status == 0, refused
+    before = _kept(log, "before")
+    _decided(log, "frank")
+    return [log.bundle(), "--against", before]
 
 
 HONEST = {
@@ -164,6 +184,7 @@ HONEST = {
     "a late row": _backdated,
     "an erasure": _erased,
     "heads on either side": _either_side,
+    "a rotation of keys": _rotated,
 }
 
 
@@ -178,6 +199,8 @@ def test_both_say_good_of_a_head_and_refuse_what_is_none(log):
     head, other = _kept(log, "head"), log.place / "other"
     other.write_text("Hello.")
     assert _both(log, head) == GOOD
+    _decided(log)
+    assert _both(log, head, _kept(log, "later")) == GOOD
     assert _both(log, head, other) == UNREADABLE
     other.write_bytes(b"PK\3\4" + bytes(100))
     assert _both(log, other) == UNREADABLE
@@ -216,6 +239,45 @@ def test_both_name_an_entry_that_hides_that_it_is_late(log, monkeypatch):
     """Whoever has the key and leaves the mark out is found by the times of the entries before."""
     monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=9))
     assert _both(log, *_backdated(log)) == WRONG
+
+
+def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
+    """Only a bundle that begins with the first entry can tell: before another one there may be a later time."""
+    monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(seconds=-1))
+    assert _both(log, *_since(log)) == INCOMPLETE
+    assert _both(log, log.bundle()) == WRONG
+
+
+@pytest.mark.parametrize("stated", [{"positions": "all", "schedule": {}}, {"positions": [2], "schedule": {}}])
+def test_both_name_a_run_that_is_none_or_destroyed_nothing(log, stated):
+    """In the bundle; of one behind its end they wait until a bundle has it."""
+    log.superuser(
+        f"INSERT INTO proof_statement VALUES (gen_random_uuid(), 'retention_run', now(), '{json.dumps(stated)}')",
+        "INSERT INTO proof_queue (kind, id) SELECT 'statement', id::text FROM proof_statement ORDER BY at DESC LIMIT 1",
+    )
+    behind = log.bundle()
+    assert [json.loads(line["entry"])["kind"] for line in _later(behind)["entries"]].count("retention_run") == 1
+    assert _both(log, behind) == INCOMPLETE
+    assert _both(log, log.bundle()) == WRONG
+
+
+def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
+    """A stated segment that is not there is wrong, but for a restore that was entered, within the bundle or behind."""
+    decided.superuser("DELETE FROM decision_segment")
+    assert _both(decided, decided.bundle()) == WRONG
+    _acted(decided, "'deployment.restored', 'service', '{}'::jsonb")
+    assert _both(decided, decided.bundle()) == INCOMPLETE
+    decided.append()
+    assert _both(decided, decided.bundle()) == INCOMPLETE
+
+
+@pytest.mark.parametrize(("days", "status"), [(0, INCOMPLETE), (1, WRONG)])
+def test_both_take_that_a_day_was_dropped(decided, days, status):
+    """The day of the segment, and not the one before it."""
+    day = decided.value(f"SELECT (max(day) - {days})::text FROM decision_segment")
+    decided.superuser("DELETE FROM decision_segment")
+    _acted(decided, f"'decision_log.dropped', 'service', jsonb_build_object('day', '{day}')")
+    assert _both(decided, decided.bundle()) == status
 
 
 def test_both_check_decisions(decided):
@@ -316,6 +378,45 @@ def _statement_of_a_fork(log):
         return [rewritten(log.bundle(), log.place / "forged.zip", {"later.json": lambda _: later})]
 
 
+def _later(bundle):
+    with zipfile.ZipFile(bundle) as bag:
+        return json.loads(bag.read("later.json"))
+
+
+def _behind(change):
+    """A bundle of which somebody changed what came later: no list has that file."""
+
+    def make(log):
+        bundle = log.bundle()
+        later = _later(bundle)
+        change(later)
+        content = json.dumps(later).encode()
+        return [rewritten(bundle, log.place / "forged.zip", {"later.json": lambda _: content})]
+
+    return make
+
+
+def _restated(log):
+    """A bundle whose page was changed, with a statement of this that fits: its entry is not in the tree."""
+    (forged,) = _bundled(lambda lines: lines[1:], "data/index.html")(log)
+    with zipfile.ZipFile(forged) as bag:
+        listed = sha256(bag.read("manifest-sha256.txt")).hexdigest()
+    later = _later(forged)
+    (stated,) = later["entries"]
+    body, entry = json.loads(stated["body"]), json.loads(stated["entry"])
+    body["body"]["manifest_sha256"] = listed
+    stated["body"] = json.dumps(body, separators=(",", ":"), sort_keys=True)
+    entry["commitment"] = sha256(bytes.fromhex(stated["salt"]) + stated["body"].encode()).hexdigest()
+    stated["entry"] = json.dumps(entry, separators=(",", ":"), sort_keys=True)
+    content = json.dumps(later).encode()
+    return [rewritten(forged, log.place / "restated.zip", {"later.json": lambda _: content})]
+
+
+def _shorter_proof(later):
+    lines = later["entries"][0]["proof"].split("\n")
+    later["entries"][0]["proof"] = "\n".join([*lines[:2], *lines[3:]])
+
+
 def _set_back(log):
     """A log that was begun anew, signed fewer entries later, and the head from before."""
     _withdrawn(log)
@@ -360,6 +461,11 @@ ALTERED = {
     "a head of the other branch that is shorter": _head_within,
     "two bundles of a fork": lambda log: _forked(log, way="bundles"),
     "a statement of the other branch": _statement_of_a_fork,
+    "a statement that is not in the tree": _restated,
+    "a proof of consistency altered": _behind(lambda later: later["consistency"].__setitem__(-1, "00" * 32)),
+    "a proof of consistency cut": _behind(lambda later: later["consistency"].clear()),
+    "a proof of the statement cut": _behind(_shorter_proof),
+    "a statement left out": _behind(lambda later: later["entries"].clear()),
     "a log set back": _set_back,
     "a file that is not listed": lambda log: [
         rewritten(log.bundle(), log.place / "forged.zip", {"data/README.en.md": lambda _: b"All is well."})
