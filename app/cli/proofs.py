@@ -43,7 +43,8 @@ def _stamped(data: Path | None) -> str:
     """Have the newest checkpoint stamped, and say what came of it."""
     from app.jobs.tasks import stamp_newest
     from app.jobs.work import Work
-    from app.proof.authority import CAUSES, AuthorityError
+    from app.proof.anchors import AuthorityError
+    from app.proof.authority import CAUSES
     from app.settings import Settings
     from app.wiring.parts import deployment_of, time_authority_of
 

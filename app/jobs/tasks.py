@@ -22,7 +22,7 @@ from app.operations.webhooks.deliver_webhooks import run_events
 from app.operations.webhooks.dispatch_events import trim_events
 from app.operations.webhooks.effects import tell_invalidations
 from app.operations.webhooks.manage_webhooks import count_deliveries
-from app.proof.authority import AuthorityError
+from app.proof.anchors import AuthorityError
 
 
 def install_links(app: procrastinate.App, work: Work) -> None:

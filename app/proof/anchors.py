@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 
 from app.db.session import ReadSession, WriteSession
 from app.proof.store import StoredCheckpoint, proof_anchor, proof_checkpoint
+from app.proof.verifier.anchors import Stamp
 
 LATE: Final = timedelta(hours=2)
 """How long a checkpoint may wait where the log is stamped each hour."""
@@ -60,6 +61,18 @@ class AnchoredLog:
 
 
 _NOBODY: Final = ""
+
+
+class AuthorityError(Exception):
+    """There is no time-stamp: the message is a word of `CAUSES`, and nothing of what was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class StampAnswer:
+    """What an authority answered, in DER, and what it says."""
+
+    content: bytes
+    stamp: Stamp
 
 
 class AnchorWay(StrEnum):

@@ -15,14 +15,11 @@ import httpx2
 from cryptography.x509 import Certificate, ObjectIdentifier
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
-from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
+from app.proof.anchors import AuthorityError, StampAnswer
+from app.proof.verifier.anchors import STAMP_FAULTS, StampError, StampTerms, stamp_of
 
 _LONGEST: Final = 65_536
 """Bytes of an answer at most; with its certificates it has some thousands."""
-
-
-class AuthorityError(Exception):
-    """There is no time-stamp: the message is a word of `CAUSES`, and nothing of what was answered."""
 
 
 CAUSES: Final = {
@@ -47,14 +44,6 @@ class AuthorityPlan:
     roots: Sequence[Certificate]
     policy: ObjectIdentifier | None = None
     password: tuple[str, str] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StampAnswer:
-    """What an authority answered, in DER, and what it says."""
-
-    content: bytes
-    stamp: Stamp
 
 
 class TimeAuthority:

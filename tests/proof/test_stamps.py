@@ -16,7 +16,8 @@ from cryptography.x509 import ObjectIdentifier, load_pem_x509_certificates
 from app.jobs.tasks import stamp_newest
 from app.jobs.work import Work
 from app.operations.proof.append_entries import keep_stamp
-from app.proof.authority import AuthorityError, AuthorityPlan, StampAnswer, TimeAuthority
+from app.proof.anchors import AuthorityError, StampAnswer
+from app.proof.authority import AuthorityPlan, TimeAuthority
 from app.proof.store import latest_checkpoint
 from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
 from app.wiring.parts import database_of, deployment_of

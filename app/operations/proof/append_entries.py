@@ -20,8 +20,7 @@ from app.keyring import PROOF_KEYS, RECEIPT_KEYS, all_keys, keys_in_force
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
 from app.proof import anchors, store
-from app.proof.anchors import Anchor, AnchorWay
-from app.proof.authority import AuthorityError, StampAnswer
+from app.proof.anchors import Anchor, AnchorWay, AuthorityError, StampAnswer
 from app.proof.entries import SALT_BYTES, LogEntry, Record, entry_of
 from app.proof.notes import KeptHeads, Signer, signed_checkpoint, signed_note
 from app.proof.store import StoredCheckpoint, Waiting, add_statement, latest_checkpoint, stated_keys
