@@ -12,7 +12,7 @@ from base64 import b64decode
 from datetime import datetime, timedelta
 from functools import reduce
 from hashlib import sha256
-from itertools import pairwise, product
+from itertools import pairwise, permutations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -143,7 +143,7 @@ for file in sys.argv[2:]:
             _head(Path(file).read_text())
     except Exception as error:  # noqa: BLE001 - files may hold anything
         _check(False, f"{error!r}", 1 if isinstance(error, InvalidSignature) else 2)
-for (file, one), (beside, other) in product(heads, heads):  # noqa: B007 - what is wrong is told of `file`
+for (file, one), (beside, other) in permutations(heads, 2):  # noqa: B007 - what is wrong is told of `file`
     if one.origin == other.origin:
         _check(other.roots.get(one.size, one.root) == one.root, f"the log was forked: {beside} has another tree")
         _check(one.at >= other.at or one.size <= other.size, f"the log was set back: {beside} is later and smaller")

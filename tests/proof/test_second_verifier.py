@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.db.identifiers import random_id
+from tests.proof.forged import forged, later_of, state
 from tests.proof.logs import PUBLIC_URL, Log, copied, lines_of, lived_in, rewritten
 from tests.proof.retained import owned, sign
 from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
@@ -219,20 +220,60 @@ def test_both_take_what_a_retention_run_destroyed(old):
     assert _both(old, before) == INCOMPLETE
 
 
-def test_both_name_what_no_retention_run_could_take(old):
+def _destroyed(log, place, period="P13M", *, first=()):
+    """A run takes the body of an entry, which may come after it (`first`: what makes it)."""
+    for make in (lambda: state(log, "retention_run", {"positions": [place], "schedule": {"consent": period}}), *first):
+        make()
+        log.append()
+    log.superuser(f"DELETE FROM proof_opening WHERE position = {place}")
+    return log.bundle()
+
+
+def _places(log, kind):
+    """Where entries of a kind stand, and where the next one will."""
+    told = [json.loads(line["entry"])["kind"] for line in lines_of(log.bundle())]
+    log.append()
+    return [place for place, each in enumerate(told) if each == kind], len(told) + 1
+
+
+@pytest.mark.parametrize(
+    ("which", "period", "status"),
+    [(0, "P13M", INCOMPLETE), (-1, "P13M", WRONG), (0, "P12M", WRONG), (0, "P9Y", WRONG), (0, "13 months", WRONG)],
+)
+def test_both_name_what_no_retention_run_could_take(old, which, period, status):
     """A run that never was excuses what is years old by its schedule, and nothing that somebody said today."""
-    told = [json.loads(line["entry"]) for line in lines_of(old.bundle())]
-    places = [place for place, entry in enumerate(told) if entry["kind"] == "consent_event"]
-    for place, status in ((places[0], INCOMPLETE), (places[-1], WRONG)):
-        stated = json.dumps({"positions": [place], "schedule": {"consent": "P13M"}})
+    assert _both(old, _destroyed(old, _places(old, "consent_event")[0][which], period)) == status
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_both_name_what_a_run_took_before_it_was_there(old, before):
+    """Something that claims to be years old and was entered behind the run; before it, it may be gone."""
+
+    def backdate():
         old.superuser(
-            f"INSERT INTO proof_statement VALUES (gen_random_uuid(), 'retention_run', now(), '{stated}')",
-            """INSERT INTO proof_queue (kind, id)
-            SELECT 'statement', id::text FROM proof_statement ORDER BY at DESC LIMIT 1""",
-            f"DELETE FROM proof_opening WHERE position = {place}",
+            """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
+            SELECT subject_ref, 97, gen_random_uuid(), 'withdrawn', '2020-01-01', '2020-01-01', false, gen_random_uuid()
+            FROM subject LIMIT 1""",
+            "INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event WHERE seq = 97",
         )
+
+    place = _places(old, "consent_event")[1]
+    if before:
+        backdate()
         old.append()
-        assert _both(old, old.bundle()) == status
+        assert _both(old, _destroyed(old, place)) == INCOMPLETE
+    else:
+        assert _both(old, _destroyed(old, place + 1, first=[backdate])) == WRONG
+
+
+def test_both_name_a_text_that_a_run_took(old):
+    """Only consents have an end: a text that was shown is kept, however old it is."""
+    old.superuser(
+        "INSERT INTO presented_text (sha256, text, kept_at) VALUES (sha256('x'), 'x', '2020-01-01')",
+        "INSERT INTO proof_queue (kind, id) SELECT 'presented_text', encode(sha256('x'), 'hex')",
+    )
+    old.append()
+    assert _both(old, _destroyed(old, _places(old, "presented_text")[0][-1])) == WRONG
 
 
 def test_both_name_an_entry_that_hides_that_it_is_late(log, monkeypatch):
@@ -242,8 +283,11 @@ def test_both_name_an_entry_that_hides_that_it_is_late(log, monkeypatch):
 
 
 def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
-    """Only a bundle that begins with the first entry can tell: before another one there may be a later time."""
-    monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(seconds=-1))
+    """Only of entries of a bundle that begins with the first one: elsewhere there may be a later time before them."""
+    monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=-9))
+    behind = log.bundle()
+    assert "late" in json.loads(later_of(behind)["entries"][0]["entry"])
+    assert _both(log, behind) == INCOMPLETE
     assert _both(log, *_since(log)) == INCOMPLETE
     assert _both(log, log.bundle()) == WRONG
 
@@ -251,12 +295,9 @@ def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
 @pytest.mark.parametrize("stated", [{"positions": "all", "schedule": {}}, {"positions": [2], "schedule": {}}])
 def test_both_name_a_run_that_is_none_or_destroyed_nothing(log, stated):
     """In the bundle; of one behind its end they wait until a bundle has it."""
-    log.superuser(
-        f"INSERT INTO proof_statement VALUES (gen_random_uuid(), 'retention_run', now(), '{json.dumps(stated)}')",
-        "INSERT INTO proof_queue (kind, id) SELECT 'statement', id::text FROM proof_statement ORDER BY at DESC LIMIT 1",
-    )
+    state(log, "retention_run", stated)
     behind = log.bundle()
-    assert [json.loads(line["entry"])["kind"] for line in _later(behind)["entries"]].count("retention_run") == 1
+    assert [json.loads(line["entry"])["kind"] for line in later_of(behind)["entries"]].count("retention_run") == 1
     assert _both(log, behind) == INCOMPLETE
     assert _both(log, log.bundle()) == WRONG
 
@@ -378,17 +419,12 @@ def _statement_of_a_fork(log):
         return [rewritten(log.bundle(), log.place / "forged.zip", {"later.json": lambda _: later})]
 
 
-def _later(bundle):
-    with zipfile.ZipFile(bundle) as bag:
-        return json.loads(bag.read("later.json"))
-
-
 def _behind(change):
     """A bundle of which somebody changed what came later: no list has that file."""
 
     def make(log):
         bundle = log.bundle()
-        later = _later(bundle)
+        later = later_of(bundle)
         change(later)
         content = json.dumps(later).encode()
         return [rewritten(bundle, log.place / "forged.zip", {"later.json": lambda _: content})]
@@ -398,10 +434,10 @@ def _behind(change):
 
 def _restated(log):
     """A bundle whose page was changed, with a statement of this that fits: its entry is not in the tree."""
-    (forged,) = _bundled(lambda lines: lines[1:], "data/index.html")(log)
-    with zipfile.ZipFile(forged) as bag:
+    (changed,) = _bundled(lambda lines: lines[1:], "data/index.html")(log)
+    with zipfile.ZipFile(changed) as bag:
         listed = sha256(bag.read("manifest-sha256.txt")).hexdigest()
-    later = _later(forged)
+    later = later_of(changed)
     (stated,) = later["entries"]
     body, entry = json.loads(stated["body"]), json.loads(stated["entry"])
     body["body"]["manifest_sha256"] = listed
@@ -409,7 +445,45 @@ def _restated(log):
     entry["commitment"] = sha256(bytes.fromhex(stated["salt"]) + stated["body"].encode()).hexdigest()
     stated["entry"] = json.dumps(entry, separators=(",", ":"), sort_keys=True)
     content = json.dumps(later).encode()
-    return [rewritten(forged, log.place / "restated.zip", {"later.json": lambda _: content})]
+    return [rewritten(changed, log.place / "restated.zip", {"later.json": lambda _: content})]
+
+
+def _lines_changed(change):
+    def changed(content):
+        lines = [json.loads(line) for line in content.splitlines()]
+        return b"".join(json.dumps(line).encode() + b"\n" for line in change(lines))
+
+    return {ENTRIES: changed}
+
+
+def _bodiless(**more):
+    """The body of a consent is left out."""
+
+    def change(lines):
+        place = next(n for n, line in enumerate(lines) if json.loads(line["entry"])["kind"] == "consent_event")
+        kept = {name: lines[place][name] for name in ("position", "entry")}
+        return [*lines[:place], kept | more, *lines[place + 1 :]]
+
+    return _lines_changed(change)
+
+
+FORGED = {
+    "nothing": ({}, INCOMPLETE),
+    "a body withheld that nobody chose": (_bodiless(withheld=True), WRONG),
+    "a body left out": (_bodiless(), WRONG),
+    "an entry left out": (_lines_changed(lambda lines: [*lines[:12], *lines[13:]]), WRONG),
+    "the last entry left out": (_lines_changed(lambda lines: lines[:-1]), WRONG),
+    "an entry altered": (
+        _lines_changed(lambda lines: [*lines[:12], {**lines[12], "entry": lines[12]["entry"] + " "}, *lines[13:]]),
+        WRONG,
+    ),
+    "a body altered": (
+        _lines_changed(lambda lines: [*lines[:12], {**lines[12], "body": lines[12]["body"] + " "}, *lines[13:]]),
+        WRONG,
+    ),
+    "decisions of no statement": ({f"data/decisions/{random_id()}.ndjson": lambda _: b"{}\n"}, WRONG),
+    "a row past the log": ({"data/unentered.ndjson": lambda _: b'{"kind":"consent_event","id":"x"}\n'}, WRONG),
+}
 
 
 def _shorter_proof(later):
@@ -465,6 +539,7 @@ ALTERED = {
     "a proof of consistency altered": _behind(lambda later: later["consistency"].__setitem__(-1, "00" * 32)),
     "a proof of consistency cut": _behind(lambda later: later["consistency"].clear()),
     "a proof of the statement cut": _behind(_shorter_proof),
+    "a statement told twice": _behind(lambda later: later["entries"].append(later["entries"][0])),
     "a statement left out": _behind(lambda later: later["entries"].clear()),
     "a log set back": _set_back,
     "a file that is not listed": lambda log: [
@@ -479,6 +554,28 @@ ALTERED = {
 def test_both_say_wrong_of_what_was_altered(log, make):
     """Whatever somebody changed, in the database or in the file, both verifiers end with 1."""
     assert _both(log, *make(log)) == WRONG
+
+
+@pytest.mark.parametrize(("changes", "status"), FORGED.values(), ids=FORGED.keys())
+def test_both_name_what_was_forged_before_the_log_stated_it(log, changes, status):
+    """The list of files and the statement fit: each rule stands by itself."""
+    assert _both(log, forged(log, log.bundle(), changes)) == status
+
+
+@pytest.mark.parametrize("how", ["gap", "again", "follows"])
+def test_both_name_hours_that_do_not_follow_and_segments_that_are_stated_twice(decided, how):
+    """A statement begins where the one before ended, and each segment is named once; here a restore took them all."""
+    decided.superuser("DELETE FROM decision_segment")
+    _acted(decided, "'deployment.restored', 'service', '{}'::jsonb")
+    hours = "FROM proof_statement WHERE kind = 'decision_hour'"
+    last = decided.value(f"SELECT body->>'until' {hours} ORDER BY at DESC LIMIT 1")
+    named = decided.value(f"SELECT (body->'segments') || (body->'late') {hours} ORDER BY 1 DESC LIMIT 1")
+    assert named
+    hour = {"since": last, "until": "2099-01-01T00:00:00+00:00", "segments": [], "late": [], "dropped": 0}
+    hour |= {"gap": {"since": "2098-01-01T00:00:00+00:00"}, "again": {"late": named}, "follows": {}}[how]
+    state(decided, "decision_hour", hour)
+    decided.append()
+    assert _both(decided, decided.bundle()) == (INCOMPLETE if how == "follows" else WRONG)
 
 
 @pytest.mark.parametrize("change", DECISIONS_ALTERED.values(), ids=DECISIONS_ALTERED.keys())
@@ -502,6 +599,16 @@ def test_both_name_decisions_that_were_altered_in_a_bundle(decided, how):
     }[how]
     forged = rewritten(bundle, decided.place / "forged.zip", changes, manifest=True)
     assert _both(decided, forged) == WRONG
+
+
+def test_both_want_a_signature_of_the_log(log):
+    """A checkpoint that only another key than those given has signed is wrong."""
+    head = _kept(log, "head")
+    text, _, line = head.read_text().rpartition("\n\n")
+    _, name, octets = line.split()
+    for signature in (f"— {name} {'AAAAAA' + octets[6:]}", f"— another/ledger {octets}"):
+        head.write_text(f"{text}\n\n{signature}\n")
+        assert _both(log, head) == WRONG
 
 
 def test_the_example_of_the_document_verifies(tmp_path):
