@@ -79,7 +79,7 @@ class Bundle:
     person: bytes | None = None
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTED, 0)))
 
-    segments: list[tuple[date, UUID]] = field(default_factory=list)
+    segments: dict[tuple[date, UUID], None] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -89,7 +89,7 @@ class Bundle:
     def take_segments(self, statement: Mapping[str, Any]) -> None:
         """Note the segments that a statement of an hour of the decision log names; of another statement, none."""
         for each in (*statement.get("segments", ()), *statement.get("late", ())):
-            self.segments.append((date.fromisoformat(each["hour"][:10]), UUID(each["id"])))
+            self.segments[date.fromisoformat(each["hour"][:10]), UUID(each["id"])] = None
 
     @property
     def entries(self) -> int:

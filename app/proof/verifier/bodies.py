@@ -88,6 +88,15 @@ class Run:
     places: list[int]
 
 
+def run_of(position: int, at: str, said: dict[str, Any]) -> Run | None:
+    """A run of retention as it was stated; None where it is none: its places are numbers, and its periods texts."""
+    try:
+        places, periods = list(said["positions"]), [str(each) for each in said["schedule"].values()]
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return Run(position, at, periods, places) if all(type(each) is int for each in places) else None
+
+
 class Bodies:
     """Checks bodies one by one, and counts those that are not there.
 
@@ -133,7 +142,10 @@ class Bodies:
         if entry["kind"] == "presented_text" and _is_not_its_hash(json.loads(body)):
             self.found.wrong.append(f"{name}: the text is not that of its hash")
         if entry["kind"] == "retention_run":
-            self._note_run(name, said["position"], entry, json.loads(body)["body"])
+            if (run := run_of(said["position"], entry["at"], json.loads(body)["body"])) is None:
+                self.found.wrong.append(f"{name}: what it states is no run of retention")
+            else:
+                self.runs.append(run)
         if entry["kind"] == "administrative_act" and json.loads(body)["act"] in {DROPPED, RESTORED}:
             self.endings.append(json.loads(body))
         if entry["kind"] == "decision_hour":
@@ -199,17 +211,6 @@ class Bodies:
         if self.of_one_person:
             return {"consent_event", "administrative_act"}
         return {"consent_event"} if self.processing is not None else set()
-
-    def _note_run(self, name: str, position: int, entry: dict[str, Any], run: dict[str, Any]) -> None:
-        """Note a run of retention, if it is one: its places are numbers, and its periods texts."""
-        try:
-            places, periods = list(run["positions"]), [str(each) for each in run["schedule"].values()]
-        except (AttributeError, KeyError, TypeError, ValueError):
-            places, periods = [None], []
-        if any(type(each) is not int for each in places):
-            self.found.wrong.append(f"{name}: what it states is no run of retention")
-            return
-        self.runs.append(Run(position, entry["at"], periods, places))
 
     def _retained(self) -> set[int]:
         """The places that runs in the log emptied: of what people said, before the run, and past its schedule then."""

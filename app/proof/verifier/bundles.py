@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
-from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run
+from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run, run_of
 from app.proof.verifier.decisions import check_decisions
 from app.proof.verifier.files import LATER, MOST_LATER, UnreadableError, check_manifest, member, objects
 from app.proof.verifier.notes import Checkpoint, KnownHeads, NoteError, VerifierKey, followed, opened
@@ -77,7 +77,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
         UnreadableError: it is no bundle, and nothing of it is known to be wrong.
 
     """
-    found = Findings(asked=beside.asked)
+    found, later, manifest = Findings(asked=beside.asked), _Later(), ""
     try:
         with zipfile.ZipFile(path) as bag:
             manifest = check_manifest(bag, found)
@@ -107,14 +107,11 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             with bag.open("data/unentered.ndjson") as lines:
                 for _, row in objects(lines):
                     found.wrong.append(f"{row['kind']} {row['id']}: recorded, and not in the log")
-    except UnreadableError:
+    except Exception as error:  # a forger chooses what stands in a file, and what is known to be wrong is told
+        later.compare_list(manifest, found)
         if not found.wrong:
-            raise
-        found.wrong.append("the rest of it cannot be read")
-        return found
-    except Exception as error:  # a forger chooses what stands in a file, and what is wrong is told
-        if not found.wrong:
-            raise UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
+            why = error if isinstance(error, UnreadableError) else None
+            raise why or UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
         found.wrong.append(f"the rest of it cannot be read ({type(error).__name__})")
         return found
     checked, missing = anchors.told(head.size if head is not None else 0)
@@ -182,13 +179,19 @@ class _Later:
     endings: list[dict[str, Any]] = field(default_factory=list)
     statement: dict[str, Any] | None = None
 
+    def compare_list(self, manifest: str, found: Findings) -> bool:
+        """Compare the list of its files with the one that the log states, if it states one; whether that is it."""
+        is_it = self.statement is None or self.statement["manifest_sha256"] == manifest
+        if not is_it:
+            found.wrong.append("it is not the bundle that the log states: files were changed, left out or added")
+        return is_it
+
     def compare(self, manifest: str, counts: Mapping[str, int], found: Findings) -> None:
         """Compare the bundle with what the log states of it."""
         stated = self.statement
         if stated is None:
             found.wrong.append("the log does not state that this bundle was made: nothing shows that it is whole")
-        elif stated["manifest_sha256"] != manifest:
-            found.wrong.append("it is not the bundle that the log states: files were changed, left out or added")
+        elif not self.compare_list(manifest, found):
             found.wrong += [
                 f"it has {number} {what}, and had {stated['counts'][what]} by the log's statement"
                 for what, number in counts.items()
@@ -221,8 +224,8 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
         if not committed or proved.index < head.size or not proved.leads_to(leaf_hash(each["entry"].encode()), after):
             found.wrong.append(f"an entry behind the bundle's end ({entry['kind']}) is not what the log holds")
         elif entry["kind"] == "retention_run":
-            run = json.loads(body)["body"]
-            later.runs.append(Run(proved.index, entry["at"], list(run["schedule"].values()), list(run["positions"])))
+            run = run_of(proved.index, entry["at"], json.loads(body)["body"])
+            later.runs += [run] if run is not None else []
         elif entry["kind"] == "administrative_act":
             later.endings.append(json.loads(body))
         elif entry["kind"] == "bundle":

@@ -30,7 +30,6 @@ _SENTENCES = [
         "ce n'est pas un dossier d'un format que ce vérificateur connaît",
     ),
     ("it cannot be read as a bundle ({})", "il ne peut être lu comme un dossier ({})"),
-    ("the rest of it cannot be read", "le reste ne peut être lu"),
     (
         "{} and {}: {} was forked: they have two entries of number {}",
         "{} et {} : {} a bifurqué : ils ont deux entrées de numéro {}",
