@@ -26,8 +26,10 @@ from app.cli.proofs import appended, proof_stamp, proof_watch
 
 if TYPE_CHECKING:
     from app.db.database import Database
+    from app.operations.proof.bundle import Bundle, BundlePlan
     from app.operations.proof.close_hours import HoursReport
     from app.operations.proof.replay_decisions import ReplayReport
+    from app.proof.entries import Bag
 
 _SHOWN = 20
 _PATIENCE = 60
@@ -161,56 +163,67 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     It consists of whole checkpoints: those that were signed in the period, and the first one after it. The log states
     that it was made. data/index.html and data/index.en.html tell it for people to read, and data/verify.py checks it.
     """
-    from app.operations.proof.append_entries import LogRefusedError
-    from app.operations.proof.bundle import Bundle, BundlePlan, entered_behind, state_bundle, write_bundle
-    from app.operations.proof.replay_decisions import replay_report
-    from app.pages.service.bundle import write_pages
-    from app.proof.entries import Bag
-    from app.proof.notes import HeadsUnreadableError
-    from app.proof.verifier.files import LATER
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of
-
     refuse_reversed(since, until)
     if replay and (since is None or until is None):
         raise typer.BadParameter("--replay needs --since and --until")
+    period = (maybe_utc(since), maybe_utc(until))
 
-    def plan_of(settings: Settings) -> BundlePlan:
-        is_anchored = settings.tsa_url is not None if anchored is None else anchored
-        key = secrets.token_bytes(32)
-        return BundlePlan(maybe_utc(since), maybe_utc(until), key, processing, is_anchored, person_of)
+    async def write(database: "Database") -> "Bundle":
+        from app.operations.proof.bundle import BundlePlan
+        from app.proof.entries import Bag
+        from app.settings import Settings
 
-    async def behind(database: "Database", bundle: Bundle, statement: UUID) -> bytes:
-        while True:  # another process may be entering other things meanwhile
-            await appended(database)
-            async with database.read(at_once=True) as session:
-                if (told := await entered_behind(session, bundle, statement)) is not None:
-                    return told
-            await asyncio.sleep(1)
-
-    async def write(database: "Database") -> Bundle:
+        is_anchored = Settings.load().tsa_url is not None if anchored is None else anchored
+        plan = BundlePlan(*period, secrets.token_bytes(32), processing, is_anchored, person_of)
         with written_whole(output, binary=True) as sink, Bag(sink) as bag:
-            # At one moment: what is entered in the log meanwhile would look as if the log did not know it.
-            async with database.read(at_once=True) as session:
-                told = None
-                if replay and since is not None and until is not None:
-                    vault = deployment_of(Settings.load()).vault
-                    told = await replay_report(session, vault, utc(since), utc(until))
-                bundle = await write_bundle(session, plan_of(Settings.load()), bag, told)
-                await write_pages(session, bundle, bag)
-            async with database.write() as session:
-                statement = await state_bundle(session, bundle, bag.manifest_sha256())
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    bag.put_tag(LATER, await behind(database, bundle, statement))
-            except (LogRefusedError, HeadsUnreadableError, TimeoutError) as error:
-                why = str(error) or "it was not entered in time"
-                typer.echo(f"The log does not state this bundle, and its verifier will say so: {why}", err=True)
+            bundle = await _put_payload(database, bag, plan, replay=replay)
+            await _put_statement(database, bag, bundle)
         return bundle
 
     bundle = at_length(data, write)
     signed = f"{bundle.checkpoint.signed_at:%Y-%m-%d %H:%M:%S} UTC"
     typer.echo(f"{_counted(bundle.entries)} bundled, up to the checkpoint that was signed at {signed}.", err=True)
+
+
+async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, replay: bool) -> "Bundle":
+    """Write what a bundle holds, as of one moment: what is entered meanwhile would look unknown to the log."""
+    from app.operations.proof.bundle import write_bundle
+    from app.operations.proof.replay_decisions import replay_report
+    from app.pages.service.bundle import write_pages
+    from app.settings import Settings
+    from app.wiring.parts import deployment_of
+
+    async with database.read(at_once=True) as session:
+        told = None
+        if replay and plan.since is not None and plan.until is not None:
+            told = await replay_report(session, deployment_of(Settings.load()).vault, plan.since, plan.until)
+        bundle = await write_bundle(session, plan, bag, told)
+        await write_pages(session, bundle, bag)
+    return bundle
+
+
+async def _put_statement(database: "Database", bag: "Bag", bundle: "Bundle") -> None:
+    """State a bundle in the log, and add the statement to it; a log that refuses states none, which is told."""
+    from app.operations.proof.append_entries import LogRefusedError
+    from app.operations.proof.bundle import entered_behind, state_bundle
+    from app.proof.notes import HeadsUnreadableError
+    from app.proof.verifier.files import LATER
+
+    async with database.write() as session:
+        statement = await state_bundle(session, bundle, bag.manifest_sha256())
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while True:  # another process may be entering other things meanwhile
+                await appended(database)
+                async with database.read(at_once=True) as session:
+                    told = await entered_behind(session, bundle, statement)
+                if told is not None:
+                    bag.put_tag(LATER, told)
+                    return
+                await asyncio.sleep(1)
+    except (LogRefusedError, HeadsUnreadableError, TimeoutError) as error:
+        why = str(error) or "it was not entered in time"
+        typer.echo(f"The log does not state this bundle, and its verifier will say so: {why}", err=True)
 
 
 @proof.command("verify")

@@ -120,6 +120,11 @@ def style_of(brand: Brand | None) -> str:
 
 
 @cache
+def _style_version(brand: Brand | None) -> str:
+    return sha256(style_of(brand).encode()).hexdigest()[:16]
+
+
+@cache
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - the first page needs it
 
@@ -167,7 +172,7 @@ def render(  # noqa: PLR0917 - what a page is made of
             language=language.value,
             other=language.other.value,
             root=root_of(request),
-            style_version=sha256(style_of(services.brand).encode()).hexdigest()[:16],
+            style_version=_style_version(services.brand),
             logo=services.logo is not None,
             brand=services.brand.name if services.brand is not None else None,
             **{"only": False, "sender": None, **context},

@@ -355,9 +355,6 @@ async def grow(session: WriteSession, size: int, leaves: Sequence[bytes]) -> byt
     return root_at(after, subtree_of(lambda level, index: now[level, index]))
 
 
-"""How old the last stamp is before there is another: with a look each five minutes, one an hour."""
-
-
 class CosignatureRefusedError(Exception):
     """Nothing was kept; the message is one line that says why."""
 

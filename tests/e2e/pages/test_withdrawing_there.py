@@ -155,9 +155,11 @@ def branded(tmp_path_factory):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_an_accent_can_be_read(browser, branded, axe, tmp_path, scheme):
-    """With the operator's colour nothing is too pale for axe-core, on the sign-in with its button and on the root."""
+    """The operator's colour is used, lighter in the dark, and nothing is too pale for axe-core: on sign-in and root."""
     address, _ = branded
     for path in ("/", "/dashboard"):
         with window(browser, address, width=390, scheme=scheme) as page:
             page.goto(f"{address}{path}")
+            accent = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent')").strip()
+            assert (accent == "#0b5d4e") is (scheme == "light")
             look(page, axe, 390, tmp_path / f"branded-{scheme}.png")
