@@ -13,8 +13,8 @@ from datetime import timedelta
 
 import pytest
 
+from tests.proof.asking import WIDE, ask, replayed
 from tests.proof.logs import Log, copied, lines_of
-from tests.proof.test_replay import WIDE, _ask, _replayed
 from tests.support import two_persons
 from tests.support.api import running, subject
 from tests.support.consent_page import Person, link
@@ -57,7 +57,7 @@ def made(tmp_path_factory):
             publish(api)
             acknowledge(person(api)[1])
             log.append()
-            _ask(api, random.Random(5), 40)
+            ask(api, random.Random(5), 40)
             assert log.close() >= 1
             log.append()
             for name, identifier in {**receipts, "withdrawn": withdrawn}.items():
@@ -99,7 +99,7 @@ def _named_by(log):
         "late": any("it was entered late" in line for line in said),
         "head": not alone and bool(_wrong(log, bundle, "--against", outside)[0]),
         "receipt": not alone and any("does not stand" not in line for line in _wrong(log, bundle, *receipts)[0]),
-        "replay": _replayed(log)[0] == WRONG,
+        "replay": replayed(log)[0] == WRONG,
         "stated": any('"audit:read","consents:write"' in body for body in stands),
     }
     return {name for name, is_so in found.items() if is_so}

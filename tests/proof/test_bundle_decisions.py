@@ -1,46 +1,23 @@
 """The decisions in a bundle are those that the log states: each that is dropped, flipped or invented is named."""
 
 import json
-import random
 import zipfile
 from datetime import timedelta
 
 import pytest
 
 from app.db.identifiers import random_id
-from tests.proof.logs import Log, copied, lines_of, replaced, rewritten
-from tests.proof.test_replay import PEOPLE, PROCESSINGS, WIDE, _ask
-from tests.support.api import running
-from tests.support.databases import new_database
+from tests.proof.logs import lines_of, replaced, rewritten
 from tests.support.decision_rows import alter, logged_rows, once, with_facts
 
 WRONG = 1
 INCOMPLETE = 3
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A deployment whose decisions of an hour are stated and entered."""
-    with new_database() as database, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
-        log = Log(database, tmp_path_factory.mktemp("made"))
-        assert log.close() == 1
-        with running(database, **WIDE) as api:
-            for each, more in PROCESSINGS.items():
-                api.register(each, **more)
-            for name in PEOPLE[:4]:
-                api.decide(name, "ads")
-            _ask(api, random.Random(3), 60)
-        assert log.close() >= 1
-        log.append()
-        yield log
-
-
 @pytest.fixture
-def log(made, tmp_path):
-    """The same, for a test to change."""
-    with copied(made, tmp_path) as log:
-        yield log
+def log(decided):
+    """A deployment whose decisions of an hour are stated and entered, for a test to change."""
+    return decided
 
 
 def _decisions(bundle):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.keyring import signed_jws
 from app.operations.proof.receipts import TYPE
 from app.proof.notes import Signer
-from tests.proof.logs import Log, copied, lines_of, lived_in, replaced, rewritten
+from tests.proof.logs import Log, copied, lines_of, replaced, rewritten
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.databases import new_database
@@ -21,20 +21,6 @@ from tests.support.databases import new_database
 WRONG = 1
 UNREADABLE = 2
 INCOMPLETE = 3
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A deployment in which something of each kind happened, all of it in the log."""
-    with new_database() as database:
-        yield lived_in(database, tmp_path_factory.mktemp("log"))
-
-
-@pytest.fixture
-def log(made, tmp_path):
-    """The same, for a test to change."""
-    with copied(made, tmp_path) as log:
-        yield log
 
 
 def _verified(log, *files):

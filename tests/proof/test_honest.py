@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from app.auth.callers import Scope
+from tests.proof.asking import WIDE, ask, replayed
 from tests.proof.logs import PUBLIC_URL, Log
-from tests.proof.test_replay import WIDE, _ask, _replayed
 from tests.support import two_persons
 from tests.support.api import running, subject
 from tests.support.databases import new_database
@@ -42,7 +42,7 @@ class Life:
         name, about = self.chance.choice(NAMES), self.chance.choice(PROCESSINGS)
         body, asked = {"subject": subject(name)}, random.Random(self.chance.random())
         happenings = {
-            "ask": (12, lambda: _ask(api, asked, 15)),
+            "ask": (12, lambda: ask(api, asked, 15)),
             "decide": (12, lambda: self._decide(api, name, about)),
             "withdraw": (6, lambda: api.withdraw(name, self.chance.choice([about, None]))),
             "state an age": (2, lambda: api.call("POST", "/v1/subjects/ages", {**body, **AGE})),
@@ -155,5 +155,5 @@ def _is_good(life):
     # A receipt of a consent that ended says so: that accuses whoever uses it, and not the deployment.
     assert [line for line in wrong if "does not stand any more" not in line] == []
     assert "UNREADABLE" not in said
-    status, said = _replayed(life.log)
+    status, said = replayed(life.log)
     assert (status != 1, "0 different" in said, "ALTERED" in said) == (True, True, False), said

@@ -12,28 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.proof.notes import KeptHeads, Signer, signed_note
 from app.proof.verifier.notes import VerifierKey, rotation_of, rotation_text
-from tests.proof.logs import copied, lines_of, lived_in, rewritten
+from tests.proof.logs import lines_of, rewritten
 from tests.support.api import running, subject
-from tests.support.databases import new_database
 
 GOOD_BUT_NOT_ANCHORED = 3
 NOT_STATED = "the log does not state that this bundle was made"
 OTHER_FILES = "it is not the bundle that the log states"
 UNREADABLE = 2
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A deployment in which something of each kind happened, all of it in the log."""
-    with new_database() as database:
-        yield lived_in(database, tmp_path_factory.mktemp("log"))
-
-
-@pytest.fixture
-def log(made, tmp_path):
-    """The same, for a test to change."""
-    with copied(made, tmp_path) as log:
-        yield log
 
 
 def test_everything_that_was_recorded_is_in_the_log_and_verifies(log):

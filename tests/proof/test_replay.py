@@ -13,65 +13,19 @@ import pytest
 from app.audit.decision_log import rules_digest
 from app.db.identifiers import random_id
 from tests.faults.service import eventually
+from tests.proof.asking import PEOPLE, PROCESSINGS, WIDE, ask, ask_many, replayed
 from tests.proof.logs import Log, copied
 from tests.support import two_persons
-from tests.support.api import TestClock, question, running, subject
+from tests.support.api import TestClock, running, subject
 from tests.support.commands import run_command
 from tests.support.databases import new_database
 from tests.support.decision_rows import add, alter, every, logged, logged_rows, once, segment_of, with_facts
 from tests.support.exports import key_of, restored
 from tests.support.sweeping import sweep
 
-PEOPLE = ("alice", "bob", "carol", "dave", "desk")
-PROCESSINGS = {
-    "ads": {},
-    "stats": {"purpose": "statistics", "party_mode": "all_local_users", "consent_validity": "P6M"},
-    "all": {"party_mode": "all_parties"},
-    "spam": {"purpose": "unsolicited_content_detection"},
-}
-WIDE: dict[str, Any] = {"decision_log": "durable", "decision_log_exempt_share": 1.0}
 INCOMPLETE = 3
 _MOMENT = timedelta(seconds=1)
 _REFUSAL = "UPDATE consent_event SET kind = 'refused', expires_at = NULL, counting = NULL WHERE id = %s RETURNING id"
-
-
-def _questions(chance, number):
-    for _ in range(number):
-        others = chance.sample([*PEOPLE, "eve"], chance.randint(0, 3))
-        properties = {
-            "participants": [{"id": each, "local": each != "eve"} for each in others]
-            if chance.random() < 0.7
-            else None,
-            "automated": chance.random() < 0.95,
-            "private": chance.random() < 0.9,
-            "territory": chance.choice(["FR", "FR", "FR", "NC", "DE"]),
-            "channel": chance.choice(["online", "online", "text_message"]),
-            "elements": chance.choice([None, ["content"], ["attachments"]]),
-        }
-        asked = {name: value for name, value in properties.items() if value is not None}
-        yield question(chance.choice(PEOPLE), chance.choice([*PROCESSINGS, "unknown"]), **asked)
-
-
-def _ask(api, chance, number):
-    before = _written(api)
-    for each in _questions(chance, number):
-        api.ok("POST", "/access/v1/evaluation", each)
-    eventually(lambda: _written(api) == before + number)
-
-
-def _ask_many(api, chance, number):
-    """By batches of a thousand."""
-    before, left = _written(api), number
-    while left:
-        some = min(left, 1_000)
-        api.ok("POST", "/access/v1/evaluations", {"evaluations": list(_questions(chance, some))})
-        left -= some
-        eventually(lambda: len(api.client.app.state.services.recorder.log) < 10_000)
-    eventually(lambda: _written(api) == before + number)
-
-
-def _written(api):
-    return api.client.app.state.services.recorder.log.counts.written
 
 
 def _happen(api, chance):
@@ -92,21 +46,21 @@ def _made(database, place, number):
     with running(database, cache="strict", **WIDE) as api:
         for each, more in PROCESSINGS.items():
             api.register(each, **more)
-        _ask(api, chance, number)
+        ask(api, chance, number)
         for name in PEOPLE:
             for each in ("ads", "stats", "all"):
                 api.decide(name, each)
         api.ok("POST", "/v1/subjects/mailboxes", {"subject": subject("desk"), "shared": True})
         for _ in range(2):
-            _ask(api, chance, number)
+            ask(api, chance, number)
             _happen(api, chance)
     with running(database, cache="leased", consent_validity="P3M", period_counting="same_instant", **WIDE) as api:
         for _ in range(2):
-            _ask(api, chance, number)
+            ask(api, chance, number)
             _happen(api, chance)
         assert two_persons.add(api, "ads", elements=["content"], reason="Less.").status_code == 201
         api.ok("PATCH", "/v1/processings/all", {"status": "suspended"})
-        _ask(api, chance, number)
+        ask(api, chance, number)
     return log
 
 
@@ -122,15 +76,6 @@ def log(made, tmp_path):
     """The same, for a test to change."""
     with copied(made, tmp_path) as log:
         yield log
-
-
-def _replayed(log, *, until=timedelta(minutes=3), more=()):
-    """What the command says of the last hour."""
-    now = datetime.now(UTC)
-    begins, ends = now - timedelta(hours=1), now + until
-    between = ("--since", f"{begins:%Y-%m-%dT%H:%M:%S}", "--until", f"{ends:%Y-%m-%dT%H:%M:%S}")
-    status, _, said = log.sceau("proof", "replay", *between, *more)
-    return status, said
 
 
 def _closed(log, monkeypatch):
@@ -155,7 +100,7 @@ def test_every_decision_comes_out_the_same(database, tmp_path, monkeypatch):
     """Settings, texts, people and the way to decide have changed in between; each is decided as it was."""
     log = _made(database, tmp_path, 40)
     assert _closed(log, monkeypatch) > 0
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert said.endswith("240 decisions, 240 reproduced, 0 different, 0 not reproducible\n"), said
     assert (status, "Stated from " in said, " 0 altered" in said) == (0, True, True)
 
@@ -171,21 +116,21 @@ def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monk
             api.register(each, **more)
         for _ in range(3):
             _happen(api, chance)
-        _ask_many(api, chance, half)
+        ask_many(api, chance, half)
     monkeypatch.setattr("app.wiring.services.version", lambda _: "0.2.0")
     monkeypatch.setattr("app.wiring.services.rules_digest", lambda: "f" * 16)
     with running(database, cache="leased", consent_validity="P3M", **WIDE) as api:
         for _ in range(3):
             _happen(api, chance)
-        _ask_many(api, chance, half)
+        ask_many(api, chance, half)
     log = Log(database, tmp_path)
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert said.endswith(f"{2 * half} decisions, {2 * half} reproduced, 0 different, 0 not reproducible\n"), said
     assert status == 0
     permits = [it.facts for it in logged_rows(database) if it.facts.permitted and it.facts.build == "0.1.0"]
     consent = next(told.consent for told in permits if told.consent is not None)
     _changed(log.database, _REFUSAL, consent)
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "consent_in_force in the log, consent_refused now" in said) == (1, True)
 
 
@@ -203,17 +148,17 @@ def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
             api.decide(name, "ads")
         assert two_persons.add(api, "ads", elements=["content", "attachments"], material=True).status_code == 201
         api.ok("POST", "/v1/subjects/closures", {"subject": subject("carol")})
-        _ask(api, random.Random(1), 60)
+        ask(api, random.Random(1), 60)
         sweep(database)
         swept = datetime.now(UTC)
-        _ask(api, random.Random(1), 60)
+        ask(api, random.Random(1), 60)
     with psycopg.connect(database.owner_url) as owner:
         noted = owner.execute("SELECT DISTINCT kind FROM consent_event WHERE kind IN ('expired', 'superseded')")
         assert noted.rowcount == 2
     minute = timedelta(minutes=1)  # longer than anybody may take to hear of a fact
     alter(database, lambda every: [replace(each, at=each.at + minute) if each.at > swept else each for each in every])
     report = tmp_path / "differences.ndjson"
-    status, said = _replayed(Log(database, tmp_path), more=("--differences", report))
+    status, said = replayed(Log(database, tmp_path), more=("--differences", report))
     assert "120 decisions, 120 reproduced, 0 different, 0 not reproducible" in said, said
     assert (status, report.read_text()) == (0, "")
 
@@ -223,7 +168,7 @@ def test_one_fact_that_was_altered_is_seen(log):
     permits = [each.facts for each in logged_rows(log.database) if each.facts.permitted]
     consent = next(each.consent for each in permits if each.processing == "ads" and each.consent is not None)
     _changed(log.database, _REFUSAL, consent)
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "DIFFERENT: " in said, "consent_in_force in the log, consent_refused now" in said) == (
         1,
         True,
@@ -242,7 +187,7 @@ def test_a_row_that_was_altered_is_seen(log, monkeypatch, what):
         "added": [lambda it: it, lambda it: replace(it, id=UUID(bytes=it.id.bytes[:6] + random_id().bytes[6:]))],
     }
     alter(log.database, once(lambda it: it == first, *changes[what]))
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "ALTERED: " in said) == (1, True), said
     assert (f"DIFFERENT: {first.id}" in said) == (what == "answer")
 
@@ -253,7 +198,7 @@ def test_a_segment_is_stated_once_and_merging_changes_no_decision(log, monkeypat
     assert _closed(log, monkeypatch) > 0
     assert logged_rows(log.database) == before
     assert log.close() == 0
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "NOT STATED YET" in said) == (0, False), said
 
 
@@ -271,7 +216,7 @@ def test_part_of_an_hour_is_compared_as_the_whole(log, monkeypatch, ends):
 
 def test_decisions_that_are_not_stated_yet_are_told(log):
     """Those of this hour are decided again, and that nothing shows them unaltered is said."""
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, f"NOT STATED YET: {len(logged_rows(log.database))} decisions" in said) == (0, True), said
 
 
@@ -280,13 +225,13 @@ def test_decisions_that_come_late_are_stated_late(log, monkeypatch):
     _closed(log, monkeypatch)
     late = segment_of([replace(logged_rows(log.database)[0], id=random_id())])
     add(log.database, late)
-    assert "NOT STATED YET: 1 decisions" in _replayed(log)[1]
+    assert "NOT STATED YET: 1 decisions" in replayed(log)[1]
     monkeypatch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-2))
     assert log.close() == 2  # what is late, and the hour
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "LATE: 1 decisions" in said, " 0 altered" in said) == (0, True, True), said
     alter(log.database, once(lambda it: it.id == late.id or _is_denied(it), lambda it: with_facts(it, permitted=True)))
-    assert "ALTERED: " in _replayed(log)[1]
+    assert "ALTERED: " in replayed(log)[1]
 
 
 def test_decisions_that_were_not_logged_are_told(log, monkeypatch):
@@ -294,7 +239,7 @@ def test_decisions_that_were_not_logged_are_told(log, monkeypatch):
     first = "SELECT gen_random_uuid(), min(from_at), 7 FROM decision_segment"
     _changed(log.database, f"INSERT INTO decision_drop (id, at, number) {first} RETURNING id")
     _closed(log, monkeypatch)
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "NOT LOGGED: 7 decisions" in said) == (INCOMPLETE, True)
 
 
@@ -313,7 +258,7 @@ def test_whoever_alters_the_statements_too_is_seen(log, monkeypatch, what):
         add(log.database, segment_of([logged(datetime.now(UTC) - timedelta(hours=1))]), merged=True)
     else:
         _changed(log.database, changes[what])
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
@@ -339,9 +284,9 @@ def test_what_a_segment_says_is_stated_too(log, monkeypatch, what, statements):
     """Altered beside its decisions, or no segment any more, or without what the log committed to: each is named."""
     _closed(log, monkeypatch)
     log.append()
-    assert _replayed(log)[0] == 0
+    assert replayed(log)[0] == 0
     log.superuser(*statements)
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
@@ -357,7 +302,7 @@ def test_a_second_statement_of_a_segment_is_seen(log, monkeypatch):
     FROM proof_statement WHERE body->'segments' <> '[]' LIMIT 1 RETURNING id
     """
     _changed(log.database, add_again)
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "two statements name one segment" in said) == (1, True), said
 
 
@@ -383,7 +328,7 @@ def test_the_running_hour_is_put_together(log, monkeypatch):
         assert logged_rows(log.database) == before
         assert _closed(log, monkeypatch) > 0
         assert (owner.execute(number).fetchone() or (1,))[0] == 0
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, " 0 altered" in said, "LATE" in said) == (0, True, False), said
 
 
@@ -393,7 +338,7 @@ def test_a_large_hour_is_stated_piece_by_piece(log, monkeypatch):
     before = logged_rows(log.database)
     assert _closed(log, monkeypatch) >= len(before) // 10
     assert logged_rows(log.database) == before
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, " 0 altered" in said, "LATE" in said) == (0, True, False), said
 
 
@@ -402,7 +347,7 @@ def test_a_statement_of_another_time_is_compared_all_the_same(log, monkeypatch):
     _closed(log, monkeypatch)
     _changed(log.database, "UPDATE proof_statement SET at = at + interval '25 hours' RETURNING id")
     alter(log.database, once(_is_denied))
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
@@ -414,12 +359,12 @@ def test_a_log_of_decisions_that_stayed_behind_is_no_alteration(log, monkeypatch
         assert restored(empty, tmp_path / "all.ndjson", key_of(log.database))[0] == 0
         (tmp_path / "there").mkdir()
         moved = Log(empty, tmp_path / "there")
-        status, said = _replayed(moved)
+        status, said = replayed(moved)
         assert (status, "ALTERED: " in said, "of days that were dropped or stayed behind" in said) == (0, False, True)
         with psycopg.connect(empty.owner_url, autocommit=True) as owner:
             owner.execute("SET session_replication_role = replica")
             owner.execute("DELETE FROM administrative_act WHERE act = 'deployment.restored'")
-        assert "ALTERED: " in _replayed(moved)[1]
+        assert "ALTERED: " in replayed(moved)[1]
 
 
 def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
@@ -428,12 +373,12 @@ def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
     with psycopg.connect(log.database.owner_url, autocommit=True) as owner:
         owner.execute("SET session_replication_role = replica")
         owner.execute("DELETE FROM decision_segment")
-    assert "ALTERED: " in _replayed(log)[1]
+    assert "ALTERED: " in replayed(log)[1]
     days = "SELECT generate_series(now() - interval '1 day', now() + interval '1 day', '1 day') AS day"
     detail = "jsonb_build_object('day', to_char(day, 'YYYY-MM-DD'))"
     with psycopg.connect(log.database.owner_url, autocommit=True) as owner:
         owner.execute(f"SELECT sceau_record_act('decision_log.dropped', 'service', {detail}) FROM ({days}) AS days")
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "ALTERED: " in said, "of days that were dropped or stayed behind, 0 altered" in said) == (
         0,
         False,
@@ -454,7 +399,7 @@ def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
         alter(log.database, once(_looked_at_others, lambda it: replace(it, person=b"\7" * 16)))
     else:
         alter(log.database, every(_looked_at_others, **changes[what]))
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert status != 0
     assert "DIFFERENT: " in said or "another row's" in said, said
 
@@ -476,23 +421,23 @@ def test_a_permit_long_after_a_withdrawal_is_seen(log):
         return is_permit and newest.get(it.subject_ref, 0) > told.known
 
     alter(log.database, once(was_overtaken, lambda it: replace(it, at=it.at + timedelta(minutes=2))))
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "heard in time True in the log, False now" in said) == (1, True), said
 
 
 def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
     """A period counted in a way that is not known, and other rules that decide otherwise: each with its reason."""
     alter(log.database, once(lambda _: True, lambda it: with_facts(it, policy="P2Y/never")))
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "NOT REPRODUCIBLE: 1: periods were counted in a way that these rules do not know" in said) == (
         INCOMPLETE,
         True,
     )
     monkeypatch.setattr("app.operations.proof.replay_decisions.rules_digest", lambda: "other")
-    assert _replayed(log)[1].endswith("72 decisions, 71 reproduced, 0 different, 1 not reproducible\n")
+    assert replayed(log)[1].endswith("72 decisions, 71 reproduced, 0 different, 1 not reproducible\n")
     permit = once(lambda it: it.facts.reason == "consent_in_force", lambda it: with_facts(it, reason="consent_expired"))
     alter(log.database, permit)
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "0 different, 2 not reproducible" in said) == (INCOMPLETE, True)
     assert f"decided by the rules {rules_digest()} of build " in said
 
@@ -515,5 +460,5 @@ def test_who_was_looked_at_is_sealed(log):
     assert sealed
     assert not any(each.encode() in blob for blob in sealed for each in ids)
     alter(log.database, every(lambda it: it.facts.relied is not None, relied=lambda told: (told.relied or b"") + b"\0"))
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, "who was looked at cannot be opened" in said) == (INCOMPLETE, True)

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import random
 import re
 import subprocess
 import sys
@@ -15,57 +14,16 @@ import pytest
 
 from app.db.identifiers import random_id
 from tests.proof.forged import forged, later_of, state
-from tests.proof.logs import PUBLIC_URL, Log, copied, lines_of, lived_in, rewritten
+from tests.proof.logs import PUBLIC_URL, copied, lines_of, rewritten
 from tests.proof.retained import owned, sign
 from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
-from tests.proof.test_replay import PEOPLE, PROCESSINGS, WIDE, _ask
 from tests.support.api import running, subject
-from tests.support.databases import new_database
 from tests.support.decision_rows import alter
 
 SECOND = Path(__file__).with_name("second_verifier.py")
 FORMAT = Path(__file__).parents[2] / "docs" / "proof-format.md"
 GOOD, WRONG, UNREADABLE, INCOMPLETE = range(4)
 ENTRIES = "data/entries.ndjson"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A deployment in which something of each kind happened, all of it in the log."""
-    with new_database() as database:
-        yield lived_in(database, tmp_path_factory.mktemp("log"))
-
-
-@pytest.fixture
-def log(made, tmp_path):
-    """The same, for a test to change."""
-    with copied(made, tmp_path) as log:
-        yield log
-
-
-@pytest.fixture(scope="module")
-def made_decided(tmp_path_factory):
-    """A deployment whose decisions of an hour are stated and entered."""
-    with new_database() as database, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
-        log = Log(database, tmp_path_factory.mktemp("decided"))
-        log.close()
-        with running(database, **WIDE) as api:
-            for each, more in PROCESSINGS.items():
-                api.register(each, **more)
-            for name in PEOPLE[:4]:
-                api.decide(name, "ads")
-            _ask(api, random.Random(3), 60)
-        log.close()
-        log.append()
-        yield log
-
-
-@pytest.fixture
-def decided(made_decided, tmp_path):
-    """The same, for a test to change."""
-    with copied(made_decided, tmp_path) as log:
-        yield log
 
 
 def _second(keys, *files):

@@ -10,17 +10,9 @@ import pytest
 
 from app.proof.verifier.french import FRENCH, in_french
 from app.proof.verifier.main import main
-from tests.proof.logs import copied, lived_in
-from tests.support.databases import new_database
+from tests.proof.logs import copied
 
 NOT_SAID = re.compile(r"data/|sceau|%Y|[{}]*cosignature/v1|unzip|openssl|verify FILE|FILE with|verify\b")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A deployment in which something of each kind happened, all of it in the log."""
-    with new_database() as database:
-        yield lived_in(database, tmp_path_factory.mktemp("log"))
 
 
 def _sentences(module):
