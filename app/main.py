@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 from app.api.application import ROUTERS, Sceau
 from app.api.consents.groups import RecordingGroups
+from app.api.decisions.edge import serving_edges
 from app.api.decisions.routes import discovery_router
 from app.api.http import problems
 from app.api.http.security import scopes_by_route
@@ -69,7 +70,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         redirect_slashes=False,
         routes=_ROUTES,
         telemetry=_telemetry(traces),
-        lifespan=lambda app: _running(app, services, first_key, settings.drain.total_seconds(), traces),
+        lifespan=lambda app: _running(app, settings, services, first_key, traces),
     )
     app.state.services = services
     app.state.error_page = error_page
@@ -88,13 +89,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _running(
-    app: FastAPI, services: Services, first_key: str | None, drain_seconds: float, traces: "Traces | None"
+    app: FastAPI, settings: Settings, services: Services, first_key: str | None, traces: "Traces | None"
 ) -> AsyncIterator[None]:
     """Run the background tasks while requests are answered; stop recording before the connection pools are closed."""
     async with sending(traces), running(services, first_key):
         try:
-            with stopping_in_order(services.stopping, drain_seconds):
-                yield
+            async with serving_edges(settings.edge_socket, app.state.decisions, services):
+                with stopping_in_order(services.stopping, settings.drain.total_seconds()):
+                    yield
         finally:
             await app.state.recording_groups.close()
 

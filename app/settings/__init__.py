@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     direct_database_url: PostgresUrl | None = Field(
         default=None, description="Direct DSN for the feed and jobs, which listen, when a pooler stands between"
     )
+    edge_socket: Path | None = Field(
+        default=None, description="A Unix socket for programs of this host that decide by themselves (docs/edge.md)"
+    )
     jobs: bool = Field(default=True, description="Whether serve runs a jobs process beside its workers")
     decision_log: DecisionLogChoice = Field(
         default=DecisionLogMode.BUFFERED, description="off, buffered, or durable: permits under IV wait for it"

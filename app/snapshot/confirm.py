@@ -17,7 +17,8 @@ from sqlalchemy.types import Text
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.read_pool import ReadPool
 from app.db.session import Prepared
-from app.snapshot.feed import ReplicaAcknowledgement, TransactionSnapshot, boot_seconds
+from app.snapshot.feed import ReplicaAcknowledgement, TransactionSnapshot
+from app.snapshot.leases import boot_seconds
 from app.snapshot.tables import replica
 
 _LOOK_SECONDS: Final = 0.025

@@ -7,7 +7,7 @@ the replica: it peeks (reads what is new and writes nothing), forgets, and tells
 """
 
 import asyncio
-import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +31,7 @@ from app.db.connections import (
 from app.db.database import RestoredBehindError
 from app.db.identifiers import random_id
 from app.journal.fence import Fence
+from app.snapshot.leases import Lease, Leaves, boot_seconds
 
 # It travels as a notification on a channel that only the writer's own feed listens to. An acknowledgement that is lost
 # costs time only: the replica's row says the same at its next beat.
@@ -109,11 +110,6 @@ def acknowledgement_text(incarnation: UUID, snapshot: str, server: str) -> str |
 # The statements of a feed, what their answers say (docs/freshness.md, "One beat"), and the lease that they earn.
 
 
-def boot_seconds() -> float:
-    """Seconds since the machine started, suspends included (CLOCK_BOOTTIME; a monotonic clock leaves them out)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 PROTOCOL = 1
 """The version of the freshness protocol (docs/freshness.md) that this code speaks.
 
@@ -137,26 +133,6 @@ LONGEST_LEASE = 10.0
 """Bounds of the lease, in seconds. All processes of a deployment agree on one: writers wait for that long at most."""
 
 
-class Lease:
-    """Ends by itself; extended by each beat, from the time before the beat was sent."""
-
-    def __init__(self) -> None:
-        """Not held yet."""
-        self.end = 0.0
-
-    def held(self) -> bool:
-        """Whether memory may be used at this moment. Look it up after this, with nothing awaited between."""
-        return boot_seconds() < self.end
-
-    def extend(self, sent: float, seconds: float) -> None:
-        """Hold it for some seconds from when the beat was sent."""
-        self.end = sent + seconds
-
-    def give_up(self) -> None:
-        """Hold it no longer."""
-        self.end = 0.0
-
-
 REGISTER: Final = """
 WITH gone AS (DELETE FROM replica WHERE id = %(old)s)
 INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (%(id)s, %(lease_ms)s, clock_timestamp(), %(about)s)
@@ -173,13 +149,13 @@ _SEEN: Final = f"""pg_current_snapshot()::text, clock_timestamp(),
 
 BEAT: Final = f"""
 WITH beaten AS (
-    UPDATE replica SET beat = beat + 1, applied = coalesce(%(cursor)s::pg_snapshot, applied),
+    UPDATE replica SET beat = beat + 1, applied = coalesce(%(applied)s::pg_snapshot, applied),
         seen_at = clock_timestamp()
     WHERE id = %(id)s RETURNING beat
 ), {_NEWS}
 SELECT {_SEEN}, (SELECT beat FROM beaten), {HAS_STANDBY}
 """  # noqa: S608 - constants
-"""Publishes the cursor that was applied before, and reads what it had not seen."""
+"""Publishes what was applied, and reads what the cursor had not seen."""
 
 PEEK: Final = f"WITH {_NEWS} SELECT {_SEEN}"
 """Reads what the cursor had not seen, and writes nothing: it is no proof that this server is still the primary."""
@@ -260,6 +236,8 @@ class Notifier:
             await asyncio.sleep(_COALESCED_SECONDS)
 
 
+_LEAF_SECONDS: Final = 0.02
+"""How long a beat or an acknowledgement waits for leaves. One that takes longer is waited for by the row alone."""
 _RETRY_SECONDS: Final = (0.05, 0.2, 0.5, 1.0)
 log = structlog.get_logger("sceau.feed")
 
@@ -294,10 +272,12 @@ class Feed:
         lost: Callable[[], None],
         about: str,
         fence: Fence,
+        leaves: Leaves,
         synchronous: bool = False,
     ) -> None:
         """Prepare; nothing is connected yet."""
         self.lease = Lease()
+        self.leaves = leaves
         self.incarnation: UUID | None = None
         self.beats = 0
         self.last_beat = 0.0
@@ -309,6 +289,10 @@ class Feed:
         self.acknowledged: Callable[[ReplicaAcknowledgement], None] = lambda _: None
         self.tried = asyncio.Event()
         self._newest: str | None = None
+        # Cursors that were applied here, each with the number of what leaves had been told by then: it is published
+        # once they have forgotten that too.
+        self._read: deque[tuple[int, str]] = deque()
+        self._applied: str | None = None
         self._moved = asyncio.Event()
         self._url = url
         self._pace = pace
@@ -348,6 +332,11 @@ class Feed:
             return identity == self.server
         return self._newest is None or not is_older(identity, self._newest)
 
+    def give_up(self) -> None:
+        """Hold the lease no longer, and have no leaf hold one."""
+        self.lease.give_up()
+        self.leaves.revoke()
+
     async def settled(self) -> None:
         """Return when a lease is held, or nothing is connected; a beat that hangs ends both within a lease."""
         while self.connected and not self.lease.held():
@@ -360,7 +349,8 @@ class Feed:
 
     async def retire(self) -> None:
         """Give up the lease, then the row; never the other way round. Call it when `run` has been cancelled."""
-        self.lease.give_up()
+        self.give_up()
+        await self.leaves.released()
         gone, self.incarnation = self.incarnation, None
         if gone is None:
             return
@@ -369,6 +359,7 @@ class Feed:
 
     async def _live(self) -> None:
         """One incarnation: connect, listen, register, and beat until something fails."""
+        await self.leaves.released()  # before the row goes by which writers wait for them
         async with asyncio.timeout(patience(self._url)):
             connection = await connect(self._url, statement_seconds=self._pace.lease, accepts=self.accepts)
         try:
@@ -377,11 +368,12 @@ class Feed:
                 await self._begin(connection)
             if connection.server is not None:  # of a standby the first beat makes an error
                 await self._fence.admit(connection.server)
-            cursor: str | None = None
+            cursor = self._applied = None
+            self._read.clear()
             while True:
                 cursor = await self._step(connection, cursor)
         finally:
-            self.lease.give_up()
+            self.give_up()
             self.server, self.connected, self.hangs = None, False, not self._committed
             self._move()
             # Not `close()`: a connection that hangs must not keep this task from beginning anew.
@@ -416,6 +408,7 @@ class Feed:
         self.last_beat = beat.sent
         self.server = self._newest = beat.server
         self.lease.extend(beat.sent, self._pace.lease)
+        self.leaves.grant(self.lease.end, ahead)
         self.beats += 1
         self.tried.set()
         self._move()
@@ -469,6 +462,8 @@ class Feed:
         """Tell the senders what was applied; false where one of them can only see it in this replica's row."""
         if self.incarnation is None or self.server is None:
             return False
+        if not await self.leaves.forgotten(self.leaves.number, seconds=_LEAF_SECONDS):
+            return False  # the row says it as soon as they have, or can decide no more
         said = acknowledgement_text(self.incarnation, read.cursor, self.server)
         channels = [channel_of(sender) for sender in senders if sender not in {None, self.incarnation}]
         if said is None:
@@ -478,9 +473,20 @@ class Feed:
                 await connection.execute(ACKNOWLEDGE, {"channels": channels, "said": said})
         return None not in senders
 
+    async def _applied_everywhere(self, cursor: str | None) -> str | None:
+        """The newest cursor that was applied by every leaf too, which is given a moment for this one."""
+        if cursor is not None:
+            self._read.append((self.leaves.number, cursor))
+        await self.leaves.forgotten(self.leaves.number, seconds=_LEAF_SECONDS)
+        while self._read and self.leaves.have_forgotten(self._read[0][0]):
+            _, self._applied = self._read.popleft()
+        return self._applied
+
     async def _beat(self, connection: HeardConnection, cursor: str | None) -> Beat:
+        """Say what was applied, this cursor last, and read what it had not seen."""
+        applied = await self._applied_everywhere(cursor)
         sent = boot_seconds()
-        values = {"id": self.incarnation, "cursor": cursor, "limit": self._pace.row_limit + 1}
+        values = {"id": self.incarnation, "cursor": cursor, "applied": applied, "limit": self._pace.row_limit + 1}
         connection.warned = False
         with hanging_up_after(connection, self._pace.lease):
             answer = await connection.execute(BEAT, values)

@@ -14,7 +14,8 @@ from uuid import UUID
 from app.auth.callers import Authenticated, Caller
 from app.core.processing import Processing
 from app.snapshot.cache import RecordCache
-from app.snapshot.feed import Feed, boot_seconds
+from app.snapshot.feed import Feed
+from app.snapshot.leases import boot_seconds
 from app.snapshot.records import CallerRecord, RegisterRecord
 from app.snapshot.tables import ChangeKind
 

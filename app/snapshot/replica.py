@@ -20,8 +20,9 @@ from app.journal.fence import Fence
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
 from app.snapshot.cache import Flight, GatheredReads, RecordCache
-from app.snapshot.feed import Feed, Notifier, Pace, boot_seconds
+from app.snapshot.feed import Feed, Notifier, Pace
 from app.snapshot.last_known import HeldOrKnown
+from app.snapshot.leases import Leaves, boot_seconds
 from app.snapshot.records import (
     CallerRecord,
     RegisterRecord,
@@ -80,6 +81,7 @@ class Replica:
         self.callers: RecordCache[bytes, CallerRecord] = RecordCache(_CALLERS)
         self.register: RecordCache[str, RegisterRecord] = RecordCache(_PROCESSINGS)
         self.subjects: RecordCache[bytes, SubjectRecord] = RecordCache(plan.subjects)
+        self.leaves = Leaves()
         self.pool = pool
         self.feed = Feed(
             plan.feed_url,
@@ -89,6 +91,7 @@ class Replica:
             lost=self._feed_lost,
             about=plan.about,
             fence=plan.fence,
+            leaves=self.leaves,
             synchronous=plan.synchronous,
         )
         for reads in (pool, database):
@@ -117,8 +120,8 @@ class Replica:
             await asyncio.wait_for(self.feed.tried.wait(), _FIRST_LEASE_SECONDS)
 
     async def stop(self) -> None:
-        """Decide from memory no more, then take this replica's row away."""
-        self.lease.give_up()
+        """Decide from memory no more, here and in leaves, then take this replica's row away."""
+        self.feed.give_up()
         for task in self._tasks:
             task.cancel()
         if self._tasks:  # no longer than that: psycopg would have a silent server cancel a statement first
@@ -149,6 +152,7 @@ class Replica:
                 self.known.forget_processing(ref.decode())
             else:
                 self._drop_caller(UUID(bytes=ref))
+        self.leaves.tell(changes)
 
     def _drop_caller(self, identifier: UUID) -> None:
         """Forget whatever a caller is known by. They are cached by credential, and seldom change: look through all."""
@@ -174,6 +178,7 @@ class Replica:
         self.register.drop_all()
         self.subjects.drop_all()
         self.known.set_aside()
+        self.leaves.forget_all()
         self._latest = 0.0
 
     def committed(self, changes: Collection[tuple[int, bytes]], *, told: bool = True) -> None:

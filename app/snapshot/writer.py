@@ -19,8 +19,8 @@ from app.journal.fence import Fence
 from app.journal.files import JournalError
 from app.journal.journal import Journal, Noted
 from app.snapshot.confirm import Confirmer
-from app.snapshot.feed import boot_seconds
 from app.snapshot.last_known import LastKnown
+from app.snapshot.leases import boot_seconds
 from app.snapshot.replica import Replica
 from app.telemetry import spans
 
@@ -149,10 +149,12 @@ class Writer:
         committed = boot_seconds()
         # Where no beat had told which server is the primary, this process may come to read from another one.
         forgot = not done.repeats and (self._replica is None or server is not None)
+        leaves = self._replica.leaves if self._replica is not None else None
         if self._replica is not None and (done.changes or done.narrowing):
             self._replica.committed(done.changes, told=forgot)
         elif self._known is not None:
             self._known.forget(done.changes)
+        told_leaves = leaves.number if leaves is not None else 0
         if committed_now is not None:
             committed_now()
         # A write that forbids and has no note repeats an earlier one, whose note may still wait.
@@ -162,6 +164,8 @@ class Writer:
                 with spans.within("confirmation"):
                     told = server or done.server
                     await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=told)
+                    if leaves is not None:
+                        await leaves.forgotten(told_leaves)
             except DatabaseUnavailableError as error:
                 raise OutcomeUnknownError from error
 

@@ -28,7 +28,8 @@ from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
 from app.settings.required import HOW_TO_MAKE, durability, required
 from app.settings.values import Durability, ScopeClaim, TracesMode
-from app.snapshot.feed import Pace, boot_seconds
+from app.snapshot.feed import Pace
+from app.snapshot.leases import boot_seconds
 
 if TYPE_CHECKING:
     from app.auth.issuers import TokenCheck

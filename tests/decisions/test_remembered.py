@@ -30,7 +30,7 @@ def kept():
 def test_a_remembered_decision_needs_the_very_same_records():
     """An equal record is another one: something changed between."""
     held = kept()
-    assert held.get(KEY, REGISTER, (RECORD,), 49.9) is JUDGED
+    assert held.get(KEY, REGISTER, (RECORD,), 49.9).judged is JUDGED
     assert held.get(KEY, REGISTER, (subject_record(None),), 49.9) is None
     assert held.get(KEY, register_record(None), (RECORD,), 49.9) is None
     assert held.get(KEY, REGISTER, (), 49.9) is None
@@ -59,7 +59,7 @@ def test_a_remembered_decision_is_of_one_question(other):
     """Equal circumstances made anew are the same question; another member, subject or other party is another one."""
     held = kept()
     again = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
-    assert held.get((again, b"alice", None), REGISTER, (RECORD,), 0.0) is JUDGED
+    assert held.get((again, b"alice", None), REGISTER, (RECORD,), 0.0).judged is JUDGED
     assert held.get((replace(OF, **other), b"alice", None), REGISTER, (RECORD,), 0.0) is None
     assert held.get((OF, b"bob", None), REGISTER, (RECORD,), 0.0) is None
     assert held.get((OF, b"alice", ()), REGISTER, (RECORD,), 0.0) is None

@@ -3,13 +3,13 @@
 import time
 from unittest.mock import patch
 
-import app.snapshot.feed as lease_module
-from app.snapshot.feed import Lease, boot_seconds
+import app.snapshot.leases as lease_module
+from app.snapshot.leases import Lease, boot_seconds
 from tests.freshness.scenarios import silent_feed
 
 
 class _Machine:
-    """`time` as app.snapshot.feed sees it, on a machine that was suspended for some seconds."""
+    """`time` as app.snapshot.leases sees it, on a machine that was suspended for some seconds."""
 
     def __init__(self, real):
         self._real, self.slept = real, 0.0

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from app.db.database import DatabaseUnavailableError
-from app.snapshot.feed import Lease
+from app.snapshot.leases import Lease
 from app.snapshot.primary_reads import PrimaryReads
 
 

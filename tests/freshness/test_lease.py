@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-import app.snapshot.feed as lease_module
-from app.snapshot.feed import Lease, boot_seconds
+import app.snapshot.leases as lease_module
+from app.snapshot.leases import Lease, boot_seconds
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ from app.operations.decisions.answer_questions import (
     answer_questions,
     stand_after_waiting,
 )
-from app.operations.decisions.from_memory import recall
+from app.operations.decisions.from_memory import Lasting, lasting, recall
 from app.operations.decisions.judging import AnsweredRequest, Judged, Question, Unanswered
 from app.telemetry import spans
 
@@ -113,7 +113,7 @@ class DecisionEndpoint:
         self._services = services
         self._point = point
         self.wording = wording
-        self._refs = services.deployment.pseudonyms.locator
+        self.refs = services.deployment.pseudonyms.locator
         # A durable log has a permit wait for the commit of its row: then nothing is answered at once.
         self._waits = services.recorder is not None and services.recorder.durable
         self._recalls = point.memory is not None and not point.primary.limits.limits(Counted.DECISIONS)
@@ -144,6 +144,15 @@ class DecisionEndpoint:
                 self._services.unknown_keys.passed(digest)
                 return self._reply(asked, answered, read)[0]
         return Pending(asked, credential, read)
+
+    def lasting(self, digest: bytes, question: Question) -> Lasting | None:
+        """What the caller of an answer may hold of it; None where each answer is to be asked for.
+
+        That is so where questions are counted against a quota, carry a token, or wait for the log.
+        """
+        if self._point.memory is None or not self._recalls or self._waits or question.wants_token:
+            return None
+        return lasting(self._point.memory, digest, question)
 
     def _recalled(self, asked: RequestHead, digest: bytes, question: Question) -> Reply | None:
         """The answer to one question whose decision is remembered, where nothing else goes with it."""
@@ -255,7 +264,7 @@ class DecisionEndpoint:
     def _read(self, asked: RequestHead, body: bytes) -> Question | Batch:
         if not is_json(asked.content_type):
             raise MalformedError("Send the request as application/json.")
-        return read_question(body, self._refs) if asked.path == SINGLE else read_batch(body, self._refs)
+        return read_question(body, self.refs) if asked.path == SINGLE else read_batch(body, self.refs)
 
     def _reply(
         self, asked: RequestHead, answered: AnsweredRequest, read: Question | Batch

@@ -178,6 +178,15 @@ class Wording:
         """The answer to one question without a token, where no row of the log is waited for."""
         return self._judged(caller, at, question, judged, [])
 
+    def reported(
+        self, caller: UUID, at: float, identifier: bytes, correspondence: tuple[str, str], judged: Judged
+    ) -> None:
+        """Count and log a decision that a caller has taken by itself, on what it was answered before."""
+        if self._recorder is not None:
+            facts, decision = judged.log_facts, judged.decision
+            self._recorder.record(at, identifier, caller, judged.subject_ref, correspondence, decision, facts)
+        self._counts.count_outcome(judged.outcome)
+
     def unknowable(self) -> None:
         """Count a question whose facts cannot be read."""
         self._counts.count_outcome(_UNAVAILABLE_OUTCOME)

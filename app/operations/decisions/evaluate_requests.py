@@ -15,7 +15,7 @@ from app.ledger.store import Person, load_people
 from app.operations.decisions.judging import Facts
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
-from app.snapshot.feed import boot_seconds
+from app.snapshot.leases import boot_seconds
 
 _PARTIES_AT_MOST: Final = 20_000
 """Users and other parties whose consents one search looks at for a page."""

@@ -31,8 +31,8 @@ from app.operations.decisions.judging import (
 )
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings
-from app.snapshot.feed import boot_seconds
 from app.snapshot.last_known import LastKnown
+from app.snapshot.leases import boot_seconds
 from app.snapshot.primary_reads import PrimaryReads
 
 # Whether the database is away, as this process has found: remembered, so that exempt purposes do not wait for it.

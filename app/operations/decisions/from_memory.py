@@ -29,6 +29,7 @@ from app.operations.decisions.judging import (
 from app.snapshot.cache import RecordCache
 from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
+from app.snapshot.tables import ChangeKind
 
 # Decisions remembered with the very records that they rest on.
 # A remembered decision is used only for an equal question (its circumstances, its subject, and the other parties
@@ -62,12 +63,14 @@ class RememberedDecisions:
         self._held: RecordCache[Key, Remembered] = RecordCache(_REMEMBERED)
         self._crowded: RecordCache[Key, Remembered] = RecordCache(_CROWDED)
 
-    def get(self, key: Key, register: RegisterRecord, records: tuple[SubjectRecord, ...], now: float) -> Judged | None:
+    def get(
+        self, key: Key, register: RegisterRecord, records: tuple[SubjectRecord, ...], now: float
+    ) -> Remembered | None:
         """What was judged of this question, if on these very records, and if time has not changed it."""
         found = self._cache_of(key).get(key)
         if found is None or found.register is not register or now >= found.until or found.records != records:
             return None  # records are equal only to themselves
-        return found.judged
+        return found
 
     def keep(self, key: Key, remembered: Remembered) -> None:
         """Remember what was judged."""
@@ -142,11 +145,47 @@ def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, J
     records = _records(replica, (subject,) if subject else (), None)
     if records is None:
         return None
-    judged = memory.remembered.get((circumstances, subject, None), register, records, now)
-    if judged is None:
+    found = memory.remembered.get((circumstances, subject, None), register, records, now)
+    if found is None:
         return None
     held.use.at = now
-    return caller, judged, now
+    return caller, found.judged, now
+
+
+class Lasting(Struct, frozen=True):
+    """A decision that stands until `until` (epoch time) or until one of these records changes, by kind and reference.
+
+    `rests_on`: as the rows of `change` name them.
+    """
+
+    judged: Judged
+    until: float
+    rests_on: tuple[tuple[int, bytes], ...]
+
+
+def lasting(memory: Memory, digest: bytes, question: Question) -> Lasting | None:
+    """What a program of this host may hold of an answer: what is remembered of it at this moment. Awaits nothing.
+
+    None where nothing is remembered, where the answer depends on other parties, and without a lease.
+    """
+    replica = memory.replica
+    now = replica.now_if_leased()
+    if now is None or recall(memory, digest, question) is None:
+        return None
+    register = replica.register.get(question.processing)
+    if register is None:
+        return None
+    subject = question.subject if register.rests_on_consent else b""
+    records = _records(replica, (subject,) if subject else (), None)
+    if records is None:
+        return None
+    found = memory.remembered.get((question.circumstances, subject, None), register, records, now)
+    if found is None:
+        return None
+    rests_on = [(int(ChangeKind.PROCESSING), question.processing.encode())]
+    if subject:
+        rests_on.append((int(ChangeKind.SUBJECT), subject))
+    return Lasting(found.judged, found.until, tuple(rests_on))
 
 
 def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Read | None = None) -> Found | None:
@@ -266,12 +305,11 @@ def _decide(memory: Memory, question: Question, read: _Read | None, now: float) 
     if records is None:
         return None
     key = (question.circumstances, subject, participants)
-    judged = memory.remembered.get(key, register, records, now)
-    if judged is None:
+    remembered = memory.remembered.get(key, register, records, now)
+    if remembered is None:
         remembered = _judge(memory, question, participants, register, dict(zip(refs, records, strict=True)), now)
         memory.remembered.keep(key, remembered)
-        judged = remembered.judged
-    return judged
+    return remembered.judged
 
 
 def _with_others(subject: bytes, participants: Sequence[Participant]) -> tuple[bytes, ...]:

@@ -7,7 +7,8 @@ from sqlalchemy import delete
 import app.snapshot.feed as feed_module
 from app.db.connections import connect
 from app.snapshot import tables as upkeep
-from app.snapshot.feed import CHANGE_CHANNEL, Beat, Feed, TransactionSnapshot, boot_seconds
+from app.snapshot.feed import CHANGE_CHANNEL, Beat, Feed, TransactionSnapshot
+from app.snapshot.leases import boot_seconds
 from app.snapshot.replica import Replica
 from app.snapshot.tables import replica
 from tests.freshness.gate import PAUSE
@@ -82,7 +83,7 @@ def lease_before_registration(patch):
 
 def publishing_ahead(patch):
     """A beat publishes the snapshot that it is only now reading."""
-    _change_beat(patch, "coalesce(%(cursor)s::pg_snapshot, applied)", "pg_current_snapshot()")
+    _change_beat(patch, "coalesce(%(applied)s::pg_snapshot, applied)", "pg_current_snapshot()")
 
 
 def sequence_number(patch):

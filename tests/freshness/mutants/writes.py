@@ -11,7 +11,7 @@ from app.operations.register.invalidate_processing import invalidate_processing
 from app.register.records import Registered
 from app.register.store import load_invalidations, load_processing
 from app.snapshot.confirm import Confirmer
-from app.snapshot.feed import boot_seconds
+from app.snapshot.leases import boot_seconds
 from app.snapshot.writer import Writer
 
 

@@ -9,6 +9,7 @@ decide, and make links to the consent page; `sceau_client.webhooks` verifies web
 from sceau_client.aio import AsyncClient
 from sceau_client.asking import Answer, Asking, AsyncAsking
 from sceau_client.decisions import Decision, Decisions
+from sceau_client.edge import Edge
 from sceau_client.handles import HandleMaker
 from sceau_client.questions import Correspondence, Parties, Question, Subject, User
 from sceau_client.recorder import AsyncRecorder, Recorder
@@ -31,6 +32,7 @@ __all__ = [
     "Correspondence",
     "Decision",
     "Decisions",
+    "Edge",
     "Element",
     "ExemptPurpose",
     "HandleMaker",

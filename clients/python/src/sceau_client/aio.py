@@ -6,6 +6,7 @@ from typing import Self
 
 from sceau_client.asking import AsyncAsking
 from sceau_client.decisions import Decisions
+from sceau_client.edge import Edge
 from sceau_client.engine import Engine
 from sceau_client.plan import Plan
 from sceau_client.questions import Question
@@ -26,10 +27,12 @@ class AsyncClient(AsyncAsking):
         exempt: Mapping[str, ExemptPurpose] = NONE_EXEMPT,
         refresh: float | None = REFRESH,
         connections: Connections = USUAL,
+        edge: Edge | None = None,
     ) -> None:
         """See `Client`, whose parameters these are."""
         self._kept = KeptRegister(exempt)
-        self._engine = Engine(service(url, key, deadline, refresh, connections), self._kept)
+        self._engine = Engine(service(url, key, deadline, refresh, connections), self._kept, edge)
+        self._recall = edge.recall if edge is not None else lambda _: None
 
     async def __aenter__(self) -> Self:
         """Fetch the register, unless that takes longer than a question may."""
@@ -47,7 +50,7 @@ class AsyncClient(AsyncAsking):
     async def _ask(self, questions: Sequence[Question], deadline: float | None) -> Decisions:
         asked_at = time.monotonic()
         self._engine.keep_register()
-        plan = Plan(questions, self._kept.current, self._engine.held)
-        if plan.exchanges:
+        plan = Plan(questions, self._kept.current, self._engine.held, self._recall)
+        if plan.open:
             await self._engine.carry_out(plan, deadline, asked_at)
         return plan.decisions()

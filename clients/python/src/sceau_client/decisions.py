@@ -15,7 +15,7 @@ class Decision:
     - `outcome` `UNKNOWN` has a `cause`, an HTTP `status` if there was one, `retry_after` in seconds if it was said.
     - `reason`, `article`, `law_version`, `reason_user` (a sentence by language) are Sceau's words (docs/law.md).
     - A permit must not be used from `valid_until` on, nor kept for another message.
-    - `local`: answered from the register that was fetched, without asking.
+    - `local`: answered in this process, without asking: from the register that was fetched, or by an `Edge`.
     - `token`: the decision token of a permit, where the question asked for one and Sceau gave one.
     - `id` is the decision's in Sceau's log, `request_id` the request's.
     """

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from sceau_client.decisions import Decision
+from sceau_client.edge import Edge
 from sceau_client.plan import Plan
 from sceau_client.refreshing import KeptRegister
 from sceau_client.service import Service
@@ -22,8 +23,9 @@ log = logging.getLogger("sceau_client")
 class Engine:
     """Asks one service from one event loop."""
 
-    def __init__(self, service: Service, kept: KeptRegister) -> None:
-        """Do nothing yet."""
+    def __init__(self, service: Service, kept: KeptRegister, edge: Edge | None = None) -> None:
+        """Do nothing yet; what the edge can ask is asked there."""
+        self._edge = edge
         self._service = service
         self._kept = kept
         self._transport = Transport(service)
@@ -58,11 +60,25 @@ class Engine:
         """
         waited = time.monotonic() - asked_at
         until = asyncio.get_running_loop().time() + (deadline or self._service.deadline) - waited
-        for exchange in plan.exchanges:
+        if self._edge is not None:
+            await self._ask_edge(self._edge, plan, until)
+        for exchange in plan.exchanges():
             request = Request("POST", exchange.path, exchange.largest_answer, exchange.body)
             decisions = exchange.read(await self._transport.send(request, until))
             plan.take(exchange, decisions)
             self._notice(decisions)
+
+    async def _ask_edge(self, edge: Edge, plan: Plan, until: float) -> None:
+        """Ask by the edge's socket; what nobody answers there is left to HTTP."""
+        asked = {asyncio.wrap_future(edge.ask(question)): place for place, question in plan.open}
+        if not asked:
+            return
+        done, late = await asyncio.wait(asked, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+        for each in done:
+            if (decision := each.result()) is not None:
+                plan.answer(asked[each], decision)
+        for each in late:
+            each.cancel()
 
     async def close(self) -> None:
         """Stop, and close the connections."""

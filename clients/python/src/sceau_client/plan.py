@@ -3,7 +3,7 @@
 Pure. A client sends each exchange's request, reads the reply with it, and has the plan take the answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,19 +39,34 @@ class Exchange:
 class Plan:
     """What is to be asked, and what has been answered."""
 
-    def __init__(self, questions: Sequence[Question], register: Register, held: float = 0) -> None:
-        """Answer what the register answers; make requests of the rest.
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        register: Register,
+        held: float = 0,
+        recall: Callable[[Question], Decision | None] = lambda _: None,
+    ) -> None:
+        """Answer what the register answers, then what `recall` does; the rest is to be asked.
 
         `held`: for how many seconds nothing is to be asked that Sceau counts, because it said so (429). It counts no
         questions about exempt processings: those are asked all the same.
         """
-        self._answers: list[Decision | None] = [register.answer(question) for question in questions]
+        self._questions = questions
+        self._answers: list[Decision | None] = [register.answer(each) or recall(each) for each in questions]
         if held > 0:
             refused = unknown(Cause.REFUSED, status=_TOO_MANY, retry_after=held)
             for place, question in enumerate(questions):
                 if question.processing not in register:
                     self._answers[place] = refused
-        self.exchanges = self._exchanges(questions)
+
+    @property
+    def open(self) -> list[tuple[int, Question]]:
+        """What is not answered yet, with its places."""
+        return [(place, self._questions[place]) for place, answer in enumerate(self._answers) if answer is None]
+
+    def answer(self, place: int, decision: Decision) -> None:
+        """Take one answer."""
+        self._answers[place] = decision
 
     def take(self, exchange: Exchange, decisions: Sequence[Decision]) -> None:
         """Take the answers of an exchange."""
@@ -62,17 +77,17 @@ class Plan:
         """The answers in the order of the questions; `otherwise`, an unknown one, where there is none."""
         return Decisions(otherwise if answer is None else answer for answer in self._answers)
 
-    def _exchanges(self, questions: Sequence[Question]) -> list[Exchange]:
+    def exchanges(self) -> list[Exchange]:
+        """Requests for what is not answered yet."""
         places: list[int] = []
         items: list[wire.Item] = []
-        for place, question in enumerate(questions):
-            if self._answers[place] is None:
-                item = wire.item(question)
-                if item is None:
-                    self._answers[place] = _NOT_SENDABLE
-                else:
-                    places.append(place)
-                    items.append(item)
+        for place, question in self.open:
+            item = wire.item(question)
+            if item is None:
+                self._answers[place] = _NOT_SENDABLE
+            else:
+                places.append(place)
+                items.append(item)
         if len(items) == 1:
             return [Exchange(places, wire.EVALUATION, items[0].body)]
         return [

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 from sceau_client.asking import Asking
 from sceau_client.decisions import Decisions, unknown
+from sceau_client.edge import Edge
 from sceau_client.engine import Engine
 from sceau_client.plan import Plan
 from sceau_client.questions import Question
@@ -42,6 +43,7 @@ class Client(Asking):
         exempt: Mapping[str, ExemptPurpose] = NONE_EXEMPT,
         refresh: float | None = REFRESH,
         connections: Connections = USUAL,
+        edge: Edge | None = None,
     ) -> None:
         """Prepare to ask the service at `url` with an API key; nothing is sent yet.
 
@@ -49,6 +51,7 @@ class Client(Asking):
         - `deadline`: seconds that a call may take, all in all; a call may say its own.
         - `exempt`: processings that are answered as exempt until a register has been fetched, each with its purpose.
         - `refresh`: seconds between two fetches of the register; None fetches none.
+        - `edge`: answers what it holds, and asks by its socket; HTTP is used where it cannot (`sceau_client.edge`).
 
         Raises:
             ValueError: the address, the key or a number cannot be what is meant.
@@ -56,6 +59,8 @@ class Client(Asking):
         """
         self._service = service(url, key, deadline, refresh, connections)
         self._kept = KeptRegister(exempt)
+        self._edge = edge
+        self._recall = edge.recall if edge is not None else lambda _: None
         self._lock = threading.Lock()
         self._thread: _EngineThread | None = None
         self._closed = self._failing = False
@@ -85,10 +90,10 @@ class Client(Asking):
         asked_at = time.monotonic()
         thread = self._started()
         if thread is None:
-            plan = Plan(questions, self._kept.current)
+            plan = Plan(questions, self._kept.current, recall=self._recall)
             return plan.decisions(otherwise=unknown(Cause.UNAVAILABLE))
-        plan = Plan(questions, self._kept.current, thread.engine.held)
-        if plan.exchanges:
+        plan = Plan(questions, self._kept.current, thread.engine.held, self._recall)
+        if plan.open:
             seconds = deadline or self._service.deadline
             thread.run(thread.engine.carry_out(plan, seconds, asked_at), seconds)
         return plan.decisions()
@@ -108,7 +113,7 @@ class Client(Asking):
     def _new_thread(self) -> "_EngineThread | None":
         """A thread that runs, unless the system has nothing left to run it with; then the next question tries again."""
         try:
-            thread = _EngineThread(self._service, self._kept)
+            thread = _EngineThread(self._service, self._kept, self._edge)
         except (OSError, RuntimeError) as error:
             if not self._failing:
                 log.warning("Sceau cannot be asked: %s at the start of the client's thread", type(error).__name__)
@@ -122,7 +127,7 @@ class Client(Asking):
 class _EngineThread:
     """An engine on an event loop in a thread."""
 
-    def __init__(self, service: Service, kept: KeptRegister) -> None:
+    def __init__(self, service: Service, kept: KeptRegister, edge: Edge | None) -> None:
         """Start, and come back once it runs.
 
         Raises:
@@ -130,7 +135,7 @@ class _EngineThread:
 
         """
         self.process = os.getpid()
-        self.engine = Engine(service, kept)
+        self.engine = Engine(service, kept, edge)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._under_way: set[asyncio.Task[Any]] = set()

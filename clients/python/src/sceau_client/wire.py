@@ -5,6 +5,7 @@ Whatever is not exactly an answer to what was asked is `malformed`, never a perm
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -140,6 +141,15 @@ def read_answers(reply: Reply | NoReply, path: str, questions: int) -> list[Deci
         cause or Cause.MALFORMED, status=reply.status, retry_after=reply.retry_after, request_id=reply.request_id
     )
     return [nothing] * questions
+
+
+def decision_of(value: Any, status: int) -> Decision:  # noqa: ANN401 - any JSON value
+    """The answer that a JSON value is, with a status as HTTP has it; unknown where it is none."""
+    cause = cause_of(status)
+    if cause is None:
+        with suppress(NotUnderstoodError):
+            return _decision(value, Reply(status, "application/json", None, "", b""))
+    return unknown(cause or Cause.MALFORMED, status=status)
 
 
 def _answers(reply: Reply, path: str, questions: int) -> list[Decision]:

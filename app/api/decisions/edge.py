@@ -1,0 +1,484 @@
+"""The edge: programs of this host that answer by themselves what this worker has answered them, until it changes.
+
+docs/edge.md gives the messages, docs/freshness.md the protocol. A question that such a program has not met is asked
+here and answered as over HTTP; what the worker itself would remember of it goes with the answer. The program reports
+what it decides, and the log takes it as a decision of this worker.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import math
+import os
+import re
+import secrets
+import socket
+import struct
+from array import array
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import Struct
+from starlette.types import Scope
+
+from app.api.decisions.endpoint import SINGLE, DecisionEndpoint, Pending, RequestHead
+from app.api.decisions.reading import read_question
+from app.api.decisions.words import Reply, reply_to
+from app.api.http.problems import MalformedError
+from app.api.http.services import Services
+from app.auth.callers import Caller, key_digest
+from app.auth.callers import Scope as Right
+from app.db.database import DatabaseUnavailableError
+from app.operations.decisions.from_memory import Lasting, Memory
+from app.operations.decisions.judging import Judged
+from app.snapshot.leases import Leaf, boot_seconds
+
+PROTOCOL: Final = 1
+"""Of the messages below. Another one is hung up on."""
+CORRESPONDENCE: Final = "correspondence"
+"""The type of what is decided about: an edge reports ids alone."""
+MOST_KEPT: Final = 100_000
+"""Decisions that one edge may hold."""
+_MOST_BYTES: Final = 1024 * 1024
+_MOST_UNDER_WAY: Final = 1_000
+_MOST_REPORTED: Final = 50_000
+_ROWS_AT_ONCE: Final = 256
+_HELLO_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 0.05
+_ELECTION_SECONDS: Final = 1.0
+_LATE_SECONDS: Final = 600.0
+_AHEAD_SECONDS: Final = 5.0
+_MOST_UNREAD: Final = 4 * 1024 * 1024
+_LONGEST_ID: Final = 512
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LENGTH: Final = struct.Struct(">I")
+_ROWS: Final = struct.Struct("<II")
+"""Of a report: how many decisions it has, and how many before them were dropped."""
+_PEER: Final = struct.Struct("3i")
+log = structlog.get_logger("sceau.edge")
+
+
+class Hello(Struct, tag_field="kind", tag="hello"):
+    """The first message: the protocol, the API key, and the number (34 bits) that ids of decisions are made with."""
+
+    protocol: int
+    key: str
+    ids: int
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Hello({self.protocol})"
+
+
+class Ask(Struct, tag_field="kind", tag="ask"):
+    """A question: the body of `POST /access/v1/evaluation`."""
+
+    number: int
+    question: msgspec.Raw
+
+
+class Forgot(Struct, tag_field="kind", tag="forgot"):
+    """Every change up to this one is forgotten."""
+
+    number: int
+
+
+class Released(Struct, tag_field="kind", tag="released"):
+    """Answers that are not held any more, and of which nothing more is reported."""
+
+    numbers: list[int]
+
+
+class Bye(Struct, tag_field="kind", tag="bye"):
+    """Nothing is decided from memory any more, whatever lease was granted."""
+
+
+_read: Final = msgspec.json.Decoder(Hello | Ask | Forgot | Released | Bye).decode
+_write: Final = msgspec.json.Encoder().encode
+
+
+class EdgeConnection(asyncio.Protocol):
+    """One edge."""
+
+    def __init__(self, edges: "Edges") -> None:
+        """Wait for its first message."""
+        self._edges = edges
+        self._memory = edges.memory
+        self._buffer = bytearray()
+        self._leaf: Leaf | None = None
+        self._digest = b""
+        self._key = ""
+        self._ids = 0
+        self._kept: dict[int, Judged] = {}
+        self._last = secrets.randbits(56)  # no connection takes a number of another for its own
+        self._asked: set[asyncio.Task[None]] = set()
+        self._admitting: asyncio.Task[None] | None = None
+        self._reports: list[tuple[Sequence[int], Sequence[int], Sequence[float], Sequence[str]]] = []
+        self._reported = 0
+        self._logging: asyncio.Task[None] | None = None
+        self._process: int | None = None
+
+    # --- the connection ----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as it is for streams
+        """Begin; a program that says nothing is hung up on."""
+        self._transport = transport
+        self._edges.connections.add(self)
+        self._late = asyncio.get_running_loop().call_later(_HELLO_SECONDS, self.close)
+        self._process = _process_of(transport.get_extra_info("socket"))
+
+    def data_received(self, data: bytes) -> None:
+        """Take messages in as they become whole; what is none ends the connection, and is not answered."""
+        self._buffer += data
+        try:
+            while len(self._buffer) >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(self._buffer)
+                if not 0 < length <= _MOST_BYTES:
+                    raise ValueError("length")  # noqa: TRY301 - as any other that is no message
+                end = _LENGTH.size + length
+                if len(self._buffer) < end:
+                    return
+                payload = bytes(self._buffer[_LENGTH.size : end])
+                del self._buffer[:end]
+                self._take(payload)
+        except (ValueError, struct.error, msgspec.MsgspecError) as error:
+            log.warning("an edge sent what is no message", cause=type(error).__name__)
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It may decide until its lease is over, unless its process has ended."""
+        del exc
+        self._late.cancel()
+        self._edges.connections.discard(self)
+        for task in (*self._asked, self._admitting):
+            if task is not None:
+                task.cancel()
+        leaf, process = self._leaf, self._process
+        if leaf is not None:
+            self._memory.replica.leaves.disconnected(leaf)
+        if process is None:
+            return
+        loop = asyncio.get_running_loop()
+        until = leaf.until if leaf is not None else 0.0
+
+        def over() -> None:
+            """Of its process, or of the lease that it held."""
+            if loop.remove_reader(process):
+                if leaf is not None:
+                    self._memory.replica.leaves.ended(leaf)
+                os.close(process)
+
+        loop.add_reader(process, over)
+        loop.call_later(max(0.0, until - boot_seconds()) + _AGAIN_SECONDS, over)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.abort()
+
+    def _send(self, message: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.write(_LENGTH.pack(len(message)) + message)
+        if self._transport.get_write_buffer_size() > _MOST_UNREAD:
+            self.close()
+
+    def _take(self, payload: bytes) -> None:
+        if payload[0] == ord("R"):
+            self._take_report(memoryview(payload)[1:])
+            return
+        said = _read(payload)
+        if isinstance(said, Hello):
+            self._greet(said)
+        elif self._leaf is None:
+            raise ValueError("no hello")
+        elif isinstance(said, Ask):
+            self._ask(said)
+        elif isinstance(said, Forgot):
+            self._memory.replica.leaves.forgot(self._leaf, said.number)
+        elif isinstance(said, Released):
+            self._release(said.numbers)
+        else:
+            self._memory.replica.leaves.ended(self._leaf)
+            self.close()
+
+    # --- who it is ---------------------------------------------------------------------------------------------------
+
+    def _greet(self, hello: Hello) -> None:
+        if self._leaf is not None or self._admitting is not None or hello.protocol != PROTOCOL:
+            raise ValueError("hello")
+        self._key, self._digest, self._ids = hello.key, key_digest(hello.key), hello.ids & (2**34 - 1)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Look up whether its key is in force, again after each change of its caller; till then it holds no lease."""
+        if self._admitting is None or self._admitting.done():
+            self._admitting = asyncio.get_running_loop().create_task(self._admitted())
+
+    async def _admitted(self) -> None:
+        replica = self._memory.replica
+        while True:
+            try:
+                record = await replica.load_caller(self._digest)
+            except DatabaseUnavailableError:
+                await asyncio.sleep(_AGAIN_SECONDS)
+                continue
+            # From here to the admission nothing is awaited.
+            # No token: its issuer may withdraw the key that signed it, which no change of the caller tells.
+            if record.caller is None or record.signed_by is not None or not _may_ask(record.caller):
+                log.warning("an edge was refused: its key is not in force, or lacks the scope decisions:evaluate")
+                self.close()
+                return
+            now = replica.now_if_leased()
+            held = replica.callers.get(self._digest) if now is not None else None
+            if now is not None and held is record and now < held.until:
+                self._let_in(record.caller, boot_seconds() + (held.until - now))
+                return
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _let_in(self, caller: Caller, limit: float) -> None:
+        leaves = self._memory.replica.leaves
+        if self._leaf is None:
+            self._late.cancel()
+            self._leaf = Leaf(caller.id, tell=self._tell, grant=self._grant, doubt=self._admit, hang_up=self.close)
+            leaves.join(self._leaf)
+            self._send(_write({"kind": "welcome", "protocol": PROTOCOL, "most": MOST_KEPT}))
+        if self._leaf.caller == caller.id:
+            leaves.admit(self._leaf, limit)
+        else:
+            self.close()
+
+    def _tell(self, number: int, forgotten: Sequence[int] | None, end: bool) -> None:  # noqa: FBT001 - as Leaf has it
+        self._send(_write({"kind": "changed", "number": number, "forget": forgotten, "end": end}))
+
+    def _grant(self, end: float, ahead: float) -> None:
+        self._send(_write({"kind": "lease", "end": end, "ahead": ahead}))
+
+    # --- what it asks ------------------------------------------------------------------------------------------------
+
+    def _ask(self, asked: Ask) -> None:
+        head = RequestHead(SINGLE, f"Bearer {self._key}", b"application/json", "", b"")
+        body = bytes(asked.question)
+        if len(self._asked) >= _MOST_UNDER_WAY:
+            self._send(_answer(asked.number, 503, b"{}", None))
+            return
+        try:
+            found = self._edges.endpoint.at_once(head, body)
+        except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there
+            found = reply_to(error)
+        if isinstance(found, Reply):
+            self._reply(asked.number, found, body)
+            return
+        task = asyncio.get_running_loop().create_task(self._answer_later(asked.number, found, body))
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+
+    async def _answer_later(self, number: int, pending: Pending, body: bytes) -> None:
+        scope: Scope = {"type": "http", "client": None, "headers": [], "state": {}}
+        self._reply(number, await self._edges.endpoint.finish_or_refuse(pending, scope), body)
+
+    def _reply(self, number: int, reply: Reply, body: bytes) -> None:
+        """Send an answer, and what may be kept of it, found by another look under the lease: nothing is awaited here.
+
+        Whatever changes after that look is told after this message.
+        """
+        keep: bytes | None = None
+        if reply.status == 200 and len(self._kept) < 2 * MOST_KEPT:  # noqa: PLR2004 - HTTP
+            lasting = self._lasting(body)
+            leaf = self._leaf
+            if lasting is not None and leaf is not None and _is_answer(reply.body, lasting.judged):
+                self._last += 1
+                self._kept[self._last] = lasting.judged
+                until = None if lasting.until == math.inf else lasting.until
+                rests_on = [leaf.opaque(kind, ref) for kind, ref in lasting.rests_on]
+                keep = _write({"number": self._last, "on": rests_on, "until": until})
+        self._send(_answer(number, reply.status, reply.body, keep))
+
+    def _lasting(self, body: bytes) -> Lasting | None:
+        endpoint = self._edges.endpoint
+        if self._leaf is None or not self._leaf.is_admitted:
+            return None
+        with contextlib.suppress(MalformedError):
+            return endpoint.lasting(self._digest, read_question(body, endpoint.refs))
+        return None
+
+    # --- what it reports ---------------------------------------------------------------------------------------------
+
+    def _take_report(self, view: memoryview) -> None:
+        rows, dropped = _ROWS.unpack_from(view)
+        columns = (array("Q"), array("Q"), array("d"))
+        start = _ROWS.size
+        for column in columns:
+            column.frombytes(view[start : start + 8 * rows])
+            start += 8 * rows
+        ids = bytes(view[start:]).decode().split("\n")
+        if not all(len(each) == rows for each in (*columns, ids)):
+            raise ValueError("report")
+        if dropped:
+            self._edges.drop(dropped)
+        if self._reported + rows > _MOST_REPORTED:
+            self._edges.drop(rows)
+            return
+        self._reported += rows
+        self._reports.append((*columns, ids))
+        if self._logging is None or self._logging.done():
+            self._logging = asyncio.get_running_loop().create_task(self._log_reports())
+            self._edges.logging.add(self._logging)
+            self._logging.add_done_callback(self._edges.logging.discard)
+
+    async def _log_reports(self) -> None:
+        """Log what was reported, a few hundred at a time: decisions of others are answered between."""
+        while self._reports:
+            rows = list(zip(*self._reports.pop(0), strict=True))
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                for number, count, at, correspondence in rows[start : start + _ROWS_AT_ONCE]:
+                    self._log(number, count, at, correspondence)
+                await asyncio.sleep(0)
+            self._reported -= len(rows)
+
+    def _log(self, number: int, count: int, at: float, correspondence: str) -> None:
+        judged = self._kept.get(number)
+        now = self._memory.replica.now()
+        is_one = 0 < len(correspondence) <= _LONGEST_ID and not _CONTROL.search(correspondence)
+        if judged is None or self._leaf is None or not is_one or not now - _LATE_SECONDS < at < now + _AHEAD_SECONDS:
+            self._edges.drop(1)
+            return
+        self._edges.decided += 1
+        about = (CORRESPONDENCE, correspondence)
+        self._edges.endpoint.wording.reported(self._leaf.caller, at, decision_id(at, self._ids, count), about, judged)
+        if (held := self._memory.replica.callers.get(self._digest)) is not None:
+            held.use.at = max(held.use.at, at)
+
+    def _release(self, numbers: Sequence[int]) -> None:
+        """Forget answers that are not held there any more, once what was reported of them is logged."""
+        if self._logging is not None and not self._logging.done():
+            self._logging.add_done_callback(lambda _: self._release(numbers))
+            return
+        for number in numbers:
+            self._kept.pop(number, None)
+
+
+def decision_id(at: float, ids: int, count: int) -> bytes:
+    """The id of a decision of an edge, as ASCII text: version 7 (RFC 9562, 5.7), which the edge can tell as well.
+
+    Args:
+        at: when it was taken, as an epoch time in seconds.
+        ids: the 34 random bits of the edge's connection.
+        count: of its decisions on that connection, 40 bits of it.
+
+    """
+    own = ids << 40 | (count & (2**40 - 1))
+    number = (int(at * 1000) & (2**48 - 1)) << 80 | 7 << 76 | (own >> 62) << 64 | 0b10 << 62 | (own & (2**62 - 1))
+    return str(UUID(int=number)).encode()
+
+
+def _may_ask(caller: Caller) -> bool:
+    return caller.revoked_at is None and Right.DECISIONS_EVALUATE in caller.scopes
+
+
+def _is_answer(body: bytes, judged: Judged) -> bool:
+    """Whether this is what was answered: else something has changed since."""
+    before, after = judged.wire
+    return body.startswith(before) and body.endswith(after)
+
+
+def _answer(number: int, status: int, body: bytes, keep: bytes | None) -> bytes:
+    return b'{"kind":"answer","number":%d,"status":%d,"body":%b,"keep":%b}' % (number, status, body, keep or b"null")
+
+
+def _process_of(connected: socket.socket | None) -> int | None:
+    """A handle of the process at the other end (pidfd_open(2)), by which the kernel tells that it has ended."""
+    if connected is None:
+        return None
+    process, _, _ = _PEER.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    with contextlib.suppress(OSError):  # of another namespace, or ended already
+        return os.pidfd_open(process)
+    return None
+
+
+class Edges:
+    """The edges of this worker. `decided` counts what they have decided and reported."""
+
+    def __init__(self, path: Path, endpoint: DecisionEndpoint, services: Services, memory: Memory) -> None:
+        """Listen on nothing yet."""
+        self.memory = memory
+        self.endpoint = endpoint
+        self.connections: set[EdgeConnection] = set()
+        self.logging: set[asyncio.Task[None]] = set()
+        self.decided = 0
+        self._path = path
+        self._recorder = services.recorder
+
+    def drop(self, number: int) -> None:
+        """Count decisions that the log does not get."""
+        if self._recorder is not None:
+            self._recorder.log.counts.dropped += number
+
+    async def serve(self) -> None:
+        """Serve the edges of this host until cancelled: one worker of those that share the socket's path, at a time."""
+        with self._path.with_name(self._path.name + ".lock").open("ab") as lock:
+            while not _is_ours(lock.fileno()):  # noqa: ASYNC110 - the kernel knows, and sets no event
+                await asyncio.sleep(_ELECTION_SECONDS)
+            self._path.unlink(missing_ok=True)  # of a worker that has ended
+            listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                os.fchmod(listening.fileno(), 0o660)  # before it has a name that others could connect to
+                listening.bind(str(self._path))
+                os.chmod(self._path, 0o660)  # noqa: PTH101 - whatever the umask has left of it
+                server = await asyncio.get_running_loop().create_unix_server(
+                    lambda: EdgeConnection(self), sock=listening
+                )
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    server.close()
+            finally:
+                listening.close()
+                self._path.unlink(missing_ok=True)
+
+    async def stop(self) -> None:
+        """End the leases of all edges, take in what they still report, and hang up."""
+        self.memory.replica.leaves.close()
+        await self.memory.replica.leaves.released()
+        await asyncio.sleep(_AGAIN_SECONDS if self.connections else 0)  # what they report at the end of a lease
+        if self.logging:
+            await asyncio.wait(self.logging)
+        for connection in list(self.connections):
+            connection.close()
+
+
+def _is_ours(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def serving_edges(path: Path | None, endpoint: DecisionEndpoint, services: Services) -> AsyncIterator[None]:
+    """Serve edges on a socket while the block lasts; none where no path is set, or each decision reads the primary."""
+    memory = services.memory
+    if path is None or memory is None:
+        if path is not None:
+            log.warning("edges are not served: SCEAU_CACHE=strict reads the database for each decision")
+        yield
+        return
+    edges = Edges(path, endpoint, services, memory)
+    task = asyncio.create_task(edges.serve())
+    task.add_done_callback(_tell_failure)
+    try:
+        yield
+    finally:
+        await edges.stop()
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _tell_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("edges are not served", why=error.strerror if isinstance(error, OSError) else type(error).__name__)
