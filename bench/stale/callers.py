@@ -13,11 +13,14 @@ from uuid import uuid4
 
 from bench.stale.asking import Topic, manner, put
 from bench.stale.client import CallError
+from bench.stale.edges import EdgeProgram
 from bench.stale.fleet import KEY, Worker
-from bench.stale.history import History, Verdict, Written
+from bench.stale.history import Asked, History, Verdict, Written
 
 _OK: Final = 200
 _NOT_OURS_TO_REPEAT: Final = frozenset({400, 401, 403, 404, 405, 413, 415, 422})
+_BY_EDGE: Final = 0.4
+"""The share of questions that edges are asked, where there are any."""
 _REPEATABLE: Final = 0.5
 """The share of writes with an Idempotency-Key."""
 
@@ -44,6 +47,7 @@ class Crew:
     chance: random.Random
     plan: Plan = field(default_factory=Plan)
     verdict: Verdict = field(default_factory=Verdict)
+    edges: Sequence[EdgeProgram] = ()
     unanswered: int = 0
     refused: dict[int, int] = field(default_factory=dict)
     finishing: bool = False
@@ -86,6 +90,9 @@ class Crew:
 
     async def ask(self, history: History, replica: int, topic: Topic, subject: str) -> None:
         """One question about a subject, in one manner or another, recorded when it was answered."""
+        if self.edges and topic.key == KEY and not topic.together and self.chance.random() < _BY_EDGE:
+            await self._ask_edge(history, replica, topic, subject)
+            return
         try:
             found = await put(self.workers[replica].calls, replica, topic, subject, manner(self.chance))
         except CallError:
@@ -94,6 +101,18 @@ class Crew:
         history.asked += found.asked
         for status in found.refused:
             self.refused[status] = self.refused.get(status, 0) + 1
+
+    async def _ask_edge(self, history: History, replica: int, topic: Topic, subject: str) -> None:
+        """The same of an edge of that worker."""
+        start = time.monotonic()
+        try:
+            permitted = await self.edges[replica].ask(subject, topic.processing)
+        except CallError:
+            self.unanswered += 1
+            return
+        if permitted is not None:
+            asked = Asked(subject, topic.processing, topic.key, replica, start, time.monotonic(), permitted, ())
+            history.asked.append(asked)
 
     async def write(
         self, history: History, kind: Written, where: tuple[str, str], body: Body, *, again: bool = False

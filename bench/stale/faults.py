@@ -3,12 +3,14 @@
 import asyncio
 import random
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
 
 from app.db.embedded import APP_ROLE, DATABASE
+from bench.stale.edges import EdgeProgram
 from bench.stale.fleet import Worker
 from bench.stale.pooler import Pooler
 from bench.stale.proxy import Proxy
@@ -23,6 +25,9 @@ _RESTARTED: Final = "server restarted"
 _POOLER_KILLED: Final = "PgBouncer killed"
 _OUT_OF_ORDER: Final = "change committed out of order (sampled)"
 _REPLACED: Final = "primary frozen, replaced by its standby and thawed"
+_EDGE_STOPPED: Final = "edge stopped past its lease"
+_EDGE_KILLED: Final = "edge killed"
+_EDGE_FORKED: Final = "program with an edge forked"
 _ALONE: Final = "standby stopped past the lease"
 _FEEDS: Final = (
     "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (query LIKE '%WITH beaten AS%'"
@@ -66,6 +71,7 @@ class Faults:
     replaced: bool = True
     proxy: Proxy | None = None
     pooler: Pooler | None = None
+    edges: Sequence[EdgeProgram] = ()
 
     def count(self, what: str, number: int = 1) -> None:
         """It happened so often."""
@@ -81,6 +87,9 @@ class Faults:
             (self.look_at_commits, _OUT_OF_ORDER, 4),
             (self.cut_readers, _READER_CUT, 2),
             (self.restart_pooler, _POOLER_KILLED, 2 * bool(self.pooler)),
+            (self.edge_stopped, _EDGE_STOPPED, 3 * bool(self.edges)),
+            (self.edge_killed, _EDGE_KILLED, 2 * bool(self.edges)),
+            (self.edge_forked, _EDGE_FORKED, 2 * bool(self.edges)),
             (self.restart, _RESTARTED, 1),
             (self.without_standby, _ALONE, 1),
             (self.fail_over, _REPLACED, int(self.replaced)),
@@ -141,6 +150,21 @@ class Faults:
             self.count(_FROZEN, int(worker.is_stopped()))
         finally:
             worker.signal(signal.SIGCONT)
+
+    async def edge_stopped(self) -> None:
+        """An edge that is stopped for longer than its lease, and wakes."""
+        edge = self.chance.choice(self.edges)
+        stopped = edge.signal(signal.SIGSTOP)
+        await asyncio.sleep(self.lease + self.chance.uniform(0.2, 1.5))
+        self.count(_EDGE_STOPPED, int(edge.signal(signal.SIGCONT) and stopped))
+
+    async def edge_killed(self) -> None:
+        """An edge that is killed while it is asked."""
+        self.count(_EDGE_KILLED, int(self.chance.choice(self.edges).signal(signal.SIGKILL)))
+
+    async def edge_forked(self) -> None:
+        """A program that forks with an edge, and goes on in the child."""
+        self.count(_EDGE_FORKED, int(await self.chance.choice(self.edges).fork()))
 
     async def restart(self) -> None:
         """The primary is killed and started again."""

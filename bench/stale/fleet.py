@@ -97,9 +97,20 @@ class Worker:
 
 
 class Fleet:
-    """Some workers on one database; `each` are settings by worker, over those of all."""
+    """Some workers on one database; `each` are settings by worker, over those of all.
 
-    def __init__(self, database_url: str, directory: Path, each: Sequence[Mapping[str, str]], **all_of: str) -> None:
+    `edges`: each serves edges on a socket of its own, named like its log.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        directory: Path,
+        each: Sequence[Mapping[str, str]],
+        *,
+        edges: bool = False,
+        **all_of: str,
+    ) -> None:
         """Start them, and wait until every one holds a lease."""
         settings = {
             "SCEAU_DATABASE_URL": database_url,
@@ -115,7 +126,8 @@ class Fleet:
         self.workers: list[Worker] = []
         try:
             for index, own in enumerate(each):
-                self.workers.append(Worker({**settings, **own}, directory / f"worker-{index}.log"))
+                socket = {"SCEAU_EDGE_SOCKET": str(directory / f"edge-{index}")} if edges else {}
+                self.workers.append(Worker({**settings, **socket, **own}, directory / f"worker-{index}.log"))
             for worker in self.workers:
                 worker.wait_until_leased()
         except BaseException:

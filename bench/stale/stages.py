@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Final
 from app.db.embedded import APP_ROLE, DATABASE
 from bench.progress import say
 from bench.stale.callers import Crew, Plan
+from bench.stale.edges import MEMORY, PERMITS, SOCKET, EdgeProgram
 from bench.stale.episodes import register
 from bench.stale.faults import Faults
 from bench.stale.fleet import Fleet
@@ -87,13 +89,22 @@ async def faulty(place: Place, seconds: float) -> Stage:
             {"STALE_SLOW_PEEK": "0.02", "STALE_WALL_HOURS": "1"},
             {"STALE_SLOW_LANDING": "0.03", "STALE_NO_NOTIFY": "1"},
         ]
-        async with _fleet(stage, place, place.url, each) as fleet:
+        async with _fleet(stage, place, place.url, each, edges=True) as fleet:
             for worker in fleet.workers:
                 date = await asyncio.to_thread(worker.date)
                 _count(stage, "wall clock an hour off", abs((date - datetime.now(UTC)).total_seconds()) > _HOUR / 2)
             _count(stage, "NOTIFY suppressed in a worker", 1)
             faults = Faults(place.server, fleet.workers, place.chance, LEASE, stage.happened, proxy=proxy)
-            await _suffering(stage, place, fleet, faults, seconds)
+            answered: Counter[str] = Counter({MEMORY: 0, PERMITS: 0, SOCKET: 0})
+            edges = [EdgeProgram(worker.log.with_name(f"edge-{n}"), answered) for n, worker in enumerate(fleet.workers)]
+            faults.edges = edges
+            try:
+                await _suffering(stage, place, fleet, faults, seconds)
+            finally:
+                for edge in edges:
+                    await edge.stop()
+            for what, number in answered.items():
+                _count(stage, what, number)
     return stage
 
 
@@ -154,10 +165,12 @@ async def control(place: Place, mutant: str) -> Stage:
 
 
 @asynccontextmanager
-async def _fleet(stage: Stage, place: Place, url: str, each: Sequence[Mapping[str, str]]) -> AsyncIterator[Fleet]:
+async def _fleet(
+    stage: Stage, place: Place, url: str, each: Sequence[Mapping[str, str]], *, edges: bool = False
+) -> AsyncIterator[Fleet]:
     """Workers that are stopped afterwards, and then asked which ways they answered by."""
     fleet = await asyncio.to_thread(
-        lambda: Fleet(url, place.logs(), each, SCEAU_LEASE=f"PT{LEASE:g}S", SCEAU_DURABILITY="synchronous")
+        lambda: Fleet(url, place.logs(), each, edges=edges, SCEAU_LEASE=f"PT{LEASE:g}S", SCEAU_DURABILITY="synchronous")
     )
     try:
         yield fleet
@@ -177,7 +190,7 @@ async def _suffering(stage: Stage, place: Place, fleet: Fleet, faults: Faults, s
     logged = (await faults.execute(_LOGGED))[0][0]
     failing = asyncio.create_task(faults.run())
     try:
-        await _work(stage, place, fleet, seconds)
+        await _work(stage, place, fleet, seconds, edges=faults.edges)
     finally:
         if failing.done():
             failing.result()
@@ -189,11 +202,17 @@ async def _suffering(stage: Stage, place: Place, fleet: Fleet, faults: Faults, s
 
 
 async def _work(
-    stage: Stage, place: Place, fleet: Fleet, seconds: float, *, until: Callable[[Verdict], bool] = lambda _: False
+    stage: Stage,
+    place: Place,
+    fleet: Fleet,
+    seconds: float,
+    *,
+    edges: Sequence[EdgeProgram] = (),
+    until: Callable[[Verdict], bool] = lambda _: False,
 ) -> None:
     """Let callers loose, and tell now and then."""
     plan = Plan(askers=1, pause=0.06)
-    crew = Crew(fleet.workers, place.chance, plan, verdict=stage.verdict, refused=stage.refused)
+    crew = Crew(fleet.workers, place.chance, plan, verdict=stage.verdict, refused=stage.refused, edges=edges)
     processing = None
     while processing is None:
         processing = await register(crew)

@@ -1,17 +1,21 @@
 """A service of several workers that serve edges, called over HTTP by one client for each."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 from uuid import uuid4
 
 import httpx2
 from starlette.testclient import TestClient
 
-from bench.stale.fleet import KEY, Fleet, Worker
-from sceau_client import Correspondence, Question
+from bench.stale.fleet import KEY, ROOT, Fleet, Worker
 from tests.support.api import Api
+
+CLIENT = ROOT / "clients" / "python" / "src"
 
 
 class Service:
@@ -28,26 +32,58 @@ class Service:
         self.api[0].register(name, **more)
         return name
 
+    def url(self, worker: int = 0) -> str:
+        """Where a worker answers."""
+        return f"http://127.0.0.1:{self.workers[worker].port}"
+
+    def program(self, key: str = KEY) -> "Program":
+        """A program beside, with an edge."""
+        return Program(self.socket, key)
+
     def caller(self, *scopes: str, **more):
         """A new caller, with its key."""
         body = {"name": "edge", "scopes": list(scopes) or ["decisions:evaluate"], **more}
         return self.api[0].ok("POST", "/v1/keys", body)
 
 
+class Program:
+    """A process with an edge (`tests.edge.program`)."""
+
+    def __init__(self, socket: Path, key: str):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.edge.program", str(socket)],
+            env={**os.environ, "SCEAU_KEY": key, "PYTHONPATH": str(CLIENT)},
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def say(self, line: str) -> str:
+        """The first word of what it answers to a line."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().split()[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
 @contextmanager
-def served(database, directory: Path, *, workers: int = 2, **settings: str) -> Iterator[Service]:
-    """Start it; stop it at the end."""
+def served(database, directory: Path, *, workers: int = 2, both: bool = False, **settings: str) -> Iterator[Service]:
+    """Start it; stop it at the end. `both`: every worker may serve edges, and not the first alone."""
     socket = directory / "edge.sock"
-    each = [{"SCEAU_EDGE_SOCKET": str(socket)}, *({} for _ in range(workers - 1))]
+    mine = {"SCEAU_EDGE_SOCKET": str(socket)}
+    each = [mine, *(mine if both else {} for _ in range(workers - 1))]
     with Fleet(database.app_url, directory, each, **settings) as fleet, ExitStack() as stack:
         clients = [
             stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{worker.port}", timeout=30))
             for worker in fleet.workers
         ]
         yield Service(fleet.workers, socket, clients)
-
-
-def asked(user: str, name: str, handle: str = "handle", **how) -> Question:
-    """A question about a message that this handle stands for."""
-    more = {key: how.pop(key) for key in ("elements", "automated", "token") if key in how}
-    return Question(user, name, Correspondence(handle=lambda _: handle, **how), **more)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from app.snapshot.feed import Pace
-from tests.freshness import clocks, scenarios
+from tests.freshness import clocks, leaves, scenarios
 from tests.freshness.mutants import feed, memory, writes
 from tests.freshness.sites import LONG, MIDDLE, SELDOM, SHORT, play
 from tests.support.databases import new_database
@@ -78,6 +78,13 @@ CONTROLS = [
     Control("janitor ignores the beat", scenarios.janitor_and_the_living, feed.janitor_ignores_the_beat, MIDDLE),
     Control("monotonic across a suspend", clocks.suspended_machine, off=clocks.monotonic_lease),
     Control("margin of zero with a slow clock", clocks.slow_clock, pace=SHORT, off=clocks.no_margin),
+    Control("own leaves never waited for", leaves.below_the_writer, leaves.never_waited_for, MIDDLE),
+    Control("acknowledged before leaves have forgotten", leaves.below_another, leaves.acknowledged_too_early, MIDDLE),
+    Control("sub-lease beyond the lease", leaves.below_a_silent_feed, leaves.beyond_the_lease, MIDDLE),
+    Control("registered anew before leaves are released", leaves.below_the_reborn, leaves.not_released, MIDDLE),
+    Control("row deleted before leaves are released", leaves.below_one_that_stops, leaves.not_released, MIDDLE),
+    Control("leaf confirms before it forgets", leaves.that_reads, pace=MIDDLE, off=leaves.that_says_so_first),
+    Control("leaf takes leases first", leaves.that_takes_a_lease_late, pace=MIDDLE, off=leaves.that_takes_leases_first),
 ]
 
 

@@ -161,20 +161,21 @@ class EdgeConnection(asyncio.Protocol):
         leaf, process = self._leaf, self._process
         if leaf is not None:
             self._memory.replica.leaves.disconnected(leaf)
+        if process is not None:
+            until = leaf.until if leaf is not None else 0.0
+            loop = asyncio.get_running_loop()
+            loop.add_reader(process, self._over)
+            loop.call_later(max(0.0, until - boot_seconds()) + _AGAIN_SECONDS, self._over)
+
+    def _over(self) -> None:
+        """The program has ended, or its lease is over; the first of these counts."""
+        process, self._process = self._process, None
         if process is None:
             return
-        loop = asyncio.get_running_loop()
-        until = leaf.until if leaf is not None else 0.0
-
-        def over() -> None:
-            """Of its process, or of the lease that it held."""
-            if loop.remove_reader(process):
-                if leaf is not None:
-                    self._memory.replica.leaves.ended(leaf)
-                os.close(process)
-
-        loop.add_reader(process, over)
-        loop.call_later(max(0.0, until - boot_seconds()) + _AGAIN_SECONDS, over)
+        asyncio.get_running_loop().remove_reader(process)
+        os.close(process)
+        if self._leaf is not None:
+            self._memory.replica.leaves.ended(self._leaf)
 
     def close(self) -> None:
         """Hang up."""

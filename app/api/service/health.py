@@ -114,7 +114,7 @@ async def readyz(
     refusal = services.database.refusal
     if refusal is not None:
         notes.append(f"{SERVER_REFUSES} {refusal}.")
-    ready = _ready(services, [*notes, *services.unprotected])
+    ready = _ready(services, [*notes, *_silent_edges(services), *services.unprotected])
     return Response(ready.model_dump_json(), media_type="application/json")
 
 
@@ -174,6 +174,12 @@ def _ready(services: Services, notes: list[str]) -> Ready:
         issuers=issuers,
         notes=notes,
     )
+
+
+def _silent_edges(services: Services) -> list[str]:
+    """What is to be said of edges that hold up withdrawals."""
+    silent = services.memory.replica.leaves.silent() if services.memory is not None else 0
+    return [f"{silent} edges do not answer: a withdrawal waits once for the lease of each."] if silent else []
 
 
 async def _notes(services: Services) -> list[str]:

@@ -1,0 +1,22 @@
+"""One service of two workers for all tests of this folder; each test has people and processings of its own."""
+
+import pytest
+
+from sceau_client import Edge
+from tests.edge.deployments import KEY, served
+from tests.support.databases import new_database
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    """Two workers, of which the first serves edges."""
+    with new_database() as database, served(database, tmp_path_factory.mktemp("edge")) as made:
+        yield made
+
+
+@pytest.fixture
+def edge(service):
+    """An edge in this process, leased."""
+    with Edge(service.socket, KEY) as made:
+        assert made.leased
+        yield made

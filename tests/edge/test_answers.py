@@ -1,0 +1,128 @@
+"""An edge answers what a worker answers, until it may not."""
+
+import dataclasses
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sceau_client import Channel, Client, Edge, Element, Outcome, Parties
+from tests.edge.deployments import KEY
+from tests.edge.questions import asked
+from tests.edge.waiting import wait_until
+from tests.support.api import subject
+from tests.support.consents import grant
+from tests.support.properties import examples
+
+APART = {"id": None, "request_id": None, "status": None, "local": False}
+"""What differs between two answers to one question."""
+
+
+def said(decision):
+    """A decision, without what belongs to one answer of it."""
+    return dataclasses.replace(decision, **APART)
+
+
+def held(edge, question):
+    """The answer from memory, once the edge has been answered."""
+    first = edge.ask(question).result(10)
+    again = edge.recall(question)
+    assert again is not None
+    assert again.local
+    assert said(again) == said(first)
+    return again
+
+
+def test_what_was_answered_is_answered_again_from_memory(service, edge):
+    """A permit, a deny of somebody unknown, an exempt purpose: each is the same, word for word."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    spam = f"spam-{uuid4().hex[:8]}"
+    service.api[0].register(spam, purpose="unsolicited_content_detection")
+    assert held(edge, asked("alice", name)).outcome is Outcome.PERMIT
+    assert held(edge, asked("bob", name)).reason == "no_consent"
+    assert held(edge, asked("bob", spam)).reason == "exempt"
+    assert held(edge, asked("bob", f"none-{uuid4().hex}")).reason == "unknown_processing"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"elements": [Element.CONTENT]},
+        {"elements": [Element.ATTACHMENTS]},
+        {"automated": False},
+        {"channel": Channel.TEXT_MESSAGE},
+        {"private": False},
+        {"territory": "RE"},
+        {"territory": "DE"},
+    ],
+    ids=str,
+)
+def test_each_circumstance_is_a_question_of_its_own(service, edge, how):
+    """What is held of the usual question answers no other, and the answer to each is the worker's."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    held(edge, asked("alice", name))
+    assert edge.recall(asked("alice", name, **how)) is None
+    held(edge, asked("alice", name, **how))
+    with Client(service.url(), KEY, refresh=None) as client:
+        assert said(edge.recall(asked("alice", name, **how))) == said(client.evaluate(asked("alice", name, **how)))
+
+
+def test_some_questions_are_asked_each_time(service, edge):
+    """Other parties, and tokens: what they are answered is not held."""
+    joint = service.register(party_mode="all_parties")
+    name = service.register()
+    service.api[0].decide("alice", name)
+    for question in (
+        asked("alice", joint),
+        asked("alice", name, parties=Parties(local=["bob"])),
+        asked("alice", name, token=True),
+    ):
+        assert edge.ask(question).result(10) is not None
+        assert edge.recall(question) is None
+
+
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["granted", "refused", "withdrawn", "closed", "suspended", "active"]), st.integers(0, 1)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=examples(10, deep=200))
+@given(ACTS)
+def test_no_act_that_was_answered_leaves_the_edge_with_a_permit(service, edge_of_all, acts):
+    """Whatever is done at either worker, memory permits nothing that the worker denies; a grant is seen a bit later."""
+    name, user = service.register(), f"user-{uuid4().hex[:8]}"
+    for act, worker in acts:
+        do(service.api[worker], act, user, name)
+        recalled = edge_of_all.permits(user, name, "handle")
+        permitted = service.api[worker].evaluate(user, name)["decision"]
+        assert permitted or not recalled
+        wait_until(lambda now=permitted: bool(edge_of_all.ask(asked(user, name)).result(10)) == now)
+
+
+@pytest.fixture(scope="module")
+def edge_of_all(service):
+    """One edge for all examples of a property."""
+    with Edge(service.socket, KEY) as made:
+        yield made
+
+
+def do(api, act, user, name):
+    """One act, of a person or of the register."""
+    if act in {"granted", "refused"}:
+        api.call("POST", "/v1/consents", consent(user, name, act))  # a grant is refused while nobody may be asked
+    elif act == "withdrawn":
+        api.withdraw(user, name)
+    elif act == "closed":
+        api.call("POST", "/v1/subjects/closures", {"subject": subject(user)})
+    else:
+        api.ok("PATCH", f"/v1/processings/{name}", {"status": act})
+
+
+def consent(user, name, decision):
+    """The body of a grant or a refusal."""
+    return {**grant(user, name), "decision": decision}

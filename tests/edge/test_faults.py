@@ -1,0 +1,245 @@
+"""When an edge, its key or its worker fails, withdrawals are answered, and nothing is stale."""
+
+import json
+import signal
+import socket
+import struct
+from contextlib import suppress
+from uuid import uuid4
+
+import pytest
+
+from app.snapshot.leases import boot_seconds
+from sceau_client import AsyncClient, Client, Edge, Outcome
+from tests.edge.deployments import KEY, served
+from tests.edge.questions import asked
+from tests.edge.waiting import wait_until
+from tests.support.databases import new_database
+
+
+@pytest.fixture
+def consented(service):
+    """A processing, and somebody who consents to it."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    return name
+
+
+def permitting(program, name):
+    """The program, once it holds a permit."""
+    wait_until(lambda: program.say(f"alice {name}") == "permit")
+    assert program.say(f"alice {name}") == "permit"
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_stopped_edge_is_waited_for_and_permits_nothing_when_it_wakes(service, consented, worker):
+    """The health page says meanwhile that an edge does not answer; others withdraw meanwhile."""
+    with service.program() as program:
+        permitting(program, consented)
+        program.process.send_signal(signal.SIGSTOP)
+        service.api[worker].withdraw("alice", consented)
+        notes = service.api[0].ok("GET", "/readyz")["notes"]
+        service.api[worker].withdraw("bob", consented)
+        program.process.send_signal(signal.SIGCONT)
+        assert program.say(f"alice {consented}") == "deny"
+    assert any("edge" in note for note in notes)
+
+
+def test_an_edge_that_was_killed_holds_no_lease(tmp_path):
+    """The kernel tells that its process has ended: a withdrawal is answered though the lease would last for minutes."""
+    with new_database() as database, served(database, tmp_path, workers=1, SCEAU_LEASE="PT10S") as service:
+        name = service.register()
+        service.api[0].decide("alice", name)
+        with service.program() as program:
+            permitting(program, name)
+            program.process.kill()
+            program.process.wait()
+            began = boot_seconds()
+            service.api[0].withdraw("alice", name)
+            answered = boot_seconds()
+        # A lease of ten seconds that was granted a beat (1.25 s) before the kill, at the earliest, was not waited for.
+        assert answered < began + 8.5
+
+
+def test_a_fork_takes_nothing_along(service, consented):
+    """The child of a fork asks anew: it permits before the withdrawal, and not after it."""
+    with service.program() as program:
+        permitting(program, consented)
+        assert program.say("fork") == "forked"
+        service.api[1].withdraw("alice", consented)
+        wait_until(lambda: program.say(f"alice {consented}") == "deny")
+        assert program.say(f"alice {consented}") == "deny"
+
+
+NARROWINGS = {
+    "revoked": lambda api, made: api.ok("DELETE", f"/v1/keys/{made['id']}"),
+    "its key revoked": lambda api, made: api.ok("DELETE", f"/v1/keys/{made['id']}/keys/{made['keys'][0]['id']}"),
+    "without the scope": lambda api, made: api.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["audit:read"]}),
+    "for another processing": lambda api, made: api.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["other"]}),
+}
+
+
+@pytest.mark.parametrize("narrowing", NARROWINGS)
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_caller_that_is_narrowed_is_answered_nothing_more(service, consented, narrowing, worker):
+    """Once that was answered, memory answers nothing, and the socket does not permit."""
+    made = service.caller()
+    with Edge(service.socket, made["key"]) as edge:
+        assert edge.ask(asked("alice", consented)).result(10)
+        assert edge.permits("alice", consented, "handle")
+        NARROWINGS[narrowing](service.api[worker], made)
+        assert edge.permits("alice", consented, "handle") is None
+        answered = edge.ask(asked("alice", consented)).result(10)
+        assert answered is None or answered.outcome is Outcome.UNKNOWN
+
+
+def test_a_caller_that_was_changed_and_may_still_ask_goes_on(service, consented):
+    """Its rights are looked at again, and it gets a lease anew."""
+    made = service.caller()
+    with Edge(service.socket, made["key"]) as edge:
+        assert edge.ask(asked("alice", consented)).result(10)
+        service.api[1].ok("PATCH", f"/v1/keys/{made['id']}", {"processings": [consented]})
+        wait_until(lambda: edge.leased)
+        assert edge.ask(asked("alice", consented)).result(10)
+        assert edge.permits("alice", consented, "handle")
+
+
+def message(payload: bytes) -> bytes:
+    """A message as it travels."""
+    return struct.pack(">I", len(payload)) + payload
+
+
+HELLO = {"kind": "hello", "protocol": 1, "key": KEY, "ids": 1}
+WRONG = {
+    "a wrong key": message(json.dumps({**HELLO, "key": "sceau_" + "x" * 43}).encode()),
+    "another protocol": message(json.dumps({**HELLO, "protocol": 2}).encode()),
+    "no hello": message(b'{"kind":"ask","number":1,"question":{}}'),
+    "no JSON": message(b"{"),
+    "no kind": message(b"{}"),
+    "a report before the hello": message(b"R"),
+    "HTTP": b"GET / HTTP/1.1\r\n\r\n",
+    "nothing in it": struct.pack(">I", 0),
+    "too long": struct.pack(">I", 2**31),
+}
+
+
+@pytest.mark.parametrize("sent", WRONG.values(), ids=WRONG)
+def test_what_is_no_edge_is_hung_up_on_without_an_answer(service, sent):
+    """And the worker goes on."""
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.settimeout(10)
+        stranger.connect(str(service.socket))
+        stranger.sendall(sent)
+        with suppress(ConnectionResetError):  # hung up on as well
+            assert stranger.recv(1) == b""
+    assert service.api[0].ok("GET", "/readyz")["leased"]
+
+
+def test_a_torn_message_of_an_edge_ends_its_connection(service):
+    """What comes after a good hello is checked like the first message."""
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.settimeout(10)
+        stranger.connect(str(service.socket))
+        stranger.sendall(message(json.dumps(HELLO).encode()))
+        assert stranger.recv(4)
+        stranger.sendall(message(b"R\x01\x00\x00\x00\x00\x00\x00\x00torn"))
+        while stranger.recv(4096):
+            pass
+
+
+def test_the_socket_is_for_owner_and_group(service):
+    """Nobody else of the host connects."""
+    assert service.socket.stat().st_mode & 0o777 == 0o660
+
+
+def test_a_client_uses_http_where_there_is_no_socket(service, consented, tmp_path):
+    """Threads and asyncio: what no edge answers goes the old way."""
+    import asyncio
+
+    edge = Edge(tmp_path / "none.sock", KEY)
+    with Client(service.url(), KEY, refresh=None, edge=edge) as client:
+        assert client.evaluate(asked("alice", consented))
+
+    async def once():
+        async with AsyncClient(service.url(), KEY, refresh=None, edge=edge) as client:
+            return await client.evaluate(asked("alice", consented))
+
+    assert asyncio.run(once())
+    edge.close()
+
+
+def test_a_client_with_an_edge_asks_once(service, consented):
+    """The second answer comes from memory, for threads and for asyncio, one question and many."""
+    import asyncio
+
+    with Edge(service.socket, KEY) as edge, Client(service.url(), KEY, refresh=None, edge=edge) as client:
+        first, second = client.evaluate(asked("alice", consented)), client.evaluate(asked("alice", consented))
+        assert (first.local, second.local) == (False, True)
+        assert client.require_all(["alice"], consented, asked("alice", consented).correspondence)
+
+        async def many():
+            async with AsyncClient(service.url(), KEY, refresh=None, edge=edge) as other:
+                return await other.evaluate_many([asked("alice", consented), asked("bob", consented)])
+
+        answered = asyncio.run(many())
+        assert [each.local for each in answered] == [True, False]
+        assert [each.outcome for each in answered] == [Outcome.PERMIT, Outcome.DENY]
+
+
+def test_what_the_edge_decides_is_in_the_log_under_the_id_that_it_told(service, consented):
+    """With its time, reason and caller; as many as were taken."""
+    made = service.caller()
+    with Edge(service.socket, made["key"]) as edge:
+        assert edge.ask(asked("alice", consented, f"m-{uuid4()}")).result(10)
+        told = [edge.recall(asked("alice", consented, f"m-{number}")) for number in range(20)]
+        assert all(edge.permits("alice", consented, f"n-{number}") for number in range(10))
+    ids = {decision.id for decision in told}
+
+    def logged():
+        found = service.api[0].ok(
+            "POST", "/v1/decisions/search", {"subject": {"type": "user", "id": "alice"}, "processing": consented}
+        )["items"]
+        return [each for each in found if each["caller"] == made["id"]]
+
+    wait_until(lambda: len(logged()) >= 31)
+    assert len(logged()) == 31
+    assert ids <= {each["id"] for each in logged()}
+    assert {each["reason"] for each in logged()} == {"consent_in_force"}
+
+
+def test_a_worker_that_stops_takes_the_leases_back(tmp_path):
+    """Before it has ended, no edge decides from memory; afterwards a client uses HTTP at another worker."""
+    with new_database() as database, served(database, tmp_path) as service:
+        name = service.register()
+        service.api[0].decide("alice", name)
+        with Edge(service.socket, KEY) as edge:
+            assert edge.ask(asked("alice", name)).result(10)
+            assert edge.permits("alice", name, "handle")
+            service.workers[0].stop()
+            assert edge.permits("alice", name, "handle") is None
+            service.api[1].withdraw("alice", name)
+            with Client(service.url(1), KEY, refresh=None, edge=edge) as client:
+                assert client.evaluate(asked("alice", name)).outcome is Outcome.DENY
+
+
+def test_another_worker_serves_the_socket_when_the_first_has_ended(tmp_path):
+    """Of several that share it one serves at a time; an edge finds the next by itself."""
+    with new_database() as database, served(database, tmp_path, both=True) as service:
+        name = service.register()
+        service.api[1].decide("alice", name)
+        with Edge(service.socket, KEY) as edge:
+            assert edge.ask(asked("alice", name)).result(10)
+            service.workers[0].signal(signal.SIGKILL)
+            wait_until(lambda: edge.ask(asked("alice", name)).result(10))
+            assert edge.permits("alice", name, "handle")
+
+
+@pytest.mark.parametrize("setting", [{"SCEAU_DECISION_LOG": "durable"}, {"SCEAU_RATE_LIMITS": "decisions=100000/60"}])
+def test_where_each_answer_counts_nothing_is_held(tmp_path, setting):
+    """A permit that waits for its row, and a question that a quota counts, are asked for each time."""
+    with new_database() as database, served(database, tmp_path, workers=1, **setting) as service:
+        name = service.register()
+        service.api[0].decide("alice", name)
+        with Edge(service.socket, KEY) as edge:
+            assert edge.ask(asked("alice", name)).result(10)
+            assert edge.permits("alice", name, "handle") is None

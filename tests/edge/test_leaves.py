@@ -1,0 +1,165 @@
+"""Sub-leases and changes that are owed: when a leaf can decide no more on what was before a change."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from app.snapshot import leases
+from app.snapshot.leases import Leaf, Leaves
+from app.snapshot.tables import ChangeKind
+
+CALLER, OTHER = UUID(int=1), UUID(int=2)
+SUBJECT = (int(ChangeKind.SUBJECT), b"alice")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """CLOCK_BOOTTIME in a test's hands."""
+    now = [100.0]
+    monkeypatch.setattr(leases, "boot_seconds", lambda: now[0])
+    return now
+
+
+class Told:
+    """A leaf that notes what it is sent."""
+
+    def __init__(self, leaves, caller=CALLER, limit=float("inf")):
+        self.changes, self.granted, self.doubts, self.hung_up = [], [], 0, False
+        self.leaf = Leaf(
+            caller,
+            tell=lambda *told: self.changes.append(told),
+            grant=lambda *lease: self.granted.append(lease),
+            doubt=self._doubt,
+            hang_up=self._hang_up,
+        )
+        leaves.join(self.leaf)
+        leaves.admit(self.leaf, limit)
+
+    def _doubt(self):
+        self.doubts += 1
+
+    def _hang_up(self):
+        self.hung_up = True
+
+
+@pytest.fixture
+def leaves(clock):
+    """With a lease until 102."""
+    made = Leaves()
+    made.grant(102.0, 5.0)
+    return made
+
+
+def test_a_leaf_is_granted_the_lease_of_its_replica_and_no_more(leaves, clock):
+    """Its end, and not beyond the end of its credential."""
+    assert Told(leaves).granted == [(102.0, 5.0)]
+    assert Told(leaves, limit=101.0).granted == [(101.0, 5.0)]
+    assert Told(leaves, limit=99.0).granted == []
+    clock[0] = 103.0
+    assert Told(leaves).granted == []
+
+
+def test_a_change_holds_until_it_is_forgotten_or_the_lease_of_then_is_over(leaves, clock):
+    """A lease that was granted later does not count: whoever takes it has forgotten the change."""
+    told = Told(leaves)
+    leaves.tell([SUBJECT])
+    assert told.changes == [(1, [told.leaf.opaque(*SUBJECT)], False)]
+    assert not leaves.have_forgotten(1)
+    leaves.grant(102.25, 5.0)
+    assert told.leaf.until == 102.25
+    clock[0] = 101.9
+    assert not leaves.have_forgotten(1)
+    clock[0] = 102.0
+    assert leaves.have_forgotten(1)
+    leaves.tell([SUBJECT])
+    assert not leaves.have_forgotten(2), "the later lease counts for what was told after it"
+    leaves.forgot(told.leaf, 2)
+    assert leaves.have_forgotten(2)
+
+
+def test_forgetting_one_change_is_forgetting_all_before_it(leaves):
+    """And none after it."""
+    told = Told(leaves)
+    for _ in range(3):
+        leaves.tell([SUBJECT])
+    leaves.forgot(told.leaf, 2)
+    assert leaves.have_forgotten(2)
+    assert not leaves.have_forgotten(3)
+
+
+def test_a_silent_leaf_is_granted_nothing_until_it_answers(leaves, clock):
+    """So that it holds back one lease, and not every write for ever."""
+    told = Told(leaves)
+    leaves.tell([SUBJECT])
+    clock[0] = 100.6
+    leaves.grant(102.6, 5.0)
+    assert told.granted == [(102.0, 5.0)]
+    assert leaves.silent() == 1
+    leaves.forgot(told.leaf, 1)
+    leaves.grant(102.7, 5.0)
+    assert told.granted[-1] == (102.7, 5.0)
+    assert leaves.silent() == 0
+
+
+def test_a_leaf_that_is_gone_holds_until_its_lease_is_over(leaves, clock):
+    """It may still decide: nobody tells it anything. Once its process has ended it holds nothing."""
+    told, killed = Told(leaves), Told(leaves)
+    leaves.disconnected(told.leaf)
+    leaves.ended(killed.leaf)
+    leaves.tell([SUBJECT])
+    assert told.changes == []
+    assert not leaves.have_forgotten(1)
+    clock[0] = 102.0
+    assert leaves.have_forgotten(1)
+    leaves.grant(104.0, 5.0)
+    assert told.granted == [(102.0, 5.0)]
+
+
+def test_a_change_of_a_caller_ends_the_lease_of_its_leaves(leaves):
+    """They are looked at again; those of other callers hear nothing of it."""
+    mine, other = Told(leaves), Told(leaves, OTHER)
+    leaves.tell([(int(ChangeKind.CALLER), CALLER.bytes)])
+    assert mine.changes == [(1, None, True)]
+    assert other.changes == [(1, [], False)]
+    assert (mine.doubts, other.doubts) == (1, 0)
+    leaves.grant(103.0, 5.0)
+    assert mine.granted == [(102.0, 5.0)]
+    assert other.granted[-1] == (103.0, 5.0)
+    leaves.admit(mine.leaf, float("inf"))
+    assert mine.granted[-1] == (103.0, 5.0)
+
+
+def test_leases_are_released_when_each_leaf_has_said_so_or_its_lease_is_over(leaves, clock):
+    """What was granted after the revocation would count again."""
+    told = Told(leaves)
+    leaves.revoke()
+    assert told.changes == [(1, None, True)]
+
+    async def released():
+        waiting = asyncio.ensure_future(leaves.released())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        leaves.forgot(told.leaf, 1)
+        await asyncio.wait_for(waiting, 10)
+        clock[0] = 101.0
+        await asyncio.wait_for(leaves.released(), 10)
+
+    asyncio.run(released())
+    assert told.leaf.until == 0.0
+
+
+def test_nothing_is_granted_once_the_process_is_about_to_end(leaves):
+    """However often it beats until then."""
+    told = Told(leaves)
+    leaves.close()
+    leaves.grant(103.0, 5.0)
+    assert told.granted == [(102.0, 5.0)]
+
+
+def test_numbers_of_one_leaf_say_nothing_to_another(leaves):
+    """Each connection knows a record by another number; one record has one number there."""
+    one, other = Told(leaves), Told(leaves)
+    assert one.leaf.opaque(*SUBJECT) == one.leaf.opaque(*SUBJECT)
+    assert one.leaf.opaque(*SUBJECT) != other.leaf.opaque(*SUBJECT)
+    assert one.leaf.opaque(*SUBJECT) != one.leaf.opaque(int(ChangeKind.PROCESSING), b"alice")
