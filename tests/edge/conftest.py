@@ -2,8 +2,9 @@
 
 import pytest
 
+from bench.stale.fleet import KEY
 from sceau_client import Edge
-from tests.edge.deployments import KEY, served
+from tests.edge.deployments import served
 from tests.support.databases import new_database
 
 

@@ -81,7 +81,7 @@ def served(database, directory: Path, *, workers: int = 2, both: bool = False, *
     socket = directory / "edge.sock"
     mine = {"SCEAU_EDGE_SOCKET": str(socket)}
     each = [mine, *(mine if both else {} for _ in range(workers - 1))]
-    with Fleet(database.app_url, directory, each, **settings) as fleet, ExitStack() as stack:
+    with Fleet(database.app_url, directory, each, edges=False, **settings) as fleet, ExitStack() as stack:
         clients = [
             stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{worker.port}", timeout=30))
             for worker in fleet.workers

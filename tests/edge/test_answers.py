@@ -1,14 +1,15 @@
 """An edge answers what a worker answers, until it may not."""
 
 import dataclasses
+from functools import partial
 from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.stale.fleet import KEY
 from sceau_client import Channel, Client, Edge, Element, Outcome, Parties
-from tests.edge.deployments import KEY
 from tests.edge.questions import asked
 from tests.edge.waiting import wait_until
 from tests.support.api import subject
@@ -101,7 +102,12 @@ def test_no_act_that_was_answered_leaves_the_edge_with_a_permit(service, edge_of
         recalled = edge_of_all.permits(user, name, "handle")
         permitted = service.api[worker].evaluate(user, name)["decision"]
         assert permitted or not recalled
-        wait_until(lambda now=permitted: bool(edge_of_all.ask(asked(user, name)).result(10)) == now)
+        wait_until(partial(answers, edge_of_all, asked(user, name), permitted))
+
+
+def answers(edge, question, permitted):
+    """Whether the socket answers so."""
+    return bool(edge.ask(question).result(10)) == permitted
 
 
 @pytest.fixture(scope="module")

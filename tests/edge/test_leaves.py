@@ -1,6 +1,7 @@
 """Sub-leases and changes that are owed: when a leaf can decide no more on what was before a change."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -25,7 +26,9 @@ class Told:
     """A leaf that notes what it is sent."""
 
     def __init__(self, leaves, caller=CALLER, limit=float("inf")):
-        self.changes, self.granted, self.doubts, self.hung_up = [], [], 0, False
+        self.changes: list[tuple[Any, ...]] = []
+        self.granted: list[tuple[Any, ...]] = []
+        self.doubts, self.hung_up = 0, False
         self.leaf = Leaf(
             caller,
             tell=lambda *told: self.changes.append(told),

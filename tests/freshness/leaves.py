@@ -1,6 +1,7 @@
 """Leaves below a replica, the interleavings that each mechanism of the second level is for, and each switched off."""
 
 import asyncio
+from typing import Any
 
 from app.snapshot.leases import Leaf, Leaves, boot_seconds
 from tests.freshness.gate import until
@@ -14,7 +15,8 @@ class SlowLeaf:
     """
 
     def __init__(self, leaves: Leaves, caller, *, confirms_first: bool = False, leases_first: bool = False):
-        self._leaves, self._inbox = leaves, []
+        self._leaves = leaves
+        self._inbox: list[tuple[Any, ...]] = []
         self._end, self._holds = 0.0, False
         self._confirms_first, self._leases_first = confirms_first, leases_first
         self.reads = True
