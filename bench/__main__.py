@@ -20,6 +20,7 @@ from bench.processes import ROOT
 from bench.progress import say
 from bench.results import Row, left_out, table
 from bench.rows import (
+    edge,
     heads,
     imports,
     logs,
@@ -39,6 +40,7 @@ from bench.wrk import BenchError, install_wrk
 
 _ROWS: Final[dict[str, Callable[[World], list[Row]]]] = {
     "warm": warm.measure,
+    "edge": edge.measure,
     "heads": heads.measure,
     "miss": missed.against_select,
     "tail": times.half_rate,

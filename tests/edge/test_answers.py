@@ -72,13 +72,13 @@ def test_each_circumstance_is_a_question_of_its_own(service, edge, how):
 
 
 def test_some_questions_are_asked_each_time(service, edge):
-    """Other parties, and tokens: what they are answered is not held."""
+    """A processing that asks for other parties, and tokens: what they are answered is not held."""
     joint = service.register(party_mode="all_parties")
     name = service.register()
     service.api[0].decide("alice", name)
     for question in (
         asked("alice", joint),
-        asked("alice", name, parties=Parties(local=["bob"])),
+        asked("alice", joint, parties=Parties(local=["bob"])),
         asked("alice", name, token=True),
     ):
         assert edge.ask(question).result(10) is not None

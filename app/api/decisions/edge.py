@@ -34,6 +34,7 @@ from app.api.http.services import Services
 from app.auth.callers import Caller, key_digest
 from app.auth.callers import Scope as Right
 from app.db.database import DatabaseUnavailableError
+from app.db.identifiers import uuid7_text
 from app.operations.decisions.from_memory import Lasting, Memory
 from app.operations.decisions.judging import Judged
 from app.snapshot.leases import Leaf, boot_seconds
@@ -350,7 +351,8 @@ class EdgeConnection(asyncio.Protocol):
             return
         self._edges.decided += 1
         about = (CORRESPONDENCE, correspondence)
-        self._edges.endpoint.wording.reported(self._leaf.caller, at, decision_id(at, self._ids, count), about, judged)
+        identifier = decision_id(at, self._ids, count) if count else uuid7_text(at)
+        self._edges.endpoint.wording.reported(self._leaf.caller, at, identifier, about, judged)
         if (held := self._memory.replica.callers.get(self._digest)) is not None:
             held.use.at = max(held.use.at, at)
 

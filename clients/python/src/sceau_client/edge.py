@@ -24,7 +24,7 @@ from typing import Any, Final, Self
 
 from sceau_client import wire
 from sceau_client.decisions import Decision
-from sceau_client.held import HeldDecisions, decision_id, key_of
+from sceau_client.held import HeldDecisions
 from sceau_client.questions import Question
 from sceau_client.words import Outcome
 
@@ -90,7 +90,12 @@ class Edge:
 
     def __len__(self) -> int:
         """How many decisions are held."""
-        return len(self._memory.by_key)
+        return len(self._memory)
+
+    @property
+    def unreported(self) -> int:
+        """How many decisions wait to be reported to Sceau's log."""
+        return len(self._memory.decided)
 
     def permits(self, user: str, processing: str, handle: str) -> bool | None:
         """Whether a processing may analyse a message for a user, as usual: automated, private, online, in France.
@@ -104,28 +109,23 @@ class Edge:
             None where that is not held: ask (`ask`, `Client.evaluate`).
 
         """
-        # `HeldDecisions.use`, written out: half the time of a decision is calls.
+        # `HeldDecisions.use`, written out: half the time of a decision is calls. No id is told, so none is counted.
         memory, now = self._memory, clock_gettime(CLOCK_BOOTTIME)
         if now < memory.end:  # before the look-up
-            held = memory.by_key.get((user, processing))
-            if held is not None:
-                at = now + memory.ahead
-                if at < held.until:
-                    held.seen = at
-                    memory.decided.append((held.number, handle, at, next(memory.counts)))
-                    return held.permitted
+            try:
+                held = memory.tables[processing][user]
+            except KeyError:
+                return None
+            at = now + memory.ahead
+            if at < held.until:
+                held.used = True
+                memory.decided.append((held.number, handle, at, 0))
+                return held.permitted
         return None
 
     def recall(self, question: Question) -> Decision | None:
         """The answer to a question, if it is held; its id is that under which Sceau's log has it."""
-        if question.token or question.correspondence.parties is not None:
-            return None
-        memory = self._memory
-        found = memory.use(key_of(question), question.correspondence.handle(question.subject))
-        if found is None:
-            return None
-        held, at, count = found
-        return held.decision(decision_id(at, memory.ids, count))
+        return None if question.token else self._memory.use(question)
 
     def ask(self, question: Question) -> Asked:
         """Ask Sceau by the socket, and hold what it answers. None comes where it cannot be asked: use HTTP then."""
@@ -171,7 +171,8 @@ class _Link(threading.Thread):
         self._up = self._stopping = False
         self._memory = HeldDecisions()
         self._sock: socket.socket | None = None
-        self._in, self._out = bytearray(), bytearray()
+        self._in, self._out = bytearray(), deque[memoryview]()
+        self._unsent = 0  # bytes of `_out`
         self._waker, self._woken = socket.socketpair()
         for each in (self._waker, self._woken):
             each.settimeout(0)
@@ -250,7 +251,7 @@ class _Link(threading.Thread):
         self._memory = HeldDecisions(before.lost + len(before.decided))
         self._edge.use(self._memory)
         self._outbox.clear()
-        self._in, self._out = bytearray(), bytearray()
+        self._in, self._out, self._unsent = bytearray(), deque(), 0
         for number in list(self._asked):
             waiting = self._asked.pop(number, None)
             if waiting is not None:
@@ -282,19 +283,27 @@ class _Link(threading.Thread):
         self._report()
         self._put(b'{"kind":"bye"}')
         sock.settimeout(_CLOSE_SECONDS)
-        sock.sendall(self._out)
+        for message in self._out:
+            sock.sendall(message)
 
     def _put(self, message: bytes) -> None:
-        self._out += _LENGTH.pack(len(message)) + message
+        self._out.append(memoryview(_LENGTH.pack(len(message)) + message))
+        self._unsent += _LENGTH.size + len(message)
 
     def _flush(self, sock: socket.socket, waiting: selectors.BaseSelector) -> None:
-        if self._out:
-            with suppress(BlockingIOError):
-                del self._out[: sock.send(self._out)]
+        with suppress(BlockingIOError):
+            while self._out:
+                first = self._out[0]
+                sent = sock.send(first)
+                self._unsent -= sent
+                if sent < len(first):
+                    self._out[0] = first[sent:]
+                else:
+                    self._out.popleft()
         waiting.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0))
 
     def _report(self) -> None:
-        messages, over = self._memory.reports(may_send=self._up and len(self._out) < _MOST_UNSENT)
+        messages, over = self._memory.reports(may_send=self._up and self._unsent < _MOST_UNSENT)
         for message in messages:
             self._put(message)
         if over:
@@ -346,7 +355,7 @@ class _Link(threading.Thread):
         question, asked = waiting
         decision = wire.decision_of(said["body"], said["status"])
         if said["keep"] is not None and decision.outcome is not Outcome.UNKNOWN:
-            self._memory.hold(key_of(question), decision, said["keep"])
+            self._memory.hold(question, decision, said["keep"])
         _settle(asked, decision)
 
 
