@@ -73,7 +73,7 @@ class Mutant:
 
 
 def explained_survivors() -> set[str]:
-    """The names of the mutants that tests/mutation/survivors.md explains: its list items, each followed by its reason."""
+    """The names of the mutants that survivors.md explains: its list items, each followed by its reason."""
     lines = EXPLAINED.read_text().splitlines()
     return {line.removeprefix("- ") for line in lines if line.startswith("- ") and "->" in line}
 
