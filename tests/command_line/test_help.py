@@ -14,7 +14,7 @@ from tests.packaging.test_light_starts import DATABASE, JOBS, TOKENS, WEB
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "command-line.md"
-HEAVY = WEB | JOBS | TOKENS | DATABASE | {"yaml", "app.serving", "app.settings", "app.db.database"}
+HEAVY = WEB | JOBS | TOKENS | DATABASE | {"rich", "yaml", "app.serving", "app.settings", "app.db.database"}
 EVERY_HELP = """
 import contextlib, io, sys
 from typer.main import get_command
