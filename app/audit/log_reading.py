@@ -399,6 +399,25 @@ async def first_logged(session: ReadSession, since: datetime) -> datetime | None
     return (await session.execute(first)).scalar_one_or_none()
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The part of a period in which anything may have been logged."""
+
+    since: datetime
+    until: datetime
+
+    @classmethod
+    async def of(cls, session: ReadSession, since: datetime, until: datetime) -> "Period":
+        """The part of a period from the first decision that the log has, up to now."""
+        first = await first_logged(session, since)
+        return cls(max(since, first or since), min(until, await session.now()))
+
+    def share_after(self, at: datetime) -> float:
+        """How much of it is behind somebody who reads the newest decisions first and has come to this instant."""
+        whole = (self.until - self.since).total_seconds()
+        return (self.until - at).total_seconds() / whole if whole > 0 else 1.0
+
+
 # --- numbers: from the counts of segments, and of the days that the log dropped ---------------------------------------
 
 

@@ -17,23 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.about import InstallOption, ShowOption, VersionOption, prepare_completion, refusal, say_help, usage
-from app.cli.checks.doctor import config, doctor, status
-from app.cli.connecting import DataOption, connected, deployment, run
-from app.cli.evaluate import evaluate
-from app.cli.imports import import_files
-from app.cli.keys import identities, keys
+from app.cli.checks.doctor import doctor
+from app.cli.connecting import DataOption, deployment, run
+from app.cli.consents import consents
+from app.cli.keys import keys
 from app.cli.log import log
-from app.cli.output import JsonOption, echo_json
-from app.cli.people import links, subject
-from app.cli.probe import probe
+from app.cli.people import people
 from app.cli.proof import proof
-from app.cli.register import apply, register
-from app.cli.remote import watch
+from app.cli.recovery import recovery
+from app.cli.register import register
 from app.cli.report import report
-from app.cli.restores import accept_restore, replay_journal, restore_check
-from app.cli.retention import limits, retention
-from app.cli.signing_keys import signing_keys
-from app.cli.transfer import export, restore
+from app.cli.words import RootGroup, reader_left
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -42,35 +36,22 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _USAGE = 2
 app = typer.Typer(
+    cls=RootGroup,
     no_args_is_help=True,
     add_completion=False,  # by options of our own (app.cli.about)
     pretty_exceptions_enable=False,
-    help="Sceau: may this processing analyse this letter?",
+    rich_markup_mode=None,  # rich takes a quarter of a second to import, and help is read by people who wait for it
+    help="Sceau: may this processing analyse this letter? `sceau COMMAND --help` says more about each command.",
 )
-app.command()(doctor)
-app.command()(status)
-app.add_typer(config, name="config")
-app.command()(apply)
-app.command()(watch)
-app.add_typer(links, name="links")
-app.command()(evaluate)
-app.command("import")(import_files)
-app.command()(export)
-app.command()(restore)
-app.command("restore-check")(restore_check)
-app.command("replay-journal")(replay_journal)
-app.command("accept-restore")(accept_restore)
-app.command()(report)
-app.command()(probe)
-app.add_typer(subject, name="subject")
-app.add_typer(register, name="register")
+app.add_typer(doctor, name="doctor")
 app.add_typer(keys, name="keys")
-app.add_typer(identities, name="identities")
-app.add_typer(limits, name="limits")
-app.add_typer(retention, name="retention")
-app.add_typer(signing_keys, name="signing-keys")
-app.add_typer(proof, name="proof")
+app.add_typer(recovery, name="recovery")
+app.add_typer(register, name="register")
+app.add_typer(people, name="people")
+app.add_typer(consents, name="consents")
+app.command()(report)
 app.add_typer(log, name="log")
+app.add_typer(proof, name="proof")
 
 
 @app.callback()
@@ -81,14 +62,52 @@ def _options(
 ) -> None: ...
 
 
+def _print_openapi(asked: bool) -> None:  # noqa: FBT001
+    if not asked:
+        return
+    from app.main import create_app
+    from app.settings import Settings
+
+    placeholders: dict[str, Any] = {
+        "database_url": "postgresql://nobody@localhost/none",
+        "pseudonym_key": "00" * 32,
+        "master_key": "00" * 32,
+        "register_approval": "one",
+        "durability": "local",
+    }
+    typer.echo(json.dumps(create_app(Settings(**placeholders)).openapi(), indent=2, ensure_ascii=False))
+    raise typer.Exit
+
+
 @app.command()
-def serve(
+def serve(  # noqa: PLR0917 - a command's options
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    jobs_only: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--jobs-only",
+            help="Listen to nothing; run background jobs: the sweep of consents that lapse, and what is sent. "
+            "Several such processes may run.",
+        ),
+    ] = False,
+    beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End with standard input.")] = False,  # noqa: FBT002
+    _: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--openapi",
+            is_eager=True,
+            callback=_print_openapi,
+            help="Print the OpenAPI document of the API, and nothing else; needs no database and no settings.",
+        ),
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Run the service, on SCEAU_DATABASE_URL or on a data directory's own PostgreSQL."""
+    if jobs_only:
+        _work(data, beside=beside)
+        return
     from app.serving import check_free
     from app.serving import serve as serve_http
     from app.settings import Settings
@@ -108,12 +127,8 @@ def serve(
         serve_http(host, port, workers, jobs=settings.jobs)
 
 
-@app.command()
-def worker(
-    data: DataOption = None,
-    beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End with standard input.")] = False,  # noqa: FBT002
-) -> None:
-    """Run background jobs in this process: the sweep of consents that lapse, and what is sent. Several may run."""
+def _work(data: Path | None, *, beside: bool) -> None:
+    """Run background jobs in this process."""
     from app.db.refusals import refusals_told
     from app.serving import work
     from app.settings import Settings
@@ -148,54 +163,6 @@ def run_golden_cases(
     from app.conformance.run import run_files
 
     raise typer.Exit(run_files(files, sys.stdout, as_json=as_json))
-
-
-@app.command("rebuild-projection")
-def rebuild_projection(
-    check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 when something differs.")] = False,  # noqa: FBT002
-    as_json: JsonOption = False,  # noqa: FBT002
-    data: DataOption = None,
-) -> None:
-    """Compare the consent projection with the ledger, and write again what differs."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
-
-    from app.operations.consents.projections import rebuild_projection as rebuild
-
-    async def run(database: "Database") -> tuple[int, int]:
-        subjects = differing = 0
-        columns = (SpinnerColumn(), TextColumn("{task.completed} subjects, {task.fields[differing]} rows differ"))
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=None, differing=0)
-            async for progress in rebuild(database, repair=not check):
-                subjects, differing = progress.subjects, progress.differing
-                bar.update(task, completed=subjects, differing=differing)
-        return subjects, differing
-
-    subjects, differing = connected(data, run)
-    verb = "differ" if check else "differed and were written again"
-    if as_json:
-        echo_json({"subjects": subjects, "differing": differing, "repaired": not check})
-    else:
-        typer.echo(f"{subjects} subjects compared; {differing} consents {verb}.")
-    if check and differing:
-        raise typer.Exit(1)
-
-
-@app.command()
-def openapi() -> None:
-    """Print the OpenAPI document; needs no database and no settings."""
-    from app.main import create_app
-    from app.settings import Settings
-
-    placeholders: dict[str, Any] = {
-        "database_url": "postgresql://nobody@localhost/none",
-        "pseudonym_key": "00" * 32,
-        "master_key": "00" * 32,
-        "register_approval": "one",
-        "durability": "local",
-    }
-    typer.echo(json.dumps(create_app(Settings(**placeholders)).openapi(), indent=2, ensure_ascii=False))
 
 
 def _configure_logs(settings: "Settings") -> None:
@@ -239,21 +206,34 @@ def _check(settings: "Settings") -> None:
 
 def main() -> None:
     """The console script."""
+    try:
+        status = _main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not reader_left():
+            raise
+        status = 0
+    sys.exit(status)
+
+
+def _main() -> int:
     if say_help(app, sys.argv[1:]):
-        sys.exit(0)
+        return 0
     prepare_completion()
     try:
         # Not in typer's standalone mode, which prints wrong usage in a style of its own.
-        sys.exit(app(prog_name="sceau", standalone_mode=False) or 0)
+        return app(prog_name="sceau", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_INTERRUPTED)
+        return _INTERRUPTED
     except typer.TyperException as error:
         if said := usage(error):
             typer.echo(f"sceau: {said}", err=True)
-        sys.exit(_USAGE)
+        else:  # the help of a group that was called without a command
+            typer.echo(error.format_message())
+        return _USAGE
     except Exception as error:
         refused = refusal(error)
         if refused is None:
             raise
         typer.echo(f"sceau: {refused}", err=True)
-        sys.exit(1)
+        return 1

@@ -8,6 +8,9 @@ import typer
 from typer.completion import get_completion_inspect_parameters, install_callback, show_callback
 from typer.main import get_command
 
+from app.cli.output import GivenFileError
+from app.cli.words import present
+
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001
     from importlib.metadata import version
@@ -40,6 +43,7 @@ def say_help(app: typer.Typer, words: Sequence[str]) -> bool:
     """
     if _HELP not in words:
         return False
+    words = present(words)
     command = get_command(app)
     context = typer.Context(command, info_name="sceau")
     for word in words[: words.index(_HELP)]:
@@ -99,6 +103,8 @@ ShowOption = Annotated[
 
 def usage(error: typer.TyperException) -> str | None:
     """The line that wrong usage ends with, and which help tells more; None where the help was printed already."""
+    if isinstance(error, GivenFileError):
+        return error.message
     said = " ".join(error.format_message().replace("Value error, ", "").split())
     if not said or "Usage:" in said:
         return None
@@ -130,7 +136,7 @@ def refusal(error: Exception) -> str | None:
     from app.telemetry.room import NoRoomError
 
     if isinstance(error, RestoredBehindError):
-        return "the database was set back, and nothing that needs consent is answered from it: see sceau restore-check"
+        return "the database was set back, and nothing that needs consent is answered from it: see sceau recovery check"
     if isinstance(error, DatabaseUnavailableError):
         return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
     if isinstance(error, VaultError):

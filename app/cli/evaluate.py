@@ -1,4 +1,4 @@
-"""`sceau evaluate`: one question, answered as the API would."""
+"""`sceau consents evaluate`: one question, answered as the API would."""
 
 import json
 import sys
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from app.cli.connecting import DataOption, connected
+from app.cli.output import given_text
 
 if TYPE_CHECKING:
     from app.api.decisions.reading import Refs
@@ -28,10 +29,7 @@ def evaluate(
     from app.settings import Settings
     from app.wiring.parts import deployment_of, fence_of, journal_of
 
-    try:
-        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        _fail(f"{file}: {error.strerror}", 2)
+    body = sys.stdin.buffer.read() if str(file) == "-" else given_text(file).encode()
     _question(body, file, lambda *_: b"")  # what is wrong with it is told before anything is connected
 
     async def decide(database: "Database") -> dict[str, Any]:

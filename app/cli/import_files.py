@@ -87,7 +87,8 @@ class Reading:
 
     def _csv(self, path: Path, file: TextIO) -> Iterator[FileRow]:
         lines = csv.DictReader(file, delimiter=self.delimiter, strict=True)
-        header = lines.fieldnames or []
+        if not (header := lines.fieldnames or []):
+            raise ImportFileError(f"{path}: it is empty")
         for member, column in self.columns.items():
             if column not in header:
                 raise ImportFileError(f"{path}:1: it has no column {column!r} for {member}")
@@ -101,9 +102,11 @@ class Reading:
             yield FileRow(path, lines.line_num, self._said(cells))
 
     def _ndjson(self, path: Path, file: TextIO) -> Iterator[FileRow]:
+        is_empty = True
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
+            is_empty = False
             try:
                 said = json.loads(line)
             except ValueError as error:
@@ -111,6 +114,8 @@ class Reading:
             if not isinstance(said, dict):
                 raise ImportFileError(f"{path}:{number}: it is no object")
             yield FileRow(path, number, self._mapped(said))
+        if is_empty:
+            raise ImportFileError(f"{path}: it is empty")
 
     def _mapped(self, said: dict[str, Any]) -> dict[str, Any]:
         """A row of NDJSON: members that are mapped are taken from where they stand, the others stay."""

@@ -1,4 +1,4 @@
-"""`sceau import`: send the rows of an older system's files to a running service, and tell what became of each.
+"""`sceau consents import`: send the rows of an older system's files to a running service, and tell what became of each.
 
 It talks to the service over HTTP, as any caller: one request at a time, so that it takes at most one connection of the
 database, and the service goes on answering. Run again, it goes on where it stopped: what was recorded is unchanged.
@@ -20,6 +20,7 @@ import typer
 
 from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
 from app.cli.output import telling_of
+from app.cli.progress import progress
 from app.cli.remote import HERE, KeyFileOption, UrlOption, key_of, problem_of
 
 if TYPE_CHECKING:
@@ -165,14 +166,7 @@ def _sender(  # noqa: PLR0917 - the parts of one sender
 
 
 def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: int) -> None:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} rows/s"), TimeRemainingColumn())
-    console = Console(stderr=True)
-    begun = time.monotonic()
-    with closing(_Seen()) as seen, Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total, rate="…")
+    with closing(_Seen()) as seen, progress() as bar:
         sender.send([])  # whether it may be sent at all is told before the first row
         for together in _requests(row for file in files for row in reading.rows(file)):
             fresh = []
@@ -182,8 +176,7 @@ def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: i
                 else:
                     sender.note(row, {"source_id": row.said["source_id"], **_REPEATED})
             sender.send(fresh)
-            rate = sender.counts.total / max(time.monotonic() - begun, 0.001)
-            bar.update(task, completed=sender.counts.total, rate=f"{rate:,.0f}")
+            bar.tell(sender.counts.total / total, f"{sender.counts.total:,} of {total:,} rows")
 
 
 _REPEATED: Final = {

@@ -14,13 +14,16 @@ from app.auth.callers import ApiKey, CallerKind, Identity, Scope
 from app.auth.callers import Caller as KnownCaller
 from app.cli.connecting import DataOption, confirmed, connected, deployment
 from app.cli.output import JsonOption, duration, echo_json
+from app.cli.signing_keys import signing_keys
+from app.cli.words import group
 
 if TYPE_CHECKING:
     from app.auth.issuers import TokenCheck
     from app.db.database import Database
     from app.operations.callers import CallerView, MadeKey, Rotated
 
-keys = typer.Typer(no_args_is_help=True, help="Make, list, change, rotate and revoke callers and their keys.")
+keys = group("Callers, their keys and identities, and the deployment's signing keys.")
+keys.add_typer(signing_keys, name="signing")
 
 
 SCOPES = f"A scope; repeat for more. There are: {', '.join(Scope)}."
@@ -54,7 +57,10 @@ def keys_create(  # noqa: PLR0917 - a command's options
     made, unregistered = connected(data, make)
     typer.echo(f"id {made.caller.id}; the key is shown once:", err=True)
     if unregistered:
-        typer.echo(f"not registered now: {', '.join(unregistered)} (sceau apply, or check how it is written)", err=True)
+        typer.echo(
+            f"not registered now: {', '.join(unregistered)} (sceau register apply, or check how it is written)",
+            err=True,
+        )
     typer.echo(made.secret)
 
 
@@ -269,9 +275,10 @@ def _told(at: datetime | None) -> str:
     return at.isoformat(timespec="minutes") if at is not None else ""
 
 
-# `sceau identities`: callers that are known by access tokens, and whether their issuers can be asked for keys.
+# `sceau keys identities`: callers that are known by access tokens, and whether their issuers can be asked for keys.
 
-identities = typer.Typer(no_args_is_help=True, help="Let in callers by the access tokens of an issuer.")
+identities = group("Let in callers by the access tokens of an issuer.")
+keys.add_typer(identities, name="identities")
 
 
 @identities.command("register")

@@ -1,4 +1,4 @@
-"""`sceau log export`: the decision log for whoever works with DuckDB, pandas, or a line of JSON each."""
+"""`sceau log`: the decision log as a file, the events as they happen, and what the owner of the database limits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,21 +9,23 @@ import typer
 
 from app.cli.connecting import DataOption, at_length
 from app.cli.output import Since, Until, refuse_reversed, utc, written_whole
+from app.cli.progress import progress
+from app.cli.remote import watch
+from app.cli.retention import limits
+from app.cli.words import group
 
 if TYPE_CHECKING:
     from app.db.database import Database
 
 _Row = Mapping[str, Any]
 _Put = Callable[[Sequence[_Row]], object]
-log = typer.Typer(no_args_is_help=True, help="Export the decision log.")
+log = group("Export the decision log, watch events, set how long the log is kept at least.")
+log.command()(watch)
+log.add_typer(limits, name="limits")
 
 
 class NoParquetError(Exception):
     """What writes Parquet is not installed."""
-
-
-@log.callback()
-def _only() -> None: ...
 
 
 @log.command()
@@ -37,7 +39,7 @@ def export(
     data: DataOption = None,
 ) -> None:
     """Write the logged decisions of a period, as of one moment: references to people, and no names."""
-    from app.audit.log_reading import decisions
+    from app.audit.log_reading import Period, decisions
     from app.audit.open_log import row_of
     from app.audit.segments import Wanted
 
@@ -47,10 +49,13 @@ def export(
         number = 0
         kind = _parquet if parquet else _lines
         async with database.read(at_once=True) as session:
-            with written_whole(file, binary=parquet) as sink, kind(sink) as put:
+            period = await Period.of(session, utc(since), utc(until))
+            with written_whole(file, binary=parquet) as sink, kind(sink) as put, progress() as bar:
                 async for _, found in decisions(session, Wanted(utc(since), utc(until))):
                     put([row_of(each, bytes.hex) for each in found])
                     number += len(found)
+                    if found:
+                        bar.tell(period.share_after(found[-1].at), f"{number:,} decisions")
         return number
 
     number = at_length(data, write)

@@ -93,6 +93,45 @@ class RegisterFileError(Exception):
     """A file of the register cannot be used; the message has a line for each thing that is wrong."""
 
 
+class GivenFileError(typer.BadParameter):
+    """A file that a command was given is not there, cannot be read or is empty; the message names it."""
+
+
+def given_text(path: Path) -> str:
+    """The text of a file that a command was given, without the blanks around it.
+
+    Raises:
+        GivenFileError: it cannot be read as UTF-8, or is empty.
+
+    """
+    try:
+        with open_to_read(path) as file:
+            content = file.read().strip()
+    except OSError as error:
+        raise GivenFileError(f"{path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, EOFError):
+        raise GivenFileError(f"{path}: it is not UTF-8") from None
+    if not content:
+        raise GivenFileError(f"{path}: it is empty")
+    return content
+
+
+def refuse_unreadable(path: Path) -> None:
+    """Refuse a file that a command was given, before anything else is looked at.
+
+    Raises:
+        GivenFileError: it cannot be opened, or is empty.
+
+    """
+    try:
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
+    except OSError as error:
+        raise GivenFileError(f"{path}: {error.strerror or error}") from None
+    if is_empty:
+        raise GivenFileError(f"{path}: it is empty")
+
+
 def open_to_read(path: Path) -> TextIO:
     """Open a file of UTF-8, with or without a byte-order mark.
 
@@ -162,4 +201,6 @@ def telling_of(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if str(path) == "-" and isinstance(error, BrokenPipeError):
+            raise  # the reader of standard output has seen enough
         raise UnwritableFileError(f"{path}: it cannot be written: {error.strerror or error}") from error

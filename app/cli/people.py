@@ -10,6 +10,7 @@ import typer
 from app.cli.connecting import DataOption, connected
 from app.cli.output import JsonOption, echo_json, written_whole
 from app.cli.remote import HERE, KeyFileOption, UrlOption, remote
+from app.cli.words import group
 from app.core.page.link import Authentication, LinkKind
 
 if TYPE_CHECKING:
@@ -60,16 +61,11 @@ def _refused(why: str) -> typer.Exit:
     return typer.Exit(2)
 
 
-links = typer.Typer(no_args_is_help=True, help="Links to the consent page.")
+people = group("What is held about one person, and links to the consent page.")
 
 
-@links.callback()
-def _link_group() -> None:
-    """Keep `create` a command of its own."""
-
-
-@links.command("create")
-def links_create(  # noqa: PLR0917 - a command's options
+@people.command("link")
+def link(  # noqa: PLR0917 - a command's options
     processing: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="A processing; repeat. None for `overview`.")
     ] = None,
@@ -123,15 +119,7 @@ def links_create(  # noqa: PLR0917 - a command's options
         typer.echo(made["parent"]["url"])
 
 
-subject = typer.Typer(no_args_is_help=True, help="What is held about one person.")
-
-
-@subject.callback()
-def _group() -> None:
-    """Keep `export` a command of its own."""
-
-
-@subject.command("export")
+@people.command("export")
 def subject_export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON to write.")],
     kind: Annotated[str, typer.Option("--type", help="The namespace of the id.")] = "user",

@@ -1,4 +1,4 @@
-"""`sceau probe`: whether a service keeps its promise, as callers see it over HTTP."""
+"""`sceau doctor probe`: whether a service keeps its promise, as callers see it over HTTP."""
 
 import json
 from typing import Annotated

@@ -162,7 +162,7 @@ def _grant(target: ProbedService, probe: Probe) -> None:
     state = target.told("POST", "/v1/consents", body)["state"]
     if state != "in_force":
         raise ProbeFailedError(
-            f"the probe's consent is {state}: see `sceau probe --help` for what its processing must be"
+            f"the probe's consent is {state}: see `sceau doctor probe --help` for what its processing must be"
         )
 
 

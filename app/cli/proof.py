@@ -22,7 +22,9 @@ from app.cli.output import (
     utc,
     written_whole,
 )
+from app.cli.progress import progress
 from app.cli.proofs import appended, proof_stamp, proof_watch
+from app.cli.words import group
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -47,8 +49,6 @@ def proof_replay(
     data: DataOption = None,
 ) -> None:
     """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
-    import sys
-
     from app.operations.proof.close_hours import compare_hours
     from app.operations.proof.replay_decisions import replay_decisions
     from app.settings import Settings
@@ -56,19 +56,14 @@ def proof_replay(
 
     refuse_reversed(since, until)
 
-    def tell(number: int) -> None:
-        if sys.stderr.isatty():
-            typer.echo(f"\r{number:,} decisions …", nl=False, err=True)
-
     async def replay(database: "Database") -> "tuple[ReplayReport, HoursReport]":
         vault = deployment_of(Settings.load()).vault
         async with database.read(at_once=True) as session:
-            decided = await replay_decisions(session, vault, utc(since), utc(until), tell)
+            with progress() as bar:
+                decided = await replay_decisions(session, vault, utc(since), utc(until), bar.tell)
             return decided, await compare_hours(session, utc(since), utc(until))
 
     report, hours = at_length(data, replay)
-    if sys.stderr.isatty():
-        typer.echo("\r", nl=False, err=True)
     _say_of_hours(hours)
     _say(report)
     if differences is not None:
@@ -112,7 +107,7 @@ def _say_of_hours(hours: "HoursReport") -> None:
     )
 
 
-proof = typer.Typer(no_args_is_help=True, help="Prove what was recorded: keys, bundles, verification.")
+proof = group("Prove what was recorded: keys, bundles, verification.")
 
 proof.command("watch")(proof_watch)
 proof.command("replay")(proof_replay)
@@ -197,7 +192,8 @@ async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, 
         told = None
         if replay and plan.since is not None and plan.until is not None:
             told = await replay_report(session, deployment_of(Settings.load()).vault, plan.since, plan.until)
-        bundle = await write_bundle(session, plan, bag, told)
+        with progress() as bar:
+            bundle = await write_bundle(session, plan, bag, told, bar.tell)
         await write_pages(session, bundle, bag)
     return bundle
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from app.cli.connecting import DataOption, connected
-from app.cli.output import UnwritableFileError, open_to_read, written_whole
+from app.cli.output import UnwritableFileError, given_text, open_to_read, written_whole
 
 if TYPE_CHECKING:
     import httpx2
@@ -68,12 +68,7 @@ def _keep_cosigned(file: Path, data: Path | None) -> None:
     from app.operations.proof.append_entries import CosignatureRefusedError, keep_cosignatures
     from app.settings import Settings
 
-    try:
-        with open_to_read(file) as source:
-            content = source.read(_MOST)
-    except (OSError, UnicodeDecodeError) as error:
-        typer.echo(f"proof stamp: {file} cannot be read as text", err=True)
-        raise typer.Exit(1) from error
+    content = f"{given_text(file)[:_MOST]}\n"
 
     async def keep(database: "Database") -> list[str]:
         async with database.write() as session:

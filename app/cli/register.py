@@ -11,6 +11,7 @@ import typer
 from app.cli.connecting import DataOption, connected
 from app.cli.output import JsonOption, echo_json, written_whole
 from app.cli.remote import HERE, KeyFileOption, Remote, UrlOption, remote
+from app.cli.words import group
 
 if TYPE_CHECKING:
     from app.cli.register_plan import PresentRegister, RegisterPlan
@@ -23,8 +24,19 @@ _WOULD_CHANGE: Final = 2
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; exit 2 if something would change.")]
 
 
+register = group("The register of processings: plan and apply a file, export.")
+File = Annotated[Path, typer.Argument(help="Controllers and processings, as YAML.")]
+
+
+@register.command()
+def plan(file: File, url: UrlOption = HERE, key_file: KeyFileOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """Say what `apply` would do, and do nothing. Exit 2 if something would change, 1 if something cannot be done."""
+    apply(file, dry_run=True, url=url, key_file=key_file, as_json=as_json)
+
+
+@register.command()
 def apply(
-    file: Annotated[Path, typer.Argument(help="Controllers and processings, as YAML.")],
+    file: File,
     dry_run: DryRun = False,  # noqa: FBT002
     url: UrlOption = HERE,
     key_file: KeyFileOption = None,
@@ -39,23 +51,23 @@ def apply(
 
     wanted = RegisterFile.read(file)
     with remote(url, key_file) as service:
-        plan = plan_of(wanted, _present(service))
-        waiting = list(plan.waiting)
-        done = bool(plan.steps) and not plan.impossible and not dry_run
+        planned = plan_of(wanted, _present(service))
+        waiting = list(planned.waiting)
+        done = bool(planned.steps) and not planned.impossible and not dry_run
         if not as_json:
-            _say(plan)
+            _say(planned)
         if done:
-            waiting += _carried_out(service, plan)
+            waiting += _carried_out(service, planned)
     if as_json:
-        steps = [each.said for each in plan.steps]
-        echo_json({"steps": steps, "applied": done, "waiting": waiting, "impossible": plan.impossible})
+        steps = [each.said for each in planned.steps]
+        echo_json({"steps": steps, "applied": done, "waiting": waiting, "impossible": planned.impossible})
     else:
         for each in waiting:
             typer.echo(f"… {each}")
-        typer.echo(_ending(plan, done=done), err=True)
-    if plan.impossible:
+        typer.echo(_ending(planned, done=done), err=True)
+    if planned.impossible:
         raise typer.Exit(1)
-    if dry_run and plan.steps:
+    if dry_run and planned.steps:
         raise typer.Exit(_WOULD_CHANGE)
 
 
@@ -110,9 +122,6 @@ def _ending(plan: "RegisterPlan", *, done: bool) -> str:
     return f"{number} made." if done else f"{number} would be made."
 
 
-register = typer.Typer(no_args_is_help=True, help="The register of processings.")
-
-
 class RecordFormat(StrEnum):
     """What the record is written as."""
 
@@ -125,11 +134,6 @@ class RecordLanguage(StrEnum):
 
     FR = "fr"
     EN = "en"
-
-
-@register.callback()
-def _group() -> None:
-    """Keep `export` a command of its own."""
 
 
 @register.command("export")

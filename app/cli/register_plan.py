@@ -13,7 +13,7 @@ from app.api.http.problems import fields_of
 from app.api.http.wire import ProcessingId, WireModel
 from app.api.register.controllers import ControllerVersionBody, NewController
 from app.api.register.models import Reason, VersionBody
-from app.cli.output import RegisterFileError
+from app.cli.output import GivenFileError, RegisterFileError, given_text
 
 ABOUT_A_CHANGE: Final = frozenset({"id", "status", "material", "reason"})
 """What a file says of a processing beside what its version says."""
@@ -53,17 +53,16 @@ class RegisterFile:
         """Read a file of YAML (JSON is YAML too).
 
         Raises:
-            RegisterFileError: it cannot be read, or something that it says is wrong.
+            GivenFileError: it cannot be read, is empty, or is no YAML.
+            RegisterFileError: something that it says is wrong.
 
         """
         try:
-            said = _plain(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise RegisterFileError(f"{path}: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            said = _plain(yaml.safe_load(given_text(path)))
+        except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-            raise RegisterFileError(f"{where}: it is no YAML") from None
+            raise GivenFileError(f"{where}: it is no YAML") from None
         if not isinstance(said, dict):
             raise RegisterFileError(f"{path}: it holds neither controllers nor processings")
         try:

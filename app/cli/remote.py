@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from app.cli.output import JsonOption
+from app.cli.output import JsonOption, given_text
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,14 +31,11 @@ def key_of(file: Path | None) -> str:
     """The key of a command: from a file, or from SCEAU_KEY; never an argument, which others on the machine can read.
 
     Raises:
-        ServiceRefusedError: there is none, the file cannot be read, or it holds what no header can carry.
+        GivenFileError: the file cannot be read, or is empty.
+        ServiceRefusedError: there is none, or it holds what no header can carry.
 
     """
-    try:
-        key = os.environ.get("SCEAU_KEY", "") if file is None else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ServiceRefusedError(f"{file}: {why}") from None
+    key = os.environ.get("SCEAU_KEY", "") if file is None else given_text(file)
     if not (key := key.strip()):
         raise ServiceRefusedError("no key: give --key-file, or set SCEAU_KEY")
     if not key.isascii() or not key.isprintable():

@@ -1,4 +1,4 @@
-"""`sceau restore-check`, `replay-journal` and `accept-restore`: what a restored database lacks, and going on with it.
+"""`sceau recovery check`, `replay` and `accept`: what a restored database lacks, and going on with it.
 
 A backup forgets what was withdrawn after it was made. The service answers nothing that needs consent from a database
 that was set back; these commands tell what is missing, record it again, and say when that is done.
@@ -17,6 +17,7 @@ import typer
 
 from app.cli.connecting import DataOption, at_length, deployment, heard_by_all
 from app.cli.output import JsonOption, echo_json
+from app.cli.progress import progress
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -66,9 +67,12 @@ def restore_check(
         async with database.read() as session:
             found = await compare(session, KnownNotes([], [read_seen(each) for each in _places(directories)]))
             missing = found.missing
-            for part in _parts(_noted(directories)):
-                found = await compare(session, KnownNotes(part), known=found.known)
-                noted, missing = noted + len(part), missing + found.missing
+            with progress() as bar:
+                total = _number_of_notes(directories) if bar.is_shown else 1
+                for part in _parts(_noted(directories)):
+                    found = await compare(session, KnownNotes(part), known=found.known)
+                    noted, missing = noted + len(part), missing + found.missing
+                    bar.tell(noted / total, f"{noted:,} notes compared")
         return replace(found, missing=missing), noted
 
     found, noted = at_length(data, check)
@@ -83,7 +87,7 @@ def restore_check(
             f"{found.missing} of this epoch not held here."
         )
     if found.is_behind:
-        typer.echo("The database was set back: run `sceau replay-journal` with the journals of every host.", err=True)
+        typer.echo("The database was set back: run `sceau recovery replay` with the journals of every host.", err=True)
         raise typer.Exit(1)
 
 
@@ -110,14 +114,17 @@ def replay_journal(
         nonlocal known, untold
         counts: Counter[ReplayOutcome] = Counter()
         unread = await _lost_of_others(database, directories)
-        for part in _parts(_noted(directories)):
-            known = max(known, *(each.epoch for each in part))
-            unread.difference_update(each.id for each in part)
-            became = await _replayed(database, part, keep=not dry_run)
-            counts.update(became)
-            by_hand.extend(
-                told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is ReplayOutcome.BY_HAND
-            )
+        with progress() as bar:
+            total = _number_of_notes(directories) if bar.is_shown else 1
+            for part in _parts(_noted(directories)):
+                known = max(known, *(each.epoch for each in part))
+                unread.difference_update(each.id for each in part)
+                became = await _replayed(database, part, keep=not dry_run)
+                counts.update(became)
+                by_hand.extend(
+                    told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is ReplayOutcome.BY_HAND
+                )
+                bar.tell(counts.total() / total, f"{counts.total():,} notes replayed")
         if _recorded(counts) and not dry_run and not await _is_marked(database):
             await heard_by_all(database)  # a service that answers may permit it for a lease
         untold = len(unread)
@@ -136,7 +143,7 @@ def replay_journal(
         return
     takes_two = _takes_two(data)
     if takes_two or ((by_hand or untold) and lost is None):
-        then = f"The acceptance waits. {_TWO}" if takes_two else "Then say so: sceau accept-restore --lost '…'"
+        then = f"The acceptance waits. {_TWO}" if takes_two else "Then say so: sceau recovery accept --lost '…'"
         typer.echo(f"Do these again. {then}" if by_hand or untold else then, err=True)
         raise typer.Exit(1)
     _accept(data, NewEpoch(lost or _NOTHING_LOST, _recorded(counts), len(by_hand)), known)
@@ -265,6 +272,13 @@ def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
     vault = deployment_of(Settings.load()).vault
     each = [(read_line(line, vault) for line in lines_of(directory)) for directory in _places(directories)]
     return heapq.merge(*each, key=lambda kept: kept.at)
+
+
+def _number_of_notes(directories: Sequence[Path] | None) -> int:
+    """How many notes there are; 1 where there is none, to divide by."""
+    from app.journal.files import lines_of
+
+    return max(1, sum(1 for directory in _places(directories) for _ in lines_of(directory)))
 
 
 def _places(directories: Sequence[Path] | None) -> Sequence[Path]:

@@ -1,4 +1,4 @@
-"""`sceau limits` and `sceau retention`: what the owner of the database alone sets, and how long proof is kept."""
+"""`sceau log limits` and `sceau consents retention`: what the database's owner sets, and how long proof is kept."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,15 @@ import typer
 
 from app.cli.connecting import DataOption, deployment
 from app.cli.output import JsonOption, duration, echo_json, maybe_utc
+from app.cli.progress import progress
 from app.cli.proofs import append_now
+from app.cli.words import group
 
 if TYPE_CHECKING:
     from app.db.owner_limits import OwnerLimits
     from app.db.retention import RetentionRun, RetentionSchedule
 
-limits = typer.Typer(no_args_is_help=True, help="Show and set what the owner of the database alone sets.")
+limits = group("Show and set what the owner of the database alone sets.")
 
 
 @limits.command("show")
@@ -73,7 +75,7 @@ def _tell(found: "OwnerLimits") -> None:
 # `sceau retention`: how long proof is kept, what is kept longer, and the run that destroys what is past it.
 
 _LEAST_MONTHS = 13
-retention = typer.Typer(no_args_is_help=True, help="How long proof of what people said is kept.")
+retention = group("How long proof of what people said is kept.")
 
 
 def _period(text: str) -> str:
@@ -110,7 +112,7 @@ def _show(kept: "RetentionSchedule") -> None:
         signed = (
             f"signed by {rule.signed_by} on {rule.signed_at:%Y-%m-%d}"
             if rule.signed_at is not None
-            else "proposed: nothing is destroyed until `sceau retention sign`"
+            else "proposed: nothing is destroyed until `sceau consents retention sign`"
         )
         typer.echo(f"{rule.kind}: {rule.period} after {rule.starts_when}; then {rule.afterwards}.")
         typer.echo(f"  Basis: {rule.basis}. {signed[0].upper()}{signed[1:]}.")
@@ -134,7 +136,7 @@ def retention_sign(
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Put the schedule in force, years and months, P13M at least. From then on `sceau retention run` destroys by it.
+    """Put the schedule in force: years and months, P13M at least. From then on `consents retention run` destroys by it.
 
     With SCEAU_REGISTER_APPROVAL=two a shorter period than before is signed once another person has approved it.
     """
@@ -170,7 +172,7 @@ def retention_release(hold: UUID, data: DataOption = None) -> None:
     """End a hold."""
     with _owner(data) as kept:
         if not kept.release(hold):
-            said = f"sceau: no hold {hold} stands: `sceau retention show` lists those that do"
+            said = f"sceau: no hold {hold} stands: `sceau consents retention show` lists those that do"
             typer.echo(said, err=True)
             raise typer.Exit(1)
     typer.echo("It is released.")
@@ -182,17 +184,13 @@ def retention_run(
     data: DataOption = None,
 ) -> None:
     """Destroy the ledgers that are past the schedule, with the ids of their people. Proofs of the log stay good."""
-    import sys
-
     from app.db.retention import RetentionRun
 
     run: RetentionRun = RetentionRun()
     with _owner(data) as kept:
-        for run in kept.run(dry=dry_run):
-            if sys.stderr.isatty():
-                typer.echo(f"\r{run.events:,} events …", nl=False, err=True)
-        if sys.stderr.isatty():
-            typer.echo("\r", nl=False, err=True)
+        with progress() as bar:
+            for run in kept.run(dry=dry_run):
+                bar.tell(run.share, f"{run.events:,} events")
         typer.echo(_said(run, "would be destroyed" if dry_run else "destroyed"))
         if run.events and not dry_run:  # so that no bundle is made that lacks bodies and does not know why
             typer.echo(f"The log states it: {append_now(data)} entries appended.", err=True)

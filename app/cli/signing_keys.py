@@ -1,4 +1,4 @@
-"""`sceau signing-keys`: the deployment's own signing keys, as an operator at the machine lists and rotates them."""
+"""`sceau keys signing`: the deployment's own signing keys, as an operator at the machine lists and rotates them."""
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -8,15 +8,14 @@ import typer
 
 from app.cli.connecting import DataOption, confirmed, connected
 from app.cli.output import JsonOption, echo_json
+from app.cli.words import group
 
 if TYPE_CHECKING:
     from app.db.database import Database
     from app.keyring import KeyRing, WrappedKey
     from app.settings import Settings
 
-signing_keys = typer.Typer(
-    no_args_is_help=True, help="List and rotate the keys that sign tokens, webhooks, the log and receipts."
-)
+signing_keys = group("List and rotate the keys that sign tokens, webhooks, the log and receipts.")
 
 
 class Signed(StrEnum):

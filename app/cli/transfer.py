@@ -1,4 +1,4 @@
-"""`sceau export` and `sceau restore`: a deployment's register and ledger as lines of JSON, and into an empty one."""
+"""`sceau recovery export` and `restore`: a deployment's register and ledger as lines of JSON, and into an empty one."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -6,12 +6,13 @@ from contextlib import aclosing
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from app.cli.connecting import DataOption, at_length, deployment
-from app.cli.output import open_to_read, written_whole
+from app.cli.output import open_to_read, refuse_unreadable, written_whole
+from app.cli.progress import progress
 from app.cli.proofs import append_now, keys_given
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def export(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="An export, as sceau export wrote it.")],
+    file: Annotated[Path, typer.Argument(help="An export, as `sceau recovery export` wrote it.")],
     key: Annotated[list[str], typer.Option("--key", help="A verifier key of the log, known from elsewhere.")],
     data: DataOption = None,
 ) -> None:
@@ -72,6 +73,7 @@ def restore(
     from app.audit.trail import EntryPoint, Origin, arriving
     from app.settings import Settings
 
+    refuse_unreadable(file)
     trusted = keys_given(key)
     with deployment(data, make=True), arriving(Origin(EntryPoint.COMMAND)):
         rows = asyncio.run(_restore(file, trusted, Settings.load()))
@@ -81,8 +83,7 @@ def restore(
 async def _write(lines: AsyncIterator[str], sink: IO[str]) -> tuple[int, str]:
     """Write the lines; how many rows they are, and the hash of all."""
     digest, rows, total = sha256(), -1, 0
-    with _progress() as bar:
-        task = bar.add_task("", total=None)
+    with progress() as bar:
         async for line in lines:
             if rows < 0:
                 total = sum(json.loads(line)["tables"].values())
@@ -90,7 +91,7 @@ async def _write(lines: AsyncIterator[str], sink: IO[str]) -> tuple[int, str]:
             digest.update(f"{line}\n".encode())
             sink.write(f"{line}\n")
             if rows % _EVERY == 0:
-                bar.update(task, completed=rows, total=total)
+                bar.tell(rows / max(total, 1), f"{rows:,} of {total:,} rows")
     return rows, digest.hexdigest()
 
 
@@ -134,14 +135,14 @@ async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") ->
     from app.operations.proof.exports import ExportEnd
 
     try:
-        with open_to_read(file) as lines, _progress() as bar:
+        with open_to_read(file) as lines, progress() as bar:
             first = _line(lines)
             heading = msgspec.json.decode(first, type=ExportHeading)
             if heading.sceau != "export":
                 raise RestoreRefusedError(f"{file}: it is no export")
             work = begin(heading)
             await work.check_empty()
-            task, digest = bar.add_task("", total=sum(heading.tables.values())), sha256(first.encode())
+            total, digest = sum(heading.tables.values()), sha256(first.encode())
             for number, line in enumerate(iter(lambda: _line(lines), "")):
                 said = msgspec.json.decode(line, type=ExportLine)
                 if said.end is not None:
@@ -150,7 +151,7 @@ async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") ->
                 digest.update(line.encode())
                 await work.put(said.table, bytes(said.row).decode())
                 if number % _EVERY == 0:
-                    bar.update(task, completed=number)
+                    bar.tell(number / max(total, 1), f"{number:,} of {total:,} rows")
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise RestoreRefusedError(f"{file}: it cannot be read: {getattr(error, 'strerror', None) or error}") from error
     raise RestoreRefusedError(f"{file}: its end is missing")
@@ -167,13 +168,3 @@ def _line(lines: IO[str]) -> str:
     if len(line) == _LONGEST_LINE:
         raise ValueError("a line of it is longer than any is")
     return line
-
-
-def _progress() -> Any:  # noqa: ANN401 - rich is imported when it is needed
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    return Progress(
-        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    )

@@ -107,11 +107,15 @@ class RetentionHold:
 
 @dataclass(slots=True)
 class RetentionRun:
-    """What a run took out: ledgers of people who consented, of people who only ever refused, and the events in them."""
+    """What a run took out: ledgers of people who consented, of people who only ever refused, and the events in them.
+
+    `share` of all people, from 0 to 1: references are random, and looked at in order.
+    """
 
     consents: int = 0
     refusals: int = 0
     events: int = 0
+    share: float = 0.0
 
 
 class RetentionSchedule:
@@ -242,6 +246,7 @@ class RetentionSchedule:
                 total.consents += found.consents
                 total.refusals += found.refusals
                 total.events += found.events
+                total.share = int.from_bytes(last[:4]) / 2**32
             yield total
 
     def close(self) -> None:

@@ -92,7 +92,7 @@ class Fence:
             self._admitted = None if self.behind else server
         if self.behind:
             if not was_behind:
-                log.error("the database was set back: it lacks what was recorded; see `sceau restore-check`")
+                log.error("the database was set back: it lacks what was recorded; see `sceau recovery check`")
             raise RestoredBehindError
 
     async def _is_settled(self, server: str, session: ReadSession) -> bool:

@@ -19,7 +19,7 @@ _LIVED_SECONDS: Final = 60.0
 """A process that ran so long had started well: the next one is not kept waiting for the failures before it."""
 _SILENT_SECONDS: Final = 60.0
 """A process whose event loop has not turned for so long hangs."""
-_WORKER: Final = ("-c", "from app.cli import main; main()", "worker", "--beside")
+_WORKER: Final = ("-c", "from app.cli import main; main()", "serve", "--jobs-only", "--beside")
 BEAT_VARIABLE: Final = "JOBS_BEAT_DESCRIPTOR"
 """Tells the jobs process, in its environment, the descriptor to which it writes that its event loop turns."""
 

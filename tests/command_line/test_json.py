@@ -77,7 +77,7 @@ def test_an_id_that_nothing_has_is_named(sceau):
     status, error, _ = sceau("keys", "revoke", identifier)
     assert (status, identifier in error, "sceau keys list --all" in error) == (1, True, True)
     status, error, _ = sceau("retention", "release", identifier)
-    assert (status, identifier in error, "sceau retention show" in error) == (1, True, True)
+    assert (status, identifier in error, "sceau consents retention show" in error) == (1, True, True)
 
 
 def test_status_for_a_person_tells_version_schema_and_epoch(sceau):

@@ -1,6 +1,6 @@
 """Tries every mutant of the core: `python -m tests.mutation [MODULE...]`. Takes some minutes.
 
-Golden cases first, then the tests of the core; what survives both must stand in docs/mutation.md with its reason.
+Golden cases first, then the tests of the core; what survives both must stand in survivors.md, here, with its reason.
 Exit code 1 when one does not.
 """
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPLAINED = ROOT / "docs" / "mutation.md"
+EXPLAINED = ROOT / "tests" / "mutation" / "survivors.md"
 MODULES = (
     "rules",
     "evaluate",
@@ -68,12 +68,12 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """What it is called in docs/mutation.md: it does not move when lines do."""
+        """What it is called in tests/mutation/survivors.md: it does not move when lines do."""
         return f"{self.module} {self.where}: `{self.before}` -> `{self.after}`"
 
 
 def explained_survivors() -> set[str]:
-    """The names of the mutants that docs/mutation.md explains: its list items, each followed by its reason."""
+    """The names of the mutants that survivors.md explains: its list items, each followed by its reason."""
     lines = EXPLAINED.read_text().splitlines()
     return {line.removeprefix("- ") for line in lines if line.startswith("- ") and "->" in line}
 

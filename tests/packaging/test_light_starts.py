@@ -48,7 +48,7 @@ def loaded(*arguments: str) -> tuple[int, set[str]]:
 @pytest.mark.parametrize(
     ("arguments", "ends", "without"),
     [
-        (["--help"], 0, WEB | JOBS | TOKENS | DATABASE | {"yaml", "app.serving", "app.settings"}),
+        (["--help"], 0, WEB | JOBS | TOKENS | DATABASE | {"rich", "yaml", "app.serving", "app.settings"}),
         (["test", CASES], 0, WEB | JOBS | TOKENS | DATABASE - {"pydantic"} | {"app.serving", "app.settings"}),
         (["keys", "list"], 1, WEB | JOBS | TOKENS | {"alembic"}),
         (["serve", "--port", "18099"], 1, JOBS | TOKENS | {"alembic", "jinja2", "yaml"}),

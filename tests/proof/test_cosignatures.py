@@ -55,7 +55,7 @@ def test_what_is_no_cosignature_of_a_known_witness_is_refused(log, witness):
     assert log.value("SELECT count(*) FROM proof_anchor") == 0
     with running(log.database) as api:
         assert api.with_key(None).call("GET", "/proof/v1/checkpoint?cosigned=true").status_code == 404
-    assert log.sceau("proof", "stamp", "--cosigned", log.place / "missing")[0] == 1
+    assert log.sceau("proof", "stamp", "--cosigned", log.place / "missing")[0] == 2
 
 
 def test_a_head_that_this_log_does_not_have_is_refused(log, witness):

@@ -259,7 +259,7 @@ def outcome_unknown() -> Response:
 SERVER_REFUSES: Final = "PostgreSQL answers, and refuses:"
 RESTORED_BEHIND: Final = (
     "The database was set back: it lacks what was withdrawn since, so nothing that needs consent is answered until its "
-    "operator has replayed the journal or said what is lost (sceau restore-check)."
+    "operator has replayed the journal or said what is lost (sceau recovery check)."
 )
 
 

@@ -101,7 +101,7 @@ async def get_proposals(
     responses=problems((403, "The caller is a program."), (409, "Nobody could approve it."), _INVALID),
 )
 async def post_proposal(body: NewRetention, caller: Approver, write: WriteDep) -> Response:
-    """Propose shorter periods of retention. Once approved, `sceau retention sign` puts these periods in force."""
+    """Propose shorter periods of retention. Once approved, `sceau consents retention sign` puts them in force."""
 
     async def propose(session: WriteSession) -> WaitingView:
         periods = {"consent": body.consent, "refusal": body.refusal}

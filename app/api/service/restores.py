@@ -71,7 +71,7 @@ async def post_restore(  # noqa: PLR0917 - a body, and the parts that it takes
 ) -> Response:
     """Answer from a database that was set back again, although it lacks what was withdrawn since.
 
-    Replay the journal first (`sceau replay-journal`). Where SCEAU_REGISTER_APPROVAL is `two` this waits for another
+    Replay the journal first (`sceau recovery replay`). Where SCEAU_REGISTER_APPROVAL is `two` this waits for another
     person (202). What is said here stays in the database, and that it was said, by whom, in the audit trail.
     """
     if await journal.has_ended(caller.id, shown.credential):  # the backup brought its key back

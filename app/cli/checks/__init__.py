@@ -1,1 +1,1 @@
-"""Commands that look at a deployment and change nothing: `sceau doctor`, `sceau config check`, `sceau status`."""
+"""Commands that look at a deployment and change nothing: `sceau doctor`, `doctor settings`, `doctor status`."""

@@ -108,7 +108,7 @@ async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
             "restores",
             f"the database was set back: epoch {found.epoch} of {found.known}, {found.missing} of the journal's last "
             "notes not held",
-            "run `sceau restore-check`, then `sceau replay-journal` (docs/recovery.md)",
+            "run `sceau recovery check`, then `sceau recovery replay` (docs/recovery.md)",
         )
     return ok(
         "restores", f"epoch {found.epoch}; the database holds what the journal's last {len(known.notes)} notes say"

@@ -15,6 +15,8 @@ from app.cli.checks.results import CheckResult, Grade, ok, tell, wrong
 from app.cli.checks.surroundings import address_check, directory_checks, issuer_checks
 from app.cli.connecting import DataOption, connected, deployment
 from app.cli.output import JsonOption, echo_json
+from app.cli.probe import probe
+from app.cli.words import WordGroup
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -22,15 +24,11 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 
-config = typer.Typer(no_args_is_help=True, help="The settings of this environment.")
+doctor = typer.Typer(cls=WordGroup, invoke_without_command=True)
+doctor.command()(probe)
 
 
-@config.callback()
-def _group() -> None:
-    """Keep `check` a command of its own."""
-
-
-@config.command("check")
+@doctor.command("settings")
 def config_check(as_json: JsonOption = False) -> None:  # noqa: FBT002
     """Say of every wrong or missing setting what is wrong and how to mend it. Exit 1 if there is one.
 
@@ -53,6 +51,7 @@ def _counted(number: int) -> str:
     return "1 setting is" if number == 1 else f"{number} settings are"
 
 
+@doctor.command()
 def status(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Show version, schema, workers and their lag, jobs' last runs, the log's delay, journal and epoch."""
 
@@ -126,11 +125,17 @@ def _say(told: dict[str, Any]) -> None:
     typer.echo(f"journal: {'kept' if told['journal'] else 'not kept here'}; epoch {told['epoch']}")
 
 
-def doctor(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
+@doctor.callback()
+def examine(context: typer.Context, as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Check settings, database, keys, clocks, disk and neighbours, one line each. Exit 1 when something is wrong.
 
-    It changes nothing, sends nothing to receivers, and prints no secret and nobody's id.
+    It changes nothing, sends nothing to receivers, and prints no secret and no id of a person. With a command behind
+    it, only that is done.
     """
+    if context.invoked_subcommand is not None:
+        if as_json or data is not None:
+            raise typer.BadParameter(f"options stand behind `{context.invoked_subcommand}`")
+        return
     import structlog
 
     # What is found is told once, by the results.

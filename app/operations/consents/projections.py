@@ -93,10 +93,14 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a rebuild has come: subjects looked at, and consents whose row was not what the ledger says."""
+    """How far a rebuild has come: subjects looked at, and consents whose row was not what the ledger says.
+
+    `share` of all subjects, from 0 to 1: references are random, and looked at in order.
+    """
 
     subjects: int
     differing: int
+    share: float
 
 
 async def rebuild_projection(database: Database, *, repair: bool = True) -> AsyncIterator[Progress]:
@@ -114,10 +118,11 @@ async def rebuild_projection(database: Database, *, repair: bool = True) -> Asyn
                 await record_act(session, ActKind.PROJECTION_REPAIRED, None, detail={"consents": wrong})
         differing += wrong
         subjects += len(refs)
-        yield Progress(subjects, differing)
-        if len(refs) < _BATCH:
+        is_last = len(refs) < _BATCH
+        after = after if is_last else refs[-1]
+        yield Progress(subjects, differing, 1.0 if is_last else int.from_bytes(after[:4]) / 2**32)
+        if is_last:
             return
-        after = refs[-1]
 
 
 async def count_differing(session: WriteSession) -> int:

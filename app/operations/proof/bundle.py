@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -127,9 +127,20 @@ class Bundle:
 
 
 async def write_bundle(
-    session: ReadSession, plan: BundlePlan, bag: Bag, replay: Mapping[str, Any] | None = None
+    session: ReadSession,
+    plan: BundlePlan,
+    bag: Bag,
+    replay: Mapping[str, Any] | None = None,
+    tell: Callable[[float, str], None] = lambda *_: None,
 ) -> Bundle:
-    """Write the payload of a bundle, and say where it begins and ends. `replay`: a report to put into it.
+    """Write the payload of a bundle, and say where it begins and ends.
+
+    Args:
+        session: where to read, as of one moment.
+        plan: what is bundled.
+        bag: where it is written.
+        replay: a report to put into it.
+        tell: is called now and then with the share of entries that is written, and their number in words.
 
     Raises:
         NoLogError: there is no checkpoint yet, nothing was entered in the period, or there is no such consent.
@@ -142,11 +153,14 @@ async def write_bundle(
     async for name, content in anchor_files(session, bundle.first + 1, bundle.checkpoint.size):
         bag.put(name, content)
         bundle.counts[name.split("/")[1]] += 0 if name.endswith(".tsr") else 1
+    written = 0
     unentered = unentered_lines(session, await store.size_of_log(session))
     for name, lines in (("entries", lines_of(session, bundle)), ("unentered", unentered)):
         with bag.open(f"data/{name}.ndjson") as file:
             async for line in lines:
                 file.write(line)
+                if name == "entries" and (written := written + 1) % _TOGETHER == 0:
+                    tell(written / bundle.entries, f"{written:,} entries")
     for day, identifier in bundle.segments:
         await _write_segment(session, bag, bundle, day, identifier)
     if replay is not None:

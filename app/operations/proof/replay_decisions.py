@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.audit.decision_log import NO_ID, rules_digest
-from app.audit.log_reading import decisions
+from app.audit.log_reading import Period, decisions
 from app.audit.segments import REF_BYTES, LogFacts, LoggedDecision, Wanted
 from app.core.article import Channel, Element
 from app.core.consent import ConsentEvent
@@ -190,7 +190,11 @@ class ReplayReport:
 
 
 async def replay_decisions(
-    session: ReadSession, vault: Vault, since: datetime, until: datetime, tell: Callable[[int], None] = lambda _: None
+    session: ReadSession,
+    vault: Vault,
+    since: datetime,
+    until: datetime,
+    tell: Callable[[float, str], None] = lambda *_: None,
 ) -> ReplayReport:
     """Decide again everything that was logged between two instants.
 
@@ -199,11 +203,12 @@ async def replay_decisions(
         vault: opens who was looked at besides the subjects.
         since: the first instant.
         until: the first instant that is not meant any more.
-        tell: is called with the number of decisions behind, now and then.
+        tell: is called now and then with the share that is behind, and the number of decisions in words.
 
     """
     report = ReplayReport()
     records = await load_processings(session)
+    period = await Period.of(session, since, until)
     async for page in _pages(session, since, until):
         for row, known in zip(page, await facts_of_then(session, vault, page), strict=True):
             report.decisions += 1
@@ -211,7 +216,7 @@ async def replay_decisions(
                 _compare(report, row, _decided_again(row, records, known))
             except NotReproducibleError as why:
                 report.left[str(why)] += 1
-        tell(report.decisions)
+        tell(period.share_after(page[-1].at), f"{report.decisions:,} decisions")
     return report
 
 

@@ -135,7 +135,7 @@ async def approve_proposal(
     known_epoch: int,
     same_legal_person: bool = False,
 ) -> GateProposal:
-    """Approve a proposal, which takes effect. A shorter retention is then signed by the owner (`sceau retention sign`).
+    """Approve a proposal, which takes effect. A shorter retention then waits for `sceau consents retention sign`.
 
     Args:
         session: the transaction.
