@@ -388,11 +388,16 @@ async def _janitor_that_saw(world):
     world.pause.close()
     beats = upkeep._beats
 
+    looks = []
+
     async def noted(database):
         found = await beats(database)
+        looks.append(found)
+        if len(looks) == 1:
+            await world.pause.pass_through()
+            return found
         upkeep._beats = beats
-        await world.pause.pass_through()
-        return found
+        return looks[0]  # as if none had moved: the statement itself compares
 
     upkeep._beats = noted
     pace = Pace(lease=0, heartbeat=0, margin=0)
