@@ -70,7 +70,17 @@ def provide() -> Path:
             run(command, {"/opt/venvs/matrix-synapse/bin/pip": f"{shlex.quote(str(python))} -m pip"})
             stamp.write_text(wanted)
         # What was installed as the README says becomes the module of this checkout, without a network.
-        uv("pip", "install", "--python", python, "--no-deps", "--offline", "--reinstall", CLIENT)
+        uv(
+            "pip",
+            "install",
+            "--python",
+            python,
+            "--no-deps",
+            "--offline",
+            "--reinstall",
+            CLIENT,
+            ROOT / "clients" / "python",
+        )
     return python
 
 

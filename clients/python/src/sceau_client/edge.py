@@ -76,6 +76,10 @@ class Edge:
         """Close."""
         self.close()
 
+    def start(self) -> None:
+        """Begin to connect, and wait for nothing. What is asked before it is connected is left to HTTP."""
+        self._connected()
+
     def close(self) -> None:
         """Decide from memory no more, report what was decided, and hang up."""
         self._closed = True

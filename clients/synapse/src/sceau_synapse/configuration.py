@@ -4,6 +4,7 @@ It reads two files, the caller's key and the secret of the handles, so that neit
 """
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,8 @@ MOST_ITEMS: Final = 1_000
 _EVALUATIONS: Final = "/access/v1/evaluations"
 _KNOWN: Final = frozenset(
     {
-        "federated", "key_file", "max_in_flight", "max_local_members", "participants", "processings", "secret_file",
-        "subject_type", "territory", "timeout", "url", "worker",
+        "edge_socket", "federated", "key_file", "max_in_flight", "max_local_members", "participants", "processings",
+        "secret_file", "subject_type", "territory", "timeout", "url", "worker",
     }
 )  # fmt: skip
 _KNOWN_OF_PROCESSING: Final = frozenset({"id", "elements", "on_permit"})
@@ -59,6 +60,7 @@ class Configuration:
     territory: str = "FR"
     subject_type: str = "mxid"
     worker: str | None = None
+    edge_socket: str | None = None
     federated: bool = False
     participants: bool = True
     max_local_members: int = 50
@@ -93,6 +95,7 @@ def read_configuration(given: object) -> Configuration:
         territory=_word(values, "territory", "FR"),
         subject_type=_word(values, "subject_type", "mxid"),
         worker=_word(values, "worker", "") or None,
+        edge_socket=_edge_socket(values),
         federated=_flag(values, "federated", default=False),
         participants=_flag(values, "participants", default=True),
         max_local_members=members,
@@ -158,6 +161,13 @@ def _word(values: Mapping[str, Any], name: str, default: str) -> str:
     if not isinstance(value, str):
         raise ConfigurationProblem(f"{name} must be a text")
     return value
+
+
+def _edge_socket(values: Mapping[str, Any]) -> str | None:
+    path = _word(values, "edge_socket", "") or None
+    if path is not None and importlib.util.find_spec("sceau_client") is None:
+        raise ConfigurationProblem("edge_socket needs the package sceau-client in Synapse's environment")
+    return path
 
 
 def _flag(values: Mapping[str, Any], name: str, *, default: bool) -> bool:

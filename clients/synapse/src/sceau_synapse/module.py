@@ -7,19 +7,22 @@ fails closed: it runs only when every local user concerned is permitted by an an
 import inspect
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synapse.module_api import EventBase, ModuleApi, StateMap, make_deferred_yieldable
 from synapse.module_api.errors import ConfigError
 from twisted.internet import reactor
 
-from sceau_synapse.answers import Unusable, Verdict, combine, read_answers
+from sceau_synapse.answers import Answer, Unusable, Verdict, combine, read_answers
 from sceau_synapse.configuration import Configuration, ConfigurationProblem, Gate, read_configuration
 from sceau_synapse.message import Element, Message, Parties, message_of, parties_of
 from sceau_synapse.outcomes import Outcome, Outcomes, log
 from sceau_synapse.pdp import Pdp
 from sceau_synapse.permitted import Permitted
 from sceau_synapse.questions import batch
+
+if TYPE_CHECKING:
+    from sceau_synapse.edge import EdgePdp
 
 
 class SceauModule:
@@ -34,6 +37,7 @@ class SceauModule:
         if api.worker_name != config.worker:
             log.info("another process asks Sceau: %s", config.worker or "the main one")
             return
+        self._edge = _edge_of(config)
         self._pdp = Pdp(reactor, config.url, config.key, config.timeout)  # type: ignore[arg-type]  # a module in types
         api.register_third_party_rules_callbacks(on_new_event=self.on_new_event)
 
@@ -85,10 +89,14 @@ class SceauModule:
             self._in_flight -= 1
 
     async def _ask(self, gates: Sequence[Gate], message: Message, parties: Parties) -> list[Verdict]:
-        body = batch(self._configuration, gates, message, parties)
-        status, answered = await make_deferred_yieldable(self._pdp.ask(body))
         each = len(parties.local)
-        answers = read_answers(status, answered, each * len(gates))
+        answers: Sequence[Answer] | None = None
+        if self._edge is not None:
+            answers = await make_deferred_yieldable(self._edge.ask(gates, message, parties))
+        if answers is None:
+            body = batch(self._configuration, gates, message, parties)
+            status, answered = await make_deferred_yieldable(self._pdp.ask(body))
+            answers = read_answers(status, answered, each * len(gates))
         self._outcomes.usable()
         return [combine(answers[start : start + each]) for start in range(0, len(answers), each)]
 
@@ -105,6 +113,15 @@ class SceauModule:
             self._outcomes.failed(gate.processing, error)
         else:
             self._outcomes.count(gate.processing, Outcome.ANALYSED if began else Outcome.LAPSED)
+
+
+def _edge_of(config: Configuration) -> "EdgePdp | None":
+    """What asks without requests, where that is configured."""
+    if config.edge_socket is None:
+        return None
+    from sceau_synapse.edge import EdgePdp  # noqa: PLC0415  # needs a package that others do without
+
+    return EdgePdp(reactor, reactor, config)  # type: ignore[arg-type]  # a module in types
 
 
 def _in_thread(gate: Gate, verdict: Verdict, permitted: Permitted) -> bool:
