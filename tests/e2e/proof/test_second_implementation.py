@@ -1,12 +1,14 @@
-"""Another implementation of C2SP reads our log over HTTP, and OpenSSL verifies our signatures: both agree with us.
+"""Other implementations read our log and verify our signatures: C2SP's by aics-tlog, OpenSSL, and two of JOSE.
 
 `aics-tlog` (Apache-2.0) wants Python 3.12 or newer: it runs in an environment of its own, under Debian's python3.
 """
 
 import base64
+import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.proof.verifier.notes import Note, VerifierKey
 from app.proof.verifier.trees import LogProof
+from tests.e2e.debian import provide
 from tests.e2e.pypi import make_environment
 from tests.e2e.service import SERVE, administered
 from tests.faults.service import ROOT
@@ -158,3 +161,71 @@ def test_openssl_verifies_heads_and_receipts(deployment, tmp_path):
     signature = base64.urlsafe_b64decode(encoded + "==")
     assert _openssl(tmp_path, deployment.receipt_key, signed.encode(), signature)
     assert not _openssl(tmp_path, deployment.log_key, signed.encode(), signature)
+
+
+JOSE = "6.2.18"
+_JOSE = """
+import { compactVerify, importJWK } from './package/dist/webapi/index.js'
+import { readFileSync } from 'node:fs'
+const { receipt, key } = JSON.parse(readFileSync(0))
+try {
+  const { protectedHeader, payload } = await compactVerify(receipt, await importJWK(key, 'EdDSA'))
+  console.log(protectedHeader.typ + ' ' + JSON.parse(new TextDecoder().decode(payload)).receipt['@type'])
+} catch (error) { console.log(error.code) }
+"""
+_JWCRYPTO = """
+import json, sys
+from jwcrypto.jwk import JWK
+from jwcrypto.jws import JWS, InvalidJWSSignature
+given = json.load(sys.stdin)
+signed = JWS()
+signed.deserialize(given["receipt"])
+try:
+    signed.verify(JWK(**given["key"]))
+    print(signed.jose_header["typ"], json.loads(signed.payload)["receipt"]["@type"])
+except InvalidJWSSignature:
+    print("ERR_JWS_SIGNATURE_VERIFICATION_FAILED")
+"""
+
+
+@pytest.fixture(scope="module")
+def verifiers(tmp_path_factory):
+    """Two implementations of JOSE that are not ours: npm's `jose`, and `jwcrypto`; what each says of a receipt."""
+    place = tmp_path_factory.mktemp("jose")
+    provide("npm", ("npm",), "receipts are verified with jose from npm")
+    line = ["npm", "pack", "--silent", "--pack-destination", str(place), f"jose@{JOSE}"]
+    subprocess.run(line, check=True, cwd=place, stdout=subprocess.DEVNULL)
+    with tarfile.open(place / f"jose-{JOSE}.tgz") as packed:
+        packed.extractall(place, filter="data")
+    (place / "verify.mjs").write_text(_JOSE)
+    python = make_environment(place / "python", DEBIAN, LOCK)
+
+    def said(line, receipt, key):
+        given = json.dumps({"receipt": receipt, "key": key})
+        done = subprocess.run(line, input=given, capture_output=True, text=True, check=False, cwd=place)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return {
+        "jose": lambda *given: said(["node", "verify.mjs"], *given),
+        "jwcrypto": lambda *given: said([str(python), "-c", _JWCRYPTO], *given),
+    }
+
+
+@pytest.mark.parametrize("name", ["jose", "jwcrypto"])
+def test_other_implementations_of_jose_verify_receipts(deployment, verifiers, name):
+    """A receipt is a JWS of the published key; with another payload, or another key, it is refused."""
+    receipt = deployment.api.call("GET", f"/v1/consents/{deployment.consents[0]}/receipt").text
+    head, payload, signature = receipt.split(".")
+    key, other = (_jwk(each) for each in (deployment.receipt_key, deployment.log_key))
+    assert verifiers[name](receipt, key) == "sceau-consent-receipt+jwt dpv:ConsentReceipt"
+    changed = base64.urlsafe_b64decode(payload + "==").replace(b"granted", b"refused")
+    forged = base64.urlsafe_b64encode(changed + b" ").rstrip(b"=").decode()
+    for wrong, by in ((f"{head}.{forged}.{signature}", key), (receipt, other)):
+        assert verifiers[name](wrong, by) == "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"
+
+
+def _jwk(key):
+    """A verifier key as a JSON Web Key (RFC 8037)."""
+    public = base64.urlsafe_b64encode(VerifierKey.parse(key).public).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "x": public}
