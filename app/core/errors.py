@@ -55,6 +55,12 @@ class ProcessingExistsError(DomainError):
     slug = "processing-exists"
 
 
+class TooManyConsentsError(DomainError):
+    """This person has consented a hundred times within a day: record it later. A withdrawal is always recorded."""
+
+    slug = "too-many-consents"
+
+
 class ProcessingRetiredError(DomainError):
     """The processing is retired, which is final."""
 

@@ -48,7 +48,10 @@ ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
 EventId = Annotated[UUID, Path(alias="id", description="The id of an entry of the ledger")]
 
 _INVALID = (422, "Some fields are not as they should be.")
-_NOT_CONSENT = (409, "The processing's purpose does not rest on consent, or it is retired.")
+_NOT_CONSENT = (
+    409,
+    "The purpose does not rest on consent, the processing is retired, or the person has consented too often in a day.",
+)
 _NO_PROCESSING = (404, "No such processing.")
 _NO_CONSENT = (404, "No such consent.")
 _NO_EVENT = (404, "No such entry.")

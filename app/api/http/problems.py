@@ -96,6 +96,7 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     errors.ScopeNotHeldError: 403,
     errors.SolicitationPausedError: 409,
     errors.TextChangedError: 409,
+    errors.TooManyConsentsError: 409,
     errors.TooManyEndpointsError: 409,
     errors.TooManyFormsError: 429,
     errors.TooManyKeysError: 409,

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from app.auth.callers import Caller
 from app.core.article import FRANCE, Element
@@ -13,6 +13,7 @@ from app.core.errors import (
     ConsentNotApplicableError,
     InvalidVersionError,
     ProcessingRetiredError,
+    TooManyConsentsError,
     UnknownVersionError,
 )
 from app.core.grant import covered, defects, expiry
@@ -37,6 +38,10 @@ from app.operations.decisions.evaluate_requests import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.evidence import check_evidence, check_started, check_text_existed, proves
 from app.register.records import ProcessingRecord, VersionRecord
+
+MOST_A_DAY: Final = 100
+"""Consents that are recorded of one person within a day. What forbids is never bounded."""
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
         CollectionTimeError: the time of collection is missing, or one that this caller may not state.
         InvalidEvidenceError: the evidence of a grant is incomplete, or contradicts itself or the version.
         MailboxSharedError: several people share the mailbox: it is given no consent.
+        TooManyConsentsError: the person has consented too often within a day.
 
     """
     record = ledger.registered(collected.processing)
@@ -194,11 +200,24 @@ def _check_asked(record: ProcessingRecord, collected: Collected, ledger: OpenLed
         raise ConsentNotApplicableError(field="processing")
     if ledger.shared and collected.kind is EventKind.GRANTED:
         raise MailboxSharedError(field="subject")
+    if collected.kind is EventKind.GRANTED and not collected.historic:
+        _check_bound(ledger)
     status = record.facts.status_at(ledger.now)
     if status is Status.RETIRED and collected.kind is EventKind.GRANTED:
         raise ProcessingRetiredError(field="processing")
     if status is Status.PROPOSED and collected.kind is EventKind.GRANTED:
         raise ProcessingNotApprovedError(field="processing")
+
+
+def _check_bound(ledger: OpenLedger) -> None:
+    """Refuse what a program in a loop would record: each read of a person reads all that is recorded of them."""
+    since, count = ledger.now - _DAY, 0
+    for entry in reversed(ledger.entries):  # in the order of recording
+        if entry.recorded_at <= since:
+            return
+        count += entry.event.kind is EventKind.GRANTED and not entry.imported
+        if count >= MOST_A_DAY:
+            raise TooManyConsentsError(field="subject")
 
 
 def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected: Collected) -> CollectionTime:

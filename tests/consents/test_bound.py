@@ -1,0 +1,64 @@
+"""How often somebody's consents are recorded within a day: a program in a loop must not make their ledger too long."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from app.operations.consents import grant as grants
+from tests.support.api import subject
+from tests.support.consents import grant
+
+FEW = 5
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """A bound that a test can reach."""
+    monkeypatch.setattr(grants, "MOST_A_DAY", FEW)
+
+
+@pytest.fixture
+def full(shared):
+    """An API where Alice has consented as often as is recorded within a day."""
+    name = f"ads-{uuid4().hex[:8]}"
+    shared.register(name)
+    for _ in range(FEW):
+        shared.decide(f"alice-{name}", name)
+    return shared, f"alice-{name}", name
+
+
+def refused(api, name, processing):
+    """The status and problem type of one consent more."""
+    at = api.clock.at if api.clock is not None else None
+    answer = api.call("POST", "/v1/consents", grant(name, processing, at=at))
+    return answer.status_code, answer.json().get("type", "")
+
+
+def test_one_consent_too_many_is_refused(full):
+    """With a reason; somebody else's is recorded."""
+    api, alice, name = full
+    status, kind = refused(api, alice, name)
+    assert status == 409
+    assert kind.endswith("too-many-consents")
+    assert refused(api, f"bob-{name}", name)[0] == 201
+
+
+def test_what_forbids_is_never_refused(full):
+    """Withdrawals, refusals and closures, however many; nothing is permitted after them."""
+    api, alice, name = full
+    api.withdraw(alice, name)
+    for _ in range(3 * FEW):
+        api.decide(alice, name, "refused")
+    assert api.reason(alice, name) == "consent_refused"
+    api.ok("POST", "/v1/subjects/closures", {"subject": subject(alice)})
+
+
+def test_a_day_later_it_is_recorded(moving, shared_clock):
+    """Only what was recorded within a day counts."""
+    moving.register("ads")
+    for _ in range(FEW):
+        moving.decide("alice", "ads")
+    assert refused(moving, "alice", "ads")[0] == 409
+    shared_clock.at += timedelta(days=1, seconds=1)
+    assert refused(moving, "alice", "ads")[0] == 201
