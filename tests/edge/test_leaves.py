@@ -166,3 +166,75 @@ def test_numbers_of_one_leaf_say_nothing_to_another(leaves):
     assert one.leaf.opaque(*SUBJECT) == one.leaf.opaque(*SUBJECT)
     assert one.leaf.opaque(*SUBJECT) != other.leaf.opaque(*SUBJECT)
     assert one.leaf.opaque(*SUBJECT) != one.leaf.opaque(int(ChangeKind.PROCESSING), b"alice")
+
+
+def test_only_the_last_end_of_a_lease_releases_it(leaves):
+    """An earlier one may have a lease behind it that the leaf has not read yet."""
+    told = Told(leaves)
+    leaves.revoke()
+    leaves.grant(103.0, 5.0)
+    leaves.forgot(told.leaf, 1)
+    assert told.leaf.until == 103.0, "a lease was granted after that end"
+    leaves.revoke()
+    leaves.revoke()
+    leaves.forgot(told.leaf, 2)
+    assert told.leaf.until == 103.0, "another end is under way"
+    leaves.forgot(told.leaf, 3)
+    assert told.leaf.until == 0.0
+    leaves.grant(104.0, 5.0)
+    leaves.tell([SUBJECT])
+    leaves.forgot(told.leaf, 4)
+    assert told.leaf.until == 104.0, "forgetting a record ends no lease"
+
+
+def test_a_leaf_is_silent_by_the_oldest_change_that_it_owes(leaves, clock):
+    """One that is told something new each moment is no less silent; one that is gone is not counted."""
+    _, gone = Told(leaves), Told(leaves)
+    leaves.tell([SUBJECT])
+    clock[0] = 100.5
+    leaves.tell([SUBJECT])
+    assert leaves.silent() == 0, "half a second is what it has"
+    clock[0] = 100.6
+    assert leaves.silent() == 2
+    leaves.disconnected(gone.leaf)
+    assert (leaves.silent(), len(leaves)) == (1, 1)
+
+
+def test_nothing_is_granted_before_the_caller_was_looked_at(leaves):
+    """Nor to one that has ended."""
+    told, ended = Told(leaves), Told(leaves)
+    new = Leaf(CALLER, tell=lambda *_: None, grant=lambda *_: pytest.fail("granted"), doubt=list, hang_up=list)
+    leaves.join(new)
+    leaves.ended(ended.leaf)
+    leaves.grant(103.0, 5.0)
+    assert (len(told.granted), len(ended.granted)) == (2, 1)
+    assert not ended.leaf.is_connected
+
+
+def test_no_change_is_no_message(leaves):
+    """And nothing is owed where nobody is told."""
+    told = Told(leaves)
+    leaves.tell([])
+    assert (told.changes, leaves.number) == ([], 0)
+    nobody = Leaves()
+    nobody.tell([SUBJECT])
+    assert nobody.have_forgotten(nobody.number)
+
+
+def test_a_leaf_that_owes_too_much_is_hung_up_on(leaves, monkeypatch):
+    """What it does not read must not fill the memory of its worker."""
+    monkeypatch.setattr(leases, "_MOST_OWED", 3)
+    told = Told(leaves)
+    for _ in range(3):
+        leaves.tell([SUBJECT])
+    assert not told.hung_up
+    leaves.tell([SUBJECT])
+    assert told.hung_up
+
+
+def test_a_wait_ends_when_its_seconds_are_over(leaves):
+    """It says that somebody may still decide on what was before."""
+    Told(leaves)
+    leaves.tell([SUBJECT])
+    assert asyncio.run(leaves.forgotten(1, seconds=0.0)) is False
+    assert asyncio.run(leaves.forgotten(0, seconds=0.0)) is True
