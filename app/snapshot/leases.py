@@ -20,6 +20,8 @@ _NUMBER_BYTES: Final = 6
 _PATIENCE_SECONDS: Final = 0.5
 """A leaf that has not forgotten what it was told so long ago is granted no further lease until it has."""
 _MOST_OWED: Final = 20_000
+_MOST_CHANGES: Final = 500
+"""Of more at once each leaf forgets everything: it is told in one word, however many leaves there are."""
 CALLER_KIND: Final = 3
 """As `ChangeKind.CALLER`, which is declared with the tables."""
 
@@ -84,14 +86,10 @@ class Leaf:
         keyed = blake2b(bytes((kind,)) + ref, key=self._secret, digest_size=_NUMBER_BYTES)
         return int.from_bytes(keyed.digest())
 
-    def holds(self, number: int, now: float) -> bool:
-        """Whether it may still decide on what was before a change."""
-        for owed, _, until in self.owed:
-            if owed > number:
-                return False
-            if until > now:
-                return True
-        return False
+    def holds_until(self, number: int) -> float:
+        """Until when it may decide on what was before a change; 0 where it has forgotten that."""
+        # A lease never ends before an earlier one did: the last change up to that number counts.
+        return next((until for owed, _, until in reversed(self.owed) if owed <= number), 0.0)
 
     def is_silent(self, now: float) -> bool:
         """Whether it has not forgotten in time what it was told."""
@@ -160,6 +158,9 @@ class Leaves:
         """These records have changed; a caller's leaves lose their lease until its rights are looked at again."""
         if not self._all or not changes:
             return
+        if len(changes) > _MOST_CHANGES:
+            self.forget_all()
+            return
         self.number += 1
         callers = {UUID(bytes=ref) for kind, ref in changes if kind == CALLER_KIND}
         for leaf in self._living():
@@ -198,23 +199,27 @@ class Leaves:
 
     def have_forgotten(self, number: int) -> bool:
         """Whether no leaf can decide on what was before a change."""
-        now = boot_seconds()
-        return not any(leaf.holds(number, now) for leaf in self._all)
+        return not self._holding(number, boot_seconds())
+
+    def _holding(self, number: int, now: float) -> list[float]:
+        """The ends of the leases by which leaves may still decide on what was before a change."""
+        return [until for leaf in self._all if (until := leaf.holds_until(number)) > now]
 
     async def forgotten(self, number: int, *, seconds: float = math.inf) -> bool:
         """Wait until that is so, for so many seconds at most; whether it is."""
-        until = boot_seconds() + seconds
-        while not self.have_forgotten(number):
-            now = boot_seconds()
+        now = boot_seconds()
+        until = now + seconds
+        while ends := self._holding(number, now):
             if now >= until:
                 return False
-            await self._next(min(until, *(end for leaf in self._all for _, _, end in leaf.owed if end > now)))
+            await self._next(min(until, *ends))
+            now = boot_seconds()
         return True
 
     async def released(self) -> None:
         """Wait until no leaf holds a lease. Call `revoke` before."""
         while held := [leaf.until for leaf in self._living() if leaf.until > boot_seconds()]:
-            await self._next(max(held))
+            await self._next(min(held))
 
     async def _next(self, at: float) -> None:
         """Wait until something is heard of a leaf, or an instant has come."""
@@ -238,7 +243,10 @@ class Leaves:
 
     def _owe(self, leaf: Leaf, forgotten: Sequence[int] | None, *, end: bool) -> None:
         # Also where it is not connected: then nothing but the end of its lease keeps it from deciding without it.
-        leaf.owed.append((self.number, boot_seconds(), leaf.until))
+        # Without a lease it holds nothing up, and one change that it owes tells that it does not answer.
+        now = boot_seconds()
+        if leaf.until > now or not leaf.owed:
+            leaf.owed.append((self.number, now, leaf.until))
         if leaf.is_connected:
             leaf.tell(self.number, forgotten, end)
             if len(leaf.owed) > _MOST_OWED:

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import struct
+import threading
 from contextlib import suppress
 from uuid import uuid4
 
@@ -117,7 +118,9 @@ WRONG = {
     "no hello": message(b'{"kind":"ask","number":1,"question":{}}'),
     "no JSON": message(b"{"),
     "no kind": message(b"{}"),
-    "a report before the hello": message(b"R"),
+    "a report before the hello": message(b"R" + struct.pack("<II", 0, 4_000_000_000)),
+    "nested too deep": message(b"[" * 3_000),
+    "a hello that is too long": message(json.dumps({**HELLO, "key": "x" * 5_000}).encode()),
     "HTTP": b"GET / HTTP/1.1\r\n\r\n",
     "nothing in it": struct.pack(">I", 0),
     "too long": struct.pack(">I", 2**31),
@@ -146,6 +149,82 @@ def test_a_torn_message_of_an_edge_ends_its_connection(service):
         stranger.sendall(message(b"R\x01\x00\x00\x00\x00\x00\x00\x00torn"))
         while stranger.recv(4096):
             pass
+
+
+def dropped(service) -> float:
+    """How many decisions the log of the first worker did not get."""
+    return _rows(service, "dropped")
+
+
+def written(service) -> float:
+    """How many it got."""
+    return _rows(service, "written")
+
+
+def _rows(service, what: str) -> float:
+    metrics = service.api[0].call("GET", "/metrics").text.splitlines()
+    named = [each for each in metrics if each.startswith(f'sceau_decision_log_rows_total{{what="{what}"')]
+    return sum(float(line.rpartition(" ")[2]) for line in named)
+
+
+def test_who_is_no_edge_changes_no_count(service):
+    """A report before the hello is not read."""
+    before = dropped(service)
+    with socket.socket(socket.AF_UNIX) as stranger, suppress(OSError):
+        stranger.settimeout(10)
+        stranger.connect(str(service.socket))
+        stranger.sendall(WRONG["a report before the hello"])
+        while stranger.recv(4096):
+            pass
+    assert dropped(service) == before
+
+
+def test_long_handles_are_logged_and_what_is_no_handle_is_not_answered_from_memory(service, consented):
+    """A report has as many rows as fit into a message; a handle that Sceau would refuse is left to it."""
+    before, lost = written(service), dropped(service)
+    with Edge(service.socket, KEY) as edge:
+        assert edge.ask(asked("alice", consented, "first")).result(10)
+        assert all(edge.permits("alice", consented, f"{number:0512}") for number in range(2_500))
+        assert edge.permits("alice", consented, "x" * 513) is None
+        assert edge.recall(asked("alice", consented, "x" * 513)) is None
+
+    wait_until(lambda: written(service) >= before + 2_501)
+    assert dropped(service) == lost
+
+
+def test_an_edge_that_is_closed_or_cannot_start_raises_nothing(service, consented, monkeypatch):
+    """The client goes on over HTTP."""
+    closed = Edge(service.socket, KEY)
+    closed.close()
+    broken = Edge(service.socket, KEY)
+    monkeypatch.setattr("sceau_client.edge._Link", _no_files)
+    for edge in (closed, broken):
+        with Client(service.url(), KEY, refresh=None, edge=edge) as client:
+            assert client.evaluate(asked("alice", consented))
+        assert edge.ask(asked("alice", consented)).result(10) is None
+
+
+def _no_files(*_):
+    raise OSError(24, "no file is left")
+
+
+def test_a_worker_ends_while_edges_report(tmp_path):
+    """What they go on sending keeps it from nothing."""
+    with new_database() as database, served(database, tmp_path, workers=1) as service:
+        name = service.register()
+        service.api[0].decide("alice", name)
+        with Edge(service.socket, KEY) as edge:
+            assert edge.ask(asked("alice", name)).result(10)
+            busy = threading.Thread(target=_decide_until_none, args=(edge, name))
+            busy.start()
+            service.workers[0].stop()
+            busy.join(30)
+            assert not busy.is_alive()
+
+
+def _decide_until_none(edge, name):
+    while edge.permits("alice", name, "handle") is not None:
+        pass
 
 
 def test_the_socket_is_for_owner_and_group(service):

@@ -203,11 +203,12 @@ def test_a_leaf_is_silent_by_the_oldest_change_that_it_owes(leaves, clock):
 def test_nothing_is_granted_before_the_caller_was_looked_at(leaves):
     """Nor to one that has ended."""
     told, ended = Told(leaves), Told(leaves)
-    new = Leaf(CALLER, tell=lambda *_: None, grant=lambda *_: pytest.fail("granted"), doubt=list, hang_up=list)
-    leaves.join(new)
+    new = Told(leaves)
+    new.leaf.is_admitted = False
+    new.granted.clear()
     leaves.ended(ended.leaf)
     leaves.grant(103.0, 5.0)
-    assert (len(told.granted), len(ended.granted)) == (2, 1)
+    assert (len(told.granted), len(ended.granted), len(new.granted)) == (2, 1, 0)
     assert not ended.leaf.is_connected
 
 
@@ -238,3 +239,31 @@ def test_a_wait_ends_when_its_seconds_are_over(leaves):
     leaves.tell([SUBJECT])
     assert asyncio.run(leaves.forgotten(1, seconds=0.0)) is False
     assert asyncio.run(leaves.forgotten(0, seconds=0.0)) is True
+
+
+def test_a_lease_that_ends_while_it_is_waited_for_is_over(leaves, monkeypatch):
+    """Whatever the clock says between two looks, a wait ends with an answer."""
+    Told(leaves)
+    leaves.tell([SUBJECT])
+    clock = iter([100.0, 101.999, 102.0, 102.0, 102.0])
+    monkeypatch.setattr(leases, "boot_seconds", lambda: next(clock, 102.0))
+    assert asyncio.run(leaves.forgotten(1))
+
+
+def test_many_changes_at_once_are_told_in_one_word(leaves):
+    """Each leaf forgets everything: what it costs does not grow with the changes."""
+    told = Told(leaves)
+    leaves.tell([(int(ChangeKind.SUBJECT), b"%d" % number) for number in range(501)])
+    assert told.changes == [(1, None, True)]
+
+
+def test_a_leaf_without_a_lease_owes_one_change_and_not_each(leaves, clock):
+    """It holds nothing up, and tells by that one whether it answers."""
+    told = Told(leaves)
+    leaves.tell([SUBJECT])
+    clock[0] = 103.0
+    for _ in range(5):
+        leaves.tell([SUBJECT])
+    assert len(told.leaf.owed) == 1
+    assert len(told.changes) == 6
+    assert leaves.have_forgotten(6)

@@ -15,6 +15,7 @@ import secrets
 import socket
 import struct
 from array import array
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,10 +46,17 @@ CORRESPONDENCE: Final = "correspondence"
 """The type of what is decided about: an edge reports ids alone."""
 MOST_KEPT: Final = 100_000
 """Decisions that one edge may hold."""
-_MOST_BYTES: Final = 1024 * 1024
+MOST_EDGES: Final = 64
+"""Connections of one worker; further ones are hung up on."""
+_HELLO_BYTES: Final = 4 * 1024
+_MOST_BYTES: Final = 256 * 1024
+"""Of one message; before its key was looked up an edge sends nothing but a hello."""
 _MOST_UNDER_WAY: Final = 1_000
-_MOST_REPORTED: Final = 50_000
+_MOST_WAITING: Final = 50_000
+"""Decisions that were reported and are not logged yet, of one edge: some megabytes."""
 _ROWS_AT_ONCE: Final = 256
+_MOST_LOST: Final = 2**20
+_DRAIN_SECONDS: Final = 2.0
 _HELLO_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 0.05
 _ELECTION_SECONDS: Final = 1.0
@@ -99,7 +107,10 @@ class Bye(Struct, tag_field="kind", tag="bye"):
     """Nothing is decided from memory any more, whatever lease was granted."""
 
 
-_read: Final = msgspec.json.Decoder(Hello | Ask | Forgot | Released | Bye).decode
+_read_hello: Final = msgspec.json.Decoder(Hello).decode
+_read: Final = msgspec.json.Decoder(Ask | Forgot | Released | Bye).decode
+_Row = tuple[int, int, float, str]
+"""A reported decision: the answer's number, its count, when, and about which correspondence."""
 _write: Final = msgspec.json.Encoder().encode
 
 
@@ -119,16 +130,20 @@ class EdgeConnection(asyncio.Protocol):
         self._last = secrets.randbits(56)  # no connection takes a number of another for its own
         self._asked: set[asyncio.Task[None]] = set()
         self._admitting: asyncio.Task[None] | None = None
-        self._reports: list[tuple[Sequence[int], Sequence[int], Sequence[float], Sequence[str]]] = []
-        self._reported = 0
-        self._logging: asyncio.Task[None] | None = None
+        # What was reported and released, in that order, and how many decisions that is.
+        self._queue: deque[tuple[list[_Row], list[int]]] = deque()
+        self._waiting = 0
+        self._working: asyncio.Task[None] | None = None
         self._process: int | None = None
+        self._hung_up = False
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as it is for streams
         """Begin; a program that says nothing is hung up on."""
         self._transport = transport
+        if len(self._edges.connections) >= MOST_EDGES:
+            transport.abort()
         self._edges.connections.add(self)
         self._late = asyncio.get_running_loop().call_later(_HELLO_SECONDS, self.close)
         self._process = _process_of(transport.get_extra_info("socket"))
@@ -139,7 +154,7 @@ class EdgeConnection(asyncio.Protocol):
         try:
             while len(self._buffer) >= _LENGTH.size:
                 (length,) = _LENGTH.unpack_from(self._buffer)
-                if not 0 < length <= _MOST_BYTES:
+                if not 0 < length <= (_HELLO_BYTES if self._leaf is None else _MOST_BYTES):
                     raise ValueError("length")  # noqa: TRY301 - as any other that is no message
                 end = _LENGTH.size + length
                 if len(self._buffer) < end:
@@ -147,7 +162,7 @@ class EdgeConnection(asyncio.Protocol):
                 payload = bytes(self._buffer[_LENGTH.size : end])
                 del self._buffer[:end]
                 self._take(payload)
-        except (ValueError, struct.error, msgspec.MsgspecError) as error:
+        except (ValueError, struct.error, msgspec.MsgspecError, RecursionError) as error:
             log.warning("an edge sent what is no message", cause=type(error).__name__)
             self.close()
 
@@ -165,7 +180,8 @@ class EdgeConnection(asyncio.Protocol):
         if process is not None:
             until = leaf.until if leaf is not None else 0.0
             loop = asyncio.get_running_loop()
-            loop.add_reader(process, self._over)
+            if not self._hung_up:  # else another process may have the socket, and the lease with it
+                loop.add_reader(process, self._over)
             loop.call_later(max(0.0, until - boot_seconds()) + _AGAIN_SECONDS, self._over)
 
     def _over(self) -> None:
@@ -180,6 +196,7 @@ class EdgeConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Hang up."""
+        self._hung_up = True
         self._transport.abort()
 
     def _send(self, message: bytes) -> None:
@@ -190,15 +207,14 @@ class EdgeConnection(asyncio.Protocol):
             self.close()
 
     def _take(self, payload: bytes) -> None:
+        if self._leaf is None:
+            self._greet(_read_hello(payload))
+            return
         if payload[0] == ord("R"):
             self._take_report(memoryview(payload)[1:])
             return
         said = _read(payload)
-        if isinstance(said, Hello):
-            self._greet(said)
-        elif self._leaf is None:
-            raise ValueError("no hello")
-        elif isinstance(said, Ask):
+        if isinstance(said, Ask):
             self._ask(said)
         elif isinstance(said, Forgot):
             self._memory.replica.leaves.forgot(self._leaf, said.number)
@@ -211,7 +227,7 @@ class EdgeConnection(asyncio.Protocol):
     # --- who it is ---------------------------------------------------------------------------------------------------
 
     def _greet(self, hello: Hello) -> None:
-        if self._leaf is not None or self._admitting is not None or hello.protocol != PROTOCOL:
+        if self._admitting is not None or hello.protocol != PROTOCOL:
             raise ValueError("hello")
         self._key, self._digest, self._ids = hello.key, key_digest(hello.key), hello.ids & (2**34 - 1)
         self._admit()
@@ -289,7 +305,7 @@ class EdgeConnection(asyncio.Protocol):
         Whatever changes after that look is told after this message.
         """
         keep: bytes | None = None
-        if reply.status == 200 and len(self._kept) < 2 * MOST_KEPT:  # noqa: PLR2004 - HTTP
+        if reply.status == 200 and len(self._kept) < MOST_KEPT + MOST_KEPT // 4:  # noqa: PLR2004 - HTTP
             lasting = self._lasting(body)
             leaf = self._leaf
             if lasting is not None and leaf is not None and _is_answer(reply.body, lasting.judged):
@@ -317,35 +333,43 @@ class EdgeConnection(asyncio.Protocol):
         for column in columns:
             column.frombytes(view[start : start + 8 * rows])
             start += 8 * rows
-        ids = bytes(view[start:]).decode().split("\n")
+        ids = bytes(view[start:]).decode().split("\n") if rows else []
         if not all(len(each) == rows for each in (*columns, ids)):
             raise ValueError("report")
-        if dropped:
-            self._edges.drop(dropped)
-        if self._reported + rows > _MOST_REPORTED:
+        self._edges.drop(min(dropped, _MOST_LOST))
+        if self._waiting + rows > _MOST_WAITING or max(map(len, ids), default=0) > _LONGEST_ID:
             self._edges.drop(rows)
-            return
-        self._reported += rows
-        self._reports.append((*columns, ids))
-        if self._logging is None or self._logging.done():
-            self._logging = asyncio.get_running_loop().create_task(self._log_reports())
-            self._edges.logging.add(self._logging)
-            self._logging.add_done_callback(self._edges.logging.discard)
+        elif rows:
+            self._waiting += rows
+            self._later(list(zip(*columns, ids, strict=True)), [])
 
-    async def _log_reports(self) -> None:
+    def _release(self, numbers: Sequence[int]) -> None:
+        """Forget answers that are not held there any more, once what was reported of them is logged."""
+        self._later([], [number for number in numbers if number in self._kept])
+
+    def _later(self, rows: list[_Row], released: list[int]) -> None:
+        self._queue.append((rows, released))
+        if self._working is None or self._working.done():
+            self._working = asyncio.get_running_loop().create_task(self._work())
+            self._edges.working.add(self._working)
+            self._working.add_done_callback(self._edges.working.discard)
+
+    async def _work(self) -> None:
         """Log what was reported, a few hundred at a time: decisions of others are answered between."""
-        while self._reports:
-            rows = list(zip(*self._reports.pop(0), strict=True))
+        while self._queue:
+            rows, released = self._queue.popleft()
             for start in range(0, len(rows), _ROWS_AT_ONCE):
-                for number, count, at, correspondence in rows[start : start + _ROWS_AT_ONCE]:
-                    self._log(number, count, at, correspondence)
+                for row in rows[start : start + _ROWS_AT_ONCE]:
+                    self._log(*row)
+                self._waiting -= len(rows[start : start + _ROWS_AT_ONCE])
                 await asyncio.sleep(0)
-            self._reported -= len(rows)
+            for number in released:
+                self._kept.pop(number, None)
 
     def _log(self, number: int, count: int, at: float, correspondence: str) -> None:
         judged = self._kept.get(number)
         now = self._memory.replica.now()
-        is_one = 0 < len(correspondence) <= _LONGEST_ID and not _CONTROL.search(correspondence)
+        is_one = bool(correspondence) and not _CONTROL.search(correspondence)
         if judged is None or self._leaf is None or not is_one or not now - _LATE_SECONDS < at < now + _AHEAD_SECONDS:
             self._edges.drop(1)
             return
@@ -355,14 +379,6 @@ class EdgeConnection(asyncio.Protocol):
         self._edges.endpoint.wording.reported(self._leaf.caller, at, identifier, about, judged)
         if (held := self._memory.replica.callers.get(self._digest)) is not None:
             held.use.at = max(held.use.at, at)
-
-    def _release(self, numbers: Sequence[int]) -> None:
-        """Forget answers that are not held there any more, once what was reported of them is logged."""
-        if self._logging is not None and not self._logging.done():
-            self._logging.add_done_callback(lambda _: self._release(numbers))
-            return
-        for number in numbers:
-            self._kept.pop(number, None)
 
 
 def decision_id(at: float, ids: int, count: int) -> bytes:
@@ -411,7 +427,7 @@ class Edges:
         self.memory = memory
         self.endpoint = endpoint
         self.connections: set[EdgeConnection] = set()
-        self.logging: set[asyncio.Task[None]] = set()
+        self.working: set[asyncio.Task[None]] = set()
         self.decided = 0
         self._path = path
         self._recorder = services.recorder
@@ -423,8 +439,10 @@ class Edges:
 
     async def serve(self) -> None:
         """Serve the edges of this host until cancelled: one worker of those that share the socket's path, at a time."""
-        with self._path.with_name(self._path.name + ".lock").open("ab") as lock:
-            while not _is_ours(lock.fileno()):  # noqa: ASYNC110 - the kernel knows, and sets no event
+        path = self._path.with_name(self._path.name + ".lock")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(lock, "rb"):
+            while not _is_ours(lock):  # noqa: ASYNC110 - the kernel knows, and sets no event
                 await asyncio.sleep(_ELECTION_SECONDS)
             self._path.unlink(missing_ok=True)  # of a worker that has ended
             listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -444,14 +462,14 @@ class Edges:
                 self._path.unlink(missing_ok=True)
 
     async def stop(self) -> None:
-        """End the leases of all edges, take in what they still report, and hang up."""
+        """End the leases of all edges, take in for a moment what they still report, and hang up."""
         self.memory.replica.leaves.close()
         await self.memory.replica.leaves.released()
         await asyncio.sleep(_AGAIN_SECONDS if self.connections else 0)  # what they report at the end of a lease
-        if self.logging:
-            await asyncio.wait(self.logging)
         for connection in list(self.connections):
             connection.close()
+        if self.working:
+            await asyncio.wait(self.working, timeout=_DRAIN_SECONDS)
 
 
 def _is_ours(descriptor: int) -> bool:
@@ -477,9 +495,9 @@ async def serving_edges(path: Path | None, endpoint: DecisionEndpoint, services:
     try:
         yield
     finally:
-        await edges.stop()
-        task.cancel()
+        task.cancel()  # nobody else connects
         await asyncio.wait([task])
+        await edges.stop()
 
 
 def _tell_failure(task: "asyncio.Task[None]") -> None:

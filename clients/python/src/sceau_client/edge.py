@@ -24,7 +24,7 @@ from typing import Any, Final, Self
 
 from sceau_client import wire
 from sceau_client.decisions import Decision
-from sceau_client.held import HeldDecisions
+from sceau_client.held import LONGEST_HANDLE, HeldDecisions
 from sceau_client.questions import Question
 from sceau_client.words import Outcome
 
@@ -33,6 +33,7 @@ _LENGTH: Final = struct.Struct(">I")
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_UNSENT: Final = 4 * 1024 * 1024
 _READ_BYTES: Final = 256 * 1024
+_RELEASED_AT_ONCE: Final = 5_000
 _REPORT_SECONDS: Final = 0.05
 _RETRY_SECONDS: Final = (0.05, 0.2, 0.5, 1.0)
 _CONNECT_SECONDS: Final = 2.0
@@ -121,7 +122,7 @@ class Edge:
             except KeyError:
                 return None
             at = now + memory.ahead
-            if at < held.until:
+            if at < held.until and len(handle) <= LONGEST_HANDLE:
                 held.used = True
                 memory.decided.append((held.number, handle, at, 0))
                 return held.permitted
@@ -135,7 +136,11 @@ class Edge:
         """Ask Sceau by the socket, and hold what it answers. None comes where it cannot be asked: use HTTP then."""
         asked: Asked = Future()
         item = wire.item(question)
-        if item is None or not self._connected().asks(question, item.body, asked):
+        try:
+            sent = item is not None and self._connected().asks(question, item.body, asked)
+        except (OSError, RuntimeError):  # no file or thread is left for it, or it is closed
+            sent = False
+        if not sent:
             asked.set_result(None)
         return asked
 
@@ -175,7 +180,7 @@ class _Link(threading.Thread):
         self._up = self._stopping = False
         self._memory = HeldDecisions()
         self._sock: socket.socket | None = None
-        self._in, self._out = bytearray(), deque[memoryview]()
+        self._in, self._out = bytearray(), deque[tuple[memoryview, int]]()  # messages, with how many decisions each has
         self._unsent = 0  # bytes of `_out`
         self._waker, self._woken = socket.socketpair()
         for each in (self._waker, self._woken):
@@ -252,7 +257,8 @@ class _Link(threading.Thread):
         self.leased.clear()
         before = self._memory
         before.forget(None, end=True)
-        self._memory = HeldDecisions(before.lost + len(before.decided))
+        unsent = sum(decisions for _, decisions in self._out)
+        self._memory = HeldDecisions(before.lost + len(before.decided) + unsent)
         self._edge.use(self._memory)
         self._outbox.clear()
         self._in, self._out, self._unsent = bytearray(), deque(), 0
@@ -287,31 +293,32 @@ class _Link(threading.Thread):
         self._report()
         self._put(b'{"kind":"bye"}')
         sock.settimeout(_CLOSE_SECONDS)
-        for message in self._out:
+        for message, _ in self._out:
             sock.sendall(message)
 
-    def _put(self, message: bytes) -> None:
-        self._out.append(memoryview(_LENGTH.pack(len(message)) + message))
+    def _put(self, message: bytes, decisions: int = 0) -> None:
+        self._out.append((memoryview(_LENGTH.pack(len(message)) + message), decisions))
         self._unsent += _LENGTH.size + len(message)
 
     def _flush(self, sock: socket.socket, waiting: selectors.BaseSelector) -> None:
         with suppress(BlockingIOError):
             while self._out:
-                first = self._out[0]
+                first, decisions = self._out[0]
                 sent = sock.send(first)
                 self._unsent -= sent
                 if sent < len(first):
-                    self._out[0] = first[sent:]
+                    self._out[0] = (first[sent:], decisions)
                 else:
                     self._out.popleft()
         waiting.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0))
 
     def _report(self) -> None:
         messages, over = self._memory.reports(may_send=self._up and self._unsent < _MOST_UNSENT)
-        for message in messages:
-            self._put(message)
-        if over:
-            self._put(json.dumps({"kind": "released", "numbers": over}).encode())
+        for message, decisions in messages:
+            self._put(message, decisions)
+        for start in range(0, len(over), _RELEASED_AT_ONCE):
+            numbers = over[start : start + _RELEASED_AT_ONCE]
+            self._put(json.dumps({"kind": "released", "numbers": numbers}).encode())
 
     def _receive(self, sock: socket.socket) -> None:
         try:

@@ -69,11 +69,13 @@ class Engine:
             self._notice(decisions)
 
     async def _ask_edge(self, edge: Edge, plan: Plan, until: float) -> None:
-        """Ask by the edge's socket; what nobody answers there is left to HTTP."""
+        """Ask by the edge's socket, for half of the time; what is not answered there is left to HTTP."""
+        if not edge.leased:  # Sceau is not there, or does not answer
+            return
         asked = {asyncio.wrap_future(edge.ask(question)): place for place, question in plan.open}
         if not asked:
             return
-        done, late = await asyncio.wait(asked, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+        done, late = await asyncio.wait(asked, timeout=max(0.0, until - asyncio.get_running_loop().time()) / 2)
         for each in done:
             if (decision := each.result()) is not None:
                 plan.answer(asked[each], decision)

@@ -26,7 +26,11 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _ROWS: Final = Struct("<II")
 _PACKED: Final = Struct("<16sqq")
 _NEVER: Final = -(2**63)
-_ROWS_AT_ONCE: Final = 4_000
+_ROWS_AT_ONCE: Final = 2_000
+_MESSAGE_BYTES: Final = 192 * 1024
+"""Sceau takes messages of 256 KiB."""
+LONGEST_HANDLE: Final = 512
+"""Characters of what stands for a message: Sceau takes no longer one."""
 _MOST_UNREPORTED: Final = 200_000
 
 Key = str | tuple[Any, ...]
@@ -103,10 +107,10 @@ class HeldDecisions:
         if now >= self.end:  # before the look-up
             return None
         held, at = self.tables.get(question.processing, {}).get(key_of(question)), now + self.ahead
-        if held is None or at >= held.until:
+        if held is None or at >= held.until or len(handle := _handle_of(question)) > LONGEST_HANDLE:
             return None
         held.used, count = True, next(self._counts)
-        self.decided.append((held.number, question.correspondence.handle(question.subject), at, count))
+        self.decided.append((held.number, handle, at, count))
         return held.decision(decision_id(at, self.ids, count))
 
     # --- by the edge's own thread alone ------------------------------------------------------------------------------
@@ -168,21 +172,26 @@ class HeldDecisions:
                     del self._resting[held.subject]
             self._released.append(held.number)
 
-    def reports(self, *, may_send: bool) -> tuple[list[bytes], list[int]]:
-        """What was decided since the last time, as messages, and the numbers of which nothing more is reported.
+    def reports(self, *, may_send: bool) -> tuple[list[tuple[bytes, int]], list[int]]:
+        """What was decided since the last time, and the numbers of which nothing more is reported.
+
+        As messages, each with how many decisions are lost if it is.
 
         `may_send` False: Sceau does not read what is sent; then they are counted as lost.
         """
-        messages: list[bytes] = []
+        messages: list[tuple[bytes, int]] = []
         waiting, next_one = len(self.decided), self.decided.popleft
         while waiting:
             rows = [next_one() for _ in repeat(None, min(waiting, _ROWS_AT_ONCE))]
             waiting -= len(rows)
             if may_send and waiting <= _MOST_UNREPORTED:
-                messages.append(_report(rows, self.lost))
+                messages += _reports(rows, self.lost)
                 self.lost = 0
             else:
                 self.lost += len(rows)
+        if may_send and self.lost:
+            messages.append((_report((), self.lost), self.lost))
+            self.lost = 0
         # A thread may have found a decision before it was forgotten, and be about to note its use: it has time until
         # the next report.
         over, self._releasing, self._released = self._releasing, self._released, []
@@ -193,9 +202,22 @@ def _listed(resting: Held | list[Held]) -> list[Held]:
     return resting if isinstance(resting, list) else [resting]
 
 
+def _handle_of(question: Question) -> str:
+    return question.correspondence.handle(question.subject)
+
+
+def _reports(rows: Sequence[Row], lost: int) -> list[tuple[bytes, int]]:
+    """Messages that are short enough, each with how many decisions are lost if it is."""
+    message = _report(rows, lost)
+    if len(message) <= _MESSAGE_BYTES:
+        return [(message, len(rows) + lost)]
+    half = len(rows) // 2
+    return [*_reports(rows[:half], lost), *_reports(rows[half:], 0)]
+
+
 def _report(rows: Sequence[Row], lost: int) -> bytes:
     """A message: how many rows, how many decisions were lost before them, then the columns; integers little-endian."""
-    numbers, handles, times, counts = zip(*rows, strict=True)
+    numbers, handles, times, counts = zip(*rows, strict=True) if rows else ((), (), (), ())
     texts = "\n".join(handles)
     if texts.count("\n") >= len(rows):  # no id of a message holds a line's end: Sceau refuses such a row, and counts it
         texts = "\n".join([handle.replace("\n", "\0") for handle in handles])

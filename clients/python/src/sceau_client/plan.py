@@ -56,7 +56,7 @@ class Plan:
         if held > 0:
             refused = unknown(Cause.REFUSED, status=_TOO_MANY, retry_after=held)
             for place, question in enumerate(questions):
-                if question.processing not in register:
+                if self._answers[place] is None and question.processing not in register:
                     self._answers[place] = refused
 
     @property
