@@ -1,8 +1,312 @@
-"""`sceau recovery`: moving a deployment to another database, and dealing with a database that was restored."""
+"""`sceau recovery`: move a deployment to another database (`app.cli.transfer`), and deal with one that was restored.
 
-from app.cli.restores import accept_restore, replay_journal, restore_check
+A backup forgets what was withdrawn after it was made. The service answers nothing that needs consent from a database
+that was set back; these commands tell what is missing, record it again, and say when that is done.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from app.cli.connecting import DataOption, at_length, deployment, heard_by_all
+from app.cli.output import JsonOption, echo_json
+from app.cli.progress import progress
 from app.cli.transfer import export, restore
 from app.cli.words import group
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from app.db.database import Database
+    from app.journal.files import KeptNote
+    from app.journal.journal import Journal
+    from app.journal.store import NewEpoch
+    from app.operations.consents.replay_journal import ReplayOutcome
+
+_TOGETHER: Final = 500
+_NOTHING_LOST: Final = "nothing: the journal was replayed"
+_SEND_FIRST: Final = (
+    "Some notes are about people or processings that this database does not know. If you import or register them "
+    "again, replay the journal once more after that: a withdrawal is then recorded for them too."
+)
+_UNTOLD: Final = (
+    "A host saw {} in the database before that the database lacks now, and that none of these journals has. Name the "
+    "journals of every host; if one is lost, nothing tells what it said: say so in --lost."
+)
+_TWO: Final = (
+    "It takes two persons to accept a restore here (SCEAU_REGISTER_APPROVAL): one sends what is lost to POST "
+    "/v1/restores, and another approves it (POST /v1/proposals/{id}/approvals)."
+)
+Directories = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="The journal's directories, those of every host; without any, SCEAU_STATE_DIRECTORY.",
+        exists=True,
+        file_okay=False,
+        show_default=False,
+    ),
+]
+
+
+def restore_check(
+    directories: Directories = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
+    """Say whether the database was set back, by its epoch and by the journal. Exits with 1 if it was."""
+    from app.journal.files import KnownNotes, read_seen
+    from app.journal.store import EpochComparison, compare
+
+    async def check(database: "Database") -> tuple[EpochComparison, int]:
+        noted, missing = 0, 0
+        async with database.read() as session:
+            found = await compare(session, KnownNotes([], [read_seen(each) for each in _places(directories)]))
+            missing = found.missing
+            with progress() as bar:
+                total = _number_of_notes(directories) if bar.is_shown else 1
+                for part in _parts(_noted(directories)):
+                    found = await compare(session, KnownNotes(part), known=found.known)
+                    noted, missing = noted + len(part), missing + found.missing
+                    bar.tell(noted / total, f"{noted:,} notes compared")
+        return replace(found, missing=missing), noted
+
+    found, noted = at_length(data, check)
+    if as_json:
+        echo_json(
+            {"epoch": found.epoch, "known_epoch": found.known, "notes": noted, "missing": found.missing}
+            | {"set_back": found.is_behind}
+        )
+    else:
+        typer.echo(
+            f"Epoch {found.epoch}; the journal knows epoch {found.known} and has {_counted(noted)}, "
+            f"{found.missing} of this epoch not held here."
+        )
+    if found.is_behind:
+        typer.echo("The database was set back: run `sceau recovery replay` with the journals of every host.", err=True)
+        raise typer.Exit(1)
+
+
+def replay_journal(
+    directories: Directories = None,
+    lost: Annotated[
+        str | None, typer.Option(help="What is lost or was done by hand, in words without names of people.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be recorded.")] = False,  # noqa: FBT002
+    data: DataOption = None,
+) -> None:
+    """Record again what the journal notes and the database lacks, and let the service answer from it.
+
+    Give the journals of every host at once. It may be run again: what is held already is left alone. With
+    SCEAU_REGISTER_APPROVAL=two the service answers once two persons have accepted the restore.
+    """
+    from app.journal.store import NewEpoch
+    from app.operations.consents.replay_journal import ReplayOutcome, told_by_hand
+
+    by_hand: list[str] = []
+    known, untold = 1, 0
+
+    async def replay(database: "Database") -> "Counter[ReplayOutcome]":
+        nonlocal known, untold
+        counts: Counter[ReplayOutcome] = Counter()
+        unread = await _lost_of_others(database, directories)
+        with progress() as bar:
+            total = _number_of_notes(directories) if bar.is_shown else 1
+            for part in _parts(_noted(directories)):
+                known = max(known, *(each.epoch for each in part))
+                unread.difference_update(each.id for each in part)
+                became = await _replayed(database, part, keep=not dry_run)
+                counts.update(became)
+                by_hand.extend(
+                    told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is ReplayOutcome.BY_HAND
+                )
+                bar.tell(counts.total() / total, f"{counts.total():,} notes replayed")
+        if _recorded(counts) and not dry_run and not await _is_marked(database):
+            await heard_by_all(database)  # a service that answers may permit it for a lease
+        untold = len(unread)
+        return counts
+
+    counts = at_length(data, replay)
+    for outcome, number in counts.items():
+        typer.echo(f"{number} {outcome.value}")
+    if counts[ReplayOutcome.NOBODY] or counts[ReplayOutcome.PARTLY]:
+        typer.echo(_SEND_FIRST, err=True)
+    for each in by_hand:
+        typer.echo(f"  by hand: {each}")
+    if untold:
+        typer.echo(_UNTOLD.format(_counted(untold)), err=True)
+    if dry_run:
+        return
+    takes_two = _takes_two(data)
+    if takes_two or ((by_hand or untold) and lost is None):
+        then = f"The acceptance waits. {_TWO}" if takes_two else "Then say so: sceau recovery accept --lost '…'"
+        typer.echo(f"Do these again. {then}" if by_hand or untold else then, err=True)
+        raise typer.Exit(1)
+    _accept(data, NewEpoch(lost or _NOTHING_LOST, _recorded(counts), len(by_hand)), known)
+
+
+def _recorded(counts: "Counter[ReplayOutcome]") -> int:
+    """How many notes became something in the database."""
+    from app.operations.consents.replay_journal import ReplayOutcome
+
+    return counts[ReplayOutcome.REPLAYED] + counts[ReplayOutcome.PARTLY]
+
+
+def accept_restore(
+    lost: Annotated[str, typer.Option(help="What is lost or was done by hand, in words without names of people.")],
+    data: DataOption = None,
+) -> None:
+    """Say that a restore has been dealt with: the service answers from the database again. It stays in the trail."""
+    from app.journal.store import NewEpoch
+
+    if _takes_two(data):
+        typer.echo(f"sceau: {_TWO}", err=True)
+        raise typer.Exit(1)
+    _accept(data, NewEpoch(lost), 1)
+
+
+def _takes_two(data: Path | None) -> bool:
+    """Whether a second person accepts a restore, by the API, which is the one gate; a command is run by one."""
+    from app.core.register import RegisterApproval
+    from app.settings import Settings
+    from app.settings.required import register_approval
+
+    with deployment(data):
+        return register_approval(Settings.load()) is RegisterApproval.TWO
+
+
+def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
+    """Begin an epoch that is later than any that the journals know."""
+    from app.audit.trail import EntryPoint, Origin, arriving
+    from app.core.register import RegisterApproval
+    from app.journal.files import JournalError
+    from app.operations.service.check_deployment import accept_restore, check_approval
+
+    async def accept(database: "Database") -> int:
+        journal, epochs = _journal(), [known]
+        with suppress(JournalError):  # where a journal is lost as well, to accept is what is left
+            outside = await journal.latest()
+            epochs += [*(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)]
+        async with database.write() as session:
+            await check_approval(session, RegisterApproval.ONE)
+            number = await accept_restore(session, begun, known=max(epochs))
+        await journal.begin(number)
+        return number
+
+    with arriving(Origin(EntryPoint.COMMAND)):
+        number = at_length(data, accept)
+    typer.echo(f"Epoch {number} has begun: the service answers from this database again.")
+
+
+async def _is_marked(database: "Database") -> bool:
+    """Whether the service has found that the database was set back: then it answers nothing that needs consent."""
+    from app.journal.store import is_marked, load_epoch
+
+    async with database.read() as session:
+        return await is_marked(session, await load_epoch(session))
+
+
+async def _lost_of_others(database: "Database", directories: Sequence[Path] | None) -> "set[UUID]":
+    """The ids of notes that hosts saw in the database in this epoch, and that it does not hold any more."""
+    from app.journal.files import read_seen
+    from app.journal.store import held_ids, load_epoch
+
+    seen = [read_seen(each) for each in _places(directories)]
+    async with database.read() as session:
+        epoch = await load_epoch(session)
+        ids = {each for host in seen if host.epoch == epoch for each in host.ids}
+        return ids - await held_ids(session, ids)
+
+
+class _NothingKeptError(Exception):
+    """Ends the transaction of a dry run."""
+
+
+async def _replayed(database: "Database", part: "Sequence[KeptNote]", *, keep: bool) -> "list[ReplayOutcome]":
+    """What became of some notes, in one transaction; nothing of it is kept of a dry run."""
+    became: list[ReplayOutcome] = []
+    with suppress(_NothingKeptError):
+        await _replay(database, part, became, keep=keep)
+    return became
+
+
+async def _replay(
+    database: "Database", part: "Sequence[KeptNote]", became: "list[ReplayOutcome]", *, keep: bool
+) -> None:
+    from app.journal.store import held_ids, load_epoch
+    from app.operations.consents.replay_journal import ReplayOutcome, replay_note
+
+    async with database.write() as session:
+        epoch, held = await load_epoch(session), await held_ids(session, [each.id for each in part])
+        became.extend(
+            [ReplayOutcome.HELD if each.id in held else await replay_note(session, each, epoch=epoch) for each in part]
+        )
+        if not keep:
+            raise _NothingKeptError
+
+
+def _journal() -> "Journal":
+    from datetime import UTC, datetime
+
+    from app.settings import Settings
+    from app.wiring.parts import journal_of
+
+    return journal_of(Settings.load(), lambda: datetime.now(UTC))
+
+
+def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
+    """The notes of the journals, in the order in which they were kept, read as they are wanted: there may be many.
+
+    Raises:
+        JournalError: there is no journal, or it cannot be read.
+
+    """
+    from app.journal.files import lines_of, read_line
+    from app.settings import Settings
+    from app.wiring.parts import deployment_of
+
+    vault = deployment_of(Settings.load()).vault
+    each = [(read_line(line, vault) for line in lines_of(directory)) for directory in _places(directories)]
+    return heapq.merge(*each, key=lambda kept: kept.at)
+
+
+def _number_of_notes(directories: Sequence[Path] | None) -> int:
+    """How many notes there are; 1 where there is none, to divide by."""
+    from app.journal.files import lines_of
+
+    return max(1, sum(1 for directory in _places(directories) for _ in lines_of(directory)))
+
+
+def _places(directories: Sequence[Path] | None) -> Sequence[Path]:
+    """The directories that were named, or this host's.
+
+    Raises:
+        JournalError: there is no journal.
+
+    """
+    from app.journal.files import JournalError
+    from app.settings import Settings
+
+    own = Settings.load().state_directory
+    if not (places := directories or ([own] if own is not None else [])):
+        raise JournalError("there is no journal: name its directories, or set SCEAU_STATE_DIRECTORY")
+    return places
+
+
+def _parts(noted: "Iterator[KeptNote]") -> "Iterator[Sequence[KeptNote]]":
+    while part := list(islice(noted, _TOGETHER)):
+        yield part
+
+
+def _counted(number: int) -> str:
+    return "1 note" if number == 1 else f"{number} notes"
+
 
 recovery = group("Export and restore a deployment; deal with a restored database.")
 recovery.command()(export)

@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 import app.api.decisions.connection
-import app.cli.restores
+import app.cli.recovery
 import app.db.migrate
 import app.main
 import app.operations.consents.replay_journal
