@@ -17,7 +17,7 @@ from app.operations.consents.sweep_renewals import sweep_renewals
 from app.operations.proof.append_entries import append_entries, checkpoint_to_stamp, keep_stamp
 from app.operations.proof.close_hours import close_next, compact
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
-from app.operations.service.show_dashboard import forget_old_runs
+from app.operations.service.show_home import forget_old_runs
 from app.operations.webhooks.deliver_webhooks import run_events
 from app.operations.webhooks.dispatch_events import trim_events
 from app.operations.webhooks.effects import tell_invalidations

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -15,16 +16,17 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 
 from app.api.http.exchange import DOCUMENT_HEADERS
-from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
+from app.api.http.problems import RETRY_AFTER_SECONDS, note_refusal, status_of
 from app.api.http.security import open_to_all
 from app.api.http.services import services_of
 from app.auth.issuer_trust import IssuerUnavailableError
+from app.auth.limits import OverQuotaError
 from app.core.errors import DomainError
 from app.core.page.brand import Brand
 from app.core.page.voice import FILLED, Mark, Passage, typeset
@@ -198,12 +200,16 @@ def standing_alone(html: str, brand: Brand | None = None) -> str:
     return _LOGO.sub("", styled)
 
 
-def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
-    """What a person is told when something went wrong; never anything that was sent."""
+def error_page(
+    request: Request, status: int, headers: Mapping[str, str] | None = None, detail: str | None = None
+) -> HTMLResponse:
+    """What a person is told when something went wrong; never anything that was sent. `detail`: why, where it is known.
+    """
     language = language_of(request)
     known = ERRORS if request.method in _SAFE else {**ERRORS, **FAILED_AFTER_SENDING}
     said = known.get(status, known[_SERVER_ERROR if status >= _SERVER_ERROR else 400]).in_language(language)
-    return render(request, "error.html", language, SHARED, said, status, headers)
+    told = said if detail is None else {**said, "detail": detail}
+    return render(request, "error.html", language, SHARED, told, status, headers)
 
 
 def from_this_site(request: Request) -> bool:
@@ -214,8 +220,21 @@ def from_this_site(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
 
 
+class ElsewhereError(Exception):
+    """There is nothing for this browser here: it is sent to another path of this service."""
+
+    def __init__(self, answer: RedirectResponse) -> None:
+        """Keep the answer that sends it there."""
+        self.answer = answer
+        super().__init__()
+
+
 class PageRoute(APIRoute):
     """A route whose errors are pages rather than problem documents."""
+
+    def refused(self, request: Request, error: DomainError) -> Response:
+        """The page of what is refused for a domain reason."""
+        return error_page(request, status_of(error))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
@@ -228,8 +247,14 @@ class PageRoute(APIRoute):
                 return error_page(request, 400)
             except HTTPException as error:
                 return error_page(request, error.status_code, error.headers)
+            except ElsewhereError as error:
+                return error.answer
+            except OverQuotaError as error:
+                return error_page(request, 429, {"Retry-After": str(error.standing.wait)})
             except DomainError as error:
-                return error_page(request, status_of(error))
+                if status_of(error) == HTTPStatus.FORBIDDEN:
+                    await note_refusal(request, error.slug)
+                return self.refused(request, error)
             except (DatabaseUnavailableError, IssuerUnavailableError):
                 return error_page(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
             except Exception:

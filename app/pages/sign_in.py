@@ -23,7 +23,7 @@ from app.api.http.peers import peer_of
 from app.api.http.problems import UnauthorizedError
 from app.api.http.security import credential_of, open_to_all
 from app.api.http.services import DatabaseDep, PseudonymsDep, PublicUrlDep, Services, ServicesDep
-from app.auth.callers import Caller
+from app.auth.callers import Authenticated
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
 from app.db.database import Database
@@ -46,10 +46,10 @@ class PageCookies:
     pseudonyms: Pseudonyms
     public_url: str
 
-    def read(self, name: str) -> str:
+    def read(self, name: str, *, longest: int = _LONGEST) -> str:
         """The value of a cookie; "" when it is missing, or cannot be one that this service made."""
         token = self.request.cookies.get(self._full(name), "")
-        return token if len(token) <= _LONGEST and token.isascii() else ""
+        return token if len(token) <= longest and token.isascii() else ""
 
     def put(self, answer: Response, name: str, token: str) -> None:
         """Set a cookie for every path of this host."""
@@ -61,7 +61,7 @@ class PageCookies:
 
     def proof(self, token: str) -> str:
         """A keyed hash of a token: it shows that this service made the form, and does not disclose the token."""
-        return self.pseudonyms.opaque("dashboard form", token).hex()
+        return self.pseudonyms.opaque("page form", token).hex()
 
     @property
     def _secure(self) -> bool:
@@ -118,13 +118,13 @@ class Visit:
         """The value that a form of this session carries beside the cookie."""
         return self.cookies.proof(self.token)
 
-    async def signed_in(self) -> Caller | None:
+    async def signed_in(self) -> Authenticated | None:
         """The caller whose session this is, while their key is in force and they may sign in to this page."""
         if not self.token:
             return None
         found = await page_sessions.signed_in(self.database, self.entrance.sign_in_form, self.token)
         if found is not None:
-            self.request.state.caller = str(found.id)
+            self.request.state.caller = str(found.caller.id)
         return found
 
     def to_the_form(self) -> RedirectResponse:
@@ -178,8 +178,10 @@ class Visit:
         self.cookies.drop(answer, SESSION)
         return answer
 
-    async def own_form(self, fields: set[str], cookie: str = SESSION) -> dict[str, str]:
-        """The fields of a form that was shown to this browser.
+    async def own_form(
+        self, fields: set[str], cookie: str = SESSION, *, longest: int = _LONGEST_FORM, others: bool = False
+    ) -> dict[str, str]:
+        """The fields of a form that was shown to this browser; `others`: it may have more than these.
 
         Raises:
             HTTPException: 403, another site made the browser send it; 413, it is too long.
@@ -188,7 +190,7 @@ class Visit:
         """
         if not from_this_site(self.request):
             raise HTTPException(403)
-        form = await read_form(self.request, {*fields, "proof"}, longest=_LONGEST_FORM)
+        form = await read_form(self.request, {*fields, "proof"}, others=others, longest=longest)
         token = self.cookies.read(cookie)
         if not token or not hmac.compare_digest(self.cookies.proof(token).encode(), form["proof"].encode()):
             raise FormNotOursError

@@ -5,7 +5,7 @@ from app import main
 from app.api.http.services import DatabaseDep, ServicesDep, all_services
 
 TAKES_ALL = {
-    ("/dashboard/sign-in", "POST"),
+    ("/console/sign-in", "POST"),
     ("/staff/sign-in", "POST"),
     ("/readyz", "GET"),
     ("/metrics", "GET"),

@@ -59,6 +59,20 @@ async def export_subject(
     return told
 
 
+async def look_at_subject(
+    session: WriteSession, deployment: Deployment, caller: Caller, name: SubjectName, *, service: str
+) -> dict[str, Any]:
+    """The same for whoever answers to the person on behalf of the operator; that it was read is recorded.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    ref = await ref_of(session, deployment, name)
+    await record_act(session, ActKind.SUBJECT_READ, caller.id, Target(subject_ref=recorded_ref(ref)))
+    return await everything_about(session, deployment.vault, ref, name, service)
+
+
 async def everything_about(
     session: ReadSession, vault: Vault, ref: bytes, name: SubjectName, service: str
 ) -> dict[str, Any]:

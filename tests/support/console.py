@@ -1,4 +1,4 @@
-"""The dashboard as a browser without scripts uses it; and its numbers of consents counted as a job counts them."""
+"""The console as a browser without scripts uses it; and its numbers of consents counted as a job counts them."""
 
 import asyncio
 import html
@@ -9,7 +9,7 @@ from app.audit.figures import JobRun
 from app.core.period import PeriodPolicy
 from app.db.database import Database
 from app.operations.consents.projections import count_consents
-from app.operations.service.show_dashboard import record_job_run
+from app.operations.service.show_home import record_job_run
 from tests.support.api import BOOTSTRAP, Api
 from tests.support.databases import TestDatabase
 
@@ -72,7 +72,7 @@ class Visitor:
         self.lang = lang
         self.client.cookies.clear()
 
-    def get(self, path: str = "/dashboard", **headers: str) -> Seen:
+    def get(self, path: str = "/console", **headers: str) -> Seen:
         """Open a page, and follow where it leads."""
         return Seen(self.client.get(f"{SITE}{path}?lang={self.lang}", headers=headers))
 
@@ -80,7 +80,7 @@ class Visitor:
         """Send a form, and follow where it leads."""
         return Seen(self.client.post(f"{SITE}{path}?lang={self.lang}", data=fields, headers=headers))
 
-    def sign_in(self, key: str = BOOTSTRAP, form: str = "/dashboard/sign-in") -> Seen:
+    def sign_in(self, key: str = BOOTSTRAP, form: str = "/console/sign-in") -> Seen:
         """Fill in the form that asks for a key."""
         proof = self.get(form).proof
         return self.post(form, {"proof": proof, "key": key})

@@ -6,10 +6,10 @@ import pytest
 from app.auth.limits import Quota
 from app.auth.sessions import session_digest
 from tests.support.api import BOOTSTRAP, TestClock, running, utc
-from tests.support.dashboard import COOKIE, SITE, Visitor
+from tests.support.console import COOKIE, SITE, Visitor
 
 START = "2026-06-15T10:00:00Z"
-TITLE, SIGN_IN = "<h1>Dashboard</h1>", "<h1>Dashboard: sign in</h1>"
+TITLE, SIGN_IN = "<h1>Console</h1>", "<h1>Console: sign in</h1>"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def visitor(api):
 def sessions(database):
     """Every session kept, as text."""
     with psycopg.connect(database.owner_url) as connection:
-        return connection.execute("SELECT token_sha256, dashboard_session::text FROM dashboard_session").fetchall()
+        return connection.execute("SELECT token_sha256, page_session::text FROM page_session").fetchall()
 
 
 def test_without_a_session_the_sign_in_is_shown(visitor):
@@ -33,12 +33,12 @@ def test_without_a_session_the_sign_in_is_shown(visitor):
 
 
 def test_signing_in_and_out(api, visitor, database):
-    """A key of the scope opens the dashboard; signing out closes it, also for who kept the cookie."""
+    """A key of the scope opens the console; signing out closes it, also for who kept the cookie."""
     page = visitor.sign_in(api.new_key("audit:read"))
     assert TITLE in page.html
     token = api.client.cookies[COOKIE]
     assert [digest for digest, _ in sessions(database)] == [session_digest(token)]
-    assert SIGN_IN in visitor.post("/dashboard/sign-out", {"proof": page.proof}).html
+    assert SIGN_IN in visitor.post("/console/sign-out", {"proof": page.proof}).html
     assert sessions(database) == []
     api.client.cookies.clear()
     assert SIGN_IN in visitor.get(Cookie=f"{COOKIE}={token}").html
@@ -46,26 +46,26 @@ def test_signing_in_and_out(api, visitor, database):
 
 def test_the_cookie_is_bound(api, visitor):
     """Cookies go to this host alone, over TLS, from its own pages, and scripts do not see them."""
-    proof = visitor.get("/dashboard/sign-in").proof
+    proof = visitor.get("/console/sign-in").proof
     answer = api.client.post(
-        f"{SITE}/dashboard/sign-in", data={"proof": proof, "key": BOOTSTRAP}, follow_redirects=False
+        f"{SITE}/console/sign-in", data={"proof": proof, "key": BOOTSTRAP}, follow_redirects=False
     )
     assert answer.status_code == 303
-    assert answer.headers["location"] == "/dashboard?lang=fr"
+    assert answer.headers["location"] == "/console?lang=fr"
     kept = next(each for each in answer.headers.get_list("set-cookie") if each.startswith(COOKIE))
     assert {part.strip().lower() for part in kept.split(";")[1:]} == {"httponly", "path=/", "samesite=strict", "secure"}
 
 
-def test_the_sign_in_tells_of_both_cookies(visitor):
+def test_the_sign_in_tells_of_cookies(visitor):
     """The page sets a cookie for its form before there is a session, and says so."""
-    page = visitor.get("/dashboard/sign-in")
-    assert "one protects the sign-in form, the other keeps the session open" in page.text()
+    page = visitor.get("/console/sign-in")
+    assert "only cookies that it needs" in page.text()
 
 
 def test_over_plain_http_the_cookie_has_no_prefix(database):
     """Where the public address is plain HTTP, a cookie with the prefix would be dropped by the browser."""
     with running(database, public_url="http://127.0.0.1:8080") as api:
-        answer = api.client.get("/dashboard/sign-in")
+        answer = api.client.get("/console/sign-in")
     assert answer.headers["set-cookie"].startswith("sceau_form=")
     assert "secure" not in answer.headers["set-cookie"].lower()
 
@@ -81,10 +81,10 @@ def test_a_wrong_key(visitor, key):
 
 
 def test_a_key_without_the_scope(api, visitor):
-    """A key that may not read the audit opens nothing."""
-    page = visitor.sign_in(api.new_key("register:read", "consents:read"))
+    """A key that only asks and records opens nothing."""
+    page = visitor.sign_in(api.new_key("decisions:evaluate", "consents:write"))
     assert page.status == 403
-    assert "does not have the scope audit:read" in page.text()
+    assert "opens no page of the console" in page.text()
     assert SIGN_IN in visitor.get().html
 
 
@@ -128,17 +128,17 @@ def test_sessions_that_are_over_are_removed(database):
 
 def test_forms_of_other_browsers_and_sites_are_refused(api, visitor, database):
     """A form without this browser's cookie, with another's value, or sent by another site signs nobody in or out."""
-    proof = visitor.get("/dashboard/sign-in").proof
+    proof = visitor.get("/console/sign-in").proof
     fields = {"proof": proof, "key": BOOTSTRAP}
-    assert visitor.post("/dashboard/sign-in", fields, **{"Sec-Fetch-Site": "cross-site"}).status == 403
-    assert visitor.post("/dashboard/sign-in", {**fields, "proof": "0" * 64}).status == 400
-    assert visitor.post("/dashboard/sign-in", {**fields, "more": "1"}).status == 400
+    assert visitor.post("/console/sign-in", fields, **{"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert visitor.post("/console/sign-in", {**fields, "proof": "0" * 64}).status == 400
+    assert visitor.post("/console/sign-in", {**fields, "more": "1"}).status == 400
     api.client.cookies.clear()
-    assert visitor.post("/dashboard/sign-in", fields).status == 400
+    assert visitor.post("/console/sign-in", fields).status == 400
     assert sessions(database) == []
     page = visitor.sign_in()
-    assert visitor.post("/dashboard/sign-out", {"proof": proof}).status == 400
-    assert visitor.post("/dashboard/sign-out", {"proof": page.proof}, **{"Sec-Fetch-Site": "same-site"}).status == 403
+    assert visitor.post("/console/sign-out", {"proof": proof}).status == 400
+    assert visitor.post("/console/sign-out", {"proof": page.proof}, **{"Sec-Fetch-Site": "same-site"}).status == 403
     assert len(sessions(database)) == 1
 
 

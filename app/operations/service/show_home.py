@@ -1,4 +1,4 @@
-"""What an operator looks at: register, consents, renewals, decisions, deliveries, staff, jobs, replicas, the log.
+"""What the console shows first: register, proposals, consents, decisions, deliveries, staff, jobs, the log.
 
 Each section is read by itself: one that cannot be read is said to be so, and the others are shown. No identifier or
 pseudonym of a person is in any of them.
@@ -14,6 +14,7 @@ import structlog
 from app.audit.figures import DayOfRuns, JobRun, add_run, drop_runs_before, latest_runs, list_runs, load_figure
 from app.audit.log_reading import DecisionCount, count_by_day, midnight
 from app.auth.callers import Caller
+from app.core.register import GateProposal
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession, WriteSession
 from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_counts
@@ -22,14 +23,13 @@ from app.operations.consents import projections
 from app.operations.staff import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
 from app.proof.anchors import Anchoring, anchored_log
-from app.register.gate import read_register
+from app.register.gate import load_waiting, read_register
 from app.register.records import Registered
-from app.snapshot.tables import ReplicaSeen, list_replicas
 
 SHOWN: Final = timedelta(days=14)
 """How far back decisions are shown."""
 Content = TypeVar("Content")
-log = structlog.get_logger("sceau.dashboard")
+log = structlog.get_logger("sceau.console")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class LogStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Dashboard:
-    """Every section."""
+class HomeFigures:
+    """Every section; what waits at the gate is told to those alone who may read all of the register."""
 
     register: Read[Mapping[str, Registered]]
     consents: Read[Sequence[ConsentCount]]
@@ -81,11 +81,11 @@ class Dashboard:
     effects: Read[Sequence[EffectCount]]
     staff: Read[Coverage]
     jobs: Read[Sequence[DayOfRuns]]
-    replicas: Read[Sequence[ReplicaSeen]]
     anchors: Read[LogStanding]
+    proposals: Read[Sequence[GateProposal]]
 
 
-async def show_dashboard(database: Database, caller: Caller, *, stamps_log: bool) -> Dashboard:
+async def show_home(database: Database, caller: Caller, *, stamps_log: bool) -> HomeFigures:
     """Everything that this caller may see: of the processings that it may name, and of the service as a whole.
 
     `stamps_log`: whether an authority outside is asked to stamp the log.
@@ -120,7 +120,11 @@ async def show_dashboard(database: Database, caller: Caller, *, stamps_log: bool
         now, known = await session.now(), await anchored_log(session)
         return Read(now, now, LogStanding(known.standing(now, is_on=stamps_log), known.size or 0))
 
-    return Dashboard(
+    async def proposals(session: ReadSession) -> Read[Sequence[GateProposal]]:
+        now = await session.now()
+        return Read(now, now, await load_waiting(session) if caller.processings is None else ())
+
+    return HomeFigures(
         await _read(database, register),
         await _read(database, consents),
         await _read(database, decisions),
@@ -128,8 +132,8 @@ async def show_dashboard(database: Database, caller: Caller, *, stamps_log: bool
         await _read(database, effects),
         await _read(database, staff),
         await _read(database, jobs),
-        await _read(database, replicas),
         await _read(database, anchors),
+        await _read(database, proposals),
     )
 
 
@@ -143,13 +147,6 @@ async def jobs(session: ReadSession) -> Read[Sequence[DayOfRuns]]:
     """What each background task did last."""
     now = await session.now()
     return Read(now, now, await latest_runs(session))
-
-
-async def replicas(session: ReadSession) -> Read[Sequence[ReplicaSeen]]:
-    """Which processes decide from memory."""
-    found = await list_replicas(session)
-    now = await session.now()  # after the rows: an age is never negative
-    return Read(now, now, found)
 
 
 _FAILED: Final[Read[Any]] = Read()
