@@ -28,8 +28,8 @@ from app.db.session import Clock
 from app.pages import home, rendering, staff
 from app.pages.consents import page as consent
 from app.pages.consents.receipt import receipt_document
-from app.pages.rendering import error_page
 from app.pages.console import routes as console
+from app.pages.rendering import error_page
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
 from app.telemetry.room import take_room

@@ -14,7 +14,7 @@ from pydantic import HttpUrl, TypeAdapter, ValidationError
 from sqlalchemy import delete, insert, or_, select, text, update
 
 from app.auth.callers import Authenticated, Scope
-from app.auth.store import credential_use, page_session, is_key_in_force, load_caller
+from app.auth.store import credential_use, is_key_in_force, load_caller, page_session
 from app.db.session import ReadSession, WriteSession, as_rows
 
 # Where a page may send people back to: addresses of origins that the operator has listed, and of no other.

@@ -42,6 +42,10 @@ async def read_form(
         found = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:  # not ASCII, not UTF-8, too many fields
         raise FormNotOursError from None
-    if not fields <= set(found) or not (others or set(found) <= fields | optional) or any(len(values) != 1 for values in found.values()):
+    if (
+        not fields <= set(found)
+        or not (others or set(found) <= fields | optional)
+        or any(len(values) != 1 for values in found.values())
+    ):
         raise FormNotOursError
     return {name: values[0] for name, values in found.items()}

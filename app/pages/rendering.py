@@ -203,8 +203,7 @@ def standing_alone(html: str, brand: Brand | None = None) -> str:
 def error_page(
     request: Request, status: int, headers: Mapping[str, str] | None = None, detail: str | None = None
 ) -> HTMLResponse:
-    """What a person is told when something went wrong; never anything that was sent. `detail`: why, where it is known.
-    """
+    """What a person is told when something went wrong, never what was sent. `detail`: why, where it is known."""
     language = language_of(request)
     known = ERRORS if request.method in _SAFE else {**ERRORS, **FAILED_AFTER_SENDING}
     said = known.get(status, known[_SERVER_ERROR if status >= _SERVER_ERROR else 400]).in_language(language)
@@ -229,6 +228,23 @@ class ElsewhereError(Exception):
         super().__init__()
 
 
+def _page_of(request: Request, error: Exception) -> Response:
+    """The page of what is no domain error; one that was not foreseen goes into the log."""
+    match error:
+        case ElsewhereError():
+            return error.answer
+        case RequestValidationError():
+            return error_page(request, 400)
+        case HTTPException():
+            return error_page(request, error.status_code, error.headers)
+        case OverQuotaError():
+            return error_page(request, 429, {"Retry-After": str(error.standing.wait)})
+        case DatabaseUnavailableError() | IssuerUnavailableError():
+            return error_page(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    log.error("failed", exc_info=error)
+    return error_page(request, 500)
+
+
 class PageRoute(APIRoute):
     """A route whose errors are pages rather than problem documents."""
 
@@ -243,23 +259,12 @@ class PageRoute(APIRoute):
         async def handle_for_a_person(request: Request) -> Response:
             try:
                 return await handle(request)
-            except RequestValidationError:
-                return error_page(request, 400)
-            except HTTPException as error:
-                return error_page(request, error.status_code, error.headers)
-            except ElsewhereError as error:
-                return error.answer
-            except OverQuotaError as error:
-                return error_page(request, 429, {"Retry-After": str(error.standing.wait)})
             except DomainError as error:
                 if status_of(error) == HTTPStatus.FORBIDDEN:
                     await note_refusal(request, error.slug)
                 return self.refused(request, error)
-            except (DatabaseUnavailableError, IssuerUnavailableError):
-                return error_page(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-            except Exception:
-                log.exception("failed")
-                return error_page(request, 500)
+            except Exception as error:  # noqa: BLE001 - each is a page
+                return _page_of(request, error)
 
         return handle_for_a_person
 

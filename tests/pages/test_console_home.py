@@ -219,11 +219,11 @@ def test_a_restricted_caller_sees_its_own(filled, database, clock):
 
 
 def test_without_the_audit_no_number_is_shown(filled, database, clock):
-    """Who may read the register alone sees what is to be done there, and neither numbers nor the state of the service."""
+    """Who may read the register alone sees what is to be done there, and no number or state of the service."""
     count(database, clock)
     page = Visitor(filled).sign_in(filled.new_key("register:read"))
     assert "shown to whoever has the scope audit:read" in page.text()
-    assert "data-section=\"figures\"" not in page.html
+    assert 'data-section="figures"' not in page.html
     assert "staff notice" not in page.text("attention")
 
 

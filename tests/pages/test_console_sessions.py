@@ -47,9 +47,7 @@ def test_signing_in_and_out(api, visitor, database):
 def test_the_cookie_is_bound(api, visitor):
     """Cookies go to this host alone, over TLS, from its own pages, and scripts do not see them."""
     proof = visitor.get("/console/sign-in").proof
-    answer = api.client.post(
-        f"{SITE}/console/sign-in", data={"proof": proof, "key": BOOTSTRAP}, follow_redirects=False
-    )
+    answer = api.client.post(f"{SITE}/console/sign-in", data={"proof": proof, "key": BOOTSTRAP}, follow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["location"] == "/console?lang=fr"
     kept = next(each for each in answer.headers.get_list("set-cookie") if each.startswith(COOKIE))

@@ -314,9 +314,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     return OpenedLink(link, caller, name, account, title, items, under_15, asks, now, shown_until, age_band, audience)
 
 
-async def show_person(
-    session: ReadSession, deployment: Deployment, name: SubjectName
-) -> tuple[ShownProcessing, ...]:
+async def show_person(session: ReadSession, deployment: Deployment, name: SubjectName) -> tuple[ShownProcessing, ...]:
     """Where a person stands on each processing that they decided about, as a page for them would show it.
 
     Raises:

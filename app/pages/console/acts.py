@@ -61,7 +61,8 @@ Fields = Sequence[FormField]
 class ConsoleAct:
     """One thing that can be done.
 
-    `fields` may depend on who asks and about what; `shape` adds to the body what is no field. `back`: shows the page with the form, of one that was refused.
+    `fields` may depend on who asks and about what; `shape` adds to the body what is no field. `back`: shows the page
+    with the form, of one that was refused.
     `whole`: it is about no processing, or about all. `counted`: whether a quota counts it. `grave`: it cannot be taken
     back, or ends consents.
     """
@@ -93,14 +94,14 @@ def add_act(act: ConsoleAct) -> ConsoleAct:
 
 
 @asynccontextmanager
-async def writing(desk: Desk) -> AsyncIterator[WriteSession]:
-    """A transaction in which whoever asks still is who they were.
+async def writing(desk: Desk, *, at_once: bool = False) -> AsyncIterator[WriteSession]:
+    """A transaction in which whoever asks still is who they were; `at_once`: it sees all as of one moment.
 
     Raises:
         CredentialEndedError: the session is over, or its caller was changed since.
 
     """
-    async with desk.services.writer.write() as session:
+    async with desk.services.writer.write(at_once=at_once) as session:
         await still_signed_in(session, desk.visit.token, desk.who)
         yield session
 
@@ -169,7 +170,9 @@ async def form_of(
         "about": about,
         "title": desk.t[act.name],
         "note": desk.t.get(f"{act.name}_note", ""),
-        "fields": shown_fields(f"{act.name}-{sha256(about.encode()).hexdigest()[:8]}", fields, values, errors, desk.language),
+        "fields": shown_fields(
+            f"{act.name}-{sha256(about.encode()).hexdigest()[:8]}", fields, values, errors, desk.language
+        ),
         "problem": mine.problem if mine is not None else "",
         "failed": bool(errors),
         "preview": mine.preview if mine is not None else None,

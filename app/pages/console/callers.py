@@ -25,7 +25,7 @@ from app.operations.callers import (
     rotate_key,
 )
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
-from app.pages.console.fields import FilledForm, FormField, Kind, sent_of
+from app.pages.console.fields import FilledForm, FormField, Kind, needed, sent_of
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import moment
@@ -196,15 +196,15 @@ def _said_of_a_caller(desk: Desk) -> list[FormField]:
     held = sorted(desk.caller.scopes)
     scopes = tuple((each.value, f"{SCOPES[each][desk.language]} ({each.value})") for each in held)
     return [
-        FormField("name", required=True, most=128, word="caller_name"),
-        FormField("scopes", Kind.BOXES, True, scopes),
+        needed("name", most=128, word="caller_name"),
+        needed("scopes", Kind.BOXES, scopes),
         FormField("processings", Kind.LINES),
     ]
 
 
 def _kind_field(desk: Desk) -> FormField:
     kinds = tuple((each.value, KINDS[each][desk.language]) for each in CallerKind)
-    return FormField("kind", Kind.CHOICE, True, kinds, word="caller_kind")
+    return needed("kind", Kind.CHOICE, kinds, word="caller_kind")
 
 
 async def _key_fields(desk: Desk, _about: str) -> Fields:
@@ -217,8 +217,8 @@ async def _identity_fields(desk: Desk, _about: str) -> Fields:
     return (
         *_said_of_a_caller(desk),
         _kind_field(desk),
-        FormField("identity.issuer", Kind.CHOICE, True, issuers),
-        FormField("identity.subject", required=True, most=255),
+        needed("identity.issuer", Kind.CHOICE, issuers),
+        needed("identity.subject", most=255),
         FormField("identity.client", most=255),
     )
 
@@ -245,9 +245,7 @@ ADD_IDENTITY: Final = add_act(
     ConsoleAct(*("add_identity", Scope.KEYS_MANAGE, _add_identity, _list, NewIdentity, _identity_fields))
 )
 CHANGE: Final = add_act(
-    ConsoleAct(
-        *("change_caller", Scope.KEYS_MANAGE, _change, _one, CallerChangeBody, _change_fields), shape=_changed
-    )
+    ConsoleAct(*("change_caller", Scope.KEYS_MANAGE, _change, _one, CallerChangeBody, _change_fields), shape=_changed)
 )
 ROTATE: Final = add_act(
     ConsoleAct(

@@ -24,7 +24,7 @@ from app.operations.staff import (
     register_staff_member,
 )
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
-from app.pages.console.fields import FilledForm, FormField, Kind
+from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import moment
@@ -57,7 +57,9 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     found, t = await _coverage(desk), desk.t
     notice = found.notice
     told = {
-        f"{language}.{part}": getattr(text, part) for language, text in notice.texts.items() for part in ("title", "body")
+        f"{language}.{part}": getattr(text, part)
+        for language, text in notice.texts.items()
+        for part in ("title", "body")
     }
     members = sorted(found.members, key=lambda each: _ORDER.index(each.standing))
     columns = [(t[name], False) for name in ("member", "standing_of_member", "acknowledged_at", "access")]
@@ -173,9 +175,9 @@ async def _paper(session: WriteSession, request: ActRequest) -> DoneAct:
 async def _paper_fields(desk: Desk, _about: str) -> Fields:
     languages = tuple((each.value, desk.t[f"language_{each.value}"]) for each in NoticeLanguage)
     return (
-        FormField("notice", Kind.NUMBER, True, most=6, word="notice_number"),
-        FormField("language", Kind.CHOICE, True, languages),
-        FormField("acknowledged_at", Kind.DATE, True),
+        needed("notice", Kind.NUMBER, most=6, word="notice_number"),
+        needed("language", Kind.CHOICE, languages),
+        needed("acknowledged_at", Kind.DATE),
     )
 
 
@@ -186,8 +188,8 @@ def _at_noon(_about: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 _NOTICE_FIELDS: Final = (
-    FormField("fr.title", required=True, most=200),
-    FormField("fr.body", Kind.AREA, True, most=50_000),
+    needed("fr.title", most=200),
+    needed("fr.body", Kind.AREA, most=50_000),
     FormField("en.title", most=200),
     FormField("en.body", Kind.AREA, most=50_000),
 )
@@ -199,7 +201,7 @@ PUBLISH: Final = add_act(
 ADD_MEMBER: Final = add_act(
     ConsoleAct(
         *("add_member", Scope.STAFF_WRITE, _add, _staff, NewMember),
-        fields=(FormField("name", required=True, most=128, word="member_name"),),
+        fields=(needed("name", most=128, word="member_name"),),
         whole=True,
     )
 )
@@ -217,7 +219,5 @@ LEFT: Final = add_act(
         whole=True,
     )
 )
-BACK: Final = add_act(
-    replace(LEFT, name="member_back", shape=lambda _, body: {**body, "status": MemberStatus.ACTIVE})
-)
+BACK: Final = add_act(replace(LEFT, name="member_back", shape=lambda _, body: {**body, "status": MemberStatus.ACTIVE}))
 ERASE_MEMBER: Final = add_act(replace(LEFT, name="erase_member", run=_erase, grave=True))

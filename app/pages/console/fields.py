@@ -7,7 +7,8 @@ the member in that body (`notice.fr`); what is left empty is left out.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,6 +20,7 @@ HELP: Final = Catalogue("console_help")
 UNFIT: Final = Catalogue("console_unfit")
 """What is wrong with a field, by the type of pydantic's error; `other` for the rest."""
 _CHECKED: Final = "on"
+_DIGITS: Final = 9
 _WHOLE: Final = ""
 """The form as a whole, in the place of a field's name."""
 
@@ -55,36 +57,32 @@ class FormField:
 
     name: str
     kind: Kind = Kind.TEXT
-    required: bool = False
     choices: tuple[Choice, ...] = ()
     members: tuple[str, ...] = ()
     word: str = ""
     most: int = 10_000
-
-    @property
-    def inputs(self) -> list[str]:
-        """The names that a browser sends for it."""
-        return [f"{self.name}.{value}" for value, _ in self.choices] if self.kind is Kind.BOXES else [self.name]
+    required: bool = False
 
     def value(self, sent: Mapping[str, str]) -> Any:  # noqa: ANN401 - of a body
         """What it makes of a body; None leaves it out."""
-        match self.kind:
-            case Kind.BOXES:
-                return [value for value, _ in self.choices if sent.get(f"{self.name}.{value}") == _CHECKED] or None
-            case Kind.CHECK:
-                return sent.get(self.name) == _CHECKED
+        if self.kind is Kind.BOXES:
+            return [value for value, _ in self.choices if sent.get(f"{self.name}.{value}") == _CHECKED] or None
+        if self.kind is Kind.CHECK:
+            return sent.get(self.name) == _CHECKED
         text = sent.get(self.name, "").replace("\r\n", "\n").strip()
-        if not text:
-            return None
+        return self._read(text) if text else None
+
+    def _read(self, text: str) -> Any:  # noqa: ANN401 - of a body
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
         match self.kind:
             case Kind.NUMBER:
-                return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text  # noqa: PLR2004
+                return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else text
             case Kind.BOOLEAN:
                 return text == "yes"
             case Kind.LINES:
-                return [line.strip() for line in text.split("\n") if line.strip()]
+                return lines
             case Kind.ROWS:
-                return [self._row(line) for line in text.split("\n") if line.strip()]
+                return [self._row(line) for line in lines]
         return text
 
     def _row(self, line: str) -> dict[str, str]:
@@ -93,20 +91,27 @@ class FormField:
 
     def said(self, value: Any) -> dict[str, str]:  # noqa: ANN401 - of a body
         """What a form would have sent for a value of a body."""
-        if value is None or value is False and self.kind is Kind.CHECK:
+        if value is None:
             return {}
+        if self.kind is Kind.BOXES:
+            return {f"{self.name}.{each}": _CHECKED for each in value}
+        if self.kind is Kind.CHECK:
+            return {self.name: _CHECKED} if value else {}
+        return {self.name: self._written(value)}
+
+    def _written(self, value: Any) -> str:  # noqa: ANN401 - of a body
         match self.kind:
-            case Kind.BOXES:
-                return {f"{self.name}.{each}": _CHECKED for each in value}
-            case Kind.CHECK:
-                return {self.name: _CHECKED}
             case Kind.BOOLEAN:
-                return {self.name: "yes" if value else "no"}
+                return "yes" if value else "no"
             case Kind.LINES:
-                return {self.name: "\n".join(value)}
+                return "\n".join(value)
             case Kind.ROWS:
-                return {self.name: "\n".join(" ; ".join(_trimmed(each, self.members)) for each in value)}
-        return {self.name: str(value)}
+                return "\n".join(" ; ".join(_trimmed(each, self.members)) for each in value)
+        return str(value)
+
+
+needed = partial(FormField, required=True)
+"""A field that must be filled in."""
 
 
 def _trimmed(row: Mapping[str, str], members: Sequence[str]) -> list[str]:
@@ -157,9 +162,10 @@ class UnfitError(Exception):
         super().__init__()
 
 
-def fitted[Body: BaseModel](
-    model: type[Body], fields: Sequence[FormField], body: Mapping[str, Any], language: Language
-) -> Body:
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def fitted(model: type[Body], fields: Sequence[FormField], body: Mapping[str, Any], language: Language) -> Body:
     """A body that the API would take.
 
     Raises:

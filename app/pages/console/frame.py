@@ -26,7 +26,7 @@ from app.words import Catalogue
 
 CONSOLE: Final = Catalogue("console")
 PROBLEMS: Final = Catalogue("console_problem")
-"""What an act was refused for, by the slug of the API's problem, where it is known; with the field, if one is at fault."""
+"""What an act was refused for, by the slug of the API's problem and, where one is at fault, its field."""
 
 
 class Room(StrEnum):
@@ -142,8 +142,9 @@ class Desk:
 
 def problem_in_words(error: DomainError, language: Language) -> str:
     """A refusal as a person reads it."""
-    words = PROBLEMS.in_language(language)
-    return words.get(f"{error.slug}:{error.field}") or words.get(error.slug) or error.detail
+    words, at_fault = PROBLEMS.in_language(language), f"{error.slug}:{error.field}"
+    other = f"{error.slug}:fact" if error.field is not None else error.slug
+    return words.get(at_fault) or words.get(other) or words.get(error.slug) or error.detail
 
 
 def rooms_of(caller: Caller) -> list[Room]:

@@ -112,7 +112,11 @@ def _of_service(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
 
 
 def _unread(shown: HomeFigures, desk: Desk, t: Mapping[str, str]) -> Iterator[Point]:
-    named = {"consents": shown.consents, "decisions": shown.decisions, "deliveries": shown.deliveries}
+    named: dict[str, Read[Any]] = {
+        "consents": shown.consents,
+        "decisions": shown.decisions,
+        "deliveries": shown.deliveries,
+    }
     named |= {"effects": shown.effects, "staff": shown.staff, "jobs": shown.jobs, "anchors": shown.anchors}
     for name, read in named.items():
         if read.content is None:
@@ -221,7 +225,7 @@ def _consents(read: Read[Sequence[ConsentCount]], desk: Desk) -> dict[str, Any]:
 
 
 def lapses_of(content: Sequence[ConsentCount], now: datetime) -> list[tuple[str, int]]:
-    """How many consents in force lapse in each month (`2027-03`) in Paris: this one, the twelve after it, and others."""
+    """How many consents in force lapse in each month in Paris (`2027-03`): this one, the next twelve, and others."""
     lapsing: Counter[str] = Counter()
     for each in content:
         if each.state == State.IN_FORCE:

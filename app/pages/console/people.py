@@ -6,7 +6,6 @@ form for the act, so that a form of one window never does anything to whoever is
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -35,11 +34,11 @@ from app.operations.consents.state_age import StatedAge, state_age
 from app.operations.proof.export_subject import export_subject, look_at_subject
 from app.operations.proof.receipts import make_receipt
 from app.operations.service.deployment import SubjectName
-from app.pages.consents.overview import AGES, CHECKED, OVERVIEW, Sayer, SayerWords
+from app.pages.consents.overview import AGES, CHECKED, Sayer, SayerWords
 from app.pages.consents.receipt import receipt_document
 from app.pages.consents.view import Times, state_in_words
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of, writing
-from app.pages.console.fields import FilledForm, FormField, Kind, choices_of
+from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.dates import moment
 from app.pages.rendering import PAGE_HEADERS
@@ -119,7 +118,7 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
     Room.PEOPLE.require(desk.caller)
     handle = about.partition(" ")[0]
     name, deployment, source = opened(desk, handle), desk.services.deployment, desk.services.source
-    async with writing(desk) as session:
+    async with writing(desk, at_once=True) as session:
         told = await look_at_subject(session, deployment, desk.caller, name, service=source)
         items = await show_person(session, deployment, name)
         now = await session.now()
@@ -294,9 +293,9 @@ async def _link_fields(desk: Desk, _about: str) -> Fields:
     kinds = choices_of(LINK_KINDS, LINK_KINDS, desk.language)
     authentications = choices_of(AUTHENTICATIONS, AUTHENTICATIONS, desk.language)
     return (
-        FormField("kind", Kind.CHOICE, True, kinds, word="link_kind"),
+        needed("kind", Kind.CHOICE, kinds, word="link_kind"),
         FormField("processings", Kind.BOXES, choices=processings, word="link_processings"),
-        FormField("authentication", Kind.CHOICE, True, authentications),
+        needed("authentication", Kind.CHOICE, authentications),
         FormField("request_reference", most=200),
     )
 
@@ -304,9 +303,9 @@ async def _link_fields(desk: Desk, _about: str) -> Fields:
 async def _age_fields(desk: Desk, _about: str) -> Fields:
     language = desk.language
     return (
-        FormField("age_band", Kind.CHOICE, True, choices_of(AGES, [each.value for each in AgeBand], language)),
-        FormField("stated_by", Kind.CHOICE, True, choices_of(STATED_BY, [each.value for each in StatedBy], language)),
-        FormField("checked_how", Kind.CHOICE, True, choices_of(CHECKED, [each.value for each in CheckedHow], language)),
+        needed("age_band", Kind.CHOICE, choices_of(AGES, [each.value for each in AgeBand], language)),
+        needed("stated_by", Kind.CHOICE, choices_of(STATED_BY, [each.value for each in StatedBy], language)),
+        needed("checked_how", Kind.CHOICE, choices_of(CHECKED, [each.value for each in CheckedHow], language)),
         FormField("under_15_until", Kind.DATE),
     )
 
@@ -318,7 +317,7 @@ async def _method_field(desk: Desk, _about: str) -> Fields:
 FIND: Final = add_act(
     ConsoleAct(
         *("find", Scope.SUBJECTS_READ, _find, _search, SubjectBody),
-        fields=(FormField("id", required=True, most=512, word="person_id"), FormField("type", required=True, most=128)),
+        fields=(needed("id", most=512, word="person_id"), needed("type", most=128)),
         whole=True,
     )
 )
@@ -351,7 +350,7 @@ STATE_AGE: Final = add_act(
 SHARE_MAILBOX: Final = add_act(
     ConsoleAct(
         *("share_mailbox", Scope.CONSENTS_WRITE, _mailbox, _person, Mailbox),
-        fields=(FormField("shared", Kind.BOOLEAN, True),),
+        fields=(needed("shared", Kind.BOOLEAN),),
         shape=_of_person,
         whole=True,
         counted=False,

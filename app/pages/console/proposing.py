@@ -10,7 +10,6 @@ from app.api.register.models import NewProcessing, NewVersion
 from app.api.register.views import version_view
 from app.auth.callers import Scope
 from app.core.article import CONSENT_PURPOSES, Element, ProviderKind, Purpose
-from app.core.errors import DomainError
 from app.core.version import PartyMode
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS
 from app.db.session import WriteSession
@@ -21,7 +20,7 @@ from app.operations.register.add_version import (
     register_processing,
 )
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
-from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, sent_of
+from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed, sent_of
 from app.pages.console.frame import Desk, DeskDep, Room, router
 from app.pages.console.register import (
     ProcessingPath,
@@ -96,29 +95,29 @@ async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
     elements = choices_of(ELEMENT_WORDS, [each.value for each in Element], language)
     modes = choices_of(PARTY_MODES, [each.value for each in PartyMode], language)
     return (
-        FormField("name.fr", required=True),
+        needed("name.fr"),
         FormField("name.en"),
-        FormField("purpose", Kind.CHOICE, True, choices_of(PURPOSE_WORDS, purposes, language)),
+        needed("purpose", Kind.CHOICE, choices_of(PURPOSE_WORDS, purposes, language)),
         *([FormField("controllers", Kind.BOXES, choices=controllers)] if controllers else []),
         FormField("controller", most=300),
-        FormField("provider_kind", Kind.CHOICE, True, kinds),
-        FormField("service", required=True, most=128),
-        FormField("elements", Kind.BOXES, True, elements),
-        FormField("automated", Kind.BOOLEAN, True),
-        FormField("party_mode", Kind.CHOICE, True, modes),
-        FormField("notice.fr", area, True),
+        needed("provider_kind", Kind.CHOICE, kinds),
+        needed("service", most=128),
+        needed("elements", Kind.BOXES, elements),
+        needed("automated", Kind.BOOLEAN),
+        needed("party_mode", Kind.CHOICE, modes),
+        needed("notice.fr", area),
         FormField("notice.en", area),
         FormField("recipients", rows, members=("name", "role", "country")),
         FormField("transfers", rows, members=("country", "safeguards")),
-        FormField("retention", text, True, most=44),
-        FormField("consent_validity", text, True, most=6),
+        needed("retention", text, most=44),
+        needed("consent_validity", text, most=6),
         FormField("derived_data_erased_within", most=44),
         FormField("data_protection_contact", most=300),
         FormField("consequences.fr", area),
         FormField("consequences.en", area),
         FormField("conditional", Kind.BOOLEAN),
         FormField("age_statement_required", Kind.CHECK),
-        FormField("started_on", Kind.DATE, True),
+        needed("started_on", Kind.DATE),
         FormField("categories_of_persons", lines),
         FormField("storage_location", area, most=5_000),
         FormField("security_measures", area, most=5_000),
@@ -133,7 +132,7 @@ async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
 
 
 async def _fields_of_processing(desk: Desk, _about: str) -> Fields:
-    return (FormField("id", required=True, most=100), *await _said_of_a_version(desk, list(Purpose)))
+    return (needed("id", most=100), *await _said_of_a_version(desk, list(Purpose)))
 
 
 async def _fields_of_version(desk: Desk, about: str) -> Fields:

@@ -29,7 +29,7 @@ from app.operations.register.proposals import approve_proposal, approve_version,
 from app.operations.register.report import COLUMNS, Activity
 from app.operations.service.consent_texts import consent_texts, version_shown, who_is
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of
-from app.pages.console.fields import FilledForm, FormField, Kind
+from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import day, moment
@@ -39,7 +39,7 @@ from app.register.store import load_controllers
 from app.words import listed
 
 RegisterDesk = Annotated[Desk, at(Room.REGISTER)]
-_REASON: Final = FormField("reason", Kind.AREA, required=True, most=2_000)
+_REASON: Final = needed("reason", Kind.AREA, most=2_000)
 _SIDE_BY_SIDE: Final = 3
 """Versions that stand beside each other: more columns are no longer read."""
 
@@ -138,9 +138,7 @@ async def _names(session: ReadSession, ids: set[UUID]) -> dict[UUID, str]:
     return {each: caller.name if caller is not None else str(each) for each, caller in found.items()}
 
 
-async def _gate(
-    each: GateProposal, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None
-) -> dict[str, Any]:
+async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None) -> dict[str, Any]:
     """A proposal of the gate: what it is about, who made it, and the forms that answer it."""
     wanted = "; ".join(f"{name}: {value}" for name, value in each.wanted.items() if value is not None)
     return {
@@ -310,9 +308,7 @@ def plain(value: object, desk: Desk) -> str:
     return str(value)
 
 
-def _versions(
-    known: Registered, proposals: Mapping[int, Proposal], names: Mapping[UUID, str], desk: Desk
-) -> Table:
+def _versions(known: Registered, proposals: Mapping[int, Proposal], names: Mapping[UUID, str], desk: Desk) -> Table:
     t, approved = desk.t, {each.facts.number: each for each in known.record.versions}
     struck = {each.version: each.at for each in known.record.invalidations}
     rows = []
@@ -339,9 +335,7 @@ def _versions(
     return Table(t["versions_caption"], columns, rows)
 
 
-def _side_by_side(
-    known: Registered, controllers: Mapping[str, ControllerRecord], now: datetime, desk: Desk
-) -> Table:
+def _side_by_side(known: Registered, controllers: Mapping[str, ControllerRecord], now: datetime, desk: Desk) -> Table:
     """The last versions in the words of the record of GDPR 30; what differs stands out."""
     record, status = known.record, known.record.facts.status_at(now)
     versions = [*record.versions, *([known.waiting.version] if known.waiting and known.last_number > 1 else [])]

@@ -11,7 +11,7 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.http.security import open_to_all
-from app.audit.figures import latest_runs, load_figure
+from app.audit.figures import DayOfRuns, latest_runs, load_figure
 from app.auth.callers import Scope
 from app.core.article import PARIS
 from app.core.errors import NotFoundError
@@ -62,24 +62,20 @@ async def show_renewals(desk: RenewalsDesk) -> Response:
     context = {
         "title": desk.t["renewals"],
         "part": _lapses(read, seen, now, desk),
-        "sweep": [
-            (desk.t["sweep_last"], moment(run.last_started_at, desk.language))
-            for run in runs
-            if run.last_started_at is not None
-        ]
-        + [
-            pair
-            for run in runs
-            for pair in (
-                (desk.t["sweep_flagged"], desk.number(run.last_flagged)),
-                (desk.t["sweep_backlog"], desk.number(run.backlog)),
-            )
-        ],
+        "sweep": [row for run in runs for row in _sweep(run, desk)],
         "csv": desk.address("/console/renewals/due.csv")
         if desk.may(Scope.SUBJECTS_READ) and desk.may(Scope.CONSENTS_READ)
         else "",
     }
     return desk.page("console/renewals.html", Room.RENEWALS, context)
+
+
+def _sweep(run: DayOfRuns, desk: Desk) -> list[tuple[str, str]]:
+    return [
+        (desk.t["sweep_last"], moment(run.last_started_at, desk.language)),
+        (desk.t["sweep_flagged"], desk.number(run.last_flagged)),
+        (desk.t["sweep_backlog"], desk.number(run.backlog)),
+    ]
 
 
 def _lapses(read: Read[Any], seen: list[ConsentCount], now: datetime, desk: Desk) -> dict[str, Any]:
