@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from tests.support.api import Api
-from tests.support.console import Seen, Visitor
+from tests.support.console import SITE, Seen, Visitor
 
 _FORM = re.compile(r'<form class="act"[^>]*action="[^"?]*/console/acts/(\w+)\?[^"]*"[^>]*>(.*?)</form>', re.DOTALL)
 _INPUT = re.compile(r'<input type="(\w+)"([^>]*)>')
@@ -52,6 +52,11 @@ class Officer(Visitor):
         seen = self.get(path)
         self.cookies = list(self.client.cookies.jar)
         return seen
+
+    def file(self, path: str, **query: str) -> Any:
+        """What a link to a file answers."""
+        self._take_seat()
+        return self.client.get(f"{SITE}{path}", params={"lang": self.lang, **query}, follow_redirects=False)
 
     def press(self, page: Seen, act: str, about: str = "", **fields: str) -> Seen:
         """Fill in a form of a page and send it; `about` tells one of several forms of an act, by how it begins."""
