@@ -1,5 +1,6 @@
 """Callers: keys and accounts with what they may do in words, when they were last used, and what is done to them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -35,6 +36,7 @@ CallersDesk = Annotated[Desk, at(Room.CALLERS)]
 SCOPES: Final = Catalogue("console_scope")
 KINDS: Final = Catalogue("console_caller_kind")
 _PAGE: Final = 100
+_SCOPES_SHOWN: Final = 4
 
 
 @router.get("/console/callers")
@@ -67,7 +69,7 @@ def _row(view: CallerView, desk: Desk) -> list[Cell]:
     known_by = t["by_account"] if caller.identity is not None else t["by_key"]
     return [
         Cell(caller.name, KINDS[caller.kind][desk.language], href=desk.address(f"/console/callers/{caller.id}")),
-        Cell("; ".join(SCOPES[each][desk.language] for each in sorted(caller.scopes))),
+        _scopes(sorted(caller.scopes), desk),
         Cell(", ".join(sorted(caller.processings)) if caller.processings is not None else t["every_processing"]),
         Cell(used, known_by),
         Cell(t["revoked"], moment(caller.revoked_at, desk.language), "warn-text")
@@ -81,6 +83,13 @@ def _row(view: CallerView, desk: Desk) -> list[Cell]:
 async def show_caller(identifier: Annotated[UUID, Path(alias="id")], desk: CallersDesk) -> Response:
     """Show one caller."""
     return await _one(desk, str(identifier), None)
+
+
+def _scopes(scopes: Sequence[Scope], desk: Desk) -> Cell:
+    """The first of what a caller may do; its own page has all of it."""
+    more = len(scopes) - _SCOPES_SHOWN
+    said = "; ".join(SCOPES[each][desk.language] for each in scopes[:_SCOPES_SHOWN])
+    return Cell(said, desk.t["and_more"].format(number=more) if more > 0 else "")
 
 
 async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:

@@ -67,12 +67,15 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "title": t["staff"],
         "figures": [
             *((t[f"staff_{each.value}"], desk.number(found.counts[each])) for each in _ORDER),
-            (t["staff_rotated"], desk.number(found.rotated_by_other)),
         ],
+        "rotated": f"{t['staff_rotated']} {desk.number(found.rotated_by_other)}",
         "number": notice.number,
         "published": moment(notice.published_at, desk.language),
         "unfinished": bool(lacking(notice.texts)),
-        "notice": [(language, text.title, blocks_of(text.body)) for language, text in notice.texts.items()],
+        "notice": [
+            (language, text.title, blocks_of(text.body))
+            for language, text in sorted(notice.texts.items(), reverse=True)
+        ],
         "table_of": Table(t["members_caption"], columns, [_member_row(each, desk) for each in members[:_MOST_SHOWN]]),
         "cut": max(0, len(members) - _MOST_SHOWN),
         "forms": [await form_of(PUBLISH, desk, about, failed, told), await form_of(ADD_MEMBER, desk, about, failed)],

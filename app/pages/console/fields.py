@@ -43,6 +43,8 @@ class Kind(StrEnum):
     """Any of several: a list."""
     LINES = "lines"
     """A list, one a line."""
+    HEADING = "heading"
+    """No field: what the fields after it are about."""
     ROWS = "rows"
     """A list of objects, one a line, its members parted by semicolons."""
 

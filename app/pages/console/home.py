@@ -36,7 +36,8 @@ _STALE: Final = timedelta(hours=1)
 _SWEEP: Final = "renewals.sweep"
 _MONTHS_AHEAD: Final = 12
 _DAYS: Final = 14
-_REASON_LABEL: Final = 180
+_LETTER: Final = 6.9
+"""The width of a letter of a chart's labels, in the units of the drawing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,7 @@ def _decisions(read: Read[Sequence[DecisionCount]], desk: Desk) -> dict[str, Any
         read,
         desk,
         note=f"{t['decisions_note']} {percent(recorder.exempt_share, desk.language)}.",
-        chart=bar_chart(t["decisions_chart"], drawn, label=_REASON_LABEL),
+        chart=bar_chart(t["decisions_chart"], drawn, label=int(max(len(each[0]) for each in drawn) * _LETTER) + 8),
         legend=[("one", t["permitted"]), ("two", t["denied"])],
         table=Table(t["reasons_caption"], columns, rows),
     )

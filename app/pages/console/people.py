@@ -52,11 +52,12 @@ _PURPOSE: Final = "person in the console"
 _LONGEST: Final = 4_000
 _PERSON: Final = "/console/person"
 _ABOUT_THEM: Final = SayerWords(
-    Catalogue("consent", "overview", "console_person"),
+    Catalogue("consent", "overview", "console_history"),
     Catalogue("overview_stated_by", "console_stated_by"),
     Catalogue("overview_acts", "console_acts"),
 )
 """The words of a page about a person, not for them."""
+STANDING: Final = Catalogue("consent", "console_person")
 METHODS: Final = Catalogue("console_method")
 AUTHENTICATIONS: Final = Catalogue("console_authentication")
 LINK_KINDS: Final = Catalogue("console_link_kind")
@@ -134,7 +135,7 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
         "age": say.age(),
         "events": events,
         "decisions": list(say.decisions()),
-        "looked": [(say.act(each), each["by"]) for each in reversed(told["looked_at"])],
+        "looked": list(dict.fromkeys((say.act(each), each["by"]) for each in reversed(told["looked_at"]))),
         "beside": list(say.beside()),
         "export": desk.address(f"{_PERSON}/export"),
         "forms": [await form_of(act, desk, handle, failed) for act in acts],
@@ -146,7 +147,7 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
 
 
 async def _standing(desk: Desk, handle: str, item: ShownProcessing, failed: FilledForm | None) -> dict[str, Any]:
-    words = _ABOUT_THEM.said.in_language(desk.language)
+    words = STANDING.in_language(desk.language)
     tone, state = state_in_words(item, None, Times(desk.language), words)
     holds = item.situation in {Situation.HOLDS, Situation.AWAITING} and Act.WITHDRAW in item.acts
     decision = item.decision.event.id if item.decision is not None else None

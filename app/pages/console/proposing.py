@@ -76,7 +76,7 @@ async def _version(desk: Desk, about: str, failed: FilledForm | None) -> Respons
         known = await known_to(session, desk, about)
     last = known.record.versions[-1]
     told = {**version_view(last).model_dump(mode="json"), "purpose": known.record.purpose.value, "material": True}
-    told.pop("data_recipients")
+    del told["data_recipients"], told["effective_from"]
     sent = sent_of(await PROPOSE_VERSION.fields_for(desk, about), told)
     form = await form_of(PROPOSE_VERSION, desk, about, failed, sent)
     title = f"{desk.t['propose_version_title']} {desk.named(last.name) or about}"
@@ -94,7 +94,9 @@ async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
     kinds = choices_of(PROVIDER_KINDS, [each.value for each in ProviderKind], language)
     elements = choices_of(ELEMENT_WORDS, [each.value for each in Element], language)
     modes = choices_of(PARTY_MODES, [each.value for each in PartyMode], language)
+    heading = Kind.HEADING
     return (
+        FormField("of_processing", heading),
         needed("name.fr"),
         FormField("name.en"),
         needed("purpose", Kind.CHOICE, choices_of(PURPOSE_WORDS, purposes, language)),
@@ -105,8 +107,10 @@ async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
         needed("elements", Kind.BOXES, elements),
         needed("automated", Kind.BOOLEAN),
         needed("party_mode", Kind.CHOICE, modes),
+        FormField("of_page", heading),
         needed("notice.fr", area),
         FormField("notice.en", area),
+        FormField("of_data", heading),
         FormField("recipients", rows, members=("name", "role", "country")),
         FormField("transfers", rows, members=("country", "safeguards")),
         needed("retention", text, most=44),
@@ -117,6 +121,7 @@ async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
         FormField("consequences.en", area),
         FormField("conditional", Kind.BOOLEAN),
         FormField("age_statement_required", Kind.CHECK),
+        FormField("of_record", heading),
         needed("started_on", Kind.DATE),
         FormField("categories_of_persons", lines),
         FormField("storage_location", area, most=5_000),
@@ -140,6 +145,7 @@ async def _fields_of_version(desk: Desk, about: str) -> Fields:
         known = await known_to(session, desk, about)
     return (
         *await _said_of_a_version(desk, [known.record.purpose]),
+        FormField("of_version", Kind.HEADING),
         FormField("material", Kind.CHECK),
         FormField("reason", Kind.AREA, word="reason_of_version", most=2_000),
         FormField("effective_from", most=40),

@@ -231,7 +231,7 @@ def _facts(  # noqa: PLR0917 - what is told of one processing
         (t["registered"], moment(record.registered_at, language)),
     ]
     if record.facts.rests_on_consent and counted is not None:
-        rows.append((t["in_force"], f"{desk.number(number)} ({t['as_of'].lower()} {moment(counted, language)})"))
+        rows.append((t["in_force"], f"{desk.number(number)}, {t['as_of'].lower()} {moment(counted, language)}"))
     elif record.facts.rests_on_consent:
         rows.append((t["in_force"], t["not_counted"]))
     return rows

@@ -54,9 +54,9 @@ def test_by_keyboard_from_the_console_and_back(browser, site):
     page.keyboard.press("Enter")
     page.wait_for_selector(".note.good")
     assert page.get_by_role("button", name=CONFIRM["fr"]).count() == 0
-    page.get_by_role("link", name="Aller au tableau de bord").press("Enter")
+    page.get_by_role("link", name="Aller à la console").press("Enter")
     page.wait_for_url("**/console?lang=fr")
-    assert page.inner_text("h1") == "Tableau de bord"
+    assert page.inner_text("h1") == "Console"
     page.context.close()
 
 
