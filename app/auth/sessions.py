@@ -73,6 +73,8 @@ IDLE: Final = timedelta(minutes=30)
 """How long a session lives without a request."""
 LONGEST: Final = timedelta(hours=12)
 """How long it lives at all."""
+CALLBACK: Final = "/console/sign-in/answer"
+"""Where an issuer sends people back to, once they signed in there."""
 _SEEN_EVERY: Final = timedelta(minutes=1)
 _TRIMMED_AT_ONCE: Final = 50
 

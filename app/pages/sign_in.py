@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
@@ -23,7 +24,7 @@ from app.api.http.peers import peer_of
 from app.api.http.problems import UnauthorizedError
 from app.api.http.security import credential_of, open_to_all
 from app.api.http.services import DatabaseDep, PseudonymsDep, PublicUrlDep, Services, ServicesDep
-from app.auth.callers import Authenticated
+from app.auth.callers import Authenticated, Credential
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
 from app.db.database import Database
@@ -51,9 +52,10 @@ class PageCookies:
         token = self.request.cookies.get(self._full(name), "")
         return token if len(token) <= longest and token.isascii() else ""
 
-    def put(self, answer: Response, name: str, token: str) -> None:
-        """Set a cookie for every path of this host."""
-        answer.set_cookie(self._full(name), token, path="/", secure=self._secure, httponly=True, samesite="strict")
+    def put(self, answer: Response, name: str, token: str, *, comes_back: bool = False) -> None:
+        """Set a cookie for every path of this host; `comes_back`: also sent when another site sends people here."""
+        same: Literal["lax", "strict"] = "lax" if comes_back else "strict"
+        answer.set_cookie(self._full(name), token, path="/", secure=self._secure, httponly=True, samesite=same)
 
     def drop(self, answer: Response, name: str) -> None:
         """Have the browser delete a cookie."""
@@ -81,11 +83,15 @@ log = structlog.get_logger("sceau.pages")
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """One page that needs a sign-in: who may sign in, the page to go to then, and the words of the form."""
+    """One page that needs a sign-in: who may sign in, the page to go to then, and the words of the form.
+
+    `accounts`: where an issuer is set for the console, people sign in there with their account, and no key does.
+    """
 
     sign_in_form: SignInForm
     page: str
     catalogue: Catalogue
+    accounts: bool = False
 
     @property
     def form(self) -> str:
@@ -131,9 +137,10 @@ class Visit:
         """Send the browser to the form that asks for a key."""
         return self.to(self.entrance.form)
 
-    def to(self, path: str) -> RedirectResponse:
+    def to(self, path: str, **query: str) -> RedirectResponse:
         """Send the browser to a path of this service (RFC 9110, 303)."""
-        return RedirectResponse(f"{root_of(self.request)}{path}?lang={self.language.value}", 303)
+        asked = urlencode({"lang": self.language.value, **query})
+        return RedirectResponse(f"{root_of(self.request)}{path}?{asked}", 303)
 
     def form(self, refusal: str | None = None, status: int = 200) -> Response:
         """The form that asks for a key."""
@@ -141,10 +148,21 @@ class Visit:
         t = self.entrance.catalogue.in_language(self.language)
         said = t[refusal] if refusal is not None else None
         page = {"title": t["sign_in_title"], "refusal": said, "proof": self.cookies.proof(token)}
-        context = {**page, "action": self.entrance.form}
+        context = {**page, "action": self.entrance.form, "account": None}
         answer = render(self.request, "sign_in.html", self.language, self.entrance.catalogue, context, status)
         self.cookies.put(answer, _FORM, token)
         return answer
+
+    def by_account(self, refusal: str | None = None, status: int = 200, signed_out: str | None = None) -> Response:
+        """The page that leads to the issuer where people have their accounts; `signed_out`: where to sign out there."""
+        t = self.entrance.catalogue.in_language(self.language)
+        context = {
+            "title": t["sign_in_title"],
+            "refusal": t[refusal] if refusal is not None else None,
+            "account": f"{self.entrance.form}/account",
+            "signed_out": signed_out,
+        }
+        return render(self.request, "sign_in.html", self.language, self.entrance.catalogue, context, status)
 
     async def sign_in(self, services: Services) -> Response:
         """Begin a session, and send the browser to the page; or show the form again, and why."""
@@ -155,11 +173,7 @@ class Visit:
             return self.form("too_many", 429)
         signed_in: str = SignInRefused.WRONG_KEY
         with suppress(UnauthorizedError):
-            presented = await credential_of(services, sent["key"].strip())
-            async with self.database.write() as session:
-                signed_in = await page_sessions.sign_in(session, self.entrance.sign_in_form, presented, services.uses)
-                if not isinstance(signed_in, SignInRefused):
-                    await page_sessions.sign_out(session, self.token)
+            signed_in = await self.begin(services, await credential_of(services, sent["key"].strip()))
         if isinstance(signed_in, SignInRefused):
             if signed_in is SignInRefused.WRONG_KEY:
                 services.sign_ins.take(peer, now)
@@ -169,12 +183,20 @@ class Visit:
         self.cookies.drop(answer, _FORM)
         return answer
 
+    async def begin(self, services: Services, presented: Credential) -> str:
+        """Begin a session in the place of the one there is: its token, or why there is none."""
+        async with self.database.write() as session:
+            signed_in = await page_sessions.sign_in(session, self.entrance.sign_in_form, presented, services.uses)
+            if not isinstance(signed_in, SignInRefused):
+                await page_sessions.sign_out(session, self.token)
+        return signed_in
+
     async def sign_out(self) -> Response:
         """End the session, in the browser and in the database."""
         await self.own_form(set())
         async with self.database.write() as session:
             await page_sessions.sign_out(session, self.token)
-        answer = self.to_the_form()
+        answer = self.to(self.entrance.form, out="1") if self.entrance.accounts else self.to_the_form()
         self.cookies.drop(answer, SESSION)
         return answer
 
@@ -216,12 +238,19 @@ def add_sign_in(router: APIRouter, entrance: Entrance) -> Callable[..., Awaitabl
 
     @router.get(entrance.form)
     @open_to_all
-    async def ask(here: Annotated[Visit, Depends(visit)]) -> Response:
-        return here.form()
+    async def ask(here: Annotated[Visit, Depends(visit)], services: ServicesDep) -> Response:
+        flow = services.code_flow if entrance.accounts else None
+        if flow is None:
+            return here.form()
+        left = "out" in here.request.query_params
+        back_to = f"{services.source}{entrance.form}"
+        return here.by_account(signed_out=await flow.end_address(back_to) if left else None)
 
     @router.post(entrance.form)
     @open_to_all
     async def sign_in(here: Annotated[Visit, Depends(visit)], services: ServicesDep) -> Response:
+        if entrance.accounts and services.code_flow is not None:
+            raise HTTPException(403)
         return await here.sign_in(services)
 
     @router.post(entrance.sign_out)

@@ -169,11 +169,14 @@ class ConsoleRoute(PageRoute):
 
 
 router = page_router(ConsoleRoute)
-_ENTRANCE: Final = Entrance(SignInForm.CONSOLE, Room.HOME.path, CONSOLE)
+_ENTRANCE: Final = Entrance(SignInForm.CONSOLE, Room.HOME.path, CONSOLE, accounts=True)
 _visit: Final = add_sign_in(router, _ENTRANCE)
 
 
-async def desk(visit: Annotated[Visit, Depends(_visit)], services: ServicesDep) -> Desk:
+VisitDep = Annotated[Visit, Depends(_visit)]
+
+
+async def desk(visit: VisitDep, services: ServicesDep) -> Desk:
     """Whoever is signed in, at their desk.
 
     Raises:

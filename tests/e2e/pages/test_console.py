@@ -157,7 +157,7 @@ def test_what_is_wrong_is_told_at_the_field(browser, two, axe):
 
 
 def test_a_person_is_withdrawn_by_keyboard(browser, site):
-    """From the id to the withdrawal with the keyboard alone; the page says that it is recorded, and offers it no more."""
+    """From the id to the withdrawal with the keyboard alone: it is recorded, and offered no more."""
     address, key = site
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     sign_in(page, address, key)
