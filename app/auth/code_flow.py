@@ -1,29 +1,22 @@
 """Sign in with an account of an issuer: the authorization code flow (OpenID Connect Core, 3.1) with PKCE (RFC 7636).
 
-What one sign-in needs between its two requests is made of one random value, which the browser keeps in a cookie: state,
-nonce and verifier are keyed hashes of it. So nothing is kept here for people who never come back, and an answer counts
-only in the browser that asked.
+What ties an answer to the browser that asked is an attempt (`app.auth.issuer_trust`).
 """
 
 import time
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from app.auth.callers import Token
-from app.auth.issuer_trust import IssuerUnavailableError, is_safe
+from app.auth.issuer_trust import IssuerUnavailableError, SignInAttempt, SignInFailedError, is_safe
 from app.auth.issuers import Issuer
 from app.auth.tokens import BadTokenError, TokenRules, read_token, verify_id_token
 
 _KEPT_SECONDS: Final = 300.0
 _LONGEST_CODE: Final = 2_048
-
-
-class SignInFailedError(Exception):
-    """The issuer refused, or its answer is not one that this browser asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +26,6 @@ class Client:
     id: str
     secret: str | None
     redirect_uri: str
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What ties an answer to the browser that asked: made of the value in its cookie."""
-
-    state: str
-    nonce: str
-    verifier: str
-
-    @classmethod
-    def of(cls, cookie: str, keyed: Callable[[str, str], bytes]) -> "Attempt":
-        """The attempt of a cookie; `keyed` makes a keyed hash of a purpose and a text."""
-        return cls(*(keyed(f"sign-in {part}", cookie).hex() for part in ("state", "nonce", "verifier")))
-
-    @property
-    def challenge(self) -> str:
-        """What the issuer is told of the verifier (RFC 7636, 4.2, S256)."""
-        return urlsafe_b64encode(sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 class CodeFlow:
@@ -72,7 +46,7 @@ class CodeFlow:
         self._document: Mapping[str, Any] = {}
         self._read = 0.0
 
-    async def address(self, attempt: Attempt) -> str:
+    async def address(self, attempt: SignInAttempt) -> str:
         """Where the browser is sent to sign in.
 
         Raises:
@@ -92,14 +66,14 @@ class CodeFlow:
         return _with(await self._endpoint("authorization_endpoint"), asked)
 
     async def end_address(self, back_to: str) -> str | None:
-        """Where the browser can be sent to sign out at the issuer too (RP-Initiated Logout 1.0); None where it cannot."""
+        """Where to sign out at the issuer too (RP-Initiated Logout 1.0); None where that cannot be done."""
         try:
             end = await self._endpoint("end_session_endpoint")
         except IssuerUnavailableError:
             return None
         return _with(end, {"client_id": self.client.id, "post_logout_redirect_uri": back_to})
 
-    async def finish(self, answer: Mapping[str, str], attempt: Attempt, now: float) -> Token:
+    async def finish(self, answer: Mapping[str, str], attempt: SignInAttempt, now: float) -> Token:
         """Who came back, as a token that is good for the rest of a session.
 
         Args:
@@ -125,7 +99,7 @@ class CodeFlow:
         except BadTokenError as error:
             raise SignInFailedError from error
 
-    async def _exchanged(self, code: str, attempt: Attempt) -> str:
+    async def _exchanged(self, code: str, attempt: SignInAttempt) -> str:
         """The ID token that the issuer gives for a code (OpenID Connect Core, 3.1.3)."""
         client = self.client
         form = {

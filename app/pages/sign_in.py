@@ -23,7 +23,15 @@ from starlette.responses import RedirectResponse
 from app.api.http.peers import peer_of
 from app.api.http.problems import UnauthorizedError
 from app.api.http.security import credential_of, open_to_all
-from app.api.http.services import DatabaseDep, PseudonymsDep, PublicUrlDep, Services, ServicesDep
+from app.api.http.services import (
+    CodeFlowDep,
+    DatabaseDep,
+    PseudonymsDep,
+    PublicUrlDep,
+    Services,
+    ServicesDep,
+    SourceDep,
+)
 from app.auth.callers import Authenticated, Credential
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
@@ -238,12 +246,11 @@ def add_sign_in(router: APIRouter, entrance: Entrance) -> Callable[..., Awaitabl
 
     @router.get(entrance.form)
     @open_to_all
-    async def ask(here: Annotated[Visit, Depends(visit)], services: ServicesDep) -> Response:
-        flow = services.code_flow if entrance.accounts else None
-        if flow is None:
+    async def ask(here: Annotated[Visit, Depends(visit)], flow: CodeFlowDep, source: SourceDep) -> Response:
+        if flow is None or not entrance.accounts:
             return here.form()
         left = "out" in here.request.query_params
-        back_to = f"{services.source}{entrance.form}"
+        back_to = f"{source}{entrance.form}"
         return here.by_account(signed_out=await flow.end_address(back_to) if left else None)
 
     @router.post(entrance.form)

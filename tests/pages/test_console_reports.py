@@ -29,7 +29,7 @@ def test_the_month_in_three_forms(api, officer):
     month = f"{datetime.now(UTC):%Y-%m}"
     page = officer.open("/console/report")
     assert f"month={month}" in page.html
-    got = {form: officer.file(f"/console/report/month.{form}", month=month) for form in _FORMS}
+    got = {form: officer.file("/console/report/month", month=month, form=form) for form in _FORMS}
     for form, answer in got.items():
         assert answer.status_code == 200
         assert answer.headers["content-disposition"] == f'attachment; filename="report-{month}.{form}"'
@@ -46,7 +46,7 @@ _FORMS = {"html": "text/html", "csv": "text/csv", "json": "application/json"}
 @pytest.mark.parametrize("month", ["2199-01", "2026-13", "x"])
 def test_no_other_month(officer, month):
     """A month that has not begun, or is none, has no report."""
-    assert officer.file("/console/report/month.csv", month=month).status_code in {400, 404}
+    assert officer.file("/console/report/month", month=month, form="csv").status_code in {400, 404}
 
 
 def test_the_record_opens_in_a_spreadsheet(api, officer):

@@ -114,6 +114,7 @@ BODIES: dict[Route, list[Any]] = {
     ],
     ("POST", "/consent/{token}"): [{"form": _address("malformed"), "press": "accept"}],
     ("POST", "/console/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
+    ("POST", "/console/acts/{name}"): [{"proof": _address("malformed"), "about": _address("subject")}],
     ("POST", "/console/sign-out"): [{"proof": _address("malformed")}],
     ("POST", "/staff/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
     ("POST", "/staff/sign-out"): [{"proof": _address("malformed")}],

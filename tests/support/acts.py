@@ -170,6 +170,14 @@ def _sign_in(world: World, form: str = "/console/sign-in", key: str = BOOTSTRAP)
     return world.api.client.post(f"{SITE}{form}", data=fields, headers=IDENTIFIED, follow_redirects=False)
 
 
+def _suspend_in_the_console(world: World) -> Any:
+    visitor, about = Visitor(world.api), world.registered()
+    visitor.sign_in()
+    fields = {"proof": visitor.get(f"/console/register/{about}").proof, "about": about}
+    address = f"{SITE}/console/acts/suspend"
+    return world.api.client.post(address, data=fields, headers=IDENTIFIED, follow_redirects=False)
+
+
 def _person(world: World) -> str:
     key: str = world.api.ok("POST", "/v1/keys", {"name": "x", "kind": "person", "scopes": ["audit:read"]})["key"]
     return key
@@ -339,6 +347,7 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         lambda world: world.send("POST", "/v1/decision-token-keys", {"at_once": True}),
     ),
     ("POST", "/console/sign-in"): ("console.signed_in", _sign_in),
+    ("POST", "/console/acts/{name}"): ("processing.suspended", _suspend_in_the_console),
     ("POST", "/staff/sign-in"): (
         "staff_page.signed_in",
         lambda world: _sign_in(world, "/staff/sign-in", _person(world)),

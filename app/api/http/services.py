@@ -148,6 +148,8 @@ PseudonymsDep = Annotated[Pseudonyms, _part(lambda services: services.deployment
 DecisionTokensDep = Annotated[DecisionTokens, _part(lambda services: services.tokens)]
 TokenCheckDep = Annotated["TokenCheck | None", _part(lambda services: services.token_check)]
 """None where no access tokens are taken."""
+CodeFlowDep = Annotated["CodeFlow | None", _part(lambda services: services.code_flow)]
+"""None where nobody signs in to the console with an account."""
 RecorderDep = Annotated[Recorder | None, _part(lambda services: services.recorder)]
 """None where no decisions are logged."""
 RateLimitsDep = Annotated[RateLimits, _part(lambda services: services.limits)]

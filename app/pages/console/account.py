@@ -6,7 +6,7 @@ back, which a session's is not: the page that follows leads on by itself, as a s
 
 import secrets
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from fastapi import Response
@@ -17,13 +17,15 @@ from app.api.http.peers import peer_of
 from app.api.http.security import open_to_all
 from app.api.http.services import Services, ServicesDep
 from app.auth.callers import Credential, key_digest
-from app.auth.code_flow import Attempt, CodeFlow, SignInFailedError
-from app.auth.issuer_trust import IssuerUnavailableError
+from app.auth.issuer_trust import IssuerUnavailableError, SignInAttempt, SignInFailedError
 from app.auth.sessions import CALLBACK
 from app.operations.service.page_sessions import SignInForm, SignInRefused
 from app.pages.console.frame import CONSOLE, VisitDep, router
 from app.pages.rendering import render, root_of
 from app.pages.sign_in import SESSION, Visit
+
+if TYPE_CHECKING:
+    from app.auth.code_flow import CodeFlow
 
 _FLOW: Final = "sceau_flow"
 _TOKEN_BYTES: Final = 32
@@ -31,7 +33,7 @@ _ASKED: Final = ("code", "state", "iss", "error")
 log = structlog.get_logger("sceau.pages")
 
 
-def _flow_of(services: Services) -> CodeFlow:
+def _flow_of(services: Services) -> "CodeFlow":
     """The issuer's flow.
 
     Raises:
@@ -43,11 +45,11 @@ def _flow_of(services: Services) -> CodeFlow:
     return services.code_flow
 
 
-def _attempt(visit: Visit, services: Services) -> Attempt:
+def _attempt(visit: Visit, services: Services) -> SignInAttempt:
     cookie = visit.cookies.read(_FLOW)
     if not cookie:
         raise SignInFailedError
-    return Attempt.of(cookie, services.deployment.pseudonyms.opaque)
+    return SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque)
 
 
 @router.get(f"{SignInForm.CONSOLE.value}/account")
@@ -56,7 +58,7 @@ async def to_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
     """Send the browser to the issuer, with what only this browser can come back with."""
     flow, cookie = _flow_of(services), secrets.token_urlsafe(_TOKEN_BYTES)
     try:
-        address = await flow.address(Attempt.of(cookie, services.deployment.pseudonyms.opaque))
+        address = await flow.address(SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque))
     except IssuerUnavailableError:
         return visit.by_account("issuer_away", 503)
     answer = RedirectResponse(address, 303)

@@ -46,6 +46,7 @@ ReportDesk = Annotated[Desk, at(Room.REPORT)]
 _PAGE: Final = 500
 _SWEEP: Final = "renewals.sweep"
 _MONTHS_BACK: Final = 12
+_FORMS: Final = ("html", "csv", "json")
 Month = Annotated[str, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
 
@@ -162,7 +163,10 @@ async def show_report(desk: ReportDesk) -> Response:
         "months": [
             (
                 month(each, desk.language),
-                [(form, desk.address(f"/console/report/month.{form}", month=each)) for form in ("html", "csv", "json")],
+                [
+                    (form, desk.address("/console/report/month", month=each, form=form))
+                    for form in ("html", "csv", "json")
+                ],
             )
             for each in months
         ],
@@ -195,9 +199,9 @@ async def _proof(session: ReadSession, desk: Desk, now: datetime) -> list[tuple[
     return [*rows, (t["log_anchors"], said)]
 
 
-@router.get("/console/report/month.{form}")
+@router.get("/console/report/month")
 @open_to_all
-async def month_file(desk: ReportDesk, form: Literal["html", "csv", "json"], month: Month) -> Response:
+async def month_file(desk: ReportDesk, month: Month, form: Literal["html", "csv", "json"] = "html") -> Response:
     """The report of a month, as `sceau report` writes it."""
     year, number = (int(each) for each in month.split("-"))
     async with desk.visit.database.read() as session:
