@@ -79,7 +79,7 @@ def install_events(app: procrastinate.App, work: Work) -> None:
     periodic(app, work, "events.trim", HOURLY, trim)
 
 
-# The dashboard's numbers of consents, counted as often as their cost allows: at most about a sixtieth of one
+# The console's numbers of consents, counted as often as their cost allows: at most about a sixtieth of one
 # connection's time. A count that failed, perhaps because it takes longer than a statement may, is left alone for a
 # while.
 

@@ -14,7 +14,7 @@ ENGLISH = {
     "preuve": "proof",
     "renouvellement": "renewal",
 }
-ENGLISH |= {"personnel": "staff", "registre": "register"}
+ENGLISH |= {"console": "console", "personnel": "staff", "registre": "register"}
 """The pages for data-protection officers, and the page in English that each goes with."""
 
 

@@ -1,6 +1,7 @@
 """Signing in to the console with an account of an issuer: to the issuer, back, and what does not count as an answer."""
 
 import re
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
@@ -14,7 +15,7 @@ from tests.support.console import COOKIE, SITE, Seen, Visitor
 from tests.support.issuer import issuing
 
 START, ANSWER = "/console/sign-in/account", "/console/sign-in/answer"
-CLIENT = {"console_client_id": "sceau-console", "public_url": SITE}
+CLIENT: dict[str, Any] = {"console_client_id": "sceau-console", "public_url": SITE}
 
 
 @pytest.fixture

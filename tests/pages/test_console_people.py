@@ -14,13 +14,19 @@ DPO = ("subjects:read", "consents:read", "consents:write", "subjects:erase", "re
 
 
 @pytest.fixture(scope="module")
-def served():
+def lent():
+    """One database for all."""
+    with new_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def served(lent):
     """An application with two processings that ask, and one that does not; persons have names of their own."""
-    with new_database() as database, running(database) as api:
+    with running(lent) as api:
         api.register("ads-mail", name={"fr": "Publicité", "en": "Advertising"})
         api.register("stats-mail", purpose="statistics", name={"fr": "Statistiques", "en": "Statistics"})
         api.register("filter", purpose="malware_detection")
-        api.database = database
         yield api
 
 
@@ -116,11 +122,11 @@ def test_file_and_receipt(served, dpo):
     assert "ads-mail" in dpo.open(address[1]).html
 
 
-def test_reading_is_recorded(served, dpo):
+def test_reading_is_recorded(served, lent, dpo):
     """That a person's page was opened stands in the trail, by whom, and the person is told of it."""
     served.decide("walt@example.fr", "ads-mail")
     found(dpo, "walt@example.fr")
-    entry = next(each for each in reversed(trail(served.database)) if each["act"] == "subject.read")
+    entry = next(each for each in reversed(trail(lent)) if each["act"] == "subject.read")
     assert entry["way"] == "page"
     asked = {"subject": {"type": "user", "id": "walt@example.fr"}}
     assert "subject.read" in [each["act"] for each in served.ok("POST", "/v1/subjects/exports", asked)["looked_at"]]
