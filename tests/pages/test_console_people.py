@@ -204,3 +204,17 @@ def test_in_french(served):
     assert "Consentement en vigueur jusqu'au" in text
     assert "Situation actuelle" in text
     assert "vos messages" not in text
+
+
+def test_two_names_of_one_person(served, dpo):
+    """A name that is added decides for the person; once it is taken away nothing is permitted by it."""
+    served.decide("quentin@example.fr", "ads-mail")
+    page = found(dpo, "quentin@example.fr")
+    page = dpo.press(page, "link_name", **{"from.id": "q.martin@example.fr", "basis": "provider_account"})
+    assert "The name is added." in page.text()
+    assert served.reason("q.martin@example.fr", "ads-mail") == "consent_in_force"
+    same = dpo.press(page, "link_name", **{"from.id": "quentin@example.fr", "basis": "provider_account"})
+    assert "It is the same id, written differently." in same.text()
+    page = dpo.press(page, "unlink_name", **{"from.id": "q.martin@example.fr"})
+    assert "The name is taken away." in page.text()
+    assert served.reason("q.martin@example.fr", "ads-mail") == "no_consent"

@@ -7,7 +7,7 @@ from tests.support.api import processing, running
 from tests.support.console import count
 from tests.support.desk import Officer, forms_of
 from tests.support.gate import propose_at_gate
-from tests.support.two_persons import person
+from tests.support.two_persons import SCOPES, person
 
 FORM = {
     "id": "ads-mail",
@@ -50,7 +50,7 @@ def test_two_people_bring_a_processing_into_force(two):
     assert "This is your proposal" in page.text("waiting")
     own = ada.press(page, "approve", reason="Read by myself.")
     assert own.status == 403
-    assert "Another person has to approve it: you proposed it" in own.text("waiting")
+    assert "Nothing was done. Another person has to approve it: you proposed it" in own.text()
     assert api.reason("alice", "ads-mail") == "processing_suspended"
     page = bob.open("/console/register/ads-mail")
     assert "New processing to be approved" in page.text("waiting")
@@ -270,3 +270,24 @@ def test_versions_stand_side_by_side(database):
     text = page.text("versions").replace("\N{NO-BREAK SPACE}", " ")
     assert "30 jours 7 jours" in text
     assert 'class=" differs"' in page.html
+
+
+def test_an_import_is_approved_as_it_was_looked_at(database):
+    """The grants of an import wait on the register's page for another person, who approves what stood there."""
+    scopes = (*SCOPES, "consents:import")
+    with running(database, register_approval="two") as api:
+        ada, bob = person(api, "Ada", *scopes), person(api, "Bob", *scopes)
+        body = {"import": "crm", "grants_expected": 2, "until": "2026-06-01T00:00:00Z", "rows": []}
+        assert ada.call("POST", "/v1/imports", body).status_code == 409  # begun, and its grants wait
+        officer, own = Officer(api, str(bob.key)), Officer(api, str(ada.key))
+        assert "For you to approve: Import of consents: crm" in officer.open("/console").text("attention")
+        page = officer.open("/console/register")
+        assert "Grants to import: 2, collected until 1 June 2026" in page.text("gate")
+        refused = own.press(own.open("/console/register"), "approve_import", reason="Mine.")
+        assert refused.status == 403
+        ada.call("POST", "/v1/imports", {**body, "grants_expected": 3})
+        changed = officer.press(page, "approve_import", reason="Compared.")
+        assert (changed.status, "has changed since this page" in changed.text()) == (409, True)
+        page = officer.press(officer.open("/console/register"), "approve_import", reason="Compared.")
+        assert "The import is approved." in page.text()
+        assert api.ok("GET", "/v1/imports")["items"][0]["approved_by"]

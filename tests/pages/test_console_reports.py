@@ -60,7 +60,7 @@ def test_the_record_opens_in_a_spreadsheet(api, officer):
 def test_the_proof_is_told(api, officer):
     """How far the log is, what waits, and which keys sign."""
     text = officer.open("/console/report").text("proof")
-    assert "Still to be entered" in text
+    assert "Waiting to be entered since" in text
     assert "The log is not anchored" in text
     assert "sceau proof bundle" in text
 

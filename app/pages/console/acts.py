@@ -15,10 +15,8 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from app.api.http.problems import note_refusal, status_of
-from app.api.http.rate_limits import charge
 from app.api.http.security import open_to_all
 from app.auth.callers import Scope
-from app.auth.limits import Counted
 from app.core.errors import DomainError, NotFoundError
 from app.db.session import WriteSession
 from app.operations.service.page_sessions import still_signed_in
@@ -94,14 +92,14 @@ def add_act(act: ConsoleAct) -> ConsoleAct:
 
 
 @asynccontextmanager
-async def writing(desk: Desk, *, at_once: bool = False) -> AsyncIterator[WriteSession]:
-    """A transaction in which whoever asks still is who they were; `at_once`: it sees all as of one moment.
+async def writing(desk: Desk) -> AsyncIterator[WriteSession]:
+    """A transaction in which whoever asks still is who they were.
 
     Raises:
         CredentialEndedError: the session is over, or its caller was changed since.
 
     """
-    async with desk.services.writer.write(at_once=at_once) as session:
+    async with desk.services.writer.write() as session:
         await still_signed_in(session, desk.visit.token, desk.who)
         yield session
 
@@ -138,7 +136,7 @@ async def _carried_out(desk: Desk, act: ConsoleAct, about: str, fields: Fields, 
     if act.whole:
         desk.caller.require_processing(None)
     if act.counted:
-        charge(desk.visit.request, desk.services.limits, Counted.ADMINISTRATION, desk.caller)
+        desk.count()
     said = act.shape(about, body_of(fields, sent))
     body = fitted(act.model, fields, said, desk.language) if act.model is not None else said
     asked = ActRequest(desk, about, body)
@@ -173,8 +171,6 @@ async def form_of(
         "fields": shown_fields(
             f"{act.name}-{sha256(about.encode()).hexdigest()[:8]}", fields, values, errors, desk.language
         ),
-        "problem": mine.problem if mine is not None else "",
-        "failed": bool(errors),
         "preview": mine.preview if mine is not None else None,
         "previews": act.preview is not None,
         "grave": act.grave,

@@ -60,7 +60,7 @@ async def _list(desk: Desk, about: str, failed: FilledForm | None, after: UUID |
         "more": desk.address(Room.CALLERS.path, after=str(more)) if more is not None else "",
         "forms": [await form_of(act, desk, about, failed) for act in acts],
     }
-    return desk.page("console/callers.html", Room.CALLERS, context, failed.status if failed else 200)
+    return desk.page("console/callers.html", Room.CALLERS, context, failed)
 
 
 def _row(view: CallerView, desk: Desk) -> list[Cell]:
@@ -127,7 +127,7 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "keys": Table(t["keys_caption"], columns, keys) if keys else None,
         "forms": [await form_of(act, desk, what, failed, sent) for act, what in acts],
     }
-    return desk.page("console/caller.html", Room.CALLERS, context, failed.status if failed else 200)
+    return desk.page("console/caller.html", Room.CALLERS, context, failed)
 
 
 def _facts(view: CallerView, desk: Desk) -> list[tuple[str, str]]:
@@ -162,7 +162,7 @@ def _secret(request: ActRequest, key: str, caller: UUID) -> DoneAct:
         "until": "",
         "back": desk.address(f"/console/callers/{caller}"),
     }
-    return DoneAct(show=lambda: desk.page("console/secret.html", Room.CALLERS, context, 201))
+    return DoneAct(show=lambda: desk.page("console/secret.html", Room.CALLERS, context, status=201))
 
 
 async def _make(session: WriteSession, request: ActRequest) -> DoneAct:

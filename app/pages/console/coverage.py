@@ -80,7 +80,7 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "cut": max(0, len(members) - _MOST_SHOWN),
         "forms": [await form_of(PUBLISH, desk, about, failed, told), await form_of(ADD_MEMBER, desk, about, failed)],
     }
-    return desk.page("console/staff.html", Room.STAFF, context, failed.status if failed else 200)
+    return desk.page("console/staff.html", Room.STAFF, context, failed)
 
 
 def _member_row(each: Covered, desk: Desk) -> list[Cell]:
@@ -137,7 +137,7 @@ async def _member(desk: Desk, about: str, failed: FilledForm | None) -> Response
             await form_of(act, desk, about, failed) for act in [*([] if covered.access else [RECORD_PAPER]), *acts]
         ],
     }
-    return desk.page("console/member.html", Room.STAFF, context, failed.status if failed else 200)
+    return desk.page("console/member.html", Room.STAFF, context, failed)
 
 
 def _member_id(request: ActRequest) -> UUID:

@@ -14,11 +14,14 @@ from fastapi import Depends, Request, Response
 from starlette.responses import RedirectResponse
 
 from app.api.http.problems import status_of
+from app.api.http.rate_limits import charge
 from app.api.http.services import Services, ServicesDep
 from app.auth.callers import Authenticated, Caller, Scope
+from app.auth.limits import Counted
 from app.core.errors import DomainError
 from app.operations.service.page_sessions import SignInForm
 from app.pages import dates
+from app.pages.console.fields import FilledForm
 from app.pages.rendering import ElsewhereError, PageRoute, error_page, page_router, render, root_of
 from app.pages.sign_in import Entrance, Visit, add_sign_in
 from app.pages.words import Language, language_of
@@ -95,6 +98,15 @@ class Desk:
         """The words of the console."""
         return CONSOLE.in_language(self.language)
 
+    def count(self) -> None:
+        """Count the request for its caller, as the API counts those of administration.
+
+        Raises:
+            OverQuotaError: the caller's quota is used up.
+
+        """
+        charge(self.visit.request, self.services.limits, Counted.ADMINISTRATION, self.caller)
+
     def may(self, scope: Scope) -> bool:
         """Whether the session has a scope."""
         return scope in self.caller.scopes
@@ -115,8 +127,10 @@ class Desk:
         """A text in the language of the page, else in the one there is."""
         return texts.get(self.language.value) or next(iter(texts.values()), "")
 
-    def page(self, template: str, room: Room, context: Mapping[str, Any], status: int = 200) -> Response:
-        """A page with the menu; `title` must be in `context`."""
+    def page(
+        self, template: str, room: Room, context: Mapping[str, Any], failed: FilledForm | None = None, status: int = 200
+    ) -> Response:
+        """A page with the menu; `title` must be in `context`. `failed`: a form that is shown again, and why."""
         shared = {
             "room": room.value,
             "menu": [(each.value, self.address(each.path), self.t[each.value]) for each in rooms_of(self.caller)],
@@ -126,9 +140,9 @@ class Desk:
             "proof": self.visit.proof,
             "done": self._done(),
         }
-        return render(
-            self.visit.request, template, self.language, CONSOLE, {**shared, "failed": None, **context}, status
-        )
+        status = failed.status if failed is not None else status
+        told = {**shared, "problem": failed.problem if failed is not None else "", **context}
+        return render(self.visit.request, template, self.language, CONSOLE, told, status)
 
     def _done(self) -> str | None:
         """What the act before this page did, in words; the address names it."""
@@ -197,6 +211,7 @@ def at(room: Room) -> Any:  # noqa: ANN401 - what FastAPI takes
 
     async def admitted(here: DeskDep) -> Desk:
         room.require(here.caller)
+        here.count()
         return here
 
     return Depends(admitted)

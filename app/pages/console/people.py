@@ -14,20 +14,21 @@ from fastapi import Path, Response
 
 from app.api.consents.links import NewConsentLink
 from app.api.consents.models import NewWithdrawal, said_in_withdrawal
-from app.api.consents.subjects import Mailbox, NewAge, SubjectOnly
+from app.api.consents.subjects import Mailbox, Names, NewAge, NewName, SubjectOnly
 from app.api.http.security import open_to_all
 from app.api.http.wire import SubjectBody
 from app.auth.callers import Scope
 from app.auth.sessions import session_digest
 from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.errors import NotFoundError
+from app.core.names import NameBasis
 from app.core.page.link import Act, LinkKind, Situation
 from app.db.session import WriteSession
 from app.ledger.vault import VaultError
 from app.operations.consents.close_subject import close_subject, erase_subject
 from app.operations.consents.ledgers import open_ledgers
 from app.operations.consents.make_links import WantedLink, create_consent_link, create_overview_link
-from app.operations.consents.names import share_mailbox, unshare_mailbox
+from app.operations.consents.names import link_names, share_mailbox, unlink_names, unshare_mailbox
 from app.operations.consents.open_consent_link import ShownProcessing, show_person
 from app.operations.consents.recorder import record
 from app.operations.consents.state_age import StatedAge, state_age
@@ -62,6 +63,7 @@ METHODS: Final = Catalogue("console_method")
 AUTHENTICATIONS: Final = Catalogue("console_authentication")
 LINK_KINDS: Final = Catalogue("console_link_kind")
 STATED_BY: Final = Catalogue("console_who_stated")
+BASES: Final = Catalogue("console_basis")
 
 
 def sealed(desk: Desk, name: SubjectName) -> str:
@@ -100,7 +102,7 @@ async def _search(desk: Desk, about: str, failed: FilledForm | None) -> Response
         "console/people.html",
         Room.PEOPLE,
         {"title": desk.t["people"], "form": form},
-        failed.status if failed else 200,
+        failed,
     )
 
 
@@ -119,13 +121,13 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
     Room.PEOPLE.require(desk.caller)
     handle = about.partition(" ")[0]
     name, deployment, source = opened(desk, handle), desk.services.deployment, desk.services.source
-    async with writing(desk, at_once=True) as session:
+    async with writing(desk) as session:
         told = await look_at_subject(session, deployment, desk.caller, name, service=source)
         items = await show_person(session, deployment, name)
         now = await session.now()
     say = Sayer(told, desk.language, desk.t["the_operator"], _ABOUT_THEM)
     events = [say.event(each) for each in reversed(told["events"])]
-    acts = (MAKE_LINK, STATE_AGE, SHARE_MAILBOX, WITHDRAW_ALL, CLOSE, ERASE)
+    acts = (MAKE_LINK, STATE_AGE, LINK_NAME, UNLINK_NAME, SHARE_MAILBOX, WITHDRAW_ALL, CLOSE, ERASE)
     context = {
         "title": desk.t["person_title"],
         "name": name,
@@ -134,13 +136,12 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
         "standings": [await _standing(desk, handle, item, failed) for item in items],
         "age": say.age(),
         "events": events,
-        "decisions": list(say.decisions()),
         "looked": list(dict.fromkeys((say.act(each), each["by"]) for each in reversed(told["looked_at"]))),
         "beside": list(say.beside()),
         "export": desk.address(f"{_PERSON}/export"),
-        "forms": [await form_of(act, desk, handle, failed) for act in acts],
+        "forms": [await form_of(act, desk, handle, failed, {"from.type": name.type}) for act in acts],
     }
-    answer = desk.page("console/person.html", Room.PEOPLE, context, failed.status if failed else 200)
+    answer = desk.page("console/person.html", Room.PEOPLE, context, failed)
     if failed is not None:
         desk.visit.cookies.put(answer, _COOKIE, handle)
     return answer
@@ -253,6 +254,23 @@ async def _mailbox(session: WriteSession, asked: ActRequest) -> DoneAct:
     return _done(asked, "share_mailbox")
 
 
+async def _link_name(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body, desk = asked.body, asked.desk
+    await link_names(session, desk.services.deployment, desk.caller, body.one.name(), _whom(asked), body.basis)
+    return _done(asked, "link_name")
+
+
+async def _unlink_name(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk = asked.desk
+    await unlink_names(session, desk.services.deployment, desk.caller, asked.body.one.name(), _whom(asked))
+    return _done(asked, "unlink_name")
+
+
+def _another_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The name that is typed becomes one of the person's."""
+    return {**body, "to": _of_person(about, {})["subject"]}
+
+
 async def _link(session: WriteSession, asked: ActRequest) -> DoneAct:
     desk, body = asked.desk, asked.body
     for each in body.processings or ():
@@ -276,7 +294,7 @@ async def _link(session: WriteSession, asked: ActRequest) -> DoneAct:
         "until": moment(made.expires_at, desk.language),
         "back": desk.address(_PERSON),
     }
-    return DoneAct(show=lambda: desk.page("console/secret.html", Room.PEOPLE, context, 201))
+    return DoneAct(show=lambda: desk.page("console/secret.html", Room.PEOPLE, context, status=201))
 
 
 def _link_body(about: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -309,6 +327,11 @@ async def _age_fields(desk: Desk, _about: str) -> Fields:
         needed("checked_how", Kind.CHOICE, choices_of(CHECKED, [each.value for each in CheckedHow], language)),
         FormField("under_15_until", Kind.DATE),
     )
+
+
+async def _name_fields(desk: Desk, _about: str) -> Fields:
+    bases = choices_of(BASES, [each.value for each in NameBasis], desk.language)
+    return (*_NAME_FIELDS, needed("basis", Kind.CHOICE, bases))
 
 
 async def _method_field(desk: Desk, _about: str) -> Fields:
@@ -357,6 +380,16 @@ SHARE_MAILBOX: Final = add_act(
         counted=False,
     )
 )
+_NAME_FIELDS: Final = (needed("from.id", most=512), needed("from.type", most=128, word="type"))
+LINK_NAME: Final = add_act(
+    ConsoleAct(
+        *("link_name", Scope.CONSENTS_WRITE, _link_name, _person, NewName, _name_fields),
+        shape=_another_name,
+        whole=True,
+        counted=False,
+    )
+)
+UNLINK_NAME: Final = add_act(replace(LINK_NAME, name="unlink_name", run=_unlink_name, model=Names, fields=_NAME_FIELDS))
 MAKE_LINK: Final = add_act(
     ConsoleAct(
         *("make_link", Scope.CONSENTS_WRITE, _link, _person, NewConsentLink, _link_fields),

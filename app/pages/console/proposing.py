@@ -68,7 +68,7 @@ async def show_new_version(identifier: ProcessingPath, desk: WriterDesk) -> Resp
 async def _new(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     form = await form_of(PROPOSE, desk, about, failed, {"purpose": Purpose.ADVERTISING.value, "automated": "yes"})
     context = {"title": desk.t["propose_title"], "form": form, "lead": desk.t["propose_lead"]}
-    return desk.page("console/propose.html", Room.REGISTER, context, failed.status if failed else 200)
+    return desk.page("console/propose.html", Room.REGISTER, context, failed)
 
 
 async def _version(desk: Desk, about: str, failed: FilledForm | None) -> Response:
@@ -81,7 +81,7 @@ async def _version(desk: Desk, about: str, failed: FilledForm | None) -> Respons
     form = await form_of(PROPOSE_VERSION, desk, about, failed, sent)
     title = f"{desk.t['propose_version_title']} {desk.named(last.name) or about}"
     context = {"title": title, "form": form, "lead": desk.t["propose_version_lead"]}
-    return desk.page("console/propose.html", Room.REGISTER, context, failed.status if failed else 200)
+    return desk.page("console/propose.html", Room.REGISTER, context, failed)
 
 
 async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:

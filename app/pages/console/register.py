@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import Path, Response
 
+from app.api.consents.imports import ApprovalBody
 from app.api.http.security import open_to_all
 from app.api.register.invalidations import NewInvalidation
 from app.api.register.models import RulingBody, StatusBody
@@ -19,15 +20,18 @@ from app.core.article import SECRECY
 from app.core.consent import State
 from app.core.errors import CredentialEndedError, NotFoundError
 from app.core.processing import Status
-from app.core.register import GateProposal, version_changes, warnings_of
+from app.core.register import GateProposal, RegisterApproval, version_changes, warnings_of
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.db.session import ReadSession, WriteSession
+from app.ledger.imports import ImportSource
+from app.operations.consents.import_rows import approve_import
 from app.operations.consents.projections import CONSENTS
 from app.operations.register.add_version import change_status
 from app.operations.register.invalidate_processing import invalidate_processing, preview_invalidation
 from app.operations.register.proposals import approve_proposal, approve_version, reject_proposal, reject_version
 from app.operations.register.report import COLUMNS, Activity
 from app.operations.service.consent_texts import consent_texts, version_shown, who_is
+from app.operations.service.show_home import imports_waiting
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
@@ -66,8 +70,11 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
         now = await session.now()
         register = await read_register(session, desk.caller.processings)
         counts, counted = await in_force_by_processing(session)
-        waiting = await load_waiting(session) if desk.caller.processings is None else []
-        names = await _names(session, {each.by for each in waiting})
+        whole = desk.caller.processings is None
+        waiting = await load_waiting(session) if whole else []
+        two = desk.services.register_approval is RegisterApproval.TWO
+        imports = await imports_waiting(session) if whole and two else []
+        names = await _names(session, {*(each.by for each in waiting), *(each.made_by for each in imports)})
     t = desk.t
     columns = [(t[name], False) for name in ("processing", "purpose", "paragraph", "status", "version")]
     context = {
@@ -75,10 +82,13 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
         "columns": [*columns, (t["in_force"], True)],
         "rows": [_row(known, now, desk, counts) for known in register.values()],
         "counted": moment(counted, desk.language) if counted is not None else "",
-        "waiting": [await _gate(each, names, desk, failed) for each in waiting],
+        "waiting": [
+            *[await _gate(each, names, desk, failed) for each in waiting],
+            *[await _import(each, names, desk, failed) for each in imports],
+        ],
         "may_propose": desk.may(Scope.REGISTER_WRITE),
     }
-    return desk.page("console/register.html", Room.REGISTER, context, failed.status if failed else 200)
+    return desk.page("console/register.html", Room.REGISTER, context, failed)
 
 
 def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int]) -> list[Cell]:
@@ -153,6 +163,21 @@ async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, faile
     }
 
 
+async def _import(
+    each: ImportSource, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None
+) -> dict[str, Any]:
+    """An import whose grants wait; what is approved is what was looked at."""
+    until = each.until.isoformat() if each.until is not None else ""
+    ends = f", {desk.t['grants_until']} {moment(each.until, desk.language)}" if each.until is not None else ""
+    return {
+        "title": f"{desk.t['gate_import']} {each.name}",
+        "wanted": f"{desk.t['grants']} {desk.number(each.expected)}{ends}.",
+        "by": names[each.made_by],
+        "at": moment(each.begun_at, desk.language),
+        "forms": [await form_of(APPROVE_IMPORT, desk, f"{each.name} {each.expected} {until}", failed)],
+    }
+
+
 ProcessingPath = Annotated[str, Path(alias="id", max_length=100)]
 
 
@@ -191,7 +216,7 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         if desk.may(Scope.REGISTER_WRITE) and known.record.facts.status_at(now) is not Status.RETIRED and not waiting
         else "",
     }
-    return desk.page("console/processing.html", Room.REGISTER, context, failed.status if failed else 200)
+    return desk.page("console/processing.html", Room.REGISTER, context, failed)
 
 
 async def known_to(session: ReadSession, desk: Desk, identifier: str) -> Registered:
@@ -469,6 +494,19 @@ async def _reject_proposal(session: WriteSession, asked: ActRequest) -> DoneAct:
     return DoneAct(Room.REGISTER.path, "reject_proposal")
 
 
+def _looked_at(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What stood on the page: how many grants, and until when."""
+    _, expected, until = about.split(" ") if about.count(" ") == 2 else ("", "", "")  # noqa: PLR2004 - three parts
+    return {**body, "grants_expected": int(expected) if expected.isdecimal() else None, "until": until or None}
+
+
+async def _approve_import(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body: ApprovalBody = asked.body
+    looked_at = (body.grants_expected, body.until)
+    await approve_import(session, asked.desk.caller, asked.about.partition(" ")[0], looked_at, body.reason)
+    return DoneAct(Room.REGISTER.path, "approve_import")
+
+
 def _proposal_id(about: str) -> UUID:
     try:
         return UUID(about)
@@ -487,6 +525,14 @@ REJECT_PROPOSAL: Final = add_act(
     ConsoleAct(
         *("reject_proposal", Scope.REGISTER_APPROVE, _reject_proposal, _list, GateAnswer),
         fields=(_REASON,),
+        whole=True,
+    )
+)
+APPROVE_IMPORT: Final = add_act(
+    ConsoleAct(
+        *("approve_import", Scope.REGISTER_APPROVE, _approve_import, _list, ApprovalBody),
+        fields=(needed("reason", Kind.AREA, most=1_000),),
+        shape=_looked_at,
         whole=True,
     )
 )

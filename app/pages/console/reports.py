@@ -39,7 +39,7 @@ from app.pages.rendering import PAGE_HEADERS
 from app.pages.service.report import report_csv, report_document
 from app.proof.anchors import Anchoring, anchored_log
 from app.proof.notes import log_name
-from app.proof.store import count_waiting, latest_checkpoint
+from app.proof.store import latest_checkpoint, waiting_since
 
 RenewalsDesk = Annotated[Desk, at(Room.RENEWALS)]
 ReportDesk = Annotated[Desk, at(Room.REPORT)]
@@ -180,13 +180,10 @@ async def show_report(desk: ReportDesk) -> Response:
 
 async def _proof(session: ReadSession, desk: Desk, now: datetime) -> list[tuple[str, str]]:
     """Where the log stands: its head, what waits, and who outside shows since when it is so."""
-    head, (waiting, _), anchored = (
-        await latest_checkpoint(session),
-        await count_waiting(session),
-        await anchored_log(session),
-    )
+    head, since = await latest_checkpoint(session), await waiting_since(session)
+    anchored = await anchored_log(session)
     t, standing = desk.t, anchored.standing(now, is_on=desk.services.stamps_log)
-    rows = [(t["log_waiting"], desk.number(waiting))]
+    rows = [(t["log_waiting"], moment(since, desk.language) if since is not None else t["log_whole"])]
     if head is not None:
         rows = [
             (t["log_size"], desk.number(head.size)),
