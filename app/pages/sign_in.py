@@ -31,6 +31,7 @@ from app.api.http.services import (
     Services,
     ServicesDep,
     SourceDep,
+    services_of,
 )
 from app.auth.callers import Authenticated, Credential
 from app.auth.tokens import LONGEST_TOKEN
@@ -204,7 +205,8 @@ class Visit:
         await self.own_form(set())
         async with self.database.write() as session:
             await page_sessions.sign_out(session, self.token)
-        answer = self.to(self.entrance.form, out="1") if self.entrance.accounts else self.to_the_form()
+        leaves = self.entrance.accounts and services_of(self.request).code_flow is not None
+        answer = self.to(self.entrance.form, out="1") if leaves else self.to_the_form()
         self.cookies.drop(answer, SESSION)
         return answer
 

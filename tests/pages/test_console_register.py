@@ -116,7 +116,7 @@ def test_a_version_says_whom_it_concerns(two, database):
     longer = {"retention": "P60D"}
     page = ada.press(form, "propose_version", **longer, press="preview")
     assert "3 consents in force would end" in page.text("preview")
-    assert "P30D P60D yes" in page.text("preview")
+    assert "30 days 60 days yes" in page.text("preview")
     assert "Another person will have to approve it." in page.text("preview")
     sent = dict(forms_of(page))["propose_version"]
     del sent["material"]

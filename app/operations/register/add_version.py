@@ -331,11 +331,12 @@ async def _propose(session: WriteSession, caller: Caller, known: Registered, ver
 
 @dataclass(frozen=True, slots=True)
 class PreviewedVersion:
-    """What a version differs in from the one before it, and whether a second person has to approve it.
+    """A version as it would be, what differs from the one before it, and whether a second person has to approve it.
 
     `ends_consents`: consents given before it would have to be asked for anew.
     """
 
+    version: VersionRecord
     changes: Sequence[FieldChange]
     waits: bool
     ends_consents: bool
@@ -365,7 +366,7 @@ async def preview_version(
     refuse_struck(record, version, now)
     waits = _waits(await how_many_decide(session, approval), record, version)
     changes = version_changes(last.facts, version.facts, words_before=last.said, words_after=version.said)
-    return PreviewedVersion(changes, waits, ends_consents=record.facts.rests_on_consent and material)
+    return PreviewedVersion(version, changes, waits, ends_consents=record.facts.rests_on_consent and material)
 
 
 def _unknown(draft: VersionDraft, now: datetime) -> ControllerRecord:

@@ -27,6 +27,7 @@ from app.pages.console.register import (
     affected_in_words,
     changes_table,
     in_force_by_processing,
+    in_words,
     known_to,
 )
 from app.register.store import load_controllers
@@ -137,7 +138,8 @@ async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
 
 
 async def _fields_of_processing(desk: Desk, _about: str) -> Fields:
-    return (needed("id", most=100), *await _said_of_a_version(desk, list(Purpose)))
+    heading, *said = await _said_of_a_version(desk, list(Purpose))
+    return (heading, needed("id", most=100), *said)
 
 
 async def _fields_of_version(desk: Desk, about: str) -> Fields:
@@ -191,16 +193,18 @@ async def _preview_version(asked: ActRequest) -> Mapping[str, Any]:
     desk, body = asked.desk, asked.body
     desk.caller.require_processing(asked.about)
     async with desk.visit.database.read() as session:
-        counts, _ = await in_force_by_processing(session)
+        known, controllers = await known_to(session, desk, asked.about), await load_controllers(session)
+        counts, counted = await in_force_by_processing(session)
         draft, approval = body.draft(body.reason), desk.services.register_approval
         found = await preview_version(session, asked.about, draft, approval, material=body.material)
     texts, note = await _texts(desk, body)
-    number = counts.get(asked.about, 0)
+    number = counts.get(asked.about, 0) if counted is not None else None
+    told = [in_words(known, each, controllers, desk) for each in (known.record.versions[-1], found.version)]
     return {
         "texts": texts,
         "note": note,
         "affected": affected_in_words(desk, number) if found.ends_consents else desk.t["affects_nobody"],
-        "changes": changes_table(found.changes, desk),
+        "changes": changes_table(found.changes, told, desk),
         "waits": desk.t["would_wait" if found.waits else "would_not_wait"],
     }
 

@@ -20,7 +20,7 @@ from app.core.article import SECRECY
 from app.core.consent import State
 from app.core.errors import CredentialEndedError, NotFoundError
 from app.core.processing import Status
-from app.core.register import GateProposal, RegisterApproval, version_changes, warnings_of
+from app.core.register import FieldChange, GateProposal, RegisterApproval, version_changes, warnings_of
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.db.session import ReadSession, WriteSession
 from app.ledger.imports import ImportSource
@@ -200,15 +200,15 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         by = {each.by for each in known.proposals} | {each.ruling.by for each in known.proposals if each.ruling}
         names = await _names(session, by)
     shown = version_shown(known.record, now)
-    waiting = known.waiting
+    waiting, number = known.waiting, counts.get(identifier, 0) if counted is not None else None
     context = {
         "title": desk.named(shown.name) or identifier,
         "identifier": identifier,
-        "facts": _facts(known, shown, now, desk, counts.get(identifier, 0), counted),
+        "facts": _facts(known, shown, now, desk, number, counted),
         "warnings": _warnings(known, shown, now, desk),
-        "waiting": await _waiting(waiting, known, desk, names, counts.get(identifier, 0), failed) if waiting else None,
+        "waiting": await _waiting(waiting, known, controllers, desk, names, number, failed) if waiting else None,
         "versions": _versions(known, proposals, names, desk),
-        "compared": _side_by_side(known, controllers, now, desk),
+        "compared": _side_by_side(known, controllers, desk),
         "texts": _texts(known, waiting.version if waiting is not None else shown, controllers, desk),
         "texts_of": (waiting.version if waiting is not None else shown).facts.number,
         "forms": [await form_of(act, desk, identifier, failed) for act in _acts(known, now)],
@@ -242,7 +242,7 @@ def _acts(known: Registered, now: datetime) -> list[ConsoleAct]:
 
 
 def _facts(  # noqa: PLR0917 - what is told of one processing
-    known: Registered, shown: VersionRecord, now: datetime, desk: Desk, number: int, counted: datetime | None
+    known: Registered, shown: VersionRecord, now: datetime, desk: Desk, number: int | None, counted: datetime | None
 ) -> list[tuple[str, str]]:
     record, t, language = known.record, desk.t, desk.language
     paragraph = _paragraph(known, desk)
@@ -255,7 +255,7 @@ def _facts(  # noqa: PLR0917 - what is told of one processing
         (t["version"], str(shown.facts.number)),
         (t["registered"], moment(record.registered_at, language)),
     ]
-    if record.facts.rests_on_consent and counted is not None:
+    if record.facts.rests_on_consent and number is not None and counted is not None:
         rows.append((t["in_force"], f"{desk.number(number)}, {t['as_of'].lower()} {moment(counted, language)}"))
     elif record.facts.rests_on_consent:
         rows.append((t["in_force"], t["not_counted"]))
@@ -265,9 +265,10 @@ def _facts(  # noqa: PLR0917 - what is told of one processing
 async def _waiting(  # noqa: PLR0917 - a proposal, and all that is told of it
     waiting: Proposal,
     known: Registered,
+    controllers: Mapping[str, ControllerRecord],
     desk: Desk,
     names: Mapping[UUID, str],
-    number: int,
+    number: int | None,
     failed: FilledForm | None,
 ) -> dict[str, Any]:
     version, first = waiting.version, waiting.version.facts.number == 1
@@ -277,6 +278,7 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that is told of it
         if not first
         else ()
     )
+    told = [in_words(known, each, controllers, desk) for each in (last, version)]
     about = f"{known.record.id} {version.facts.number}"
     ends = not first and version.facts.material and known.record.facts.rests_on_consent
     return {
@@ -288,25 +290,35 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that is told of it
         "mine": waiting.by == desk.caller.id,
         "material": version.facts.material,
         "affected": affected_in_words(desk, number) if ends else desk.t["affects_nobody"],
-        "changes": changes_table(changes, desk) if changes else None,
+        "changes": changes_table(changes, told, desk) if changes else None,
         "forms": [await form_of(act, desk, about, failed) for act in (APPROVE, REJECT)],
     }
 
 
-def affected_in_words(desk: Desk, number: int) -> str:
-    """How many consents a material version ends."""
-    return desk.t["affects"].format(number=desk.number(number))
+def affected_in_words(desk: Desk, number: int | None) -> str:
+    """How many consents a material version ends; None where they were not counted yet."""
+    if number is None:
+        return desk.t["affects_uncounted"]
+    return desk.t["affects"].format(number=desk.number(number)) if number else desk.t["affects_nobody"]
 
 
-def changes_table(changes: Sequence[Any], desk: Desk) -> Table:
+def in_words(
+    known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], desk: Desk
+) -> Mapping[str, str]:
+    """What a version says, by the names of its facts, as the record of GDPR 30 words it."""
+    who = [controllers[each] for each in version.controllers if each in controllers]
+    return Activity(known.record, version, Status.ACTIVE, who).row(desk.language)
+
+
+def changes_table(changes: Sequence[FieldChange], told: Sequence[Mapping[str, str]], desk: Desk) -> Table:
     """What differs between two versions, in the words of the record of GDPR 30 where it has some."""
     t = desk.t
     columns = [(t["what"], False), (t["before"], False), (t["after"], False), (t["material"], False)]
     rows = [
         [
             Cell(heading(each.field, desk)),
-            Cell(plain(each.before, desk)),
-            Cell(plain(each.after, desk)),
+            Cell(told[0].get(each.field) or plain(each.before, desk)),
+            Cell(told[-1].get(each.field) or plain(each.after, desk)),
             Cell(t["yes" if each.material else "no"], css="warn-text" if each.material else ""),
         ]
         for each in changes
@@ -345,7 +357,7 @@ def _versions(known: Registered, proposals: Mapping[int, Proposal], names: Mappi
         since = version.facts.effective_from or version.recorded_at
         rows.append(
             [
-                Cell(str(number), t["material_version"] if version.facts.material else t["minor_version"]),
+                Cell(str(number), _kind_of(version, desk)),
                 Cell(t[f"proposal_{state}"], f"{t['invalidated']} {moment(struck[number], desk.language)}")
                 if number in struck
                 else Cell(t[f"proposal_{state}"], css="" if state == "approved" else "warn-text"),
@@ -360,17 +372,17 @@ def _versions(known: Registered, proposals: Mapping[int, Proposal], names: Mappi
     return Table(t["versions_caption"], columns, rows)
 
 
-def _side_by_side(known: Registered, controllers: Mapping[str, ControllerRecord], now: datetime, desk: Desk) -> Table:
+def _kind_of(version: VersionRecord, desk: Desk) -> str:
+    if version.facts.number == 1:
+        return desk.t["first_version"]
+    return desk.t["material_version" if version.facts.material else "minor_version"]
+
+
+def _side_by_side(known: Registered, controllers: Mapping[str, ControllerRecord], desk: Desk) -> Table:
     """The last versions in the words of the record of GDPR 30; what differs stands out."""
-    record, status = known.record, known.record.facts.status_at(now)
-    versions = [*record.versions, *([known.waiting.version] if known.waiting and known.last_number > 1 else [])]
+    versions = [*known.record.versions, *([known.waiting.version] if known.waiting and known.last_number > 1 else [])]
     shown = sorted({each.facts.number: each for each in versions}.values(), key=lambda each: each.facts.number)
-    told = [
-        Activity(record, each, status, [controllers[one] for one in each.controllers if one in controllers]).row(
-            desk.language
-        )
-        for each in shown[-_SIDE_BY_SIDE:]
-    ]
+    told = [in_words(known, each, controllers, desk) for each in shown[-_SIDE_BY_SIDE:]]
     rows = []
     for name in COLUMNS:
         cells = [each[name] for each in told]

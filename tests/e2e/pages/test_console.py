@@ -10,6 +10,8 @@ from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent import ADS, Operator
 from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
+from tests.support.api import processing
+from tests.support.issuer import AUDIENCE, issuing
 
 PERSON = "p3-0@exemple.example"
 PAGES = {
@@ -260,4 +262,62 @@ def test_it_prints(browser, site):
     assert not page.locator(".menu").is_visible()
     for region in page.locator(".scroll").all():
         assert region.evaluate("e => getComputedStyle(e).overflowX") == "visible"
+    page.context.close()
+
+
+def test_signing_in_with_an_account(browser, tmp_path):
+    """By keyboard from the console to the issuer and back, without a step between; signed out, the way leads there."""
+    with issuing() as provider:
+        settings = {"SCEAU_OIDC_ISSUER": provider.url, "SCEAU_OIDC_AUDIENCE": AUDIENCE}
+        with service(tmp_path / "data", SCEAU_JOBS="false", SCEAU_CONSOLE_CLIENT_ID="console", **settings) as (
+            address,
+            key,
+        ):
+            identity = {"issuer": provider.url, "subject": "ada"}
+            body = {"name": "Ada Exemple", "kind": "person", "scopes": ["register:read"], "identity": identity}
+            with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+                client.post(f"{address}/v1/identities", json=body).raise_for_status()
+            page = browser.new_page(locale="en-GB", viewport={"width": 1280, "height": 900})
+            page.goto(f"{address}/console?lang=en")
+            assert page.locator("#key").count() == 0
+            page.get_by_role("link", name="Sign in with your organisation’s account").press("Enter")
+            page.wait_for_url("**/console?lang=en")
+            assert "Ada Exemple" in page.inner_text("header")
+            page.goto(f"{address}/console/register?lang=en")
+            page.get_by_role("button", name="Sign out").press("Enter")
+            page.wait_for_url("**/console/sign-in?*")
+            assert "You are signed out of the console." in page.inner_text("[role=status]")
+            page.goto(f"{address}/console?lang=en")
+            assert page.get_by_role("link", name="Sign in with your organisation’s account").is_visible()
+            page.context.close()
+
+
+def test_pictures_of_what_waits(browser, two, axe, tmp_path):
+    """What a second person reads before they approve: who proposed what, what changes, whom it concerns; a picture."""
+    address, (ada, bob) = two
+    client = httpx2.Client(base_url=address, trust_env=False)
+    body = processing("stats-mail", purpose="statistics", name={"fr": "Statistiques", "en": "Statistics"})
+    sent = {"Authorization": f"Bearer {ada}"}
+    client.post("/v1/processings", json=body, headers=sent).raise_for_status()
+    answer = {"version": 1, "reason": "Read."}
+    rule = client.post("/v1/processings/stats-mail/approvals", json=answer, headers={"Authorization": f"Bearer {bob}"})
+    rule.raise_for_status()
+    version = {**body, "retention": "P60D", "material": True}
+    del version["id"]
+    client.post("/v1/processings/stats-mail/versions", json=version, headers=sent).raise_for_status()
+    client.close()
+    for width in WIDTHS:
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        sign_in(page, address, bob, "fr")
+        page.goto(f"{address}/console/register/stats-mail?lang=fr")
+        page.get_by_text("Approuver", exact=True).first.click()
+        look(page, axe, width, picture_of("console-approve", width, "fr", tmp_path))
+        page.goto(f"{address}/console/register/stats-mail?lang=fr")
+        page.context.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    sign_in(page, address, ada, "fr")
+    page.goto(f"{address}/console/propose?lang=fr")
+    page.get_by_role("button", name="Proposer ce traitement").click()
+    page.wait_for_selector("[role=alert]")
+    look(page, axe, 1280, picture_of("console-refused", 1280, "fr", tmp_path))
     page.context.close()
