@@ -165,6 +165,7 @@ def test_a_proposal_of_the_deployment_is_rejected(two):
     propose_at_gate(api, api.with_key(ada.key))
     page = bob.open("/console/register")
     assert "Shorter retention of proof" in page.text("gate")
+    assert "proof of consents: 4 years" in page.text("gate")
     page = bob.press(page, "reject_proposal", reason="Not yet.")
     assert "nothing changes" in page.text()
     assert "Shorter retention" not in bob.open("/console/register").text()
@@ -185,6 +186,7 @@ def test_an_invalidation_is_counted_before_it_is_made(database):
         assert api.reason("alice", "ads") == "consent_in_force"
         page = officer.press(form, "invalidate", **wanted)
         assert "nothing is permitted on that basis any more" in page.text()
+        assert wanted["reason"] in page.text("versions")
         assert api.reason("alice", "ads") == "consent_invalid"
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from app.api.http.problems import note_refusal, status_of
 from app.api.http.security import open_to_all
 from app.auth.callers import Scope
-from app.core.errors import DomainError, NotFoundError
+from app.core.errors import CredentialEndedError, DomainError, NotFoundError
 from app.db.session import WriteSession
 from app.operations.service.page_sessions import still_signed_in
 from app.pages.console.fields import FilledForm, FormField, UnfitError, body_of, fitted, shown_fields
@@ -114,6 +114,8 @@ async def post_act(name: str, desk: DeskDep) -> Response:
     about, fields, sent = await _form(desk, act)
     try:
         return await _carried_out(desk, act, about, fields, sent)
+    except CredentialEndedError:
+        return desk.visit.to_the_form()
     except UnfitError as error:
         failed = FilledForm(name, about, sent, error.errors)
     except DomainError as error:

@@ -18,10 +18,11 @@ from app.auth.callers import Scope
 from app.auth.store import load_caller
 from app.core.article import SECRECY
 from app.core.consent import State
-from app.core.errors import CredentialEndedError, NotFoundError
+from app.core.errors import CredentialEndedError, InvalidPeriodError, NotFoundError
 from app.core.processing import Status
 from app.core.register import FieldChange, GateProposal, RegisterApproval, version_changes, warnings_of
-from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
+from app.core.retention import Retention
+from app.core.wording import PURPOSE_WORDS, STATUS_WORDS, retention_in_words
 from app.db.session import ReadSession, WriteSession
 from app.ledger.imports import ImportSource
 from app.operations.consents.import_rows import approve_import
@@ -37,12 +38,15 @@ from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import day, moment
+from app.pages.words import Language
 from app.register.gate import load_waiting, read_register
 from app.register.records import ControllerRecord, Proposal, Registered, VersionRecord
-from app.register.store import load_controllers
-from app.words import listed
+from app.register.store import InvalidationRecord, load_controllers, load_invalidations
+from app.words import Catalogue, listed
 
 RegisterDesk = Annotated[Desk, at(Room.REGISTER)]
+WANTED: Final = Catalogue("console_wanted")
+"""What a proposal wants, by the names of the API."""
 _REASON: Final = needed("reason", Kind.AREA, most=2_000)
 _SIDE_BY_SIDE: Final = 3
 """Versions that stand beside each other: more columns are no longer read."""
@@ -80,7 +84,7 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
     context = {
         "title": t["register"],
         "columns": [*columns, (t["in_force"], True)],
-        "rows": [_row(known, now, desk, counts) for known in register.values()],
+        "rows": [_row(known, now, desk, counts if counted else None) for known in register.values()],
         "counted": moment(counted, desk.language) if counted is not None else "",
         "waiting": [
             *[await _gate(each, names, desk, failed) for each in waiting],
@@ -91,7 +95,7 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
     return desk.page("console/register.html", Room.REGISTER, context, failed)
 
 
-def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int]) -> list[Cell]:
+def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int] | None) -> list[Cell]:
     record, facts, t = known.record, known.record.facts, desk.t
     current = facts.version_at(now) or facts.versions[0]
     told = record.version(current.number)
@@ -102,7 +106,7 @@ def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int]
         to_come = f"{t['version_waits']} {known.waiting.version.facts.number}"
     elif coming is not None and coming.effective_from is not None:
         to_come = f"{t['version_to_come']} {coming.number}, {day(coming.effective_from, desk.language)}"
-    number = counts.get(record.id, 0)
+    number = counts.get(record.id, 0) if counts is not None else None
     return [
         Cell(desk.named(told.name if told else {}) or record.id, record.id, href=address_of(desk, record.id)),
         Cell(PURPOSE_WORDS[record.purpose][desk.language], _controllers(known, told, desk)),
@@ -113,7 +117,7 @@ def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int]
             "" if status is Status.ACTIVE and not warned else "warn-text",
         ),
         Cell(str(current.number), to_come),
-        Cell(desk.number(number) if facts.rests_on_consent else "—"),
+        Cell(desk.number(number) if facts.rests_on_consent and number is not None else "—"),
     ]
 
 
@@ -150,7 +154,12 @@ async def _names(session: ReadSession, ids: set[UUID]) -> dict[UUID, str]:
 
 async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None) -> dict[str, Any]:
     """A proposal of the gate: what it is about, who made it, and the forms that answer it."""
-    wanted = "; ".join(f"{name}: {value}" for name, value in each.wanted.items() if value is not None)
+    words, colon = WANTED.in_language(desk.language), " :" if desk.language is Language.FR else ":"
+    wanted = "; ".join(
+        f"{words.get(name, name)}{colon} {_worded(value, desk)}"
+        for name, value in each.wanted.items()
+        if value not in (None, "", False)
+    )
     return {
         "title": f"{desk.t[f'gate_{each.kind.value}']} {each.target}".strip(),
         "wanted": wanted,
@@ -161,6 +170,14 @@ async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, faile
             await form_of(REJECT_PROPOSAL, desk, str(each.id), failed),
         ],
     }
+
+
+def _worded(value: object, desk: Desk) -> str:
+    """A value of a proposal; a period (ISO 8601) as people say it."""
+    try:
+        return retention_in_words(Retention.parse(str(value)), desk.language) or str(value)
+    except InvalidPeriodError:
+        return plain(value, desk)
 
 
 async def _import(
@@ -194,10 +211,12 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         known = await known_to(session, desk, identifier)
         now = await session.now()
         counts, counted = await in_force_by_processing(session)
+        struck = await load_invalidations(session, identifier)
         versions = [*known.record.versions, *(each.version for each in known.proposals)]
         controllers = await load_controllers(session, sorted({one for each in versions for one in each.controllers}))
         proposals = {each.version.facts.number: each for each in known.proposals}
-        by = {each.by for each in known.proposals} | {each.ruling.by for each in known.proposals if each.ruling}
+        by = {each.by for each in known.proposals} | {each.by for each in struck}
+        by |= {each.ruling.by for each in known.proposals if each.ruling}
         names = await _names(session, by)
     shown = version_shown(known.record, now)
     waiting, number = known.waiting, counts.get(identifier, 0) if counted is not None else None
@@ -208,6 +227,7 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "warnings": _warnings(known, shown, now, desk),
         "waiting": await _waiting(waiting, known, controllers, desk, names, number, failed) if waiting else None,
         "versions": _versions(known, proposals, names, desk),
+        "invalidations": _invalidations(struck, names, desk) if struck else None,
         "compared": _side_by_side(known, controllers, desk),
         "texts": _texts(known, waiting.version if waiting is not None else shown, controllers, desk),
         "texts_of": (waiting.version if waiting is not None else shown).facts.number,
@@ -370,6 +390,22 @@ def _versions(known: Registered, proposals: Mapping[int, Proposal], names: Mappi
         )
     columns = [(t[name], False) for name in ("version", "status", "in_force_since", "proposed_by", "answered_by")]
     return Table(t["versions_caption"], columns, rows)
+
+
+def _invalidations(struck: Sequence[InvalidationRecord], names: Mapping[UUID, str], desk: Desk) -> Table:
+    """What was invalidated, since when, why and by whom."""
+    t = desk.t
+    rows = [
+        [
+            Cell(
+                f"{t['version']} {each.struck.version}" if each.struck.version else t["a_text"], each.struck.text or ""
+            ),
+            Cell(moment(each.at, desk.language), names[each.by]),
+            Cell(each.reason),
+        ]
+        for each in struck
+    ]
+    return Table(t["invalidations"], [(t["what"], False), (t["since_when"], False), (t["reason_why"], False)], rows)
 
 
 def _kind_of(version: VersionRecord, desk: Desk) -> str:
