@@ -1,6 +1,7 @@
 """Renewals, the month's report, the record of GDPR 30 and the proof in the console; what each file holds."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -94,6 +95,7 @@ def test_what_the_sweep_did(database):
         count(database)
         text = Officer(api, api.new_key("audit:read")).open("/console/renewals").text("campaign")
     assert "Flagged then 12 Still to be flagged 3" in text
+    assert re.search(r"Flagged on each of the last 30 days Day Flagged \d+ \w+ \d{4} 12", text)
 
 
 @pytest.mark.parametrize("scope", AUDITOR)

@@ -3,7 +3,7 @@
 The pages show what is kept counted. The files are made when somebody asks for one, and that may take a while.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -28,13 +28,13 @@ from app.operations.register.report import (
     report_json,
     report_period,
 )
-from app.operations.service.show_home import ConsentCount, Read
+from app.operations.service.show_home import ConsentCount, Read, list_job_runs
 from app.operations.staff import read_staff_coverage
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.home import lapses_chart, lapses_of, part
 from app.pages.console.people import saved
 from app.pages.console.tables import Cell, Table
-from app.pages.dates import moment, month, until
+from app.pages.dates import day, moment, month, until
 from app.pages.rendering import PAGE_HEADERS
 from app.pages.service.report import report_csv, report_document
 from app.proof.anchors import Anchoring, anchored_log
@@ -46,6 +46,7 @@ ReportDesk = Annotated[Desk, at(Room.REPORT)]
 _PAGE: Final = 500
 _SWEEP: Final = "renewals.sweep"
 _MONTHS_BACK: Final = 12
+_DAYS_BACK: Final = 30
 _FORMS: Final = ("html", "csv", "json")
 Month = Annotated[str, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
@@ -57,12 +58,14 @@ async def show_renewals(desk: RenewalsDesk) -> Response:
     async with desk.visit.database.read() as session:
         now, figure = await session.now(), await load_figure(session, CONSENTS)
         runs = [run for run in await latest_runs(session) if run.task == _SWEEP]
+        days = await list_job_runs(session, task=_SWEEP, days=_DAYS_BACK)
     counts = [ConsentCount(**each) for each in figure.numbers] if figure is not None else []
     seen = [each for each in counts if desk.caller.may_ask_about(each.processing)]
     read: Read[Any] = Read(now, figure.counted_at if figure is not None else None, seen)
     context = {
         "title": desk.t["renewals"],
         "part": _lapses(read, seen, now, desk),
+        "days": _flagged(days, desk) if any(each.flagged for each in days) else None,
         "sweep": [row for run in runs for row in _sweep(run, desk)],
         "csv": desk.address("/console/renewals/due.csv")
         if desk.may(Scope.SUBJECTS_READ) and desk.may(Scope.CONSENTS_READ)
@@ -77,6 +80,17 @@ def _sweep(run: DayOfRuns, desk: Desk) -> list[tuple[str, str]]:
         (desk.t["sweep_flagged"], desk.number(run.last_flagged)),
         (desk.t["sweep_backlog"], desk.number(run.backlog)),
     ]
+
+
+def _flagged(days: Sequence[DayOfRuns], desk: Desk) -> Table:
+    """How many consents were flagged on each of the last days."""
+    t = desk.t
+    rows = [
+        [Cell(day(each.last_started_at, desk.language)), Cell(desk.number(each.flagged))]
+        for each in days
+        if each.flagged
+    ]
+    return Table(t["flagged_caption"], [(t["day"], False), (t["flagged"], True)], rows)
 
 
 def _lapses(read: Read[Any], seen: list[ConsentCount], now: datetime, desk: Desk) -> dict[str, Any]:
