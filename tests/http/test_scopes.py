@@ -27,6 +27,8 @@ BEHIND_A_SIGN_IN = {
     "/console/acts/{name}",
     "/console/callers",
     "/console/callers/{id}",
+    "/console/controllers",
+    "/console/controllers/{id}",
     "/console/people",
     "/console/person",
     "/console/person/export",

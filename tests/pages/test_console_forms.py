@@ -52,7 +52,7 @@ BODY = {
 ELSEWHERE = {"data_recipients"}
 """Members of a version that a form says otherwise: recipients, with role and country, say it."""
 NOT_HERE = {
-    *("consent-link-ended", "controller-exists", "cursor-too-old", "form-already-sent", "form-outdated"),
+    *("consent-link-ended", "cursor-too-old", "form-already-sent", "form-outdated"),
     *("idempotency-key-reused", "import-not-approved", "import-of-another", "import-row-changed", "import-until"),
     *("invalid-cursor", "invalid-notice", "invalid-period", "invalid-url", "joint-consent-not-applicable"),
     *("nothing-to-renew", "quality-not-stated", "subject-erased", "text-changed", "too-many-endpoints"),

@@ -293,3 +293,26 @@ def test_an_import_is_approved_as_it_was_looked_at(database):
         page = officer.press(officer.open("/console/register"), "approve_import", reason="Compared.")
         assert "The import is approved." in page.text()
         assert api.ok("GET", "/v1/imports")["items"][0]["approved_by"]
+
+
+def test_controllers_by_form(two):
+    """A controller is registered with a SIREN that is checked; another address of it waits for a second person."""
+    api, ada, bob = two
+    page = ada.open("/console/controllers")
+    said = {"id": "exemple", "kind": "siren", "legal_name": "Exemple SAS", "country": "FR"}
+    wrong = ada.press(page, "add_controller", **said, identifier="123456789")
+    assert wrong.status == 422
+    assert wrong.html.count('aria-invalid="true"') == 1
+    page = ada.press(page, "add_controller", **said, identifier="732829320")
+    assert "The controller is registered." in page.text()
+    again = ada.press(ada.open("/console/controllers"), "add_controller", **said, identifier="732829320")
+    assert (again.status, "That reference or number is taken." in again.text()) == (409, True)
+    page = ada.press(page, "rename_controller", postal_address="12 rue des Archives, 75004 Paris")
+    assert "another person has to approve it" in page.text()
+    assert api.ok("GET", "/v1/controllers/exemple")["versions"][-1].get("postal_address") is None
+    waiting = bob.open("/console/register")
+    assert "Change of a controller: exemple" in waiting.text("gate")
+    assert "address: 12 rue des Archives" in waiting.text("gate")
+    bob.press(waiting, "approve_proposal", reason="Checked against the company register.")
+    told = api.ok("GET", "/v1/controllers/exemple")["versions"][-1]
+    assert told["postal_address"] == "12 rue des Archives, 75004 Paris"

@@ -18,6 +18,7 @@ PAGES = {
     "home": "/console",
     "register": "/console/register",
     "processing": f"/console/register/{ADS}",
+    "controllers": "/console/controllers",
     "propose": f"/console/register/{ADS}/new",
     "people": "/console/people",
     "person": "/console/person",
