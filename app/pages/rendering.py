@@ -95,6 +95,7 @@ def _lang(spoken_in: str, language: str) -> Markup:
 
 HERE: Final = Path(__file__).resolve().parent
 STYLE: Final = HERE / "assets" / "sceau.css"
+CONSOLE_STYLE: Final = HERE / "assets" / "console.css"
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
@@ -124,6 +125,13 @@ def style_of(brand: Brand | None) -> str:
 @cache
 def _style_version(brand: Brand | None) -> str:
     return sha256(style_of(brand).encode()).hexdigest()[:16]
+
+
+@cache
+def _console_style() -> tuple[str, str]:
+    """The console's style sheet, and its version."""
+    text = CONSOLE_STYLE.read_text(encoding="utf-8")
+    return text, sha256(text.encode()).hexdigest()[:16]
 
 
 @cache
@@ -175,6 +183,7 @@ def render(  # noqa: PLR0917 - what a page is made of
             other=language.other.value,
             root=root_of(request),
             style_version=_style_version(services.brand),
+            console_style_version=_console_style()[1],
             logo=services.logo is not None,
             brand=services.brand.name if services.brand is not None else None,
             **{"only": False, "sender": None, **context},
@@ -274,7 +283,7 @@ def page_router(route: type[PageRoute] = PageRoute) -> APIRouter:
     return APIRouter(route_class=route, include_in_schema=False)
 
 
-# What pages load: one hand-written style sheet and the operator's logo, served from here.
+# What pages load: hand-written style sheets and the operator's logo, served from here.
 
 router = page_router()
 
@@ -291,7 +300,7 @@ async def logo(request: Request) -> Response:
 
 @router.get("/assets/{name}")
 @open_to_all
-async def asset(request: Request, name: Literal["sceau.css"]) -> Response:  # noqa: ARG001 - the one there is
-    """The style sheet; pages name its version, so that it may be kept."""
-    style = style_of(services_of(request).brand)
+async def asset(request: Request, name: Literal["sceau.css", "console.css"]) -> Response:
+    """A style sheet; pages name its version, so that it may be kept."""
+    style = style_of(services_of(request).brand) if name == STYLE.name else _console_style()[0]
     return Response(style, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
