@@ -68,7 +68,7 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "figures": [
             *((t[f"staff_{each.value}"], desk.number(found.counts[each])) for each in _ORDER),
         ],
-        "rotated": f"{t['staff_rotated']} {desk.number(found.rotated_by_other)}",
+        "rotated": desk.number(found.rotated_by_other) if found.rotated_by_other else "",
         "number": notice.number,
         "published": moment(notice.published_at, desk.language),
         "unfinished": bool(lacking(notice.texts)),

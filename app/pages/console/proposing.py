@@ -29,6 +29,7 @@ from app.pages.console.register import (
     in_force_by_processing,
     in_words,
     known_to,
+    with_dates,
 )
 from app.register.store import load_controllers
 from app.words import Catalogue
@@ -213,9 +214,10 @@ async def _texts(desk: Desk, body: NewProcessing | NewVersion) -> tuple[list[Any
     """The page in each language; or why there is none."""
     if body.purpose not in CONSENT_PURPOSES:
         return [], desk.t["nobody_asked"]
+    policy, draft = desk.services.deployment.policy, body.draft()
     async with desk.visit.database.read() as session:
-        texts = await preview_processing(session, body.draft(), desk.services.deployment.policy)
-    return list(texts.values()), ""
+        texts, now = await preview_processing(session, draft, policy), await session.now()
+    return with_dates(texts, policy.expiry(now, draft.facts.consent_validity)), ""
 
 
 PROPOSE: Final = add_act(

@@ -19,6 +19,7 @@ from app.auth.store import load_caller
 from app.core.article import SECRECY
 from app.core.consent import State
 from app.core.errors import CredentialEndedError, InvalidPeriodError, NotFoundError
+from app.core.page.text import ConsentText
 from app.core.processing import Status
 from app.core.register import FieldChange, GateProposal, RegisterApproval, version_changes, warnings_of
 from app.core.retention import Retention
@@ -37,7 +38,7 @@ from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, for
 from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
-from app.pages.dates import day, moment
+from app.pages.dates import day, moment, until
 from app.pages.words import Language
 from app.register.gate import load_waiting, read_register
 from app.register.records import ControllerRecord, Proposal, Registered, VersionRecord
@@ -229,7 +230,7 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "versions": _versions(known, proposals, names, desk),
         "invalidations": _invalidations(struck, names, desk) if struck else None,
         "compared": _side_by_side(known, controllers, desk),
-        "texts": _texts(known, waiting.version if waiting is not None else shown, controllers, desk),
+        "texts": _texts(known, waiting.version if waiting is not None else shown, controllers, now, desk),
         "texts_of": (waiting.version if waiting is not None else shown).facts.number,
         "forms": [await form_of(act, desk, identifier, failed) for act in _acts(known, now)],
         "propose": desk.address(f"/console/register/{identifier}/new")
@@ -430,15 +431,22 @@ def _side_by_side(known: Registered, controllers: Mapping[str, ControllerRecord]
 
 
 def _texts(
-    known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], desk: Desk
-) -> list[Any]:
-    """The page as a person sees it, in each language; none where nobody is asked."""
+    known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], now: datetime, desk: Desk
+) -> list[tuple[ConsentText, str]]:
+    """The page as a person sees it now, in each language; none where nobody is asked."""
     if not known.record.facts.rests_on_consent:
         return []
     who = [who_is(controllers[each]) for each in version.controllers if each in controllers]
     if not who:
         return []
-    return list(consent_texts(known.record.purpose, who, version, desk.services.deployment.policy).values())
+    policy = desk.services.deployment.policy
+    texts = consent_texts(known.record.purpose, who, version, policy)
+    return with_dates(texts, policy.expiry(now, version.facts.consent_validity))
+
+
+def with_dates(texts: Mapping[str, ConsentText], end: datetime) -> list[tuple[ConsentText, str]]:
+    """Each text, and up to when a consent given now would last, in its language."""
+    return [(text, until(end, Language(language))) for language, text in texts.items()]
 
 
 # What can be done.
