@@ -1,6 +1,7 @@
 """The console in Chromium: what two people, a person's request and a new key come to, by mouse and by keyboard."""
 
 import re
+from typing import Any
 
 import httpx2
 import pytest
@@ -269,7 +270,7 @@ def test_it_prints(browser, site):
 def test_signing_in_with_an_account(browser, tmp_path):
     """By keyboard from the console to the issuer and back, without a step between; signed out, the way leads there."""
     with issuing() as provider:
-        settings = {"SCEAU_OIDC_ISSUER": provider.url, "SCEAU_OIDC_AUDIENCE": AUDIENCE}
+        settings: dict[str, Any] = {"SCEAU_OIDC_ISSUER": provider.url, "SCEAU_OIDC_AUDIENCE": AUDIENCE}
         with service(tmp_path / "data", SCEAU_JOBS="false", SCEAU_CONSOLE_CLIENT_ID="console", **settings) as (
             address,
             key,
