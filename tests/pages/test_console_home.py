@@ -227,6 +227,25 @@ def test_without_the_audit_no_number_is_shown(filled, database, clock):
     assert "staff notice" not in page.text("attention")
 
 
+def test_no_page_waits_for_the_ledger(database):
+    """With the ledger locked by another every page but a person's answers whole: nothing is counted meanwhile."""
+    with running(database, database_timeout="PT1S") as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        count(database)
+        visitor = Visitor(api)
+        visitor.sign_in()
+        with psycopg.connect(database.owner_url) as connection:
+            connection.execute("LOCK TABLE consent, consent_event, subject IN ACCESS EXCLUSIVE MODE")
+            for path in ("", "/register", "/register/ads", "/people", "/renewals", "/report", "/staff", "/callers"):
+                page = visitor.get(f"/console{path}")
+                assert page.status == 200, path
+                assert "could not be read" not in page.text(), path
+            sent = {"proof": visitor.get("/console/people").proof, "about": "", "id": "alice", "type": "user"}
+            found = visitor.post("/console/acts/find", sent)
+            assert found.status == 503  # the control: her page reads the ledger
+
+
 def test_nobody_stands_on_it(filled, database, clock):
     """No id, no pseudonym, no id of a consent or an event: numbers only, in both languages."""
     count(database, clock)

@@ -88,7 +88,7 @@ async def show_caller(identifier: Annotated[UUID, Path(alias="id")], desk: Calle
 def _scopes(scopes: Sequence[Scope], desk: Desk) -> Cell:
     """The first of what a caller may do; its own page has all of it."""
     more = len(scopes) - _SCOPES_SHOWN
-    said = "; ".join(SCOPES[each][desk.language] for each in scopes[:_SCOPES_SHOWN])
+    said = desk.joined(SCOPES[each][desk.language] for each in scopes[:_SCOPES_SHOWN])
     return Cell(said, desk.t["and_more"].format(number=more) if more > 0 else "")
 
 

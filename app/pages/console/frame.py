@@ -4,7 +4,7 @@ A page is there for whoever has the scopes that the API asks for the same thing.
 their addresses answer 403.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -122,6 +122,10 @@ class Desk:
     def number(self, number: int) -> str:
         """A number with its thousands apart."""
         return dates.integer(number, self.language)
+
+    def joined(self, parts: Iterable[str]) -> str:
+        """Several things on one line."""
+        return (" ; " if self.language is Language.FR else "; ").join(parts)
 
     def named(self, texts: Mapping[str, str]) -> str:
         """A text in the language of the page, else in the one there is."""

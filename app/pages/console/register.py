@@ -114,7 +114,7 @@ def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int]
         _paragraph(known, desk),
         Cell(
             STATUS_WORDS[status][desk.language],
-            "; ".join(warned),
+            desk.joined(warned),
             "" if status is Status.ACTIVE and not warned else "warn-text",
         ),
         Cell(str(current.number), to_come),
@@ -156,7 +156,7 @@ async def _names(session: ReadSession, ids: set[UUID]) -> dict[UUID, str]:
 async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None) -> dict[str, Any]:
     """A proposal of the gate: what it is about, who made it, and the forms that answer it."""
     words, colon = WANTED.in_language(desk.language), " :" if desk.language is Language.FR else ":"
-    wanted = "; ".join(
+    wanted = desk.joined(
         f"{words.get(name, name)}{colon} {_worded(value, desk)}"
         for name, value in each.wanted.items()
         if value not in (None, "", False)
@@ -362,7 +362,7 @@ def plain(value: object, desk: Desk) -> str:
         case dict():
             return " / ".join(plain(each, desk) for each in value.values())
         case list():
-            return "; ".join(plain(each, desk) for each in value)
+            return desk.joined(plain(each, desk) for each in value)
     return str(value)
 
 
