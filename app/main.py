@@ -29,8 +29,8 @@ from app.db.session import Clock
 from app.pages import home, rendering, staff
 from app.pages.consents import page as consent
 from app.pages.consents.receipt import receipt_document
+from app.pages.console import routes as console
 from app.pages.rendering import error_page
-from app.pages.service import view as dashboard
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
 from app.telemetry.room import take_room
@@ -134,5 +134,5 @@ def create_app_from_environment() -> FastAPI:
     return create_app(settings)
 
 
-_ROUTES: Final = _included(*ROUTERS, rendering.router, home.router, consent.router, dashboard.router, staff.router)
+_ROUTES: Final = _included(*ROUTERS, rendering.router, home.router, consent.router, console.router, staff.router)
 """The routes of every application: reading their parameters and models takes longer than the rest of making one."""

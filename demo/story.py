@@ -141,7 +141,7 @@ class Story:
         self._title("The service goes on running")
         self._console.print(f"API page  {url}/docs", soft_wrap=True)
         self._console.print(f"Key       in {key_file} (press Authorize there)", soft_wrap=True)
-        self._console.print(f"Dashboard {url}/dashboard (sign in with the key)", soft_wrap=True)
+        self._console.print(f"Console   {url}/console (sign in with the key)", soft_wrap=True)
         self._console.print(f"Consent   {_consent_link(url, key_file)} (as alice@example.com)", soft_wrap=True)
         self._console.print(f"Ask       {_one_question(url, key_file)}", soft_wrap=True, markup=False, highlight=False)
         self._console.print("Ctrl-C stops it; what was recorded stays for the next run.")

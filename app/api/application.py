@@ -31,7 +31,7 @@ from app.auth.limits import OverQuotaError
 # that they hold for a 500 too.
 
 _BODY_SECONDS: Final = 15
-_PAGES: Final = ("/consent/", "/dashboard", "/staff/")
+_PAGES: Final = ("/consent/", "/console", "/staff/")
 _LAST: Final = {"Connection": "close"}
 log = structlog.get_logger("sceau.http")
 

@@ -1,4 +1,4 @@
-"""The numbers of consents that the dashboard shows, counted by a job, and what jobs did."""
+"""The numbers of consents that the console shows, counted by a job, and what jobs did."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

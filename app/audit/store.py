@@ -33,7 +33,7 @@ from app.db.session import ReadSession, WriteSession
 
 # The decision log, the trail of administrative acts, and what background tasks did.
 # The trail is append-only, in the ledger's manner. The log has one partition a day (UTC), made and dropped by
-# functions that the application role may call; each task has one row a day (UTC). `figure` is what the dashboard shows
+# functions that the application role may call; each task has one row a day (UTC). `figure` is what the console shows
 # of consents: counted by a job, numbers only. `decision_count` has the numbers of days that the log dropped.
 
 # Each row is a segment (`app.audit.segments`): one of a worker's flushes, or with `merged` what these became once their

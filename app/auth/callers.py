@@ -34,7 +34,7 @@ class Scope(StrEnum):
 
 
 SCOPE_TOLD: Final[Mapping[Scope, str]] = {
-    Scope.AUDIT_READ: "Read the decision log, explanations, the audit trail, job runs and the dashboard.",
+    Scope.AUDIT_READ: "Read the decision log, explanations, the audit trail, job runs and the console's numbers.",
     Scope.CONSENTS_IMPORT: "Import what an older system recorded, each row at its own date.",
     Scope.CONSENTS_READ: "Read consents, their proof, the feed of events, and what is held about a person.",
     Scope.CONSENTS_WRITE: "Record consents, refusals, withdrawals and closures, and make links to the page.",
@@ -48,7 +48,7 @@ SCOPE_TOLD: Final[Mapping[Scope, str]] = {
     Scope.REGISTER_WRITE: "Register processings and controllers, add versions, suspend and retire.",
     Scope.STAFF_WRITE: "Publish the staff notice (L32-3, V), and note members and acknowledgements.",
     Scope.SUBJECTS_ERASE: "Erase a person's identifier from the vault.",
-    Scope.SUBJECTS_READ: "Have the ids of persons in the list of renewals, to know whom to remind.",
+    Scope.SUBJECTS_READ: "Know who persons are: in the list of renewals, to remind them, and in the console.",
     Scope.WEBHOOKS_MANAGE: "Make, change and remove webhooks, see their deliveries, and send events again.",
 }
 """Each scope in one sentence, for the API page and docs/reference/scopes.md."""

@@ -1,8 +1,12 @@
-"""What an issuer of access tokens must offer to be trusted, and what becomes of a request while keys are away.
+"""What an issuer must offer to be trusted, what becomes of a request while it is away, and what a sign-in is held to.
 
-Nothing here fetches keys.
+Nothing here asks an issuer for anything.
 """
 
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -46,3 +50,29 @@ def is_safe(url: str) -> bool:
     if not host or parts.username is not None or parts.fragment or not url.isascii() or not url.isprintable():
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+
+
+class SignInFailedError(Exception):
+    """The issuer refused, or its answer is not one that this browser asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAttempt:
+    """What ties an answer to the browser that asked: keyed hashes of one random value, which it keeps in a cookie.
+
+    So nothing is kept here for people who never come back.
+    """
+
+    state: str
+    nonce: str
+    verifier: str
+
+    @classmethod
+    def of(cls, cookie: str, keyed: Callable[[str, str], bytes]) -> "SignInAttempt":
+        """The attempt of a cookie; `keyed` makes a keyed hash of a purpose and a text."""
+        return cls(*(keyed(f"sign-in {part}", cookie).hex() for part in ("state", "nonce", "verifier")))
+
+    @property
+    def challenge(self) -> str:
+        """What the issuer is told of the verifier (RFC 7636, 4.2, S256)."""
+        return urlsafe_b64encode(sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()

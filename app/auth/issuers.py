@@ -43,7 +43,7 @@ class Issuer:
         self.source = source
         self.failures = 0
         self.fetches = 0
-        self._fetcher = fetcher
+        self.fetcher = fetcher
         self._rhythm = rhythm
         self._clock = clock
         self._keys = KeySet()
@@ -99,7 +99,7 @@ class Issuer:
             IssuerUnavailableError: they cannot be read.
 
         """
-        return await self._fetcher.fetch(self.source)
+        return await self.fetcher.fetch(self.source)
 
     async def refresh(self) -> None:
         """Fetch now, if no fetch is under way and the last one is not too recent; a failure is noted, not raised."""
@@ -147,7 +147,7 @@ class Issuer:
             self._flight.cancel()
             with contextlib.suppress(asyncio.CancelledError, IssuerUnavailableError):
                 await self._flight
-        await self._fetcher.close()
+        await self.fetcher.close()
 
 
 async def keep_fresh(issuers: Sequence[Issuer]) -> None:
@@ -176,7 +176,7 @@ class TokenCheck:
         self.accepted = 0
         self.refused: dict[str, int] = dict.fromkeys(BadTokenError.WORDS, 0)
         self.withdrawn: Callable[[frozenset[str]], None] = lambda _: None
-        self._rules = rules
+        self.rules = rules
         self._remembered: OrderedDict[bytes, Token] = OrderedDict()
         for issuer in issuers:
             issuer.lost = self._forget_signed_by
@@ -214,11 +214,11 @@ class TokenCheck:
         return token
 
     async def _verified(self, text: str, now: float) -> Token:
-        token = read_token(text, self._rules)
+        token = read_token(text, self.rules)
         keys = await self.issuers[token.issuer].keys_for(token.key_id, token.algorithm)
         if not keys:
             raise BadTokenError("key")
-        return verify_token(token, keys, self._rules, now)
+        return verify_token(token, keys, self.rules, now)
 
     async def keep(self) -> None:
         """Keep the keys of every issuer fresh, until cancelled."""

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx2
 from joserfc.errors import JoseError
@@ -163,6 +163,9 @@ class Source:
     keys_url: str | None = None
 
 
+Answered = TypeVar("Answered")
+
+
 class KeyFetcher:
     """Fetches key sets."""
 
@@ -197,40 +200,89 @@ class KeyFetcher:
             IssuerUnavailableError: they cannot be read, or are no keys.
 
         """
-        try:
-            async with asyncio.timeout(self.seconds):
-                url = source.keys_url or await self._discover(source.issuer)
-                body = await self._get(url)
-        except (TimeoutError, httpx2.TimeoutException):
-            raise IssuerUnavailableError("timeout") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
-            raise IssuerUnavailableError("connect") from None
+        body = await self._within(self._key_set(source))
         try:
             return read_key_set(body, self._allowed)
         except BadKeySetError:
             raise IssuerUnavailableError("keys") from None
 
+    async def _key_set(self, source: Source) -> bytes:
+        return await self._get(source.keys_url or await self._discover(source.issuer))
+
+    async def discovery(self, issuer: str) -> Mapping[str, Any]:
+        """The issuer's discovery document.
+
+        Raises:
+            IssuerUnavailableError: it cannot be read, or is another issuer's.
+
+        """
+        return await self._within(self._document(issuer))
+
+    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, Any] | None:
+        """What an endpoint of the issuer answers to a form; None where it refuses it (4xx).
+
+        Raises:
+            IssuerUnavailableError: it cannot be reached, or answers what is no JSON object.
+
+        """
+        return await self._within(self._posted(url, form, headers))
+
+    async def _posted(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, Any] | None:
+        if not is_safe(url):
+            raise IssuerUnavailableError("address")
+        async with self._client.stream("POST", url, data=dict(form), headers=dict(headers)) as answer:
+            if answer.is_client_error:
+                return None
+            body = await _bounded(answer)
+        return _object_of(body)
+
     async def _discover(self, issuer: str) -> str:
-        body = await self._get(issuer.rstrip("/") + _DISCOVERY)
-        try:
-            document = json.loads(body)
-            named, url = document["issuer"], document["jwks_uri"]
-        except (ValueError, RecursionError, TypeError, KeyError):
-            raise IssuerUnavailableError("discovery") from None
-        # The document of another issuer would bring another's keys (Discovery 1.0, section 4.3).
-        if named != issuer or not isinstance(url, str):
+        url = (await self._document(issuer)).get("jwks_uri")
+        if not isinstance(url, str):
             raise IssuerUnavailableError("discovery")
         return url
+
+    async def _document(self, issuer: str) -> Mapping[str, Any]:
+        document = _object_of(await self._get(issuer.rstrip("/") + _DISCOVERY))
+        # The document of another issuer would bring another's keys (Discovery 1.0, section 4.3).
+        if document.get("issuer") != issuer:
+            raise IssuerUnavailableError("discovery")
+        return document
+
+    async def _within(self, asked: Awaitable[Answered]) -> Answered:
+        """What was asked for, within the deadline."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await asked
+        except (TimeoutError, httpx2.TimeoutException):
+            raise IssuerUnavailableError("timeout") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
+            raise IssuerUnavailableError("connect") from None
 
     async def _get(self, url: str) -> bytes:
         if not is_safe(url):
             raise IssuerUnavailableError("address")
         async with self._client.stream("GET", url) as answer:
-            if answer.status_code != httpx2.codes.OK or "content-encoding" in answer.headers:
-                raise IssuerUnavailableError("status")
-            body = bytearray()
-            async for chunk in answer.aiter_raw():
-                body += chunk
-                if len(body) > LARGEST_SET:
-                    raise IssuerUnavailableError("too_large")
-        return bytes(body)
+            return await _bounded(answer)
+
+
+async def _bounded(answer: httpx2.Response) -> bytes:
+    """The body of an answer, read up to a bound."""
+    if answer.status_code != httpx2.codes.OK or "content-encoding" in answer.headers:
+        raise IssuerUnavailableError("status")
+    body = bytearray()
+    async for chunk in answer.aiter_raw():
+        body += chunk
+        if len(body) > LARGEST_SET:
+            raise IssuerUnavailableError("too_large")
+    return bytes(body)
+
+
+def _object_of(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise IssuerUnavailableError("discovery") from None
+    if not isinstance(found, dict):
+        raise IssuerUnavailableError("discovery")
+    return found

@@ -1,7 +1,7 @@
-"""Sessions of the dashboard: a random token in a cookie stands for a key, kept only as a hash, for a short time.
+"""Sessions of pages: a random token in a cookie stands for a key or an account, kept only as a hash, for a short time.
 
 A session is no more than what it was begun with: a caller whose key is revoked or has expired has none, from the next
-request on.
+request on. It has the scopes that the caller had when it began, less those that the caller has lost since.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,8 +13,8 @@ from uuid import UUID
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 from sqlalchemy import delete, insert, or_, select, text, update
 
-from app.auth.callers import Authenticated, Caller
-from app.auth.store import credential_use, dashboard_session, is_key_in_force, load_caller
+from app.auth.callers import Authenticated, Scope
+from app.auth.store import credential_use, is_key_in_force, load_caller, page_session
 from app.db.session import ReadSession, WriteSession, as_rows
 
 # Where a page may send people back to: addresses of origins that the operator has listed, and of no other.
@@ -73,6 +73,8 @@ IDLE: Final = timedelta(minutes=30)
 """How long a session lives without a request."""
 LONGEST: Final = timedelta(hours=12)
 """How long it lives at all."""
+CALLBACK: Final = "/console/sign-in/answer"
+"""Where an issuer sends people back to, once they signed in there."""
 _SEEN_EVERY: Final = timedelta(minutes=1)
 _TRIMMED_AT_ONCE: Final = 50
 
@@ -84,37 +86,39 @@ def session_digest(token: str) -> bytes:
 
 async def begin_session(session: WriteSession, token: str, by: Authenticated, at: datetime) -> None:
     """Keep a new session, and remove some that are over."""
-    over = select(dashboard_session.c.token_sha256).where(dashboard_session.c.seen_at <= at - IDLE)
+    over = select(page_session.c.token_sha256).where(page_session.c.seen_at <= at - IDLE)
     some = over.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
-    await session.execute(delete(dashboard_session).where(dashboard_session.c.token_sha256.in_(some.scalar_subquery())))
+    await session.execute(delete(page_session).where(page_session.c.token_sha256.in_(some.scalar_subquery())))
     row = {"token_sha256": session_digest(token), "caller": by.caller.id, "created_at": at, "seen_at": at}
-    await session.execute(insert(dashboard_session).values(**row, credential=by.credential, ends_at=by.until))
+    began_with = {"credential": by.credential, "ends_at": by.until, "scopes": sorted(by.caller.scopes)}
+    await session.execute(insert(page_session).values(**row, **began_with))
 
 
-async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) -> tuple[Caller, bool] | None:
+async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) -> tuple[Authenticated, bool] | None:
     """Whose session that is, and whether its time of use is to be noted; None when it is over or its key revoked."""
-    table = dashboard_session.c
+    table = page_session.c
     live = (table.token_sha256 == token_sha256) & (table.seen_at > at - IDLE) & (table.created_at > at - LONGEST)
     ends = or_(table.ends_at.is_(None), table.ends_at > at)
-    row = (await session.execute(select(dashboard_session).where(live, ends))).first()
+    row = (await session.execute(select(page_session).where(live, ends))).first()
     caller = await load_caller(session, row.caller) if row is not None else None
     if row is None or caller is None or caller.revoked_at is not None:
         return None
     of_key = row.credential != row.caller  # a token has its time in `ends_at`
     if of_key and not await is_key_in_force(session, row.credential):
         return None
-    return caller, at - row.seen_at >= _SEEN_EVERY
+    narrowed = caller.narrowed(frozenset(map(Scope, row.scopes)))
+    return Authenticated(narrowed, row.credential, at, row.ends_at), at - row.seen_at >= _SEEN_EVERY
 
 
 async def note_use(session: WriteSession, token_sha256: bytes, at: datetime) -> None:
     """Let a session live on from this moment."""
-    mine = update(dashboard_session).where(dashboard_session.c.token_sha256 == token_sha256)
+    mine = update(page_session).where(page_session.c.token_sha256 == token_sha256)
     await session.execute(mine.values(seen_at=at))
 
 
 async def end_session(session: WriteSession, token_sha256: bytes) -> None:
     """End a session; one that is over already stays so."""
-    await session.execute(delete(dashboard_session).where(dashboard_session.c.token_sha256 == token_sha256))
+    await session.execute(delete(page_session).where(page_session.c.token_sha256 == token_sha256))
 
 
 # When credentials were last used: noted in memory by a plain store, written now and then for many at once.

@@ -99,8 +99,8 @@ idempotency = Table(
     Index("ix_idempotency_subject_refs", "subject_refs", postgresql_using="gin"),
 )
 
-dashboard_session = Table(
-    "dashboard_session",
+page_session = Table(
+    "page_session",
     metadata,
     Column("token_sha256", LargeBinary, primary_key=True),
     Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
@@ -109,8 +109,10 @@ dashboard_session = Table(
     # What the session was begun with: it ends with it.
     Column("credential", Uuid, nullable=False),
     Column("ends_at", Instant),
+    # What the caller might do then: a token that names fewer scopes opens no more by way of a session.
+    Column("scopes", ARRAY(Text), nullable=False),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
-    Index("ix_dashboard_session_seen_at", "seen_at"),
+    Index("ix_page_session_seen_at", "seen_at"),
 )
 
 

@@ -98,8 +98,8 @@ def read_token(text: str, rules: TokenRules) -> UnverifiedToken:
     if "crit" in header:  # nothing that could be critical is understood here (RFC 7515, 4.1.11)
         raise BadTokenError("malformed")
     kind, algorithm, key_id, issuer = header.get("typ"), header.get("alg"), header.get("kid"), claims.get("iss")
-    kind = kind.lower().removeprefix("application/") if isinstance(kind, str) else None
-    if kind is None or kind not in rules.types:
+    kind = kind.lower().removeprefix("application/") if isinstance(kind, str) else ""
+    if kind not in rules.types:
         raise BadTokenError("type")
     if not isinstance(algorithm, str) or algorithm not in rules.algorithms:
         raise BadTokenError("algorithm")
@@ -140,6 +140,44 @@ def verify_token(token: UnverifiedToken, keys: "Sequence[SigningKey]", rules: To
     scopes = _scopes(claims) if rules.scopes_narrow else None
     ref = rules.ref(token.issuer, subject)
     return Token(ref, client, scopes, datetime.fromtimestamp(until, UTC), signed_by.thumbprint)
+
+
+def verify_id_token(
+    token: UnverifiedToken,
+    keys: "Sequence[SigningKey]",
+    rules: TokenRules,
+    now: float,
+    *,
+    nonce: str,
+    lifetime: float,
+) -> Token:
+    """Whom an ID token is about (OpenID Connect Core, 3.1.3.7): it answers one sign-in, and counts for a session.
+
+    Args:
+        token: as read.
+        keys: those of its issuer that fit its key id and algorithm.
+        rules: as for `read_token`; the audience is the client that asked.
+        now: an epoch time in seconds.
+        nonce: of the sign-in that it answers.
+        lifetime: for how many seconds what it says counts here: it ends the sign-in itself, not the session.
+
+    Raises:
+        BadTokenError: none of the keys signed it, or it is not for this client, this sign-in or this time.
+
+    """
+    signed_by = next((key for key in keys if _signed(token, key)), None)
+    if signed_by is None:
+        raise BadTokenError("signature")
+    claims, audiences = token.claims, _listed(token.claims.get("aud"))
+    if rules.audience not in audiences or (claims.get("azp", rules.audience) != rules.audience):
+        raise BadTokenError("audience")
+    if len(audiences) > 1 and "azp" not in claims:
+        raise BadTokenError("audience")
+    _until(claims, rules.skew, now)
+    if claims.get("nonce") != nonce or not _is_name(claims.get("sub")):
+        raise BadTokenError("claims")
+    until = datetime.fromtimestamp(now + lifetime, UTC)
+    return Token(rules.ref(token.issuer, claims["sub"]), rules.audience, None, until, signed_by.thumbprint)
 
 
 def _signed(token: UnverifiedToken, key: "SigningKey") -> bool:

@@ -1,6 +1,5 @@
 """The register as a file: exported and applied."""
 
-import csv
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -146,7 +145,7 @@ def register_export(
     data: DataOption = None,
 ) -> None:
     """Write the record of processing activities (GDPR art. 30), in the order of that article."""
-    from app.operations.register.report import COLUMNS, export_register, safe_cell
+    from app.operations.register.report import export_register, record_csv
     from app.register.records import CONTEXT
 
     async def export(database: "Database") -> "list[Activity]":
@@ -164,9 +163,5 @@ def register_export(
                 indent=2,
             )
         else:
-            sink.write("\ufeff")  # by it a spreadsheet knows UTF-8
-            rows = csv.writer(sink, delimiter=";")
-            rows.writerow([heading[language.value] for heading in COLUMNS.values()])
-            for each in activities:
-                rows.writerow([safe_cell(cell) for cell in each.row(language.value).values()])
+            sink.write(record_csv(activities, language.value))
     typer.echo(f"{len(activities)} processings exported.", err=True)

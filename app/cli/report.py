@@ -1,11 +1,9 @@
 """`sceau report`: what a data-protection officer reads of a month."""
 
-import json
-from dataclasses import asdict
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,7 +43,7 @@ def report(
     It counts people's answers, and names none of them.
     """
     from app.core.errors import NotFoundError
-    from app.operations.register.report import report_period
+    from app.operations.register.report import report_json, report_period
     from app.operations.staff import read_staff_coverage
     from app.pages.service.report import report_document
     from app.pages.words import Language
@@ -63,27 +61,16 @@ def report(
         if form is ReportFormat.HTML:
             sink.write(report_document(told, staff, Language(language.value)))
         else:
-            json.dump({**asdict(told), "staff": staff}, sink, ensure_ascii=False, indent=2, default=_plain)
+            sink.write(report_json(told, staff))
     typer.echo(f"The report of {told.since + timedelta(days=1):%Y-%m} is written.", err=True)
 
 
 def _month(asked: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     """When a month begins and ends in Paris; the last whole one where none is asked for."""
     from app.core.article import PARIS
+    from app.operations.register.report import month_of
 
     first = now.astimezone(PARIS).date().replace(day=1)
     if asked is not None and asked.date() > first:
         raise typer.BadParameter("--month: that month has not begun")
-    begin = (first - timedelta(days=1)).replace(day=1) if asked is None else asked.date()
-    end = (begin + timedelta(days=31)).replace(day=1)
-    return _midnight(begin), _midnight(end)
-
-
-def _midnight(day: date) -> datetime:
-    from app.core.article import PARIS
-
-    return datetime(day.year, day.month, day.day, tzinfo=PARIS)
-
-
-def _plain(value: Any) -> str:  # noqa: ANN401 - as json hands it over
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return month_of(first - timedelta(days=1) if asked is None else asked.date())

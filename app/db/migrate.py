@@ -71,7 +71,7 @@ PRIVILEGES: Final = {
     "job_run": "SELECT, INSERT, UPDATE, DELETE",
     "figure": "SELECT, INSERT, UPDATE",
     "decision_count": "SELECT",
-    "dashboard_session": "SELECT, INSERT, DELETE, UPDATE (seen_at)",
+    "page_session": "SELECT, INSERT, DELETE, UPDATE (seen_at)",
     "procrastinate_jobs": "SELECT, INSERT, UPDATE, DELETE",
     "procrastinate_events": "SELECT, INSERT, UPDATE, DELETE",
     "procrastinate_periodic_defers": "SELECT, INSERT, UPDATE, DELETE",

@@ -17,7 +17,7 @@ from app.operations.consents.sweep_renewals import sweep_renewals
 from app.operations.proof.append_entries import append_entries, checkpoint_to_stamp, keep_stamp
 from app.operations.proof.close_hours import close_next, compact
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
-from app.operations.service.show_dashboard import forget_old_runs
+from app.operations.service.show_home import forget_old_runs
 from app.operations.webhooks.deliver_webhooks import run_events
 from app.operations.webhooks.dispatch_events import trim_events
 from app.operations.webhooks.effects import tell_invalidations
@@ -79,7 +79,7 @@ def install_events(app: procrastinate.App, work: Work) -> None:
     periodic(app, work, "events.trim", HOURLY, trim)
 
 
-# The dashboard's numbers of consents, counted as often as their cost allows: at most about a sixtieth of one
+# The console's numbers of consents, counted as often as their cost allows: at most about a sixtieth of one
 # connection's time. A count that failed, perhaps because it takes longer than a statement may, is left alone for a
 # while.
 

@@ -18,7 +18,7 @@ from app.audit.figures import JobRun
 from app.db.database import Database, DatabaseUnavailableError
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.deployment import Deployment
-from app.operations.service.show_dashboard import record_job_run
+from app.operations.service.show_home import record_job_run
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.proof.authority import TimeAuthority
 

@@ -324,7 +324,7 @@ async def count_asked(
     await session.execute(statement.on_conflict_do_update(index_elements=key, set_=counted), rows)
 
 
-# Count every consent for the dashboard: numbers only, in groups that stand and lapse together.
+# Count every consent for the console: numbers only, in groups that stand and lapse together.
 #
 # What a consent is at an instant depends, in a few cases, on the subject's other events (`app.core.state`): evidence
 # that may be unlawful, a child's age stated earlier or an age that must be stated, a grant collected before its version

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -15,16 +16,17 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 
 from app.api.http.exchange import DOCUMENT_HEADERS
-from app.api.http.problems import RETRY_AFTER_SECONDS, status_of
+from app.api.http.problems import RETRY_AFTER_SECONDS, note_refusal, status_of
 from app.api.http.security import open_to_all
 from app.api.http.services import services_of
 from app.auth.issuer_trust import IssuerUnavailableError
+from app.auth.limits import OverQuotaError
 from app.core.errors import DomainError
 from app.core.page.brand import Brand
 from app.core.page.voice import FILLED, Mark, Passage, typeset
@@ -93,6 +95,7 @@ def _lang(spoken_in: str, language: str) -> Markup:
 
 HERE: Final = Path(__file__).resolve().parent
 STYLE: Final = HERE / "assets" / "sceau.css"
+CONSOLE_STYLE: Final = HERE / "assets" / "console.css"
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
@@ -122,6 +125,13 @@ def style_of(brand: Brand | None) -> str:
 @cache
 def _style_version(brand: Brand | None) -> str:
     return sha256(style_of(brand).encode()).hexdigest()[:16]
+
+
+@cache
+def _console_style() -> tuple[str, str]:
+    """The console's style sheet, and its version."""
+    text = CONSOLE_STYLE.read_text(encoding="utf-8")
+    return text, sha256(text.encode()).hexdigest()[:16]
 
 
 @cache
@@ -173,6 +183,7 @@ def render(  # noqa: PLR0917 - what a page is made of
             other=language.other.value,
             root=root_of(request),
             style_version=_style_version(services.brand),
+            console_style_version=_console_style()[1],
             logo=services.logo is not None,
             brand=services.brand.name if services.brand is not None else None,
             **{"only": False, "sender": None, **context},
@@ -198,12 +209,15 @@ def standing_alone(html: str, brand: Brand | None = None) -> str:
     return _LOGO.sub("", styled)
 
 
-def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
-    """What a person is told when something went wrong; never anything that was sent."""
+def error_page(
+    request: Request, status: int, headers: Mapping[str, str] | None = None, detail: str | None = None
+) -> HTMLResponse:
+    """What a person is told when something went wrong, never what was sent. `detail`: why, where it is known."""
     language = language_of(request)
     known = ERRORS if request.method in _SAFE else {**ERRORS, **FAILED_AFTER_SENDING}
     said = known.get(status, known[_SERVER_ERROR if status >= _SERVER_ERROR else 400]).in_language(language)
-    return render(request, "error.html", language, SHARED, said, status, headers)
+    told = said if detail is None else {**said, "detail": detail}
+    return render(request, "error.html", language, SHARED, told, status, headers)
 
 
 def from_this_site(request: Request) -> bool:
@@ -214,8 +228,38 @@ def from_this_site(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
 
 
+class ElsewhereError(Exception):
+    """There is nothing for this browser here: it is sent to another path of this service."""
+
+    def __init__(self, answer: RedirectResponse) -> None:
+        """Keep the answer that sends it there."""
+        self.answer = answer
+        super().__init__()
+
+
+def _page_of(request: Request, error: Exception) -> Response:
+    """The page of what is no domain error; one that was not foreseen goes into the log."""
+    match error:
+        case ElsewhereError():
+            return error.answer
+        case RequestValidationError():
+            return error_page(request, 400)
+        case HTTPException():
+            return error_page(request, error.status_code, error.headers)
+        case OverQuotaError():
+            return error_page(request, 429, {"Retry-After": str(error.standing.wait)})
+        case DatabaseUnavailableError() | IssuerUnavailableError():
+            return error_page(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    log.error("failed", exc_info=error)
+    return error_page(request, 500)
+
+
 class PageRoute(APIRoute):
     """A route whose errors are pages rather than problem documents."""
+
+    def refused(self, request: Request, error: DomainError) -> Response:
+        """The page of what is refused for a domain reason."""
+        return error_page(request, status_of(error))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
@@ -224,17 +268,12 @@ class PageRoute(APIRoute):
         async def handle_for_a_person(request: Request) -> Response:
             try:
                 return await handle(request)
-            except RequestValidationError:
-                return error_page(request, 400)
-            except HTTPException as error:
-                return error_page(request, error.status_code, error.headers)
             except DomainError as error:
-                return error_page(request, status_of(error))
-            except (DatabaseUnavailableError, IssuerUnavailableError):
-                return error_page(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-            except Exception:
-                log.exception("failed")
-                return error_page(request, 500)
+                if status_of(error) == HTTPStatus.FORBIDDEN:
+                    await note_refusal(request, error.slug)
+                return self.refused(request, error)
+            except Exception as error:  # noqa: BLE001 - each is a page
+                return _page_of(request, error)
 
         return handle_for_a_person
 
@@ -244,7 +283,7 @@ def page_router(route: type[PageRoute] = PageRoute) -> APIRouter:
     return APIRouter(route_class=route, include_in_schema=False)
 
 
-# What pages load: one hand-written style sheet and the operator's logo, served from here.
+# What pages load: hand-written style sheets and the operator's logo, served from here.
 
 router = page_router()
 
@@ -261,7 +300,7 @@ async def logo(request: Request) -> Response:
 
 @router.get("/assets/{name}")
 @open_to_all
-async def asset(request: Request, name: Literal["sceau.css"]) -> Response:  # noqa: ARG001 - the one there is
-    """The style sheet; pages name its version, so that it may be kept."""
-    style = style_of(services_of(request).brand)
+async def asset(request: Request, name: Literal["sceau.css", "console.css"]) -> Response:
+    """A style sheet; pages name its version, so that it may be kept."""
+    style = style_of(services_of(request).brand) if name == STYLE.name else _console_style()[0]
     return Response(style, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})

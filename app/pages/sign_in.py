@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
@@ -22,8 +23,17 @@ from starlette.responses import RedirectResponse
 from app.api.http.peers import peer_of
 from app.api.http.problems import UnauthorizedError
 from app.api.http.security import credential_of, open_to_all
-from app.api.http.services import DatabaseDep, PseudonymsDep, PublicUrlDep, Services, ServicesDep
-from app.auth.callers import Caller
+from app.api.http.services import (
+    CodeFlowDep,
+    DatabaseDep,
+    PseudonymsDep,
+    PublicUrlDep,
+    Services,
+    ServicesDep,
+    SourceDep,
+    services_of,
+)
+from app.auth.callers import Authenticated, Credential
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
 from app.db.database import Database
@@ -46,14 +56,15 @@ class PageCookies:
     pseudonyms: Pseudonyms
     public_url: str
 
-    def read(self, name: str) -> str:
+    def read(self, name: str, *, longest: int = _LONGEST) -> str:
         """The value of a cookie; "" when it is missing, or cannot be one that this service made."""
         token = self.request.cookies.get(self._full(name), "")
-        return token if len(token) <= _LONGEST and token.isascii() else ""
+        return token if len(token) <= longest and token.isascii() else ""
 
-    def put(self, answer: Response, name: str, token: str) -> None:
-        """Set a cookie for every path of this host."""
-        answer.set_cookie(self._full(name), token, path="/", secure=self._secure, httponly=True, samesite="strict")
+    def put(self, answer: Response, name: str, token: str, *, comes_back: bool = False) -> None:
+        """Set a cookie for every path of this host; `comes_back`: also sent when another site sends people here."""
+        same: Literal["lax", "strict"] = "lax" if comes_back else "strict"
+        answer.set_cookie(self._full(name), token, path="/", secure=self._secure, httponly=True, samesite=same)
 
     def drop(self, answer: Response, name: str) -> None:
         """Have the browser delete a cookie."""
@@ -61,7 +72,7 @@ class PageCookies:
 
     def proof(self, token: str) -> str:
         """A keyed hash of a token: it shows that this service made the form, and does not disclose the token."""
-        return self.pseudonyms.opaque("dashboard form", token).hex()
+        return self.pseudonyms.opaque("page form", token).hex()
 
     @property
     def _secure(self) -> bool:
@@ -81,11 +92,15 @@ log = structlog.get_logger("sceau.pages")
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """One page that needs a sign-in: who may sign in, the page to go to then, and the words of the form."""
+    """One page that needs a sign-in: who may sign in, the page to go to then, and the words of the form.
+
+    `accounts`: where an issuer is set for the console, people sign in there with their account, and no key does.
+    """
 
     sign_in_form: SignInForm
     page: str
     catalogue: Catalogue
+    accounts: bool = False
 
     @property
     def form(self) -> str:
@@ -118,22 +133,23 @@ class Visit:
         """The value that a form of this session carries beside the cookie."""
         return self.cookies.proof(self.token)
 
-    async def signed_in(self) -> Caller | None:
+    async def signed_in(self) -> Authenticated | None:
         """The caller whose session this is, while their key is in force and they may sign in to this page."""
         if not self.token:
             return None
         found = await page_sessions.signed_in(self.database, self.entrance.sign_in_form, self.token)
         if found is not None:
-            self.request.state.caller = str(found.id)
+            self.request.state.caller = str(found.caller.id)
         return found
 
     def to_the_form(self) -> RedirectResponse:
         """Send the browser to the form that asks for a key."""
         return self.to(self.entrance.form)
 
-    def to(self, path: str) -> RedirectResponse:
+    def to(self, path: str, **query: str) -> RedirectResponse:
         """Send the browser to a path of this service (RFC 9110, 303)."""
-        return RedirectResponse(f"{root_of(self.request)}{path}?lang={self.language.value}", 303)
+        asked = urlencode({"lang": self.language.value, **query})
+        return RedirectResponse(f"{root_of(self.request)}{path}?{asked}", 303)
 
     def form(self, refusal: str | None = None, status: int = 200) -> Response:
         """The form that asks for a key."""
@@ -141,10 +157,21 @@ class Visit:
         t = self.entrance.catalogue.in_language(self.language)
         said = t[refusal] if refusal is not None else None
         page = {"title": t["sign_in_title"], "refusal": said, "proof": self.cookies.proof(token)}
-        context = {**page, "action": self.entrance.form}
+        context = {**page, "action": self.entrance.form, "account": None}
         answer = render(self.request, "sign_in.html", self.language, self.entrance.catalogue, context, status)
         self.cookies.put(answer, _FORM, token)
         return answer
+
+    def by_account(self, refusal: str | None = None, status: int = 200, signed_out: str | None = None) -> Response:
+        """The page that leads to the issuer where people have their accounts; `signed_out`: where to sign out there."""
+        t = self.entrance.catalogue.in_language(self.language)
+        context = {
+            "title": t["sign_in_title"],
+            "refusal": t[refusal] if refusal is not None else None,
+            "account": f"{self.entrance.form}/account",
+            "signed_out": signed_out,
+        }
+        return render(self.request, "sign_in.html", self.language, self.entrance.catalogue, context, status)
 
     async def sign_in(self, services: Services) -> Response:
         """Begin a session, and send the browser to the page; or show the form again, and why."""
@@ -155,11 +182,7 @@ class Visit:
             return self.form("too_many", 429)
         signed_in: str = SignInRefused.WRONG_KEY
         with suppress(UnauthorizedError):
-            presented = await credential_of(services, sent["key"].strip())
-            async with self.database.write() as session:
-                signed_in = await page_sessions.sign_in(session, self.entrance.sign_in_form, presented, services.uses)
-                if not isinstance(signed_in, SignInRefused):
-                    await page_sessions.sign_out(session, self.token)
+            signed_in = await self.begin(services, await credential_of(services, sent["key"].strip()))
         if isinstance(signed_in, SignInRefused):
             if signed_in is SignInRefused.WRONG_KEY:
                 services.sign_ins.take(peer, now)
@@ -169,17 +192,28 @@ class Visit:
         self.cookies.drop(answer, _FORM)
         return answer
 
+    async def begin(self, services: Services, presented: Credential) -> str:
+        """Begin a session in the place of the one there is: its token, or why there is none."""
+        async with self.database.write() as session:
+            signed_in = await page_sessions.sign_in(session, self.entrance.sign_in_form, presented, services.uses)
+            if not isinstance(signed_in, SignInRefused):
+                await page_sessions.sign_out(session, self.token)
+        return signed_in
+
     async def sign_out(self) -> Response:
         """End the session, in the browser and in the database."""
         await self.own_form(set())
         async with self.database.write() as session:
             await page_sessions.sign_out(session, self.token)
-        answer = self.to_the_form()
+        leaves = self.entrance.accounts and services_of(self.request).code_flow is not None
+        answer = self.to(self.entrance.form, out="1") if leaves else self.to_the_form()
         self.cookies.drop(answer, SESSION)
         return answer
 
-    async def own_form(self, fields: set[str], cookie: str = SESSION) -> dict[str, str]:
-        """The fields of a form that was shown to this browser.
+    async def own_form(
+        self, fields: set[str], cookie: str = SESSION, *, longest: int = _LONGEST_FORM, others: bool = False
+    ) -> dict[str, str]:
+        """The fields of a form that was shown to this browser; `others`: it may have more than these.
 
         Raises:
             HTTPException: 403, another site made the browser send it; 413, it is too long.
@@ -188,7 +222,7 @@ class Visit:
         """
         if not from_this_site(self.request):
             raise HTTPException(403)
-        form = await read_form(self.request, {*fields, "proof"}, longest=_LONGEST_FORM)
+        form = await read_form(self.request, {*fields, "proof"}, others=others, longest=longest)
         token = self.cookies.read(cookie)
         if not token or not hmac.compare_digest(self.cookies.proof(token).encode(), form["proof"].encode()):
             raise FormNotOursError
@@ -214,12 +248,18 @@ def add_sign_in(router: APIRouter, entrance: Entrance) -> Callable[..., Awaitabl
 
     @router.get(entrance.form)
     @open_to_all
-    async def ask(here: Annotated[Visit, Depends(visit)]) -> Response:
-        return here.form()
+    async def ask(here: Annotated[Visit, Depends(visit)], flow: CodeFlowDep, source: SourceDep) -> Response:
+        if flow is None or not entrance.accounts:
+            return here.form()
+        left = "out" in here.request.query_params
+        back_to = f"{source}{entrance.form}"
+        return here.by_account(signed_out=await flow.end_address(back_to) if left else None)
 
     @router.post(entrance.form)
     @open_to_all
     async def sign_in(here: Annotated[Visit, Depends(visit)], services: ServicesDep) -> Response:
+        if entrance.accounts and services.code_flow is not None:
+            raise HTTPException(403)
         return await here.sign_in(services)
 
     @router.post(entrance.sign_out)

@@ -7,10 +7,10 @@ from fastapi import Depends, Response
 
 from app.api.http.security import open_to_all
 from app.api.http.services import WriterDep
-from app.auth.callers import Caller, Scope
+from app.auth.callers import Caller
 from app.core.errors import FormNotOursError, NotFoundError, TextChangedError
 from app.core.staff import Notice, NoticeUnfinishedError, lacking, standing
-from app.operations.service.page_sessions import SignInForm
+from app.operations.service.page_sessions import CONSOLE_SCOPES, SignInForm
 from app.operations.staff import OwnStanding, Shown, acknowledge_notice, read_own_standing
 from app.pages.dates import day, moment
 from app.pages.rendering import page_router, render
@@ -60,7 +60,7 @@ def notice_page(notice: Notice, own: OwnStanding, who: Caller, language: Languag
         "standing": standing(notice.number, own.acknowledged).value,
         "acknowledged_at": moment(own.acknowledged_at, language) if own.acknowledged_at is not None else None,
         "signed_in_as": who.name,
-        "dashboard": Scope.AUDIT_READ in who.scopes,
+        "console": not CONSOLE_SCOPES.isdisjoint(who.scopes),
     }
 
 
@@ -78,16 +78,16 @@ _MOST_DIGITS: Final = 6
 @open_to_all
 async def show(visit: VisitDep) -> Response:
     """Show the notice of today, and whether this person acknowledged it; without a session, the sign-in."""
-    caller = await visit.signed_in()
-    return visit.to_the_form() if caller is None else await _page(visit, caller)
+    who = await visit.signed_in()
+    return visit.to_the_form() if who is None else await _page(visit, who.caller)
 
 
 @router.post("/staff/notice")
 @open_to_all
 async def acknowledge(visit: VisitDep, writer: WriterDep) -> Response:
     """Record that this person took note of the text that was shown, then show the page again (RFC 9110, 303)."""
-    caller = await visit.signed_in()
-    if caller is None:
+    who = await visit.signed_in()
+    if who is None:
         return visit.to_the_form()
     sent = await visit.own_form({"notice", "language", "sha256"})
     number = sent["notice"]
@@ -96,9 +96,9 @@ async def acknowledge(visit: VisitDep, writer: WriterDep) -> Response:
     shown = Shown(int(number), sent["language"], sent["sha256"])
     try:
         async with writer.write() as session:
-            await acknowledge_notice(session, caller, shown, AcknowledgementMethod.PAGE)
+            await acknowledge_notice(session, who.caller, shown, AcknowledgementMethod.PAGE)
     except (TextChangedError, NoticeUnfinishedError):
-        return await _page(visit, caller, changed=True)
+        return await _page(visit, who.caller, changed=True)
     return visit.to("/staff/notice")
 
 

@@ -352,6 +352,12 @@ async def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:
     return int(row["number"]), row["since"]
 
 
+async def waiting_since(session: ReadSession) -> datetime | None:
+    """Since when the row waits that is to be entered next; None where none does."""
+    first = select(proof_queue.c.queued_at).order_by(proof_queue.c.n).limit(1)
+    return (await session.execute(first)).scalar_one_or_none()
+
+
 async def stated_keys(session: ReadSession) -> set[str]:
     """The verifier keys that were stated in the log."""
     keys = select(proof_statement.c.body["key"].astext).where(proof_statement.c.kind == "key")

@@ -165,6 +165,12 @@ class Settings(BaseSettings):
     oidc_scope_claim: ScopeClaimChoice = Field(
         default=ScopeClaim.NARROWS, description="narrows or ignored: a token's own scope claim"
     )
+    console_client_id: str = Field(
+        default="", description="The console's client at the first issuer: people sign in with their account"
+    )
+    console_client_secret: SecretStr | None = Field(
+        default=None, description="Its secret, where the issuer gave it one"
+    )
     register_approval: ApprovalChoice | None = Field(
         default=None,
         description="one or two: persons that it takes to register a processing; no default but on the embedded server",

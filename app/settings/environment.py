@@ -87,6 +87,7 @@ def _read(variable: str, value: str, environment: Mapping[str, str], names: froz
 def lacking(settings: "Settings") -> Iterator[str]:
     """A line for each setting that stands without the others that it needs."""
     yield from _of_tokens(settings)
+    yield from _of_console(settings)
     yield from _of_stamps(settings)
 
 
@@ -103,6 +104,14 @@ def _of_tokens(settings: "Settings") -> Iterator[str]:
     if not settings.oidc_audience:
         how = "is not set: say what tokens must be for (`aud`), such as the address of this deployment"
         yield f"{PREFIX}OIDC_AUDIENCE {how}"
+
+
+def _of_console(settings: "Settings") -> Iterator[str]:
+    """A client of the console without an issuer, or a secret without a client."""
+    if settings.console_client_id and not settings.oidc_issuer:
+        yield f"{PREFIX}CONSOLE_CLIENT_ID is set and {PREFIX}OIDC_ISSUER is not: say where people have their accounts"
+    if settings.console_client_secret is not None and not settings.console_client_id:
+        yield f"{PREFIX}CONSOLE_CLIENT_SECRET is set and {PREFIX}CONSOLE_CLIENT_ID is not: say whose secret it is"
 
 
 def _of_stamps(settings: "Settings") -> Iterator[str]:

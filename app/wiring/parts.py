@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from app.auth.issuer_trust import ALGORITHMS
+from app.auth.sessions import CALLBACK, LONGEST
 from app.auth.tokens import TokenRules
 from app.core.period import PeriodPolicy
 from app.core.register import RegisterApproval
@@ -32,6 +33,7 @@ from app.snapshot.feed import Pace
 from app.snapshot.leases import boot_seconds
 
 if TYPE_CHECKING:
+    from app.auth.code_flow import CodeFlow
     from app.auth.issuers import TokenCheck
     from app.proof.authority import TimeAuthority
     from app.telemetry.exporting import Traces
@@ -207,6 +209,24 @@ def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | 
     return TokenCheck(
         _rules(settings, pseudonyms), [Issuer(source, fetcher, rhythm, boot_seconds) for source in sources]
     )
+
+
+def code_flow_of(settings: Settings, check: "TokenCheck | None") -> "CodeFlow | None":
+    """Make the console's sign-in with an account of the first issuer; None where a key signs in.
+
+    Args:
+        settings: as loaded.
+        check: has the issuers.
+
+    """
+    if check is None or not settings.console_client_id:
+        return None
+    from app.auth.code_flow import Client, CodeFlow
+
+    secret = settings.console_client_secret
+    back_to = f"{str(settings.public_url).rstrip('/')}{CALLBACK}"
+    client = Client(settings.console_client_id, secret.get_secret_value() if secret is not None else None, back_to)
+    return CodeFlow(check.issuers[settings.oidc_issuer[0]], client, check.rules, LONGEST.total_seconds())
 
 
 def _rules(settings: Settings, pseudonyms: Pseudonyms) -> TokenRules:

@@ -33,6 +33,7 @@ from app.snapshot.primary_reads import PrimaryReads
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
 from app.wiring.parts import (
+    code_flow_of,
     database_of,
     deployment_of,
     fence_of,
@@ -101,6 +102,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
         journal=journal,
         uses=uses,
         token_check=check,
+        code_flow=code_flow_of(settings, check),
         recorder=_recorder(settings, deployment),
         pace=pace,
     )

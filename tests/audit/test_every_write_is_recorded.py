@@ -53,7 +53,7 @@ def test_a_write_leaves_its_entry(world, route):
     act, call = CALLS[route]
     entry = _recorded(world, route, act, call)
     assert entry["caller"] is not None
-    assert entry["way"] == ("page" if route[1].startswith(("/dashboard", "/staff")) else "api")
+    assert entry["way"] == ("page" if route[1].startswith(("/console", "/staff")) else "api")
 
 
 def test_a_write_that_leaves_none_is_seen(world):

@@ -10,7 +10,7 @@ from app.audit.trail import DETAILS, ActKind, UnknownDetailError, checked
 from app.cli import app as command
 from tests.support.acts import IDENTIFIED, World, trail
 from tests.support.api import BOOTSTRAP, processing, question, running, subject
-from tests.support.dashboard import Visitor
+from tests.support.console import Visitor
 from tests.support.databases import APP_ROLE, new_database
 
 SEARCH = "/v1/audit-trail/search"
@@ -170,7 +170,7 @@ def test_links_and_imports_are_recorded_once_a_day(world):
 
 def test_a_refused_attempt_is_recorded_once_an_hour(world):
     """A caller that is refused leaves one entry for each route and reason in an hour, however often it tries."""
-    weak = world.api.with_key(world.api.new_key("register:read"))
+    weak = world.api.with_key(world.api.new_key("decisions:evaluate"))
     for _ in range(5):
         assert weak.call("POST", "/v1/keys", {"name": "x", "scopes": ["keys:manage"]}, IDENTIFIED).status_code == 403
     assert weak.call("GET", "/v1/keys").status_code == 403
@@ -196,16 +196,16 @@ def test_nobody_from_outside_writes_the_trail(world):
 
 
 def test_a_sign_in_that_its_key_may_not_is_recorded(world):
-    """A key in force without the scope of the dashboard is one that somebody holds: its try is told."""
-    assert Visitor(world.api).sign_in(world.api.new_key("register:read")).status == 403
+    """A key in force without a scope of the console is one that somebody holds: its try is told."""
+    assert Visitor(world.api).sign_in(world.api.new_key("decisions:evaluate")).status == 403
     entry = trail(world.database)[-1]
     assert (entry["act"], entry["way"]) == ("request.refused", "page")
-    assert entry["detail"]["route"] == "/dashboard/sign-in"
+    assert entry["detail"]["route"] == "/console/sign-in"
 
 
 def test_a_refusal_stands_when_it_cannot_be_recorded(world, unwritable):
     """Nothing was done, so a 403 is answered even while the trail cannot be written."""
-    weak = world.api.with_key(world.api.new_key("register:read"))
+    weak = world.api.with_key(world.api.new_key("decisions:evaluate"))
     unwritable()
     assert weak.call("GET", "/v1/keys").status_code == 403
 

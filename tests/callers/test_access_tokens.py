@@ -7,7 +7,7 @@ import pytest
 from app.auth.callers import key_digest
 from tests.freshness.gate import until
 from tests.support.api import question, running
-from tests.support.dashboard import Visitor
+from tests.support.console import Visitor
 from tests.support.databases import new_database
 from tests.support.issuer import issuing, new_key
 
@@ -228,7 +228,7 @@ def test_without_memory_a_token_is_checked_once_too(database, provider):
         assert _statuses(api, token) == [401, 401, 401]
 
 
-def test_a_token_signs_in_to_the_dashboard(shared, provider):
+def test_a_token_signs_in_to_the_console(shared, provider):
     """A person may show a token at the sign-in in the place of a key; the session ends with the caller."""
     made = _register(shared, provider, "lea", "audit:read", kind="person").json()
     visitor = Visitor(shared)

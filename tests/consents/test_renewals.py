@@ -5,7 +5,7 @@ import pytest
 
 from app.audit.figures import JobRun
 from app.db.database import Database
-from app.operations.service.show_dashboard import record_job_run
+from app.operations.service.show_home import record_job_run
 from tests.support.api import utc
 from tests.support.sweeping import sweep
 

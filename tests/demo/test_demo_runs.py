@@ -87,7 +87,7 @@ def test_left_running_until_interrupted(left_running, data):
     told = next(line for line in lines if line.startswith("API page"))
     assert told.split()[-1] == f"http://127.0.0.1:{port}/docs"
     assert str(data / "keys" / "bootstrap") in next(lines)
-    assert next(lines).split()[1] == f"http://127.0.0.1:{port}/dashboard"
+    assert next(lines).split()[1] == f"http://127.0.0.1:{port}/console"
     link, asked = next(lines).split()[1], next(lines).removeprefix("Ask ").strip()
     next(lines)
     with httpx2.Client(trust_env=False) as client:

@@ -14,7 +14,7 @@ ENGLISH = {
     "preuve": "proof",
     "renouvellement": "renewal",
 }
-ENGLISH |= {"personnel": "staff", "registre": "register"}
+ENGLISH |= {"console": "console", "personnel": "staff", "registre": "register"}
 """The pages for data-protection officers, and the page in English that each goes with."""
 TO_FILL_IN = {"aipd", "registre-sceau"}
 """What a French operator fills in for a French authority: there is no page in English."""

@@ -1,4 +1,4 @@
-"""Some life for the dashboard's browser tests: consents of every month, decisions of two weeks, receivers, jobs."""
+"""Some life for the console's browser tests: consents of every month, decisions of two weeks, receivers, jobs."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from app.core.decision import Reason
 from tests.e2e.pages.consent import ADS, STATISTICS, Operator
 from tests.support.api import processing, subject
 from tests.support.consents import SIGNED, grant, own_form, proof
-from tests.support.dashboard import count, run_recorded
+from tests.support.console import count, run_recorded
 from tests.support.databases import TestDatabase
 from tests.support.decision_rows import REFUSED, insert, logged, segment_of
 

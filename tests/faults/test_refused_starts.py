@@ -125,6 +125,12 @@ REFUSED = {
     "an issuer without an audience": ({"OIDC_ISSUER": _LOGIN}, "SCEAU_OIDC_AUDIENCE", "aud"),
     "an audience without an issuer": ({"OIDC_AUDIENCE": "sceau"}, "SCEAU_OIDC_AUDIENCE", "SCEAU_OIDC_ISSUER"),
     "keys without an issuer": ({"OIDC_JWKS_URL": _LOGIN}, "SCEAU_OIDC_JWKS_URL", "SCEAU_OIDC_ISSUER"),
+    "a client of the console without an issuer": (
+        {"CONSOLE_CLIENT_ID": "sceau-console"},
+        "SCEAU_CONSOLE_CLIENT_ID",
+        "SCEAU_OIDC_ISSUER",
+    ),
+    "a secret of no client": (_oidc(CONSOLE_CLIENT_SECRET="x"), "SCEAU_CONSOLE_CLIENT_SECRET", "CONSOLE_CLIENT_ID"),
     "an issuer in the clear": (_oidc(OIDC_ISSUER="http://login.example.fr"), "SCEAU_OIDC_ISSUER", "https://"),
     "an issuer that is no address": (_oidc(OIDC_ISSUER="login"), "SCEAU_OIDC_ISSUER", "https://"),
     "an issuer twice": (_oidc(OIDC_ISSUER=f"{_LOGIN},{_LOGIN}"), "SCEAU_OIDC_ISSUER", "twice"),

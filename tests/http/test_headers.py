@@ -12,7 +12,7 @@ from tests.support.databases import new_database
 ID = "01990000-0000-7000-8000-000000000000"
 PLACES = dict.fromkeys(("id", "event", "key", "token"), ID)
 PLACES |= {"name": "sceau.css", "sha256": "0" * 64, "tile": "0/000", "number": "1"}
-PAGES = ("/dashboard", "/consent/", "/staff/")
+PAGES = ("/console", "/consent/", "/staff/")
 KEPT = ("/docs/", "/assets/", "/.well-known/jwks.json", "/.well-known/authzen-configuration", "/proof/v1/keys")
 EVALUATION = "/access/v1/evaluation"
 HSTS = "strict-transport-security"
@@ -70,7 +70,7 @@ def test_every_route_carries_them(shared):
         ("GET", "/consent/unknown", None, 404),
         ("POST", "/consent/unknown", {}, 400),
         ("GET", "/docs/none", None, 422),
-        ("HEAD", "/dashboard", None, 405),
+        ("HEAD", "/console", None, 405),
     ],
 )
 def test_errors_carry_them(shared, method, path, body, status):
@@ -84,7 +84,7 @@ def test_a_failure_carries_them(shared, monkeypatch):
     """Even an answer to what went wrong inside."""
     structlog.configure(processors=[structlog.processors.KeyValueRenderer(key_order=["event"])])
     monkeypatch.setattr(Database, "read", lambda _: 1 / 0)
-    for path in ("/v1/keys", "/dashboard"):
+    for path in ("/v1/keys", "/console"):
         answer = shared.client.get(
             path, headers={"Authorization": f"Bearer {shared.key}", "Cookie": "__Host-sceau_session=x"}
         )
@@ -128,5 +128,5 @@ def test_a_header_that_is_missing_or_too_much_is_seen():
     }
     assert _amiss("/v1/keys", right) == []
     assert _amiss("/v1/keys", {**right, HSTS: "max-age=0"}) == [HSTS]
-    assert _amiss("/dashboard", right) != []
+    assert _amiss("/console", right) != []
     assert _amiss("/v1/keys", {**right, "access-control-allow-origin": "*"}) == ["access-control-allow-origin"]

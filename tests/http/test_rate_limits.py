@@ -208,7 +208,7 @@ def test_wrong_keys_are_refused_without_a_look(database):
         assert mail.call("POST", ONE, question("alice", "ads")).status_code == 200
         assert api.call("GET", "/v1/keys").status_code == 200
         assert api.with_key(late).call("GET", "/v1/processings").status_code == 429  # never seen here before
-        for path in ("/livez", "/readyz", "/metrics", "/docs", "/.well-known/jwks.json", "/dashboard/sign-in"):
+        for path in ("/livez", "/readyz", "/metrics", "/docs", "/.well-known/jwks.json", "/console/sign-in"):
             assert api.with_key(None).call("GET", path).status_code == 200
 
 

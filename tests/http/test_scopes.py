@@ -22,6 +22,30 @@ def shared():
 
 
 UNKNOWN_ID = "01990000-0000-7000-8000-000000000000"
+BEHIND_A_SIGN_IN = {
+    "/console",
+    "/console/acts/{name}",
+    "/console/callers",
+    "/console/callers/{id}",
+    "/console/controllers",
+    "/console/controllers/{id}",
+    "/console/people",
+    "/console/person",
+    "/console/person/export",
+    "/console/person/receipts/{id}",
+    "/console/propose",
+    "/console/register",
+    "/console/register/{id}",
+    "/console/register/{id}/new",
+    "/console/renewals",
+    "/console/renewals/due.csv",
+    "/console/report",
+    "/console/report/month",
+    "/console/report/record.csv",
+    "/console/staff",
+    "/console/staff/{id}",
+}
+"""Pages find whoever is signed in by themselves, and check the scopes of each act (tests/pages)."""
 OPEN = {
     "/",
     "/livez",
@@ -34,9 +58,11 @@ OPEN = {
     "/assets/logo.png",
     "/assets/{name}",
     "/consent/{token}",
-    "/dashboard",
-    "/dashboard/sign-in",
-    "/dashboard/sign-out",
+    *BEHIND_A_SIGN_IN,
+    "/console/sign-in",
+    "/console/sign-in/account",
+    "/console/sign-in/answer",
+    "/console/sign-out",
     "/staff/notice",
     "/staff/sign-in",
     "/staff/sign-out",
@@ -130,6 +156,17 @@ def test_every_route_names_a_scope_or_is_open_on_purpose(shared):
     found = scopes_by_route(shared.client.app)
     assert {path for (_, path), scope in found.items() if scope is None} == OPEN
     assert len(_routes(shared)) >= 18
+
+
+def test_no_page_of_the_console_is_shown_without_a_session(shared):
+    """Each address of the console but those of the sign-in leads there, whoever sends whatever key with it."""
+    routes = [route for route in scopes_by_route(shared.client.app) if route[1] in BEHIND_A_SIGN_IN]
+    assert len(routes) == len(BEHIND_A_SIGN_IN)
+    for method, path in routes:
+        sent = {"Authorization": f"Bearer {shared.key}", "Accept": "text/html"}
+        filled = path.replace("{id}", UNKNOWN_ID).replace("{name}", "find")
+        answer = shared.client.request(method, filled, headers=sent, follow_redirects=False)
+        assert (answer.status_code, answer.headers.get("location")) == (303, "/console/sign-in?lang=fr"), path
 
 
 def test_every_route_is_refused_without_a_key(shared):

@@ -11,7 +11,7 @@ from app.jobs.work import Work
 from app.jobs.worker import make_jobs
 from app.operations.consents.projections import CONSENTS as FIGURE
 from app.operations.consents.projections import count_consents
-from app.operations.service.show_dashboard import record_job_run
+from app.operations.service.show_home import record_job_run
 from app.wiring.parts import deployment_of
 from tests.support.api import TestClock, running, settings_for, utc
 

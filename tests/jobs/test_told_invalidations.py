@@ -150,7 +150,7 @@ def test_receivers_are_to_stop_and_to_erase(api, database):
 
 
 def test_what_was_invalidated_is_counted_so(ads, database, clock):
-    """The dashboard's numbers have the state, of a version and of a text."""
+    """The console's numbers have the state, of a version and of a text."""
     ads.register("stats", purpose="statistics")
     for name in ("alice", "bob"):
         ads.decide(name, "stats")

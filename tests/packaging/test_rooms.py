@@ -58,9 +58,9 @@ def test_a_package_that_says_nothing_is_seen(tmp_path):
 
 @pytest.mark.parametrize("layer", ["api", "operations", "pages"])
 def test_folders_are_subjects(layer):
-    """The folders of a layer are named after subjects; beside them the API has its plumbing and its document."""
+    """The folders of a layer are named after subjects; beside them are the API's plumbing and document, the console."""
     folders = {path.name for path in (ROOT / "app" / layer).iterdir() if (path / "__init__.py").exists()}
-    assert folders <= SUBJECTS | {"http", "openapi"}
+    assert folders <= SUBJECTS | {"console", "http", "openapi"}
 
 
 def test_no_module_has_a_name_that_says_nothing():

@@ -32,7 +32,7 @@ def is_page(answer, lang="fr"):
         ("PUT", "/consent/none", 405),
         ("DELETE", "/consent/none", 405),
         ("POST", "/consent/none", 400),
-        ("GET", "/dashboard/none", 404),
+        ("GET", "/console/none", 404),
         ("GET", "/staff/none", 404),
         ("GET", "/consents", 404),
         ("GET", "/nothing/here", 404),

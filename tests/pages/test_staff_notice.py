@@ -6,7 +6,7 @@ import pytest
 
 from app.core.staff import first_notice
 from tests.support.api import running
-from tests.support.dashboard import SITE, Visitor
+from tests.support.console import SITE, Visitor
 from tests.support.databases import new_database
 from tests.support.issuer import issuing
 from tests.support.staff import ENOUGH, TEXT, person, publish
@@ -24,7 +24,7 @@ def staffed():
 
 @pytest.fixture
 def ada(staffed):
-    """A person's id and key, who may see the dashboard."""
+    """A person's id and key, who may see the console."""
     made = staffed.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": ["audit:read"]})
     return made["id"], made["key"]
 
@@ -151,21 +151,21 @@ def test_a_get_changes_nothing(staffed, ada):
 
 
 def test_one_session_serves_both_pages(staffed, ada):
-    """Who signed in to the dashboard confirms the notice without signing in again."""
+    """Who signed in to the console confirms the notice without signing in again."""
     visitor = Visitor(staffed)
-    assert "<h1>Dashboard" in visitor.sign_in(ada[1]).html
+    assert "<h1>Console" in visitor.sign_in(ada[1]).html
     assert visitor.post("/staff/notice", visitor.get("/staff/notice").fields).status == 200
     assert standing(staffed, ada[0]) == "acknowledged"
 
 
-def test_a_session_of_the_notice_opens_no_dashboard(staffed):
-    """Who may not read the audit is signed in for the notice, and for nothing else."""
-    _, bob = person(staffed, "register:read")
+def test_a_session_of_the_notice_opens_no_console(staffed):
+    """Who may do nothing in the console is signed in for the notice, and for nothing else."""
+    _, bob = person(staffed, "decisions:evaluate")
     visitor = Visitor(staffed)
     visitor.post("/staff/notice", visitor.sign_in(str(bob.key), SIGN_IN).fields)
-    assert "Dashboard: sign in" in visitor.get("/dashboard").text()
-    assert "data-section" not in visitor.get("/dashboard").html
-    assert "Go to the dashboard" not in visitor.get("/staff/notice").text()
+    assert "Console: sign in" in visitor.get("/console").text()
+    assert "data-section" not in visitor.get("/console").html
+    assert "Go to the console" not in visitor.get("/staff/notice").text()
 
 
 def registered(api, provider):
@@ -185,15 +185,15 @@ def test_a_person_known_by_tokens_acknowledges_too(database):
         assert standing(api, identifier) == "acknowledged"
 
 
-def test_a_narrowed_token_opens_no_dashboard_by_way_of_the_notice(database):
+def test_a_narrowed_token_opens_no_console_by_way_of_the_notice(database):
     """Whose token was narrowed has a session for the notice, which is worth no more elsewhere than the token itself."""
     with issuing() as provider, running(database, **provider.settings) as api:
         registered(api, provider)
         visitor = Visitor(api)
         narrowed = provider.token("ada", scope="register:read")
         visitor.post("/staff/notice", visitor.sign_in(narrowed, SIGN_IN).fields)
-        assert "Dashboard: sign in" in visitor.get("/dashboard").text()
-        assert "<h1>Dashboard" in Visitor(api).sign_in(provider.token("ada")).html
+        assert "Console: sign in" in visitor.get("/console").text()
+        assert "<h1>Console" in Visitor(api).sign_in(provider.token("ada")).html
 
 
 def test_an_issuer_that_is_away_is_told_as_an_outage(database):

@@ -1,4 +1,4 @@
-"""That nobody outside has seen the log is said: at `/readyz`, in the metrics, on the dashboard; and when it is late."""
+"""That nobody outside has seen the log is said: at `/readyz`, in the metrics, in the console; and when it is late."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ from app.wiring.parts import database_of, deployment_of
 from tests.proof.logs import lived_in
 from tests.proof.tsa import Authority
 from tests.support.api import running, settings_for, utc
-from tests.support.dashboard import Visitor
+from tests.support.console import Visitor
 
 NOW = utc("2026-11-27T12:00:00Z")
 NOT_ON_TIME, ON_TIME = NOW - LATE - timedelta(seconds=1), NOW - LATE
@@ -60,12 +60,18 @@ _STAMPED = """
 """
 
 
+def _proof_page(visitor):
+    """What the console tells of the proof."""
+    visitor.sign_in()
+    return visitor.get("/console/report").text("proof")
+
+
 def _told(log, **settings):
-    """What each place says: the notes of `/readyz`, the delay in the metrics, and the dashboard in both languages."""
+    """What each place says: the notes of `/readyz`, the delay in the metrics, and the console in both languages."""
     with running(log.database, **settings) as api:
         ready = api.client.get("/readyz")
         metrics = api.client.get("/metrics").text
-        pages = [Visitor(api, lang).sign_in().text("anchors") for lang in ("en", "fr")]
+        pages = [_proof_page(Visitor(api, lang)) for lang in ("en", "fr")]
     assert ready.status_code == 200
     delay = re.search(r"^sceau_proof_anchor_delay_seconds (\S+)$", metrics, re.MULTILINE)
     assert delay is not None

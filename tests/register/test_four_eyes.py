@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.acts import trail
 from tests.support.api import TestClock, processing, question, running, utc
-from tests.support.dashboard import Visitor
+from tests.support.console import Visitor
 from tests.support.golden_replay import wire
 from tests.support.two_persons import WHY, add, person, rule, states
 
@@ -260,12 +260,14 @@ def test_a_worker_that_decides_from_memory_hears_of_it(database):
         assert ada.reason("alice", "filter") == "exempt"
 
 
-def test_the_dashboard_shows_what_waits(api, ada, bob):
-    """The dashboard says which processings and versions wait, who answers for them, and what is unusual under III."""
+def test_the_console_shows_what_waits(api, ada, bob):
+    """The console says which processings and versions wait, who answers for them, and what is unusual under III."""
     ada.register("waits", controller="Attente SA")
     ada.register("kept", purpose="sorting", retention="P1Y", justification="Investigations.")
     rule(bob, "kept", 1)
     add(ada, "kept", purpose="sorting", retention="P1Y", justification="x", notice={"fr": "Autre."}, reason="Clearer.")
-    text = Visitor(api).sign_in().text("register")
+    visitor = Visitor(api)
+    visitor.sign_in()
+    text = visitor.get("/console/register").text()
     for said in ("Attente SA", "to be approved", "to be approved: version 2", "keeps data for over 30 days"):
         assert said in text

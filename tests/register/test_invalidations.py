@@ -9,7 +9,7 @@ from tests.support.acts import trail
 from tests.support.api import TestClock, running, utc
 from tests.support.consent_page import Person, consents, link
 from tests.support.consents import hash_of, notice_of
-from tests.support.dashboard import Visitor
+from tests.support.console import Visitor
 from tests.support.invalidations import WHY, invalidate
 from tests.support.two_persons import add, person
 
@@ -201,7 +201,9 @@ def test_one_person_invalidates_where_the_register_takes_two(two, clock):
     made = invalidate(ada, "ads").json()
     assert ada.reason("alice", "ads") == "consent_invalid"
     assert ada.ok("GET", "/v1/processings/ads/invalidations")["items"] == [made]
-    assert "the version in force is invalidated" in Visitor(two).sign_in().text("register")
+    visitor = Visitor(two)
+    visitor.sign_in()
+    assert "the version in force is invalidated" in visitor.get("/console/register").text()
     assert refused(ada.call("GET", "/v1/processings/nothing/invalidations")) == (404, "not-found")
 
 

@@ -113,8 +113,9 @@ BODIES: dict[Route, list[Any]] = {
         for kind in ("decide", "withdraw")
     ],
     ("POST", "/consent/{token}"): [{"form": _address("malformed"), "press": "accept"}],
-    ("POST", "/dashboard/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
-    ("POST", "/dashboard/sign-out"): [{"proof": _address("malformed")}],
+    ("POST", "/console/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
+    ("POST", "/console/acts/{name}"): [{"proof": _address("malformed"), "about": _address("subject")}],
+    ("POST", "/console/sign-out"): [{"proof": _address("malformed")}],
     ("POST", "/staff/sign-in"): [{"proof": _address("malformed"), "key": _address("apikey")}],
     ("POST", "/staff/sign-out"): [{"proof": _address("malformed")}],
     ("POST", "/staff/notice"): [{"proof": _address("malformed"), "notice": "1", "language": "fr", "sha256": "0"}],

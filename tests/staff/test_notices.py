@@ -9,7 +9,7 @@ from app.auth.callers import Scope
 from app.core.staff import first_notice
 from tests.faults.service import eventually
 from tests.support.api import running
-from tests.support.dashboard import Visitor
+from tests.support.console import Visitor
 from tests.support.staff import ENOUGH, TEXT, acknowledge, acknowledged_before, covered, person, publish, shown
 
 PAST = "2020-01-01T00:00:00Z"
@@ -97,7 +97,7 @@ def test_nothing_is_closed_to_who_did_not_acknowledge(api):
         ("POST", "/v1/keys", {"name": "x", "scopes": ["audit:read"]}),
     ):
         assert ada.call(method, path, body).status_code in {200, 201}
-    assert "<h1>Dashboard" in Visitor(api).sign_in(str(ada.key)).html
+    assert "<h1>Console" in Visitor(api).sign_in(str(ada.key)).html
     assert covered(api, identifier)["standing"] == "missing"
 
 

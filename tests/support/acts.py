@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.faults.service import eventually
 from tests.support.api import BOOTSTRAP, Api, processing, question, subject
-from tests.support.dashboard import SITE, Visitor
+from tests.support.console import SITE, Visitor
 from tests.support.databases import TestDatabase
 from tests.support.gate import propose_at_gate
 from tests.support.staff import TEXT, publish
@@ -164,10 +164,18 @@ def _replay(world: World) -> Any:
     return world.send("POST", f"/v1/webhooks/{endpoint}/deliveries/{event}/replay")
 
 
-def _sign_in(world: World, form: str = "/dashboard/sign-in", key: str = BOOTSTRAP) -> Any:
+def _sign_in(world: World, form: str = "/console/sign-in", key: str = BOOTSTRAP) -> Any:
     proof = Visitor(world.api).get(form).proof
     fields = {"proof": proof, "key": key}
     return world.api.client.post(f"{SITE}{form}", data=fields, headers=IDENTIFIED, follow_redirects=False)
+
+
+def _suspend_in_the_console(world: World) -> Any:
+    visitor, about = Visitor(world.api), world.registered()
+    visitor.sign_in()
+    fields = {"proof": visitor.get(f"/console/register/{about}").proof, "about": about}
+    address = f"{SITE}/console/acts/suspend"
+    return world.api.client.post(address, data=fields, headers=IDENTIFIED, follow_redirects=False)
 
 
 def _person(world: World) -> str:
@@ -338,7 +346,8 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "signing_key.rotated",
         lambda world: world.send("POST", "/v1/decision-token-keys", {"at_once": True}),
     ),
-    ("POST", "/dashboard/sign-in"): ("dashboard.signed_in", _sign_in),
+    ("POST", "/console/sign-in"): ("console.signed_in", _sign_in),
+    ("POST", "/console/acts/{name}"): ("processing.suspended", _suspend_in_the_console),
     ("POST", "/staff/sign-in"): (
         "staff_page.signed_in",
         lambda world: _sign_in(world, "/staff/sign-in", _person(world)),
@@ -380,7 +389,7 @@ UNRECORDED: Mapping[Route, str] = {
     ("POST", "/v1/withdrawals"): "the ledger's own event says who recorded what and when",
     ("POST", "/v1/consents/search"): "changes nothing, and tells states only: what a preference page shows each user",
     ("POST", "/consent/{token}"): "the person's own act, in the ledger",
-    ("POST", "/dashboard/sign-out"): "ends the session of whoever does it; its beginning is recorded",
+    ("POST", "/console/sign-out"): "ends the session of whoever does it; its beginning is recorded",
     ("POST", "/staff/sign-out"): "ends the session of whoever does it; its beginning is recorded",
 }
 """Routes that are no reading ones by their method and leave no entry, each with why."""

@@ -6,12 +6,14 @@ Real HTTP on loopback and real signatures; it can also be slow, answer garbage, 
 import json
 import threading
 import time
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from joserfc import jws
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
@@ -51,6 +53,10 @@ class Issuer:
         self.publish(self.key)
         self.mode = "good"
         self.asked: list[str] = []
+        self.who = "ada"
+        self.secret: str | None = None
+        self.codes: dict[str, dict[str, str]] = {}
+        self.id_claims: dict[str, Any] = {}
         self.held = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -126,6 +132,11 @@ class Issuer:
             def do_GET(self) -> None:
                 """Answer one request."""
                 path = self.path.removeprefix("/realms/staff")
+                if path.startswith("/authorize?"):
+                    self.send_response(302)
+                    self.send_header("Location", issuer.authorize(dict(parse_qsl(path.partition("?")[2]))))
+                    self.end_headers()
+                    return
                 issuer.asked.append(path)
                 status, headers, body = issuer.answer(path)
                 self.send_response(status)
@@ -135,15 +146,47 @@ class Issuer:
                 with suppress(OSError):  # whoever asked has had enough
                     self.wfile.write(body)
 
+            def do_POST(self) -> None:
+                """Exchange a code for tokens."""
+                sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                told = issuer.exchange(dict(parse_qsl(sent)), self.headers.get("Authorization", ""))
+                self.send_response(200 if told is not None else 400)
+                self.end_headers()
+                self.wfile.write(json.dumps(told or {"error": "invalid_grant"}).encode())
+
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
         return Handler
 
+    def authorize(self, asked: dict[str, str]) -> str:
+        """Where somebody who signs in at once is sent back to, with a code that is good once."""
+        code = f"code-{next(_numbers)}"
+        self.codes[code] = asked
+        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state'], 'iss': self.url})}"
+
+    def exchange(self, form: dict[str, str], authorization: str) -> dict[str, str] | None:
+        """An ID token for a code that was given to this client, this address and this verifier (RFC 7636, 4.6)."""
+        asked = self.codes.pop(form.get("code", ""), None)
+        if asked is None or form["redirect_uri"] != asked["redirect_uri"] or form["client_id"] != asked["client_id"]:
+            return None
+        challenge = urlsafe_b64encode(sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()
+        _, _, shown = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+        if challenge != asked["code_challenge"] or (self.secret is not None and unquote(shown) != self.secret):
+            return None
+        claims = {"aud": form["client_id"], "client_id": None, "nonce": asked["nonce"], **self.id_claims}
+        return {"id_token": self.token(self.who, header={"typ": "JWT"}, **claims), "token_type": "Bearer"}
+
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body for a path."""
         documents = {
-            "/.well-known/openid-configuration": {"issuer": self.url, "jwks_uri": f"{self.url}/keys"},
+            "/.well-known/openid-configuration": {
+                "issuer": self.url,
+                "jwks_uri": f"{self.url}/keys",
+                "authorization_endpoint": f"{self.url}/authorize",
+                "token_endpoint": f"{self.url}/token",
+                "end_session_endpoint": f"{self.url}/end",
+            },
             "/keys": {"keys": self.published},
             "/elsewhere": {"keys": self.published},
         }

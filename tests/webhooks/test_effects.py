@@ -1,4 +1,4 @@
-"""What receivers say they did after a consent ended: stopped, and erased; the dashboard counts the rest."""
+"""What receivers say they did after a consent ended: stopped, and erased; the console counts the rest."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from app.db.database import Database
 from app.operations.webhooks.dispatch_events import dispatch_events
 from tests.faults.service import eventually
 from tests.support.api import subject
-from tests.support.dashboard import Visitor
+from tests.support.console import Visitor
 
 
 def _event(api, kind="withdrawn", number=1):
@@ -73,7 +73,7 @@ def test_a_caller_acknowledges_for_the_processings_that_it_may_name(api, withdra
 
 
 def _shown(api):
-    """The row of the dashboard's section: not stopped, not erased, overdue; None when nothing waits."""
+    """The row of the console's section: not stopped, not erased, overdue; None when nothing waits."""
     text = Visitor(api).sign_in().text("effects")
     found = re.search(r"Erasure overdue ads (\d+) (\d+) (\d+)$", text)
     assert found or "No end of a consent waits" in text, text

@@ -9,6 +9,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from app import words
+from app.pages.console.routes import ACTS
 from app.words import LANGUAGES, SOURCE, Catalogue, listed
 
 HERE = Path(words.__file__).parent
@@ -69,11 +70,14 @@ def test_french_has_the_apostrophe_of_print():
 
 BY_WORDS_OF_THE_REGISTER = re.compile(
     r"(asking\w*\.(purpose|element|changed)|country|reason|reason_user|purpose|element|status|state|duration"
-    r"|overview_\w+|report_acts|error_\d+|provider_kind|party_mode)$"
+    r"|overview_\w+|report_acts|error_\d+|provider_kind|party_mode|console_\w+)$"
 )
 """Parts whose names are values of an enum, a field or a code, looked up as such."""
-PUT_TOGETHER = re.compile(r"(refused|withdrawn)_effect|eu-gdpr:A\d+(-\d)?|(warning|staff|anchors)_\w+")
-"""Names that the code makes of such a value and a word."""
+PUT_TOGETHER = re.compile(
+    r"(refused|withdrawn)_effect|eu-gdpr:A\d+(-\d)?|(warning|staff|anchors|gate|proposal|way|part|language)_\w+"
+    rf"|({'|'.join(ACTS)})(_note|_done|_waits_done)?"
+)
+"""Names that the code makes of such a value, or of an act of the console, and a word."""
 
 
 def test_every_word_is_asked_for():

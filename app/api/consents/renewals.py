@@ -26,7 +26,7 @@ from app.operations.consents.sweep_renewals import (
     list_renewals,
     name_subjects,
 )
-from app.operations.service.show_dashboard import list_job_runs
+from app.operations.service.show_home import list_job_runs
 
 router = strict_router("renewals")
 

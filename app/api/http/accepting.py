@@ -65,7 +65,7 @@ def _quality(ranges: dict[str, float], offered: str) -> float:
 ErrorPage = Callable[[Request, int, Mapping[str, str] | None], Response]
 """Makes the page of a status; `app.pages` has it, and `app.main` hands it in."""
 
-_PAGES: Final = ("/consent", "/dashboard", "/staff")
+_PAGES: Final = ("/consent", "/console", "/staff")
 _FOR_PROGRAMS: Final = (
     *("/access/", "/v1/", "/.well-known/", "/assets/", "/docs", "/openapi.json"),
     *("/metrics", "/livez", "/readyz"),

@@ -36,7 +36,7 @@ from app.db.database import (
 )
 from app.db.session import ServerRefusal
 
-_ADMINISTRATIVE: Final = "/v1/"
+_ADMINISTRATIVE: Final = ("/v1/", "/console")
 log = structlog.get_logger("sceau.http")
 
 

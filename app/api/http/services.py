@@ -38,6 +38,7 @@ from app.telemetry.logs import MetricsAccess
 from app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from app.auth.code_flow import CodeFlow
     from app.auth.issuers import TokenCheck
 
 _SIGN_INS: Final = Quota(10, 300)
@@ -55,6 +56,7 @@ class Services:
     counts. `pace` has the times of the deployment's leases. `stamps_log`: whether an authority is asked to stamp the
     log. `outage_file` is where what exempt purposes need is kept for a start without the database. `unprotected`: what
     is lost without what this deployment has not set, in sentences. `stopping` is set once the process is about to end.
+    `code_flow`: how people sign in to the console with an account; None where a key signs in.
     """
 
     database: Database
@@ -72,6 +74,7 @@ class Services:
     uses: Uses = field(default_factory=Uses)
     reachable: ReachableOnes = field(default_factory=ReachableOnes)
     token_check: "TokenCheck | None" = None
+    code_flow: "CodeFlow | None" = None
     memory: Memory | None = None
     recorder: Recorder | None = None
     metrics_access: MetricsAccess = MetricsAccess.OPEN
@@ -145,6 +148,8 @@ PseudonymsDep = Annotated[Pseudonyms, _part(lambda services: services.deployment
 DecisionTokensDep = Annotated[DecisionTokens, _part(lambda services: services.tokens)]
 TokenCheckDep = Annotated["TokenCheck | None", _part(lambda services: services.token_check)]
 """None where no access tokens are taken."""
+CodeFlowDep = Annotated["CodeFlow | None", _part(lambda services: services.code_flow)]
+"""None where nobody signs in to the console with an account."""
 RecorderDep = Annotated[Recorder | None, _part(lambda services: services.recorder)]
 """None where no decisions are logged."""
 RateLimitsDep = Annotated[RateLimits, _part(lambda services: services.limits)]

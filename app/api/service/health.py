@@ -27,7 +27,7 @@ from app.api.service.metrics import (
 from app.auth.callers import Scope
 from app.db.database import DatabaseUnavailableError, RestoredBehindError
 from app.db.refusals import condition_of
-from app.operations.service.show_dashboard import list_job_runs
+from app.operations.service.show_home import list_job_runs
 from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import NOT_ANCHORED, anchor_delay, anchored_log
 from app.proof.store import merge_delay

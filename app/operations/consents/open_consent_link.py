@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
+from uuid import UUID
 
 from app.auth.callers import Caller, Scope
 from app.auth.store import is_key_revoked, load_caller
@@ -15,6 +16,7 @@ from app.core.names import NOES
 from app.core.page.face import Face
 from app.core.page.link import (
     Act,
+    Authentication,
     LinkKind,
     Situation,
     account_hint,
@@ -38,7 +40,7 @@ from app.ledger.store import load_entries
 from app.ledger.vault import load_name
 from app.operations.decisions.evaluate_requests import present
 from app.operations.service.consent_texts import asked_by, told_changes, version_shown, who_is
-from app.operations.service.deployment import Deployment, SubjectName
+from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
 from app.register.store import load_controllers, load_processings, name_controllers
 from app.words import LANGUAGES
@@ -310,6 +312,38 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     account = account_hint(name.id, name.type)
     age_band = None if _bands_since(link, entries) else link.age_band
     return OpenedLink(link, caller, name, account, title, items, under_15, asks, now, shown_until, age_band, audience)
+
+
+async def show_person(session: ReadSession, deployment: Deployment, name: SubjectName) -> tuple[ShownProcessing, ...]:
+    """Where a person stands on each processing that they decided about, as a page for them would show it.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    ref = await ref_of(session, deployment, name)
+    entries, now = await load_entries(session, ref), await session.now()
+    records = await name_controllers(session, await load_processings(session, _decided_about(entries)))
+    known = await load_controllers(session, _controllers_of(records, now))
+    nobody = UUID(int=0)
+    page = ConsentLink(
+        *(b"", nobody, ref, nobody, LinkKind.OVERVIEW, (), Authentication.MAILBOX),
+        by_person=False,
+        age_band=None,
+        created_at=now,
+        created_by=nobody,
+        expires_at=now,
+        ledger_order=0,
+        credential=nobody,
+    )
+    return with_texts(
+        [
+            show_processing(page, entries, each, _who(each, known, now), now, deployment.policy, asks=False)
+            for each in records.values()
+        ],
+        "title_answers",
+        Audience.ALONE,
+    )
 
 
 def _decided_about(entries: Sequence[LedgerEntry]) -> tuple[str, ...]:

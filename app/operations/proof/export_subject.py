@@ -59,14 +59,31 @@ async def export_subject(
     return told
 
 
-async def everything_about(
-    session: ReadSession, vault: Vault, ref: bytes, name: SubjectName, service: str
+async def look_at_subject(
+    session: WriteSession, deployment: Deployment, caller: Caller, name: SubjectName, *, service: str
 ) -> dict[str, Any]:
-    """What an export tells, of an account by its subject_ref and the name that the person knows it by."""
+    """The same without decisions, for whoever answers the person; that it was read is recorded.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+
+    """
+    ref = await ref_of(session, deployment, name)
+    await record_act(session, ActKind.SUBJECT_READ, caller.id, Target(subject_ref=recorded_ref(ref)))
+    return await everything_about(session, deployment.vault, ref, name, service, decisions=False)
+
+
+async def everything_about(
+    session: ReadSession, vault: Vault, ref: bytes, name: SubjectName, service: str, *, decisions: bool = True
+) -> dict[str, Any]:
+    """What an export tells, of an account by its subject_ref and the name that the person knows it by.
+
+    `decisions`: with what was decided about it, for which the log is gone through.
+    """
     entries, now = await load_entries(session, ref), await session.now()
     known = recorded_ref(ref)
     read = await _who_looked(session, known) if known is not None else []
-    decisions = [{**asdict(each), "day": each.day.isoformat()} for each in await decisions_about(session, ref)]
+    logged = await decisions_about(session, ref) if decisions else []
     told = {
         "@context": CONTEXT,
         "@type": "dpv:RecordsOfActivities",
@@ -75,7 +92,7 @@ async def everything_about(
         "dpv:hasRecordOfActivity": await _records(session, entries, name, service),
         "events": [_event(each) for each in entries],
         "texts_shown": await _texts(session, entries),
-        "decisions_by_day": decisions,
+        "decisions_by_day": [{**asdict(each), "day": each.day.isoformat()} for each in logged],
         "looked_at": read,
         **await _beside(session, vault, known),
     }

@@ -20,6 +20,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Status, StatusChange, check_successor
 from app.core.register import (
     ControllerKind,
+    FieldChange,
     Gated,
     GateProposal,
     NotProposedError,
@@ -30,6 +31,7 @@ from app.core.register import (
     id_of_name,
     needs_approval,
     unusual,
+    version_changes,
 )
 from app.core.version import ProcessingVersion
 from app.db.session import ReadSession, WriteSession
@@ -45,7 +47,14 @@ from app.register.records import (
     Registered,
     VersionRecord,
 )
-from app.register.store import add_controller, add_processing, add_status_change, load_controllers, lock_processing
+from app.register.store import (
+    add_controller,
+    add_processing,
+    add_status_change,
+    load_controllers,
+    load_processings,
+    lock_processing,
+)
 from app.register.store import add_version as append_version
 from app.snapshot.tables import ChangeKind, record_change
 
@@ -317,6 +326,55 @@ async def _propose(session: WriteSession, caller: Caller, known: Registered, ver
     return await read_names(session, replace(known, proposals=(*known.proposals, Proposal(version, caller.id))))
 
 
+# What a new version would change and whom it would concern; nothing is recorded.
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedVersion:
+    """A version as it would be, what differs from the one before it, and whether a second person has to approve it.
+
+    `ends_consents`: consents given before it would have to be asked for anew.
+    """
+
+    version: VersionRecord
+    changes: Sequence[FieldChange]
+    waits: bool
+    ends_consents: bool
+
+
+async def preview_version(
+    session: ReadSession, identifier: str, draft: VersionDraft, approval: RegisterApproval, *, material: bool
+) -> PreviewedVersion:
+    """What `add_version` would come to now.
+
+    Raises:
+        DomainError: as `add_version` does, but for who asks and who could approve.
+
+    """
+    record = (await load_processings(session, [identifier])).get(identifier)
+    if record is None:
+        raise NotFoundError
+    now = await session.now()
+    known = Registered(record, (await load_proposals(session, [identifier]))[identifier])
+    _check(known, draft, now)
+    controllers = [each or _unknown(draft, now) for each in await find_controllers(session, draft)]
+    version = draft.version(
+        known.last_number + 1, effective_from=now, material=material, recorded_at=now, controllers=controllers
+    )
+    last = record.versions[-1]
+    check_successor(last.facts, version.facts)
+    refuse_struck(record, version, now)
+    waits = _waits(await how_many_decide(session, approval), record, version)
+    changes = version_changes(last.facts, version.facts, words_before=last.said, words_after=version.said)
+    return PreviewedVersion(version, changes, waits, ends_consents=record.facts.rests_on_consent and material)
+
+
+def _unknown(draft: VersionDraft, now: datetime) -> ControllerRecord:
+    """The record that would be made for a legal name that has none."""
+    name = draft.controller or ""
+    return ControllerRecord(id_of_name(name), ControllerKind.OTHER, None, now, (ControllerVersion(1, name, now),))
+
+
 # Suspend, resume or retire a processing.
 
 _ACTS: Final = {
@@ -415,9 +473,6 @@ async def preview_processing(
             "Nobody is asked about this purpose: there is no text to show.", field="purpose"
         )
     now = await session.now()
-    found = await find_controllers(session, draft)
-    name = draft.controller or ""
-    unknown = ControllerRecord(id_of_name(name), ControllerKind.OTHER, None, now, (ControllerVersion(1, name, now),))
-    controllers = [each or unknown for each in found]
+    controllers = [each or _unknown(draft, now) for each in await find_controllers(session, draft)]
     version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
     return consent_texts(draft.purpose, [who_is(each) for each in controllers], version, policy)

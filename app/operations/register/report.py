@@ -1,8 +1,11 @@
 """The record of processing activities (GDPR art. 30), and the report of a period."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from io import StringIO
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +13,7 @@ from app.audit.log_reading import AnswerCount, answers_between
 from app.audit.store import count_dropped
 from app.audit.trail import ActKind, Entry, TrailQuery, search_trail
 from app.auth.store import load_caller
+from app.core.article import PARIS
 from app.core.processing import Status
 from app.core.register import RegisterWarning, warnings_of
 from app.core.retention import Retention
@@ -152,6 +156,20 @@ def safe_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULAS) else text
 
 
+def record_csv(activities: Sequence[Activity], language: str) -> str:
+    """The record as CSV for a spreadsheet: `;` between cells, and a byte-order mark, by which it knows UTF-8."""
+    headings = [heading[language] for heading in COLUMNS.values()]
+    return as_csv([headings, *(list(each.row(language).values()) for each in activities)])
+
+
+def as_csv(rows: Iterable[Iterable[str]]) -> str:
+    """Rows as CSV, with a byte-order mark; no cell is taken for a formula."""
+    sink = StringIO()
+    sink.write("\ufeff")
+    csv.writer(sink, delimiter=";", lineterminator="\n").writerows([safe_cell(cell) for cell in row] for row in rows)
+    return sink.getvalue()
+
+
 def _in(texts: Mapping[str, str], language: str) -> str:
     return texts.get(language) or next(iter(texts.values()), "")
 
@@ -287,6 +305,26 @@ async def report_period(session: ReadSession, since: datetime, until: datetime) 
         log_signed_at=head.signed_at if head is not None else None,
         waiting=(await count_waiting(session))[0],
     )
+
+
+def month_of(day: date) -> tuple[datetime, datetime]:
+    """When the month of a day begins and ends, in Paris."""
+    begin = day.replace(day=1)
+    end = (begin + timedelta(days=31)).replace(day=1)
+    return _midnight(begin), _midnight(end)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=PARIS)
+
+
+def report_json(report: PeriodReport, staff: Mapping[Any, int] | None) -> str:
+    """A report as JSON; `staff`: how many know the notice of today."""
+    return json.dumps({**asdict(report), "staff": staff}, ensure_ascii=False, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - as json hands it over
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 async def _processings(session: ReadSession, now: datetime) -> list[ReportedProcessing]:

@@ -1,1 +1,1 @@
-"""The deployment itself: its settings, signing keys, job runs, and the dashboard of all subjects."""
+"""The deployment itself: its settings, signing keys, job runs, and the console's first page."""

@@ -1,14 +1,14 @@
-"""Sign in to a page with a key, come back with the session's token, sign out."""
+"""Sign in to a page with a key or an account, come back with the session's token, sign out."""
 
 import secrets
 from enum import StrEnum
 from typing import Final
 
 from app.audit.trail import ActKind, record_act, record_refusal
-from app.auth.callers import Caller, CallerKind, Credential, Scope
+from app.auth.callers import Authenticated, Caller, CallerKind, Credential, Scope
 from app.auth.sessions import Uses, begin_session, end_session, find_session, note_use, session_digest
-from app.auth.store import authenticate
-from app.core.errors import PersonsOnlyError, ScopeMissingError
+from app.auth.store import authenticate, kept_as_they_are
+from app.core.errors import CredentialEndedError, PersonsOnlyError, ScopeMissingError
 from app.db.database import Database
 from app.db.session import WriteSession
 
@@ -21,7 +21,7 @@ by way of it than it does itself."""
 class SignInForm(StrEnum):
     """What a session is begun for: the path of the form that asks for a key."""
 
-    DASHBOARD = "/dashboard/sign-in"
+    CONSOLE = "/console/sign-in"
     STAFF_NOTICE = "/staff/sign-in"
 
 
@@ -34,7 +34,7 @@ class SignInRefused(StrEnum):
 
 
 _ACTS: Final = {
-    SignInForm.DASHBOARD: ActKind.DASHBOARD_SIGNED_IN,
+    SignInForm.CONSOLE: ActKind.CONSOLE_SIGNED_IN,
     SignInForm.STAFF_NOTICE: ActKind.STAFF_PAGE_SIGNED_IN,
 }
 _PROBLEMS: Final = {
@@ -43,9 +43,23 @@ _PROBLEMS: Final = {
 }
 
 
+CONSOLE_SCOPES: Final = frozenset(
+    {
+        Scope.AUDIT_READ,
+        Scope.KEYS_MANAGE,
+        Scope.REGISTER_APPROVE,
+        Scope.REGISTER_READ,
+        Scope.REGISTER_WRITE,
+        Scope.STAFF_WRITE,
+        Scope.SUBJECTS_READ,
+    }
+)
+"""Whoever has one of these finds a page of the console; a key that only asks or records opens none."""
+
+
 def refusal(form: SignInForm, who: Caller) -> SignInRefused | None:
     """Why a caller may not sign in by this form; None when it may."""
-    if form is SignInForm.DASHBOARD and Scope.AUDIT_READ not in who.scopes:
+    if form is SignInForm.CONSOLE and CONSOLE_SCOPES.isdisjoint(who.scopes):
         return SignInRefused.SCOPE_MISSING
     if form is SignInForm.STAFF_NOTICE and who.kind is not CallerKind.PERSON:
         return SignInRefused.PERSONS_ONLY
@@ -72,26 +86,39 @@ async def sign_in(session: WriteSession, form: SignInForm, presented: Credential
     return token
 
 
-async def signed_in(database: Database, form: SignInForm, token: str) -> Caller | None:
+async def signed_in(database: Database, form: SignInForm, token: str) -> Authenticated | None:
     """Whose session that is, by the primary; None when there is none, it is over, its key was revoked, or not for here.
 
     Raises:
         DatabaseUnavailableError: it cannot be known.
 
     """
-    if form is SignInForm.DASHBOARD and token.startswith(_FOR_THE_NOTICE):
+    if form is SignInForm.CONSOLE and token.startswith(_FOR_THE_NOTICE):
         return None
     digest = session_digest(token)
     async with database.read() as session:
         now = await session.now()
         found = await find_session(session, digest, now)
-    if found is None or refusal(form, found[0]) is not None:
+    if found is None or refusal(form, found[0].caller) is not None:
         return None
-    caller, to_note = found
+    who, to_note = found
     if to_note:
         async with database.write() as session:
             await note_use(session, digest, now)
-    return caller
+    return who
+
+
+async def still_signed_in(session: WriteSession, token: str, who: Authenticated) -> None:
+    """Have the caller of a session stay as it is until the transaction ends, if it is what it was when it was let in.
+
+    Raises:
+        CredentialEndedError: the session is over, or its caller was changed or revoked since.
+
+    """
+    await session.look_up(kept_as_they_are([who.caller.id]))
+    found = await find_session(session, session_digest(token), await session.now())
+    if found is None or found[0].caller != who.caller:
+        raise CredentialEndedError
 
 
 async def sign_out(session: WriteSession, token: str) -> None:

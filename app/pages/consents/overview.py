@@ -125,7 +125,7 @@ def overview_page(
     """
     opened, language = seals.opened, seals.language
     t = OVERVIEW.in_language(language)
-    say = _Sayer(told, language, operator or t["operator"])
+    say = Sayer(told, language, operator or t["operator"])
     holding = opened.offering(Act.WITHDRAW)
     return {
         "title": t["title"],
@@ -174,14 +174,30 @@ def _days(length: timedelta, language: Language) -> str:
     return retention_in_words(whole, language.value) or ""
 
 
-class _Sayer:
-    """Puts what an export tells into words."""
+@dataclass(frozen=True, slots=True)
+class SayerWords:
+    """The catalogues that differ between a page for the person and one about them."""
 
-    def __init__(self, told: Mapping[str, Any], language: Language, operator: str) -> None:
+    said: Catalogue
+    stated_by: Catalogue
+    acts: Catalogue
+
+
+OWN_WORDS: Final = SayerWords(OVERVIEW, STATED_BY, ACTS)
+
+
+class Sayer:
+    """Puts what an export tells into words: those of the person's own page, or of one about them."""
+
+    def __init__(
+        self, told: Mapping[str, Any], language: Language, operator: str, words: SayerWords = OWN_WORDS
+    ) -> None:
+        """Take what was told, and the language."""
         self._told = told
         self._language = language
         self.operator = operator
-        self._t = OVERVIEW.in_language(language)
+        self._words = words
+        self._t = words.said.in_language(language)
 
     def event(self, event: Mapping[str, Any]) -> ToldEvent:
         """One line of the ledger."""
@@ -221,7 +237,7 @@ class _Sayer:
         if isinstance(by, str) and by in GIVEN_BY:
             yield GIVEN_BY[by][self._language]
         if "stated_by" in evidence:
-            yield STATED_BY[evidence["stated_by"]][self._language]
+            yield self._words.stated_by[evidence["stated_by"]][self._language]
             yield CHECKED[evidence.get("checked_how", CheckedHow.NOT_CHECKED)][self._language]
         elif "age_band" in capacity and event["kind"] != EventKind.AGE_STATED:
             yield f"{self._t['age']} {AGES[capacity['age_band']][self._language]}"
@@ -240,7 +256,8 @@ class _Sayer:
 
     def act(self, act: Mapping[str, Any]) -> ToldAct:
         """One act of the audit trail."""
-        said = ACTS[act["act"]][self._language] if act["act"] in ACTS else act["act"]
+        acts = self._words.acts
+        said = acts[act["act"]][self._language] if act["act"] in acts else act["act"]
         return ToldAct(self._moment(act["at"]), said)
 
     def beside(self) -> Iterator[Passage]:

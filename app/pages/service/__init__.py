@@ -1,1 +1,1 @@
-"""The operator's dashboard."""
+"""Documents about the deployment: the report of a month, and the page of a bundle of proofs."""

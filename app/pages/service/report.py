@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
 from app.core.staff import NoticeStanding
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
-from app.operations.register.report import PeriodReport, ReportedProcessing
+from app.operations.register.report import PeriodReport, ReportedProcessing, as_csv
 from app.pages import dates
 from app.pages.rendering import document
 from app.pages.words import REASONS, Language
@@ -59,6 +59,17 @@ def report_document(report: PeriodReport, staff: Mapping[NoticeStanding, int] | 
         "log": say.log(),
     }
     return document("report.html", language, REPORT, context)
+
+
+def report_csv(report: PeriodReport, language: Language) -> str:
+    """The tables of the report one below the other, each with its heading."""
+    say = _Tables(report, language)
+    rows: list[list[str]] = []
+    named = {"register": say.register(), "acts": say.acts(), "events": say.events(), "lapse": say.lapse()}
+    named |= {"decisions": say.decisions(), "imports": say.imports()}
+    for name, table in named.items():
+        rows += [[say.t[name]], table["heads"], *table["rows"], []]
+    return as_csv(rows)
 
 
 class _Tables:

@@ -21,7 +21,7 @@ from tests.support.databases import TestDatabase, new_database
 
 INSIDE = "127.0.0.1"
 OUTSIDE = "127.0.0.2"
-SHUT = ("/metrics", "/dashboard", "/docs")
+SHUT = ("/metrics", "/console", "/docs")
 SPELT = ("//metrics", "/./metrics", "/x/../metrics", "/%6detrics", "/%2fmetrics", "/METRICS", "/metrics/", "/metrics?x")
 """Other ways to write an address that is for the inside."""
 UPGRADES = {

@@ -89,7 +89,7 @@ def test_the_installed_service_decides(client):
 
 def test_the_installed_service_shows_its_pages(client):
     """Templates, styles and the API page are in the wheel."""
-    for path in ("/docs", "/dashboard", "/metrics"):
+    for path in ("/docs", "/console", "/metrics"):
         assert client.get(path, follow_redirects=True).status_code == 200, path
 
 

@@ -61,11 +61,11 @@ def followed(demo: Follower, page: str) -> str:
 
 
 def test_try_it_ends_with_three_answers(demo):
-    """A consent permits, nobody else's is one, and a spam filter needs none; the dashboard is where it says."""
+    """A consent permits, nobody else's is one, and a spam filter needs none; the console is where it says."""
     permit, deny, exempt = followed(demo, "try.md").splitlines()
     assert (PERMIT in permit, DENY in deny, PERMIT in exempt) == (True, True, True)
     assert ("no_consent" in deny, "exempt" in exempt) == (True, True)
-    for path in ("dashboard", "docs"):
+    for path in ("console", "docs"):
         assert (
             httpx2.get(f"http://127.0.0.1:{demo.port}/{path}", trust_env=False, follow_redirects=True).status_code
             == 200

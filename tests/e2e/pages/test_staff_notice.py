@@ -34,7 +34,7 @@ def completed():
 
 
 def person(site):
-    """The key of a new person who may see the dashboard."""
+    """The key of a new person who may see the console."""
     address, key = site
     body = {"name": "Ada Exemple", "kind": "person", "scopes": ["audit:read"]}
     with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
@@ -42,21 +42,21 @@ def person(site):
     return made
 
 
-def test_by_keyboard_from_the_dashboard_and_back(browser, site):
-    """With Tab and Enter alone: sign in at the dashboard, open the notice, confirm at its end, go back."""
+def test_by_keyboard_from_the_console_and_back(browser, site):
+    """With Tab and Enter alone: sign in at the console, open the notice, confirm at its end, go back."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(f"{site[0]}/dashboard?lang=fr")
+    page.goto(f"{site[0]}/console?lang=fr")
     give_key(page, person(site))
-    page.wait_for_url("**/dashboard?lang=fr")
+    page.wait_for_url("**/console?lang=fr")
     page.goto(f"{site[0]}/staff/notice?lang=fr")
     assert page.inner_text("h1").startswith("Secret des correspondances")
     tab_to(page, CONFIRM["fr"])
     page.keyboard.press("Enter")
     page.wait_for_selector(".note.good")
     assert page.get_by_role("button", name=CONFIRM["fr"]).count() == 0
-    page.get_by_role("link", name="Aller au tableau de bord").press("Enter")
-    page.wait_for_url("**/dashboard?lang=fr")
-    assert page.inner_text("h1") == "Tableau de bord"
+    page.get_by_role("link", name="Aller à la console").press("Enter")
+    page.wait_for_url("**/console?lang=fr")
+    assert page.inner_text("h1") == "Console"
     page.context.close()
 
 

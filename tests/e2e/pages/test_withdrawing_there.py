@@ -157,7 +157,7 @@ def branded(tmp_path_factory):
 def test_an_accent_can_be_read(browser, branded, axe, tmp_path, scheme):
     """The operator's colour is used, lighter in the dark, and nothing is too pale for axe-core: on sign-in and root."""
     address, _ = branded
-    for path in ("/", "/dashboard"):
+    for path in ("/", "/console"):
         with window(browser, address, width=390, scheme=scheme) as page:
             page.goto(f"{address}{path}")
             accent = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent')").strip()

@@ -1,0 +1,200 @@
+"""What the console shows first: register, proposals, consents, decisions, deliveries, staff, jobs, the log.
+
+Each section is read by itself: one that cannot be read is said to be so, and the others are shown. No identifier or
+pseudonym of a person is in any of them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+
+from app.audit.figures import DayOfRuns, JobRun, add_run, drop_runs_before, latest_runs, list_runs, load_figure
+from app.audit.log_reading import DecisionCount, count_by_day, midnight
+from app.auth.callers import Caller
+from app.core.register import GateProposal
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import ReadSession, WriteSession
+from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_counts
+from app.events.endpoints import Endpoint
+from app.ledger.imports import ImportSource, list_sources
+from app.operations.consents import projections
+from app.operations.staff import Coverage, read_staff_coverage
+from app.operations.webhooks.manage_webhooks import list_webhooks
+from app.proof.anchors import Anchoring, anchored_log
+from app.register.gate import load_waiting, read_register
+from app.register.records import Registered
+
+SHOWN: Final = timedelta(days=14)
+"""How far back decisions are shown."""
+Content = TypeVar("Content")
+log = structlog.get_logger("sceau.console")
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[Content]):
+    """One section: what it tells, and the instant as of which it is true.
+
+    `now`: when it was read. `content` None: it could not be read. `as_of` None: nothing was counted yet.
+    """
+
+    now: datetime | None = None
+    as_of: datetime | None = None
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentCount:
+    """How many consents to a processing are in a state; `month` is that of the expiry of those in force."""
+
+    processing: str
+    state: str
+    month: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """The receivers that the caller may know of, and the counts of all."""
+
+    endpoints: Sequence[Endpoint]
+    counts: DeliveryCounts
+
+
+@dataclass(frozen=True, slots=True)
+class LogStanding:
+    """Whether somebody outside shows since when the log is as it is, and of how many of its entries."""
+
+    anchoring: Anchoring
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class HomeFigures:
+    """Every section; what waits at the gate is told to those alone who may read all of the register."""
+
+    register: Read[Mapping[str, Registered]]
+    consents: Read[Sequence[ConsentCount]]
+    decisions: Read[Sequence[DecisionCount]]
+    deliveries: Read[Deliveries]
+    effects: Read[Sequence[EffectCount]]
+    staff: Read[Coverage]
+    jobs: Read[Sequence[DayOfRuns]]
+    anchors: Read[LogStanding]
+    proposals: Read[Sequence[GateProposal]]
+    imports: Read[Sequence[ImportSource]]
+
+
+async def show_home(database: Database, caller: Caller, *, stamps_log: bool) -> HomeFigures:
+    """Everything that this caller may see: of the processings that it may name, and of the service as a whole.
+
+    `stamps_log`: whether an authority outside is asked to stamp the log.
+    """
+
+    async def register(session: ReadSession) -> Read[Mapping[str, Registered]]:
+        now = await session.now()
+        return Read(now, now, await read_register(session, caller.processings))
+
+    async def consents(session: ReadSession) -> Read[Sequence[ConsentCount]]:
+        now, figure = await session.now(), await load_figure(session, projections.CONSENTS)
+        if figure is None:
+            return Read(now, None, ())
+        counts = [ConsentCount(**each) for each in figure.numbers]
+        return Read(now, figure.counted_at, [each for each in counts if caller.may_ask_about(each.processing)])
+
+    async def decisions(session: ReadSession) -> Read[Sequence[DecisionCount]]:
+        now = await session.now()
+        counts = await count_by_day(session, midnight(now - SHOWN), now + timedelta(days=1))
+        return Read(now, now, [each for each in counts if caller.may_ask_about(each.processing)])
+
+    async def deliveries(session: ReadSession) -> Read[Deliveries]:
+        now = await session.now()
+        return Read(now, now, Deliveries(await list_webhooks(session, caller), await load_counts(session)))
+
+    async def effects(session: ReadSession) -> Read[Sequence[EffectCount]]:
+        now = await session.now()
+        seen = [each for each in await count_effects(session, now) if caller.may_ask_about(each.processing)]
+        return Read(now, now, seen)
+
+    async def anchors(session: ReadSession) -> Read[LogStanding]:
+        now, known = await session.now(), await anchored_log(session)
+        return Read(now, now, LogStanding(known.standing(now, is_on=stamps_log), known.size or 0))
+
+    async def proposals(session: ReadSession) -> Read[Sequence[GateProposal]]:
+        now = await session.now()
+        return Read(now, now, await load_waiting(session) if caller.processings is None else ())
+
+    async def imports(session: ReadSession) -> Read[Sequence[ImportSource]]:
+        now = await session.now()
+        return Read(now, now, await imports_waiting(session) if caller.processings is None else ())
+
+    return HomeFigures(
+        await _read(database, register),
+        await _read(database, consents),
+        await _read(database, decisions),
+        await _read(database, deliveries),
+        await _read(database, effects),
+        await _read(database, staff),
+        await _read(database, jobs),
+        await _read(database, anchors),
+        await _read(database, proposals),
+        await _read(database, imports),
+    )
+
+
+async def imports_waiting(session: ReadSession) -> Sequence[ImportSource]:
+    """The imports whose grants wait for a second person."""
+    return [each for each in await list_sources(session) if each.expected and each.approved_at is None]
+
+
+async def staff(session: ReadSession) -> Read[Coverage]:
+    """Who of the staff took note of the notice."""
+    now = await session.now()
+    return Read(now, now, await read_staff_coverage(session))
+
+
+async def jobs(session: ReadSession) -> Read[Sequence[DayOfRuns]]:
+    """What each background task did last."""
+    now = await session.now()
+    return Read(now, now, await latest_runs(session))
+
+
+_FAILED: Final[Read[Any]] = Read()
+
+
+async def _read(database: Database, load: Callable[[ReadSession], Awaitable[Read[Content]]]) -> Read[Content]:
+    """One section, or that it could not be read; the log tells which and why, by the class of the error."""
+    try:
+        async with database.read() as session:
+            return await load(session)
+    except DatabaseUnavailableError:
+        log.warning("a section could not be read", section=load.__name__, cause="DatabaseUnavailableError")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other sections are shown
+        log.warning("a section could not be read", section=load.__name__, cause=type(error).__name__)
+    return _FAILED
+
+
+# Runs of the background jobs: kept, and listed.
+
+KEPT: Final = timedelta(days=90)
+"""How long the days of each task are kept."""
+
+
+async def record_job_run(session: WriteSession, run: JobRun) -> None:
+    """Add a run to its task's row of that day (UTC, by the database's clock)."""
+    await add_run(session, run, run.started_at.astimezone(UTC).date())
+
+
+async def forget_old_runs(session: WriteSession) -> None:
+    """Forget the days that are older than `KEPT`."""
+    await drop_runs_before(session, (await session.now()).astimezone(UTC).date() - KEPT)
+
+
+async def list_job_runs(session: ReadSession, *, task: str | None, days: int) -> Sequence[DayOfRuns]:
+    """The last days of one task or of all, newest first; `days` 0 gives the last day on which each of them ran."""
+    if days == 0:
+        return [each for each in await latest_runs(session) if task in {None, each.task}]
+    today = (await session.now()).astimezone(UTC).date()
+    return await list_runs(session, task=task, since=today - timedelta(days=days - 1))

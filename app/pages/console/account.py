@@ -1,0 +1,94 @@
+"""Sign in to the console with an account: to the issuer and back (`app.auth.code_flow`).
+
+Where an issuer is set for the console no key opens it. The value in the cookie is sent when the issuer sends people
+back, which a session's is not: the page that follows leads on by itself, as a step within this site.
+"""
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from fastapi import Response
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+
+from app.api.http.peers import peer_of
+from app.api.http.security import open_to_all
+from app.api.http.services import Services, ServicesDep
+from app.auth.callers import Credential, key_digest
+from app.auth.issuer_trust import IssuerUnavailableError, SignInAttempt, SignInFailedError
+from app.auth.sessions import CALLBACK
+from app.operations.service.page_sessions import SignInForm, SignInRefused
+from app.pages.console.frame import CONSOLE, VisitDep, router
+from app.pages.rendering import render, root_of
+from app.pages.sign_in import SESSION, Visit
+
+if TYPE_CHECKING:
+    from app.auth.code_flow import CodeFlow
+
+_FLOW: Final = "sceau_flow"
+_TOKEN_BYTES: Final = 32
+_ASKED: Final = ("code", "state", "iss", "error")
+log = structlog.get_logger("sceau.pages")
+
+
+def _flow_of(services: Services) -> "CodeFlow":
+    """The issuer's flow.
+
+    Raises:
+        HTTPException: 404, keys sign in here.
+
+    """
+    if services.code_flow is None:
+        raise HTTPException(404)
+    return services.code_flow
+
+
+def _attempt(visit: Visit, services: Services) -> SignInAttempt:
+    cookie = visit.cookies.read(_FLOW)
+    if not cookie:
+        raise SignInFailedError
+    return SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque)
+
+
+@router.get(f"{SignInForm.CONSOLE.value}/account")
+@open_to_all
+async def to_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
+    """Send the browser to the issuer, with what only this browser can come back with."""
+    flow, cookie = _flow_of(services), secrets.token_urlsafe(_TOKEN_BYTES)
+    try:
+        address = await flow.address(SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque))
+    except IssuerUnavailableError:
+        return visit.by_account("issuer_away", 503)
+    answer = RedirectResponse(address, 303)
+    visit.cookies.put(answer, _FLOW, cookie, comes_back=True)
+    return answer
+
+
+@router.get(CALLBACK)
+@open_to_all
+async def from_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
+    """Begin a session for whoever the issuer says came back."""
+    flow, peer, now = _flow_of(services), peer_of(visit.request.scope, services.proxies), time.monotonic()
+    if services.sign_ins.standing(peer, now).wait:
+        return visit.by_account("too_many", 429)
+    told = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
+    try:
+        token = await flow.finish(told, _attempt(visit, services), services.instant())
+    except SignInFailedError:
+        services.sign_ins.take(peer, now)
+        log.warning("a sign-in with an account did not succeed", refused="error" in told)
+        return visit.by_account("flow_failed", 403)
+    except IssuerUnavailableError:
+        return visit.by_account("issuer_away", 503)
+    signed_in = await visit.begin(services, Credential(key_digest(secrets.token_urlsafe()), token))
+    if isinstance(signed_in, SignInRefused):
+        services.sign_ins.take(peer, now)
+        return visit.by_account("unknown_account", 403)
+    address = f"{root_of(visit.request)}{visit.entrance.page}?lang={visit.language.value}"
+    context = {"title": CONSOLE["signed_in_go_on"][visit.language], "to": address}
+    answer = render(visit.request, "console/go_on.html", visit.language, CONSOLE, context)
+    visit.cookies.put(answer, SESSION, signed_in)
+    visit.cookies.drop(answer, _FLOW)
+    return answer

@@ -1,0 +1,180 @@
+"""The one way by which the console does anything: an act has a scope, fields, and the operation of the API's route.
+
+Every button sends its form to `/console/acts/{act}`, with what it is about in a hidden field. Whoever sent it is looked
+up again in the transaction that does it, as for the API. Then the browser is sent to a page that says what was done
+(303); where it was refused, the same page is shown with the form as it was and why.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from app.api.http.problems import note_refusal, status_of
+from app.api.http.security import open_to_all
+from app.auth.callers import Scope
+from app.core.errors import CredentialEndedError, DomainError, NotFoundError
+from app.db.session import WriteSession
+from app.operations.service.page_sessions import still_signed_in
+from app.pages.console.fields import FilledForm, FormField, UnfitError, body_of, fitted, shown_fields
+from app.pages.console.frame import Desk, DeskDep, router
+
+_LONGEST_FORM: Final = 200_000
+_MOST_ABOUT: Final = 4_000
+PREVIEW: Final = "preview"
+"""The value of the button that only says what an act would come to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActRequest:
+    """What somebody asked for: about what, and the body that the API would have been sent."""
+
+    desk: Desk
+    about: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class DoneAct:
+    """What became of an act: the page to go to, and the word of what is said there (`<word>_done`).
+
+    `show` makes the answer itself, for what is shown this once; it is called when all is committed. `cookie`: one that
+    the page needs.
+    """
+
+    path: str = ""
+    word: str = ""
+    show: Callable[[], Response] | None = None
+    cookie: tuple[str, str] | None = None
+
+
+Fields = Sequence[FormField]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleAct:
+    """One thing that can be done.
+
+    `fields` may depend on who asks and about what; `shape` adds to the body what is no field. `back`: shows the page
+    with the form, of one that was refused.
+    `whole`: it is about no processing, or about all. `counted`: whether a quota counts it. `grave`: it cannot be taken
+    back, or ends consents.
+    """
+
+    name: str
+    needs: Scope
+    run: Callable[[WriteSession, ActRequest], Awaitable[DoneAct]]
+    back: Callable[[Desk, str, FilledForm], Awaitable[Response]]
+    model: type[BaseModel] | None = None
+    fields: Fields | Callable[[Desk, str], Awaitable[Fields]] = ()
+    shape: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda _, body: body
+    preview: Callable[[ActRequest], Awaitable[Mapping[str, Any]]] | None = None
+    whole: bool = False
+    counted: bool = True
+    grave: bool = False
+
+    async def fields_for(self, desk: Desk, about: str) -> Fields:
+        """The fields of its form."""
+        return await self.fields(desk, about) if callable(self.fields) else self.fields
+
+
+ACTS: Final[dict[str, ConsoleAct]] = {}
+
+
+def add_act(act: ConsoleAct) -> ConsoleAct:
+    """Make an act known by its name."""
+    ACTS[act.name] = act
+    return act
+
+
+@asynccontextmanager
+async def writing(desk: Desk) -> AsyncIterator[WriteSession]:
+    """A transaction in which whoever asks still is who they were.
+
+    Raises:
+        CredentialEndedError: the session is over, or its caller was changed since.
+
+    """
+    async with desk.services.writer.write() as session:
+        await still_signed_in(session, desk.visit.token, desk.who)
+        yield session
+
+
+@router.post("/console/acts/{name}")
+@open_to_all
+async def post_act(name: str, desk: DeskDep) -> Response:
+    """Do what a button says, if whoever pressed it may."""
+    act = ACTS.get(name)
+    if act is None:
+        raise NotFoundError
+    about, fields, sent = await _form(desk, act)
+    try:
+        return await _carried_out(desk, act, about, fields, sent)
+    except CredentialEndedError:
+        return desk.visit.to_the_form()
+    except UnfitError as error:
+        failed = FilledForm(name, about, sent, error.errors)
+    except DomainError as error:
+        at_fault = error.field if error.field in {each.name for each in fields} else ""
+        failed = FilledForm(name, about, sent, {at_fault or "": desk.problem(error)}, status_of(error))
+        if failed.status == 403:  # noqa: PLR2004 - refused, as the API records it
+            await note_refusal(desk.visit.request, error.slug)
+    return await act.back(desk, about, failed)
+
+
+async def _form(desk: Desk, act: ConsoleAct) -> tuple[str, Fields, dict[str, str]]:
+    """What the form is about, its fields, and what was sent."""
+    sent = await desk.visit.own_form({"about"}, longest=_LONGEST_FORM, others=True)
+    about = sent.pop("about")[:_MOST_ABOUT]
+    return about, await act.fields_for(desk, about), sent
+
+
+async def _carried_out(desk: Desk, act: ConsoleAct, about: str, fields: Fields, sent: Mapping[str, str]) -> Response:
+    desk.caller.require(act.needs)
+    if act.whole:
+        desk.caller.require_processing(None)
+    if act.counted:
+        desk.count()
+    said = act.shape(about, body_of(fields, sent))
+    body = fitted(act.model, fields, said, desk.language) if act.model is not None else said
+    asked = ActRequest(desk, about, body)
+    if act.preview is not None and sent.get("press") == PREVIEW:
+        told = await act.preview(asked)
+        return await act.back(desk, about, FilledForm(act.name, about, sent, status=200, preview=told))
+    async with writing(desk) as session:
+        done = await act.run(session, asked)
+    if done.show is not None:
+        return done.show()
+    answer = desk.to(done.path, done=done.word) if done.word else desk.to(done.path)
+    if done.cookie is not None:
+        desk.visit.cookies.put(answer, *done.cookie)
+    return answer
+
+
+async def form_of(
+    act: ConsoleAct, desk: Desk, about: str, failed: FilledForm | None, sent: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
+    """A form as the template draws it; None for whoever may not send it. `sent`: what it is filled in with at first."""
+    if not desk.may(act.needs) or (act.whole and desk.caller.processings is not None):
+        return None
+    mine = failed if failed is not None and (failed.act, failed.about) == (act.name, about) else None
+    fields = await act.fields_for(desk, about)
+    values, errors = (mine.sent, mine.errors) if mine is not None else (sent or {}, {})
+    return {
+        "act": act.name,
+        "action": desk.address(f"/console/acts/{act.name}"),
+        "about": about,
+        "title": desk.t[act.name],
+        "note": desk.t.get(f"{act.name}_note", ""),
+        "fields": shown_fields(
+            f"{act.name}-{sha256(about.encode()).hexdigest()[:8]}", fields, values, errors, desk.language
+        ),
+        "preview": mine.preview if mine is not None else None,
+        "previews": act.preview is not None,
+        "grave": act.grave,
+        "open": mine is not None,
+    }

@@ -1,0 +1,266 @@
+"""Callers: keys and accounts with what they may do in words, when they were last used, and what is done to them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import Path, Query, Response
+
+from app.api.callers import CallerChangeBody, NewIdentity, NewKey, NewRotation
+from app.api.http.security import open_to_all
+from app.auth.callers import CallerKind, Scope
+from app.core.errors import NotFoundError
+from app.db.session import WriteSession
+from app.operations.callers import (
+    CallerView,
+    Rotation,
+    change_caller,
+    create_key,
+    find_caller,
+    list_callers,
+    register_identity,
+    revoke_caller,
+    revoke_key,
+    rotate_key,
+)
+from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
+from app.pages.console.fields import FilledForm, FormField, Kind, needed, sent_of
+from app.pages.console.frame import Desk, Room, at, router
+from app.pages.console.tables import Cell, Table
+from app.pages.dates import moment
+from app.words import Catalogue
+
+CallersDesk = Annotated[Desk, at(Room.CALLERS)]
+SCOPES: Final = Catalogue("console_scope")
+KINDS: Final = Catalogue("console_caller_kind")
+_PAGE: Final = 100
+_SCOPES_SHOWN: Final = 4
+
+
+@router.get("/console/callers")
+@open_to_all
+async def show_callers(desk: CallersDesk, after: Annotated[UUID | None, Query()] = None) -> Response:
+    """Show callers, oldest first, revoked ones too."""
+    return await _list(desk, "", None, after)
+
+
+async def _list(desk: Desk, about: str, failed: FilledForm | None, after: UUID | None = None) -> Response:
+    Room.CALLERS.require(desk.caller)
+    async with desk.visit.database.read() as session:
+        found = await list_callers(session, desk.caller, after=after, limit=_PAGE + 1)
+    t = desk.t
+    columns = [(t[name], False) for name in ("caller", "may_do", "about_what", "last_used", "status")]
+    more = found[_PAGE - 1].caller.id if len(found) > _PAGE else None
+    acts = [MAKE_KEY, *([ADD_IDENTITY] if desk.services.token_check is not None else [])]
+    context = {
+        "title": t["callers"],
+        "table_of": Table(t["callers_caption"], columns, [_row(each, desk) for each in found[:_PAGE]]),
+        "more": desk.address(Room.CALLERS.path, after=str(more)) if more is not None else "",
+        "forms": [await form_of(act, desk, about, failed) for act in acts],
+    }
+    return desk.page("console/callers.html", Room.CALLERS, context, failed)
+
+
+def _row(view: CallerView, desk: Desk) -> list[Cell]:
+    caller, t = view.caller, desk.t
+    used = moment(view.last_used_at, desk.language) if view.last_used_at is not None else t["never_used"]
+    known_by = t["by_account"] if caller.identity is not None else t["by_key"]
+    return [
+        Cell(caller.name, KINDS[caller.kind][desk.language], href=desk.address(f"/console/callers/{caller.id}")),
+        _scopes(sorted(caller.scopes), desk),
+        Cell(", ".join(sorted(caller.processings)) if caller.processings is not None else t["every_processing"]),
+        Cell(used, known_by),
+        Cell(t["revoked"], moment(caller.revoked_at, desk.language), "warn-text")
+        if caller.revoked_at is not None
+        else Cell(t["valid"]),
+    ]
+
+
+@router.get("/console/callers/{id}")
+@open_to_all
+async def show_caller(identifier: Annotated[UUID, Path(alias="id")], desk: CallersDesk) -> Response:
+    """Show one caller."""
+    return await _one(desk, str(identifier), None)
+
+
+def _scopes(scopes: Sequence[Scope], desk: Desk) -> Cell:
+    """The first of what a caller may do; its own page has all of it."""
+    more = len(scopes) - _SCOPES_SHOWN
+    said = desk.joined(SCOPES[each][desk.language] for each in scopes[:_SCOPES_SHOWN])
+    return Cell(said, desk.t["and_more"].format(number=more) if more > 0 else "")
+
+
+async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    Room.CALLERS.require(desk.caller)
+    identifier = about.partition(" ")[0]
+    async with desk.visit.database.read() as session:
+        view, now = await find_caller(session, desk.caller, _id(identifier)), await session.now()
+    caller, t = view.caller, desk.t
+    in_force = [each for each in view.keys if each.in_force(now)]
+    keys = [
+        [
+            Cell(moment(each.created_at, desk.language), str(each.id)),
+            Cell(moment(each.expires_at, desk.language) if each.expires_at is not None else t["without_end"]),
+            Cell(moment(view.uses[each.id], desk.language) if each.id in view.uses else t["never_used"]),
+            Cell(t["valid"]) if each in in_force else Cell(t["over"], css="warn-text"),
+        ]
+        for each in view.keys
+    ]
+    columns = [(t[name], False) for name in ("made_at", "good_until", "last_used", "status")]
+    told = {
+        "name": caller.name,
+        "scopes": sorted(caller.scopes),
+        "processings": sorted(caller.processings) if caller.processings is not None else [],
+    }
+    sent = sent_of(await CHANGE.fields_for(desk, identifier), told)
+    alive = caller.revoked_at is None
+    acts = [(CHANGE, identifier)] if alive else []
+    if alive and caller.identity is None:
+        acts += [(ROTATE, identifier), *((REVOKE_KEY, f"{identifier} {each.id}") for each in in_force[:-1])]
+    acts += [(REVOKE, identifier)] if alive else []
+    context = {
+        "title": caller.name,
+        "facts": _facts(view, desk),
+        "scopes": [(each.value, SCOPES[each][desk.language]) for each in sorted(caller.scopes)],
+        "keys": Table(t["keys_caption"], columns, keys) if keys else None,
+        "forms": [await form_of(act, desk, what, failed, sent) for act, what in acts],
+    }
+    return desk.page("console/caller.html", Room.CALLERS, context, failed)
+
+
+def _facts(view: CallerView, desk: Desk) -> list[tuple[str, str]]:
+    caller, t = view.caller, desk.t
+    rows = [
+        (t["kind"], KINDS[caller.kind][desk.language]),
+        (t["about_what"], ", ".join(sorted(caller.processings)) if caller.processings else t["every_processing"]),
+        (t["made_at"], moment(caller.created_at, desk.language)),
+        (t["reference"], str(caller.id)),
+    ]
+    if caller.identity is not None:
+        rows.append((t["account"], f"{caller.identity.issuer} — {caller.identity.subject}"))
+    if caller.revoked_at is not None:
+        rows.append((t["revoked"], moment(caller.revoked_at, desk.language)))
+    return rows
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFoundError from None
+
+
+def _secret(request: ActRequest, key: str, caller: UUID) -> DoneAct:
+    """The page that shows a new key this once."""
+    desk = request.desk
+    context = {
+        "title": desk.t["key_title"],
+        "lead": desk.t["key_lead"],
+        "secret": key,
+        "until": "",
+        "back": desk.address(f"/console/callers/{caller}"),
+    }
+    return DoneAct(show=lambda: desk.page("console/secret.html", Room.CALLERS, context, status=201))
+
+
+async def _make(session: WriteSession, request: ActRequest) -> DoneAct:
+    body = request.body
+    made = await create_key(session, request.desk.who, body.wanted(body.expires_at))
+    return _secret(request, made.secret, made.caller.id)
+
+
+async def _add_identity(session: WriteSession, request: ActRequest) -> DoneAct:
+    body, desk = request.body, request.desk
+    identity = body.identity.identity()
+    made = await register_identity(session, desk.who, body.wanted(), identity, desk.services.token_check)
+    return DoneAct(f"/console/callers/{made.id}", "add_identity")
+
+
+async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
+    await change_caller(session, request.desk.who, _id(request.about), request.body.change())
+    return DoneAct(f"/console/callers/{request.about}", "change_caller")
+
+
+async def _rotate(session: WriteSession, request: ActRequest) -> DoneAct:
+    body, desk = request.body, request.desk
+    overlap = timedelta(0) if body.compromised else desk.services.key_overlap
+    rotated = await rotate_key(session, desk.who, _id(request.about), Rotation(overlap))
+    return _secret(request, rotated.made.secret, rotated.made.caller.id)
+
+
+async def _revoke(session: WriteSession, request: ActRequest) -> DoneAct:
+    await revoke_caller(session, request.desk.who, _id(request.about))
+    return DoneAct(f"/console/callers/{request.about}", "revoke_caller")
+
+
+async def _revoke_key(session: WriteSession, request: ActRequest) -> DoneAct:
+    caller, _, key = request.about.partition(" ")
+    await revoke_key(session, request.desk.who, _id(caller), _id(key))
+    return DoneAct(f"/console/callers/{caller}", "revoke_key")
+
+
+def _said_of_a_caller(desk: Desk) -> list[FormField]:
+    held = sorted(desk.caller.scopes)
+    scopes = tuple((each.value, f"{SCOPES[each][desk.language]} ({each.value})") for each in held)
+    return [
+        needed("name", most=128, word="caller_name"),
+        needed("scopes", Kind.BOXES, scopes),
+        FormField("processings", Kind.LINES),
+    ]
+
+
+def _kind_field(desk: Desk) -> FormField:
+    kinds = tuple((each.value, KINDS[each][desk.language]) for each in CallerKind)
+    return needed("kind", Kind.CHOICE, kinds, word="caller_kind")
+
+
+async def _key_fields(desk: Desk, _about: str) -> Fields:
+    return (*_said_of_a_caller(desk), _kind_field(desk), FormField("expires_at", Kind.DATE, word="expires_at"))
+
+
+async def _identity_fields(desk: Desk, _about: str) -> Fields:
+    check = desk.services.token_check
+    issuers = tuple((each, each) for each in (check.issuers if check is not None else ()))
+    return (
+        *_said_of_a_caller(desk),
+        _kind_field(desk),
+        needed("identity.issuer", Kind.CHOICE, issuers),
+        needed("identity.subject", most=255),
+        FormField("identity.client", most=255),
+    )
+
+
+async def _change_fields(desk: Desk, _about: str) -> Fields:
+    return _said_of_a_caller(desk)
+
+
+def _key_body(_about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The day on which a key ends, as its first instant in UTC."""
+    day = body.get("expires_at")
+    return {**body, "expires_at": f"{day}T00:00:00Z"} if day else body
+
+
+def _changed(_about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Without a list of processings the caller may name every one."""
+    return {"processings": None, **body}
+
+
+MAKE_KEY: Final = add_act(
+    ConsoleAct(*("make_key", Scope.KEYS_MANAGE, _make, _list, NewKey, _key_fields), shape=_key_body)
+)
+ADD_IDENTITY: Final = add_act(
+    ConsoleAct(*("add_identity", Scope.KEYS_MANAGE, _add_identity, _list, NewIdentity, _identity_fields))
+)
+CHANGE: Final = add_act(
+    ConsoleAct(*("change_caller", Scope.KEYS_MANAGE, _change, _one, CallerChangeBody, _change_fields), shape=_changed)
+)
+ROTATE: Final = add_act(
+    ConsoleAct(
+        *("rotate_key", Scope.KEYS_MANAGE, _rotate, _one, NewRotation),
+        fields=(FormField("compromised", Kind.CHECK),),
+    )
+)
+REVOKE: Final = add_act(ConsoleAct("revoke_caller", Scope.KEYS_MANAGE, _revoke, _one, grave=True))
+REVOKE_KEY: Final = add_act(replace(REVOKE, name="revoke_key", run=_revoke_key))

@@ -1,0 +1,145 @@
+"""Controllers: the legal persons that processings name, their names and addresses, and how either changes."""
+
+from dataclasses import replace
+from typing import Annotated, Final
+
+from fastapi import Path, Response
+
+from app.api.http.security import open_to_all
+from app.api.register.controllers import NewController, NewControllerVersion
+from app.auth.callers import Scope
+from app.core.errors import NotFoundError
+from app.core.processing import can_be_an_id
+from app.core.register import ControllerKind, GateProposal
+from app.db.session import WriteSession
+from app.operations.register.controllers import add_controller_version, register_controller
+from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
+from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed
+from app.pages.console.frame import Desk, Room, router
+from app.pages.console.register import RegisterDesk
+from app.pages.console.tables import Cell, Table
+from app.pages.dates import moment
+from app.register.records import ControllerRecord
+from app.register.store import load_controllers
+from app.words import Catalogue
+
+KINDS: Final = Catalogue("console_controller_kind")
+_PATH: Final = "/console/controllers"
+_SAID: Final = ("legal_name", "postal_address", "contact", "data_protection_officer", "country")
+
+
+@router.get(_PATH)
+@open_to_all
+async def show_controllers(desk: RegisterDesk) -> Response:
+    """Show every controller."""
+    return await _list(desk, "", None)
+
+
+async def _list(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    async with desk.visit.database.read() as session:
+        records = await load_controllers(session)
+    t = desk.t
+    rows = [
+        [
+            Cell(each.legal_name, each.id, href=desk.address(f"{_PATH}/{each.id}")),
+            Cell(KINDS[each.kind][desk.language], each.identifier or ""),
+            Cell(each.versions[-1].postal_address or "—", each.versions[-1].country or ""),
+            Cell(each.versions[-1].data_protection_officer or "—"),
+        ]
+        for each in records.values()
+    ]
+    columns = [(t[name], False) for name in ("controller", "identifier", "address", "officer")]
+    context = {
+        "title": t["controllers"],
+        "table_of": Table(t["controllers_caption"], columns, rows),
+        "forms": [await form_of(ADD_CONTROLLER, desk, about, failed)],
+        "back": (desk.address(Room.REGISTER.path), t["back_to_register"]),
+    }
+    return desk.page("console/controllers.html", Room.REGISTER, context, failed)
+
+
+@router.get(f"{_PATH}/{{id}}")
+@open_to_all
+async def show_controller(identifier: Annotated[str, Path(alias="id", max_length=100)], desk: RegisterDesk) -> Response:
+    """Show one controller with every name it had."""
+    return await _one(desk, identifier, None)
+
+
+async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    record = await _known(desk, about)
+    t, last = desk.t, record.versions[-1]
+    rows = [
+        [
+            Cell(each.legal_name, str(each.number)),
+            Cell(each.postal_address or "—", each.country or ""),
+            Cell(each.contact or "—"),
+            Cell(each.data_protection_officer or "—"),
+            Cell(moment(each.recorded_at, desk.language)),
+        ]
+        for each in reversed(record.versions)
+    ]
+    columns = [(t[name], False) for name in ("controller", "address", "contact", "officer", "since_when")]
+    sent = {name: getattr(last, name) or "" for name in _SAID}
+    context = {
+        "title": record.legal_name,
+        "table_of": Table(f"{record.id}, {KINDS[record.kind][desk.language]} {record.identifier or ''}", columns, rows),
+        "forms": [await form_of(RENAME_CONTROLLER, desk, about, failed, sent)],
+        "back": (desk.address(_PATH), t["back_to_controllers"]),
+    }
+    return desk.page("console/controllers.html", Room.REGISTER, context, failed)
+
+
+async def _known(desk: Desk, identifier: str) -> ControllerRecord:
+    async with desk.visit.database.read() as session:
+        found = await load_controllers(session, [identifier] if can_be_an_id(identifier) else [])
+    if identifier not in found:
+        raise NotFoundError
+    return found[identifier]
+
+
+async def _add(session: WriteSession, request: ActRequest) -> DoneAct:
+    body: NewController = request.body
+    await register_controller(session, request.desk.caller, body.controller(), body.draft())
+    return DoneAct(f"{_PATH}/{body.id}", "add_controller")
+
+
+async def _rename(session: WriteSession, request: ActRequest) -> DoneAct:
+    desk, body = request.desk, request.body
+    if not can_be_an_id(request.about):
+        raise NotFoundError
+    made = await add_controller_version(
+        *(session, desk.caller, request.about, body.draft(), desk.services.register_approval),
+        same_legal_person=body.same_legal_person,
+    )
+    waits = isinstance(made, GateProposal)
+    return DoneAct(f"{_PATH}/{request.about}", "rename_controller_waits" if waits else "rename_controller")
+
+
+_FIELDS: Final = (
+    needed("legal_name", most=300),
+    FormField("postal_address", most=500),
+    FormField("country", most=2),
+    FormField("contact", most=300),
+    FormField("data_protection_officer", most=300),
+)
+
+
+async def _new_fields(desk: Desk, _about: str) -> Fields:
+    kinds = choices_of(KINDS, [each.value for each in ControllerKind], desk.language)
+    known_by = (needed("kind", Kind.CHOICE, kinds, word="controller_kind"), FormField("identifier", most=128))
+    return (needed("id", most=100), *known_by, *_FIELDS)
+
+
+ADD_CONTROLLER: Final = add_act(
+    ConsoleAct(*("add_controller", Scope.REGISTER_WRITE, _add, _list, NewController, _new_fields), whole=True)
+)
+RENAME_CONTROLLER: Final = add_act(
+    replace(
+        ADD_CONTROLLER,
+        name="rename_controller",
+        run=_rename,
+        back=_one,
+        model=NewControllerVersion,
+        fields=(*_FIELDS, FormField("same_legal_person", Kind.CHECK)),
+    )
+)

@@ -1,0 +1,259 @@
+"""Fields of the console's forms: shown with their words, read into a body of the API, refused in words at the field.
+
+A form is checked by the model of the API's route, so that it takes what the route takes. A field's name is the path of
+the member in that body (`notice.fr`); what is left empty is left out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.pages.words import Language
+from app.words import Catalogue
+
+LABELS: Final = Catalogue("console_field")
+HELP: Final = Catalogue("console_help")
+UNFIT: Final = Catalogue("console_unfit")
+"""What is wrong with a field, by the type of pydantic's error; `other` for the rest."""
+_CHECKED: Final = "on"
+_DIGITS: Final = 9
+_WHOLE: Final = ""
+"""The form as a whole, in the place of a field's name."""
+
+
+class Kind(StrEnum):
+    """How a field is shown, and what of a body it makes."""
+
+    TEXT = "text"
+    AREA = "area"
+    DATE = "date"
+    MONTH = "month"
+    NUMBER = "number"
+    CHECK = "check"
+    """A box: true or false."""
+    CHOICE = "choice"
+    """One of several; none is left out."""
+    BOOLEAN = "boolean"
+    """Yes, no, or not said."""
+    BOXES = "boxes"
+    """Any of several: a list."""
+    LINES = "lines"
+    """A list, one a line."""
+    HEADING = "heading"
+    """No field: what the fields after it are about."""
+    ROWS = "rows"
+    """A list of objects, one a line, its members parted by semicolons."""
+
+
+Choice = tuple[str, str]
+"""A value and what it is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One field. `word`: the name of its label and help, where that is not its own. `members`: of `ROWS`."""
+
+    name: str
+    kind: Kind = Kind.TEXT
+    choices: tuple[Choice, ...] = ()
+    members: tuple[str, ...] = ()
+    word: str = ""
+    most: int = 10_000
+    required: bool = False
+
+    def value(self, sent: Mapping[str, str]) -> Any:  # noqa: ANN401 - of a body
+        """What it makes of a body; None leaves it out."""
+        if self.kind is Kind.BOXES:
+            return [value for value, _ in self.choices if sent.get(f"{self.name}.{value}") == _CHECKED] or None
+        if self.kind is Kind.CHECK:
+            return sent.get(self.name) == _CHECKED
+        text = sent.get(self.name, "").replace("\r\n", "\n").strip()
+        return self._read(text) if text else None
+
+    def _read(self, text: str) -> Any:  # noqa: ANN401 - of a body
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        match self.kind:
+            case Kind.NUMBER:
+                return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else text
+            case Kind.BOOLEAN:
+                return text == "yes"
+            case Kind.LINES:
+                return lines
+            case Kind.ROWS:
+                return [self._row(line) for line in lines]
+        return text
+
+    def _row(self, line: str) -> dict[str, str]:
+        parts = [part.strip() for part in line.split(";", len(self.members) - 1)]
+        return {name: part for name, part in zip(self.members, parts, strict=False) if part}
+
+    def said(self, value: Any) -> dict[str, str]:  # noqa: ANN401 - of a body
+        """What a form would have sent for a value of a body."""
+        if value is None:
+            return {}
+        if self.kind is Kind.BOXES:
+            return {f"{self.name}.{each}": _CHECKED for each in value}
+        if self.kind is Kind.CHECK:
+            return {self.name: _CHECKED} if value else {}
+        return {self.name: self._written(value)}
+
+    def _written(self, value: Any) -> str:  # noqa: ANN401 - of a body
+        match self.kind:
+            case Kind.BOOLEAN:
+                return "yes" if value else "no"
+            case Kind.LINES:
+                return "\n".join(value)
+            case Kind.ROWS:
+                return "\n".join(" ; ".join(_trimmed(each, self.members)) for each in value)
+        return str(value)
+
+
+needed = partial(FormField, required=True)
+"""A field that must be filled in."""
+
+
+def _trimmed(row: Mapping[str, str], members: Sequence[str]) -> list[str]:
+    """The members of a row up to the last one that is there."""
+    parts = [row.get(name, "") for name in members]
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def choices_of(catalogue: Catalogue, values: Iterable[str], language: Language) -> tuple[Choice, ...]:
+    """Values with what they are called."""
+    return tuple((value, catalogue[value][language]) for value in values)
+
+
+def body_of(fields: Sequence[FormField], sent: Mapping[str, str]) -> dict[str, Any]:
+    """What the API would have been sent."""
+    body: dict[str, Any] = {}
+    for each in fields:
+        value = each.value(sent)
+        if value is None:
+            continue
+        place, *path = each.name.split(".")[::-1]
+        inner = body
+        for name in reversed(path):
+            inner = inner.setdefault(name, {})
+        inner[place] = value
+    return body
+
+
+def sent_of(fields: Sequence[FormField], body: Mapping[str, Any]) -> dict[str, str]:
+    """What a form would have sent for a body: how a form is filled in with what stands."""
+    sent: dict[str, str] = {}
+    for each in fields:
+        value: Any = body
+        for name in each.name.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        sent |= each.said(value)
+    return sent
+
+
+class UnfitError(Exception):
+    """Some fields are not as they should be: by their names, what is wrong with each."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        """Keep them; what is no field's fault stands under an empty name."""
+        self.errors = errors
+        super().__init__()
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def fitted(model: type[Body], fields: Sequence[FormField], body: Mapping[str, Any], language: Language) -> Body:
+    """A body that the API would take.
+
+    Raises:
+        UnfitError: it would not: told at the fields.
+
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        found: dict[str, str] = {}
+        for each in error.errors(include_url=False, include_input=False):
+            named = (*each["loc"], *((each["ctx"]["field"],) if each["type"] == "at_fault" else ()))
+            found.setdefault(_field_at(named, fields), _in_words(each["type"], language))
+        raise UnfitError(found) from None
+
+
+def _field_at(loc: Sequence[int | str], fields: Sequence[FormField]) -> str:
+    """The field whose member an error is about: the one with the longest path that leads there."""
+    path = ".".join(str(part) for part in loc)
+    found = [each.name for each in fields if path == each.name or path.startswith(f"{each.name}.")]
+    inner = [each.name for each in fields if each.name.startswith(f"{path}.")]
+    return max(found, key=len, default=next(iter(inner), _WHOLE))
+
+
+def _in_words(kind: str, language: Language) -> str:
+    words = UNFIT.in_language(language)
+    return words.get(kind, words["other"])
+
+
+@dataclass(frozen=True, slots=True)
+class ShownField:
+    """A field as the template draws it: `boxes` are (input, label, whether it is checked)."""
+
+    id: str
+    name: str
+    kind: Kind
+    label: str
+    help: str
+    required: bool
+    value: str
+    error: str
+    choices: tuple[Choice, ...] = ()
+    boxes: tuple[tuple[str, str, bool], ...] = ()
+    most: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FilledForm:
+    """A form that was sent and is shown again: what stood in it, and what is wrong, or what it would come to."""
+
+    act: str
+    about: str
+    sent: Mapping[str, str]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    status: int = 422
+    preview: Mapping[str, Any] | None = None
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it as a whole."""
+        return self.errors.get(_WHOLE, "")
+
+
+def shown_fields(
+    prefix: str, fields: Sequence[FormField], sent: Mapping[str, str], errors: Mapping[str, str], language: Language
+) -> list[ShownField]:
+    """The fields of a form with what stands in them; `prefix` keeps ids of two forms of a page apart."""
+    labels, helps = LABELS.in_language(language), HELP.in_language(language)
+    return [
+        ShownField(
+            id=f"{prefix}-{each.name}",
+            name=each.name,
+            kind=each.kind,
+            label=labels[each.word or each.name],
+            help=helps.get(each.word or each.name, ""),
+            required=each.required,
+            value=sent.get(each.name, ""),
+            error=errors.get(each.name, ""),
+            choices=each.choices,
+            boxes=tuple(
+                (f"{each.name}.{value}", label, sent.get(f"{each.name}.{value}") == _CHECKED)
+                for value, label in each.choices
+            )
+            if each.kind is Kind.BOXES
+            else (),
+            most=each.most,
+        )
+        for each in fields
+    ]

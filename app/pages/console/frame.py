@@ -1,0 +1,221 @@
+"""What every page of the console has: who is signed in, the menu of what they may do, and its answers.
+
+A page is there for whoever has the scopes that the API asks for the same thing. The menu leaves out the others, and
+their addresses answer 403.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Depends, Request, Response
+from starlette.responses import RedirectResponse
+
+from app.api.http.problems import status_of
+from app.api.http.rate_limits import charge
+from app.api.http.services import Services, ServicesDep
+from app.auth.callers import Authenticated, Caller, Scope
+from app.auth.limits import Counted
+from app.core.errors import DomainError
+from app.operations.service.page_sessions import SignInForm
+from app.pages import dates
+from app.pages.console.fields import FilledForm
+from app.pages.rendering import ElsewhereError, PageRoute, error_page, page_router, render, root_of
+from app.pages.sign_in import Entrance, Visit, add_sign_in
+from app.pages.words import Language, language_of
+from app.words import Catalogue
+
+CONSOLE: Final = Catalogue("console")
+PROBLEMS: Final = Catalogue("console_problem")
+"""What an act was refused for, by the slug of the API's problem and, where one is at fault, its field."""
+
+
+class Room(StrEnum):
+    """The pages of the menu, in its order."""
+
+    HOME = "home"
+    REGISTER = "register"
+    PEOPLE = "people"
+    RENEWALS = "renewals"
+    REPORT = "report"
+    STAFF = "staff"
+    CALLERS = "callers"
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return "/console" if self is Room.HOME else f"/console/{self.value}"
+
+    def require(self, caller: Caller) -> None:
+        """Refuse whoever may not do on it what the API has routes for.
+
+        Raises:
+            ScopeMissingError: the caller lacks a scope.
+            ProcessingNotAllowedError: it is about everything, and the caller is limited to some processings.
+
+        """
+        for scopes in _NEEDS[self]:
+            caller.require_one_of(scopes)
+        if self in _WHOLE:
+            caller.require_processing(None)
+
+
+_NEEDS: Final[Mapping[Room, tuple[tuple[Scope, ...], ...]]] = {
+    Room.HOME: (),
+    Room.REGISTER: ((Scope.REGISTER_READ,),),
+    Room.PEOPLE: ((Scope.SUBJECTS_READ,), (Scope.CONSENTS_READ,)),
+    Room.RENEWALS: ((Scope.AUDIT_READ,),),
+    Room.REPORT: ((Scope.AUDIT_READ,), (Scope.REGISTER_READ,)),
+    Room.STAFF: ((Scope.AUDIT_READ, Scope.STAFF_WRITE),),
+    Room.CALLERS: ((Scope.KEYS_MANAGE,),),
+}
+"""Of each of these one is enough."""
+_WHOLE: Final = frozenset({Room.PEOPLE, Room.REPORT, Room.STAFF})
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One request of somebody who is signed in."""
+
+    visit: Visit
+    who: Authenticated
+    services: Services
+
+    @property
+    def caller(self) -> Caller:
+        """Who it is, with the scopes of the session."""
+        return self.who.caller
+
+    @property
+    def language(self) -> Language:
+        """Of the page."""
+        return self.visit.language
+
+    @property
+    def t(self) -> Mapping[str, str]:
+        """The words of the console."""
+        return CONSOLE.in_language(self.language)
+
+    def count(self) -> None:
+        """Count the request for its caller, as the API counts those of administration.
+
+        Raises:
+            OverQuotaError: the caller's quota is used up.
+
+        """
+        charge(self.visit.request, self.services.limits, Counted.ADMINISTRATION, self.caller)
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the session has a scope."""
+        return scope in self.caller.scopes
+
+    def address(self, path: str, **query: str) -> str:
+        """A path of this service in the language of the page."""
+        return f"{root_of(self.visit.request)}{path}?{urlencode({'lang': self.language.value, **query})}"
+
+    def to(self, path: str, **query: str) -> RedirectResponse:
+        """Send the browser to a path of this service (RFC 9110, 303)."""
+        return RedirectResponse(self.address(path, **query), 303)
+
+    def number(self, number: int) -> str:
+        """A number with its thousands apart."""
+        return dates.integer(number, self.language)
+
+    def joined(self, parts: Iterable[str]) -> str:
+        """Several things on one line."""
+        return (" ; " if self.language is Language.FR else "; ").join(parts)
+
+    def named(self, texts: Mapping[str, str]) -> str:
+        """A text in the language of the page, else in the one there is."""
+        return texts.get(self.language.value) or next(iter(texts.values()), "")
+
+    def page(
+        self, template: str, room: Room, context: Mapping[str, Any], failed: FilledForm | None = None, status: int = 200
+    ) -> Response:
+        """A page with the menu; `title` must be in `context`. `failed`: a form that is shown again, and why."""
+        shared = {
+            "room": room.value,
+            "menu": [(each.value, self.address(each.path), self.t[each.value]) for each in rooms_of(self.caller)],
+            "to": self.address,
+            "signed_in_as": self.caller.name,
+            "restricted": None if self.caller.processings is None else ", ".join(sorted(self.caller.processings)),
+            "proof": self.visit.proof,
+            "done": self._done(),
+        }
+        status = failed.status if failed is not None else status
+        told = {**shared, "problem": failed.problem if failed is not None else "", **context}
+        return render(self.visit.request, template, self.language, CONSOLE, told, status)
+
+    def _done(self) -> str | None:
+        """What the act before this page did, in words; the address names it."""
+        said = self.visit.request.query_params.get("done", "")
+        return self.t.get(f"{said}_done")
+
+    def problem(self, error: DomainError) -> str:
+        """Why an act was refused, in words of the page's language; the API's own where there are none."""
+        return problem_in_words(error, self.language)
+
+
+def problem_in_words(error: DomainError, language: Language) -> str:
+    """A refusal as a person reads it."""
+    words, at_fault = PROBLEMS.in_language(language), f"{error.slug}:{error.field}"
+    other = f"{error.slug}:fact" if error.field is not None else error.slug
+    return words.get(at_fault) or words.get(other) or words.get(error.slug) or error.detail
+
+
+def rooms_of(caller: Caller) -> list[Room]:
+    """The pages that a caller may open."""
+    return [each for each in Room if _lets_in(each, caller)]
+
+
+def _lets_in(room: Room, caller: Caller) -> bool:
+    try:
+        room.require(caller)
+    except DomainError:
+        return False
+    return True
+
+
+class ConsoleRoute(PageRoute):
+    """A route of the console: what is refused is said in words."""
+
+    def refused(self, request: Request, error: DomainError) -> Response:
+        """The page that says why."""
+        return error_page(request, status_of(error), detail=problem_in_words(error, language_of(request)))
+
+
+router = page_router(ConsoleRoute)
+_ENTRANCE: Final = Entrance(SignInForm.CONSOLE, Room.HOME.path, CONSOLE, accounts=True)
+_visit: Final = add_sign_in(router, _ENTRANCE)
+
+
+VisitDep = Annotated[Visit, Depends(_visit)]
+
+
+async def desk(visit: VisitDep, services: ServicesDep) -> Desk:
+    """Whoever is signed in, at their desk.
+
+    Raises:
+        ElsewhereError: nobody is: to the sign-in.
+
+    """
+    who = await visit.signed_in()
+    if who is None:
+        raise ElsewhereError(visit.to_the_form())
+    return Desk(visit, who, services)
+
+
+DeskDep = Annotated[Desk, Depends(desk)]
+
+
+def at(room: Room) -> Any:  # noqa: ANN401 - what FastAPI takes
+    """A dependency that gives the desk of whoever may open a page of the menu."""
+
+    async def admitted(here: DeskDep) -> Desk:
+        room.require(here.caller)
+        here.count()
+        return here
+
+    return Depends(admitted)

@@ -1,0 +1,398 @@
+"""One person: found by id, where they stand, their history in words, and what can be done for them.
+
+No id stands in an address or a log. It is sent in a form, and then kept sealed: in a cookie for the page, and in each
+form for the act, so that a form of one window never does anything to whoever is looked at in another.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import Path, Response
+
+from app.api.consents.links import NewConsentLink
+from app.api.consents.models import NewWithdrawal, said_in_withdrawal
+from app.api.consents.subjects import Mailbox, Names, NewAge, NewName, SubjectOnly
+from app.api.http.security import open_to_all
+from app.api.http.wire import SubjectBody
+from app.auth.callers import Scope
+from app.auth.sessions import session_digest
+from app.core.consent import AgeBand, CheckedHow, StatedBy
+from app.core.errors import NotFoundError
+from app.core.names import NameBasis
+from app.core.page.link import Act, LinkKind, Situation
+from app.db.session import WriteSession
+from app.ledger.vault import VaultError
+from app.operations.consents.close_subject import close_subject, erase_subject
+from app.operations.consents.ledgers import open_ledgers
+from app.operations.consents.make_links import WantedLink, create_consent_link, create_overview_link
+from app.operations.consents.names import link_names, share_mailbox, unlink_names, unshare_mailbox
+from app.operations.consents.open_consent_link import ShownProcessing, show_person
+from app.operations.consents.recorder import record
+from app.operations.consents.state_age import StatedAge, state_age
+from app.operations.proof.export_subject import export_subject, look_at_subject
+from app.operations.proof.receipts import make_receipt
+from app.operations.service.deployment import SubjectName
+from app.pages.consents.overview import AGES, CHECKED, Sayer, SayerWords
+from app.pages.consents.receipt import receipt_document
+from app.pages.consents.view import Times, state_in_words
+from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of, writing
+from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed
+from app.pages.console.frame import Desk, Room, at, router
+from app.pages.dates import moment
+from app.pages.rendering import PAGE_HEADERS
+from app.proof.notes import log_name
+from app.register.gate import read_register
+from app.words import Catalogue
+
+PeopleDesk = Annotated[Desk, at(Room.PEOPLE)]
+_COOKIE: Final = "sceau_person"
+_PURPOSE: Final = "person in the console"
+_LONGEST: Final = 4_000
+_PERSON: Final = "/console/person"
+_ABOUT_THEM: Final = SayerWords(
+    Catalogue("consent", "overview", "console_history"),
+    Catalogue("overview_stated_by", "console_stated_by"),
+    Catalogue("overview_acts", "console_acts"),
+)
+"""The words of a page about a person, not for them."""
+STANDING: Final = Catalogue("consent", "console_person")
+METHODS: Final = Catalogue("console_method")
+AUTHENTICATIONS: Final = Catalogue("console_authentication")
+LINK_KINDS: Final = Catalogue("console_link_kind")
+STATED_BY: Final = Catalogue("console_who_stated")
+BASES: Final = Catalogue("console_basis")
+
+
+def sealed(desk: Desk, name: SubjectName) -> str:
+    """A person as the pages of this session hand them on."""
+    told = json.dumps([name.type, name.id, session_digest(desk.visit.token).hex()])
+    return urlsafe_b64encode(desk.services.deployment.vault.seal_apart(_PURPOSE, told.encode())).decode()
+
+
+def opened(desk: Desk, handle: str) -> SubjectName:
+    """Whom a sealed handle of this session stands for.
+
+    Raises:
+        NotFoundError: nobody.
+
+    """
+    try:
+        found = desk.services.deployment.vault.open_apart(_PURPOSE, urlsafe_b64decode(handle.encode()))
+        kind, identifier, session = json.loads(found)
+    except (VaultError, ValueError, IndexError):
+        raise NotFoundError from None
+    if session != session_digest(desk.visit.token).hex():
+        raise NotFoundError
+    return SubjectName(kind, identifier)
+
+
+@router.get("/console/people")
+@open_to_all
+async def show_search(desk: PeopleDesk) -> Response:
+    """Show the form that finds a person."""
+    return await _search(desk, "", None)
+
+
+async def _search(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    form = await form_of(FIND, desk, about, failed, {"type": "user"})
+    return desk.page(
+        "console/people.html",
+        Room.PEOPLE,
+        {"title": desk.t["people"], "form": form},
+        failed,
+    )
+
+
+@router.get(_PERSON)
+@open_to_all
+async def show_one(desk: PeopleDesk) -> Response:
+    """Show the person whom this session found; to the search where there is none."""
+    handle = desk.visit.cookies.read(_COOKIE, longest=_LONGEST)
+    try:
+        return await _person(desk, handle, None)
+    except NotFoundError:
+        return desk.to(Room.PEOPLE.path)
+
+
+async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    Room.PEOPLE.require(desk.caller)
+    handle = about.partition(" ")[0]
+    name, deployment, source = opened(desk, handle), desk.services.deployment, desk.services.source
+    async with writing(desk) as session:
+        told = await look_at_subject(session, deployment, desk.caller, name, service=source)
+        items = await show_person(session, deployment, name)
+        now = await session.now()
+    say = Sayer(told, desk.language, desk.t["the_operator"], _ABOUT_THEM)
+    events = [say.event(each) for each in reversed(told["events"])]
+    acts = (MAKE_LINK, STATE_AGE, LINK_NAME, UNLINK_NAME, SHARE_MAILBOX, WITHDRAW_ALL, CLOSE, ERASE)
+    context = {
+        "title": desk.t["person_title"],
+        "name": name,
+        "as_of": moment(now, desk.language),
+        "known": bool(told["events"]),
+        "standings": [await _standing(desk, handle, item, failed) for item in items],
+        "age": say.age(),
+        "events": events,
+        "looked": list(dict.fromkeys((say.act(each), each["by"]) for each in reversed(told["looked_at"]))),
+        "beside": list(say.beside()),
+        "export": desk.address(f"{_PERSON}/export"),
+        "forms": [await form_of(act, desk, handle, failed, {"from.type": name.type}) for act in acts],
+    }
+    answer = desk.page("console/person.html", Room.PEOPLE, context, failed)
+    if failed is not None:
+        desk.visit.cookies.put(answer, _COOKIE, handle)
+    return answer
+
+
+async def _standing(desk: Desk, handle: str, item: ShownProcessing, failed: FilledForm | None) -> dict[str, Any]:
+    words = STANDING.in_language(desk.language)
+    tone, state = state_in_words(item, None, Times(desk.language), words)
+    holds = item.situation in {Situation.HOLDS, Situation.AWAITING} and Act.WITHDRAW in item.acts
+    decision = item.decision.event.id if item.decision is not None else None
+    return {
+        "id": item.id,
+        "name": item.text(desk.language.value).name.text,
+        "register": desk.address(f"/console/register/{item.id}") if desk.may(Scope.REGISTER_READ) else "",
+        "tone": tone or "plain",
+        "state": state,
+        "withdraw": await form_of(WITHDRAW, desk, f"{handle} {item.id}", failed) if holds else None,
+        "receipt": desk.address(f"{_PERSON}/receipts/{decision}") if decision is not None else "",
+    }
+
+
+@router.get(f"{_PERSON}/export")
+@open_to_all
+async def export(desk: PeopleDesk) -> Response:
+    """The file of GDPR 15 and 20, as `POST /v1/subjects/exports` answers it."""
+    name = opened(desk, desk.visit.cookies.read(_COOKIE, longest=_LONGEST))
+    services = desk.services
+    async with services.writer.write(at_once=True) as session:
+        told = await export_subject(session, services.deployment, desk.caller, name, service=services.source)
+    content = json.dumps(told, ensure_ascii=False, indent=2)
+    return saved(content, "application/ld+json", f"{desk.t['file_of_person']}.jsonld")
+
+
+@router.get(f"{_PERSON}/receipts/{{id}}")
+@open_to_all
+async def receipt(identifier: Annotated[UUID, Path(alias="id")], desk: PeopleDesk) -> Response:
+    """The receipt of an answer as a document, as `GET /v1/consents/{id}/receipt` answers it."""
+    services = desk.services
+    async with services.writer.write() as session:
+        jws, json_ld = await make_receipt(
+            *(session, services.deployment, desk.caller, identifier),
+            service=services.source,
+            origin=log_name(services.source),
+        )
+    document = receipt_document(json_ld, jws, desk.language.value)
+    return saved(document, "text/html", f"{desk.t['file_of_receipt']}.html")
+
+
+def saved(content: str | bytes, media_type: str, name: str) -> Response:
+    """A file for the browser to save."""
+    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=media_type, headers=headers)
+
+
+# What can be done. Each is about a sealed person.
+
+
+async def _find(_: WriteSession, asked: ActRequest) -> DoneAct:
+    desk, body = asked.desk, asked.body
+    desk.caller.require(Scope.CONSENTS_READ)
+    deployment = desk.services.deployment
+    deployment.pseudonyms.locators(body.type, body.id)  # an id that no account can have is refused here
+    return DoneAct(_PERSON, cookie=(_COOKIE, sealed(desk, body.name())))
+
+
+def _of_person(_about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The person's name is put in by the act: it is sealed until the form is known to be ours."""
+    return {**body, "subject": {"type": "user", "id": "sealed"}}
+
+
+def _whom(asked: ActRequest) -> SubjectName:
+    return opened(asked.desk, asked.about.partition(" ")[0])
+
+
+def _done(asked: ActRequest, word: str) -> DoneAct:
+    return DoneAct(_PERSON, word, cookie=(_COOKIE, asked.about.partition(" ")[0]))
+
+
+async def _withdraw(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk, deployment = asked.desk, asked.desk.services.deployment
+    processing = asked.about.partition(" ")[2] or None
+    desk.caller.require_processing(processing)
+    name = _whom(asked)
+    said = replace(said_in_withdrawal(asked.body, deployment), subject=name, processing=processing)
+    ledgers = await open_ledgers(session, deployment, [name], [processing] if processing is not None else [])
+    await record(session, deployment, desk.caller, said, ledgers)
+    return _done(asked, "withdraw")
+
+
+async def _close(session: WriteSession, asked: ActRequest) -> DoneAct:
+    await close_subject(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
+    return _done(asked, "close")
+
+
+async def _erase(session: WriteSession, asked: ActRequest) -> DoneAct:
+    await erase_subject(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
+    return _done(asked, "erase")
+
+
+async def _age(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body = asked.body
+    stated = StatedAge(_whom(asked), body.age_band, body.stated_by, body.checked_how, body.at, body.under_15_until)
+    await state_age(session, asked.desk.services.deployment, asked.desk.caller, stated)
+    return _done(asked, "state_age")
+
+
+async def _mailbox(session: WriteSession, asked: ActRequest) -> DoneAct:
+    change = share_mailbox if asked.body.shared else unshare_mailbox
+    await change(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
+    return _done(asked, "share_mailbox")
+
+
+async def _link_name(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body, desk = asked.body, asked.desk
+    await link_names(session, desk.services.deployment, desk.caller, body.one.name(), _whom(asked), body.basis)
+    return _done(asked, "link_name")
+
+
+async def _unlink_name(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk = asked.desk
+    await unlink_names(session, desk.services.deployment, desk.caller, asked.body.one.name(), _whom(asked))
+    return _done(asked, "unlink_name")
+
+
+def _another_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The name that is typed becomes one of the person's."""
+    return {**body, "to": _of_person(about, {})["subject"]}
+
+
+async def _link(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk, body = asked.desk, asked.body
+    for each in body.processings or ():
+        desk.caller.require_processing(each)
+    wanted = WantedLink(
+        subject=_whom(asked),
+        processings=tuple(body.processings or ()),
+        kind=body.kind,
+        authentication=body.authentication,
+        credential=desk.who.credential,
+        person_request=body.request_reference,
+        territory=body.territory,
+        age_band=body.age_band,
+    )
+    make = create_overview_link if body.kind is LinkKind.OVERVIEW else create_consent_link
+    made = await make(session, desk.services.deployment, desk.caller, wanted)
+    context = {
+        "title": desk.t["link_title"],
+        "secret": f"{desk.services.source}/consent/{made.token}",
+        "lead": desk.t["link_lead"],
+        "until": moment(made.expires_at, desk.language),
+        "back": desk.address(_PERSON),
+    }
+    return DoneAct(show=lambda: desk.page("console/secret.html", Room.PEOPLE, context, status=201))
+
+
+def _link_body(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    said = _of_person(about, body)
+    if said.get("kind") == LinkKind.OVERVIEW.value:
+        said.pop("processings", None)
+    return {**said, "by_person": "request_reference" in said}
+
+
+async def _link_fields(desk: Desk, _about: str) -> Fields:
+    async with desk.visit.database.read() as session:
+        register = await read_register(session, desk.caller.processings)
+    asking = [known for known in register.values() if known.record.facts.rests_on_consent]
+    processings = tuple((each.record.id, desk.named(each.record.versions[-1].name)) for each in asking)
+    kinds = choices_of(LINK_KINDS, LINK_KINDS, desk.language)
+    authentications = choices_of(AUTHENTICATIONS, AUTHENTICATIONS, desk.language)
+    return (
+        needed("kind", Kind.CHOICE, kinds, word="link_kind"),
+        FormField("processings", Kind.BOXES, choices=processings, word="link_processings"),
+        needed("authentication", Kind.CHOICE, authentications),
+        FormField("request_reference", most=200),
+    )
+
+
+async def _age_fields(desk: Desk, _about: str) -> Fields:
+    language = desk.language
+    return (
+        needed("age_band", Kind.CHOICE, choices_of(AGES, [each.value for each in AgeBand], language)),
+        needed("stated_by", Kind.CHOICE, choices_of(STATED_BY, [each.value for each in StatedBy], language)),
+        needed("checked_how", Kind.CHOICE, choices_of(CHECKED, [each.value for each in CheckedHow], language)),
+        FormField("under_15_until", Kind.DATE),
+    )
+
+
+async def _name_fields(desk: Desk, _about: str) -> Fields:
+    bases = choices_of(BASES, [each.value for each in NameBasis], desk.language)
+    return (*_NAME_FIELDS, needed("basis", Kind.CHOICE, bases))
+
+
+async def _method_field(desk: Desk, _about: str) -> Fields:
+    return (FormField("method", Kind.CHOICE, choices=choices_of(METHODS, METHODS, desk.language)),)
+
+
+FIND: Final = add_act(
+    ConsoleAct(
+        *("find", Scope.SUBJECTS_READ, _find, _search, SubjectBody),
+        fields=(needed("id", most=512, word="person_id"), needed("type", most=128)),
+        whole=True,
+    )
+)
+WITHDRAW: Final = add_act(
+    ConsoleAct(
+        *("withdraw", Scope.CONSENTS_WRITE, _withdraw, _person, NewWithdrawal, _method_field),
+        shape=_of_person,
+        counted=False,
+    )
+)
+WITHDRAW_ALL: Final = add_act(replace(WITHDRAW, name="withdraw_all", grave=True, whole=True))
+CLOSE: Final = add_act(
+    ConsoleAct(
+        *("close", Scope.CONSENTS_WRITE, _close, _person, SubjectOnly),
+        shape=_of_person,
+        whole=True,
+        counted=False,
+        grave=True,
+    )
+)
+ERASE: Final = add_act(replace(CLOSE, name="erase", needs=Scope.SUBJECTS_ERASE, run=_erase, counted=True))
+STATE_AGE: Final = add_act(
+    ConsoleAct(
+        *("state_age", Scope.CONSENTS_WRITE, _age, _person, NewAge, _age_fields),
+        shape=_of_person,
+        whole=True,
+        counted=False,
+    )
+)
+SHARE_MAILBOX: Final = add_act(
+    ConsoleAct(
+        *("share_mailbox", Scope.CONSENTS_WRITE, _mailbox, _person, Mailbox),
+        fields=(needed("shared", Kind.BOOLEAN),),
+        shape=_of_person,
+        whole=True,
+        counted=False,
+    )
+)
+_NAME_FIELDS: Final = (needed("from.id", most=512), needed("from.type", most=128, word="type"))
+LINK_NAME: Final = add_act(
+    ConsoleAct(
+        *("link_name", Scope.CONSENTS_WRITE, _link_name, _person, NewName, _name_fields),
+        shape=_another_name,
+        whole=True,
+        counted=False,
+    )
+)
+UNLINK_NAME: Final = add_act(replace(LINK_NAME, name="unlink_name", run=_unlink_name, model=Names, fields=_NAME_FIELDS))
+MAKE_LINK: Final = add_act(
+    ConsoleAct(
+        *("make_link", Scope.CONSENTS_WRITE, _link, _person, NewConsentLink, _link_fields),
+        shape=_link_body,
+    )
+)

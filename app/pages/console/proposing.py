@@ -1,0 +1,236 @@
+"""Propose a new processing, or a version of one, by form: with what a person would see, and how many it concerns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Response
+
+from app.api.http.security import open_to_all
+from app.api.register.models import NewProcessing, NewVersion
+from app.api.register.views import version_view
+from app.auth.callers import Scope
+from app.core.article import CONSENT_PURPOSES, Element, ProviderKind, Purpose
+from app.core.version import PartyMode
+from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS
+from app.db.session import WriteSession
+from app.operations.register.add_version import (
+    add_version,
+    preview_processing,
+    preview_version,
+    register_processing,
+)
+from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
+from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed, sent_of
+from app.pages.console.frame import Desk, DeskDep, Room, router
+from app.pages.console.register import (
+    ProcessingPath,
+    affected_in_words,
+    changes_table,
+    in_force_by_processing,
+    in_words,
+    known_to,
+    with_dates,
+)
+from app.register.store import load_controllers
+from app.words import Catalogue
+
+PROVIDER_KINDS: Final = Catalogue("provider_kind")
+PARTY_MODES: Final = Catalogue("party_mode")
+
+
+async def writer_desk(desk: DeskDep) -> Desk:
+    """The desk of whoever may propose.
+
+    Raises:
+        ScopeMissingError: the caller may not.
+
+    """
+    Room.REGISTER.require(desk.caller)
+    desk.caller.require(Scope.REGISTER_WRITE)
+    return desk
+
+
+WriterDesk = Annotated[Desk, Depends(writer_desk)]
+
+
+@router.get("/console/propose")
+@open_to_all
+async def show_new_processing(desk: WriterDesk) -> Response:
+    """Show the empty form of a new processing."""
+    return await _new(desk, "", None)
+
+
+@router.get("/console/register/{id}/new")
+@open_to_all
+async def show_new_version(identifier: ProcessingPath, desk: WriterDesk) -> Response:
+    """Show the form of a new version, filled in with the last one."""
+    return await _version(desk, identifier, None)
+
+
+async def _new(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    form = await form_of(PROPOSE, desk, about, failed, {"purpose": Purpose.ADVERTISING.value, "automated": "yes"})
+    context = {"title": desk.t["propose_title"], "form": form, "lead": desk.t["propose_lead"]}
+    return desk.page("console/propose.html", Room.REGISTER, context, failed)
+
+
+async def _version(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    async with desk.visit.database.read() as session:
+        known = await known_to(session, desk, about)
+    last = known.record.versions[-1]
+    told = {**version_view(last).model_dump(mode="json"), "purpose": known.record.purpose.value, "material": True}
+    del told["data_recipients"], told["effective_from"]
+    sent = sent_of(await PROPOSE_VERSION.fields_for(desk, about), told)
+    form = await form_of(PROPOSE_VERSION, desk, about, failed, sent)
+    title = f"{desk.t['propose_version_title']} {desk.named(last.name) or about}"
+    context = {"title": title, "form": form, "lead": desk.t["propose_version_lead"]}
+    return desk.page("console/propose.html", Room.REGISTER, context, failed)
+
+
+async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
+    """The fields of what every version says, as the API has them."""
+    async with desk.visit.database.read() as session:
+        known = await load_controllers(session)
+    controllers = tuple((each.id, f"{each.legal_name} ({each.id})") for each in known.values())
+    language = desk.language
+    text, area, lines, rows = Kind.TEXT, Kind.AREA, Kind.LINES, Kind.ROWS
+    kinds = choices_of(PROVIDER_KINDS, [each.value for each in ProviderKind], language)
+    elements = choices_of(ELEMENT_WORDS, [each.value for each in Element], language)
+    modes = choices_of(PARTY_MODES, [each.value for each in PartyMode], language)
+    heading = Kind.HEADING
+    return (
+        FormField("of_processing", heading),
+        needed("name.fr"),
+        FormField("name.en"),
+        needed("purpose", Kind.CHOICE, choices_of(PURPOSE_WORDS, purposes, language)),
+        *([FormField("controllers", Kind.BOXES, choices=controllers)] if controllers else []),
+        FormField("controller", most=300),
+        needed("provider_kind", Kind.CHOICE, kinds),
+        needed("service", most=128),
+        needed("elements", Kind.BOXES, elements),
+        needed("automated", Kind.BOOLEAN),
+        needed("party_mode", Kind.CHOICE, modes),
+        FormField("of_page", heading),
+        needed("notice.fr", area),
+        FormField("notice.en", area),
+        FormField("of_data", heading),
+        FormField("recipients", rows, members=("name", "role", "country")),
+        FormField("transfers", rows, members=("country", "safeguards")),
+        needed("retention", text, most=44),
+        needed("consent_validity", text, most=6),
+        FormField("derived_data_erased_within", most=44),
+        FormField("data_protection_contact", most=300),
+        FormField("consequences.fr", area),
+        FormField("consequences.en", area),
+        FormField("conditional", Kind.BOOLEAN),
+        FormField("age_statement_required", Kind.CHECK),
+        FormField("of_record", heading),
+        needed("started_on", Kind.DATE),
+        FormField("categories_of_persons", lines),
+        FormField("storage_location", area, most=5_000),
+        FormField("security_measures", area, most=5_000),
+        FormField("automated_decisions", area, most=5_000),
+        FormField("dpia_reference", most=128),
+        FormField("privacy_policy", most=2_000),
+        FormField("legal_notice", most=2_000),
+        FormField("accessibility_statement", most=2_000),
+        FormField("logo", most=2_000),
+        FormField("justification", area, most=5_000),
+    )
+
+
+async def _fields_of_processing(desk: Desk, _about: str) -> Fields:
+    heading, *said = await _said_of_a_version(desk, list(Purpose))
+    return (heading, needed("id", most=100), *said)
+
+
+async def _fields_of_version(desk: Desk, about: str) -> Fields:
+    async with desk.visit.database.read() as session:
+        known = await known_to(session, desk, about)
+    return (
+        *await _said_of_a_version(desk, [known.record.purpose]),
+        FormField("of_version", Kind.HEADING),
+        FormField("material", Kind.CHECK),
+        FormField("reason", Kind.AREA, word="reason_of_version", most=2_000),
+        FormField("effective_from", most=40),
+    )
+
+
+def _as_sent(_about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A body in which nobody receives data where the form names nobody, and which names controllers in one way."""
+    if "recipients" not in body:
+        body["data_recipients"] = []
+    return body
+
+
+async def _propose(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body, desk = asked.body, asked.desk
+    desk.caller.require_processing(body.id)
+    approval = desk.services.register_approval
+    known = await register_processing(session, desk.caller, body.id, body.draft(), approval)
+    return DoneAct(f"/console/register/{body.id}", "propose_waits" if known.waiting is not None else "propose")
+
+
+async def _propose_version(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body, desk = asked.body, asked.desk
+    desk.caller.require_processing(asked.about)
+    known = await add_version(
+        *(session, desk.caller, asked.about, body.draft(body.reason), desk.services.register_approval),
+        material=body.material,
+        effective_from=body.effective_from,
+    )
+    waits = known.waiting is not None
+    return DoneAct(f"/console/register/{asked.about}", "propose_waits" if waits else "propose_version")
+
+
+async def _preview(asked: ActRequest) -> Mapping[str, Any]:
+    """What would be asked, of a new processing; nobody consented to it yet."""
+    desk, body = asked.desk, asked.body
+    desk.caller.require_processing(body.id)
+    texts, note = await _texts(desk, body)
+    return {"texts": texts, "note": note, "affected": desk.t["affects_nobody"], "changes": None, "waits": ""}
+
+
+async def _preview_version(asked: ActRequest) -> Mapping[str, Any]:
+    desk, body = asked.desk, asked.body
+    desk.caller.require_processing(asked.about)
+    async with desk.visit.database.read() as session:
+        known, controllers = await known_to(session, desk, asked.about), await load_controllers(session)
+        counts, counted = await in_force_by_processing(session)
+        draft, approval = body.draft(body.reason), desk.services.register_approval
+        found = await preview_version(session, asked.about, draft, approval, material=body.material)
+    texts, note = await _texts(desk, body)
+    number = counts.get(asked.about, 0) if counted is not None else None
+    told = [in_words(known, each, controllers, desk) for each in (known.record.versions[-1], found.version)]
+    return {
+        "texts": texts,
+        "note": note,
+        "affected": affected_in_words(desk, number) if found.ends_consents else desk.t["affects_nobody"],
+        "changes": changes_table(found.changes, told, desk),
+        "waits": desk.t["would_wait" if found.waits else "would_not_wait"],
+    }
+
+
+async def _texts(desk: Desk, body: NewProcessing | NewVersion) -> tuple[list[Any], str]:
+    """The page in each language; or why there is none."""
+    if body.purpose not in CONSENT_PURPOSES:
+        return [], desk.t["nobody_asked"]
+    policy, draft = desk.services.deployment.policy, body.draft()
+    async with desk.visit.database.read() as session:
+        texts, now = await preview_processing(session, draft, policy), await session.now()
+    return with_dates(texts, policy.expiry(now, draft.facts.consent_validity)), ""
+
+
+PROPOSE: Final = add_act(
+    ConsoleAct(
+        *("propose", Scope.REGISTER_WRITE, _propose, _new, NewProcessing, _fields_of_processing),
+        shape=_as_sent,
+        preview=_preview,
+    )
+)
+PROPOSE_VERSION: Final = add_act(
+    ConsoleAct(
+        *("propose_version", Scope.REGISTER_WRITE, _propose_version, _version, NewVersion, _fields_of_version),
+        shape=_as_sent,
+        preview=_preview_version,
+    )
+)

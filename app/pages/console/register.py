@@ -1,0 +1,594 @@
+"""The register: what is in it, one processing with its versions, and what can be done to it but for proposing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import Path, Response
+
+from app.api.consents.imports import ApprovalBody
+from app.api.http.security import open_to_all
+from app.api.register.invalidations import NewInvalidation
+from app.api.register.models import RulingBody, StatusBody
+from app.api.register.proposals import GateAnswer, GateApproval
+from app.audit.figures import load_figure
+from app.auth.callers import Scope
+from app.auth.store import load_caller
+from app.core.article import SECRECY
+from app.core.consent import State
+from app.core.errors import CredentialEndedError, InvalidPeriodError, NotFoundError
+from app.core.page.text import ConsentText
+from app.core.processing import Status
+from app.core.register import FieldChange, GateProposal, RegisterApproval, version_changes, warnings_of
+from app.core.retention import Retention
+from app.core.wording import PURPOSE_WORDS, STATUS_WORDS, retention_in_words
+from app.db.session import ReadSession, WriteSession
+from app.ledger.imports import ImportSource
+from app.operations.consents.import_rows import approve_import
+from app.operations.consents.projections import CONSENTS
+from app.operations.register.add_version import change_status
+from app.operations.register.invalidate_processing import invalidate_processing, preview_invalidation
+from app.operations.register.proposals import approve_proposal, approve_version, reject_proposal, reject_version
+from app.operations.register.report import COLUMNS, Activity
+from app.operations.service.consent_texts import consent_texts, version_shown, who_is
+from app.operations.service.show_home import imports_waiting
+from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of
+from app.pages.console.fields import FilledForm, FormField, Kind, needed
+from app.pages.console.frame import Desk, Room, at, router
+from app.pages.console.tables import Cell, Table
+from app.pages.dates import day, moment, until
+from app.pages.words import Language
+from app.register.gate import load_waiting, read_register
+from app.register.records import ControllerRecord, Proposal, Registered, VersionRecord
+from app.register.store import InvalidationRecord, load_controllers, load_invalidations
+from app.words import Catalogue, listed
+
+RegisterDesk = Annotated[Desk, at(Room.REGISTER)]
+WANTED: Final = Catalogue("console_wanted")
+"""What a proposal wants, by the names of the API."""
+_REASON: Final = needed("reason", Kind.AREA, most=2_000)
+_SIDE_BY_SIDE: Final = 3
+"""Versions that stand beside each other: more columns are no longer read."""
+
+
+async def in_force_by_processing(session: ReadSession) -> tuple[Mapping[str, int], datetime | None]:
+    """How many consents were in force when they were last counted, and when that was."""
+    figure = await load_figure(session, CONSENTS)
+    counts: dict[str, int] = {}
+    for each in figure.numbers if figure is not None else ():
+        if each["state"] == State.IN_FORCE:
+            counts[each["processing"]] = counts.get(each["processing"], 0) + each["number"]
+    return counts, figure.counted_at if figure is not None else None
+
+
+@router.get("/console/register")
+@open_to_all
+async def show_register(desk: RegisterDesk) -> Response:
+    """Show the register."""
+    return await _list(desk, "", None)
+
+
+async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
+    async with desk.visit.database.read() as session:
+        now = await session.now()
+        register = await read_register(session, desk.caller.processings)
+        counts, counted = await in_force_by_processing(session)
+        whole = desk.caller.processings is None
+        waiting = await load_waiting(session) if whole else []
+        two = desk.services.register_approval is RegisterApproval.TWO
+        imports = await imports_waiting(session) if whole and two else []
+        names = await _names(session, {*(each.by for each in waiting), *(each.made_by for each in imports)})
+    t = desk.t
+    columns = [(t[name], False) for name in ("processing", "purpose", "paragraph", "status", "version")]
+    context = {
+        "title": t["register"],
+        "columns": [*columns, (t["in_force"], True)],
+        "rows": [_row(known, now, desk, counts if counted else None) for known in register.values()],
+        "counted": moment(counted, desk.language) if counted is not None else "",
+        "waiting": [
+            *[await _gate(each, names, desk, failed) for each in waiting],
+            *[await _import(each, names, desk, failed) for each in imports],
+        ],
+        "may_propose": desk.may(Scope.REGISTER_WRITE),
+    }
+    return desk.page("console/register.html", Room.REGISTER, context, failed)
+
+
+def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int] | None) -> list[Cell]:
+    record, facts, t = known.record, known.record.facts, desk.t
+    current = facts.version_at(now) or facts.versions[0]
+    told = record.version(current.number)
+    status, coming = facts.status_at(now), next((each for each in facts.versions if not each.in_force_at(now)), None)
+    warned = _warnings(known, told, now, desk)
+    to_come = ""
+    if known.waiting is not None:
+        to_come = f"{t['version_waits']} {known.waiting.version.facts.number}"
+    elif coming is not None and coming.effective_from is not None:
+        to_come = f"{t['version_to_come']} {coming.number}, {day(coming.effective_from, desk.language)}"
+    number = counts.get(record.id, 0) if counts is not None else None
+    return [
+        Cell(desk.named(told.name if told else {}) or record.id, record.id, href=address_of(desk, record.id)),
+        Cell(PURPOSE_WORDS[record.purpose][desk.language], _controllers(known, told, desk)),
+        _paragraph(known, desk),
+        Cell(
+            STATUS_WORDS[status][desk.language],
+            desk.joined(warned),
+            "" if status is Status.ACTIVE and not warned else "warn-text",
+        ),
+        Cell(str(current.number), to_come),
+        Cell(desk.number(number) if facts.rests_on_consent and number is not None else "—"),
+    ]
+
+
+def address_of(desk: Desk, identifier: str) -> str:
+    """Where one processing is shown."""
+    return desk.address(f"/console/register/{identifier}")
+
+
+def _paragraph(known: Registered, desk: Desk) -> Cell:
+    facts, t = known.record.facts, desk.t
+    if facts.is_exempt:
+        return Cell("III", t["exempt"])
+    if facts.rests_on_consent:
+        return Cell("IV", t["on_consent"])
+    return Cell(SECRECY[facts.versions[-1].provider_kind].removeprefix("L32-3 "), t["forbidden"], "bad-text")
+
+
+def _controllers(known: Registered, version: VersionRecord | None, desk: Desk) -> str:
+    return listed(known.record.names_of(version), desk.language.value) if version else known.record.controller
+
+
+def _warnings(known: Registered, version: VersionRecord | None, now: datetime, desk: Desk) -> list[str]:
+    if version is None:
+        return []
+    found = warnings_of(known.record.purpose, version.facts, version.said)
+    said = [desk.t[f"warning_{each.value}"] for each in found]
+    return [*said, desk.t["struck"]] if known.record.struck(version, now) else said
+
+
+async def _names(session: ReadSession, ids: set[UUID]) -> dict[UUID, str]:
+    found = {each: await load_caller(session, each) for each in ids}
+    return {each: caller.name if caller is not None else str(each) for each, caller in found.items()}
+
+
+async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None) -> dict[str, Any]:
+    """A proposal of the gate: what it is about, who made it, and the forms that answer it."""
+    words, colon = WANTED.in_language(desk.language), " :" if desk.language is Language.FR else ":"
+    wanted = desk.joined(
+        f"{words.get(name, name)}{colon} {_worded(value, desk)}"
+        for name, value in each.wanted.items()
+        if value not in (None, "", False)
+    )
+    return {
+        "title": f"{desk.t[f'gate_{each.kind.value}']} {each.target}".strip(),
+        "wanted": wanted,
+        "by": names[each.by],
+        "at": moment(each.at, desk.language),
+        "forms": [
+            await form_of(APPROVE_PROPOSAL, desk, str(each.id), failed),
+            await form_of(REJECT_PROPOSAL, desk, str(each.id), failed),
+        ],
+    }
+
+
+def _worded(value: object, desk: Desk) -> str:
+    """A value of a proposal; a period (ISO 8601) as people say it."""
+    try:
+        return retention_in_words(Retention.parse(str(value)), desk.language) or str(value)
+    except InvalidPeriodError:
+        return plain(value, desk)
+
+
+async def _import(
+    each: ImportSource, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None
+) -> dict[str, Any]:
+    """An import whose grants wait; what is approved is what was looked at."""
+    until = each.until.isoformat() if each.until is not None else ""
+    ends = f", {desk.t['grants_until']} {moment(each.until, desk.language)}" if each.until is not None else ""
+    return {
+        "title": f"{desk.t['gate_import']} {each.name}",
+        "wanted": f"{desk.t['grants']} {desk.number(each.expected)}{ends}.",
+        "by": names[each.made_by],
+        "at": moment(each.begun_at, desk.language),
+        "forms": [await form_of(APPROVE_IMPORT, desk, f"{each.name} {each.expected} {until}", failed)],
+    }
+
+
+ProcessingPath = Annotated[str, Path(alias="id", max_length=100)]
+
+
+@router.get("/console/register/{id}")
+@open_to_all
+async def show_processing(identifier: ProcessingPath, desk: RegisterDesk) -> Response:
+    """Show one processing."""
+    return await _one(desk, identifier, None)
+
+
+async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    identifier = about.partition(" ")[0]
+    async with desk.visit.database.read() as session:
+        known = await known_to(session, desk, identifier)
+        now = await session.now()
+        counts, counted = await in_force_by_processing(session)
+        struck = await load_invalidations(session, identifier)
+        versions = [*known.record.versions, *(each.version for each in known.proposals)]
+        controllers = await load_controllers(session, sorted({one for each in versions for one in each.controllers}))
+        proposals = {each.version.facts.number: each for each in known.proposals}
+        by = {each.by for each in known.proposals} | {each.by for each in struck}
+        by |= {each.ruling.by for each in known.proposals if each.ruling}
+        names = await _names(session, by)
+    shown = version_shown(known.record, now)
+    waiting, number = known.waiting, counts.get(identifier, 0) if counted is not None else None
+    context = {
+        "title": desk.named(shown.name) or identifier,
+        "identifier": identifier,
+        "facts": _facts(known, shown, now, desk, number, counted),
+        "warnings": _warnings(known, shown, now, desk),
+        "waiting": await _waiting(waiting, known, controllers, desk, names, number, failed) if waiting else None,
+        "versions": _versions(known, proposals, names, desk),
+        "invalidations": _invalidations(struck, names, desk) if struck else None,
+        "compared": _side_by_side(known, controllers, desk),
+        "texts": _texts(known, waiting.version if waiting is not None else shown, controllers, now, desk),
+        "texts_of": (waiting.version if waiting is not None else shown).facts.number,
+        "forms": [await form_of(act, desk, identifier, failed) for act in _acts(known, now)],
+        "propose": desk.address(f"/console/register/{identifier}/new")
+        if desk.may(Scope.REGISTER_WRITE) and known.record.facts.status_at(now) is not Status.RETIRED and not waiting
+        else "",
+    }
+    return desk.page("console/processing.html", Room.REGISTER, context, failed)
+
+
+async def known_to(session: ReadSession, desk: Desk, identifier: str) -> Registered:
+    """A processing that the caller may name.
+
+    Raises:
+        NotFoundError: there is none.
+
+    """
+    named = desk.caller.may_ask_about(identifier)
+    known = (await read_register(session, [identifier])).get(identifier) if named else None
+    if known is None:
+        raise NotFoundError
+    return known
+
+
+def _acts(known: Registered, now: datetime) -> list[ConsoleAct]:
+    status = known.record.facts.status_at(now)
+    if status is Status.RETIRED:
+        return [INVALIDATE] if known.record.facts.rests_on_consent else []
+    can = {Status.ACTIVE: [SUSPEND], Status.SUSPENDED: [RESUME]}.get(status, [])
+    return [*can, *([INVALIDATE] if known.record.facts.rests_on_consent else []), RETIRE]
+
+
+def _facts(  # noqa: PLR0917 - what is told of one processing
+    known: Registered, shown: VersionRecord, now: datetime, desk: Desk, number: int | None, counted: datetime | None
+) -> list[tuple[str, str]]:
+    record, t, language = known.record, desk.t, desk.language
+    paragraph = _paragraph(known, desk)
+    rows = [
+        (t["reference"], record.id),
+        (t["status"], STATUS_WORDS[record.facts.status_at(now)][language]),
+        (t["purpose"], PURPOSE_WORDS[record.purpose][language]),
+        (t["paragraph"], f"{paragraph.text}, {paragraph.more}"),
+        (t["controllers"], _controllers(known, shown, desk)),
+        (t["version"], str(shown.facts.number)),
+        (t["registered"], moment(record.registered_at, language)),
+    ]
+    if record.facts.rests_on_consent and number is not None and counted is not None:
+        rows.append((t["in_force"], f"{desk.number(number)}, {t['as_of'].lower()} {moment(counted, language)}"))
+    elif record.facts.rests_on_consent:
+        rows.append((t["in_force"], t["not_counted"]))
+    return rows
+
+
+async def _waiting(  # noqa: PLR0917 - a proposal, and all that is told of it
+    waiting: Proposal,
+    known: Registered,
+    controllers: Mapping[str, ControllerRecord],
+    desk: Desk,
+    names: Mapping[UUID, str],
+    number: int | None,
+    failed: FilledForm | None,
+) -> dict[str, Any]:
+    version, first = waiting.version, waiting.version.facts.number == 1
+    last = known.record.versions[-1]
+    changes = (
+        version_changes(last.facts, version.facts, words_before=last.said, words_after=version.said)
+        if not first
+        else ()
+    )
+    told = [in_words(known, each, controllers, desk) for each in (last, version)]
+    about = f"{known.record.id} {version.facts.number}"
+    ends = not first and version.facts.material and known.record.facts.rests_on_consent
+    return {
+        "number": version.facts.number,
+        "first": first,
+        "by": names[waiting.by],
+        "at": moment(version.recorded_at, desk.language),
+        "reason": version.reason or "",
+        "mine": waiting.by == desk.caller.id,
+        "material": version.facts.material,
+        "affected": affected_in_words(desk, number) if ends else desk.t["affects_nobody"],
+        "changes": changes_table(changes, told, desk) if changes else None,
+        "forms": [await form_of(act, desk, about, failed) for act in (APPROVE, REJECT)],
+    }
+
+
+def affected_in_words(desk: Desk, number: int | None) -> str:
+    """How many consents a material version ends; None where they were not counted yet."""
+    if number is None:
+        return desk.t["affects_uncounted"]
+    return desk.t["affects"].format(number=desk.number(number)) if number else desk.t["affects_nobody"]
+
+
+def in_words(
+    known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], desk: Desk
+) -> Mapping[str, str]:
+    """What a version says, by the names of its facts, as the record of GDPR 30 words it."""
+    who = [controllers[each] for each in version.controllers if each in controllers]
+    return Activity(known.record, version, Status.ACTIVE, who).row(desk.language)
+
+
+def changes_table(changes: Sequence[FieldChange], told: Sequence[Mapping[str, str]], desk: Desk) -> Table:
+    """What differs between two versions, in the words of the record of GDPR 30 where it has some."""
+    t = desk.t
+    columns = [(t["what"], False), (t["before"], False), (t["after"], False), (t["material"], False)]
+    rows = [
+        [
+            Cell(heading(each.field, desk)),
+            Cell(told[0].get(each.field) or plain(each.before, desk)),
+            Cell(told[-1].get(each.field) or plain(each.after, desk)),
+            Cell(t["yes" if each.material else "no"], css="warn-text" if each.material else ""),
+        ]
+        for each in changes
+    ]
+    return Table(t["changes_caption"], columns, rows)
+
+
+def heading(name: str, desk: Desk) -> str:
+    """What a fact of a version is called; its name in the API where nothing else is known."""
+    return COLUMNS[name][desk.language] if name in COLUMNS else name
+
+
+def plain(value: object, desk: Desk) -> str:
+    """A value of the register on one line."""
+    match value:
+        case None | "" | []:
+            return "—"
+        case bool():
+            return desk.t["yes" if value else "no"]
+        case dict():
+            return " / ".join(plain(each, desk) for each in value.values())
+        case list():
+            return desk.joined(plain(each, desk) for each in value)
+    return str(value)
+
+
+def _versions(known: Registered, proposals: Mapping[int, Proposal], names: Mapping[UUID, str], desk: Desk) -> Table:
+    t, approved = desk.t, {each.facts.number: each for each in known.record.versions}
+    struck = {each.version: each.at for each in known.record.invalidations}
+    rows = []
+    for number in sorted(proposals.keys() | approved.keys(), reverse=True):
+        proposal = proposals.get(number)
+        version = approved[number] if number in approved else proposals[number].version
+        ruling = proposal.ruling if proposal is not None else None
+        state = proposal.state.value if proposal is not None else "approved"
+        since = version.facts.effective_from or version.recorded_at
+        rows.append(
+            [
+                Cell(str(number), _kind_of(version, desk)),
+                Cell(t[f"proposal_{state}"], f"{t['invalidated']} {moment(struck[number], desk.language)}")
+                if number in struck
+                else Cell(t[f"proposal_{state}"], css="" if state == "approved" else "warn-text"),
+                Cell(moment(since, desk.language) if number in approved else "—"),
+                Cell(names.get(proposal.by, "—") if proposal is not None else t["one_person"], version.reason or ""),
+                Cell(f"{names[ruling.by]}, {moment(ruling.at, desk.language)}", ruling.reason)
+                if ruling is not None
+                else Cell("—"),
+            ]
+        )
+    columns = [(t[name], False) for name in ("version", "status", "in_force_since", "proposed_by", "answered_by")]
+    return Table(t["versions_caption"], columns, rows)
+
+
+def _invalidations(struck: Sequence[InvalidationRecord], names: Mapping[UUID, str], desk: Desk) -> Table:
+    """What was invalidated, since when, why and by whom."""
+    t = desk.t
+    rows = [
+        [
+            Cell(
+                f"{t['version']} {each.struck.version}" if each.struck.version else t["a_text"], each.struck.text or ""
+            ),
+            Cell(moment(each.at, desk.language), names[each.by]),
+            Cell(each.reason),
+        ]
+        for each in struck
+    ]
+    return Table(t["invalidations"], [(t["what"], False), (t["since_when"], False), (t["reason_why"], False)], rows)
+
+
+def _kind_of(version: VersionRecord, desk: Desk) -> str:
+    if version.facts.number == 1:
+        return desk.t["first_version"]
+    return desk.t["material_version" if version.facts.material else "minor_version"]
+
+
+def _side_by_side(known: Registered, controllers: Mapping[str, ControllerRecord], desk: Desk) -> Table:
+    """The last versions in the words of the record of GDPR 30; what differs stands out."""
+    versions = [*known.record.versions, *([known.waiting.version] if known.waiting and known.last_number > 1 else [])]
+    shown = sorted({each.facts.number: each for each in versions}.values(), key=lambda each: each.facts.number)
+    told = [in_words(known, each, controllers, desk) for each in shown[-_SIDE_BY_SIDE:]]
+    rows = []
+    for name in COLUMNS:
+        cells = [each[name] for each in told]
+        if any(cells) and name not in {"reference", "status", "registered_at", "version"}:
+            css = "differs" if len(set(cells)) > 1 else ""
+            rows.append([Cell(COLUMNS[name][desk.language]), *(Cell(each or "—", css=css) for each in cells)])
+    columns = [(desk.t["what"], False), *((f"{desk.t['version']} {each['version']}", False) for each in told)]
+    return Table(desk.t["compared_caption"], columns, rows)
+
+
+def _texts(
+    known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], now: datetime, desk: Desk
+) -> list[tuple[ConsentText, str]]:
+    """The page as a person sees it now, in each language; none where nobody is asked."""
+    if not known.record.facts.rests_on_consent:
+        return []
+    who = [who_is(controllers[each]) for each in version.controllers if each in controllers]
+    if not who:
+        return []
+    policy = desk.services.deployment.policy
+    texts = consent_texts(known.record.purpose, who, version, policy)
+    return with_dates(texts, policy.expiry(now, version.facts.consent_validity))
+
+
+def with_dates(texts: Mapping[str, ConsentText], end: datetime) -> list[tuple[ConsentText, str]]:
+    """Each text, and up to when a consent given now would last, in its language."""
+    return [(text, until(end, Language(language))) for language, text in texts.items()]
+
+
+# What can be done.
+
+
+def _number(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    number = about.partition(" ")[2]
+    return {**body, "version": int(number) if number.isascii() and number.isdecimal() else 0}
+
+
+async def _approve(session: WriteSession, asked: ActRequest) -> DoneAct:
+    identifier, caller = asked.about.partition(" ")[0], asked.desk.caller
+    caller.require_processing(identifier)
+    await approve_version(session, caller, identifier, asked.body.version, asked.body.reason)
+    return DoneAct(f"/console/register/{identifier}", "approve")
+
+
+async def _reject(session: WriteSession, asked: ActRequest) -> DoneAct:
+    identifier, caller = asked.about.partition(" ")[0], asked.desk.caller
+    caller.require_processing(identifier)
+    await reject_version(session, caller, identifier, asked.body.version, asked.body.reason)
+    return DoneAct(f"/console/register/{identifier}", "reject")
+
+
+APPROVE: Final = add_act(
+    ConsoleAct("approve", Scope.REGISTER_APPROVE, _approve, _one, RulingBody, (_REASON,), shape=_number)
+)
+REJECT: Final = add_act(replace(APPROVE, name="reject", run=_reject))
+
+
+async def _change(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk, status = asked.desk, asked.body.status
+    desk.caller.require_processing(asked.about)
+    made = await change_status(session, desk.caller, asked.about, status, desk.services.register_approval)
+    word = {Status.ACTIVE: "resume", Status.SUSPENDED: "suspend", Status.RETIRED: "retire"}[status]
+    waits = isinstance(made, GateProposal)
+    return DoneAct(f"/console/register/{asked.about}", f"{word}_waits" if waits else word)
+
+
+def _status_act(name: str, status: Status, *, grave: bool = False) -> ConsoleAct:
+    return add_act(
+        ConsoleAct(
+            *(name, Scope.REGISTER_WRITE, _change, _one, StatusBody),
+            shape=lambda _, body: {**body, "status": status},
+            grave=grave,
+        )
+    )
+
+
+SUSPEND: Final = _status_act("suspend", Status.SUSPENDED)
+RESUME: Final = _status_act("resume", Status.ACTIVE)
+RETIRE: Final = _status_act("retire", Status.RETIRED, grave=True)
+
+
+async def _invalidate(session: WriteSession, asked: ActRequest) -> DoneAct:
+    asked.desk.caller.require_processing(asked.about)
+    await invalidate_processing(session, asked.desk.caller, asked.about, asked.body.struck(), asked.body.reason)
+    return DoneAct(f"/console/register/{asked.about}", "invalidate")
+
+
+async def _dry_run(asked: ActRequest) -> Mapping[str, Any]:
+    desk = asked.desk
+    desk.caller.require_processing(asked.about)
+    policy, database = desk.services.deployment.policy, desk.visit.database
+    counts = await preview_invalidation(database, policy, asked.about, asked.body.struck())
+    first = moment(counts.first_permit_at, desk.language) if counts.first_permit_at is not None else "—"
+    rows = [
+        (desk.t["dry_people"], desk.number(counts.people)),
+        (desk.t["dry_permits"], desk.number(counts.permits)),
+        (desk.t["dry_first"], first),
+        (desk.t["dry_sealed"], desk.number(counts.sealed_permits)),
+    ]
+    return {"rows": rows}
+
+
+INVALIDATE: Final = add_act(
+    ConsoleAct(
+        *("invalidate", Scope.REGISTER_WRITE, _invalidate, _one, NewInvalidation),
+        fields=(FormField("version", Kind.NUMBER, most=6), FormField("text", most=64), _REASON),
+        preview=_dry_run,
+        grave=True,
+    )
+)
+
+
+async def _approve_proposal(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk, journal = asked.desk, asked.desk.services.journal
+    if await journal.has_ended(desk.caller.id, desk.who.credential):  # a backup brought its key back
+        raise CredentialEndedError
+    body: GateApproval = asked.body
+    await approve_proposal(
+        *(session, desk.caller, _proposal_id(asked.about), body.reason),
+        known_epoch=journal.known,
+        same_legal_person=body.same_legal_person,
+    )
+    return DoneAct(Room.REGISTER.path, "approve_proposal")
+
+
+async def _reject_proposal(session: WriteSession, asked: ActRequest) -> DoneAct:
+    await reject_proposal(session, asked.desk.caller, _proposal_id(asked.about), asked.body.reason)
+    return DoneAct(Room.REGISTER.path, "reject_proposal")
+
+
+def _looked_at(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What stood on the page: how many grants, and until when."""
+    _, expected, until = about.split(" ") if about.count(" ") == 2 else ("", "", "")  # noqa: PLR2004 - three parts
+    return {**body, "grants_expected": int(expected) if expected.isdecimal() else None, "until": until or None}
+
+
+async def _approve_import(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body: ApprovalBody = asked.body
+    looked_at = (body.grants_expected, body.until)
+    await approve_import(session, asked.desk.caller, asked.about.partition(" ")[0], looked_at, body.reason)
+    return DoneAct(Room.REGISTER.path, "approve_import")
+
+
+def _proposal_id(about: str) -> UUID:
+    try:
+        return UUID(about)
+    except ValueError:
+        raise NotFoundError from None
+
+
+APPROVE_PROPOSAL: Final = add_act(
+    ConsoleAct(
+        *("approve_proposal", Scope.REGISTER_APPROVE, _approve_proposal, _list, GateApproval),
+        fields=(_REASON, FormField("same_legal_person", Kind.CHECK)),
+        whole=True,
+    )
+)
+REJECT_PROPOSAL: Final = add_act(
+    ConsoleAct(
+        *("reject_proposal", Scope.REGISTER_APPROVE, _reject_proposal, _list, GateAnswer),
+        fields=(_REASON,),
+        whole=True,
+    )
+)
+APPROVE_IMPORT: Final = add_act(
+    ConsoleAct(
+        *("approve_import", Scope.REGISTER_APPROVE, _approve_import, _list, ApprovalBody),
+        fields=(needed("reason", Kind.AREA, most=1_000),),
+        shape=_looked_at,
+        whole=True,
+    )
+)

@@ -1,0 +1,240 @@
+"""Renewals, the report of a month, the record of GDPR 30, and how far the proof is.
+
+The pages show what is kept counted. The files are made when somebody asks for one, and that may take a while.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Query, Response
+from fastapi.responses import StreamingResponse
+
+from app.api.http.security import open_to_all
+from app.audit.figures import DayOfRuns, latest_runs, load_figure
+from app.auth.callers import Scope
+from app.core.article import PARIS
+from app.core.errors import NotFoundError
+from app.core.renewal import FlagKind
+from app.db.session import ReadSession
+from app.operations.consents.projections import CONSENTS
+from app.operations.consents.sweep_renewals import RenewalPage, list_renewals, name_subjects
+from app.operations.proof.append_entries import every_key
+from app.operations.register.report import (
+    as_csv,
+    export_register,
+    month_of,
+    record_csv,
+    report_json,
+    report_period,
+)
+from app.operations.service.show_home import ConsentCount, Read, list_job_runs
+from app.operations.staff import read_staff_coverage
+from app.pages.console.frame import Desk, Room, at, router
+from app.pages.console.home import lapses_chart, lapses_of, part
+from app.pages.console.people import saved
+from app.pages.console.tables import Cell, Table
+from app.pages.dates import day, moment, month, until
+from app.pages.rendering import PAGE_HEADERS
+from app.pages.service.report import report_csv, report_document
+from app.proof.anchors import Anchoring, anchored_log
+from app.proof.notes import log_name
+from app.proof.store import latest_checkpoint, waiting_since
+
+RenewalsDesk = Annotated[Desk, at(Room.RENEWALS)]
+ReportDesk = Annotated[Desk, at(Room.REPORT)]
+_PAGE: Final = 500
+_SWEEP: Final = "renewals.sweep"
+_MONTHS_BACK: Final = 12
+_DAYS_BACK: Final = 30
+_FORMS: Final = ("html", "csv", "json")
+Month = Annotated[str, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+
+
+@router.get("/console/renewals")
+@open_to_all
+async def show_renewals(desk: RenewalsDesk) -> Response:
+    """Show who lapses when, by month, and what the sweep did last."""
+    async with desk.visit.database.read() as session:
+        now, figure = await session.now(), await load_figure(session, CONSENTS)
+        runs = [run for run in await latest_runs(session) if run.task == _SWEEP]
+        days = await list_job_runs(session, task=_SWEEP, days=_DAYS_BACK)
+    counts = [ConsentCount(**each) for each in figure.numbers] if figure is not None else []
+    seen = [each for each in counts if desk.caller.may_ask_about(each.processing)]
+    read: Read[Any] = Read(now, figure.counted_at if figure is not None else None, seen)
+    context = {
+        "title": desk.t["renewals"],
+        "part": _lapses(read, seen, now, desk),
+        "days": _flagged(days, desk) if any(each.flagged for each in days) else None,
+        "sweep": [row for run in runs for row in _sweep(run, desk)],
+        "csv": desk.address("/console/renewals/due.csv")
+        if desk.may(Scope.SUBJECTS_READ) and desk.may(Scope.CONSENTS_READ)
+        else "",
+    }
+    return desk.page("console/renewals.html", Room.RENEWALS, context)
+
+
+def _sweep(run: DayOfRuns, desk: Desk) -> list[tuple[str, str]]:
+    return [
+        (desk.t["sweep_last"], moment(run.last_started_at, desk.language)),
+        (desk.t["sweep_flagged"], desk.number(run.last_flagged)),
+        (desk.t["sweep_backlog"], desk.number(run.backlog)),
+    ]
+
+
+def _flagged(days: Sequence[DayOfRuns], desk: Desk) -> Table:
+    """How many consents were flagged on each of the last days."""
+    t = desk.t
+    rows = [
+        [Cell(day(each.last_started_at, desk.language)), Cell(desk.number(each.flagged))]
+        for each in days
+        if each.flagged
+    ]
+    return Table(t["flagged_caption"], [(t["day"], False), (t["flagged"], True)], rows)
+
+
+def _lapses(read: Read[Any], seen: list[ConsentCount], now: datetime, desk: Desk) -> dict[str, Any]:
+    """Consents in force by the month in which they lapse: a row a month, a column a processing."""
+    t, months = desk.t, lapses_of(seen, now)
+    if not any(number for _, number in months):
+        return part("lapses", read, desk, empty=t["renewals_empty"])
+    named = sorted({each.processing for each in seen})
+    by_one = {each: dict(lapses_of([one for one in seen if one.processing == each], now)) for each in named}
+    rows = [
+        [
+            Cell(month(each, desk.language)),
+            *(Cell(desk.number(by_one[name].get(each, 0))) for name in named),
+            Cell(desk.number(number)),
+        ]
+        for each, number in months
+    ]
+    columns = [(t["month"], False), *((name, True) for name in named), (t["total"], True)]
+    table = Table(t["lapses_chart"], columns, rows)
+    return part("lapses", read, desk, chart=lapses_chart(months, desk), table=table, note=t["renewals_note"])
+
+
+@router.get("/console/renewals/due.csv")
+@open_to_all
+async def due(desk: RenewalsDesk) -> Response:
+    """Whom to remind, for the sender of letters: what `GET /v1/renewals?kind=due&include=subject` lists."""
+    desk.caller.require(Scope.CONSENTS_READ)
+    desk.caller.require(Scope.SUBJECTS_READ)
+    name = f"{desk.t['file_of_renewals']}.csv"
+    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(_due_rows(desk), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _due_rows(desk: Desk) -> AsyncIterator[str]:
+    t = desk.t
+    yield as_csv([[t["person_id"], t["id_type"], t["processing"], t["consent"], t["state"], t["lapses_on"]]])
+    page = RenewalPage([], None)
+    while True:
+        page = await _due_page(desk, page)
+        rows = [
+            [
+                each.subject.id if each.subject is not None else "",
+                each.subject.type if each.subject is not None else "",
+                each.flag.processing,
+                str(each.flag.consent),
+                each.state.value,
+                until(each.flag.expires_at, desk.language),
+            ]
+            for each in page.items
+        ]
+        yield as_csv(rows).removeprefix("\ufeff")
+        if page.next_after is None:
+            return
+
+
+async def _due_page(desk: Desk, before: RenewalPage) -> RenewalPage:
+    services = desk.services
+    async with desk.visit.database.read() as session:
+        page = await list_renewals(
+            session,
+            services.deployment.policy,
+            processings=desk.caller.processings,
+            kinds=[FlagKind.DUE],
+            after=before.next_after,
+            limit=_PAGE,
+        )
+    async with services.writer.write() as writing:
+        return await name_subjects(writing, services.deployment, desk.caller, page)
+
+
+@router.get("/console/report")
+@open_to_all
+async def show_report(desk: ReportDesk) -> Response:
+    """Show what can be had of a month, and how far the proof is."""
+    async with desk.visit.database.read() as session:
+        now = await session.now()
+        proof = await _proof(session, desk, now)
+        keys = await every_key(session, log_name(desk.services.source))
+    local = now.astimezone(PARIS)
+    counted = [local.year * 12 + local.month - 1 - back for back in range(_MONTHS_BACK)]
+    months = [f"{count // 12:04}-{count % 12 + 1:02}" for count in counted]
+    context = {
+        "title": desk.t["report"],
+        "months": [
+            (
+                month(each, desk.language),
+                [
+                    (form, desk.address("/console/report/month", month=each, form=form))
+                    for form in ("html", "csv", "json")
+                ],
+            )
+            for each in months
+        ],
+        "record": desk.address("/console/report/record.csv"),
+        "proof": proof,
+        "keys": [str(each) for each in keys],
+        "checkpoint": f"{desk.services.source}/proof/v1/checkpoint",
+    }
+    return desk.page("console/report.html", Room.REPORT, context)
+
+
+async def _proof(session: ReadSession, desk: Desk, now: datetime) -> list[tuple[str, str]]:
+    """Where the log stands: its head, what waits, and who outside shows since when it is so."""
+    head, since = await latest_checkpoint(session), await waiting_since(session)
+    anchored = await anchored_log(session)
+    t, standing = desk.t, anchored.standing(now, is_on=desk.services.stamps_log)
+    rows = [(t["log_waiting"], moment(since, desk.language) if since is not None else t["log_whole"])]
+    if head is not None:
+        rows = [
+            (t["log_size"], desk.number(head.size)),
+            (t["log_signed"], moment(head.signed_at, desk.language)),
+            *rows,
+        ]
+    said = t[f"anchors_{standing.value}"]
+    if standing is Anchoring.ANCHORED:
+        said = f"{said} {desk.number(anchored.size or 0)}"
+    return [*rows, (t["log_anchors"], said)]
+
+
+@router.get("/console/report/month")
+@open_to_all
+async def month_file(desk: ReportDesk, month: Month, form: Literal["html", "csv", "json"] = "html") -> Response:
+    """The report of a month, as `sceau report` writes it."""
+    year, number = (int(each) for each in month.split("-"))
+    async with desk.visit.database.read() as session:
+        if date(year, number, 1) > (await session.now()).astimezone(PARIS).date():
+            raise NotFoundError
+        told = await report_period(session, *month_of(date(year, number, 1)))
+        try:
+            staff = (await read_staff_coverage(session)).counts
+        except NotFoundError:  # no notice was published
+            staff = None
+    name = f"{desk.t['file_of_report']}-{month}.{form}"
+    if form == "html":
+        return saved(report_document(told, staff, desk.language), "text/html", name)
+    if form == "csv":
+        return saved(report_csv(told, desk.language), "text/csv", name)
+    return saved(report_json(told, staff), "application/json", name)
+
+
+@router.get("/console/report/record.csv")
+@open_to_all
+async def record_file(desk: ReportDesk) -> Response:
+    """The record of processing activities, as `sceau register export` writes it."""
+    async with desk.visit.database.read() as session:
+        activities = await export_register(session)
+    return saved(record_csv(activities, desk.language.value), "text/csv", f"{desk.t['file_of_record']}.csv")

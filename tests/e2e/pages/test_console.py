@@ -1,0 +1,325 @@
+"""The console in Chromium: what two people, a person's request and a new key come to, by mouse and by keyboard."""
+
+import re
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.lived_in import fill
+from tests.e2e.pages.axe import findings
+from tests.e2e.pages.consent import ADS, Operator
+from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
+from tests.e2e.service import service
+from tests.support.api import processing
+from tests.support.issuer import AUDIENCE, issuing
+
+PERSON = "p3-0@exemple.example"
+PAGES = {
+    "home": "/console",
+    "register": "/console/register",
+    "processing": f"/console/register/{ADS}",
+    "controllers": "/console/controllers",
+    "propose": f"/console/register/{ADS}/new",
+    "people": "/console/people",
+    "person": "/console/person",
+    "renewals": "/console/renewals",
+    "report": "/console/report",
+    "staff": "/console/staff",
+    "callers": "/console/callers",
+}
+ZOOMED = {640: "200 %", 320: "400 %"}
+"""A window of 1,280 pixels, in CSS pixels, when everything in it is that much larger (WCAG 1.4.4, 1.4.10)."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A service that was used for a while: its address and a key."""
+    data = tmp_path_factory.mktemp("console") / "data"
+    with service(data, SCEAU_JOBS="false", SCEAU_WEBHOOK_NETWORKS="127.0.0.0/8") as (address, key):
+        operator = Operator(address, key)
+        fill(operator, data)
+        operator.client.close()
+        yield address, key
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A service in which two persons decide: its address, and the keys of both."""
+    data = tmp_path_factory.mktemp("two") / "data"
+    with service(data, SCEAU_JOBS="false", SCEAU_REGISTER_APPROVAL="two") as (address, key):
+        yield address, [person(address, key, name) for name in ("Ada Exemple", "Bob Exemple")]
+
+
+def person(address, key, name):
+    """The key of a new person who proposes and approves."""
+    scopes = ["register:read", "register:write", "register:approve"]
+    with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+        body = {"name": name, "kind": "person", "scopes": scopes}
+        made: str = client.post(f"{address}/v1/keys", json=body).raise_for_status().json()["key"]
+    return made
+
+
+def sign_in(page, address, key, lang="en"):
+    """Come from the address of the console, be asked for the key, and give it."""
+    page.goto(f"{address}/console?lang={lang}")
+    give_key(page, key)
+    page.wait_for_url("**/console?lang=*")
+
+
+def find(page, address, lang="en"):
+    """Open a person's page by its form."""
+    page.goto(f"{address}/console/people?lang={lang}")
+    page.fill("input[name=id]", PERSON)
+    page.press("input[name=id]", "Enter")
+    page.wait_for_url("**/console/person?lang=*")
+
+
+def test_signing_in_by_keyboard(browser, site):
+    """With Tab and Enter alone: past the frame to the key, to the console, to its menu, out again."""
+    address, key = site
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{address}/console?lang=fr")
+    assert tab_to(page, "key") == ["Aller au contenu", "In English", "key"]
+    page.keyboard.type(key)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console?lang=fr")
+    assert page.inner_text("h1") == "Console"
+    assert key not in page.content()
+    tab_to(page, "Registre")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/register?lang=fr")
+    assert page.get_by_role("link", name="Registre", exact=True).get_attribute("aria-current") == "page"
+    page.get_by_role("button", name="Se déconnecter").press("Enter")
+    page.wait_for_url("**/console/sign-in?lang=fr")
+    page.goto(f"{address}/console/register")
+    assert page.locator("#key").count() == 1
+    page.context.close()
+
+
+def test_two_people_bring_a_processing_into_force(browser, two):
+    """One proposes by mouse, after a preview; the other reads it and approves by keyboard: it is in force."""
+    address, (ada, bob) = two
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    sign_in(page, address, ada)
+    page.get_by_role("link", name="Register", exact=True).click()
+    page.get_by_role("link", name="Propose a processing").click()
+    for label, said in (
+        ("Reference", "ads-mail"),
+        ("Name, in French", "Publicité dans la messagerie"),
+        ("Another controller", "Exemple Courriel SAS"),
+        ("Service", "mail"),
+        ("What the person is told, in French", "Le contenu de vos messages est analysé."),
+        ("Recipients", "Exemple Régie SA ; sous-traitant ; FR"),
+        ("Retention", "P30D"),
+        ("Validity of the consent", "P1Y"),
+        ("Contact for data protection", "dpo@exemple.example"),
+        ("Put in place on", "2026-01-15"),
+    ):
+        page.get_by_label(re.compile(rf"^{label}( \(required\))?$")).fill(said)
+    page.get_by_label("Purpose (required)").select_option("advertising")
+    page.get_by_label("Provider (required)").select_option("operator")
+    page.get_by_label("Whose consent (required)").select_option("user_only")
+    page.get_by_label("content of messages").check()
+    page.get_by_role("button", name="See what this would change").click()
+    assert page.get_by_role("heading", name="What this would change").is_visible()
+    assert page.locator(".shown-page").count() == 2
+    page.get_by_role("button", name="Propose this processing").click()
+    page.wait_for_url("**/console/register/ads-mail?*")
+    assert "another person has to approve it" in page.inner_text("#done")
+    page.context.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    sign_in(page, address, bob)
+    page.get_by_role("link", name="For you to approve: ads-mail").press("Enter")
+    page.wait_for_url("**/console/register/ads-mail?*")
+    summary = page.locator("summary", has_text="Approve")
+    summary.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Read and compared with the contract.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#done")
+    assert page.inner_text("#done") == "Approved."
+    assert "Read and compared with the contract." in page.inner_text("[data-section=versions]")
+    page.context.close()
+
+
+def test_what_is_wrong_is_told_at_the_field(browser, two, axe):
+    """A form that was refused leads to its fields, keeps what was typed, and is accessible as it stands."""
+    address, (ada, _) = two
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    sign_in(page, address, ada)
+    page.goto(f"{address}/console/propose?lang=en")
+    page.get_by_label("Reference (required)").fill("Not An Id")
+    page.get_by_role("button", name="Propose this processing").click()
+    page.wait_for_selector("[role=alert]")
+    assert page.get_by_label("Reference (required)").input_value() == "Not An Id"
+    page.get_by_role("alert").get_by_role("link", name="Reference").click()
+    assert page.get_by_label("Reference (required)").get_attribute("aria-invalid") == "true"
+    assert findings(page, axe) == []
+    page.context.close()
+
+
+def test_a_person_is_withdrawn_by_keyboard(browser, site):
+    """From the id to the withdrawal with the keyboard alone: it is recorded, and offered no more."""
+    address, key = site
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    sign_in(page, address, key)
+    page.goto(f"{address}/console/people?lang=en")
+    page.locator("input[name=id]").focus()
+    page.keyboard.type("p5-1@exemple.example")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/person?lang=en")
+    card = page.locator(f"[data-processing={ADS}]")
+    assert "Consent in force until" in card.inner_text()
+    card.locator("summary").press("Enter")
+    card.get_by_role("button", name="Withdraw the consent").press("Enter")
+    page.wait_for_selector("#done")
+    assert "takes effect from now on" in page.inner_text("#done")
+    assert "Consent withdrawn" in page.locator(f"[data-processing={ADS}]").inner_text()
+    assert page.locator(f"[data-processing={ADS}] summary").count() == 0
+    assert "p5-1" not in page.url
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_page(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
+    """No sideways scrolling, nothing grave for axe-core, light and dark; nothing asked of another site; a picture."""
+    address, key = site
+    for scheme in SCHEMES:
+        with window(browser, address, width=width, scheme=scheme) as page:
+            page.goto(f"{address}/console?lang={lang}")
+            kept = scheme == "light"
+            look(page, axe, width, picture_of("console-sign-in", width, lang, tmp_path) if kept else None)
+            sign_in(page, address, key, lang)
+            find(page, address, lang)
+            for name, path in PAGES.items():
+                page.goto(f"{address}{path}?lang={lang}")
+                look(page, axe, width, picture_of(f"console-{name}", width, lang, tmp_path) if kept else None)
+
+
+@pytest.mark.parametrize("width", ZOOMED)
+def test_every_page_enlarged(browser, site, width):
+    """At 200 % and at 400 % nothing is cut off to the side, with every form unfolded."""
+    address, key = site
+    page = browser.new_page(viewport={"width": width, "height": 450})
+    sign_in(page, address, key)
+    find(page, address)
+    for path in PAGES.values():
+        page.goto(f"{address}{path}?lang=fr")
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.context.close()
+
+
+def test_forms_are_accessible_when_unfolded(browser, site, axe):
+    """With every form open no page has anything grave for axe-core."""
+    address, key = site
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    sign_in(page, address, key)
+    find(page, address)
+    for path in PAGES.values():
+        page.goto(f"{address}{path}?lang=fr")
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert findings(page, axe) == [], path
+    page.context.close()
+
+
+def test_control_of_the_checker(browser, site, axe):
+    """Control: a chart without its title and a text too pale are found."""
+    page = browser.new_page()
+    sign_in(page, *site)
+    page.evaluate("document.querySelector('svg').removeAttribute('aria-labelledby')")
+    page.evaluate("document.querySelector('svg').replaceChildren()")
+    page.evaluate("document.querySelector('h1').style.color = '#ddd'")
+    found = " ".join(findings(page, axe))
+    assert "svg-img-alt" in found
+    assert "color-contrast" in found
+    page.context.close()
+
+
+def test_charts_are_readable(browser, site):
+    """On a phone the labels of charts are no smaller than 10 pixels, and no part of a bar is outside its chart."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    sign_in(page, *site)
+    assert page.locator("svg[role=img]").count() == 2
+    for chart in page.locator("svg[role=img]").all():
+        outer = chart.bounding_box()
+        for label in chart.locator("text").all():
+            box = label.bounding_box()
+            assert box["height"] >= 10
+            assert box["x"] >= outer["x"] - 1
+            assert box["x"] + box["width"] <= outer["x"] + outer["width"] + 1
+    page.context.close()
+
+
+def test_it_prints(browser, site):
+    """On paper there is no menu and no button, and every table is whole."""
+    page = browser.new_page(viewport={"width": 794, "height": 1123})
+    sign_in(page, *site)
+    page.goto(f"{site[0]}/console/register?lang=en")
+    page.emulate_media(media="print")
+    assert not page.locator(".sign-out").is_visible()
+    assert not page.locator(".menu").is_visible()
+    for region in page.locator(".scroll").all():
+        assert region.evaluate("e => getComputedStyle(e).overflowX") == "visible"
+    page.context.close()
+
+
+def test_signing_in_with_an_account(browser, tmp_path):
+    """By keyboard from the console to the issuer and back, without a step between; signed out, the way leads there."""
+    with issuing() as provider:
+        settings: dict[str, Any] = {"SCEAU_OIDC_ISSUER": provider.url, "SCEAU_OIDC_AUDIENCE": AUDIENCE}
+        with service(tmp_path / "data", SCEAU_JOBS="false", SCEAU_CONSOLE_CLIENT_ID="console", **settings) as (
+            address,
+            key,
+        ):
+            identity = {"issuer": provider.url, "subject": "ada"}
+            body = {"name": "Ada Exemple", "kind": "person", "scopes": ["register:read"], "identity": identity}
+            with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+                client.post(f"{address}/v1/identities", json=body).raise_for_status()
+            page = browser.new_page(locale="en-GB", viewport={"width": 1280, "height": 900})
+            page.goto(f"{address}/console?lang=en")
+            assert page.locator("#key").count() == 0
+            page.get_by_role("link", name="Sign in with your organisation’s account").press("Enter")
+            page.wait_for_url("**/console?lang=en")
+            assert "Ada Exemple" in page.inner_text("header")
+            page.goto(f"{address}/console/register?lang=en")
+            page.get_by_role("button", name="Sign out").press("Enter")
+            page.wait_for_url("**/console/sign-in?*")
+            assert "You are signed out of the console." in page.inner_text("[role=status]")
+            page.goto(f"{address}/console?lang=en")
+            assert page.get_by_role("link", name="Sign in with your organisation’s account").is_visible()
+            page.context.close()
+
+
+def test_pictures_of_what_waits(browser, two, axe, tmp_path):
+    """What a second person reads before they approve: who proposed what, what changes, whom it concerns; a picture."""
+    address, (ada, bob) = two
+    client = httpx2.Client(base_url=address, trust_env=False)
+    body = processing("stats-mail", purpose="statistics", name={"fr": "Statistiques", "en": "Statistics"})
+    sent = {"Authorization": f"Bearer {ada}"}
+    client.post("/v1/processings", json=body, headers=sent).raise_for_status()
+    answer = {"version": 1, "reason": "Read."}
+    rule = client.post("/v1/processings/stats-mail/approvals", json=answer, headers={"Authorization": f"Bearer {bob}"})
+    rule.raise_for_status()
+    version = {**body, "retention": "P60D", "material": True}
+    del version["id"]
+    client.post("/v1/processings/stats-mail/versions", json=version, headers=sent).raise_for_status()
+    client.close()
+    for width in WIDTHS:
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        sign_in(page, address, bob, "fr")
+        page.goto(f"{address}/console/register/stats-mail?lang=fr")
+        page.get_by_text("Approuver", exact=True).first.click()
+        look(page, axe, width, picture_of("console-approve", width, "fr", tmp_path))
+        page.goto(f"{address}/console/register/stats-mail?lang=fr")
+        page.context.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    sign_in(page, address, ada, "fr")
+    page.goto(f"{address}/console/propose?lang=fr")
+    page.get_by_role("button", name="Proposer ce traitement").click()
+    page.wait_for_selector("[role=alert]")
+    look(page, axe, 1280, picture_of("console-refused", 1280, "fr", tmp_path))
+    page.context.close()

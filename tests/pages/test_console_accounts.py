@@ -1,0 +1,250 @@
+"""Signing in to the console with an account of an issuer: to the issuer, back, and what does not count as an answer."""
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import psycopg
+import pytest
+from joserfc.jwk import ECKey
+
+from app.auth.sessions import session_digest
+from tests.support.acts import trail
+from tests.support.api import BOOTSTRAP, running
+from tests.support.console import COOKIE, SITE, Seen, Visitor
+from tests.support.issuer import issuing
+
+START, ANSWER = "/console/sign-in/account", "/console/sign-in/answer"
+CLIENT: dict[str, Any] = {"console_client_id": "sceau-console", "public_url": SITE}
+
+
+@pytest.fixture
+def provider():
+    """An issuer at which Ada signs in at once."""
+    with issuing() as made:
+        yield made
+
+
+@pytest.fixture
+def api(database, provider):
+    """A deployment whose console takes accounts of that issuer, and knows Ada's."""
+    with running(database, **provider.settings, **CLIENT) as called:
+        known(called, provider, "ada", "audit:read", "register:read")
+        yield called
+
+
+def known(api, provider, subject, *scopes, client=None):
+    """Register an account; its caller's id."""
+    body = {"name": subject.title(), "kind": "person", "scopes": list(scopes)}
+    identity = {"issuer": provider.url, "subject": subject, **({"client": client} if client else {})}
+    return api.ok("POST", "/v1/identities", {**body, "identity": identity})["id"]
+
+
+def begun(visitor, provider):
+    """Go to the issuer: what it is asked, and where it would send the browser back to."""
+    answer = visitor.client.get(f"{SITE}{START}?lang=en", follow_redirects=False)
+    assert answer.status_code == 303
+    asked = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+    return asked, provider.authorize(asked)
+
+
+def back(visitor, address):
+    """Come back from the issuer."""
+    return Seen(visitor.client.get(address, follow_redirects=False))
+
+
+def signed_in(visitor, provider):
+    """Sign in, and follow the page that leads on."""
+    _, address = begun(visitor, provider)
+    page = back(visitor, address)
+    assert page.status == 200, page.text()
+    return page
+
+
+def test_there_and_back(api, provider, database):
+    """The issuer is asked with state, nonce and PKCE; the answer begins a session of the registered account."""
+    visitor = Visitor(api)
+    asked, address = begun(visitor, provider)
+    assert (asked["response_type"], asked["scope"], asked["code_challenge_method"]) == ("code", "openid", "S256")
+    assert (asked["client_id"], asked["redirect_uri"]) == ("sceau-console", f"{SITE}{ANSWER}")
+    assert len({asked["state"], asked["nonce"], asked["code_challenge"]}) == 3
+    page = back(visitor, address)
+    assert re.search(r'<meta http-equiv="refresh" content="0; url=/console\?lang=fr">', page.html)
+    assert "<h1>Console</h1>" in visitor.get().html
+    assert "Ada" in visitor.get().text()
+    assert [each["act"] for each in trail(database)][-1] == "console.signed_in"
+
+
+def test_a_confidential_client_shows_its_secret(database, provider):
+    """With a secret the code is exchanged under it; with a wrong one nobody signs in."""
+    with running(database, **provider.settings, **CLIENT, console_client_secret="s3cret&more") as api:
+        known(api, provider, "ada", "audit:read")
+        for provider.secret, status in (("another", 403), ("s3cret&more", 200)):
+            visitor = Visitor(api)
+            _, address = begun(visitor, provider)
+            assert back(visitor, address).status == status
+
+
+def test_no_key_opens_the_console_then(api):
+    """Where an issuer is set for the console the page asks for no key, and a key that is sent opens nothing."""
+    visitor = Visitor(api)
+    page = visitor.get("/console/sign-in")
+    assert 'name="key"' not in page.html
+    assert START in page.html
+    refused = visitor.post("/console/sign-in", {"proof": "x", "key": BOOTSTRAP})
+    assert refused.status == 403
+    assert 'name="key"' in visitor.get("/staff/sign-in").html  # the staff notice takes keys and tokens as before
+
+
+def test_without_a_client_keys_sign_in(database, provider):
+    """An issuer alone changes nothing: the page asks for a key, and there is no way to the issuer."""
+    with running(database, **provider.settings) as api:
+        visitor = Visitor(api)
+        assert 'name="key"' in visitor.get("/console/sign-in").html
+        assert visitor.client.get(f"{SITE}{START}").status_code == 404
+
+
+def test_an_unknown_account_is_told(api, provider):
+    """An account that nobody registered, or one without a scope of the console, opens nothing, and is told so."""
+    known(api, provider, "eve", "decisions:evaluate")
+    for who in ("mallory", "eve"):
+        provider.who = who
+        visitor = Visitor(api)
+        _, address = begun(visitor, provider)
+        page = back(visitor, address)
+        assert page.status == 403
+        assert "Ce compte n'a aucun droit dans la console." in page.text()
+        assert COOKIE not in visitor.client.cookies
+
+
+def test_an_account_of_another_client_is_not_let_in(api, provider):
+    """An account that is registered for one client's tokens is not let in by the console's."""
+    known(api, provider, "ben", "audit:read", client="mail-tool")
+    known(api, provider, "cleo", "audit:read", client="sceau-console")
+    for who, status in (("ben", 403), ("cleo", 200)):
+        provider.who = who
+        visitor = Visitor(api)
+        _, address = begun(visitor, provider)
+        assert back(visitor, address).status == status
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"nonce": "another"},
+        {"nonce": None},
+        {"aud": "another-client"},
+        {"aud": ["sceau-console", "another"]},
+        {"azp": "another"},
+        {"iss": "https://elsewhere.example"},
+        {"exp": 1},
+        {"sub": None},
+    ],
+)
+def test_an_id_token_that_is_not_for_this(api, provider, claims):
+    """A token of another sign-in, client, issuer or time begins no session; the control is the token as it is."""
+    provider.id_claims = claims
+    visitor = Visitor(api)
+    _, address = begun(visitor, provider)
+    assert back(visitor, address).status == 403
+    provider.id_claims = {}
+    _, address = begun(visitor, provider)
+    assert back(visitor, address).status == 200
+
+
+def test_a_forged_signature_begins_nothing(api, provider):
+    """A token that is signed by a key which the issuer does not publish is worth nothing."""
+    right = provider.key
+    provider.key = ECKey.generate_key("P-256", {"kid": right.kid})
+    visitor = Visitor(api)
+    _, address = begun(visitor, provider)
+    assert back(visitor, address).status == 403
+    provider.key = right
+    _, address = begun(visitor, provider)
+    assert back(visitor, address).status == 200
+
+
+def test_an_answer_counts_in_the_browser_that_asked(api, provider, database):
+    """Another's answer, one with another state, or one that comes twice, signs nobody in."""
+    victim, attacker = Visitor(api), Visitor(api)
+    _, mine = begun(attacker, provider)
+    attacker.client.cookies.clear()
+    assert back(victim, mine).status == 403  # no attempt of this browser
+    _, _address = begun(victim, provider)
+    assert back(victim, mine).status == 403  # an attempt, and another's answer
+    _, address = begun(victim, provider)
+    assert back(victim, re.sub(r"state=\w+", "state=" + "0" * 64, address)).status == 403
+    assert back(victim, address.replace("iss=http", "iss=https")).status == 403
+    assert back(victim, address).status == 200
+    victim.client.cookies.clear()
+    assert back(victim, address).status == 403  # the code is used up, and the cookie gone
+    with psycopg.connect(database.owner_url) as connection:
+        assert connection.execute("SELECT count(*) FROM page_session").fetchone() == (1,)
+
+
+def test_cookies_of_the_way(api, provider):
+    """The cookie of the attempt comes back with the browser from the issuer; that of the session never does."""
+    visitor = Visitor(api)
+    sent = visitor.client.get(f"{SITE}{START}", follow_redirects=False)
+    flow = sent.headers["set-cookie"].lower()
+    assert flow.startswith("__host-sceau_flow=")
+    assert {"httponly", "secure", "samesite=lax", "path=/"} <= {each.strip() for each in flow.split(";")}
+    address = provider.authorize(dict(parse_qsl(urlsplit(sent.headers["location"]).query)))
+    answer = visitor.client.get(address, follow_redirects=False)
+    session = next(each for each in answer.headers.get_list("set-cookie") if each.startswith(COOKIE)).lower()
+    assert "samesite=strict" in session
+    assert session_digest(visitor.client.cookies[COOKIE])
+
+
+def test_the_session_ends_with_the_account(api, provider):
+    """Scopes that the account loses are gone at the next page, and a revoked account is signed out."""
+    identifier = known(api, provider, "dora", "audit:read", "register:read")
+    provider.who = "dora"
+    visitor = Visitor(api)
+    signed_in(visitor, provider)
+    assert visitor.get("/console/register").status == 200
+    api.ok("PATCH", f"/v1/keys/{identifier}", {"scopes": ["audit:read"]})
+    assert visitor.get("/console/register").status == 403
+    api.ok("DELETE", f"/v1/keys/{identifier}")
+    assert START in visitor.get("/console").html
+
+
+def test_signing_out_leads_on_to_the_issuer(api, provider):
+    """Signing out ends the session here, and offers to sign out at the issuer too."""
+    visitor = Visitor(api)
+    signed_in(visitor, provider)
+    page = visitor.post("/console/sign-out", {"proof": visitor.get().proof})
+    assert "You are signed out of the console." in page.text()
+    assert f"{provider.url}/end?client_id=sceau-console" in page.html
+    assert START in visitor.get("/console").html
+
+
+def test_an_issuer_that_is_away_is_told(api, provider):
+    """While the issuer does not answer nobody signs in, and the page says why."""
+    provider.mode = "error"
+    page = Visitor(api).get(START)
+    assert page.status == 503
+    assert "The identity provider does not answer" in page.text()
+
+
+def test_what_the_issuer_refuses(api, provider):
+    """An answer without a code, as when somebody presses cancel, leads back to the sign-in; many are not looked at."""
+    visitor = Visitor(api)
+    asked, _ = begun(visitor, provider)
+    refused = f"{SITE}{ANSWER}?error=access_denied&state={asked['state']}&lang=en"
+    page = back(visitor, refused)
+    assert page.status == 403
+    assert "Signing in did not succeed." in page.text()
+    for _ in range(10):
+        page = back(visitor, refused)
+    assert page.status == 429
+
+
+def test_nothing_of_it_is_logged(api, provider, capfd):
+    """Neither the code, nor state, nor the subject stand in the log."""
+    visitor = Visitor(api)
+    asked, address = begun(visitor, provider)
+    back(visitor, address)
+    told = "".join(capfd.readouterr())
+    for secret in (asked["state"], "code-", provider.who + '"'):
+        assert secret not in told

@@ -1,0 +1,152 @@
+"""Forms of the console: what they make of a body and back, that they have all of it, and that every word is there."""
+
+import pytest
+
+from app.api.consents.models import NewWithdrawal
+from app.api.http.problems import STATUS
+from app.api.register.models import NewProcessing, NewVersion
+from app.auth.callers import CallerKind, Scope
+from app.core.page.link import Authentication
+from app.pages.console.callers import KINDS, SCOPES
+from app.pages.console.fields import (
+    HELP,
+    LABELS,
+    UNFIT,
+    FormField,
+    Kind,
+    UnfitError,
+    body_of,
+    fitted,
+    needed,
+    sent_of,
+    shown_fields,
+)
+from app.pages.console.frame import PROBLEMS
+from app.pages.console.people import AUTHENTICATIONS, METHODS
+from app.pages.console.routes import ACTS
+from app.pages.words import Language
+from tests.support.api import running
+from tests.support.databases import new_database
+from tests.support.desk import Officer, forms_of
+
+FIELDS = (
+    FormField("name.fr"),
+    FormField("name.en"),
+    FormField("elements", Kind.BOXES, (("content", "Content"), ("subject_line", "Subject"))),
+    FormField("automated", Kind.BOOLEAN),
+    FormField("conditional", Kind.BOOLEAN),
+    FormField("material", Kind.CHECK),
+    FormField("version", Kind.NUMBER),
+    FormField("persons", Kind.LINES),
+    FormField("recipients", Kind.ROWS, members=("name", "role", "country")),
+)
+BODY = {
+    "name": {"fr": "Nom"},
+    "elements": ["content"],
+    "automated": False,
+    "material": True,
+    "version": 12,
+    "persons": ["abonnés", "correspondants"],
+    "recipients": [{"name": "Régie", "country": "FR"}, {"name": "Autre"}],
+}
+ELSEWHERE = {"data_recipients"}
+"""Members of a version that a form says otherwise: recipients, with role and country, say it."""
+NOT_HERE = {
+    *("consent-link-ended", "cursor-too-old", "form-already-sent", "form-outdated"),
+    *("idempotency-key-reused", "import-not-approved", "import-of-another", "import-row-changed", "import-until"),
+    *("invalid-cursor", "invalid-notice", "invalid-period", "invalid-url", "joint-consent-not-applicable"),
+    *("nothing-to-renew", "quality-not-stated", "subject-erased", "text-changed", "too-many-endpoints"),
+    "too-many-forms",
+}
+"""Refusals of what the console has no form for."""
+
+
+def test_there_and_back():
+    """What a body says is what a form would have sent for it, and comes back as the same body."""
+    assert body_of(FIELDS, sent_of(FIELDS, BODY)) == BODY
+
+
+def test_what_is_left_empty_is_left_out():
+    """An empty form makes a body without members, but for boxes that are ticked or not."""
+    assert body_of(FIELDS, {}) == {"material": False}
+    assert body_of(FIELDS, {"name.fr": "  ", "persons": "\r\n \r\n", "version": ""}) == {"material": False}
+
+
+@pytest.mark.parametrize("text", ["٣", "1e3", "-1", "9" * 30, "x"])
+def test_a_number_is_digits(text):
+    """What is no plain number goes to the API's model as it is, which refuses it."""
+    assert body_of(FIELDS, {"version": text})["version"] == text
+
+
+def test_an_error_stands_at_its_field():
+    """A wrong member is told at the field that it came from, in the language of the page; a missing one too."""
+    fields = (needed("subject.id"), needed("subject.type"), FormField("method"))
+    with pytest.raises(UnfitError) as refused:
+        fitted(NewWithdrawal, fields, {"subject": {"id": ""}, "method": "shouted"}, Language.FR)
+    words = UNFIT.in_language(Language.FR)
+    assert refused.value.errors == {
+        "subject.id": words["string_too_short"],
+        "subject.type": words["missing"],
+        "method": words["literal_error"],
+    }
+
+
+def test_a_row_at_fault_is_told_at_its_field():
+    """A country that is none, in the second line of recipients, is told at the recipients."""
+    with pytest.raises(UnfitError) as refused:
+        fitted(NewProcessing, FIELDS, {"recipients": [{"name": "A"}, {"name": "B", "country": "fr"}]}, Language.EN)
+    assert refused.value.errors["recipients"] == UNFIT["string_pattern_mismatch"]["en"]
+
+
+def _missing(model, names):
+    """The members of a body that a form has no field for."""
+    said = {name.split(".")[0] for name in names}
+    return set(model.model_fields) - said - ELSEWHERE
+
+
+@pytest.fixture(scope="module")
+def proposed():
+    """What the forms of a new processing and of a new version would send."""
+    with new_database() as database, running(database) as api:
+        api.register("ads")
+        officer = Officer(api, api.new_key("register:read", "register:write"))
+        pages = (officer.open("/console/propose"), officer.open("/console/register/ads/new"))
+        yield {act: page.html for page in pages for act, _ in forms_of(page)}
+
+
+@pytest.mark.parametrize(("act", "model"), [("propose", NewProcessing), ("propose_version", NewVersion)])
+def test_every_fact_can_be_proposed_by_form(proposed, act, model):
+    """Whatever the API takes of a version has its place in the form: a fact that the one gets, the other needs."""
+    names = {part.split('"')[0] for part in proposed[act].split(' name="')[1:]}
+    assert _missing(model, names) == set()
+
+
+def test_a_fact_without_a_field_is_seen():
+    """Control: a member that no field stands for is named."""
+    assert _missing(NewVersion, {"controller", "name.fr"}) >= {"retention", "material"}
+
+
+def test_every_word_that_is_looked_up_is_there():
+    """Each scope, kind and way has its words; each help is of a label; each act its title."""
+    assert set(SCOPES) == {each.value for each in Scope}
+    assert set(KINDS) == {each.value for each in CallerKind}
+    assert set(AUTHENTICATIONS) == {each.value for each in Authentication}
+    assert set(METHODS) <= {"web_form", "in_app", "api", "paper", "phone"}
+    assert set(HELP) <= set(LABELS)
+    for act in ACTS.values():
+        if not callable(act.fields):
+            assert {each.word or each.name for each in act.fields} <= set(LABELS)
+
+
+def test_every_refusal_is_worded():
+    """What the API refuses has its words in both languages, but for what the console has no form for."""
+    slugs = {error.slug for error in STATUS}
+    assert slugs - {name.partition(":")[0] for name in PROBLEMS} == NOT_HERE
+
+
+def test_what_was_typed_is_shown_as_it_was():
+    """A field that was refused keeps its value and says what is wrong; one that was not says nothing."""
+    fields = (needed("retention"), FormField("service"))
+    wrong, right = shown_fields("x", fields, {"retention": "<b>"}, {"retention": "Non."}, Language.FR)
+    assert (wrong.value, wrong.error, wrong.required) == ("<b>", "Non.", True)
+    assert (right.value, right.error, right.required) == ("", "", False)

@@ -1,0 +1,318 @@
+"""The register in the console: proposed, approved, suspended, invalidated by form, as by the API's routes."""
+
+import pytest
+
+from tests.support.acts import trail
+from tests.support.api import processing, running
+from tests.support.console import count
+from tests.support.desk import Officer, forms_of
+from tests.support.gate import propose_at_gate
+from tests.support.two_persons import SCOPES, person
+
+FORM = {
+    "id": "ads-mail",
+    "name__fr": "Publicité dans la messagerie",
+    "name__en": "Advertising in the mailbox",
+    "purpose": "advertising",
+    "controller": "Exemple Courriel SAS",
+    "provider_kind": "operator",
+    "service": "mail",
+    "elements__content": "on",
+    "automated": "yes",
+    "party_mode": "user_only",
+    "notice__fr": "Le contenu de vos messages est analysé pour choisir des publicités.",
+    "recipients": "Exemple Régie SA ; sous-traitant ; FR",
+    "retention": "P30D",
+    "consent_validity": "P1Y",
+    "data_protection_contact": "dpo@exemple.example",
+    "started_on": "2026-01-15",
+}
+
+
+@pytest.fixture
+def two(database):
+    """A deployment in which two persons decide, and both of them, signed in."""
+    with running(database, register_approval="two") as api:
+        ada, bob = person(api, "Ada"), person(api, "Bob")
+        yield api, Officer(api, str(ada.key)), Officer(api, str(bob.key))
+
+
+def proposed(ada):
+    """A processing that Ada has proposed by form: the page that follows."""
+    return ada.press(ada.open("/console/propose"), "propose", **FORM)
+
+
+def test_two_people_bring_a_processing_into_force(two):
+    """One proposes by form and cannot approve it; another approves with a reason: then it is in force."""
+    api, ada, bob = two
+    page = proposed(ada)
+    assert "Proposed: another person has to approve it." in page.text()
+    assert "This is your proposal" in page.text("waiting")
+    own = ada.press(page, "approve", reason="Read by myself.")
+    assert own.status == 403
+    assert "Nothing was done. Another person has to approve it: you proposed it" in own.text()
+    assert api.reason("alice", "ads-mail") == "processing_suspended"
+    page = bob.open("/console/register/ads-mail")
+    assert "New processing to be approved" in page.text("waiting")
+    page = bob.press(page, "approve", reason="Read and compared with the contract.")
+    assert "Approved." in page.text()
+    assert "Read and compared with the contract." in page.text("versions")
+    assert "Ada" in page.text("versions")
+    assert api.reason("alice", "ads-mail") == "no_consent"
+    told = api.ok("GET", "/v1/processings/ads-mail")["version"]
+    assert told["recipients"] == [{"name": "Exemple Régie SA", "role": "sous-traitant", "country": "FR"}]
+
+
+def test_each_act_is_recorded_as_the_apis_is(two, database):
+    """What the console does stands in the trail under the same words, by whom, and that it came by a page."""
+    _, ada, bob = two
+    proposed(ada)
+    bob.press(bob.open("/console/register/ads-mail"), "approve", reason="Read.")
+    entries = [each for each in trail(database) if each["act"].startswith("processing.")]
+    assert [(each["act"], each["way"]) for each in entries] == [
+        ("processing.registered", "page"),
+        ("processing.proposed", "page"),
+        ("processing.approved", "page"),
+    ]
+    assert entries[0]["caller"] != entries[2]["caller"]
+
+
+def test_a_form_that_is_not_right_is_shown_again(two):
+    """What is wrong is said at each field and above, what was typed stays, and nothing is recorded."""
+    api, ada, _ = two
+    wrong = {**FORM, "id": "Not An Id", "consent_validity": "P2Y", "retention": "", "name__fr": "Nom gardé"}
+    page = ada.press(ada.open("/console/propose"), "propose", **wrong)
+    assert page.status == 422
+    assert "Nothing was done." in page.text()
+    assert page.text().count("This is not the form that is expected.") == 4
+    assert page.html.count('aria-invalid="true"') == 3
+    assert 'value="Nom gardé"' in page.html
+    assert api.ok("GET", "/v1/processings")["items"] == []
+
+
+def test_a_preview_records_nothing(two, database):
+    """The preview shows the page as a person sees it, in both languages, and leaves no trace."""
+    api, ada, _ = two
+    before = len(trail(database))
+    page = ada.press(ada.open("/console/propose"), "propose", **FORM, press="preview")
+    text = page.text("preview")
+    assert "Publicité dans la messagerie" in text
+    assert "Advertising in the mailbox" in text
+    assert "no consent in force would end" in text
+    assert dict(forms_of(page))["propose"]["notice.fr"] == FORM["notice__fr"]
+    assert api.ok("GET", "/v1/processings")["items"] == []
+    assert len(trail(database)) == before
+
+
+def test_a_version_says_whom_it_concerns(two, database):
+    """Before a version is proposed, the console tells what changes, whether it waits, and how many consents end."""
+    api, ada, bob = two
+    proposed(ada)
+    bob.press(bob.open("/console/register/ads-mail"), "approve", reason="Read.")
+    for name in ("alice", "bob", "carol"):
+        api.decide(name, "ads-mail")
+    count(database)
+    form = ada.open("/console/register/ads-mail/new")
+    longer = {"retention": "P60D"}
+    page = ada.press(form, "propose_version", **longer, press="preview")
+    assert "3 consents in force would end" in page.text("preview")
+    assert "30 days 60 days yes" in page.text("preview")
+    assert "Another person will have to approve it." in page.text("preview")
+    sent = dict(forms_of(page))["propose_version"]
+    del sent["material"]
+    refused = ada.post("/console/acts/propose_version", sent)
+    assert refused.status == 422
+    assert "changes other than by narrowing" in refused.text()
+    page = ada.press(form, "propose_version", **longer)
+    assert "3 consents in force would end" in page.text("waiting")
+    assert ada.press(page, "reject", reason="Too long.").text().count("Rejected.") == 1
+    assert api.reason("alice", "ads-mail") == "consent_in_force"
+
+
+def test_suspend_resume_and_retire(database):
+    """Where one person decides, each takes effect at once; a page says what it does before it is pressed."""
+    with running(database) as api:
+        api.register("ads")
+        officer = Officer(api, api.new_key("register:read", "register:write"))
+        page = officer.press(officer.open("/console/register/ads"), "suspend")
+        assert "nothing is analysed any more" in page.text()
+        assert api.reason("alice", "ads") == "processing_suspended"
+        page = officer.press(page, "resume")
+        assert api.reason("alice", "ads") == "no_consent"
+        page = officer.press(page, "retire")
+        assert "suspend" not in dict(forms_of(page))
+        assert api.ok("GET", "/v1/processings/ads")["status"] == "retired"
+
+
+def test_a_resumption_waits_for_another_person(two):
+    """A suspended processing of IV resumes once another person has approved it, on the register's page."""
+    api, ada, bob = two
+    proposed(ada)
+    page = bob.press(bob.open("/console/register/ads-mail"), "approve", reason="Read.")
+    page = ada.press(ada.press(ada.open("/console/register/ads-mail"), "suspend"), "resume")
+    assert "another person has to approve that it resumes" in page.text()
+    assert api.reason("alice", "ads-mail") == "processing_suspended"
+    page = bob.open("/console/register")
+    assert "Resumption of a processing: ads-mail" in page.text("gate")
+    page = bob.press(page, "approve_proposal", reason="The mistake is mended.")
+    assert "it takes effect" in page.text()
+    assert api.reason("alice", "ads-mail") == "no_consent"
+
+
+def test_a_proposal_of_the_deployment_is_rejected(two):
+    """What is about no processing waits on the register's page too, and is taken back by a rejection."""
+    api, ada, bob = two
+    propose_at_gate(api, api.with_key(ada.key))
+    page = bob.open("/console/register")
+    assert "Shorter retention of proof" in page.text("gate")
+    assert "proof of consents: 4 years" in page.text("gate")
+    page = bob.press(page, "reject_proposal", reason="Not yet.")
+    assert "nothing changes" in page.text()
+    assert "Shorter retention" not in bob.open("/console/register").text()
+
+
+def test_an_invalidation_is_counted_before_it_is_made(database):
+    """The dry run says how many people's consents would end and changes nothing; then none of them permits."""
+    with running(database) as api:
+        api.register("ads")
+        for name in ("alice", "bob"):
+            api.decide(name, "ads")
+        officer = Officer(api, api.new_key("register:read", "register:write"))
+        form = officer.open("/console/register/ads")
+        wanted = {"version": "1", "reason": "The notice did not name the recipient."}
+        page = officer.press(form, "invalidate", **wanted, press="preview")
+        assert "People whose consent would end 2" in page.text("facts")
+        assert dict(forms_of(page))["invalidate"]["reason"] == wanted["reason"]
+        assert api.reason("alice", "ads") == "consent_in_force"
+        page = officer.press(form, "invalidate", **wanted)
+        assert "nothing is permitted on that basis any more" in page.text()
+        assert wanted["reason"] in page.text("versions")
+        assert api.reason("alice", "ads") == "consent_invalid"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "path", "status"),
+    [
+        (["audit:read"], "/console/register", 403),
+        (["register:read"], "/console/register", 200),
+        (["register:read"], "/console/propose", 403),
+        (["register:read", "register:write"], "/console/propose", 200),
+        (["register:read"], "/console/register/ads/new", 403),
+        (["register:read"], "/console/register/none", 404),
+    ],
+)
+def test_a_page_is_for_whoever_has_the_scope(api, scopes, path, status):
+    """Without the scope a page answers 403 in words and is not in the menu; the control has it, and is let in."""
+    api.register("ads")
+    officer = Officer(api, api.new_key(*scopes))
+    page = officer.open(path)
+    assert page.status == status
+    if status == 403:
+        assert "You do not have the scope that this needs" in page.text()
+    if "register:read" not in scopes:
+        assert "/console/register?" not in officer.open("/console").html
+
+
+def test_an_act_needs_its_scope_whatever_the_page_showed(api, database):
+    """A form that a page did not show is refused by the act itself, and the refusal is recorded."""
+    api.register("ads")
+    reader = Officer(api, api.new_key("register:read"))
+    page = reader.open("/console/register/ads")
+    assert dict(forms_of(page)) == {}
+    refused = reader.post("/console/acts/suspend", {"proof": page.proof, "about": "ads"})
+    assert refused.status == 403
+    entry = trail(database)[-1]
+    assert (entry["act"], entry["detail"]["route"]) == ("request.refused", "/console/acts/{name}")
+    assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
+
+
+def test_a_caller_limited_to_others_changes_nothing(api):
+    """A key for some processings can neither see nor change another, also by a form of its own."""
+    api.register("ads")
+    api.register("stats", purpose="statistics")
+    officer = Officer(api, api.new_key("register:read", "register:write", processings=["stats"]))
+    page = officer.open("/console/register/stats")
+    refused = officer.post("/console/acts/suspend", {"proof": page.proof, "about": "ads"})
+    assert refused.status == 404
+    assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
+
+
+def test_what_was_taken_away_meanwhile_is_gone(api):
+    """A scope that the caller lost after the page was shown is gone when the form is sent."""
+    api.register("ads")
+    made = api.ok("POST", "/v1/keys", {"name": "x", "scopes": ["register:read", "register:write"]})
+    officer = Officer(api, made["key"])
+    page = officer.open("/console/register/ads")
+    api.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["register:read"]})
+    assert officer.press(page, "suspend").status == 403
+    assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
+
+
+@pytest.mark.parametrize("broken", [{"proof": "0" * 64}, {"proof": ""}])
+def test_another_sites_form_does_nothing(api, broken):
+    """A form without this session's value is refused, as one that another site made the browser send."""
+    api.register("ads")
+    officer = Officer(api, api.new_key("register:read", "register:write"))
+    page = officer.open("/console/register/ads")
+    assert officer.press(page, "suspend", **broken).status == 400
+    sent = dict(forms_of(page))["suspend"]
+    assert officer.post("/console/acts/suspend", sent, **{"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
+    assert officer.post("/console/acts/suspend", sent).status == 200
+
+
+def test_versions_stand_side_by_side(database):
+    """Two versions stand beside each other in words; what differs stands out."""
+    with running(database) as api:
+        api.register("ads")
+        version = {name: value for name, value in processing("ads").items() if name != "id"}
+        api.ok("POST", "/v1/processings/ads/versions", {**version, "retention": "P7D", "material": False})
+        officer = Officer(api, api.new_key("register:read"), "fr")
+        page = officer.open("/console/register/ads")
+    text = page.text("versions").replace("\N{NO-BREAK SPACE}", " ")
+    assert "30 jours 7 jours" in text
+    assert 'class=" differs"' in page.html
+
+
+def test_an_import_is_approved_as_it_was_looked_at(database):
+    """The grants of an import wait on the register's page for another person, who approves what stood there."""
+    scopes = (*SCOPES, "consents:import")
+    with running(database, register_approval="two") as api:
+        ada, bob = person(api, "Ada", *scopes), person(api, "Bob", *scopes)
+        body = {"import": "crm", "grants_expected": 2, "until": "2026-06-01T00:00:00Z", "rows": []}
+        assert ada.call("POST", "/v1/imports", body).status_code == 409  # begun, and its grants wait
+        officer, own = Officer(api, str(bob.key)), Officer(api, str(ada.key))
+        assert "For you to approve: Import of consents: crm" in officer.open("/console").text("attention")
+        page = officer.open("/console/register")
+        assert "Grants to import: 2, collected until 1 June 2026" in page.text("gate")
+        refused = own.press(own.open("/console/register"), "approve_import", reason="Mine.")
+        assert refused.status == 403
+        ada.call("POST", "/v1/imports", {**body, "grants_expected": 3})
+        changed = officer.press(page, "approve_import", reason="Compared.")
+        assert (changed.status, "has changed since this page" in changed.text()) == (409, True)
+        page = officer.press(officer.open("/console/register"), "approve_import", reason="Compared.")
+        assert "The import is approved." in page.text()
+        assert api.ok("GET", "/v1/imports")["items"][0]["approved_by"]
+
+
+def test_controllers_by_form(two):
+    """A controller is registered with a SIREN that is checked; another address of it waits for a second person."""
+    api, ada, bob = two
+    page = ada.open("/console/controllers")
+    said = {"id": "exemple", "kind": "siren", "legal_name": "Exemple SAS", "country": "FR"}
+    wrong = ada.press(page, "add_controller", **said, identifier="123456789")
+    assert wrong.status == 422
+    assert wrong.html.count('aria-invalid="true"') == 1
+    page = ada.press(page, "add_controller", **said, identifier="732829320")
+    assert "The controller is registered." in page.text()
+    again = ada.press(ada.open("/console/controllers"), "add_controller", **said, identifier="732829320")
+    assert (again.status, "That reference or number is taken." in again.text()) == (409, True)
+    page = ada.press(page, "rename_controller", postal_address="12 rue des Archives, 75004 Paris")
+    assert "another person has to approve it" in page.text()
+    assert api.ok("GET", "/v1/controllers/exemple")["versions"][-1].get("postal_address") is None
+    waiting = bob.open("/console/register")
+    assert "Change of a controller: exemple" in waiting.text("gate")
+    assert "address: 12 rue des Archives" in waiting.text("gate")
+    bob.press(waiting, "approve_proposal", reason="Checked against the company register.")
+    told = api.ok("GET", "/v1/controllers/exemple")["versions"][-1]
+    assert told["postal_address"] == "12 rue des Archives, 75004 Paris"
