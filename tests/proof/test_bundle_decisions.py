@@ -52,20 +52,21 @@ def test_the_decisions_of_a_bundle_are_those_that_were_stated(log):
 
 
 ALTERED = {
-    "dropped": once(lambda it: not it.facts.permitted),
-    "flipped": once(lambda it: not it.facts.permitted, lambda it: with_facts(it, permitted=True)),
-    "invented": once(lambda _: True, lambda it: it, lambda it: type(it)(random_id(), *_rest(it))),
+    "dropped": lambda: once(lambda it: not it.facts.permitted),
+    "flipped": lambda: once(lambda it: not it.facts.permitted, lambda it: with_facts(it, permitted=True)),
+    "invented": lambda: once(lambda _: True, lambda it: it, lambda it: type(it)(random_id(), *_rest(it))),
 }
+"""Each made anew for a test: a change is made once."""
 
 
 def _rest(decision):
     return decision.at, decision.caller, decision.person, decision.correspondence, decision.facts
 
 
-@pytest.mark.parametrize("change", ALTERED.values(), ids=ALTERED.keys())
-def test_a_decision_that_the_operator_altered_is_named_without_its_database(log, change):
+@pytest.mark.parametrize("made", ALTERED.values(), ids=ALTERED.keys())
+def test_a_decision_that_the_operator_altered_is_named_without_its_database(log, made):
     """In the database, with digests and counts that fit: the bundle that is made of it is not what was stated."""
-    alter(log.database, change)
+    alter(log.database, made())
     status, said = log.verify(log.bundle())
     assert (status, "are not those that were stated" in said) == (WRONG, True), said
 

@@ -536,10 +536,10 @@ def test_both_name_hours_that_do_not_follow_and_segments_that_are_stated_twice(d
     assert _both(decided, decided.bundle()) == (INCOMPLETE if how == "follows" else WRONG)
 
 
-@pytest.mark.parametrize("change", DECISIONS_ALTERED.values(), ids=DECISIONS_ALTERED.keys())
-def test_both_name_decisions_that_were_altered_in_the_database(decided, change):
+@pytest.mark.parametrize("made", DECISIONS_ALTERED.values(), ids=DECISIONS_ALTERED.keys())
+def test_both_name_decisions_that_were_altered_in_the_database(decided, made):
     """Digests and counts of the segments fit: what was stated does not."""
-    alter(decided.database, change)
+    alter(decided.database, made())
     assert _both(decided, decided.bundle()) == WRONG
 
 
