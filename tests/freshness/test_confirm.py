@@ -17,6 +17,7 @@ from app.journal.journal import Journal, JournalPlan
 from app.main import wall_clock
 from app.snapshot.confirm import Confirmer
 from app.snapshot.feed import Pace, ReplicaAcknowledgement, TransactionSnapshot, channel_of
+from app.snapshot.leases import Leaves
 from app.snapshot.tables import ChangeKind, record_change
 from app.snapshot.writer import Writer
 from tests.freshness.gate import Gate, until
@@ -338,7 +339,9 @@ def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database,
         try:
             known = await _identity(opened) if server is not None else None
             replica: Any = SimpleNamespace(
-                feed=SimpleNamespace(server=known, incarnation=None), committed=lambda *_, **__: None
+                feed=SimpleNamespace(server=known, incarnation=None),
+                committed=lambda *_, **__: None,
+                leaves=Leaves(),
             )
             async with Writer(
                 opened, replica, longest=1.0, journal=Journal(JournalPlan(wall_clock))

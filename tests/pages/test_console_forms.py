@@ -56,7 +56,7 @@ NOT_HERE = {
     *("idempotency-key-reused", "import-not-approved", "import-of-another", "import-row-changed", "import-until"),
     *("invalid-cursor", "invalid-notice", "invalid-period", "invalid-url", "joint-consent-not-applicable"),
     *("nothing-to-renew", "quality-not-stated", "subject-erased", "text-changed", "too-many-endpoints"),
-    "too-many-forms",
+    *("too-many-consents", "too-many-forms"),
 }
 """Refusals of what the console has no form for."""
 

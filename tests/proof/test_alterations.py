@@ -302,6 +302,8 @@ OTHERWISE = {
     "withdrawal of now invented and entered": set(),
 }
 """By whom; what is not listed is named by the bundle alone."""
+MAYBE = {"the log rewritten without a grant": {"late"}}
+"""What depends on how long the life before took: it is entered kind by kind, and what is a minute older comes late."""
 
 
 @pytest.mark.parametrize("what", ROWS)
@@ -313,7 +315,7 @@ def test_what_is_altered_is_named(log, what):
     else:
         log.superuser(*row)
     also = {"replay"} if what in ALSO_BY_REPLAY else set()
-    assert _named_by(log) == OTHERWISE.get(what, {"bundle"} | also)
+    assert _named_by(log) - MAYBE.get(what, set()) == OTHERWISE.get(what, {"bundle"} | also)
 
 
 def test_nothing_is_named_where_nothing_was_altered(log):
