@@ -27,6 +27,7 @@ def measure(world: World) -> list[Row]:
     server = world.sceau("edge", SCEAU_EDGE_SOCKET=str(socket), SCEAU_DECISION_LOG="buffered")
     command = [sys.executable, "-m", "bench.apps.edge", str(socket), f"http://127.0.0.1:{server.port}"]
     runs = []
+    before = server.resident_mb()
     for _ in range(world.plan.rounds):
         found = subprocess.run(
             [*command, str(people), str(decisions)],
@@ -39,11 +40,12 @@ def measure(world: World) -> list[Row]:
         if found.returncode != 0:
             raise BenchError(f"the program with an edge failed: {found.stderr[-500:]}")
         runs.append(json.loads(found.stdout))
+    grown = server.resident_mb() - before
     world.stop("edge")
-    return _rows(runs, decisions)
+    return _rows(runs, decisions, grown)
 
 
-def _rows(runs: list[dict[str, float]], decisions: int) -> list[Row]:
+def _rows(runs: list[dict[str, float]], decisions: int, grown: float) -> list[Row]:
     if any(run["permitted"] != decisions for run in runs):
         raise BenchError("an edge answered something else than a permit")
     of = {name: Spread.of([run[name] for run in runs]) for name in runs[0]}
@@ -63,4 +65,5 @@ def _rows(runs: list[dict[str, float]], decisions: int) -> list[Row]:
         detail=f"{http:,.0f}/s over HTTP, one by one; {cedar:,.0f}/s by cedarpy, which reads its policy each time",
     )
     size = Spread.of([run["bytes_each"] * _PEOPLE / 1e6 for run in runs])
-    return [by_core, peers, bounded("memory of the caller for 100,000 held decisions", size, _MEGABYTES, "MB")]
+    held = "memory of the caller for 100,000 held decisions"
+    return [by_core, peers, bounded(held, size, _MEGABYTES, "MB", detail=f"the worker grew by {grown:.0f} MB")]
