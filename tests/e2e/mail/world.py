@@ -119,7 +119,8 @@ def register(sceau: Sceau) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rspamd.yaml"
         file.write_text(files_of(of_rspamd.README)[written])
-        places = {written: str(file), "https://sceau.example.fr": sceau.address, "sceau register apply": f"{SCEAU} register apply"}
+        command_here = f"{SCEAU} register apply"
+        places = {written: str(file), "https://sceau.example.fr": sceau.address, "sceau register apply": command_here}
         run(command, places, ADMINISTRATOR=str(api.key))
     held = {each["id"] for each in api.ok("GET", "/v1/processings")["items"]}
     assert {ADS, TRAINING, SPAM} <= held
