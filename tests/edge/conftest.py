@@ -1,4 +1,4 @@
-"""One service of two workers for all tests of this folder; each test has people and processings of its own."""
+"""One service of two workers for the tests of a file; each test has people and processings of its own."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.edge.deployments import served
 from tests.support.databases import new_database
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory):
     """Two workers, of which the first serves edges."""
     with new_database() as database, served(database, tmp_path_factory.mktemp("edge")) as made:
