@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -28,10 +29,15 @@ def said(decision):
 
 
 def held(edge, question):
-    """The answer from memory, once the edge has been answered."""
-    first = edge.ask(question).result(10)
-    again = edge.recall(question)
-    assert again is not None
+    """The answer from memory, once the edge has been answered; what was just recorded is dropped once more at first."""
+    answers: list[Any] = []
+
+    def both():
+        answers[:] = [edge.ask(question).result(10), edge.recall(question)]
+        return answers[1] is not None
+
+    wait_until(both)
+    first, again = answers
     assert again.local
     assert said(again) == said(first)
     return again
@@ -140,6 +146,10 @@ def test_what_memory_answers_is_not_refused_for_a_limit(service, edge):
     """After a 429 nothing is asked that is counted; what was decided here stands, for the log has it."""
     name = service.register()
     service.api[0].decide("alice", name)
-    held(edge, asked("alice", name))
-    plan = Plan([asked("alice", name), asked("bob", name)], Register({}), 5.0, edge.recall)
+    kept = held(edge, asked("alice", name))
+
+    def recall(question):
+        return kept if question.subject.id == "alice" else None
+
+    plan = Plan([asked("alice", name), asked("bob", name)], Register({}), 5.0, recall)
     assert [each.outcome for each in plan.decisions()] == [Outcome.PERMIT, Outcome.UNKNOWN]
