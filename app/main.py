@@ -26,10 +26,9 @@ from app.api.http.services import Services
 from app.api.openapi import DESCRIPTION
 from app.api.service.metrics import watch_conditions, watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
-from app.pages import home, rendering, staff
+from app.pages import console, home, rendering, staff
 from app.pages.consents import page as consent
 from app.pages.consents.receipt import receipt_document
-from app.pages.console import routes as console
 from app.pages.rendering import error_page
 from app.settings import Settings
 from app.telemetry.logs import configure_logs

@@ -184,7 +184,7 @@ async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, 
     """Write what a bundle holds, as of one moment: what is entered meanwhile would look unknown to the log."""
     from app.operations.proof.bundle import write_bundle
     from app.operations.proof.replay_decisions import replay_report
-    from app.pages.service.bundle import write_pages
+    from app.pages.bundle import write_pages
     from app.settings import Settings
     from app.wiring.parts import deployment_of
 

@@ -7,6 +7,7 @@ from app.api.http.problems import STATUS
 from app.api.register.models import NewProcessing, NewVersion
 from app.auth.callers import CallerKind, Scope
 from app.core.page.link import Authentication
+from app.pages.console import ACTS
 from app.pages.console.callers import KINDS, SCOPES
 from app.pages.console.fields import (
     HELP,
@@ -23,7 +24,6 @@ from app.pages.console.fields import (
 )
 from app.pages.console.frame import PROBLEMS
 from app.pages.console.people import AUTHENTICATIONS, METHODS
-from app.pages.console.routes import ACTS
 from app.pages.words import Language
 from tests.support.api import running
 from tests.support.databases import new_database

@@ -11,7 +11,7 @@ import pytest
 
 from app.operations.proof import bundle as bundling
 from app.operations.proof.bundle import OpenedEntry
-from app.pages.service.bundle import _acts, read_as_html
+from app.pages.bundle import _acts, read_as_html
 from app.proof.entries import read_me
 from tests.proof.logs import Log, copied, lines_of, rewritten
 from tests.support.api import TestClock, processing, running, subject, utc

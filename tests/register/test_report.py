@@ -7,7 +7,7 @@ import pytest
 
 from app.core.article import PARIS
 from app.operations.register.report import _ON_PEOPLE, ACTS
-from app.pages.service.report import ACTS as WORDS
+from app.pages.report import ACTS as WORDS
 from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 from tests.support.commands import run_command

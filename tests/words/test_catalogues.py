@@ -9,7 +9,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from app import words
-from app.pages.console.routes import ACTS
+from app.pages.console import ACTS
 from app.words import LANGUAGES, SOURCE, Catalogue, listed
 
 HERE = Path(words.__file__).parent

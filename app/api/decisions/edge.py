@@ -375,7 +375,6 @@ class EdgeConnection(asyncio.Protocol):
         if judged is None or self._leaf is None or not is_one or not now - _LATE_SECONDS < at < now + _AHEAD_SECONDS:
             self._edges.drop(1)
             return
-        self._edges.decided += 1
         about = (CORRESPONDENCE, correspondence)
         identifier = decision_id(at, self._ids, count) if count else uuid7_text(at)
         self._edges.endpoint.wording.reported(self._leaf.caller, at, identifier, about, judged)
@@ -422,7 +421,7 @@ def _process_of(connected: socket.socket | None) -> int | None:
 
 
 class Edges:
-    """The edges of this worker. `decided` counts what they have decided and reported."""
+    """The edges of this worker."""
 
     def __init__(self, path: Path, endpoint: DecisionEndpoint, services: Services, memory: Memory) -> None:
         """Listen on nothing yet."""
@@ -430,7 +429,6 @@ class Edges:
         self.endpoint = endpoint
         self.connections: set[EdgeConnection] = set()
         self.working: set[asyncio.Task[None]] = set()
-        self.decided = 0
         self._path = path
         self._recorder = services.recorder
 

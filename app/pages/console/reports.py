@@ -36,7 +36,7 @@ from app.pages.console.people import saved
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import day, moment, month, until
 from app.pages.rendering import PAGE_HEADERS
-from app.pages.service.report import report_csv, report_document
+from app.pages.report import report_csv, report_document
 from app.proof.anchors import Anchoring, anchored_log
 from app.proof.notes import log_name
 from app.proof.store import latest_checkpoint, waiting_since

@@ -197,6 +197,7 @@ def test_every_page(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917
             for name, path in PAGES.items():
                 page.goto(f"{address}{path}?lang={lang}")
                 look(page, axe, width, picture_of(f"console-{name}", width, lang, tmp_path) if kept else None)
+                assert page.locator("h1").count() == 1, path
 
 
 @pytest.mark.parametrize("width", ZOOMED)
@@ -322,4 +323,5 @@ def test_pictures_of_what_waits(browser, two, axe, tmp_path):
     page.get_by_role("button", name="Proposer ce traitement").click()
     page.wait_for_selector("[role=alert]")
     look(page, axe, 1280, picture_of("console-refused", 1280, "fr", tmp_path))
+    assert page.locator("[aria-invalid=true]").count() > 0, "what is missing is said at its field"
     page.context.close()
