@@ -33,14 +33,15 @@ def descendants(parent: int) -> list[int]:
     return found
 
 
-def running_from(*programs: str) -> set[int]:
-    """The processes whose program is one of these files, or lies in one of these folders."""
-    found = set()
+def running_from(*programs: str) -> dict[int, str]:
+    """The processes whose program is one of these files, or lies in one of these folders, and what they are."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):  # it ended meanwhile
                 if (entry / "exe").readlink().as_posix().startswith(programs):
-                    found.add(int(entry.name))
+                    line = (entry / "cmdline").read_text(errors="replace").replace("\0", " ")
+                    found[int(entry.name)] = f"{line}, of {(entry / 'stat').read_text().split()[3]}"
     return found
 
 
@@ -66,22 +67,48 @@ def program(
 
 
 def end(started: subprocess.Popen[bytes], patience: float = HANGS) -> None:
-    """End a process politely, and what it leaves behind less so."""
+    """End a process politely, and what it leaves behind less so; returns once all of them have ended.
+
+    A server may start another process while it is being ended. So whoever is of its session counts too, and they are
+    looked for until there is none.
+    """
     family = {pid: started_at(pid) for pid in descendants(started.pid)}
     started.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         started.wait(patience)
     started.kill()
-    for pid, since in family.items():
-        if since is not None and started_at(pid) == since:  # the number may be another's by now
+
+    def ended() -> bool:
+        left = [pid for pid, since in family.items() if since is not None and started_at(pid) == since]
+        left += [pid for pid in sessions().get(started.pid, []) if pid != started.pid]
+        for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        return not left
+
+    eventually(ended)
     started.wait(HANGS)
 
 
+def sessions() -> dict[int, list[int]]:
+    """The processes that have not ended, by session."""
+    found: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _running(int(entry.name))):
+            found.setdefault(int(fields[3]), []).append(int(entry.name))
+    return found
+
+
 def started_at(pid: int) -> str | None:
-    """When a process was started, in ticks since the machine was; None when it is no more."""
+    """When a process was started, in ticks since the machine was; None when it has ended."""
+    fields = _running(pid)
+    return fields[19] if fields else None
+
+
+def _running(pid: int) -> list[str] | None:
+    """What `/proc/PID/stat` says after the name (proc(5)); None of a process that has ended, waited for or not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+    return None if fields[0] in "ZX" else fields

@@ -19,9 +19,10 @@ def servers() -> Iterator[None]:
         debian.provide_servers(PACKAGES, "the mail servers that ask Sceau", answers=ANSWERS)
     except debian.Unavailable as error:
         pytest.exit(str(error), returncode=1)
-    before = running_from(*PROGRAMS)
+    before = running_from(*PROGRAMS).keys()
     yield
-    assert running_from(*PROGRAMS) - before == set(), "a server was left running"
+    left = {pid: what for pid, what in running_from(*PROGRAMS).items() if pid not in before}
+    assert left == {}, "a server was left running"
 
 
 @pytest.fixture(scope="session")
