@@ -9,6 +9,8 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import IO, Any
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run, run_of
 from app.proof.verifier.decisions import check_decisions
-from app.proof.verifier.files import LATER, MOST_LATER, UnreadableError, check_manifest, member, objects
+from app.proof.verifier.files import LATER, MOST_LATER, UnreadableError, check_files, check_list, member, objects
 from app.proof.verifier.notes import Checkpoint, KnownHeads, NoteError, VerifierKey, followed, opened
 from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_hash
 
@@ -78,9 +80,11 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
 
     """
     found, later, manifest = Findings(asked=beside.asked), _Later(), ""
+    files: Future[Findings] | None = None
     try:
-        with zipfile.ZipFile(path) as bag:
-            manifest = check_manifest(bag, found)
+        with zipfile.ZipFile(path) as bag, ThreadPoolExecutor(1) as second:
+            manifest, listed = check_list(bag, found)
+            files = second.submit(check_files, bag, listed)
             about = json.loads(member(bag, "data/log.json"))
             _check_format(about)
             _tell_what_is_left_out(about, found)
@@ -107,8 +111,11 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             with bag.open("data/unentered.ndjson") as lines:
                 for _, row in objects(lines):
                     found.wrong.append(f"{row['kind']} {row['id']}: recorded, and not in the log")
+            _add(files, found)
     except Exception as error:  # a forger chooses what stands in a file, and what is known to be wrong is told
         later.compare_list(manifest, found)
+        with suppress(Exception):
+            _add(files, found)
         if not found.wrong:
             why = error if isinstance(error, UnreadableError) else None
             raise why or UnreadableError(f"it cannot be read as a bundle ({type(error).__name__})") from error
@@ -119,6 +126,12 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
     found.missing += missing
     found.wrong += anchors.wrong
     return found
+
+
+def _add(files: Future[Findings] | None, found: Findings) -> None:
+    """Tell first what was found of the files, as soon as that is known."""
+    if files is not None:
+        found.wrong[:0], found.checked[:0] = files.result().wrong, files.result().checked
 
 
 def _check_format(about: dict[str, Any]) -> None:
