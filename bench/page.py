@@ -1,6 +1,7 @@
 """Writes what runs measured into docs/performance.md: `./dev bench --page FILE…`, the files being those of `--json`.
 
-Every row says which run it comes from. Rows that miss their budget come first, then what could not be measured.
+Where there are several runs every row says which one it comes from. Rows that miss their budget come first, then what
+could not be measured.
 """
 
 import json
@@ -16,8 +17,12 @@ BEGINS: Final = "<!-- written by ./dev bench --page: begin -->"
 ENDS: Final = "<!-- written by ./dev bench --page: end -->"
 _PLACES: Final = re.compile(r" --(?:directory|json)[ =]('[^']*'|\S+)")
 """Where a run kept its data and its figures: of that machine, and nobody else's."""
+_ONE_VALUE: Final = re.compile(r" \((\S+)–\1\)")
+"""The range of what was measured once."""
+_ASIDE: Final = re.compile(r" \([^()]*\)")
+"""What a row was held against, by which program: its name says it shorter."""
 _NOT_MEASURED: Final = "not measured"
-_VERDICTS: Final = {True: "met", False: "**missed**", None: ""}
+_VERDICTS: Final = {True: ", met", False: ", **missed**", None: ""}
 
 
 def write(files: Sequence[Path]) -> None:
@@ -48,14 +53,20 @@ def replaced(page: str, text: str) -> str:
 def told(runs: Sequence[dict[str, Any]]) -> str:
     """What the runs were, and every row that they measured; of a row that several measured, the last one's."""
     rows = {row["name"]: (number, row) for number, run in enumerate(runs, 1) for row in run["rows"]}
-    head = ["What", "Measured", "Budget", "", "Behind it", "Run"]
+    head = ["What", "Measured", "Budget", "Behind it", "Run"][: 5 if len(runs) > 1 else 4]
     cells = [
-        [row["name"], row["figure"], row["budget"], _VERDICTS[row["met"]], row["detail"], str(number)]
+        [*_cells(row), str(number)][: len(head)]
         for number, row in sorted(rows.values(), key=lambda each: _rank(each[1]))
     ]
     table = [head, ["-" * 3] * len(head), *cells]
     lines = [f"| {' | '.join(each.replace('|', '/') for each in line)} |" for line in table]
     return "\n".join([*(_run(number, run) for number, run in enumerate(runs, 1)), "", *lines])
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    """What is told of a row: name, figure, budget with the verdict, and the rates behind the figure."""
+    figure, budget = _ONE_VALUE.sub("", row["figure"]), f"{row['budget']}{_VERDICTS[row['met']]}"
+    return [row["name"], figure, budget.removeprefix(", "), _ASIDE.sub("", row["detail"])]
 
 
 def _rank(row: dict[str, Any]) -> int:
