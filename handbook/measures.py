@@ -27,7 +27,7 @@ INTRODUCTION: Final = """
 `/metrics` tells these in the Prometheus text format; `SCEAU_METRICS` says who may read it. With several workers
 counters are summed, and of a gauge the worst worker is told. Labels are words of Sceau's own and ids of endpoints:
 never a user, a correspondence, a processing, a caller or an address. What they mean for whoever is on call is in
-[watching](../watching.md) and in [operating](../operating.md#what-to-watch). Of a histogram there are `_bucket`,
+[watching](../watching.md) and the [runbook](../runbook.md). Of a histogram there are `_bucket`,
 `_count` and `_sum`.
 """
 _READ: Final = """
