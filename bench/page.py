@@ -20,7 +20,7 @@ _PLACES: Final = re.compile(r" --(?:directory|json)[ =]('[^']*'|\S+)")
 _ONE_VALUE: Final = re.compile(r" \((\S+)–\1\)")
 """The range of what was measured once."""
 _ASIDE: Final = re.compile(r" \([^()]*\)")
-"""What a row was held against, by which program: its name says it shorter."""
+"""By which program a row was held against something: its name says against what."""
 _NOT_MEASURED: Final = "not measured"
 _VERDICTS: Final = {True: ", met", False: ", **missed**", None: ""}
 
@@ -64,9 +64,9 @@ def told(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    """What is told of a row: name, figure, budget with the verdict, and the rates behind the figure."""
+    """What is told of a row: name, figure, budget with the verdict, and first of what stands behind the figure."""
     figure, budget = _ONE_VALUE.sub("", row["figure"]), f"{row['budget']}{_VERDICTS[row['met']]}"
-    return [row["name"], figure, budget.removeprefix(", "), _ASIDE.sub("", row["detail"])]
+    return [row["name"], figure, budget.removeprefix(", "), _ASIDE.sub("", row["detail"]).partition(";")[0]]
 
 
 def _rank(row: dict[str, Any]) -> int:

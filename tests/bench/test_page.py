@@ -35,9 +35,9 @@ def test_a_row_that_two_runs_measured_is_the_later_ones():
     assert text.splitlines()[-1] == "| one | 1 × | met | new | 2 |"
 
 
-def test_a_range_of_one_value_and_what_the_name_says_already_are_left_out():
+def test_a_range_of_one_value_and_all_but_the_first_detail_are_left_out():
     """Of one run, rows do not say which it was."""
-    text = told([run(row("one", met=False, figure="7 MB (7–7)", detail="9/s against 8/s (a constant)"))])
+    text = told([run(row("one", met=False, figure="7 MB (7–7)", detail="9/s against 8/s (a constant); load 2"))])
     assert text.splitlines()[-1] == "| one | 7 MB | **missed** | 9/s against 8/s |"
     assert "| 7 MB (6–8) |" in told([run(row("one", met=None, figure="7 MB (6–8)"))])
 
