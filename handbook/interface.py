@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.api.http.problems import status_of
 from app.auth.callers import SCOPE_TOLD, Scope
 from app.core.errors import DomainError
-from handbook.tables import code, page, table
+from handbook.tables import code, listing, page, table
 
 SCOPES: Final = """
 A caller has scopes ([callers](../callers.md)). Give each the fewest that it needs. A route that names two needs one
@@ -15,7 +15,7 @@ of them. A caller can be limited to some processings besides.
 """
 PROBLEMS: Final = """
 What is refused is answered with a problem document (RFC 9457, `application/problem+json`). Its `type` is
-`urn:sceau:problem:` and one of these words. They do not change; `detail` may. **A deny is no problem**: it is an
+`urn:sceau:problem:` and one of these words (in brackets the status). They do not change; `detail` may. **A deny is no problem**: it is an
 answer, 200.
 """
 _GENERAL: Final = "## Any request\n"
@@ -88,12 +88,11 @@ def domain_errors(base: type[DomainError] = DomainError) -> Iterator[type[Domain
 
 def problems_page() -> str:
     """The whole page."""
-    general = ((code(slug), status, when) for slug, (status, when) in sorted(GENERAL.items()))
+    general = ((slug, status, when) for slug, (status, when) in sorted(GENERAL.items()))
     told: dict[str, tuple[str, str]] = {}
     for each in domain_errors():
         if each.slug not in GENERAL:
             when = " ".join((each.__doc__ or "").split())
             told[each.slug] = (str(status_of(each.__new__(each))), when)
-    domain = ((code(slug), status, when) for slug, (status, when) in sorted(told.items()))
-    heads = ("Word", "Status", "When")
-    return page("Problem types", PROBLEMS, _GENERAL, table(heads, general), _DOMAIN, table(heads, domain))
+    domain = ((slug, status, when) for slug, (status, when) in sorted(told.items()))
+    return page("Problem types", PROBLEMS, _GENERAL, listing(general), _DOMAIN, listing(domain))

@@ -21,7 +21,7 @@ from app.audit.figures import DayOfRuns
 from app.db.refusals import DatabaseCondition
 from app.events.effects import DeliveryCounts
 from app.telemetry.metrics import exposition_of
-from handbook.tables import code, page, table
+from handbook.tables import code, listing, page
 
 INTRODUCTION: Final = """
 `/metrics` tells these in the Prometheus text format; `SCEAU_METRICS` says who may read it. With several workers
@@ -65,10 +65,9 @@ def metrics_page(app: FastAPI) -> str:
     rows = [_row(own[name], labels) for name, labels in sorted(counted.labels.items())]
     read = text_string_to_metric_families(exposition_of(_from_the_database()).decode())
     told = [_row(each, sorted({label for sample in each.samples for label in sample.labels})) for each in read]
-    heads = ("Metric", "Kind", "Labels", "What it tells")
-    return page("Metrics", INTRODUCTION, "## Of the workers\n", table(heads, rows), _READ, table(heads, sorted(told)))
+    return page("Metrics", INTRODUCTION, "## Of the workers\n", listing(rows), _READ, listing(sorted(told)))
 
 
-def _row(family: Metric, labels: "tuple[str, ...] | list[str]") -> tuple[str, str, str, str]:
+def _row(family: Metric, labels: "tuple[str, ...] | list[str]") -> tuple[str, str, str]:
     name = f"{family.name}_total" if family.type == "counter" else family.name
-    return code(name), family.type, ", ".join(map(code, labels)), family.documentation
+    return name, ", ".join((family.type, *map(code, labels))), family.documentation

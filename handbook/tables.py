@@ -1,4 +1,4 @@
-"""Tables in Markdown, as the reference pages have them."""
+"""Tables and lists in Markdown, as the reference pages have them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -11,6 +11,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; a bar in a cell is told from one between cells."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in lines) + "\n"
+
+
+def listing(rows: Iterable[tuple[str, str, str]]) -> str:
+    """A list of words of the code: each with what stands in brackets behind it, if anything, and what it is."""
+    return "\n".join(f"- {code(word)}{f' ({aside})' if aside else ''}: {text}" for word, aside, text in rows) + "\n"
 
 
 def code(text: str) -> str:
