@@ -69,7 +69,7 @@ def test_every_command_is_on_the_page():
     page = PAGE.read_text(encoding="utf-8")
     assert lacking(page) == []
     known = set(commands(get_command(app)))
-    assert set(re.findall(r"^\| `sceau ([a-z -]+?)(?: --[a-z-]+)?`", page, re.MULTILINE)) == known
+    assert set(re.findall(r"^- `sceau ([a-z -]+?)(?: --[a-z-]+)?`", page, re.MULTILINE)) == known
 
 
 def test_a_command_that_is_missing_from_the_page_is_seen():
