@@ -15,8 +15,8 @@ of them. A caller can be limited to some processings besides.
 """
 PROBLEMS: Final = """
 What is refused is answered with a problem document (RFC 9457, `application/problem+json`). Its `type` is
-`urn:sceau:problem:` and one of these words (in brackets the status). They do not change; `detail` may. **A deny is no problem**: it is an
-answer, 200.
+`urn:sceau:problem:` and one of these words (in brackets the status). They do not change; `detail` may, and says more. **A deny is no
+problem**: it is an answer, 200.
 """
 _GENERAL: Final = "## Any request\n"
 _DOMAIN: Final = """
@@ -92,7 +92,8 @@ def problems_page() -> str:
     told: dict[str, tuple[str, str]] = {}
     for each in domain_errors():
         if each.slug not in GENERAL:
-            when = " ".join((each.__doc__ or "").split())
+            when, end, _ = " ".join((each.__doc__ or "").split()).partition(". ")  # an answer's detail is all of it
+            when += end.strip()
             told[each.slug] = (str(status_of(each.__new__(each))), when)
     domain = ((slug, status, when) for slug, (status, when) in sorted(told.items()))
     return page("Problem types", PROBLEMS, _GENERAL, listing(general), _DOMAIN, listing(domain))

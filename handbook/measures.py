@@ -25,10 +25,8 @@ from handbook.tables import code, listing, page
 
 INTRODUCTION: Final = """
 `/metrics` tells these in the Prometheus text format; `SCEAU_METRICS` says who may read it. With several workers
-counters are summed, and of a gauge the worst worker is told. Labels are words of Sceau's own and ids of endpoints:
-never a user, a correspondence, a processing, a caller or an address. What they mean for whoever is on call is in
-[watching](../watching.md) and the [runbook](../runbook.md). Of a histogram there are `_bucket`,
-`_count` and `_sum`.
+counters are summed, and of a gauge the worst worker is told. Labels never name a user, a correspondence, a processing,
+a caller or an address. [Watching](../watching.md) and the [runbook](../runbook.md) say what they mean.
 """
 _READ: Final = """
 ## Read from the database
