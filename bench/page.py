@@ -1,7 +1,7 @@
 """Writes what runs measured into docs/performance.md: `./dev bench --page FILE…`, the files being those of `--json`.
 
-Where there are several runs every row says which one it comes from. Rows that miss their budget come first, then what
-could not be measured.
+Rows with a budget only: those that miss it first, then what could not be measured. Where there are several runs, each
+row says which one it comes from; the files hold the other rows.
 """
 
 import json
@@ -51,8 +51,13 @@ def replaced(page: str, text: str) -> str:
 
 
 def told(runs: Sequence[dict[str, Any]]) -> str:
-    """What the runs were, and every row that they measured; of a row that several measured, the last one's."""
-    rows = {row["name"]: (number, row) for number, run in enumerate(runs, 1) for row in run["rows"]}
+    """What the runs were, and every row with a budget; of a row that several measured, the last one's."""
+    rows = {
+        row["name"]: (number, row)
+        for number, run in enumerate(runs, 1)
+        for row in run["rows"]
+        if row["met"] is not None or row["figure"] == _NOT_MEASURED
+    }
     head = ["What", "Measured", "Budget", "Behind it", "Run"][: 5 if len(runs) > 1 else 4]
     cells = [
         [*_cells(row), str(number)][: len(head)]
@@ -70,10 +75,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _rank(row: dict[str, Any]) -> int:
-    """Misses, what was not measured, what was met, what has no budget; in each the order of the run."""
+    """Misses, what was not measured, what was met; in each the order of the run."""
     if row["figure"] == _NOT_MEASURED:
         return 1
-    return {False: 0, True: 2, None: 3}[row["met"]]
+    return 2 if row["met"] else 0
 
 
 def _run(number: int, run: dict[str, Any]) -> str:

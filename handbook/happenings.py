@@ -6,7 +6,7 @@ from typing import Final
 from app.core.consent import EventKind
 from app.events.effects import ENDING
 from app.events.outbox import ClosureCause, EventType
-from handbook.tables import listing, page
+from handbook.lists import listing, page
 
 INTRODUCTION: Final = """
 Events are CloudEvents 1.0: webhooks get them, and `GET /v1/events` hands them out ([receiving

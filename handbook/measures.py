@@ -21,7 +21,7 @@ from app.audit.figures import DayOfRuns
 from app.db.refusals import DatabaseCondition
 from app.events.effects import DeliveryCounts
 from app.telemetry.metrics import exposition_of
-from handbook.tables import code, listing, page
+from handbook.lists import code, listing, page
 
 INTRODUCTION: Final = """
 `/metrics` tells these in the Prometheus text format; `SCEAU_METRICS` says who may read it. With several workers

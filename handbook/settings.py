@@ -5,8 +5,8 @@ from typing import Final
 
 from app.settings import Settings
 from app.settings.environment import PREFIX
+from handbook.lists import code, listing, page
 from handbook.staging import ROOT
-from handbook.tables import code, listing, page
 
 _EXAMPLE: Final = ROOT / ".env.example"
 INTRODUCTION: Final = """
