@@ -58,7 +58,7 @@ def told(runs: Sequence[dict[str, Any]]) -> str:
         for row in run["rows"]
         if row["met"] is not None or row["figure"] == _NOT_MEASURED
     }
-    head = ["What", "Measured", "Budget", "Behind it", "Run"][: 5 if len(runs) > 1 else 4]
+    head = ["What", "Measured", "Budget", "Behind a miss", "Run"][: 5 if len(runs) > 1 else 4]
     cells = [
         [*_cells(row), str(number)][: len(head)]
         for number, row in sorted(rows.values(), key=lambda each: _rank(each[1]))
@@ -69,9 +69,10 @@ def told(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    """What is told of a row: name, figure, budget with the verdict, and first of what stands behind the figure."""
+    """What is told of a row: name, figure, budget with the verdict, and first of what stands behind a miss."""
     figure, budget = _ONE_VALUE.sub("", row["figure"]), f"{row['budget']}{_VERDICTS[row['met']]}"
-    return [row["name"], figure, budget.removeprefix(", "), _ASIDE.sub("", row["detail"]).partition(";")[0]]
+    behind = "" if row["met"] else _ASIDE.sub("", row["detail"]).partition(";")[0]
+    return [row["name"], figure, budget.removeprefix(", "), behind]
 
 
 def _rank(row: dict[str, Any]) -> int:

@@ -30,9 +30,9 @@ def test_misses_come_first_then_what_was_not_measured():
 
 def test_a_row_that_two_runs_measured_is_the_later_ones():
     """And says so."""
-    text = told([run(row("one", met=True, detail="old")), run(row("one", met=True, detail="new"), command="again")])
+    text = told([run(row("one", met=False, detail="old")), run(row("one", met=False, detail="new"), command="again")])
     assert "`again`" in text
-    assert text.splitlines()[-1] == "| one | 1 × | met | new | 2 |"
+    assert text.splitlines()[-1] == "| one | 1 × | **missed** | new | 2 |"
 
 
 def test_a_range_of_one_value_and_all_but_the_first_detail_are_left_out():
