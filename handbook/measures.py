@@ -31,8 +31,7 @@ a caller or an address. [Watching](../watching.md) and the [runbook](../runbook.
 _READ: Final = """
 ## Read from the database
 
-Every process tells the same: do not add them up. `sceau_tokens_total` and those of issuers are told where tokens are
-taken, those of jobs once a job has run, those of PostgreSQL's archive where it archives.
+Every process tells the same: do not add them up.
 """
 _NOBODY: Final = UUID(int=0)
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
