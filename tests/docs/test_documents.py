@@ -44,7 +44,7 @@ def test_a_path_that_does_not_exist_is_seen():
 
 
 def test_the_law_page_maps_every_rule_to_a_test_that_exists():
-    """Each row of docs/law.md names a rule's number and a test or golden case that is there; functions have its name."""
+    """Each row of docs/law.md has a rule's number and a test or golden case that is there; functions are named so."""
     rows = re.findall(r"^\| (\d+b?) \|(.*)\|$", (ROOT / "docs/law.md").read_text(), re.MULTILINE)
     assert [number for number, _ in rows] == ["1", "5", "2", *(rule.number for rule in RULES)]
     assert [rule.number for rule in RULES if rule.check.__name__ != f"_rule_{rule.number}"] == []
