@@ -42,8 +42,7 @@ class Sceau(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made once: FastAPI's, with scopes, and with the models of AuthZEN bodies."""
         if self.openapi_schema is None:
-            services: Services = self.state.services
-            self.openapi_schema = describe(self, super().openapi(), services.wall_clock())
+            self.openapi_schema = describe(self, super().openapi())
         return self.openapi_schema
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,7 +1,8 @@
 """Callers and their keys: made, listed, changed, rotated and revoked. A key is shown once, and kept only as a hash."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Response
@@ -73,17 +74,30 @@ class _NewCaller(WireModel):
         )
 
 
+NEW_KEYS: Final[Mapping[str, dict[str, Any]]] = {
+    "a mail server": {"name": "mail server", "scopes": ["decisions:evaluate"], "processings": ["ads-mail"]},
+    "one who proposes": {
+        "name": "Ada, privacy team",
+        "kind": "person",
+        "scopes": ["register:read", "register:write", "consents:read", "consents:write", "decisions:evaluate"],
+    },
+    "one who approves": {
+        "name": "Bob, data-protection officer",
+        "kind": "person",
+        "scopes": ["register:read", "register:approve", "audit:read"],
+    },
+}
+"""Examples of callers to make, each under the words by which the page at /docs offers it."""
+
+
+def _offered(examples: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    return {words: {"value": value} for words, value in examples.items()}
+
+
 class NewKey(_NewCaller):
     """A caller to make: its scopes, and the processings that it may ask about."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"name": "mail server", "scopes": ["decisions:evaluate"], "processings": ["ads-mail"]},
-                {"name": "Ada, privacy team", "kind": "person", "scopes": ["audit:read", "consents:read"]},
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [*NEW_KEYS.values()]})
 
     expires_at: Instant | None = Field(
         default=None, description="When the key ends; left out, it is good until revoked"
@@ -294,6 +308,7 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     summary="Make a key",
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _INVALID),
+    openapi_extra={"requestBody": {"content": {"application/json": {"examples": _offered(NEW_KEYS)}}}},
 )
 async def post_key(body: NewKey, by: Deciding, writer: WriterDep) -> NewKeyBody:
     """Make a caller and its key. A caller can give no scope and no processing that it does not hold itself.

@@ -1,7 +1,9 @@
 """The OpenAPI document beyond what FastAPI derives: each operation's scope, and the bodies read by hand."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from datetime import timedelta
 from functools import lru_cache
 from importlib.util import find_spec
@@ -135,21 +137,19 @@ def show_answers(operation: dict[str, Any]) -> None:
                 content["example"] = answer
 
 
-_SCOPES: Final = "\n".join(f"| `{scope}` | {told} |" for scope, told in SCOPE_TOLD.items())
-DESCRIPTION: Final = f"""
-Policy decision point for the secrecy of private correspondence (CPCE art. L32-3).
+_SCOPES: Final = "\n".join(
+    ("| Scope | Lets a caller |", "|---|---|", *(f"| `{scope}` | {told} |" for scope, told in SCOPE_TOLD.items()))
+)
+DESCRIPTION: Final = """
+May this processing analyse this correspondence for this user? (CPCE art. L32-3). *Authorize* with a key, then, in
+order: register a processing; record a consent; ask; withdraw; ask again. A deny is an answer (200), not an error.
 
-**The whole job from this page**: press *Authorize* and give a key; register a processing; record a consent; ask
-whether that processing may analyse a correspondence for that user; withdraw; ask again. A deny is an answer (200),
-not an error. Subject ids go in bodies only, never in URLs.
+**Where two persons decide about the register**: make a key for each (`POST /v1/keys`, examples *one who proposes* and
+*one who approves*). One authorizes and registers, the other authorizes and approves (`POST …/approvals`).
 
-A key lets its caller do what its scopes say, and nothing else. Each operation names the scope that it needs.
-
-| Scope | Lets a caller |
-|---|---|
-{_SCOPES}
+Subject ids stand in bodies, never in addresses. Each operation names the scope that it needs.
 """
-"""What the page at /docs begins with."""
+"""What the page at /docs begins with: Authorize and the first operation are to stand on the first screen."""
 
 SECTIONS: Final = (
     ("register", "First: which processings there are, what each analyses, and for what purpose."),
@@ -165,9 +165,184 @@ SECTIONS: Final = (
 )
 """The headings of the page at /docs, in the order in which an administrator needs them."""
 
+EVERYDAY: Final = frozenset(
+    {
+        *("post_processing", "get_processings", "get_processing", "patch_processing", "get_versions", "post_version"),
+        *("post_approval", "post_rejection", "get_proposals"),
+        *("post_consent", "post_withdrawal", "post_search", "get_history", "post_consent_link", "post_closure"),
+        *("post_erasure", "evaluation", "evaluations", "get_renewals", "get_receipt", "post_export"),
+        *("post_explanation", "post_decision_search", "post_key", "get_keys", "delete_key", "readyz"),
+    }
+)
+"""The operations that an administrator needs every day, by their ids."""
 
-def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[str, Any]:
-    """Complete FastAPI's document in place; `now` dates what it proposes."""
+_ID: Final = {"id": "/id"}
+_FIRST: Final = {"id": "/items/0/id"}
+_LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
+    "post_processing": dict.fromkeys(("get_processing", "post_approval", "post_version"), _ID),
+    "patch_processing 202": {"post_proposal_approval": _ID},
+    "post_invalidation": {"get_relying_permits": {"id": "$request.path.id", "number": "/number"}},
+    "post_consent": dict.fromkeys(("get_consent", "get_history", "get_receipt", "get_proof"), _ID),
+    "post_search": dict.fromkeys(("get_consent", "get_history", "get_receipt"), _FIRST),
+    "post_withdrawal": dict.fromkeys(("get_event", "get_receipt", "get_proof"), _ID),
+    "get_history": dict.fromkeys(("get_event", "get_receipt"), _FIRST),
+    "post_controller_version 202": {"post_proposal_approval": _ID},
+    "post_restore 202": {"post_proposal_approval": _ID},
+    "post_proposal": dict.fromkeys(("post_proposal_approval", "post_proposal_rejection"), _ID),
+    "get_proposals": dict.fromkeys(("post_proposal_approval", "post_proposal_rejection"), _FIRST),
+    "post_webhook": dict.fromkeys(("get_webhook", "get_deliveries", "patch_webhook", "delete_webhook"), _ID),
+    "get_deliveries": {"get_delivery": {"id": "$request.path.id", "event": "/items/0/event"}},
+    "post_key": dict.fromkeys(("get_key", "patch_key", "post_rotation", "delete_key"), _ID),
+    "post_member": dict.fromkeys(("get_member", "post_paper", "patch_member"), _ID),
+}
+"""By operation, or operation and status: which others take what it answers, and where that stands in the answer."""
+
+
+def link_answers(operation: dict[str, Any]) -> None:
+    """Name at each answer of success the operations that take an id of it, in place: where the real answer has it."""
+    for status, response in operation["responses"].items():
+        example = response.get("content", {}).get("application/json", {}).get("example")
+        name = operation["operationId"]
+        for other, parameters in {**_LINKS.get(name, {}), **_LINKS.get(f"{name} {status}", {})}.items():
+            places = [each for each in parameters.values() if each.startswith("/")]
+            if status.startswith("2") and all(_stands(place, example) for place in places):
+                told = {
+                    name: f"$response.body#{place}" if place.startswith("/") else place
+                    for name, place in parameters.items()
+                }
+                response.setdefault("links", {})[other] = {"operationId": other, "parameters": told}
+
+
+def _stands(pointer: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether a JSON value has something at a pointer (RFC 6901)."""
+    for part in pointer.split("/")[1:]:
+        if isinstance(value, list):
+            value = value[int(part)] if int(part) < len(value) else None
+        else:
+            value = value.get(part) if isinstance(value, dict) else None
+    return value is not None
+
+
+def share(document: dict[str, Any]) -> None:
+    """State once what several operations have alike: refusals, and examples of one type; in place.
+
+    FastAPI writes each of them out at each operation, which doubles the document.
+    """
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    _share_examples(operations, document["components"]["schemas"])
+    stated = ((each["responses"], status) for each in operations for status in each["responses"])
+    refused = [place for place in stated if not place[1].startswith("2")]
+    _share_refusals(document, refused)
+    for holder, status in refused:  # what only one operation refuses so has no example: that of another would mislead
+        for content in holder[status].get("content", {}).values():
+            content.pop("example", None)
+    _shorten(document)
+
+
+def _share_examples(operations: Sequence[dict[str, Any]], schemas: dict[str, Any]) -> None:
+    """Have a type that several operations answer with show one real answer, in the place of one at each of them."""
+    answered: dict[str, list[dict[str, Any]]] = {}
+    for operation in operations:
+        for status, response in operation["responses"].items():
+            for content in response.get("content", {}).values():
+                if status.startswith("2") and "example" in content and "$ref" in content.get("schema", ()):
+                    answered.setdefault(content["schema"]["$ref"].rpartition("/")[2], []).append(content)
+    for name, contents in answered.items():
+        if len(contents) > 1:
+            schemas[name]["examples"] = [contents[0]["example"]]
+            for content in contents:
+                del content["example"]
+
+
+def _share_refusals(document: dict[str, Any], refused: Sequence[tuple[dict[str, Any], str]]) -> None:
+    """Move refusals that stand in several places into the components; a number tells those of one status apart."""
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for responses, status in refused:
+        alike.setdefault(f"{status} {json.dumps(responses[status], sort_keys=True)}", []).append(responses)
+    shared = document["components"].setdefault("responses", {})
+    numbers = Counter[str]()
+    for told, holders in alike.items():
+        status = told.partition(" ")[0]
+        if len(holders) > 1:
+            numbers[status] += 1
+            name = f"E{status}" + (f"_{numbers[status]}" if numbers[status] > 1 else "")
+            shared[name] = holders[0][status]
+            for responses in holders:
+                responses[status] = {"$ref": f"#/components/responses/{name}"}
+
+
+def _shorten(node: Any) -> None:  # noqa: ANN401 - any part of a JSON document
+    """Say the same of each schema and parameter in fewer words, in place.
+
+    The title that pydantic makes of each name goes, a type that may be null is one type (JSON Schema, "type"), and what
+    a parameter's schema says again is said once.
+    """
+    if isinstance(node, list):
+        for each in node:
+            _shorten(each)
+    elif isinstance(node, dict):
+        for name, each in node.items():
+            if name not in {"example", "examples", "info"}:
+                _shorten(each)
+        if isinstance(node.get("title"), str) and not node.keys().isdisjoint(_SCHEMA_WORDS):
+            del node["title"]
+        match node.get("anyOf"):
+            case [{"type": str(kind), **one}, {"type": "null"}] if "const" not in one and "enum" not in one:
+                del node["anyOf"]
+                told = one.pop("description", "")
+                node.update({"type": [kind, "null"], **one, **node})
+                _add(node, str(told))
+        if "in" in node and isinstance(node.get("schema"), dict):
+            _shorten_parameter(node, node["schema"])
+
+
+def _shorten_parameter(parameter: dict[str, Any], schema: dict[str, Any]) -> None:
+    if schema.get("description") == parameter.get("description"):
+        schema.pop("description", None)
+    if not parameter.get("required"):
+        parameter.pop("required", None)
+        if isinstance(kinds := schema.get("type"), list):
+            schema["type"] = kinds[0]  # what may be left out is never null
+
+
+_SCHEMA_WORDS: Final = frozenset({"type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const", "properties", "items"})
+
+
+def everyday(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the whole document that an administrator needs every day, with the components that it refers to."""
+    paths = {
+        path: {method: each for method, each in item.items() if each["operationId"] in EVERYDAY}
+        for path, item in document["paths"].items()
+    }
+    used = {each["tags"][0] for item in paths.values() for each in item.values()}
+    small = {
+        **document,
+        "paths": {path: item for path, item in paths.items() if item},
+        "tags": [tag for tag in document["tags"] if tag["name"] in used],
+        "components": {"securitySchemes": document["components"]["securitySchemes"]},
+    }
+    waiting = _references(small["paths"])
+    while waiting:
+        _, _, kind, name = waiting.pop().split("/")
+        kept = small["components"].setdefault(kind, {})
+        if name not in kept:
+            kept[name] = document["components"][kind][name]
+            waiting |= _references(kept[name])
+    return small
+
+
+def _references(node: Any) -> set[str]:  # noqa: ANN401 - any part of a JSON document
+    """What a part of the document refers to."""
+    if isinstance(node, list):
+        return set().union(*map(_references, node))
+    if not isinstance(node, dict):
+        return set()
+    named = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+    return named.union(*(_references(each) for name, each in node.items() if name not in {"example", "examples"}))
+
+
+def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
+    """Complete FastAPI's document in place."""
     document["tags"] = [{"name": name, "description": description} for name, description in SECTIONS]
     names = names_by_route(app)
     for (method, path), scopes in scopes_by_route(app).items():
@@ -186,6 +361,7 @@ def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[
         )
         operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
         operation["x-scope"] = " ".join(named)
+    document["paths"]["/v1/keys"]["post"]["description"] += f"\n\n{_SCOPES}"
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     document["paths"]["/v1/explanations"]["post"].update(documented_body(ExplanationRequest))
     _, declared = msgspec.json.schema_components(EXAMPLES, ref_template=_COMPONENT)
@@ -201,16 +377,29 @@ def describe(app: "FastAPI", document: dict[str, Any], now: "datetime") -> dict[
     for operation in [each for path in document["paths"].values() for each in path.values()]:
         tell_words(operation, schemas)
         show_answers(operation)
+        link_answers(operation)
     tell_patterns(document)
-    _date_the_consent(schemas["NewConsent"]["examples"][0], now)
-    _date_the_consent(schemas["ConsentBatch"]["examples"][0]["items"][0], now)
+    share(document)
     return document
 
 
-def _date_the_consent(proposal: dict[str, Any], now: "datetime") -> None:
-    """Propose a consent signed at noon UTC of the day before: one of a fixed date would lapse."""
-    yesterday = (now - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
-    proposal["collected_at"] = f"{yesterday:%Y-%m-%dT%H:%M:%SZ}"
+_CONSENTED_BEFORE: Final = timedelta(minutes=1)
+
+
+def dated(document: Mapping[str, Any], now: "datetime") -> dict[str, Any]:
+    """The document as it is served at an instant: the consents that it proposes were collected a minute before.
+
+    A grant that is older needs a scope more, and an import where two persons decide; one of a fixed date would lapse.
+    """
+    at = f"{now - _CONSENTED_BEFORE:%Y-%m-%dT%H:%M:%SZ}"
+    schemas = dict(document["components"]["schemas"])
+    for name in ("NewConsent", "ConsentBatch"):
+        if name in schemas:
+            proposal = deepcopy(schemas[name])
+            consent = proposal["examples"][0]
+            (consent["items"][0] if name == "ConsentBatch" else consent)["collected_at"] = at
+            schemas[name] = proposal
+    return {**document, "components": {**document["components"], "schemas": schemas}}
 
 
 # The OpenAPI page at `/docs`, with every asset served from here: it works with no internet, under a strict CSP.
@@ -230,8 +419,16 @@ _PAGE: Final = """<!doctype html>
 <title>Sceau</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
+<style>
+nav { font: 16px sans-serif; padding: 8px 20px }
+nav a { margin-right: 16px }
+nav [aria-current] { color: #333; font-weight: bold }
+.swagger-ui .responses-inner { overflow-x: auto }
+</style>
 </head>
-<body>
+<body data-document="%(document)s">
+<nav aria-label="Which operations"><a href="/docs"%(everyday)s>Everyday</a> <a href="/docs/everything"%(everything)s>\
+Everything</a></nav>
 <div id="swagger-ui"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
@@ -239,6 +436,7 @@ _PAGE: Final = """<!doctype html>
 </html>
 """
 
+_CURRENT: Final = ' aria-current="page"'
 _START: Final = """const keyPath = ["headers", "Authorization"];
 // The curl line of an answer shows a placeholder: pages are looked over shoulders and end up in tickets.
 const keepKey = (Curl, system) => (props) => {
@@ -247,7 +445,7 @@ const keepKey = (Curl, system) => (props) => {
   return system.React.createElement(Curl, { ...props, request: shown });
 };
 SwaggerUIBundle({
-  url: "/openapi.json",
+  url: document.body.dataset.document,
   dom_id: "#swagger-ui",
   deepLinking: true,
   defaultModelsExpandDepth: 0,
@@ -269,18 +467,37 @@ def _assets() -> Path:
     return Path(spec.origin).parent / "static"
 
 
+def _page(document: str, **current: str) -> HTMLResponse:
+    shown = {"document": document, "everyday": "", "everything": "", **current}
+    return HTMLResponse(_PAGE % shown, headers={**DOCUMENT_HEADERS, "Content-Security-Policy": _CSP})
+
+
 @router.get("/docs")
 @open_to_all
 async def page() -> HTMLResponse:
-    """The page itself."""
-    return HTMLResponse(_PAGE, headers={**DOCUMENT_HEADERS, "Content-Security-Policy": _CSP})
+    """The page, with the operations of every day."""
+    return _page("/docs/everyday.json", everyday=_CURRENT)
+
+
+@router.get("/docs/everything")
+@open_to_all
+async def whole_page() -> HTMLResponse:
+    """The page, with every operation."""
+    return _page("/openapi.json", everything=_CURRENT)
 
 
 @router.get("/openapi.json")
 @open_to_all
 def document(request: Request) -> JSONResponse:
     """The OpenAPI document; made in another thread, for it takes a second, and decisions are answered meanwhile."""
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(dated(request.app.openapi(), request.app.state.services.wall_clock()))
+
+
+@router.get("/docs/everyday.json")
+@open_to_all
+def everyday_document(request: Request) -> JSONResponse:
+    """The part of it that an administrator needs every day."""
+    return JSONResponse(dated(everyday(request.app.openapi()), request.app.state.services.wall_clock()))
 
 
 @router.get("/docs/start.js")

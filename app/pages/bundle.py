@@ -56,7 +56,7 @@ async def write_pages(session: ReadSession, bundle: Bundle, bag: Bag) -> None:
 
     """
     reading = BundleReading(session, bundle)
-    told = _Gathered(await session.now())
+    told = _Gathered(await session.now(), missing=await reading.missing())
     async for each in reading.of_kinds("controller_version", "register_version"):
         told.note_name(each.position, each.facts)
     async for each in reading.of_kinds("presented_text"):
@@ -134,11 +134,13 @@ def _giver(body: Mapping[str, Any]) -> str:
 class _Gathered:
     """What is known once everything was read: it takes as much memory as the register and the texts are many.
 
-    By SHA-256, `texts` are the numbers of texts, and `notices` the entries of the register that have them. `counts`:
-    events by processing ("" for all at once) and column.
+    `missing`: how many bodies are gone, and no destruction that the log states explains it. By SHA-256, `texts` are the
+    numbers of texts, and `notices` the entries of the register that have them. `counts`: events by processing ("" for
+    all at once) and column.
     """
 
     now: datetime
+    missing: int = 0
     names: dict[str, Mapping[str, str]] = field(default_factory=dict)
     controllers: dict[str, str] = field(default_factory=dict)
     callers: dict[str, str] = field(default_factory=dict)
@@ -206,6 +208,8 @@ class _Writer:
         context = {
             "title": self._t["title"],
             "other": (_FILES[self.language.other], self.language.other.value),
+            "missing": self._t["missing"].format(number=self._number(told.missing)) if told.missing else "",
+            "has_texts": bool(told.texts),
             "about": self._about(bundle),
             "selected": list(self._selected(bundle)),
             "heads": [each[self.language] for each in _COUNTS.values()],

@@ -478,15 +478,26 @@ async def count_entries_gone(session: ReadSession) -> int:
     return size - int((await session.execute(select(func.count()).select_from(proof_entry))).scalar_one())
 
 
-_DESTROYED: Final = text("""
+_RETAINED: Final = """(
+    SELECT DISTINCT jsonb_path_query(body, '$.positions[*] ? (@.type() == "number")')::numeric AS position
+    FROM proof_statement WHERE kind = 'retention_run'
+) AS retained"""
+"""The places that runs of retention state: of a statement that a superuser wrote, what is no number is none."""
+_DESTROYED: Final = text(f"""
 SELECT count(*) FROM proof_entry AS entry
 LEFT JOIN proof_opening AS opening USING (position)
-LEFT JOIN (
-    SELECT DISTINCT jsonb_array_elements(body->'positions')::bigint AS position
-    FROM proof_statement WHERE kind = 'retention_run'
-) AS retained USING (position)
+LEFT JOIN {_RETAINED} USING (position)
 WHERE opening.salt IS NULL AND (retained.position IS NULL OR entry.kind <> 'consent_event')
-""")
+""")  # noqa: S608 - constants
+_EMPTIED: Final = text(f"""
+SELECT count(*) FROM proof_entry AS entry JOIN {_RETAINED} USING (position)
+WHERE entry.kind = 'consent_event' AND entry.position >= :first AND entry.position < :size
+""")  # noqa: S608 - constants
+
+
+async def count_emptied(session: ReadSession, first: int, size: int) -> int:
+    """Of how many entries from `first` on and below `size` runs of retention say that they destroyed the body."""
+    return int((await session.execute(_EMPTIED, {"first": first, "size": size})).scalar_one())
 
 
 async def count_destroyed(session: ReadSession) -> int:

@@ -10,6 +10,7 @@ from schemathesis import APIOperation, GenerationMode, Response
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.result import Ok
 
+from app.api.openapi import everyday
 from tests.contract.facts import AnyCase, Facts
 from tests.support.document import document
 from tests.support.properties import examples
@@ -70,8 +71,9 @@ def _held_to_the_document(facts: Facts, case: AnyCase) -> int:
 
 
 def test_the_document_is_valid():
-    """The OpenAPI document is one, and every route is an operation of its own."""
-    schemathesis.openapi.from_dict(DOCUMENT).validate()
+    """The OpenAPI document is one, so is its part of every day, and every route is an operation of its own."""
+    for each in (DOCUMENT, everyday(DOCUMENT)):
+        schemathesis.openapi.from_dict(each).validate()
     labels = [operation.label for operation in OPERATIONS]
     assert len(labels) == len(set(labels))
 

@@ -76,7 +76,16 @@ class Player:
         media_type = answer.headers.get("content-type", "").partition(";")[0]
         if media_type in {"application/json", "application/ld+json", "application/problem+json"}:
             of_status = self.kept.setdefault(name, {}).setdefault(str(answer.status_code), {})
-            of_status[media_type] = json.loads(without_secrets(answer.text))
+            of_status[media_type] = shortened(json.loads(without_secrets(answer.text)))
+
+
+def shortened(value: Any) -> Any:
+    """A value with the first item of each list, and the beginning of each long text: as an example that is enough."""
+    if isinstance(value, dict):
+        return {name: shortened(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [shortened(each) for each in value[:1]]
+    return f"{value[:97]}…" if isinstance(value, str) and len(value) > 100 else value
 
 
 def without_secrets(text: str) -> str:

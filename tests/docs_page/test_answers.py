@@ -12,7 +12,7 @@ import pytest
 
 from app.api.openapi import ANSWERS, kept_answers
 from tests.docs_page.answers import SETTINGS, play_all, without_secrets
-from tests.docs_page.test_docs_page import operations
+from tests.docs_page.test_docs_page import answers_of, operations
 from tests.support.api import TestClock, running
 from tests.support.databases import new_database
 
@@ -52,18 +52,21 @@ def members(value, above=""):
 
 
 def contents(document):
-    """Each type of JSON of each answer of success: operation id, status, media type and content."""
+    """Each type of JSON of each answer of success: operation id, status, schema, and example or its type's."""
+    schemas = document["components"]["schemas"]
     for operation in operations(document).values():
-        for status, answer in operation["responses"].items():
+        for status, answer in answers_of(document, operation).items():
             for media_type, content in answer.get("content", {}).items():
                 if status.startswith("2") and media_type in SHOWN:
-                    yield operation["operationId"], status, media_type, content
+                    stated = schemas.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+                    example = content.get("example", *stated.get("examples", [None])[:1])
+                    yield operation["operationId"], status, content.get("schema"), example
 
 
 def test_every_answer_in_json_has_an_example(played):
     """Whatever is answered in JSON where an operation succeeds is shown as it was answered once."""
     _, document = played
-    without = {(name, status) for name, status, _, content in contents(document) if "example" not in content}
+    without = {(name, status) for name, status, _, example in contents(document) if example is None}
     assert without == set()
 
 
@@ -79,11 +82,11 @@ def test_examples_are_of_the_types_that_the_document_states(played):
 
     _, document = played
     checked = 0
-    for name, _, _, content in contents(document):
-        if "schema" not in content:
+    for name, _, stated, example in contents(document):
+        if stated is None:
             continue
-        schema = {**content["schema"], "components": document["components"]}
-        problems = list(jsonschema.Draft202012Validator(schema).iter_errors(content["example"]))
+        schema = {**stated, "components": document["components"]}
+        problems = list(jsonschema.Draft202012Validator(schema).iter_errors(example))
         assert problems == [], name
         checked += 1
     assert checked > 70
@@ -92,14 +95,20 @@ def test_examples_are_of_the_types_that_the_document_states(played):
 
 
 def test_every_problem_is_shown_under_its_own_status(played):
-    """A real problem document stands beside each status that an operation refuses with."""
+    """A real problem document stands beside each status that several operations refuse with, and none beside others."""
     _, document = played
+    shared = document["components"]["responses"]
+    shown = {
+        name: answer["content"]["application/problem+json"]["example"]["status"] for name, answer in shared.items()
+    }
+    assert {name: f"E{status}" for name, status in shown.items()} == {name: name.partition("_")[0] for name in shown}
     wrong = {
         (operation["operationId"], status)
         for operation in operations(document).values()
         for status, answer in operation["responses"].items()
-        for media_type, content in answer.get("content", {}).items()
-        if media_type == "application/problem+json" and content.get("example", {}).get("status") != int(status)
+        if not status.startswith("2") and not answer.get("$ref", "").startswith(f"#/components/responses/E{status}")
+        for content in answer.get("content", {}).values()
+        if "example" in content
     }
     assert wrong == set()
 

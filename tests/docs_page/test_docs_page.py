@@ -1,10 +1,15 @@
 import re
 from uuid import uuid4
 
+from app.api.openapi import EVERYDAY
+from app.auth.callers import Scope
 from tests.faults.service import eventually
-from tests.support.staff import person
+from tests.support.api import running
+from tests.support.databases import new_database
+from tests.support.staff import person as member
+from tests.support.two_persons import person
 
-PAGES = ("/docs", "/docs/start.js")
+PAGES = ("/docs", "/docs/everything", "/docs/start.js")
 WELL_KNOWN = tuple(f"/.well-known/{name}" for name in ("authzen-configuration", "jwks.json", "webhook-keys"))
 LOG = ("/proof/v1/keys", "/proof/v1/checkpoint", "/proof/v1/tile/{tile}")
 OPEN = ("/livez", "/readyz", "/metrics", *WELL_KNOWN, *LOG)
@@ -84,6 +89,15 @@ def operations(document):
     }
 
 
+def answers_of(document, operation):
+    """The answers of an operation by status; those that several operations share stand in the components."""
+    shared = document["components"]["responses"]
+    return {
+        status: shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+        for status, answer in operation["responses"].items()
+    }
+
+
 def body_schema(document, operation):
     """The schema of an operation's JSON body, or None when it takes none."""
     if "requestBody" not in operation:
@@ -115,12 +129,45 @@ def test_page_and_its_files_are_served_here(shared):
     for address in named:
         if address.startswith("data:"):
             continue
-        assert address.startswith("/docs/")
+        assert address.startswith("/docs")
         answer = nobody.call("GET", address)
         assert answer.status_code == 200
         assert answer.content
     for address in PAGES:
         assert "//" not in re.sub(r"^\s*//.*$", "", nobody.call("GET", address).text, flags=re.MULTILINE)
+
+
+def test_the_document_is_small(shared):
+    """Everything takes less than 300 KB, of which a browser shows the part of every day: less than a half."""
+    whole, part = (shared.call("GET", address) for address in ("/openapi.json", "/docs/everyday.json"))
+    assert len(whole.content) < 300_000
+    assert len(part.content) < len(whole.content) / 2
+    named = {each["operationId"] for each in operations(part.json()).values()}
+    assert named == EVERYDAY
+    assert len(named) < 30
+
+
+def test_what_is_answered_leads_on(document):
+    """Each link of an answer names an operation, a parameter of it, and a place that the real answer has."""
+    known = {each["operationId"]: each for each in operations(document).values()}
+    links = [
+        (operation["operationId"], content.get("example"), name, link)
+        for operation in known.values()
+        for answer in answers_of(document, operation).values()
+        for content in answer.get("content", {}).values()
+        for name, link in answer.get("links", {}).items()
+    ]
+    assert len(links) > 30
+    for source, _, name, link in links:
+        assert link["operationId"] == name
+        taken = {each["name"] for each in known[name].get("parameters", ())}
+        assert set(link["parameters"]) <= taken, (source, name)
+        assert {part.strip("{}") for part in re.findall(r"{\w+}", _path(document, name))} <= set(link["parameters"])
+
+
+def _path(document, identifier):
+    """The path of an operation."""
+    return next(path for (_, path), each in operations(document).items() if each["operationId"] == identifier)
 
 
 def test_page_is_under_a_strict_policy(shared):
@@ -147,7 +194,7 @@ def test_every_operation_says_what_it_is(document):
         assert operation["description"].strip(), name
         assert len(operation["tags"]) == 1, name
         assert set(operation["tags"]) <= sections, name
-        assert all(answer["description"] for answer in operation["responses"].values()), name
+        assert all(answer["description"] for answer in answers_of(document, operation).values()), name
         assert all(parameter.get("description") for parameter in operation.get("parameters", [])), name
 
 
@@ -199,7 +246,7 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
 def test_proposals_for_persons_work_unedited(api, document):
     """A person who presses the buttons acknowledges the text that the page's own example publishes."""
     api.ok("POST", "/v1/staff/notices", proposal(document, operations(document)["post", "/v1/staff/notices"]))
-    _, ada = person(api)
+    _, ada = member(api)
     for method, path, status in (
         ("GET", "/v1/staff/notices/current", 200),
         ("POST", "/v1/staff/acknowledgements", 201),
@@ -245,6 +292,39 @@ def test_proposals_work_unedited_in_order(api, document):
     assert again["context"]["reason"] == "consent_withdrawn"
     assert answers["post", "/v1/explanations"].json()["context"]["reason"] == "consent_withdrawn"
     assert [each["id"] for each in answers["post", "/v1/consents/search"].json()["items"]] == [consent["id"]]
+
+
+def test_proposals_work_in_order_where_two_persons_decide(document):
+    """Each proposal, unedited and in order, by one person; another one approves what waits by the page's example."""
+    known, everything = operations(document), [scope.value for scope in Scope]
+    waited = []
+    with new_database() as database, running(database, register_approval="two") as first:
+        ada, bob = (person(first, name, *everything) for name in ("Ada", "Bob"))
+        for method, path, status in STORY:
+            operation = known[method, path]
+            answer = pressed(ada, method, filled(path, operation), proposal(document, operation))
+            assert answer.status_code in ({status, 202} if status < 300 else {status}), (
+                f"{method} {path}: {answer.text}"
+            )
+            for ruling, body in _waiting(path, answer):
+                example = proposal(document, known["post", ruling])
+                at = ruling.replace("{id}", body.pop("id"))
+                assert bob.call("POST", at, {**example, **body}).is_success, (method, path)
+                waited.append(path)
+        decided = ada.ok("POST", "/v1/decisions/search", proposal(document, known["post", "/v1/decisions/search"]))
+    # A version that only shortens what is kept takes nobody else's word.
+    assert {"/v1/processings", "/v1/restores"} <= set(waited)
+    assert all(each["decision"] for each in decided["items"])
+    assert decided["items"]
+
+
+def _waiting(path, answer):
+    """What of an answer waits for another person: the operation that approves it, and what its body must say."""
+    body = answer.json() if answer.content and "json" in answer.headers["content-type"] else {}
+    if body.get("status") == "proposed" and path == "/v1/processings":
+        yield "/v1/processings/{id}/approvals", {"id": body["id"]}
+    elif answer.status_code == 202 and "id" in body:
+        yield "/v1/proposals/{id}/approvals", {"id": body["id"]}
 
 
 def test_key_has_a_button(document):

@@ -21,7 +21,8 @@ def patterns_untold(node, told=""):
         return []
     here = str(node.get("description", ""))
     pattern = node.get("pattern")
-    untold = [pattern] if isinstance(pattern, str) and PATTERNS.get(pattern, pattern) not in here else []
+    is_told = PATTERNS.get(str(pattern), str(pattern)) in here + told
+    untold = [pattern] if isinstance(pattern, str) and not is_told else []
     return untold + [found for each in node.values() for found in patterns_untold(each, here)]
 
 

@@ -22,6 +22,7 @@ GROUPS = {
     "tests/e2e/test_image": "image",
     "tests/e2e/replication/": "replication",
     "tests/e2e/failover/": "replication",
+    "tests/e2e/pages/test_console": "console",
     "tests/e2e/pages/test_consent_pictures": "pictures",
     "tests/e2e/restoring/": "deploy",
     "tests/e2e/upgrading/": "deploy",
@@ -30,6 +31,8 @@ GROUPS = {
 """What stays with one worker: its servers, or its store of images, are there once, or load the machine. All else is of
 the pages.
 """
+LONGEST_FIRST = ("pages", "mail", "pictures", "console", "deploy", "doors", "chat")
+"""The order in which groups are handed out, so that no worker is left alone with a long one."""
 
 
 DEEP = (
@@ -46,17 +49,23 @@ DEEP = (
 
 @pytest.hookimpl(tryfirst=True)  # before tests are left out by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is deep."""
+    """Mark what is deep, and let what takes longest begin."""
+    order = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(_group(item.nodeid), len(order)))
     for item in items:
         if item.nodeid.startswith(DEEP):
             item.add_marker("deep")
+
+
+def _group(nodeid: str) -> str:
+    return next((name for start, name in GROUPS.items() if nodeid.startswith(start)), "pages")
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc] # xdist says nothing of its types
     """Hands out a whole group at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((name for start, name in GROUPS.items() if nodeid.startswith(start)), "pages")
+        return _group(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:

@@ -53,6 +53,8 @@ OPEN = {
     "/metrics",
     "/openapi.json",
     "/docs",
+    "/docs/everyday.json",
+    "/docs/everything",
     "/docs/start.js",
     "/docs/{name}",
     "/assets/logo.png",

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import tracemalloc
 import zipfile
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.keyring import signed_jws
 from app.operations.proof.receipts import TYPE
 from app.proof.notes import Signer
+from app.proof.verifier.main import main as verify_main
 from tests.proof.logs import Log, copied, lines_of, replaced, rewritten
 from tests.support.api import running, subject
 from tests.support.commands import run_command
@@ -435,3 +437,37 @@ def test_a_small_file_takes_little_memory(log, name):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (status in {WRONG, UNREADABLE}, peak < 200 << 20) == (True, True)
+
+
+def test_a_body_that_one_file_lacks_and_another_has_is_told(log, capsys):
+    """An act whose row was removed after it was entered: the page warns, and whoever else holds its body is named."""
+    with running(log.database, public_url="https://sceau.example.fr") as api:
+        consent = api.decide("julie", "ads")["id"]
+        withdrawal = api.withdraw("julie", "ads")["id"]
+        log.append()
+        given, taken = log.place / "given.jwt", log.place / "taken.jwt"
+        given.write_text(api.call("GET", f"/v1/consents/{consent}/receipt").text)
+        taken.write_text(api.call("GET", f"/v1/consents/{withdrawal}/receipt").text)
+        before = log.bundle(name="before.zip")
+        log.superuser("DELETE FROM consent_event WHERE kind = 'withdrawn'")
+        after = log.bundle(name="after.zip")
+    keys = log.place / "keys"
+    keys.write_text(log.key())
+    status = verify_main([*map(str, (after, before, given, taken)), "--key", str(keys), "--lang", "en"])
+    said = capsys.readouterr().out
+    assert status == WRONG
+    holders = re.findall(r"(\w+\.\w+) has the body that \S+/after\.zip lacks: withdrawn, ads, ", said)
+    assert set(holders) == {"before.zip", "taken.jwt"}
+    assert re.search(r"after\.zip: ok: by the log's statement [1-9]\d* bodies were gone when it was made", said), said
+    # What the person holds is good, and says itself that the consent has ended.
+    assert re.search(r"given\.jwt: ok: the consent ended by entry .*: withdrawn, of .*, as the receipt says too", said)
+    assert re.search(r"taken\.jwt: ok: it tells: consent withdrawn, ads, ", said)
+    assert re.findall(r"\.jwt: (?:GOOD|WRONG|GENUINE).*", said) == [".jwt: GOOD", ".jwt: GOOD"]
+    warned = {bundle: "no destruction that the log states explains it" in _page(bundle) for bundle in (before, after)}
+    assert warned == {before: False, after: True}
+
+
+def _page(bundle):
+    """The English page of a bundle."""
+    with zipfile.ZipFile(bundle) as bag:
+        return bag.read("data/index.en.html").decode()

@@ -301,7 +301,7 @@ class RulingBody(WireModel):
     """A second person's answer to a proposed version."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"version": 2, "reason": "A typing error is mended; nothing else changes."}]}
+        json_schema_extra={"examples": [{"version": 1, "reason": "It says what the record of processing says."}]}
     )
 
     version: Annotated[StrictInt, Field(ge=1, le=1_000_000)]

@@ -29,6 +29,8 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         "max_wal_senders": "0",
         "min_wal_size": "32MB",
         "max_wal_size": "256MB",
+        # A file that is used again would keep what an erasure has deleted for as long as it is not written over.
+        "wal_recycle": "off",
     }
 )
 

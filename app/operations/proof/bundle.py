@@ -346,6 +346,11 @@ class BundleReading:
         if person:
             yield person
 
+    async def missing(self) -> int:
+        """How many entries have no body though no run of retention says that it destroyed it."""
+        first, size = self.bundle.first, self.bundle.checkpoint.size
+        return max(0, self.bundle.counts["gone"] - await store.count_emptied(self.session, first, size))
+
     async def name_of_caller(self, identifier: str) -> str:
         """The name of who recorded something, as it is now; the id of one that there is no more."""
         caller = await load_caller(self.session, UUID(identifier))

@@ -20,19 +20,27 @@ _ENDING = {"refused", "withdrawn", "closed", "erased"}
 class Findings:
     """What a check found. `wrong`: it fails; `missing`: nothing is wrong, and something cannot be checked.
 
-    `ended`: of the consents that were `asked` about, those that ended later, and by what.
+    `over`: the file is genuine, and what it tells has ended since. `ended`: of the consents that were `asked` about,
+    those that ended later, and by what. `lost`: by commitment, the entries whose bodies are gone without a reason.
     """
 
     wrong: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
+    over: list[str] = field(default_factory=list)
     asked: frozenset[str] = frozenset()
     ended: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
-        """0 good, 1 a check failed, 3 good but incomplete."""
-        return 1 if self.wrong else 3 if self.missing else 0
+        """0 good, 1 a check failed or what is told has ended, 3 good but incomplete."""
+        return 1 if self.wrong or self.over else 3 if self.missing else 0
+
+
+def commits(commitment: str, salt: str, body: bytes) -> bool:
+    """Whether an entry commits to a body: its commitment is SHA-256 of salt and body. Both are hexadecimal."""
+    return hashlib.sha256(bytes.fromhex(salt) + body).hexdigest() == commitment
 
 
 DROPPED = "decision_log.dropped"
@@ -134,8 +142,8 @@ class Bodies:
             self._open(name, said, entry)
 
     def _open(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
-        salt, body = bytes.fromhex(said["salt"]), said["body"].encode()
-        if hashlib.sha256(salt + body).hexdigest() != entry["commitment"]:
+        body = said["body"].encode()
+        if not commits(entry["commitment"], said["salt"], body):
             self.found.wrong.append(f"{name}: what the database has is not what was recorded")
             return
         self.good += 1
@@ -169,7 +177,7 @@ class Bodies:
         for (who, processing), consent in list(self.given.items()):
             is_about = who == person and facts["processing"] in {None, processing}
             if is_about and facts["kind"] in _ENDING and _rank(facts) > _rank(consent):
-                self.found.ended[consent["id"]] = f"{name}: {facts['kind']}"
+                self.found.ended[consent["id"]] = f"{name}: {facts['kind']}, of {facts['collected_at']}"
                 del self.given[who, processing]
         if facts["id"] in self.found.asked:
             self.given[person, facts["processing"]] = facts
@@ -189,7 +197,8 @@ class Bodies:
         self.found.checked.append(f"{self.good} bodies against their commitments")
         retained = self._retained()
         lost = [name for at, (name, _) in self.gone.items() if at not in retained]
-        self.found.wrong += [f"{name}: its body is gone" for name in lost[:_SHOWN]]
+        self.found.lost = {entry["commitment"]: name for at, (name, entry) in self.gone.items() if at not in retained}
+        self.found.wrong += [f"{name}: its body is gone, and no run of retention tells why" for name in lost[:_SHOWN]]
         if len(lost) > _SHOWN:
             self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
         if kept_out := len(self.gone) - len(lost):

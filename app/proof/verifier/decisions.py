@@ -49,9 +49,10 @@ def check_decisions(
             first_gone = first_gone or segment["hour"]
     found.wrong += [f"{name}: no statement of the log names these decisions" for name in sorted(there)]
     if not hours:
-        found.checked.append("no hour of decisions is stated here")
-    if given:
-        found.checked.append(f"{given} decisions against the statements of their hours")
+        found.checked.append("no hour of decisions is stated here: it shows no decision")
+    else:
+        until = hours[-1][1]["until"]
+        found.checked.append(f"{given} decisions against the statements of their hours, which reach to {until}")
     if gone:
         found.missing.append(f"{gone} decisions that the log states, from {first_gone} on, are not part of this bundle")
     for _, hour in hours:

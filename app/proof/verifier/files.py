@@ -8,7 +8,7 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from app.proof.verifier.bodies import Findings
@@ -68,8 +68,8 @@ def _is_plain(extra: bytes) -> bool:
     return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
 
 
-def check_manifest(bag: zipfile.ZipFile, found: Findings) -> str:
-    """Check that every file is listed with its SHA-256, and nothing else is there; the SHA-256 of the list."""
+def check_list(bag: zipfile.ZipFile, found: Findings) -> tuple[str, dict[str, str]]:
+    """Check that every file is listed, and nothing else is there; the SHA-256 of the list, and that of each file."""
     listed: dict[str, str] = {}
     whole = hashlib.sha256()
     with bag.open("manifest-sha256.txt") as lines:
@@ -97,12 +97,21 @@ def check_manifest(bag: zipfile.ZipFile, found: Findings) -> str:
     found.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if folded[name.casefold()] > 1]
     found.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
     found.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
-    for name in sorted(present & listed.keys()):
+    return whole.hexdigest(), {name: listed[name] for name in sorted(present & listed.keys())}
+
+
+def check_files(bag: zipfile.ZipFile, listed: Mapping[str, str]) -> Findings:
+    """Compare each file with the SHA-256 that is listed.
+
+    Unpacking and hashing hold no lock of the interpreter: in a thread, this goes on while the entries are checked.
+    """
+    found = Findings()
+    for name, said in listed.items():
         digest = hashlib.sha256()
         with bag.open(name) as file:
             while part := file.read(_CHUNK):
                 digest.update(part)
-        if digest.hexdigest() != listed[name]:
+        if digest.hexdigest() != said:
             found.wrong.append(f"{name}: it was changed after the bundle was made")
-    found.checked.append(f"{len(present)} files against their SHA-256")
-    return whole.hexdigest()
+    found.checked.append(f"{len(listed)} files against their SHA-256")
+    return found

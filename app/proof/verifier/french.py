@@ -7,10 +7,22 @@ _SENTENCES = [
     ("ok", "bon"),
     ("NOT CHECKED", "NON VÉRIFIÉ"),
     ("WRONG", "FAUX"),
+    ("ENDED", "TERMINÉ"),
     ("GOOD", "BON"),
     ("WRONG: do not rely on it", "FAUX : ne vous y fiez pas"),
     ("GOOD AS FAR AS IT GOES: see what was not checked", "BON DANS CETTE MESURE : voyez ce qui n'a pas été vérifié"),
+    (
+        "GENUINE, AND OF A CONSENT THAT HAS ENDED: it shows what was, and allows nothing now",
+        "AUTHENTIQUE, ET D'UN CONSENTEMENT QUI A PRIS FIN : il montre ce qui fut, et n'autorise plus rien",
+    ),
     ("UNREADABLE: {}", "ILLISIBLE : {}"),
+    ("{}: it cannot be read ({})", "{} : il ne peut être lu ({})"),
+    ("{}: this is no checkpoint", "{} : ce n'est pas une tête"),
+    ("it is no file of keys", "ce n'est pas un fichier de clés"),
+    ("{}: it holds no certificates in PEM", "{} : il ne contient pas de certificats en PEM"),
+    ("No such file or directory", "il n'existe pas"),
+    ("Is a directory", "c'est un répertoire"),
+    ("Permission denied", "la lecture en est refusée"),
     # Bundles: files, keys, heads.
     ("{} files against their SHA-256", "{} fichiers comparés à leur SHA-256"),
     ("{}: no file of a bundle has such a name", "{} : aucun fichier d'un dossier ne porte un tel nom"),
@@ -99,8 +111,8 @@ _SENTENCES = [
     # What a bundle leaves out.
     ("the {} entries before this bundle begins", "les {} entrées d'avant le début de ce dossier"),
     (
-        "anything else than what the operator chose by its own word: from {} to {}",
-        "tout ce que l'exploitant n'a pas choisi, à ses propres dires : de {} à {}",
+        "anything outside the period that the operator chose: from {} to {}",
+        "ce qui est hors de la période que l'exploitant a choisie : de {} à {}",
     ),
     ("the beginning", "le début"),
     ("its last checkpoint", "sa dernière tête"),
@@ -140,7 +152,15 @@ _SENTENCES = [
     ("{} bodies against their commitments", "{} corps comparés à leurs engagements"),
     ("{}: what the database has is not what was recorded", "{} : la base ne contient pas ce qui a été enregistré"),
     ("{}: the text is not that of its hash", "{} : le texte n'est pas celui de son empreinte"),
-    ("{}: its body is gone", "{} : son corps a disparu"),
+    (
+        "{}: its body is gone, and no run of retention tells why",
+        "{} : son corps a disparu, et aucune destruction inscrite ne l'explique",
+    ),
+    ("{}: {} has the body that {} lacks: {}", "{} : {} a le corps qui manque à {} : {}"),
+    (
+        "by the log's statement {} bodies were gone when it was made",
+        "selon la déclaration du journal, {} corps avaient disparu quand il a été fait",
+    ),
     ("and {} more of them", "et {} autres"),
     (
         (
@@ -184,8 +204,14 @@ _SENTENCES = [
     ),
     ("the act {} that {} tells, of {}, was not entered", "l'acte {} que dit {}, du {}, n'a pas été inscrit"),
     # Decisions.
-    ("no hour of decisions is stated here", "aucune heure de décisions n'est déclarée ici"),
-    ("{} decisions against the statements of their hours", "{} décisions comparées aux déclarations de leurs heures"),
+    (
+        "no hour of decisions is stated here: it shows no decision",
+        "aucune heure de décisions n'est déclarée ici : il ne montre aucune décision",
+    ),
+    (
+        "{} decisions against the statements of their hours, which reach to {}",
+        "{} décisions comparées aux déclarations de leurs heures, qui vont jusqu'à {}",
+    ),
     ("{} decisions of {} that the log states are gone", "{} décisions de {} que déclare le journal ont disparu"),
     (
         "{} decisions that the log states, from {} on, are not part of this bundle",
@@ -297,6 +323,22 @@ _SENTENCES = [
     ("a part of it is no object", "une partie n'en est pas un objet"),
     ("a part of it is no base64url", "une partie n'en est pas du base64url"),
     ("signed by {}", "signé par {}"),
+    ("it tells: {}, {}, {}", "il dit : {}, {}, {}"),
+    ("consent given", "consentement donné"),
+    ("consent refused", "consentement refusé"),
+    ("consent withdrawn", "consentement retiré"),
+    ("an act", "un acte"),
+    ("every processing", "tous les traitements"),
+    ("{}: withdrawn, of {}", "{} : retrait du {}"),
+    ("{}: refused, of {}", "{} : refus du {}"),
+    ("{}: closed, of {}", "{} : fermeture du {}"),
+    ("{}: erased, of {}", "{} : effacement du {}"),
+    ("{}: invalidated", "{} : invalidation"),
+    (
+        "the consent ended by {}, as the receipt says too",
+        "le consentement a pris fin par {}, comme le dit aussi le reçu",
+    ),
+    ("{} decisions, {} reproduced, {} different, {} altered", "{} décisions, {} reproduites, {} autres, {} modifiées"),
     (
         "no key of receipts was given: the receipt's own was taken (compare: {})",
         "aucune clé de reçus n'a été donnée : celle du reçu a été prise (comparez : {})",

@@ -4,9 +4,10 @@ Exit status: 0 all is good; 1 a check failed; 2 a file cannot be read; 3 good, b
 """
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from app.proof.verifier.anchors import Trust, cosignatures_of
 from app.proof.verifier.bodies import Findings
-from app.proof.verifier.bundles import Beside, check_bundle, heads_in, rotations_in
+from app.proof.verifier.bundles import Beside, bodies_in, check_bundle, heads_in, rotations_in
 from app.proof.verifier.files import UnreadableError
 from app.proof.verifier.french import in_french
 from app.proof.verifier.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, followed, opened
-from app.proof.verifier.receipts import RECEIPTS, SignedReceipt
+from app.proof.verifier.receipts import RECEIPTS, SignedReceipt, body_in
 
 UNREADABLE = 2
 _LONGEST = 1 << 24
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check files, and tell of each what was found."""
     parser = argparse.ArgumentParser(prog="verify", description="Check what Sceau gives out, offline.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--key", action="append", default=[], help="a verifier key of log, receipts or witness")
+    parser.add_argument(
+        "--key", action="append", default=[], help="a key of log, receipts or witness, or a file of keys"
+    )
     parser.add_argument(
         "--against", action="append", default=[], type=Path, metavar="CHECKPOINT", help="a checkpoint kept from before"
     )
@@ -38,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     told: Callable[[str], str] = in_french if asked.lang == "fr" else str
     try:
-        keys = [VerifierKey.parse(each) for each in asked.key]
+        keys = [VerifierKey.parse(line) for each in asked.key for line in _key_lines(each)]
         against = [_note(each) for each in asked.against]
         roots = _roots(asked.tsa_ca) if asked.tsa_ca is not None else None
-    except (OSError, UnreadableError, NoteError) as error:
-        sys.stderr.write(f"verify: {told(str(error))}\n")
+    except (OSError, UnicodeDecodeError, UnreadableError, NoteError) as error:
+        sys.stderr.write(f"verify: {told(_why(error))}\n")
         return UNREADABLE
     beside = Beside([(str(path), note, True) for path, note in zip(asked.against, against, strict=True)])
     given = len(keys)
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checking = _Checking(keys, beside, roots, told)
     # Bundles first: they tell what became of the consents of receipts beside them.
     statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
-    for line in (*beside.known.contradictions(), *beside.forks):
+    for line in (*beside.known.contradictions(), *beside.forks, *_bodies_that_were_there(checking.lost, asked.files)):
         _say(f"{told('WRONG')}: {told(line)}")
         statuses.append(1)
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
@@ -66,6 +69,7 @@ def _stand_beside(path: Path, beside: Beside, keys: list[VerifierKey]) -> None:
     """Add what a file says of logs, for the others; one that cannot be read says nothing, and is told in its turn."""
     with suppress(Exception):  # a forger chooses what stands in a file
         if _starts(path, b"PK"):
+            beside.bundles.add(str(path))
             beside.heads += [(str(path), note, False) for note in heads_in(path)]
         elif _starts(path, b"eyJ"):
             SignedReceipt.parse(_text(path)).stand_beside(str(path), beside, keys)
@@ -83,6 +87,9 @@ class _Checking:
         self.of_logs = [each for each in keys if each.kind == SIGNATURE and not each.name.endswith(RECEIPTS)]
         self.trust = Trust([each for each in keys if each.kind == COSIGNATURE], roots)
         self.ended: dict[str, str] = {}
+        self.has_good_bundle = False
+        self.lost: dict[Path, dict[str, str]] = {}
+        """By bundle: its entries whose bodies are gone without a reason, by commitment."""
 
     def told(self, path: Path) -> int:
         """Tell what was found of a file; its exit status."""
@@ -96,21 +103,58 @@ class _Checking:
             why = f"it is not what it should be ({type(error).__name__})"
             _say(f"{path}: {self.said(f'UNREADABLE: {why}')}")
             return UNREADABLE
-        for title, lines in (("ok", found.checked), ("NOT CHECKED", found.missing), ("WRONG", found.wrong)):
+        told = {"ok": found.checked, "NOT CHECKED": found.missing, "ENDED": found.over, "WRONG": found.wrong}
+        for title, lines in told.items():
             for line in lines:
                 _say(f"{path}: {self.said(title)}: {self.said(line)}")
-        _say(f"{path}: {self.said(_VERDICTS[found.status])}")
+        _say(f"{path}: {self.said(_OVER if found.over and not found.wrong else _VERDICTS[found.status])}")
         return found.status
 
     def _checked(self, path: Path) -> Findings:
         if _starts(path, b"PK"):
             found = check_bundle(path, self.of_logs, self.beside, self.trust)
+            self.lost[path] = found.lost
             if self.of_logs and not found.wrong:  # what ended is believed of a log that is known, and of no other
                 self.ended.update(found.ended)
+                self.has_good_bundle = True
             return found
         if _starts(path, b"eyJ"):
-            return SignedReceipt.parse(_text(path)).check(self.keys, self.beside, str(path), self.ended)
+            receipt, is_beside = SignedReceipt.parse(_text(path)), self.has_good_bundle
+            return receipt.check(self.keys, self.beside, str(path), self.ended, is_beside_bundle=is_beside)
         return _checkpoint(path, self.of_logs, self.beside, self.trust)
+
+
+def _bodies_that_were_there(lost: Mapping[Path, Mapping[str, str]], files: Sequence[Path]) -> Iterator[str]:
+    """Of each body that a bundle lacks without a reason: which of the other files has it, and what it says."""
+    for bundle, names in lost.items():
+        for file in files if names else ():
+            if file == bundle:
+                continue
+            with suppress(Exception):  # a forger chooses what stands in a file, which is told in its turn
+                for commitment, body in bodies_of(file, names):
+                    facts = json.loads(body)
+                    said = ", ".join(str(facts[each]) for each in _MEMBERS_TOLD if facts.get(each))
+                    yield f"{names[commitment]}: {file} has the body that {bundle} lacks: {said}"
+
+
+def bodies_of(file: Path, wanted: Mapping[str, str]) -> list[tuple[str, bytes]]:
+    """Those of the bodies of these commitments that a bundle or a receipt has."""
+    if _starts(file, b"PK"):
+        return list(bodies_in(file, wanted))
+    found = body_in(_text(file)) if _starts(file, b"eyJ") else None
+    return [found] if found is not None and found[0] in wanted else []
+
+
+def _key_lines(given: str) -> list[str]:
+    """A verifier key as it was given, or the keys in a file, one on each line."""
+    return [given] if given.count("+") > 1 else Path(given).read_text(encoding="utf-8").split()
+
+
+def _why(error: Exception) -> str:
+    """What is wrong in one line, with the name of the file if it is about one."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: it cannot be read ({error.strerror})"
+    return "it is no file of keys" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _starts(path: Path, magic: bytes) -> bool:
@@ -151,6 +195,9 @@ def _say(line: str) -> None:
     sys.stdout.write(shown.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
+_OVER = "GENUINE, AND OF A CONSENT THAT HAS ENDED: it shows what was, and allows nothing now"
+_MEMBERS_TOLD = ("kind", "processing", "collected_at", "act", "at")
+"""What of a body is told in one line."""
 _VERDICTS = {
     0: "GOOD",
     1: "WRONG: do not rely on it",

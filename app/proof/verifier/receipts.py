@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from app.proof.verifier.bodies import Findings, differences
+from app.proof.verifier.bodies import Findings, commits, differences
 from app.proof.verifier.bundles import Beside, PromisedAct
 from app.proof.verifier.files import UnreadableError
 from app.proof.verifier.notes import NoteError, VerifierKey, opened
@@ -18,6 +17,11 @@ from app.proof.verifier.trees import LogProof, leaf_hash
 
 RECEIPT_TYPE = "sceau-consent-receipt+jwt"
 _PARTS = 3
+_SAID = {
+    "dpv:ConsentGiven": "consent given",
+    "dpv:ConsentRefused": "consent refused",
+    "dpv:ConsentWithdrawn": "consent withdrawn",
+}
 RECEIPTS = "/receipts"
 """What the name of a key of receipts ends with; a key of the log has another."""
 
@@ -88,7 +92,15 @@ class SignedReceipt:
             beside.heads.append((file, proof.checkpoint, False))
             beside.add_entry(file, origin, proof.index, entry)
 
-    def check(self, trusted: list[VerifierKey], beside: Beside, file: str, ended: dict[str, str]) -> Findings:
+    def check(
+        self,
+        trusted: list[VerifierKey],
+        beside: Beside,
+        file: str,
+        ended: dict[str, str],
+        *,
+        is_beside_bundle: bool = False,
+    ) -> Findings:
         """Check it with the keys that are trusted: of receipts, and of the log. `ended`: as bundles beside it say."""
         found = Findings()
         signer = self.signer
@@ -100,25 +112,39 @@ class SignedReceipt:
         if not self.is_signed():
             found.wrong.append("the signature of the receipt is wrong: it was changed")
             return found
-        found.checked.append(f"signed by {signer.name}")
+        found.checked += [f"signed by {signer.name}", f"it tells: {self._told()}"]
         if self.log is None:
             found.missing.append("the entry in the log: it was not there yet, or its body was destroyed")
         else:
             self._check_entry(self.log, trusted, beside, file, found)
         if (by := ended.get(self.record["dct:identifier"])) is not None:
-            found.wrong.append(f"the consent does not stand any more: it ended by {by}")
-        found.missing.append(
-            "what the register said (purpose, recipients, how long, controllers): a bundle proves that"
-        )
-        if self._is_consent():
+            self._tell_of_end(by, found)
+        elif self._is_consent():
             found.missing.append("whether the consent still stands: a receipt does not say that")
+        if not is_beside_bundle:
+            found.missing.append(
+                "what the register said (purpose, recipients, how long, controllers): a bundle proves that"
+            )
         return found
+
+    def _told(self) -> str:
+        """What the person did, about which processing, and when."""
+        process, status = self.record.get("dpv:hasProcess") or {}, self.record["dpv:hasConsentStatus"][0]
+        said, about = _SAID.get(status["@type"][0], "an act"), process.get("dct:identifier") or "every processing"
+        return f"{said}, {about}, {status['dpv:isIndicatedAtTime']}"
+
+    def _tell_of_end(self, by: str, found: Findings) -> None:
+        """Say that the consent has ended. A receipt that says so itself is no less good for it."""
+        if len(self.record["dpv:hasConsentStatus"]) > 1:
+            found.checked.append(f"the consent ended by {by}, as the receipt says too")
+        else:
+            found.over.append(f"the consent does not stand any more: it ended by {by}")
 
     def _check_entry(
         self, log: dict[str, str], trusted: list[VerifierKey], beside: Beside, file: str, found: Findings
     ) -> None:
-        entry, salt, body = json.loads(log["entry"]), bytes.fromhex(log["salt"]), log["body"].encode()
-        if entry["kind"] != "consent_event" or hashlib.sha256(salt + body).hexdigest() != entry["commitment"]:
+        entry, body = json.loads(log["entry"]), log["body"].encode()
+        if entry["kind"] != "consent_event" or not commits(entry["commitment"], log["salt"], body):
             found.wrong.append("what the receipt says is not what its entry in the log commits to")
             return
         for line in differences(json.loads(body), self.record):
@@ -141,6 +167,15 @@ class SignedReceipt:
             found.checked.append(f"the entry stands in the log, as number {proof.index}")
         else:
             found.wrong.append("the entry does not stand in the log")
+
+
+def body_in(text: str) -> tuple[str, bytes] | None:
+    """The commitment that the entry of a receipt makes, with the body that opens it; None where nothing does."""
+    log = SignedReceipt.parse(text).log
+    if log is None:
+        return None
+    commitment, body = json.loads(log["entry"])["commitment"], log["body"].encode()
+    return (commitment, body) if commits(commitment, log["salt"], body) else None
 
 
 def _record(claims: dict[str, Any]) -> dict[str, Any]:
