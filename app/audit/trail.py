@@ -30,6 +30,7 @@ class ActKind(StrEnum):
     """One kind of administrative act: `thing.what_was_done`. A word never changes its meaning."""
 
     AUDIT_TRAIL_SEARCHED = "audit_trail.searched"
+    BUNDLE_MADE = "bundle.made"
     CALLER_CHANGED = "caller.changed"
     CALLER_MADE = "caller.made"
     CALLER_REVOKED = "caller.revoked"
@@ -119,6 +120,7 @@ Detail = str | int | bool | Sequence[str] | None
 
 DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.AUDIT_TRAIL_SEARCHED: frozenset({"filters"}),
+    ActKind.BUNDLE_MADE: frozenset({"since", "until", "processing"}),
     ActKind.CALLER_CHANGED: frozenset({"changed", "scopes_before", "scopes", "processings_before", "processings"}),
     ActKind.CALLER_MADE: frozenset({"known_by", "kind", "scopes", "processings", "expires_at"}),
     ActKind.CONSENT_HISTORY_READ: frozenset({"processing"}),

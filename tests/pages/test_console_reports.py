@@ -1,14 +1,19 @@
 """Renewals, the month's report, the record of GDPR 30 and the proof in the console; what each file holds."""
 
+import asyncio
 import json
+import os
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.audit.figures import JobRun
+from app.pages.console.reports import BundleFailedError, bundle_of
+from tests.proof.logs import PUBLIC_URL, Log
 from tests.support.acts import trail
-from tests.support.api import TestClock, running, utc
+from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, TestClock, running, utc
 from tests.support.console import count, run_recorded
 from tests.support.desk import Officer
 from tests.support.sweeping import sweep
@@ -63,7 +68,7 @@ def test_the_proof_is_told(api, officer):
     text = officer.open("/console/report").text("proof")
     assert "Waiting to be entered since" in text
     assert "The log is not anchored" in text
-    assert "sceau proof bundle" in text
+    assert "Make a bundle of proof" in text
 
 
 def test_whom_to_remind(database):
@@ -104,3 +109,67 @@ def test_the_report_needs_both_scopes(api, scope):
     officer = Officer(api, api.new_key(scope))
     assert officer.open("/console/report").status == 403
     assert officer.file("/console/report/record.csv").status_code == 403
+
+
+@pytest.fixture
+def logged(database, tmp_path):
+    """A deployment with a log."""
+    with running(database, public_url=PUBLIC_URL) as api:
+        yield api, Log(database, tmp_path)
+
+
+@contextmanager
+def environment(url, monkeypatch):
+    """While a button is pressed, this process has the environment of a service, which the command inherits."""
+    settings = {"DATABASE_URL": url, "PSEUDONYM_KEY": PSEUDONYM_KEY, "MASTER_KEY": MASTER_KEY, "PUBLIC_URL": PUBLIC_URL}
+    with monkeypatch.context() as patch:
+        for name in [each for each in os.environ if each.startswith("SCEAU_")]:
+            patch.delenv(name)
+        for name, value in {**settings, "DURABILITY": "local", "REGISTER_APPROVAL": "one"}.items():
+            patch.setenv(f"SCEAU_{name}", value)
+        yield
+
+
+def test_a_bundle_is_made_and_verifies(logged, tmp_path, monkeypatch):
+    """One press gives the file that `sceau proof bundle` writes: it verifies, and the trail says who had it made."""
+    api, log = logged
+    api.register("ads")
+    api.register("stats")
+    api.decide("alice", "ads")
+    api.decide("alice", "stats")
+    log.append()
+    officer = Officer(api, api.new_key(*AUDITOR))
+    page = officer.open("/console/report")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    with environment(log.database.app_url, monkeypatch):
+        seen = officer.press(page, "bundle", since=today, until=today, processing="ads")
+    assert seen.headers["content-type"] == "application/zip"
+    assert seen.headers["content-disposition"] == 'attachment; filename="bundle.zip"'
+    bundle = tmp_path / "got.zip"
+    bundle.write_bytes(seen.content)
+    status, said = log.verify(bundle)
+    assert (status, "WRONG" in said) == (3, False), said
+    assert "1 bodies of consents to other processings than ads are not part of this bundle" in said
+    (made,) = [each for each in trail(log.database) if each["act"] == "bundle.made"]
+    assert made["detail"] == {"since": today, "until": today, "processing": "ads"}
+
+
+def test_what_cannot_be_bundled_is_said(logged):
+    """An empty log, and a period that ends before it begins, give no file, and the form says why."""
+    api, log = logged
+    officer = Officer(api, api.new_key(*AUDITOR))
+    page = officer.open("/console/report")
+    assert "Nothing was entered in the log in that period yet." in officer.press(page, "bundle").html
+    reversed_period = officer.press(page, "bundle", since="2026-02-01", until="2026-01-01")
+    assert "The end is before the beginning." in reversed_period.html
+    assert [each for each in trail(log.database) if each["act"] == "bundle.made"] == []
+
+
+def test_half_a_bundle_is_no_answer(monkeypatch):
+    """Where the command fails, the answer breaks off: a browser keeps no file that looks whole."""
+
+    async def read():
+        return [piece async for piece in bundle_of([])]
+
+    with environment("postgresql://nobody@127.0.0.1:1/none", monkeypatch), pytest.raises(BundleFailedError):
+        asyncio.run(read())

@@ -38,6 +38,7 @@ class Seen:
         """Read it."""
         self.status: int = answer.status_code
         self.headers = answer.headers
+        self.content: bytes = answer.content
         self.html: str = answer.text
 
     @property

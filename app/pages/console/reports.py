@@ -1,25 +1,33 @@
-"""Renewals, the report of a month, the record of GDPR 30, and how far the proof is.
+"""Renewals, the report of a month, the record of GDPR 30, how far the proof is, and bundles for auditors.
 
 The pages show what is kept counted. The files are made when somebody asks for one, and that may take a while.
 """
 
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Sequence
-from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Final, Literal, cast
 
+import structlog
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.http.security import open_to_all
+from app.api.http.wire import ProcessingId, WireModel
 from app.audit.figures import DayOfRuns, latest_runs, load_figure
+from app.audit.trail import ActKind, record_act
 from app.auth.callers import Scope
 from app.core.article import PARIS
 from app.core.errors import NotFoundError
 from app.core.renewal import FlagKind
-from app.db.session import ReadSession
+from app.db.session import ReadSession, WriteSession
 from app.operations.consents.projections import CONSENTS
 from app.operations.consents.sweep_renewals import RenewalPage, list_renewals, name_subjects
 from app.operations.proof.append_entries import every_key
+from app.operations.proof.bundle import BundlePlan, NoLogError, open_bundle
 from app.operations.register.report import (
     as_csv,
     export_register,
@@ -30,6 +38,8 @@ from app.operations.register.report import (
 )
 from app.operations.service.show_home import ConsentCount, Read, list_job_runs
 from app.operations.staff import read_staff_coverage
+from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of
+from app.pages.console.fields import FilledForm, FormField, Kind, UnfitError
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.home import lapses_chart, lapses_of, part
 from app.pages.console.people import saved
@@ -48,6 +58,7 @@ _SWEEP: Final = "renewals.sweep"
 _MONTHS_BACK: Final = 12
 _DAYS_BACK: Final = 30
 _FORMS: Final = ("html", "csv", "json")
+log = structlog.get_logger("sceau.console")
 Month = Annotated[str, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
 
@@ -165,6 +176,10 @@ async def _due_page(desk: Desk, before: RenewalPage) -> RenewalPage:
 @open_to_all
 async def show_report(desk: ReportDesk) -> Response:
     """Show what can be had of a month, and how far the proof is."""
+    return await _report(desk, "", None)
+
+
+async def _report(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     async with desk.visit.database.read() as session:
         now = await session.now()
         proof = await _proof(session, desk, now)
@@ -174,6 +189,7 @@ async def show_report(desk: ReportDesk) -> Response:
     months = [f"{count // 12:04}-{count % 12 + 1:02}" for count in counted]
     context = {
         "title": desk.t["report"],
+        "bundle": await form_of(BUNDLE, desk, about, failed),
         "months": [
             (
                 month(each, desk.language),
@@ -185,11 +201,11 @@ async def show_report(desk: ReportDesk) -> Response:
             for each in months
         ],
         "record": desk.address("/console/report/record.csv"),
-        "proof": proof,
+        "log": proof,
         "keys": [str(each) for each in keys],
         "checkpoint": f"{desk.services.source}/proof/v1/checkpoint",
     }
-    return desk.page("console/report.html", Room.REPORT, context)
+    return desk.page("console/report.html", Room.REPORT, context, failed)
 
 
 async def _proof(session: ReadSession, desk: Desk, now: datetime) -> list[tuple[str, str]]:
@@ -238,3 +254,74 @@ async def record_file(desk: ReportDesk) -> Response:
     async with desk.visit.database.read() as session:
         activities = await export_register(session)
     return saved(record_csv(activities, desk.language.value), "text/csv", f"{desk.t['file_of_record']}.csv")
+
+
+class NewBundle(WireModel):
+    """A bundle to make: of a period, of which each end may be left out, and of one processing or all."""
+
+    since: date | None = None
+    until: date | None = None
+    processing: ProcessingId | None = None
+
+
+_BUNDLING: Final = "import os; os.nice(10); from app.cli import main; main()"
+"""A process of its own: what a bundle costs must not keep a decision waiting."""
+_PIECE: Final = 256 * 1024
+
+
+async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
+    """Have `sceau proof bundle` make it, and hand on what that writes: the browser shows how far it is."""
+    desk, wanted = asked.desk, asked.body
+    until = wanted.until + timedelta(days=1) if wanted.until is not None else None  # the day that is named counts
+    if wanted.since is not None and until is not None and wanted.since >= until:
+        raise UnfitError({"until": desk.t["bundle_reversed"]})
+    period = [datetime.combine(day, time(), UTC) if day is not None else None for day in (wanted.since, until)]
+    try:
+        await open_bundle(session, BundlePlan(period[0], period[1], bytes(32), is_anchored=desk.services.stamps_log))
+    except NoLogError:
+        raise UnfitError({"": desk.t["bundle_empty"]}) from None
+    said = {"since": wanted.since, "until": wanted.until, "processing": wanted.processing}
+    detail = {name: str(value) for name, value in said.items() if value is not None}
+    await record_act(session, ActKind.BUNDLE_MADE, desk.caller.id, detail=detail)
+    options = {"--since": wanted.since, "--until": until, "--processing": wanted.processing}
+    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+    name = f"{desk.t['file_of_bundle']}.zip"
+    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return DoneAct(show=lambda: StreamingResponse(bundle_of(words), media_type="application/zip", headers=headers))
+
+
+async def bundle_of(words: Sequence[str]) -> AsyncIterator[bytes]:
+    """What `sceau proof bundle` writes with these options.
+
+    A bundle that fails midway ends the connection: half of one must not look whole.
+    """
+    line = (sys.executable, "-c", _BUNDLING, "proof", "bundle", "--output", "-", *words)
+    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    running = await asyncio.create_subprocess_exec(
+        *line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, process_group=0
+    )
+    try:
+        written, told = cast("tuple[asyncio.StreamReader, asyncio.StreamReader]", (running.stdout, running.stderr))
+        while piece := await written.read(_PIECE):
+            yield piece
+        why = (await told.read()).decode(errors="replace").strip().rpartition("\n")[2]
+        if await running.wait() != 0:
+            log.error("a bundle could not be made", status=running.returncode, why=why)
+            raise BundleFailedError
+    finally:
+        if running.returncode is None:  # whoever asked has gone
+            running.kill()
+            await running.wait()
+
+
+class BundleFailedError(Exception):
+    """The command that makes a bundle has failed."""
+
+
+BUNDLE: Final = add_act(
+    ConsoleAct(
+        *("bundle", Scope.AUDIT_READ, _bundle, _report, NewBundle),
+        fields=(FormField("since", Kind.DATE), FormField("until", Kind.DATE), FormField("processing", most=100)),
+        whole=True,
+    )
+)
