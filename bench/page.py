@@ -1,6 +1,7 @@
 """Writes what runs measured into docs/performance.md: `./dev bench --page FILE…`, the files being those of `--json`.
 
-Every row says which run it comes from. Rows that miss their budget come first, then what could not be measured.
+Rows with a budget only: those that miss it first, then what could not be measured. Where there are several runs, each
+row says which one it comes from; the files hold the other rows.
 """
 
 import json
@@ -16,8 +17,12 @@ BEGINS: Final = "<!-- written by ./dev bench --page: begin -->"
 ENDS: Final = "<!-- written by ./dev bench --page: end -->"
 _PLACES: Final = re.compile(r" --(?:directory|json)[ =]('[^']*'|\S+)")
 """Where a run kept its data and its figures: of that machine, and nobody else's."""
+_ONE_VALUE: Final = re.compile(r" \((\S+)–\1\)")
+"""The range of what was measured once."""
+_ASIDE: Final = re.compile(r" \([^()]*\)")
+"""By which program a row was held against something: its name says against what."""
 _NOT_MEASURED: Final = "not measured"
-_VERDICTS: Final = {True: "met", False: "**missed**", None: ""}
+_VERDICTS: Final = {True: ", met", False: ", **missed**", None: ""}
 
 
 def write(files: Sequence[Path]) -> None:
@@ -46,11 +51,16 @@ def replaced(page: str, text: str) -> str:
 
 
 def told(runs: Sequence[dict[str, Any]]) -> str:
-    """What the runs were, and every row that they measured; of a row that several measured, the last one's."""
-    rows = {row["name"]: (number, row) for number, run in enumerate(runs, 1) for row in run["rows"]}
-    head = ["What", "Measured", "Budget", "", "Behind it", "Run"]
+    """What the runs were, and every row with a budget; of a row that several measured, the last one's."""
+    rows = {
+        row["name"]: (number, row)
+        for number, run in enumerate(runs, 1)
+        for row in run["rows"]
+        if row["met"] is not None or row["figure"] == _NOT_MEASURED
+    }
+    head = ["What", "Measured", "Budget", "Behind a miss", "Run"][: 5 if len(runs) > 1 else 4]
     cells = [
-        [row["name"], row["figure"], row["budget"], _VERDICTS[row["met"]], row["detail"], str(number)]
+        [*_cells(row), str(number)][: len(head)]
         for number, row in sorted(rows.values(), key=lambda each: _rank(each[1]))
     ]
     table = [head, ["-" * 3] * len(head), *cells]
@@ -58,11 +68,18 @@ def told(runs: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*(_run(number, run) for number, run in enumerate(runs, 1)), "", *lines])
 
 
+def _cells(row: dict[str, Any]) -> list[str]:
+    """What is told of a row: name, figure, budget with the verdict, and first of what stands behind a miss."""
+    figure, budget = _ONE_VALUE.sub("", row["figure"]), f"{row['budget']}{_VERDICTS[row['met']]}"
+    behind = "" if row["met"] else _ASIDE.sub("", row["detail"]).partition(";")[0]
+    return [row["name"], figure, budget.removeprefix(", "), behind]
+
+
 def _rank(row: dict[str, Any]) -> int:
-    """Misses, what was not measured, what was met, what has no budget; in each the order of the run."""
+    """Misses, what was not measured, what was met; in each the order of the run."""
     if row["figure"] == _NOT_MEASURED:
         return 1
-    return {False: 0, True: 2, None: 3}[row["met"]]
+    return 2 if row["met"] else 0
 
 
 def _run(number: int, run: dict[str, Any]) -> str:

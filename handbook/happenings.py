@@ -6,25 +6,25 @@ from typing import Final
 from app.core.consent import EventKind
 from app.events.effects import ENDING
 from app.events.outbox import ClosureCause, EventType
-from handbook.tables import code, page, table
+from handbook.lists import listing, page
 
 INTRODUCTION: Final = """
 Events are CloudEvents 1.0: webhooks get them, and `GET /v1/events` hands them out ([receiving
 events](../webhooks.md)). Those that end a consent carry `"effects": ["stop", "erase_derived_data"]`: nothing may be
-analysed any more, and what was derived is to be erased. Ignore types that you do not know: more may come.
+analysed any more, and what was derived is to be erased. Ignore types that you do not know.
 """
 TOLD: Final[Mapping[EventType, str]] = {
     EventType.GRANTED: "A consent was given; or an unlawful grant was recorded, which its state says.",
-    EventType.REFUSED: "A consent was refused.",
-    EventType.WITHDRAWN: "A consent was withdrawn.",
+    EventType.REFUSED: "The person refused.",
+    EventType.WITHDRAWN: "The person withdrew.",
     EventType.RENEWAL_DUE: "A consent will lapse soon: `notice` says how long before, `expires_at` when.",
     EventType.CONFIRMATION_DUE: "A joint consent stands, and its person is a child no more: have them confirm it.",
     EventType.RENEWAL_DECLINED: "A consent stands, and its person does not want to be asked again.",
-    EventType.EXPIRED: "A consent has lapsed.",
-    EventType.SUPERSEDED: "A material version of the processing ended a consent.",
-    EventType.CLOSED: "A consent ended with the account or the processing; `cause` says with which.",
-    EventType.INVALIDATED: "A consent ended since its version or text was invalidated: it never was a lawful basis.",
-    EventType.ERASED: "A consent ended, and the person's identifier is gone.",
+    EventType.EXPIRED: "It has lapsed.",
+    EventType.SUPERSEDED: "A material version of the processing came into force.",
+    EventType.CLOSED: "The account or the processing ended; `cause` says which.",
+    EventType.INVALIDATED: "Its version or text was invalidated: it never was a lawful basis.",
+    EventType.ERASED: "The person's identifier is gone.",
 }
 CAUSES: Final[Mapping[ClosureCause, str]] = {
     ClosureCause.ACCOUNT_CLOSED: "The user left.",
@@ -35,27 +35,27 @@ HELD: Final[Mapping[EventKind, str]] = {
     EventKind.REFUSED: "The person refused one processing.",
     EventKind.WITHDRAWN: "The person withdrew from one processing, or from all.",
     EventKind.CLOSED: "The account was closed, or the processing was retired.",
-    EventKind.EXPIRED: "The sweep noted that a consent lapsed. It decides nothing: the rules look at the clock.",
+    EventKind.EXPIRED: "The sweep noted that a consent lapsed. It decides nothing.",
     EventKind.SUPERSEDED: "The sweep noted that a material version ended a consent. It decides nothing.",
     EventKind.ERASED: "The person's identifier was erased from the vault.",
     EventKind.AGE_STATED: "The operator stated the person's age band.",
     EventKind.RENEWAL_DECLINED: "The person does not want to be asked to renew.",
 }
-_CAUSES: Final = "## Why a consent was closed\n"
+_CAUSES: Final = "## Why a consent was closed (`cause`)\n"
 _HELD: Final = "## What the ledger holds\n\nThe kinds of entries about a person. They are only ever appended.\n"
 
 
 def events_page() -> str:
     """The whole page."""
-    types = ((code(each.value), TOLD[each], "yes" if each.value in ENDING else "") for each in EventType)
-    causes = ((code(each.value), CAUSES[each]) for each in ClosureCause)
-    kinds = ((code(each.value), HELD[each]) for each in EventKind)
+    types = ((each.value, "ends a consent" if each.value in ENDING else "", TOLD[each]) for each in EventType)
+    causes = ((each.value, "", CAUSES[each]) for each in ClosureCause)
+    kinds = ((each.value, "", HELD[each]) for each in EventKind)
     return page(
         "Events",
         INTRODUCTION,
-        table(("`type`", "What happened", "Ends a consent"), types),
+        listing(types),
         _CAUSES,
-        table(("`cause`", "What it means"), causes),
+        listing(causes),
         _HELD,
-        table(("Kind", "What it says"), kinds),
+        listing(kinds),
     )

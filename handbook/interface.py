@@ -1,22 +1,21 @@
 """docs/reference/scopes.md and problems.md: what callers may do, and what they are told when they may not."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from app.api.http.problems import status_of
 from app.auth.callers import SCOPE_TOLD, Scope
 from app.core.errors import DomainError
-from handbook.tables import code, page, table
+from handbook.lists import listing, page
 
 SCOPES: Final = """
-A caller has scopes ([callers](../callers.md)). Give each the fewest that it needs. A route that names two needs one
-of them. A caller can be limited to some processings besides.
+What a [caller](../callers.md) may do. Give each the fewest that it needs. The API page (`/docs`) says of each operation
+which scope it needs; where it names two, one is enough.
 """
 PROBLEMS: Final = """
 What is refused is answered with a problem document (RFC 9457, `application/problem+json`). Its `type` is
-`urn:sceau:problem:` and one of these words. They do not change; `detail` may. **A deny is no problem**: it is an
-answer, 200.
+`urn:sceau:problem:` and one of these words (in brackets the status). They do not change; `detail` may, and says more.
+**A deny is no problem**: it is an answer, 200.
 """
 _GENERAL: Final = "## Any request\n"
 _DOMAIN: Final = """
@@ -68,15 +67,9 @@ GENERAL: Final[Mapping[str, tuple[str, str]]] = {
 """What any request can meet, by its word: the status, and when."""
 
 
-def scopes_page(document: Mapping[str, Any]) -> str:
-    """The whole page, from the OpenAPI document."""
-    routes: defaultdict[str, list[str]] = defaultdict(list)
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            for scope in operation.get("x-scope", "").split():
-                routes[scope].append(code(f"{method.upper()} {path}"))
-    rows = ((code(scope), SCOPE_TOLD[scope], "<br>".join(routes[scope]) or "—") for scope in Scope)
-    return page("Scopes", SCOPES, table(("Scope", "Lets a caller", "Routes"), rows))
+def scopes_page() -> str:
+    """The whole page."""
+    return page("Scopes", SCOPES, listing((scope, "", SCOPE_TOLD[scope]) for scope in Scope))
 
 
 def domain_errors(base: type[DomainError] = DomainError) -> Iterator[type[DomainError]]:
@@ -88,12 +81,12 @@ def domain_errors(base: type[DomainError] = DomainError) -> Iterator[type[Domain
 
 def problems_page() -> str:
     """The whole page."""
-    general = ((code(slug), status, when) for slug, (status, when) in sorted(GENERAL.items()))
+    general = ((slug, status, when) for slug, (status, when) in sorted(GENERAL.items()))
     told: dict[str, tuple[str, str]] = {}
     for each in domain_errors():
         if each.slug not in GENERAL:
-            when = " ".join((each.__doc__ or "").split())
+            when, end, _ = " ".join((each.__doc__ or "").split()).partition(". ")  # an answer's detail is all of it
+            when += end.strip()
             told[each.slug] = (str(status_of(each.__new__(each))), when)
-    domain = ((code(slug), status, when) for slug, (status, when) in sorted(told.items()))
-    heads = ("Word", "Status", "When")
-    return page("Problem types", PROBLEMS, _GENERAL, table(heads, general), _DOMAIN, table(heads, domain))
+    domain = ((slug, status, when) for slug, (status, when) in sorted(told.items()))
+    return page("Problem types", PROBLEMS, _GENERAL, listing(general), _DOMAIN, listing(domain))

@@ -21,20 +21,17 @@ from app.audit.figures import DayOfRuns
 from app.db.refusals import DatabaseCondition
 from app.events.effects import DeliveryCounts
 from app.telemetry.metrics import exposition_of
-from handbook.tables import code, page, table
+from handbook.lists import code, listing, page
 
 INTRODUCTION: Final = """
 `/metrics` tells these in the Prometheus text format; `SCEAU_METRICS` says who may read it. With several workers
-counters are summed, and of a gauge the worst worker is told. Labels are words of Sceau's own and ids of endpoints:
-never a user, a correspondence, a processing, a caller or an address. What they mean for whoever is on call is in
-[watching](../watching.md) and in [operating](../operating.md#what-to-watch). Of a histogram there are `_bucket`,
-`_count` and `_sum`.
+counters are summed, and of a gauge the worst worker is told. Labels never name a user, a correspondence, a processing,
+a caller or an address. [Watching](../watching.md) and the [runbook](../runbook.md) say what they mean.
 """
 _READ: Final = """
 ## Read from the database
 
-Every process tells the same: do not add them up. `sceau_tokens_total` and those of issuers are told where tokens are
-taken, those of jobs once a job has run, those of PostgreSQL's archive where it archives.
+Every process tells the same: do not add them up.
 """
 _NOBODY: Final = UUID(int=0)
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,10 +62,9 @@ def metrics_page(app: FastAPI) -> str:
     rows = [_row(own[name], labels) for name, labels in sorted(counted.labels.items())]
     read = text_string_to_metric_families(exposition_of(_from_the_database()).decode())
     told = [_row(each, sorted({label for sample in each.samples for label in sample.labels})) for each in read]
-    heads = ("Metric", "Kind", "Labels", "What it tells")
-    return page("Metrics", INTRODUCTION, "## Of the workers\n", table(heads, rows), _READ, table(heads, sorted(told)))
+    return page("Metrics", INTRODUCTION, "## Of the workers\n", listing(rows), _READ, listing(sorted(told)))
 
 
-def _row(family: Metric, labels: "tuple[str, ...] | list[str]") -> tuple[str, str, str, str]:
+def _row(family: Metric, labels: "tuple[str, ...] | list[str]") -> tuple[str, str, str]:
     name = f"{family.name}_total" if family.type == "counter" else family.name
-    return code(name), family.type, ", ".join(map(code, labels)), family.documentation
+    return name, ", ".join((family.type, *map(code, labels))), family.documentation

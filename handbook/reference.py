@@ -23,7 +23,7 @@ def pages() -> Mapping[str, str]:
     app = create_app(_described())
     return {
         "settings.md": settings_page(),
-        "scopes.md": scopes_page(app.openapi()),
+        "scopes.md": scopes_page(),
         "problems.md": problems_page(),
         "metrics.md": metrics_page(app),
         "events.md": events_page(),

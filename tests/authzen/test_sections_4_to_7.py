@@ -1,4 +1,4 @@
-"""AuthZEN Authorization API 1.0, sections 4 to 7: what tests of other names do not show (see docs/authzen.md)."""
+"""AuthZEN Authorization API 1.0, sections 4 to 7: what tests of other names do not show (see README.md)."""
 
 import pytest
 

@@ -69,7 +69,9 @@ def test_every_command_is_on_the_page():
     page = PAGE.read_text(encoding="utf-8")
     assert lacking(page) == []
     known = set(commands(get_command(app)))
-    assert set(re.findall(r"^\| `sceau ([a-z -]+?)(?: --[a-z-]+)?`", page, re.MULTILINE)) == known
+    lines = re.findall(r"^- `sceau .*?(?=^- |^$)", page, re.DOTALL | re.MULTILINE)
+    named = {each for line in lines for each in re.findall(r"`sceau ([a-z -]+?)(?: --[a-z-]+)?`", line)}
+    assert named == known
 
 
 def test_a_command_that_is_missing_from_the_page_is_seen():

@@ -43,15 +43,11 @@ def test_a_path_that_does_not_exist_is_seen():
     ]
 
 
-def test_the_law_page_maps_every_rule_to_its_function_and_a_test_that_exists():
-    """Each row of docs/law.md names a rule's number, its function and a test or golden case that is there."""
+def test_the_law_page_maps_every_rule_to_a_test_that_exists():
+    """Each row of docs/law.md has a rule's number and a test or golden case that is there; functions are named so."""
     rows = re.findall(r"^\| (\d+b?) \|(.*)\|$", (ROOT / "docs/law.md").read_text(), re.MULTILINE)
     assert [number for number, _ in rows] == ["1", "5", "2", *(rule.number for rule in RULES)]
-    functions = {rule.number: rule.check.__name__ for rule in RULES} | {
-        "1": "evaluate",
-        "5": "_not_governed",
-        "2": "evaluate",
-    }
+    assert [rule.number for rule in RULES if rule.check.__name__ != f"_rule_{rule.number}"] == []
     tests = "".join(path.read_text() for path in ROOT.glob("tests/core/**/*.py"))
     golden = {
         case["name"]
@@ -59,9 +55,7 @@ def test_the_law_page_maps_every_rule_to_its_function_and_a_test_that_exists():
         for case in yaml.safe_load((ROOT / f"tests/conformance/{name}.yaml").read_text())["cases"]
     }
     for number, row in rows:
-        cells = [cell.strip() for cell in row.split("|")]
-        assert cells[-2].strip("`") == functions[number], number
-        shown = cells[-1]
+        shown = row.split("|")[-1].strip()
         if shown.startswith("golden: "):
             assert shown.removeprefix("golden: ").strip("*") in golden, number
         else:
@@ -75,15 +69,15 @@ def missing_tests(text):
 
 
 def test_every_test_that_the_authzen_page_names_exists():
-    """Each row of docs/authzen.md names tests that are there."""
-    text = (ROOT / "docs/authzen.md").read_text()
+    """Each row of tests/authzen/README.md names tests that are there."""
+    text = (ROOT / "tests/authzen/README.md").read_text()
     assert len(re.findall(r"`test_\w+`", text)) > 50
     assert missing_tests(text) == []
 
 
 def test_every_test_named_after_a_section_is_on_the_authzen_page():
-    """Each test that is named after a section of the specification stands in docs/authzen.md."""
-    text = (ROOT / "docs/authzen.md").read_text()
+    """Each test that is named after a section of the specification stands in tests/authzen/README.md."""
+    text = (ROOT / "tests/authzen/README.md").read_text()
     written = "".join(path.read_text() for path in ROOT.glob("tests/authzen/test_section*.py"))
     assert [name for name in re.findall(r"def (test_section_\w+)\(", written) if f"`{name}`" not in text] == []
 
@@ -107,7 +101,7 @@ def test_a_decision_record_has_the_five_headings(record):
 
 
 def test_every_act_of_the_audit_trail_is_documented():
-    """Each kind of act is in the table of docs/audit-trail.md, and nothing else is."""
-    rows = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs/audit-trail.md").read_text(), re.MULTILINE)
+    """Each kind of act is in the list of docs/audit-trail.md, and nothing else is."""
+    rows = re.findall(r"^- ((?:`[^`]+`(?:, )?)+):", (ROOT / "docs/audit-trail.md").read_text(), re.MULTILINE)
     named = [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
     assert sorted(named) == sorted(ActKind)

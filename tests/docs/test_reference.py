@@ -32,8 +32,8 @@ def test_a_reference_page_is_what_the_code_has(name):
 
 def test_a_stale_page_is_seen():
     """The check can fail, and names what is wrong."""
-    text = WRITTEN["settings.md"].replace("| `SCEAU_LEASE` | `PT2S` |", "| `SCEAU_LEASE` | `PT3S` |")
-    assert "+| `SCEAU_LEASE` | `PT2S` |" in differences("settings.md", text, WRITTEN["settings.md"])
+    text = WRITTEN["settings.md"].replace("`SCEAU_LEASE` (`PT2S`)", "`SCEAU_LEASE` (`PT3S`)")
+    assert "+- `SCEAU_LEASE` (`PT2S`)" in differences("settings.md", text, WRITTEN["settings.md"])
 
 
 def slugs_in(source):
@@ -61,7 +61,7 @@ def test_every_event_is_told():
 
 def test_a_service_tells_no_metric_that_the_page_lacks(api):
     """What a running service answers at /metrics stands on the page."""
-    told = set(re.findall(r"^\| `(sceau_\w+)` \|", WRITTEN["metrics.md"], re.MULTILINE))
+    told = set(re.findall(r"^- `(sceau_\w+)` ", WRITTEN["metrics.md"], re.MULTILINE))
     answered = text_string_to_metric_families(api.client.get("/metrics").text)
     names = {f"{each.name}_total" if each.type == "counter" else each.name for each in answered}
     assert {name for name in names if name.startswith("sceau_") and not name.endswith("_created")} <= told

@@ -1,4 +1,4 @@
-"""What a superuser alters, and who names it: the table of docs/proof.md, row by row, on copies of one deployment.
+"""What a superuser alters, and who names it: row by row, on copies of one deployment.
 
 Each row says by what it is named: `bundle` alone; `head`, a bundle beside a checkpoint that somebody kept outside;
 `receipt`, a bundle beside a receipt that somebody has; `replay`, with the database; `append`, which signs nothing any

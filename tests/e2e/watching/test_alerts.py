@@ -46,7 +46,7 @@ def test_an_alert_that_does_not_fire_is_seen(tmp_path):
 def unexplained(text: str) -> set[str]:
     """The alerts of which a runbook has no paragraph with all that belongs in it."""
     sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", text, re.DOTALL | re.MULTILINE))
-    parts = ("**What it means.**", "**Look at.**", "**Do.**")
+    parts = ("**Meaning.**", "**Look at.**", "**Do.**")
     return {
         name
         for name, rule in alerts().items()

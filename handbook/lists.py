@@ -1,16 +1,15 @@
-"""Tables in Markdown, as the reference pages have them."""
+"""Lists in Markdown, as the reference pages have them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 WRITTEN: Final = "<!-- Written by `./dev docs` from the code. Change it there. -->"
 """Stands at the end of each page that is written from the code: its first line is its title."""
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; a bar in a cell is told from one between cells."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in lines) + "\n"
+def listing(rows: Iterable[tuple[str, str, str]]) -> str:
+    """A list of words of the code: each with what stands in brackets behind it, if anything, and what it is."""
+    return "\n".join(f"- {code(word)}{f' ({aside})' if aside else ''}: {text}" for word, aside, text in rows) + "\n"
 
 
 def code(text: str) -> str:
