@@ -99,8 +99,8 @@ def test_every_list_of_words_is_the_services():
 
 def sample(name, schema):
     """A value for a documented member of an answer's context."""
-    kind = resolved(schema)["type"]
-    return {"id": name} if kind == "object" else INSTANT if name.endswith(("_at", "_until")) else f"a {name}"
+    kinds = resolved(schema)["type"]  # one, or one and null
+    return {"id": name} if "object" in kinds else INSTANT if name.endswith(("_at", "_until")) else f"a {name}"
 
 
 def read(context, *, path=wire.EVALUATION):

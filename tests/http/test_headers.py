@@ -31,7 +31,7 @@ def _expected(path):
     """What an answer must carry; None where the value is the route's own."""
     wanted: dict[str, str | None] = {name.lower(): value for name, value in SECURITY_HEADERS.items()}
     wanted[HSTS] = "max-age=31536000"
-    if path == "/docs" or path.startswith(PAGES):
+    if path in {"/docs", "/docs/everything"} or path.startswith(PAGES):
         wanted |= {name.lower(): value for name, value in DOCUMENT_HEADERS.items()}
         wanted["content-security-policy"] = None
     if path.startswith(KEPT):

@@ -1,6 +1,7 @@
 """What processes look after together: rows of dead replicas are taken away, at a cost that does not grow with them."""
 
 import asyncio
+from collections.abc import Callable
 import uuid
 
 import psycopg
@@ -27,12 +28,15 @@ def rows(database):
 
 
 class Counted(Database):
-    """A database that counts its sessions."""
+    """A database that counts its sessions, and calls `between` when the second one is asked for."""
 
     sessions = 0
+    between: Callable[[], object] | None = None
 
     def read(self, *args, **named):
         """A session for reading, counted."""
+        if self.sessions == 1 and self.between is not None:
+            self.between()
         self.sessions += 1
         return super().read(*args, **named)
 
@@ -47,12 +51,9 @@ def taken_away(database, *, moving=None):
 
     async def run():
         made = Counted(database.app_url)
+        made.between = moving
         try:
-            task = asyncio.ensure_future(take_away_dead(made, AT_ONCE if moving is None else Pace(0.2, 0.1, 0.0)))
-            if moving is not None:
-                await asyncio.sleep(0.05)
-                await asyncio.to_thread(moving)
-            await task
+            await take_away_dead(made, AT_ONCE)
         finally:
             await made.close()
         return made.sessions

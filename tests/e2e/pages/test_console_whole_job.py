@@ -1,4 +1,4 @@
-"""The whole job by pages alone: from an empty service to a bundle, by mouse and again by keyboard; nobody types JSON."""
+"""The whole job by pages alone: from an empty service to a bundle, by mouse and by keyboard; nobody types JSON."""
 
 import re
 import zipfile
@@ -215,7 +215,7 @@ def _propose(ada: Desk) -> None:
 
 def _approve(bob: Desk) -> None:
     """The other one reads what waits, and approves it."""
-    bob.go("Console")
+    bob.go("Home")
     bob.hands.press(bob.page.get_by_role("link", name="For you to approve: ads-mail"))
     form = bob.unfold("Approve")
     bob.fill(form, reason="Read and compared with the contract.")
