@@ -115,7 +115,7 @@ def test_a_version_says_whom_it_concerns(two, database):
     form = ada.open("/console/register/ads-mail/new")
     longer = {"retention": "P60D"}
     page = ada.press(form, "propose_version", **longer, press="preview")
-    assert "3 consents in force would end" in page.text("preview")
+    assert "every consent in force would end, and would have to be asked for anew: 3 when" in page.text("preview")
     assert "30 days 60 days yes" in page.text("preview")
     assert "Another person will have to approve it." in page.text("preview")
     sent = dict(forms_of(page))["propose_version"]
@@ -124,7 +124,7 @@ def test_a_version_says_whom_it_concerns(two, database):
     assert refused.status == 422
     assert "changes other than by narrowing" in refused.text()
     page = ada.press(form, "propose_version", **longer)
-    assert "3 consents in force would end" in page.text("waiting")
+    assert "every consent in force would end, and would have to be asked for anew: 3 when" in page.text("waiting")
     assert ada.press(page, "reject", reason="Too long.").text().count("Rejected.") == 1
     assert api.reason("alice", "ads-mail") == "consent_in_force"
 

@@ -1,8 +1,8 @@
 """What processes look after together: rows of dead replicas are taken away, at a cost that does not grow with them."""
 
 import asyncio
-from collections.abc import Callable
 import uuid
+from collections.abc import Callable
 
 import psycopg
 import pytest

@@ -199,12 +199,13 @@ async def _preview_version(asked: ActRequest) -> Mapping[str, Any]:
         draft, approval = body.draft(body.reason), desk.services.register_approval
         found = await preview_version(session, asked.about, draft, approval, material=body.material)
     texts, note = await _texts(desk, body)
-    number = counts.get(asked.about, 0) if counted is not None else None
     told = [in_words(known, each, controllers, desk) for each in (known.record.versions[-1], found.version)]
     return {
         "texts": texts,
         "note": note,
-        "affected": affected_in_words(desk, number) if found.ends_consents else desk.t["affects_nobody"],
+        "affected": affected_in_words(desk, asked.about, counts, counted)
+        if found.ends_consents
+        else desk.t["affects_nobody"],
         "changes": changes_table(found.changes, told, desk),
         "waits": desk.t["would_wait" if found.waits else "would_not_wait"],
     }

@@ -221,12 +221,13 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         names = await _names(session, by)
     shown = version_shown(known.record, now)
     waiting, number = known.waiting, counts.get(identifier, 0) if counted is not None else None
+    affected = affected_in_words(desk, identifier, counts, counted)
     context = {
         "title": desk.named(shown.name) or identifier,
         "identifier": identifier,
         "facts": _facts(known, shown, now, desk, number, counted),
         "warnings": _warnings(known, shown, now, desk),
-        "waiting": await _waiting(waiting, known, controllers, desk, names, number, failed) if waiting else None,
+        "waiting": await _waiting(waiting, known, controllers, desk, names, affected, failed) if waiting else None,
         "versions": _versions(known, proposals, names, desk),
         "invalidations": _invalidations(struck, names, desk) if struck else None,
         "compared": _side_by_side(known, controllers, desk),
@@ -289,7 +290,7 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that is told of it
     controllers: Mapping[str, ControllerRecord],
     desk: Desk,
     names: Mapping[UUID, str],
-    number: int | None,
+    affected: str,
     failed: FilledForm | None,
 ) -> dict[str, Any]:
     version, first = waiting.version, waiting.version.facts.number == 1
@@ -310,17 +311,18 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that is told of it
         "reason": version.reason or "",
         "mine": waiting.by == desk.caller.id,
         "material": version.facts.material,
-        "affected": affected_in_words(desk, number) if ends else desk.t["affects_nobody"],
+        "affected": affected if ends else desk.t["affects_nobody"],
         "changes": changes_table(changes, told, desk) if changes else None,
         "forms": [await form_of(act, desk, about, failed) for act in (APPROVE, REJECT)],
     }
 
 
-def affected_in_words(desk: Desk, number: int | None) -> str:
-    """How many consents a material version ends; None where they were not counted yet."""
-    if number is None:
+def affected_in_words(desk: Desk, processing: str, counts: Mapping[str, int], counted: datetime | None) -> str:
+    """How many consents a material version ends, by the last count; without one, that they were not counted yet."""
+    if counted is None:
         return desk.t["affects_uncounted"]
-    return desk.t["affects"].format(number=desk.number(number)) if number else desk.t["affects_nobody"]
+    number = desk.number(counts.get(processing, 0))
+    return desk.t["affects"].format(number=number, counted=moment(counted, desk.language))
 
 
 def in_words(

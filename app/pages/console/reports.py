@@ -298,7 +298,7 @@ async def bundle_of(words: Sequence[str]) -> AsyncIterator[bytes]:
     line = (sys.executable, "-c", _BUNDLING, "proof", "bundle", "--output", "-", *words)
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
     running = await asyncio.create_subprocess_exec(
-        *line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, process_group=0
+        *line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
     )
     try:
         written, told = cast("tuple[asyncio.StreamReader, asyncio.StreamReader]", (running.stdout, running.stderr))

@@ -10,10 +10,13 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.e2e.service import service
+from tests.faults.service import eventually
 from tests.support.issuer import AUDIENCE, Issuer, issuing
 
 PERSON = "julie@exemple.example"
 STAFF = {"ada": "Ada Exemple", "bob": "Bob Exemple"}
+ACTS = 78
+"""Presses and fields of the whole job, the person's three included: docs/console.md gives the number."""
 SCOPES = (
     *("register:read", "register:write", "register:approve", "consents:read", "consents:write"),
     *("subjects:read", "audit:read"),
@@ -121,11 +124,14 @@ class Desk:
         self.hands.press(self.page.get_by_role("button", name="Open the page"))
         self.page.wait_for_url("**/console/person?*")
         form = self.unfold("Make a link to send")
-        self.fill(form, kind=kind, authentication="password_only", request_reference="ticket 12")
-        if kind != "overview":
+        self.fill(form, kind=kind, authentication="signed_in")
+        if kind == "overview":
+            self.fill(form, request_reference="ticket 12")
+        else:
             self.hands.press(form.locator('[name="processings.ads-mail"]'))
         self.hands.press(form.get_by_role("button", name="Make a link to send"))
-        self.page.wait_for_selector("code.secret")
+        self.page.wait_for_selector("code.secret, [role=alert]")
+        assert self.page.locator("code.secret").count(), self.page.locator("[role=alert]").all_inner_texts()
         return self.page.inner_text("code.secret")
 
     def file(self, press: Locator, folder: Path) -> Path:
@@ -162,27 +168,34 @@ def test_the_whole_job(browser, staff, tmp_path, by):
     _propose(ada)
     _approve(bob)
     person = browser.new_page(locale="en-GB", viewport={"width": 390, "height": 844})
-    _answer(person, hands, ada.link("consent"), "Consent in force until")
+    _answer(person, hands, ada.link("decide"), "Consent in force until")
     _change(ada)
     _approve(bob)
-    _answer(person, hands, ada.link("consent"), "Consent in force until")
+    _answer(person, hands, ada.link("decide"), "Consent in force until")
     person.goto(ada.link("overview"))
-    hands.press(person.get_by_role("button", name=re.compile("Withdraw")).first)
-    person.wait_for_load_state()
-    assert "withdr" in person.inner_text("main").lower()
-    _invalidate(ada, bob)
+    with person.expect_navigation():
+        hands.press(person.locator("button[value=withdraw]"))
+    assert "withdrawn" in person.inner_text("#answer-ads-mail .note")
+    _invalidate(ada)
     bob.go("Report")
     month = bob.file(bob.page.locator("[data-section=month] a").first, tmp_path)
     assert "Advertising in the mailbox" in month.read_text()
     record = bob.file(bob.page.get_by_role("link", name=re.compile("record", re.IGNORECASE)).last, tmp_path)
     assert ";ads-mail;" in record.read_text()
+    eventually(lambda: _is_entered(bob.page))
     form = bob.unfold("Make a bundle of proof")
     bundle = bob.file(form.get_by_role("button", name="Make a bundle of proof"), tmp_path)
     with zipfile.ZipFile(bundle) as bag:
-        assert b'"kind":"withdrawn"' in bag.read("data/entries.ndjson").replace(b"\\", b"")
-    print(f"{by}: {hands.acts} presses and fields")
+        assert b"withdrawn" in bag.read("data/entries.ndjson")
+    assert hands.acts == ACTS
     for page in (ada.page, bob.page, person):
         page.context.close()
+
+
+def _is_entered(page: Page) -> bool:
+    """Whether all that was recorded stands in the log: the jobs process enters it four times a minute."""
+    page.reload()
+    return "nothing waits" in page.locator("[data-section=proof]").inner_text()
 
 
 def _propose(ada: Desk) -> None:
@@ -244,11 +257,11 @@ def _change(ada: Desk) -> None:
     ada.hands.press(ada.page.get_by_role("button", name="See what this would change"))
     ada.page.wait_for_selector(".shown-page, [role=alert]")
     told = ada.page.inner_text("main")
-    assert re.search(r"\b1\b[^.]*consent", told), told
+    assert "every consent in force would end" in told, told
     assert "another person has to approve it" in ada.send(ada.page, "Propose a version")
 
 
-def _invalidate(ada: Desk, bob: Desk) -> None:
+def _invalidate(ada: Desk) -> None:
     """A version that was unlawful is struck, after a look at whom that concerns."""
     ada.go("Register")
     ada.hands.press(ada.page.get_by_role("link", name=re.compile("Advertising in the mailbox")).first)
@@ -256,6 +269,6 @@ def _invalidate(ada: Desk, bob: Desk) -> None:
     ada.fill(form, version="1", reason="The text did not name the recipients.")
     ada.hands.press(form.get_by_role("button", name="See what this would change"))
     ada.page.wait_for_load_state()
-    print(ada.page.inner_text("main")[:3000])
+    ada.page.wait_for_selector("details.act[open] .note[role=status]")
     form = ada.page.locator("details.act[open]").first
-    print(ada.send(form, "Invalidate a version or a text"))
+    assert ada.send(form, "Invalidate a version or a text").startswith("Invalidated")
