@@ -7,6 +7,7 @@ outside it tells: it has an earlier epoch, or it does not hold what the journal 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from math import inf
 from time import monotonic
 from typing import Final
@@ -20,7 +21,45 @@ from app.journal.journal import Journal
 from app.journal.store import compare, is_marked, load_epoch, mark, see_latest
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
+_ANYWAY_SECONDS: Final = 30.0
+"""What a beat says that there is to do is done then; all of it is looked for this often whatever beats say."""
 log = structlog.get_logger("sceau.journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Chores:
+    """What a beat reads besides changes: what there is to look at, so that an idle process asks nothing else.
+
+    `notes` names the epoch, the newest note and the marks of a database that was set back: another one is another
+    state. `left`: a note waits that its process has left; `dead`: a replica's row does not beat; `changes`: there are
+    changes, which may be trimmed.
+    """
+
+    notes: str
+    left: bool
+    dead: bool
+    changes: bool
+
+
+class Pulse:
+    """The chores of the last beat, while beats come."""
+
+    def __init__(self) -> None:
+        """No beat yet."""
+        self._last: Chores | None = None
+
+    def beat(self, chores: Chores | None) -> None:
+        """A beat has read them; None: beats have ended."""
+        self._last = chores
+
+    def chores(self, done: float) -> Chores | None:
+        """What there is to do by the last beat; None: whatever there is, since no beats come or it was done long ago.
+
+        Args:
+            done: when it was done last, by the monotonic clock.
+
+        """
+        return self._last if monotonic() - done < _ANYWAY_SECONDS else None
 
 
 class Fence:
@@ -39,6 +78,7 @@ class Fence:
 
         """
         self.behind = False
+        self.pulse = Pulse()
         self.database = database
         self._journal = journal
         self._signed = signed
@@ -115,17 +155,21 @@ class Fence:
         self._admitted = None
 
     async def keep_watching(self) -> None:
-        """Look every second, until cancelled, whether the database has been set back. The feed ends when it was.
+        """Look, until cancelled, whether the database has been set back. The feed ends when it was.
 
         Another process may have found it: its journal may note what this one's does not. Or it lacks what this process
-        has noted since it last compared its notes, or what it has seen of others.
+        has noted since it last compared its notes, or what it has seen of others. Each of these shows in what beats
+        say of the notes; where none come, it is looked every second.
         """
-        failed = False
+        failed, watched, looked = False, "", -inf
         while True:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            chores = self.pulse.chores(looked)
+            if chores is not None and chores.notes == watched and not failed and not self.behind:
+                continue
             try:
                 await self._watch()
-                failed = False
+                failed, watched, looked = False, "" if chores is None else chores.notes, monotonic()
             except DatabaseUnavailableError:
                 continue  # others say so
             except Exception as error:  # noqa: BLE001 - whatever it is: what cannot be watched may have been set back

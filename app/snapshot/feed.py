@@ -30,7 +30,7 @@ from app.db.connections import (
 )
 from app.db.database import RestoredBehindError
 from app.db.identifiers import random_id
-from app.journal.fence import Fence
+from app.journal.fence import Chores, Fence
 from app.snapshot.leases import Lease, Leaves, boot_seconds
 
 # It travels as a notification on a channel that only the writer's own feed listens to. An acknowledgement that is lost
@@ -147,15 +147,23 @@ _NEWS: Final = """news AS (
 _SEEN: Final = f"""pg_current_snapshot()::text, clock_timestamp(),
     ARRAY(SELECT kind::text || ':' || encode(ref, 'hex') FROM news), {IDENTITY}"""  # noqa: S608 - constants
 
+_CHORES: Final = """concat_ws(' ', (SELECT max(number) FROM deployment_epoch),
+    (SELECT id FROM journal_note ORDER BY number DESC LIMIT 1),
+    (SELECT string_agg(name, ',' ORDER BY name) FROM key_check WHERE name ^@ 'set back ')),
+    EXISTS (SELECT FROM journal_note WHERE line IS NOT NULL AND put_at < clock_timestamp() - interval '10 seconds'),
+    EXISTS (SELECT FROM replica WHERE seen_at < clock_timestamp() - make_interval(secs => %(lease)s)),
+    EXISTS (SELECT FROM change)"""
+"""What `app.journal.fence.Chores` holds."""
+
 BEAT: Final = f"""
 WITH beaten AS (
     UPDATE replica SET beat = beat + 1, applied = coalesce(%(applied)s::pg_snapshot, applied),
         seen_at = clock_timestamp()
     WHERE id = %(id)s RETURNING beat
 ), {_NEWS}
-SELECT {_SEEN}, (SELECT beat FROM beaten), {HAS_STANDBY}
+SELECT {_SEEN}, (SELECT beat FROM beaten), {HAS_STANDBY}, {_CHORES}
 """  # noqa: S608 - constants
-"""Publishes what was applied, and reads what the cursor had not seen."""
+"""Publishes what was applied, and reads what the cursor had not seen, and what else there is to do."""
 
 PEEK: Final = f"WITH {_NEWS} SELECT {_SEEN}"
 """Reads what the cursor had not seen, and writes nothing: it is no proof that this server is still the primary."""
@@ -374,6 +382,7 @@ class Feed:
                 cursor = await self._step(connection, cursor)
         finally:
             self.give_up()
+            self._fence.pulse.beat(None)
             self.server, self.connected, self.hangs = None, False, not self._committed
             self._move()
             # Not `close()`: a connection that hangs must not keep this task from beginning anew.
@@ -486,7 +495,13 @@ class Feed:
         """Say what was applied, this cursor last, and read what it had not seen."""
         applied = await self._applied_everywhere(cursor)
         sent = boot_seconds()
-        values = {"id": self.incarnation, "cursor": cursor, "applied": applied, "limit": self._pace.row_limit + 1}
+        values = {
+            "id": self.incarnation,
+            "cursor": cursor,
+            "applied": applied,
+            "limit": self._pace.row_limit + 1,
+            "lease": self._pace.lease,
+        }
         connection.warned = False
         with hanging_up_after(connection, self._pace.lease):
             answer = await connection.execute(BEAT, values)
@@ -499,4 +514,5 @@ class Feed:
         if self._synchronous and not row[5]:
             raise NoStandbyError
         self._committed, self.hangs = True, False
+        self._fence.pulse.beat(Chores(*row[6:]))
         return beat

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from math import inf
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +30,7 @@ from sqlalchemy import (
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.schema import Instant, Snapshot, TransactionId, metadata
 from app.db.session import Put, ReadSession, WriteSession
+from app.journal.fence import Pulse
 from app.snapshot.feed import Pace
 
 change = Table(
@@ -117,12 +120,21 @@ async def list_replicas(session: ReadSession) -> list[ReplicaSeen]:
 log = structlog.get_logger("sceau.upkeep")
 
 
-async def keep_up(database: Database, pace: Pace) -> None:
-    """Look at the replicas again and again, until cancelled."""
+async def keep_up(database: Database, pace: Pace, pulse: Pulse) -> None:
+    """Do both again and again, until cancelled, where beats say that there is something to do, or no beats come."""
+    looked = trimmed = -inf
     while True:
         try:
-            await take_away_dead(database, pace)
-            await trim(database)
+            chores = pulse.chores(looked)
+            if chores is None or chores.dead:
+                await take_away_dead(database, pace)
+                looked = monotonic()
+            else:
+                await asyncio.sleep(pace.lease + pace.margin)
+            chores = pulse.chores(trimmed)
+            if chores is None or chores.changes:
+                await trim(database)
+                trimmed = monotonic()
         except DatabaseUnavailableError:
             await asyncio.sleep(pace.lease)
         except Exception as error:  # noqa: BLE001 - whatever it is: rows of the dead must not hold up writes for ever

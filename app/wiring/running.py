@@ -7,7 +7,9 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
@@ -184,7 +186,9 @@ async def _following(services: Services) -> AsyncIterator[None]:
         keep_uses(services.database, services.uses),
         services.tokens.keep(),
         keep_checking(services.database),
-        keep_up(services.database, services.pace),  # in strict mode too: workers that died leave their rows
+        keep_up(
+            services.database, services.pace, services.fence.pulse
+        ),  # in strict mode too: workers that died leave their rows
         keep_exempt_known(services),
         services.fence.keep_watching(),
         keep_journal(services),
@@ -242,13 +246,16 @@ _LEFT: Final = timedelta(seconds=10)
 
 
 async def keep_journal(services: Services) -> None:
-    """Look every second, until cancelled; also say what this process has kept itself, and note a new epoch."""
-    failed = False
+    """Keep what was left, until cancelled; also say what this process has kept itself, and note a new epoch."""
+    failed, looked = False, -inf
     while True:
         await asyncio.sleep(_JOURNAL_SECONDS)
         try:
             await services.journal.mark_kept(services.database)
-            await services.journal.keep_waiting(services.database, left_for=_LEFT)
+            chores = services.fence.pulse.chores(looked)
+            if chores is None or chores.left:
+                await services.journal.keep_waiting(services.database, left_for=_LEFT)
+                looked = monotonic()
             await services.journal.note_epoch()
         except DatabaseUnavailableError:
             continue  # others say so

@@ -17,6 +17,7 @@ import app.wiring.running
 from app.core.article import Purpose
 from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
+from app.journal.fence import Pulse
 from app.main import wall_clock
 from app.operations.decisions import from_database
 from app.snapshot.feed import Beat, TransactionSnapshot
@@ -231,7 +232,7 @@ def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
 
     async def run():
         monkeypatch.setattr("app.snapshot.tables.take_away_dead", broken)
-        task = asyncio.create_task(keep_up(replica._database, type(replica._plan.pace)(lease=0.01)))
+        task = asyncio.create_task(keep_up(replica._database, type(replica._plan.pace)(lease=0.01), Pulse()))
         await until(lambda: len(rounds) > 1)
         task.cancel()
 
