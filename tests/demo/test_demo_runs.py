@@ -25,6 +25,7 @@ def shipped(data):
     return demo(data, program=("-c", WITHOUT_CPYTHON_TESTS))
 
 
+@pytest.mark.deep
 def test_shipped_messages_become_decisions(shipped):
     """Without CPython's tests, the demo's own messages: each local copy and each processing is one decision."""
     assert (shipped.status, shipped.err) == (0, "")

@@ -314,7 +314,13 @@ def test_another_worker_serves_the_socket_when_the_first_has_ended(tmp_path):
             holding(edge, name)
 
 
-@pytest.mark.parametrize("setting", [{"SCEAU_DECISION_LOG": "durable"}, {"SCEAU_RATE_LIMITS": "decisions=100000/60"}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"SCEAU_DECISION_LOG": "durable"},
+        pytest.param({"SCEAU_RATE_LIMITS": "decisions=100000/60"}, marks=pytest.mark.deep),
+    ],
+)
 def test_where_each_answer_counts_nothing_is_held(tmp_path, setting):
     """A permit that waits for its row, and a question that a quota counts, are asked for each time."""
     with new_database() as database, served(database, tmp_path, workers=1, **setting) as service:

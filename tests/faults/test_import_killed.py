@@ -53,7 +53,7 @@ def _events(server):
         return counted.fetchone()
 
 
-@pytest.mark.parametrize("dies", ["command", "service"])
+@pytest.mark.parametrize("dies", ["command", pytest.param("service", marks=pytest.mark.deep)])
 def test_an_import_that_is_killed_goes_on_where_it_stopped(server, serve, tmp_path, dies):
     """Kill -9 of the command, or of the service, twice in the middle; at the end each row stands once."""
     before = _events(server)

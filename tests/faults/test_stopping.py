@@ -52,8 +52,16 @@ def _helpers(parent: int) -> set[int]:
     return {each for each in children(parent) if helps in Path(f"/proc/{each}/cmdline").read_bytes()}
 
 
-@pytest.mark.parametrize("alone", [1, 2], indirect=True, ids=["one worker", "two workers"])
-@pytest.mark.parametrize("wanted", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("alone", "wanted"),
+    [
+        (1, signal.SIGINT),
+        (2, signal.SIGTERM),
+        pytest.param(1, signal.SIGTERM, marks=pytest.mark.deep),
+        pytest.param(2, signal.SIGINT, marks=pytest.mark.deep),
+    ],
+    indirect=["alone"],
+)
 def test_stopping_leaves_nothing(alone, place, wanted):
     """Ctrl-C in a terminal, which all of the job gets, and SIGTERM leave no process, no directory and no traceback."""
     started = _descendants(alone.process.pid)

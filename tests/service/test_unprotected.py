@@ -22,9 +22,9 @@ OUTAGE_FILE = (
     ("names", "lacks"),
     [
         ((), [JOURNAL, OUTAGE_FILE]),
-        (("SCEAU_JOURNAL_HOOK",), [OUTAGE_FILE]),
+        pytest.param(("SCEAU_JOURNAL_HOOK",), [OUTAGE_FILE], marks=pytest.mark.deep),
         (("SCEAU_STATE_DIRECTORY",), []),
-        (("SCEAU_JOURNAL_HOOK", "SCEAU_STATE_DIRECTORY"), []),
+        pytest.param(("SCEAU_JOURNAL_HOOK", "SCEAU_STATE_DIRECTORY"), [], marks=pytest.mark.deep),
     ],
     ids=["neither", "no outage file", "both", "both, and a hook"],
 )

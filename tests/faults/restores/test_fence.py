@@ -45,6 +45,7 @@ def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
         assert asked(service, "alice") == "restored-behind"
 
 
+@pytest.mark.deep
 def test_it_stays_set_back_however_much_is_noted_after_that(deployment):
     """Two hundred later withdrawals do not push what is missing out of sight, for this process and for the next one.
 

@@ -100,6 +100,7 @@ def test_an_account_that_was_used_again_keeps_what_was_said_since(deployment):
         assert "replayed" not in deployment.command("replay-journal", "--dry-run")[1]
 
 
+@pytest.mark.deep
 def test_an_erasure_of_a_closed_account_is_replayed(deployment):
     """The id that the backup brings back is destroyed again, although nothing of it could be permitted."""
     with deployment.serving() as service:
