@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.faults.restores.restorable import asked, narrow
 from tests.faults.service import eventually
 from tests.faults.words import decision, withdrawal
