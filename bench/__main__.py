@@ -20,6 +20,7 @@ from bench.processes import ROOT
 from bench.progress import say
 from bench.results import Row, left_out, table
 from bench.rows import (
+    console,
     edge,
     heads,
     imports,
@@ -55,6 +56,7 @@ _ROWS: Final[dict[str, Callable[[World], list[Row]]]] = {
     "rates": write_rates.rates,
     "storm": times.storm,
     "import": imports.imports,
+    "console": console.measure,
     "proof": proof.measure,
     "outage": outage.measure,
     "sweep": renewal.measure,
