@@ -151,6 +151,9 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     replay: Annotated[  # noqa: FBT002
         bool, typer.Option("--replay", help="Put the replay of the period into it; needs --since and --until.")
     ] = False,
+    stated: Annotated[  # noqa: FBT002
+        bool, typer.Option("--stated", help="Fail where the log could not state it, and its verifier would say so.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Write what an auditor can check without this deployment: entries, bodies, checkpoint, keys.
@@ -172,7 +175,9 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
         plan = BundlePlan(*period, secrets.token_bytes(32), processing, is_anchored, person_of)
         with written_whole(output, binary=True) as sink, Bag(sink) as bag:
             bundle = await _put_payload(database, bag, plan, replay=replay)
-            await _put_statement(database, bag, bundle)
+            is_stated = await _put_statement(database, bag, bundle)
+        if stated and not is_stated:
+            raise typer.Exit(_WRONG)
         return bundle
 
     bundle = at_length(data, write)
@@ -198,7 +203,7 @@ async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, 
     return bundle
 
 
-async def _put_statement(database: "Database", bag: "Bag", bundle: "Bundle") -> None:
+async def _put_statement(database: "Database", bag: "Bag", bundle: "Bundle") -> bool:
     """State a bundle in the log, and add the statement to it; a log that refuses states none, which is told."""
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import entered_behind, state_bundle
@@ -215,11 +220,12 @@ async def _put_statement(database: "Database", bag: "Bag", bundle: "Bundle") -> 
                     told = await entered_behind(session, bundle, statement)
                 if told is not None:
                     bag.put_tag(LATER, told)
-                    return
+                    return True
                 await asyncio.sleep(1)
     except (LogRefusedError, HeadsUnreadableError, TimeoutError) as error:
         why = str(error) or "it was not entered in time"
         typer.echo(f"The log does not state this bundle, and its verifier will say so: {why}", err=True)
+        return False
 
 
 @proof.command("verify")

@@ -200,11 +200,16 @@ class Visit:
                 await page_sessions.sign_out(session, self.token)
         return signed_in
 
+    async def end(self) -> None:
+        """End the session that the browser has, if it has one."""
+        if self.token:
+            async with self.database.write() as session:
+                await page_sessions.sign_out(session, self.token)
+
     async def sign_out(self) -> Response:
         """End the session, in the browser and in the database."""
         await self.own_form(set())
-        async with self.database.write() as session:
-            await page_sessions.sign_out(session, self.token)
+        await self.end()
         leaves = self.entrance.accounts and services_of(self.request).code_flow is not None
         answer = self.to(self.entrance.form, out="1") if leaves else self.to_the_form()
         self.cookies.drop(answer, SESSION)

@@ -248,3 +248,21 @@ def test_nothing_of_it_is_logged(api, provider, capfd):
     told = "".join(capfd.readouterr())
     for secret in (asked["state"], "code-", provider.who + '"'):
         assert secret not in told
+
+
+def test_an_answer_that_nobody_asked_for_costs_nobody_a_sign_in(api, provider):
+    """Any site can send a browser here: however often it does, the next one who comes back is let in."""
+    visitor = Visitor(api)
+    for _ in range(30):
+        assert back(visitor, f"{SITE}{ANSWER}?code=x&state=y").status == 403
+    signed_in(visitor, provider)
+
+
+def test_a_second_sign_in_ends_the_first(api, provider):
+    """The session that a browser has ends when it sets out: the cookie is not sent on the way back."""
+    visitor = Visitor(api)
+    signed_in(visitor, provider)
+    before = visitor.client.cookies[COOKIE]
+    begun(visitor, provider)
+    visitor.client.cookies.set(COOKIE, before)
+    assert visitor.client.get(f"{SITE}/console", follow_redirects=False).status_code == 303

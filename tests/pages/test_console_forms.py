@@ -150,3 +150,43 @@ def test_what_was_typed_is_shown_as_it_was():
     wrong, right = shown_fields("x", fields, {"retention": "<b>"}, {"retention": "Non."}, Language.FR)
     assert (wrong.value, wrong.error, wrong.required) == ("<b>", "Non.", True)
     assert (right.value, right.error, right.required) == ("", "", False)
+
+
+FEW = [
+    ("staff:write",),
+    ("subjects:read",),
+    ("keys:manage",),
+    ("register:approve",),
+    ("consents:write",),
+    ("audit:read",),
+]
+
+
+@pytest.fixture(scope="module")
+def marked():
+    """A register whose one processing and controller bear a mark, and officers with a scope each."""
+    with new_database() as database, running(database) as api:
+        api.register("ads", name={"fr": "zq-marked", "en": "zq-marked"}, controller="zq-controller")
+        yield {scopes: Officer(api, api.new_key(*scopes)) for scopes in FEW}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_refused_act_shows_no_page_that_its_sender_may_not_open(marked, act):
+    """Whoever gets nothing of a page by its address gets nothing by a refused form; none answers 500."""
+    for officer in marked.values():
+        home = officer.open("/console")
+        officer._take_seat()
+        refused = [each for each in ("/console/register", "/console/controllers") if officer.open(each).status == 403]
+        for about in ("", "ads", "ads 1"):
+            seen = officer.post(f"/console/acts/{act}", {"proof": home.proof, "about": about})
+            assert seen.status < 500, (act, about)
+            assert not refused or "zq-" not in seen.html, (act, about)
+
+
+def test_what_is_refused_is_counted(database):
+    """However a form is refused, the quota of its caller is used by it."""
+    with running(database, rate_limits="administration=5/600") as api:
+        officer = Officer(api, api.new_key("staff:write"))
+        proof = officer.open("/console").proof
+        statuses = [officer.post("/console/acts/suspend", {"proof": proof, "about": "ads"}).status for _ in range(8)]
+    assert set(statuses[-2:]) == {429}

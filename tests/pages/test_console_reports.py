@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.audit.figures import JobRun
-from app.pages.console.reports import BundleFailedError, bundle_of
+from app.core.errors import CredentialEndedError
+from app.pages.console import reports
+from app.pages.console.reports import DOWNLOADS, BundleFailedError, bundle_of
+from tests.faults.service import eventually
 from tests.proof.logs import PUBLIC_URL, Log
 from tests.support.acts import trail
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, TestClock, running, utc
@@ -119,13 +122,13 @@ def logged(database, tmp_path):
 
 
 @contextmanager
-def environment(url, monkeypatch):
+def environment(url, monkeypatch, **more):
     """While a button is pressed, this process has the environment of a service, which the command inherits."""
     settings = {"DATABASE_URL": url, "PSEUDONYM_KEY": PSEUDONYM_KEY, "MASTER_KEY": MASTER_KEY, "PUBLIC_URL": PUBLIC_URL}
     with monkeypatch.context() as patch:
         for name in [each for each in os.environ if each.startswith("SCEAU_")]:
             patch.delenv(name)
-        for name, value in {**settings, "DURABILITY": "local", "REGISTER_APPROVAL": "one"}.items():
+        for name, value in {**settings, "DURABILITY": "local", "REGISTER_APPROVAL": "one", **more}.items():
             patch.setenv(f"SCEAU_{name}", value)
         yield
 
@@ -160,16 +163,87 @@ def test_what_cannot_be_bundled_is_said(logged):
     officer = Officer(api, api.new_key(*AUDITOR))
     page = officer.open("/console/report")
     assert "Nothing was entered in the log in that period yet." in officer.press(page, "bundle").html
-    reversed_period = officer.press(page, "bundle", since="2026-02-01", until="2026-01-01")
-    assert "The end is before the beginning." in reversed_period.html
+    for since, until in (("2026-02-01", "2026-01-01"), ("2026-01-01", "9999-12-31")):
+        assert "The end is before the beginning." in officer.press(page, "bundle", since=since, until=until).html
     assert [each for each in trail(log.database) if each["act"] == "bundle.made"] == []
+
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
+
+
+async def nothing():
+    """What is looked at in between: nothing."""
 
 
 def test_half_a_bundle_is_no_answer(monkeypatch):
     """Where the command fails, the answer breaks off: a browser keeps no file that looks whole."""
 
     async def read():
-        return [piece async for piece in bundle_of([])]
+        return [piece async for piece in bundle_of([], nothing)]
 
-    with environment("postgresql://nobody@127.0.0.1:1/none", monkeypatch), pytest.raises(BundleFailedError):
+    with environment(NOWHERE, monkeypatch), pytest.raises(BundleFailedError):
+        asyncio.run(read())
+    assert not DOWNLOADS.is_busy
+
+
+def test_one_bundle_is_made_at_a_time(logged, monkeypatch):
+    """While one is being made the form says so, and nothing is started; whoever has gone leaves no process behind."""
+    api, log = logged
+    api.register("ads")
+    log.append()
+    officer = Officer(api, api.new_key(*AUDITOR))
+    page = officer.open("/console/report")
+
+    async def gone():
+        asked = bundle_of([], nothing)
+        first = asyncio.ensure_future(anext(asked))
+        await asyncio.to_thread(eventually, lambda: DOWNLOADS.is_making)
+        seen = await asyncio.to_thread(officer.press, page, "bundle")
+        first.cancel()
+        await asyncio.wait([first])
+        await asked.aclose()
+        return seen
+
+    with environment(log.database.app_url, monkeypatch):
+        seen = asyncio.run(gone())
+    assert "Another bundle is being made." in seen.html
+    assert not DOWNLOADS.is_busy
+
+
+def test_a_download_ends_with_the_session(logged, monkeypatch):
+    """Whoever is signed out while a bundle is read gets no more of it."""
+    api, log = logged
+    api.register("ads")
+    log.append()
+    monkeypatch.setattr(reports, "_PIECE", 1_000)
+    monkeypatch.setattr(reports, "_SIGNED_IN_SECONDS", 0.0)
+    got = []
+
+    async def out():
+        if len(got) > 2:
+            raise CredentialEndedError
+
+    async def read():
+        async for piece in bundle_of([], out):
+            got.append(piece)  # noqa: PERF401 - it is counted on the way
+
+    with environment(log.database.app_url, monkeypatch), pytest.raises(CredentialEndedError):
+        asyncio.run(read())
+    assert len(got) == 3
+
+
+def test_a_bundle_that_the_log_does_not_state_is_no_answer(logged, monkeypatch):
+    """Its verifier would call it wrong: the answer breaks off where the command says so."""
+    api, log = logged
+    api.register("ads")
+    log.append()
+
+    async def read():
+        return [piece async for piece in bundle_of([], nothing)]
+
+    unreadable = log.heads / "checkpoint"
+    unreadable.unlink()
+    unreadable.mkdir()
+    set_up = environment(log.database.app_url, monkeypatch, STATE_DIRECTORY=str(log.heads))
+    with set_up, pytest.raises(BundleFailedError):
         asyncio.run(read())

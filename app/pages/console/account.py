@@ -45,22 +45,25 @@ def _flow_of(services: Services) -> "CodeFlow":
     return services.code_flow
 
 
-def _attempt(visit: Visit, services: Services) -> SignInAttempt:
+def _attempt(visit: Visit, services: Services) -> SignInAttempt | None:
+    """What this browser set out with; None where it did not."""
     cookie = visit.cookies.read(_FLOW)
-    if not cookie:
-        raise SignInFailedError
-    return SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque)
+    return SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque) if cookie else None
 
 
 @router.get(f"{SignInForm.CONSOLE.value}/account")
 @open_to_all
 async def to_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
-    """Send the browser to the issuer, with what only this browser can come back with."""
+    """Send the browser to the issuer, with what only this browser can come back with.
+
+    A session that it has ends here: on the way back its cookie is not sent, and there would be two.
+    """
     flow, cookie = _flow_of(services), secrets.token_urlsafe(_TOKEN_BYTES)
     try:
         address = await flow.address(SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque))
     except IssuerUnavailableError:
         return visit.by_account("issuer_away", 503)
+    await visit.end()
     answer = RedirectResponse(address, 303)
     visit.cookies.put(answer, _FLOW, cookie, comes_back=True)
     return answer
@@ -71,11 +74,15 @@ async def to_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
 async def from_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
     """Begin a session for whoever the issuer says came back."""
     flow, peer, now = _flow_of(services), peer_of(visit.request.scope, services.proxies), time.monotonic()
+    told = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
+    attempt = _attempt(visit, services)
+    if attempt is None or told.get("state") != attempt.state:
+        # Not what this browser asked for: any other site can send it here, and that costs nobody a sign-in.
+        return visit.by_account("flow_failed", 403)
     if services.sign_ins.standing(peer, now).wait:
         return visit.by_account("too_many", 429)
-    told = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
     try:
-        token = await flow.finish(told, _attempt(visit, services), services.instant())
+        token = await flow.finish(told, attempt, services.instant())
     except SignInFailedError:
         services.sign_ins.take(peer, now)
         log.warning("a sign-in with an account did not succeed", refused="error" in told)

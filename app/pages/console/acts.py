@@ -92,14 +92,14 @@ def add_act(act: ConsoleAct) -> ConsoleAct:
 
 
 @asynccontextmanager
-async def writing(desk: Desk) -> AsyncIterator[WriteSession]:
-    """A transaction in which whoever asks still is who they were.
+async def writing(desk: Desk, *, at_once: bool = False) -> AsyncIterator[WriteSession]:
+    """A transaction in which whoever asks still is who they were; `at_once`: which sees one moment.
 
     Raises:
         CredentialEndedError: the session is over, or its caller was changed since.
 
     """
-    async with desk.services.writer.write() as session:
+    async with desk.services.writer.write(at_once=at_once) as session:
         await still_signed_in(session, desk.visit.token, desk.who)
         yield session
 
@@ -111,6 +111,8 @@ async def post_act(name: str, desk: DeskDep) -> Response:
     act = ACTS.get(name)
     if act is None:
         raise NotFoundError
+    if act.counted or not desk.may(act.needs):  # before anything is read: what is refused is counted too
+        desk.count()
     about, fields, sent = await _form(desk, act)
     try:
         return await _carried_out(desk, act, about, fields, sent)
@@ -137,8 +139,6 @@ async def _carried_out(desk: Desk, act: ConsoleAct, about: str, fields: Fields, 
     desk.caller.require(act.needs)
     if act.whole:
         desk.caller.require_processing(None)
-    if act.counted:
-        desk.count()
     said = act.shape(about, body_of(fields, sent))
     body = fitted(act.model, fields, said, desk.language) if act.model is not None else said
     asked = ActRequest(desk, about, body)

@@ -134,7 +134,13 @@ class Desk:
     def page(
         self, template: str, room: Room, context: Mapping[str, Any], failed: FilledForm | None = None, status: int = 200
     ) -> Response:
-        """A page with the menu; `title` must be in `context`. `failed`: a form that is shown again, and why."""
+        """A page with the menu; `title` must be in `context`. `failed`: a form that is shown again, and why.
+
+        Raises:
+            ScopeMissingError, ProcessingNotAllowedError: the caller may not open this page, by whatever way they came.
+
+        """
+        room.require(self.caller)
         shared = {
             "room": room.value,
             "menu": [(each.value, self.address(each.path), self.t[each.value]) for each in rooms_of(self.caller)],

@@ -97,6 +97,7 @@ async def show_search(desk: PeopleDesk) -> Response:
 
 
 async def _search(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    Room.PEOPLE.require(desk.caller)
     form = await form_of(FIND, desk, about, failed, {"type": "user"})
     return desk.page(
         "console/people.html",
@@ -169,7 +170,7 @@ async def export(desk: PeopleDesk) -> Response:
     """The file of GDPR 15 and 20, as `POST /v1/subjects/exports` answers it."""
     name = opened(desk, desk.visit.cookies.read(_COOKIE, longest=_LONGEST))
     services = desk.services
-    async with services.writer.write(at_once=True) as session:
+    async with writing(desk, at_once=True) as session:
         told = await export_subject(session, services.deployment, desk.caller, name, service=services.source)
     content = json.dumps(told, ensure_ascii=False, indent=2)
     return saved(content, "application/ld+json", f"{desk.t['file_of_person']}.jsonld")
@@ -180,7 +181,7 @@ async def export(desk: PeopleDesk) -> Response:
 async def receipt(identifier: Annotated[UUID, Path(alias="id")], desk: PeopleDesk) -> Response:
     """The receipt of an answer as a document, as `GET /v1/consents/{id}/receipt` answers it."""
     services = desk.services
-    async with services.writer.write() as session:
+    async with writing(desk) as session:
         jws, json_ld = await make_receipt(
             *(session, services.deployment, desk.caller, identifier),
             service=services.source,

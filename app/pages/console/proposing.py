@@ -68,12 +68,14 @@ async def show_new_version(identifier: ProcessingPath, desk: WriterDesk) -> Resp
 
 
 async def _new(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    desk.caller.require(Scope.REGISTER_WRITE)
     form = await form_of(PROPOSE, desk, about, failed, {"purpose": Purpose.ADVERTISING.value, "automated": "yes"})
     context = {"title": desk.t["propose_title"], "form": form, "lead": desk.t["propose_lead"]}
     return desk.page("console/propose.html", Room.REGISTER, context, failed)
 
 
 async def _version(desk: Desk, about: str, failed: FilledForm | None) -> Response:
+    desk.caller.require(Scope.REGISTER_WRITE)
     async with desk.visit.database.read() as session:
         known = await known_to(session, desk, about)
     last = known.record.versions[-1]

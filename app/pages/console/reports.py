@@ -7,9 +7,12 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Final, Literal, cast
+from tempfile import TemporaryFile
+from time import monotonic
+from typing import IO, Annotated, Any, Final, Literal
 
 import structlog
 from fastapi import Query, Response
@@ -38,7 +41,7 @@ from app.operations.register.report import (
 )
 from app.operations.service.show_home import ConsentCount, Read, list_job_runs
 from app.operations.staff import read_staff_coverage
-from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of
+from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of, writing
 from app.pages.console.fields import FilledForm, FormField, Kind, UnfitError
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.home import lapses_chart, lapses_of, part
@@ -168,8 +171,8 @@ async def _due_page(desk: Desk, before: RenewalPage) -> RenewalPage:
             after=before.next_after,
             limit=_PAGE,
         )
-    async with services.writer.write() as writing:
-        return await name_subjects(writing, services.deployment, desk.caller, page)
+    async with writing(desk) as session:  # whoever reads on has to be signed in still
+        return await name_subjects(session, services.deployment, desk.caller, page)
 
 
 @router.get("/console/report")
@@ -267,11 +270,18 @@ class NewBundle(WireModel):
 _BUNDLING: Final = "import os; os.nice(10); from app.cli import main; main()"
 """A process of its own: what a bundle costs must not keep a decision waiting."""
 _PIECE: Final = 256 * 1024
+_MOST_DOWNLOADS: Final = 3
+_LOOK_SECONDS: Final = 0.1
+_SIGNED_IN_SECONDS: Final = 5.0
+_DOWNLOAD_SECONDS: Final = 3_600.0
+_FAR: Final = date(9999, 1, 1)
 
 
 async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
     """Have `sceau proof bundle` make it, and hand on what that writes: the browser shows how far it is."""
     desk, wanted = asked.desk, asked.body
+    if max(wanted.since or date.min, wanted.until or date.min) >= _FAR:
+        raise UnfitError({"until": desk.t["bundle_reversed"]})
     until = wanted.until + timedelta(days=1) if wanted.until is not None else None  # the day that is named counts
     if wanted.since is not None and until is not None and wanted.since >= until:
         raise UnfitError({"until": desk.t["bundle_reversed"]})
@@ -280,6 +290,8 @@ async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
         await open_bundle(session, BundlePlan(period[0], period[1], bytes(32), is_anchored=desk.services.stamps_log))
     except NoLogError:
         raise UnfitError({"": desk.t["bundle_empty"]}) from None
+    if DOWNLOADS.is_busy:
+        raise UnfitError({"": desk.t["bundle_busy"]})
     said = {"since": wanted.since, "until": wanted.until, "processing": wanted.processing}
     detail = {name: str(value) for name, value in said.items() if value is not None}
     await record_act(session, ActKind.BUNDLE_MADE, desk.caller.id, detail=detail)
@@ -287,29 +299,109 @@ async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
     words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
     name = f"{desk.t['file_of_bundle']}.zip"
     headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
-    return DoneAct(show=lambda: StreamingResponse(bundle_of(words), media_type="application/zip", headers=headers))
-
-
-async def bundle_of(words: Sequence[str]) -> AsyncIterator[bytes]:
-    """What `sceau proof bundle` writes with these options.
-
-    A bundle that fails midway ends the connection: half of one must not look whole.
-    """
-    line = (sys.executable, "-c", _BUNDLING, "proof", "bundle", "--output", "-", *words)
-    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-    running = await asyncio.create_subprocess_exec(
-        *line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
+    return DoneAct(
+        show=lambda: StreamingResponse(
+            bundle_of(words, lambda: _still_here(desk)), media_type="application/zip", headers=headers
+        )
     )
+
+
+async def _still_here(desk: Desk) -> None:
+    """Look whether the session that asked still stands.
+
+    Raises:
+        CredentialEndedError: it does not.
+
+    """
+    async with writing(desk):
+        pass
+
+
+@dataclass(slots=True)
+class Downloads:
+    """The bundles of this process: one is made at a time, and few are read at a time."""
+
+    is_making: bool = False
+    reading: int = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether another one has to wait."""
+        return self.is_making or self.reading >= _MOST_DOWNLOADS
+
+
+DOWNLOADS: Final = Downloads()
+
+
+async def bundle_of(words: Sequence[str], check: Callable[[], Awaitable[None]]) -> AsyncIterator[bytes]:
+    """What `sceau proof bundle` writes with these options, read from a file that it writes to at its own pace.
+
+    So a reader that is slow holds a file, and nothing of the database. What fails midway ends the connection: a bundle
+    that is half, that the log does not state, or whose reader was signed out in between, must not look whole.
+
+    Args:
+        words: the command's options.
+        check: called every few seconds; what it raises ends the answer.
+
+    """
+    if DOWNLOADS.is_busy:  # two that were asked for at one moment
+        raise BundleFailedError
+    DOWNLOADS.reading += 1
     try:
-        written, told = cast("tuple[asyncio.StreamReader, asyncio.StreamReader]", (running.stdout, running.stderr))
-        while piece := await written.read(_PIECE):
-            yield piece
-        why = (await told.read()).decode(errors="replace").strip().rpartition("\n")[2]
-        if await running.wait() != 0:
+        with TemporaryFile() as file:
+            begun = checked = monotonic()
+            async for piece in _read_while_written(file, words):
+                yield piece
+                if monotonic() - begun > _DOWNLOAD_SECONDS:
+                    raise BundleFailedError
+                if monotonic() - checked > _SIGNED_IN_SECONDS:
+                    await check()
+                    checked = monotonic()
+    finally:
+        DOWNLOADS.reading -= 1
+
+
+async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncIterator[bytes]:
+    """Start the command with that file as its output, and give what it has written so far, until it has ended."""
+    line = (sys.executable, "-P", "-c", _BUNDLING, "proof", "bundle", "--stated", "--output", "-", *words)
+    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    making = asyncio.create_task(_made(line, file, environment))
+    place = 0
+    try:
+        while True:
+            has_ended = making.done()
+            while piece := os.pread(file.fileno(), _PIECE, place):
+                place += len(piece)
+                yield piece
+            if has_ended:
+                break
+            await asyncio.wait([making], timeout=_LOOK_SECONDS)
+        making.result()
+    finally:
+        making.cancel()  # whoever asked has gone
+        await asyncio.wait([making])
+
+
+async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, str]) -> None:
+    """Run the command.
+
+    Raises:
+        BundleFailedError: it did not succeed.
+
+    """
+    DOWNLOADS.is_making, running = True, None
+    try:
+        running = await asyncio.create_subprocess_exec(
+            *line, stdin=DEVNULL, stdout=file, stderr=PIPE, env=environment, start_new_session=True
+        )
+        _, told = await running.communicate()
+        if running.returncode != 0:
+            why = told.decode(errors="replace").strip().rpartition("\n")[2]
             log.error("a bundle could not be made", status=running.returncode, why=why)
             raise BundleFailedError
     finally:
-        if running.returncode is None:  # whoever asked has gone
+        DOWNLOADS.is_making = False
+        if running is not None and running.returncode is None:
             running.kill()
             await running.wait()
 
