@@ -146,7 +146,7 @@ def lived_in(database, place):
 
 
 def rewritten(bundle, target, changes, *, manifest=False):
-    """A bundle with files changed, added or left out; with a manifest that fits, as whoever forges one makes it."""
+    """A bundle with files changed, added or left out; with a list of tags, or both lists, that fit."""
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(target, "w") as new:
         kept = {}
         for name in dict.fromkeys([*old.namelist(), *changes]):
@@ -156,6 +156,10 @@ def rewritten(bundle, target, changes, *, manifest=False):
         if manifest:
             listed = [f"{sha256(kept[name]).hexdigest()}  {name}\n" for name in kept if name.startswith("data/")]
             kept["manifest-sha256.txt"] = "".join(listed).encode()
+        tags = [name for name in kept if not name.startswith(("data/", "tagmanifest"))]
+        if "tagmanifest-sha256.txt" in kept:
+            listed = [f"{sha256(kept[name]).hexdigest()}  {name}\n" for name in tags]
+            kept["tagmanifest-sha256.txt"] = "".join(listed).encode()
         for name, content in kept.items():
             new.writestr(name, content)
     return target

@@ -3,6 +3,9 @@
 import asyncio
 import hashlib
 import json
+import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from datetime import UTC, datetime, timedelta
@@ -159,3 +162,71 @@ def _enter_one_more(log):
     with running(log.database) as api:
         api.decide("chloe", "ads")
     assert "entries appended" in log.append()
+
+
+def _with_a_hidden_member(content, bundle):
+    """A member between the last one and the directory, which a reader of the directory does not see."""
+    with zipfile.ZipFile(bundle) as bag:
+        story = b"<h1>Another story</h1>"
+        name = b"data/index.html"
+        crc = zlib.crc32(story)
+        head = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 33, crc, len(story), len(story), len(name), 0)
+        at = content.index(b"PK\1\2", max(each.header_offset for each in bag.infolist()))
+    hidden = head + name + story
+    end = bytearray(content[-22:])
+    struct.pack_into("<I", end, 16, at + len(hidden))
+    return content[:at] + hidden + content[at:-22] + bytes(end)
+
+
+HIDDEN = {
+    "a member that the directory does not name": _with_a_hidden_member,
+    "octets before the first member": lambda content, _: b"x" * 40 + content,
+    "a comment": lambda content, _: content[:-2] + struct.pack("<H", 7) + b"another",
+    "octets at the end": lambda content, _: content + b"PK",
+}
+
+
+@pytest.mark.parametrize("hide", HIDDEN.values(), ids=HIDDEN.keys())
+def test_what_is_hidden_in_the_zip_is_named(log, hide):
+    """A bundle is its files and nothing else: tools that read a ZIP from its beginning would see something else."""
+    bundle = log.bundle()
+    assert log.verify(bundle)[0] == 3
+    hidden = log.place / "hidden.zip"
+    hidden.write_bytes(hide(bundle.read_bytes(), bundle))
+    status, said = log.verify(hidden)
+    assert status in {1, 2}
+    assert "it was changed" in said or "UNREADABLE" in said
+
+
+def test_a_changed_tag_is_named(log):
+    """What stands beside the payload is listed too."""
+    bundle, changed = log.bundle(), log.place / "changed.zip"
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name) + (b"Contact-Name: nobody\n" if name == "bag-info.txt" else b""))
+    status, said = log.verify(changed)
+    assert (status, "bag-info.txt: it is not as the list of tags has it" in said) == (1, True)
+
+
+def test_a_bundle_that_was_written_to_a_pipe_is_good(log):
+    """Where nobody can go back, sizes stand behind each file."""
+    made = log.place / "piped.zip"
+    with made.open("wb") as sink:
+        line = [sys.executable, "-c", PIPED, str(log.bundle())]
+        with subprocess.Popen(line, stdout=subprocess.PIPE) as piping:
+            assert piping.stdout is not None
+            sink.write(piping.stdout.read())
+    with zipfile.ZipFile(made) as bag:
+        assert all(each.flag_bits & 8 for each in bag.infolist() if each.filename.startswith("data/"))
+    assert log.verify(made)[0] == 3
+
+
+PIPED = """
+import sys, zipfile
+from app.proof.entries import Bag
+with zipfile.ZipFile(sys.argv[1]) as old, Bag(sys.stdout.buffer) as bag:
+    for name in old.namelist():
+        if name.startswith("data/"):
+            bag.put(name, old.read(name))
+    bag.put_tag("later.json", old.read("later.json"))
+"""

@@ -4,6 +4,8 @@ import base64
 import json
 import re
 import shutil
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from datetime import timedelta
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.keyring import signed_jws
 from app.operations.proof.receipts import TYPE
 from app.proof.notes import Signer
+from app.proof.single_file import verifier_script
 from app.proof.verifier.main import main as verify_main
 from tests.proof.logs import Log, copied, lines_of, replaced, rewritten
 from tests.support.api import running, subject
@@ -178,7 +181,7 @@ def test_what_waited_for_the_log_is_not_late(database, tmp_path):
         *(f"UPDATE {table} SET {column} = {column} - interval '5 hours'" for table, column in before.items()),
         "UPDATE staff_notice SET published_at = published_at - interval '5 hours'",
         """UPDATE consent_event SET recorded_at = recorded_at - (5 - place) * interval '1 hour',
-            collected_at = collected_at - interval '5 hours'
+            collected_at = collected_at - interval '5 hours', expires_at = expires_at - interval '1 day'
         FROM (SELECT id, row_number() OVER (ORDER BY recorded_at) AS place FROM consent_event) AS each
         WHERE each.id = consent_event.id""",
     )
@@ -471,3 +474,42 @@ def _page(bundle):
     """The English page of a bundle."""
     with zipfile.ZipFile(bundle) as bag:
         return bag.read("data/index.en.html").decode()
+
+
+def test_a_bundle_of_nobody_accuses_nobody(log, made_old):
+    """Without a key, or with another's, a stranger's bundle of a log of the same name is no fork of the true one."""
+    mine, theirs = log.bundle(), made_old.bundle()
+    stranger = ("--key", made_old.key().split("\n")[1])  # of receipts: no log's
+    for keys in ((), stranger):
+        status, _, said = log.sceau("proof", "verify", mine, theirs, *keys)
+        assert (status, "forked" in said) == (INCOMPLETE, False), said
+    given = [part for key in log.key().split("\n") for part in ("--key", key)]
+    status, _, said = log.sceau("proof", "verify", mine, theirs, *given)
+    assert (status, "forked" in said) == (WRONG, False), said  # theirs is signed by no key that is trusted
+
+
+def test_a_receipt_is_judged_by_bundles_that_have_its_entry(log):
+    """What the register said is proved by a good bundle with the receipt's entry, and by none that ends before it."""
+    before = log.bundle(name="before.zip")
+    with running(log.database, public_url="https://sceau.example.fr") as api:
+        withdrawal = api.withdraw("alice", "ads")["id"]
+        log.append()
+        receipt = log.place / "receipt.jwt"
+        receipt.write_text(api.call("GET", f"/v1/consents/{withdrawal}/receipt").text)
+    unproved = "receipt.jwt: NOT CHECKED: what the register said"
+    assert unproved in _verified(log, before, receipt)[1]
+    assert unproved not in _verified(log, log.bundle(name="after.zip"), receipt)[1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_what_a_terminal_cannot_show_ends_no_run(log, encoding):
+    """A file's odd name, and the French words, come out escaped where the output has no such signs."""
+    bundle = log.bundle()
+    odd = rewritten(bundle, log.place / "odd.zip", {"data/\u03a9": lambda _: b"x"})
+    script = log.place / "verify.py"
+    script.write_text(verifier_script())
+    line = [sys.executable, "-I", str(script), str(odd), str(bundle), "--lang", "fr"]
+    done = subprocess.run(line, capture_output=True, check=False, env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
+    assert done.returncode == WRONG
+    assert b"Traceback" not in done.stderr
+    assert done.stdout.splitlines()[-1].startswith(str(bundle).encode())

@@ -21,7 +21,8 @@ class Findings:
     """What a check found. `wrong`: it fails; `missing`: nothing is wrong, and something cannot be checked.
 
     `over`: the file is genuine, and what it tells has ended since. `ended`: of the consents that were `asked` about,
-    those that ended later, and by what. `lost`: by commitment, the entries whose bodies are gone without a reason.
+    those that ended later, and by what. `lost`: by commitment, the entries whose bodies are gone without a reason, of a
+    bundle whose entries a trusted head proves. `part`: the log's name, the first entry and the one behind the last.
     """
 
     wrong: list[str] = field(default_factory=list)
@@ -31,6 +32,7 @@ class Findings:
     asked: frozenset[str] = frozenset()
     ended: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
+    part: tuple[str, int, int] = ("", 0, 0)
 
     @property
     def status(self) -> int:

@@ -18,7 +18,16 @@ from typing import IO, Any
 from app.proof.verifier.anchors import NOBODY, Anchors, Trust, anchors_of
 from app.proof.verifier.bodies import MERGE_DELAY, Bodies, Claims, Findings, Run, commits, run_of
 from app.proof.verifier.decisions import check_decisions
-from app.proof.verifier.files import LATER, MOST_LATER, UnreadableError, check_files, check_list, member, objects
+from app.proof.verifier.files import (
+    LATER,
+    MOST_LATER,
+    UnreadableError,
+    check_files,
+    check_layout,
+    check_list,
+    member,
+    objects,
+)
 from app.proof.verifier.notes import Checkpoint, KnownHeads, NoteError, VerifierKey, followed, opened
 from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_hash
 
@@ -85,6 +94,8 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
     try:
         with zipfile.ZipFile(path) as bag, ThreadPoolExecutor(1) as second:
             manifest, listed = check_list(bag, found)
+            with path.open("rb") as file:
+                check_layout(bag, file, found)
             files = second.submit(check_files, bag, listed)
             about = json.loads(member(bag, "data/log.json"))
             _check_format(about)
@@ -97,14 +108,16 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
                 )
             later = _later(bag, keys, head, found)
             for each in (head, later.head):
-                if each is not None:
+                if each is not None and trusted:  # whom only its own keys have signed says nothing of others
                     beside.known.add(str(path), each)
             anchors = anchors_of(bag, str(path), trust)
-            kept = _kept(beside, str(path), keys, about["origin"], found)
+            kept = _kept(beside, str(path), keys, about["origin"], found, is_trusted=bool(trusted))
             acts = [each for some in beside.acts.values() for each in some if each.origin == about["origin"]]
             bodies = Bodies(found, about, later.runs, [(each.file, each.record) for each in acts])
             with bag.open("data/entries.ndjson") as lines:
-                _Entries(about, head, later.head, kept, anchors, beside, acts, found).check(lines, bodies)
+                _Entries(
+                    *(about, head, later.head, kept, anchors, beside, acts, found), is_trusted=bool(trusted)
+                ).check(lines, bodies)
             chosen = about["processing"] is not None or bool(about["of_one_person"])
             check_decisions(bag, bodies.hours, [*bodies.endings, *later.endings], found, chosen=chosen)
             later.compare(manifest, _counts(bag, bodies), found)
@@ -300,7 +313,7 @@ def _head(note: str, keys: list[VerifierKey], found: Findings) -> Checkpoint | N
 
 
 def _kept(
-    beside: Beside, path: str, keys: list[VerifierKey], origin: str, found: Findings
+    beside: Beside, path: str, keys: list[VerifierKey], origin: str, found: Findings, *, is_trusted: bool
 ) -> dict[int, list[tuple[str, bytes]]]:
     """The roots that the log must have had by other files, by size, each with its file."""
     kept: dict[int, list[tuple[str, bytes]]] = {}
@@ -314,7 +327,8 @@ def _kept(
                 found.wrong.append(f"the checkpoint of {file}: {error}")
             continue
         if head.origin == origin:
-            beside.known.add(file, head)
+            if is_trusted:
+                beside.known.add(file, head)
             kept.setdefault(head.size, []).append((file, head.root))
     return kept
 
@@ -335,6 +349,7 @@ class _Entries:
     beside: Beside
     acts: Sequence[PromisedAct]
     found: Findings
+    is_trusted: bool
     seen: set[str] = field(default_factory=set)
     reached: dict[int, datetime] = field(default_factory=dict)
 
@@ -358,7 +373,11 @@ class _Entries:
             if act.record["dct:identifier"] not in self.seen:
                 self._tell_of_promise(act, self.reached.get(number))
         self._tell_of_heads(tree.size)
-        if head is not None and (tree.size, tree.root()) != (head.size, head.root):
+        is_proved = head is not None and (tree.size, tree.root()) == (head.size, head.root)
+        found.part = (self.about["origin"], first, tree.size)
+        if not is_proved or not self.is_trusted:
+            found.lost = {}
+        if head is not None and not is_proved:
             found.wrong.append(
                 "the entries are not those that the checkpoint was signed for: one was changed, moved or removed"
             )

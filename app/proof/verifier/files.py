@@ -6,6 +6,7 @@ A bundle is a BagIt bag (RFC 8493) in a ZIP: its list names every file of the pa
 import hashlib
 import json
 import re
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,16 @@ _TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256
 _ZIP64 = b"\x01\x00"
 """The one extra field that a file may have, for sizes; others can give it another name."""
 _FIELD_HEAD = 4
+_LOCAL = struct.Struct("<4s5H3I2H")
+_WIDE = struct.Struct("<QQ")
+_BEHIND, _BEHIND_WIDE = struct.Struct("<III"), struct.Struct("<IQQ")
+_END = struct.Struct("<4s4H2IH")
+_END_WIDE = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR = 20
+_IN_WIDE = 0xFFFFFFFF
+_MANY = 0xFFFF
+_DESCRIBED = 8
+"""The flag of a file whose sizes stand behind it: it was written to where nobody can go back."""
 _SHOWN_NAMES = 20
 _CHUNK = 1 << 20
 _MOST = 1 << 24
@@ -66,6 +77,62 @@ def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
 def _is_plain(extra: bytes) -> bool:
     """Whether the extra fields of a file in a ZIP are none, or the one for sizes."""
     return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
+
+
+def check_layout(bag: zipfile.ZipFile, file: IO[bytes], found: Findings) -> None:
+    """Check that a bundle is nothing but its files, and that its tags are those of its list of tags.
+
+    A tool that reads a ZIP from its beginning, and not by its directory, must see the same files under the same names.
+    """
+    if not _is_whole(bag, file):
+        found.wrong.append("it has more in it than its files, or a file under two names: it was changed")
+    listed = {}
+    for line in member(bag, "tagmanifest-sha256.txt").decode().splitlines():
+        said, _, name = line.partition("  ")
+        listed[name] = said
+    tags = (_TAGS - {"tagmanifest-sha256.txt"}).intersection(bag.namelist())
+    wrong = [
+        name for name in sorted(tags | listed.keys()) if name not in tags or listed.get(name) != _sha256(bag, name)
+    ]
+    found.wrong += [f"{name}: it is not as the list of tags has it" for name in wrong[:_SHOWN_NAMES]]
+
+
+def _is_whole(bag: zipfile.ZipFile, file: IO[bytes]) -> bool:
+    """Whether members stand one after the other from the first octet on, and then the directory and its end alone.
+
+    As the ZIP File Format Specification (APPNOTE 6.3.10) has them: 4.3.7, 4.3.9, 4.3.14 to 4.3.16.
+    """
+    at = 0
+    for each in sorted(bag.infolist(), key=lambda each: each.header_offset):
+        file.seek(at)
+        magic, _, flags, method, _, _, *told, name_size, extra_size = _LOCAL.unpack(file.read(_LOCAL.size))
+        name, extra = file.read(name_size), file.read(extra_size)
+        true = (each.CRC, each.compress_size, each.file_size)
+        sizes = _WIDE.unpack(extra[_FIELD_HEAD:])[::-1] if len(extra) == _FIELD_HEAD + _WIDE.size else tuple(told[1:])
+        if (magic, flags, method, name) != (b"PK\3\4", each.flag_bits, each.compress_type, each.filename.encode()):
+            return False
+        if each.header_offset != at or each.comment or not _is_plain(extra):
+            return False
+        file.seek(at := at + _LOCAL.size + name_size + extra_size + each.compress_size)
+        if flags & _DESCRIBED:
+            after = [b"PK\7\x08" + width.pack(*true) for width in (_BEHIND, _BEHIND_WIDE)]
+            read = file.read(len(after[1]))
+            at += next((len(one) for one in reversed(after) if read.startswith(one)), len(read) + 1)
+        elif (told[0], *sizes) != true or (extra and told[1:] != [_IN_WIDE, _IN_WIDE]):
+            return False
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _END_WIDE.size - _LOCATOR - _END.size))
+    tail = file.read()
+    magic, *_, number, length, offset, comment = _END.unpack(tail[-_END.size :])
+    behind = _END.size
+    if _IN_WIDE in {length, offset} or number == _MANY:
+        *_, length, offset = _END_WIDE.unpack(tail[: _END_WIDE.size])
+        behind = len(tail)
+    return (magic, offset, offset + length + behind, comment) == (b"PK\5\6", at, size, 0)
+
+
+def _sha256(bag: zipfile.ZipFile, name: str) -> str:
+    return hashlib.sha256(member(bag, name, MOST_LATER)).hexdigest()
 
 
 def check_list(bag: zipfile.ZipFile, found: Findings) -> tuple[str, dict[str, str]]:

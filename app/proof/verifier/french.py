@@ -27,6 +27,11 @@ _SENTENCES = [
     ("{} files against their SHA-256", "{} fichiers comparés à leur SHA-256"),
     ("{}: no file of a bundle has such a name", "{} : aucun fichier d'un dossier ne porte un tel nom"),
     ("{}: it stands there twice", "{} : il y figure deux fois"),
+    (
+        "it has more in it than its files, or a file under two names: it was changed",
+        "il contient plus que ses fichiers, ou un fichier sous deux noms : il a été changé",
+    ),
+    ("{}: it is not as the list of tags has it", "{} : il n'est pas tel que le dit la liste des étiquettes"),
     ("{}: it is listed and missing", "{} : il est dans la liste et manque"),
     ("{}: it is not listed", "{} : il n'est pas dans la liste"),
     ("{}: it was changed after the bundle was made", "{} : il a été changé après la fabrication du dossier"),

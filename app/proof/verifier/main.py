@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         against = [_note(each) for each in asked.against]
         roots = _roots(asked.tsa_ca) if asked.tsa_ca is not None else None
     except (OSError, UnicodeDecodeError, UnreadableError, NoteError) as error:
-        sys.stderr.write(f"verify: {told(_why(error))}\n")
+        _say(f"verify: {told(_why(error))}", sys.stderr)
         return UNREADABLE
     beside = Beside([(str(path), note, True) for path, note in zip(asked.against, against, strict=True)])
     given = len(keys)
@@ -86,8 +87,10 @@ class _Checking:
         self.keys, self.beside, self.said = keys, beside, told
         self.of_logs = [each for each in keys if each.kind == SIGNATURE and not each.name.endswith(RECEIPTS)]
         self.trust = Trust([each for each in keys if each.kind == COSIGNATURE], roots)
-        self.ended: dict[str, str] = {}
-        self.has_good_bundle = False
+        self.ended: dict[tuple[str, str], str] = {}
+        """By log and id of a consent: what ended it."""
+        self.parts: list[tuple[str, int, int]] = []
+        """What the good bundles have: of which log, from which entry on, and up to which one."""
         self.lost: dict[Path, dict[str, str]] = {}
         """By bundle: its entries whose bodies are gone without a reason, by commitment."""
 
@@ -115,12 +118,11 @@ class _Checking:
             found = check_bundle(path, self.of_logs, self.beside, self.trust)
             self.lost[path] = found.lost
             if self.of_logs and not found.wrong:  # what ended is believed of a log that is known, and of no other
-                self.ended.update(found.ended)
-                self.has_good_bundle = True
+                self.ended.update({(found.part[0], each): by for each, by in found.ended.items()})
+                self.parts.append(found.part)
             return found
         if _starts(path, b"eyJ"):
-            receipt, is_beside = SignedReceipt.parse(_text(path)), self.has_good_bundle
-            return receipt.check(self.keys, self.beside, str(path), self.ended, is_beside_bundle=is_beside)
+            return SignedReceipt.parse(_text(path)).check(self.keys, self.beside, str(path), self.ended, self.parts)
         return _checkpoint(path, self.of_logs, self.beside, self.trust)
 
 
@@ -189,10 +191,11 @@ def _text(path: Path) -> str:
     return text
 
 
-def _say(line: str) -> None:
-    # What a forger wrote into a file must not make lines of its own.
+def _say(line: str, stream: TextIO | None = None) -> None:
+    # What a forger wrote into a file must not make lines of its own, nor signs that a terminal cannot show end a run.
+    stream = stream or sys.stdout
     shown = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in line)
-    sys.stdout.write(shown.encode("utf-8", "backslashreplace").decode() + "\n")
+    stream.write(shown.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8") + "\n")
 
 
 _OVER = "GENUINE, AND OF A CONSENT THAT HAS ENDED: it shows what was, and allows nothing now"

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,10 @@ class SignedReceipt:
             return False
         return self.signer.name.endswith(RECEIPTS)
 
+    def _origin(self) -> str:
+        """The name of the log of whoever signed it."""
+        return self.signer.name.removesuffix(RECEIPTS) + "/ledger"
+
     def _is_consent(self) -> bool:
         return bool(self.record["dpv:hasConsentStatus"][0]["@type"][0] == "dpv:ConsentGiven")
 
@@ -79,7 +84,7 @@ class SignedReceipt:
         """
         if self.signer not in trusted or not self.is_signed():
             return
-        identifier, origin = self.record["dct:identifier"], self.signer.name.removesuffix(RECEIPTS) + "/ledger"
+        identifier, origin = self.record["dct:identifier"], self._origin()
         if self._is_consent():
             beside.asked |= {identifier}
         if self.log is None:
@@ -97,11 +102,13 @@ class SignedReceipt:
         trusted: list[VerifierKey],
         beside: Beside,
         file: str,
-        ended: dict[str, str],
-        *,
-        is_beside_bundle: bool = False,
+        ended: Mapping[tuple[str, str], str],
+        parts: Sequence[tuple[str, int, int]],
     ) -> Findings:
-        """Check it with the keys that are trusted: of receipts, and of the log. `ended`: as bundles beside it say."""
+        """Check it with the keys that are trusted: of receipts, and of the log.
+
+        `ended`: by log and id, as good bundles beside it say; `parts`: what these have of which log.
+        """
         found = Findings()
         signer = self.signer
         if not any(each.name.endswith(RECEIPTS) for each in trusted) and signer.name.endswith(RECEIPTS):
@@ -117,11 +124,13 @@ class SignedReceipt:
             found.missing.append("the entry in the log: it was not there yet, or its body was destroyed")
         else:
             self._check_entry(self.log, trusted, beside, file, found)
-        if (by := ended.get(self.record["dct:identifier"])) is not None:
+        origin = self._origin()
+        if (by := ended.get((origin, self.record["dct:identifier"]))) is not None:
             self._tell_of_end(by, found)
         elif self._is_consent():
             found.missing.append("whether the consent still stands: a receipt does not say that")
-        if not is_beside_bundle:
+        place = LogProof.parse(self.log["proof"]).index if self.log is not None else -1
+        if not any(name == origin and first <= place < size for name, first, size in parts):
             found.missing.append(
                 "what the register said (purpose, recipients, how long, controllers): a bundle proves that"
             )
@@ -150,7 +159,7 @@ class SignedReceipt:
         for line in differences(json.loads(body), self.record):
             found.wrong.append(f"the receipt and the log differ: {line}")
         found.checked.append(f"the entry of {entry['at']} commits to what the receipt says")
-        keys = [each for each in trusted if each.name == self.signer.name.removesuffix(RECEIPTS) + "/ledger"]
+        keys = [each for each in trusted if each.name == self._origin()]
         if not keys:
             found.missing.append(
                 "the proof that the entry stands in the log: give the key of the same deployment's log"
