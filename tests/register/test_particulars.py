@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.core.version import TOLD_FACTS
 from tests.support.api import processing, utc
 from tests.support.two_persons import add
 
@@ -55,6 +56,11 @@ def test_what_gdpr_30_asks_is_kept_as_it_was_said(pap):
     assert told["data_recipients"] == ["Hébergeur", "Régie"]
     assert {name: told[name] for name in ALL} == {**ALL, "recipients": [{"name": "Hébergeur"}, ALL["recipients"][0]]}
     assert pap.ok("GET", "/v1/processings/told")["version"] == told
+
+
+def test_every_told_fact_is_asked_for():
+    """What people are told stands among the particulars above, or in the body that every test registers."""
+    assert {fact.name for fact in TOLD_FACTS} - ALL.keys() - processing("told").keys() == {"controllers"}
 
 
 def test_a_new_recipient_is_material_however_it_is_named(pap):
