@@ -217,7 +217,7 @@ def test_a_download_ends_with_the_session(logged, monkeypatch):
     log.append()
     monkeypatch.setattr(reports, "_PIECE", 1_000)
     monkeypatch.setattr(reports, "_SIGNED_IN_SECONDS", 0.0)
-    got = []
+    got: list[bytes] = []
 
     async def out():
         if len(got) > 2:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from tempfile import TemporaryFile
@@ -333,7 +333,7 @@ class Downloads:
 DOWNLOADS: Final = Downloads()
 
 
-async def bundle_of(words: Sequence[str], check: Callable[[], Awaitable[None]]) -> AsyncIterator[bytes]:
+async def bundle_of(words: Sequence[str], check: Callable[[], Awaitable[None]]) -> AsyncGenerator[bytes]:
     """What `sceau proof bundle` writes with these options, read from a file that it writes to at its own pace.
 
     So a reader that is slow holds a file, and nothing of the database. What fails midway ends the connection: a bundle
@@ -361,7 +361,7 @@ async def bundle_of(words: Sequence[str], check: Callable[[], Awaitable[None]]) 
         DOWNLOADS.reading -= 1
 
 
-async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncIterator[bytes]:
+async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncGenerator[bytes]:
     """Start the command with that file as its output, and give what it has written so far, until it has ended."""
     line = (sys.executable, "-P", "-c", _BUNDLING, "proof", "bundle", "--stated", "--output", "-", *words)
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
