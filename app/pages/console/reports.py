@@ -8,11 +8,12 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from tempfile import TemporaryFile
 from time import monotonic
-from typing import IO, Annotated, Any, Final, Literal
+from typing import IO, Annotated, Any, Final, Literal, cast
 
 import structlog
 from fastapi import Query, Response
@@ -350,19 +351,20 @@ async def bundle_of(words: Sequence[str], check: Callable[[], Awaitable[None]]) 
     try:
         with TemporaryFile() as file:
             begun = checked = monotonic()
-            async for piece in _read_while_written(file, words):
-                yield piece
-                if monotonic() - begun > _DOWNLOAD_SECONDS:
-                    raise BundleFailedError
-                if monotonic() - checked > _SIGNED_IN_SECONDS:
-                    await check()
-                    checked = monotonic()
+            async with aclosing(_read_while_written(file, words)) as pieces:
+                async for piece in pieces:
+                    yield piece
+                    if monotonic() - begun > _DOWNLOAD_SECONDS:
+                        raise BundleFailedError
+                    if monotonic() - checked > _SIGNED_IN_SECONDS:
+                        await check()
+                        checked = monotonic()
     finally:
         DOWNLOADS.reading -= 1
 
 
 async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncGenerator[bytes]:
-    """Start the command with that file as its output, and give what it has written so far, until it has ended."""
+    """Start the command, keep what it writes in that file, and give what is there so far, until it has ended."""
     line = (sys.executable, "-P", "-c", _BUNDLING, "proof", "bundle", "--stated", "--output", "-", *words)
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
     making = asyncio.create_task(_made(line, file, environment))
@@ -383,7 +385,9 @@ async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncGen
 
 
 async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, str]) -> None:
-    """Run the command.
+    """Run the command, and write what comes out of it to the file.
+
+    It writes to a pipe: into a file it would go back and set sizes right that were read already.
 
     Raises:
         BundleFailedError: it did not succeed.
@@ -392,18 +396,21 @@ async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, 
     DOWNLOADS.is_making, running = True, None
     try:
         running = await asyncio.create_subprocess_exec(
-            *line, stdin=DEVNULL, stdout=file, stderr=PIPE, env=environment, start_new_session=True
+            *line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
         )
-        _, told = await running.communicate()
-        if running.returncode != 0:
-            why = told.decode(errors="replace").strip().rpartition("\n")[2]
+        written, told = cast("tuple[asyncio.StreamReader, asyncio.StreamReader]", (running.stdout, running.stderr))
+        while piece := await written.read(_PIECE):
+            file.write(piece)
+            file.flush()
+        if await running.wait() != 0:
+            why = (await told.read()).decode(errors="replace").strip().rpartition("\n")[2]
             log.error("a bundle could not be made", status=running.returncode, why=why)
             raise BundleFailedError
     finally:
         DOWNLOADS.is_making = False
         if running is not None and running.returncode is None:
             running.kill()
-            await running.wait()
+            await running.communicate()  # and what it wrote is read, so that nothing of it stays open
 
 
 class BundleFailedError(Exception):
