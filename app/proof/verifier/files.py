@@ -4,13 +4,14 @@ A bundle is a BagIt bag (RFC 8493) in a ZIP: its list names every file of the pa
 """
 
 import hashlib
+import io
 import json
 import re
 import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from app.proof.verifier.bodies import Findings
 
@@ -65,7 +66,10 @@ def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
         UnreadableError: a line is longer than any such line, or no object.
 
     """
-    while line := lines.readline(_MOST + 1):
+    buffered = io.BufferedReader(
+        cast("io.RawIOBase", lines), _CHUNK
+    )  # a member's own readline costs five times as much
+    while line := buffered.readline(_MOST + 1):
         if len(line) > _MOST:
             raise UnreadableError("a line of the bundle is longer than any such line is")
         said = json.loads(line)
