@@ -202,8 +202,8 @@ def link_answers(operation: dict[str, Any]) -> None:
     """Name at each answer of success the operations that take an id of it, in place: where the real answer has it."""
     for status, response in operation["responses"].items():
         example = response.get("content", {}).get("application/json", {}).get("example")
-        name = operation["operationId"]
-        for other, parameters in {**_LINKS.get(name, {}), **_LINKS.get(f"{name} {status}", {})}.items():
+        own = operation["operationId"]
+        for other, parameters in {**_LINKS.get(own, {}), **_LINKS.get(f"{own} {status}", {})}.items():
             places = [each for each in parameters.values() if each.startswith("/")]
             if status.startswith("2") and all(_stands(place, example) for place in places):
                 told = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import inf
 from time import monotonic
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -22,7 +23,7 @@ from app.journal.store import compare, is_marked, load_epoch, mark, see_latest
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _ANYWAY_SECONDS: Final = 30.0
-"""What a beat says that there is to do is done then; all of it is looked for this often whatever beats say."""
+"""So long after it was done last, each chore is looked for whatever beats say."""
 log = structlog.get_logger("sceau.journal")
 
 
@@ -161,15 +162,18 @@ class Fence:
         has noted since it last compared its notes, or what it has seen of others. Each of these shows in what beats
         say of the notes; where none come, it is looked every second.
         """
-        failed, watched, looked = False, "", -inf
+        failed, looked = False, -inf
+        watched: tuple[str | None, UUID | None] = (None, None)
         while True:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             chores = self.pulse.chores(looked)
-            if chores is not None and chores.notes == watched and not failed and not self.behind:
+            # What this process noted last as well: beats may be those of a server that has lost it.
+            seen = (None if chores is None else chores.notes, self._journal.newest())
+            if chores is not None and seen == watched and not failed and not self.behind:
                 continue
             try:
                 await self._watch()
-                failed, watched, looked = False, "" if chores is None else chores.notes, monotonic()
+                failed, watched, looked = False, seen, monotonic()
             except DatabaseUnavailableError:
                 continue  # others say so
             except Exception as error:  # noqa: BLE001 - whatever it is: what cannot be watched may have been set back

@@ -221,6 +221,10 @@ class Journal:
         """What this process itself knows: the notes that it made since it last compared them, and those that it saw."""
         return KnownNotes(self._recent[:], [self._seen])
 
+    def newest(self) -> UUID | None:
+        """The id of the note that this process made last; None before its first."""
+        return self._recent[-1].id if self._recent else None
+
     def compared(self, known: KnownNotes) -> None:
         """Keep of the notes that a database was found to hold the latest only. Those made meanwhile all stay."""
         held = {each.id for each in known.notes}

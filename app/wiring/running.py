@@ -186,9 +186,8 @@ async def _following(services: Services) -> AsyncIterator[None]:
         keep_uses(services.database, services.uses),
         services.tokens.keep(),
         keep_checking(services.database),
-        keep_up(
-            services.database, services.pace, services.fence.pulse
-        ),  # in strict mode too: workers that died leave their rows
+        # In strict mode too: workers that died leave their rows.
+        keep_up(services.database, services.pace, services.fence.pulse),
         keep_exempt_known(services),
         services.fence.keep_watching(),
         keep_journal(services),

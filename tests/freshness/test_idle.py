@@ -1,12 +1,22 @@
 """What an idle process asks of the database: beats, and hardly anything else, however many others there are."""
 
+import asyncio
 import re
 import time
 from collections import Counter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+from uuid import UUID, uuid4
 
 import pytest
 
+import app.journal.fence as fence_module
+from app.journal.fence import Chores, Fence
 from tests.faults.service import Server, Service, eventually
+
+if TYPE_CHECKING:
+    from app.db.database import Database
+    from app.journal.journal import Journal
 
 _STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*):\s*(\w[^\n]*|\n[^\n]*)")
 _OTHERS = """
@@ -33,6 +43,35 @@ def test_an_idle_process_beats_and_asks_nothing_else(tmp_path, others):
         service.end()
         server.embedded.stop()
     assert seen[False] < seen[True] / 2, seen
+
+
+@pytest.mark.parametrize("changes", ["nothing", "the notes by the beat", "the newest note of its own"])
+def test_a_state_that_was_looked_at_is_not_looked_at_again(monkeypatch, changes):
+    """Whatever may tell of a database that was set back is looked at once; a note of its own, whoever's beats come."""
+    monkeypatch.setattr(fence_module, "_LOOK_AGAIN_SECONDS", 0.01)
+    notes: list[UUID | None] = [None]
+    journal = SimpleNamespace(newest=lambda: notes[-1])
+    fence, looks = Fence(cast("Database", None), cast("Journal", journal), lambda: 1), []
+
+    async def looked():
+        looks.append(1)
+
+    monkeypatch.setattr(fence, "_watch", looked)
+
+    async def run():
+        task = asyncio.create_task(fence.keep_watching())
+        for number in range(2):
+            fence.pulse.beat(Chores(str(number if "beat" in changes else 0), left=False, dead=False, changes=False))
+            notes.append(uuid4() if "own" in changes else None)
+            await asyncio.sleep(0.2)
+        before = len(looks)
+        await asyncio.sleep(0.2)
+        task.cancel()
+        return before
+
+    before = asyncio.run(run())
+    # The first look is made whatever beats say, and the second where that was before a state was known.
+    assert (len(looks) == before, before) == (True, 2 if changes == "nothing" else 3)
 
 
 def _counted(server, since, seen):

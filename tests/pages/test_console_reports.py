@@ -197,7 +197,7 @@ def test_one_bundle_is_made_at_a_time(logged, monkeypatch):
     async def gone():
         asked = bundle_of([], nothing)
         first = asyncio.ensure_future(anext(asked))
-        await asyncio.to_thread(eventually, lambda: DOWNLOADS.is_making)
+        await asyncio.to_thread(eventually, lambda: DOWNLOADS.is_busy)
         seen = await asyncio.to_thread(officer.press, page, "bundle")
         first.cancel()
         await asyncio.wait([first])
@@ -208,6 +208,24 @@ def test_one_bundle_is_made_at_a_time(logged, monkeypatch):
         seen = asyncio.run(gone())
     assert "Another bundle is being made." in seen.html
     assert not DOWNLOADS.is_busy
+
+
+def test_of_two_that_are_asked_for_at_one_moment_one_is_made(logged, monkeypatch):
+    """Both were let in before either began: the second breaks off, and starts no process."""
+    _, log = logged
+    log.append()
+
+    async def whole():
+        return b"".join([piece async for piece in bundle_of([], nothing)])
+
+    async def both():
+        return await asyncio.gather(whole(), whole(), return_exceptions=True)
+
+    with environment(log.database.app_url, monkeypatch):
+        first, second = asyncio.run(both())
+    assert isinstance(first, bytes)
+    assert first.startswith(b"PK")
+    assert isinstance(second, BundleFailedError)
 
 
 def test_a_download_ends_with_the_session(logged, monkeypatch):

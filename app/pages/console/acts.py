@@ -60,9 +60,8 @@ class ConsoleAct:
     """One thing that can be done.
 
     `fields` may depend on who asks and about what; `shape` adds to the body what is no field. `back`: shows the page
-    with the form, of one that was refused.
-    `whole`: it is about no processing, or about all. `counted`: whether a quota counts it. `grave`: it cannot be taken
-    back, or ends consents.
+    with the form, of one that was refused. `whole`: it is about no processing, or about all. `counted`: whether a quota
+    counts it; of somebody who may not send it, each is counted. `grave`: it cannot be taken back, or ends consents.
     """
 
     name: str
@@ -76,6 +75,10 @@ class ConsoleAct:
     whole: bool = False
     counted: bool = True
     grave: bool = False
+
+    def is_for(self, desk: Desk) -> bool:
+        """Whether whoever sits there may send its form."""
+        return desk.may(self.needs) and not (self.whole and desk.caller.processings is not None)
 
     async def fields_for(self, desk: Desk, about: str) -> Fields:
         """The fields of its form."""
@@ -111,7 +114,7 @@ async def post_act(name: str, desk: DeskDep) -> Response:
     act = ACTS.get(name)
     if act is None:
         raise NotFoundError
-    if act.counted or not desk.may(act.needs):  # before anything is read: what is refused is counted too
+    if act.counted or not act.is_for(desk):  # before anything is read
         desk.count()
     about, fields, sent = await _form(desk, act)
     try:
@@ -159,7 +162,7 @@ async def form_of(
     act: ConsoleAct, desk: Desk, about: str, failed: FilledForm | None, sent: Mapping[str, str] | None = None
 ) -> dict[str, Any] | None:
     """A form as the template draws it; None for whoever may not send it. `sent`: what it is filled in with at first."""
-    if not desk.may(act.needs) or (act.whole and desk.caller.processings is not None):
+    if not act.is_for(desk):
         return None
     mine = failed if failed is not None and (failed.act, failed.about) == (act.name, about) else None
     fields = await act.fields_for(desk, about)

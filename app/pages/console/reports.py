@@ -5,6 +5,7 @@ The pages show what is kept counted. The files are made when somebody asks for o
 
 import asyncio
 import os
+import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -276,6 +277,7 @@ _LOOK_SECONDS: Final = 0.1
 _SIGNED_IN_SECONDS: Final = 5.0
 _DOWNLOAD_SECONDS: Final = 3_600.0
 _FAR: Final = date(9999, 1, 1)
+_IS_SAID: Final = re.compile(r"(sceau: |The log does not state this bundle)")
 
 
 async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
@@ -320,15 +322,16 @@ async def _still_here(desk: Desk) -> None:
 
 @dataclass(slots=True)
 class Downloads:
-    """The bundles of this process: one is made at a time, and few are read at a time."""
+    """The bundles of this process: one is made at a time, and few are read at a time. `making`: the last one's task."""
 
-    is_making: bool = False
+    making: asyncio.Task[None] | None = None
     reading: int = 0
 
     @property
     def is_busy(self) -> bool:
         """Whether another one has to wait."""
-        return self.is_making or self.reading >= _MOST_DOWNLOADS
+        is_made = self.making is None or self.making.done()
+        return not is_made or self.reading >= _MOST_DOWNLOADS
 
 
 DOWNLOADS: Final = Downloads()
@@ -367,7 +370,7 @@ async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncGen
     """Start the command, keep what it writes in that file, and give what is there so far, until it has ended."""
     line = (sys.executable, "-P", "-c", _BUNDLING, "proof", "bundle", "--stated", "--output", "-", *words)
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-    making = asyncio.create_task(_made(line, file, environment))
+    making = DOWNLOADS.making = asyncio.create_task(_made(line, file, environment))
     place = 0
     try:
         while True:
@@ -393,7 +396,7 @@ async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, 
         BundleFailedError: it did not succeed.
 
     """
-    DOWNLOADS.is_making, running = True, None
+    running = None
     try:
         running = await asyncio.create_subprocess_exec(
             *line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
@@ -404,10 +407,10 @@ async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, 
             file.flush()
         if await running.wait() != 0:
             why = (await told.read()).decode(errors="replace").strip().rpartition("\n")[2]
-            log.error("a bundle could not be made", status=running.returncode, why=why)
+            # The command's own sentence names nobody; the last line of anything else might.
+            log.error("a bundle could not be made", status=running.returncode, why=why if _IS_SAID.match(why) else "")
             raise BundleFailedError
     finally:
-        DOWNLOADS.is_making = False
         if running is not None and running.returncode is None:
             running.kill()
             await running.communicate()  # and what it wrote is read, so that nothing of it stays open

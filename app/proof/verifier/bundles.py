@@ -113,18 +113,8 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             anchors = anchors_of(bag, str(path), trust)
             kept = _kept(beside, str(path), keys, about["origin"], found, is_trusted=bool(trusted))
             acts = [each for some in beside.acts.values() for each in some if each.origin == about["origin"]]
-            bodies = Bodies(found, about, later.runs, [(each.file, each.record) for each in acts])
-            with bag.open("data/entries.ndjson") as lines:
-                _Entries(
-                    *(about, head, later.head, kept, anchors, beside, acts, found), is_trusted=bool(trusted)
-                ).check(lines, bodies)
-            chosen = about["processing"] is not None or bool(about["of_one_person"])
-            check_decisions(bag, bodies.hours, [*bodies.endings, *later.endings], found, chosen=chosen)
-            later.compare(manifest, _counts(bag, bodies), found)
-            _tell_of_replay(bag, found)
-            with bag.open("data/unentered.ndjson") as lines:
-                for _, row in objects(lines):
-                    found.wrong.append(f"{row['kind']} {row['id']}: recorded, and not in the log")
+            entries = _Entries(*(about, head, later.head, kept, anchors, beside, acts, found), is_trusted=bool(trusted))
+            _check_contents(bag, entries, later, manifest)
             _add(files, found)
     except Exception as error:  # a forger chooses what stands in a file, and what is known to be wrong is told
         later.compare_list(manifest, found)
@@ -140,6 +130,21 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
     found.missing += missing
     found.wrong += anchors.wrong
     return found
+
+
+def _check_contents(bag: zipfile.ZipFile, entries: "_Entries", later: "_Later", manifest: str) -> None:
+    """Check what a bundle has of its log: entries, bodies, decisions, and whether the log states all of it."""
+    about, found = entries.about, entries.found
+    bodies = Bodies(found, about, later.runs, [(each.file, each.record) for each in entries.acts])
+    with bag.open("data/entries.ndjson") as lines:
+        entries.check(lines, bodies)
+    chosen = about["processing"] is not None or bool(about["of_one_person"])
+    check_decisions(bag, bodies.hours, [*bodies.endings, *later.endings], found, chosen=chosen)
+    later.compare(manifest, _counts(bag, bodies), found)
+    _tell_of_replay(bag, found)
+    with bag.open("data/unentered.ndjson") as lines:
+        for _, row in objects(lines):
+            found.wrong.append(f"{row['kind']} {row['id']}: recorded, and not in the log")
 
 
 def _add(files: Future[Findings] | None, found: Findings) -> None:

@@ -133,13 +133,13 @@ def _bodies_that_were_there(lost: Mapping[Path, Mapping[str, str]], files: Seque
             if file == bundle:
                 continue
             with suppress(Exception):  # a forger chooses what stands in a file, which is told in its turn
-                for commitment, body in bodies_of(file, names):
+                for commitment, body in _bodies_of(file, names):
                     facts = json.loads(body)
                     said = ", ".join(str(facts[each]) for each in _MEMBERS_TOLD if facts.get(each))
                     yield f"{names[commitment]}: {file} has the body that {bundle} lacks: {said}"
 
 
-def bodies_of(file: Path, wanted: Mapping[str, str]) -> list[tuple[str, bytes]]:
+def _bodies_of(file: Path, wanted: Mapping[str, str]) -> list[tuple[str, bytes]]:
     """Those of the bodies of these commitments that a bundle or a receipt has."""
     if _starts(file, b"PK"):
         return list(bodies_in(file, wanted))
