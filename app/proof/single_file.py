@@ -1,8 +1,11 @@
 """The verifier as one file: its modules one after the other, without the lines by which they import one another."""
 
 import ast
+import pprint
 from importlib.resources import files
 from typing import Final
+
+from app.proof.verifier.sentences import french
 
 _MODULES: Final = ("french", "notes", "trees", "bodies", "files", "anchors", "decisions", "bundles", "receipts", "main")
 """In an order in which each needs those before it only."""
@@ -18,7 +21,8 @@ Written by `sceau proof verify --script`. Read it before you rely on it: that is
 
 def verifier_script() -> str:
     """The whole verifier, as a script."""
-    parts, imports = [], set()
+    said = pprint.pformat(french(), width=118, sort_dicts=False)
+    parts, imports = [f"\n\n# --- French ---\n\n_FRENCH = {said}\n\n\ndef french():\n    return _FRENCH\n"], set[str]()
     for module in _MODULES:
         source = (files(_PACKAGE) / f"{module}.py").read_text(encoding="utf-8")
         body, imported = _without_imports(source)

@@ -8,10 +8,12 @@ from importlib.resources import files
 
 import pytest
 
-from app.proof.verifier.french import FRENCH, in_french
+from app.proof.verifier.french import in_french
 from app.proof.verifier.main import main
+from app.proof.verifier.sentences import french
 from tests.proof.logs import copied
 
+FRENCH = french()
 NOT_SAID = re.compile(r"data/|sceau|%Y|[{}]*cosignature/v1|unzip|openssl|verify FILE|FILE with|verify\b")
 
 
@@ -51,10 +53,10 @@ def _words(text):
 @pytest.mark.parametrize("english", FRENCH)
 def test_each_sentence_is_found_again(english):
     """It takes as many things as the English one, and those come through as they are, in their order."""
-    french = FRENCH[english]
-    assert english.count("{}") == french.count("{}")
+    translated = FRENCH[english]
+    assert english.count("{}") == translated.count("{}")
     things = [f"<{number}>" for number in range(english.count("{}"))]
-    assert in_french(english.format(*things)) == french.format(*things)
+    assert in_french(english.format(*things)) == translated.format(*things)
 
 
 def test_it_says_the_same_of_the_same_files_in_french(made, tmp_path, capsys):

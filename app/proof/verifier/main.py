@@ -28,19 +28,20 @@ _LONGEST = 1 << 24
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check files, and tell of each what was found."""
-    parser = argparse.ArgumentParser(prog="verify", description="Check what Sceau gives out, offline.")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument(
-        "--key", action="append", default=[], help="a key of log, receipts or witness, or a file of keys"
-    )
-    parser.add_argument(
-        "--against", action="append", default=[], type=Path, metavar="CHECKPOINT", help="a checkpoint kept from before"
-    )
-    parser.add_argument("--tsa-ca", type=Path, metavar="FILE", help="roots of time-stamping authorities, in PEM")
     spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    parser.add_argument("--lang", choices=("en", "fr"), default="fr" if spoken.startswith("fr") else "en")
+    own = "fr" if spoken.startswith("fr") else "en"
+    told: Callable[[str], str] = in_french if own == "fr" else str
+    parser = argparse.ArgumentParser(prog="verify", description=told("Check what Sceau gives out, offline."))
+    parser.add_argument("files", nargs="+", type=Path, metavar=told("FILE"))
+    keys_of = told("a key of log, receipts or witness, or a file of keys")
+    parser.add_argument("--key", action="append", default=[], metavar=told("KEY"), help=keys_of)
+    kept = told("a checkpoint kept from before")
+    parser.add_argument("--against", action="append", default=[], type=Path, metavar=told("FILE"), help=kept)
+    roots_of = told("roots of time-stamping authorities, in PEM")
+    parser.add_argument("--tsa-ca", type=Path, metavar=told("FILE"), help=roots_of)
+    parser.add_argument("--lang", choices=("en", "fr"), default=own)
     asked = parser.parse_args(arguments)
-    told: Callable[[str], str] = in_french if asked.lang == "fr" else str
+    told = in_french if asked.lang == "fr" else str
     try:
         keys = [VerifierKey.parse(line) for each in asked.key for line in _key_lines(each)]
         against = [_note(each) for each in asked.against]
