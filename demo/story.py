@@ -144,7 +144,7 @@ class Story:
         self._console.print(f"Console   {url}/console (sign in with the key)", soft_wrap=True)
         self._console.print(f"Consent   {_consent_link(url, key_file)} (as alice@example.com)", soft_wrap=True)
         self._console.print(f"Ask       {_one_question(url, key_file)}", soft_wrap=True, markup=False, highlight=False)
-        self._console.print("Ctrl-C stops it; what was recorded stays for the next run.")
+        self._console.print("Ctrl-C stops it; what was recorded stays for the next run, but what alice said.")
 
     def _line(self, text: str) -> None:
         self._console.print(f"- {text}", markup=False)
@@ -176,6 +176,8 @@ def _consent_link(url: str, key_file: Path) -> str:
     """
     administrator = Client(url, key_file.read_text(encoding="utf-8").strip())
     try:
+        # A person's own request is taken once in a half-year: in each run this is another holder of the address.
+        administrator.must("POST", "/v1/subjects/closures", {"subject": _PERSON})
         wanted = {"subject": _PERSON, "processings": [ADS], "authentication": "mailbox", "kind": "decide"}
         asked = {"by_person": True, "request_reference": "demo"}
         made = administrator.must("POST", "/v1/consent-links", {**wanted, **asked})

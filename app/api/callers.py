@@ -11,9 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
-from app.api.http.services import DatabaseDep, KeyOverlapDep, PseudonymsDep, TokenCheckDep, WriterDep
+from app.api.http.services import DatabaseDep, PseudonymsDep, TokenCheckDep, WriterDep
 from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel
-from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Identity, Scope
+from app.auth.callers import KEY_OVERLAP, ApiKey, Authenticated, Caller, CallerKind, Identity, Scope
 from app.operations.callers import (
     LONGEST_OVERLAP,
     CallerChange,
@@ -166,10 +166,7 @@ class NewRotation(WireModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap": "P7D"}, {"compromised": True}]})
 
-    overlap: Overlap | None = Field(
-        default=None,
-        description="How long they are still good; left out, as long as the setting SCEAU_KEY_OVERLAP says",
-    )
+    overlap: Overlap | None = Field(default=None, description="How long they are still good; left out, P7D")
     compromised: StrictBool = Field(default=False, description="Somebody else may have one: they end at once")
     expires_at: Instant | None = Field(default=None, description="When the new key ends")
 
@@ -404,14 +401,12 @@ async def delete_key(identifier: CallerId, by: Deciding, writer: WriterDep) -> R
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _NO_CALLER, _NOT_NOW, _INVALID),
 )
-async def post_rotation(
-    identifier: CallerId, body: NewRotation, by: Deciding, writer: WriterDep, key_overlap: KeyOverlapDep
-) -> RotatedBody:
+async def post_rotation(identifier: CallerId, body: NewRotation, by: Deciding, writer: WriterDep) -> RotatedBody:
     """Make a new key for a caller, which stays the same caller. Its older keys stay in force for `overlap`.
 
     Say `compromised` when another person may have one: when this answers, no replica accepts the older keys.
     """
-    wanted = key_overlap if body.overlap is None else body.overlap
+    wanted = KEY_OVERLAP if body.overlap is None else body.overlap
     rotation = Rotation(timedelta(0) if body.compromised else wanted, body.expires_at)
     async with writer.write() as session:
         rotated = await rotate_key(session, by, identifier, rotation)

@@ -15,7 +15,6 @@ from app.api.http.security import Needs, as_shown, open_to_all
 from app.api.http.services import (
     DatabaseDep,
     DeploymentDep,
-    KeyOverlapDep,
     PseudonymsDep,
     SourceDep,
     StoppingDep,
@@ -23,7 +22,7 @@ from app.api.http.services import (
     WriterDep,
 )
 from app.api.http.wire import Instant, ProcessingId, WireModel
-from app.auth.callers import Authenticated, Caller, Scope
+from app.auth.callers import KEY_OVERLAP, Authenticated, Caller, Scope
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.events.deliveries import Attempt, Delivery, find_delivery, list_deliveries
@@ -473,12 +472,12 @@ async def delete_webhook(identifier: EndpointId, caller: Manager, write: WriteDe
     responses=problems(_NO_ENDPOINT, _INVALID),
 )
 async def post_secret(
-    identifier: EndpointId, caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: KeyOverlapDep
+    identifier: EndpointId, caller: Manager, writer: WriterDep, deployment: DeploymentDep
 ) -> SecretBody:
     """For receivers that verify `v1` (HMAC) only. A new secret signs beside the one before it for a while."""
     async with writer.write() as session:
         await find_webhook(session, caller, identifier, hold=True)
-        made, secret = await new_secret(session, deployment, caller, identifier, overlap)
+        made, secret = await new_secret(session, deployment, caller, identifier, KEY_OVERLAP)
     return SecretBody(id=made.id, secret=secret, created_at=made.created_at)
 
 
@@ -570,13 +569,11 @@ async def post_replays(identifier: EndpointId, body: SpanToReplay, caller: Manag
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN),
 )
-async def post_webhook_key(
-    caller: Manager, writer: WriterDep, deployment: DeploymentDep, overlap: KeyOverlapDep
-) -> SigningKeyBody:
-    """Make a new signing key. The one before signs beside it for `SCEAU_KEY_OVERLAP`."""
+async def post_webhook_key(caller: Manager, writer: WriterDep, deployment: DeploymentDep) -> SigningKeyBody:
+    """Make a new signing key. The one before signs beside it for a week."""
     caller.require_processing(None)
     async with writer.write() as session:
-        return key_body(await rotate_key(session, deployment, WEBHOOK_KEYS, overlap, by=caller.id))
+        return key_body(await rotate_key(session, deployment, WEBHOOK_KEYS, KEY_OVERLAP, by=caller.id))
 
 
 @router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -63,6 +63,10 @@ class CallerKind(StrEnum):
 
     MACHINE = "machine"
     PERSON = "person"
+
+
+KEY_OVERLAP: Final = timedelta(days=7)
+"""How long a rotated key of a caller, or of webhooks, is good beside its successor, unless the rotation says."""
 
 
 def new_key() -> str:

@@ -36,7 +36,7 @@ class CodeFlow:
         self.issuer = issuer
         self.client = client
         self._rules = TokenRules(
-            issuers=frozenset({issuer.source.issuer}),
+            issuers=frozenset({issuer.name}),
             ref=rules.ref,
             audience=client.id,
             algorithms=rules.algorithms,
@@ -89,7 +89,7 @@ class CodeFlow:
         code = answer.get("code", "")
         if answer.get("state") != attempt.state or not 0 < len(code) <= _LONGEST_CODE:
             raise SignInFailedError
-        if answer.get("iss", self.issuer.source.issuer) != self.issuer.source.issuer:  # RFC 9207
+        if answer.get("iss", self.issuer.name) != self.issuer.name:  # RFC 9207
             raise SignInFailedError
         text = await self._exchanged(code, attempt)
         try:
@@ -125,7 +125,7 @@ class CodeFlow:
 
     async def _endpoint(self, name: str) -> str:
         if time.monotonic() - self._read > _KEPT_SECONDS or not self._document:
-            self._document = await self.issuer.fetcher.discovery(self.issuer.source.issuer)
+            self._document = await self.issuer.fetcher.discovery(self.issuer.name)
             self._read = time.monotonic()
         url = self._document.get(name)
         if not isinstance(url, str) or not is_safe(url):

@@ -11,7 +11,7 @@ import structlog
 
 from app.auth.callers import Token
 from app.auth.issuer_trust import IssuerUnavailableError
-from app.auth.key_sets import KeyFetcher, KeySet, SigningKey, Source
+from app.auth.key_sets import KeyFetcher, KeySet, SigningKey
 from app.auth.tokens import BadTokenError, TokenRules, read_token, verify_token
 
 # Tokens with made-up key ids must not make this process ask the issuer each time, nor wait with
@@ -38,9 +38,9 @@ class Rhythm:
 class Issuer:
     """One issuer's keys in this process."""
 
-    def __init__(self, source: Source, fetcher: KeyFetcher, rhythm: Rhythm, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, fetcher: KeyFetcher, rhythm: Rhythm, clock: Callable[[], float]) -> None:
         """Know no key yet. `clock` only goes forward, in seconds."""
-        self.source = source
+        self.name = name
         self.failures = 0
         self.fetches = 0
         self.fetcher = fetcher
@@ -99,7 +99,7 @@ class Issuer:
             IssuerUnavailableError: they cannot be read.
 
         """
-        return await self.fetcher.fetch(self.source)
+        return await self.fetcher.fetch(self.name)
 
     async def refresh(self) -> None:
         """Fetch now, if no fetch is under way and the last one is not too recent; a failure is noted, not raised."""
@@ -130,12 +130,10 @@ class Issuer:
             keys = await self.fetch()
         except IssuerUnavailableError as error:
             self.failures += 1
-            log.warning(
-                "the issuer's keys cannot be read", issuer=self.source.issuer, why=error.why, times=self.failures
-            )
+            log.warning("the issuer's keys cannot be read", issuer=self.name, why=error.why, times=self.failures)
             raise
         if self.failures or self._fetched is None:
-            log.info("the issuer's keys were read", issuer=self.source.issuer, keys=len(keys.keys))
+            log.info("the issuer's keys were read", issuer=self.name, keys=len(keys.keys))
         gone = {each.thumbprint for each in self._keys.keys} - {each.thumbprint for each in keys.keys}
         self._keys, self._fetched, self.failures = keys, self._clock(), 0
         if gone:
@@ -171,7 +169,7 @@ class TokenCheck:
 
     def __init__(self, rules: TokenRules, issuers: Sequence[Issuer]) -> None:
         """Take the tokens of these issuers by these rules."""
-        self.issuers: Mapping[str, Issuer] = {each.source.issuer: each for each in issuers}
+        self.issuers: Mapping[str, Issuer] = {each.name: each for each in issuers}
         self.ref = rules.ref
         self.accepted = 0
         self.refused: dict[str, int] = dict.fromkeys(BadTokenError.WORDS, 0)

@@ -155,14 +155,6 @@ def _fits(key: Key, name: str) -> bool:
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where an issuer's keys are: at `keys_url`, or else where its discovery document says."""
-
-    issuer: str
-    keys_url: str | None = None
-
-
 Answered = TypeVar("Answered")
 
 
@@ -193,21 +185,24 @@ class KeyFetcher:
         """Close what is open."""
         await self._client.aclose()
 
-    async def fetch(self, source: Source) -> KeySet:
+    async def fetch(self, issuer: str) -> KeySet:
         """The issuer's keys, as they are now.
 
         Raises:
             IssuerUnavailableError: they cannot be read, or are no keys.
 
         """
-        body = await self._within(self._key_set(source))
+        body = await self._within(self._key_set(issuer))
         try:
             return read_key_set(body, self._allowed)
         except BadKeySetError:
             raise IssuerUnavailableError("keys") from None
 
-    async def _key_set(self, source: Source) -> bytes:
-        return await self._get(source.keys_url or await self._discover(source.issuer))
+    async def _key_set(self, issuer: str) -> bytes:
+        url = (await self._document(issuer)).get("jwks_uri")
+        if not isinstance(url, str):
+            raise IssuerUnavailableError("discovery")
+        return await self._get(url)
 
     async def discovery(self, issuer: str) -> Mapping[str, Any]:
         """The issuer's discovery document.
@@ -235,12 +230,6 @@ class KeyFetcher:
                 return None
             body = await _bounded(answer)
         return _object_of(body)
-
-    async def _discover(self, issuer: str) -> str:
-        url = (await self._document(issuer)).get("jwks_uri")
-        if not isinstance(url, str):
-            raise IssuerUnavailableError("discovery")
-        return url
 
     async def _document(self, issuer: str) -> Mapping[str, Any]:
         document = _object_of(await self._get(issuer.rstrip("/") + _DISCOVERY))

@@ -157,15 +157,15 @@ def keys_rotate(
     expires_in: ExpiresIn = None,
     data: DataOption = None,
 ) -> None:
-    """Make a new key for a caller, and print it: once, on standard output. Without --overlap: SCEAU_KEY_OVERLAP."""
+    """Make a new key for a caller, and print it: once, on standard output. Its keys before are good for a week more."""
+    from app.auth.callers import KEY_OVERLAP
     from app.operations.callers import Rotation, rotate_key
-    from app.settings import Settings
 
     if compromised and overlap:
         raise typer.BadParameter("a key that is compromised does not overlap with the new one")
 
     async def rotate(database: "Database") -> "Rotated":
-        wanted = Settings.load().key_overlap if overlap is None else overlap
+        wanted = KEY_OVERLAP if overlap is None else overlap
         async with confirmed(database) as session:
             expires_at = await session.now() + expires_in if expires_in is not None else None
             return await rotate_key(

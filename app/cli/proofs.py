@@ -22,7 +22,10 @@ _MOST: Final = 65_536
 
 def proof_stamp(
     cosigned: Annotated[
-        Path | None, typer.Option(help="A checkpoint of this log with cosignatures of SCEAU_WITNESS_KEYS, to be kept.")
+        Path | None, typer.Option(help="A checkpoint of this log with cosignatures of witnesses, to be kept.")
+    ] = None,
+    witness: Annotated[
+        list[str] | None, typer.Option(metavar="NAME+ID+KEY", help="The verifier key of a witness that is believed.")
     ] = None,
     data: DataOption = None,
 ) -> None:
@@ -32,7 +35,7 @@ def proof_stamp(
     cosigned is served with the checkpoint while that is the newest, and stands in bundles for good.
     """
     if cosigned is not None:
-        _keep_cosigned(cosigned, data)
+        _keep_cosigned(cosigned, witness or [], data)
         return
     entries = append_now(data)
     typer.echo("1 entry appended." if entries == 1 else f"{entries} entries appended.")
@@ -64,15 +67,24 @@ def _stamped(data: Path | None) -> str:
         raise typer.Exit(1) from error
 
 
-def _keep_cosigned(file: Path, data: Path | None) -> None:
+def _keep_cosigned(file: Path, witnesses: list[str], data: Path | None) -> None:
     from app.operations.proof.append_entries import CosignatureRefusedError, keep_cosignatures
-    from app.settings import Settings
+    from app.proof.verifier.notes import COSIGNATURE, NoteError, VerifierKey
 
     content = f"{given_text(file)[:_MOST]}\n"
+    try:
+        known = [VerifierKey.parse(each) for each in witnesses]
+    except NoteError as error:
+        raise typer.BadParameter(str(error), param_hint="--witness") from None
+    # A cosignature does not say by whose name it is: one key under two names would count as two witnesses.
+    is_witness = all(each.kind == COSIGNATURE for each in known)
+    if not known or not is_witness or len({each.public for each in known}) != len(known):
+        how = "name each witness once, by its verifier key, as c2sp.org/tlog-cosignature has it"
+        raise typer.BadParameter(how, param_hint="--witness")
 
     async def keep(database: "Database") -> list[str]:
         async with database.write() as session:
-            return await keep_cosignatures(session, content, Settings.load().witness_keys)
+            return await keep_cosignatures(session, content, known)
 
     try:
         new = connected(data, keep)

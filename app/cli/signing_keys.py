@@ -13,7 +13,6 @@ from app.cli.words import group
 if TYPE_CHECKING:
     from app.db.database import Database
     from app.keyring import KeyRing, WrappedKey
-    from app.settings import Settings
 
 signing_keys = group("List and rotate the keys that sign tokens, webhooks, the log and receipts.")
 
@@ -66,7 +65,7 @@ def signing_keys_rotate(
 
     async def rotate(database: "Database") -> "WrappedKey":
         settings = Settings.load()
-        overlap = _overlap_of(what, settings)
+        overlap = _overlap_of(what)
         async with confirmed(database) if at_once else database.write() as session:
             deployment = deployment_of(settings)
             made = await rotate_key(session, deployment, ring, overlap, by=None, at_once=at_once)
@@ -88,11 +87,12 @@ def _ring_of(what: Signed) -> "KeyRing":
     }[what]
 
 
-def _overlap_of(what: Signed, settings: "Settings") -> timedelta:
+def _overlap_of(what: Signed) -> timedelta:
+    from app.auth.callers import KEY_OVERLAP
     from app.operations.decisions.tokens import OVERLAP
 
     # What keys of the log and of receipts have signed is verified with them for good: nothing has to overlap.
-    overlaps = {Signed.DECISION_TOKENS: OVERLAP, Signed.WEBHOOKS: settings.key_overlap}
+    overlaps = {Signed.DECISION_TOKENS: OVERLAP, Signed.WEBHOOKS: KEY_OVERLAP}
     return overlaps.get(what, timedelta(0))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import httpx2
-from cryptography.x509 import Certificate, ObjectIdentifier
+from cryptography.x509 import Certificate
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
 from app.proof.anchors import AuthorityError, StampAnswer
@@ -36,13 +36,12 @@ CAUSES: Final = {
 class AuthorityPlan:
     """Which authority is asked.
 
-    `roots`: those that it must be certified under. `policy`: the one that it must stamp under; None: any.
-    `password`: the user and the password that it is shown (HTTP Basic), if any.
+    `roots`: those that it must be certified under. `password`: the user and the password that it is shown (HTTP
+    Basic), if any.
     """
 
     url: str
     roots: Sequence[Certificate]
-    policy: ObjectIdentifier | None = None
     password: tuple[str, str] | None = field(default=None, repr=False)
 
 
@@ -70,7 +69,7 @@ class TimeAuthority:
             raise AuthorityError("timeout") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
             raise AuthorityError("connect") from None
-        terms = StampTerms(self._plan.roots, query.nonce, self._plan.policy)
+        terms = StampTerms(self._plan.roots, query.nonce)
         try:
             return StampAnswer(answered, stamp_of(answered, content, terms))
         except StampError as error:

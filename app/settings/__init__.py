@@ -17,16 +17,13 @@ from app.events.addresses import AddressPolicy
 from app.ledger.pseudonym import SubjectIds
 from app.settings.environment import PREFIX, SettingsError, from_files, lacking, line_of
 from app.settings.values import (
-    RATES,
     ApprovalChoice,
-    AuthorityPolicy,
     AuthorityRoots,
     AuthorityUrl,
     BaseUrl,
     BrandChoice,
     CacheChoice,
     CacheMode,
-    CallerIds,
     CountingChoice,
     DecisionLogChoice,
     DecisionLogMode,
@@ -41,8 +38,8 @@ from app.settings.values import (
     PostgresUrl,
     ProxyNetworks,
     RateChoice,
+    Rates,
     ReturnOrigins,
-    SafeUrls,
     ScopeClaim,
     ScopeClaimChoice,
     SubjectIdRules,
@@ -50,7 +47,6 @@ from app.settings.values import (
     TracesChoice,
     TracesMode,
     WebhookNetworks,
-    WitnessKeys,
 )
 from app.telemetry.logs import MetricsAccess
 
@@ -73,10 +69,7 @@ class Settings(BaseSettings):
     database_url: PostgresUrl | None = Field(default=None, description="DSN of the application role")
     database_owner_url: PostgresUrl | None = Field(default=None, description="DSN of the schema's owner: migrations")
     pseudonym_key: SecretStr | None = Field(
-        default=None, description="32 bytes, hex or base64; exchanged by way of the next"
-    )
-    pseudonym_key_other: SecretStr | None = Field(
-        default=None, description="A second key while one is exchanged for another (docs/operating.md)"
+        default=None, description="32 bytes, hex or base64; KEY,OTHER while one is exchanged (docs/operating.md)"
     )
     master_key: SecretStr | None = Field(default=None, description="ID:KEY of 32 bytes, the newest first; rotates")
     bootstrap_key: SecretStr | None = Field(default=None, description="The first caller's key, on an empty database")
@@ -116,9 +109,9 @@ class Settings(BaseSettings):
         description="Deadline of a request's database work",
     )
     rate_limits: RateChoice = Field(
-        default=RATES, description="Quotas in each worker, such as searches=1200/60,decisions=off; off alone is none"
+        default=Rates(),
+        description="Quotas in each worker: searches=1200/60,decisions=off,except=CALLER; or off",
     )
-    rate_exceptions: CallerIds = Field(default=frozenset(), description="Ids of callers that no quota applies to")
     trusted_proxies: ProxyNetworks = Field(
         default=(), description="Networks of proxies whose X-Forwarded-For is believed"
     )
@@ -148,28 +141,16 @@ class Settings(BaseSettings):
     webhook_networks: WebhookNetworks = Field(
         default=AddressPolicy(), description="Networks that webhooks may reach though they are not public"
     )
-    key_overlap: timedelta = Field(
-        default=timedelta(days=7),
-        ge=timedelta(0),
-        le=timedelta(days=30),
-        description="How long a rotated key of a caller, or of webhooks, is good beside its successor",
-    )
     oidc_issuer: Issuers = Field(default=(), description="Issuers whose access tokens are taken, separated by commas")
     oidc_audience: str = Field(default="", description="What tokens must be for (`aud`): a name of this deployment")
-    oidc_jwks_url: SafeUrls = Field(
-        default=(), description="Where an issuer's keys are; default: as its discovery says"
-    )
     oidc_token_types: TokenTypes = Field(
         default=frozenset({"at+jwt"}), description="`typ` of access tokens; at+jwt,JWT for older issuers"
     )
     oidc_scope_claim: ScopeClaimChoice = Field(
         default=ScopeClaim.NARROWS, description="narrows or ignored: a token's own scope claim"
     )
-    console_client_id: str = Field(
-        default="", description="The console's client at the first issuer: people sign in with their account"
-    )
-    console_client_secret: SecretStr | None = Field(
-        default=None, description="Its secret, where the issuer gave it one"
+    console_client: SecretStr | None = Field(
+        default=None, description="The console's client at the first issuer, ID or ID:SECRET: people sign in by account"
     )
     register_approval: ApprovalChoice | None = Field(
         default=None,
@@ -196,8 +177,6 @@ class Settings(BaseSettings):
     )
     tsa_url: AuthorityUrl | None = Field(default=None, description="A time-stamping authority (RFC 3161) for the log")
     tsa_ca_file: AuthorityRoots | None = Field(default=None, description="Its trusted roots: the path of a PEM file")
-    tsa_policy: AuthorityPolicy | None = Field(default=None, description="The policy that it must stamp under: an OID")
-    witness_keys: WitnessKeys = Field(default=(), description="Verifier keys of witnesses of the log, with commas")
     log_level: LogLevel = Field(default="INFO", description="DEBUG to ERROR")
 
     @property

@@ -1,14 +1,15 @@
 """The types of the settings: how the text of each is read, and what a person reads when it is wrong."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from cryptography.x509 import Certificate, ObjectIdentifier, load_pem_x509_certificates
+from cryptography.x509 import Certificate, load_pem_x509_certificates
 from pydantic import AfterValidator, BeforeValidator, HttpUrl, InstanceOf, SecretStr
 from pydantic_core import PydanticCustomError
 
@@ -22,7 +23,6 @@ from app.core.register import RegisterApproval
 from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
 from app.ledger.pseudonym import SubjectIds
-from app.proof.verifier.notes import COSIGNATURE, NoteError, VerifierKey
 from app.snapshot.feed import LONGEST_LEASE, SHORTEST_LEASE
 from app.telemetry.logs import MetricsAccess
 
@@ -88,7 +88,7 @@ def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
             return given
         try:
             return parse(given)
-        except (ValueError, InvalidNoticeError, NoteError):
+        except (ValueError, InvalidNoticeError):
             raise _refused(_must(how)) from None
 
     return BeforeValidator(read)
@@ -181,18 +181,6 @@ def _roots(path: object) -> object:
         raise _refused("names a file that holds no certificates in PEM") from None
 
 
-def _witnesses(text: str) -> tuple[VerifierKey, ...]:
-    keys = tuple(VerifierKey.parse(each) for each in _listed(text))
-    # A cosignature does not say by whose name it is: one key under two names would count as two witnesses.
-    if any(each.kind != COSIGNATURE for each in keys) or len({each.public for each in keys}) != len(keys):
-        raise ValueError
-    return keys
-
-
-def _callers(text: str) -> frozenset[UUID]:
-    return frozenset(map(UUID, _listed(text)))
-
-
 def _safe_urls(text: str) -> tuple[str, ...]:
     urls = _listed(text)
     if not all(map(is_safe, urls)):
@@ -221,13 +209,6 @@ _URL: Final = "is an address such as https://login.example.fr/realms/staff (http
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
 AuthorityUrl = Annotated[SecretStr, AfterValidator(_authority_url)]
 AuthorityRoots = Annotated[tuple[InstanceOf[Certificate], ...], BeforeValidator(_roots)]
-AuthorityPolicy = Annotated[
-    InstanceOf[ObjectIdentifier], _read(ObjectIdentifier, "is an object identifier, such as 1.3.6.1.4.1.99999.1")
-]
-WitnessKeys = Annotated[
-    tuple[InstanceOf[VerifierKey], ...],
-    _read(_witnesses, "is a list of verifier keys of witnesses, NAME+ID+KEY, as c2sp.org/tlog-cosignature has them"),
-]
 BaseUrl = Annotated[HttpUrl, AfterValidator(_base_url)]
 LeaseTime = Annotated[timedelta, AfterValidator(_lease)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -258,25 +239,42 @@ RATES: Final[Mapping[str, Quota | None]] = {
 """The quotas of a caller, by what is counted, and of an address without a key in force; None where there is none."""
 
 
-def _rates(text: str) -> Mapping[str, Quota | None]:
-    """`RATES` with what a text says otherwise: `searches=600/60,decisions=off`, or `off` for all of them."""
-    if text == OFF:
-        return dict.fromkeys(RATES)
-    parts = [part.split("=") for part in _listed(text)]
-    changed = dict(parts)
-    if len(changed) < len(parts) or not changed.keys() <= RATES.keys():  # a quota that stands twice is a mistake
-        raise ValueError
-    return {**RATES, **{name: Quota.parse(quota) for name, quota in changed.items()}}
+_EXCEPT: Final = "except"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The quotas by what is counted, and the callers that none of them applies to."""
+
+    quotas: Mapping[str, Quota | None] = field(default_factory=lambda: RATES)
+    excepted: frozenset[UUID] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what a text says otherwise than `RATES`: `searches=600/60,decisions=off,except=ID`; `off` is none.
+
+        Raises:
+            ValueError: it is no such list, or a quota stands twice.
+
+        """
+        if text == OFF:
+            return cls(dict.fromkeys(RATES))
+        parts = [part.split("=") for part in _listed(text)]
+        excepted = frozenset(UUID(identifier) for name, identifier in parts if name == _EXCEPT)
+        changed = [(name, Quota.parse(quota)) for name, quota in parts if name != _EXCEPT]
+        if len(dict(changed)) < len(changed) or not dict(changed).keys() <= RATES.keys():
+            raise ValueError
+        return cls({**RATES, **dict(changed)}, excepted)
 
 
 RateChoice = Annotated[
-    Mapping[str, Quota | None],
+    InstanceOf[Rates],
     _read(
-        _rates,
-        f"is off, or N/SECONDS or off for some of {', '.join(RATES)}, such as searches=1200/60,decisions=off",
+        Rates.parse,
+        f"is off, or N/SECONDS or off for some of {', '.join(RATES)}, and ids of callers to except, such as "
+        "searches=1200/60,decisions=off,except=ID",
     ),
 ]
-CallerIds = Annotated[frozenset[UUID], _read(_callers, "is a list of ids of callers, as GET /v1/keys shows them")]
 ProxyNetworks = Annotated[
     tuple[Network, ...], _read(parse_networks, "is a list of networks, such as 10.0.0.0/8,fd00::/8")
 ]

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError, lacking, line_of, read_files
 from app.settings.required import durability, register_approval, required
-from app.wiring.parts import bootstrap_key, master_keys, other_pseudonym_key, pseudonym_key
+from app.wiring.parts import bootstrap_key, master_keys, pseudonym_keys
 
 
 class _GivenSettings(Settings):
@@ -35,8 +35,7 @@ class _GivenSettings(Settings):
 
 _LOOKS: Final[Mapping[str, Callable[[Settings], object]]] = {
     "database_url": lambda settings: required(settings.database_url, "database_url"),
-    "pseudonym_key": pseudonym_key,
-    "pseudonym_key_other": other_pseudonym_key,
+    "pseudonym_key": pseudonym_keys,
     "master_key": master_keys,
     "bootstrap_key": bootstrap_key,
     "durability": durability,

@@ -6,7 +6,6 @@ import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -39,35 +38,24 @@ if TYPE_CHECKING:
     from app.telemetry.exporting import Traces
 
 _KEY_BYTES: Final = 32
+_MOST_PSEUDONYM_KEYS: Final = 2
 _BOOTSTRAP_CHARACTERS: Final = 32
 
 
-def pseudonym_key(settings: Settings) -> bytes:
-    """The pseudonym key, at least 32 bytes.
+def pseudonym_keys(settings: Settings) -> tuple[bytes, bytes | None]:
+    """The pseudonym key, at least 32 bytes, and the second one during an exchange of keys.
 
     Raises:
-        SettingsError: it is missing, or too short.
+        SettingsError: it is missing, one is too short, or there are more than two.
 
     """
-    key = _decoded(required(settings.pseudonym_key, "pseudonym_key"), "PSEUDONYM_KEY")
-    if len(key) < _KEY_BYTES:
+    given = required(settings.pseudonym_key, "pseudonym_key").split(",")
+    keys = [_decoded(each.strip(), "PSEUDONYM_KEY") for each in given]
+    if any(len(key) < _KEY_BYTES for key in keys):
         raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: " + HOW_TO_MAKE)
-    return key
-
-
-def other_pseudonym_key(settings: Settings) -> bytes | None:
-    """The second pseudonym key, during an exchange of keys.
-
-    Raises:
-        SettingsError: it is too short.
-
-    """
-    if settings.pseudonym_key_other is None:
-        return None
-    key = _decoded(settings.pseudonym_key_other.get_secret_value(), "PSEUDONYM_KEY_OTHER")
-    if len(key) < _KEY_BYTES:
-        raise SettingsError("SCEAU_PSEUDONYM_KEY_OTHER has fewer than 32 bytes: " + HOW_TO_MAKE)
-    return key
+    if len(keys) > _MOST_PSEUDONYM_KEYS:
+        raise SettingsError("SCEAU_PSEUDONYM_KEY holds more than two keys: the one in use and, behind it, the next")
+    return keys[0], keys[1] if keys[1:] else None
 
 
 def master_keys(settings: Settings) -> dict[str, bytes]:
@@ -124,8 +112,9 @@ def deployment_of(settings: Settings) -> Deployment:
         SettingsError: a key is missing or wrong.
 
     """
+    key, other = pseudonym_keys(settings)
     return Deployment(
-        pseudonyms=Pseudonyms(pseudonym_key(settings), settings.subject_ids, other=other_pseudonym_key(settings)),
+        pseudonyms=Pseudonyms(key, settings.subject_ids, other=other),
         vault=Vault(master_keys(settings)),
         policy=PeriodPolicy(settings.period_counting, settings.consent_validity),
         max_backdating=settings.max_backdating,
@@ -201,14 +190,12 @@ def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | 
     if not settings.oidc_issuer:
         return None
     from app.auth.issuers import Issuer, Rhythm, TokenCheck
-    from app.auth.key_sets import KeyFetcher, Source
+    from app.auth.key_sets import KeyFetcher
 
     rhythm = Rhythm()
     fetcher = KeyFetcher(frozenset(ALGORITHMS))
-    sources = [Source(name, url) for name, url in zip_longest(settings.oidc_issuer, settings.oidc_jwks_url)]
-    return TokenCheck(
-        _rules(settings, pseudonyms), [Issuer(source, fetcher, rhythm, boot_seconds) for source in sources]
-    )
+    issuers = [Issuer(name, fetcher, rhythm, boot_seconds) for name in settings.oidc_issuer]
+    return TokenCheck(_rules(settings, pseudonyms), issuers)
 
 
 def code_flow_of(settings: Settings, check: "TokenCheck | None") -> "CodeFlow | None":
@@ -219,13 +206,13 @@ def code_flow_of(settings: Settings, check: "TokenCheck | None") -> "CodeFlow | 
         check: has the issuers.
 
     """
-    if check is None or not settings.console_client_id:
+    if check is None or settings.console_client is None:
         return None
     from app.auth.code_flow import Client, CodeFlow
 
-    secret = settings.console_client_secret
+    identifier, _, secret = settings.console_client.get_secret_value().partition(":")
     back_to = f"{str(settings.public_url).rstrip('/')}{CALLBACK}"
-    client = Client(settings.console_client_id, secret.get_secret_value() if secret is not None else None, back_to)
+    client = Client(identifier, secret or None, back_to)
     return CodeFlow(check.issuers[settings.oidc_issuer[0]], client, check.rules, LONGEST.total_seconds())
 
 
@@ -273,7 +260,7 @@ def time_authority_of(settings: Settings) -> "TimeAuthority | None":
     url = urlsplit(settings.tsa_url.get_secret_value())
     password = None if url.username is None else (unquote(url.username), unquote(url.password or ""))
     plain = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
-    plan = AuthorityPlan(plain, settings.tsa_ca_file or (), settings.tsa_policy, password)
+    plan = AuthorityPlan(plain, settings.tsa_ca_file or (), password)
     return TimeAuthority(plan)
 
 

@@ -51,8 +51,9 @@ if TYPE_CHECKING:
 
 def rate_limits_of(settings: Settings) -> RateLimits:
     """The limits of callers."""
-    limited = {of: quota for of in Counted if (quota := settings.rate_limits[of.value]) is not None}
-    return RateLimits(limited, excepted=settings.rate_exceptions)
+    rates = settings.rate_limits
+    limited = {of: quota for of in Counted if (quota := rates.quotas[of.value]) is not None}
+    return RateLimits(limited, excepted=rates.excepted)
 
 
 _LEASED_PATIENCE: Final = 0.03
@@ -116,9 +117,8 @@ def _as_chosen(made: Services, settings: Settings) -> Services:
         metrics_access=settings.metrics,
         log_retention=settings.decision_log_retention,
         webhook_policy=settings.webhook_networks,
-        key_overlap=settings.key_overlap,
         limits=rate_limits_of(settings),
-        unknown_keys=UnknownKeyLimiter(settings.rate_limits["unknown_keys"]),
+        unknown_keys=UnknownKeyLimiter(settings.rate_limits.quotas["unknown_keys"]),
         proxies=settings.trusted_proxies,
         register_approval=register_approval(settings),
         return_origins=settings.return_to_origins,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from app.auth.callers import key_digest
 from app.auth.issuer_trust import ALGORITHMS, IssuerUnavailableError
 from app.auth.issuers import Issuer, Rhythm, TokenCheck
-from app.auth.key_sets import KeyFetcher, Source
+from app.auth.key_sets import KeyFetcher
 from app.auth.tokens import BadTokenError, TokenRules
 from tests.support.issuer import AUDIENCE, ref_of
 
@@ -26,11 +26,11 @@ class Hands:
 
 
 @asynccontextmanager
-async def reading(provider, *, seconds=HANGS, keys_url=None, url=None):
+async def reading(provider, *, seconds=HANGS, url=None):
     """An issuer as this process knows it, and the clock it goes by."""
     clock = Hands()
     fetcher = KeyFetcher(ALGORITHMS, seconds=seconds)
-    issuer = Issuer(Source(url or provider.url, keys_url), fetcher, RHYTHM, clock)
+    issuer = Issuer(url or provider.url, fetcher, RHYTHM, clock)
     try:
         yield issuer, clock
     finally:
@@ -40,7 +40,7 @@ async def reading(provider, *, seconds=HANGS, keys_url=None, url=None):
 def check_of(issuer):
     """What checks the tokens of an issuer."""
     rules = TokenRules(
-        frozenset({issuer.source.issuer}), ref_of, AUDIENCE, frozenset({"ES256"}), frozenset({"at+jwt"}), skew=0.0
+        frozenset({issuer.name}), ref_of, AUDIENCE, frozenset({"ES256"}), frozenset({"at+jwt"}), skew=0.0
     )
     return TokenCheck(rules, [issuer])
 

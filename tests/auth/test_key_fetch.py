@@ -8,17 +8,6 @@ from app.auth.issuer_trust import is_safe
 from tests.auth.reading import RHYTHM, reading, why_of
 
 
-def test_keys_may_be_where_a_setting_says(provider):
-    """With an address of its own the key set is read there, and no discovery is made."""
-
-    async def work():
-        async with reading(provider, keys_url=f"{provider.url}/elsewhere") as (issuer, _):
-            assert await issuer.keys_for(provider.key.kid, "ES256")
-
-    asyncio.run(work())
-    assert provider.asked == ["/elsewhere"]
-
-
 def test_who_waits_does_not_wait_for_ever(provider):
     """An issuer that takes connections and says nothing costs those who need it the deadline, then a 503."""
 

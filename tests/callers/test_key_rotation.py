@@ -48,8 +48,8 @@ def test_both_keys_work_while_they_overlap(shared, mailer):
     assert before["id"] == mailer["keys"][0]["id"]
 
 
-def test_without_a_word_keys_overlap_for_the_setting(shared, mailer):
-    """A rotation that says nothing lets the key before go on for SCEAU_KEY_OVERLAP, a week by default."""
+def test_without_a_word_keys_overlap_for_a_week(shared, mailer):
+    """A rotation that says nothing lets the key before go on for a week."""
     (before,) = _rotate(shared, mailer).json()["before"]
     assert WEEK - timedelta(hours=1) < _instant(before["expires_at"]) - datetime.now(UTC) <= WEEK
 

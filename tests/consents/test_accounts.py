@@ -150,8 +150,8 @@ def test_decisions_about_nobody_are_not_linked(api, database):
 
 def test_the_pseudonym_key_is_exchanged_while_subjects_come_and_go():
     """Under both keys everybody is found by either; then the new one alone finds all, and the old one nobody."""
-    both: dict[str, Any] = {"pseudonym_key": PSEUDONYM_KEY, "pseudonym_key_other": OTHER_KEY}
-    swapped: dict[str, Any] = {"pseudonym_key": OTHER_KEY, "pseudonym_key_other": PSEUDONYM_KEY}
+    both: dict[str, Any] = {"pseudonym_key": f"{PSEUDONYM_KEY},{OTHER_KEY}"}
+    swapped: dict[str, Any] = {"pseudonym_key": f"{OTHER_KEY},{PSEUDONYM_KEY}"}
     with new_database() as database:
         with running(database) as api:
             api.register("ads")
@@ -176,7 +176,7 @@ def test_a_key_under_which_somebody_is_not_found_is_refused():
         with running(database) as api:
             api.register("ads")
             api.decide("early", "ads")
-        with running(database, pseudonym_key_other=OTHER_KEY) as api:
+        with running(database, pseudonym_key=f"{PSEUDONYM_KEY},{OTHER_KEY}") as api:
             api.decide("late", "ads")
         with (
             pytest.raises(Exception, match="SCEAU_PSEUDONYM_KEY is not a key"),
@@ -250,7 +250,7 @@ def test_the_kept_answer_of_an_erasure_leads_to_no_earlier_account(api, database
 @pytest.mark.parametrize("came_back", [True, False])
 def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
     """While the rows of an account that was closed are written for another key, an erasure waits, and severs them."""
-    with new_database() as database, running(database, pseudonym_key_other=OTHER_KEY) as both:
+    with new_database() as database, running(database, pseudonym_key=f"{PSEUDONYM_KEY},{OTHER_KEY}") as both:
         with running(database) as single:
             single.register("ads")
             single.decide("alice", "ads")

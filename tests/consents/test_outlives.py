@@ -86,7 +86,7 @@ def test_an_exchange_of_the_key_revives_nobody(database):
         api.ok("POST", "/v1/subjects/erasures", {"subject": subject("gone")})
         assert imported(api, row(1, "gone"), until=written(now))["refused"] == 1
     for key, other in ((PSEUDONYM_KEY, OTHER_KEY), (OTHER_KEY, PSEUDONYM_KEY)):
-        with running(database, pseudonym_key=key, pseudonym_key_other=other) as api:
+        with running(database, pseudonym_key=f"{key},{other}") as api:
             _exchange(api)
             assert imported(api, row(1, "gone"), name=f"by-{key[:2]}", until=written(now))["refused"] == 1
     with running(database, pseudonym_key=OTHER_KEY) as api:
@@ -145,7 +145,7 @@ def test_an_old_form_revives_nobody_whom_the_new_key_does_not_find(database, how
             api.decide(name, "ads")
         api.ok("POST", f"/v1/subjects/{how}", {"subject": subject("gone")})
     for key, other in ((PSEUDONYM_KEY, OTHER_KEY), (OTHER_KEY, PSEUDONYM_KEY)):
-        with running(database, pseudonym_key=key, pseudonym_key_other=other) as api:
+        with running(database, pseudonym_key=f"{key},{other}") as api:
             _exchange(api)
     with running(database, pseudonym_key=OTHER_KEY) as api:
         _exchange(api)

@@ -10,7 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from demo.cli import main
+from demo.mailboxes import choose_mailbox
 from demo.service import running_service
+from demo.story import Story
+from demo.tables import Addresses, console
 from tests.demo.runs import Run, free_port
 
 pytestmark = pytest.mark.deep
@@ -51,6 +54,15 @@ def told(monkeypatch, capsys, service):
 def without_cpython_tests(monkeypatch):
     """A Python without its own tests, on which the demo reads the messages that it ships."""
     monkeypatch.setitem(sys.modules, "test.test_email", None)
+
+
+def test_each_run_ends_with_a_link_to_the_consent_page(service, told, capsys):
+    """The address of a made-up person is another holder's each time: asking for a link twice gives two."""
+    assert told().status == 0
+    for _ in range(2):
+        Story(console(), choose_mailbox(None), Addresses(whole=False)).say_where(service.url, service.key_file)
+    links = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("Consent")]
+    assert len(set(links)) == 2
 
 
 def test_second_run_works_on_what_is_there(told, without_cpython_tests):

@@ -186,7 +186,7 @@ def test_excepted_callers_are_not_limited(database):
         api.register("ads")
         made = api.ok("POST", "/v1/keys", {"name": "mail", "scopes": ["decisions:evaluate", "register:read"]})
     one = f"1/{LONG}"
-    with running(database, rate_limits=f"decisions={one},searches={one}", rate_exceptions=f" {made['id']},") as api:
+    with running(database, rate_limits=f"decisions={one},searches={one},except={made['id']}") as api:
         for _ in range(3):
             for method, path, body in (("POST", ONE, question("alice", "ads")), ("GET", "/v1/processings", None)):
                 answer = api.with_key(made["key"]).call(method, path, body)
@@ -259,7 +259,7 @@ def test_metrics_count_refusals_by_policy(database):
         ("rate_limits", "letters=1/60"),
         ("rate_limits", "searches"),
         ("rate_limits", "searches=1/60,searches=off"),
-        ("rate_exceptions", "mail server"),
+        ("rate_limits", "except=mail server"),
         ("trusted_proxies", "10.0.0.0/8;fd00::/8"),
     ],
 )

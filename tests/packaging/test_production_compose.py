@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from app.settings import Settings
-from app.wiring.parts import bootstrap_key, master_keys, pseudonym_key
+from app.wiring.parts import bootstrap_key, master_keys, pseudonym_keys
 from tests.packaging.test_deployment_files import assigned
 from tests.packaging.wheels import ROOT
 
@@ -61,7 +61,7 @@ def test_sceau_takes_the_secrets(secrets, monkeypatch):
     """The service reads every file; an emptied bootstrap key is no key."""
     _use(monkeypatch, secrets, "sceau")
     settings = Settings.load()
-    assert len(pseudonym_key(settings)) == 32
+    assert len(pseudonym_keys(settings)[0]) == 32
     assert list(master_keys(settings)) == ["1"]
     assert bootstrap_key(settings)
     assert settings.database_url

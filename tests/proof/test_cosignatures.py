@@ -22,13 +22,13 @@ def log(tmp_path_factory, witness):
     """A deployment that knows a witness."""
     with new_database() as database:
         made = lived_in(database, tmp_path_factory.mktemp("log"))
-        made.more = {"witness_keys": str(witness.key)}
         yield made
 
 
-def _handed_in(log, note):
+def _handed_in(log, note, *witnesses):
     (log.place / "cosigned").write_text(note)
-    status, refused, said = log.sceau("proof", "stamp", "--cosigned", log.place / "cosigned")
+    named = [word for each in witnesses for word in ("--witness", each)]
+    status, refused, said = log.sceau("proof", "stamp", "--cosigned", log.place / "cosigned", *named)
     return status, refused or said
 
 
@@ -38,9 +38,9 @@ def _refused(log, witness):
     parsed = Checkpoint.parse(Note.parse(head).text)
     other = head.replace(f"\n{parsed.size}\n", f"\n{parsed.size - 1}\n")
     return {
-        "nobody has cosigned it": (head, "no witness of SCEAU_WITNESS_KEYS has cosigned it"),
-        "a stranger has": (Witness("stranger.example").cosigned(head), "no witness of SCEAU_WITNESS_KEYS"),
-        "a stranger of the same name": (Witness(witness.key.name).cosigned(head), "no witness of SCEAU_WITNESS_KEYS"),
+        "nobody has cosigned it": (head, "no witness that was named has cosigned it"),
+        "a stranger has": (Witness("stranger.example").cosigned(head), "no witness that was named"),
+        "a stranger of the same name": (Witness(witness.key.name).cosigned(head), "no witness that was named"),
         "another time": (witness.cosigned(head, told=SEEN_AT + 1), "the signature of witness.example/w1 is wrong"),
         "another head": (witness.cosigned(other), "is wrong"),
         "no note": ("text", "this is no signed note"),
@@ -50,12 +50,28 @@ def _refused(log, witness):
 def test_what_is_no_cosignature_of_a_known_witness_is_refused(log, witness):
     """An unknown key, another head, another time: nothing is kept, and a line says why."""
     for case, (note, says) in _refused(log, witness).items():
-        status, said = _handed_in(log, note)
+        status, said = _handed_in(log, note, witness.key)
         assert (status, says in said) == (1, True), f"{case}: {said}"
     assert log.value("SELECT count(*) FROM proof_anchor") == 0
     with running(log.database) as api:
         assert api.with_key(None).call("GET", "/proof/v1/checkpoint?cosigned=true").status_code == 404
-    assert log.sceau("proof", "stamp", "--cosigned", log.place / "missing")[0] == 2
+    assert log.sceau("proof", "stamp", "--cosigned", log.place / "missing", "--witness", witness.key)[0] == 2
+
+
+LOGS_OWN = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [((), "name each witness once"), (("witness.example",), "no verifier key"), ((LOGS_OWN,), "tlog-cosignature")],
+    ids=["nobody", "no key", "a log's key"],
+)
+def test_a_witness_is_named_by_its_key(log, witness, named, says):
+    """Without one, with what is none, or with a key that signs logs, nothing is taken: exit 2."""
+    status, said = _handed_in(log, witness.cosigned(log.head()), *named)
+    assert (status, says in " ".join(said.split())) == (2, True), said
+    status, said = _handed_in(log, witness.cosigned(log.head()), witness.key, witness.key)
+    assert (status, "once" in said) == (2, True), said
 
 
 def test_a_head_that_this_log_does_not_have_is_refused(log, witness):
@@ -63,7 +79,7 @@ def test_a_head_that_this_log_does_not_have_is_refused(log, witness):
     note = log.head()
     root = Note.parse(note).text.split("\n")[2]
     log.superuser(f"UPDATE proof_checkpoint SET note = replace(note, '{root}', '{'A' * 43}=')")
-    status, said = _handed_in(log, witness.cosigned(note))
+    status, said = _handed_in(log, witness.cosigned(note), witness.key)
     log.superuser(f"UPDATE proof_checkpoint SET note = replace(note, '{'A' * 43}=', '{root}')")
     assert (status, "this log has signed no such checkpoint of" in said) == (1, True), said
 
@@ -72,8 +88,8 @@ def test_a_cosignature_is_kept_served_and_bundled(log, witness):
     """It stands in the checkpoint that is served, in the log, and in bundles; its witness's key makes them anchored."""
     note = log.head()
     cosigned = witness.cosigned(note)
-    assert _handed_in(log, cosigned) == (0, "Kept: witness.example/w1.\n")
-    assert _handed_in(log, cosigned) == (0, "Its cosignatures were kept before.\n")
+    assert _handed_in(log, cosigned, witness.key) == (0, "Kept: witness.example/w1.\n")
+    assert _handed_in(log, cosigned, witness.key) == (0, "Its cosignatures were kept before.\n")
     with running(log.database) as api:
         assert api.with_key(None).call("GET", "/proof/v1/checkpoint").text == cosigned
     assert "entries appended" in log.append()

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from cryptography.x509 import ObjectIdentifier, load_pem_x509_certificates
+from cryptography.x509 import load_pem_x509_certificates
 
 from app.jobs.tasks import stamp_newest
 from app.jobs.work import Work
@@ -22,7 +22,7 @@ from app.proof.store import latest_checkpoint
 from app.proof.verifier.anchors import STAMP_FAULTS, Stamp, StampError, StampTerms, stamp_of
 from app.wiring.parts import database_of, deployment_of
 from tests.proof.logs import lines_of, lived_in, rewritten
-from tests.proof.tsa import OTHER_POLICY, POLICY, Authority, serving
+from tests.proof.tsa import POLICY, Authority, serving
 from tests.support.api import running, settings_for
 from tests.support.databases import new_database
 
@@ -46,7 +46,7 @@ def stamped(tmp_path_factory, authority):
     """A deployment with a time-stamp that the log states, and a bundle that ends with the stamped checkpoint."""
     with new_database() as database, serving(authority.answer) as served:
         log = lived_in(database, tmp_path_factory.mktemp("log"))
-        log.more = {"tsa_url": served.address, "tsa_ca_file": str(authority.roots), "tsa_policy": POLICY}
+        log.more = {"tsa_url": served.address, "tsa_ca_file": str(authority.roots)}
         status, refused, said = log.sceau("proof", "stamp")
         assert (status, said) == (0, "0 entries appended.\nThe newest checkpoint is time-stamped.\n"), refused
         assert "entries appended" in log.append()
@@ -205,9 +205,9 @@ class Asking:
         self.log = log
         self.roots = load_pem_x509_certificates(authority.roots.read_bytes())
 
-    def __call__(self, address, *, seconds=20.0, policy=None, password=None, at_once=True):
+    def __call__(self, address, *, seconds=20.0, password=None, at_once=True):
         """Run once: whether it stamped, or the cause why not."""
-        plan = AuthorityPlan(address, self.roots, ObjectIdentifier(policy) if policy else None, password)
+        plan = AuthorityPlan(address, self.roots, password)
 
         async def once():
             settings = settings_for(self.log.database)
@@ -248,12 +248,11 @@ def test_an_authority_that_fails_or_lies_is_not_believed(asking, authority, stra
         "refused": lambda query: authority.answer(query, digests="sha512"),
         "form": lambda _: b"<html>",
         "too_large": lambda _: bytes(70_000),
-        "policy": lambda query: authority.answer(query, policy=OTHER_POLICY),
     }
     with serving(None) as served:
         for cause, answers in cases.items():
             served.answers = answers
-            assert asking(served.address, policy=POLICY) == cause
+            assert asking(served.address) == cause
         served.answers, served.status = authority.answer, 500
         assert asking(served.address) == "status"
         served.status, served.headers = 302, {"Location": served.address}
@@ -267,7 +266,7 @@ def test_an_authority_that_fails_or_lies_is_not_believed(asking, authority, stra
         asking.log.superuser("DELETE FROM proof_anchor")
         assert asking(served.address) == "nonce"  # the same bytes as before: only the request is another
         served.answers = authority.answer
-        assert asking(served.address, policy=POLICY) is True
+        assert asking(served.address) is True
     assert asking("http://127.0.0.1:1/") is False  # stamped already: nobody is asked
     asking.log.superuser("DELETE FROM proof_anchor")
     assert asking("http://127.0.0.1:1/") == "connect"

@@ -106,9 +106,9 @@ def test_the_exchange_of_the_pseudonym_key_makes_one_account_no_second_one():
             api.decide("anybody", "first", "refused")  # the exchange rests on somebody who is found by both keys
             before = person(uma, "Kim", *_scopes(api))
             uma.register("by-account")
-        with running(database, pseudonym_key_other=OTHER_KEY, **two) as api:
+        with running(database, pseudonym_key=f"{PSEUDONYM_KEY},{OTHER_KEY}", **two) as api:
             _exchange(api)
-        with running(database, pseudonym_key=OTHER_KEY, pseudonym_key_other=PSEUDONYM_KEY, **two) as api:
+        with running(database, pseudonym_key=f"{OTHER_KEY},{PSEUDONYM_KEY}", **two) as api:
             uma = _identity(api, issuer, "uma")
             assert rule(uma, "by-account", 1).status_code == 403
             after = person(uma, "Lee", *_scopes(api))

@@ -88,8 +88,7 @@ def _deployed(traces: TraceReceiver) -> Iterator[Deployment]:
     server, provider = Server(directory, LOUD), Issuer()
     settings = {
         **server.settings,
-        "SCEAU_OIDC_ISSUER": ISSUER,
-        "SCEAU_OIDC_JWKS_URL": f"{provider.url}/keys",
+        "SCEAU_OIDC_ISSUER": f"{provider.url},{ISSUER}",
         "SCEAU_OIDC_AUDIENCE": AUDIENCE,
         **{f"SCEAU_{name.upper()}": value for name, value in UNLIMITED.items()},
         "SCEAU_LOG_LEVEL": "DEBUG",

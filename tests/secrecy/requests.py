@@ -12,7 +12,8 @@ from tests.support.consents import SIGNED, grant
 from tests.support.staff import TEXT
 
 Route = tuple[str, str]
-ISSUER = "https://login.example"
+ISSUER = "http://127.0.0.1:9/login"
+"""An issuer that is taken and that nobody can ask."""
 """Whose tokens the deployment takes."""
 
 

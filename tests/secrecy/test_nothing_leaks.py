@@ -5,7 +5,7 @@ import pytest
 from app.api.http.security import scopes_by_route
 from app.main import create_app
 from tests.secrecy.markers import MARKERS, PLANTED, Marker, leaks
-from tests.secrecy.requests import BODIES, ISSUER, Route, Sent, requests_beside_every_route, requests_for, well_formed
+from tests.secrecy.requests import BODIES, Route, Sent, requests_beside_every_route, requests_for, well_formed
 from tests.support.api import processing, settings_for, subject
 from tests.support.consent_page import Page
 from tests.support.consents import grant
@@ -116,7 +116,13 @@ def test_errors_that_quote_an_identifier_let_nothing_out(deployment, consent):
 def test_what_tokens_say_comes_out_nowhere(deployment, consent):
     """Access tokens, good ones of strangers and bad ones, with marks in every claim: nothing of them is told."""
     provider, marked = deployment.provider, MARKERS["token"].address
-    claims = {"iss": ISSUER, "email": marked, "jti": marked, "client_id": marked, "scope": f"register:read {marked}"}
+    claims = {
+        "iss": provider.url,
+        "email": marked,
+        "jti": marked,
+        "client_id": marked,
+        "scope": f"register:read {marked}",
+    }
     tokens = [
         provider.token(marked, **claims),
         provider.token(marked, **claims, header={"kid": marked}),

@@ -50,6 +50,7 @@ def settings_for(database: TestDatabase, **more: Any) -> Settings:
         "public_url": "https://sceau.example.fr",
         **more,
     }
+    assert values.keys() <= Settings.model_fields.keys()  # what is no setting is passed over in silence
     return Settings(**values)
 
 

@@ -80,7 +80,6 @@ class Services:
     metrics_access: MetricsAccess = MetricsAccess.OPEN
     log_retention: timedelta = timedelta(days=90)
     webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
-    key_overlap: timedelta = timedelta(days=7)
     limits: RateLimits = field(default_factory=RateLimits)
     unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
     sign_ins: Buckets = field(default_factory=lambda: Buckets("sign-in", _SIGN_INS))
@@ -157,7 +156,6 @@ MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
 MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
 RegisterApprovalDep = Annotated[RegisterApproval, _part(lambda services: services.register_approval)]
 WebhookPolicyDep = Annotated[AddressPolicy, _part(lambda services: services.webhook_policy)]
-KeyOverlapDep = Annotated[timedelta, _part(lambda services: services.key_overlap)]
 """How long the answer to an Idempotency-Key is given again."""
 StampsLogDep = Annotated[bool, _part(lambda services: services.stamps_log)]
 """Whether an authority outside is asked to stamp the log."""

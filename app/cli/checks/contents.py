@@ -68,7 +68,7 @@ async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> Ch
     return wrong(
         "pseudonym key",
         "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found",
-        "give the one of before, and to exchange it the new one as SCEAU_PSEUDONYM_KEY_OTHER (docs/operating.md)",
+        "give the one of before, and to exchange it the new one behind it: KEY,NEW (docs/operating.md)",
     )
 
 

@@ -75,7 +75,7 @@ async def issuer_checks(settings: "Settings") -> AsyncIterator[CheckResult]:
                 yield wrong(
                     "issuers",
                     f"the keys of {name} cannot be read ({error.why})",
-                    "check SCEAU_OIDC_ISSUER and SCEAU_OIDC_JWKS_URL, and that this host reaches the issuer",
+                    "check SCEAU_OIDC_ISSUER, and that this host reaches the issuer",
                 )
             else:
                 number = len(found.keys)

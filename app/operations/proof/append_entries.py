@@ -376,7 +376,7 @@ async def keep_cosignatures(session: WriteSession, content: str, witnesses: Sequ
     if own is None or Note.parse(own.note).text != Note.parse(content).text:
         raise CosignatureRefusedError(f"this log has signed no such checkpoint of {head.size} entries")
     if not signed:
-        raise CosignatureRefusedError("no witness of SCEAU_WITNESS_KEYS has cosigned it")
+        raise CosignatureRefusedError("no witness that was named has cosigned it")
     new, now = [], await session.now()
     for each in signed:
         anchor = Anchor(head.size, AnchorWay.COSIGNATURE, each.at, each.line.encode(), str(each.key))

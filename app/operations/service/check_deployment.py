@@ -144,7 +144,7 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
     if not known and (not await made_by(session, own) or await lacks_rows(session, own)):
         raise DeploymentRefusedError(
             "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
-            "(and to exchange it, the new one as SCEAU_PSEUDONYM_KEY_OTHER: docs/operating.md)"
+            "(and to exchange it, the new one behind it, KEY,NEW: docs/operating.md)"
         )
 
 

@@ -1,7 +1,7 @@
 """Write the locators of subjects anew from the ids in the vault: for another key, or another way to normalise ids.
 
-Two keys overlap (docs/operating.md): while SCEAU_PSEUDONYM_KEY_OTHER is set every subject is written down under both,
-and when all are, the two may change places; when the old one is no longer given, its rows are deleted.
+Two keys overlap (docs/operating.md): while SCEAU_PSEUDONYM_KEY holds a second one every subject is written down under
+both, and when all are, the two may change places; when the old one is no longer given, its rows are deleted.
 """
 
 from typing import Final

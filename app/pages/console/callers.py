@@ -10,7 +10,7 @@ from fastapi import Path, Query, Response
 
 from app.api.callers import CallerChangeBody, NewIdentity, NewKey, NewRotation
 from app.api.http.security import open_to_all
-from app.auth.callers import CallerKind, Scope
+from app.auth.callers import KEY_OVERLAP, CallerKind, Scope
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.operations.callers import (
@@ -185,7 +185,7 @@ async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
 
 async def _rotate(session: WriteSession, request: ActRequest) -> DoneAct:
     body, desk = request.body, request.desk
-    overlap = timedelta(0) if body.compromised else desk.services.key_overlap
+    overlap = timedelta(0) if body.compromised else KEY_OVERLAP
     rotated = await rotate_key(session, desk.who, _id(request.about), Rotation(overlap))
     return _secret(request, rotated.made.secret, rotated.made.caller.id)
 

@@ -37,18 +37,16 @@ STAMP_FAULTS = {
     "form": "it is no time-stamp",
     "imprint": "it is of something else",
     "nonce": "it answers another request",
-    "policy": "it is given under another policy",
     "signature": "no authority that is trusted has signed it",
 }
 
 
 @dataclass(frozen=True)
 class StampTerms:
-    """What a time-stamp must be. `roots`: who is trusted. `nonce`, `policy`: those that it must have; None: any."""
+    """What a time-stamp must be. `roots`: who is trusted. `nonce`: the one that it must have; None: any."""
 
     roots: Sequence[Certificate]
     nonce: int | None = None
-    policy: ObjectIdentifier | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,6 @@ def stamp_of(answer: bytes, content: bytes, terms: StampTerms) -> Stamp:
             raise StampError("imprint")
         if terms.nonce is not None and info.nonce != terms.nonce:
             raise StampError("nonce")
-        if terms.policy is not None and info.policy != terms.policy:
-            raise StampError("policy")
         # The library adds to a list that it is given.
         VerifierBuilder(roots=list(terms.roots)).build().verify_message(response, content)
     except VerificationError:

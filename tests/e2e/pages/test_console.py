@@ -279,7 +279,7 @@ def test_signing_in_with_an_account(browser, tmp_path):
     """By keyboard from the console to the issuer and back, without a step between; signed out, the way leads there."""
     with issuing() as provider:
         settings: dict[str, Any] = {"SCEAU_OIDC_ISSUER": provider.url, "SCEAU_OIDC_AUDIENCE": AUDIENCE}
-        with service(tmp_path / "data", SCEAU_JOBS="false", SCEAU_CONSOLE_CLIENT_ID="console", **settings) as (
+        with service(tmp_path / "data", SCEAU_JOBS="false", SCEAU_CONSOLE_CLIENT="console", **settings) as (
             address,
             key,
         ):

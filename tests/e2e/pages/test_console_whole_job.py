@@ -148,7 +148,7 @@ def staff(tmp_path):
     """An empty service where two persons decide, an issuer, and two of the staff whom it knows: no key is theirs."""
     with issuing() as provider:
         settings: dict[str, Any] = {"SCEAU_OIDC_ISSUER": provider.url, "SCEAU_OIDC_AUDIENCE": AUDIENCE}
-        settings |= {"SCEAU_CONSOLE_CLIENT_ID": "console", "SCEAU_REGISTER_APPROVAL": "two"}
+        settings |= {"SCEAU_CONSOLE_CLIENT": "console", "SCEAU_REGISTER_APPROVAL": "two"}
         with service(tmp_path / "data", **settings) as (address, key):
             with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
                 for subject, name in STAFF.items():

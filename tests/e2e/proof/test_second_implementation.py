@@ -127,7 +127,7 @@ def test_the_other_implementation_believes_our_cosigned_head(deployment, second,
     """A head as a bundle has it, with a cosignature that was handed in; another witness has not cosigned it."""
     witness, head, bundle = Witness("witness.example/w1"), tmp_path / "head", tmp_path / "bundle.zip"
     head.write_text(witness.cosigned(deployment.head()))
-    deployment.command("stamp", "--cosigned", head, witness_keys=str(witness.key))
+    deployment.command("stamp", "--cosigned", head, "--witness", witness.key)
     deployment.command("bundle", "--anchored", "-o", bundle)
     with zipfile.ZipFile(bundle) as bag:
         (tmp_path / "given").write_bytes(bag.read("data/checkpoint"))

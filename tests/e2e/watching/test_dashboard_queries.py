@@ -16,7 +16,6 @@ from tests.webhooks.courier import Stage
 from tests.webhooks.receivers import answering, listening
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "sceau.json"
-ISSUER = "https://login.example"
 ONLY_ON_LOSS = {"sceau_webhook_lost_total"}
 """Has a series once something was lost, and never before."""
 
@@ -64,8 +63,7 @@ def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
         **server.settings,
         "SCEAU_METRICS": "scoped",
         "SCEAU_WEBHOOK_NETWORKS": "127.0.0.0/8",
-        "SCEAU_OIDC_ISSUER": ISSUER,
-        "SCEAU_OIDC_JWKS_URL": f"{issuer.url}/keys",
+        "SCEAU_OIDC_ISSUER": issuer.url,
         "SCEAU_OIDC_AUDIENCE": AUDIENCE,
     }
     service = Service(place / "log", settings, workers=2)
