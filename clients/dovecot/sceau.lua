@@ -120,16 +120,25 @@ local function http_client(name, given, calls)
   })
 end
 
+local KNOWN = {
+  sceau_url = true, sceau_key = true, sceau_handle_secret = true, sceau_processings = true, sceau_subject_type = true,
+  sceau_timeout = true, sceau_hook_url = true, sceau_hook_timeout = true, sceau_action_file = true,
+}
+
 local function read(given)
+  for name in pairs(given) do
+    assert(KNOWN[name] or not name:match("^sceau_"), tostring(name) .. " is no setting of this script")
+  end
   local found = { url = trimmed(given.sceau_url):gsub("/+$", ""), key = trimmed(given.sceau_key), processings = {} }
   found.secret = trimmed(given.sceau_handle_secret)
-  assert(found.url:match("^https?://"), "sceau_url is not set")
+  assert(found.url:match("^https?://"), "sceau_url is not set, or does not begin with http:// or https://")
   -- Dovecot kills the delivery when a header has a line's end in it.
   assert(found.key:match("^[%w_.~+/=-]+$"), "sceau_key is not set, or is no key")
   assert(#found.secret >= SHORTEST_SECRET, "sceau_handle_secret is not set, or is shorter than 32 characters")
   for name in (given.sceau_processings or ""):gmatch("[^%s,]+") do
     table.insert(found.processings, name)
   end
+  assert(#found.processings > 0, "sceau_processings is not set")
   found.subject_type = given.sceau_subject_type or "user"
   sceau = http_client("sceau_timeout", given.sceau_timeout, #found.processings)
   if given.sceau_hook_url then
@@ -190,7 +199,8 @@ local function ask(user, processing, handle)
   if status == 200 and whole and (word == "permit" or word == "deny") then
     return word
   end
-  return nil, string.format("status %d", status)
+  -- From 9000 on it is Dovecot's own status of a request that got no answer.
+  return nil, status < 9000 and string.format("status %d", status) or tostring(response:reason())
 end
 
 -- The copy is handed on by its place in the mailbox; whoever analyses it reads it there.

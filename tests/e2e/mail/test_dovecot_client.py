@@ -185,11 +185,23 @@ def test_after_one_question_without_an_answer_no_other_is_asked(copies):
         ({"sceau_key =": "no_key ="}, None),
         ({"sceau_handle_secret =": "no_secret ="}, None),
         ({"sceau_timeout = 1s": "sceau_timeout = soon"}, None),
+        ({"sceau_timeout = 1s": "sceau_timout = 1s"}, None),
+        ({"sceau_processings =": "no_processings ="}, None),
         ({"sceau_timeout = 1s": "sceau_action_file = /nowhere.lua"}, None),
         ({}, "two\nlines"),
         ({}, ""),
     ],
-    ids=["url", "no key", "no secret", "no time", "no action", "a key of two lines", "an empty key"],
+    ids=[
+        "url",
+        "no key",
+        "no secret",
+        "no time",
+        "a misspelt setting",
+        "no processing",
+        "no action",
+        "a key of two lines",
+        "an empty key",
+    ],
 )
 def test_settings_that_cannot_be_leave_mail_flowing(started, changes, key):
     """Delivered, nothing asked, nothing handed on, and the log says what is wrong."""

@@ -24,7 +24,7 @@ from tests.e2e.service import Sceau
 from tests.e2e.wiretap import Wiretap, tapped
 from tests.faults.service import eventually
 
-ADS, TRAINING, COPIES, SPAM = "ads-mail", "filter-training", "ads-copies", "spam-filter"
+ADS, TRAINING, COPIES = "ads-mail", "filter-training", "ads-copies"
 EVERYONE = "ads-everyone"
 SCEAU = Path(sys.executable).with_name("sceau")
 HANDLE_SECRET = "0123456789abcdef" * 4
@@ -115,15 +115,15 @@ def world(sceau: Sceau) -> Iterator[World]:
 def register(sceau: Sceau) -> None:
     """The processings that the READMEs name: Rspamd's as its README says, and one that looks at all parties."""
     api, written = sceau.api, "/etc/sceau/rspamd.yaml"
-    [command] = commands_of(of_rspamd.README)[1]
+    [_, command] = commands_of(of_rspamd.README)[1]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rspamd.yaml"
         file.write_text(files_of(of_rspamd.README)[written])
         command_here = f"{SCEAU} register apply"
-        places = {written: str(file), "https://sceau.example.fr": sceau.address, "sceau register apply": command_here}
+        places = {written: str(file), "http://127.0.0.1:8080": sceau.address, "sceau register apply": command_here}
         run(command, places, ADMINISTRATOR=str(api.key))
     held = {each["id"] for each in api.ok("GET", "/v1/processings")["items"]}
-    assert {ADS, TRAINING, SPAM} <= held
+    assert {ADS, TRAINING} <= held
     api.register(EVERYONE, party_mode="all_parties", elements=["content"])
     api.register(COPIES, elements=["content"])
 
@@ -171,7 +171,7 @@ def new_key(sceau: Sceau, *processings: str) -> dict[str, str]:
     """A key for a server, that may ask about these only, by the README's command; its secret and its id."""
     make = commands_of(of_rspamd.README)[2][0]
     named = ", ".join(f'"{each}"' for each in processings)
-    places = {"https://sceau.example.fr": sceau.address, '"ads-mail", "filter-training"': named}
+    places = {"http://127.0.0.1:8080": sceau.address, '"ads-mail", "filter-training"': named}
     made: dict[str, str] = json.loads(run(make, places, ADMINISTRATOR=str(sceau.api.key)))
     return made
 

@@ -144,7 +144,7 @@ def _file(path: object, name: str) -> str:
     try:
         text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationProblem(f"{name} cannot be read: {type(error).__name__}") from None
+        raise ConfigurationProblem(f"{name} cannot be read: {path} ({type(error).__name__})") from None
     if not text:
         raise ConfigurationProblem(f"{name} is empty")
     return text
