@@ -53,9 +53,13 @@ def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> I
     named = [name for name in _OF_ONES_OWN if os.environ.get(name) or os.environ.get(f"{name}_FILE")]
     if data is None and named:
         # Whoever names keys or an owner means a deployment of their own, not the folder that a demo left.
-        raise SettingsError(f"SCEAU_DATABASE_URL is not set, and {named[0]} is: set both, or use --data DIR")
+        raise SettingsError(
+            f"SCEAU_DATABASE_URL is not set, and {named[0]} is: set both (or their _FILE forms), or use --data DIR"
+        )
     if data is None and not Path(_DATA).is_dir():
-        raise SettingsError("SCEAU_DATABASE_URL is not set (or use --data DIR for a PostgreSQL of its own)")
+        raise SettingsError(
+            f"no deployment here: set SCEAU_DATABASE_URL, run ./dev demo, or name a folder (--data {_DATA})"
+        )
     directory = (data or Path(_DATA)).absolute()
     if not make and not (directory / "keys" / "master").is_file():
         raise SettingsError(f"{directory} holds no deployment: check --data; sceau serve --data DIR makes a new one")

@@ -16,7 +16,8 @@ from app.db.migrate import FUNCTIONS, PRIVILEGES, SEQUENCES
 
 _STATE: Final = f"""
 SELECT pg_is_in_recovery(), clock_timestamp(), current_setting('TimeZone'), {HAS_STANDBY},
-    current_setting('synchronous_standby_names'), current_setting('synchronous_commit')"""
+    current_setting('synchronous_standby_names'), current_setting('synchronous_commit'),
+    current_setting('server_version_num')::int / 10000"""
 _AHEAD: Final = "SELECT count(*) FROM consent_event WHERE recorded_at > clock_timestamp()"
 _ARCHIVER: Final = """
 SELECT current_setting('archive_mode'), last_archived_time, last_failed_time, clock_timestamp() FROM pg_stat_archiver"""
@@ -25,7 +26,7 @@ _CONFIRMED_SECONDS: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What one server says of itself. `waits`: a COMMIT waits for a synchronous standby."""
+    """What one server says of itself. `waits`: a COMMIT waits for a synchronous standby. `version`: 18 of 18.4."""
 
     is_standby: bool
     clock: datetime
@@ -33,6 +34,7 @@ class ServerState:
     waits: bool
     standby_names: str
     synchronous_commit: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

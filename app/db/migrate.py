@@ -98,6 +98,8 @@ PRIVILEGES: Final = {
 }
 
 
+OLDEST_SERVER: Final = 16
+"""The oldest major version of PostgreSQL that a schema is made on."""
 _LOCK_SECONDS: Final = 5
 _TURN_SECONDS: Final = 120
 
@@ -182,8 +184,12 @@ def upgrade(connection: Connection) -> bool:
 
     Raises:
         UnreleasedSchemaError: the database was made before the baseline.
+        MigrationRefusedError: the server is too old.
 
     """
+    version = connection.execute(text("SELECT current_setting('server_version_num')::int / 10000")).scalar_one()
+    if version < OLDEST_SERVER:
+        raise MigrationRefusedError(f"this is PostgreSQL {version}: Sceau needs {OLDEST_SERVER} or newer")
     connection.execute(text(f"SET LOCAL lock_timeout = '{_TURN_SECONDS}s'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau migrate'))"))
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))

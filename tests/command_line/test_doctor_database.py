@@ -107,6 +107,13 @@ def test_a_schema_that_is_behind_is_told(examined, primary):
     )  # fmt: skip
 
 
+def test_a_server_that_is_too_old_is_told(examined, monkeypatch):
+    """By its version, with the one that is needed."""
+    monkeypatch.setattr("app.db.migrate.OLDEST_SERVER", 1_000)
+    status, found = examined()
+    assert (status, found["database"][0][0], "1000 or newer" in found["database"][0][2]) == (1, "wrong", True)
+
+
 @pytest.mark.parametrize(("minutes", "grade"), [(10, "wrong"), (-10, "wrong"), (0.1, "warning")])
 def test_clocks_that_differ_are_told(examined, primary, minutes, grade):
     """A database whose clock runs ten minutes fast or slow is wrong, and six seconds are a warning."""

@@ -96,3 +96,10 @@ def test_a_schema_ahead_is_left_alone(database):
     migrate(database.owner_url, database.app_url)
     with psycopg.connect(database.app_url) as connection:
         assert connection.execute("SELECT count(*) FROM of_the_future").fetchone() == (0,)
+
+
+def test_a_server_that_is_too_old_is_refused(migrated, monkeypatch):
+    """With its version, and before anything is changed."""
+    monkeypatch.setattr("app.db.migrate.OLDEST_SERVER", 1_000)
+    with pytest.raises(MigrationRefusedError, match="Sceau needs 1000 or newer"):
+        migrate(migrated.owner_url, migrated.app_url)

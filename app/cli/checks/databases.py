@@ -44,6 +44,7 @@ def application_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
 
 def _as_application(settings: "Settings", connection: "InspectedConnection") -> Iterator[CheckResult]:
     from app.db.inspection import application_rights, server_state
+    from app.db.migrate import OLDEST_SERVER
 
     asked = datetime.now(UTC)
     state = server_state(connection)
@@ -55,7 +56,14 @@ def _as_application(settings: "Settings", connection: "InspectedConnection") -> 
             "name the primary, or every server of the cluster as host1,host2",
         )
         return
-    yield ok("database", "the role of SCEAU_DATABASE_URL reaches a primary")
+    if state.version < OLDEST_SERVER:
+        yield wrong(
+            "database",
+            f"PostgreSQL {state.version} is older than what Sceau is tested with",
+            f"upgrade the server to {OLDEST_SERVER} or newer",
+        )
+    else:
+        yield ok("database", f"the role of SCEAU_DATABASE_URL reaches a primary of PostgreSQL {state.version}")
     yield from _rights(application_rights(connection))
     yield _clock((asked, state.clock, heard))
     yield _ahead(connection)
