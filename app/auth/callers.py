@@ -80,6 +80,12 @@ def without_scheme(text: str) -> str:
     return text[7:].strip() if text[:7].lower() == "bearer " else text
 
 
+def bearer_of(authorization: str) -> str | None:
+    """The credential in an `Authorization` of the scheme Bearer (RFC 6750, section 2.1); None if there is none."""
+    scheme, _, text = authorization.partition(" ")
+    return without_scheme(text) if scheme.lower() == "bearer" else None
+
+
 def key_digest(key: str) -> bytes:
     """SHA-256 of a key: what is stored and looked up. A key is random, so it needs no salt and no slow hash."""
     return sha256(key.encode()).digest()

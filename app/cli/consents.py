@@ -88,7 +88,7 @@ def evaluate(
 
 async def _decided(session: "ReadSession", deployment: "Deployment", question: "Question") -> dict[str, Any]:
     from app.db.identifiers import uuid7
-    from app.operations.decisions.evaluate_requests import evaluate_requests
+    from app.operations.decisions.from_database import evaluate_requests
     from app.operations.decisions.judging import answer
 
     evaluated = await evaluate_requests(session, deployment.policy, [question.whole()])

@@ -40,8 +40,7 @@ def export(
 ) -> None:
     """Write the logged decisions of a period, as of one moment: references to people, and no names."""
     from app.audit.log_reading import Period, decisions
-    from app.audit.open_log import row_of
-    from app.audit.segments import Wanted
+    from app.audit.segments import Wanted, row_of
 
     refuse_reversed(since, until)
 
@@ -64,7 +63,7 @@ def export(
 
 @contextmanager
 def _lines(sink: IO[str]) -> Iterator[_Put]:
-    from app.audit.open_log import line_of
+    from app.audit.segments import line_of
 
     yield lambda rows: sink.writelines(line_of(row).decode() for row in rows)
 
@@ -78,8 +77,7 @@ def _parquet(sink: IO[bytes]) -> Iterator[_Put]:
         raise NoParquetError("Parquet needs the package pyarrow: install sceau[parquet]") from None
     from msgspec.structs import fields
 
-    from app.audit.open_log import OWN
-    from app.audit.segments import LogFacts
+    from app.audit.segments import OWN, LogFacts
 
     instant, number, flag = pa.timestamp("us", tz="UTC"), pa.int32(), pa.bool_()
     kinds = {

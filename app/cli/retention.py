@@ -86,7 +86,7 @@ def _period(text: str) -> str:
 
     """
     from app.core.errors import InvalidPeriodError
-    from app.core.retention import Retention
+    from app.core.period import Retention
 
     try:
         found = Retention.parse(text)

@@ -8,10 +8,17 @@ from typing import Final
 from app.conformance.document import Field
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidPeriodError
-from app.core.period import ONE_YEAR, ConsentPeriod
-from app.core.processing import Invalidation, Processing, Status, StatusChange
-from app.core.retention import Retention
-from app.core.version import PartyMode, ProcessingVersion, Recipient, Transfer
+from app.core.period import ONE_YEAR, ConsentPeriod, Retention
+from app.core.processing import (
+    Invalidation,
+    PartyMode,
+    Processing,
+    ProcessingVersion,
+    Recipient,
+    Status,
+    StatusChange,
+    Transfer,
+)
 
 _OPTIONAL: Final = frozenset(
     {

@@ -12,8 +12,7 @@ from app.core.decision import DecisionRequest, Reason
 from app.core.fold import Standing, fold
 from app.core.grant import Grant, expiry
 from app.core.period import PeriodPolicy
-from app.core.processing import Processing
-from app.core.version import ProcessingVersion
+from app.core.processing import Processing, ProcessingVersion
 
 Consents = Mapping[bytes, Sequence[ConsentEvent]]
 

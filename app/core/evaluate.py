@@ -16,9 +16,8 @@ from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
 from app.core.grant import Grant, expiry
 from app.core.period import PeriodPolicy
-from app.core.processing import Processing, Status
+from app.core.processing import Processing, ProcessingVersion, Status
 from app.core.rules import RULES, first_match
-from app.core.version import ProcessingVersion
 
 DEFAULT_POLICY: Final = PeriodPolicy()
 _ASKED: Final = (

@@ -1,17 +1,23 @@
-"""The fold of a person's consent events: what they amount to for one processing at one instant.
+"""What a person's consent events amount to: for a decision, as the state of one consent, and as rows of a table.
 
 The latest decision counts, by time of collection, ties by ledger order; a closure wipes all before it. Half of a joint
 consent decides nothing: it does not displace a whole one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import takewhile
+from typing import Final
+from uuid import UUID
 
 from app.core.age import ages_stated
-from app.core.consent import DECISIONS, ConsentEvent, EventKind
-from app.core.grant import Grant, grant_of, halves_among
+from app.core.article import FRANCE
+from app.core.consent import DECISIONS, ConsentEvent, Defect, EventKind, GivenBy, State
+from app.core.errors import DomainError
+from app.core.grant import Grant, awaits_other_side, defects, expiry, grant_of, halves_among, invalidated
+from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 
 
@@ -101,3 +107,243 @@ def _latest(
     standing = wholes or grants or counting[-1:]
     good = (event for event in standing if not processing.superseded(event.version or 0, at))
     return next(good, standing[0] if standing else None)
+
+
+# The state of one consent at an instant: the same facts and predicates as the decision, told of one grant.
+#
+# A list, a filter or a count by state agrees with the decision at the same instant because both come from here.
+
+
+def consent_state(
+    consent: ConsentEvent,
+    events: Sequence[ConsentEvent],
+    processing: Processing,
+    at: datetime,
+    policy: PeriodPolicy,
+) -> State:
+    """The state of a consent (a granted or refused event) at an instant.
+
+    What ended it first comes first: a closure, a withdrawal, a later decision; then, for a grant, the invalidation of
+    what it rests on, and the rules 14 to 16 in their order.
+
+    Args:
+        consent: the consent, one of `events`.
+        events: all of the person's events, those about other processings too.
+        processing: the register's entry for the consent's processing.
+        at: the instant judged.
+        policy: how this deployment counts periods.
+
+    """
+    past = history(events, processing, at)
+    halves = halves_said(events, processing.id, at)
+    later = (event for event in past if event.rank > consent.rank)
+    ended = next((event for event in later if ends(event, consent, processing, at, halves)), None)
+    if ended is not None:
+        return _ENDED[ended.kind]
+    if consent.kind is EventKind.REFUSED:
+        return State.REFUSED
+    grant = grant_of(consent, since_closure(past), ages_stated(events, at))
+    if invalidated(grant, processing, at):
+        return State.INVALIDATED
+    if not counts(consent, processing, at):
+        return State.PENDING
+    return _grant_state(grant, processing, at, policy)
+
+
+def consent_expiry(
+    consent: ConsentEvent,
+    events: Sequence[ConsentEvent],
+    processing: Processing,
+    at: datetime,
+    policy: PeriodPolicy,
+) -> datetime:
+    """The first instant at which a granted event among a person's events is no longer in force, as judged at `at`."""
+    return expiry(grant_among(consent, events, processing, at), processing, at, policy)
+
+
+def grant_among(consent: ConsentEvent, events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> Grant:
+    """A granted event, with what the person's other events say about it by an instant."""
+    return grant_of(consent, since_closure(history(events, processing, at)), ages_stated(events, at))
+
+
+def ends(
+    event: ConsentEvent, consent: ConsentEvent, processing: Processing, at: datetime, halves: frozenset[int]
+) -> bool:
+    """Whether a later event ends a consent, as known at an instant.
+
+    A closure, a refusal and a withdrawal end all before them. A grant ends a refusal, and a grant that counts already,
+    unless it is itself superseded and the earlier one is not (law.md, "Latest decision"). Half of a joint consent does
+    not end a whole grant.
+
+    Args:
+        event: the later event.
+        consent: a granted or refused event.
+        processing: the register's entry for the consent's processing.
+        at: the instant judged.
+        halves: the ledger orders of the person's halves (`app.core.fold.halves_said`).
+
+    """
+    if event.kind is EventKind.CLOSED or not counts(event, processing, at):
+        return event.kind is EventKind.CLOSED
+    if event.kind is not EventKind.GRANTED or consent.kind is not EventKind.GRANTED:
+        return True
+    if event.order in halves and consent.order not in halves:
+        return False
+    displaced = processing.superseded(event.version or 0, at) and not processing.superseded(consent.version or 0, at)
+    return counts(consent, processing, at) and not displaced
+
+
+_ENDED: Final = {
+    EventKind.CLOSED: State.CLOSED,
+    EventKind.WITHDRAWN: State.WITHDRAWN,
+    EventKind.REFUSED: State.REPLACED,
+    EventKind.GRANTED: State.REPLACED,
+}
+
+
+def _grant_state(grant: Grant, processing: Processing, at: datetime, policy: PeriodPolicy) -> State:
+    found = defects(grant, processing, at)
+    if found == (Defect.JOINT_CONSENT_MISSING,) and awaits_other_side(grant, at):
+        return State.AWAITING_OTHER
+    if found:
+        return State.INVALID
+    if processing.superseded(grant.event.version or 0, at):
+        return State.SUPERSEDED
+    return State.EXPIRED if at >= expiry(grant, processing, at, policy) else State.IN_FORCE
+
+
+# What the ledger amounts to, one row for each consent: the shape of the `consent` table, as a pure function.
+#
+# A row says what ended a consent for good, as far as events alone tell; whether one that nothing ended is in force,
+# expired or superseded at an instant is its state, above. The table can be rebuilt from here and compared.
+
+CONSENTS = frozenset({EventKind.GRANTED, EventKind.REFUSED})
+_ONE_DAY: Final = timedelta(days=1)
+"""More than a territory's calendar is behind that of Paris."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """One consent: the event that began it, and the kind and time of the first event that ended it, if any.
+
+    `counted_from` is an instant not after any that its year is counted from, where that may be before `collected_at`:
+    the sweep looks for what may have lapsed by it. The year of a joint consent counts from its first act, and in an
+    overseas territory it may still have been the day before.
+    """
+
+    id: UUID
+    processing: str
+    version: int
+    decision: EventKind
+    collected_at: datetime
+    expires_at: datetime | None
+    ended_by: EventKind | None
+    ended_at: datetime | None
+    counted_from: datetime | None = None
+
+
+def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) -> tuple[ConsentRow, ...]:
+    """The consents of one subject, in the order of the latest decision.
+
+    Args:
+        events: all of the subject's events.
+        register: the entries of the processings that the events name.
+
+    """
+    ordered = sorted(events, key=lambda event: event.rank)
+    consents = [
+        (index, event.processing)
+        for index, event in enumerate(ordered)
+        if event.kind in CONSENTS and event.processing is not None
+    ]
+    named = {name for _, name in consents}
+    halves = {name: halves_said(ordered, name, ordered[-1].collected_at) for name in named}
+    return tuple(_row(ordered, index, register[name], halves[name]) for index, name in consents)
+
+
+def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing, halves: frozenset[int]) -> ConsentRow:
+    """The row of one consent. Nothing is copied: a person may have thousands of events, each with a row of its own."""
+    consent = ordered[index]
+    later = (ordered[at] for at in range(index + 1, len(ordered)))
+    # A grant ahead of its version ended nothing the moment it was collected.
+    ended = next(
+        (
+            event
+            for event in later
+            if event.concerns(processing.id) and ends(event, consent, processing, event.collected_at, halves)
+        ),
+        None,
+    )
+    return ConsentRow(
+        id=consent.id,
+        processing=processing.id,
+        version=consent.version or 0,
+        decision=consent.kind,
+        collected_at=consent.collected_at,
+        expires_at=consent.expires_at,
+        ended_by=ended.kind if ended is not None else None,
+        ended_at=ended.collected_at if ended is not None else None,
+        counted_from=_counted_from(ordered, index, processing) if consent.kind is EventKind.GRANTED else None,
+    )
+
+
+def _counted_from(ordered: Sequence[ConsentEvent], index: int, processing: Processing) -> datetime | None:
+    """The earliest instant that the year of a grant may be counted from; None when that is its own collection.
+
+    Never too late: two acts may come to be joint when an age is stated afterwards.
+    """
+    grant = ordered[index]
+    earlier = (ordered[at] for at in range(index - 1, -1, -1))
+    before = next((event for event in earlier if event.concerns(processing.id) and event.kind in DECISIONS), None)
+    acts = [grant]
+    if before is not None and {before.collection.given_by, grant.collection.given_by} == {GivenBy.SELF, GivenBy.PARENT}:
+        acts = [before, grant]
+    began = min(act.collected_at if act.territory == FRANCE else act.collected_at - _ONE_DAY for act in acts)
+    return None if began == grant.collected_at else began
+
+
+# The names of one person: several ids of which the operator states that they are somebody's, and never guesses.
+#
+# All of them lead to one ledger. What was said by a name before it was stated to be this person's stands in another
+# ledger, which is closed; its refusals and withdrawals go over, and its grants do not.
+
+MOST_NAMES: Final = 50
+"""How many names one person may have: an id that more share is rather a mailbox of several people."""
+
+
+class NameBasis(StrEnum):
+    """How the operator knows that a name is a person's."""
+
+    PROVIDER_ACCOUNT = "provider_account"
+    USER_PROVED = "user_proved"
+
+
+class SameNameError(DomainError):
+    """Both are one name: they are written differently, and compared alike."""
+
+    slug = "same-subject"
+
+
+class TooManyNamesError(DomainError):
+    """A person may have fifty names; the operator may mean a mailbox that several people share."""
+
+    slug = "too-many-names"
+
+
+class MailboxSharedError(DomainError):
+    """Several people share this mailbox: it has no user who could consent for it, and is no person's name."""
+
+    slug = "mailbox-shared"
+
+
+NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
+
+
+def carried_over(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
+    """What somebody said by a name that stays true of the person: every no, and every statement of age, in order.
+
+    A closure of one processing, which is the sweep's, takes none of it back.
+    """
+    whole = (event for event in events if event.kind is not EventKind.CLOSED or event.processing is None)
+    live = since_closure(sorted(whole, key=lambda event: event.rank))
+    return [event for event in live if event.kind in NOES or event.collection.age_band is not None]

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
 from app.core.errors import DomainError, InvalidVersionError
-from app.core.retention import Retention
-from app.core.version import UNION, ProcessingVersion, changed_facts, material_changes
+from app.core.period import Retention
+from app.core.processing import UNION, ProcessingVersion, changed_facts, material_changes
 
 Words = Mapping[str, object]
 """What a version says beside its facts, by the names of the API, as JSON has it."""
@@ -366,7 +366,7 @@ _UNTOLD: Final = ("started_on", "age_statement_required")
 
 
 # What changed between two versions of a processing: each fact before and after, and whether it is material.
-# A told fact is material by itself when `app.core.version.material_changes` finds it, whatever the version says.
+# A told fact is material by itself when `app.core.processing.material_changes` finds it, whatever the version says.
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One fact that differs; `before` and `after` are as JSON has them, None where there is nothing."""

@@ -2,7 +2,7 @@
 
 L32-3 IV makes a consent lapse within a year, so whoever asks again must be told in time. A notice is so many days
 before the expiry, counted on the calendar in Paris like the year itself (`app.core.period`). Nothing here decides
-whether an analysis is permitted: a flag is only ever a message about what `app.core.state` already says.
+whether an analysis is permitted: a flag is only ever a message about what `app.core.fold` already says.
 """
 
 import re
@@ -16,10 +16,10 @@ from typing import Final
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, State
 from app.core.errors import InvalidNoticeError
+from app.core.fold import consent_expiry, consent_state
 from app.core.page.link import renewal_declined
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, Status
-from app.core.state import consent_expiry, consent_state
 
 NEVER_FLAGGED: Final = 366
 """The stage of a consent about which nothing was said yet: more than any notice."""

@@ -20,11 +20,9 @@ from app.core.article import (
 from app.core.case import Case, Outcome, Rule
 from app.core.consent import EventKind
 from app.core.decision import Decision, Participant, Reason
-from app.core.fold import Standing
+from app.core.fold import Standing, grant_among
 from app.core.grant import Grant, covered, defects, invalidated
-from app.core.processing import Status
-from app.core.state import grant_among
-from app.core.version import PartyMode
+from app.core.processing import PartyMode, Status
 
 
 def first_match(case: Case) -> Decision:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.core.decision import Reason
-from app.core.period import ConsentPeriod
+from app.core.period import ConsentPeriod, Retention
 from app.core.processing import Status
-from app.core.retention import Retention
 from app.words import Catalogue, Texts, listed
 
 REASON_FOR_USER: Final = Catalogue("reason_user")

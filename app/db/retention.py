@@ -28,8 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from app.core.period import Retention
 from app.core.register import APPROVAL_CHECK, RegisterApproval
-from app.core.retention import Retention
 from app.db.identifiers import uuid7
 from app.db.owner_limits import OwnerLimitsRefusedError, owner_engine, refusal_of_owner
 from app.db.schema import Instant, metadata

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.db.session import ReadSession, WriteSession
-from app.events.feed import OutboxEvent, Position
+from app.events.outbox import OutboxEvent, Position
 
 # Turn outbox rows into deliveries: one for each event and endpoint that wants it, in the order of the outbox.
 # Of one subject's deliveries to one endpoint only the first that is not finished has a `next_at`; the others are held
@@ -28,6 +28,8 @@ WANTED: Final = f"((e.types IS NULL OR o.type = ANY (e.types)) AND {ALLOWED})"
 MOST_DROPPED: Final = 10_000
 """Of one endpoint in one transaction: a statement has seconds."""
 
+DISPATCHED: Final = "dispatched"
+"""The name under which it is kept how far the outbox was dispatched."""
 _TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('sceau dispatch'))"
 _HOLD: Final = "SELECT id FROM webhook_endpoint ORDER BY id FOR UPDATE"
 

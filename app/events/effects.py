@@ -16,8 +16,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.session import ReadSession, WriteSession
-from app.events.feed import OutboxEvent, Position, load_progress
-from app.events.outbox import EventType
+from app.events.outbox import EventType, OutboxEvent, Position, load_progress
 from app.events.tables import effect_acknowledged, effect_owed
 
 MEDIA_TYPE: Final = "application/cloudevents+json; charset=UTF-8"

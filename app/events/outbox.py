@@ -1,13 +1,18 @@
-"""Write domain events into the outbox. Payloads are thin: the consent's id and processing, never a subject's id."""
+"""Write domain events into the outbox, and read them in order.
 
-from collections.abc import Mapping
+Payloads are thin: the consent's id and processing, never a subject's id.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from app.db.session import Put, WriteSession
+from sqlalchemy import text
+
+from app.db.session import Put, ReadSession, WriteSession
 from app.telemetry.spans import cause
 
 
@@ -74,3 +79,118 @@ async def put_in_outbox(session: WriteSession, *events: DomainEvent) -> None:
         }
         session.stage(_OUTBOX, row)
         session.committing.kinds.append(event.kind)
+
+
+# Read the outbox in the order in which it is told: no gap and no reordering, whatever order transactions commit in.
+#
+# A row is told once every transaction with a smaller id has ended (`pg_snapshot_xmin` of the reading statement's own
+# snapshot): nothing can then appear before it any more. docs/decisions/0010-order-of-events.md says why that holds.
+
+NIL: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place between events: those at or before it are told. `xid` is a transaction's id, `seq` counts within it."""
+
+    xid: int = 0
+    seq: int = 0
+    event: UUID = NIL
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """One domain event as written. `data` holds the consent's id and its processing, never a subject's id."""
+
+    subject_ref: bytes
+    id: UUID
+    position: Position
+    type: str
+    occurred_at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events in order, and the place after them; `dropped` is the last transaction of which events are gone."""
+
+    events: Sequence[OutboxEvent]
+    next: Position
+    newest: int
+    dropped: int
+
+
+_PAGE: Final = """
+WITH edge AS (
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS told, pg_snapshot_xmax(pg_current_snapshot()) AS newest
+)
+SELECT edge.told::text AS told, edge.newest::text AS newest,
+    coalesce((SELECT xid::text FROM event_progress WHERE name = 'dropped'), '0') AS dropped,
+    page.subject_ref, page.id, page.xid::text AS xid, page.seq, page.type, page.occurred_at, page.data
+FROM edge LEFT JOIN LATERAL (
+    SELECT * FROM outbox
+    WHERE (xid, seq, id) > (CAST(:xid AS text)::xid8, :seq, :event) AND xid < edge.told
+        AND (CAST(:processings AS text[]) IS NULL OR data ->> 'processing' = ANY (CAST(:processings AS text[])))
+    ORDER BY xid, seq, id LIMIT :limit
+) AS page ON true
+ORDER BY page.xid, page.seq, page.id
+"""
+
+
+async def read_page(
+    session: ReadSession, after: Position, *, limit: int, processings: Collection[str] | None = None
+) -> EventPage:
+    """The next events after a position, in one statement.
+
+    Args:
+        session: where to read.
+        after: the position of the page before; the default one is the beginning.
+        limit: how many at most.
+        processings: only events about these; None is about all.
+
+    Returns:
+        The events; `next` is after the last of a full page, else after everything that could be told.
+
+    """
+    asked = {
+        "xid": str(after.xid),
+        "seq": after.seq,
+        "event": after.event,
+        "limit": limit,
+        "processings": None if processings is None else sorted(processings),
+    }
+    rows = (await session.execute(text(_PAGE), asked)).all()
+    events = [
+        OutboxEvent(
+            subject_ref=bytes(row.subject_ref),
+            id=row.id,
+            position=Position(int(row.xid), row.seq, row.id),
+            type=row.type,
+            occurred_at=row.occurred_at,
+            data=row.data,
+        )
+        for row in rows
+        if row.id is not None
+    ]
+    told = Position(int(rows[0].told), -1, NIL)
+    following = events[-1].position if len(events) == limit else max(after, told)
+    return EventPage(events, following, int(rows[0].newest), int(rows[0].dropped))
+
+
+_PROGRESS: Final = """
+INSERT INTO event_progress (name, xid, seq, event) VALUES (:name, CAST(:xid AS text)::xid8, :seq, :event)
+ON CONFLICT (name) DO UPDATE SET xid = excluded.xid, seq = excluded.seq, event = excluded.event
+"""
+
+
+async def load_progress(session: ReadSession, name: str) -> Position:
+    """How far something has come; the beginning if it has not begun."""
+    asked = text("SELECT xid::text, seq, event FROM event_progress WHERE name = :name")
+    row = (await session.execute(asked, {"name": name})).first()
+    return Position() if row is None else Position(int(row.xid), row.seq, row.event)
+
+
+async def keep_progress(session: WriteSession, name: str, position: Position) -> None:
+    """Remember how far something has come."""
+    row = {"name": name, "xid": str(position.xid), "seq": position.seq, "event": position.event}
+    await session.execute(text(_PROGRESS), row)

@@ -18,8 +18,7 @@ from app.operations.proof.append_entries import append_entries, checkpoint_to_st
 from app.operations.proof.close_hours import close_next, compact
 from app.operations.service.rewrite_locators import rewrite_locators, rewriting_is_due
 from app.operations.service.show_home import forget_old_runs
-from app.operations.webhooks.deliver_webhooks import run_events
-from app.operations.webhooks.dispatch_events import trim_events
+from app.operations.webhooks.deliver_webhooks import run_events, trim_events
 from app.operations.webhooks.effects import tell_invalidations
 from app.operations.webhooks.manage_webhooks import count_deliveries
 from app.proof.anchors import AuthorityError

@@ -1,6 +1,6 @@
 """From what a caller names to whose ledger it is: rows that lead from locators to the random subject_ref of an account.
 
-A person may have several names (`app.core.names`): each has a row for each key, and all lead to one account. Closing an
+A person may have several names (`app.core.fold`): each has a row for each key, and all lead to one account. Closing an
 account ends its rows, so that the next holder of the address begins with another subject_ref; erasing a person deletes
 them, and nothing leads from the id to the past any more, whoever holds the key. A question about somebody without a row
 makes none.

@@ -1,6 +1,6 @@
 """The `consent` table: the projection of the ledger, written in the transaction of the event it follows.
 
-Always one row for each consent, computed by `app.core.projection` from all of the subject's events; never patched.
+Always one row for each consent, computed by `app.core.fold` from all of the subject's events; never patched.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ from app.core.consent import (
     StatedBy,
     age_weight,
 )
-from app.core.projection import ConsentRow
+from app.core.fold import ConsentRow
 from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.tables import consent, subject, subject_locator
 

@@ -326,7 +326,7 @@ async def count_asked(
 
 # Count every consent for the console: numbers only, in groups that stand and lapse together.
 #
-# What a consent is at an instant depends, in a few cases, on the subject's other events (`app.core.state`): evidence
+# What a consent is at an instant depends, in a few cases, on the subject's other events (`app.core.fold`): evidence
 # that may be unlawful, a child's age stated earlier or an age that must be stated, a grant collected before its version
 # came into force or in a territory with a calendar of its own, a text that was invalidated. Subjects with such an event
 # are left out of the groups and handed over one by one, for the core itself to judge.

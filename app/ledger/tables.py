@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.core.article import FRANCE, TIME_ZONES
 from app.core.consent import EventKind
-from app.core.names import NameBasis
+from app.core.fold import NameBasis
 from app.core.renewal import MOST_ASKED, FlagKind
 from app.db.schema import Instant, metadata
 
@@ -34,7 +34,7 @@ subject = Table(
     metadata,
     Column("subject_ref", LargeBinary, primary_key=True),
     Column("created_at", Instant, nullable=False),
-    # A mailbox that several people share: it has no consents, and is given none (app.core.names).
+    # A mailbox that several people share: it has no consents, and is given none (app.core.fold).
     Column("shared", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("octet_length(subject_ref) = 32", name="ref_length"),
 )

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Row, Table, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.names import NameBasis
+from app.core.fold import NameBasis
 from app.db.schema import metadata
 from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.tables import key_check, subject_vault
@@ -133,7 +133,7 @@ def _decrypt(key: bytes, sealed: bytes, ref: bytes) -> bytes:
 
 # Where the names of people and the check values of keys are kept. Deleting a row here is what erasure means.
 # A name is an id of some type, sealed. A person has one, with which the account began, and those that were stated to
-# be theirs since (`app.core.names`).
+# be theirs since (`app.core.fold`).
 @dataclass(frozen=True, slots=True)
 class KeptName:
     """One name of a person: its type and sealed id, since when it is theirs, and how and by whom that was stated.

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from app.core.errors import InvalidPeriodError
 from app.core.page.voice import typeset
-from app.core.retention import Retention
+from app.core.period import Retention
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, retention_in_words
 from app.db.session import ReadSession
 from app.operations.proof.bundle import Bundle, BundleReading, OpenedEntry

@@ -1,4 +1,4 @@
-"""How a page is made: a Jinja2 template with autoescape, in a language, under headers that let nothing in or out.
+"""How a page is made (a Jinja2 template with autoescape, under headers that let nothing in or out), and a form read.
 
 A page is never kept by a cache, sends no referrer (an address may be a secret), runs no script, loads nothing from
 another origin and stands in no frame. Add a page with `page_router()` and `render`.
@@ -6,12 +6,13 @@ another origin and stands in no frame. Add a page with `page_router()` and `rend
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -27,8 +28,8 @@ from app.api.http.security import open_to_all
 from app.api.http.services import services_of
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.limits import OverQuotaError
-from app.core.errors import DomainError
-from app.core.page.brand import Brand
+from app.core.errors import DomainError, FormNotOursError
+from app.core.page.face import Brand
 from app.core.page.voice import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, Language, language_of
@@ -36,6 +37,50 @@ from app.words import Catalogue
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+# Forms that pages send: small, of one kind, each field once; what is read here is not yet believed.
+
+LONGEST_FORM: Final = 4_096
+"""Bytes of a body, unless a page says otherwise."""
+_MOST_FIELDS: Final = 500
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+
+
+async def read_form(
+    request: Request,
+    fields: AbstractSet[str],
+    *,
+    optional: AbstractSet[str] = frozenset(),
+    others: bool = False,
+    longest: int = LONGEST_FORM,
+) -> dict[str, str]:
+    """The fields of a form: exactly these, each once (URL Living Standard, application/x-www-form-urlencoded).
+
+    Those of `optional` may be there or not, as a choice that nobody made; with `others`, so may any.
+
+    Raises:
+        HTTPException: 413, too long.
+        FormNotOursError: anything else that no page of ours sends.
+
+    """
+    body = await request.body()
+    if len(body) > longest:
+        raise HTTPException(413)
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM_TYPE:
+        raise FormNotOursError
+    try:
+        most = _MOST_FIELDS if others else len(fields) + len(optional)
+        found = parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
+    except ValueError:  # not ASCII, not UTF-8, too many fields
+        raise FormNotOursError from None
+    if (
+        not fields <= set(found)
+        or not (others or set(found) <= fields | optional)
+        or any(len(values) != 1 for values in found.values())
+    ):
+        raise FormNotOursError
+    return {name: values[0] for name, values in found.items()}
+
 
 _ASIDE: Final = Markup("<bdi{}>{}</bdi>")
 _LINK: Final = Markup('<a href="{}" rel="noopener noreferrer">{}</a>')

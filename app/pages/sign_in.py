@@ -40,8 +40,7 @@ from app.db.database import Database
 from app.ledger.pseudonym import Pseudonyms
 from app.operations.service import page_sessions
 from app.operations.service.page_sessions import SignInForm, SignInRefused
-from app.pages.forms import LONGEST_FORM, read_form
-from app.pages.rendering import from_this_site, render, root_of
+from app.pages.rendering import LONGEST_FORM, from_this_site, read_form, render, root_of
 from app.pages.words import Language, LanguageDep
 from app.words import Catalogue
 

@@ -21,11 +21,9 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.core.article import Element, ProviderKind, Purpose
-from app.core.period import ConsentPeriod
-from app.core.processing import Invalidation, Status, StatusChange, can_be_an_id
+from app.core.period import ConsentPeriod, Retention
+from app.core.processing import Invalidation, PartyMode, ProcessingVersion, Status, StatusChange, can_be_an_id
 from app.core.register import ControllerKind, Struck
-from app.core.retention import Retention
-from app.core.version import PartyMode, ProcessingVersion
 from app.db.connections import IDENTITY
 from app.db.session import Lookup, Prepared, ReadSession, WriteSession
 from app.register.records import (

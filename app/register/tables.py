@@ -23,9 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.article import Element, ProviderKind, Purpose
-from app.core.processing import Status
+from app.core.processing import PartyMode, Status
 from app.core.register import ControllerKind
-from app.core.version import PartyMode
 from app.db.schema import Instant, metadata
 
 STORED_STATUSES = (Status.ACTIVE, Status.SUSPENDED, Status.RETIRED)

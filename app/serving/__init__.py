@@ -27,11 +27,11 @@ SERVED: Final[Mapping[str, Any]] = {
     "app": "app.main:create_app_from_environment",
     "factory": True,
     "loop": "uvloop",
-    "http": "app.api.decisions.connection:DecisionProtocol",
+    "http": "app.api.decisions.endpoint:DecisionProtocol",
     "access_log": False,
     "log_config": None,
     "server_header": False,
-    "proxy_headers": False,  # what proxies say is believed by app.api.http.peers alone, and by setting
+    "proxy_headers": False,  # what proxies say is believed by app.api.http.rate_limits alone, and by setting
     "date_header": True,
     "timeout_graceful_shutdown": _GRACE_SECONDS,
     "timeout_worker_healthcheck": 30,  # a worker that is still importing on a busy machine is not dead

@@ -28,7 +28,7 @@ from app.telemetry.room import note_restart
 
 _LOOKS: Final = 0.05
 _FORKS: Final = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["app.main", "app.api.decisions.connection", "uvloop"])
+_FORKS.set_forkserver_preload(["app.main", "app.api.decisions.endpoint", "uvloop"])
 log = structlog.get_logger("sceau.serving")
 
 

@@ -17,7 +17,7 @@ from app.auth.issuer_trust import is_safe
 from app.auth.limits import OFF, Quota
 from app.auth.sessions import Origins, parse_origins
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
-from app.core.page.brand import Brand
+from app.core.page.face import Brand
 from app.core.period import ConsentPeriod, Counting
 from app.core.register import RegisterApproval
 from app.core.renewal import parse_notices

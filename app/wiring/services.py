@@ -28,8 +28,7 @@ from app.operations.service.deployment import Deployment
 from app.settings import Settings
 from app.settings.required import direct_url, register_approval, required, unprotected
 from app.settings.values import CacheMode, DecisionLogMode
-from app.snapshot.last_known import KNOWN_SECONDS, LastKnown
-from app.snapshot.primary_reads import PrimaryReads
+from app.snapshot.last_known import KNOWN_SECONDS, LastKnown, PrimaryReads
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
 from app.wiring.parts import (

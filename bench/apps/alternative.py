@@ -22,10 +22,8 @@ from app.core.article import Channel, Element, ProviderKind, Purpose
 from app.core.consent import ConsentEvent, parse_kind
 from app.core.decision import DecisionRequest, Participant
 from app.core.evaluate import evaluate
-from app.core.period import ConsentPeriod
-from app.core.processing import Processing, Status, StatusChange
-from app.core.retention import Retention
-from app.core.version import PartyMode, ProcessingVersion
+from app.core.period import ConsentPeriod, Retention
+from app.core.processing import PartyMode, Processing, ProcessingVersion, Status, StatusChange
 from app.ledger.projection import collection_of
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.tables import consent_event, subject_locator

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from app.api.http.exchange import MOST_BODY_BYTES
 from app.core.decision import Decision, DecisionRequest, Reason
-from app.core.version import PartyMode
+from app.core.processing import PartyMode
 from app.core.wording import REASON_FOR_USER
 from bench.fuzz.facts import Facts, Holder, reference
 from bench.fuzz.reading import Heard

@@ -16,8 +16,7 @@ from uuid import UUID
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.consent import ConsentEvent, EventKind
 from app.core.period import ConsentPeriod
-from app.core.processing import Processing, Status, StatusChange
-from app.core.version import PartyMode, ProcessingVersion
+from app.core.processing import PartyMode, Processing, ProcessingVersion, Status, StatusChange
 from bench.fuzz.facts import EVALUATE, MARK, Facts, Holder, instant, reference
 from bench.stale.client import Connections
 

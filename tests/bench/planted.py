@@ -12,10 +12,10 @@ from typing import Any
 import jiter
 
 from app.api.decisions import endpoint, reading
-from app.api.decisions.connection import DecisionProtocol
+from app.api.decisions.endpoint import DecisionProtocol
 from app.api.decisions.models import EvaluationRequest
 from app.api.http.exchange import first_fields
-from app.api.http.strict_json import BadJsonError
+from app.api.http.wire import BadJsonError
 from app.operations.decisions.from_memory import RememberedDecisions
 from app.serving import serve
 

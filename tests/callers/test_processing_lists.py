@@ -11,7 +11,7 @@ import pytest
 
 from app.api.http.security import scopes_by_route
 from app.auth.callers import Scope
-from app.operations.webhooks.dispatch_events import dispatch_events
+from app.operations.webhooks.deliver_webhooks import dispatch_events
 from tests.faults.service import eventually
 from tests.support.api import Api, processing, question, running, subject
 from tests.support.consents import grant

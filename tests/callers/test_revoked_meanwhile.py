@@ -8,7 +8,7 @@ from threading import Barrier, Event
 import pytest
 
 from app.auth.callers import Scope
-from app.events.feed import read_page
+from app.events.outbox import read_page
 from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.databases import new_database

@@ -9,8 +9,7 @@ from app.core.article import Channel, Element, ProviderKind, Purpose
 from app.core.consent import LAWFUL, AgeBand, EventKind, GivenBy
 from app.core.decision import Participant
 from app.core.period import ONE_YEAR, Counting, PeriodPolicy
-from app.core.processing import Status
-from app.core.version import PartyMode, Recipient, Transfer
+from app.core.processing import PartyMode, Recipient, Status, Transfer
 
 REGISTER = "processings:\n  - {id: ads, purpose: advertising, elements: [content]}\n"
 CASE = """cases:

@@ -7,8 +7,7 @@ from app.core.article import Element, ProviderKind, Purpose
 from app.core.consent import Collection, ConsentEvent, EventKind
 from app.core.decision import DecisionRequest
 from app.core.period import ConsentPeriod
-from app.core.processing import Processing
-from app.core.version import PartyMode, ProcessingVersion, Recipient
+from app.core.processing import PartyMode, Processing, ProcessingVersion, Recipient
 
 ALICE, BOB, CAROL = b"alice", b"bob", b"carol"
 ADS = "ads"

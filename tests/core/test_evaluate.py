@@ -8,9 +8,8 @@ from app.core.consent import EventKind
 from app.core.decision import DecisionRequest, Participant, Reason
 from app.core.evaluate import evaluate, explain, stable_until
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
-from app.core.processing import Status, StatusChange
+from app.core.processing import PartyMode, Status, StatusChange
 from app.core.rules import RULES
-from app.core.version import PartyMode
 from tests.core.builders import ADS, ALICE, BOB, asked, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")

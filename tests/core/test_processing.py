@@ -4,10 +4,8 @@ import pytest
 
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidVersionError
-from app.core.period import ConsentPeriod
-from app.core.processing import Status, StatusChange, can_be_an_id, check_successor
-from app.core.retention import Retention
-from app.core.version import PartyMode, Recipient, Transfer
+from app.core.period import ConsentPeriod, Retention
+from app.core.processing import PartyMode, Recipient, Status, StatusChange, Transfer, can_be_an_id, check_successor
 from tests.core.builders import processing, utc, version
 
 CONTENT = frozenset({Element.CONTENT})

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.evaluate import DEFAULT_POLICY
-from app.core.projection import project
-from app.core.state import consent_state
+from app.core.fold import consent_state, project
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
 from tests.core.properties.strategies import permitting_worlds, worlds
 

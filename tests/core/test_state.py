@@ -9,10 +9,9 @@ from app.core.article import Purpose, law_version_at
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.decision import DecisionRequest, Reason
 from app.core.evaluate import evaluate
+from app.core.fold import consent_state, ends
 from app.core.period import PeriodPolicy
-from app.core.processing import Processing
-from app.core.state import consent_state, ends
-from app.core.version import PartyMode
+from app.core.processing import PartyMode, Processing
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
 from tests.core.properties.strategies import permitting_worlds, worlds
 

@@ -6,8 +6,7 @@ from app.core.article import Element
 from app.core.consent import EventKind
 from app.core.decision import Participant, Reason
 from app.core.evaluate import evaluate
-from app.core.processing import Status, StatusChange
-from app.core.version import PartyMode
+from app.core.processing import PartyMode, Status, StatusChange
 from tests.core.builders import ALICE, BOB, asked, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")

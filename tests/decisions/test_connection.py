@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.api.decisions import connection
+from app.api.decisions import endpoint
 from tests.decisions.wire import BODY, Client, request, run
 
 AT_CONNECTION = {"at": "connection", "path": "/access/v1/evaluation", "body": BODY.decode()}
@@ -247,7 +247,7 @@ def test_a_failure_at_the_connection_is_a_problem():
 
 def test_a_body_that_never_comes_is_timed_once(monkeypatch):
     """After that time the client is told 408 and the connection ends; the application is not asked."""
-    monkeypatch.setattr(connection, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.05)
 
     async def story(made, client):
         client.writer.write(request()[:-1])

@@ -9,8 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from app.api.decisions.connection import DecisionProtocol
-from app.api.decisions.endpoint import Pending
+from app.api.decisions.endpoint import DecisionProtocol, Pending
 from app.api.decisions.words import JSON, Heads, Reply, reply_to
 
 BODY = b'{"n":1}'

@@ -9,8 +9,7 @@ from app.cli import app
 from app.core.article import Channel, Element, ProviderKind, Purpose
 from app.core.consent import AgeBand, DefaultState, GivenBy, PositiveAct
 from app.core.period import Counting
-from app.core.processing import Status
-from app.core.version import PartyMode
+from app.core.processing import PartyMode, Status
 from handbook.staging import ROOT
 
 PAGE = (ROOT / "docs/reference/golden-cases.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from app.db.database import DatabaseUnavailableError
+from app.snapshot.last_known import PrimaryReads
 from app.snapshot.leases import Lease
-from app.snapshot.primary_reads import PrimaryReads
 
 
 class Asked(Exception):

@@ -21,7 +21,7 @@ from app.journal.fence import Pulse
 from app.main import wall_clock
 from app.operations.decisions import from_database
 from app.snapshot.feed import Beat, TransactionSnapshot
-from app.snapshot.primary_reads import PrimaryReads
+from app.snapshot.last_known import PrimaryReads
 from app.snapshot.records import RegisterRecord
 from app.snapshot.tables import keep_up
 from app.wiring.services import services_of

@@ -80,7 +80,7 @@ def _count_sources(ways: Counter[str]) -> None:
 def _count_entrances(ways: Counter[str]) -> None:
     """Count what came by the documented route, and how what came by the connection arrived."""
     from app.api.decisions import routes
-    from app.api.decisions.connection import DecisionProtocol
+    from app.api.decisions.endpoint import DecisionProtocol
 
     by_route: Callable[..., Awaitable[Any]] = vars(routes)["_answer"]
     receive: Callable[..., None] = DecisionProtocol.data_received

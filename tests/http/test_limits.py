@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.api import application
 from app.api.decisions.models import MOST_ITEMS, MOST_PARTICIPANTS
-from app.api.http.strict_json import BadJsonError, parse
+from app.api.http.wire import BadJsonError, parse
 from tests.support.api import processing, question, running, subject
 from tests.support.consents import grant
 from tests.support.databases import new_database

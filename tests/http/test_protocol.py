@@ -10,7 +10,7 @@ from math import inf
 import pytest
 import uvicorn
 
-from app.api.decisions.connection import DecisionProtocol
+from app.api.decisions.endpoint import DecisionProtocol
 from app.api.http import protocol as bounded_protocol
 from app.api.http.exchange import LONGEST_HEAD, LONGEST_TARGET, MOST_FIELDS, REFUSALS, SECURITY_HEADERS
 from app.api.http.protocol import BoundedProtocol

@@ -22,10 +22,7 @@ MODULES = (
     "consent",
     "period",
     "processing",
-    "state",
-    "projection",
     "article",
-    "retention",
 )
 TOO_LONG = 160
 WORDS_IN = ("article", "consent", "decision", "period", "processing")

@@ -10,8 +10,7 @@ from typing import Any, cast
 import pytest
 
 from app.core.article import Purpose
-from app.core.processing import Status
-from app.core.version import TOLD_FACTS
+from app.core.processing import TOLD_FACTS, Status
 from app.operations.register.report import COLUMNS, Activity, safe_cell
 from app.register.records import VersionRecord
 from tests.core.builders import processing as entry

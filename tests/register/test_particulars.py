@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.version import TOLD_FACTS
+from app.core.processing import TOLD_FACTS
 from tests.support.api import processing, utc
 from tests.support.two_persons import add
 

@@ -18,7 +18,7 @@ from app.core.renewal import Renewal
 from app.db.database import Database
 from app.ledger.pseudonym import Pseudonyms
 from app.operations.consents.sweep_renewals import sweep_renewals
-from app.operations.webhooks.dispatch_events import dispatch_events
+from app.operations.webhooks.deliver_webhooks import dispatch_events
 from app.snapshot.tables import trim
 from tests.faults.service import eventually
 from tests.secrecy.markers import MARKERS, leaks

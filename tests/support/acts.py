@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from app.operations.webhooks.dispatch_events import dispatch_events
+from app.operations.webhooks.deliver_webhooks import dispatch_events
 from tests.faults.service import eventually
 from tests.support.api import BOOTSTRAP, Api, processing, question, subject
 from tests.support.console import SITE, Visitor

@@ -18,7 +18,7 @@ from typing import Any
 
 import uvicorn
 
-import app.api.decisions.connection
+import app.api.decisions.endpoint
 import app.cli.recovery
 import app.db.migrate
 import app.main

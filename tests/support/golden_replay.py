@@ -9,8 +9,7 @@ from uuid import UUID
 
 from app.conformance.reader import GoldenCase, GoldenEvent, GoldenFile
 from app.core.consent import ConsentEvent, EventKind
-from app.core.processing import Processing
-from app.core.version import ProcessingVersion, material_changes
+from app.core.processing import Processing, ProcessingVersion, material_changes
 from app.db.database import Database
 from app.db.identifiers import uuid7
 from app.ledger.locators import find_ref

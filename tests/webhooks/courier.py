@@ -13,8 +13,7 @@ import psycopg
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
 from app.events.sender import Patience, Sender
-from app.operations.webhooks.deliver_webhooks import Courier, run_events
-from app.operations.webhooks.dispatch_events import dispatch_events
+from app.operations.webhooks.deliver_webhooks import Courier, dispatch_events, run_events
 from app.wiring.parts import deployment_of
 from tests.faults.service import HANGS, eventually
 from tests.support.api import Api, settings_for

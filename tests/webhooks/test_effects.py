@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from app.db.database import Database
-from app.operations.webhooks.dispatch_events import dispatch_events
+from app.operations.webhooks.deliver_webhooks import dispatch_events
 from tests.faults.service import eventually
 from tests.support.api import subject
 from tests.support.console import Visitor

@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from app.operations.webhooks.dispatch_events import trim_events
+from app.operations.webhooks.deliver_webhooks import trim_events
 from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.consents import grant

@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from app.events.deliveries import add_deliveries
-from app.operations.webhooks import dispatch_events as dispatching
-from app.operations.webhooks.dispatch_events import dispatch_events
+from app.operations.webhooks import deliver_webhooks as dispatching
+from app.operations.webhooks.deliver_webhooks import dispatch_events
 from tests.faults.service import ROOT, environment, eventually
 from tests.webhooks.receivers import answering, silent
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 from structlog.testing import capture_logs
 
 from app.events.deliveries import EVENTS_KEPT
-from app.operations.webhooks.deliver_webhooks import JITTER, SCHEDULE
-from app.operations.webhooks.dispatch_events import trim_events
+from app.operations.webhooks.deliver_webhooks import JITTER, SCHEDULE, trim_events
 from tests.faults.service import eventually
 from tests.webhooks.receivers import answering
 

@@ -1,14 +1,18 @@
-"""The decision endpoints: one request read, answered and worded, whichever entrance it came by.
+"""The decision endpoints: one request read, answered and worded, and the connection at which most requests arrive.
 
-The connection (`app.api.decisions.connection`) and the documented routes (`app.api.decisions.routes`) both come here.
+The connection (`DecisionProtocol`) and the documented routes (`app.api.decisions.routes`) both ask `DecisionEndpoint`.
 """
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final
+from math import inf
+from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.api.decisions.reading import Batch, read_batch, read_question
 from app.api.decisions.words import (
@@ -26,7 +30,15 @@ from app.api.decisions.words import (
     told_in_trace,
 )
 from app.api.http.accepting import preferred
-from app.api.http.exchange import MOST_BODY_BYTES, answered_line, headers_of_every_answer, loggable
+from app.api.http.exchange import (
+    BODY_TOO_SLOW,
+    MOST_BODY_BYTES,
+    answered_line,
+    first_fields,
+    headers_of_every_answer,
+    loggable,
+    usable_id,
+)
 from app.api.http.problems import (
     MalformedError,
     TooLargeError,
@@ -35,11 +47,12 @@ from app.api.http.problems import (
     restored_behind,
     unavailable,
 )
+from app.api.http.protocol import BoundedProtocol
 from app.api.http.rate_limits import note_key, refuses_unknown_key
-from app.api.http.routing import is_json
-from app.api.http.security import bearer_of, credential_of, refuse_strangers
+from app.api.http.security import credential_of, refuse_strangers
 from app.api.http.services import Services
-from app.auth.callers import Credential, key_digest
+from app.api.http.wire import is_json
+from app.auth.callers import Credential, bearer_of, key_digest
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.limits import Counted, OverQuotaError
 from app.db.database import DatabaseUnavailableError
@@ -53,6 +66,9 @@ from app.operations.decisions.answer_questions import (
 from app.operations.decisions.from_memory import Lasting, lasting, recall
 from app.operations.decisions.judging import AnsweredRequest, Judged, Question, Unanswered
 from app.telemetry import spans
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 SINGLE: Final = "/access/v1/evaluation"
 _WORD: Final = "text/plain"
@@ -295,3 +311,155 @@ def _accepted(asked: RequestHead, judged: Judged, body: bytes, fields: Sequence[
 
 def _questions_of(read: Question | Batch) -> Sequence[Question]:
     return [each for each in read.items if isinstance(each, Question)] if isinstance(read, Batch) else (read,)
+
+
+# Decisions answered where they arrive: in the parser's callback at the end of a request, without scope or task.
+#
+# A request to a decision endpoint is read from its own bytes, as any other. If memory has all that it needs, the
+# answer is written before the parser goes on. Else a task reads what is missing, and what the client sends meanwhile
+# waits. Whatever is unusual about the request as HTTP (a query, an answer before it that is not complete, `Expect`, a
+# body that is too large) takes uvicorn's way to the application, where the documented route asks the same endpoint.
+
+BODY_SECONDS: Final = 15.0
+"""How long a body may take, from the end of its head on."""
+_PATHS: Final = {SINGLE.encode(): SINGLE, BATCH.encode(): BATCH}
+
+
+class PendingCycle:
+    """A request whose answer is being read for, as uvicorn's protocol looks at the exchange under way.
+
+    While it stands, uvicorn queues what the client sends next, and a server that stops waits for the answer.
+    """
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        """Begin: the request is whole, nothing is answered yet."""
+        self.keep_alive = keep_alive
+        self.response_complete = self.more_body = self.disconnected = False
+        self.message_event = asyncio.Event()
+
+
+class DecisionProtocol(BoundedProtocol):
+    """The protocol of `sceau serve`: uvicorn's, bounded, with decisions answered at the connection."""
+
+    __slots__ = ("_asked", "_body", "_decisions", "_keep_alive", "_started")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Begin a connection."""
+        super().connection_made(transport)
+        self._asked: RequestHead | None = None
+        self._body = b""
+        self._started = 0.0
+        self._keep_alive = True
+        self._decisions: DecisionEndpoint | None = getattr(getattr(self.app, "state", None), "decisions", None)
+
+    def begin_request(self, fields: Mapping[bytes, bytes]) -> None:
+        """Begin a request whose head is whole: a decision's is taken here, if it can be answered here."""
+        path = _PATHS.get(self.url)
+        if path is None or self._decisions is None or not self._can_take(fields, self._decisions.max_body_bytes):
+            super().begin_request(fields)
+            return
+        self._asked = asked_of(path, self.headers, fields)
+        self._body = b""
+        self._started = time.perf_counter()
+        self._keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        self.begin_step(BODY_SECONDS)
+
+    def on_body(self, body: bytes) -> None:
+        """Read a piece of a body."""
+        if self._asked is None or self._decisions is None:
+            super().on_body(body)
+            return
+        self._body = self._body + body if self._body else body
+        if len(self._body) > self._decisions.max_body_bytes:
+            self._hand_on()
+
+    def on_message_complete(self) -> None:
+        """End a request, and answer it if memory has all that it needs."""
+        asked, decisions = self._asked, self._decisions
+        if asked is None or decisions is None:
+            super().on_message_complete()
+            return
+        body, self._asked, self._body, self._in_message = self._body, None, b"", False
+        if (tracer := spans.tracer()) is not None:
+            with tracer.request(asked.path, self.headers) as span:
+                self._answer(decisions, asked, body, span)
+        else:
+            self._answer(decisions, asked, body, None)
+
+    def _answer(self, decisions: DecisionEndpoint, asked: RequestHead, body: bytes, span: "Span | None") -> None:
+        """Answer a request from memory, or begin to read what memory lacks; `span` is that of the request."""
+        try:
+            found = decisions.at_once(asked, body)
+        except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there
+            found = reply_to(error)
+        if isinstance(found, Reply):
+            self._send(decisions, asked, found)
+            self.begin_step(self.timeout_keep_alive)
+            self.server_state.total_requests += 1
+            decisions.observe(asked, found, time.perf_counter() - self._started, self._origin)
+            if span is not None:
+                spans.end(span, found.status)
+            return
+        self.begin_step(inf)
+        cycle = PendingCycle(keep_alive=self._keep_alive)
+        self.cycle = cast("RequestResponseCycle", cycle)
+        task = self.loop.create_task(self._answer_later(decisions, found, cycle, self._origin(), self._started, span))
+        self.tasks.add(task)  # a server that stops waits for those
+        task.add_done_callback(self.tasks.discard)
+
+    def too_late(self) -> None:
+        """End a connection on which nothing came in time; a client whose body did not come is told."""
+        if self._asked is None:
+            super().too_late()
+            return
+        self._asked = None
+        self.refuse(BODY_TOO_SLOW)
+
+    def _can_take(self, fields: Mapping[bytes, bytes], max_body_bytes: int) -> bool:
+        """Whether a decision request is answered here: nothing before it is under way, nothing about it is unusual."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if not (cycle is None or cycle.response_complete) or self.parser.get_method() != b"POST":
+            return False
+        if b"expect" in fields or self.flow.write_paused or self.transport.is_closing():
+            return False
+        return int(fields.get(b"content-length", b"0")) <= max_body_bytes
+
+    def _origin(self) -> Scope:
+        """Where this request comes from, as an ASGI scope says it."""
+        return {"type": "http", "client": self.client, "headers": self.headers, "state": {}}
+
+    def _hand_on(self) -> None:
+        """Give the application what was taken of a request."""
+        body, self._asked, self._body = self._body, None, b""
+        super().begin_request(first_fields(self.headers))
+        super().on_body(body)
+
+    async def _answer_later(  # noqa: PLR0917 - all that is known of one request
+        self,
+        decisions: DecisionEndpoint,
+        pending: Pending,
+        cycle: PendingCycle,
+        scope: Scope,
+        started: float,
+        span: "Span | None",
+    ) -> None:
+        """Answer after what memory lacks was read; then uvicorn goes on with what has come since."""
+        reply = await decisions.finish_or_refuse(pending, scope)
+        if not self.transport.is_closing():
+            self._keep_alive = cycle.keep_alive
+            self._send(decisions, pending.asked, reply)
+        cycle.response_complete = True
+        decisions.observe(pending.asked, reply, time.perf_counter() - started, lambda: scope)
+        if span is not None:
+            spans.end(span, reply.status)
+        self.on_response_complete()
+
+    def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply) -> None:
+        """Write an answer in one piece."""
+        # While it drains, each answer ends its connection: a balancer sends nothing on one that is about to be closed.
+        keeps = self._keep_alive and not (self._last or decisions.stopping.is_set())
+        connection = b"keep-alive" if keeps else b"close"
+        head = decisions.heads.of(reply, self.server_state.default_headers, usable_id(asked.request_id), connection)
+        self.transport.write(head + reply.body)
+        if not keeps:
+            self.transport.close()

@@ -30,7 +30,7 @@ from app.api.decisions.models import (
     Wire,
 )
 from app.api.http.problems import FieldError, MalformedError, TooLargeError
-from app.api.http.strict_json import BadJsonError, parse
+from app.api.http.wire import BadJsonError, parse
 from app.core.article import Channel, Element
 from app.core.decision import Participant as Party
 from app.core.errors import InvalidSubjectError

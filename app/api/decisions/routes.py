@@ -1,6 +1,6 @@
 """The documented routes of the decision endpoints: the OpenAPI page shows them, and any ASGI server reaches them.
 
-Under `sceau serve` the connection itself answers most of these requests (`app.api.decisions.connection`), by the same
+Under `sceau serve` the connection itself answers most of these requests (`app.api.decisions.endpoint`), by the same
 endpoint.
 """
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import Query
 
 from app.core.errors import InvalidCursorError
-from app.events.feed import Position
+from app.events.outbox import Position
 from app.ledger.pseudonym import Pseudonyms
 
 LIMIT: Final = 50

@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from app.api.http.rate_limits import note
 from app.api.http.services import services_of
-from app.api.http.strict_json import BadJsonError
+from app.api.http.wire import AT_FAULT, BadJsonError
 from app.audit.trail import record_refusal
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.limits import POLICY as UNKNOWN_KEYS
@@ -25,7 +25,7 @@ from app.auth.limits import OverQuotaError
 from app.core import errors
 from app.core import register as register_errors
 from app.core import staff as staff_errors
-from app.core.names import MailboxSharedError, SameNameError, TooManyNamesError
+from app.core.fold import MailboxSharedError, SameNameError, TooManyNamesError
 from app.db.database import (
     BusyError,
     DatabaseUnavailableError,
@@ -144,8 +144,6 @@ def not_found_at(path: str) -> str | None:
     return next((words for start, words in _NOT_FOUND.items() if path.startswith(start)), None)
 
 
-AT_FAULT: Final = "at_fault"
-"""Pydantic's type of an error of a body as a whole whose context names the `field` that it is the fault of."""
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 _NOTHING: Final = errors.NotFoundError().detail

@@ -2,8 +2,7 @@
 
 The answer to a request that is counted says how its caller stands; `app.api.http.problems` words the 429, and
 docs/limits.md tells clients what to do with it. A request with an unknown key is refused before anything is
-read (`app.auth.limits`); only routes that want a key are concerned, so pages for people,
-probes and metrics are not.
+read (`app.auth.limits`); only routes that want a key are concerned, so pages for people, probes and metrics are not.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Routes whose JSON bodies are read strictly (`app.api.http.strict_json`); each path stands whole where it is made."""
+"""Routes whose JSON bodies are read strictly (`app.api.http.wire`); each path stands whole where it is made."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from app.api.http.security import bearer_of, names_a_scope, refuse_strangers
+from app.api.http.security import names_a_scope, refuse_strangers
 from app.api.http.services import services_of
-from app.api.http.strict_json import BadJsonError, parse
+from app.api.http.wire import BadJsonError, is_json, parse
+from app.auth.callers import bearer_of
 
 # A reference, not the model itself: FastAPI would build a reader of the model for each of five hundred answers.
 _PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -79,11 +80,6 @@ class StrictRoute(APIRoute):
 def says_json(request: Request) -> bool:
     """Whether the request says that its body is JSON, whatever parameters follow."""
     return is_json(request.headers.get("content-type", "").encode("latin-1"))
-
-
-def is_json(content_type: bytes) -> bool:
-    """Whether a Content-Type is JSON, whatever parameters follow."""
-    return content_type == b"application/json" or content_type.split(b";")[0].strip().lower() == b"application/json"
 
 
 def strict_router(tag: str) -> APIRouter:

@@ -205,12 +205,6 @@ async def credential_of(services: Services, text: str | None) -> Credential:
         raise UnauthorizedError(presented=True) from None
 
 
-def bearer_of(authorization: str) -> str | None:
-    """The credential in an `Authorization` of the scheme Bearer (RFC 6750, section 2.1); None if there is none."""
-    scheme, _, text = authorization.partition(" ")
-    return without_scheme(text) if scheme.lower() == "bearer" else None
-
-
 async def refuse_strangers(services: Services, text: str | None) -> None:
     """Refuse a client without a credential in force, before an answer says what is wrong with its request.
 

@@ -17,7 +17,7 @@ from app.api.http.peers import Proxies
 from app.audit.decision_log import Recorder
 from app.auth.limits import Buckets, Quota, RateLimits, UnknownKeyLimiter
 from app.auth.sessions import Uses
-from app.core.page.brand import Brand
+from app.core.page.face import Brand
 from app.core.register import RegisterApproval
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
@@ -31,8 +31,7 @@ from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.consent_texts import ReachableOnes
 from app.operations.service.deployment import Deployment
 from app.snapshot.feed import Pace
-from app.snapshot.last_known import LastKnown
-from app.snapshot.primary_reads import PrimaryReads
+from app.snapshot.last_known import LastKnown, PrimaryReads
 from app.snapshot.writer import Writer
 from app.telemetry.logs import MetricsAccess
 from app.telemetry.metrics import Metrics

@@ -10,10 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from app.api.http.wire import NOTICE_EXAMPLE, CivilDate, Instant, Name, ProcessingId, Territory, WireModel, at_fault
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidPeriodError
-from app.core.period import ConsentPeriod
-from app.core.processing import Status
-from app.core.retention import Retention
-from app.core.version import PartyMode, ProcessingVersion, Recipient, Transfer
+from app.core.period import ConsentPeriod, Retention
+from app.core.processing import PartyMode, ProcessingVersion, Recipient, Status, Transfer
 from app.operations.register.add_version import VersionDraft
 from app.register.records import Particulars
 

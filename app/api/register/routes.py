@@ -24,7 +24,7 @@ from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.core.register import GateProposal
 from app.db.session import ReadSession, WriteSession
-from app.operations.decisions.evaluate_requests import present
+from app.operations.decisions.from_database import present
 from app.operations.register.add_version import add_version, change_status, preview_processing, register_processing
 from app.operations.register.proposals import approve_version, reject_version
 from app.register.gate import read_register

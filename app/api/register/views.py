@@ -13,9 +13,8 @@ from app.api.register.models import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.page.text import ConsentText
 from app.core.page.voice import Passage, typeset
-from app.core.processing import Status
+from app.core.processing import PartyMode, Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
-from app.core.version import PartyMode
 from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord, facts_as_json
 
 

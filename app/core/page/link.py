@@ -13,12 +13,10 @@ from typing import Final
 from app.core.age import ages_stated
 from app.core.article import FRANCE
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, State
-from app.core.fold import history, since_closure
+from app.core.fold import consent_expiry, consent_state, history, since_closure
 from app.core.grant import JOINT_WINDOW, halves_among
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
-from app.core.processing import Processing
-from app.core.state import consent_expiry, consent_state
-from app.core.version import ProcessingVersion
+from app.core.processing import Processing, ProcessingVersion
 
 _SHOWN: Final = 2
 _SHOWN_TAIL: Final = 40

@@ -19,9 +19,8 @@ from app.core.page.voice import (
     reached,
     registered,
 )
-from app.core.period import ConsentPeriod
-from app.core.retention import Retention
-from app.core.version import UNION, Recipient, Told, Transfer
+from app.core.period import ConsentPeriod, Retention
+from app.core.processing import UNION, Recipient, Told, Transfer
 from app.core.wording import period_in_words, retention_in_words
 from app.words import Texts, listed
 
@@ -105,7 +104,7 @@ class Who:
 class Asked:
     """What one version of a processing says to the person asked: told facts, and words that the operator chose.
 
-    `told`: the facts of the version by name (`app.core.version.told`), the validity being the shortest of the periods
+    `told`: the facts of the version by name (`processing.told`), the validity being the shortest of the periods
     that bound the consent. `words`: `name` and `notice` in each language, and the rest of `VersionRecord.words`. The
     page knows a version by these two alone, so that it shows nothing whose change would pass unnoticed. `changes`: what
     a material version changed since the person's answer, which was about version `changed_since`.

@@ -10,7 +10,7 @@ from app.auth.callers import Caller
 from app.auth.idempotency import forget_answers
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
-from app.core.projection import ConsentRow
+from app.core.fold import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.locators import MovedError, end_account, every_ref, find_ref, hold_refs, names_held, sever, until_held
 from app.ledger.projection import LedgerEntry

@@ -14,7 +14,7 @@ from uuid import UUID
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
-from app.core.projection import ConsentRow, project
+from app.core.fold import ConsentRow, project
 from app.db.session import INSTANT, LookedUp, Lookup, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
 from app.ledger.locators import (

@@ -9,16 +9,16 @@ from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
-from app.core.names import (
+from app.core.fold import (
     MOST_NAMES,
     NOES,
+    ConsentRow,
     MailboxSharedError,
     NameBasis,
     SameNameError,
     TooManyNamesError,
     carried_over,
 )
-from app.core.projection import ConsentRow
 from app.db.session import WriteSession
 from app.ledger.locators import begin_account, lead_names_to, take_name
 from app.ledger.projection import LedgerEntry, age_alone, collection_of

@@ -12,7 +12,7 @@ from app.auth.store import is_key_revoked, load_caller
 from app.core.age import age_known
 from app.core.consent import DECISIONS, AgeBand, EventKind, GivenBy, State
 from app.core.errors import ConsentLinkEndedError, NotFoundError
-from app.core.names import NOES
+from app.core.fold import NOES, consent_state
 from app.core.page.face import Face
 from app.core.page.link import (
     Act,
@@ -32,13 +32,12 @@ from app.core.page.text import ConsentText, on_one_page
 from app.core.page.voice import Audience
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
-from app.core.state import consent_state
 from app.db.session import ReadSession
 from app.ledger.link_store import ConsentLink, find_link, find_texts, last_form
 from app.ledger.projection import LedgerEntry
 from app.ledger.store import load_entries
 from app.ledger.vault import load_name
-from app.operations.decisions.evaluate_requests import present
+from app.operations.decisions.from_database import present
 from app.operations.service.consent_texts import asked_by, told_changes, version_shown, who_is
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord

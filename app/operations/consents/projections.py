@@ -10,10 +10,9 @@ from app.audit.figures import Figure, keep_figure, one_at_a_time
 from app.audit.trail import ActKind, record_act
 from app.core.article import PARIS
 from app.core.consent import ConsentEvent, EventKind, State
+from app.core.fold import ConsentRow, consent_expiry, consent_state, project
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
-from app.core.projection import ConsentRow, project
-from app.core.state import consent_expiry, consent_state
 from app.db.database import Database
 from app.db.session import WriteSession
 from app.ledger.projection import load_rows, lock_subjects, project_subject, remove_rows
@@ -38,7 +37,7 @@ async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | N
 
     One pass over the projection in its own transaction, which sees all of it as of one moment
     (`Database.write(at_once=True)`). States are the core's
-    (`app.core.state`), told once for each group of consents that stand and lapse together.
+    (`app.core.fold`), told once for each group of consents that stand and lapse together.
     """
     if not await one_at_a_time(session, CONSENTS):
         return None

@@ -9,16 +9,15 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind, State
 from app.core.errors import NotFoundError
+from app.core.fold import CONSENTS, consent_expiry, consent_state
 from app.core.period import PeriodPolicy
-from app.core.projection import CONSENTS
-from app.core.state import consent_expiry, consent_state
 from app.db.session import ReadSession, WriteSession
 from app.ledger.locators import find_ref
 from app.ledger.projection import ConsentFilter, LedgerEntry, list_consents
 from app.ledger.store import find_entry, load_entries, load_events
 from app.ledger.vault import names_of
 from app.operations.consents.grant import ConsentView
-from app.operations.decisions.evaluate_requests import present
+from app.operations.decisions.from_database import present
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import ProcessingRecord
 from app.register.store import load_processings

@@ -9,16 +9,15 @@ from app.core.age import age_known, makes_older, makes_younger
 from app.core.article import PARIS
 from app.core.consent import AgeBand, CheckedHow, ConsentEvent, EventKind, State, StatedBy
 from app.core.errors import AgeDateError
-from app.core.fold import fold
+from app.core.fold import consent_state, fold
 from app.core.grant import is_joint
-from app.core.state import consent_state
 from app.db.session import WriteSession
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.projection import LedgerEntry, collection_of
+from app.operations.consents.grant import CollectionTime, time_of_narrowing
 from app.operations.consents.ledgers import OpenLedger, append, open_ledgers
 from app.operations.consents.recorder import record_import
-from app.operations.consents.statement import CollectionTime, time_of_narrowing
-from app.operations.decisions.evaluate_requests import present
+from app.operations.decisions.from_database import present
 from app.operations.service.deployment import Deployment, SubjectName
 
 _FIFTEEN_YEARS: Final = 15 * 366

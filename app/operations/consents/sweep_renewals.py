@@ -19,11 +19,11 @@ from app.audit.trail import NOTHING, ActKind, record_act
 from app.auth.callers import Caller, Scope
 from app.core.consent import ConsentEvent, EventKind, State
 from app.core.errors import ConsentNotApplicableError, NothingToRenewError
+from app.core.fold import consent_expiry
 from app.core.page.link import Situation, latest_decision, situation
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.renewal import FlagKind, Renewal, collected_before, examine
-from app.core.state import consent_expiry
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
@@ -47,7 +47,7 @@ from app.ledger.sweep import (
 from app.ledger.vault import load_names
 from app.operations.consents.ledgers import append, open_ledger, tell
 from app.operations.consents.search_consents import view_consents
-from app.operations.decisions.evaluate_requests import present
+from app.operations.decisions.from_database import present
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 from app.register.store import hold_processing, load_processings

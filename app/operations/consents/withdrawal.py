@@ -9,12 +9,11 @@ from uuid import UUID
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import ConsentNotApplicableError
-from app.core.projection import ConsentRow
+from app.core.fold import ConsentRow
 from app.db.identifiers import uuid7
 from app.ledger.projection import LedgerEntry, collection_of
-from app.operations.consents.grant import Recording
+from app.operations.consents.grant import CollectionTime, Recording, capacity_of, time_of_history, time_of_narrowing
 from app.operations.consents.ledgers import OpenLedger
-from app.operations.consents.statement import CollectionTime, capacity_of, time_of_history, time_of_narrowing
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import ProcessingRecord
 

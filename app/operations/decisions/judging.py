@@ -22,8 +22,7 @@ from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest, Participant, Reason
 from app.core.evaluate import evaluate
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
-from app.core.processing import Processing, Status, can_be_an_id
-from app.core.version import PartyMode
+from app.core.processing import PartyMode, Processing, Status, can_be_an_id
 from app.core.wording import reason_for_user
 from app.snapshot.replica import Replica
 

@@ -17,7 +17,7 @@ from app.db.session import ReadSession, WriteSession
 from app.ledger.projection import ScannedConsent, scan_consents
 from app.ledger.store import load_people
 from app.ledger.vault import load_names
-from app.operations.decisions.evaluate_requests import (
+from app.operations.decisions.from_database import (
     affordable,
     evaluate_requests,
     present,

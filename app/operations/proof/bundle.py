@@ -17,8 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.audit.log_reading import UNREADABLE
-from app.audit.open_log import name_in, open_lines
-from app.audit.segments import NOBODY, REF_BYTES
+from app.audit.segments import NOBODY, REF_BYTES, name_in, open_lines
 from app.audit.store import segment_content
 from app.auth.store import load_caller
 from app.db.session import ReadSession, WriteSession

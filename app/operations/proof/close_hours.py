@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.open_log import open_sha256
-from app.audit.segments import HOUR, Collector, Segment, decisions_in, directory_of, hour_begun
+from app.audit.segments import HOUR, Collector, Segment, decisions_in, directory_of, hour_begun, open_sha256
 from app.audit.store import (
     count_dropped,
     count_small,

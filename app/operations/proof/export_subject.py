@@ -15,7 +15,7 @@ from app.audit.trail import ActKind, Entry, Target, TrailQuery, record_act, sear
 from app.auth.callers import Caller
 from app.auth.store import load_caller
 from app.core.errors import NotFoundError
-from app.core.projection import CONSENTS
+from app.core.fold import CONSENTS
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_store import find_texts, links_of
 from app.ledger.locators import shared_since

@@ -13,10 +13,9 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy
 from app.core.errors import NotFoundError
+from app.core.fold import CONSENTS, ConsentRow, grant_among
 from app.core.page.voice import COMPLAINTS, reached
 from app.core.processing import Processing
-from app.core.projection import CONSENTS, ConsentRow
-from app.core.state import grant_among
 from app.db.identifiers import uuid7
 from app.db.session import ReadSession, WriteSession
 from app.keyring import RECEIPT_KEYS, keys_in_force, signed_jws

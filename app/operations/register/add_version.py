@@ -17,7 +17,7 @@ from app.core.errors import (
 )
 from app.core.page.text import ConsentText
 from app.core.period import PeriodPolicy
-from app.core.processing import Status, StatusChange, check_successor
+from app.core.processing import ProcessingVersion, Status, StatusChange, check_successor
 from app.core.register import (
     ControllerKind,
     FieldChange,
@@ -33,7 +33,6 @@ from app.core.register import (
     unusual,
     version_changes,
 )
-from app.core.version import ProcessingVersion
 from app.db.session import ReadSession, WriteSession
 from app.operations.service.consent_texts import consent_texts, who_is
 from app.operations.service.gate import check_proposer, how_many_decide, pass_gate

@@ -11,15 +11,15 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, State
 from app.core.errors import ConsentNotApplicableError, NotFoundError, UnknownVersionError
+from app.core.fold import consent_state
 from app.core.period import PeriodPolicy
 from app.core.processing import Invalidation
 from app.core.register import NoticeOnPagesError, Struck, UnknownTextError
-from app.core.state import consent_state
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_store import may_be_within_texts_shown
 from app.ledger.sweep import Held, list_resting, load_events_about
-from app.operations.decisions.evaluate_requests import present
+from app.operations.decisions.from_database import present
 from app.register.records import ProcessingRecord
 from app.register.store import (
     InvalidationRecord,

@@ -14,9 +14,9 @@ from app.audit.store import count_dropped
 from app.audit.trail import ActKind, Entry, TrailQuery, search_trail
 from app.auth.store import load_caller
 from app.core.article import PARIS
+from app.core.period import Retention
 from app.core.processing import Status
 from app.core.register import RegisterWarning, warnings_of
-from app.core.retention import Retention
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, period_in_words, retention_in_words
 from app.db.session import ReadSession
 from app.ledger.imports import ImportSource, list_sources

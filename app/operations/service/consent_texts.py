@@ -13,9 +13,8 @@ from app.core.article import Purpose
 from app.core.page.questions import Asked, ToldChange, Who
 from app.core.page.text import ConsentText, consent_text
 from app.core.period import PeriodPolicy
-from app.core.processing import Status
+from app.core.processing import Status, told
 from app.core.register import version_changes
-from app.core.version import told
 from app.db.session import ReadSession
 from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord
 from app.register.store import load_controllers, load_processings

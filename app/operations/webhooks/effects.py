@@ -10,14 +10,14 @@ from uuid import UUID
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent
 from app.core.errors import NotFoundError
+from app.core.fold import consent_expiry
 from app.core.renewal import NEVER_FLAGGED, FlagKind, Renewal, examine
-from app.core.state import consent_expiry
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.events.effects import Effect, Owed, acknowledge, find_owed, owe_one
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
-from app.operations.decisions.evaluate_requests import present
+from app.operations.decisions.from_database import present
 from app.register.records import ProcessingRecord
 from app.register.store import InvalidationRecord, add_told, hold_processing, list_not_told, load_processings
 

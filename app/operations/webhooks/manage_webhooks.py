@@ -22,7 +22,7 @@ from app.core.errors import (
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
-from app.events.deliveries import Replay, drop_unwanted, queue_again
+from app.events.deliveries import DISPATCHED, Replay, drop_unwanted, queue_again
 from app.events.effects import DeliveryCounts, load_counts
 from app.events.endpoints import (
     Endpoint,
@@ -38,13 +38,11 @@ from app.events.endpoints import (
     secret_text,
     secrets_in_force,
 )
-from app.events.feed import EventPage, Position, load_progress, read_page
-from app.events.outbox import EventType
+from app.events.outbox import EventPage, EventType, Position, load_progress, read_page
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.callers import confirm_caller
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import ensure_key, opened
-from app.operations.webhooks.dispatch_events import DISPATCHED
 
 GONE: Final = "gone"
 BY_REQUEST: Final = "by_request"

@@ -10,7 +10,7 @@ from app.api.register.models import NewProcessing, NewVersion
 from app.api.register.views import version_view
 from app.auth.callers import Scope
 from app.core.article import CONSENT_PURPOSES, Element, ProviderKind, Purpose
-from app.core.version import PartyMode
+from app.core.processing import PartyMode
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS
 from app.db.session import WriteSession
 from app.operations.register.add_version import (

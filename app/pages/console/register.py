@@ -20,9 +20,9 @@ from app.core.article import SECRECY
 from app.core.consent import State
 from app.core.errors import CredentialEndedError, InvalidPeriodError, NotFoundError
 from app.core.page.text import ConsentText
+from app.core.period import Retention
 from app.core.processing import Status
 from app.core.register import FieldChange, GateProposal, RegisterApproval, version_changes, warnings_of
-from app.core.retention import Retention
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS, retention_in_words
 from app.db.session import ReadSession, WriteSession
 from app.ledger.imports import ImportSource

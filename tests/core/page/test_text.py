@@ -10,9 +10,8 @@ from app.core.page.link import Act, Situation
 from app.core.page.questions import Asked, Who
 from app.core.page.text import consent_text, on_one_page
 from app.core.page.voice import Audience, Voice
-from app.core.period import ConsentPeriod
-from app.core.retention import Retention
-from app.core.version import Recipient, told
+from app.core.period import ConsentPeriod, Retention
+from app.core.processing import Recipient, told
 from app.words import LANGUAGES
 from tests.core.builders import version
 

@@ -11,8 +11,7 @@ from app.core.article import TEXT_MESSAGES, Element, ProviderKind
 from app.core.consent import EventKind
 from app.core.evaluate import evaluate, stable_until
 from app.core.period import ConsentPeriod, PeriodPolicy
-from app.core.processing import Status, StatusChange
-from app.core.version import PartyMode
+from app.core.processing import PartyMode, Status, StatusChange
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 from tests.core.properties.registers import TICK
 from tests.core.properties.strategies import permitting_worlds, worlds

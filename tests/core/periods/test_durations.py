@@ -1,7 +1,6 @@
 import pytest
 
-from app.core.period import ConsentPeriod, PeriodPolicy
-from app.core.retention import Retention
+from app.core.period import ConsentPeriod, PeriodPolicy, Retention
 from app.core.wording import period_in_words, retention_in_words
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from app.core.errors import InvalidPeriodError
-from app.core.retention import Retention
+from app.core.period import Retention
 
 DAY = 86_400
 

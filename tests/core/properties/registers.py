@@ -8,10 +8,17 @@ from typing import Any
 from hypothesis import strategies as st
 
 from app.core.article import Element, ProviderKind, Purpose
-from app.core.period import ConsentPeriod
-from app.core.processing import Invalidation, Processing, Status, StatusChange
-from app.core.retention import Retention
-from app.core.version import PartyMode, ProcessingVersion, Recipient, Transfer
+from app.core.period import ConsentPeriod, Retention
+from app.core.processing import (
+    Invalidation,
+    PartyMode,
+    Processing,
+    ProcessingVersion,
+    Recipient,
+    Status,
+    StatusChange,
+    Transfer,
+)
 from tests.core.builders import ADS, utc
 
 IV = (Purpose.ADVERTISING, Purpose.STATISTICS, Purpose.SERVICE_IMPROVEMENT)

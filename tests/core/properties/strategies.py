@@ -17,8 +17,7 @@ from app.core.consent import AgeBand, AgeWeight, Collection, ConsentEvent, Event
 from app.core.decision import Decision, DecisionRequest, Participant
 from app.core.evaluate import evaluate
 from app.core.period import Counting, PeriodPolicy
-from app.core.processing import Processing
-from app.core.version import PartyMode
+from app.core.processing import PartyMode, Processing
 from tests.core.builders import ADS, ALICE, BOB, CAROL
 from tests.core.properties.evidence import COLLECTIONS, ONE_DEFECT, SHOWN, STATEMENTS
 from tests.core.properties.registers import (

@@ -19,7 +19,7 @@ from app.core.consent import (
     PositiveAct,
 )
 from app.core.decision import Reason
-from app.core.version import PartyMode
+from app.core.processing import PartyMode
 from tests.core.builders import ADS, ALICE, BOB
 from tests.core.properties.evidence import COLLECTIONS, NO_AGE, STATEMENTS
 from tests.core.properties.oracle import TWO_ACTS, Facts, changed

@@ -6,7 +6,8 @@ import pytest
 
 from app.core.article import Purpose
 from app.core.errors import InvalidVersionError
-from app.core.processing import can_be_an_id
+from app.core.period import Retention
+from app.core.processing import PartyMode, Recipient, Transfer, can_be_an_id
 from app.core.register import (
     ControllerKind,
     Gated,
@@ -23,8 +24,6 @@ from app.core.register import (
     version_changes,
     warnings_of,
 )
-from app.core.retention import Retention
-from app.core.version import PartyMode, Recipient, Transfer
 from tests.core.builders import version
 
 

@@ -7,7 +7,7 @@ from app.cli import main
 from app.db.connections import HeardConnection
 from app.db.database import Database
 from app.db.read_pool import ReadPool
-from app.snapshot.primary_reads import PrimaryReads
+from app.snapshot.last_known import PrimaryReads
 
 
 def _nothing(_self, _given):
