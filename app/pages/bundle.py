@@ -339,6 +339,7 @@ class _Writer:
             else "",
             self._word(_WAYS, giver) if giver != "self" else "",
             t["imported"] if body["imported"] else "",
+            f"Sceau {evidence['build']}" if evidence.get("build") else "",
         ]
         how = [evidence[each] for each in ("method", "positive_act", "authentication") if evidence.get(each)]
         return {

@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Final, Literal
 
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 from app.core.decision import Decision
 
 
+@cache
 def build() -> tuple[str, str]:
     """The version of the package, and the commit that its image was built from (`unknown` outside an image)."""
     return version("sceau"), os.environ.get("SERVICE_REVISION") or "unknown"

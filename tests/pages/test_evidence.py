@@ -1,5 +1,7 @@
 """What the consent page records proves itself: the act, the text as it was shown, its language and its hash."""
 
+from importlib.metadata import version
+
 import pytest
 
 from tests.support.api import subject
@@ -37,6 +39,7 @@ def test_the_evidence(shared):
         "presented_page_sha256": recorded["evidence"]["presented_page_sha256"],
         "authentication": "signed_in_strong",
         "link": made["id"],
+        "build": f"{version('sceau')} unknown",
     }
     assert recorded["capacity"] == {"given_by": "self", "age_band": "minor_15_plus"}
     (consent,) = consents(shared, "proof")

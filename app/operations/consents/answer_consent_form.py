@@ -30,6 +30,7 @@ from app.operations.consents.recorder import record
 from app.operations.consents.sweep_renewals import DeclinedRenewal, decline_renewal
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment, SubjectName
+from app.telemetry.metrics import build
 
 FORMS_AN_HOUR: Final = 60
 _HOUR: Final = timedelta(hours=1)
@@ -214,6 +215,7 @@ def _collected(opened: OpenedLink, said: _Said, capacity: dict[str, str]) -> Col
             "notice_version": item.version,
             "authentication": link.authentication.value,
             "link": str(link.id),
+            "build": " ".join(build()),
             **({"answering_as": said.answering_as.value} if said.answering_as is not None else {}),
         },
         capacity=capacity,
