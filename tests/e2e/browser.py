@@ -18,8 +18,8 @@ def provide_chromium() -> str:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser that resolves no name and reaches no address but 127.0.0.1."""
-    rules = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+    """A browser that resolves no name but localhost, and reaches nothing but this machine."""
+    rules = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=provide_chromium(), args=[rules, "--no-proxy-server"])
         try:

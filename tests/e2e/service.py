@@ -19,12 +19,12 @@ SERVE = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"
 
 
 @contextmanager
-def service(data: Path, *, moved: Path | None = None, **settings: str):
+def service(data: Path, *, moved: Path | None = None, port: int | None = None, **settings: str):
     """The service on a data directory of its own, as `./dev serve` runs it; its address and its first key.
 
-    `moved`: a file of seconds by which its clock is ahead (tests/e2e/moved.py).
+    `moved`: a file of seconds by which its clock is ahead (tests/e2e/moved.py). `port`: one that was found before.
     """
-    port = free_port()
+    port = port or free_port()
     clean = {name: value for name, value in environment().items() if not name.startswith("SCEAU_")}
     clean |= {"SCEAU_PUBLIC_URL": f"http://127.0.0.1:{port}", "SCEAU_DRAIN": "PT0S", **settings}
     line = [sys.executable, "-c", SERVE, "serve", "--data", str(data), "--port", str(port)]
@@ -61,7 +61,7 @@ class Sceau:
 def administered(data: Path, **settings: str) -> Iterator[Sceau]:
     """The service on a data directory of its own, with an administrator who holds every scope."""
     with (
-        service(data, moved=None, **settings) as (address, key),
+        service(data, moved=None, port=None, **settings) as (address, key),
         httpx2.Client(base_url=address, trust_env=False, timeout=30) as client,
     ):
         # Of a TestClient, Api's own calls use what any client has.

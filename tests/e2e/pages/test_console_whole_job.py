@@ -3,20 +3,20 @@
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.e2e.service import service
+from tests.e2e.debian import Unavailable
+from tests.e2e.pages.oidc import CONFIDENTIAL, IN_THE_FORM, PUBLIC, STAFF, console
 from tests.faults.service import eventually
-from tests.support.issuer import AUDIENCE, Issuer, issuing
 
 PERSON = "julie@exemple.example"
-STAFF = {"ada": "Ada Exemple", "bob": "Bob Exemple"}
 ACTS = 78
 """Presses and fields of the whole job, the person's three included: docs/console.md gives the number."""
+AT_THE_ISSUER = 4
+"""Presses and fields of one sign-in on the issuer's own pages: login, password, two buttons."""
+SIGN_IN = "Sign in with your organisation’s account"
 SCOPES = (
     *("register:read", "register:write", "register:approve", "consents:read", "consents:write"),
     *("subjects:read", "audit:read"),
@@ -81,17 +81,38 @@ class Hands:
 
 
 class Desk:
-    """A window of one of the staff, signed in by the issuer."""
+    """A window of one of the staff, signed in at the issuer; what is done on its pages is counted apart."""
 
-    def __init__(self, browser: Browser, address: str, provider: Issuer, who: str, hands: Hands) -> None:
+    def __init__(self, browser: Browser, at: tuple[str, str], who: str, hands: Hands) -> None:
         """Sign in with an account."""
-        self.address, self.hands = address, hands
+        (self.address, self.issuer), self.hands, self.there = at, hands, Hands(hands.by)
         self.page = browser.new_page(locale="en-GB", viewport={"width": 1280, "height": 900})
-        provider.who = who
-        self.page.goto(f"{address}/console?lang=en")
-        hands.press(self.page.get_by_role("link", name="Sign in with your organisation’s account"))
+        self.page.goto(f"{self.address}/console?lang=en")
+        hands.press(self.page.get_by_role("link", name=SIGN_IN))
+        self.page.wait_for_url(f"{self.issuer}/**")
+        self.there.write(self.page.locator("[name=login]"), who)
+        self.there.write(self.page.locator("[name=password]"), "any")
+        self.there.press(self.page.get_by_role("button", name="Sign-in"))
+        self.there.press(self.page.get_by_role("button", name="Continue"))
         self.page.wait_for_url("**/console?lang=en")
         assert STAFF[who] in self.page.inner_text("header")
+        assert self.there.acts == AT_THE_ISSUER
+
+    def leave(self) -> Page:
+        """Sign out of the console, then at the issuer. A copy of the browser of before, whom both then ask anew."""
+        before = self.page.context.storage_state()
+        self.hands.press(self.page.locator(".sign-out button"))
+        self.hands.press(self.page.get_by_role("link", name="sign out there too"))
+        self.page.wait_for_url(f"{self.issuer}/**")
+        self.there.press(self.page.get_by_role("button", name="Yes, sign me out"))
+        self.page.wait_for_url(f"{self.address}/console/sign-in")
+        assert self.page.context.browser is not None
+        copy = self.page.context.browser.new_page(locale="en-GB", storage_state=before)
+        copy.goto(f"{self.address}/console?lang=en")
+        self.hands.press(copy.get_by_role("link", name=SIGN_IN))
+        copy.wait_for_url(f"{self.issuer}/**")
+        copy.wait_for_selector("[name=login]")
+        return copy
 
     def go(self, room: str) -> None:
         """Go to a page of the menu."""
@@ -144,27 +165,21 @@ class Desk:
 
 
 @pytest.fixture
-def staff(tmp_path):
+def staff(tmp_path, client):
     """An empty service where two persons decide, an issuer, and two of the staff whom it knows: no key is theirs."""
-    with issuing() as provider:
-        settings: dict[str, Any] = {"SCEAU_OIDC_ISSUER": provider.url, "SCEAU_OIDC_AUDIENCE": AUDIENCE}
-        settings |= {"SCEAU_CONSOLE_CLIENT": "console", "SCEAU_REGISTER_APPROVAL": "two"}
-        with service(tmp_path / "data", **settings) as (address, key):
-            with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
-                for subject, name in STAFF.items():
-                    identity = {"issuer": provider.url, "subject": subject}
-                    body = {"name": name, "kind": "person", "scopes": SCOPES, "identity": identity}
-                    client.post(f"{address}/v1/identities", json=body).raise_for_status()
-            yield address, provider
+    try:
+        with console(client, tmp_path, SCOPES, SCEAU_REGISTER_APPROVAL="two") as at:
+            yield at
+    except Unavailable as error:
+        pytest.exit(str(error), returncode=1)
 
 
-@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+@pytest.mark.parametrize(("by", "client"), [("mouse", PUBLIC), ("keyboard", CONFIDENTIAL)], ids=["mouse", "keyboard"])
 def test_the_whole_job(browser, staff, tmp_path, by):
     """Proposed, approved, asked, given, changed, renewed, withdrawn, invalidated, reported and bundled."""
-    address, provider = staff
     hands = Hands(by)
-    ada = Desk(browser, address, provider, "ada", hands)
-    bob = Desk(browser, address, provider, "bob", hands)
+    ada = Desk(browser, staff, "ada", hands)
+    bob = Desk(browser, staff, "bob", hands)
     _propose(ada)
     _approve(bob)
     person = browser.new_page(locale="en-GB", viewport={"width": 390, "height": 844})
@@ -188,7 +203,22 @@ def test_the_whole_job(browser, staff, tmp_path, by):
     with zipfile.ZipFile(bundle) as bag:
         assert b"withdrawn" in bag.read("data/entries.ndjson")
     assert hands.acts == ACTS
-    for page in (ada.page, bob.page, person):
+    for page in (ada.leave(), ada.page, bob.page, person):
+        page.context.close()
+
+
+@pytest.mark.parametrize("client", [IN_THE_FORM], ids=["secret in the form"])
+def test_the_issuer_lets_in_again_until_it_is_left_too(browser, staff):
+    """Who signs out of the console alone comes back unasked; who leaves the issuer too does not; to cancel is told."""
+    ada = Desk(browser, staff, "ada", Hands("mouse"))
+    ada.hands.press(ada.page.locator(".sign-out button"))
+    ada.hands.press(ada.page.get_by_role("link", name=SIGN_IN))
+    ada.page.wait_for_url("**/console?lang=en")
+    assert ada.there.acts == AT_THE_ISSUER
+    asked = ada.leave()
+    asked.get_by_role("link", name="Cancel").click()
+    assert "Signing in did not succeed." in asked.inner_text("[role=alert]")
+    for page in (asked, ada.page):
         page.context.close()
 
 
