@@ -17,6 +17,8 @@ from app.auth.tokens import BadTokenError, TokenRules, read_token, verify_id_tok
 
 _KEPT_SECONDS: Final = 300.0
 _LONGEST_CODE: Final = 2_048
+_NAMES_ITSELF: Final = "authorization_response_iss_parameter_supported"
+"""Of a discovery document: an answer without `iss` is not the issuer's (RFC 9207, section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class CodeFlow:
         code = answer.get("code", "")
         if answer.get("state") != attempt.state or not 0 < len(code) <= _LONGEST_CODE:
             raise SignInFailedError
-        if answer.get("iss", self.issuer.name) != self.issuer.name:  # RFC 9207
+        named, says = answer.get("iss"), (await self._discovered()).get(_NAMES_ITSELF)
+        if named != self.issuer.name and (named is not None or says is True):  # RFC 9207, 2.4
             raise SignInFailedError
         text = await self._exchanged(code, attempt)
         try:
@@ -123,11 +126,14 @@ class CodeFlow:
             raise SignInFailedError
         return text
 
-    async def _endpoint(self, name: str) -> str:
+    async def _discovered(self) -> Mapping[str, Any]:
         if time.monotonic() - self._read > _KEPT_SECONDS or not self._document:
             self._document = await self.issuer.fetcher.discovery(self.issuer.name)
             self._read = time.monotonic()
-        url = self._document.get(name)
+        return self._document
+
+    async def _endpoint(self, name: str) -> str:
+        url = (await self._discovered()).get(name)
         if not isinstance(url, str) or not is_safe(url):
             raise IssuerUnavailableError("discovery")
         return url

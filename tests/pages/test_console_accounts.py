@@ -175,6 +175,7 @@ def test_an_answer_counts_in_the_browser_that_asked(api, provider, database):
     _, address = begun(victim, provider)
     assert back(victim, re.sub(r"state=\w+", "state=" + "0" * 64, address)).status == 403
     assert back(victim, address.replace("iss=http", "iss=https")).status == 403
+    assert back(victim, re.sub(r"&iss=[^&]*", "", address)).status == 403  # the issuer says that it names itself
     assert back(victim, address).status == 200
     victim.client.cookies.clear()
     assert back(victim, address).status == 403  # the code is used up, and the cookie gone

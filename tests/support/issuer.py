@@ -186,6 +186,7 @@ class Issuer:
                 "authorization_endpoint": f"{self.url}/authorize",
                 "token_endpoint": f"{self.url}/token",
                 "end_session_endpoint": f"{self.url}/end",
+                "authorization_response_iss_parameter_supported": True,
             },
             "/keys": {"keys": self.published},
             "/elsewhere": {"keys": self.published},
