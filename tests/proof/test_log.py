@@ -304,12 +304,13 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("changes", FORGED.values(), ids=FORGED.keys())
-def test_a_forged_bundle_is_never_good(log, tmp_path, changes):
+def test_a_forged_bundle_is_never_good(log, tmp_path):
     """Whoever makes a bundle also makes its manifest: what stands in it is checked, or refused, and never crashes."""
-    forged = rewritten(log.bundle(), tmp_path / "forged.zip", changes, manifest=True)
-    status, said = log.verify(forged)
-    assert status in {1, UNREADABLE}, said
+    bundle = log.bundle()
+    for name, changes in FORGED.items():
+        forged = rewritten(bundle, tmp_path / "forged.zip", changes, manifest=True)
+        status, said = log.verify(forged)
+        assert status in {1, UNREADABLE}, (name, said)
 
 
 def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp_path):
