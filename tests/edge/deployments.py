@@ -13,8 +13,8 @@ import httpx2
 from starlette.testclient import TestClient
 
 from bench.stale.fleet import KEY, ROOT, Fleet, Worker
-from tests.freshness.forked_workers import forked_workers
 from tests.support.api import Api
+from tests.support.forking import forked_within
 
 CLIENT = ROOT / "clients" / "python" / "src"
 
@@ -83,7 +83,7 @@ def served(database, directory: Path, *, workers: int = 2, both: bool = False, *
     mine = {"SCEAU_EDGE_SOCKET": str(socket)}
     each = [mine, *(mine if both else {} for _ in range(workers - 1))]
     with (
-        forked_workers(),
+        forked_within("bench.stale.fleet"),
         Fleet(database.app_url, directory, each, edges=False, SCEAU_DRAIN="PT0S", **settings) as fleet,
         ExitStack() as stack,
     ):

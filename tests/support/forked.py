@@ -24,6 +24,8 @@ class Forked:
         """`told`: the pipe on which its exit status comes."""
         self.pid = pid
         self.returncode: int | None = None
+        self.stdin: IO[str] | None = None
+        self.stdout: IO[str] | None = None
         self._told = told
 
     def poll(self) -> int | None:
