@@ -16,7 +16,7 @@ from tests.proof.logs import Log
 from tests.secrecy.sinks import stored
 from tests.support.api import question, running, subject
 from tests.support.databases import administrator_url
-from tests.support.decision_rows import REFUSED, add, logged_as_stored, logged_rows, segment_of
+from tests.support.decision_rows import REFUSED, add, logged_rows, segment_of
 from tests.support.decision_rows import logged as logged_at
 
 
@@ -162,15 +162,6 @@ def test_without_its_log_a_durable_permit_is_not_answered_and_a_denial_is(databa
             assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
             assert api.reason("bob", "ads") == "no_consent"
             connection.execute("ALTER TABLE put_away RENAME TO decision_segment")
-
-
-def test_the_log_holds_no_name(logging_api, database):
-    """Neither the subject nor the correspondence stands in the log in clear."""
-    logging_api.evaluate("marked-subject", "ads")
-    logged(logging_api, processing="ads")
-    kept = logged_as_stored(database)
-    assert b"no_consent" in kept
-    assert not any(name in kept or name.hex().encode() in kept for name in (b"marked-subject", b"handle"))
 
 
 def test_a_name_in_a_segment_would_be_seen(database):

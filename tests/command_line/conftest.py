@@ -34,7 +34,7 @@ class Pair:
             "SCEAU_REGISTER_APPROVAL": "one",
             "SCEAU_STATE_DIRECTORY": str(place / "state"),
         }
-        self.service = Service(place / "service.log", self.settings).wait_until_it_listens()
+        self.service = Service(place / "service.log", {**self.settings, "SCEAU_JOBS": "false"}).wait_until_it_listens()
         self.settings |= {
             "SCEAU_PUBLIC_URL": f"http://127.0.0.1:{self.service.port}",
             "SCEAU_PSEUDONYM_KEY": PSEUDONYM_KEY,

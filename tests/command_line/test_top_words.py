@@ -3,8 +3,8 @@
 import io
 import os
 import pty
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from app.cli import app, main
 from app.cli.progress import ProgressLine, time_left
 from app.cli.words import BY_USER, FORMER, present
 from tests.support.commands import run_bare
+from tests.support.forked import run_forked, start_command
 
 ROOT = Path(__file__).parents[2]
 MOST = 12
 COMMAND: Any = get_command(app)
-SCEAU = [sys.executable, "-c", "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"]
 BEFORE = {
     "worker": "serve",
     "openapi": "serve",
@@ -129,17 +129,16 @@ def test_a_missing_and_an_empty_file_are_wrong_usage(tmp_path, words):
     for path in (tmp_path / "none.ndjson", tmp_path / "empty.ndjson"):
         if path.stem == "empty":
             path.write_text("")
-        done = subprocess.run(
-            [*SCEAU, *words, str(path)],
-            cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "SCEAU_KEY": "sceau_x", "SCEAU_URL": "http://127.0.0.1:9"} | NOWHERE,
-        )  # fmt: skip
+        done = run_forked([*words, str(path)], NOWHERE, ROOT, 300)
         assert done.returncode == 2, done.stderr
         assert path.name in done.stderr + done.stdout
         assert "Traceback" not in done.stderr
 
 
 NOWHERE = {
+    "PATH": os.environ["PATH"],
+    "SCEAU_KEY": "sceau_x",
+    "SCEAU_URL": "http://127.0.0.1:9",
     "SCEAU_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
     "SCEAU_PSEUDONYM_KEY": "00" * 32,
     "SCEAU_MASTER_KEY": "00" * 32,
@@ -153,9 +152,10 @@ def test_a_reader_that_leaves_is_no_error(words):
     """`sceau … | head` ends with 0 and says nothing."""
     reading, writing = os.pipe()
     os.close(reading)
-    with os.fdopen(writing, "wb") as broken:
-        done = subprocess.run([*SCEAU, *words], cwd=ROOT, stdout=broken, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    with os.fdopen(writing, "wb") as broken, Path(os.devnull).open("rb") as nothing, tempfile.TemporaryFile() as error:
+        status = start_command(words, {"PATH": os.environ["PATH"]}, ROOT, [nothing, broken, error]).wait()
+        error.seek(0)
+        assert (status, error.read()) == (0, b"")
 
 
 def test_progress_is_for_terminals(monkeypatch):

@@ -2,14 +2,12 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from datetime import time
 from threading import Event
 from typing import Any
 
 import psycopg
 import pytest
 
-from app.core.article import PARIS
 from app.db.database import Database
 from app.jobs.tasks import exchange_keys
 from app.jobs.work import Work
@@ -95,14 +93,6 @@ def test_a_domain_that_idna_refuses_is_a_400(api, name):
     assert permit.json()["decision"] is False
 
 
-def test_a_question_makes_no_row(api, database):
-    """Asking about somebody of whom nothing is recorded leaves the tables of subjects as they are."""
-    api.register("ads")
-    assert api.reason("stranger", "ads") == "no_consent"
-    assert "subject_ref" not in _explained(api, "stranger")
-    assert _rows(database, "SELECT FROM subject_locator") == _rows(database, "SELECT FROM subject") == []
-
-
 def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, database):
     """After a closure the id leads to another subject_ref, under which no search or explanation finds the past."""
     api.register("ads")
@@ -117,23 +107,6 @@ def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, datab
     assert api.reason("alice", "ads") == "consent_refused"
     refs = {bytes(ref).hex() for (ref,) in _rows(database, "SELECT subject_ref FROM consent_event")}
     assert refs == {before["subject_ref"], after["subject_ref"]}
-
-
-def test_after_an_erasure_nothing_leads_to_the_past(api, database):
-    """The vault is empty, and an erased name leads to an account with nothing in it that was closed on that day."""
-    api.register("ads")
-    api.decide("alice", "ads")
-    _close(api, "alice")
-    api.decide("alice", "ads")
-    assert len(_rows(database, "SELECT FROM subject_locator")) == 2
-    _erase(api, "alice")
-    assert _rows(database, "SELECT FROM subject_vault") == _rows(database, LEADING) == []
-    [(stub, ended)] = _rows(database, "SELECT subject_ref, ended_at FROM subject_locator")
-    assert _rows(database, "SELECT FROM consent_event WHERE subject_ref = %s", stub) == []
-    assert ended.astimezone(PARIS).time() == time(0)
-    assert _found(api, "alice") == [0, 0]
-    assert api.reason("alice", "ads") == "no_consent"
-    assert len(_rows(database, "SELECT FROM consent_event")) == 5
 
 
 def test_decisions_about_nobody_are_not_linked(api, database):

@@ -110,13 +110,6 @@ def test_a_language_that_the_version_has_not_is_refused(pip, digest):
     _refused(pip, grant("f", "french", at=NOON, evidence=said), "evidence.language", "invalid-evidence")
 
 
-def test_a_text_that_nobody_registered_is_kept_as_invalid(pip):
-    """A hash that the register does not hold is recorded with its defect, and never permits."""
-    consent = pip.ok("POST", "/v1/consents", _body("g", evidence={"presented_text_sha256": "ab" * 32}))
-    assert (consent["state"], consent["defects"]) == ("invalid", ["text_unknown"])
-    assert pip.reason("g", "ads") == "consent_invalid"
-
-
 METHODS = {"web_form", "in_app", "api", "paper", "phone"}
 FITTING = {
     "button_clicked": {"web_form", "in_app", "api"},

@@ -112,14 +112,6 @@ def test_under_fifteen(shared_register, how):
     assert (answer.status_code, slug(answer)) == (409, "joint-consent-needed")
 
 
-def test_a_caller_of_some_processings_links_to_those(shared_register):
-    """A caller makes links about processings that it may name, with consents:write and not without."""
-    key = shared_register.new_key("consents:write", processings=["suspended"])
-    assert ask_link(shared_register.with_key(key), "alice", "ads-mail").status_code == 403
-    key = shared_register.new_key("consents:read")
-    assert ask_link(shared_register.with_key(key), "alice", "ads-mail").status_code == 403
-
-
 @pytest.mark.parametrize("declined", ["refused", "withdrawn"])
 def test_what_was_declined_is_not_offered_for_six_months(clocked, clock, declined):
     """Left out with the date when it may be asked; all of it left out is 409; asked by the person, it is offered."""

@@ -40,10 +40,6 @@ def _first_cursor(api, query):
     return api.ok("POST", SEARCH, {**query, "page": {"limit": 1}})["next_cursor"]
 
 
-def _states(items):
-    return [item["state"] for item in items]
-
-
 def test_a_subjects_consents_in_the_order_recorded(pip):
     """A search by subject lists that subject's consents alone, oldest recorded first."""
     items = _pages(pip, {"subject": subject("user1")})
@@ -191,28 +187,3 @@ def test_what_is_no_consent_is_not_found(pip):
         assert pip.call("GET", f"/v1/consents/{identifier}").status_code == 404
         assert pip.call("GET", f"/v1/consents/{identifier}/history").status_code == 404
     assert pip.call("GET", "/v1/consents/alice").status_code == 422
-
-
-def test_a_caller_sees_the_consents_to_its_processings_alone(pip):
-    """A caller with a list of processings lists, reads and searches those alone."""
-    other = pip.with_key(pip.new_key("consents:read", processings=["stats"]))
-    assert {item["processing"] for item in _pages(other, {})} == {"stats"}
-    assert other.call("POST", SEARCH, {"processing": "ads"}).status_code == 403
-    foreign = _pages(pip, {"processing": "ads"})[0]["id"]
-    assert other.call("GET", f"/v1/consents/{foreign}").status_code == 404
-    assert other.call("GET", f"/v1/consents/{foreign}/history").status_code == 404
-
-
-def test_a_caller_records_on_its_processings_alone(pip):
-    """A caller with a list of processings records on those alone, and never withdraws or closes for all."""
-    other = pip.with_key(pip.new_key("consents:write", "subjects:erase", processings=["stats"]))
-    assert other.decide("user6", "stats")["state"] == "in_force"
-    refused = [
-        other.call("POST", "/v1/withdrawals", {"subject": subject("user6"), "processing": "ads"}),
-        other.call("POST", "/v1/withdrawals", {"subject": subject("user6")}),
-        other.call("POST", "/v1/subjects/closures", {"subject": subject("user6")}),
-        other.call("POST", "/v1/subjects/erasures", {"subject": subject("user6")}),
-    ]
-    assert {answer.status_code for answer in refused} == {403}
-    assert pip.reason("user6", "stats") == "consent_in_force"
-    assert len(other.withdraw("user6", "stats")["withdrawn"]) == 1

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from app.ledger.pseudonym import Pseudonyms
-from tests.support.api import PSEUDONYM_KEY, running, subject
+from tests.support.api import PSEUDONYM_KEY, question, running, subject
 from tests.support.databases import administrator_url
 
 COMPOSED, DECOMPOSED = "zoé@exemple.fr", unicodedata.normalize("NFD", "zoé@exemple.fr")
@@ -128,11 +128,12 @@ def test_an_erased_subject_may_come_back(api, database):
 
 
 def test_asking_about_somebody_keeps_nothing(api, database):
-    """A question, a search and a refused write leave no trace of the subject that they name."""
+    """A question, a search, an explanation and a refused write leave no trace of the subject that they name."""
     api.register("ads")
     api.evaluate("alice", "ads", participants=[{"id": "bob", "local": True}])
     api.ok("POST", "/v1/consents/search", {"subject": subject("alice")})
     answer = api.call("POST", "/v1/withdrawals", {"subject": subject("alice"), "processing": "nowhere"})
     assert answer.status_code == 404
-    for table in ("subject", "subject_vault", "consent_event"):
+    assert "subject_ref" not in api.ok("POST", "/v1/explanations", question("alice", "ads"))["facts"]
+    for table in ("subject", "subject_locator", "subject_vault", "consent_event"):
         assert _rows(database, f"SELECT * FROM {table}") == []

@@ -36,20 +36,6 @@ PERMIT, DENY = question("alice", "ads"), question("carol", "ads")
 BAD = {"subject": {"type": "user"}}
 
 
-def test_answers_stand_in_the_order_of_the_items(pdp):
-    """Answers come in the order of their items, whatever processing and subject each is about."""
-    items = [question("carol", "ads"), question("alice", "spam"), question("alice", "ads"), question("x", "nowhere")]
-    reasons = [answer["context"]["reason"] for answer in _ask(pdp, items)]
-    assert reasons == ["no_consent", "exempt", "consent_in_force", "unknown_processing"]
-
-
-def test_items_inherit_the_defaults(pdp):
-    """Top-level members stand in for those that an item leaves out."""
-    items = [{"subject": subject("alice")}, {"subject": subject("carol")}, {"action": {"name": "spam"}}]
-    answers = _ask(pdp, items, subject=subject("carol"), action={"name": "ads"}, resource=HANDLE)
-    assert _words(answers) == [True, False, True]
-
-
 def test_an_items_own_member_replaces_the_default_whole(pdp):
     """An item's `action` replaces the default one with its properties: they are never merged."""
     strict = {"name": "ads", "properties": {"automated": False}}
@@ -91,25 +77,12 @@ def test_a_bad_item_is_a_deny_in_its_place(pdp, bad):
     assert wrong["context"]["error"]["message"]
 
 
-def test_the_only_item_may_be_bad(pdp):
-    """A batch of one bad item is a 200 with one deny (certification scenario c-3-4-1)."""
-    assert _words(_ask(pdp, [BAD])) == [False]
-
-
 def test_an_item_out_of_the_callers_reach_is_an_error_in_its_place(pdp):
     """A caller with a list of processings gets 403 in the place of an item about another one."""
     other = pdp.with_key(pdp.new_key("decisions:evaluate", processings=["spam"]))
     refused, answered = _ask(other, [PERMIT, question("alice", "spam")])
     assert (refused["decision"], refused["context"]["error"]["status"]) == (False, 403)
     assert answered["decision"] is True
-
-
-def test_empty_or_absent_items_are_a_single_question(pdp):
-    """Without items a batch is a single question, answered by a single decision."""
-    for asked in (PERMIT, {**PERMIT, "evaluations": []}):
-        answer = pdp.ok("POST", MANY, asked)
-        assert answer["decision"] is True
-        assert "evaluations" not in answer
 
 
 def test_a_thousand_items_are_answered(pdp):

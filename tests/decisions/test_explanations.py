@@ -74,12 +74,6 @@ def test_an_instant_that_is_none_is_refused(audit, at):
         assert audit.call("POST", "/v1/explanations", {**question("alice", "ads"), name: at}).status_code == 422
 
 
-def test_a_caller_explains_its_processings_alone(audit):
-    """A caller with a list of processings explains those alone."""
-    other = audit.with_key(audit.new_key("audit:read", processings=["stats"]))
-    assert other.call("POST", "/v1/explanations", question("alice", "ads")).status_code == 403
-
-
 @pytest.mark.parametrize("name", ["at", "known_at"])
 def test_an_instant_within_context_is_refused(audit, name):
     """Where it stands in `context` it would be ignored, and now be explained in its place: 400 names the field."""

@@ -14,7 +14,6 @@ from tests.demo.runs import ROOT, WITHOUT_CPYTHON_TESTS, demo
 from tests.faults.service import HANGS, eventually
 from tests.support.forked import run_forked
 
-MESSAGES = sorted((ROOT / "demo" / "messages").glob("*.eml"))
 NOT_THERE = ("Traceback", "sceau_")
 SECRET_WORDS = ("alice.martin", "bruno.petit", "comptes@example.org", "Votre devis", "a2@example.org")
 

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from bench.stale.fleet import KEY, ROOT, Fleet, Worker
 from tests.support.api import Api
+from tests.support.forking import forked_within
 
 CLIENT = ROOT / "clients" / "python" / "src"
 
@@ -81,7 +82,11 @@ def served(database, directory: Path, *, workers: int = 2, both: bool = False, *
     socket = directory / "edge.sock"
     mine = {"SCEAU_EDGE_SOCKET": str(socket)}
     each = [mine, *(mine if both else {} for _ in range(workers - 1))]
-    with Fleet(database.app_url, directory, each, edges=False, **settings) as fleet, ExitStack() as stack:
+    with (
+        forked_within("bench.stale.fleet"),
+        Fleet(database.app_url, directory, each, edges=False, SCEAU_DRAIN="PT0S", **settings) as fleet,
+        ExitStack() as stack,
+    ):
         clients = [
             stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{worker.port}", timeout=30))
             for worker in fleet.workers

@@ -210,20 +210,6 @@ def _no_files(*_):
     raise OSError(24, "no file is left")
 
 
-def test_a_worker_ends_while_edges_report(tmp_path):
-    """What they go on sending keeps it from nothing."""
-    with new_database() as database, served(database, tmp_path, workers=1) as service:
-        name = service.register()
-        service.api[0].decide("alice", name)
-        with Edge(service.socket, KEY) as edge:
-            holding(edge, name)
-            busy = threading.Thread(target=_decide_until_none, args=(edge, name))
-            busy.start()
-            service.workers[0].stop()
-            busy.join(30)
-            assert not busy.is_alive()
-
-
 def _decide_until_none(edge, name):
     while edge.permits("alice", name, "handle") is not None:
         pass
@@ -255,13 +241,14 @@ def test_a_client_with_an_edge_asks_once(service, consented):
     import asyncio
 
     with Edge(service.socket, KEY) as edge, Client(service.url(), KEY, refresh=None, edge=edge) as client:
-        first, second = client.evaluate(asked("alice", consented)), client.evaluate(asked("alice", consented))
+        holding(edge, consented)
+        first, second = client.evaluate(asked("bob", consented)), client.evaluate(asked("bob", consented))
         assert (first.local, second.local) == (False, True)
         assert client.require_all(["alice"], consented, asked("alice", consented).correspondence)
 
         async def many():
             async with AsyncClient(service.url(), KEY, refresh=None, edge=edge) as other:
-                return await other.evaluate_many([asked("alice", consented), asked("bob", consented)])
+                return await other.evaluate_many([asked(each, consented) for each in ("alice", "carol")])
 
         answered = asyncio.run(many())
         assert [each.local for each in answered] == [True, False]
@@ -290,14 +277,18 @@ def test_what_the_edge_decides_is_in_the_log_under_the_id_that_it_told(service, 
 
 
 def test_a_worker_that_stops_takes_the_leases_back(tmp_path):
-    """Before it has ended, no edge decides from memory; afterwards a client uses HTTP at another worker."""
+    """It ends though edges go on reporting; by then none decides from memory, and a client asks another worker."""
     with new_database() as database, served(database, tmp_path) as service:
         name = service.register()
         service.api[0].decide("alice", name)
         with Edge(service.socket, KEY) as edge:
             holding(edge, name)
+            busy = threading.Thread(target=_decide_until_none, args=(edge, name))
+            busy.start()
             service.workers[0].stop()
             assert edge.permits("alice", name, "handle") is None
+            busy.join(30)
+            assert not busy.is_alive()
             service.api[1].withdraw("alice", name)
             with Client(service.url(1), KEY, refresh=None, edge=edge) as client:
                 assert client.evaluate(asked("alice", name)).outcome is Outcome.DENY

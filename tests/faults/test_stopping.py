@@ -96,9 +96,34 @@ def test_killing_it_leaves_no_worker_that_nobody_watches(serve):
     eventually(lambda: not _run(started))
 
 
-def test_a_signal_that_would_change_workers_changes_nothing(serve):
+@pytest.fixture(scope="module")
+def pair(place, server):
+    """Starts a service of two workers, without jobs, whose interpreter ends as anybody's does; again where it ended."""
+    made: list[Service] = []
+
+    def standing():
+        if not made or made[-1].process.poll() is not None:
+            settings = {**server.settings, "SCEAU_JOBS": "false"}
+            made.append(Service(place / "several.log", settings, command=COMMAND, workers=2))
+            made[-1].wait_until_it_listens()
+        return made[-1]
+
+    yield standing
+    for each in made:
+        each.end()
+
+
+@pytest.fixture
+def several(pair):
+    """Such a service, which answers."""
+    service: Service = pair()
+    eventually(lambda: _answers(service))
+    return service
+
+
+def test_a_signal_that_would_change_workers_changes_nothing(several):
     """SIGHUP, SIGTTIN and SIGTTOU to the parent: the same workers answer, and nobody starts one in another way."""
-    service: Service = serve(workers=2)
+    service: Service = several
     before = _descendants(service.process.pid)
     for each in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
         service.process.send_signal(each)
@@ -107,36 +132,25 @@ def test_a_signal_that_would_change_workers_changes_nothing(serve):
     assert service.call("GET", "/livez").status_code == 200
 
 
-@pytest.fixture
-def several(place, server):
-    """A service of two workers, without jobs, whose interpreter ends as anybody's does."""
-    settings = {**server.settings, "SCEAU_JOBS": "false"}
-    made = Service(place / "several.log", settings, command=COMMAND, workers=2)
-    yield made.wait_until_it_listens()
-    made.end()
+def test_killed_workers_and_what_forks_them_are_started_again(several):
+    """All of them at once, as a machine without memory may do: others answer."""
+    service: Service = several
+    started = _descendants(service.process.pid)
+    for each in started:
+        os.kill(each, signal.SIGKILL)
+    eventually(lambda: _answers(service))
+    assert not _descendants(service.process.pid) & started
 
 
 def test_a_service_whose_fork_server_was_killed_ends_with_its_workers(several):
     """SIGKILL of what workers are forked from, then SIGTERM: the workers are told, and the parent does not hang."""
     service: Service = several
-    eventually(lambda: _answers(service))
     started = _descendants(service.process.pid)
     for each in _helpers(service.process.pid):
         os.kill(each, signal.SIGKILL)
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(HANGS) in STOPPED_BY[signal.SIGTERM]
     eventually(lambda: not _run(started))
-
-
-def test_killed_workers_and_what_forks_them_are_started_again(several):
-    """All of them at once, as a machine without memory may do: others answer."""
-    service: Service = several
-    eventually(lambda: _answers(service))
-    started = _descendants(service.process.pid)
-    for each in started:
-        os.kill(each, signal.SIGKILL)
-    eventually(lambda: _answers(service))
-    assert not _descendants(service.process.pid) & started
 
 
 def _answers(service: Service) -> bool:

@@ -10,13 +10,14 @@ from bench.stale.episodes import register
 from bench.stale.fleet import Fleet
 from bench.stale.key_episodes import episodes
 from tests.freshness import ways
+from tests.support.forking import forked_within
 
 RACES, BEFORE_ANSWER = 20, 20
 
 
 def run(database, directory, each, *, until):
     """Start workers, let callers loose on them, and give the verdict, and how each worker answered."""
-    with Fleet(database.app_url, directory, each) as fleet:
+    with forked_within("bench.stale.fleet"), Fleet(database.app_url, directory, each, SCEAU_DRAIN="PT0S") as fleet:
         crew = Crew(fleet.workers, random.Random(20260615))
         asyncio.run(_work(crew, until))
     return crew.verdict, [worker.ways() for worker in fleet.workers]

@@ -1,14 +1,17 @@
 """A database that answers and cannot do its work: 503 with its own type, when to come back, and a note of /readyz."""
 
+from contextlib import contextmanager
+
 import psycopg
 import pytest
 
 from app.db.session import ServerRefusal
 from tests.support.api import running
 from tests.support.consents import grant
+from tests.support.databases import new_database
 
 _FAIL = """
-CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'it fails' USING ERRCODE = '{state}';
 END
@@ -16,13 +19,30 @@ $$
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def database():
+    """One database for the tests of this file, each of which mends what it breaks."""
+    with new_database() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def api(database):
     """A service with a processing to write about."""
     with running(database) as called:
         called.register("ads")
         called.decide("alice", "ads")
         yield called
+
+
+@contextmanager
+def _failing(database, state):
+    """While this lasts, every write to the ledger fails in this way."""
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(_FAIL.format(state=state))
+        owner.execute("CREATE TRIGGER fails BEFORE INSERT ON consent_event EXECUTE FUNCTION fail()")
+        yield
+        owner.execute("DROP TRIGGER fails ON consent_event")
 
 
 def _notes(api):
@@ -41,27 +61,23 @@ def _notes(api):
 )
 def test_what_the_server_refuses_by_class_is_told(api, database, state, why):
     """Read-only, full, stopping, failing: the write is refused with the reason, /readyz says it until a write goes."""
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        owner.execute(_FAIL.format(state=state))
-        owner.execute("CREATE TRIGGER fails BEFORE INSERT ON consent_event EXECUTE FUNCTION fail()")
+    name = f"bob {state}"
+    with _failing(database, state):
         assert _notes(api) == []
-        refused = api.call("POST", "/v1/consents", grant("bob", "ads"))
+        refused = api.call("POST", "/v1/consents", grant(name, "ads"))
         assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
         assert refused.json()["type"] == "urn:sceau:problem:database-refuses"
         assert why.value in refused.json()["detail"]
         assert [why.value in note for note in _notes(api)] == [True]
-        assert api.reason("bob", "ads") == "no_consent"
-        owner.execute("DROP TRIGGER fails ON consent_event")
-    api.decide("bob", "ads")
+        assert api.reason(name, "ads") == "no_consent"
+    api.decide(name, "ads")
     assert _notes(api) == []
 
 
 @pytest.mark.parametrize("state", ["22012", "25P02"])
 def test_another_fault_of_the_server_has_no_such_type(api, database, state):
     """Control: an error that no retry mends is no 503, of the class of read-only ones too."""
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        owner.execute(_FAIL.format(state=state))
-        owner.execute("CREATE TRIGGER fails BEFORE INSERT ON consent_event EXECUTE FUNCTION fail()")
+    with _failing(database, state):
         refused = api.call("POST", "/v1/consents", grant("bob", "ads"))
         assert refused.status_code == 500
         assert _notes(api) == []

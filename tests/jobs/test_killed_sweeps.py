@@ -7,6 +7,7 @@ from app.db.database import Database
 from app.operations.consents.projections import rebuild_projection
 from bench.sweep.race import Plan, prepare, register, run
 from bench.sweep.worker import STEPS
+from tests.support.forking import forked_within
 
 
 @pytest.fixture
@@ -19,7 +20,8 @@ def race(database):
         if before is not None:
             with psycopg.connect(database.owner_url) as connection:
                 connection.execute(before)
-        return run(database.owner_url, database.app_url, plan)
+        with forked_within("bench.sweep.race"):
+            return run(database.owner_url, database.app_url, plan)
 
     return once
 

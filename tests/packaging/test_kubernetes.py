@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -36,6 +35,8 @@ FILES = {
 
 def problem(document: dict[str, Any], version: str) -> str:
     """What Kubernetes' schema of that version has against a document; nothing when it is valid."""
+    import kubernetes_validate  # reads a grammar for a second, which every worker of the suite would do
+
     try:
         kubernetes_validate.validate(document, version, strict=True)
     except kubernetes_validate.ValidationError as error:

@@ -34,6 +34,7 @@ class Log:
     place: Path
     more: dict[str, str] = field(default_factory=dict)
     """Settings beside those of every log."""
+    _key: str = field(default="", init=False)
 
     def __post_init__(self):
         """Make the directory that heads are kept in."""
@@ -42,6 +43,8 @@ class Log:
 
     def sceau(self, *words):
         """Run a command."""
+        if words[0] == "signing-keys":
+            self._key = ""
         return run_command(self.database, *words, public_url=PUBLIC_URL, state_directory=str(self.heads), **self.more)
 
     def append(self):
@@ -74,8 +77,10 @@ class Log:
         return asyncio.run(close())
 
     def key(self):
-        """The keys that verify the log and receipts, a line for each."""
-        return self.sceau("proof", "key")[2].strip()
+        """The keys that verify the log and receipts, a line for each; asked for again once one was made or rotated."""
+        told = self._key or self.sceau("proof", "key")[2].strip()
+        self._key = told if "/ledger" in told else ""
+        return told
 
     def head(self):
         """The last checkpoint that was kept outside the database."""

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -68,23 +69,6 @@ def test_a_bundle_of_one_person_has_nobody_else_s_bodies(log):
     assert (status, said) == (1, "there is no consent of that id")
 
 
-def test_a_body_that_is_withheld_without_a_reason_is_named(log):
-    """A forger who marks a body as withheld in a whole bundle, or of a kind that is never left out, is told."""
-    lines = lines_of(log.bundle())
-    for kind in ("consent_event", "register_version"):
-        forged = [
-            {name: value for name, value in line.items() if name in {"position", "entry"}} | {"withheld": True}
-            if f'"kind":"{kind}"' in line["entry"]
-            else line
-            for line in lines
-        ]
-        content = "".join(json.dumps(line) + "\n" for line in forged).encode()
-        status, said = log.verify(
-            replaced(log.place / "bundle.zip", log.place / "forged.zip", "data/entries.ndjson", content)
-        )
-        assert (status, "its body is gone" in said) == (1, True)
-
-
 def test_a_replay_is_told_as_the_operator_s_word(log):
     """Its counts are named; one that says itself that decisions come out otherwise makes the bundle wrong."""
     today = datetime.now(UTC)
@@ -116,16 +100,17 @@ def test_the_log_says_which_bundles_were_made(log):
     assert [(each["manifest_sha256"], each["size"]) for each in stated] == [(listed, size)]
 
 
-@pytest.mark.parametrize(
-    "name", ["data/stamps/./1.tsr", "data/../x", "/data/x", "data\\x", "data//x", "../x", "data/.x", "DATA/checkpoint"]
-)
-def test_a_name_that_unpacks_to_somewhere_else_is_named(log, name):
+def test_a_name_that_unpacks_to_somewhere_else_is_named(log):
     """An auditor's tools would write over another file by it, and check that one instead."""
-    bundle = log.bundle()
-    with zipfile.ZipFile(bundle, "a") as bag:
-        bag.writestr(name, b"something else")
-    status, said = log.verify(bundle)
-    assert (status, "no file of a bundle has such a name" in said or "stands there twice" in said) == (1, True)
+    bundle, odd = log.bundle(), log.place / "odd.zip"
+    names = ("data/stamps/./1.tsr", "data/../x", "/data/x", "data\\x", "data//x", "../x", "data/.x", "DATA/checkpoint")
+    for name in names:
+        shutil.copy(bundle, odd)
+        with zipfile.ZipFile(odd, "a") as bag:
+            bag.writestr(name, b"something else")
+        status, said = log.verify(odd)
+        assert "no file of a bundle has such a name" in said or "stands there twice" in said, name
+        assert status == 1
 
 
 def test_a_file_that_has_another_name_for_other_tools_is_named(log):
@@ -186,16 +171,16 @@ HIDDEN = {
 }
 
 
-@pytest.mark.parametrize("hide", HIDDEN.values(), ids=HIDDEN.keys())
-def test_what_is_hidden_in_the_zip_is_named(log, hide):
+def test_what_is_hidden_in_the_zip_is_named(log):
     """A bundle is its files and nothing else: tools that read a ZIP from its beginning would see something else."""
     bundle = log.bundle()
     assert log.verify(bundle)[0] == 3
     hidden = log.place / "hidden.zip"
-    hidden.write_bytes(hide(bundle.read_bytes(), bundle))
-    status, said = log.verify(hidden)
-    assert status in {1, 2}
-    assert "it was changed" in said or "UNREADABLE" in said
+    for name, hide in HIDDEN.items():
+        hidden.write_bytes(hide(bundle.read_bytes(), bundle))
+        status, said = log.verify(hidden)
+        assert status in {1, 2}, name
+        assert "it was changed" in said or "UNREADABLE" in said, name
 
 
 def test_a_changed_tag_is_named(log):

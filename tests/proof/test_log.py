@@ -2,12 +2,13 @@
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.proof.notes import KeptHeads, Signer, signed_note
@@ -106,50 +107,41 @@ def test_a_rotation_that_is_forged_is_named(log, tmp_path):
 
 
 _EVENT = "(SELECT id FROM consent_event WHERE kind = 'granted' ORDER BY id LIMIT 1)"
-TAMPERED = {
-    "a row is edited": (f"UPDATE consent_event SET kind = 'refused', expires_at = NULL WHERE id = {_EVENT}",),
-    "a row is back-dated": (
-        f"""UPDATE consent_event SET collected_at = collected_at - interval '1 day',
-        expires_at = expires_at - interval '1 day' WHERE id = {_EVENT}""",
-    ),
-    "a row is given to another person": (
-        """UPDATE consent_event SET subject_ref = (SELECT subject_ref FROM subject ORDER BY 1 DESC LIMIT 1), seq = 99
-        WHERE id = (SELECT id FROM consent_event ORDER BY subject_ref LIMIT 1)""",
-    ),
-    "a row is deleted": (f"DELETE FROM consent_event WHERE id = {_EVENT}",),
-    "rows are truncated": ("TRUNCATE consent_event",),
-    "a salt is destroyed": ("DELETE FROM proof_opening WHERE position = 3",),
-    "a row is put in past the log": (
-        """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
-        SELECT subject_ref, 98, gen_random_uuid(), 'withdrawn', now(), now(), false, gen_random_uuid()
-        FROM subject LIMIT 1""",
-    ),
-    "a version of the register is changed": ("UPDATE processing_version SET retention = 'P9Y'",),
-    "the purpose of a processing is changed": ("UPDATE processing SET purpose = 'malware_detection' WHERE id = 'ads'",),
-    "an act is taken off the trail": (
-        "DELETE FROM administrative_act WHERE id IN (SELECT id FROM administrative_act LIMIT 1)",
-    ),
-    "a setting is changed": ("""UPDATE proof_statement SET body = '{"lease_ms": 1}' WHERE kind = 'settings'""",),
-    "an entry is changed": (
-        "UPDATE proof_entry SET entry = replace(entry::text, '7d', '207d')::bytea WHERE position = 2",
-    ),
-    "two entries change places": (
-        "UPDATE proof_entry SET position = 999 WHERE position = 2",
-        "UPDATE proof_entry SET position = 2 WHERE position = 3",
-        "UPDATE proof_entry SET position = 3 WHERE position = 999",
-    ),
-    "an entry is deleted": ("DELETE FROM proof_entry WHERE position = 2",),
-    "the end of the log is cut off": ("DELETE FROM proof_entry WHERE position > 3",),
+_LAST = "(SELECT id FROM consent_event WHERE kind = 'granted' ORDER BY id DESC LIMIT 1)"
+TAMPERED = (
+    f"""UPDATE consent_event SET subject_ref = (SELECT subject_ref FROM consent_event WHERE id = {_LAST}), seq = 99
+    WHERE kind = 'refused'""",
+    f"UPDATE consent_event SET kind = 'refused', expires_at = NULL WHERE id = {_EVENT}",
+    f"""UPDATE consent_event SET collected_at = collected_at - interval '1 day',
+    expires_at = expires_at - interval '1 day' WHERE id = {_LAST}""",
+    "DELETE FROM consent_event WHERE kind = 'withdrawn'",
+    """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
+    SELECT subject_ref, 98, gen_random_uuid(), 'withdrawn', now(), now(), false, gen_random_uuid()
+    FROM subject LIMIT 1""",
+    "UPDATE processing_version SET retention = 'P9Y' WHERE processing = 'stats'",
+    "UPDATE processing SET purpose = 'malware_detection' WHERE id = 'ads'",
+    "DELETE FROM administrative_act WHERE id = (SELECT id FROM administrative_act ORDER BY at LIMIT 1)",
+    """UPDATE proof_statement SET body = '{"lease_ms": 1}' WHERE kind = 'settings'""",
+    "DELETE FROM proof_opening WHERE position = 3",
+)
+NAMED = {
+    ("consent_event", "what the database has is not what was recorded"): 3,
+    ("consent_event", "its body is gone, and no run of retention tells why"): 1,
+    ("consent_event", "recorded, and not in the log"): 1,
+    ("register_version", "what the database has is not what was recorded"): 2,
+    ("administrative_act", "its body is gone, and no run of retention tells why"): 1,
+    ("settings", "what the database has is not what was recorded"): 1,
+    ("controller_version", "its body is gone, and no run of retention tells why"): 1,
 }
+"""By what each of these is named: what was edited, dated back and given to somebody else, deleted, and put in."""
 
 
-@pytest.mark.parametrize("statements", TAMPERED.values(), ids=TAMPERED.keys())
-def test_tampering_is_named(log, statements):
-    """What a superuser changes, removes, moves or adds, the verifier names."""
-    log.superuser(*statements)
+def test_each_row_that_a_superuser_tampered_with_is_named(log):
+    """What was changed, removed or added behind the log, of each kind: every row by its own line, and no other."""
+    log.superuser(*TAMPERED)
     status, said = log.verify(log.bundle())
-    wrong = [line for line in said.splitlines() if ": WRONG: " in line and NOT_STATED not in line]
-    assert (status, bool(wrong)) == (1, True), said
+    found = re.findall(r": WRONG: (?:entry [0-9]+ \()?(\w+) \S+: (.*)", said)
+    assert (status, Counter(found)) == (1, NAMED), said
 
 
 def test_two_texts_that_change_places_are_named(log):
@@ -304,12 +296,13 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("changes", FORGED.values(), ids=FORGED.keys())
-def test_a_forged_bundle_is_never_good(log, tmp_path, changes):
+def test_a_forged_bundle_is_never_good(log, tmp_path):
     """Whoever makes a bundle also makes its manifest: what stands in it is checked, or refused, and never crashes."""
-    forged = rewritten(log.bundle(), tmp_path / "forged.zip", changes, manifest=True)
-    status, said = log.verify(forged)
-    assert status in {1, UNREADABLE}, said
+    bundle = log.bundle()
+    for name, changes in FORGED.items():
+        forged = rewritten(bundle, tmp_path / "forged.zip", changes, manifest=True)
+        status, said = log.verify(forged)
+        assert status in {1, UNREADABLE}, (name, said)
 
 
 def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp_path):

@@ -1,11 +1,14 @@
 """A verifier that was written from docs/proof-format.md alone says the same of each file as `sceau proof verify`."""
 
 import ast
+import io
 import json
 import re
+import runpy
 import subprocess
 import sys
 import zipfile
+from contextlib import redirect_stdout
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -27,19 +30,22 @@ ENTRIES = "data/entries.ndjson"
 
 
 def _second(keys, *files):
-    """What the second verifier ends with, and what it says."""
-    run = [sys.executable, "-I", SECOND, keys, *files]
-    ended = subprocess.run(list(map(str, run)), capture_output=True, text=True, check=False)
-    return ended.returncode, ended.stdout + ended.stderr
+    """What the second verifier ends with, and what it says; run in this process, which has loaded what it imports."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+        patch.setattr(sys, "argv", [str(SECOND), str(keys), *map(str, files)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(SECOND), run_name="__main__")
+    return ended.value.code, said.getvalue()
 
 
-def _both(log, *words):
-    """The exit status that both verifiers end with, given the log's keys; they must agree."""
+def _both(log, *words, says=""):
+    """The exit status that both verifiers end with, given the log's keys; they must agree. `says`: what ours tells."""
     (log.place / "keys").write_text(log.key())
     keys = [part for key in log.key().split("\n") for part in ("--key", key)]
     ours, _, said = log.sceau("proof", "verify", *words, *keys)
     status, told = _second(log.place / "keys", *(each for each in words if each != "--against"))
-    assert status == ours, f"{said}\nAnd the second:\n{told}"
+    assert (status, says in said) == (ours, True), f"{said}\nAnd the second:\n{told}"
     assert ("WRONG: " in told, "NOT CHECKED: " in told or ours < INCOMPLETE) == (ours == WRONG, True)
     return ours
 
@@ -96,7 +102,10 @@ def _backdated(log):
         "INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event WHERE seq = 97",
     )
     log.append()
-    return [log.bundle()]
+    bundle = log.bundle()
+    entries = [json.loads(line["entry"]) for line in lines_of(bundle)]
+    assert [each["kind"] for each in entries if each.get("late")] in (["consent_event"], [])
+    return [bundle]
 
 
 def _erased(log):
@@ -135,22 +144,25 @@ def _rotated(log):
 
 
 HONEST = {
-    "a bundle": lambda log: [log.bundle()],
-    "a period, by its end": _until,
-    "a period, by its beginning": _since,
-    "one processing": lambda log: [log.bundle("--processing", "stats")],
-    "one person": lambda log: [log.bundle("--person-of", log.value("SELECT id FROM consent_event LIMIT 1"))],
-    "a late row": _backdated,
-    "an erasure": _erased,
-    "heads on either side": _either_side,
-    "a rotation of keys": _rotated,
+    "a bundle": (lambda log: [log.bundle()], ""),
+    "a period, by its end": (_until, ""),
+    "a period, by its beginning": (_since, ""),
+    "one processing": (lambda log: [log.bundle("--processing", "stats")], "are not part of this bundle"),
+    "one person": (
+        lambda log: [log.bundle("--person-of", log.value("SELECT id FROM consent_event LIMIT 1"))],
+        "bodies about other people are not part of this bundle",
+    ),
+    "a late row": (_backdated, ": it was entered late, at "),
+    "an erasure": (_erased, ""),
+    "heads on either side": (_either_side, "new is newer than this bundle: ask for one that reaches it"),
+    "a rotation of keys": (_rotated, ""),
 }
 
 
-@pytest.mark.parametrize("make", HONEST.values(), ids=HONEST.keys())
-def test_both_find_nothing_wrong_with_what_is_honest(log, make):
-    """As nobody outside has stamped these logs: good, but incomplete."""
-    assert _both(log, *make(log)) == INCOMPLETE
+@pytest.mark.parametrize(("make", "says"), HONEST.values(), ids=HONEST.keys())
+def test_both_find_nothing_wrong_with_what_is_honest(log, make, says):
+    """As nobody outside has stamped these logs: good, but incomplete; what is odd is told."""
+    assert _both(log, *make(log), says=says) == INCOMPLETE
 
 
 def test_both_say_good_of_a_head_and_refuse_what_is_none(log):
@@ -237,7 +249,7 @@ def test_both_name_a_text_that_a_run_took(old):
 def test_both_name_an_entry_that_hides_that_it_is_late(log, monkeypatch):
     """Whoever has the key and leaves the mark out is found by the times of the entries before."""
     monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=9))
-    assert _both(log, *_backdated(log)) == WRONG
+    assert _both(log, *_backdated(log), says="and is not marked as late") == WRONG
 
 
 def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
@@ -263,7 +275,7 @@ def test_both_name_a_run_that_is_none_or_destroyed_nothing(log, stated):
 def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
     """A stated segment that is not there is wrong, but for a restore that was entered, within the bundle or behind."""
     decided.superuser("DELETE FROM decision_segment")
-    assert _both(decided, decided.bundle()) == WRONG
+    assert _both(decided, decided.bundle(), says="that the log states are gone") == WRONG
     _acted(decided, "'deployment.restored', 'service', '{}'::jsonb")
     assert _both(decided, decided.bundle()) == INCOMPLETE
     decided.append()
@@ -272,27 +284,31 @@ def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
 
 @pytest.mark.parametrize(("days", "status"), [(0, INCOMPLETE), (1, WRONG)])
 def test_both_take_that_a_day_was_dropped(decided, days, status):
-    """The day of the segment, and not the one before it."""
+    """The day of the segment, and not the one before it, within the bundle or behind its end."""
     day = decided.value(f"SELECT (max(day) - {days})::text FROM decision_segment")
     decided.superuser("DELETE FROM decision_segment")
     _acted(decided, f"'decision_log.dropped', 'service', jsonb_build_object('day', '{day}')")
-    assert _both(decided, decided.bundle()) == status
+    told = "60 decisions that the log states, from" if status == INCOMPLETE else "that the log states are gone"
+    assert _both(decided, decided.bundle(), says=told) == status
+    decided.append()
+    assert _both(decided, decided.bundle(), says=told) == status
 
 
 def test_both_check_decisions(decided):
-    """Those of a bundle, and that a bundle of one processing has none."""
-    assert _both(decided, decided.bundle()) == INCOMPLETE
-    assert _both(decided, decided.bundle("--processing", "ads")) == INCOMPLETE
+    """Those of a bundle; one of a single processing has none, since a choice could not be checked, and says so."""
+    told = "60 decisions against the statements of their hours"
+    assert _both(decided, decided.bundle(), says=told) == INCOMPLETE
+    assert _both(decided, decided.bundle("--processing", "ads"), says="60 decisions that the log states") == INCOMPLETE
 
 
-def _bundled(change, name=ENTRIES):
+def _bundled(change, name=ENTRIES, words=()):
     """A bundle of which somebody changed the lines of a file, and made its list of files fit."""
 
     def make(log):
         def changed(content):
             return b"".join(line + b"\n" for line in change(content.splitlines()))
 
-        return [rewritten(log.bundle(), log.place / "forged.zip", {name: changed}, manifest=True)]
+        return [rewritten(log.bundle(*words), log.place / "forged.zip", {name: changed}, manifest=True)]
 
     return make
 
@@ -324,6 +340,18 @@ def _renamed(lines):
     told = [json.loads(line) for line in lines]
     named = [{**each, "people": {"subject_ref": "0" * 32}} if "people" in each else each for each in told]
     return [json.dumps(each).encode() for each in named]
+
+
+def _withheld(lines):
+    """Bodies that a bundle of one processing may withhold, and has to have by its statement."""
+    told = [json.loads(line) for line in lines]
+    kept = [
+        {"position": each["position"], "entry": each["entry"], "withheld": True}
+        if '"kind":"consent_event"' in each["entry"]
+        else each
+        for each in told
+    ]
+    return [json.dumps(each).encode() for each in kept]
 
 
 def _texts_swapped(log):
@@ -414,11 +442,11 @@ def _lines_changed(change):
     return {ENTRIES: changed}
 
 
-def _bodiless(**more):
-    """The body of a consent is left out."""
+def _bodiless(kind="consent_event", **more):
+    """The body of an entry is left out."""
 
     def change(lines):
-        place = next(n for n, line in enumerate(lines) if json.loads(line["entry"])["kind"] == "consent_event")
+        place = next(n for n, line in enumerate(lines) if json.loads(line["entry"])["kind"] == kind)
         kept = {name: lines[place][name] for name in ("position", "entry")}
         return [*lines[:place], kept | more, *lines[place + 1 :]]
 
@@ -428,6 +456,7 @@ def _bodiless(**more):
 FORGED = {
     "nothing": ({}, INCOMPLETE),
     "a body withheld that nobody chose": (_bodiless(withheld=True), WRONG),
+    "a body withheld that always is there": (_bodiless("register_version", withheld=True), WRONG),
     "a body left out": (_bodiless(), WRONG),
     "an entry left out": (_lines_changed(lambda lines: [*lines[:12], *lines[13:]]), WRONG),
     "the last entry left out": (_lines_changed(lambda lines: lines[:-1]), WRONG),
@@ -477,6 +506,7 @@ ALTERED = {
     "the last entry removed": _bundled(lambda lines: lines[:-1]),
     "an entry moved": _bundled(_moved),
     "people renamed": _bundled(_renamed),
+    "bodies withheld": _bundled(_withheld, words=("--processing", "ads")),
     "a page of the bundle changed": _bundled(lambda lines: lines[1:], "data/index.html"),
     "a body edited": _tampered(_row("recorded_at = recorded_at + interval '1 second'")),
     "a body removed": _tampered("DELETE FROM proof_opening WHERE position = 12"),
@@ -488,6 +518,7 @@ ALTERED = {
         FROM subject LIMIT 1"""
     ),
     "two heads of a fork": lambda log: _forked(log, way="heads"),
+    "two heads of a fork, the other way round": lambda log: _forked(log, way="heads")[::-1],
     "a head against a bundle of the other branch": lambda log: _forked(log, way="against"),
     "a head beside a bundle of the other branch": lambda log: _forked(log, way="beside"),
     "a head of the other branch that is shorter": _head_within,
@@ -508,10 +539,21 @@ ALTERED = {
 }
 
 
-@pytest.mark.parametrize("make", ALTERED.values(), ids=ALTERED.keys())
-def test_both_say_wrong_of_what_was_altered(log, make):
-    """Whatever somebody changed, in the database or in the file, both verifiers end with 1."""
-    assert _both(log, *make(log)) == WRONG
+SAYS = {
+    "people renamed": "it is not the bundle that the log states",
+    "bodies withheld": "it is not the bundle that the log states",
+    "a body removed": "its body is gone",
+    "two heads of a fork": "sceau.example.fr/ledger was forked",
+    "two heads of a fork, the other way round": "sceau.example.fr/ledger was forked",
+    "a statement of the other branch": "does not continue this bundle's log",
+    "no statement": "the log does not state that this bundle was made",
+}
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_both_say_wrong_of_what_was_altered(log, name):
+    """Whatever somebody changed, in the database or in the file, both verifiers end with 1, and ours says why."""
+    assert _both(log, *ALTERED[name](log), says=SAYS.get(name, "")) == WRONG
 
 
 @pytest.mark.parametrize(("changes", "status"), FORGED.values(), ids=FORGED.keys())
@@ -533,14 +575,15 @@ def test_both_name_hours_that_do_not_follow_and_segments_that_are_stated_twice(d
     hour |= {"gap": {"since": "2098-01-01T00:00:00+00:00"}, "again": {"late": named}, "follows": {}}[how]
     state(decided, "decision_hour", hour)
     decided.append()
-    assert _both(decided, decided.bundle()) == (INCOMPLETE if how == "follows" else WRONG)
+    told = "nothing is stated from" if how == "gap" else ""
+    assert _both(decided, decided.bundle(), says=told) == (INCOMPLETE if how == "follows" else WRONG)
 
 
 @pytest.mark.parametrize("made", DECISIONS_ALTERED.values(), ids=DECISIONS_ALTERED.keys())
 def test_both_name_decisions_that_were_altered_in_the_database(decided, made):
     """Digests and counts of the segments fit: what was stated does not."""
     alter(decided.database, made())
-    assert _both(decided, decided.bundle()) == WRONG
+    assert _both(decided, decided.bundle(), says="are not those that were stated") == WRONG
 
 
 @pytest.mark.parametrize("how", ["dropped", "flipped", "invented", "of no statement"])
@@ -556,7 +599,8 @@ def test_both_name_decisions_that_were_altered_in_a_bundle(decided, how):
         "of no statement": {f"data/decisions/{random_id()}.ndjson": lambda _: b"{}\n"},
     }[how]
     forged = rewritten(bundle, decided.place / "forged.zip", changes, manifest=True)
-    assert _both(decided, forged) == WRONG
+    told = "no statement of the log names these decisions" if how == "of no statement" else "not those that were stated"
+    assert _both(decided, forged, says=told) == WRONG
 
 
 def test_both_want_a_signature_of_the_log(log):
@@ -577,7 +621,9 @@ def test_the_example_of_the_document_verifies(tmp_path):
     first = indented.index("sceau.example.fr/ledger")
     (tmp_path / "checkpoint").write_text("".join(f"{line}\n" for line in indented[first : first + 6]))
     (tmp_path / "keys").write_text(key)
-    assert _second(tmp_path / "keys", tmp_path / "checkpoint") == (GOOD, "")
+    run = [sys.executable, "-I", SECOND, tmp_path / "keys", tmp_path / "checkpoint"]
+    alone = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (alone.returncode, alone.stdout, alone.stderr) == (GOOD, "", "")
 
 
 def test_it_shares_nothing_with_ours_and_is_read_in_one_sitting():

@@ -73,18 +73,6 @@ def test_an_export_of_nobody_tells_of_nobody_else(api):
     assert _export(api, "eve")["looked_at"] == []
 
 
-def test_a_caller_that_may_name_some_processings_gets_none(api):
-    """It is about every processing, so that a limited caller is refused."""
-    limited = api.with_key(api.new_key("consents:read", processings=["ads"]))
-    assert limited.call("POST", "/v1/subjects/exports", {"subject": subject("alice")}).status_code == 403
-    assert (
-        api.with_key(api.new_key("register:read"))
-        .call("POST", "/v1/subjects/exports", {"subject": subject("alice")})
-        .status_code
-        == 403
-    )
-
-
 def test_the_command_writes_the_same(api, database, tmp_path):
     """`sceau subject export` takes the id from standard input, so that it stands in no list of processes."""
     api.decide("alice", "ads")

@@ -249,16 +249,3 @@ def test_the_register_is_listed_by_id(pap):
     items = pap.ok("GET", "/v1/processings")["items"]
     assert [item["id"] for item in items] == sorted(item["id"] for item in items)
     assert pap.ok("GET", "/v1/processings/alpha") in items
-
-
-def test_a_caller_works_on_its_processings_alone(pap):
-    """A caller with a list of processings registers, changes, reads and lists those alone."""
-    pap.register("mine")
-    pap.register("theirs")
-    other = pap.with_key(pap.new_key("register:read", "register:write", processings=["mine", "mine-too"]))
-    assert [item["id"] for item in other.ok("GET", "/v1/processings")["items"]] == ["mine"]
-    assert other.call("GET", "/v1/processings/theirs").status_code == 404
-    assert other.call("PATCH", "/v1/processings/theirs", {"status": "suspended"}).status_code == 403
-    assert _add(other, "theirs").status_code == 403
-    assert other.call("POST", "/v1/processings", processing("a-third")).status_code == 403
-    assert other.register("mine-too")["status"] == "active"

@@ -42,6 +42,7 @@ class Deployment:
     provider: Issuer
     traces: TraceReceiver
     headers: list[tuple[str, str]] = field(default_factory=list)
+    looked_at: dict[str, int] = field(default_factory=dict)
     statuses: set[int] = field(default_factory=set)
 
     def send(self, sent: Sent) -> httpx2.Response:
@@ -59,6 +60,13 @@ class Deployment:
         last = self.service.ok("POST", "/access/v1/evaluation", asked)["context"]["id"]
         search = ("POST", "/v1/decisions/search", {"id": last})
         eventually(lambda: self.service.ok(*search)["items"])
+
+    def news(self) -> dict[str, bytes]:
+        """What came out since this was asked last; of what only grows, the end of what was looked at is there too."""
+        whole, seen = self.sinks(), self.looked_at
+        new = {sink: said[max(0, seen.get(sink, 0) - 4096) :] for sink, said in whole.items()}
+        self.looked_at = {sink: len(whole[sink]) for sink in ("service output", "PostgreSQL log", "response headers")}
+        return new
 
     def sinks(self) -> dict[str, bytes]:
         """Everything that came out, once the decisions taken so far are logged."""

@@ -47,7 +47,7 @@ def consent(deployment):
 
 
 def _assert_nothing_leaked(deployment) -> None:
-    found = leaks(deployment.sinks(), MARKERS)
+    found = leaks(deployment.news(), MARKERS)
     assert not found, "\n".join(found)
 
 

@@ -73,25 +73,26 @@ def _rows(database, table):
         return sorted(json.dumps(found, sort_keys=True) for (found,) in rows)
 
 
-@pytest.fixture
-def sceau():
-    """Run a command on a database: the exit status, and what was said on standard error and output."""
-    return run_command
+@pytest.fixture(scope="module")
+def database():
+    """One database for the tests of this file, which only read it."""
+    with new_database() as made:
+        yield made
 
 
-@pytest.fixture
-def exported(database, sceau, tmp_path):
-    """A deployment, and its export."""
+@pytest.fixture(scope="module")
+def exported(database, tmp_path_factory):
+    """A deployment's export, and what it decides."""
     with running(database) as api:
         live(api)
         decided = decisions(api)
-    file = tmp_path / "deployment.ndjson.gz"
-    status, said, _ = sceau(database, "export", file)
+    file = tmp_path_factory.mktemp("exported") / "deployment.ndjson.gz"
+    status, said, _ = run_command(database, "export", file)
     assert status == 0, said
     return file, decided
 
 
-def test_an_empty_deployment_gives_the_samedecisions(database, exported, sceau):
+def test_an_empty_deployment_gives_the_samedecisions(database, exported):
     """Every table that is carried over holds the same, but for keys; everybody is answered as before."""
     file, decided = exported
     assert {reason for reason, *_ in decided.values()} >= {
@@ -110,7 +111,7 @@ def test_an_empty_deployment_gives_the_samedecisions(database, exported, sceau):
             assert _rows(empty, table) == _rows(database, table), table
         with running(empty) as api:
             assert api.call("GET", "/v1/keys").status_code == 401  # callers are there, and their keys are not
-            assert decisions(api.with_key(_new_key(empty, sceau))) == decided
+            assert decisions(api.with_key(_new_key(empty))) == decided
         assert restored(empty, file, key_of(database))[0] == 1
 
 
@@ -124,16 +125,16 @@ def test_an_export_holds_no_id_and_no_key(exported):
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
-def _new_key(database, sceau):
+def _new_key(database):
     with psycopg.connect(database.owner_url) as connection:
         every = "SELECT id FROM caller WHERE scopes @> ARRAY['keys:manage'] LIMIT 1"
         (caller,) = connection.execute(every).fetchone() or ("",)
-    return sceau(database, "keys", "rotate", caller)[2].strip()
+    return run_command(database, "keys", "rotate", caller)[2].strip()
 
 
-def _spoiled(file, change):
+def _spoiled(file, place, change):
     lines = gzip.decompress(file.read_bytes()).decode().splitlines(keepends=True)
-    spoiled = file.with_name("spoiled.ndjson")
+    spoiled = place / "spoiled.ndjson"
     spoiled.write_text("".join(change(lines)))
     return spoiled
 
@@ -152,11 +153,11 @@ def _spoiled(file, change):
         (lambda lines: [*lines[:5], "{\n"], "it cannot be read"),
     ],
 )
-def test_a_spoiled_export_leaves_nothing(database, exported, change, said):
+def test_a_spoiled_export_leaves_nothing(database, exported, tmp_path, change, said):
     """Cut off, changed, of another version, no export: it is said, and the database is as empty as before."""
     file, _ = exported
     with new_database() as empty:
-        status, told, _ = restored(empty, _spoiled(file, change), key_of(database))
+        status, told, _ = restored(empty, _spoiled(file, tmp_path, change), key_of(database))
         assert status == 1
         assert said in told
         assert not any(_rows(empty, table) for table in ("processing", "subject", "consent_event"))
@@ -172,30 +173,30 @@ def test_other_keys_are_refused(database, exported):
         assert _rows(empty, "subject") == []
 
 
-def test_what_is_no_regular_file_is_written_to_and_not_replaced(database, exported, sceau, tmp_path):
+def test_what_is_no_regular_file_is_written_to_and_not_replaced(database, exported, tmp_path):
     """A named pipe stays one, and a device, though the command runs as root; that one is full is told in a line."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with ThreadPoolExecutor() as pool:
         read = pool.submit(pipe.read_text)
-        assert sceau(database, "export", pipe)[0] == 0
+        assert run_command(database, "export", pipe)[0] == 0
         # Before the device of this machine is named: a command that replaces what it writes to has failed here.
         assert stat.S_ISFIFO(pipe.stat().st_mode)
         assert json.loads(read.result().splitlines()[-1])["end"]
-    status, said, _ = sceau(database, "export", "/dev/full")
+    status, said, _ = run_command(database, "export", "/dev/full")
     assert status == 1
     assert "/dev/full: it cannot be written: No space left on device" in said
 
 
-def test_a_link_to_a_file_leads_to_the_whole_export(database, exported, sceau, tmp_path):
+def test_a_link_to_a_file_leads_to_the_whole_export(database, exported, tmp_path):
     """A symbolic link stays one, and the file it leads to holds the export; nothing half lies beside it."""
     there = tmp_path / "there"
     there.mkdir()
     (tmp_path / "link.ndjson").symlink_to(there / "export.ndjson")
-    assert sceau(database, "export", tmp_path / "link.ndjson")[0] == 0
+    assert run_command(database, "export", tmp_path / "link.ndjson")[0] == 0
     assert (tmp_path / "link.ndjson").is_symlink()
     assert [each.name for each in there.iterdir()] == ["export.ndjson"]
-    status, said, _ = sceau(database, "export", tmp_path / "nowhere" / "export.ndjson")
+    status, said, _ = run_command(database, "export", tmp_path / "nowhere" / "export.ndjson")
     assert (status, "nowhere" in said) == (1, True)
 
 

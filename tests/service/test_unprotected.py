@@ -23,7 +23,7 @@ OUTAGE_FILE = (
     [
         ((), [JOURNAL, OUTAGE_FILE]),
         pytest.param(("SCEAU_JOURNAL_HOOK",), [OUTAGE_FILE], marks=pytest.mark.deep),
-        (("SCEAU_STATE_DIRECTORY",), []),
+        pytest.param(("SCEAU_STATE_DIRECTORY",), [], marks=pytest.mark.deep),
         pytest.param(("SCEAU_JOURNAL_HOOK", "SCEAU_STATE_DIRECTORY"), [], marks=pytest.mark.deep),
     ],
     ids=["neither", "no outage file", "both", "both, and a hook"],
@@ -36,7 +36,8 @@ def test_what_does_not_protect_is_said(tmp_path, names, lacks):
     }
     chosen = {name: str(places[name]) for name in names}
     with new_database() as database:
-        service = Service(tmp_path / "log", {"SCEAU_DATABASE_URL": database.app_url, **chosen}, workers=2)
+        settings = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_JOBS": "false", **chosen}
+        service = Service(tmp_path / "log", settings, workers=2)
         try:
             service.wait_until_it_listens()
             ready = eventually(lambda: (answer := service.call("GET", "/readyz")).is_success and answer).json()
@@ -51,7 +52,7 @@ def test_what_does_not_protect_is_said(tmp_path, names, lacks):
 
 def test_a_service_on_a_database_of_its_own_lacks_nothing(tmp_path):
     """The control: in a data directory both are kept without being asked for."""
-    service = Service(tmp_path / "log", {}, data=tmp_path / "data")
+    service = Service(tmp_path / "log", {"SCEAU_JOBS": "false"}, data=tmp_path / "data")
     try:
         service.wait_until_it_listens()
         assert [note for note in service.ok("GET", "/readyz")["notes"] if "SCEAU_" in note] == []

@@ -12,8 +12,6 @@ from tests.support.api import running
 from tests.support.console import Visitor
 from tests.support.staff import ENOUGH, TEXT, acknowledge, acknowledged_before, covered, person, publish, shown
 
-PAST = "2020-01-01T00:00:00Z"
-
 WAITS = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 
 
@@ -206,17 +204,6 @@ def test_a_person_whose_access_was_revoked_has_left(staffed):
 
 
 # --- members ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_name_is_kept_sealed(database):
-    """No table holds the name of a member in clear."""
-    with running(database) as api:
-        api.ok("POST", "/v1/staff/members", {"name": "Zinédine Unique"})
-    with psycopg.connect(database.owner_url) as owner:
-        rows = owner.execute("SELECT m::text, n::text FROM staff_member m, staff_name n").fetchall()
-    assert len(rows) == 1
-    assert "Unique" not in str(rows)
-    assert b"Unique".hex() not in str(rows)
 
 
 def test_who_left_can_be_forgotten(staffed):

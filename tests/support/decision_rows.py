@@ -28,16 +28,6 @@ def logged_rows(database: TestDatabase) -> list[LoggedDecision]:
     return sorted((each for row in rows for each in _decisions(*row)), key=lambda each: (each.at, each.id))
 
 
-def logged_as_stored(database: TestDatabase) -> bytes:
-    """All that the log keeps, as it stands in the table and unpacked."""
-    with psycopg.connect(database.owner_url) as connection:
-        rows = connection.execute("SELECT decision_segment::text, directory, data FROM decision_segment").fetchall()
-    return b"".join(
-        text.encode() + bytes(directory) + bytes(data) + repr(_decisions(directory, data)).encode()
-        for text, directory, data in rows
-    )
-
-
 def _decisions(directory: bytes, data: bytes) -> list[LoggedDecision]:
     known = directory_of(directory)
     return list(decisions_in(known, known.blocks, data))

@@ -8,6 +8,7 @@ the fork: it reads its arguments and its environment as it would by itself.
 import gc
 import json
 import os
+import runpy
 import selectors
 import signal
 import socket
@@ -96,7 +97,7 @@ def _become(asked: dict[str, Any]) -> None:
     os.chdir(asked["directory"])
     os.environ.clear()
     os.environ.update(asked["environment"])
-    sys.argv = ["sceau", *asked["words"]]
+    sys.argv = [asked["module"] or "sceau", *asked["words"]]
     tempfile.tempdir = None  # it is found anew, by the environment
 
 
@@ -108,7 +109,10 @@ def main() -> None:
     asked = _serve_forks(socket.socket(fileno=int(sys.argv[1])))
     if asked is not None:
         _become(asked)
-        run_command()
+        if asked["module"] is None:
+            run_command()
+        else:
+            runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

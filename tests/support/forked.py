@@ -24,6 +24,8 @@ class Forked:
         """`told`: the pipe on which its exit status comes."""
         self.pid = pid
         self.returncode: int | None = None
+        self.stdin: IO[str] | None = None
+        self.stdout: IO[str] | None = None
         self._told = told
 
     def poll(self) -> int | None:
@@ -50,6 +52,10 @@ class Forked:
     def kill(self) -> None:
         """End it at once."""
         self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
 
     def _look(self, seconds: float | None) -> int | None:
         if self.returncode is None and select.select([self._told], [], [], seconds)[0]:
@@ -84,10 +90,20 @@ def _end(server: "subprocess.Popen[bytes]", channel: socket.socket) -> None:
 
 
 def start_command(
-    words: Sequence[str], environment: Mapping[str, str], directory: Path, streams: Sequence[IO[Any] | int]
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    streams: Sequence[IO[Any] | int],
+    *,
+    module: str | None = None,
 ) -> Forked:
-    """Start a command of `sceau` in a session of its own, on its three standard streams."""
-    asked = {"words": [*map(str, words)], "environment": dict(environment), "directory": str(directory)}
+    """Start a command of `sceau`, or a module as `python -m` does, in a session of its own, on its standard streams."""
+    asked = {
+        "words": [*map(str, words)],
+        "environment": dict(environment),
+        "directory": str(directory),
+        "module": module,
+    }
     reading, writing = os.pipe()
     descriptors = [each if isinstance(each, int) else each.fileno() for each in streams]
     server = _server()

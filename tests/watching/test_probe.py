@@ -15,10 +15,10 @@ from tests.support.forked import run_forked
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    """A real `sceau serve` of three workers, with a processing for the probe and an exempt one."""
+    """A real `sceau serve` of two workers, with a processing for the probe and an exempt one."""
     place = tmp_path_factory.mktemp("probed")
     server = Server(place)
-    made = Service(place / "log", server.settings, workers=3)
+    made = Service(place / "log", {**server.settings, "SCEAU_JOBS": "false"}, workers=2)
     try:
         made.wait_until_it_listens().ok("POST", "/v1/processings", processing("probe"))
         made.ok("POST", "/v1/processings", processing("filter", purpose="unsolicited_content_detection"))

@@ -1,5 +1,6 @@
-import subprocess
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +8,7 @@ from app.events.deliveries import add_deliveries
 from app.operations.webhooks import deliver_webhooks as dispatching
 from app.operations.webhooks.deliver_webhooks import dispatch_events
 from tests.faults.service import ROOT, environment, eventually
+from tests.support.forked import start_command
 from tests.webhooks.receivers import answering, silent
 
 
@@ -16,8 +18,11 @@ def start(post):
     started = []
 
     def worker():
-        command = [sys.executable, "-m", "tests.webhooks.killed", post.database.app_url]
-        started.append(subprocess.Popen(command, env=environment(), cwd=ROOT, stdin=subprocess.DEVNULL))
+        with Path(os.devnull).open("rb") as nothing:
+            words, output = [post.database.app_url], sys.__stderr__ or nothing
+            started.append(
+                start_command(words, environment(), ROOT, [nothing, output, output], module="tests.webhooks.killed")
+            )
         return started[-1]
 
     yield worker

@@ -15,7 +15,7 @@ def _ids(deployment):
         return admin.execute("SELECT count(*) FROM subject_vault").fetchone()[0]
 
 
-@pytest.mark.parametrize("cache", ["leased", "strict"])
+@pytest.mark.parametrize("cache", ["leased", pytest.param("strict", marks=pytest.mark.deep)])
 def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deployment, cache):
     """Whoever asks about consent gets 503 `restored-behind`, exempt purposes go on; replayed, what ended has ended."""
     known = _ids(deployment)
