@@ -66,6 +66,17 @@ def test_the_page_shows_nothing_else_of_a_version(name):
     assert told(replace(BEFORE, **{name: UNTOLD[name]})) == told(BEFORE)
 
 
+def test_what_a_fact_lists_is_written_in_one_order():
+    """Recipients and transfers have none of their own: the ledger and the API write them sorted, each time alike."""
+    written = {fact.name: fact.as_json for fact in TOLD_FACTS}
+    names = [f"Régie {letter}" for letter in "HBGACFDE"]
+    listed = written["recipients"](frozenset(Recipient(name, "processor", "FR") for name in names))
+    assert [each["name"] for each in listed] == sorted(names)
+    countries = ["US", "JP", "CA", "BR", "IN", "KR", "GB", "AR"]
+    listed = written["transfers"](frozenset(Transfer(country, "Clauses.") for country in countries))
+    assert [each["country"] for each in listed] == sorted(countries)
+
+
 def test_a_fact_that_is_added_to_the_page_alone_fails(monkeypatch):
     """A page that reads a fact which is not in the list finds nothing to show: control of the tests above."""
     shown = questions._what
