@@ -1,67 +1,14 @@
-"""`sceau doctor probe`: watch the promise from outside: withdraw as a person, and ask until every process denies."""
+"""Watch the promise from outside: withdraw as a person, and ask until every process denies."""
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import httpx2
-import typer
-
-from app.cli.remote import HERE, KeyFileOption, ServiceRefusedError, UrlOption, key_of
-
-
-def probe(  # noqa: PLR0917 - a command's options
-    processing: Annotated[str, typer.Option(help="A processing of IV, registered for the probe alone.")],
-    exempt: Annotated[str | None, typer.Option(help="An exempt processing (III) to ask about as well.")] = None,
-    subject: Annotated[str, typer.Option(help="An id that nobody has.")] = "probe@sceau.invalid",
-    kind: Annotated[str, typer.Option("--type", help="The type of that id.")] = "user",
-    times: Annotated[int, typer.Option(min=1, max=10_000, help="How often to ask after the withdrawal.")] = 64,
-    url: UrlOption = HERE,
-    key_file: KeyFileOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,  # noqa: FBT002
-) -> None:
-    """Grant, ask, withdraw, and ask again over many connections, so that every worker is met.
-
-    The key needs the scopes register:read, consents:write and decisions:evaluate. The processing needs the party mode
-    user_only. Exits with 0 if the promise held, 1 if anything was permitted after the withdrawal, and 2 if it could not
-    be checked or a question was not answered.
-    """
-    from app.cli.promise import Probe, ProbedService, ProbeFailedError, check_promise
-
-    try:
-        target = ProbedService(url.rstrip("/"), key_of(key_file))
-        found = check_promise(target, Probe(processing, {"type": kind, "id": subject}, times, exempt))
-    except (ProbeFailedError, ServiceRefusedError) as error:
-        if as_json:
-            typer.echo(json.dumps({"held": None, "why": str(error)}))
-        else:
-            typer.echo(f"sceau: not checked: {error}", err=True)
-        raise typer.Exit(2) from None
-    told = {
-        "held": found.held,
-        "asked": times,
-        "denied": found.denied,
-        "permitted": found.permitted,
-        "unanswered": found.unanswered,
-        "withdrawal_seconds": found.withdrawal_seconds,
-        "exempt_permitted": found.exempt,
-    }
-    words = "held" if found.held else "BROKEN"
-    line = (
-        f"{words}: after the withdrawal {found.denied} of {times} questions denied, {found.permitted} permitted, "
-        f"{found.unanswered} not answered"
-    )
-    typer.echo(json.dumps(told) if as_json else line + ("" if found.exempt is not False else "; exempt: not permitted"))
-    if not found.held:
-        raise typer.Exit(1)
-    if not found.complete:
-        raise typer.Exit(2)
-
 
 _SECONDS: Final = 15.0
 _AT_ONCE: Final = 8

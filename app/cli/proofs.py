@@ -109,7 +109,7 @@ async def appended(database: "Database") -> int:
     settings = Settings.load()
     # Whoever runs this may have other settings than the service, which states its own.
     plan = replace(proof_plan_of(settings), settings=None)
-    return await append_all(Work(database, deployment_of(settings), log=plan))
+    return await append_all(Work(database, deployment_of(settings), log=plan), waits=True)
 
 
 _NOT_COMPARED = 2

@@ -12,9 +12,8 @@ from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
-from app.core.age import ages_stated
 from app.core.article import FRANCE
-from app.core.consent import DECISIONS, ConsentEvent, Defect, EventKind, GivenBy, State
+from app.core.consent import DECISIONS, ConsentEvent, Defect, EventKind, GivenBy, State, ages_stated
 from app.core.errors import DomainError
 from app.core.grant import Grant, awaits_other_side, defects, expiry, grant_of, halves_among, invalidated
 from app.core.period import PeriodPolicy

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.core.age import age_for
 from app.core.article import Element
 from app.core.consent import (
     DECISIONS,
@@ -21,6 +20,7 @@ from app.core.consent import (
     EventKind,
     GivenBy,
     PositiveAct,
+    age_for,
 )
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
@@ -62,7 +62,7 @@ def grant_of(event: ConsentEvent, live: Sequence[ConsentEvent], ages: Sequence[C
     Args:
         event: the granted event.
         live: what concerns its processing since the last closure, oldest first.
-        ages: the events that state an age of the person (`app.core.age.ages_stated`), oldest first.
+        ages: the events that state an age of the person (`app.core.consent.ages_stated`), oldest first.
 
     """
     age = age_for(event, ages)

@@ -142,12 +142,15 @@ async def close_all(work: Work) -> int:
     return made
 
 
-async def append_all(work: Work) -> int:
-    """Append until nothing waits, or this process is to stop; how many entries there are more."""
+async def append_all(work: Work, *, waits: bool = False) -> int:
+    """Append until nothing waits, or this process is to stop; how many entries there are more.
+
+    `waits`: for whoever else appends, so that all that was recorded before this call is in the log when it ends.
+    """
     added = 0
     while work.log is not None and (work.stopping is None or not work.stopping.is_set()):
         async with work.database.write() as session:
-            done = await append_entries(session, work.deployment, work.log)
+            done = await append_entries(session, work.deployment, work.log, waits=waits)
         if done.note is not None:
             # Behind the commit: a head that is kept outside is one that was signed for good.
             work.log.heads.keep(done.note)

@@ -159,6 +159,11 @@ async def take_turn(session: WriteSession, what: str = _APPENDING) -> bool:
     return bool((await session.execute(turn)).scalar_one())
 
 
+async def await_turn(session: WriteSession) -> None:
+    """Come back once this transaction may append."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(_APPENDING))))
+
+
 async def waiting(session: ReadSession, most: int, behind: int = 0) -> list[Waiting]:
     """What waits to be entered behind a number of the queue, the oldest first."""
     rows = await session.execute(

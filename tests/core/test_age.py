@@ -2,8 +2,21 @@ from datetime import date
 
 import pytest
 
-from app.core.age import age_for, age_known, ages_stated, makes_older, makes_younger
-from app.core.consent import AgeBand, AgeWeight, CheckedHow, Collection, EventKind, GivenBy, StatedBy, age_weight
+from app.core.consent import (
+    AgeBand,
+    AgeWeight,
+    CheckedHow,
+    Collection,
+    EventKind,
+    GivenBy,
+    StatedBy,
+    age_for,
+    age_known,
+    age_weight,
+    ages_stated,
+    makes_older,
+    makes_younger,
+)
 from tests.core.builders import event, granted, utc
 
 AT = utc("2026-06-15T12:00:00")

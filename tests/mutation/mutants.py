@@ -18,7 +18,6 @@ MODULES = (
     "evaluate",
     "fold",
     "grant",
-    "age",
     "consent",
     "period",
     "processing",

@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.proof.notes import KeptHeads, Signer, signed_note
 from app.proof.verifier.notes import VerifierKey, rotation_of, rotation_text
+from tests.faults.service import eventually
 from tests.proof.logs import lines_of, rewritten
 from tests.support.api import running, subject
 
@@ -37,6 +40,21 @@ def test_everything_that_was_recorded_is_in_the_log_and_verifies(log):
     entries = "".join(line["entry"] for line in lines)
     assert not [word for word in ("alice", "Exemple SAS", "Publicit") if word in entries]
     assert "alice" not in "".join(line["body"] for line in lines)
+
+
+def test_the_command_waits_for_whoever_appends(log):
+    """All that was recorded before `sceau proof stamp` is in the log when it ends; the jobs process leaves it."""
+    with running(log.database) as api:
+        api.decide("late", "ads")
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with psycopg.connect(log.database.owner_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SELECT pg_advisory_xact_lock(hashtext('sceau proof append'))")
+        assert log.append() == "0 entries appended"
+        done = pool.submit(log.sceau, "proof", "stamp")
+        eventually(lambda: log.value(waiting) == 1)
+        other.rollback()
+        status, _, said = done.result()
+    assert (status, said.startswith("0 entries")) == (0, False), said
 
 
 def test_nothing_is_entered_twice(log):

@@ -15,7 +15,7 @@ from app.cli.checks.results import CheckResult, Grade, ok, tell, wrong
 from app.cli.checks.surroundings import address_check, directory_checks, issuer_checks
 from app.cli.connecting import DataOption, connected, deployment
 from app.cli.output import JsonOption, echo_json
-from app.cli.promise import probe
+from app.cli.probe import probe
 from app.cli.words import WordGroup
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from app.auth.callers import Caller, Scope
-from app.core.age import makes_older
 from app.core.article import FRANCE, PARIS, Element, paris_midnight
-from app.core.consent import ConsentEvent, Defect, EventKind, GivenBy, State
+from app.core.consent import ConsentEvent, Defect, EventKind, GivenBy, State, makes_older
 from app.core.errors import (
     CollectionTimeError,
     ConsentNotApplicableError,

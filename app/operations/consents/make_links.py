@@ -10,9 +10,8 @@ from uuid import UUID
 
 from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller, Scope
-from app.core.age import age_known
 from app.core.article import FRANCE, PARIS
-from app.core.consent import AgeBand, ConsentEvent, GivenBy
+from app.core.consent import AgeBand, ConsentEvent, GivenBy, age_known
 from app.core.errors import (
     ConsentNotApplicableError,
     ContactMissingError,

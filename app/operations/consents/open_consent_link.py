@@ -9,8 +9,7 @@ from uuid import UUID
 
 from app.auth.callers import Caller, Scope
 from app.auth.store import is_key_revoked, load_caller
-from app.core.age import age_known
-from app.core.consent import DECISIONS, AgeBand, EventKind, GivenBy, State
+from app.core.consent import DECISIONS, AgeBand, EventKind, GivenBy, State, age_known
 from app.core.errors import ConsentLinkEndedError, NotFoundError
 from app.core.fold import NOES, consent_state
 from app.core.page.face import Face

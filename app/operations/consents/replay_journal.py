@@ -10,9 +10,8 @@ import msgspec
 
 from app.auth.idempotency import forget_answers
 from app.auth.store import end_keys, find_key, let_expire, load_caller, mark_revoked
-from app.core.age import makes_younger
 from app.core.article import PARIS, paris_midnight
-from app.core.consent import DECISIONS, ConsentEvent, EventKind
+from app.core.consent import DECISIONS, ConsentEvent, EventKind, makes_younger
 from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
 from app.journal.files import KeptNote

@@ -5,9 +5,18 @@ from datetime import date, datetime
 from typing import Final
 
 from app.auth.callers import Caller
-from app.core.age import age_known, makes_older, makes_younger
 from app.core.article import PARIS
-from app.core.consent import AgeBand, CheckedHow, ConsentEvent, EventKind, State, StatedBy
+from app.core.consent import (
+    AgeBand,
+    CheckedHow,
+    ConsentEvent,
+    EventKind,
+    State,
+    StatedBy,
+    age_known,
+    makes_older,
+    makes_younger,
+)
 from app.core.errors import AgeDateError
 from app.core.fold import consent_state, fold
 from app.core.grant import is_joint

@@ -178,8 +178,12 @@ class Appended:
     is_all: bool
 
 
-async def append_entries(session: WriteSession, deployment: Deployment, plan: ProofPlan) -> Appended:
+async def append_entries(
+    session: WriteSession, deployment: Deployment, plan: ProofPlan, *, waits: bool = False
+) -> Appended:
     """Append what waits, at most `MOST` entries, and sign the new head.
+
+    `waits`: while somebody else appends, instead of leaving it to them.
 
     Raises:
         LogRefusedError: the log does not begin with a head that was signed before.
@@ -187,7 +191,9 @@ async def append_entries(session: WriteSession, deployment: Deployment, plan: Pr
         VaultError: the master key that wraps the signing key is not held.
 
     """
-    if not await store.take_turn(session):
+    if waits:
+        await store.await_turn(session)
+    elif not await store.take_turn(session):
         return Appended(0, None, is_all=True)
     keys = await log_keys(session, deployment, plan.origin)
     if plan.settings is not None:
