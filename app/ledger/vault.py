@@ -248,6 +248,23 @@ async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
     return bool(stored.scalar_one() == value)
 
 
+_IN_FRONT: Final = "pseudonym "
+
+
+async def key_in_front(session: ReadSession) -> str | None:
+    """What tells the key that was last put in front of the others (`Pseudonyms.makers`); None while it is the first."""
+    numbers = [int(name.removeprefix(_IN_FRONT)) for name in await list_checks(session, _IN_FRONT)]
+    return await load_check(session, f"{_IN_FRONT}{max(numbers)}") if numbers else None
+
+
+async def put_in_front(session: WriteSession, maker: str) -> None:
+    """State that a process finds everybody by this key first: whoever starts with another must find everybody too."""
+    numbers = [int(name.removeprefix(_IN_FRONT)) for name in await list_checks(session, _IN_FRONT)]
+    number = max(numbers, default=0) + 1
+    while not await agree_on_check(session, f"{_IN_FRONT}{number}", maker):
+        number += 1
+
+
 async def list_checks(session: ReadSession, prefix: str) -> list[str]:
     """The names of check values that begin so."""
     named = select(key_check.c.name).where(key_check.c.name.startswith(prefix, autoescape=True))

@@ -24,6 +24,7 @@ from app.settings.values import (
     BrandChoice,
     CacheChoice,
     CacheMode,
+    ConsoleClient,
     CountingChoice,
     DecisionLogChoice,
     DecisionLogMode,
@@ -149,8 +150,9 @@ class Settings(BaseSettings):
     oidc_scope_claim: ScopeClaimChoice = Field(
         default=ScopeClaim.NARROWS, description="narrows or ignored: a token's own scope claim"
     )
-    console_client: SecretStr | None = Field(
-        default=None, description="The console's client at the first issuer, ID or ID:SECRET: people sign in by account"
+    console_client: ConsoleClient | None = Field(
+        default=None,
+        description="The console's client at the first issuer, ID or ID SECRET: people sign in by account",
     )
     register_approval: ApprovalChoice | None = Field(
         default=None,

@@ -204,8 +204,15 @@ def _some_of(allowed: frozenset[str], words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(words)
 
 
+def _console_client(given: SecretStr) -> SecretStr:
+    if given.get_secret_value().startswith(" "):
+        raise ValueError("is the client's ID, or ID SECRET with a blank between")
+    return given
+
+
 _URL: Final = "is an address such as https://login.example.fr/realms/staff (https; plain HTTP only for this machine)"
 
+ConsoleClient = Annotated[SecretStr, AfterValidator(_console_client)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql_url)]
 AuthorityUrl = Annotated[SecretStr, AfterValidator(_authority_url)]
 AuthorityRoots = Annotated[tuple[InstanceOf[Certificate], ...], BeforeValidator(_roots)]

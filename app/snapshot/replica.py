@@ -45,8 +45,8 @@ _FIRST_LEASE_SECONDS = 10.0
 class ReplicaPlan:
     """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
 
-    `fence` tells whether a server was set back. `synchronous`: whether the deployment's commits wait for a
-    standby.
+    `fence` tells whether a server was set back. `synchronous`: whether the deployment's commits wait for a standby.
+    `found_by`: what tells the keys by which this process finds subjects.
     """
 
     feed_url: str
@@ -55,6 +55,7 @@ class ReplicaPlan:
     about: str
     fence: Fence
     synchronous: bool = False
+    found_by: tuple[str, ...] = ()
 
 
 class Replica:
@@ -90,6 +91,7 @@ class Replica:
             drop_all=self.drop_all,
             lost=self._feed_lost,
             about=plan.about,
+            found_by=plan.found_by,
             fence=plan.fence,
             leaves=self.leaves,
             synchronous=plan.synchronous,

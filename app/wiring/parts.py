@@ -210,7 +210,7 @@ def code_flow_of(settings: Settings, check: "TokenCheck | None") -> "CodeFlow | 
         return None
     from app.auth.code_flow import Client, CodeFlow
 
-    identifier, _, secret = settings.console_client.get_secret_value().partition(":")
+    identifier, _, secret = settings.console_client.get_secret_value().partition(" ")
     back_to = f"{str(settings.public_url).rstrip('/')}{CALLBACK}"
     client = Client(identifier, secret or None, back_to)
     return CodeFlow(check.issuers[settings.oidc_issuer[0]], client, check.rules, LONGEST.total_seconds())

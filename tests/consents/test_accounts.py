@@ -158,6 +158,45 @@ def test_a_key_under_which_somebody_is_not_found_is_refused():
             pass
 
 
+REFUSED = "SCEAU_PSEUDONYM_KEY (is not a key|has no key in common)"
+
+
+def test_a_key_that_was_taken_away_never_starts_again():
+    """The first key of a database has no say once another was put in front: by it a withdrawal would miss people."""
+    with new_database() as database:
+        with running(database) as api:
+            api.register("ads")
+            api.decide("early", "ads")
+        for keys in (f"{PSEUDONYM_KEY},{OTHER_KEY}", f"{OTHER_KEY},{PSEUDONYM_KEY}"):
+            with running(database, pseudonym_key=keys) as api:
+                _exchange(api)
+        with running(database, pseudonym_key=f"{PSEUDONYM_KEY},{OTHER_KEY}") as api:
+            api.decide("back", "ads")  # they may change places again while each has a row for everybody
+        for keys in (f"{OTHER_KEY},{PSEUDONYM_KEY}", OTHER_KEY):
+            with running(database, pseudonym_key=keys) as api:
+                _exchange(api)
+        with pytest.raises(Exception, match=REFUSED), running(database, pseudonym_key=PSEUDONYM_KEY):
+            pass
+        with running(database, pseudonym_key=OTHER_KEY) as api:
+            assert api.withdraw("early", "ads")["matched"]
+            assert api.reason("back", "ads") == "consent_in_force"
+
+
+def test_two_processes_without_a_key_in_common_do_not_serve_together():
+    """What one recorded the other would not find; with one key in common they do, in whatever order they have them."""
+    both = f"{PSEUDONYM_KEY},{OTHER_KEY}"
+    with new_database() as database:
+        with running(database, pseudonym_key=both) as api:
+            api.register("ads")
+            api.decide("alice", "ads")
+            _exchange(api)
+        with running(database), pytest.raises(Exception, match=REFUSED), running(database, pseudonym_key=OTHER_KEY):
+            pass
+        with running(database, pseudonym_key=both) as old, running(database, pseudonym_key=OTHER_KEY) as new:
+            assert new.withdraw("alice", "ads")["matched"]
+            assert old.reason("alice", "ads") == "consent_withdrawn"
+
+
 def _exchange(api):
     """What the task does, in one go."""
     services = api.client.app.state.services

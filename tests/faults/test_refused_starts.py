@@ -121,6 +121,7 @@ REFUSED = {
         "SCEAU_CONSOLE_CLIENT",
         "SCEAU_OIDC_ISSUER",
     ),
+    "a client of the console without an id": (_oidc(CONSOLE_CLIENT=" s3cret"), "SCEAU_CONSOLE_CLIENT", "ID SECRET"),
     "an issuer in the clear": (_oidc(OIDC_ISSUER="http://login.example.fr"), "SCEAU_OIDC_ISSUER", "https://"),
     "an issuer that is no address": (_oidc(OIDC_ISSUER="login"), "SCEAU_OIDC_ISSUER", "https://"),
     "an issuer twice": (_oidc(OIDC_ISSUER=f"{_LOGIN},{_LOGIN}"), "SCEAU_OIDC_ISSUER", "twice"),

@@ -77,7 +77,7 @@ def test_there_and_back(api, provider, database):
 
 def test_a_confidential_client_shows_its_secret(database, provider):
     """With a secret the code is exchanged under it; with a wrong one nobody signs in."""
-    with running(database, **provider.settings, **{**CLIENT, "console_client": "sceau-console:s3cret&more"}) as api:
+    with running(database, **provider.settings, **{**CLIENT, "console_client": "sceau-console s3cret&more"}) as api:
         known(api, provider, "ada", "audit:read")
         for provider.secret, status in (("another", 403), ("s3cret&more", 200)):
             visitor = Visitor(api)

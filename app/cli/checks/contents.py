@@ -46,8 +46,8 @@ async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncI
 
 
 async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> CheckResult:
-    from app.ledger.locators import lacks_rows, made_by
     from app.ledger.vault import load_check
+    from app.operations.service.check_deployment import finds_everybody
 
     pseudonyms = deployment.pseudonyms
     normalised = await load_check(session, "normalisation")
@@ -60,10 +60,7 @@ async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> Ch
     stored = await load_check(session, "pseudonym")
     if stored is None:
         return ok("pseudonym key", "the database knows none yet: the first start stores its check value")
-    first = await load_check(session, "subject_ids") or str(pseudonyms.ids)
-    own = pseudonyms.makers()[0]
-    known = stored == pseudonyms.check_value(first)
-    if known or (await made_by(session, own) and not await lacks_rows(session, own)):
+    if await finds_everybody(session, pseudonyms):
         return ok("pseudonym key", "SCEAU_PSEUDONYM_KEY is this database's")
     return wrong(
         "pseudonym key",

@@ -15,13 +15,15 @@ from app.db.revisions import (
     may_rewrite_ledger,
     time_zones_agree,
 )
-from app.db.session import WriteSession
+from app.db.session import ReadSession, WriteSession
 from app.journal.store import NewEpoch, begin_epoch
 from app.ledger.locators import lacks_rows, made_by
-from app.ledger.vault import agree_on_check, list_checks, load_check
+from app.ledger.pseudonym import Pseudonyms
+from app.ledger.vault import agree_on_check, key_in_front, list_checks, load_check, put_in_front
 from app.operations.service.deployment import Deployment
 from app.operations.service.gate import how_many_decide
-from app.snapshot.feed import PROTOCOL
+from app.snapshot.feed import LONGEST_LEASE, PROTOCOL
+from app.snapshot.tables import found_otherwise
 
 _EACH_SECONDS: Final = 60.0
 NO_STANDBY: Final = (
@@ -139,13 +141,40 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
         raise DeploymentRefusedError(
             "SCEAU_SUBJECT_IDS differs from the setting that this database's subjects are found by: set it back"
         )
-    known = await agree_on_check(session, "pseudonym", pseudonyms.check_value(first))
+    await agree_on_check(session, "pseudonym", pseudonyms.check_value(first))
     own = pseudonyms.makers()[0]
-    if not known and (not await made_by(session, own) or await lacks_rows(session, own)):
+    if not await finds_everybody(session, pseudonyms):
         raise DeploymentRefusedError(
             "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
             "(and to exchange it, the new one behind it, KEY,NEW: docs/operating.md)"
         )
+    if (apart := await found_otherwise(session, pseudonyms.makers(), LONGEST_LEASE)) is not None:
+        raise DeploymentRefusedError(
+            f"SCEAU_PSEUDONYM_KEY has no key in common with that of a process that serves ({apart}): what one records "
+            "the other would not find; give both keys to all processes first (docs/operating.md)"
+        )
+    if not await _is_in_front(session, pseudonyms):
+        await put_in_front(session, own)
+
+
+async def finds_everybody(session: ReadSession, pseudonyms: Pseudonyms) -> bool:
+    """Whether the key in front finds everybody: it is the one that was in front last, or has a row for each name.
+
+    The key that a database was first used with has no say once another was put in front: it may have been taken away.
+    """
+    own = pseudonyms.makers()[0]
+    return await _is_in_front(session, pseudonyms) or (
+        await made_by(session, own) and not await lacks_rows(session, own)
+    )
+
+
+async def _is_in_front(session: ReadSession, pseudonyms: Pseudonyms) -> bool:
+    """Whether the key in front was so before: as the last one that was put there, or as the database's first."""
+    front = await key_in_front(session)
+    if front is not None:
+        return front == pseudonyms.makers()[0]
+    first = await load_check(session, "subject_ids") or str(pseudonyms.ids)
+    return await load_check(session, "pseudonym") in {None, pseudonyms.check_value(first)}
 
 
 async def _check_protocol(session: WriteSession) -> None:

@@ -49,7 +49,7 @@ def test_neither_key_nor_secret_is_shown(given):
         ({"url": "https://sceau.example.fr?user=1"}, "url must be Sceau's address"),
         ({"url": "https://key@sceau.example.fr"}, "url must hold no credentials"),
         ({"key_file": None}, "key_file must be the path"),
-        ({"key_file": "{folder}/none"}, "none (FileNotFoundError)"),
+        ({"key_file": "{folder}/none"}, "key_file is no path of a file that can be read: FileNotFoundError"),
         ({"key_file": "{folder}/empty"}, "key_file is empty"),
         ({"key_file": "{folder}/two"}, "key_file must hold one key"),
         ({"secret_file": "{folder}/short"}, "secret_file must hold at least 32 characters"),

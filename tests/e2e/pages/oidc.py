@@ -42,7 +42,7 @@ class Client:
     @property
     def setting(self) -> str:
         """What the service is told."""
-        return "console" if self.shows == "none" else f"console:{_SECRET}"
+        return "console" if self.shows == "none" else f"console {_SECRET}"
 
     def metadata(self, address: str) -> Mapping[str, Any]:
         """What the issuer is told (OpenID Connect Registration, 2; RP-Initiated Logout, 3.1): see docs/console.md."""

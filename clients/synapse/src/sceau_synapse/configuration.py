@@ -144,7 +144,8 @@ def _file(path: object, name: str) -> str:
     try:
         text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationProblem(f"{name} cannot be read: {path} ({type(error).__name__})") from None
+        # Never the path: somebody may have put the secret itself there.
+        raise ConfigurationProblem(f"{name} is no path of a file that can be read: {type(error).__name__}") from None
     if not text:
         raise ConfigurationProblem(f"{name} is empty")
     return text
