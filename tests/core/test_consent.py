@@ -2,7 +2,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.core.consent import DECISIONS, EventKind, parse_kind
+from app.core.consent import DECISIONS, NOTES, EventKind, parse_kind
 from app.core.errors import UnknownEventKindError
 
 
@@ -30,3 +30,9 @@ def test_an_unknown_kind_is_an_error_and_never_a_grant(word):
 def test_three_kinds_decide():
     """A grant, a refusal and a withdrawal decide; a closure wipes; nothing else decides anything."""
     assert {"granted", "refused", "withdrawn"} == DECISIONS
+
+
+def test_each_kind_is_a_decision_a_note_or_one_of_three_others():
+    """A kind that stands in none of these lists, or in two, would be heard by nobody, or counted as what it is not."""
+    lists = [*DECISIONS, *NOTES, EventKind.CLOSED, EventKind.ERASED, EventKind.AGE_STATED]
+    assert sorted(lists) == sorted(EventKind)
