@@ -30,7 +30,8 @@ def test_a_wrong_configuration_ends_the_start_with_a_line_that_says_why(folder, 
     module = module_settings(folder, "http://127.0.0.1:1")
     module["config"]["key_file"] = str(tmp_path / "none")
     (tmp_path / "word_counts.py").write_text((folder / "word_counts.py").read_text())
-    assert "sceau: key_file cannot be read: FileNotFoundError" in refused_start(tmp_path, python, module)
+    told = refused_start(tmp_path, python, module)
+    assert "sceau: key_file is no path of a file that can be read: FileNotFoundError" in told
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "unknown"])
