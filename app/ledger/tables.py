@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.core.article import FRANCE, TIME_ZONES
 from app.core.consent import EventKind
-from app.core.fold import NameBasis
+from app.core.names import NameBasis
 from app.core.renewal import MOST_ASKED, FlagKind
 from app.db.schema import Instant, metadata
 

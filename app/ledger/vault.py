@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Row, Table, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.fold import NameBasis
+from app.core.names import NameBasis
 from app.db.schema import metadata
 from app.db.session import Put, ReadSession, WriteSession
 from app.ledger.tables import key_check, subject_vault

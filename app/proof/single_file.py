@@ -5,7 +5,7 @@ import pprint
 from importlib.resources import files
 from typing import Final
 
-from app.proof.verifier.sentences import french
+from app.proof.verifier import french_sentences
 
 _MODULES: Final = ("french", "notes", "trees", "bodies", "files", "anchors", "decisions", "bundles", "receipts", "main")
 """In an order in which each needs those before it only."""
@@ -21,8 +21,9 @@ Written by `sceau proof verify --script`. Read it before you rely on it: that is
 
 def verifier_script() -> str:
     """The whole verifier, as a script."""
-    said = pprint.pformat(french(), width=118, sort_dicts=False)
-    parts, imports = [f"\n\n# --- French ---\n\n_FRENCH = {said}\n\n\ndef french():\n    return _FRENCH\n"], set[str]()
+    said = pprint.pformat(french_sentences(), width=118, sort_dicts=False)
+    imports = set[str]()
+    parts = [f"\n\n# --- French ---\n\n_FRENCH = {said}\n\n\ndef french_sentences():\n    return _FRENCH\n"]
     for module in _MODULES:
         source = (files(_PACKAGE) / f"{module}.py").read_text(encoding="utf-8")
         body, imported = _without_imports(source)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.consent import AgeBand, EventKind
-from app.core.fold import NOES, carried_over, fold
+from app.core.fold import fold
+from app.core.names import NOES, carried_over
 from tests.core.builders import ADS, event, granted, processing, utc
 from tests.core.properties.registers import INSTANTS
 from tests.core.properties.strategies import events

@@ -8,12 +8,12 @@ from importlib.resources import files
 
 import pytest
 
+from app.proof.verifier import french_sentences
 from app.proof.verifier.french import in_french
 from app.proof.verifier.main import main
-from app.proof.verifier.sentences import french
 from tests.proof.logs import copied
 
-FRENCH = french()
+FRENCH = french_sentences()
 NOT_SAID = re.compile(r"data/|sceau|%Y|[{}]*cosignature/v1|unzip|openssl|verify FILE|FILE with|verify\b")
 
 

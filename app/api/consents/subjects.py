@@ -14,7 +14,7 @@ from app.api.http.services import DeploymentDep
 from app.api.http.wire import CivilDate, Instant, SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.consent import AgeBand, CheckedHow, StatedBy
-from app.core.fold import NameBasis
+from app.core.names import NameBasis
 from app.db.session import WriteSession
 from app.operations.consents.close_subject import close_subject, erase_subject
 from app.operations.consents.names import link_names, share_mailbox, unlink_names, unshare_mailbox

@@ -25,7 +25,7 @@ from app.auth.limits import OverQuotaError
 from app.core import errors
 from app.core import register as register_errors
 from app.core import staff as staff_errors
-from app.core.fold import MailboxSharedError, SameNameError, TooManyNamesError
+from app.core.names import MailboxSharedError, SameNameError, TooManyNamesError
 from app.db.database import (
     BusyError,
     DatabaseUnavailableError,

@@ -23,7 +23,7 @@ from app.core.errors import (
     ProcessingSuspendedError,
     SolicitationPausedError,
 )
-from app.core.fold import MailboxSharedError
+from app.core.names import MailboxSharedError
 from app.core.page.link import (
     Authentication,
     LinkKind,

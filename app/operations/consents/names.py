@@ -9,10 +9,10 @@ from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
-from app.core.fold import (
+from app.core.fold import ConsentRow
+from app.core.names import (
     MOST_NAMES,
     NOES,
-    ConsentRow,
     MailboxSharedError,
     NameBasis,
     SameNameError,

@@ -11,7 +11,8 @@ from app.auth.callers import Caller, Scope
 from app.auth.store import is_key_revoked, load_caller
 from app.core.consent import DECISIONS, AgeBand, EventKind, GivenBy, State, age_known
 from app.core.errors import ConsentLinkEndedError, NotFoundError
-from app.core.fold import NOES, consent_state
+from app.core.fold import consent_state
+from app.core.names import NOES
 from app.core.page.face import Face
 from app.core.page.link import (
     Act,

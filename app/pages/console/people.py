@@ -21,7 +21,7 @@ from app.auth.callers import Scope
 from app.auth.sessions import session_digest
 from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.errors import NotFoundError
-from app.core.fold import NameBasis
+from app.core.names import NameBasis
 from app.core.page.link import Act, LinkKind, Situation
 from app.db.session import WriteSession
 from app.ledger.vault import VaultError

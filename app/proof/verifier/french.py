@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from app.proof.verifier.sentences import french
+from app.proof.verifier import french_sentences
 
 _DEEPEST = 3
 _LONGEST_SAID = 4_000
@@ -11,7 +11,7 @@ _LONGEST_SAID = 4_000
 @cache
 def _longest_first() -> list[tuple[str, str]]:
     """English and French: of two sentences that fit, the one that says more of it itself is meant."""
-    return sorted(french().items(), key=lambda pair: len(pair[0].replace("{}", "")), reverse=True)
+    return sorted(french_sentences().items(), key=lambda pair: len(pair[0].replace("{}", "")), reverse=True)
 
 
 def in_french(said: str, within: int = 0) -> str:

@@ -1,0 +1,54 @@
+"""The names of one person: several ids of which the operator states that they are somebody's, and never guesses.
+
+All of them lead to one ledger. What was said by a name before it was stated to be this person's stands in another
+ledger, which is closed; its refusals and withdrawals go over, and its grants do not.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+from app.core.consent import ConsentEvent, EventKind
+from app.core.errors import DomainError
+from app.core.fold import since_closure
+
+MOST_NAMES: Final = 50
+"""How many names one person may have: an id that more share is rather a mailbox of several people."""
+
+
+class NameBasis(StrEnum):
+    """How the operator knows that a name is a person's."""
+
+    PROVIDER_ACCOUNT = "provider_account"
+    USER_PROVED = "user_proved"
+
+
+class SameNameError(DomainError):
+    """Both are one name: they are written differently, and compared alike."""
+
+    slug = "same-subject"
+
+
+class TooManyNamesError(DomainError):
+    """A person may have fifty names; the operator may mean a mailbox that several people share."""
+
+    slug = "too-many-names"
+
+
+class MailboxSharedError(DomainError):
+    """Several people share this mailbox: it has no user who could consent for it, and is no person's name."""
+
+    slug = "mailbox-shared"
+
+
+NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
+
+
+def carried_over(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
+    """What somebody said by a name that stays true of the person: every no, and every statement of age, in order.
+
+    A closure of one processing, which is the sweep's, takes none of it back.
+    """
+    whole = (event for event in events if event.kind is not EventKind.CLOSED or event.processing is None)
+    live = since_closure(sorted(whole, key=lambda event: event.rank))
+    return [event for event in live if event.kind in NOES or event.collection.age_band is not None]
