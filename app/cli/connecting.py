@@ -58,7 +58,7 @@ def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> I
         )
     if data is None and not Path(_DATA).is_dir():
         raise SettingsError(
-            f"no deployment here: set SCEAU_DATABASE_URL, run ./dev demo, or name a folder (--data {_DATA})"
+            f"SCEAU_DATABASE_URL is not set, and there is no {_DATA} here: name a deployment's folder with --data DIR"
         )
     directory = (data or Path(_DATA)).absolute()
     if not make and not (directory / "keys" / "master").is_file():
