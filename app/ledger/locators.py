@@ -20,13 +20,16 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Row, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from app.db.database import DatabaseUnavailableError
 from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
-from app.ledger.tables import subject, subject_locator
+from app.ledger.tables import KEYS_IN_USE, subject, subject_locator
 
 T = TypeVar("T")
+log = structlog.get_logger("sceau.ledger")
 REF_BYTES: Final = 32
 _LIVE: Final = subject_locator.c.ended_at.is_(None)
 _GIVEN: Final = "ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:locators, ',') AS each))"
@@ -125,11 +128,17 @@ async def hold_refs(session: WriteSession, refs: Collection[bytes]) -> None:
     await session.execute(held.with_for_update())
 
 
+class KeyNotInUseError(DatabaseUnavailableError):
+    """This process lacks the pseudonym key that is in front: what it recorded, others would not find."""
+
+
 _BEHIND: Final = Prepared(
     text(f"""
-SELECT found.locator, subject_ref, found.name, found.ended_at, subject.shared, CASE WHEN found.ended_at IS NULL THEN
-    ARRAY(SELECT locator FROM subject_locator AS other WHERE other.subject_ref = found.subject_ref) END AS beside
-FROM subject_locator AS found JOIN subject USING (subject_ref) WHERE found.locator = {_GIVEN}
+SELECT ({KEYS_IN_USE}) AS in_use, one.* FROM (VALUES (1)) AS always LEFT JOIN (
+    SELECT found.locator, subject_ref, found.name, found.ended_at, subject.shared, CASE WHEN found.ended_at IS NULL THEN
+        ARRAY(SELECT locator FROM subject_locator AS other WHERE other.subject_ref = found.subject_ref) END AS beside
+    FROM subject_locator AS found JOIN subject USING (subject_ref) WHERE found.locator = {_GIVEN}
+) AS one ON true
 """)  # noqa: S608 - constants
 )
 
@@ -138,6 +147,7 @@ def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]
     """Find the accounts of names, in their order; each name once, by its locators, one for each key, and what made it.
 
     The names and the accounts are held by the transaction that looks. One that is new is written by `begin_account`.
+    Reading raises KeyNotInUseError where none of these keys is the one in front.
     """
     every = [locator for each in wanted for locator in each]
     return Lookup(_BEHIND, {"locators": as_refs(every)}, lambda rows: _all_located(wanted, rows))
@@ -145,7 +155,13 @@ def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]
 
 def _all_located(wanted: Sequence[Mapping[bytes, str]], rows: Sequence[Any]) -> list[Located]:
     live, closed = {}, defaultdict[bytes, list[Any]](list)
+    in_front = (rows[0].in_use or "").partition(",")[0]
+    if in_front and not all(in_front in each.values() for each in wanted):
+        log.error("SCEAU_PSEUDONYM_KEY lacks the key in front: nothing is recorded about people (docs/operating.md)")
+        raise KeyNotInUseError
     for row in rows:
+        if row.locator is None:
+            continue
         if row.ended_at is None:
             live[bytes(row.locator)] = row
         else:
@@ -337,12 +353,6 @@ async def replace_rows(session: WriteSession, changed: Sequence[Rewritten]) -> N
     ]
     if values:
         await session.execute(upsert(subject_locator).on_conflict_do_nothing(), values)
-
-
-async def made_by(session: ReadSession, maker: str) -> bool:
-    """Whether some row was made by that key, in that way."""
-    rows = select(subject_locator.c.locator).where(subject_locator.c.made_by == maker).limit(1)
-    return (await session.execute(rows)).first() is not None
 
 
 async def made_by_others(session: ReadSession, makers: Collection[str]) -> bool:

@@ -211,13 +211,6 @@ class Pseudonyms:
             begun = self._of_purpose[purpose] = self._begun("opaque", purpose)
         return begun.of(_prefixed(value))
 
-    def check_value(self, ids: str) -> str:
-        """What tells this key from another, and nothing about it: stored to refuse a wrong key at start.
-
-        `ids`: how ids were normalised when the database was first used.
-        """
-        return self._mac("check", "pseudonym", ids).hex()
-
     def _mac(self, *parts: str) -> bytes:
         return self._begun(*parts).of(b"")
 

@@ -4,6 +4,8 @@
 a CHECK on Paris civil time: a database that was told a longer expiry by whatever code refuses it.
 """
 
+from typing import Final
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -212,3 +214,8 @@ key_check = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+KEYS_STATED: Final = "pseudonym "
+"""What the names begin with under which pseudonym keys are stated to be in use, each time with another number."""
+KEYS_IN_USE: Final = f"""
+SELECT value FROM key_check WHERE name ^@ '{KEYS_STATED}' ORDER BY length(name) DESC, name DESC LIMIT 1"""  # noqa: S608 - a constant
+"""What tells those keys (`Pseudonyms.makers`), with commas between, the one in front first: what was stated last."""

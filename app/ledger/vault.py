@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.names import NameBasis
 from app.db.schema import metadata
 from app.db.session import Put, ReadSession, WriteSession
-from app.ledger.tables import key_check, subject_vault
+from app.ledger.tables import KEYS_IN_USE, KEYS_STATED, key_check, subject_vault
 
 _NONCE = 12
 _SALT = 16
@@ -248,20 +248,16 @@ async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
     return bool(stored.scalar_one() == value)
 
 
-_IN_FRONT: Final = "pseudonym "
+async def keys_in_use(session: ReadSession) -> list[str]:
+    """What tells the pseudonym keys that were stated last, the one in front first; nothing before the first start."""
+    stated: str | None = (await session.execute(text(KEYS_IN_USE))).scalar_one_or_none()
+    return stated.split(",") if stated is not None else []
 
 
-async def key_in_front(session: ReadSession) -> str | None:
-    """What tells the key that was last put in front of the others (`Pseudonyms.makers`); None while it is the first."""
-    numbers = [int(name.removeprefix(_IN_FRONT)) for name in await list_checks(session, _IN_FRONT)]
-    return await load_check(session, f"{_IN_FRONT}{max(numbers)}") if numbers else None
-
-
-async def put_in_front(session: WriteSession, maker: str) -> None:
-    """State that a process finds everybody by this key first: whoever starts with another must find everybody too."""
-    numbers = [int(name.removeprefix(_IN_FRONT)) for name in await list_checks(session, _IN_FRONT)]
-    number = max(numbers, default=0) + 1
-    while not await agree_on_check(session, f"{_IN_FRONT}{number}", maker):
+async def state_keys_in_use(session: WriteSession, makers: Sequence[str]) -> None:
+    """State which keys a process finds subjects by: from now on nobody records who lacks the one in front."""
+    number = len(await list_checks(session, KEYS_STATED)) + 1
+    while not await agree_on_check(session, f"{KEYS_STATED}{number}", ",".join(makers)):
         number += 1
 
 

@@ -135,8 +135,7 @@ LONGEST_LEASE = 10.0
 
 REGISTER: Final = """
 WITH gone AS (DELETE FROM replica WHERE id = %(old)s)
-INSERT INTO replica (id, lease_ms, seen_at, about, found_by)
-VALUES (%(id)s, %(lease_ms)s, clock_timestamp(), %(about)s, %(found_by)s)
+INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (%(id)s, %(lease_ms)s, clock_timestamp(), %(about)s)
 """
 
 _NEWS: Final = """news AS (
@@ -280,7 +279,6 @@ class Feed:
         drop_all: Callable[[], None],
         lost: Callable[[], None],
         about: str,
-        found_by: Sequence[str] = (),
         fence: Fence,
         leaves: Leaves,
         synchronous: bool = False,
@@ -310,7 +308,6 @@ class Feed:
         self._drop_all = drop_all
         self._lost = lost
         self._about = about
-        self._found_by = list(found_by)
         self._fence = fence
         self._synchronous = synchronous
 
@@ -400,7 +397,6 @@ class Feed:
             "old": self.incarnation,
             "lease_ms": int(self._pace.lease * 1000),
             "about": self._about,
-            "found_by": self._found_by,
         }
         await connection.execute(REGISTER, row)
         self.incarnation = incarnation

@@ -46,7 +46,6 @@ class ReplicaPlan:
     """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
 
     `fence` tells whether a server was set back. `synchronous`: whether the deployment's commits wait for a standby.
-    `found_by`: what tells the keys by which this process finds subjects.
     """
 
     feed_url: str
@@ -55,7 +54,6 @@ class ReplicaPlan:
     about: str
     fence: Fence
     synchronous: bool = False
-    found_by: tuple[str, ...] = ()
 
 
 class Replica:
@@ -91,7 +89,6 @@ class Replica:
             drop_all=self.drop_all,
             lost=self._feed_lost,
             about=plan.about,
-            found_by=plan.found_by,
             fence=plan.fence,
             leaves=self.leaves,
             synchronous=plan.synchronous,

@@ -1,7 +1,6 @@
 """Tables of the memory of replicas: what changed, who is alive; and what any replica does for all of them."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -12,7 +11,6 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Column,
     Integer,
@@ -53,8 +51,6 @@ replica = Table(
     Column("lease_ms", Integer, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("about", Text, nullable=False),
-    # What tells the keys by which this process finds subjects.
-    Column("found_by", ARRAY(Text), nullable=False, server_default=text("'{}'")),
 )
 
 
@@ -117,20 +113,6 @@ async def list_replicas(session: ReadSession) -> list[ReplicaSeen]:
         for row in await session.execute(statement)
     ]
     return found[::-1]
-
-
-_APART: Final = text("""
-SELECT about FROM replica WHERE found_by <> '{}' AND NOT found_by && CAST(:makers AS text[])
-    AND seen_at > clock_timestamp() - make_interval(secs => :seconds) LIMIT 1
-""")
-
-
-async def found_otherwise(session: ReadSession, makers: Sequence[str], seconds: float) -> str | None:
-    """Of a process that was heard within so many seconds and finds subjects by none of these keys: `about`."""
-    found: str | None = (
-        await session.execute(_APART, {"makers": list(makers), "seconds": seconds})
-    ).scalar_one_or_none()
-    return found
 
 
 # What any replica does for all: take away the rows of dead ones, and trim changes that every one has applied.

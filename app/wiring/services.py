@@ -77,8 +77,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     journal = journal_of(settings, wall_clock)
     fence = fence_of(settings, database, journal)
-    makers = deployment.pseudonyms.makers()
-    memory = _memory(settings, fence, decided_by(deployment), uses, check, makers) if clock is None else None
+    memory = _memory(settings, fence, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
     known, reads = _known(replica, check), _reads(settings, fence, replica)
     made = Services(
@@ -144,14 +143,7 @@ def _reads(settings: Settings, fence: Fence, replica: Replica | None) -> Primary
     return PrimaryReads(fence.database, feed, fence.look, synchronous=is_synchronous(settings), patience=patience)
 
 
-def _memory(  # noqa: PLR0917 - what a memory is made of
-    settings: Settings,
-    fence: Fence,
-    by: DecidedBy,
-    uses: Uses,
-    check: "TokenCheck | None",
-    makers: tuple[str, ...],
-) -> Memory | None:
+def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: "TokenCheck | None") -> Memory | None:
     if settings.cache is CacheMode.STRICT:
         return None
     url = required(settings.database_url, "database_url")
@@ -162,7 +154,6 @@ def _memory(  # noqa: PLR0917 - what a memory is made of
         about=f"{platform.node()} {os.getpid()}",
         fence=fence,
         synchronous=is_synchronous(settings),
-        found_by=makers,
     )
     pool = ReadPool(url, pool_limits(settings))
     return Memory(Replica(plan, fence.database, pool, uses, check.known if check is not None else _no_token), by)

@@ -241,7 +241,7 @@ def test_two_readings_of_paris(start, monkeypatch):
 
 def test_a_deployment_is_wired_without_a_database(database):
     """Control: the settings that the refusals start from are right."""
-    assert deployment_of(settings_for(database)).pseudonyms.check_value("address")
+    assert deployment_of(settings_for(database)).pseudonyms.makers()
 
 
 def test_a_port_that_is_taken(place, server):

@@ -35,6 +35,7 @@ from app.db.database import (
     ServerRefusesError,
 )
 from app.db.session import ServerRefusal
+from app.ledger.locators import KeyNotInUseError
 
 _ADMINISTRATIVE: Final = ("/v1/", "/console")
 log = structlog.get_logger("sceau.http")
@@ -271,6 +272,9 @@ NO_STANDBY: Final = (
     "PostgreSQL has no synchronous standby, which SCEAU_DURABILITY wants: nothing is recorded until it has one."
 )
 _BUSY: Final = "Others are writing about the same user or name; nothing was recorded. Try again."
+_LEFT_BEHIND: Final = (
+    "This process lacks the pseudonym key in use: nothing was recorded. Its operator must set that key."
+)
 _UNKNOWN: Final = (
     "It is not known whether this was recorded. Send it again, with the same Idempotency-Key if it has one: the answer "
     "will tell."
@@ -327,6 +331,7 @@ _WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
     BadJsonError: lambda error: problem(400, "malformed", str(error)),
     DatabaseUnavailableError: lambda _: unavailable(),
     BusyError: lambda _: unavailable(_BUSY),
+    KeyNotInUseError: lambda _: unavailable(_LEFT_BEHIND),
     ServerRefusesError: lambda error: server_refuses(error.why),
     NotDurableError: lambda _: unavailable(NO_STANDBY),
     RestoredBehindError: lambda _: restored_behind(),

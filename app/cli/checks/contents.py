@@ -46,7 +46,7 @@ async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncI
 
 
 async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> CheckResult:
-    from app.ledger.vault import load_check
+    from app.ledger.vault import keys_in_use, load_check
     from app.operations.service.check_deployment import finds_everybody
 
     pseudonyms = deployment.pseudonyms
@@ -57,9 +57,8 @@ async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> Ch
             "SCEAU_SUBJECT_IDS differs from the setting that this database's subjects are found by",
             "set it back",
         )
-    stored = await load_check(session, "pseudonym")
-    if stored is None:
-        return ok("pseudonym key", "the database knows none yet: the first start stores its check value")
+    if not await keys_in_use(session):
+        return ok("pseudonym key", "the database knows none yet: the first start states which it is")
     if await finds_everybody(session, pseudonyms):
         return ok("pseudonym key", "SCEAU_PSEUDONYM_KEY is this database's")
     return wrong(

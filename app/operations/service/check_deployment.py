@@ -17,13 +17,12 @@ from app.db.revisions import (
 )
 from app.db.session import ReadSession, WriteSession
 from app.journal.store import NewEpoch, begin_epoch
-from app.ledger.locators import lacks_rows, made_by
+from app.ledger.locators import lacks_rows
 from app.ledger.pseudonym import Pseudonyms
-from app.ledger.vault import agree_on_check, key_in_front, list_checks, load_check, put_in_front
+from app.ledger.vault import agree_on_check, keys_in_use, list_checks, state_keys_in_use
 from app.operations.service.deployment import Deployment
 from app.operations.service.gate import how_many_decide
-from app.snapshot.feed import LONGEST_LEASE, PROTOCOL
-from app.snapshot.tables import found_otherwise
+from app.snapshot.feed import PROTOCOL
 
 _EACH_SECONDS: Final = 60.0
 NO_STANDBY: Final = (
@@ -135,46 +134,29 @@ async def check_approval(session: WriteSession, approval: RegisterApproval) -> N
 async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> None:
     """Refuse a key or a normalisation by which the subjects of this database would not be found."""
     pseudonyms = deployment.pseudonyms
-    first = await load_check(session, "subject_ids") or str(pseudonyms.ids)
-    await agree_on_check(session, "subject_ids", first)
     if not await agree_on_check(session, "normalisation", str(pseudonyms.ids)):
         raise DeploymentRefusedError(
             "SCEAU_SUBJECT_IDS differs from the setting that this database's subjects are found by: set it back"
         )
-    await agree_on_check(session, "pseudonym", pseudonyms.check_value(first))
-    own = pseudonyms.makers()[0]
     if not await finds_everybody(session, pseudonyms):
         raise DeploymentRefusedError(
             "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
             "(and to exchange it, the new one behind it, KEY,NEW: docs/operating.md)"
         )
-    if (apart := await found_otherwise(session, pseudonyms.makers(), LONGEST_LEASE)) is not None:
-        raise DeploymentRefusedError(
-            f"SCEAU_PSEUDONYM_KEY has no key in common with that of a process that serves ({apart}): what one records "
-            "the other would not find; give both keys to all processes first (docs/operating.md)"
-        )
-    if not await _is_in_front(session, pseudonyms):
-        await put_in_front(session, own)
+    if await keys_in_use(session) != [*pseudonyms.makers()]:
+        await state_keys_in_use(session, pseudonyms.makers())
 
 
 async def finds_everybody(session: ReadSession, pseudonyms: Pseudonyms) -> bool:
-    """Whether the key in front finds everybody: it is the one that was in front last, or has a row for each name.
+    """Whether the key in front finds everybody.
 
-    The key that a database was first used with has no say once another was put in front: it may have been taken away.
+    It does while it stays in front and no key is taken away. Else it must be one of those that were in use last, and
+    each open account must have its row.
     """
-    own = pseudonyms.makers()[0]
-    return await _is_in_front(session, pseudonyms) or (
-        await made_by(session, own) and not await lacks_rows(session, own)
-    )
-
-
-async def _is_in_front(session: ReadSession, pseudonyms: Pseudonyms) -> bool:
-    """Whether the key in front was so before: as the last one that was put there, or as the database's first."""
-    front = await key_in_front(session)
-    if front is not None:
-        return front == pseudonyms.makers()[0]
-    first = await load_check(session, "subject_ids") or str(pseudonyms.ids)
-    return await load_check(session, "pseudonym") in {None, pseudonyms.check_value(first)}
+    makers, known = pseudonyms.makers(), await keys_in_use(session)
+    if known and makers[0] == known[0] and set(known) <= set(makers):
+        return True
+    return (not known or makers[0] in known) and not await lacks_rows(session, makers[0])
 
 
 async def _check_protocol(session: WriteSession) -> None:

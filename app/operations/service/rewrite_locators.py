@@ -14,7 +14,7 @@ from app.ledger.locators import (
     next_subjects,
     replace_rows,
 )
-from app.ledger.vault import load_names
+from app.ledger.vault import keys_in_use, load_names
 from app.operations.service.deployment import Deployment
 from app.snapshot.tables import ChangeKind, record_change
 
@@ -53,6 +53,8 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
 async def rewriting_is_due(session: WriteSession, deployment: Deployment) -> bool:
     """Whether some row was made by a key that is not given any more, or some open account lacks one of those wanted."""
     makers = deployment.pseudonyms.makers()
+    if not {*makers}.issuperset((await keys_in_use(session))[:1]):
+        return False  # this process was left behind: the rows of the key in front are not its to delete
     if await made_by_others(session, makers):
         return True
     return any([await lacks_rows(session, maker) for maker in makers])
