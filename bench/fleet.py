@@ -16,7 +16,7 @@ from typing import Final
 _STATEMENT: Final = 0.00013
 """Seconds of PostgreSQL's processor for a beat, and for an acknowledgement with the read before it (measured)."""
 _BROKER: Final = 0.00001
-"""Seconds of a broker's processor to deliver a message and to take its acknowledgement: a hundred thousand a second."""
+"""Seconds of a broker's processor to deliver a message and to take its acknowledgement: assumed, not measured."""
 _BEATS: Final = 4
 _HOLDERS: Final = 5
 """Statements with which a stream's reader and the holders of the lease stand for all workers."""
@@ -94,6 +94,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--commits", type=float, default=5.0, help="narrowing commits a second (groups of withdrawals)")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(arguments)
+    if asked.commits <= 0:
+        parser.error("--commits is more than 0")
     print(f"{asked.commits:g} narrowing commits a second, {_CORES} cores, {_SECONDS:g} simulated seconds:\n")
     print("| workers | stream | primary busy | confirmed, p50 | p99 |\n|---|---|---|---|---|")
     for workers in _SIZES:

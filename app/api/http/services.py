@@ -155,7 +155,6 @@ MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
 MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
 RegisterApprovalDep = Annotated[RegisterApproval, _part(lambda services: services.register_approval)]
 WebhookPolicyDep = Annotated[AddressPolicy, _part(lambda services: services.webhook_policy)]
-"""How long the answer to an Idempotency-Key is given again."""
 StampsLogDep = Annotated[bool, _part(lambda services: services.stamps_log)]
 """Whether an authority outside is asked to stamp the log."""
 JournalDep = Annotated[Journal, _part(lambda services: services.journal)]

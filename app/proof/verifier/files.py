@@ -66,9 +66,8 @@ def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
         UnreadableError: a line is longer than any such line, or no object.
 
     """
-    buffered = io.BufferedReader(
-        cast("io.RawIOBase", lines), _CHUNK
-    )  # a member's own readline costs five times as much
+    # A member's own readline costs five times as much.
+    buffered = io.BufferedReader(cast("io.RawIOBase", lines), _CHUNK)
     while line := buffered.readline(_MOST + 1):
         if len(line) > _MOST:
             raise UnreadableError("a line of the bundle is longer than any such line is")
