@@ -126,6 +126,7 @@ def refusal(error: Exception) -> str | None:
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
     from app.journal.files import JournalError
+    from app.ledger.locators import KeyNotInUseError
     from app.ledger.vault import VaultError
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import NoLogError
@@ -137,6 +138,8 @@ def refusal(error: Exception) -> str | None:
 
     if isinstance(error, RestoredBehindError):
         return "the database was set back, and nothing that needs consent is answered from it: see sceau recovery check"
+    if isinstance(error, KeyNotInUseError):
+        return str(error)
     if isinstance(error, DatabaseUnavailableError):
         return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
     if isinstance(error, VaultError):

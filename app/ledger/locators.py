@@ -20,7 +20,6 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Row, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -29,7 +28,6 @@ from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_
 from app.ledger.tables import KEYS_IN_USE, subject, subject_locator
 
 T = TypeVar("T")
-log = structlog.get_logger("sceau.ledger")
 REF_BYTES: Final = 32
 _LIVE: Final = subject_locator.c.ended_at.is_(None)
 _GIVEN: Final = "ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:locators, ',') AS each))"
@@ -55,14 +53,45 @@ class Located:
     lacking: Mapping[bytes, str] = field(default_factory=dict)
 
 
-async def find_ref(session: ReadSession, *locators: bytes) -> bytes | None:
-    """The subject_ref that the locators of one name lead to now; None when nothing is recorded of whoever it names."""
-    found = await find_name(session, *locators)
+class KeyNotInUseError(DatabaseUnavailableError):
+    """This process lacks the pseudonym key in front: it misses people, and what it recorded others would not find."""
+
+    def __init__(self) -> None:
+        """Name the setting."""
+        super().__init__("SCEAU_PSEUDONYM_KEY lacks the key that this deployment uses: set it as its processes have it")
+
+
+def _check_key(in_use: str | None, found_by: Mapping[bytes, str]) -> None:
+    """Refuse a name that was hashed by none but other keys than the one in front (`KEYS_IN_USE`)."""
+    if in_use is not None and in_use.partition(",")[0] not in found_by.values():
+        raise KeyNotInUseError
+
+
+async def find_ref(session: ReadSession, found_by: Mapping[bytes, str]) -> bytes | None:
+    """The subject_ref that a name leads to now; None when nothing is recorded of whoever it names.
+
+    Raises:
+        KeyNotInUseError: it cannot be known.
+
+    """
+    found = await find_name(session, found_by)
     return found[0] if found is not None else None
 
 
-async def find_name(session: ReadSession, *locators: bytes) -> tuple[bytes, UUID] | None:
-    """The subject_ref that the locators of one name lead to now, and the id of that name."""
+async def find_name(session: ReadSession, found_by: Mapping[bytes, str]) -> tuple[bytes, UUID] | None:
+    """The subject_ref that a name leads to now, by its locators and what made each, and the id of that name.
+
+    Raises:
+        KeyNotInUseError: it cannot be known.
+
+    """
+    found = await led_to(session, found_by)
+    _check_key((await session.execute(text(KEYS_IN_USE))).scalar_one_or_none(), found_by)
+    return found
+
+
+async def led_to(session: ReadSession, locators: Collection[bytes]) -> tuple[bytes, UUID] | None:
+    """The subject_ref that locators of one name lead to now, and the id of that name."""
     columns = (subject_locator.c.subject_ref, subject_locator.c.name)
     row = (await session.execute(select(*columns).where(subject_locator.c.locator.in_(locators), _LIVE))).first()
     return None if row is None else (bytes(row.subject_ref), row.name)
@@ -128,10 +157,6 @@ async def hold_refs(session: WriteSession, refs: Collection[bytes]) -> None:
     await session.execute(held.with_for_update())
 
 
-class KeyNotInUseError(DatabaseUnavailableError):
-    """This process lacks the pseudonym key that is in front: what it recorded, others would not find."""
-
-
 _BEHIND: Final = Prepared(
     text(f"""
 SELECT ({KEYS_IN_USE}) AS in_use, one.* FROM (VALUES (1)) AS always LEFT JOIN (
@@ -147,7 +172,7 @@ def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]
     """Find the accounts of names, in their order; each name once, by its locators, one for each key, and what made it.
 
     The names and the accounts are held by the transaction that looks. One that is new is written by `begin_account`.
-    Reading raises KeyNotInUseError where none of these keys is the one in front.
+    Reading raises KeyNotInUseError where the key in front made none of these.
     """
     every = [locator for each in wanted for locator in each]
     return Lookup(_BEHIND, {"locators": as_refs(every)}, lambda rows: _all_located(wanted, rows))
@@ -155,10 +180,8 @@ def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]
 
 def _all_located(wanted: Sequence[Mapping[bytes, str]], rows: Sequence[Any]) -> list[Located]:
     live, closed = {}, defaultdict[bytes, list[Any]](list)
-    in_front = (rows[0].in_use or "").partition(",")[0]
-    if in_front and not all(in_front in each.values() for each in wanted):
-        log.error("SCEAU_PSEUDONYM_KEY lacks the key in front: nothing is recorded about people (docs/operating.md)")
-        raise KeyNotInUseError
+    for each in wanted:
+        _check_key(rows[0].in_use, each)
     for row in rows:
         if row.locator is None:
             continue

@@ -170,7 +170,8 @@ class KeyedHash:
 class Pseudonyms:
     """Makes locators and other keyed hashes; holds the keys, and never shows them.
 
-    `other` is a second key, during an exchange of keys: whoever is written down is found by both.
+    `other` is a second key, during an exchange of keys: whoever is written down is found by both. `maker`: what is
+    noted beside a locator: how ids were normalised, and by which key it was made.
     """
 
     def __init__(self, key: bytes, ids: SubjectIds | None = None, *, other: bytes | None = None) -> None:
@@ -179,6 +180,7 @@ class Pseudonyms:
         self.other = None if other is None else Pseudonyms(other, self.ids)
         self._keyed = KeyedHash.by(key)
         self._of_subjects = self._begun("subject")
+        self.maker = f"{ALGORITHM} {self._begun('check', 'locator').of(b'').hex()[:_KEY_ID]}"
         self._of_purpose: dict[str, KeyedHash] = {}
 
     def locator(self, subject_type: str, identifier: str) -> bytes:
@@ -191,15 +193,19 @@ class Pseudonyms:
         kind, name = subject_type.encode(), self.ids.normalise(subject_type, identifier).encode()
         return self._of_subjects.of(b"%b%b%b%b" % (_LENGTH.pack(len(kind)), kind, _LENGTH.pack(len(name)), name))
 
-    def locators(self, subject_type: str, identifier: str) -> tuple[bytes, ...]:
-        """The locators that a subject is written down under: one for each key, the one that is asked by first."""
-        own = self.locator(subject_type, identifier)
-        return (own,) if self.other is None else (own, self.other.locator(subject_type, identifier))
+    def found_by(self, subject_type: str, identifier: str) -> Mapping[bytes, str]:
+        """The locators that a subject is written down under, the one that is asked by first, each with its maker.
+
+        Raises:
+            InvalidSubjectError: the id has a domain that IDNA refuses.
+
+        """
+        keys = (self,) if self.other is None else (self, self.other)
+        return {each.locator(subject_type, identifier): each.maker for each in keys}
 
     def makers(self) -> tuple[str, ...]:
-        """What is noted beside each of `locators`: how ids were normalised, and by which key it was made."""
-        own = f"{ALGORITHM} {self._mac('check', 'locator').hex()[:_KEY_ID]}"
-        return (own,) if self.other is None else (own, *self.other.makers())
+        """What tells the keys, the one in front first."""
+        return (self.maker,) if self.other is None else (self.maker, self.other.maker)
 
     def opaque(self, purpose: str, value: str) -> bytes:
         """A keyed hash (32 bytes) of something that must not be stored in clear, apart for each purpose.
@@ -210,9 +216,6 @@ class Pseudonyms:
         if begun is None:
             begun = self._of_purpose[purpose] = self._begun("opaque", purpose)
         return begun.of(_prefixed(value))
-
-    def _mac(self, *parts: str) -> bytes:
-        return self._begun(*parts).of(b"")
 
     def _begun(self, *parts: str) -> KeyedHash:
         return self._keyed.after(b"".join(map(_prefixed, parts)))

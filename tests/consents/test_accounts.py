@@ -14,6 +14,7 @@ from app.jobs.work import Work
 from app.operations.service.rewrite_locators import rewrite_locators
 from tests.faults.service import eventually
 from tests.support.api import PSEUDONYM_KEY, question, running, subject
+from tests.support.commands import run_command
 from tests.support.consents import grant
 from tests.support.databases import administrator_url, new_database
 from tests.support.decision_rows import logged_rows
@@ -186,7 +187,10 @@ def test_a_key_that_was_taken_away_never_starts_again():
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_a_process_that_was_left_behind_records_nothing(cache):
-    """It runs on with the old key alone while another has put the new one in front: 503, and nobody is missed."""
+    """It runs on with the old key alone while another has put the new one in front: 503, and nobody is missed.
+
+    Nor does it tell what is kept about somebody: it might find nothing.
+    """
     grants = grant("late", "ads")
     with new_database() as database, running(database, cache=cache) as straggler:
         straggler.register("ads")
@@ -198,10 +202,23 @@ def test_a_process_that_was_left_behind_records_nothing(cache):
             sent = {"subject": subject("alice"), "processing": "ads"}
             assert straggler.call("POST", "/v1/withdrawals", sent).status_code == 503
             assert straggler.call("POST", "/v1/consents", grants).status_code == 503
+            for what in ("erasures", "closures", "exports"):
+                assert straggler.call("POST", f"/v1/subjects/{what}", {"subject": subject("late")}).status_code == 503
             _exchange(straggler)  # nor are the new key's rows its to delete
             assert len(_rows(database, "SELECT FROM subject_locator WHERE ended_at IS NULL")) == 4
             assert api.withdraw("alice", "ads")["matched"]
             assert straggler.reason("alice", "ads") == "consent_withdrawn"
+
+
+def test_a_command_with_another_key_finds_nobody_and_says_why(database):
+    """`sceau people export` with a key that no process uses ends with a refusal that names the setting."""
+    with running(database) as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+    words = ("people", "export", "--output", "-")
+    status, error, written = run_command(database, *words, typed="alice", pseudonym_key=NEW)
+    assert (status, written) == (1, "")
+    assert "SCEAU_PSEUDONYM_KEY lacks the key" in error
 
 
 def test_a_new_key_alone_starts_with_the_old_one_only_beside_both():

@@ -134,7 +134,7 @@ class Replay:
         own = ConsentEvent(id=uuid7(at), kind=event.kind, processing=event.processing, collected_at=at, order=order)
         database = Database(self.database.app_url)
         async with database.write() as session:
-            ref = await find_ref(session, pseudonyms.locator("user", name))
+            ref = await find_ref(session, pseudonyms.found_by("user", name))
             assert ref is not None
             append_entries(session, [LedgerEntry(ref, own, recorded_at=at, recorded_by=UUID(int=0))])
         await database.close()

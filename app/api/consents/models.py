@@ -302,5 +302,5 @@ def said_in_withdrawal(body: NewWithdrawal, deployment: Deployment) -> Withdrawa
 
 
 def _checked(name: SubjectName, deployment: Deployment) -> SubjectName:
-    deployment.pseudonyms.locators(name.type, name.id)
+    deployment.pseudonyms.locator(name.type, name.id)
     return name

@@ -263,6 +263,12 @@ RESTORED_BEHIND: Final = (
 )
 
 
+def left_behind(error: KeyNotInUseError) -> Response:
+    """503 of a process without the pseudonym key in front; its operator finds in the log which setting to mend."""
+    log.error(str(error))
+    return unavailable("This process lacks the pseudonym key in use; nothing was recorded. Its operator must set it.")
+
+
 def restored_behind() -> Response:
     """503 of what needs consent, on a database that was restored to a point before what was recorded."""
     return problem(503, "restored-behind", RESTORED_BEHIND, headers={"Retry-After": "60"})  # it waits for a person
@@ -272,9 +278,6 @@ NO_STANDBY: Final = (
     "PostgreSQL has no synchronous standby, which SCEAU_DURABILITY wants: nothing is recorded until it has one."
 )
 _BUSY: Final = "Others are writing about the same user or name; nothing was recorded. Try again."
-_LEFT_BEHIND: Final = (
-    "This process lacks the pseudonym key in use: nothing was recorded. Its operator must set that key."
-)
 _UNKNOWN: Final = (
     "It is not known whether this was recorded. Send it again, with the same Idempotency-Key if it has one: the answer "
     "will tell."
@@ -331,7 +334,7 @@ _WORDED: Final[Mapping[type[Exception], Callable[[Any], Response]]] = {
     BadJsonError: lambda error: problem(400, "malformed", str(error)),
     DatabaseUnavailableError: lambda _: unavailable(),
     BusyError: lambda _: unavailable(_BUSY),
-    KeyNotInUseError: lambda _: unavailable(_LEFT_BEHIND),
+    KeyNotInUseError: left_behind,
     ServerRefusesError: lambda error: server_refuses(error.why),
     NotDurableError: lambda _: unavailable(NO_STANDBY),
     RestoredBehindError: lambda _: restored_behind(),

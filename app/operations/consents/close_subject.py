@@ -1,6 +1,6 @@
 """Close and erase a user: the next holder of the address starts with nothing, and an erased one is found by nobody."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,16 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow
 from app.db.session import WriteSession
-from app.ledger.locators import MovedError, end_account, every_ref, find_ref, hold_refs, names_held, sever, until_held
+from app.ledger.locators import (
+    MovedError,
+    end_account,
+    every_ref,
+    hold_refs,
+    located_many,
+    names_held,
+    sever,
+    until_held,
+)
 from app.ledger.projection import LedgerEntry
 from app.ledger.vault import destroy_names
 from app.operations.consents.ledgers import OpenLedger, append, open_ledger, tell
@@ -91,13 +100,15 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
         InvalidSubjectError: the id has a domain that IDNA refuses.
 
     """
-    locators = deployment.pseudonyms.locators(subject.type, subject.id)
+    found_by = deployment.pseudonyms.found_by(subject.type, subject.id)
     # Before it is looked for: a first consent that is recorded meanwhile is waited for, and closed, or comes after.
-    await session.look_up(names_held(locators, waiting=True))
-    refs = await _hold_all(session, locators)
-    live = await find_ref(session, *locators)
+    await session.look_up(names_held(found_by, waiting=True))
+    refs = await _hold_all(session, found_by)
+    located = located_many([found_by])
+    [account] = located.read((await session.look_up(located))[located])
+    live = None if account.new else account.ref
     session.narrow()
-    for locator in locators:  # also where this repeats an erasure that may not have been confirmed
+    for locator in found_by:  # also where this repeats an erasure that may not have been confirmed
         await record_change(session, ChangeKind.SUBJECT, locator)
     if live is not None:
         closure = await _close(session, deployment, caller, subject)
@@ -113,7 +124,7 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     return closure
 
 
-async def _hold_all(session: WriteSession, locators: Sequence[bytes]) -> frozenset[bytes]:
+async def _hold_all(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:
     """Hold every account that the person's names lead or have led to; they are held in one order, so all at once."""
 
     async def hold() -> frozenset[bytes]:

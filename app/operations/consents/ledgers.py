@@ -168,9 +168,7 @@ class OpenLedgers:
 
 def new_account(deployment: Deployment, name: SubjectName, *, shared: bool = False) -> Located:
     """An account that begins with a name; `shared`: it is a mailbox of several people."""
-    pseudonyms = deployment.pseudonyms
-    found_by = dict(zip(pseudonyms.locators(name.type, name.id), pseudonyms.makers(), strict=True))
-    return replace(account_of(found_by), shared=shared)
+    return replace(account_of(deployment.pseudonyms.found_by(name.type, name.id)), shared=shared)
 
 
 def write_account(
@@ -260,13 +258,12 @@ async def opening_of(deployment: Deployment, names: Collection[SubjectName], *, 
         waiting: wait for people whom others hold.
 
     """
-    pseudonyms, makers = deployment.pseudonyms, deployment.pseudonyms.makers()
     wanted: dict[bytes, Mapping[bytes, str]] = {}
     locator_of: dict[SubjectName, bytes] = {}
     for number, name in enumerate(names):
-        locators = pseudonyms.locators(name.type, name.id)
-        locator_of[name] = locators[0]
-        wanted[locators[0]] = dict(zip(locators, makers, strict=True))
+        found_by = deployment.pseudonyms.found_by(name.type, name.id)
+        locator_of[name] = next(iter(found_by))
+        wanted[locator_of[name]] = found_by
         if number % _AT_A_STRETCH == 0:
             await asyncio.sleep(0)
     every = [locator for each in wanted.values() for locator in each]

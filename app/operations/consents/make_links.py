@@ -338,7 +338,7 @@ async def create_overview_link(
     """
     caller.require(Scope.CONSENTS_READ)
     caller.require_processing(None)
-    found = await find_name(session, deployment.pseudonyms.locator(wanted.subject.type, wanted.subject.id))
+    found = await find_name(session, deployment.pseudonyms.found_by(wanted.subject.type, wanted.subject.id))
     if found is None:
         raise NotFoundError("Nothing is recorded about this user.", field="subject")
     ref, name = found

@@ -16,7 +16,7 @@ from app.core.processing import Status, StatusChange
 from app.db.session import PartRefusedError, WriteSession
 from app.journal.files import KeptNote
 from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, OtherNote, StatusNote
-from app.ledger.locators import end_account, every_ref, find_ref, hold_refs, is_subject, locators_of, sever
+from app.ledger.locators import end_account, every_ref, hold_refs, is_subject, led_to, locators_of, sever
 from app.ledger.projection import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.store import load_entries
 from app.ledger.vault import destroy_names, names_of
@@ -235,7 +235,8 @@ async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
         return said.entry.subject_ref
     if said.locator is None:
         return None
-    ref = await find_ref(session, said.locator)
+    found = await led_to(session, [said.locator])
+    ref = found[0] if found is not None else None
     if ref is None and said.entry.event.kind is EventKind.ERASED:
         # The closure that was noted with it has just been played: the id is kept nevertheless.
         ref = next(iter(await every_ref(session, [said.locator])), None)

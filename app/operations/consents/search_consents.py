@@ -41,7 +41,7 @@ async def whose_consent(
         raise NotFoundError("No such consent.", field="consent")
     name = SubjectName(names[0].type, deployment.vault.open(names[0].sealed))
     # Whoever has the address since the account was closed is another person.
-    if await find_ref(session, deployment.pseudonyms.locator(name.type, name.id)) != entry.subject_ref:
+    if await find_ref(session, deployment.pseudonyms.found_by(name.type, name.id)) != entry.subject_ref:
         raise NotFoundError("No such consent.", field="consent")
     return name, (processing,)
 

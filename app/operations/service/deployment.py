@@ -64,7 +64,7 @@ async def ref_of(session: ReadSession, deployment: Deployment, name: SubjectName
         InvalidSubjectError: the id has a domain that IDNA refuses.
 
     """
-    found = await find_ref(session, deployment.pseudonyms.locator(name.type, name.id))
+    found = await find_ref(session, deployment.pseudonyms.found_by(name.type, name.id))
     return NOBODY if found is None else found
 
 

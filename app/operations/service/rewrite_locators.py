@@ -33,13 +33,11 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
     subjects = await next_subjects(session, after=after, limit=batch)
     if not subjects:
         return b""
-    pseudonyms, makers = deployment.pseudonyms, deployment.pseudonyms.makers()
     changed: list[Rewritten] = []
     for ref, kept in (await load_names(session, subjects)).items():
         for each in kept:
             held = subjects[ref].get(each.id)
-            locators = pseudonyms.locators(each.type, deployment.vault.open(each.sealed))
-            wanted = dict(zip(locators, makers, strict=True))
+            wanted = deployment.pseudonyms.found_by(each.type, deployment.vault.open(each.sealed))
             if held is None or wanted == held.rows:
                 continue
             session.narrow()  # a replica that remembers the subject by a row that goes must forget it

@@ -204,7 +204,7 @@ async def _find(_: WriteSession, asked: ActRequest) -> DoneAct:
     desk, body = asked.desk, asked.body
     desk.caller.require(Scope.CONSENTS_READ)
     deployment = desk.services.deployment
-    deployment.pseudonyms.locators(body.type, body.id)  # an id that no account can have is refused here
+    deployment.pseudonyms.locator(body.type, body.id)  # an id that no account can have is refused here
     return DoneAct(_PERSON, cookie=(_COOKIE, sealed(desk, body.name())))
 
 
