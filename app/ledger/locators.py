@@ -103,11 +103,15 @@ async def locators_of(session: ReadSession, ref: bytes) -> tuple[bytes, ...]:
     return tuple(map(bytes, rows.scalars()))
 
 
-_TRY_NAMES: Final = "SELECT name FROM {given} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))"
-_WAIT_FOR_NAMES: Final = "SELECT name, pg_advisory_xact_lock(hashtextextended(name, 0)) FROM {given}"
+# Whoever holds a name keeps the keys in use from being stated anew: what it reads of them afterwards holds until it
+# has committed.
+_KEYS: Final = "hashtextextended('sceau pseudonym keys', 0)"
+_TRY_NAMES: Final = "SELECT name, {keys_stand} FROM {given} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))"
+_WAIT_FOR_NAMES: Final = "SELECT name, {keys_stand}, pg_advisory_xact_lock(hashtextextended(name, 0)) FROM {given}"
 _NAMES: Final = "(SELECT name FROM string_to_table(:names, ',') AS name WHERE name <> '') AS given"
 _HOLD_NAMES: Final = {
-    waiting: Prepared(text(sql.format(given=_NAMES))) for waiting, sql in ((False, _TRY_NAMES), (True, _WAIT_FOR_NAMES))
+    waiting: Prepared(text(sql.format(given=_NAMES, keys_stand=f"pg_advisory_xact_lock_shared({_KEYS})")))
+    for waiting, sql in ((False, _TRY_NAMES), (True, _WAIT_FOR_NAMES))
 }
 
 
@@ -136,6 +140,11 @@ def accounts_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[froze
     """Hold the accounts that some locators lead to; which are held. Others are waited for, or left out."""
     given = {"locators": as_refs(locators)}
     return Lookup(_HOLD_ACCOUNTS[waiting], given, lambda rows: frozenset(bytes(row.ref) for row in rows if row.held))
+
+
+async def hold_keys(session: WriteSession) -> None:
+    """Wait until nobody holds a name, and keep others from it: the keys in use may be stated anew."""
+    await session.execute(text(f"SELECT pg_advisory_xact_lock({_KEYS})"))
 
 
 class MovedError(Exception):

@@ -255,10 +255,12 @@ async def keys_in_use(session: ReadSession) -> list[str]:
 
 
 async def state_keys_in_use(session: WriteSession, makers: Sequence[str]) -> None:
-    """State which keys a process finds subjects by: from now on nobody records who lacks the one in front."""
+    """State which keys a process finds subjects by: from now on nobody records who lacks the one in front.
+
+    The keys are held (`app.ledger.locators.hold_keys`), so that one process at a time does.
+    """
     number = len(await list_checks(session, KEYS_STATED)) + 1
-    while not await agree_on_check(session, f"{KEYS_STATED}{number}", ",".join(makers)):
-        number += 1
+    await agree_on_check(session, f"{KEYS_STATED}{number}", ",".join(makers))
 
 
 async def list_checks(session: ReadSession, prefix: str) -> list[str]:

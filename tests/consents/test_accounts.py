@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from app.db.database import Database
 from app.jobs.tasks import exchange_keys
 from app.jobs.work import Work
+from app.ledger.pseudonym import Pseudonyms
+from app.operations.service.check_deployment import DeploymentRefusedError, check_deployment
 from app.operations.service.rewrite_locators import rewrite_locators
 from tests.faults.service import eventually
 from tests.support.api import PSEUDONYM_KEY, question, running, subject
@@ -161,6 +164,7 @@ def test_a_key_under_which_somebody_is_not_found_is_refused():
 
 REFUSED = "SCEAU_PSEUDONYM_KEY is not a key"
 OLD, NEW = PSEUDONYM_KEY, OTHER_KEY
+WAITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def test_a_key_that_was_taken_away_never_starts_again():
@@ -208,6 +212,36 @@ def test_a_process_that_was_left_behind_records_nothing(cache):
             assert len(_rows(database, "SELECT FROM subject_locator WHERE ended_at IS NULL")) == 4
             assert api.withdraw("alice", "ads")["matched"]
             assert straggler.reason("alice", "ads") == "consent_withdrawn"
+
+
+def test_keys_are_stated_anew_once_what_is_being_recorded_stands():
+    """Somebody who is recorded under the old key alone meanwhile is seen by the start, which is refused."""
+    with new_database() as database, running(database) as straggler:
+        straggler.register("ads")
+        with running(database, pseudonym_key=f"{OLD},{NEW}") as both:
+            deployment = both.client.app.state.services.deployment  # type: ignore[attr-defined]
+            pseudonyms = Pseudonyms(bytes.fromhex(NEW), deployment.pseudonyms.ids)
+            name = deployment.pseudonyms.locator("user", "late").hex()
+        with psycopg.connect(administrator_url(database.name)) as held, ThreadPoolExecutor(2) as pool:
+            held.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+            recorded = pool.submit(straggler.decide, "late", "ads")
+            eventually(lambda: _rows(database, WAITING))
+            started = pool.submit(asyncio.run, _checked(database, replace(deployment, pseudonyms=pseudonyms)))
+            eventually(lambda: len(_rows(database, WAITING)) == 2)
+            held.rollback()
+            assert recorded.result()
+            with pytest.raises(DeploymentRefusedError, match=REFUSED):
+                started.result()
+
+
+async def _checked(database, deployment):
+    """Check a deployment as a process that starts does."""
+    made = Database(database.app_url)
+    try:
+        async with made.write() as session:
+            await check_deployment(session, deployment)
+    finally:
+        await made.close()
 
 
 def test_a_command_with_another_key_finds_nobody_and_says_why(database):
@@ -330,5 +364,4 @@ def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
 def _waited_for(database, begun):
     """Return once another session waits for what this one holds."""
     assert begun.wait(10)
-    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    eventually(lambda: _rows(database, waiting))
+    eventually(lambda: _rows(database, WAITING))

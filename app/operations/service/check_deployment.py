@@ -17,7 +17,7 @@ from app.db.revisions import (
 )
 from app.db.session import ReadSession, WriteSession
 from app.journal.store import NewEpoch, begin_epoch
-from app.ledger.locators import lacks_rows
+from app.ledger.locators import hold_keys, lacks_rows
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import agree_on_check, keys_in_use, list_checks, state_keys_in_use
 from app.operations.service.deployment import Deployment
@@ -138,13 +138,15 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
         raise DeploymentRefusedError(
             "SCEAU_SUBJECT_IDS differs from the setting that this database's subjects are found by: set it back"
         )
+    if await keys_in_use(session) == [*pseudonyms.makers()]:
+        return
+    await hold_keys(session)  # or somebody might be recorded meanwhile by the keys of before alone
     if not await finds_everybody(session, pseudonyms):
         raise DeploymentRefusedError(
             "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
             "(and to exchange it, the new one behind it, KEY,NEW: docs/operating.md)"
         )
-    if await keys_in_use(session) != [*pseudonyms.makers()]:
-        await state_keys_in_use(session, pseudonyms.makers())
+    await state_keys_in_use(session, pseudonyms.makers())
 
 
 async def finds_everybody(session: ReadSession, pseudonyms: Pseudonyms) -> bool:
