@@ -228,6 +228,8 @@ def line_settings(statement_seconds: float) -> dict[str, Any]:
     session = {
         "timezone": "UTC",
         "bytea_output": "hex",  # what the log commits to is made of rows as JSON
+        # What was waited for is seen afterwards, whatever a role or a database was given.
+        "default_transaction_isolation": "read\\ committed",
         "statement_timeout": milliseconds,
         # Within the deadline of the whole, so that who waits in vain is told that others hold it.
         "lock_timeout": max(1, milliseconds // 2),

@@ -1,8 +1,7 @@
 """Which imports there were, and which of their rows were recorded: a row is recorded once, however often it is sent.
 
 Of a row two keyed hashes are kept: of what the older system calls it, and of what it says. Neither names a person, nor
-leads to what was recorded. Hashes of a key that is not given any more are of no use: an import is not taken up again
-after an exchange of keys is over.
+leads to what was recorded.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

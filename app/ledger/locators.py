@@ -54,16 +54,16 @@ class Located:
 
 
 class KeyNotInUseError(DatabaseUnavailableError):
-    """This process lacks the pseudonym key in front: it misses people, and what it recorded others would not find."""
+    """This process lacks a pseudonym key in use: it misses people, or others would not find what it recorded."""
 
     def __init__(self) -> None:
         """Name the setting."""
-        super().__init__("SCEAU_PSEUDONYM_KEY lacks the key that this deployment uses: set it as its processes have it")
+        super().__init__("SCEAU_PSEUDONYM_KEY lacks a key that this deployment uses: set it as its processes have it")
 
 
-def _check_key(in_use: str | None, found_by: Mapping[bytes, str]) -> None:
-    """Refuse a name that was hashed by none but other keys than the one in front (`KEYS_IN_USE`)."""
-    if in_use is not None and in_use.partition(",")[0] not in found_by.values():
+def _check_keys(in_use: str | None, found_by: Mapping[bytes, str]) -> None:
+    """Refuse a name that was not hashed by each of the keys in use (`KEYS_IN_USE`): it has, or gets, a row for each."""
+    if in_use is not None and not {*in_use.split(",")} <= {*found_by.values()}:
         raise KeyNotInUseError
 
 
@@ -86,7 +86,7 @@ async def find_name(session: ReadSession, found_by: Mapping[bytes, str]) -> tupl
 
     """
     found = await led_to(session, found_by)
-    _check_key((await session.execute(text(KEYS_IN_USE))).scalar_one_or_none(), found_by)
+    _check_keys((await session.execute(text(KEYS_IN_USE))).scalar_one_or_none(), found_by)
     return found
 
 
@@ -142,6 +142,11 @@ def accounts_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[froze
     return Lookup(_HOLD_ACCOUNTS[waiting], given, lambda rows: frozenset(bytes(row.ref) for row in rows if row.held))
 
 
+async def keep_keys(session: WriteSession) -> None:
+    """Keep the keys in use from being stated anew until the transaction ends, as whoever holds a name does."""
+    await session.execute(text(f"SELECT pg_advisory_xact_lock_shared({_KEYS})"))
+
+
 async def hold_keys(session: WriteSession) -> None:
     """Wait until nobody holds a name, and keep others from it: the keys in use may be stated anew."""
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_KEYS})"))
@@ -181,7 +186,7 @@ def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]
     """Find the accounts of names, in their order; each name once, by its locators, one for each key, and what made it.
 
     The names and the accounts are held by the transaction that looks. One that is new is written by `begin_account`.
-    Reading raises KeyNotInUseError where the key in front made none of these.
+    Reading raises KeyNotInUseError where one of the keys in use made none of these.
     """
     every = [locator for each in wanted for locator in each]
     return Lookup(_BEHIND, {"locators": as_refs(every)}, lambda rows: _all_located(wanted, rows))
@@ -190,7 +195,7 @@ def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]
 def _all_located(wanted: Sequence[Mapping[bytes, str]], rows: Sequence[Any]) -> list[Located]:
     live, closed = {}, defaultdict[bytes, list[Any]](list)
     for each in wanted:
-        _check_key(rows[0].in_use, each)
+        _check_keys(rows[0].in_use, each)
     for row in rows:
         if row.locator is None:
             continue
@@ -412,13 +417,15 @@ async def last_unfound(session: ReadSession, makers: Collection[str]) -> datetim
 
 
 _LACKS: Final = text("""
-SELECT FROM subject_locator AS one WHERE ended_at IS NULL AND NOT EXISTS (
+SELECT FROM subject_locator AS one WHERE NOT EXISTS (
     SELECT FROM subject_locator AS made WHERE made.subject_ref = one.subject_ref AND made.name = one.name
         AND made.made_by = :maker
-) LIMIT 1
+) AND (ended_at IS NULL OR EXISTS (
+    SELECT FROM subject_vault AS kept WHERE kept.subject_ref = one.subject_ref AND kept.name = one.name
+)) LIMIT 1
 """)
 
 
 async def lacks_rows(session: ReadSession, maker: str) -> bool:
-    """Whether some name of an open account has no row that this key made."""
+    """Whether some name of an open account, or one that is kept of a closed one, has no row that this key made."""
     return (await session.execute(_LACKS, {"maker": maker})).first() is not None

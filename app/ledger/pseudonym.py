@@ -172,13 +172,19 @@ class Pseudonyms:
 
     `other` is a second key, during an exchange of keys: whoever is written down is found by both. `maker`: what is
     noted beside a locator: how ids were normalised, and by which key it was made.
+
+    Locators alone are made by these keys, for their rows can be written anew. All else that is hashed is made by
+    `lasting`, which is never exchanged: what was hashed by another key would be found by nobody afterwards.
     """
 
-    def __init__(self, key: bytes, ids: SubjectIds | None = None, *, other: bytes | None = None) -> None:
-        """Keep the key (at least 32 bytes) and the way ids are normalised."""
+    def __init__(
+        self, key: bytes, ids: SubjectIds | None = None, *, other: bytes | None = None, lasting: bytes | None = None
+    ) -> None:
+        """Keep the keys (at least 32 bytes; without `lasting`, one for everything) and the way ids are normalised."""
         self.ids = ids or SubjectIds()
         self.other = None if other is None else Pseudonyms(other, self.ids)
         self._keyed = KeyedHash.by(key)
+        self._lasting = KeyedHash.by(lasting or key)
         self._of_subjects = self._begun("subject")
         self.maker = f"{ALGORITHM} {self._begun('check', 'locator').of(b'').hex()[:_KEY_ID]}"
         self._of_purpose: dict[str, KeyedHash] = {}
@@ -214,8 +220,12 @@ class Pseudonyms:
         """
         begun = self._of_purpose.get(purpose)
         if begun is None:
-            begun = self._of_purpose[purpose] = self._begun("opaque", purpose)
+            begun = self._of_purpose[purpose] = self._lasting.after(_prefixed("opaque") + _prefixed(purpose))
         return begun.of(_prefixed(value))
+
+    def check_value(self) -> str:
+        """What tells the lasting key from another: stored to refuse another one at start."""
+        return self.opaque("check", "lasting").hex()[:_KEY_ID]
 
     def _begun(self, *parts: str) -> KeyedHash:
         return self._keyed.after(b"".join(map(_prefixed, parts)))

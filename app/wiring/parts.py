@@ -5,6 +5,8 @@ import base64
 import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
+from hmac import digest
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -105,6 +107,9 @@ def _decoded(text: str, name: str) -> bytes:
         raise SettingsError(f"{PREFIX}{name} is neither hex nor base64: {HOW_TO_MAKE}") from None
 
 
+_LASTING: Final = b"sceau hashes that last"
+
+
 def deployment_of(settings: Settings) -> Deployment:
     """The keys and choices of this deployment.
 
@@ -113,9 +118,11 @@ def deployment_of(settings: Settings) -> Deployment:
 
     """
     key, other = pseudonym_keys(settings)
+    masters = master_keys(settings)
+    first = [*masters.values()][-1]  # newer ones stand before it
     return Deployment(
-        pseudonyms=Pseudonyms(key, settings.subject_ids, other=other),
-        vault=Vault(master_keys(settings)),
+        pseudonyms=Pseudonyms(key, settings.subject_ids, other=other, lasting=digest(first, _LASTING, sha256)),
+        vault=Vault(masters),
         policy=PeriodPolicy(settings.period_counting, settings.consent_validity),
         max_backdating=settings.max_backdating,
         lease=settings.lease,

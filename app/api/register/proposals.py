@@ -19,7 +19,7 @@ from app.core.errors import CredentialEndedError
 from app.core.register import GateProposal
 from app.db.session import WriteSession
 from app.operations.register.proposals import (
-    Answer,
+    GateAnswer,
     accept_or_propose_restore,
     propose_retention,
     rule_on,
@@ -119,9 +119,9 @@ class NewRuling(WireModel):
         """What is answered: a proposal, or the version of a processing."""
         return self.proposal or (self.processing or "", self.version or 0)
 
-    def ruling(self) -> Answer:
+    def ruling(self) -> GateAnswer:
         """The answer as an operation takes it."""
-        return Answer(self.approved, self.reason, self.same_legal_person)
+        return GateAnswer(self.approved, self.reason, self.same_legal_person)
 
 
 @router.get(
@@ -201,7 +201,7 @@ async def post_proposal(  # noqa: PLR0917 - a body, and the parts that it takes
 async def post_ruling(
     body: NewRuling, caller: Approver, shown: Approving, write: WriteDep, journal: JournalDep
 ) -> Response:
-    """Answer a proposal. What is approved takes effect with this answer; what is rejected never does.
+    """GateAnswer a proposal. What is approved takes effect with this answer; what is rejected never does.
 
     An approved version is in force from now on, or from its own instant if that is later; a new processing whose first
     version is rejected is retired. The answer is the processing, or the proposal. The reason is kept.

@@ -22,7 +22,7 @@ from app.snapshot.tables import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GateAnswer:
     """What a second person answers, and why.
 
     `same_legal_person`: of a controller's version, whether the approver states that it is the same legal person.
@@ -34,7 +34,7 @@ class Answer:
 
 
 async def rule_on(
-    session: WriteSession, caller: Caller, about: UUID | tuple[str, int], answer: Answer, *, known_epoch: int
+    session: WriteSession, caller: Caller, about: UUID | tuple[str, int], answer: GateAnswer, *, known_epoch: int
 ) -> Registered | GateProposal:
     """Approve or reject a proposal by its id, or a version by its processing and number; what is approved takes effect.
 
@@ -62,7 +62,9 @@ async def rule_on(
     return await _rule_on_version(session, caller, about, answer)
 
 
-async def _rule_on_version(session: WriteSession, caller: Caller, about: tuple[str, int], answer: Answer) -> Registered:
+async def _rule_on_version(
+    session: WriteSession, caller: Caller, about: tuple[str, int], answer: GateAnswer
+) -> Registered:
     """An approved version is in force from then on, or from its own instant if that is later.
 
     A new processing is retired with its first version.
@@ -169,7 +171,7 @@ _TARGETS = {
 
 
 async def _rule_on_proposal(
-    session: WriteSession, caller: Caller, identifier: UUID, answer: Answer, known_epoch: int
+    session: WriteSession, caller: Caller, identifier: UUID, answer: GateAnswer, known_epoch: int
 ) -> GateProposal:
     """A shorter retention then waits for `sceau consents retention sign`, and an import for its rows."""
     held = await _held(session, identifier)
@@ -202,7 +204,7 @@ async def _held(session: WriteSession, identifier: UUID) -> GateProposal:
     return held
 
 
-async def _rule(session: WriteSession, caller: Caller, held: GateProposal, answer: Answer) -> GateProposal:
+async def _rule(session: WriteSession, caller: Caller, held: GateProposal, answer: GateAnswer) -> GateProposal:
     ruling = Ruling(answer.approved, answer.reason, await session.now(), caller.id)
     await add_ruling(session, held.id, ruling)
     target = _TARGETS.get(held.kind)

@@ -1,6 +1,7 @@
 """Refuse to serve on a database that is not this deployment's, or that would count a year differently."""
 
 import asyncio
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -17,7 +18,7 @@ from app.db.revisions import (
 )
 from app.db.session import ReadSession, WriteSession
 from app.journal.store import NewEpoch, begin_epoch
-from app.ledger.locators import hold_keys, lacks_rows
+from app.ledger.locators import hold_keys, lacks_rows, last_unfound
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import agree_on_check, keys_in_use, list_checks, state_keys_in_use
 from app.operations.service.deployment import Deployment
@@ -98,6 +99,11 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
                 f"SCEAU_MASTER_KEY holds another key under the id {name.removeprefix('master:')!r} than before: "
                 "give the new key a new id and keep the old one after it"
             )
+    if not await agree_on_check(session, "lasting", deployment.pseudonyms.check_value()):
+        raise DeploymentRefusedError(
+            "SCEAU_MASTER_KEY does not end with the key that it began with: newer keys stand in front of older ones, "
+            "and the first one of all stays the last of the list"
+        )
     lease = f"{int(deployment.lease.total_seconds() * 1000)} ms"
     if not await agree_on_check(session, "lease", lease):
         raise DeploymentRefusedError(
@@ -144,21 +150,28 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
     if not await finds_everybody(session, pseudonyms):
         raise DeploymentRefusedError(
             "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
-            "(and to exchange it, the new one behind it, KEY,NEW: docs/operating.md)"
+            "(and to exchange it, the new one behind it, KEY,NEW: docs/operating.md); after an erasure, two days longer"
         )
     await state_keys_in_use(session, pseudonyms.makers())
+
+
+_ERASED_LATELY: Final = timedelta(days=2)
+"""Of an erasure the day is kept, and a grant of before it may still be told of a while (SCEAU_MAX_BACKDATING)."""
 
 
 async def finds_everybody(session: ReadSession, pseudonyms: Pseudonyms) -> bool:
     """Whether the key in front finds everybody.
 
-    It does while it stays in front and no key is taken away. Else it must be one of those that were in use last, and
-    each open account must have its row.
+    It does while it stays in front and no key is taken away. Else it must be one of those that were in use last, each
+    name that is kept must have its row, and nobody may have been erased lately whom the others alone find.
     """
     makers, known = pseudonyms.makers(), await keys_in_use(session)
     if known and makers[0] == known[0] and set(known) <= set(makers):
         return True
-    return (not known or makers[0] in known) and not await lacks_rows(session, makers[0])
+    if (known and makers[0] not in known) or await lacks_rows(session, makers[0]):
+        return False
+    unfound = await last_unfound(session, makers)
+    return unfound is None or unfound < await session.now() - _ERASED_LATELY
 
 
 async def _check_protocol(session: WriteSession) -> None:

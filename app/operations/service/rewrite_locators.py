@@ -9,6 +9,7 @@ from typing import Final
 from app.db.session import WriteSession
 from app.ledger.locators import (
     Rewritten,
+    keep_keys,
     lacks_rows,
     made_by_others,
     next_subjects,
@@ -24,12 +25,16 @@ BATCH: Final = 1_000
 async def rewrite_locators(session: WriteSession, deployment: Deployment, *, after: bytes, batch: int = BATCH) -> bytes:
     """Write the rows of the next subjects as they should be, in the order of subject_ref.
 
-    Rows of names that are not kept any more stay as they are, unless a key that is no longer given made them.
+    Only by the keys in use, which stay so until the transaction ends: whoever was left behind changes no row. Rows of
+    names that are not kept any more stay as they are, unless a key that is no longer given made them.
 
     Returns:
-        The last subject_ref looked at; empty when there was none left.
+        The last subject_ref looked at; empty when there was none left, or other keys are in use.
 
     """
+    await keep_keys(session)
+    if not await _are_in_use(session, deployment):
+        return b""
     subjects = await next_subjects(session, after=after, limit=batch)
     if not subjects:
         return b""
@@ -49,10 +54,13 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
 
 
 async def rewriting_is_due(session: WriteSession, deployment: Deployment) -> bool:
-    """Whether some row was made by a key that is not given any more, or some open account lacks one of those wanted."""
+    """Whether some row was made by a key that is not given any more, or some name lacks one of those wanted."""
     makers = deployment.pseudonyms.makers()
-    if not {*makers}.issuperset((await keys_in_use(session))[:1]):
-        return False  # this process was left behind: the rows of the key in front are not its to delete
-    if await made_by_others(session, makers):
-        return True
-    return any([await lacks_rows(session, maker) for maker in makers])
+    if not await _are_in_use(session, deployment):
+        return False
+    return await made_by_others(session, makers) or any([await lacks_rows(session, maker) for maker in makers])
+
+
+async def _are_in_use(session: WriteSession, deployment: Deployment) -> bool:
+    """Whether the keys of this process are those in use, whichever is in front."""
+    return {*await keys_in_use(session)} == {*deployment.pseudonyms.makers()}
