@@ -192,7 +192,7 @@ _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "get_proposals": dict.fromkeys(("post_proposal_approval", "post_proposal_rejection"), _FIRST),
     "post_webhook": dict.fromkeys(("get_webhook", "get_deliveries", "patch_webhook", "delete_webhook"), _ID),
     "get_deliveries": {"get_delivery": {"id": "$request.path.id", "event": "/items/0/event"}},
-    "post_key": dict.fromkeys(("get_key", "patch_key", "post_rotation", "delete_key"), _ID),
+    "post_key": dict.fromkeys(("get_keys", "patch_key", "post_rotation", "delete_key"), _ID),
     "post_member": dict.fromkeys(("get_member", "post_paper", "patch_member"), _ID),
 }
 """By operation, or operation and status: which others take what it answers, and where that stands in the answer."""

@@ -119,14 +119,12 @@ BY_ID = {
         world.webhooks[name],
         {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
     ),
-    ("GET", "/v1/keys/{id}"): lambda world, name: (world.callers[name]["id"], None),
 }
 """Routes that name a thing by its id: 404 for one about a processing that the caller may not name."""
 
 HELD = {
     ("PATCH", "/v1/keys/{id}"): lambda world, name: (world.callers[name]["id"], {"name": "renamed"}),
     ("POST", "/v1/keys/{id}/rotations"): lambda world, name: (world.callers[name]["id"], {}),
-    ("DELETE", "/v1/keys/{id}/keys/{key}"): lambda world, name: (world.callers[name]["id"], None),
     ("DELETE", "/v1/keys/{id}"): lambda world, name: (world.callers[name]["id"], None),
     ("DELETE", "/v1/webhooks/{id}"): lambda world, name: (world.webhooks[name], None),
 }
@@ -184,7 +182,6 @@ APART = {
     ("POST", "/v1/withdrawals/batch"): "each item by itself, as those of consents",
     ("POST", "/v1/imports"): "each row by itself: tests/consents/imports/test_imports.py",
     ("POST", "/v1/imports/{name}/approvals"): "needs an import that waits: the same",
-    ("POST", "/v1/identities"): "as POST /v1/keys, and needs an issuer: tests/callers/test_access_tokens.py",
     ("POST", "/v1/audit-trail/search"): "what was done to others is left out: tests/audit/test_trail.py",
     ("GET", "/v1/presented-texts/{sha256}"): "a text that any user of the page may read, found by its hash only",
     ("POST", "/v1/acknowledgements"): "an event of another processing is not found: tests/webhooks/test_effects.py",
@@ -215,8 +212,7 @@ APART = {
 
 
 def _path(template, identifier, world, name):
-    filled = template.replace("{id}", identifier).replace("{event}", world.delivery(name))
-    return filled.replace("{key}", world.callers[name]["keys"][0]["id"])
+    return template.replace("{id}", identifier).replace("{event}", world.delivery(name))
 
 
 def test_every_route_stands_in_a_table(world):

@@ -104,8 +104,6 @@ class Facts:
             case.path_parameters = {**case.path_parameters, "id": ids[number % len(ids)]}
             if "event" in case.path_parameters:
                 case.path_parameters["event"] = self.events[number % len(self.events)]
-            if "key" in case.path_parameters:
-                case.path_parameters["key"] = self.keys[number % len(self.keys)][1]
         if "number" in case.path_parameters:
             case.path_parameters["number"] = 1
         if "tile" in case.path_parameters:
@@ -151,9 +149,13 @@ class Facts:
             made["page"] = {name: value for name, value in made["page"].items() if name != "cursor"}
         return made
 
-    def _of_events_and_names(self, path: str) -> dict[str, Callable[[Any], Any]]:
+    def _of_some(self, path: str, number: int) -> dict[str, Callable[[Any], Any]]:
         if path == "/v1/acknowledgements":
             return {"event": _always(self.ended)}
+        if path == "/v1/keys":
+            return {"identity": lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given}
+        if path == "/v1/keys/{id}":
+            return {"revoke_keys": lambda given: given and [self.keys[number % len(self.keys)][1]]}
         if path.startswith("/v1/subjects/links"):
             return {"from": _always(subject(NAMES[0])), "to": _always(subject(NAMES[1]))}
         return {}
@@ -171,11 +173,9 @@ class Facts:
             real |= _of_a_version(path)
         if path == "/v1/controllers":
             real["kind"] = _always("other")
-        if path == "/v1/identities":
-            real["identity"] = lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given
         if path == "/v1/consent-links":
             real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
-        real |= self._of_events_and_names(path)
+        real |= self._of_some(path, number)
         if path.startswith("/v1/staff"):
             today = self.api.ok("GET", "/v1/staff/notices")["items"][-1]
             real |= {"notice": _always(today["number"]), "text_sha256": _always(today["texts"]["fr"]["sha256"])}

@@ -207,9 +207,7 @@ def _webhooks(player: Player) -> None:
 def _keys(player: Player) -> None:
     """Callers by key and by an issuer's token."""
     caller = player.play("post_key", body={"name": "chat server"})["id"]
-    player.play("post_identity")
     player.play("post_rotation", {"id": caller})
-    player.play("get_key", {"id": caller})
     player.play("patch_key", {"id": caller})
     player.play("get_keys")
 

@@ -229,7 +229,6 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     of_answers = {("get", f"/v1/consents/{{id}}{what}") for what in ("", "/history", "/proof", "/receipt")}
     of_answers |= {("get", "/v1/consent-events/{id}")}
     of_answers |= {("get", "/v1/presented-texts/{sha256}")}
-    of_answers |= {("post", "/v1/identities")}  # names an issuer, which only its deployment knows
     # Where two persons decide: the first one's proposal is there to be ruled on.
     of_answers |= {("post", "/v1/imports/{name}/approvals")}
     of_answers |= {("post", f"/v1/processings/{{id}}/{ruling}") for ruling in ("approvals", "rejections")}

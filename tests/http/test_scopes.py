@@ -124,11 +124,6 @@ BODIES = {
     "/v1/consents/search": {},
     "/v1/explanations": question("alice", "ads"),
     "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},
-    "/v1/identities": {
-        "name": "x",
-        "scopes": ["keys:manage"],
-        "identity": {"issuer": "https://login.example", "subject": "x"},
-    },
     "/v1/staff/notices": TEXT,
     "/v1/staff/members": {"name": "Ada"},
     "/v1/staff/members/{id}": {"status": "left"},
@@ -151,7 +146,7 @@ def _routes(api):
 def _call(api, method, path):
     body = BODIES.get(path, {}) if method in {"POST", "PATCH", "PUT"} else None
     identifier = UNKNOWN_ID if any(word in path for word in ("/keys", "/consents", "/webhooks", "/staff")) else "ads"
-    filled = path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID).replace("{key}", UNKNOWN_ID)
+    filled = path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID)
     return api.call(method, filled.replace("{number}", "1"), body)
 
 

@@ -172,7 +172,7 @@ def registered(api, provider):
     """Register a person by the tokens of a provider, with two scopes; her id."""
     body = {"name": "Ada", "kind": "person", "scopes": ["audit:read", "register:read"]}
     identity = {"issuer": provider.url, "subject": "ada"}
-    return api.ok("POST", "/v1/identities", {**body, "identity": identity})["id"]
+    return api.ok("POST", "/v1/keys", {**body, "identity": identity})["id"]
 
 
 def test_a_person_known_by_tokens_acknowledges_too(database):

@@ -212,11 +212,6 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ("PATCH", "/v1/keys/{id}"): _of(f"/v1/keys/{UNKNOWN}", {"name": "y"}),
     ("DELETE", "/v1/keys/{id}"): _of(f"/v1/keys/{UNKNOWN}"),
     ("POST", "/v1/keys/{id}/rotations"): _of(f"/v1/keys/{UNKNOWN}/rotations", {}),
-    ("DELETE", "/v1/keys/{id}/keys/{key}"): _of(f"/v1/keys/{UNKNOWN}/keys/{UNKNOWN}"),
-    ("POST", "/v1/identities"): _of(
-        "/v1/identities",
-        {"name": "x", "scopes": ["register:approve"], "identity": {"issuer": "https://login.example", "subject": "x"}},
-    ),
     ("POST", "/v1/staff/notices"): _of("/v1/staff/notices", TEXT),
     ("POST", "/v1/staff/acknowledgements"): _of("/v1/staff/acknowledgements", {"notice": 1, "language": "fr"}),
     ("POST", "/v1/staff/members"): _of("/v1/staff/members", {"name": "Ada"}),

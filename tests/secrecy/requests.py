@@ -208,15 +208,19 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): [None],
     ("POST", "/v1/webhook-keys"): [None],
     ("POST", "/v1/decision-token-keys"): [{"at_once": False}],
-    ("POST", "/v1/keys"): [{"name": "mail server", "kind": "person", "scopes": ["decisions:evaluate"]}],
-    ("POST", "/v1/identities"): [
+    ("POST", "/v1/keys"): [
+        {"name": "mail server", "kind": "person", "scopes": ["decisions:evaluate"]},
         {
             "name": "ada",
             "scopes": ["audit:read"],
             "identity": {"issuer": ISSUER, "subject": "6f7a", "client": "console"},
-        }
+        },
     ],
-    ("PATCH", "/v1/keys/{id}"): [{"scopes": ["decisions:evaluate"], "processings": [_address("processing")]}],
+    ("PATCH", "/v1/keys/{id}"): [
+        {"scopes": ["decisions:evaluate"], "processings": [_address("processing")]},
+        {"revoke_keys": [str(UUID(int=1))]},
+        {"revoke_keys": [_address("malformed")]},
+    ],
     ("POST", "/v1/keys/{id}/rotations"): [{"overlap": "P7D"}, {"compromised": True}],
 }
 """What each route that takes a body is sent; routes without one need no line."""
@@ -230,9 +234,8 @@ KNOWN: dict[Route, list[str]] = {
     **{(method, "/consent/{token}"): [f"Z{MARKERS['token'].word}"] for method in ("GET", "HEAD", "POST")},
     **{
         (method, f"/v1/keys/{{id}}{more}"): [str(UUID(int=1))]
-        for method, more in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotations"))
+        for method, more in (("PATCH", ""), ("DELETE", ""), ("POST", "/rotations"))
     },
-    ("DELETE", "/v1/keys/{id}/keys/{key}"): [str(UUID(int=1))],
     **{
         (method, f"/v1/staff/members/{{id}}{more}"): [str(UUID(int=1))]
         for method, more in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/acknowledgements"))
