@@ -1,4 +1,4 @@
-"""Webhooks: where events are sent to, what became of them, and the keys that sign them."""
+"""Webhooks: where events are sent to, and what became of them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, read_place, write_cursor, write_place
 from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, as_shown, open_to_all
+from app.api.http.security import Needs, as_shown
 from app.api.http.services import (
     DatabaseDep,
     DeploymentDep,
@@ -19,25 +19,21 @@ from app.api.http.services import (
     SourceDep,
     StoppingDep,
     WebhookPolicyDep,
-    WriterDep,
 )
 from app.api.http.wire import Instant, ProcessingId, WireModel
-from app.auth.callers import KEY_OVERLAP, Authenticated, Caller, Scope
+from app.auth.callers import Authenticated, Caller, Scope
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.events.deliveries import Attempt, Delivery, find_delivery, list_deliveries
 from app.events.effects import EXAMPLE, Effect, cloud_event
-from app.events.endpoints import Endpoint, EndpointStatus, public_text
+from app.events.endpoints import Endpoint, EndpointStatus
 from app.events.outbox import EventType
-from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
-from app.operations.service.signing_keys import rotate_key
 from app.operations.webhooks.effects import acknowledge_effect
 from app.operations.webhooks.manage_webhooks import (
     EndpointDraft,
     change_webhook,
     find_webhook,
     list_webhooks,
-    new_secret,
     read_events,
     register_webhook,
     remove_webhook,
@@ -138,29 +134,6 @@ class EndpointsPage(BaseModel):
     items: list[EndpointBody]
 
 
-class SecretBody(BaseModel):
-    """A symmetric secret, shown this once."""
-
-    id: UUID
-    secret: str = Field(description="`whsec_…`: for the `v1` signatures of this endpoint; it is not shown again")
-    created_at: datetime
-
-
-class SigningKeyBody(BaseModel):
-    """A public key that verifies `v1a` signatures."""
-
-    id: UUID
-    public_key: str = Field(description="`whpk_` and the Ed25519 public key in base64")
-    created_at: datetime
-    retires_at: datetime | None = Field(default=None, description="From then on nothing is signed with it")
-
-
-class SigningKeysBody(BaseModel):
-    """The keys that sign now, the newest first."""
-
-    keys: list[SigningKeyBody]
-
-
 class AttemptBody(BaseModel):
     """One attempt: the status of the answer, or the class of what went wrong."""
 
@@ -236,13 +209,6 @@ def endpoint_body(endpoint: Endpoint) -> EndpointBody:
         status_reason=endpoint.status_reason,
         status_at=endpoint.status_at,
         created_at=endpoint.created_at,
-    )
-
-
-def key_body(key: WrappedKey) -> SigningKeyBody:
-    """The public part of a key."""
-    return SigningKeyBody(
-        id=key.id, public_key=public_text(key.public), created_at=key.created_at, retires_at=key.retires_at
     )
 
 
@@ -465,22 +431,6 @@ async def delete_webhook(identifier: EndpointId, caller: Manager, write: WriteDe
     return await write.perform(caller, 204, remove)
 
 
-@router.post(
-    "/v1/webhooks/{id}/secrets",
-    status_code=201,
-    summary="Make a symmetric secret",
-    responses=problems(_NO_ENDPOINT, _INVALID),
-)
-async def post_secret(
-    identifier: EndpointId, caller: Manager, writer: WriterDep, deployment: DeploymentDep
-) -> SecretBody:
-    """For receivers that verify `v1` (HMAC) only. A new secret signs beside the one before it for a while."""
-    async with writer.write() as session:
-        await find_webhook(session, caller, identifier, hold=True)
-        made, secret = await new_secret(session, deployment, caller, identifier, KEY_OVERLAP)
-    return SecretBody(id=made.id, secret=secret, created_at=made.created_at)
-
-
 @router.get(
     "/v1/webhooks/{id}/deliveries",
     summary="List deliveries to a receiver",
@@ -560,26 +510,3 @@ async def post_replays(identifier: EndpointId, body: SpanToReplay, caller: Manag
         return Queued(queued=queued)
 
     return await write.perform(caller, 202, replay)
-
-
-@router.post(
-    "/v1/webhook-keys",
-    status_code=201,
-    summary="Rotate the signing key",
-    response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN),
-)
-async def post_webhook_key(caller: Manager, writer: WriterDep, deployment: DeploymentDep) -> SigningKeyBody:
-    """Make a new signing key. The one before signs beside it for a week."""
-    caller.require_processing(None)
-    async with writer.write() as session:
-        return key_body(await rotate_key(session, deployment, WEBHOOK_KEYS, KEY_OVERLAP, by=caller.id))
-
-
-@router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)
-@open_to_all
-async def get_webhook_keys(database: DatabaseDep) -> SigningKeysBody:
-    """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""
-    async with database.read() as session:
-        now = await session.instant()
-        return SigningKeysBody(keys=[key_body(each) for each in await keys_in_force(session, WEBHOOK_KEYS, now)])

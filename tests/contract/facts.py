@@ -154,6 +154,8 @@ class Facts:
             return {"event": _always(self.ended)}
         if path == "/v1/keys":
             return {"identity": lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given}
+        if path == "/v1/signing-keys":
+            return {"webhook": _always(self.webhooks[0])}
         if path == "/v1/keys/{id}":
             return {"revoke_keys": lambda given: given and [self.keys[number % len(self.keys)][1]]}
         if path.startswith("/v1/subjects/links"):

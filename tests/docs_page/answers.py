@@ -196,7 +196,8 @@ def _webhooks(player: Player) -> None:
     player.api.ok("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "alice@example.fr"}})
     player.play("get_webhook", {"id": endpoint})
     player.play("post_replays", {"id": endpoint})
-    player.play("post_secret", {"id": endpoint})
+    for use in ({"use": "webhook_secret", "webhook": endpoint}, {"use": "webhooks"}):
+        player.play("post_signing_key", body=use)
     event = player.play("get_deliveries", {"id": endpoint})["items"][0]["event"]
     player.play("get_delivery", {"id": endpoint, "event": event})
     player.play("post_replay", {"id": endpoint, "event": event})

@@ -64,7 +64,6 @@ STORY = (
     ("get", "/v1/staff/coverage", 200),
     ("post", "/v1/keys", 201),
     ("get", "/v1/keys", 200),
-    ("post", "/v1/decision-token-keys", 201),
     ("post", "/v1/restores", 201),
     ("get", "/.well-known/jwks.json", 200),
     ("get", "/livez", 200),
@@ -74,7 +73,7 @@ STORY = (
     ("get", "/v1/events", 200),
     ("post", "/v1/webhooks", 201),
     ("get", "/v1/webhooks", 200),
-    ("post", "/v1/webhook-keys", 201),
+    ("post", "/v1/signing-keys", 201),
     ("get", "/.well-known/webhook-keys", 200),
 )
 

@@ -223,12 +223,10 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ("POST", "/v1/webhooks"): _of("/v1/webhooks", {"url": "https://receiver.example/hook"}),
     ("PATCH", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}", {"status": "active"}),
     ("DELETE", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}"),
-    ("POST", "/v1/webhooks/{id}/secrets"): _of(f"/v1/webhooks/{UNKNOWN}/secrets", {}),
     ("POST", "/v1/webhooks/{id}/replays"): _of(f"/v1/webhooks/{UNKNOWN}/replays", {}),
     ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): _of(f"/v1/webhooks/{UNKNOWN}/deliveries/{UNKNOWN}/replay"),
-    ("POST", "/v1/webhook-keys"): _of("/v1/webhook-keys", {}),
+    ("POST", "/v1/signing-keys"): _of("/v1/signing-keys", {"use": "decision_tokens"}),
     ("POST", "/v1/restores"): _of("/v1/restores", {"lost": "Nothing."}),
-    ("POST", "/v1/decision-token-keys"): _of("/v1/decision-token-keys", {}),
 }
 """Of every other writing operation, what would permit the most."""
 OF_NONE = [operation for operation, made in ATTEMPTS.items() if made.__name__ == "the_same"]

@@ -203,11 +203,14 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/v1/restores"): [{"lost": "nothing"}],
     ("POST", "/v1/webhooks"): [{"url": "https://receiver.example/hook", "include_subject": True}],
     ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}],
-    ("POST", "/v1/webhooks/{id}/secrets"): [None],
     ("POST", "/v1/webhooks/{id}/replays"): [{"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}],
     ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): [None],
-    ("POST", "/v1/webhook-keys"): [None],
-    ("POST", "/v1/decision-token-keys"): [{"at_once": False}],
+    ("POST", "/v1/signing-keys"): [
+        {"use": "webhooks"},
+        {"use": "webhook_secret", "webhook": str(UUID(int=1))},
+        {"use": _address("malformed"), "webhook": _address("malformed")},
+        {"use": "decision_tokens", "at_once": False},
+    ],
     ("POST", "/v1/keys"): [
         {"name": "mail server", "kind": "person", "scopes": ["decisions:evaluate"]},
         {

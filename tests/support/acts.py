@@ -323,19 +323,14 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "webhook.removed",
         lambda world: world.send("DELETE", f"/v1/webhooks/{world.webhook()}"),
     ),
-    ("POST", "/v1/webhooks/{id}/secrets"): (
-        "webhook.secret_made",
-        lambda world: world.send("POST", f"/v1/webhooks/{world.webhook()}/secrets"),
-    ),
     ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): ("webhook.replayed", _replay),
     ("POST", "/v1/webhooks/{id}/replays"): (
         "webhook.replayed",
         lambda world: world.send("POST", f"/v1/webhooks/{world.webhook()}/replays", SPAN),
     ),
-    ("POST", "/v1/webhook-keys"): ("signing_key.rotated", lambda world: world.send("POST", "/v1/webhook-keys")),
-    ("POST", "/v1/decision-token-keys"): (
+    ("POST", "/v1/signing-keys"): (
         "signing_key.rotated",
-        lambda world: world.send("POST", "/v1/decision-token-keys", {"at_once": True}),
+        lambda world: world.send("POST", "/v1/signing-keys", {"use": "webhooks"}),
     ),
     ("POST", "/console/sign-in"): ("console.signed_in", _sign_in),
     ("POST", "/console/acts/{name}"): ("processing.suspended", _suspend_in_the_console),
@@ -373,6 +368,16 @@ OTHERWISE: Sequence[tuple[Route, str, Callable[[World], Any]]] = (
         ),
     ),
     (("PATCH", "/v1/keys/{id}"), "key.revoked", _revoke_key),
+    (
+        ("POST", "/v1/signing-keys"),
+        "signing_key.rotated",
+        lambda world: world.send("POST", "/v1/signing-keys", {"use": "decision_tokens", "at_once": True}),
+    ),
+    (
+        ("POST", "/v1/signing-keys"),
+        "webhook.secret_made",
+        lambda world: world.send("POST", "/v1/signing-keys", {"use": "webhook_secret", "webhook": world.webhook()}),
+    ),
 )
 """What some of these routes do too, by another body: which act, and a call that succeeds."""
 

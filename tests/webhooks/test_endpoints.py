@@ -64,9 +64,11 @@ def test_a_restricted_caller_manages_its_processings_only(post):
     assert restricted.call("PATCH", f"/v1/webhooks/{mine['id']}", {"processings": None}).status_code == 403
     for path in ("", "/deliveries"):
         assert restricted.call("GET", f"/v1/webhooks/{whole}{path}").status_code == 404
-    assert restricted.call("POST", f"/v1/webhooks/{whole}/secrets").status_code == 404
+    secret = {"use": "webhook_secret", "webhook": whole}
+    assert restricted.call("POST", "/v1/signing-keys", secret).status_code == 404
+    assert restricted.ok("POST", "/v1/signing-keys", {**secret, "webhook": mine["id"]})["secret"]
     assert restricted.call("POST", f"/v1/webhooks/{whole}/replays", SPAN).status_code == 404
-    assert restricted.call("POST", "/v1/webhook-keys").status_code == 403
+    assert restricted.call("POST", "/v1/signing-keys", {"use": "webhooks"}).status_code == 403
 
 
 def test_there_are_only_so_many_endpoints(post, monkeypatch):

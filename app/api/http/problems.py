@@ -130,6 +130,7 @@ _NOT_FOUND: Final[Mapping[str, str]] = {
     "/v1/controllers/": "No controller has the id in the path: GET /v1/controllers lists them.",
     "/v1/keys/": f"No caller has the id in the path, or not the keys, {_MAYBE}: GET /v1/keys lists those it may.",
     "/v1/webhooks/": f"No receiver or delivery has the id in the path, {_MAYBE}: GET /v1/webhooks lists those it may.",
+    "/v1/signing-keys": f"No receiver has the id in `webhook`, {_MAYBE}: GET /v1/webhooks lists those it may.",
     "/v1/consents/": f"No consent has the id in the path, {_MAYBE}: POST /v1/consents/search finds those it may.",
     "/v1/consent-events/": f"No entry of the ledger has the id in the path, {_MAYBE}.",
     "/v1/staff/": "No member of the staff has the id in the path: GET /v1/staff/members lists them.",
@@ -313,12 +314,12 @@ def refused(error: errors.DomainError) -> Response:
     return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers)
 
 
-def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
+def field_errors(found: Sequence[Any]) -> list[FieldError]:
     """Pydantic's errors as fields and messages, without the values: the first of them, under names of a sane length."""
     told = []
     for each in found[:_MOST_FIELDS]:
         at_fault = (each["ctx"]["field"],) if each["type"] == AT_FAULT else ()
-        parts = (*each["loc"][skip:], *at_fault)
+        parts = (*each["loc"], *at_fault)
         told.append(
             FieldError(field=".".join(str(part)[:_LONGEST_NAME] for part in parts) or "body", message=each["msg"])
         )
@@ -396,8 +397,18 @@ def _over_quota(request: Request, error: Exception) -> Response:
 
 
 def _validation(_: Request, error: Exception) -> Response:
-    found = error.errors() if isinstance(error, RequestValidationError) else ()
-    return problem(422, "invalid-request", _INVALID, fields=field_errors(found, skip=1))
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [{**each, "loc": _as_sent(each["loc"], error.body)} for each in error.errors()]
+    return problem(422, "invalid-request", _INVALID, fields=field_errors(found))
+
+
+def _as_sent(loc: Sequence[int | str], body: object) -> list[int | str]:
+    """The place of an error in the request: pydantic names the kind of a body beside its members."""
+    first, *rest = loc
+    if first != "body" or not isinstance(body, dict) or len(rest) <= 1 or rest[0] in body:
+        return rest
+    return rest[1:]
 
 
 _HTTP_SLUGS: Final = {
