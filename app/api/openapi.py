@@ -190,8 +190,9 @@ _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "post_restore 202": {"post_proposal_approval": _ID},
     "post_proposal": dict.fromkeys(("post_proposal_approval", "post_proposal_rejection"), _ID),
     "get_proposals": dict.fromkeys(("post_proposal_approval", "post_proposal_rejection"), _FIRST),
-    "post_webhook": dict.fromkeys(("get_webhook", "get_deliveries", "patch_webhook", "delete_webhook"), _ID),
-    "get_deliveries": {"get_delivery": {"id": "$request.path.id", "event": "/items/0/event"}},
+    "post_webhook": dict.fromkeys(("get_deliveries", "patch_webhook", "post_replays"), _ID),
+    "get_webhooks": dict.fromkeys(("get_deliveries", "patch_webhook", "post_replays"), _FIRST),
+    "get_deliveries": {"get_deliveries": {"id": "$request.path.id", "event": "/items/0/event"}},
     "post_key": dict.fromkeys(("get_keys", "patch_key", "post_rotation", "delete_key"), _ID),
     "post_member": dict.fromkeys(("get_member", "post_paper", "patch_member"), _ID),
 }

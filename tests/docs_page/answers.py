@@ -194,13 +194,11 @@ def _webhooks(player: Player) -> None:
     player.play("post_acknowledgement", body={"event": ended})
     endpoint = player.play("post_webhook", body={"types": None})["id"]
     player.api.ok("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "alice@example.fr"}})
-    player.play("get_webhook", {"id": endpoint})
     player.play("post_replays", {"id": endpoint})
     for use in ({"use": "webhook_secret", "webhook": endpoint}, {"use": "webhooks"}):
         player.play("post_signing_key", body=use)
     event = player.play("get_deliveries", {"id": endpoint})["items"][0]["event"]
-    player.play("get_delivery", {"id": endpoint, "event": event})
-    player.play("post_replay", {"id": endpoint, "event": event})
+    player.keep("get_deliveries", player.api.call("GET", f"/v1/webhooks/{endpoint}/deliveries?event={event}"))
     player.play("get_webhooks")
     player.play("patch_webhook", {"id": endpoint})
 

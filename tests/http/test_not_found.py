@@ -12,7 +12,7 @@ ID = "01a21d1e-0000-7000-8000-000000000000"
         ("GET", "/v1/processings/mistyped", "GET /v1/processings lists"),
         ("GET", "/v1/processings/mistyped/versions", "GET /v1/processings lists"),
         ("GET", "/v1/controllers/mistyped", "GET /v1/controllers lists"),
-        ("GET", f"/v1/webhooks/{ID}", "GET /v1/webhooks lists"),
+        ("GET", f"/v1/webhooks/{ID}/deliveries", "GET /v1/webhooks lists"),
         ("GET", f"/v1/consents/{ID}", "POST /v1/consents/search finds"),
         ("GET", f"/v1/consent-events/{ID}", "No entry of the ledger"),
         ("GET", f"/v1/staff/members/{ID}", "GET /v1/staff/members lists"),

@@ -151,7 +151,7 @@ BY_SCOPE = {("/v1/signing-keys", Scope.WEBHOOKS_MANAGE): {"use": "webhooks"}}
 def _call(api, method, path, body=None):
     body = body or BODIES.get(path, {}) if method in {"POST", "PATCH", "PUT"} else None
     identifier = UNKNOWN_ID if any(word in path for word in ("/keys", "/consents", "/webhooks", "/staff")) else "ads"
-    filled = path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID)
+    filled = path.replace("{id}", identifier)
     return api.call(method, filled.replace("{number}", "1"), body)
 
 
@@ -194,7 +194,7 @@ def test_every_route_is_refused_without_its_scope(shared):
         assert all(scope.value in answer.json()["detail"] for scope in scopes)
 
 
-BESIDE = dict.fromkeys(("/replays", "/replay"), ("consents:read",))
+BESIDE = {"/replays": ("consents:read",)}
 """What a route whose path ends so needs beside its own scope: it hands out the past."""
 
 

@@ -222,9 +222,7 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ),
     ("POST", "/v1/webhooks"): _of("/v1/webhooks", {"url": "https://receiver.example/hook"}),
     ("PATCH", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}", {"status": "active"}),
-    ("DELETE", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}"),
     ("POST", "/v1/webhooks/{id}/replays"): _of(f"/v1/webhooks/{UNKNOWN}/replays", {}),
-    ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): _of(f"/v1/webhooks/{UNKNOWN}/deliveries/{UNKNOWN}/replay"),
     ("POST", "/v1/signing-keys"): _of("/v1/signing-keys", {"use": "decision_tokens"}),
     ("POST", "/v1/restores"): _of("/v1/restores", {"lost": "Nothing."}),
 }

@@ -202,9 +202,12 @@ BODIES: dict[Route, list[Any]] = {
     ],
     ("POST", "/v1/restores"): [{"lost": "nothing"}],
     ("POST", "/v1/webhooks"): [{"url": "https://receiver.example/hook", "include_subject": True}],
-    ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}],
-    ("POST", "/v1/webhooks/{id}/replays"): [{"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}],
-    ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): [None],
+    ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}, {"status": "removed"}],
+    ("POST", "/v1/webhooks/{id}/replays"): [
+        {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
+        {"event": str(UUID(int=1))},
+        {"event": _address("malformed")},
+    ],
     ("POST", "/v1/signing-keys"): [
         {"use": "webhooks"},
         {"use": "webhook_secret", "webhook": str(UUID(int=1))},

@@ -161,7 +161,7 @@ SHARED = {"subject": subject("contact"), "shared": True}
 
 def _replay(world: World) -> Any:
     endpoint, event = world.delivery()
-    return world.send("POST", f"/v1/webhooks/{endpoint}/deliveries/{event}/replay")
+    return world.send("POST", f"/v1/webhooks/{endpoint}/replays", {"event": event})
 
 
 def _sign_in(world: World, form: str = "/console/sign-in", key: str = BOOTSTRAP) -> Any:
@@ -319,11 +319,6 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "webhook.changed",
         lambda world: world.send("PATCH", f"/v1/webhooks/{world.webhook()}", {"include_subject": True}),
     ),
-    ("DELETE", "/v1/webhooks/{id}"): (
-        "webhook.removed",
-        lambda world: world.send("DELETE", f"/v1/webhooks/{world.webhook()}"),
-    ),
-    ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): ("webhook.replayed", _replay),
     ("POST", "/v1/webhooks/{id}/replays"): (
         "webhook.replayed",
         lambda world: world.send("POST", f"/v1/webhooks/{world.webhook()}/replays", SPAN),
@@ -368,6 +363,12 @@ OTHERWISE: Sequence[tuple[Route, str, Callable[[World], Any]]] = (
         ),
     ),
     (("PATCH", "/v1/keys/{id}"), "key.revoked", _revoke_key),
+    (
+        ("PATCH", "/v1/webhooks/{id}"),
+        "webhook.removed",
+        lambda world: world.send("PATCH", f"/v1/webhooks/{world.webhook()}", {"status": "removed"}),
+    ),
+    (("POST", "/v1/webhooks/{id}/replays"), "webhook.replayed", _replay),
     (
         ("POST", "/v1/signing-keys"),
         "signing_key.rotated",

@@ -129,7 +129,7 @@ _NOT_FOUND: Final[Mapping[str, str]] = {
     "/v1/processings/": f"No processing has the id in the path, {_MAYBE}: GET /v1/processings lists those it may.",
     "/v1/controllers/": "No controller has the id in the path: GET /v1/controllers lists them.",
     "/v1/keys/": f"No caller has the id in the path, or not the keys, {_MAYBE}: GET /v1/keys lists those it may.",
-    "/v1/webhooks/": f"No receiver or delivery has the id in the path, {_MAYBE}: GET /v1/webhooks lists those it may.",
+    "/v1/webhooks/": f"No receiver has the id in the path, {_MAYBE}: GET /v1/webhooks lists those it may.",
     "/v1/signing-keys": f"No receiver has the id in `webhook`, {_MAYBE}: GET /v1/webhooks lists those it may.",
     "/v1/consents/": f"No consent has the id in the path, {_MAYBE}: POST /v1/consents/search finds those it may.",
     "/v1/consent-events/": f"No entry of the ledger has the id in the path, {_MAYBE}.",
