@@ -194,7 +194,7 @@ _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "get_webhooks": dict.fromkeys(("get_deliveries", "patch_webhook", "post_replays"), _FIRST),
     "get_deliveries": {"get_deliveries": {"id": "$request.path.id", "event": "/items/0/event"}},
     "post_key": dict.fromkeys(("get_keys", "patch_key", "post_rotation", "delete_key"), _ID),
-    "post_member": dict.fromkeys(("get_member", "post_paper", "patch_member"), _ID),
+    "post_member": {"get_coverage": {"member": "/id"}, "patch_member": _ID},
 }
 """By operation, or operation and status: which others take what it answers, and where that stands in the answer."""
 

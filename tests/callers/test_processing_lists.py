@@ -152,14 +152,17 @@ EVERY_ONE = {
     ("POST", "/v1/controllers"): {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS"},
     ("POST", "/v1/controllers/{id}/versions"): {"legal_name": "Exemple SA"},
     ("POST", "/v1/staff/notices"): TEXT,
-    ("GET", "/v1/staff/notices"): None,
     ("GET", "/v1/imports"): None,
     ("GET", "/v1/staff/coverage"): None,
     ("POST", "/v1/staff/members"): {"name": "Bob"},
-    ("GET", "/v1/staff/members/{id}"): None,
-    ("PATCH", "/v1/staff/members/{id}"): {"status": "left"},
-    ("DELETE", "/v1/staff/members/{id}"): None,
-    ("POST", "/v1/staff/members/{id}/acknowledgements"): {"notice": 2, "language": "fr", "acknowledged_at": SIGNED},
+    ("PATCH", "/v1/staff/members/{id}"): {"status": "left", "erase_name": True},
+    ("POST", "/v1/staff/acknowledgements"): {
+        "member": NOWHERE,
+        "notice": 2,
+        "language": "fr",
+        "acknowledged_at": SIGNED,
+    },
+    ("GET", "/v1/staff/notices"): None,
 }
 """Requests that concern every processing, or one that nobody could have listed: 403 for a limited caller."""
 
@@ -187,13 +190,6 @@ APART = {
     ("GET", "/v1/controllers"): "legal persons, of no processing",
     ("GET", "/v1/controllers/{id}"): "a legal person, of no processing",
     ("GET", "/v1/job-runs"): "numbers of background tasks: of no processing",
-    **{
-        (method, f"/v1/staff/{path}"): "what a person themselves knows of the law"
-        for method, path in (
-            ("GET", "notices/current"),
-            ("POST", "acknowledgements"),
-        )
-    },
 }
 """Routes that this file has no line for, and why."""
 

@@ -93,8 +93,7 @@ class Facts:
         """The key that a path is called with: a person's where only persons may call."""
         if (path.endswith(RULINGS) or path == "/v1/proposals") and self.api.key is not None:
             return self.approver
-        for_persons = path in {"/v1/staff/notices/current", "/v1/staff/acknowledgements"}
-        return self.person if for_persons and self.api.key is not None else self.api.key
+        return self.person if path == "/v1/staff/acknowledgements" and self.api.key is not None else self.api.key
 
     def place(self, case: AnyCase, number: int) -> AnyCase:
         """Put real ids in the path and the body of a well-formed case; `number` chooses among them."""
@@ -183,6 +182,7 @@ class Facts:
             real |= {
                 "language": _always("fr"),
                 "caller": _always(None),
+                "member": _always(self.members[number % len(self.members)]),
                 "acknowledged_at": _always(today["published_at"]),
             }
         if path.startswith("/v1/webhooks"):

@@ -214,15 +214,15 @@ def _keys(player: Player) -> None:
 def _staff(player: Player) -> None:
     """What staff have read, by themselves and on paper."""
     ada = person(player.api, "Ada", "audit:read")
-    notice = player.play("get_current_notice", by=ada)["notice"]
+    notice = player.api.ok("GET", "/v1/staff/notices")["items"][-1]
     shown = {"notice": notice["number"], "language": "fr"}
     player.play("post_staff_acknowledgement", body={**shown, "text_sha256": notice["texts"]["fr"]["sha256"]}, by=ada)
     member = player.play("post_member", body={"name": "Bob Exemple"})["id"]
-    player.play("post_paper", {"id": member}, body={**shown, "acknowledged_at": notice["published_at"]})
+    paper = {**shown, "member": member, "acknowledged_at": notice["published_at"]}
+    player.api.ok("POST", "/v1/staff/acknowledgements", paper)
     player.play("patch_member", {"id": member}, body={"status": "left"})
-    player.play("get_member", {"id": member})
-    player.play("get_coverage")
-    player.play("get_notices")
+    player.keep("get_coverage", player.api.call("GET", f"/v1/staff/coverage?member={member}"))
+    player.play("get_notices", by=ada)
 
 
 def _problems(player: Player, database: TestDatabase) -> None:

@@ -236,7 +236,7 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     of_answers |= {("post", "/v1/acknowledgements")}  # of an event that the feed told
     beginnings = ("/v1/webhooks/{id}", "/v1/keys/{id}", "/v1/staff/members/{id}")
     of_answers |= {each for each in operations(document) if each[1].startswith(beginnings)}
-    of_answers |= {("get", "/v1/staff/notices/current"), ("post", "/v1/staff/acknowledgements")}  # for persons
+    of_answers |= {("post", "/v1/staff/acknowledgements")}  # for persons
     assert {(method, path) for method, path, _ in STORY} == set(operations(document)) - of_answers
 
 
@@ -245,7 +245,7 @@ def test_proposals_for_persons_work_unedited(api, document):
     api.ok("POST", "/v1/staff/notices", proposal(document, operations(document)["post", "/v1/staff/notices"]))
     _, ada = member(api)
     for method, path, status in (
-        ("GET", "/v1/staff/notices/current", 200),
+        ("GET", "/v1/staff/notices", 200),
         ("POST", "/v1/staff/acknowledgements", 201),
     ):
         proposed = proposal(document, operations(document)[method.lower(), path])

@@ -127,11 +127,6 @@ BODIES = {
     "/v1/staff/notices": TEXT,
     "/v1/staff/members": {"name": "Ada"},
     "/v1/staff/members/{id}": {"status": "left"},
-    "/v1/staff/members/{id}/acknowledgements": {
-        "notice": 1,
-        "language": "fr",
-        "acknowledged_at": "2026-01-01T00:00:00Z",
-    },
     "/v1/webhooks": {"url": "https://receiver.example/hook"},
     "/v1/signing-keys": {"use": "decision_tokens"},
     "/v1/webhooks/{id}/replays": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
@@ -234,7 +229,7 @@ def test_what_is_for_any_caller_is_little(shared):
     """Two routes ask for a key of any scope: where a person reads the staff notice and acknowledges it."""
     found = scopes_by_route(shared.client.app)
     assert {route for route, scopes in found.items() if scopes == frozenset()} == {
-        ("GET", "/v1/staff/notices/current"),
+        ("GET", "/v1/staff/notices"),
         ("POST", "/v1/staff/acknowledgements"),
     }
 

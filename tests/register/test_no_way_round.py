@@ -216,10 +216,6 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ("POST", "/v1/staff/acknowledgements"): _of("/v1/staff/acknowledgements", {"notice": 1, "language": "fr"}),
     ("POST", "/v1/staff/members"): _of("/v1/staff/members", {"name": "Ada"}),
     ("PATCH", "/v1/staff/members/{id}"): _of(f"/v1/staff/members/{UNKNOWN}", {"status": "left"}),
-    ("DELETE", "/v1/staff/members/{id}"): _of(f"/v1/staff/members/{UNKNOWN}"),
-    ("POST", "/v1/staff/members/{id}/acknowledgements"): _of(
-        f"/v1/staff/members/{UNKNOWN}/acknowledgements", {"notice": 1, "language": "fr"}
-    ),
     ("POST", "/v1/webhooks"): _of("/v1/webhooks", {"url": "https://receiver.example/hook"}),
     ("PATCH", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}", {"status": "active"}),
     ("POST", "/v1/webhooks/{id}/replays"): _of(f"/v1/webhooks/{UNKNOWN}/replays", {}),

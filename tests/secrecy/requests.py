@@ -121,15 +121,16 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/staff/sign-out"): [{"proof": _address("malformed")}],
     ("POST", "/staff/notice"): [{"proof": _address("malformed"), "notice": "1", "language": "fr", "sha256": "0"}],
     ("POST", "/v1/staff/notices"): [TEXT],
-    ("POST", "/v1/staff/acknowledgements"): [{"notice": 1, "language": "fr", "text_sha256": "0" * 64}],
+    ("POST", "/v1/staff/acknowledgements"): [
+        {"notice": 1, "language": "fr", "text_sha256": "0" * 64},
+        {"member": str(UUID(int=1)), "notice": 1, "language": "fr", "acknowledged_at": "2026-01-01T00:00:00Z"},
+        {"member": _address("malformed"), "notice": 1, "language": "fr", "acknowledged_at": _address("malformed")},
+    ],
     ("POST", "/v1/staff/members"): [
         {"name": _address("staff")},
         {"name": _address("staff"), "caller": str(UUID(int=1))},
     ],
-    ("PATCH", "/v1/staff/members/{id}"): [{"status": "left"}],
-    ("POST", "/v1/staff/members/{id}/acknowledgements"): [
-        {"notice": 1, "language": "fr", "acknowledged_at": "2026-01-01T00:00:00Z"}
-    ],
+    ("PATCH", "/v1/staff/members/{id}"): [{"status": "left"}, {"erase_name": True}],
     ("POST", "/v1/withdrawals"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/withdrawals/batch"): [
         {"items": [{"subject": subject(_address("subject")), "processing": "ads-mail"}, _address("malformed")]}
@@ -242,10 +243,7 @@ KNOWN: dict[Route, list[str]] = {
         (method, f"/v1/keys/{{id}}{more}"): [str(UUID(int=1))]
         for method, more in (("PATCH", ""), ("DELETE", ""), ("POST", "/rotations"))
     },
-    **{
-        (method, f"/v1/staff/members/{{id}}{more}"): [str(UUID(int=1))]
-        for method, more in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/acknowledgements"))
-    },
+    ("PATCH", "/v1/staff/members/{id}"): [str(UUID(int=1))],
 }
 """What stands in the path of a route, where it is not a processing or a consent."""
 

@@ -186,7 +186,7 @@ def _person(world: World) -> str:
 def _acknowledge(world: World) -> Any:
     publish(world.api)
     person = world.api.with_key(_person(world))
-    notice = person.ok("GET", "/v1/staff/notices/current")["notice"]
+    notice = person.ok("GET", "/v1/staff/notices")["items"][-1]
     shown = {"notice": notice["number"], "language": "fr", "text_sha256": notice["texts"]["fr"]["sha256"]}
     return person.call("POST", "/v1/staff/acknowledgements", shown, IDENTIFIED)
 
@@ -206,13 +206,13 @@ def _member(world: World) -> str:
 def _paper(world: World) -> Any:
     notice = publish(world.api)
     signed = {"notice": notice["number"], "language": "fr", "acknowledged_at": notice["published_at"]}
-    return world.send("POST", f"/v1/staff/members/{_member(world)}/acknowledgements", signed)
+    return world.send("POST", "/v1/staff/acknowledgements", {**signed, "member": _member(world)})
 
 
 def _erase(world: World) -> Any:
     member = _member(world)
     world.api.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"})
-    return world.send("DELETE", f"/v1/staff/members/{member}")
+    return world.send("PATCH", f"/v1/staff/members/{member}", {"erase_name": True})
 
 
 def _import(world: World, identifier: str, *, rows: bool = True) -> Any:
@@ -347,8 +347,6 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "staff_member.changed",
         lambda world: world.send("PATCH", f"/v1/staff/members/{_member(world)}", {"status": "left"}),
     ),
-    ("DELETE", "/v1/staff/members/{id}"): ("staff_member.erased", _erase),
-    ("POST", "/v1/staff/members/{id}/acknowledgements"): ("staff.acknowledged", _paper),
 }
 """Each route that must leave an entry: which act, and a call that succeeds."""
 
@@ -369,6 +367,8 @@ OTHERWISE: Sequence[tuple[Route, str, Callable[[World], Any]]] = (
         lambda world: world.send("PATCH", f"/v1/webhooks/{world.webhook()}", {"status": "removed"}),
     ),
     (("POST", "/v1/webhooks/{id}/replays"), "webhook.replayed", _replay),
+    (("PATCH", "/v1/staff/members/{id}"), "staff_member.erased", _erase),
+    (("POST", "/v1/staff/acknowledgements"), "staff.acknowledged", _paper),
     (
         ("POST", "/v1/signing-keys"),
         "signing_key.rotated",

@@ -133,7 +133,7 @@ _NOT_FOUND: Final[Mapping[str, str]] = {
     "/v1/signing-keys": f"No receiver has the id in `webhook`, {_MAYBE}: GET /v1/webhooks lists those it may.",
     "/v1/consents/": f"No consent has the id in the path, {_MAYBE}: POST /v1/consents/search finds those it may.",
     "/v1/consent-events/": f"No entry of the ledger has the id in the path, {_MAYBE}.",
-    "/v1/staff/": "No member of the staff has the id in the path: GET /v1/staff/members lists them.",
+    "/v1/staff/": "No member of the staff has this id, or no notice this version: GET /v1/staff/coverage lists them.",
     "/v1/presented-texts/": "No text that was shown has the SHA-256 in the path.",
 }
 
@@ -406,9 +406,11 @@ def _validation(_: Request, error: Exception) -> Response:
 def _as_sent(loc: Sequence[int | str], body: object) -> list[int | str]:
     """The place of an error in the request: pydantic names the kind of a body beside its members."""
     first, *rest = loc
-    if first != "body" or not isinstance(body, dict) or len(rest) <= 1 or rest[0] in body:
+    if first != "body":
         return rest
-    return rest[1:]
+    if not isinstance(body, dict):
+        return []
+    return rest[1:] if len(rest) > 1 and rest[0] not in body else rest
 
 
 _HTTP_SLUGS: Final = {
