@@ -142,7 +142,6 @@ EVERY_ONE = {
     },
     ("POST", "/v1/subjects/exports"): {"subject": subject("bob")},
     ("POST", "/v1/subjects/links"): {"from": subject("bob"), "to": subject("bobby"), "basis": "user_proved"},
-    ("POST", "/v1/subjects/links/removals"): {"from": subject("bob"), "to": subject("bobby")},
     ("POST", "/v1/subjects/mailboxes"): {"subject": subject("bob"), "shared": True},
     ("POST", "/v1/webhooks"): {"url": HOOK},
     ("POST", "/v1/keys"): {"name": "x", "scopes": ["audit:read"]},

@@ -155,7 +155,7 @@ class Facts:
             return {"webhook": _always(self.webhooks[0])}
         if path == "/v1/keys/{id}":
             return {"revoke_keys": lambda given: given and [self.keys[number % len(self.keys)][1]]}
-        if path.startswith("/v1/subjects/links"):
+        if path == "/v1/subjects/links":
             return {"from": _always(subject(NAMES[0])), "to": _always(subject(NAMES[1]))}
         return {}
 

@@ -122,6 +122,9 @@ def play_all(api: Api, database: TestDatabase) -> Answers:
 def _consents(player: Player) -> None:
     """What leads from a consent to its history and proof, and from a page to the text that was shown."""
     identifier = player.kept["post_consent"]["201"]["application/json"]["id"]
+    names = proposal(player.document, operations(player.document)["post", "/v1/subjects/links"])
+    unlinked = {"from": names["from"], "to": names["to"], "linked": False}
+    player.keep("post_link", player.api.call("POST", "/v1/subjects/links", unlinked))
     for operation in ("get_consent", "get_history", "get_event"):
         player.play(operation, {"id": identifier})
     client = _client(player)

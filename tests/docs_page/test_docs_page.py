@@ -36,7 +36,6 @@ STORY = (
     ("post", "/v1/renewals/declined", 201),
     ("post", "/v1/subjects/ages", 201),
     ("post", "/v1/subjects/links", 201),
-    ("post", "/v1/subjects/links/removals", 200),
     ("post", "/v1/subjects/mailboxes", 200),
     ("post", "/v1/imports", 200),
     ("get", "/v1/imports", 200),

@@ -115,7 +115,6 @@ BODIES = {
         "checked_how": "not_checked",
     },
     "/v1/subjects/links": {"from": subject("alice"), "to": subject("alicia"), "basis": "user_proved"},
-    "/v1/subjects/links/removals": {"from": subject("alice"), "to": subject("alicia")},
     "/v1/imports": {"import": "crm", "rows": []},
     "/v1/imports/{name}/approvals": {"grants_expected": 0, "until": None, "reason": "Compared."},
     "/v1/subjects/mailboxes": {"subject": subject("alice"), "shared": True},

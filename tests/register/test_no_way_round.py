@@ -173,9 +173,6 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
             {"subject": p.who("kid"), "age_band": "adult", "stated_by": "operator", "checked_how": "identity_document"},
         )
     ],
-    ("POST", "/v1/subjects/links/removals"): lambda p: [
-        ("/v1/subjects/links/removals", {"from": p.who("no"), "to": p.who("yes")})
-    ],
     ("POST", "/v1/subjects/mailboxes"): lambda p: [
         ("/v1/subjects/mailboxes", {"subject": p.who("box"), "shared": False})
     ],

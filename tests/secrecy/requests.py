@@ -145,11 +145,9 @@ BODIES: dict[Route, list[Any]] = {
         }
     ],
     ("POST", "/v1/subjects/links"): [
-        {"from": subject(_address("subject")), "to": subject(_address("participant")), "basis": "user_proved"}
-    ],
-    ("POST", "/v1/subjects/links/removals"): [
-        {"from": subject(_address("subject")), "to": subject(_address("participant"))},
-        {"from": subject(_address("subject")), "to": subject(_address("malformed"))},
+        {"from": subject(_address("subject")), "to": subject(_address("participant")), "basis": "user_proved"},
+        {"from": subject(_address("subject")), "to": subject(_address("participant")), "linked": False},
+        {"from": subject(_address("subject")), "to": subject(_address("malformed")), "linked": False},
     ],
     ("POST", "/v1/imports"): [
         {

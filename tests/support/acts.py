@@ -263,10 +263,6 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         lambda world: world.send("POST", "/v1/subjects/closures", {"subject": subject("bob")}),
     ),
     ("POST", "/v1/subjects/links"): ("subjects.linked", _names),
-    ("POST", "/v1/subjects/links/removals"): (
-        "subjects.unlinked",
-        lambda world: (_names(world), world.send("POST", "/v1/subjects/links/removals", NAMES))[1],
-    ),
     ("POST", "/v1/imports"): ("consents.imported", lambda world: _import(world, "older")),
     ("POST", "/v1/imports/{name}/approvals"): ("import.approved", _approve_import),
     ("POST", "/v1/subjects/mailboxes"): (
@@ -351,6 +347,11 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
 """Each route that must leave an entry: which act, and a call that succeeds."""
 
 OTHERWISE: Sequence[tuple[Route, str, Callable[[World], Any]]] = (
+    (
+        ("POST", "/v1/subjects/links"),
+        "subjects.unlinked",
+        lambda world: (_names(world), world.send("POST", "/v1/subjects/links", {**NAMES, "linked": False}))[1],
+    ),
     (
         ("POST", "/v1/keys"),
         "caller.made",

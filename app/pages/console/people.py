@@ -14,7 +14,7 @@ from fastapi import Path, Response
 
 from app.api.consents.links import NewConsentLink
 from app.api.consents.models import NewWithdrawal, said_in_withdrawal
-from app.api.consents.subjects import Mailbox, Names, NewAge, NewName, SubjectOnly
+from app.api.consents.subjects import Mailbox, NewAge, NewName, SubjectOnly
 from app.api.http.security import open_to_all
 from app.api.http.wire import SubjectBody
 from app.auth.callers import Scope
@@ -390,7 +390,15 @@ LINK_NAME: Final = add_act(
         counted=False,
     )
 )
-UNLINK_NAME: Final = add_act(replace(LINK_NAME, name="unlink_name", run=_unlink_name, model=Names, fields=_NAME_FIELDS))
+UNLINK_NAME: Final = add_act(
+    replace(
+        LINK_NAME,
+        name="unlink_name",
+        run=_unlink_name,
+        fields=_NAME_FIELDS,
+        shape=lambda about, body: {**_another_name(about, body), "linked": False},
+    )
+)
 MAKE_LINK: Final = add_act(
     ConsoleAct(
         *("make_link", Scope.CONSENTS_WRITE, _link, _person, NewConsentLink, _link_fields),
