@@ -6,22 +6,13 @@ from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Response
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, PseudonymsDep, TokenCheckDep, WriterDep
-from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel
+from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel, at_fault
 from app.auth.callers import KEY_OVERLAP, ApiKey, Authenticated, Caller, CallerKind, Identity, Scope
 from app.operations.callers import (
     LONGEST_OVERLAP,
@@ -115,12 +106,11 @@ class NewKey(WireModel):
         default=None, description="When the key ends; left out, it is good until revoked"
     )
 
-    @field_validator("expires_at")
-    @classmethod
-    def _of_a_key(cls, given: Instant | None, info: ValidationInfo) -> Instant | None:
-        if given is not None and info.data.get("identity") is not None:
-            raise ValueError("access tokens bring their own end: leave it out beside `identity`")
-        return given
+    @model_validator(mode="after")
+    def _of_a_key(self) -> Self:
+        if self.identity is not None and self.expires_at is not None:
+            raise at_fault("expires_at", "access tokens bring their own end: leave it out beside `identity`")
+        return self
 
     def wanted(self) -> NewCaller:
         """The caller as an operation makes it."""

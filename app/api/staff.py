@@ -10,18 +10,7 @@ from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Response
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    RootModel,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    Tag,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StrictBool, StrictStr, Tag, model_validator
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
@@ -53,7 +42,7 @@ from app.staff import Acknowledgement, AcknowledgementMethod, Member, load_notic
 Title = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Body = Annotated[StrictStr, Field(min_length=1, max_length=50_000)]
 Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
-Version = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+Version = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
 _SAID: Final = {
@@ -167,10 +156,6 @@ class NoticesPage(BaseModel):
 class NewAcknowledgement(WireModel):
     """What was read: the version of today, in a language, by its hash."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256}]}
-    )
-
     notice: Version
     language: NoticeLanguage
     text_sha256: Digest
@@ -182,19 +167,6 @@ class NewAcknowledgement(WireModel):
 
 class PaperAcknowledgement(WireModel):
     """What a member signed on paper: who, which version, in which language, and when."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "member": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11",
-                    "notice": 2,
-                    "language": "fr",
-                    "acknowledged_at": "2026-06-15T12:00:00Z",
-                }
-            ]
-        }
-    )
 
     member: UUID = Field(description="Somebody without access to the API")
     notice: Version
@@ -210,14 +182,11 @@ def _whose(given: object) -> str:
     return "paper" if isinstance(given, dict) and "member" in given else "own"
 
 
-class StaffAcknowledgement(
-    RootModel[
-        Annotated[
-            Annotated[NewAcknowledgement, Tag("own")] | Annotated[PaperAcknowledgement, Tag("paper")],
-            Discriminator(_whose),
-        ]
-    ]
-):
+Own = Annotated[NewAcknowledgement, Tag("own")]
+Paper = Annotated[PaperAcknowledgement, Tag("paper")]
+
+
+class StaffAcknowledgement(RootModel[Annotated[Own | Paper, Discriminator(_whose)]]):
     """One's own, or with `member` what somebody else signed on paper."""
 
     model_config = ConfigDict(

@@ -203,10 +203,9 @@ class NewReplay(WireModel):
     def _one_of_both(self) -> Self:
         if self.event is not None and (self.since or self.until or "deliveries" in self.model_fields_set):
             raise at_fault("event", "give either an event, or a span of time")
-        if self.event is None and self.since is None:
-            raise at_fault("since" if self.until is not None else "event", "give an event, or `since` and `until`")
-        if self.event is None and self.until is None:
-            raise at_fault("until", "give it with `since`")
+        lacking = [name for name in ("since", "until") if getattr(self, name) is None]
+        if self.event is None and lacking:
+            raise at_fault(lacking[0] if len(lacking) == 1 else "event", "give an event, or `since` and `until`")
         return self
 
 

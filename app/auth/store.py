@@ -339,12 +339,7 @@ async def holders_of(session: ReadSession, identifiers: Collection[UUID]) -> dic
 
 
 async def list_callers(
-    session: ReadSession,
-    *,
-    after: UUID | None,
-    limit: int,
-    within: frozenset[str] | None = None,
-    only: UUID | None = None,
+    session: ReadSession, *, after: UUID | None, limit: int, within: frozenset[str] | None = None
 ) -> list[Caller]:
     """The next callers by id (oldest first), revoked ones included; `within`: those that may name no others."""
     statement = select(caller).order_by(caller.c.id).limit(limit)
@@ -352,8 +347,6 @@ async def list_callers(
         statement = statement.where(caller.c.processings.op("<@")(cast(sorted(within), ARRAY(Text))))
     if after is not None:
         statement = statement.where(caller.c.id > after)
-    if only is not None:
-        statement = statement.where(caller.c.id == only)
     return [caller_of(row) for row in await session.execute(statement)]
 
 

@@ -333,11 +333,6 @@ class CallerChange:
     every_processing: bool = False
     revoked_keys: frozenset[UUID] = frozenset()
 
-    @property
-    def only_revokes(self) -> bool:
-        """Whether nothing but keys is to end."""
-        return bool(self.revoked_keys) and self == CallerChange(revoked_keys=self.revoked_keys)
-
     def of(self, before: Caller) -> Caller:
         """The caller as it is after this change."""
         processings = before.processings if self.processings is None else self.processings
@@ -365,8 +360,8 @@ async def change_caller(
     by_whom = who.id if who is not None else None
     if change.revoked_keys:
         await _revoke_keys(session, before, change.revoked_keys, by_whom)
-    if change.only_revokes:
-        return before
+        if change == CallerChange(revoked_keys=change.revoked_keys):
+            return before
     if before.revoked_at is not None:
         raise CallerRevokedError
     after = change.of(before)
@@ -480,8 +475,13 @@ async def list_callers(
         only: the id of the one caller that is wanted, if it is one.
 
     """
+    if only is not None:
+        one = await load_caller(session, only)
+        return await _viewed(
+            session, [one] if one is not None and (by is None or by.covers((), one.processings)) else []
+        )
     within = by.processings if by is not None else None
-    return await _viewed(session, await load_page(session, after=after, limit=limit, within=within, only=only))
+    return await _viewed(session, await load_page(session, after=after, limit=limit, within=within))
 
 
 async def find_caller(session: ReadSession, by: Caller, identifier: UUID) -> CallerView:
@@ -491,10 +491,10 @@ async def find_caller(session: ReadSession, by: Caller, identifier: UUID) -> Cal
         NotFoundError: there is none, or none that is shown to `by`.
 
     """
-    found = await load_caller(session, identifier)
-    if found is None or not by.covers((), found.processings):
+    found = await list_callers(session, by, after=None, limit=1, only=identifier)
+    if not found:
         raise NotFoundError
-    return (await _viewed(session, [found]))[0]
+    return found[0]
 
 
 async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[CallerView]:

@@ -22,7 +22,7 @@ from app.operations.decisions.answer_questions import DecisionPoint
 from app.operations.decisions.from_database import Outage, Primary
 from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.judging import SEALED_FOR, DecidedBy
-from app.operations.decisions.tokens import DecisionTokens, decision_token
+from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
 from app.settings import Settings
 from app.settings.required import direct_url, register_approval, required, unprotected
@@ -183,7 +183,5 @@ def decisions_of(services: Services) -> DecisionEndpoint:
     patience = _STRICT_PATIENCE if services.memory is None else _LEASED_PATIENCE
     primary = Primary(services.reads, services.known, services.outage, patience, services.uses, by, services.limits)
     point = DecisionPoint(services.memory, primary, services.instant)
-    wording = Wording(
-        services.metrics.decisions, services.recorder, partial(decision_token, services.tokens, services.source)
-    )
+    wording = Wording(services.metrics.decisions, services.recorder, partial(services.tokens.of, services.source))
     return DecisionEndpoint(services, point, wording)

@@ -74,6 +74,39 @@ class DecisionTokens:
             await asyncio.sleep(_READ_AGAIN_SECONDS)
             await self.read_again()
 
+    def of(  # noqa: PLR0917 - what a token is bound to
+        self, source: str, caller: Caller, at: float, question: Question, judged: Judged, identifier: UUID
+    ) -> str | None:
+        """The token of a permit that was given at an epoch time; None for a deny, or when none can be made.
+
+        Ids stand in it as hashes over the correspondence's handle, which the token does not carry.
+        """
+        found = judged.decision
+        given = datetime.fromtimestamp(at, UTC)
+        life = lifetime(given, found.valid_until) if found.permitted else None
+        if life is None:
+            return None
+        issued, ends = life
+        (kind, name), (of, handle) = question.subject_id, question.correspondence
+        claims: dict[str, Any] = {
+            "iss": source,
+            "aud": str(caller.id),
+            "jti": str(identifier),
+            "iat": issued,
+            "exp": ends,
+            "processing": question.processing,
+            "elements": sorted(found.elements or ()),
+            **({} if judged.subject_ref is None else {"subject_ref": judged.subject_ref.hex()}),
+            "subject_type": kind,
+            "subject_sha256": base64url(subject_hash(handle, name)),
+            "correspondence_type": of,
+            "correspondence_sha256": base64url(correspondence_hash(handle)),
+            "reason": found.reason.value,
+        }
+        if found.valid_until is not None:
+            claims["valid_until"] = instant(found.valid_until)
+        return self.sign(claims, given, datetime.fromtimestamp(ends, UTC))
+
     def sign(self, claims: Mapping[str, Any], at: datetime, ends: datetime) -> str | None:
         """A token of these claims, or None when no key can sign one.
 
@@ -94,37 +127,3 @@ class DecisionTokens:
         except VaultError:
             log.error("a decision key cannot be opened: SCEAU_MASTER_KEY lacks its master key", key=str(key.id))  # noqa: TRY400 - the cause says nothing more
             return None
-
-
-def decision_token(  # noqa: PLR0917 - what a token is bound to
-    tokens: DecisionTokens, source: str, caller: Caller, at: float, question: Question, judged: Judged, identifier: UUID
-) -> str | None:
-    """The token of a permit that was given at an epoch time; None for a deny, or when none can be made.
-
-    Ids stand in it as hashes over the correspondence's handle, which the token does not carry.
-    """
-    found = judged.decision
-    given = datetime.fromtimestamp(at, UTC)
-    life = lifetime(given, found.valid_until) if found.permitted else None
-    if life is None:
-        return None
-    issued, ends = life
-    (kind, name), (of, handle) = question.subject_id, question.correspondence
-    claims: dict[str, Any] = {
-        "iss": source,
-        "aud": str(caller.id),
-        "jti": str(identifier),
-        "iat": issued,
-        "exp": ends,
-        "processing": question.processing,
-        "elements": sorted(found.elements or ()),
-        **({} if judged.subject_ref is None else {"subject_ref": judged.subject_ref.hex()}),
-        "subject_type": kind,
-        "subject_sha256": base64url(subject_hash(handle, name)),
-        "correspondence_type": of,
-        "correspondence_sha256": base64url(correspondence_hash(handle)),
-        "reason": found.reason.value,
-    }
-    if found.valid_until is not None:
-        claims["valid_until"] = instant(found.valid_until)
-    return tokens.sign(claims, given, datetime.fromtimestamp(ends, UTC))
