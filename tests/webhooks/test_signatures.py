@@ -81,6 +81,13 @@ def test_a_secret_verifies_with_the_standards_own_library(post):
             wrong()
 
 
+def test_a_secret_is_not_kept_to_be_answered_again(post):
+    """Under one Idempotency-Key two requests make two secrets."""
+    wanted, once = {"use": "webhook_secret", "webhook": post.endpoint("https://receiver.example/hook")}, "same"
+    made = {post.api.ok("POST", "/v1/signing-keys", wanted, {"Idempotency-Key": once})["secret"] for _ in range(2)}
+    assert len(made) == 2
+
+
 def test_what_signs_is_not_stored_in_clear(post):
     """Neither a secret nor a private key can be read from the database."""
     endpoint = post.endpoint("https://receiver.example/hook")
