@@ -68,8 +68,8 @@ class People:
         try:
             proposed = proposer[0].must("POST", f"/v1/processings/{STATISTICS}/versions", self._other_words())
             number = proposed["proposed_version"]
-            ruling = {"version": number, "reason": _WHY}
-            path = f"/v1/processings/{STATISTICS}/approvals"
+            ruling = {"processing": STATISTICS, "version": number, "approved": True, "reason": _WHY}
+            path = "/v1/rulings"
             status, told = proposer[0].ask("POST", path, ruling)
             self._say(
                 f"version {number} of {STATISTICS} is proposed; its own author approves it: {status} {told['type']}"

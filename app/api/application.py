@@ -22,7 +22,7 @@ from app.api.http.services import Services
 from app.api.openapi import describe
 from app.api.register import controllers, invalidations, proposals
 from app.api.register import routes as register
-from app.api.service import health, restores
+from app.api.service import health
 from app.audit.trail import EntryPoint, Origin, arriving
 from app.auth.limits import OverQuotaError
 
@@ -182,7 +182,6 @@ ROUTERS: Final = tuple(
         staff,
         callers,
         signing_keys,
-        restores,
         health,
         openapi,
     )

@@ -1,24 +1,22 @@
 """What was decided, which consents permits rested on, and who did what: the logs, for auditors."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import Depends, Path
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from fastapi import Depends
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
+from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
-from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel
+from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel, at_fault
 from app.audit.segments import LoggedDecision
 from app.audit.trail import ActKind, Entry, EntryPoint, Target, TargetKind, TrailQuery
 from app.auth.callers import Caller, Scope
 from app.core.decision import Reason
-from app.core.errors import NotFoundError
-from app.core.processing import can_be_an_id
 from app.operations.audit import DecisionQuery, list_relying_permits, read_audit_trail, search_decisions
 
 router = strict_router("audit")
@@ -50,7 +48,19 @@ class DecisionSearch(WireModel):
     reason: Reason | None = None
     since: Instant | None = Field(default=None, description="From this instant on")
     until: Instant | None = Field(default=None, description="Before this instant")
+    invalidation: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="The number of an invalidation of `processing`: the permits that rested on such a consent of the "
+        "user. It is given with `processing` alone",
+    )
     page: PageRequest = PageRequest()
+
+    @model_validator(mode="after")
+    def _invalidation_stands_alone(self) -> Self:
+        given = self.model_fields_set - {"page"}
+        if self.invalidation is not None and (self.processing is None or given != {"processing", "invalidation"}):
+            raise at_fault("invalidation", "is given with processing, and with nothing else that narrows the list")
+        return self
 
 
 class LoggedBody(BaseModel):
@@ -91,7 +101,9 @@ class DecisionsPage(BaseModel):
     "/v1/decisions/search",
     summary="Search the decision log",
     response_model_exclude_none=True,
-    responses=problems((422, "Some fields are not as they should be.")),
+    responses=problems(
+        (404, "No such processing, or no such invalidation of it."), (422, "Some fields are not as they should be.")
+    ),
 )
 async def post_decision_search(
     body: DecisionSearch, caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
@@ -104,6 +116,9 @@ async def post_decision_search(
     A decision appears within a second of its answer. You search for subjects by name, and for a correspondence
     among the decisions about one subject; answers hold pseudonyms only, and no row joins two people. The audit trail
     records who searched for whom.
+
+    With `invalidation`, the permits that had rested on what was invalidated. Those that rested on such a consent of
+    another party are not among them: whose those were is sealed in the log.
     """
     if body.processing is not None:
         caller.require_processing(body.processing)
@@ -125,7 +140,11 @@ async def post_decision_search(
     asked = f"{caller.id} {body.model_dump_json(exclude={'page'})}"
     before = read_cursor(deployment.pseudonyms, asked, body.page.cursor)
     async with database.write(at_once=True) as session:
-        found = await search_decisions(session, deployment, caller, query, before=before, limit=body.page.limit)
+        if body.processing is not None and body.invalidation is not None:
+            struck, limit = (body.processing, body.invalidation), body.page.limit
+            found = await list_relying_permits(session, caller, *struck, before, limit)
+        else:
+            found = await search_decisions(session, deployment, caller, query, before=before, limit=body.page.limit)
     return DecisionsPage(
         items=[logged_body(each) for each in found.items],
         next_cursor=write_cursor(deployment.pseudonyms, asked, found.before),
@@ -152,48 +171,6 @@ def logged_body(logged: LoggedDecision) -> LoggedBody:
         law_version=facts.law_version,
         consent=facts.consent,
         valid_until=facts.valid_until,
-    )
-
-
-# The permits that had relied on what was invalidated: who analysed what, so that it can be put right.
-
-
-@router.get(
-    "/v1/processings/{id}/invalidations/{number}/permits",
-    summary="List the permits that had relied on what was invalidated",
-    response_model_exclude_none=True,
-    responses=problems(
-        (404, "No such processing, or no such invalidation of it."), (422, "Some fields are not as they should be.")
-    ),
-)
-async def get_relying_permits(  # noqa: PLR0917 - a query's parts
-    identifier: Annotated[
-        str, Path(alias="id", max_length=100, description="The id of a processing", examples=["ads-mail"])
-    ],
-    number: Annotated[int, Path(ge=1, le=1_000_000, description="The number of an invalidation of it")],
-    caller: Auditor,
-    database: DatabaseDep,
-    deployment: DeploymentDep,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT,
-) -> DecisionsPage:
-    """List the permits in the decision log that rested on such a consent of the user, newest first.
-
-    Permits that rested on such a consent of another party are not among them: whose those were is sealed in the log.
-    Nor are those of days that the log dropped. A page may hold fewer than asked for, or none: there are more as long as
-    there is a `next_cursor`.
-    """
-    caller.require_processing(identifier)
-    if not can_be_an_id(identifier):
-        raise NotFoundError
-    pseudonyms, asked = deployment.pseudonyms, f"relying {caller.id} {identifier} {number}"
-    before = read_cursor(pseudonyms, asked, cursor)
-    async with database.write(at_once=True) as session:
-        found = await list_relying_permits(session, caller, identifier, number, before, limit)
-    return DecisionsPage(
-        items=[logged_body(each) for each in found.items],
-        next_cursor=write_cursor(pseudonyms, asked, found.before),
-        looked_back_to=found.looked_back_to,
     )
 
 

@@ -145,7 +145,7 @@ May this processing analyse this correspondence for this user? (CPCE art. L32-3)
 order: register a processing; record a consent; ask; withdraw; ask again. A deny is an answer (200), not an error.
 
 **Where two persons decide about the register**: make a key for each (`POST /v1/keys`, examples *one who proposes* and
-*one who approves*). One authorizes and registers, the other authorizes and approves (`POST …/approvals`).
+*one who approves*). One authorizes and registers, the other authorizes and approves (`POST /v1/rulings`).
 
 Subject ids stand in bodies, never in addresses. Each operation names the scope that it needs.
 """
@@ -168,9 +168,9 @@ SECTIONS: Final = (
 EVERYDAY: Final = frozenset(
     {
         *("post_processing", "get_processings", "get_processing", "patch_processing", "get_versions", "post_version"),
-        *("post_approval", "post_rejection", "get_proposals"),
+        *("get_proposals", "post_ruling"),
         *("post_consent", "post_withdrawal", "post_search", "get_history", "post_consent_link", "post_closure"),
-        *("post_erasure", "evaluation", "evaluations", "get_renewals", "get_receipt", "post_export"),
+        *("post_erasure", "evaluation", "evaluations", "get_renewals", "get_receipt"),
         *("post_explanation", "post_decision_search", "post_key", "get_keys", "delete_key", "readyz"),
     }
 )
@@ -179,17 +179,11 @@ EVERYDAY: Final = frozenset(
 _ID: Final = {"id": "/id"}
 _FIRST: Final = {"id": "/items/0/id"}
 _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
-    "post_processing": dict.fromkeys(("get_processing", "post_approval", "post_version"), _ID),
-    "patch_processing 202": {"post_proposal_approval": _ID},
-    "post_invalidation": {"get_relying_permits": {"id": "$request.path.id", "number": "/number"}},
+    "post_processing": dict.fromkeys(("get_processing", "post_version"), _ID),
     "post_consent": dict.fromkeys(("get_consent", "get_history", "get_receipt", "get_proof"), _ID),
     "post_search": dict.fromkeys(("get_consent", "get_history", "get_receipt"), _FIRST),
     "post_withdrawal": dict.fromkeys(("get_event", "get_receipt", "get_proof"), _ID),
     "get_history": dict.fromkeys(("get_event", "get_receipt"), _FIRST),
-    "post_controller_version 202": {"post_proposal_approval": _ID},
-    "post_restore 202": {"post_proposal_approval": _ID},
-    "post_proposal": dict.fromkeys(("post_proposal_approval", "post_proposal_rejection"), _ID),
-    "get_proposals": dict.fromkeys(("post_proposal_approval", "post_proposal_rejection"), _FIRST),
     "post_webhook": dict.fromkeys(("get_deliveries", "patch_webhook", "post_replays"), _ID),
     "get_webhooks": dict.fromkeys(("get_deliveries", "patch_webhook", "post_replays"), _FIRST),
     "get_deliveries": {"get_deliveries": {"id": "$request.path.id", "event": "/items/0/event"}},

@@ -44,7 +44,6 @@ class ActKind(StrEnum):
     DECISION_LOG_DROPPED = "decision_log.dropped"
     DEPLOYMENT_RESTORED = "deployment.restored"
     DECISIONS_SEARCHED = "decisions.searched"
-    IMPORT_APPROVED = "import.approved"
     KEY_REVOKED = "key.revoked"
     KEY_ROTATED = "key.rotated"
     MAILBOX_SHARED = "mailbox.shared"
@@ -130,7 +129,6 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.DECISION_LOG_DROPPED: frozenset({"day", "rows", "role"}),
     ActKind.DEPLOYMENT_RESTORED: frozenset({"rows", "entries"}),
     ActKind.DECISIONS_SEARCHED: frozenset({"filters"}),
-    ActKind.IMPORT_APPROVED: frozenset({"rows"}),
     ActKind.KEY_REVOKED: frozenset({"key"}),
     ActKind.KEY_ROTATED: frozenset({"key", "overlap_seconds", "expires_at"}),
     ActKind.MAILBOX_SHARED: frozenset({"ended"}),

@@ -42,7 +42,7 @@ _UNTOLD: Final = (
 )
 _TWO: Final = (
     "It takes two persons to accept a restore here (SCEAU_REGISTER_APPROVAL): one sends what is lost to POST "
-    "/v1/restores, and another approves it (POST /v1/proposals/{id}/approvals)."
+    '/v1/proposals with {"kind": "restore", "lost": …}, and another approves it (POST /v1/rulings).'
 )
 Directories = Annotated[
     list[Path] | None,

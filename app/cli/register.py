@@ -93,12 +93,12 @@ def _carried_out(service: Remote, plan: "RegisterPlan") -> list[str]:
             proposed.add(f"/v1/processings/{answer['id']}")
             waiting.append(
                 f"processing {answer['id']}: version {number} waits for a second person's approval "
-                f"(POST /v1/processings/{answer['id']}/approvals)"
+                f'(POST /v1/rulings with "processing": "{answer["id"]}", "version": {number})'
             )
         elif answer.get("state") == "proposed" and "proposed_by" in answer:
             waiting.append(
                 f"{answer['kind']} {answer['target']}: it waits for a second person's approval "
-                f"(POST /v1/proposals/{answer['id']}/approvals)"
+                f'(POST /v1/rulings with "proposal": "{answer["id"]}")'
             )
     return waiting
 

@@ -158,8 +158,9 @@ def plan_of(file: RegisterFile, present: PresentRegister) -> RegisterPlan:
 
 def _controller(wanted: Mapping[str, Any], known: Mapping[str, Any] | None, found: _Found) -> None:
     identifier = wanted["id"]
+    body = {name: value for name, value in wanted.items() if name != "id" and value is not None}
     if known is None:
-        found.steps.append(RegisterStep(f"+ controller {identifier}", "POST", "/v1/controllers", wanted))
+        found.steps.append(RegisterStep(f"+ controller {identifier}", "PUT", f"/v1/controllers/{identifier}", body))
         return
     for fixed in ("kind", "identifier"):
         if wanted.get(fixed) != known.get(fixed):
@@ -168,9 +169,8 @@ def _controller(wanted: Mapping[str, Any], known: Mapping[str, Any] | None, foun
     named = ControllerVersionBody.model_fields.keys()
     changes = list(_changes(wanted, known["versions"][-1], named))
     if changes:
-        body = {name: wanted[name] for name in named if wanted.get(name) is not None}
         said = f"~ controller {identifier}: {'; '.join(changes)}"
-        found.steps.append(RegisterStep(said, "POST", f"/v1/controllers/{identifier}/versions", body))
+        found.steps.append(RegisterStep(said, "PUT", f"/v1/controllers/{identifier}", body))
 
 
 def _processing(wanted: Mapping[str, Any], known: Mapping[str, Any], present: PresentRegister, found: _Found) -> None:

@@ -66,7 +66,7 @@ def restore(
     events say. The log goes on from its last head. `sceau proof key` prints its key.
 
     With SCEAU_REGISTER_APPROVAL=two the service answers nothing that needs consent from it until two persons have
-    accepted the restore: one sends POST /v1/restores, another approves it.
+    accepted the restore: one sends POST /v1/proposals, another approves it (POST /v1/rulings).
     """
     import asyncio
 

@@ -79,7 +79,7 @@ class NoticeOnPagesError(DomainError):
 
 
 class ImportNotApprovedError(DomainError):
-    """Grants are imported only once another person has approved the import: POST /v1/imports/{name}/approvals."""
+    """Grants are imported only once another person has approved the import: it waits in GET /v1/proposals."""
 
     slug = "import-not-approved"
 
@@ -94,12 +94,6 @@ class ImportUntilError(DomainError):
     """An import of grants names the instant until which the older system decided, the same each time: `until`."""
 
     slug = "import-until"
-
-
-class ImportChangedError(DomainError):
-    """The import is not what was looked at: its number of grants or its `until` changed. Look again."""
-
-    slug = "import-changed"
 
 
 class ImportOfAnotherError(DomainError):
@@ -302,9 +296,10 @@ _ADVERTISING: Final = re.compile(
 # `two`, nothing that can turn a deny into a permit, or loosen who may do so, takes effect by one human being. What
 # only forbids waits for nobody.
 class Gated(StrEnum):
-    """What waits at the gate. Versions and imports wait in tables of their own, and are read by number and by name."""
+    """What waits at the gate. Versions wait in a table of their own, and are read by their number."""
 
     CONTROLLER_VERSION = "controller_version"
+    IMPORT = "import"
     RESUMPTION = "resumption"
     RESTORE = "restore"
     RETENTION = "retention"

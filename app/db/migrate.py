@@ -29,7 +29,7 @@ PRIVILEGES: Final = {
     # UPDATE on one column only allows SELECT … FOR UPDATE: nobody changes a line.
     "journal_note": "SELECT, INSERT, UPDATE (line, put_at)",
     "document": "SELECT, INSERT",
-    "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, until, approved_by, approved_at, reason)",
+    "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, until)",
     "import_row": "SELECT, INSERT",
     "solicitation": "SELECT, INSERT, UPDATE (asked_at, person_request)",
     "controller": "SELECT, INSERT, UPDATE (id)",

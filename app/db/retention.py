@@ -280,7 +280,7 @@ def _check_approved(connection: Connection, shorter: dict[str, str]) -> None:
         body = json.dumps({"kind": "retention", **shorter})
         raise OwnerLimitsRefusedError(
             f"a shorter period takes two persons: one sends {body} to POST /v1/proposals, another approves that "
-            "(POST /v1/proposals/{id}/approvals), and then it can be signed, once"
+            "(POST /v1/rulings), and then it can be signed, once"
         )
 
 

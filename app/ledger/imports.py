@@ -19,7 +19,6 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    and_,
     case,
     func,
     select,
@@ -39,13 +38,10 @@ import_source = Table(
     Column("begun_at", DateTime(timezone=True), nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("grants", BigInteger, nullable=False),
-    # How many grants whoever began it says that there are: so many an approval is for.
+    # How many grants whoever began it says that there are.
     Column("expected", BigInteger, nullable=False, server_default=text("0")),
     # Until when the older system decided: a grant of later is unknown.
     Column("until", DateTime(timezone=True)),
-    Column("approved_by", Uuid),
-    Column("approved_at", DateTime(timezone=True)),
-    Column("reason", Text),
 )
 
 import_row = Table(
@@ -58,9 +54,9 @@ import_row = Table(
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """One import: who began it and when, how many rows and grants among them it recorded, and who approved it.
+    """One import: who began it and when, and how many rows and grants among them it recorded, each counted once.
 
-    `rows` and `grants` count what was recorded, once each; `expected` is how many grants an approval is for.
+    `expected` is how many grants its caller says that there are.
     """
 
     name: str
@@ -70,9 +66,6 @@ class ImportSource:
     grants: int
     expected: int
     until: datetime | None
-    approved_by: UUID | None
-    approved_at: datetime | None
-    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +95,19 @@ async def hold_source(
 ) -> ImportSource:
     """Hold an import until the end of the transaction; it begins with this if there was none of that name.
 
-    Until it is approved, more grants may come to be expected of it, by whoever began it, and its `until` may be named.
+    Whoever began it may come to expect more grants of it, and may name its `until` if it had none.
     """
     now = await session.now()
     values = {"name": name, "made_by": by, "begun_at": now, "rows": 0, "grants": 0, "expected": expected}
     begun = insert(import_source).values(**values, until=until)
     # An update holds the row that was there, and gives it back.
     table = import_source.c
-    may_grow = and_(table.approved_at.is_(None), table.made_by == by)
+    may_grow = table.made_by == by
     grown = case((may_grow, func.greatest(table.expected, expected)), else_=table.expected)
     named = case((may_grow, func.coalesce(table.until, until)), else_=table.until)
     held = begun.on_conflict_do_update(index_elements=["name"], set_={"expected": grown, "until": named})
     row = (await session.execute(held.returning(import_source))).one()
     return ImportSource(**{column: getattr(row, column) for column in _COLUMNS})
-
-
-async def find_source(session: ReadSession, name: str, *, hold: bool = False) -> ImportSource | None:
-    """An import by its name; None when there is none."""
-    statement = select(import_source).where(import_source.c.name == name)
-    row = (await session.execute(statement.with_for_update() if hold else statement)).first()
-    return None if row is None else ImportSource(**{column: getattr(row, column) for column in _COLUMNS})
 
 
 async def list_sources(session: ReadSession) -> list[ImportSource]:
@@ -135,12 +121,6 @@ async def add_counts(session: WriteSession, name: str, *, rows: int, grants: int
     table = import_source.c
     counted = update(import_source).where(table.name == name)
     await session.execute(counted.values(rows=table.rows + rows, grants=table.grants + grants))
-
-
-async def approve_source(session: WriteSession, name: str, *, by: UUID, at: datetime, reason: str) -> None:
-    """Note who approved an import that is held."""
-    approved = update(import_source).where(import_source.c.name == name)
-    await session.execute(approved.values(approved_by=by, approved_at=at, reason=reason))
 
 
 async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:

@@ -138,13 +138,12 @@ class _Tables:
             [
                 each.name,
                 dates.moment(each.begun_at, self._language),
-                self.t["yes" if each.approved_at is not None else "no"],
                 dates.integer(each.rows, self._language),
                 dates.integer(each.grants, self._language),
             ]
             for each in self._report.imports
         ]
-        return self._table(("import_name", "when", "approved", "rows", "grants"), rows, texts=3)
+        return self._table(("import_name", "when", "rows", "grants"), rows, texts=2)
 
     def log(self) -> str:
         """How far the log of proofs is."""

@@ -395,7 +395,7 @@ WITH now AS (
     SELECT 'caller' AS of, id::text AS id, jsonb_build_object(
         'kind', kind, 'scopes', scopes, 'processings', processings, 'revoked_at', revoked_at) AS facts FROM caller
     UNION ALL SELECT 'import', name, jsonb_build_object('made_by', made_by, 'begun_at', begun_at, 'expected', expected,
-        'until', until, 'approved_by', approved_by, 'approved_at', approved_at, 'reason', reason) FROM import_source
+        'until', until) FROM import_source
     UNION ALL SELECT 'retention_rule', kind, jsonb_build_object('basis', basis, 'starts_when', starts_when,
         'period', period, 'afterwards', afterwards, 'signed_at', signed_at, 'signed_by', signed_by) FROM retention_rule
     UNION ALL SELECT 'retention_hold', id::text, jsonb_build_object('processing', processing, 'reason', reason, 'until',
@@ -409,8 +409,8 @@ WITH now AS (
 SELECT of, id, now.facts FROM now FULL JOIN said USING (of, id)
 WHERE coalesce(now.facts, 'null') <> coalesce(said.facts, 'null') ORDER BY of, id LIMIT :most
 """)
-"""Rows that decide and that change where they stand: what a caller may do, how long proof is kept, who approved an
-import, what the owner limits. An entry commits to a row as it was, so that each way in which it stood is stated."""
+"""Rows that decide and that change where they stand: what a caller may do, how long proof is kept, what an import
+expects, what the owner limits. An entry commits to a row as it was, so that each way in which it stood is stated."""
 
 
 async def changed_since_stated(session: ReadSession, most: int) -> list[Mapping[str, Any]]:

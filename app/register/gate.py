@@ -64,6 +64,12 @@ async def load_waiting(session: ReadSession) -> list[GateProposal]:
     return [_proposal(row) for row in await session.execute(waiting)]
 
 
+async def load_approved(session: ReadSession, kind: Gated, target: str) -> list[GateProposal]:
+    """What was approved of one kind about one thing, oldest first."""
+    approved = _every().where(gate_proposal.c.kind == kind.value, gate_proposal.c.target == target)
+    return [_proposal(row) for row in await session.execute(approved.where(gate_ruling.c.approved))]
+
+
 async def list_proposals(session: ReadSession, *, after: UUID | None, limit: int) -> list[GateProposal]:
     """The next proposals by id (oldest first), whatever became of them."""
     statement = _every().limit(limit)

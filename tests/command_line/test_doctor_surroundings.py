@@ -139,7 +139,9 @@ def test_a_database_that_was_set_back_is_told(pair, examined):
     finally:
         pair.primary.sql("SET session_replication_role = replica; INSERT INTO journal_note SELECT * FROM kept")
         pair.primary.sql("DROP TABLE kept")
-        service.ok("POST", "/v1/restores", {"lost": "Nothing: the notes are back."})  # it may have looked meanwhile
+        service.ok(
+            "POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing: the notes are back."}
+        )  # it may have looked meanwhile
     assert status == 1
     assert "of the journal's last notes not held" in wrong_of(found, "restores")[0]
 

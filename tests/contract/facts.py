@@ -27,7 +27,6 @@ ISSUER = "http://127.0.0.1:1/realms/staff"
 USERS = ("alice@example.fr", "bob@example.fr")
 NAMES = ("nadia", "nadine")
 IMPORT = "older"
-RULINGS = ("/approvals", "/rejections")
 ADDRESS = "https://www.exemple.example/"
 INSTANTS = ("collected_at", "received_at", "effective_from", "at", "known_at", "expires_before", "expires_at")
 
@@ -91,7 +90,7 @@ class Facts:
 
     def key_for(self, path: str) -> str | None:
         """The key that a path is called with: a person's where only persons may call."""
-        if (path.endswith(RULINGS) or path == "/v1/proposals") and self.api.key is not None:
+        if path in {"/v1/rulings", "/v1/proposals"} and self.api.key is not None:
             return self.approver
         return self.person if path == "/v1/staff/acknowledgements" and self.api.key is not None else self.api.key
 
@@ -125,10 +124,6 @@ class Facts:
             "staff": self.members,
             "controllers": ("joint",),
         }
-        if path.startswith("/v1/proposals/"):
-            return self.at_gate
-        if path.endswith((*RULINGS, "/permits")):
-            return self.waiting
         return found.get(path.split("/")[2], self.processings)
 
     def _body(self, path: str, body: dict[str, Any], number: int) -> dict[str, Any]:
@@ -139,12 +134,23 @@ class Facts:
             made |= {"controller": "", "data_recipients": []}
         if path == "/v1/consents" and made.get("decision") == "granted":
             made |= {"collected_at": written(datetime.now(UTC)), "evidence": proof(notice_of(CONSENTED))}
+        if path == "/v1/proposals":
+            made = {"kind": "retention", "consent": "P4Y"}
+        if path == "/v1/rulings":
+            made = {name: made[name] for name in ("approved", "reason", "same_legal_person") if name in made}
+            made |= self._waits(number)
         for name, real in self._real(path, number).items():
             if name in made:
                 made[name] = real(made[name])
         if number % 3 == 0 and isinstance(made.get("page"), dict):
             made["page"] = {name: value for name, value in made["page"].items() if name != "cursor"}
         return made
+
+    def _waits(self, number: int) -> dict[str, Any]:
+        """What a person may answer: a version, or what waits at the gate."""
+        if number % 2:
+            return {"proposal": self.at_gate[number % len(self.at_gate)]}
+        return {"processing": self.waiting[number % len(self.waiting)], "version": 2}
 
     def _of_some(self, path: str, number: int) -> dict[str, Callable[[Any], Any]]:
         if path == "/v1/acknowledgements":
@@ -164,14 +170,14 @@ class Facts:
             "subject": lambda _: subject(USERS[number % len(USERS)]),
             "processing": lambda given: given if given is None else CONSENTED,
         }
-        if path == "/v1/imports/{name}/approvals":
-            real |= {"grants_expected": _always(0), "until": _always(None)}  # as the import was begun
+        if path == "/v1/rulings":
+            del real["processing"]
         if path.startswith("/access/") or path == "/v1/explanations":
             real["action"] = lambda given: {**given, "name": CONSENTED} if isinstance(given, dict) else given
         if path.startswith("/v1/processings"):
             real |= _of_a_version(path)
-        if path == "/v1/controllers":
-            real["kind"] = _always("other")
+        if path.startswith("/v1/controllers"):
+            real |= {"kind": _always("other"), "identifier": _always(None)}
         if path == "/v1/consent-links":
             real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
         real |= self._of_some(path, number)
@@ -207,10 +213,8 @@ def _of_a_version(path: str) -> dict[str, Callable[[Any], Any]]:
     registered: dict[str, Any] = {"retention": "P30D", "consent_validity": "P6M", "controller": "Exemple SAS"}
     registered |= dict.fromkeys(("derived_data_erased_within", "effective_from"))
     registered |= dict.fromkeys(("privacy_policy", "legal_notice", "accessibility_statement", "logo"), ADDRESS)
-    if path.endswith(("/versions", "/previews")):
+    if path.endswith("/versions"):
         registered |= {"purpose": "advertising", "material": True, "started_on": "2020-01-01"}
-    if path.endswith(RULINGS):
-        registered["version"] = 2
     if path.endswith("/invalidations"):
         registered |= {"version": 1, "text": None}
     return {name: _always(value) for name, value in registered.items()}
@@ -218,7 +222,7 @@ def _of_a_version(path: str) -> dict[str, Callable[[Any], Any]]:
 
 def _proposed(api: Api) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     """Processings of which a version waits, what waits at the gate, and the key of a person who may answer."""
-    api.ok("POST", "/v1/controllers", {"id": "joint", "kind": "other", "legal_name": "Exemple SA"})
+    api.ok("PUT", "/v1/controllers/joint", {"kind": "other", "legal_name": "Exemple SA"})
     names = tuple(f"waiting-{number}" for number in range(8))
     ada, bob = person(api, "Ada"), person(api, "Bob", "register:read", "register:approve")
     for name in names:

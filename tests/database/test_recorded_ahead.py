@@ -114,7 +114,7 @@ def test_a_service_that_keeps_its_time_is_never_refused(database):
 def test_a_service_whose_clock_is_ahead_records_nothing(database):
     """The control of the last one: with an application clock an hour ahead, a first consent is not recorded."""
     with running(database, clock=TestClock(datetime.now(UTC) + HOUR)) as api:
-        assert api.call("POST", "/v1/controllers", {"id": "x", "kind": "other", "legal_name": "X"}).status_code == 500
+        assert api.call("PUT", "/v1/controllers/x", {"kind": "other", "legal_name": "X"}).status_code == 500
 
 
 def test_a_deployment_begins_with_ten_seconds(migrated):

@@ -24,7 +24,7 @@ from tests.support.api import Api, running
 from tests.support.consent_page import Person, link
 from tests.support.databases import TestDatabase, administrator_url, fresh_database
 from tests.support.sweeping import sweep
-from tests.support.two_persons import person, rule
+from tests.support.two_persons import answer, person, rule
 
 Answers = dict[str, dict[str, dict[str, Any]]]
 SETTINGS = {"oidc_issuer": "https://login.example.fr/realms/staff", "oidc_audience": "sceau"}
@@ -105,7 +105,7 @@ def play_all(api: Api, database: TestDatabase) -> Answers:
     """
     player = Player(api, api.ok("GET", "/openapi.json"))
     for method, path, status in STORY:
-        if status < 300 and path != "/v1/restores":
+        if status < 300 and path != "/v1/proposals":
             player.play(operations(player.document)[method, path]["operationId"])
     _consents(player)
     _register(player)
@@ -113,7 +113,7 @@ def play_all(api: Api, database: TestDatabase) -> Answers:
     _webhooks(player)
     _keys(player)
     _staff(player)
-    player.play("post_restore")
+    player.play("post_proposal", body={"lost": "Nothing: a drill."})
     _renewals(player, database)
     _problems(player, database)
     return dict(sorted(player.kept.items()))
@@ -141,25 +141,22 @@ def _consents(player: Player) -> None:
     player.play("get_presented_text", {"sha256": shown})
     player.play("post_search")
     player.play("post_decision_search")
-    eve = person(player.api, "Eve", "register:approve")
     importer = player.api.with_key(player.api.new_key("consents:import"))
     player.play("post_import", body={"dry_run": False}, by=importer)
-    player.play("post_import_approval", {"name": "crm-2026"}, by=eve)
     player.play("get_imports")
 
 
 def _register(player: Player) -> None:
     """Where two persons decide: one proposes, and another approves or rejects."""
     ada, bob = person(player.api, "Ada"), person(player.api, "Bob", "register:approve")
-    for ruling in ("post_rejection", "post_approval"):
-        words = {"notice": {"fr": f"Autres mots, {ruling}."}, "reason": "Clearer words."}
+    for approved in (False, True):
+        words = {"notice": {"fr": f"Autres mots: {approved}."}, "reason": "Clearer words."}
         made = player.play("post_version", body=words, by=ada)
-        player.play(ruling, body={"version": made["proposed_version"]}, by=bob)
-    for operation in ("get_invalidations", "get_processing", "get_versions", "get_processings"):
-        player.play(operation)
+        player.play("post_ruling", body={"version": made["proposed_version"], "approved": approved}, by=bob)
     player.play("post_invalidation", body={"dry_run": False})
     player.play("post_invalidation")
-    player.play("get_relying_permits", {"id": "ads-mail", "number": 1})
+    for operation in ("get_processing", "get_versions", "get_processings"):
+        player.play(operation)
 
 
 def _gate(player: Player) -> None:
@@ -171,20 +168,15 @@ def _gate(player: Player) -> None:
         rule(bob, "ads-mail", 1)
         ada.ok("PATCH", "/v1/processings/ads-mail", {"status": "suspended"})
         player.keep("patch_processing", ada.call("PATCH", "/v1/processings/ads-mail", {"status": "active"}))
-        controller = {"id": "exemple-courriel", "kind": "siren", "identifier": "732829320", "legal_name": "Exemple SAS"}
-        ada.ok("POST", "/v1/controllers", controller)
-        renamed = {"legal_name": "Exemple Courriel SAS"}
-        moved = ada.call("POST", "/v1/controllers/exemple-courriel/versions", renamed)
-        player.keep("post_controller_version", moved)
-        player.keep("post_restore", ada.call("POST", "/v1/restores", {"lost": "Withdrawals from 14:02 to 14:05."}))
+        controller = {"kind": "siren", "identifier": "732829320", "legal_name": "Exemple SAS"}
+        ada.ok("PUT", "/v1/controllers/exemple-courriel", controller)
+        moved = ada.call("PUT", "/v1/controllers/exemple-courriel", {"legal_name": "Exemple Courriel SAS"})
+        player.keep("put_controller", moved)
         proposed = ada.call("POST", "/v1/proposals", {"kind": "retention", "consent": "P4Y"})
         player.keep("post_proposal", proposed)
-        answered = {"reason": "Checked against the company register."}
-        for answer, operation, made in (
-            ("approvals", "post_proposal_approval", moved),
-            ("rejections", "post_proposal_rejection", proposed),
-        ):
-            player.keep(operation, bob.call("POST", f"/v1/proposals/{made.json()['id']}/{answer}", answered))
+        player.keep("post_ruling", answer(bob, moved.json()["id"], reason="Checked against the company register."))
+        answer(bob, proposed.json()["id"], approved=False)
+        player.play("post_processing", body={"dry_run": True})
         player.keep("get_proposals", ada.call("GET", "/v1/proposals"))
 
 
@@ -254,8 +246,8 @@ def _problems(player: Player, database: TestDatabase) -> None:
         _without_database(api, database),
     ]
     assert [each.status_code for each in refused] == [400, 401, 403, 404, 409, 413, 415, 422, 410, 429, 503]
-    for answer in refused:
-        player.keep(PROBLEMS, answer)
+    for each in refused:
+        player.keep(PROBLEMS, each)
 
 
 def _asked_too_often(database: TestDatabase) -> Any:

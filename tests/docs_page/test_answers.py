@@ -89,7 +89,7 @@ def test_examples_are_of_the_types_that_the_document_states(played):
         problems = list(jsonschema.Draft202012Validator(schema).iter_errors(example))
         assert problems == [], name
         checked += 1
-    assert checked > 70
+    assert checked > 50
     wrong = {"$ref": "#/components/schemas/KeyBody", "components": document["components"]}
     assert not jsonschema.Draft202012Validator(wrong).is_valid({"id": 1})
 

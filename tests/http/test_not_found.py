@@ -11,7 +11,6 @@ ID = "01a21d1e-0000-7000-8000-000000000000"
         ("DELETE", f"/v1/keys/{ID}", "GET /v1/keys lists"),
         ("GET", "/v1/processings/mistyped", "GET /v1/processings lists"),
         ("GET", "/v1/processings/mistyped/versions", "GET /v1/processings lists"),
-        ("GET", "/v1/controllers/mistyped", "GET /v1/controllers lists"),
         ("GET", f"/v1/webhooks/{ID}/deliveries", "GET /v1/webhooks lists"),
         ("GET", f"/v1/consents/{ID}", "POST /v1/consents/search finds"),
         ("GET", f"/v1/consent-events/{ID}", "No entry of the ledger"),
@@ -23,6 +22,16 @@ def test_an_id_that_nothing_has_is_told_by_its_kind(shared, method, path, said):
     """404 says what was looked for and how to find the right id, and does not repeat what was sent."""
     body = {"status": "left"} if method == "PATCH" else None
     answer = shared.call(method, path, body)
+    _is_told(answer, path, said)
+
+
+def test_a_controller_that_is_not_registered_is_told_how_to(shared):
+    """404 of a name for a controller that is none says where they are listed, and what registers one."""
+    path = "/v1/controllers/mistyped"
+    _is_told(shared.call("PUT", path, {"legal_name": "x"}), path, "A new one needs `kind`")
+
+
+def _is_told(answer, path, said):
     assert answer.status_code == 404
     detail = answer.json()["detail"]
     assert said in detail
@@ -32,8 +41,8 @@ def test_an_id_that_nothing_has_is_told_by_its_kind(shared, method, path, said):
 def test_a_more_exact_message_stays(shared):
     """What an operation says itself is not replaced."""
     shared.register("ads")
-    body = {"version": 7, "reason": "a typing error is mended"}
-    assert shared.call("POST", "/v1/processings/ads/approvals", body).json()["detail"] != ""
+    body = {"processing": "ads", "version": 7, "approved": True, "reason": "a typing error is mended"}
+    assert shared.call("POST", "/v1/rulings", body).json()["detail"] == "There is no such version."
     answer = shared.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "a"}, "processing": "none"})
     assert answer.json()["detail"] == "No such processing is registered."
 

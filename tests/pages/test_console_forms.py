@@ -49,8 +49,8 @@ BODY = {
     "persons": ["abonnés", "correspondants"],
     "recipients": [{"name": "Régie", "country": "FR"}, {"name": "Autre"}],
 }
-ELSEWHERE = {"data_recipients"}
-"""Members of a version that a form says otherwise: recipients, with role and country, say it."""
+ELSEWHERE = {"data_recipients", "dry_run"}
+"""Members that a form says otherwise: recipients, with role and country, say it; a button shows the text beforehand."""
 NOT_HERE = {
     *("consent-link-ended", "cursor-too-old", "form-already-sent", "form-outdated"),
     *("idempotency-key-reused", "import-not-approved", "import-of-another", "import-row-changed", "import-until"),

@@ -284,15 +284,14 @@ def test_an_import_is_approved_as_it_was_looked_at(database):
         officer, own = Officer(api, str(bob.key)), Officer(api, str(ada.key))
         assert "For you to approve: Import of consents: crm" in officer.open("/console").text("attention")
         page = officer.open("/console/register")
-        assert "Grants to import: 2, collected until 1 June 2026" in page.text("gate")
-        refused = own.press(own.open("/console/register"), "approve_import", reason="Mine.")
+        assert "grants to import: 2" in page.text("gate")
+        assert "end of collection: 1 June 2026" in page.text("gate")
+        refused = own.press(own.open("/console/register"), "approve_proposal", reason="Mine.")
         assert refused.status == 403
-        ada.call("POST", "/v1/imports", {**body, "grants_expected": 3})
-        changed = officer.press(page, "approve_import", reason="Compared.")
-        assert (changed.status, "has changed since this page" in changed.text()) == (409, True)
-        page = officer.press(officer.open("/console/register"), "approve_import", reason="Compared.")
-        assert "The import is approved." in page.text()
-        assert api.ok("GET", "/v1/imports")["items"][0]["approved_by"]
+        assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 3}).status_code == 409
+        officer.press(page, "approve_proposal", reason="Compared.")
+        [proposal] = ada.ok("GET", "/v1/proposals")["items"]
+        assert (proposal["state"], proposal["wanted"]["grants"]) == ("approved", 2)
 
 
 def test_controllers_by_form(two):
@@ -309,10 +308,10 @@ def test_controllers_by_form(two):
     assert (again.status, "That reference or number is taken." in again.text()) == (409, True)
     page = ada.press(page, "rename_controller", postal_address="12 rue des Archives, 75004 Paris")
     assert "another person has to approve it" in page.text()
-    assert api.ok("GET", "/v1/controllers/exemple")["versions"][-1].get("postal_address") is None
+    assert api.ok("GET", "/v1/controllers")["items"][0]["versions"][-1].get("postal_address") is None
     waiting = bob.open("/console/register")
     assert "Change of a controller: exemple" in waiting.text("gate")
     assert "address: 12 rue des Archives" in waiting.text("gate")
     bob.press(waiting, "approve_proposal", reason="Checked against the company register.")
-    told = api.ok("GET", "/v1/controllers/exemple")["versions"][-1]
+    told = api.ok("GET", "/v1/controllers")["items"][0]["versions"][-1]
     assert told["postal_address"] == "12 rue des Archives, 75004 Paris"

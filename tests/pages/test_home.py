@@ -6,7 +6,7 @@ import pytest
 
 from app.pages.rendering import PAGE_HEADERS
 from tests.pages.test_errors_for_people import BROWSER
-from tests.support.api import running
+from tests.support.api import put_controller, running
 from tests.support.consent_page import Page
 
 MAIL = {"id": "mail", "kind": "other", "legal_name": "Exemple Courriel SAS", "country": "FR"}
@@ -44,7 +44,7 @@ def test_it_is_a_page_for_people(api, lang, said):
 
 def test_it_tells_who_can_be_reached_and_how(api):
     """Name, postal address, contact, officer and data-protection contact of a controller, each once."""
-    api.ok("POST", "/v1/controllers", {**MAIL, **MORE})
+    api.ok(*put_controller({**MAIL, **MORE}))
     for each, contact in (("ads", "dpo@exemple-courriel.example"), ("stats", "dpo@exemple-courriel.example")):
         api.register(each, controller=None, controllers=["mail"], data_protection_contact=contact)
     text = Page(_home(api)).text()
@@ -69,7 +69,7 @@ def test_what_nobody_approved_yet_is_not_told(database):
         both = {"kind": "person", "scopes": ["register:approve", "register:write"]}
         keys = [api.ok("POST", "/v1/keys", {"name": name, **both})["key"] for name in ("Ada", "Bob")]
         ada = api.with_key(keys[0])
-        ada.ok("POST", "/v1/controllers", MAIL)
+        ada.ok(*put_controller(MAIL))
         proposed = {"controller": None, "controllers": ["mail"], "data_protection_contact": "planned@exemple.example"}
         ada.register("secret-project", **proposed)
         html = _home(api).text

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from app.core.page.voice import Mark, Passage
 from app.pages.rendering import in_french, spoken, worded
-from tests.support.api import processing, subject, utc
+from tests.support.api import processing, put_controller, subject, utc
 from tests.support.consent_page import Person, ask_link, consents, history, link
 
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
@@ -34,7 +34,7 @@ def register_whole(api):
         "postal_address": "1 rue de la Paix, 75002 Paris",
         "data_protection_officer": "dpo@exemple.example",
     }
-    api.ok("POST", "/v1/controllers", controller)
+    api.ok(*put_controller(controller))
     body = {name: value for name, value in processing("ads-mail", **PARTICULARS).items() if name != "controller"}
     del body["data_recipients"]
     api.ok("POST", "/v1/processings", {**body, "controllers": ["exemple"]})

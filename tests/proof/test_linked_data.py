@@ -7,7 +7,7 @@ from pyld import jsonld
 
 from app.core.article import Purpose
 from app.register.records import PURPOSES
-from tests.support.api import processing, running, subject
+from tests.support.api import processing, put_controller, running, subject
 from tests.support.commands import run_command
 from tests.support.databases import new_database
 
@@ -58,7 +58,7 @@ def _register(api, name, contact):
 def documents(tmp_path_factory):
     """One of each, of a register with two kinds of processing and of somebody who answered."""
     with new_database() as database, running(database) as api:
-        api.ok("POST", "/v1/controllers", CONTROLLER)
+        api.ok(*put_controller(CONTROLLER))
         for name, contact in (("ads", "dpo@exemple.example"), ("stats", "DPO, 1 rue de la Paix, Paris")):
             _register(api, name, contact)
         api.register("spam", purpose="unsolicited_content_detection")

@@ -14,7 +14,7 @@ from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.databases import administrator_url, new_database
 from tests.support.exports import key_of, restored
-from tests.support.two_persons import person
+from tests.support.two_persons import answer, person
 
 GOOD_BUT_INCOMPLETE = 3
 
@@ -201,7 +201,7 @@ def test_a_shorter_period_takes_two_persons_once(old):
             return ada.call("POST", "/v1/proposals", {"kind": "retention", **periods}).json()["id"]
 
         def approve(proposal):
-            bob.ok("POST", f"/v1/proposals/{proposal}/approvals", {"reason": "Checked."})
+            answer(bob, proposal).raise_for_status()
 
         def refused(*words):
             status, said, _ = _sign(old, *words, approval="two")

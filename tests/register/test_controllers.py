@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.api import processing, utc
+from tests.support.api import processing, put_controller, utc
 from tests.support.two_persons import add
 
 SIREN = "732829320"
@@ -24,6 +24,11 @@ def named(**more):
     return {"controller": None, **more}
 
 
+def known(api, identifier):
+    """A controller as the register tells it; None when there is none."""
+    return next((each for each in api.ok("GET", "/v1/controllers")["items"] if each["id"] == identifier), None)
+
+
 def refusal(answer):
     """Status and the first field at fault, or the kind of problem."""
     told = answer.json()
@@ -33,16 +38,16 @@ def refusal(answer):
 
 
 def test_a_controller_is_registered_by_its_siren(pap):
-    """A controller is told with its identifier and its first name and address; the list has it too."""
+    """A controller is told with its identifier and its first name and address; said again, it stays as it is."""
     body = controller("by-siren", kind="siren", identifier=SIREN, country="FR", postal_address="1 rue, Paris")
-    told = pap.ok("POST", "/v1/controllers", body)
+    told = pap.ok(*put_controller(body))
     assert (told["kind"], told["identifier"], told["legal_name"]) == ("siren", SIREN, "by-siren SA")
     assert told["versions"][0]["postal_address"] == "1 rue, Paris"
-    assert pap.ok("GET", "/v1/controllers/by-siren") == told
     assert told in pap.ok("GET", "/v1/controllers")["items"]
-    other = controller("again", kind="siren", identifier=SIREN)
-    for taken in (body, other):
-        assert refusal(pap.call("POST", "/v1/controllers", taken)) == (409, "controller-exists")
+    assert pap.ok(*put_controller(body)) == told
+    again, changed = controller("again", kind="siren", identifier=SIREN), {**body, "identifier": "542051180"}
+    for taken in (again, changed):
+        assert refusal(pap.call(*put_controller(taken))) == (409, "controller-exists")
 
 
 @pytest.mark.parametrize(
@@ -59,47 +64,47 @@ def test_a_controller_is_registered_by_its_siren(pap):
 )
 def test_a_wrong_controller_is_refused(pap, field, more):
     """An identifier with a wrong check digit, another kind, a country that is no code: 422, naming the field."""
-    assert refusal(pap.call("POST", "/v1/controllers", {**controller("wrong"), **more})) == (422, field)
-    assert pap.call("GET", "/v1/controllers/wrong").status_code == 404
+    assert refusal(pap.call(*put_controller({**controller("wrong"), **more}))) == (422, field)
+    assert known(pap, "wrong") is None
 
 
 @pytest.mark.parametrize(("name", "stated"), [("same", True), ("another", False)])
 def test_another_name_is_the_same_controller_where_that_is_stated(pap, name, stated):
     """Of kind `other` nothing checked says so: unless it is stated, everybody is asked anew."""
-    pap.ok("POST", "/v1/controllers", {"id": f"other-{name}", "kind": "other", "legal_name": "Ancien nom SA"})
+    pap.ok("PUT", f"/v1/controllers/other-{name}", {"kind": "other", "legal_name": "Ancien nom SA"})
     body = {**processing(f"of-{name}"), "controllers": [f"other-{name}"]}
     del body["controller"]
     pap.ok("POST", "/v1/processings", body)
     pap.decide("alice", f"of-{name}")
     renamed = {"legal_name": "Nouveau nom SA", "same_legal_person": stated}
-    pap.ok("POST", f"/v1/controllers/other-{name}/versions", renamed)
+    pap.ok("PUT", f"/v1/controllers/other-{name}", renamed)
     assert pap.ok("GET", f"/v1/processings/of-{name}")["controller"] == "Nouveau nom SA"
     assert pap.reason("alice", f"of-{name}") == ("consent_in_force" if stated else "consent_superseded")
 
 
 def test_a_controller_that_moves_abroad_is_asked_for_anew(pap):
     """Another country is another law: whatever the identifier, unless it is stated to be the same legal person."""
-    pap.ok("POST", "/v1/controllers", controller("moved", kind="siren", identifier="542051180", country="FR"))
+    pap.ok(*put_controller(controller("moved", kind="siren", identifier="542051180", country="FR")))
     body = {**processing("of-moved"), "controllers": ["moved"]}
     del body["controller"]
     pap.ok("POST", "/v1/processings", body)
     pap.decide("alice", "of-moved")
-    pap.ok("POST", "/v1/controllers/moved/versions", {"legal_name": "moved SA", "country": "US"})
+    pap.ok("PUT", "/v1/controllers/moved", {"legal_name": "moved SA", "country": "US"})
     assert pap.reason("alice", "of-moved") == "consent_superseded"
 
 
 def test_renaming_is_not_another_controller(pap):
     """A new legal name of a SIREN is a version: processings are told under it, and no consent ends."""
-    pap.ok("POST", "/v1/controllers", controller("renamed", kind="siren", identifier="552081317"))
+    pap.ok(*put_controller(controller("renamed", kind="siren", identifier="552081317")))
     body = {**processing("of-renamed"), "controllers": ["renamed"]}
     del body["controller"]
     assert pap.ok("POST", "/v1/processings", body)["controller"] == "renamed SA"
     pap.decide("alice", "of-renamed")
-    told = pap.ok("POST", "/v1/controllers/renamed/versions", {"legal_name": "Nouveau nom SA"})
+    told = pap.ok("PUT", "/v1/controllers/renamed", {"legal_name": "Nouveau nom SA"})
     assert [each["number"] for each in told["versions"]] == [1, 2]
     assert pap.ok("GET", "/v1/processings/of-renamed")["controller"] == "Nouveau nom SA"
     assert pap.reason("alice", "of-renamed") == "consent_in_force"
-    assert pap.call("POST", "/v1/controllers/nobody/versions", {"legal_name": "x"}).status_code == 404
+    assert pap.call("PUT", "/v1/controllers/nobody", {"legal_name": "x"}).status_code == 404
 
 
 def test_a_legal_name_stands_for_a_record(pap):
@@ -107,9 +112,9 @@ def test_a_legal_name_stands_for_a_record(pap):
     first = pap.register("by-name", controller="Par nom SA")
     (identifier,) = first["controllers"]
     assert pap.register("by-name-too", controller="Par nom SA")["controllers"] == [identifier]
-    made = pap.ok("GET", f"/v1/controllers/{identifier}")
+    made = known(pap, identifier)
     assert (made["kind"], made["legal_name"], "identifier" in made) == ("other", "Par nom SA", False)
-    pap.ok("POST", f"/v1/controllers/{identifier}/versions", {"legal_name": "Par autre nom SA"})
+    pap.ok("PUT", f"/v1/controllers/{identifier}", {"legal_name": "Par autre nom SA"})
     for name in ("Par autre nom SA", "Par nom SA"):
         assert add(pap, "by-name", controller=name).json()["controllers"] == [identifier]
 
@@ -117,7 +122,7 @@ def test_a_legal_name_stands_for_a_record(pap):
 def test_another_set_of_controllers_is_material(pap):
     """Naming another controller, or one more, must be called material, and supersedes the consents before."""
     for name in ("joint-a", "joint-b"):
-        pap.ok("POST", "/v1/controllers", controller(name))
+        pap.ok(*put_controller(controller(name)))
     pap.register("joint", controller="Exemple SAS")
     pap.decide("alice", "joint")
     assert refusal(add(pap, "joint", controller="Autre SA")) == (422, "controllers")
@@ -149,5 +154,5 @@ def test_controllers_are_named_in_one_way(pap, field, more):
 def test_a_caller_of_some_processings_changes_no_controller(pap):
     """Controllers are everybody's: a caller with a list of processings names them and changes none."""
     limited = pap.with_key(pap.new_key("register:write", "register:read", processings=["mine-alone"]))
-    assert limited.call("POST", "/v1/controllers", controller("theirs")).status_code == 403
+    assert limited.call(*put_controller(controller("theirs"))).status_code == 403
     assert limited.register("mine-alone")["controller"] == "Exemple SAS"

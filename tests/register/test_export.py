@@ -16,7 +16,7 @@ from app.register.records import VersionRecord
 from tests.core.builders import processing as entry
 from tests.core.builders import utc
 from tests.core.page.test_told_facts import BEFORE, OTHER
-from tests.support.api import processing
+from tests.support.api import processing, put_controller
 from tests.support.commands import run_command
 
 FULL = {
@@ -43,7 +43,7 @@ CONTROLLER = {
 @pytest.fixture
 def written(api, database, tmp_path):
     """A register of three, exported in any form."""
-    api.ok("POST", "/v1/controllers", CONTROLLER)
+    api.ok(*put_controller(CONTROLLER))
     body = {**processing("ads", **FULL, controllers=["exemple"]), "data_recipients": ["Régie SARL"]}
     del body["controller"]
     api.ok("POST", "/v1/processings", body)

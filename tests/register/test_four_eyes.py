@@ -136,9 +136,9 @@ def test_nobody_is_asked_before(api, ada, bob, clock):
 def test_a_rejected_processing_is_retired(ada, bob):
     """Rejected, a processing never runs; who proposed it may take it back."""
     ada.register("first", purpose="sorting")
-    assert rule(bob, "first", 1, "rejections").json()["status"] == "retired"
+    assert rule(bob, "first", 1, approved=False).json()["status"] == "retired"
     ada.register("second", purpose="sorting")
-    assert rule(ada, "second", 1, "rejections").json()["status"] == "retired"
+    assert rule(ada, "second", 1, approved=False).json()["status"] == "retired"
     assert states(ada, "first") == [(1, "rejected")]
     assert refused(rule(bob, "first", 1)) == (409, "not-proposed")
 
@@ -190,7 +190,7 @@ def test_a_rejected_version_leaves_its_number(ada, bob):
     rule(bob, "ads", 1)
     add(ada, "ads", material=True)
     assert refused(add(ada, "ads", material=True)) == (409, "proposal-pending")
-    assert rule(bob, "ads", 2, "rejections").json()["versions"] == 1
+    assert rule(bob, "ads", 2, approved=False).json()["versions"] == 1
     assert refused(rule(bob, "ads", 2)) == (409, "not-proposed")
     assert refused(rule(bob, "ads", 3)) == (404, "not-found")
     assert add(ada, "ads", party_mode="all_parties").json()["version"]["number"] == 3
@@ -202,7 +202,7 @@ def test_who_proposed_and_who_answered_are_kept(database, ada, bob):
     ada.register("ads", party_mode="all_local_users")
     rule(bob, "ads", 1)
     add(ada, "ads", material=True)
-    rule(bob, "ads", 2, "rejections")
+    rule(bob, "ads", 2, approved=False)
     first, second = ada.ok("GET", "/v1/processings/ads/versions")["items"]
     assert first["ruling"] == {
         "approved": True,
@@ -227,8 +227,8 @@ def test_a_person_of_other_processings_answers_nothing(api, ada):
     ada.register("ads")
     made = {"name": "Dan", "kind": "person", "scopes": ["register:approve"], "processings": ["others"]}
     dan = api.with_key(api.ok("POST", "/v1/keys", made)["key"])
-    for answer in ("approvals", "rejections"):
-        assert refused(rule(dan, "ads", 1, answer)) == (403, "processing-not-allowed")
+    for approved in (True, False):
+        assert refused(rule(dan, "ads", 1, approved=approved)) == (403, "processing-not-allowed")
 
 
 def test_a_proposed_status_cannot_be_patched(ada):
@@ -245,8 +245,10 @@ def test_an_approval_needs_a_reason(ada, bob):
         {"version": 1, "reason": ""},
         {"version": 1, "reason": " "},
         {"version": 0, "reason": "x"},
+        {"reason": "x"},
+        {"version": 1, "reason": "x", "proposal": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11"},
     ):
-        assert bob.call("POST", "/v1/processings/ads/approvals", body).status_code == 422
+        assert bob.call("POST", "/v1/rulings", {"processing": "ads", "approved": True, **body}).status_code == 422
     assert states(ada, "ads") == [(1, "proposed")]
 
 

@@ -18,7 +18,7 @@ def ada() -> Iterator[Api]:
     with new_database() as database, running(database, register_approval="one", **UNLIMITED) as api:
         scopes = list(api.ok("GET", "/v1/keys")["items"][0]["scopes"])
         made, _ = person(api, "Ada", *scopes), person(api, "Bob", *scopes)
-        made.ok("POST", "/v1/controllers", {"id": "acme", "kind": "other", "legal_name": "Acme SA"})
+        made.ok("PUT", "/v1/controllers/acme", {"kind": "other", "legal_name": "Acme SA"})
         made.register("ads")
         made.register("off")
         made.ok("PATCH", "/v1/processings/off", {"status": "suspended"})
@@ -42,8 +42,8 @@ def test_a_wider_version_waits(ada):
     ("method", "path", "body"),
     [
         ("PATCH", "/v1/processings/off", {"status": "active"}),
-        ("POST", "/v1/controllers/acme/versions", {"legal_name": "Courtier SA"}),
-        ("POST", "/v1/restores", {"lost": "Nothing."}),
+        ("PUT", "/v1/controllers/acme", {"legal_name": "Courtier SA"}),
+        ("POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing."}),
     ],
 )
 def test_what_passes_the_gate_waits(ada, method, path, body):

@@ -18,7 +18,7 @@ from tests.support.api import UNLIMITED, Api, processing, question, running, sub
 from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 from tests.support.staff import TEXT
-from tests.support.two_persons import WHY, person, rule
+from tests.support.two_persons import WHY, person, rule, waiting
 
 PEOPLE = ("yes", "no", "gone", "kid", "nobody", "box")
 UNKNOWN = "01990000-0000-7000-8000-000000000000"
@@ -61,7 +61,7 @@ def places() -> Iterator[Callable[[], Place]]:
 
 def _made(api: Api, ada: Api, bob: Api, number: int) -> Place:
     place = Place(api, ada, number)
-    ada.ok("POST", "/v1/controllers", {"id": place.named("acme"), "kind": "other", "legal_name": place.named("Acme")})
+    ada.ok("PUT", f"/v1/controllers/{place.named('acme')}", {"kind": "other", "legal_name": place.named("Acme")})
     for name in ("ads", "off"):
         ada.register(place.named(name), controller=None, controllers=[place.named("acme")], retention="P30D")
         rule(bob, place.named(name), 1)
@@ -109,9 +109,9 @@ Attempt = tuple[str, Any]
 """The path, and the body."""
 
 
-def _of(path: str, body: Any = None) -> Callable[[Place], list[Attempt]]:
+def _of(path: str, *bodies: Any) -> Callable[[Place], list[Attempt]]:
     def the_same(_: Place) -> list[Attempt]:
-        return [(path, body)]
+        return [(path, body) for body in bodies or (None,)]
 
     return the_same
 
@@ -132,7 +132,6 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
         ("/v1/processings", processing(p.named("more"), purpose="sorting")),
         ("/v1/processings", processing(p.named("other"), purpose="display")),
     ],
-    ("POST", "/v1/processings/previews"): lambda p: [("/v1/processings/previews", processing(p.named("more")))],
     ("PATCH", "/v1/processings/{id}"): lambda p: [
         (f"/v1/processings/{p.named(name)}", {"status": "active"}) for name in ("off", "new")
     ],
@@ -140,27 +139,20 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
         (f"/v1/processings/{p.named('ads')}/versions", _version(p, **more))
         for more in ({"elements": ["content", "subject_line", "attachments"]}, {"service": "chat", "material": True})
     ],
-    ("POST", "/v1/processings/{id}/approvals"): lambda p: [
-        (f"/v1/processings/{p.named('new')}/approvals", {"version": 1, **REASON})
-    ],
-    ("POST", "/v1/processings/{id}/rejections"): lambda p: [
-        (f"/v1/processings/{p.named('new')}/rejections", {"version": 1, **REASON})
-    ],
     ("POST", "/v1/processings/{id}/invalidations"): lambda p: [
         (f"/v1/processings/{p.named('ads')}/invalidations", {"version": 1, **REASON})
     ],
-    ("POST", "/v1/proposals"): _of("/v1/proposals", {"kind": "retention", "consent": "P4Y"}),
-    ("POST", "/v1/proposals/{id}/approvals"): lambda p: [
-        (f"/v1/proposals/{each['id']}/approvals", REASON) for each in _resumption(p)
+    ("POST", "/v1/proposals"): _of(
+        "/v1/proposals", {"kind": "retention", "consent": "P4Y"}, {"kind": "restore", "lost": "Nothing."}
+    ),
+    ("POST", "/v1/rulings"): lambda p: [
+        ("/v1/rulings", {**about, "approved": approved, **REASON})
+        for about in ({"processing": p.named("new"), "version": 1}, *_resumption(p))
+        for approved in (True, False)
     ],
-    ("POST", "/v1/proposals/{id}/rejections"): lambda p: [
-        (f"/v1/proposals/{each['id']}/rejections", REASON) for each in _resumption(p)
-    ],
-    ("POST", "/v1/controllers"): lambda p: [
-        ("/v1/controllers", {"id": p.named("b"), "kind": "other", "legal_name": "B"})
-    ],
-    ("POST", "/v1/controllers/{id}/versions"): lambda p: [
-        (f"/v1/controllers/{p.named('acme')}/versions", {"legal_name": "Courtier", "same_legal_person": True})
+    ("PUT", "/v1/controllers/{id}"): lambda p: [
+        (f"/v1/controllers/{p.named('b')}", {"kind": "other", "legal_name": "B"}),
+        (f"/v1/controllers/{p.named('acme')}", {"legal_name": "Courtier", "same_legal_person": True}),
     ],
     ("POST", "/v1/withdrawals"): lambda p: [("/v1/withdrawals", {"subject": p.who("no")})],
     ("POST", "/v1/withdrawals/batch"): lambda p: [("/v1/withdrawals/batch", {"items": [{"subject": p.who("no")}]})],
@@ -176,10 +168,9 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ("POST", "/v1/subjects/mailboxes"): lambda p: [
         ("/v1/subjects/mailboxes", {"subject": p.who("box"), "shared": False})
     ],
-    ("POST", "/v1/imports"): lambda p: [("/v1/imports", _rows(p))],
-    ("POST", "/v1/imports/{name}/approvals"): lambda p: [
+    ("POST", "/v1/imports"): lambda p: [
         ("/v1/imports", _rows(p)),
-        (f"/v1/imports/{p.named('crm')}/approvals", {"grants_expected": 1, "until": _until(p.number), **REASON}),
+        *(("/v1/rulings", {"proposal": each["id"], "approved": True, **REASON}) for each in _import(p)),
         ("/v1/imports", _rows(p)),
     ],
     ("POST", "/v1/consent-links"): lambda p: [
@@ -217,7 +208,6 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ("PATCH", "/v1/webhooks/{id}"): _of(f"/v1/webhooks/{UNKNOWN}", {"status": "active"}),
     ("POST", "/v1/webhooks/{id}/replays"): _of(f"/v1/webhooks/{UNKNOWN}/replays", {}),
     ("POST", "/v1/signing-keys"): _of("/v1/signing-keys", {"use": "decision_tokens"}),
-    ("POST", "/v1/restores"): _of("/v1/restores", {"lost": "Nothing."}),
 }
 """Of every other writing operation, what would permit the most."""
 OF_NONE = [operation for operation, made in ATTEMPTS.items() if made.__name__ == "the_same"]
@@ -227,7 +217,13 @@ OF_NONE = [operation for operation, made in ATTEMPTS.items() if made.__name__ ==
 def _resumption(place: Place) -> list[Any]:
     """The proposal that what is suspended resumes, made by the person who will try to approve it."""
     made = place.ada.call("PATCH", f"/v1/processings/{place.named('off')}", {"status": "active"})
-    return [made.json()]
+    return [{"proposal": made.json()["id"]}]
+
+
+def _import(place: Place) -> list[Any]:
+    """The proposal of grants, made by the person who will try to approve it."""
+    place.ada.call("POST", "/v1/imports", _rows(place))
+    return [each for each in waiting(place.ada, "import") if each["target"] == place.named("crm")]
 
 
 def _writing(api: Api) -> set[tuple[str, str]]:
@@ -269,7 +265,7 @@ def test_one_caller_permits_nothing_by_what_is_about_none_of_them(places, by):
 def _attempt(place: Place, operation: tuple[str, str], by: str) -> None:
     caller = place.api if by == "program" else place.ada
     for path, body in ATTEMPTS[operation](place):
-        assert caller.call(operation[0] if not path.endswith("/imports") else "POST", path, body).status_code < 500
+        assert caller.call(operation[0], path, body).status_code < 500
 
 
 @pytest.mark.parametrize("operation", OF_PEOPLE, ids=" ".join)

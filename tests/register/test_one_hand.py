@@ -12,7 +12,7 @@ from tests.support.consent_page import Person, link
 from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 from tests.support.issuer import Issuer, issuing
-from tests.support.two_persons import WHY, add, person, rule
+from tests.support.two_persons import WHY, add, answer, person, rule, waiting
 
 REASON = {"reason": WHY}
 Place = tuple[Api, Api, Api, Issuer]
@@ -79,7 +79,7 @@ def test_a_rename_is_not_put_off_by_a_version_far_ahead(place, stays):
     api, ada, bob, _ = place
     gone, other = f"gone-{stays}".lower(), f"stays-{stays}".lower()
     for each in (gone, other):
-        ada.ok("POST", "/v1/controllers", {"id": each, "kind": "other", "legal_name": each})
+        ada.ok("PUT", f"/v1/controllers/{each}", {"kind": "other", "legal_name": each})
     ads = _ads(place, f"ads-{gone}", controller=None, controllers=[gone, other])
     api.decide("nina", ads)
     ahead = [gone, other] if stays else [other]
@@ -87,8 +87,8 @@ def test_a_rename_is_not_put_off_by_a_version_far_ahead(place, stays):
     assert made.status_code == 201, made.text
     assert rule(bob, ads, 2).status_code == 201
     assert api.reason("nina", ads) == "consent_in_force"
-    waits = ada.call("POST", f"/v1/controllers/{gone}/versions", {"legal_name": "Courtier SA"}).json()
-    bob.ok("POST", f"/v1/proposals/{waits['id']}/approvals", REASON)
+    waits = ada.call("PUT", f"/v1/controllers/{gone}", {"legal_name": "Courtier SA"}).json()
+    answer(bob, waits["id"]).raise_for_status()
     assert api.reason("nina", ads) == "consent_superseded"
 
 
@@ -134,19 +134,19 @@ def test_a_version_that_one_hand_put_ahead_asks_nobody_after_an_invalidation(pla
 def test_a_controllers_contact_brings_no_struck_page_back_by_one_hand(place):
     """The page names the contact: another one would make another text of the page that was invalidated."""
     api, ada, bob, _ = place
-    ada.ok("POST", "/v1/controllers", {"id": "reached", "kind": "other", "legal_name": "Reached SA"})
+    ada.ok("PUT", "/v1/controllers/reached", {"kind": "other", "legal_name": "Reached SA"})
     ads = _ads(place, "reached-ads", controller=None, controllers=["reached"])
     contact = {"legal_name": "Reached SA", "contact": "one@reached.example"}
-    assert ada.call("POST", "/v1/controllers/reached/versions", contact).status_code == 201
+    assert ada.call("PUT", "/v1/controllers/reached", contact).status_code == 201
     page = Person(api, link(api, "rolf", ads))
     text = page.open().stated[ads]
     page.press("accept", ads)
     ada.ok("POST", f"/v1/processings/{ads}/invalidations", {"text": text, **REASON})
     contact["contact"] = "other@reached.example"
-    waits = ada.call("POST", "/v1/controllers/reached/versions", contact)
+    waits = ada.call("PUT", "/v1/controllers/reached", contact)
     assert waits.status_code == 202, waits.text
     assert "accept" not in Person(api, link(api, "rosa", ads)).open().buttons.get(ads, [])
-    approved = bob.call("POST", f"/v1/proposals/{waits.json()['id']}/approvals", REASON)
+    approved = answer(bob, waits.json()["id"])
     assert approved.status_code == 201, approved.text
 
 
@@ -163,11 +163,11 @@ def test_what_was_invalidated_meanwhile_is_not_approved(place):
 def test_a_rename_does_not_say_again_what_was_invalidated(place):
     """The version that would ask everybody anew says what was struck: the rename waits for another one."""
     api, ada, bob, _ = place
-    ada.ok("POST", "/v1/controllers", {"id": "struck-name", "kind": "other", "legal_name": "Before"})
+    ada.ok("PUT", "/v1/controllers/struck-name", {"kind": "other", "legal_name": "Before"})
     ads = _ads(place, "struck-named", controller=None, controllers=["struck-name"])
     ada.ok("POST", f"/v1/processings/{ads}/invalidations", {"version": 1, **REASON})
-    waits = ada.call("POST", "/v1/controllers/struck-name/versions", {"legal_name": "After"}).json()
-    refused = bob.call("POST", f"/v1/proposals/{waits['id']}/approvals", REASON)
+    waits = ada.call("PUT", "/v1/controllers/struck-name", {"legal_name": "After"}).json()
+    refused = answer(bob, waits["id"])
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "notice")
     assert api.ok("GET", f"/v1/processings/{ads}")["versions"] == 1
 
@@ -192,17 +192,19 @@ def test_a_no_of_who_may_import_is_as_strong_as_anybodys(place):
 
 
 def test_an_import_that_grew_is_not_what_was_approved(place):
-    """Ada raises the number between Bob's look and his approval: his answer names what he saw, and is refused."""
+    """Ada raises the number beside Bob's look: his approval is of what he saw, and no grant beyond it comes in."""
     api, ada, bob, _ = place
     ads = _ads(place, "grows")
     time.sleep(0.01)
     until = written(datetime.now(UTC))
     signed = {"evidence": own_form(proof(notice_of(ads), SIGNED), "gil"), "at": until, "decision": "granted"}
     row = {"source_id": "1", "subject": {"type": "user", "id": "gil"}, "processing": ads, **signed}
-    body = {"import": "grows", "until": until, "rows": [row]}
-    assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 1}).status_code == 409
-    assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 1_000_000}).status_code == 409
-    seen = {"grants_expected": 1, "until": until, **REASON}
-    refused = bob.call("POST", "/v1/imports/grows/approvals", seen)
-    assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:import-changed")
+    body = {"import": "grows", "until": until, "rows": [row, {**row, "source_id": "2"}]}
+    for grants, kind in ((1, "import-not-approved"), (1_000_000, "proposal-pending")):
+        refused = ada.call("POST", "/v1/imports", {**body, "grants_expected": grants})
+        assert (refused.status_code, refused.json()["type"]) == (409, f"urn:sceau:problem:{kind}")
+    [proposal] = waiting(ada, "import")
+    assert (proposal["wanted"]["grants"], answer(bob, proposal["id"]).status_code) == (1, 201)
+    for grants in (0, 1, 1_000_000):
+        assert ada.call("POST", "/v1/imports", {**body, "grants_expected": grants}).status_code == 409
     assert api.reason("gil", ads) == "no_consent"

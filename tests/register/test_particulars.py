@@ -128,7 +128,7 @@ def test_what_an_officer_should_look_at_stands_in_the_register(pap):
 def test_a_preview_is_the_text_that_will_be_shown(pap):
     """A preview tells each language's text and its hash, as the page will hash it, and records nothing."""
     asked = body("previewed", controller="Essai & Cie", notice={"fr": "Texte <b>", "en": "Text"})
-    texts = pap.ok("POST", "/v1/processings/previews", asked)["texts"]
+    texts = pap.ok("POST", "/v1/processings", {**asked, "dry_run": True})["texts"]
     assert set(texts) == {"fr", "en"}
     for told in texts.values():
         assert told["sha256"] == sha256(told["plain"].encode()).hexdigest()
@@ -153,7 +153,7 @@ def badly_spaced(html):
 def test_a_preview_is_spaced_as_the_page_is(pap):
     """French has no-break spaces and curly apostrophes, English none; no line is other than what is hashed."""
     notice = {"fr": "Pourquoi ? Pour « mesurer » : 10 000 envois.", "en": "Why? To measure : all."}
-    texts = pap.ok("POST", "/v1/processings/previews", body("previewed", notice=notice))["texts"]
+    texts = pap.ok("POST", "/v1/processings", body("previewed", notice=notice, dry_run=True))["texts"]
     assert badly_spaced(texts["fr"]["html"]) == []
     assert "Pourquoi\xa0? Pour «\xa0mesurer\xa0»\xa0: 10\xa0000 envois." in texts["fr"]["html"]
     assert "Qu’est-ce qui est analysé\xa0?" in texts["fr"]["html"]
@@ -171,13 +171,13 @@ def test_bad_spacing_is_seen():
 def test_a_preview_names_joint_controllers(pap):
     """Several controllers are told as joint ones."""
     for name in ("Un", "Deux"):
-        pap.ok("POST", "/v1/controllers", {"id": name.lower(), "kind": "other", "legal_name": name})
+        pap.ok("PUT", f"/v1/controllers/{name.lower()}", {"kind": "other", "legal_name": name})
     asked = body("previewed", controller=None, controllers=["un", "deux"])
-    texts = pap.ok("POST", "/v1/processings/previews", asked)["texts"]
+    texts = pap.ok("POST", "/v1/processings", {**asked, "dry_run": True})["texts"]
     assert "Un et Deux, responsables conjoints de ce traitement." in texts["fr"]["plain"]
 
 
 def test_nobody_is_shown_a_text_under_iii(pap):
-    """A purpose that asks nobody has no text to preview."""
-    answer = pap.call("POST", "/v1/processings/previews", body("previewed", purpose="sorting"))
-    assert answer.status_code == 409
+    """A dry run of a purpose that asks nobody shows no text; nothing is registered by one."""
+    assert pap.ok("POST", "/v1/processings", body("previewed", purpose="sorting", dry_run=True)) == {"texts": {}}
+    assert pap.call("GET", "/v1/processings/previewed").status_code == 404

@@ -13,6 +13,14 @@ from tests.support.decision_rows import logged_rows
 from tests.support.invalidations import invalidate
 from tests.support.two_persons import add
 
+SEARCH = "/v1/decisions/search"
+STRUCK = {"processing": "ads", "invalidation": 1}
+
+
+def relied_on(api, **more):
+    """A page of the permits that had relied on what was invalidated first."""
+    return api.ok("POST", SEARCH, {**STRUCK, **more})
+
 
 @pytest.fixture(params=["strict", "leased"])
 def logged(database, request):
@@ -76,29 +84,29 @@ def test_the_permits_that_relied_on_it_are_listed(logged, database, monkeypatch)
     eventually(lambda: len(logged_rows(database)) == 5)
     invalidate(logged, "ads")
     auditor = logged.with_key(logged.new_key("audit:read"))
-    path = "/v1/processings/ads/invalidations/1/permits"
-    whole = auditor.ok("GET", path)
+    whole = relied_on(auditor)
     assert not {"next_cursor", "looked_back_to"} & whole.keys()
     found = whole["items"]
     assert [each["decision"] for each in found] == [True, True, True]
     assert [each["at"] for each in found] == sorted((each["at"] for each in found), reverse=True)
-    first = auditor.ok("GET", f"{path}?limit=2")
-    rest = auditor.ok("GET", f"{path}?limit=2&cursor={first['next_cursor']}")
+    first = relied_on(auditor, page={"limit": 2})
+    rest = relied_on(auditor, page={"limit": 2, "cursor": first["next_cursor"]})
     assert [*first["items"], *rest["items"]] == found
     monkeypatch.setattr("app.operations.audit._SECONDS", -1.0)
-    empty = auditor.ok("GET", path)  # no time to look at anything: there is more
+    empty = relied_on(auditor)  # no time to look at anything: there is more
     assert (empty["items"], "next_cursor" in empty) == ([], True)
     assert utc(empty["looked_back_to"]) >= utc(found[0]["at"]) - timedelta(milliseconds=1)
     monkeypatch.undo()
-    assert auditor.ok("GET", f"{path}?cursor={empty['next_cursor']}")["items"] == found
+    assert relied_on(auditor, page={"cursor": empty["next_cursor"]})["items"] == found
     assert "alice" not in str(whole)
     searched = auditor.ok("POST", "/v1/decisions/search", {"processing": "ads", "decision": True})["items"]
     assert all(each in searched for each in found)
     assert len(searched) == len(found) + 1
     acts = [each for each in trail(database) if each["act"] == "decisions.searched"]
     assert acts[0]["detail"] == {"filters": ["invalidation"]}
-    assert refused(auditor.call("GET", path.replace("/1/", "/2/"))) == (404, "not-found")
-    assert refused(logged.with_key(logged.new_key("register:read")).call("GET", path)) == (403, "scope-missing")
+    assert refused(auditor.call("POST", SEARCH, {**STRUCK, "invalidation": 2})) == (404, "not-found")
+    for more in ({"decision": True}, {"processing": None}, {"since": "2026-01-01T00:00:00Z"}):
+        assert refused(auditor.call("POST", SEARCH, {**STRUCK, **more})) == (422, "invalid-request")
 
 
 def test_what_rested_on_other_people_is_counted_under_seal(logged, database):
@@ -113,5 +121,5 @@ def test_what_rested_on_other_people_is_counted_under_seal(logged, database):
     counts = invalidate(logged, "ads", text=text, dry_run=True).json()
     assert (counts["people"], counts["permits"], counts["sealed_permits"]) == (1, 0, 1)
     invalidate(logged, "ads", text=text)
-    assert logged.ok("GET", "/v1/processings/ads/invalidations/1/permits")["items"] == []
+    assert relied_on(logged)["items"] == []
     assert logged.reason("alice", "ads", participants=[{"id": "bob", "local": True}]) == "other_party"

@@ -73,24 +73,27 @@ BODIES: dict[Route, list[Any]] = {
         _question(action=_address("processing")),
         _question(page={"limit": 0, "properties": {"sort": _address("malformed")}}),
     ],
-    ("POST", "/v1/processings"): [processing("ads-mail"), processing(_address("processing"))],
+    ("POST", "/v1/processings"): [
+        processing("ads-mail"),
+        processing(_address("processing")),
+        processing("ads-mail", dry_run=True),
+    ],
     ("POST", "/v1/processings/{id}/versions"): [{**_VERSION, "material": False}],
-    ("POST", "/v1/processings/previews"): [processing("ads-mail"), processing(_address("processing"))],
-    ("POST", "/v1/processings/{id}/approvals"): [{"version": 1, "reason": "Read and compared."}],
-    ("POST", "/v1/processings/{id}/rejections"): [{"version": 1, "reason": "Read and compared."}],
     ("POST", "/v1/processings/{id}/invalidations"): [
         {"version": 1, "reason": "Unlawful.", "dry_run": True},
         {"text": _address("malformed"), "reason": "Unlawful."},
         {"text": "ab" * 32, "reason": "Unlawful."},
     ],
-    ("POST", "/v1/proposals"): [{"kind": "retention", "consent": "P4Y"}],
-    ("POST", "/v1/proposals/{id}/approvals"): [{"reason": "Read too."}],
-    ("POST", "/v1/proposals/{id}/rejections"): [{"reason": "Read too."}],
-    ("POST", "/v1/controllers"): [
-        {"id": "exemple", "kind": "other", "legal_name": "Exemple SAS", "country": "FR"},
-        {"id": _address("processing"), "kind": "siren", "identifier": _address("malformed"), "legal_name": "x"},
+    ("POST", "/v1/proposals"): [{"kind": "retention", "consent": "P4Y"}, {"kind": "restore", "lost": "nothing"}],
+    ("POST", "/v1/rulings"): [
+        {"processing": "ads-mail", "version": 1, "approved": True, "reason": "Read and compared."},
+        {"processing": _address("processing"), "version": 1, "approved": False, "reason": "Read too."},
+        {"proposal": _address("malformed"), "approved": True, "reason": "Read too."},
     ],
-    ("POST", "/v1/controllers/{id}/versions"): [{"legal_name": "Exemple SA", "country": "FR"}],
+    ("PUT", "/v1/controllers/{id}"): [
+        {"kind": "other", "legal_name": "Exemple SAS", "country": "FR"},
+        {"kind": "siren", "identifier": _address("malformed"), "legal_name": "x"},
+    ],
     ("PATCH", "/v1/processings/{id}"): [{"status": "active"}],
     ("POST", "/v1/consents"): [
         {**_DECISION, "decision": "granted"},
@@ -165,7 +168,6 @@ BODIES: dict[Route, list[Any]] = {
         },
         {"import": _address("malformed"), "rows": []},
     ],
-    ("POST", "/v1/imports/{name}/approvals"): [{"reason": _address("malformed")}],
     ("POST", "/v1/subjects/mailboxes"): [
         {"subject": subject("shared@exemple.fr"), "shared": True},
         {"subject": subject(_address("subject")), "shared": False},
@@ -199,7 +201,6 @@ BODIES: dict[Route, list[Any]] = {
         {"object": {"type": "processing", "id": _address("processing")}},
         {"page": {"cursor": _address("malformed")}},
     ],
-    ("POST", "/v1/restores"): [{"lost": "nothing"}],
     ("POST", "/v1/webhooks"): [{"url": "https://receiver.example/hook", "include_subject": True}],
     ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}, {"status": "removed"}],
     ("POST", "/v1/webhooks/{id}/replays"): [
@@ -234,8 +235,7 @@ KNOWN: dict[Route, list[str]] = {
     ("GET", "/docs/{name}"): ["start.js", "swagger-ui.css"],
     ("GET", "/assets/{name}"): ["sceau.css"],
     ("GET", "/v1/presented-texts/{sha256}"): ["0" * 64],
-    ("GET", "/v1/controllers/{id}"): ["exemple"],
-    ("POST", "/v1/controllers/{id}/versions"): ["exemple"],
+    ("PUT", "/v1/controllers/{id}"): ["exemple"],
     **{(method, "/consent/{token}"): [f"Z{MARKERS['token'].word}"] for method in ("GET", "HEAD", "POST")},
     **{
         (method, f"/v1/keys/{{id}}{more}"): [str(UUID(int=1))]

@@ -11,7 +11,7 @@ from tests.support.api import question, running
 from tests.support.commands import run_command
 from tests.support.databases import new_database
 from tests.support.exports import key_of, restored
-from tests.support.two_persons import WHY, person
+from tests.support.two_persons import answer, person
 
 READS = "it records nothing that decides"
 SERVES = "it runs the service, behind whose API the gate is"
@@ -120,9 +120,9 @@ def test_a_restored_export_answers_once_two_have_accepted_it(database, tmp_path,
                 return
             assert asked.status_code == 503
             ada, bob = (api.with_key(_new_key(empty, name)) for name in ("Ada", "Bob"))
-            waits = ada.call("POST", "/v1/restores", {"lost": "Nothing: it is an export."})
+            waits = ada.call("POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing: it is an export."})
             assert waits.status_code == 202, waits.text
             assert api.call("POST", "/access/v1/evaluation", question("alice", "ads")).status_code == 503
-            bob.ok("POST", f"/v1/proposals/{waits.json()['id']}/approvals", {"reason": WHY})
+            answer(bob, waits.json()["id"]).raise_for_status()
             eventually(lambda: api.call("POST", "/access/v1/evaluation", question("alice", "ads")).status_code == 200)
             assert api.evaluate("alice", "ads")["decision"] is True

@@ -17,7 +17,7 @@ def test_a_command_accepts_a_restore_only_where_one_decides(database, approval, 
     """With `two` it is refused, names the way out, and begins no epoch."""
     before = _epochs(database)
     done = run_command(database, "accept-restore", "--lost", "An afternoon.", register_approval=approval)
-    assert (done[0], "POST /v1/restores" in done[1]) == (status, approval == "two")
+    assert (done[0], "/v1/proposals" in done[1]) == (status, approval == "two")
     assert _epochs(database) == before + begun
 
 
@@ -44,6 +44,6 @@ def test_a_replay_records_and_its_acceptance_waits_for_two(database, tmp_path, a
         settings = {"state_directory": str(tmp_path), "register_approval": approval}
         done = run_command(database, "replay-journal", **settings)
         assert (done[0], "1 replayed" in done[2]) == (status, True), done
-        assert ("The acceptance waits" in done[1], "POST /v1/restores" in done[1]) == (approval == "two",) * 2
+        assert ("The acceptance waits" in done[1], "/v1/proposals" in done[1]) == (approval == "two",) * 2
         assert connection.execute("SELECT count(*) FROM caller WHERE revoked_at IS NOT NULL").fetchone() == (1,)
     assert _epochs(database) == before + begun

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from app.operations.webhooks.deliver_webhooks import dispatch_events
 from tests.faults.service import eventually
-from tests.support.api import BOOTSTRAP, Api, processing, question, subject
+from tests.support.api import BOOTSTRAP, Api, processing, put_controller, question, subject
 from tests.support.console import SITE, Visitor
 from tests.support.databases import TestDatabase
 from tests.support.gate import propose_at_gate
@@ -94,22 +94,23 @@ def _two_persons(world: World) -> tuple[Any, Any]:
     return proposer, approver
 
 
-def _rule(world: World, answer: str) -> Any:
+def _rule(world: World, *, approved: bool = True) -> Any:
     """A person proposes other texts, and another answers."""
     identifier = world.registered()
     body = {**processing("x"), "notice": {"fr": "Autre."}, "material": False, "reason": "A typing error."}
     del body["id"]
     proposer, approver = _two_persons(world)
     proposer.ok("POST", f"/v1/processings/{identifier}/versions", body)
-    ruling = {"version": 2, "reason": "Read and compared."}
-    return approver.call("POST", f"/v1/processings/{identifier}/{answer}", ruling, IDENTIFIED)
+    ruling = {"processing": identifier, "version": 2, "approved": approved, "reason": "Read and compared."}
+    return approver.call("POST", "/v1/rulings", ruling, IDENTIFIED)
 
 
-def _answer_proposal(world: World, answer: str) -> Any:
+def _answer_proposal(world: World, *, approved: bool = True) -> Any:
     """What waits at the gate is answered by another person."""
     proposer, approver = _two_persons(world)
     proposed = propose_at_gate(world.api, proposer)
-    return approver.call("POST", f"/v1/proposals/{proposed}/{answer}", {"reason": "Read too."}, IDENTIFIED)
+    ruling = {"proposal": proposed, "approved": approved, "reason": "Read too."}
+    return approver.call("POST", "/v1/rulings", ruling, IDENTIFIED)
 
 
 def _invalidate(world: World) -> Any:
@@ -120,7 +121,7 @@ def _invalidate(world: World) -> Any:
 def _permits(world: World) -> Any:
     identifier = world.registered()
     world.api.ok("POST", f"/v1/processings/{identifier}/invalidations", {"version": 1, "reason": "Unlawful."})
-    return world.send("GET", f"/v1/processings/{identifier}/invalidations/1/permits")
+    return world.send("POST", "/v1/decisions/search", {"processing": identifier, "invalidation": 1})
 
 
 CONTROLLER = {"kind": "other", "legal_name": "Exemple SAS"}
@@ -128,8 +129,8 @@ CONTROLLER = {"kind": "other", "legal_name": "Exemple SAS"}
 
 def _rename(world: World) -> Any:
     identifier = f"exemple-{len(world.api.ok('GET', '/v1/controllers')['items'])}"
-    world.api.ok("POST", "/v1/controllers", {**CONTROLLER, "id": identifier})
-    return world.send("POST", f"/v1/controllers/{identifier}/versions", {"legal_name": "Exemple SA"})
+    world.api.ok(*put_controller({**CONTROLLER, "id": identifier}))
+    return world.send("PUT", f"/v1/controllers/{identifier}", {"legal_name": "Exemple SA"})
 
 
 def _revoke_key(world: World) -> Any:
@@ -215,19 +216,12 @@ def _erase(world: World) -> Any:
     return world.send("PATCH", f"/v1/staff/members/{member}", {"erase_name": True})
 
 
-def _import(world: World, identifier: str, *, rows: bool = True) -> Any:
+def _import(world: World, identifier: str) -> Any:
     """By a caller of its own: each is noted once a day."""
     said = {"subject": subject("dora"), "processing": world.registered(), "decision": "refused"}
     row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", **said}
     importer = world.api.with_key(world.api.new_key("consents:import"))
-    return importer.call("POST", "/v1/imports", {"import": identifier, "rows": [row] if rows else []}, IDENTIFIED)
-
-
-def _approve_import(world: World) -> Any:
-    _import(world, "to-approve", rows=False)
-    person = world.api.ok("POST", "/v1/keys", {"name": "Eve", "kind": "person", "scopes": ["register:approve"]})["key"]
-    approval = {"grants_expected": 0, "until": None, "reason": "Compared."}
-    return world.api.with_key(person).call("POST", "/v1/imports/to-approve/approvals", approval, IDENTIFIED)
+    return importer.call("POST", "/v1/imports", {"import": identifier, "rows": [row]}, IDENTIFIED)
 
 
 CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
@@ -236,23 +230,9 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         lambda world: world.send("POST", "/v1/processings", processing("ads-new")),
     ),
     ("POST", "/v1/processings/{id}/versions"): ("processing.versioned", _version),
-    ("POST", "/v1/processings/{id}/approvals"): ("processing.approved", lambda world: _rule(world, "approvals")),
-    ("POST", "/v1/processings/{id}/rejections"): ("processing.rejected", lambda world: _rule(world, "rejections")),
+    ("POST", "/v1/rulings"): ("processing.approved", _rule),
     ("POST", "/v1/processings/{id}/invalidations"): ("processing.invalidated", _invalidate),
-    ("POST", "/v1/proposals/{id}/approvals"): (
-        "proposal.approved",
-        lambda world: _answer_proposal(world, "approvals"),
-    ),
-    ("POST", "/v1/proposals/{id}/rejections"): (
-        "proposal.rejected",
-        lambda world: _answer_proposal(world, "rejections"),
-    ),
-    ("GET", "/v1/processings/{id}/invalidations/{number}/permits"): ("decisions.searched", _permits),
-    ("POST", "/v1/controllers"): (
-        "controller.registered",
-        lambda world: world.send("POST", "/v1/controllers", {**CONTROLLER, "id": "exemple-new"}),
-    ),
-    ("POST", "/v1/controllers/{id}/versions"): ("controller.versioned", _rename),
+    ("PUT", "/v1/controllers/{id}"): ("controller.versioned", _rename),
     ("PATCH", "/v1/processings/{id}"): (
         "processing.suspended",
         lambda world: world.send("PATCH", f"/v1/processings/{world.registered()}", {"status": "suspended"}),
@@ -264,7 +244,6 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
     ),
     ("POST", "/v1/subjects/links"): ("subjects.linked", _names),
     ("POST", "/v1/imports"): ("consents.imported", lambda world: _import(world, "older")),
-    ("POST", "/v1/imports/{name}/approvals"): ("import.approved", _approve_import),
     ("POST", "/v1/subjects/mailboxes"): (
         "mailbox.shared",
         lambda world: world.send("POST", "/v1/subjects/mailboxes", SHARED),
@@ -293,9 +272,9 @@ CALLS: Mapping[Route, tuple[str, Callable[[World], Any]]] = {
         "audit_trail.searched",
         lambda world: world.send("POST", "/v1/audit-trail/search", {"acts": ["caller.made"]}),
     ),
-    ("POST", "/v1/restores"): (
+    ("POST", "/v1/proposals"): (
         "restore.accepted",
-        lambda world: world.send("POST", "/v1/restores", {"lost": "nothing"}),
+        lambda world: world.send("POST", "/v1/proposals", {"kind": "restore", "lost": "nothing"}),
     ),
     ("POST", "/v1/keys"): (
         "caller.made",
@@ -380,11 +359,19 @@ OTHERWISE: Sequence[tuple[Route, str, Callable[[World], Any]]] = (
         "webhook.secret_made",
         lambda world: world.send("POST", "/v1/signing-keys", {"use": "webhook_secret", "webhook": world.webhook()}),
     ),
+    (("POST", "/v1/rulings"), "processing.rejected", lambda world: _rule(world, approved=False)),
+    (("POST", "/v1/rulings"), "proposal.approved", _answer_proposal),
+    (("POST", "/v1/rulings"), "proposal.rejected", lambda world: _answer_proposal(world, approved=False)),
+    (("POST", "/v1/decisions/search"), "decisions.searched", _permits),
+    (
+        ("PUT", "/v1/controllers/{id}"),
+        "controller.registered",
+        lambda world: world.send(*put_controller({**CONTROLLER, "id": "exemple-new"})),
+    ),
 )
 """What some of these routes do too, by another body: which act, and a call that succeeds."""
 
 UNRECORDED: Mapping[Route, str] = {
-    ("POST", "/v1/processings/previews"): "changes nothing: shows a text",
     ("POST", "/access/v1/evaluation"): "decisions are in the decision log",
     ("POST", "/access/v1/evaluations"): "decisions are in the decision log",
     (
@@ -394,7 +381,6 @@ UNRECORDED: Mapping[Route, str] = {
     ("POST", "/v1/consents"): "the ledger's own event says who recorded what and when; imports are recorded beside",
     ("POST", "/v1/consents/batch"): "as POST /v1/consents, item by item",
     ("POST", "/v1/withdrawals/batch"): "as POST /v1/withdrawals, item by item",
-    ("POST", "/v1/proposals"): "the proposal's own row says who proposed what, and when; the answer to it is recorded",
     ("POST", "/v1/acknowledgements"): "the row of the acknowledgement says who said what, and when",
     ("POST", "/v1/subjects/ages"): "the ledger's own event says who recorded what and when",
     ("POST", "/v1/renewals/declined"): "the ledger's own event says who recorded what and when",

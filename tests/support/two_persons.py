@@ -26,9 +26,21 @@ def add(api: Api, identifier: str, **more: Any) -> Any:
     return api.call("POST", f"/v1/processings/{identifier}/versions", version(identifier, **more))
 
 
-def rule(api: Api, identifier: str, number: int, answer: str = "approvals") -> Any:
+def rule(api: Api, identifier: str, number: int, *, approved: bool = True) -> Any:
     """Approve a version, or reject it."""
-    return api.call("POST", f"/v1/processings/{identifier}/{answer}", {"version": number, "reason": WHY})
+    said = {"processing": identifier, "version": number, "approved": approved, "reason": WHY}
+    return api.call("POST", "/v1/rulings", said)
+
+
+def answer(api: Api, proposal: str, *, approved: bool = True, reason: str = WHY, **more: Any) -> Any:
+    """Approve a proposal, or reject it."""
+    return api.call("POST", "/v1/rulings", {"proposal": proposal, "approved": approved, "reason": reason, **more})
+
+
+def waiting(api: Api, kind: str) -> list[dict[str, Any]]:
+    """What waits of one kind of proposal, oldest first."""
+    items = api.ok("GET", "/v1/proposals")["items"]
+    return [each for each in items if (each["kind"], each["state"]) == (kind, "proposed")]
 
 
 def states(api: Api, identifier: str) -> list[tuple[int, str]]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn, Self
 from uuid import UUID
 
 import structlog
-from fastapi import Depends, Path, Response
+from fastapi import Depends, Response
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -42,7 +42,6 @@ from app.operations.consents.import_rows import (
     Import,
     ImportedRow,
     Verdict,
-    approve_import,
     import_rows,
     propose_import,
 )
@@ -159,17 +158,14 @@ class ImportAnswer(BaseModel):
 
 
 class ImportView(BaseModel):
-    """One import, what it has recorded so far, and whether another person approved it."""
+    """One import, and what it has recorded so far."""
 
     name: str
     made_by: UUID
     begun_at: datetime
     rows: int
     grants: int
-    expected: int = Field(description="How many grants its caller says that there are: so many an approval is for")
-    approved_by: UUID | None = None
-    approved_at: datetime | None = None
-    reason: str | None = None
+    expected: int = Field(description="How many grants its caller says that there are")
     until: datetime | None = Field(default=None, description="Until when the older system decided")
 
 
@@ -179,35 +175,12 @@ class ImportsBody(BaseModel):
     items: list[ImportView]
 
 
-class ApprovalBody(WireModel):
-    """What is approved, as it was looked at, and why."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "grants_expected": 1,
-                    "until": _UNTIL,
-                    "reason": "Compared with the archive, line by line.",
-                }
-            ]
-        }
-    )
-
-    grants_expected: Annotated[StrictInt, Field(ge=0, le=2_147_483_647)] = Field(
-        description="How many grants are approved: the `expected` that was looked at"
-    )
-    until: Instant | None = Field(description="Of until when: that of the import that was looked at")
-    reason: Annotated[StrictStr, Field(min_length=1, max_length=1000)]
-
-
 router = strict_router("consents")
 log = structlog.get_logger("sceau")
 
 _NEEDS: Final = Needs(Scope.CONSENTS_IMPORT)
 Importer = Annotated[Caller, Depends(_NEEDS)]
 Again = Annotated[AskAgain, Depends(asked_again(_NEEDS))]
-Approver = Annotated[Caller, Depends(Needs(Scope.REGISTER_APPROVE))]
 _AT_A_STRETCH: Final = 25
 
 
@@ -254,39 +227,10 @@ async def post_import(  # noqa: PLR0917 - dependencies
 async def get_imports(
     caller: Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))], database: DatabaseDep
 ) -> ImportsBody:
-    """Every import, the latest begun first: what it has recorded, and who approved it."""
+    """Every import, the latest begun first, with what it has recorded. `GET /v1/proposals` says who approved it."""
     caller.require_processing(None)
     async with database.read() as session:
         return ImportsBody(items=[_view(each) for each in await list_sources(session)])
-
-
-@router.post(
-    "/v1/imports/{name}/approvals",
-    status_code=201,
-    summary="Approve an import",
-    response_model=ImportView,
-    responses=problems(
-        (403, "The caller is a program, or began the import itself."),
-        (404, "No such import."),
-        (409, "The import is not what was looked at."),
-        (422, "Some fields are not as they should be."),
-    ),
-)
-async def post_import_approval(
-    name: Annotated[ImportName, Path()], body: ApprovalBody, caller: Approver, write: WriteDep
-) -> Response:
-    """Approve an import of grants, where a second person approves (`SCEAU_REGISTER_APPROVAL=two`).
-
-    For persons: never for who began it, nor for whoever may be the same human being, by who made the two callers. The
-    reason is kept. What is approved is named: 409 `import-changed` where the import expects more grants now, or ends at
-    another instant.
-    """
-
-    async def approve(session: WriteSession) -> ImportView:
-        return _view(await approve_import(session, caller, name, (body.grants_expected, body.until), body.reason))
-
-    caller.require_processing(None)
-    return await write.perform(caller, 201, approve)
 
 
 def _view(source: ImportSource) -> ImportView:
@@ -319,7 +263,7 @@ class _Importing:
         except ImportNotApprovedError:
             # Recorded by itself: what is to be approved must be there.
             async with self._begun() as (session, caller):
-                await propose_import(session, caller, self.whole.source, self.whole.grants_expected, self.whole.until)
+                await propose_import(session, caller, self.whole)
             raise
         told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
         return Response(_told(items, told, dry_run=self.whole.dry_run), media_type="application/json")

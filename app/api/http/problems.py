@@ -110,7 +110,6 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
     register_errors.ImportNotApprovedError: 409,
     register_errors.ImportOfAnotherError: 409,
     register_errors.ImportUntilError: 422,
-    register_errors.ImportChangedError: 409,
     register_errors.NoSecondPersonError: 409,
     register_errors.NotProposedError: 409,
     register_errors.RowChangedError: 409,
@@ -127,7 +126,7 @@ STATUS: Final[Mapping[type[errors.DomainError], int]] = {
 _MAYBE: Final = "or none that this caller may see"
 _NOT_FOUND: Final[Mapping[str, str]] = {
     "/v1/processings/": f"No processing has the id in the path, {_MAYBE}: GET /v1/processings lists those it may.",
-    "/v1/controllers/": "No controller has the id in the path: GET /v1/controllers lists them.",
+    "/v1/controllers/": "No controller has the id in the path: GET /v1/controllers lists them. A new one needs `kind`.",
     "/v1/keys/": f"No caller has the id in the path, or not the keys, {_MAYBE}: GET /v1/keys lists those it may.",
     "/v1/webhooks/": f"No receiver has the id in the path, {_MAYBE}: GET /v1/webhooks lists those it may.",
     "/v1/signing-keys": f"No receiver has the id in `webhook`, {_MAYBE}: GET /v1/webhooks lists those it may.",

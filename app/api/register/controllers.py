@@ -14,15 +14,12 @@ from app.api.http.wire import Name, Territory, WireModel, at_fault
 from app.api.register.models import Contact, ControllerId, LegalName
 from app.api.register.views import WaitingView
 from app.auth.callers import Caller, Scope
-from app.core.errors import NotFoundError
-from app.core.processing import can_be_an_id
 from app.core.register import ControllerKind, GateProposal, is_identifier
 from app.db.session import WriteSession
 from app.operations.register.controllers import (
     ControllerDraft,
-    NewControllerId,
-    add_controller_version,
-    register_controller,
+    ControllerKey,
+    state_controller,
 )
 from app.register.records import ControllerRecord, ControllerVersion
 from app.register.store import load_controllers
@@ -31,11 +28,14 @@ router = strict_router("register")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.REGISTER_READ))]
 Writer = Annotated[Caller, Depends(Needs(Scope.REGISTER_WRITE))]
-Id = Annotated[str, Path(max_length=100, description="The id of a controller", examples=["exemple-courriel"])]
+Id = Annotated[ControllerId, Path(description="The id of a controller", examples=["exemple-courriel"])]
 
-_UNKNOWN = (404, "No such controller.")
+_UNKNOWN = (404, "No such controller, and no kind is given.")
 _INVALID = (422, "Some fields are not as they should be.")
-_WAITS = (409, "Another version of it waits, or a version of one of its processings; or nobody could approve it.")
+_TAKEN = (
+    409,
+    "The id or the identifier is another controller's; another version of it waits; nobody could approve it.",
+)
 _EXAMPLE: dict[str, Any] = {
     "legal_name": "Exemple Courriel SAS",
     "postal_address": "1 rue de l'Exemple, 75001 Paris",
@@ -67,38 +67,39 @@ class ControllerVersionBody(WireModel):
         )
 
 
-class NewControllerVersion(ControllerVersionBody):
-    """What a controller is called from now on, and where it is reached."""
+class ControllerBody(ControllerVersionBody):
+    """Who a controller is: its kind and identifier, which never change, and what it is called from now on."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "siren", "identifier": "732829320", **_EXAMPLE}, _EXAMPLE]}
+    )
+
+    kind: ControllerKind | None = Field(
+        default=None,
+        description="`siren`, `lei`, or `other`: whose identifier is not checked. Needed of a new one; an id without a "
+        "controller is 404 otherwise",
+    )
+    identifier: Name | None = Field(
+        default=None, description="Required of `siren` (9 digits) and `lei` (20 characters)"
+    )
     same_legal_person: StrictBool = Field(
         default=False, description="Where one person decides: that it is the same legal person under another name"
     )
 
-
-class NewController(ControllerVersionBody):
-    """A controller to register."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"id": "exemple-courriel", "kind": "siren", "identifier": "732829320", **_EXAMPLE}]
-        }
-    )
-
-    id: ControllerId
-    kind: ControllerKind = Field(description="`siren`, `lei`, or `other`: whose identifier is not checked")
-    identifier: Name | None = Field(
-        default=None, description="Required of `siren` (9 digits) and `lei` (20 characters)"
-    )
-
-    def controller(self) -> NewControllerId:
-        """Under which id it is registered, and by which identifier it is known."""
-        return NewControllerId(self.id, self.kind, self.identifier)
-
     @model_validator(mode="after")
     def _identifier_is_one(self) -> Self:
-        if not is_identifier(self.kind, self.identifier):
+        if self.kind is None and self.identifier is not None:
+            raise at_fault("kind", "is missing: an identifier is of a kind")
+        if self.kind is not None and not is_identifier(self.kind, self.identifier):
             raise at_fault("identifier", f"is missing, or no {self.kind.value.upper()}: its check digits are wrong")
         return self
+
+
+class NewController(ControllerBody):
+    """A controller as a file or a form registers it: with its id."""
+
+    id: ControllerId
+    kind: ControllerKind
 
 
 class ControllerVersionView(BaseModel):
@@ -147,24 +148,6 @@ class ControllersPage(BaseModel):
     items: list[ControllerView]
 
 
-@router.post(
-    "/v1/controllers",
-    status_code=201,
-    summary="Register a controller",
-    response_model=ControllerView,
-    responses=problems((409, "The id or the identifier is taken."), _INVALID),
-)
-async def post_controller(body: NewController, caller: Writer, write: WriteDep) -> Response:
-    """Register a legal person under an id of your own; processings name it by that. Its identifier never changes."""
-
-    async def register(session: WriteSession) -> ControllerView:
-        record = await register_controller(session, caller, body.controller(), body.draft())
-        return ControllerView.of(record)
-
-    caller.require_processing(None)
-    return await write.perform(caller, 201, register)
-
-
 @router.get(
     "/v1/controllers",
     summary="List the controllers",
@@ -178,43 +161,27 @@ async def get_controllers(caller: Reader, database: DatabaseDep) -> ControllersP
     return ControllersPage(items=[ControllerView.of(each) for each in records.values()])
 
 
-@router.get(
+@router.put(
     "/v1/controllers/{id}",
-    summary="Read one controller",
-    response_model_exclude_none=True,
-    responses=problems(_UNKNOWN, _INVALID),
-)
-async def get_controller(
-    identifier: Annotated[Id, Path(alias="id")],
-    caller: Reader,  # noqa: ARG001 - whoever may read
-    database: DatabaseDep,
-) -> ControllerView:
-    """One controller with all of its names."""
-    async with database.read() as session:
-        record = (await load_controllers(session, [identifier] if can_be_an_id(identifier) else [])).get(identifier)
-    if record is None:
-        raise NotFoundError
-    return ControllerView.of(record)
-
-
-@router.post(
-    "/v1/controllers/{id}/versions",
     status_code=201,
-    summary="Rename a controller, or move it",
+    summary="Register a controller, or rename it",
     response_model=ControllerView,
     responses={
-        **problems((403, "The caller is a program, where two persons decide."), _UNKNOWN, _WAITS, _INVALID),
+        **problems((403, "The caller is a program, where two persons decide."), _UNKNOWN, _TAKEN, _INVALID),
         202: {"model": WaitingView, "description": "It waits for a second person."},
     },
 )
-async def post_controller_version(
+async def put_controller(
     identifier: Annotated[Id, Path(alias="id")],
-    body: NewControllerVersion,
+    body: ControllerBody,
     caller: Writer,
     write: WriteDep,
     approval: RegisterApprovalDep,
 ) -> Response:
-    """Say what a controller is called from now on, and where it is reached.
+    """State who a controller is from now on, under an id of your own; processings name it by that.
+
+    The first time registers it, with `kind` and its identifier, which never change. Later each change is a version of
+    it; saying the same again changes nothing.
 
     A new legal name, address or country waits for another person (202) where SCEAU_REGISTER_APPROVAL is `two`, and so
     does a new contact once anything of one of its processings was invalidated. Of kind `other`, another name is taken
@@ -222,13 +189,12 @@ async def post_controller_version(
     everybody is asked anew, unless it is stated that it is the same legal person.
     """
 
-    async def add(session: WriteSession) -> ControllerView | WaitingView:
-        made = await add_controller_version(
-            session, caller, identifier, body.draft(), approval, same_legal_person=body.same_legal_person
+    async def state(session: WriteSession) -> ControllerView | WaitingView:
+        known_by = ControllerKey(identifier, body.kind, body.identifier)
+        made = await state_controller(
+            session, caller, known_by, body.draft(), approval, same_legal_person=body.same_legal_person
         )
         return WaitingView.of(made) if isinstance(made, GateProposal) else ControllerView.of(made)
 
     caller.require_processing(None)
-    if not can_be_an_id(identifier):
-        raise NotFoundError
-    return await write.perform(caller, 201, add)
+    return await write.perform(caller, 201, state)

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, Self
-from uuid import UUID
 
 from fastapi import Depends, Path, Response
 from fastapi.responses import JSONResponse
@@ -14,8 +13,8 @@ from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import WireModel, at_fault
 from app.api.register.models import Reason
+from app.api.register.views import InvalidationView
 from app.auth.callers import Caller, Scope
-from app.core.errors import NotFoundError
 from app.core.register import Struck
 from app.db.session import WriteSession
 from app.operations.register.invalidate_processing import (
@@ -23,11 +22,9 @@ from app.operations.register.invalidate_processing import (
     invalidate_processing,
     preview_invalidation,
 )
-from app.register.store import InvalidationRecord, load_invalidations, load_processing
 
 router = strict_router("register")
 
-Reader = Annotated[Caller, Depends(Needs(Scope.REGISTER_READ))]
 Writer = Annotated[Caller, Depends(Needs(Scope.REGISTER_WRITE))]
 Id = Annotated[str, Path(alias="id", max_length=100, description="The id of a processing", examples=["ads-mail"])]
 
@@ -66,31 +63,6 @@ class NewInvalidation(WireModel):
         return Struck(self.version, self.text.lower() if self.text is not None else None)
 
 
-class InvalidationView(BaseModel):
-    """One invalidation: what it strikes, since when, who asked for it and why."""
-
-    number: int
-    version: int | None = None
-    text: str | None = None
-    reason: str
-    requested_at: datetime
-    requested_by: UUID = Field(description="The id of a caller")
-    at: datetime
-
-    @classmethod
-    def of(cls, record: InvalidationRecord) -> Self:
-        """The wire form of an invalidation."""
-        return cls(
-            number=record.number,
-            version=record.struck.version,
-            text=record.struck.text,
-            reason=record.reason,
-            requested_at=record.asked_at,
-            requested_by=record.by,
-            at=record.at,
-        )
-
-
 class DryRunView(BaseModel):
     """What an invalidation would come to now."""
 
@@ -114,12 +86,6 @@ class DryRunView(BaseModel):
             first_permit_at=counts.first_permit_at,
             sealed_permits=counts.sealed_permits,
         )
-
-
-class InvalidationsPage(BaseModel):
-    """All invalidations of a processing, by number."""
-
-    items: list[InvalidationView]
 
 
 @router.post(
@@ -157,19 +123,3 @@ async def post_invalidation(  # noqa: PLR0917 - a body, and the parts that it ta
         return InvalidationView.of(made)
 
     return await write.perform(caller, 201, invalidate)
-
-
-@router.get(
-    "/v1/processings/{id}/invalidations",
-    summary="List what was invalidated",
-    response_model_exclude_none=True,
-    responses=problems(_UNKNOWN, _INVALID),
-)
-async def get_invalidations(identifier: Id, caller: Reader, database: DatabaseDep) -> InvalidationsPage:
-    """Every invalidation of a processing."""
-    async with database.read() as session:
-        known = caller.may_ask_about(identifier) and await load_processing(session, identifier) is not None
-        if not known:
-            raise NotFoundError
-        records = await load_invalidations(session, identifier)
-    return InvalidationsPage(items=[InvalidationView.of(each) for each in records])

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
 from app.api.http.wire import NOTICE_EXAMPLE, CivilDate, Instant, Name, ProcessingId, Territory, WireModel, at_fault
 from app.core.article import Element, ProviderKind, Purpose
@@ -271,6 +271,9 @@ class NewProcessing(VersionBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"id": "ads-mail", **VERSION_EXAMPLE}]})
 
     id: ProcessingId
+    dry_run: StrictBool = Field(
+        default=False, description="Record nothing, and show the text that would ask for consent"
+    )
 
 
 class NewVersion(VersionBody):
@@ -293,14 +296,3 @@ class StatusBody(WireModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "active"}, {"status": "suspended"}]})
 
     status: Literal[Status.ACTIVE, Status.SUSPENDED, Status.RETIRED]
-
-
-class RulingBody(WireModel):
-    """A second person's answer to a proposed version."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"version": 1, "reason": "It says what the record of processing says."}]}
-    )
-
-    version: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
-    reason: Reason

@@ -1,40 +1,42 @@
 """What waits at the gate for a second person, and the answer to it (docs/register.md, "Four eyes")."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from fastapi import Depends, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from fastapi import Depends, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
-from app.api.http.problems import UnauthorizedError
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown, everywhere
-from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep
-from app.api.http.wire import WireModel
+from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep, RegisterApprovalDep
+from app.api.http.wire import ProcessingId, WireModel, at_fault
 from app.api.register.models import Reason, RetentionText
-from app.api.register.views import GateProposalView, WaitingView
+from app.api.register.views import EpochBody, GateProposalView, ProcessingView, WaitingView, processing_now
 from app.auth.callers import Authenticated, Caller, Scope
+from app.core.errors import CredentialEndedError
+from app.core.register import GateProposal
 from app.db.session import WriteSession
-from app.operations.register.proposals import approve_proposal, propose_retention, reject_proposal
+from app.operations.register.proposals import (
+    Answer,
+    accept_or_propose_restore,
+    propose_retention,
+    rule_on,
+)
 from app.register.gate import list_proposals
 
 router = strict_router("register")
 
-_APPROVES = Needs(Scope.REGISTER_APPROVE)
+_APPROVES: Final = Needs(Scope.REGISTER_APPROVE)
+_PROPOSES: Final = Needs(Scope.REGISTER_APPROVE, Scope.DEPLOYMENT_RECOVER)
 Reader = Annotated[Caller, Depends(everywhere(Needs(Scope.REGISTER_READ)))]
-Approver = Annotated[Caller, Depends(everywhere(_APPROVES))]
-Shown = Annotated[Authenticated, Depends(as_shown(_APPROVES))]
-Id = Annotated[UUID, Path(alias="id", description="The id of a proposal")]
+Proposer = Annotated[Caller, Depends(everywhere(_PROPOSES))]
+Proposing = Annotated[Authenticated, Depends(as_shown(_PROPOSES))]
+Approver = Annotated[Caller, Depends(_APPROVES)]
+Approving = Annotated[Authenticated, Depends(as_shown(_APPROVES))]
 
 _INVALID = (422, "Some fields are not as they should be.")
-_RULED = problems(
-    (403, "The caller is a program, or may be the same human being as who proposed it."),
-    (404, "No such proposal."),
-    (409, "It does not wait, or what it is about has changed."),
-    _INVALID,
-)
 
 
 class ProposalsPage(BaseModel):
@@ -44,32 +46,82 @@ class ProposalsPage(BaseModel):
     next_cursor: str | None = None
 
 
-class NewRetention(WireModel):
-    """Shorter periods for which proof is kept, which the owner signs once they are approved."""
+class NewProposal(WireModel):
+    """What concerns the whole deployment: shorter periods for which proof is kept, or a restored database as it is."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "retention", "consent": "P4Y"}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "restore", "lost": "Withdrawals from 14:02 to 14:05; we wrote to whom it concerns."},
+                {"kind": "retention", "consent": "P4Y"},
+            ]
+        }
+    )
 
-    kind: Literal["retention"]
-    consent: RetentionText | None = None
-    refusal: RetentionText | None = None
+    kind: Literal["retention", "restore"]
+    consent: RetentionText | None = Field(default=None, description="How long consents are kept, of a `retention`")
+    refusal: RetentionText | None = Field(default=None, description="How long refusals are kept, of a `retention`")
+    lost: Annotated[StrictStr, Field(min_length=1, max_length=2_000)] | None = Field(
+        default=None,
+        description="Of a `restore`: what is lost, or was done again by hand; no word of it may name a user",
+    )
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        is_restore = self.kind == "restore"
+        if is_restore != (self.lost is not None):
+            raise at_fault("lost", "is needed to accept a restored database, and has no place in a retention")
+        if is_restore and (self.consent or self.refusal):
+            raise at_fault("kind", "a restore changes no retention")
+        return self
 
 
-class GateAnswer(WireModel):
-    """A second person's answer."""
+class NewRuling(WireModel):
+    """A second person's answer to a version of a processing, or to a proposal of another kind by its id."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Checked against the company register."}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "processing": "ads-mail",
+                    "version": 1,
+                    "approved": True,
+                    "reason": "It says what the record of processing says.",
+                },
+                {
+                    "proposal": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11",
+                    "approved": True,
+                    "reason": "Checked against the company register.",
+                },
+            ]
+        }
+    )
 
+    processing: ProcessingId | None = None
+    version: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
+    proposal: UUID | None = Field(default=None, description="The id of a proposal, as GET /v1/proposals lists it")
+    approved: StrictBool
     reason: Reason
-
-
-class GateApproval(GateAnswer):
-    """A second person's yes."""
-
     same_legal_person: StrictBool = Field(
         default=False,
         description="Of a controller: that another name or country is still the same legal person. Else, where no "
         "checked identifier says so, everybody is asked anew",
     )
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.proposal is None) == (self.processing is None) or (self.processing is None) != (self.version is None):
+            raise at_fault("proposal", "name a proposal, or a processing with a version of it")
+        return self
+
+    @property
+    def about(self) -> UUID | tuple[str, int]:
+        """What is answered: a proposal, or the version of a processing."""
+        return self.proposal or (self.processing or "", self.version or 0)
+
+    def ruling(self) -> Answer:
+        """The answer as an operation takes it."""
+        return Answer(self.approved, self.reason, self.same_legal_person)
 
 
 @router.get(
@@ -85,7 +137,7 @@ async def get_proposals(
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> ProposalsPage:
-    """Proposals of every kind but versions and imports, which have routes of their own; answered ones too."""
+    """Proposals of every kind but versions, which stand with their processing; answered ones too."""
     after = read_cursor(pseudonyms, "proposals", cursor)
     async with database.read() as session:
         found = await list_proposals(session, after=after, limit=limit + 1)
@@ -96,63 +148,75 @@ async def get_proposals(
 @router.post(
     "/v1/proposals",
     status_code=202,
-    summary="Propose to keep proof for a shorter time",
+    summary="Propose a shorter retention, or accept a restored database",
     response_model=WaitingView,
-    responses=problems((403, "The caller is a program."), (409, "Nobody could approve it."), _INVALID),
+    responses={
+        **problems((403, "The caller is a program, or lacks the scope."), (409, "Nobody could approve it."), _INVALID),
+        201: {"model": EpochBody, "description": "The restored database is accepted: one person decides here."},
+    },
 )
-async def post_proposal(body: NewRetention, caller: Approver, write: WriteDep) -> Response:
-    """Propose shorter periods of retention. Once approved, `sceau consents retention sign` puts them in force."""
-
-    async def propose(session: WriteSession) -> WaitingView:
-        periods = {"consent": body.consent, "refusal": body.refusal}
-        wanted = {kind: period for kind, period in periods.items() if period is not None}
-        return WaitingView.of(await propose_retention(session, caller, wanted))
-
-    return await write.perform(caller, 202, propose)
-
-
-@router.post(
-    "/v1/proposals/{id}/approvals",
-    status_code=201,
-    summary="Approve a proposal",
-    response_model=GateProposalView,
-    responses=_RULED,
-)
-async def post_proposal_approval(  # noqa: PLR0917 - a body, and the parts that it takes
-    identifier: Id, body: GateApproval, caller: Approver, shown: Shown, write: WriteDep, journal: JournalDep
+async def post_proposal(  # noqa: PLR0917 - a body, and the parts that it takes
+    body: NewProposal,
+    caller: Proposer,
+    shown: Proposing,
+    write: WriteDep,
+    journal: JournalDep,
+    approval: RegisterApprovalDep,
 ) -> Response:
-    """Approve what another person proposed: it takes effect. The reason is kept.
+    """Propose what concerns the whole deployment (202): another person answers with `POST /v1/rulings`.
 
-    For persons: never for who proposed it, nor for whoever may be the same human being, by who made the two callers.
+    `retention` (scope `register:approve`): shorter periods; once they are approved, `sceau consents retention sign`
+    puts them in force. `restore` (scope `deployment:recover`): answer from a database that was set back again, although
+    it lacks what was withdrawn since. Replay the journal first (`sceau recovery replay`). Where one person decides, it
+    is accepted at once (201). What is said in `lost` stays in the database.
     """
+    caller.require(Scope.REGISTER_APPROVE if body.kind == "retention" else Scope.DEPLOYMENT_RECOVER)
     if await journal.has_ended(caller.id, shown.credential):  # a backup brought its key back
-        raise UnauthorizedError(presented=True)
+        raise CredentialEndedError
 
-    async def approve(session: WriteSession) -> GateProposalView:
-        made = await approve_proposal(
-            session,
-            caller,
-            identifier,
-            body.reason,
-            known_epoch=journal.known,
-            same_legal_person=body.same_legal_person,
-        )
-        return GateProposalView.of(made)
+    async def propose(session: WriteSession) -> WaitingView | EpochBody:
+        if body.lost is not None:
+            made = await accept_or_propose_restore(session, caller, body.lost, approval, known_epoch=journal.known)
+        else:
+            periods = {"consent": body.consent, "refusal": body.refusal}
+            wanted = {kind: period for kind, period in periods.items() if period is not None}
+            made = await propose_retention(session, caller, wanted)
+        return WaitingView.of(made) if isinstance(made, GateProposal) else EpochBody(epoch=made)
 
-    return await write.perform(caller, 201, approve)
+    return await write.perform(caller, 201, propose)
 
 
 @router.post(
-    "/v1/proposals/{id}/rejections",
+    "/v1/rulings",
     status_code=201,
-    summary="Reject a proposal",
-    response_model=GateProposalView,
-    responses=_RULED,
+    summary="Approve or reject what another person proposed",
+    response_model=ProcessingView | GateProposalView,
+    responses=problems(
+        (403, "The caller is a program, or may be the same human being as who proposed it."),
+        (404, "No such processing, version or proposal."),
+        (409, "It does not wait, or what it is about has changed."),
+        _INVALID,
+    ),
 )
-async def post_proposal_rejection(identifier: Id, body: GateAnswer, caller: Approver, write: WriteDep) -> Response:
-    """Reject what was proposed: nothing changes. The reason is kept. Who proposed it may take it back so."""
+async def post_ruling(
+    body: NewRuling, caller: Approver, shown: Approving, write: WriteDep, journal: JournalDep
+) -> Response:
+    """Answer a proposal. What is approved takes effect with this answer; what is rejected never does.
 
-    async def reject(session: WriteSession) -> GateProposalView:
-        return GateProposalView.of(await reject_proposal(session, caller, identifier, body.reason))
+    An approved version is in force from now on, or from its own instant if that is later; a new processing whose first
+    version is rejected is retired. The answer is the processing, or the proposal. The reason is kept.
 
-    return await write.perform(caller, 201, reject)
+    For persons: whoever approves is never who proposed it, nor may be the same human being, by who made the two
+    callers. Whoever proposed something may take it back by rejecting it.
+    """
+    caller.require_processing(body.processing)
+    if await journal.has_ended(caller.id, shown.credential):  # a backup brought its key back
+        raise CredentialEndedError
+
+    async def rule(session: WriteSession) -> ProcessingView | GateProposalView:
+        made = await rule_on(session, caller, body.about, body.ruling(), known_epoch=journal.known)
+        if isinstance(made, GateProposal):
+            return GateProposalView.of(made)
+        return processing_now(made, await session.now())
+
+    return await write.perform(caller, 201, rule)

@@ -1,15 +1,15 @@
 """The register: which processings there are, what each analyses and for what, and since when."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Response
+from fastapi.responses import JSONResponse
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.routing import PROBLEMS, problems, strict_router
 from app.api.http.security import Needs
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep
-from app.api.register.models import NewProcessing, NewVersion, RulingBody, StatusBody
+from app.api.register.models import NewProcessing, NewVersion, StatusBody
 from app.api.register.views import (
     PreviewView,
     ProcessingsPage,
@@ -17,6 +17,7 @@ from app.api.register.views import (
     VersionsPage,
     WaitingView,
     previewed,
+    processing_now,
     processing_view,
     versions_view,
 )
@@ -24,17 +25,15 @@ from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.core.register import GateProposal
 from app.db.session import ReadSession, WriteSession
-from app.operations.decisions.from_database import present
 from app.operations.register.add_version import add_version, change_status, preview_processing, register_processing
-from app.operations.register.proposals import approve_version, reject_version
 from app.register.gate import read_register
 from app.register.records import Registered
+from app.register.store import load_invalidations
 
 router = strict_router("register")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.REGISTER_READ))]
 Writer = Annotated[Caller, Depends(Needs(Scope.REGISTER_WRITE))]
-Approver = Annotated[Caller, Depends(Needs(Scope.REGISTER_APPROVE))]
 Id = Annotated[str, Path(max_length=100, description="The id of a processing", examples=["ads-mail"])]
 
 _UNKNOWN = (404, "No such processing.")
@@ -47,15 +46,24 @@ _PERSONS = (403, "The caller is a program: where two persons decide, a person pr
     status_code=201,
     summary="Register a processing",
     response_model=ProcessingView,
-    responses=problems(_PERSONS, (409, "The id is taken; or nobody could approve it."), _INVALID),
+    responses={
+        **problems(_PERSONS, (409, "The id is taken; or nobody could approve it."), _INVALID),
+        200: {"model": PreviewView, "description": "The texts that would ask for consent, of a dry run."},
+    },
 )
-async def post_processing(
-    body: NewProcessing, caller: Writer, write: WriteDep, approval: RegisterApprovalDep
+async def post_processing(  # noqa: PLR0917 - a body, and the parts that it takes
+    body: NewProcessing,
+    caller: Writer,
+    write: WriteDep,
+    approval: RegisterApprovalDep,
+    database: DatabaseDep,
+    deployment: DeploymentDep,
 ) -> Response:
     """Register a processing with its first version. One processing has one purpose for ever.
 
     It is in force at once; where SCEAU_REGISTER_APPROVAL is `two` it is `proposed`, and denied, until another person
-    has approved version 1.
+    has approved version 1. With `dry_run` nothing is recorded, and the answer (200) is the text that would ask for
+    consent in each language, with its hash; of an id that is taken, too.
     """
 
     async def register(session: WriteSession) -> ProcessingView:
@@ -63,22 +71,12 @@ async def post_processing(
         return processing_view(known, known.record.registered_at)
 
     caller.require_processing(body.id)
+    if body.dry_run:
+        async with database.read() as session:
+            texts = await preview_processing(session, body.draft(), deployment.policy)
+        told = PreviewView(texts={language: previewed(text) for language, text in texts.items()})
+        return JSONResponse(told.model_dump(mode="json"))
     return await write.perform(caller, 201, register)
-
-
-@router.post(
-    "/v1/processings/previews",
-    summary="Preview the text that asks for consent",
-    responses=problems((409, "Nobody is asked about that purpose."), _INVALID),
-)
-async def post_preview(
-    body: NewProcessing, caller: Writer, database: DatabaseDep, deployment: DeploymentDep
-) -> PreviewView:
-    """Show the text that a processing would ask consent with, in each language, with its hash. Nothing is recorded."""
-    caller.require_processing(body.id)
-    async with database.read() as session:
-        texts = await preview_processing(session, body.draft(), deployment.policy)
-    return PreviewView(texts={language: previewed(text) for language, text in texts.items()})
 
 
 @router.get(
@@ -93,7 +91,7 @@ async def get_processings(caller: Reader, database: DatabaseDep) -> ProcessingsP
         register = await read_register(session)
         now = await session.now()
     shown = [known for identifier, known in register.items() if caller.may_ask_about(identifier)]
-    return ProcessingsPage(items=[_view(known, now) for known in shown])
+    return ProcessingsPage(items=[processing_now(known, now) for known in shown])
 
 
 @router.get(
@@ -108,7 +106,7 @@ async def get_processing(
     """One processing with its present version and status."""
     async with database.read() as session:
         known = await _read(session, caller, identifier)
-        return _view(known, await session.now())
+        return processing_now(known, await session.now())
 
 
 @router.get(
@@ -119,9 +117,13 @@ async def get_processing(
 async def get_versions(
     identifier: Annotated[Id, Path(alias="id")], caller: Reader, database: DatabaseDep
 ) -> VersionsPage:
-    """Every version with its texts, what it changed, and how it was approved; those to come and rejected ones too."""
+    """Every version with its texts, what it changed, and how it was approved; those to come and rejected ones too.
+
+    And what was invalidated of it, by whom and why.
+    """
     async with database.read() as session:
-        return versions_view(await _read(session, caller, identifier))
+        known = await _read(session, caller, identifier)
+        return versions_view(known, await load_invalidations(session, identifier))
 
 
 @router.post(
@@ -157,65 +159,10 @@ async def post_version(
             material=body.material,
             effective_from=body.effective_from,
         )
-        return _view(known, await session.now())
+        return processing_now(known, await session.now())
 
     caller.require_processing(identifier)
     return await write.perform(caller, 201, add)
-
-
-_RULINGS = problems(
-    (403, "The caller is a program, or the proposal is its own."),
-    _UNKNOWN,
-    (409, "The version does not wait, or the processing is retired."),
-    _INVALID,
-)
-
-
-@router.post(
-    "/v1/processings/{id}/approvals",
-    status_code=201,
-    summary="Approve what another person proposed",
-    response_model=ProcessingView,
-    responses=_RULINGS,
-)
-async def post_approval(
-    identifier: Annotated[Id, Path(alias="id")], body: RulingBody, caller: Approver, write: WriteDep
-) -> Response:
-    """Approve a proposed version: it is in force from now on, or from its own instant if that is later.
-
-    For persons: never for who proposed it, nor for whoever may be the same human being, by who made the two callers.
-    The reason is kept.
-    """
-
-    async def approve(session: WriteSession) -> ProcessingView:
-        known = await approve_version(session, caller, identifier, body.version, body.reason)
-        return _view(known, await session.now())
-
-    caller.require_processing(identifier)
-    return await write.perform(caller, 201, approve)
-
-
-@router.post(
-    "/v1/processings/{id}/rejections",
-    status_code=201,
-    summary="Reject what was proposed",
-    response_model=ProcessingView,
-    responses=_RULINGS,
-)
-async def post_rejection(
-    identifier: Annotated[Id, Path(alias="id")], body: RulingBody, caller: Approver, write: WriteDep
-) -> Response:
-    """Reject a proposed version: it never comes into force, and a new processing is retired. The reason is kept.
-
-    For persons. Who proposed it may take it back so.
-    """
-
-    async def reject(session: WriteSession) -> ProcessingView:
-        known = await reject_version(session, caller, identifier, body.version, body.reason)
-        return _view(known, await session.now())
-
-    caller.require_processing(identifier)
-    return await write.perform(caller, 201, reject)
 
 
 @router.patch(
@@ -242,14 +189,10 @@ async def patch_processing(
 
     async def change(session: WriteSession) -> ProcessingView | WaitingView:
         made = await change_status(session, caller, identifier, body.status, approval)
-        return WaitingView.of(made) if isinstance(made, GateProposal) else _view(made, await session.now())
+        return WaitingView.of(made) if isinstance(made, GateProposal) else processing_now(made, await session.now())
 
     caller.require_processing(identifier)
     return await write.perform(caller, 200, change)
-
-
-def _view(known: Registered, now: datetime) -> ProcessingView:
-    return processing_view(known, present(now, {}, known.record))
 
 
 async def _read(session: ReadSession, caller: Caller, identifier: str) -> Registered:

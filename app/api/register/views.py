@@ -15,7 +15,9 @@ from app.core.page.text import ConsentText
 from app.core.page.voice import Passage, typeset
 from app.core.processing import PartyMode, Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
+from app.operations.decisions.from_database import present
 from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord, facts_as_json
+from app.register.store import InvalidationRecord
 
 
 class VersionView(ParticularsView):
@@ -105,10 +107,36 @@ class ProcessingsPage(BaseModel):
     items: list[ProcessingView]
 
 
+class InvalidationView(BaseModel):
+    """One invalidation: what it strikes, since when, who asked for it and why."""
+
+    number: int
+    version: int | None = None
+    text: str | None = None
+    reason: str
+    requested_at: datetime
+    requested_by: UUID = Field(description="The id of a caller")
+    at: datetime
+
+    @classmethod
+    def of(cls, record: InvalidationRecord) -> Self:
+        """The wire form of an invalidation."""
+        return cls(
+            number=record.number,
+            version=record.struck.version,
+            text=record.struck.text,
+            reason=record.reason,
+            requested_at=record.asked_at,
+            requested_by=record.by,
+            at=record.at,
+        )
+
+
 class VersionsPage(BaseModel):
-    """All versions of one processing, by number."""
+    """All versions of one processing, and all its invalidations, each by number."""
 
     items: list[ListedVersionView]
+    invalidations: list[InvalidationView]
 
 
 class PreviewedText(BaseModel):
@@ -153,7 +181,13 @@ class GateProposalView(BaseModel):
 
 
 class WaitingView(GateProposalView, WaitsForPerson):
-    """What was asked waits for a second person: approve it with POST /v1/proposals/{id}/approvals."""
+    """What was asked waits for a second person: approve it with POST /v1/rulings."""
+
+
+class EpochBody(BaseModel):
+    """The epoch that began when a restored database was accepted."""
+
+    epoch: int
 
 
 def version_view(version: VersionRecord) -> VersionView:
@@ -189,8 +223,8 @@ def _told(version: VersionRecord) -> dict[str, Any]:
     }
 
 
-def versions_view(known: Registered) -> VersionsPage:
-    """Every version by number, with those that were only ever proposed."""
+def versions_view(known: Registered, struck: Sequence[InvalidationRecord]) -> VersionsPage:
+    """Every version by number, with those that were only ever proposed, and what was invalidated."""
     proposals = {each.version.facts.number: each for each in known.proposals}
     approved = {each.facts.number: each for each in known.record.versions}
     items = []
@@ -199,9 +233,9 @@ def versions_view(known: Registered) -> VersionsPage:
         version = approved[number] if number in approved else proposals[number].version
         before = [each for each in known.record.versions if each.facts.number < number][-1:]
         listed = _listed(version, before, proposal)
-        struck = (each.at for each in known.record.invalidations if each.version == number)
-        items.append(listed.model_copy(update={"invalidated_at": next(struck, None)}))
-    return VersionsPage(items=items)
+        ended = (each.at for each in known.record.invalidations if each.version == number)
+        items.append(listed.model_copy(update={"invalidated_at": next(ended, None)}))
+    return VersionsPage(items=items, invalidations=[InvalidationView.of(each) for each in struck])
 
 
 def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: Proposal | None) -> ListedVersionView:
@@ -246,6 +280,11 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
         proposed_version=known.waiting.version.facts.number if known.waiting is not None else None,
         status_changes=[StatusView(at=change.at, status=change.status) for change in record.status_changes],
     )
+
+
+def processing_now(known: Registered, now: datetime) -> ProcessingView:
+    """The wire form of a processing as it stands."""
+    return processing_view(known, present(now, {}, known.record))
 
 
 def _first_name(record: ProcessingRecord, shown: VersionRecord | None) -> str:

@@ -6,16 +6,16 @@ Each row is recorded by what records a single decision (`record`); only the ledg
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
-from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import EventKind, State
-from app.core.errors import DomainError, NotFoundError
+from app.core.errors import DomainError
 from app.core.register import (
-    ImportChangedError,
+    Gated,
+    GateProposal,
     ImportNotApprovedError,
     ImportOfAnotherError,
     ImportUntilError,
@@ -27,8 +27,6 @@ from app.ledger.imports import (
     ImportSource,
     RowHashes,
     add_counts,
-    approve_source,
-    find_source,
     hold_source,
     keep_rows,
     known_rows,
@@ -38,46 +36,8 @@ from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.recorder import record, record_import
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment
-from app.operations.service.gate import check_proposer, check_second_person, how_many_decide
-
-
-async def propose_import(
-    session: WriteSession, caller: Caller, name: str, expected: int, until: datetime | None
-) -> ImportSource:
-    """Begin an import without a row, so that another person can approve it: so many grants, of until then.
-
-    Raises:
-        PersonsOnlyError, NoSecondPersonError: it could never be approved.
-
-    """
-    await check_proposer(session, caller)
-    return await hold_source(session, name, caller.id, expected, until)
-
-
-async def approve_import(
-    session: WriteSession, caller: Caller, name: str, looked_at: tuple[int, datetime | None], reason: str
-) -> ImportSource:
-    """Approve an import of so many grants as were proposed, until then. Approving it again changes nothing.
-
-    Raises:
-        NotFoundError: no such import was begun.
-        PersonsOnlyError: the caller is a program.
-        OwnProposalError: the caller began it, made the caller that did, or was made by it.
-        ImportChangedError: it is not what was looked at.
-
-    """
-    held = await find_source(session, name, hold=True)
-    if held is None:
-        raise NotFoundError("No such import was begun.")
-    await check_second_person(session, caller, held.made_by)
-    if looked_at != (held.expected, held.until):
-        raise ImportChangedError
-    if held.approved_at is not None:
-        return held
-    await approve_source(session, name, by=caller.id, at=await session.now(), reason=reason)
-    await record_act(session, ActKind.IMPORT_APPROVED, caller.id, Target(TargetKind.IMPORT, name), {"rows": held.rows})
-    return await find_source(session, name) or held
-
+from app.operations.service.gate import how_many_decide, pass_gate
+from app.register.gate import load_approved
 
 _AT_A_STRETCH: Final = 10
 
@@ -118,6 +78,29 @@ class Verdict:
     proven: bool | None = None
     unchanged: bool = False
     refused: Exception | None = None
+
+
+async def propose_import(session: WriteSession, caller: Caller, whole: Import) -> None:
+    """Begin an import without a row, and put it before a second person: so many grants, of until then.
+
+    Raises:
+        PersonsOnlyError, NoSecondPersonError: it could never be approved.
+        ImportOfAnotherError: another caller began the import of this name.
+        ProposalPendingError: it waits already, with other numbers.
+
+    """
+    held = await hold_source(session, whole.source, caller.id, whole.grants_expected, whole.until)
+    if held.made_by != caller.id:
+        raise ImportOfAnotherError(field="import")
+    now = await session.now()
+    wanted = GateProposal(session.new_id(now), Gated.IMPORT, whole.source, _approvable(held), now, caller.id)
+    await pass_gate(session, caller, whole.approval, wanted)
+
+
+def _approvable(held: ImportSource) -> dict[str, Any]:
+    """What is approved of an import: how many grants, and until when the older system decided."""
+    until = held.until.astimezone(UTC).isoformat() if held.until is not None else None
+    return {"grants": held.expected, "until": until}
 
 
 async def import_rows(
@@ -176,11 +159,13 @@ def _repeated(content: bytes, row: RowHashes) -> Verdict:
 
 
 async def _require_approval(session: WriteSession, whole: Import, held: ImportSource, grants: int) -> None:
-    """Refuse grants that no second person has approved, or more of them than were approved."""
-    approved = held.expected if held.approved_at is not None else 0
-    if max(whole.grants_expected, grants) <= approved or whole.dry_run:
+    """Refuse grants that no second person has approved, or more of them than were approved, or of until later."""
+    wanted = max(whole.grants_expected, grants)
+    if not wanted or whole.dry_run or await how_many_decide(session, whole.approval) is RegisterApproval.ONE:
         return
-    if await how_many_decide(session, whole.approval) is RegisterApproval.TWO:
+    until = _approvable(held)["until"]
+    approved = await load_approved(session, Gated.IMPORT, held.name)
+    if not any(each.wanted["until"] == until and wanted <= each.wanted["grants"] for each in approved):
         raise ImportNotApprovedError
 
 

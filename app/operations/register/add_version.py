@@ -9,7 +9,6 @@ from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.article import CONSENT_PURPOSES, Purpose
 from app.core.errors import (
-    ConsentNotApplicableError,
     InvalidVersionError,
     NotFoundError,
     ProcessingExistsError,
@@ -135,7 +134,7 @@ async def find_controllers(session: ReadSession, draft: VersionDraft) -> tuple[C
         return (next(named, known.get(id_of_name(draft.controller))),)
     found = await load_controllers(session, draft.controllers)
     if len(found) < len(set(draft.controllers)):
-        message = "One of the controllers is not registered: POST /v1/controllers first."
+        message = "One of the controllers is not registered: PUT /v1/controllers/{id} first."
         raise InvalidVersionError(message, field="controllers")
     return tuple(found[each] for each in draft.controllers)
 
@@ -462,16 +461,15 @@ async def preview_processing(
 ) -> Mapping[str, ConsentText]:
     """The text of a draft in each language, as it would be shown and hashed if it were registered now.
 
+    None of a purpose about which nobody is asked.
+
     Raises:
-        ConsentNotApplicableError: nobody is asked about its purpose.
-        InvalidVersionError: a controller is not registered.
+        InvalidVersionError: a controller is not registered, or a justification is missing.
 
     """
-    if draft.purpose not in CONSENT_PURPOSES:
-        raise ConsentNotApplicableError(
-            "Nobody is asked about this purpose: there is no text to show.", field="purpose"
-        )
     now = await session.now()
     controllers = [each or _unknown(draft, now) for each in await find_controllers(session, draft)]
     version = draft.version(1, effective_from=now, material=True, recorded_at=now, controllers=controllers)
+    if draft.purpose not in CONSENT_PURPOSES:
+        return {}
     return consent_texts(draft.purpose, [who_is(each) for each in controllers], version, policy)

@@ -1,4 +1,4 @@
-"""Register a controller, and give it another version."""
+"""State who a controller is: register it, or give it another version."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -27,12 +27,12 @@ from app.register.store import add_controller_version as append_version
 
 
 @dataclass(frozen=True, slots=True)
-class NewControllerId:
-    """The id that a controller gets here, and the official identifier that it is known by, of its kind."""
+class ControllerKey:
+    """The id that a controller has here, and the official identifier of its kind that it is known by."""
 
     id: str
-    kind: ControllerKind
-    identifier: str | None
+    kind: ControllerKind | None = None
+    identifier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,54 +58,55 @@ class ControllerDraft:
         )
 
 
-async def register_controller(
-    session: WriteSession, caller: Caller, known_by: NewControllerId, draft: ControllerDraft
-) -> ControllerRecord:
-    """Register a controller under an id; its identifier was checked at the edge.
+# Another name may be another company. So a new legal name, address or country waits for a second person, and where no
+# register says that it is the same legal person, every processing of the controller is asked anew.
+async def state_controller(
+    session: WriteSession,
+    caller: Caller,
+    known_by: ControllerKey,
+    draft: ControllerDraft,
+    approval: RegisterApproval,
+    *,
+    same_legal_person: bool = False,
+) -> ControllerRecord | GateProposal:
+    """Register a controller, or append a version to it, or propose that; what it says already changes nothing.
+
+    A new contact or officer needs nobody, if nothing was struck. The identifier was checked at the edge.
 
     Raises:
-        ControllerExistsError: the id is taken, or another controller has that identifier.
+        NotFoundError: no such controller, and no kind is given to register it by.
+        ControllerExistsError: the id is taken by one of another kind or identifier, or the identifier is another's.
+        PersonsOnlyError, NoSecondPersonError: nobody could approve it.
+        ProposalPendingError: another version of it waits, or a version of one of its processings does.
 
     """
-    now = await session.now()
+    record, now = await lock_controller(session, known_by.id), await session.now()
+    if record is None:
+        return await _register(session, caller, known_by, draft, now)
+    if known_by.kind is not None and (known_by.kind, known_by.identifier) != (record.kind, record.identifier):
+        raise ControllerExistsError
+    last = record.versions[-1]
+    if draft.version(last.number, last.recorded_at) == last:
+        return record
+    if _is_gated(record, draft) or await _names_what_was_struck(session, known_by.id):
+        wanted = GateProposal(session.new_id(now), Gated.CONTROLLER_VERSION, known_by.id, asdict(draft), now, caller.id)
+        waits = await pass_gate(session, caller, approval, wanted)
+        if waits is not None:
+            return waits
+    return await put_controller_version(session, caller, record, draft, same_legal_person=same_legal_person)
+
+
+async def _register(
+    session: WriteSession, caller: Caller, known_by: ControllerKey, draft: ControllerDraft, now: datetime
+) -> ControllerRecord:
+    if known_by.kind is None:
+        raise NotFoundError
     record = ControllerRecord(known_by.id, known_by.kind, known_by.identifier, now, (draft.version(1, now),))
     if not await add_controller(session, record, by=caller.id):
         raise ControllerExistsError
     target = Target(TargetKind.CONTROLLER, known_by.id)
     await record_act(session, ActKind.CONTROLLER_REGISTERED, caller.id, target, {"kind": known_by.kind.value})
     return record
-
-
-# Say what a controller is called from now on, and where it is reached.
-# Another name may be another company. So a new legal name, address or country waits for a second person, and where no
-# register says that it is the same legal person, every processing of the controller is asked anew.
-async def add_controller_version(
-    session: WriteSession,
-    caller: Caller,
-    identifier: str,
-    draft: ControllerDraft,
-    approval: RegisterApproval,
-    *,
-    same_legal_person: bool = False,
-) -> ControllerRecord | GateProposal:
-    """Append a version to a controller, or propose it: a new contact or officer needs nobody, if nothing was struck.
-
-    Raises:
-        NotFoundError: no such controller.
-        PersonsOnlyError, NoSecondPersonError: nobody could approve it.
-        ProposalPendingError: another version of it waits, or a version of one of its processings does.
-
-    """
-    record = await lock_controller(session, identifier)
-    if record is None:
-        raise NotFoundError
-    if _is_gated(record, draft) or await _names_what_was_struck(session, identifier):
-        now = await session.now()
-        wanted = GateProposal(session.new_id(now), Gated.CONTROLLER_VERSION, identifier, asdict(draft), now, caller.id)
-        waits = await pass_gate(session, caller, approval, wanted)
-        if waits is not None:
-            return waits
-    return await put_controller_version(session, caller, record, draft, same_legal_person=same_legal_person)
 
 
 async def approve_controller_version(

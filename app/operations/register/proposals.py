@@ -1,7 +1,7 @@
 """Approve or reject what another person proposed; what was approved takes effect with the answer."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
@@ -21,55 +21,70 @@ from app.register.store import add_status_change, lock_processing
 from app.snapshot.tables import ChangeKind, record_change
 
 
-async def approve_version(
-    session: WriteSession, caller: Caller, identifier: str, number: int, reason: str
-) -> Registered:
-    """Approve a version: it is in force from then on, or from its own instant if that is later.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a second person answers, and why.
+
+    `same_legal_person`: of a controller's version, whether the approver states that it is the same legal person.
+    """
+
+    approved: bool
+    reason: str
+    same_legal_person: bool = False
+
+
+async def rule_on(
+    session: WriteSession, caller: Caller, about: UUID | tuple[str, int], answer: Answer, *, known_epoch: int
+) -> Registered | GateProposal:
+    """Approve or reject a proposal by its id, or a version by its processing and number; what is approved takes effect.
+
+    A person may reject what they proposed themselves: that takes it back.
+
+    Args:
+        session: the transaction.
+        caller: who answers.
+        about: what is answered.
+        answer: the answer.
+        known_epoch: of the acceptance of a restore: the latest epoch that this host knows.
 
     Raises:
-        NotFoundError: no such processing, or no such version of it.
-        NotProposedError: the version does not wait.
+        NotFoundError: no such processing, version or proposal.
+        NotProposedError: it does not wait; or what it is about has changed.
         ProcessingRetiredError: the processing is retired.
         PersonsOnlyError: the caller is a program.
-        OwnProposalError: the caller proposed it, made the caller that did, or was made by it.
-        InvalidVersionError: what it says was invalidated since it was proposed.
+        OwnProposalError: the caller and who proposed it may be one human being, and it is approved.
+        InvalidVersionError: what the version says was invalidated since it was proposed.
+        ScopeMissingError: a restore is accepted by who may recover the deployment.
 
     """
-    record, known, proposal = await _find(session, identifier, number)
-    await check_second_person(session, caller, proposal.by)
-    now = await session.now()
-    ruling = Ruling(approved=True, reason=reason, at=record.next_instant(now), by=caller.id)
-    if number == 1:
-        record = await _change_status(session, caller, record, StatusChange(ruling.at, Status.ACTIVE))
+    if isinstance(about, UUID):
+        return await _rule_on_proposal(session, caller, about, answer, known_epoch)
+    return await _rule_on_version(session, caller, about, answer)
+
+
+async def _rule_on_version(session: WriteSession, caller: Caller, about: tuple[str, int], answer: Answer) -> Registered:
+    """An approved version is in force from then on, or from its own instant if that is later.
+
+    A new processing is retired with its first version.
+    """
+    record, known, proposal = await _find(session, *about)
+    if answer.approved:
+        await check_second_person(session, caller, proposal.by)
     else:
+        check_person(caller)
+    now = await session.now()
+    ruling = Ruling(answer.approved, answer.reason, record.next_instant(now), caller.id)
+    if proposal.version.facts.number == 1:
+        if not answer.approved:
+            session.narrow()
+        status = Status.ACTIVE if answer.approved else Status.RETIRED
+        record = await _change_status(session, caller, record, StatusChange(ruling.at, status))
+    elif answer.approved:
         facts = proposal.version.facts
         begins = max(facts.effective_from or now, now)
         version = replace(proposal.version, facts=replace(facts, effective_from=begins), recorded_at=now)
         await append_approved(session, caller, record, version)
         record = replace(record, versions=(*record.versions, version))
-    return await _keep(session, caller, replace(known, record=record), proposal, ruling)
-
-
-async def reject_version(
-    session: WriteSession, caller: Caller, identifier: str, number: int, reason: str
-) -> Registered:
-    """Reject a version: it never comes into force. A new processing is retired with its first one.
-
-    A person may reject what they proposed themselves: that takes it back.
-
-    Raises:
-        NotFoundError: no such processing, or no such version of it.
-        NotProposedError: the version does not wait.
-        ProcessingRetiredError: the processing is retired.
-        PersonsOnlyError: the caller is a program.
-
-    """
-    record, known, proposal = await _find(session, identifier, number)
-    check_person(caller)
-    ruling = Ruling(approved=False, reason=reason, at=record.next_instant(await session.now()), by=caller.id)
-    if number == 1:
-        session.narrow()
-        record = await _change_status(session, caller, record, StatusChange(ruling.at, Status.RETIRED))
     return await _keep(session, caller, replace(known, record=record), proposal, ruling)
 
 
@@ -121,39 +136,46 @@ async def propose_retention(session: WriteSession, caller: Caller, periods: Mapp
     return wanted if waits is None else waits
 
 
-# Approve or reject what waits at the gate: what was approved takes effect with the answer.
-
-_TARGETS = {Gated.RESUMPTION: TargetKind.PROCESSING, Gated.CONTROLLER_VERSION: TargetKind.CONTROLLER}
-
-
-async def approve_proposal(
-    session: WriteSession,
-    caller: Caller,
-    identifier: UUID,
-    reason: str,
-    *,
-    known_epoch: int,
-    same_legal_person: bool = False,
-) -> GateProposal:
-    """Approve a proposal, which takes effect. A shorter retention then waits for `sceau consents retention sign`.
+async def accept_or_propose_restore(
+    session: WriteSession, caller: Caller, lost: str, approval: RegisterApproval, *, known_epoch: int
+) -> GateProposal | int:
+    """Accept a restored database as it is: the number of the epoch that begins; or the proposal that waits.
 
     Args:
         session: the transaction.
-        caller: who approves.
-        identifier: the proposal's id.
-        reason: why; it is kept.
-        known_epoch: of the acceptance of a restore: the latest epoch that this host knows.
-        same_legal_person: of a controller's version: whether the approver states that it is the same legal person.
+        caller: who answers for it.
+        lost: what the database lacks for good, in words; they stay in the audit trail.
+        approval: how many human beings this process is set to ask for.
+        known_epoch: the latest epoch that this host knows.
 
     Raises:
-        NotFoundError: no such proposal.
-        NotProposedError: it does not wait; or what it is about has changed.
-        PersonsOnlyError: the caller is a program.
-        OwnProposalError: the caller and who proposed it may be one human being.
-        ScopeMissingError: a restore is accepted by who may recover the deployment.
+        PersonsOnlyError, NoSecondPersonError: nobody could approve it.
+        ProposalPendingError: another acceptance waits.
 
     """
+    now = await session.now()
+    wanted = GateProposal(session.new_id(now), Gated.RESTORE, "", {"lost": lost}, now, caller.id)
+    waits = await pass_gate(session, caller, approval, wanted)
+    return waits or await accept_restore(session, NewEpoch(lost, by=caller.id), known=known_epoch)
+
+
+# Approve or reject what waits at the gate: what was approved takes effect with the answer.
+
+_TARGETS = {
+    Gated.RESUMPTION: TargetKind.PROCESSING,
+    Gated.CONTROLLER_VERSION: TargetKind.CONTROLLER,
+    Gated.IMPORT: TargetKind.IMPORT,
+}
+
+
+async def _rule_on_proposal(
+    session: WriteSession, caller: Caller, identifier: UUID, answer: Answer, known_epoch: int
+) -> GateProposal:
+    """A shorter retention then waits for `sceau consents retention sign`, and an import for its rows."""
     held = await _held(session, identifier)
+    if not answer.approved:
+        check_person(caller)
+        return await _rule(session, caller, held, answer)
     if held.kind is Gated.RESTORE:
         caller.require(Scope.DEPLOYMENT_RECOVER)
     await check_second_person(session, caller, held.by)
@@ -162,27 +184,13 @@ async def approve_proposal(
             await resume(session, caller, held.target)
         case Gated.CONTROLLER_VERSION:
             await approve_controller_version(
-                session, caller, held.target, held.wanted, same_legal_person=same_legal_person
+                session, caller, held.target, held.wanted, same_legal_person=answer.same_legal_person
             )
         case Gated.RESTORE:
             await accept_restore(session, NewEpoch(held.wanted["lost"], by=caller.id), known=known_epoch)
         case _:
-            pass  # the owner's command finds that it was approved
-    return await _rule(session, caller, held, approved=True, reason=reason)
-
-
-async def reject_proposal(session: WriteSession, caller: Caller, identifier: UUID, reason: str) -> GateProposal:
-    """Reject a proposal: it never takes effect. A person may reject what they proposed themselves: that takes it back.
-
-    Raises:
-        NotFoundError: no such proposal.
-        NotProposedError: it does not wait.
-        PersonsOnlyError: the caller is a program.
-
-    """
-    held = await _held(session, identifier)
-    check_person(caller)
-    return await _rule(session, caller, held, approved=False, reason=reason)
+            pass  # the owner's command, or the importer, finds that it was approved
+    return await _rule(session, caller, held, answer)
 
 
 async def _held(session: WriteSession, identifier: UUID) -> GateProposal:
@@ -194,13 +202,11 @@ async def _held(session: WriteSession, identifier: UUID) -> GateProposal:
     return held
 
 
-async def _rule(
-    session: WriteSession, caller: Caller, held: GateProposal, *, approved: bool, reason: str
-) -> GateProposal:
-    ruling = Ruling(approved, reason, await session.now(), caller.id)
+async def _rule(session: WriteSession, caller: Caller, held: GateProposal, answer: Answer) -> GateProposal:
+    ruling = Ruling(answer.approved, answer.reason, await session.now(), caller.id)
     await add_ruling(session, held.id, ruling)
     target = _TARGETS.get(held.kind)
     about = Target(target, held.target) if target is not None else Target()
-    act = ActKind.PROPOSAL_APPROVED if approved else ActKind.PROPOSAL_REJECTED
+    act = ActKind.PROPOSAL_APPROVED if answer.approved else ActKind.PROPOSAL_REJECTED
     await record_act(session, act, caller.id, about, {"kind": held.kind.value})
     return replace(held, ruling=ruling)

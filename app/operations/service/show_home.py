@@ -19,7 +19,6 @@ from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession, WriteSession
 from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_counts
 from app.events.endpoints import Endpoint
-from app.ledger.imports import ImportSource, list_sources
 from app.operations.consents import projections
 from app.operations.staff import Coverage, read_staff_coverage
 from app.operations.webhooks.manage_webhooks import list_webhooks
@@ -84,7 +83,6 @@ class HomeFigures:
     jobs: Read[Sequence[DayOfRuns]]
     anchors: Read[LogStanding]
     proposals: Read[Sequence[GateProposal]]
-    imports: Read[Sequence[ImportSource]]
 
 
 async def show_home(database: Database, caller: Caller, *, stamps_log: bool) -> HomeFigures:
@@ -126,10 +124,6 @@ async def show_home(database: Database, caller: Caller, *, stamps_log: bool) -> 
         now = await session.now()
         return Read(now, now, await load_waiting(session) if caller.processings is None else ())
 
-    async def imports(session: ReadSession) -> Read[Sequence[ImportSource]]:
-        now = await session.now()
-        return Read(now, now, await imports_waiting(session) if caller.processings is None else ())
-
     return HomeFigures(
         await _read(database, register),
         await _read(database, consents),
@@ -140,13 +134,7 @@ async def show_home(database: Database, caller: Caller, *, stamps_log: bool) -> 
         await _read(database, jobs),
         await _read(database, anchors),
         await _read(database, proposals),
-        await _read(database, imports),
     )
-
-
-async def imports_waiting(session: ReadSession) -> Sequence[ImportSource]:
-    """The imports whose grants wait for a second person."""
-    return [each for each in await list_sources(session) if each.expected and each.approved_at is None]
 
 
 async def staff(session: ReadSession) -> Read[Coverage]:

@@ -6,13 +6,13 @@ from typing import Annotated, Final
 from fastapi import Path, Response
 
 from app.api.http.security import open_to_all
-from app.api.register.controllers import NewController, NewControllerVersion
+from app.api.register.controllers import ControllerBody, NewController
 from app.auth.callers import Scope
 from app.core.errors import NotFoundError
 from app.core.processing import can_be_an_id
-from app.core.register import ControllerKind, GateProposal
+from app.core.register import ControllerExistsError, ControllerKind, GateProposal
 from app.db.session import WriteSession
-from app.operations.register.controllers import add_controller_version, register_controller
+from app.operations.register.controllers import ControllerKey, state_controller
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed
 from app.pages.console.frame import Desk, Room, router
@@ -99,7 +99,10 @@ async def _known(desk: Desk, identifier: str) -> ControllerRecord:
 
 async def _add(session: WriteSession, request: ActRequest) -> DoneAct:
     body: NewController = request.body
-    await register_controller(session, request.desk.caller, body.controller(), body.draft())
+    if await load_controllers(session, [body.id]):
+        raise ControllerExistsError
+    known_by, approval = ControllerKey(body.id, body.kind, body.identifier), request.desk.services.register_approval
+    await state_controller(session, request.desk.caller, known_by, body.draft(), approval)
     return DoneAct(f"{_PATH}/{body.id}", "add_controller")
 
 
@@ -107,8 +110,8 @@ async def _rename(session: WriteSession, request: ActRequest) -> DoneAct:
     desk, body = request.desk, request.body
     if not can_be_an_id(request.about):
         raise NotFoundError
-    made = await add_controller_version(
-        *(session, desk.caller, request.about, body.draft(), desk.services.register_approval),
+    made = await state_controller(
+        *(session, desk.caller, ControllerKey(request.about), body.draft(), desk.services.register_approval),
         same_legal_person=body.same_legal_person,
     )
     waits = isinstance(made, GateProposal)
@@ -139,7 +142,7 @@ RENAME_CONTROLLER: Final = add_act(
         name="rename_controller",
         run=_rename,
         back=_one,
-        model=NewControllerVersion,
+        model=ControllerBody,
         fields=(*_FIELDS, FormField("same_legal_person", Kind.CHECK)),
     )
 )

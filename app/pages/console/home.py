@@ -17,7 +17,7 @@ from app.audit.log_reading import DecisionCount
 from app.auth.callers import Scope
 from app.core.article import PARIS
 from app.core.consent import State
-from app.core.register import RegisterApproval, warnings_of
+from app.core.register import warnings_of
 from app.core.staff import lacking
 from app.events.effects import EffectCount
 from app.events.endpoints import EndpointStatus
@@ -85,8 +85,6 @@ def _of_register(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
         if told is not None and (number := len(warnings_of(known.record.purpose, told.facts, told.said))):
             yield Point(f"{t['warnings']} {identifier} ({number})", href)
     others = [(each.by, f"{desk.t[f'gate_{each.kind.value}']} {each.target}") for each in shown.proposals.content or ()]
-    if desk.services.register_approval is RegisterApproval.TWO:
-        others += [(each.made_by, f"{desk.t['gate_import']} {each.name}") for each in shown.imports.content or ()]
     for by, about in others:
         mine = by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)
         said = f"{t['waits_for_others' if mine else 'to_approve']} {about}".strip()

@@ -1,18 +1,19 @@
 """The register: what is in it, one processing with its versions, and what can be done to it but for proposing."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Path, Response
 
-from app.api.consents.imports import ApprovalBody
 from app.api.http.security import open_to_all
 from app.api.register.invalidations import NewInvalidation
-from app.api.register.models import RulingBody, StatusBody
-from app.api.register.proposals import GateAnswer, GateApproval
+from app.api.register.models import StatusBody
+from app.api.register.proposals import NewRuling
 from app.audit.figures import load_figure
 from app.auth.callers import Scope
 from app.auth.store import load_caller
@@ -22,18 +23,15 @@ from app.core.errors import CredentialEndedError, InvalidPeriodError, NotFoundEr
 from app.core.page.text import ConsentText
 from app.core.period import Retention
 from app.core.processing import Status
-from app.core.register import FieldChange, GateProposal, RegisterApproval, version_changes, warnings_of
+from app.core.register import FieldChange, GateProposal, version_changes, warnings_of
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS, retention_in_words
 from app.db.session import ReadSession, WriteSession
-from app.ledger.imports import ImportSource
-from app.operations.consents.import_rows import approve_import
 from app.operations.consents.projections import CONSENTS
 from app.operations.register.add_version import change_status
 from app.operations.register.invalidate_processing import invalidate_processing, preview_invalidation
-from app.operations.register.proposals import approve_proposal, approve_version, reject_proposal, reject_version
+from app.operations.register.proposals import rule_on
 from app.operations.register.report import COLUMNS, Activity
 from app.operations.service.consent_texts import consent_texts, version_shown, who_is
-from app.operations.service.show_home import imports_waiting
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
@@ -77,9 +75,7 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
         counts, counted = await in_force_by_processing(session)
         whole = desk.caller.processings is None
         waiting = await load_waiting(session) if whole else []
-        two = desk.services.register_approval is RegisterApproval.TWO
-        imports = await imports_waiting(session) if whole and two else []
-        names = await _names(session, {*(each.by for each in waiting), *(each.made_by for each in imports)})
+        names = await _names(session, {each.by for each in waiting})
     t = desk.t
     columns = [(t[name], False) for name in ("processing", "purpose", "paragraph", "status", "version")]
     context = {
@@ -87,10 +83,7 @@ async def _list(desk: Desk, _about: str, failed: FilledForm | None) -> Response:
         "columns": [*columns, (t["in_force"], True)],
         "rows": [_row(known, now, desk, counts if counted else None) for known in register.values()],
         "counted": moment(counted, desk.language) if counted is not None else "",
-        "waiting": [
-            *[await _gate(each, names, desk, failed) for each in waiting],
-            *[await _import(each, names, desk, failed) for each in imports],
-        ],
+        "waiting": [await _gate(each, names, desk, failed) for each in waiting],
         "may_propose": desk.may(Scope.REGISTER_WRITE),
     }
     return desk.page("console/register.html", Room.REGISTER, context, failed)
@@ -174,26 +167,15 @@ async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, faile
 
 
 def _worded(value: object, desk: Desk) -> str:
-    """A value of a proposal; a period (ISO 8601) as people say it."""
+    """A value of a proposal; a number, an instant or a period (ISO 8601) as people say it."""
+    if isinstance(value, int):
+        return desk.number(value)
+    with suppress(ValueError):
+        return moment(datetime.fromisoformat(str(value)), desk.language)
     try:
         return retention_in_words(Retention.parse(str(value)), desk.language) or str(value)
     except InvalidPeriodError:
         return plain(value, desk)
-
-
-async def _import(
-    each: ImportSource, names: Mapping[UUID, str], desk: Desk, failed: FilledForm | None
-) -> dict[str, Any]:
-    """An import whose grants wait; what is approved is what was looked at."""
-    until = each.until.isoformat() if each.until is not None else ""
-    ends = f", {desk.t['grants_until']} {moment(each.until, desk.language)}" if each.until is not None else ""
-    return {
-        "title": f"{desk.t['gate_import']} {each.name}",
-        "wanted": f"{desk.t['grants']} {desk.number(each.expected)}{ends}.",
-        "by": names[each.made_by],
-        "at": moment(each.begun_at, desk.language),
-        "forms": [await form_of(APPROVE_IMPORT, desk, f"{each.name} {each.expected} {until}", failed)],
-    }
 
 
 ProcessingPath = Annotated[str, Path(alias="id", max_length=100)]
@@ -454,29 +436,39 @@ def with_dates(texts: Mapping[str, ConsentText], end: datetime) -> list[tuple[Co
 # What can be done.
 
 
-def _number(about: str, body: dict[str, Any]) -> dict[str, Any]:
-    number = about.partition(" ")[2]
-    return {**body, "version": int(number) if number.isascii() and number.isdecimal() else 0}
+async def _rule(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk, body = asked.desk, asked.body
+    desk.caller.require_processing(body.processing)
+    if await desk.services.journal.has_ended(desk.caller.id, desk.who.credential):  # a backup brought its key back
+        raise CredentialEndedError
+    await rule_on(session, desk.caller, body.about, body.ruling(), known_epoch=desk.services.journal.known)
+    of_a_version = body.processing is not None
+    done = "approve" if body.approved else "reject"
+    back = f"{Room.REGISTER.path}/{body.processing}" if of_a_version else Room.REGISTER.path
+    return DoneAct(back, done if of_a_version else f"{done}_proposal")
 
 
-async def _approve(session: WriteSession, asked: ActRequest) -> DoneAct:
-    identifier, caller = asked.about.partition(" ")[0], asked.desk.caller
-    caller.require_processing(identifier)
-    await approve_version(session, caller, identifier, asked.body.version, asked.body.reason)
-    return DoneAct(f"/console/register/{identifier}", "approve")
+def _ruled(about: str, body: dict[str, Any], *, approved: bool) -> dict[str, Any]:
+    """The answer to what a form is about: a processing and a number of a version, or the id of a proposal."""
+    processing, _, number = about.partition(" ")
+    named = {"processing": processing, "version": int(number)} if number.isdecimal() else {"proposal": about}
+    return {**body, **named, "approved": approved}
 
 
-async def _reject(session: WriteSession, asked: ActRequest) -> DoneAct:
-    identifier, caller = asked.about.partition(" ")[0], asked.desk.caller
-    caller.require_processing(identifier)
-    await reject_version(session, caller, identifier, asked.body.version, asked.body.reason)
-    return DoneAct(f"/console/register/{identifier}", "reject")
-
-
+_APPROVED, _REJECTED = (partial(_ruled, approved=approved) for approved in (True, False))
 APPROVE: Final = add_act(
-    ConsoleAct("approve", Scope.REGISTER_APPROVE, _approve, _one, RulingBody, (_REASON,), shape=_number)
+    ConsoleAct("approve", Scope.REGISTER_APPROVE, _rule, _one, NewRuling, (_REASON,), shape=_APPROVED)
 )
-REJECT: Final = add_act(replace(APPROVE, name="reject", run=_reject))
+REJECT: Final = add_act(replace(APPROVE, name="reject", shape=_REJECTED))
+APPROVE_PROPOSAL: Final = add_act(
+    ConsoleAct(
+        *("approve_proposal", Scope.REGISTER_APPROVE, _rule, _list, NewRuling),
+        fields=(_REASON, FormField("same_legal_person", Kind.CHECK)),
+        shape=_APPROVED,
+        whole=True,
+    )
+)
+REJECT_PROPOSAL: Final = add_act(replace(APPROVE_PROPOSAL, name="reject_proposal", fields=(_REASON,), shape=_REJECTED))
 
 
 async def _change(session: WriteSession, asked: ActRequest) -> DoneAct:
@@ -530,67 +522,5 @@ INVALIDATE: Final = add_act(
         fields=(FormField("version", Kind.NUMBER, most=6), FormField("text", most=64), _REASON),
         preview=_dry_run,
         grave=True,
-    )
-)
-
-
-async def _approve_proposal(session: WriteSession, asked: ActRequest) -> DoneAct:
-    desk, journal = asked.desk, asked.desk.services.journal
-    if await journal.has_ended(desk.caller.id, desk.who.credential):  # a backup brought its key back
-        raise CredentialEndedError
-    body: GateApproval = asked.body
-    await approve_proposal(
-        *(session, desk.caller, _proposal_id(asked.about), body.reason),
-        known_epoch=journal.known,
-        same_legal_person=body.same_legal_person,
-    )
-    return DoneAct(Room.REGISTER.path, "approve_proposal")
-
-
-async def _reject_proposal(session: WriteSession, asked: ActRequest) -> DoneAct:
-    await reject_proposal(session, asked.desk.caller, _proposal_id(asked.about), asked.body.reason)
-    return DoneAct(Room.REGISTER.path, "reject_proposal")
-
-
-def _looked_at(about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """What stood on the page: how many grants, and until when."""
-    _, expected, until = about.split(" ") if about.count(" ") == 2 else ("", "", "")  # noqa: PLR2004 - three parts
-    return {**body, "grants_expected": int(expected) if expected.isdecimal() else None, "until": until or None}
-
-
-async def _approve_import(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body: ApprovalBody = asked.body
-    looked_at = (body.grants_expected, body.until)
-    await approve_import(session, asked.desk.caller, asked.about.partition(" ")[0], looked_at, body.reason)
-    return DoneAct(Room.REGISTER.path, "approve_import")
-
-
-def _proposal_id(about: str) -> UUID:
-    try:
-        return UUID(about)
-    except ValueError:
-        raise NotFoundError from None
-
-
-APPROVE_PROPOSAL: Final = add_act(
-    ConsoleAct(
-        *("approve_proposal", Scope.REGISTER_APPROVE, _approve_proposal, _list, GateApproval),
-        fields=(_REASON, FormField("same_legal_person", Kind.CHECK)),
-        whole=True,
-    )
-)
-REJECT_PROPOSAL: Final = add_act(
-    ConsoleAct(
-        *("reject_proposal", Scope.REGISTER_APPROVE, _reject_proposal, _list, GateAnswer),
-        fields=(_REASON,),
-        whole=True,
-    )
-)
-APPROVE_IMPORT: Final = add_act(
-    ConsoleAct(
-        *("approve_import", Scope.REGISTER_APPROVE, _approve_import, _list, ApprovalBody),
-        fields=(needed("reason", Kind.AREA, most=1_000),),
-        shape=_looked_at,
-        whole=True,
     )
 )

@@ -8,6 +8,7 @@ from tests.faults.service import eventually
 from tests.support.api import running, subject
 from tests.support.consents import SIGNED, notice_of, own_form, proof, written
 from tests.support.databases import new_database
+from tests.support.two_persons import answer, rule, waiting
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
 UNTIL = written(datetime.now(UTC) - timedelta(days=1))
@@ -167,30 +168,32 @@ def test_an_import_needs_its_scope_and_its_processings(registered):
 def test_grants_wait_for_a_second_person():
     """One alone brings in none, and a program proposes none; refusals wait for nobody. Approved, it goes on."""
     with new_database() as database, running(database, register_approval="two") as api:
-        scopes = ["consents:import", "register:write", "register:approve", "audit:read"]
+        scopes = ["consents:import", "register:read", "register:write", "register:approve", "audit:read"]
         bob, ada = (
             api.with_key(api.ok("POST", "/v1/keys", {"name": name, "kind": "person", "scopes": scopes})["key"])
             for name in ("Bob", "Ada")
         )
         ada.register("ads")
-        bob.ok("POST", "/v1/processings/ads/approvals", {"version": 1, "reason": "Read."})
+        rule(bob, "ads", 1)
         few = [row(number, f"user{number}") for number in range(2)]
         program = api.call("POST", "/v1/imports", {"import": "mine", "rows": few, "until": UNTIL})
         assert (program.status_code, program.json()["type"]) == (403, "urn:sceau:problem:persons-only")
         alone = ada.call("POST", "/v1/imports", {"import": "crm", "rows": few, "grants_expected": 2, "until": UNTIL})
         assert (alone.status_code, alone.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
         assert imported(ada, row(9, "zoe", "refused"), name="crm")["recorded"] == 1
-        reason = {"grants_expected": 2, "until": UNTIL, "reason": "Compared with the archive."}
-        assert ada.call("POST", "/v1/imports/crm/approvals", reason).status_code == 403
-        assert bob.call("POST", "/v1/imports/nothing/approvals", reason).status_code == 404
-        for other in ({"grants_expected": 1}, {"until": "2020-01-01T00:00:00Z"}):  # not what was looked at
-            changed = bob.call("POST", "/v1/imports/crm/approvals", {**reason, **other})
-            assert (changed.status_code, changed.json()["type"]) == (409, "urn:sceau:problem:import-changed")
-        assert bob.ok("POST", "/v1/imports/crm/approvals", reason)["approved_by"]
+        [proposal] = waiting(ada, "import")
+        assert (proposal["target"], proposal["wanted"]["grants"]) == ("crm", 2)
+        assert answer(ada, proposal["id"]).status_code == 403
+        assert answer(bob, proposal["id"]).status_code == 201
         assert bob.call("POST", "/v1/imports", {"import": "crm", "rows": few}).status_code == 409  # it is Ada's
         assert imported(ada, *few, name="crm", grants_expected=2)["recorded"] == 2
-        more = ada.call("POST", "/v1/imports", {"import": "crm", "rows": [row(3, "yves")]})
-        assert (more.status_code, more.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
+        more = {"import": "crm", "rows": [row(3, "yves")], "grants_expected": 3}
+        for _ in range(2):
+            refused = ada.call("POST", "/v1/imports", more)
+            assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
+        [proposal] = waiting(ada, "import")
+        answer(bob, proposal["id"], approved=False)
+        assert ada.call("POST", "/v1/imports", more).status_code == 409
         listed = {each["name"]: each for each in ada.ok("GET", "/v1/imports")["items"]}
         assert (listed["crm"]["grants"], listed["crm"]["rows"]) == (2, 3)
 

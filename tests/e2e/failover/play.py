@@ -126,7 +126,9 @@ def _accept_what_is_lost(started: Sequence[Service]) -> None:
     """Wait until every service says that its database was set back, and accept it as it is."""
     for service in started:
         eventually(partial(_is_set_back, service))
-    started[0].ok("POST", "/v1/restores", {"lost": "What was written while the standbys received nothing."})
+    started[0].ok(
+        "POST", "/v1/proposals", {"kind": "restore", "lost": "What was written while the standbys received nothing."}
+    )
 
 
 def _is_set_back(service: Service) -> bool:

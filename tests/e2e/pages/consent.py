@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 from playwright.sync_api import Page
 
-from tests.support.api import processing, question, subject
+from tests.support.api import processing, put_controller, question, subject
 
 CONTROLLER = "Exemple Courriel SAS"
 CONTACT = "dpo@exemple-courriel.example"
@@ -93,7 +93,8 @@ class Operator:
     def register(self) -> None:
         """Register the sample."""
         for each in CONTROLLERS:
-            self.ok("/v1/controllers", each)
+            _, path, body = put_controller(each)
+            assert self.client.put(path, json=body).status_code == httpx2.codes.CREATED
         for each in PROCESSINGS:
             self.ok("/v1/processings", each)
 

@@ -309,9 +309,8 @@ def test_pictures_of_what_waits(browser, two, axe, tmp_path):
     body = processing("stats-mail", purpose="statistics", name={"fr": "Statistiques", "en": "Statistics"})
     sent = {"Authorization": f"Bearer {ada}"}
     client.post("/v1/processings", json=body, headers=sent).raise_for_status()
-    answer = {"version": 1, "reason": "Read."}
-    rule = client.post("/v1/processings/stats-mail/approvals", json=answer, headers={"Authorization": f"Bearer {bob}"})
-    rule.raise_for_status()
+    answer = {"processing": "stats-mail", "version": 1, "approved": True, "reason": "Read."}
+    client.post("/v1/rulings", json=answer, headers={"Authorization": f"Bearer {bob}"}).raise_for_status()
     version = {**body, "retention": "P60D", "material": True}
     del version["id"]
     client.post("/v1/processings/stats-mail/versions", json=version, headers=sent).raise_for_status()

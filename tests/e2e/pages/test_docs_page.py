@@ -120,7 +120,7 @@ def test_two_persons_do_the_job_from_the_page(browser, tmp_path):
         status, proposed = docs.execute("POST", "/v1/processings")
         assert (status, proposed["status"]) == (201, "proposed")
         docs.authorize(keys["one who approves"])
-        status, approved = docs.execute("POST", "/v1/processings/{id}/approvals")
+        status, approved = docs.execute("POST", "/v1/rulings")
         assert (status, approved["status"]) == (201, "active")
         docs.authorize(keys["one who proposes"])
         status, consent = docs.execute("POST", "/v1/consents")

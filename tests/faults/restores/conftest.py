@@ -18,7 +18,7 @@ def deployment(server, tmp_path):
     """A deployment with consents of some people, and a copy of it as it was then."""
     made = Restorable(tmp_path, server)
     with made.serving() as service:
-        service.ok("POST", "/v1/restores", {"lost": "What an earlier test took away."})
+        service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "What an earlier test took away."})
         for processing in (FILTER, ADS):
             service.call("POST", "/v1/processings", processing)
         service.ok("PATCH", "/v1/processings/ads-mail", {"status": "active"})  # an earlier test suspends it

@@ -35,7 +35,7 @@ def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
     (heads := tmp_path / "heads").mkdir()
     settings = {"SCEAU_STATE_DIRECTORY": str(heads)}
     with deployment.serving(**settings) as service:
-        epoch = service.ok("POST", "/v1/restores", {"lost": "Nothing: a drill."})["epoch"]
+        epoch = service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing: a drill."})["epoch"]
         service.ok("POST", "/v1/consents", decision("alice"))
     deployment.settings |= settings
     assert deployment.command("proof", "stamp")[0] == 0

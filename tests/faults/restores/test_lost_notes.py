@@ -100,7 +100,7 @@ def test_what_is_written_as_an_epoch_begins_is_noticed(deployment):
 
     with deployment.serving() as service:
         eventually(lambda: service.call("GET", "/readyz").json().get("leased"))
-        epoch = service.ok("POST", "/v1/restores", {"lost": "A drill."})["epoch"]
+        epoch = service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "A drill."})["epoch"]
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         eventually(lambda: epoch in epochs())
     with (
@@ -162,6 +162,8 @@ def test_a_key_that_was_revoked_accepts_no_restore(deployment):
         _key(service, made)
     deployment.set_back()
     with deployment.serving() as service:
-        assert service.call("POST", "/v1/restores", {"lost": "All."}, made["key"]).status_code == 401
+        assert (
+            service.call("POST", "/v1/proposals", {"kind": "restore", "lost": "All."}, made["key"]).status_code == 401
+        )
         assert asked(service, "dora") == "restored-behind"
-        assert service.call("POST", "/v1/restores", {"lost": "All."}).status_code == 201
+        assert service.call("POST", "/v1/proposals", {"kind": "restore", "lost": "All."}).status_code == 201

@@ -134,7 +134,7 @@ def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
 def test_one_replay_is_enough_where_an_epoch_was_lost(deployment):
     """The epoch that begins is later than the lost one, whose notes the database would lack again."""
     with deployment.serving() as service:
-        lost = service.ok("POST", "/v1/restores", {"lost": "A drill."})["epoch"]
+        lost = service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "A drill."})["epoch"]
         eventually(lambda: deployment.journal_holds(f'"epoch":{lost}'))
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
     deployment.set_back()

@@ -32,7 +32,10 @@ def test_it_makes_no_key_that_accepts_the_restore(deployment):
     made = revived(deployment)
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == "restored-behind")
-        assert service.call("POST", "/v1/restores", {"lost": "Nothing."}, made["key"]).status_code == 401
+        assert (
+            service.call("POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing."}, made["key"]).status_code
+            == 401
+        )
         another = {"name": "again", "scopes": SCOPES}
         for path, body in (("/v1/keys", another), (f"/v1/keys/{made['id']}/rotations", {"compromised": True})):
             refused = service.call("POST", path, body, made["key"])
@@ -48,7 +51,10 @@ def test_it_gives_no_other_key_what_it_may_not_do_itself(deployment):
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == "restored-behind")
         assert service.call("PATCH", f"/v1/keys/{other['id']}", {"scopes": SCOPES}, made["key"]).status_code == 503
-        assert service.call("POST", "/v1/restores", {"lost": "Nothing."}, other["key"]).status_code == 403
+        assert (
+            service.call("POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing."}, other["key"]).status_code
+            == 403
+        )
         narrower = service.call("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["keys:manage"]})
         assert narrower.status_code == 200
 
@@ -58,7 +64,7 @@ def test_a_rotated_key_that_has_ended_accepts_no_restore(deployment):
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "rotated", "scopes": ["deployment:recover"]})
         deployment.back_up()
-    accept = ("POST", "/v1/restores", {"lost": "All."}, made["key"])
+    accept = ("POST", "/v1/proposals", {"kind": "restore", "lost": "All."}, made["key"])
     with deployment.serving() as service:
         service.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
