@@ -8,12 +8,11 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api import audit, callers, openapi, proof, staff, webhooks
+from app.api import audit, callers, openapi, proof, signing_keys, staff, webhooks
 from app.api.consents import batches, imports, renewals, subjects
 from app.api.consents import links as consent_links
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
-from app.api.decisions import tokens as decision_tokens
 from app.api.http import problems
 from app.api.http.accepting import ForPeople, wants_page
 from app.api.http.exchange import MOST_BODY_BYTES, Exchange, answered_line, headers_of_every_answer, request_id
@@ -182,7 +181,7 @@ ROUTERS: Final = tuple(
         webhooks,
         staff,
         callers,
-        decision_tokens,
+        signing_keys,
         health,
         openapi,
     )

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from fastapi import Depends, Path, Response
+from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import problems, strict_router
 from app.api.http.security import Needs, as_shown
 from app.api.http.services import DatabaseDep, PseudonymsDep, TokenCheckDep, WriterDep
-from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel
+from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel, at_fault
 from app.auth.callers import KEY_OVERLAP, ApiKey, Authenticated, Caller, CallerKind, Identity, Scope
 from app.operations.callers import (
     LONGEST_OVERLAP,
@@ -29,7 +29,6 @@ from app.operations.callers import (
     list_callers,
     register_identity,
     revoke_caller,
-    revoke_key,
     rotate_key,
 )
 
@@ -54,26 +53,6 @@ Overlap = Annotated[
 ]
 
 
-class _NewCaller(WireModel):
-    name: Name
-    kind: CallerKind = Field(
-        default=CallerKind.MACHINE,
-        description="`person` for one of your staff, who has duties that programs do not (L32-3, V). It cannot change",
-    )
-    scopes: Scopes
-    processings: Processings | None = Field(default=None, description=_EVERY_ONE)
-
-    def wanted(self, expires_at: datetime | None = None) -> NewCaller:
-        """The caller as an operation makes it."""
-        return NewCaller(
-            name=self.name,
-            scopes=frozenset(self.scopes),
-            processings=frozenset(self.processings) if self.processings is not None else None,
-            kind=self.kind,
-            expires_at=expires_at,
-        )
-
-
 NEW_KEYS: Final[Mapping[str, dict[str, Any]]] = {
     "a mail server": {"name": "mail server", "scopes": ["decisions:evaluate"], "processings": ["ads-mail"]},
     "one who proposes": {
@@ -94,16 +73,6 @@ def _offered(examples: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return {words: {"value": value} for words, value in examples.items()}
 
 
-class NewKey(_NewCaller):
-    """A caller to make: its scopes, and the processings that it may ask about."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [*NEW_KEYS.values()]})
-
-    expires_at: Instant | None = Field(
-        default=None, description="When the key ends; left out, it is good until revoked"
-    )
-
-
 class IdentityBody(WireModel):
     """Whose access tokens: `iss` and `sub` of the tokens, and the client that they were given to."""
 
@@ -118,26 +87,40 @@ class IdentityBody(WireModel):
         return Identity(self.issuer, self.subject, self.client)
 
 
-class NewIdentity(_NewCaller):
-    """A caller to let in by its access tokens: what they may do here is said here, and their scopes only narrow it."""
+class NewKey(WireModel):
+    """A caller to make: its scopes, and the processings that it may ask about."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "Ada, privacy team",
-                    "kind": "person",
-                    "scopes": ["audit:read", "consents:read"],
-                    "identity": {
-                        "issuer": "https://login.example.fr/realms/staff",
-                        "subject": "6f7a3f7e-6d1b-4d43-9c3f-0d8e5a1b2c3d",
-                    },
-                }
-            ]
-        }
+    model_config = ConfigDict(json_schema_extra={"examples": [*NEW_KEYS.values()]})
+
+    name: Name
+    kind: CallerKind = Field(
+        default=CallerKind.MACHINE,
+        description="`person` for one of your staff, who has duties that programs do not (L32-3, V). It cannot change",
+    )
+    scopes: Scopes
+    processings: Processings | None = Field(default=None, description=_EVERY_ONE)
+    identity: IdentityBody | None = Field(
+        default=None, description="Known by its access tokens, and without a key; their scopes only narrow its own"
+    )
+    expires_at: Instant | None = Field(
+        default=None, description="When the key ends; left out, it is good until revoked"
     )
 
-    identity: IdentityBody
+    @model_validator(mode="after")
+    def _of_a_key(self) -> Self:
+        if self.identity is not None and self.expires_at is not None:
+            raise at_fault("expires_at", "access tokens bring their own end: leave it out beside `identity`")
+        return self
+
+    def wanted(self) -> NewCaller:
+        """The caller as an operation makes it."""
+        return NewCaller(
+            name=self.name,
+            scopes=frozenset(self.scopes),
+            processings=frozenset(self.processings) if self.processings is not None else None,
+            kind=self.kind,
+            expires_at=self.expires_at,
+        )
 
 
 class CallerChangeBody(WireModel):
@@ -150,6 +133,9 @@ class CallerChangeBody(WireModel):
     name: Name | None = None
     scopes: Scopes | None = None
     processings: Processings | None = None
+    revoke_keys: Annotated[list[UUID], Field(min_length=1, max_length=50)] | None = Field(
+        default=None, description="Ids of its keys that end at once; its others stay"
+    )
 
     def change(self) -> CallerChange:
         """The change as an operation makes it."""
@@ -158,6 +144,7 @@ class CallerChangeBody(WireModel):
             scopes=frozenset(self.scopes) if self.scopes is not None else None,
             processings=frozenset(self.processings) if self.processings is not None else None,
             every_processing="processings" in self.model_fields_set and self.processings is None,
+            revoked_keys=frozenset(self.revoke_keys or ()),
         )
 
 
@@ -207,7 +194,10 @@ class KeyBody(BaseModel):
 class NewKeyBody(KeyBody):
     """A new caller with its key, shown this once."""
 
-    key: str = Field(description="Send it as `Authorization: Bearer …`; it is not shown again")
+    key: str | None = Field(
+        default=None,
+        description="Send it as `Authorization: Bearer …`; it is not shown again. Absent of one known by its tokens",
+    )
     unregistered: list[str] | None = Field(
         default=None, description="Processings that it may name and that are not registered now: mistyped, or too early"
     )
@@ -232,11 +222,6 @@ class KeysPage(BaseModel):
 def key_body(view: CallerView) -> KeyBody:
     """A caller on the wire."""
     return KeyBody(**_members(view))
-
-
-def new_key_body(made: MadeKey) -> NewKeyBody:
-    """A new caller on the wire, with its key."""
-    return NewKeyBody(**_members(CallerView(made.caller, [made.key], {})), key=made.secret)
 
 
 def rotated_body(rotated: Rotated) -> RotatedBody:
@@ -294,7 +279,8 @@ CallerId = Annotated[UUID, Path(alias="id", description="The id of a caller")]
 _INVALID = (422, "Some fields are not as they should be.")
 _FORBIDDEN = (403, "The caller lacks the scope, or would hand out, or take away, more than it holds.")
 _NO_CALLER = (404, "No such caller.")
-_NO_KEY = (404, "No such caller, or it has no such key.")
+_NO_KEY = (404, "No such caller, or one of the keys is none of its own.")
+_TAKEN = (409, "Another caller is known by this identity.")
 _REVOKED = (409, "The caller is revoked.")
 _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many keys in force as it may.")
 
@@ -304,50 +290,44 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     status_code=201,
     summary="Make a key",
     response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN, _INVALID),
+    responses=problems(_FORBIDDEN, _TAKEN, _INVALID),
     openapi_extra={"requestBody": {"content": {"application/json": {"examples": _offered(NEW_KEYS)}}}},
 )
-async def post_key(body: NewKey, by: Deciding, writer: WriterDep) -> NewKeyBody:
+async def post_key(body: NewKey, by: Deciding, writer: WriterDep, token_check: TokenCheckDep) -> NewKeyBody:
     """Make a caller and its key. A caller can give no scope and no processing that it does not hold itself.
 
-    It may name a processing that is registered later; `unregistered` lists those that are not registered now.
+    It may name a processing that is registered later; `unregistered` lists those that are not registered now. With
+    `identity` it presents access tokens of that issuer instead of a key; tokens of others are refused.
     """
+    made: MadeKey | None = None
     async with writer.write() as session:
-        made = await create_key(session, by, body.wanted(body.expires_at))
-        unregistered = await find_unregistered(session, made.caller)
-    return new_key_body(made).model_copy(update={"unregistered": unregistered or None})
-
-
-@router.post(
-    "/v1/identities",
-    status_code=201,
-    summary="Let in a caller by its access tokens",
-    response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN, (409, "Another caller is known by this identity."), _INVALID),
-)
-async def post_identity(body: NewIdentity, by: Deciding, writer: WriterDep, token_check: TokenCheckDep) -> KeyBody:
-    """Make a caller that presents access tokens of an issuer instead of a key. Tokens of others are refused.
-
-    `/v1/keys` lists, changes and revokes it like every caller.
-    """
-    async with writer.write() as session:
-        identity = body.identity.identity()
-        made = await register_identity(session, by, body.wanted(), identity, token_check)
-    return key_body(CallerView(made, [], {}))
+        if body.identity is None:
+            made = await create_key(session, by, body.wanted())
+            caller = made.caller
+        else:
+            caller = await register_identity(session, by, body.wanted(), body.identity.identity(), token_check)
+        unregistered = await find_unregistered(session, caller)
+    told = _members(CallerView(caller, [made.key] if made else [], {}))
+    return NewKeyBody(**told, key=made.secret if made else None, unregistered=unregistered or None)
 
 
 @router.get("/v1/keys", summary="List keys", response_model_exclude_none=True, responses=problems(_INVALID))
-async def get_keys(
-    caller: KeyManager, database: DatabaseDep, pseudonyms: PseudonymsDep, limit: Limit = LIMIT, cursor: Cursor = None
+async def get_keys(  # noqa: PLR0917 - a filter and a page
+    caller: KeyManager,
+    database: DatabaseDep,
+    pseudonyms: PseudonymsDep,
+    only: Annotated[UUID | None, Query(alias="id", description="Only the caller of that id")] = None,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
 ) -> KeysPage:
     """Callers with their scopes and their last use, oldest first, revoked ones included; never their keys.
 
     A caller that is limited to some processings sees the callers that are limited to the same or fewer.
     """
-    asked = f"keys {caller.id}"
+    asked = f"keys {caller.id} {only}"
     after = read_cursor(pseudonyms, asked, cursor)
     async with database.read() as session:
-        found = await list_callers(session, caller, after=after, limit=limit + 1)
+        found = await list_callers(session, caller, after=after, limit=limit + 1, only=only)
     page = found[:limit]
     return KeysPage(
         items=[key_body(each) for each in page],
@@ -355,26 +335,18 @@ async def get_keys(
     )
 
 
-@router.get(
-    "/v1/keys/{id}",
-    summary="Read one caller",
-    response_model_exclude_none=True,
-    responses=problems(_NO_CALLER, _INVALID),
-)
-async def get_key(identifier: CallerId, caller: KeyManager, database: DatabaseDep) -> KeyBody:
-    """One caller, its keys, and when each was last used."""
-    async with database.read() as session:
-        return key_body(await find_caller(session, caller, identifier))
-
-
 @router.patch(
     "/v1/keys/{id}",
     summary="Change what a caller may do",
     response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN, _NO_CALLER, _REVOKED, _INVALID),
+    responses=problems(_FORBIDDEN, _NO_KEY, _REVOKED, _INVALID),
 )
 async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, writer: WriterDep) -> KeyBody:
-    """Change a caller's name, scopes or processings. When this answers, every replica applies what was taken away."""
+    """Change a caller's name, scopes or processings, or end some of its keys.
+
+    When this answers, every replica applies what was taken away. A key that has ended is named again without effect;
+    with one that is none of the caller's, nothing is changed.
+    """
     async with writer.write() as session:
         await change_caller(session, by, identifier, body.change())
         changed = await find_caller(session, by.caller, identifier)
@@ -411,21 +383,3 @@ async def post_rotation(identifier: CallerId, body: NewRotation, by: Deciding, w
     async with writer.write() as session:
         rotated = await rotate_key(session, by, identifier, rotation)
     return rotated_body(rotated)
-
-
-@router.delete(
-    "/v1/keys/{id}/keys/{key}",
-    status_code=204,
-    summary="Revoke one key of a caller",
-    responses=problems(_FORBIDDEN, _NO_KEY, _INVALID),
-)
-async def delete_one_key(
-    identifier: CallerId,
-    key: Annotated[UUID, Path(description="The id of one of its keys")],
-    by: Deciding,
-    writer: WriterDep,
-) -> Response:
-    """Revoke one key at once; the caller's others stay. A second time changes nothing."""
-    async with writer.write() as session:
-        await revoke_key(session, by, identifier, key)
-    return Response(status_code=204)

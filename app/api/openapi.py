@@ -170,7 +170,7 @@ EVERYDAY: Final = frozenset(
         *("post_processing", "get_processings", "get_processing", "patch_processing", "get_versions", "post_version"),
         *("get_proposals", "post_ruling"),
         *("post_consent", "post_withdrawal", "post_search", "get_history", "post_consent_link", "post_closure"),
-        *("post_erasure", "evaluation", "evaluations", "get_renewals", "get_receipt", "post_export"),
+        *("post_erasure", "evaluation", "evaluations", "get_renewals", "get_receipt"),
         *("post_explanation", "post_decision_search", "post_key", "get_keys", "delete_key", "readyz"),
     }
 )
@@ -184,10 +184,11 @@ _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "post_search": dict.fromkeys(("get_consent", "get_history", "get_receipt"), _FIRST),
     "post_withdrawal": dict.fromkeys(("get_event", "get_receipt", "get_proof"), _ID),
     "get_history": dict.fromkeys(("get_event", "get_receipt"), _FIRST),
-    "post_webhook": dict.fromkeys(("get_webhook", "get_deliveries", "patch_webhook", "delete_webhook"), _ID),
-    "get_deliveries": {"get_delivery": {"id": "$request.path.id", "event": "/items/0/event"}},
-    "post_key": dict.fromkeys(("get_key", "patch_key", "post_rotation", "delete_key"), _ID),
-    "post_member": dict.fromkeys(("get_member", "post_paper", "patch_member"), _ID),
+    "post_webhook": dict.fromkeys(("get_deliveries", "patch_webhook", "post_replays"), _ID),
+    "get_webhooks": dict.fromkeys(("get_deliveries", "patch_webhook", "post_replays"), _FIRST),
+    "get_deliveries": {"get_deliveries": {"id": "$request.path.id", "event": "/items/0/event"}},
+    "post_key": dict.fromkeys(("get_keys", "patch_key", "post_rotation", "delete_key"), _ID),
+    "post_member": {"get_coverage": {"member": "/id"}, "patch_member": _ID},
 }
 """By operation, or operation and status: which others take what it answers, and where that stands in the answer."""
 

@@ -10,16 +10,16 @@ from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StrictBool, StrictStr, Tag, model_validator
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.routing import PROBLEMS, problems, strict_router
 from app.api.http.security import AnyCaller, Needs, everywhere
 from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep
-from app.api.http.wire import Instant, Name, WireModel
+from app.api.http.wire import Instant, Name, WireModel, at_fault
 from app.auth.callers import Caller, CallerKind, Scope
-from app.core.errors import NotFoundError, PersonsOnlyError
+from app.core.errors import PersonsOnlyError
 from app.core.staff import Lack, Notice, NoticeStanding, NoticeText, lacking, standing
 from app.db.session import WriteSession
 from app.operations.staff import (
@@ -37,12 +37,12 @@ from app.operations.staff import (
     record_paper,
     register_staff_member,
 )
-from app.staff import Acknowledgement, AcknowledgementMethod, Member, load_member, load_notices
+from app.staff import Acknowledgement, AcknowledgementMethod, Member, load_notices
 
 Title = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Body = Annotated[StrictStr, Field(min_length=1, max_length=50_000)]
 Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
-Version = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+Version = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
 _SAID: Final = {
@@ -137,28 +137,24 @@ class NoticeView(BaseModel):
         )
 
 
-class NoticesPage(BaseModel):
-    """Every version, by number; the last one is that of today."""
-
-    items: list[NoticeView]
-
-
 class OwnNotice(BaseModel):
-    """The notice of today, and how the person who asks stands towards it."""
+    """How the person who asks stands towards the notice of today."""
 
-    notice: NoticeView
     standing: NoticeStanding
     acknowledged: int | None = Field(default=None, description="The latest version that was acknowledged")
     acknowledged_at: datetime | None = None
     page: str = Field(description="Where a person reads and acknowledges it")
 
 
+class NoticesPage(BaseModel):
+    """Every version, by number; the last one is that of today."""
+
+    items: list[NoticeView]
+    own: OwnNotice | None = Field(default=None, description="Of a person who asks; a program has none")
+
+
 class NewAcknowledgement(WireModel):
     """What was read: the version of today, in a language, by its hash."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256}]}
-    )
 
     notice: Version
     language: NoticeLanguage
@@ -170,12 +166,9 @@ class NewAcknowledgement(WireModel):
 
 
 class PaperAcknowledgement(WireModel):
-    """What a member signed on paper: which version, in which language, and when."""
+    """What a member signed on paper: who, which version, in which language, and when."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "acknowledged_at": "2026-06-15T12:00:00Z"}]}
-    )
-
+    member: UUID = Field(description="Somebody without access to the API")
     notice: Version
     language: NoticeLanguage
     acknowledged_at: Instant
@@ -183,6 +176,22 @@ class PaperAcknowledgement(WireModel):
     def shown(self) -> Shown:
         """The operation's form of it; the text is the one that the register holds."""
         return Shown(self.notice, self.language.value, "")
+
+
+def _whose(given: object) -> str:
+    return "paper" if isinstance(given, dict) and "member" in given else "own"
+
+
+Own = Annotated[NewAcknowledgement, Tag("own")]
+Paper = Annotated[PaperAcknowledgement, Tag("paper")]
+
+
+class StaffAcknowledgement(RootModel[Annotated[Own | Paper, Discriminator(_whose)]]):
+    """One's own, or with `member` what somebody else signed on paper."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256}]}
+    )
 
 
 class AcknowledgementView(BaseModel):
@@ -224,11 +233,20 @@ class NewMember(WireModel):
 
 
 class MemberChange(WireModel):
-    """Gone, or back."""
+    """Gone, or back; and whether the name of who left is still needed."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "active"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "active"}, {"status": "left", "erase_name": True}]}
+    )
 
-    status: MemberStatus
+    status: MemberStatus | None = None
+    erase_name: StrictBool = Field(default=False, description="Of a member who left, or leaves by this request")
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.status is None and not self.erase_name:
+            raise at_fault("status", "say what is to change")
+        return self
 
 
 class MemberView(BaseModel):
@@ -252,13 +270,6 @@ class MemberView(BaseModel):
         )
 
 
-class MemberDetail(BaseModel):
-    """One member, and what they acknowledged."""
-
-    member: MemberView
-    acknowledgements: list[AcknowledgementView]
-
-
 class CoveredView(BaseModel):
     """How one member stands. `name` is absent once it was erased."""
 
@@ -269,7 +280,11 @@ class CoveredView(BaseModel):
     acknowledged: int | None = Field(default=None, description="The latest version that was acknowledged")
     acknowledged_at: datetime | None = None
     rotated_by_other: bool = Field(description=_ROTATED)
+    registered_at: datetime | None = Field(default=None, description="Absent of a person who did nothing here yet")
     left_at: datetime | None = None
+    acknowledgements: list[AcknowledgementView] | None = Field(
+        default=None, description="Of the one that was asked for: when, how, in which language, recorded by whom"
+    )
 
     @classmethod
     def of(cls, covered: Covered) -> Self:
@@ -327,34 +342,34 @@ async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Resp
     return await write.perform(caller, 201, publish)
 
 
-@router.get("/v1/staff/notices", summary="Read the versions of the staff notice", responses=PROBLEMS)
-async def get_notices(_: Officer, database: DatabaseDep) -> NoticesPage:
-    """Every version with its texts and their hashes; the last one is that of today."""
-    async with database.read() as session:
-        return NoticesPage(items=[NoticeView.of(each) for each in await load_notices(session)])
-
-
 @router.get(
-    "/v1/staff/notices/current",
-    summary="Read the staff notice as a person",
+    "/v1/staff/notices",
+    summary="Read the versions of the staff notice",
     response_model_exclude_none=True,
     responses=PROBLEMS,
 )
-async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: StaffPageDep) -> OwnNotice:
-    """The notice of today, and whether the calling person has acknowledged it."""
-    if caller.kind is not CallerKind.PERSON:
-        raise PersonsOnlyError
+async def get_notices(caller: Person, database: DatabaseDep, staff_page: StaffPageDep) -> NoticesPage:
+    """Every version with its texts and their hashes; the last one is that of today.
+
+    Every person reads them, with `own`: whether they have acknowledged that of today. A program needs the scope
+    `staff:write`, for every processing.
+    """
+    is_person = caller.kind is CallerKind.PERSON
+    if not is_person:
+        if Scope.STAFF_WRITE not in caller.scopes:
+            raise PersonsOnlyError
+        caller.require_processing(None)
     async with database.read() as session:
-        own = await read_own_standing(session, caller)
-    if own.notice is None:
-        raise NotFoundError
-    return OwnNotice(
-        notice=NoticeView.of(own.notice),
-        standing=standing(own.notice.number, own.acknowledged),
-        acknowledged=own.acknowledged,
-        acknowledged_at=own.acknowledged_at,
-        page=staff_page,
-    )
+        page = NoticesPage(items=[NoticeView.of(each) for each in await load_notices(session)])
+        found = await read_own_standing(session, caller) if is_person else None
+    if found is not None and found.notice is not None:
+        page.own = OwnNotice(
+            standing=standing(found.notice.number, found.acknowledged),
+            acknowledged=found.acknowledged,
+            acknowledged_at=found.acknowledged_at,
+            page=staff_page,
+        )
+    return page
 
 
 @router.post(
@@ -362,16 +377,29 @@ async def get_current_notice(caller: Person, database: DatabaseDep, staff_page: 
     status_code=201,
     summary="Acknowledge the staff notice",
     response_model=AcknowledgementView,
-    responses=problems((409, "That is not the text of today, or it is not complete."), _INVALID),
+    responses=problems(
+        (404, "Of paper: no such member, or no such version in that language."),
+        (409, "It is not the text of today, or not complete; of paper: the member has access."),
+        _INVALID,
+    ),
 )
-async def post_staff_acknowledgement(body: NewAcknowledgement, caller: Person, write: WriteDep) -> Response:
+async def post_staff_acknowledgement(body: StaffAcknowledgement, caller: Person, write: WriteDep) -> Response:
     """Acknowledge the notice of today, as the person whose key this is. A second time answers as the first time.
 
-    People read and acknowledge it on a page too (`/staff/notice`).
+    People read and acknowledge it on a page too (`/staff/notice`). With `member` and `acknowledged_at` it records what
+    a member without access signed on paper, which needs the scope `staff:write`, for every processing. Keep the paper,
+    with the version's text.
     """
+    told = body.root
+    if isinstance(told, PaperAcknowledgement):
+        caller.require(Scope.STAFF_WRITE)
+        caller.require_processing(None)
 
     async def acknowledge(session: WriteSession) -> AcknowledgementView:
-        found = await acknowledge_notice(session, caller, body.shown(), AcknowledgementMethod.API)
+        if isinstance(told, PaperAcknowledgement):
+            found = await record_paper(session, caller, told.member, told.shown(), told.acknowledged_at)
+        else:
+            found = await acknowledge_notice(session, caller, told.shown(), AcknowledgementMethod.API)
         return AcknowledgementView.of(found)
 
     return await write.perform(caller, 201, acknowledge)
@@ -383,24 +411,29 @@ async def post_staff_acknowledgement(body: NewAcknowledgement, caller: Person, w
     response_model_exclude_none=True,
     responses=problems(_INVALID),
 )
-async def get_coverage(  # noqa: PLR0917 - a filter and a page
+async def get_coverage(  # noqa: PLR0917 - two filters and a page
     caller: Reader,
     database: DatabaseDep,
     pseudonyms: PseudonymsDep,
     vault: VaultDep,
     only: Annotated[NoticeStanding | None, Query(alias="standing", description="Only members who stand so")] = None,
+    member: Annotated[UUID | None, Query(description="Only that one, with what they acknowledged")] = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> CoverageView:
     """Members by standing: acknowledged, outdated (an older version), missing (none), left. The counts are of all."""
-    asked = f"staff coverage {caller.id} {only}"
+    asked = f"staff coverage {caller.id} {only} {member}"
     after = read_cursor(pseudonyms, asked, cursor)
     async with database.read() as session:
         coverage = await read_staff_coverage(session, vault)
-    wanted = [each for each in coverage.members if only is None or each.standing is only]
+        known = await read_acknowledgements(session, member) if member is not None else ()
+    wanted = [each for each in coverage.members if only in {None, each.standing} and member in {None, each.id}]
     rest = [each for each in wanted if after is None or each.id > after]
     page, more = rest[:limit], len(rest) > limit
-    return CoverageView.of(coverage, page, write_cursor(pseudonyms, asked, page[-1].id if more else None))
+    told = CoverageView.of(coverage, page, write_cursor(pseudonyms, asked, page[-1].id if more else None))
+    for each in told.items if member is not None else ():
+        each.acknowledgements = [AcknowledgementView.of(one) for one in known]
+    return told
 
 
 @router.post(
@@ -422,63 +455,23 @@ async def post_member(body: NewMember, caller: Officer, vault: VaultDep, write: 
     return await write.perform(caller, 201, register)
 
 
-@router.get(
-    "/v1/staff/members/{id}",
-    summary="Read one member's acknowledgements",
-    response_model_exclude_none=True,
-    responses=problems(_UNKNOWN, _INVALID),
-)
-async def get_member(identifier: Id, _: Reader, database: DatabaseDep) -> MemberDetail:
-    """One member, and every version that they acknowledged: when, how, in which language, recorded by whom."""
-    async with database.read() as session:
-        member = await load_member(session, identifier)
-        if member is None:
-            raise NotFoundError
-        found = await read_acknowledgements(session, identifier)
-    return MemberDetail(member=MemberView.of(member), acknowledgements=[AcknowledgementView.of(each) for each in found])
-
-
 @router.patch(
     "/v1/staff/members/{id}",
-    summary="Note that a member left, or is back",
+    summary="Note that a member left, or is back; erase a name",
     response_model=MemberView,
-    responses=problems(_UNKNOWN, _INVALID),
-)
-async def patch_member(identifier: Id, body: MemberChange, caller: Officer, write: WriteDep) -> Response:
-    """A member who left is no longer missing. Revoke their access to the API apart (`DELETE /v1/keys/{id}`)."""
-
-    async def change(session: WriteSession) -> MemberView:
-        left = body.status is MemberStatus.LEFT
-        return MemberView.of(await change_staff_member(session, caller, identifier, left=left))
-
-    return await write.perform(caller, 200, change)
-
-
-@router.delete(
-    "/v1/staff/members/{id}",
-    status_code=204,
-    summary="Erase the name of a member who left",
     responses=problems(_UNKNOWN, (409, "The member did not leave."), _INVALID),
 )
-async def delete_member(identifier: Id, caller: Officer, database: DatabaseDep) -> Response:
-    """Destroy the name and its key. What the member acknowledged stays, under an id that identifies no person."""
-    async with database.write() as session:
-        await erase_staff_member(session, caller, identifier)
-    return Response(status_code=204)
+async def patch_member(identifier: Id, body: MemberChange, caller: Officer, write: WriteDep) -> Response:
+    """A member who left is no longer missing. Revoke their access to the API apart (`DELETE /v1/keys/{id}`).
 
+    `erase_name` destroys the name and its key. What the member acknowledged stays, under an id that identifies no
+    person.
+    """
 
-@router.post(
-    "/v1/staff/members/{id}/acknowledgements",
-    status_code=201,
-    summary="Record what a member signed on paper",
-    response_model=AcknowledgementView,
-    responses=problems(_UNKNOWN, (409, "The member has access, or that version is not complete."), _INVALID),
-)
-async def post_paper(identifier: Id, body: PaperAcknowledgement, caller: Officer, write: WriteDep) -> Response:
-    """Record the acknowledgement of a member who has no access to the API. Keep the paper, with the version's text."""
+    async def change(session: WriteSession) -> MemberView:
+        if body.status is None:
+            return MemberView.of(await erase_staff_member(session, caller, identifier))
+        changed = await change_staff_member(session, caller, identifier, left=body.status is MemberStatus.LEFT)
+        return MemberView.of(await erase_staff_member(session, caller, identifier) if body.erase_name else changed)
 
-    async def record(session: WriteSession) -> AcknowledgementView:
-        found = await record_paper(session, caller, identifier, body.shown(), body.acknowledged_at)
-        return AcknowledgementView.of(found)
-
-    return await write.perform(caller, 201, record)
+    return await write.perform(caller, 200, change)

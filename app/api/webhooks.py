@@ -1,17 +1,17 @@
-"""Webhooks: where events are sent to, what became of them, and the keys that sign them."""
+"""Webhooks: where events are sent to, and what became of them."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, read_place, write_cursor, write_place
 from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, as_shown, open_to_all
+from app.api.http.security import Needs, as_shown
 from app.api.http.services import (
     DatabaseDep,
     DeploymentDep,
@@ -19,25 +19,20 @@ from app.api.http.services import (
     SourceDep,
     StoppingDep,
     WebhookPolicyDep,
-    WriterDep,
 )
-from app.api.http.wire import Instant, ProcessingId, WireModel
-from app.auth.callers import KEY_OVERLAP, Authenticated, Caller, Scope
-from app.core.errors import NotFoundError
+from app.api.http.wire import Instant, ProcessingId, WireModel, at_fault
+from app.auth.callers import Authenticated, Caller, Scope
 from app.db.session import WriteSession
 from app.events.deliveries import Attempt, Delivery, find_delivery, list_deliveries
 from app.events.effects import EXAMPLE, Effect, cloud_event
-from app.events.endpoints import Endpoint, EndpointStatus, public_text
+from app.events.endpoints import Endpoint, EndpointStatus
 from app.events.outbox import EventType
-from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
-from app.operations.service.signing_keys import rotate_key
 from app.operations.webhooks.effects import acknowledge_effect
 from app.operations.webhooks.manage_webhooks import (
     EndpointDraft,
     change_webhook,
     find_webhook,
     list_webhooks,
-    new_secret,
     read_events,
     register_webhook,
     remove_webhook,
@@ -52,6 +47,7 @@ Url = Annotated[
 Types = Annotated[list[EventType], Field(min_length=1, max_length=50)]
 Processings = Annotated[list[ProcessingId], Field(min_length=1, max_length=1_000)]
 DeliveryStatus = Literal["pending", "delivered", "dead"]
+Status = Literal["active", "disabled", "removed"]
 
 _TYPES = "Which types it wants; left out or null, every one, those of later versions too"
 _PROCESSINGS = "Events about which processings; left out or null, about all"
@@ -92,9 +88,17 @@ class EndpointChange(WireModel):
     types: Types | None = Field(default=None, description=_TYPES)
     processings: Processings | None = Field(default=None, description=_PROCESSINGS)
     include_subject: StrictBool | None = Field(default=None, description=_SUBJECT)
-    status: EndpointStatus | None = Field(
-        default=None, description="Deliveries of a disabled endpoint wait until it is active again"
+    status: Status | None = Field(
+        default=None,
+        description="Deliveries of a disabled endpoint wait until it is active again. `removed` is final: the endpoint "
+        "goes with its deliveries and their log. It stands alone",
     )
+
+    @model_validator(mode="after")
+    def _gone_or_changed(self) -> Self:
+        if self.status == "removed" and self.model_fields_set != {"status"}:
+            raise at_fault("status", "`removed` stands alone: nothing else is changed of what goes")
+        return self
 
     def draft(self, before: Endpoint) -> EndpointDraft:
         """What the endpoint is to be after the change."""
@@ -104,7 +108,7 @@ class EndpointChange(WireModel):
 
 def _draft(body: NewEndpoint | EndpointChange, before: EndpointDraft) -> EndpointDraft:
     said = body.model_fields_set
-    status = body.status if isinstance(body, EndpointChange) else None
+    status = EndpointStatus(body.status) if isinstance(body, EndpointChange) and body.status else before.status
     types = frozenset(body.types) if body.types is not None else None
     processings = frozenset(body.processings) if body.processings is not None else None
     return EndpointDraft(
@@ -112,7 +116,7 @@ def _draft(body: NewEndpoint | EndpointChange, before: EndpointDraft) -> Endpoin
         types=types if "types" in said else before.types,
         processings=processings if "processings" in said else before.processings,
         include_subject=before.include_subject if body.include_subject is None else body.include_subject,
-        status=status or before.status,
+        status=status,
     )
 
 
@@ -124,7 +128,7 @@ class EndpointBody(BaseModel):
     types: list[EventType] | None = None
     processings: list[str] | None = None
     include_subject: bool
-    status: EndpointStatus
+    status: Status
     status_reason: str | None = Field(
         default=None, description="Why it is disabled: by_request, gone (it said 410), maker_ended"
     )
@@ -136,29 +140,6 @@ class EndpointsPage(BaseModel):
     """All endpoints, oldest first: there are at most a hundred."""
 
     items: list[EndpointBody]
-
-
-class SecretBody(BaseModel):
-    """A symmetric secret, shown this once."""
-
-    id: UUID
-    secret: str = Field(description="`whsec_…`: for the `v1` signatures of this endpoint; it is not shown again")
-    created_at: datetime
-
-
-class SigningKeyBody(BaseModel):
-    """A public key that verifies `v1a` signatures."""
-
-    id: UUID
-    public_key: str = Field(description="`whpk_` and the Ed25519 public key in base64")
-    created_at: datetime
-    retires_at: datetime | None = Field(default=None, description="From then on nothing is signed with it")
-
-
-class SigningKeysBody(BaseModel):
-    """The keys that sign now, the newest first."""
-
-    keys: list[SigningKeyBody]
 
 
 class AttemptBody(BaseModel):
@@ -185,12 +166,9 @@ class DeliveryBody(BaseModel):
     finished_at: datetime | None = None
     last_answer: int | None = None
     last_error: str | None = None
-
-
-class DeliveryHistory(DeliveryBody):
-    """One delivery with its attempts, oldest first. Bodies are not kept."""
-
-    log: list[AttemptBody]
+    log: list[AttemptBody] | None = Field(
+        default=None, description="Of the one that was asked for by `event`: its attempts, oldest first, without bodies"
+    )
 
 
 class DeliveriesPage(BaseModel):
@@ -200,22 +178,35 @@ class DeliveriesPage(BaseModel):
     next_cursor: str | None = None
 
 
-class SpanToReplay(WireModel):
-    """Which events to send again: those written in a span of time."""
+class NewReplay(WireModel):
+    """What to send again: one event, or those written in a span of time."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"since": "2026-01-01T00:00:00Z", "until": "2026-12-31T00:00:00Z", "deliveries": "all"}]
+            "examples": [
+                {"since": "2026-01-01T00:00:00Z", "until": "2026-12-31T00:00:00Z", "deliveries": "all"},
+                {"event": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11"},
+            ]
         }
     )
 
-    since: Instant
-    until: Instant
+    event: UUID | None = Field(default=None, description="The `webhook-id` that was sent; else `since` and `until`")
+    since: Instant | None = None
+    until: Instant | None = None
     deliveries: Literal["failed", "all"] = Field(
         default="failed",
-        description="failed: dead letters, and pending ones before their time; all: delivered ones too, and events "
-        "from before the endpoint wanted them",
+        description="Of a span: failed: dead letters, and pending ones before their time; all: delivered ones too, and "
+        "events from before the endpoint wanted them",
     )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.event is not None and (self.since or self.until or "deliveries" in self.model_fields_set):
+            raise at_fault("event", "give either an event, or a span of time")
+        lacking = [name for name in ("since", "until") if getattr(self, name) is None]
+        if self.event is None and lacking:
+            raise at_fault(lacking[0] if len(lacking) == 1 else "event", "give an event, or `since` and `until`")
+        return self
 
 
 class Queued(BaseModel):
@@ -224,7 +215,7 @@ class Queued(BaseModel):
     queued: int
 
 
-def endpoint_body(endpoint: Endpoint) -> EndpointBody:
+def endpoint_body(endpoint: Endpoint, status: Status | None = None) -> EndpointBody:
     """The wire form of an endpoint."""
     return EndpointBody(
         id=endpoint.id,
@@ -232,17 +223,10 @@ def endpoint_body(endpoint: Endpoint) -> EndpointBody:
         types=None if endpoint.types is None else sorted(endpoint.types),
         processings=None if endpoint.processings is None else sorted(endpoint.processings),
         include_subject=endpoint.include_subject,
-        status=endpoint.status,
+        status=status or endpoint.status.value,
         status_reason=endpoint.status_reason,
         status_at=endpoint.status_at,
         created_at=endpoint.created_at,
-    )
-
-
-def key_body(key: WrappedKey) -> SigningKeyBody:
-    """The public part of a key."""
-    return SigningKeyBody(
-        id=key.id, public_key=public_text(key.public), created_at=key.created_at, retires_at=key.retires_at
     )
 
 
@@ -251,13 +235,13 @@ def delivery_body(delivery: Delivery) -> DeliveryBody:
     return DeliveryBody.model_validate(delivery, from_attributes=True)
 
 
-def history_body(delivery: Delivery, attempts: Sequence[Attempt]) -> DeliveryHistory:
+def history_body(delivery: Delivery, attempts: Sequence[Attempt]) -> DeliveryBody:
     """A delivery with its attempts."""
     log = [
         AttemptBody(at=each.at, took_ms=int(each.took.total_seconds() * 1000), answer=each.answer, error=each.error)
         for each in attempts
     ]
-    return DeliveryHistory(**delivery_body(delivery).model_dump(), log=log)
+    return delivery_body(delivery).model_copy(update={"log": log})
 
 
 router = strict_router("events")
@@ -379,7 +363,6 @@ async def post_acknowledgement(body: NewEffect, caller: Receiver, write: WriteDe
 
 Manager = Annotated[Caller, Depends(Needs(Scope.WEBHOOKS_MANAGE))]
 EndpointId = Annotated[UUID, Path(alias="id", description="The id of an endpoint")]
-EventId = Annotated[UUID, Path(alias="event", description="The id of an event: the `webhook-id` that was sent")]
 
 _INVALID = (422, "Some fields are not as they should be.")
 _NO_ENDPOINT = (404, "No such endpoint.")
@@ -416,21 +399,9 @@ async def get_webhooks(caller: Manager, database: DatabaseDep) -> EndpointsPage:
         return EndpointsPage(items=[endpoint_body(each) for each in await list_webhooks(session, caller)])
 
 
-@router.get(
-    "/v1/webhooks/{id}",
-    summary="Read one receiver",
-    response_model_exclude_none=True,
-    responses=problems(_NO_ENDPOINT, _INVALID),
-)
-async def get_webhook(identifier: EndpointId, caller: Manager, database: DatabaseDep) -> EndpointBody:
-    """One endpoint."""
-    async with database.read() as session:
-        return endpoint_body(await find_webhook(session, caller, identifier))
-
-
 @router.patch(
     "/v1/webhooks/{id}",
-    summary="Change, disable or enable a receiver",
+    summary="Change, disable, enable or remove a receiver",
     response_model=EndpointBody,
     responses=problems(_FORBIDDEN, _NO_ENDPOINT, _INVALID),
 )
@@ -440,50 +411,21 @@ async def patch_webhook(
     """Change the members that are given. An endpoint that is made active again gets the events that waited, in order.
 
     Events that waited and are no longer wanted are dropped, dead letters too. Neither the log nor a replay gives them
-    to a receiver that may not have them.
+    to a receiver that may not have them. `{"status": "removed"}` ends the endpoint for good.
     """
 
     async def change(session: WriteSession) -> EndpointBody:
+        if body.status == "removed":
+            return endpoint_body(await remove_webhook(session, caller, identifier), body.status)
         before = await find_webhook(session, caller, identifier, hold=True)
         return endpoint_body(await change_webhook(session, caller, identifier, body.draft(before), policy))
 
     return await write.perform(caller, 200, change)
 
 
-@router.delete(
-    "/v1/webhooks/{id}",
-    status_code=204,
-    summary="Remove a receiver",
-    responses=problems(_NO_ENDPOINT, _INVALID),
-)
-async def delete_webhook(identifier: EndpointId, caller: Manager, write: WriteDep) -> Response:
-    """Remove an endpoint with its deliveries and their log."""
-
-    async def remove(session: WriteSession) -> None:
-        await remove_webhook(session, caller, identifier)
-
-    return await write.perform(caller, 204, remove)
-
-
-@router.post(
-    "/v1/webhooks/{id}/secrets",
-    status_code=201,
-    summary="Make a symmetric secret",
-    responses=problems(_NO_ENDPOINT, _INVALID),
-)
-async def post_secret(
-    identifier: EndpointId, caller: Manager, writer: WriterDep, deployment: DeploymentDep
-) -> SecretBody:
-    """For receivers that verify `v1` (HMAC) only. A new secret signs beside the one before it for a while."""
-    async with writer.write() as session:
-        await find_webhook(session, caller, identifier, hold=True)
-        made, secret = await new_secret(session, deployment, caller, identifier, KEY_OVERLAP)
-    return SecretBody(id=made.id, secret=secret, created_at=made.created_at)
-
-
 @router.get(
     "/v1/webhooks/{id}/deliveries",
-    summary="List deliveries to a receiver",
+    summary="List deliveries to a receiver, or read one",
     response_model_exclude_none=True,
     responses=problems(_NO_ENDPOINT, _INVALID),
 )
@@ -493,14 +435,22 @@ async def get_deliveries(  # noqa: PLR0917 - a filter and a page
     database: DatabaseDep,
     pseudonyms: PseudonymsDep,
     status: Annotated[DeliveryStatus | None, Query(description="Only those; `dead` lists the dead letters")] = None,
+    event: Annotated[UUID | None, Query(description="Only that of this event, with its attempts in `log`")] = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> DeliveriesPage:
-    """What was sent or waits, by event, with how the last attempt ended."""
-    asked = f"deliveries {caller.id} {identifier} {status}"
+    """What was sent or waits, by event, with how the last attempt ended.
+
+    Of one `event`, every attempt too: when, what the receiver answered or what went wrong, and how long it took.
+    """
+    asked = f"deliveries {caller.id} {identifier} {status} {event}"
     after = read_cursor(pseudonyms, asked, cursor)
     async with database.read() as session:
         await find_webhook(session, caller, identifier)
+        if event is not None:
+            one = await find_delivery(session, identifier, event)
+            wanted = one is not None and status in {None, one[0].status}
+            return DeliveriesPage(items=[history_body(*one)] if one is not None and wanted else [])
         found = await list_deliveries(session, identifier, status=status, after=after, limit=limit + 1)
     page = found[:limit]
     return DeliveriesPage(
@@ -509,77 +459,23 @@ async def get_deliveries(  # noqa: PLR0917 - a filter and a page
     )
 
 
-@router.get(
-    "/v1/webhooks/{id}/deliveries/{event}",
-    summary="Read one delivery and its attempts",
-    response_model_exclude_none=True,
-    responses=problems(_NO_DELIVERY, _INVALID),
-)
-async def get_delivery(
-    identifier: EndpointId, event: EventId, caller: Manager, database: DatabaseDep
-) -> DeliveryHistory:
-    """Every attempt: when, what the receiver answered or what went wrong, and how long it took."""
-    async with database.read() as session:
-        await find_webhook(session, caller, identifier)
-        found = await find_delivery(session, identifier, event)
-    if found is None:
-        raise NotFoundError
-    return history_body(*found)
-
-
-@router.post(
-    "/v1/webhooks/{id}/deliveries/{event}/replay",
-    status_code=202,
-    summary="Send one event again",
-    response_model=Queued,
-    responses=problems(_NO_DELIVERY, _INVALID),
-)
-async def post_replay(identifier: EndpointId, event: EventId, caller: Manager, write: WriteDep) -> Response:
-    """Queue one delivery anew, from its first attempt."""
-
-    async def replay(session: WriteSession) -> Queued:
-        await replay_delivery(session, caller, identifier, event)
-        return Queued(queued=1)
-
-    return await write.perform(caller, 202, replay)
-
-
 @router.post(
     "/v1/webhooks/{id}/replays",
     status_code=202,
-    summary="Send the events of a span again",
+    summary="Send an event again, or those of a span",
     response_model=Queued,
-    responses=problems(_NO_ENDPOINT, _INVALID),
+    responses=problems(_NO_DELIVERY, _INVALID),
 )
-async def post_replays(identifier: EndpointId, body: SpanToReplay, caller: Manager, write: WriteDep) -> Response:
-    """Queue what was written in a span of time: what failed, or everything that the endpoint wants."""
+async def post_replays(identifier: EndpointId, body: NewReplay, caller: Manager, write: WriteDep) -> Response:
+    """Queue one event anew, or what was written in a span of time: what failed, or all that the endpoint wants."""
 
     async def replay(session: WriteSession) -> Queued:
-        every = body.deliveries == "all"
-        queued = await replay_span(session, caller, identifier, body.since, body.until, all_of_them=every)
+        queued = 1
+        if body.event is not None:
+            await replay_delivery(session, caller, identifier, body.event)
+        elif body.since is not None and body.until is not None:
+            every = body.deliveries == "all"
+            queued = await replay_span(session, caller, identifier, body.since, body.until, all_of_them=every)
         return Queued(queued=queued)
 
     return await write.perform(caller, 202, replay)
-
-
-@router.post(
-    "/v1/webhook-keys",
-    status_code=201,
-    summary="Rotate the signing key",
-    response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN),
-)
-async def post_webhook_key(caller: Manager, writer: WriterDep, deployment: DeploymentDep) -> SigningKeyBody:
-    """Make a new signing key. The one before signs beside it for a week."""
-    caller.require_processing(None)
-    async with writer.write() as session:
-        return key_body(await rotate_key(session, deployment, WEBHOOK_KEYS, KEY_OVERLAP, by=caller.id))
-
-
-@router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)
-@open_to_all
-async def get_webhook_keys(database: DatabaseDep) -> SigningKeysBody:
-    """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""
-    async with database.read() as session:
-        now = await session.instant()
-        return SigningKeysBody(keys=[key_body(each) for each in await keys_in_force(session, WEBHOOK_KEYS, now)])

@@ -188,14 +188,14 @@ def keys_revoke(
     data: DataOption = None,
 ) -> None:
     """Revoke a caller or one of its keys, and return when no process of the service takes it any more."""
-    from app.operations.callers import revoke_caller, revoke_key
+    from app.operations.callers import CallerChange, change_caller, revoke_caller
 
     async def revoke(database: "Database") -> None:
         async with confirmed(database) as session:
             if key is None:
                 await revoke_caller(session, None, identifier)
             else:
-                await revoke_key(session, None, identifier, key)
+                await change_caller(session, None, identifier, CallerChange(revoked_keys=frozenset({key})))
 
     with _named(identifier if key is None else key):
         connected(data, revoke)

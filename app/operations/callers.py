@@ -280,26 +280,17 @@ async def revoke_caller(session: WriteSession, by: Authenticated | None, identif
         await record_act(session, ActKind.CALLER_REVOKED, by_whom, Target(TargetKind.CALLER, str(identifier)))
 
 
-async def revoke_key(session: WriteSession, by: Authenticated | None, identifier: UUID, key: UUID) -> None:
-    """Revoke one key of a caller; its others stay. A second time changes nothing.
-
-    Raises:
-        CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
-        NotFoundError: no such caller, or it has no such key.
-        ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
-
-    """
-    caller, who = await held_by(session, by, identifier)
-    keys = {each.id: each for each in (await keys_of(session, [caller.id]))[caller.id]}
-    if key not in keys:
+async def _revoke_keys(session: WriteSession, caller: Caller, keys: frozenset[UUID], by: UUID | None) -> None:
+    """Revoke some keys of a caller that is held; its others stay."""
+    known = {each.id: each for each in (await keys_of(session, [caller.id]))[caller.id]}
+    if not keys <= known.keys():
         raise NotFoundError
-    by_whom = who.id if who is not None else None
-    await end_keys(session, [key], at=await session.now(), by=by_whom)
+    await end_keys(session, sorted(keys), at=await session.now(), by=by)
     await forget_caller(session, caller)
-    if keys[key].revoked_at is None:
-        await record_act(
-            session, ActKind.KEY_REVOKED, by_whom, Target(TargetKind.CALLER, str(identifier)), {"key": str(key)}
-        )
+    for key in sorted(keys):
+        if known[key].revoked_at is None:
+            target = Target(TargetKind.CALLER, str(caller.id))
+            await record_act(session, ActKind.KEY_REVOKED, by, target, {"key": str(key)})
 
 
 async def held_by(session: WriteSession, by: Authenticated | None, identifier: UUID) -> tuple[Caller, Caller | None]:
@@ -331,12 +322,16 @@ async def forget_caller(session: WriteSession, caller: Caller) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CallerChange:
-    """What a caller is to be from now on; None leaves a part as it is. `every_processing` takes its list away."""
+    """What a caller is to be from now on; None leaves a part as it is. `every_processing` takes its list away.
+
+    `revoked_keys` end at once, and its others stay.
+    """
 
     name: str | None = None
     scopes: frozenset[Scope] | None = None
     processings: frozenset[str] | None = None
     every_processing: bool = False
+    revoked_keys: frozenset[UUID] = frozenset()
 
     def of(self, before: Caller) -> Caller:
         """The caller as it is after this change."""
@@ -356,12 +351,17 @@ async def change_caller(
 
     Raises:
         CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
-        NotFoundError: no such caller.
+        NotFoundError: no such caller, or it has not all of these keys.
         ScopeNotHeldError: it has, or would get, a scope or a processing that `by` does not have itself.
-        CallerRevokedError: it is revoked, which is final.
+        CallerRevokedError: it is revoked, which is final; its keys may be revoked still.
 
     """
     before, who = await held_by(session, by, identifier)
+    by_whom = who.id if who is not None else None
+    if change.revoked_keys:
+        await _revoke_keys(session, before, change.revoked_keys, by_whom)
+        if change == CallerChange(revoked_keys=change.revoked_keys):
+            return before
     if before.revoked_at is not None:
         raise CallerRevokedError
     after = change.of(before)
@@ -377,9 +377,7 @@ async def change_caller(
     await record_change(session, ChangeKind.CALLER, after.id.bytes)
     if after != before:
         target = Target(TargetKind.CALLER, str(after.id))
-        await record_act(
-            session, ActKind.CALLER_CHANGED, who.id if who is not None else None, target, _told(before, after)
-        )
+        await record_act(session, ActKind.CALLER_CHANGED, by_whom, target, _told(before, after))
     return after
 
 
@@ -465,7 +463,7 @@ class CallerView:
 
 
 async def list_callers(
-    session: ReadSession, by: Caller | None, *, after: UUID | None, limit: int
+    session: ReadSession, by: Caller | None, *, after: UUID | None, limit: int, only: UUID | None = None
 ) -> Sequence[CallerView]:
     """The next callers, oldest first, revoked ones included.
 
@@ -474,8 +472,14 @@ async def list_callers(
         by: who asks; it is shown none that may name processings which it may not name itself. None is shown all.
         after: the id of the last caller of the page before.
         limit: how many at most.
+        only: the id of the one caller that is wanted, if it is one.
 
     """
+    if only is not None:
+        one = await load_caller(session, only)
+        return await _viewed(
+            session, [one] if one is not None and (by is None or by.covers((), one.processings)) else []
+        )
     within = by.processings if by is not None else None
     return await _viewed(session, await load_page(session, after=after, limit=limit, within=within))
 
@@ -487,10 +491,10 @@ async def find_caller(session: ReadSession, by: Caller, identifier: UUID) -> Cal
         NotFoundError: there is none, or none that is shown to `by`.
 
     """
-    found = await load_caller(session, identifier)
-    if found is None or not by.covers((), found.processings):
+    found = await list_callers(session, by, after=None, limit=1, only=identifier)
+    if not found:
         raise NotFoundError
-    return (await _viewed(session, [found]))[0]
+    return found[0]
 
 
 async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[CallerView]:

@@ -252,7 +252,7 @@ async def change_staff_member(session: WriteSession, by: Caller, identifier: UUI
     return await load_member(session, member.id) or member
 
 
-async def erase_staff_member(session: WriteSession, by: Caller, identifier: UUID) -> None:
+async def erase_staff_member(session: WriteSession, by: Caller, identifier: UUID) -> Member:
     """Destroy the name of a member who left; what they acknowledged stays, under an id that identifies no person.
 
     Raises:
@@ -267,6 +267,7 @@ async def erase_staff_member(session: WriteSession, by: Caller, identifier: UUID
         raise MemberActiveError
     await destroy_name(session, member.id)
     await record_act(session, ActKind.STAFF_MEMBER_ERASED, by.id, Target(TargetKind.STAFF_MEMBER, str(member.id)))
+    return member
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -346,6 +347,7 @@ class Covered:
     acknowledged: int | None
     acknowledged_at: datetime | None
     rotated_by_other: bool
+    registered_at: datetime | None
     left_at: datetime | None
 
 
@@ -431,6 +433,7 @@ def _covered(  # noqa: PLR0917 - what is known of one member
         rotated_by_other=latest is not None
         and latest.way.is_own
         and rotated_by_other(identifier, keys, latest.acknowledged_at),
+        registered_at=member.registered_at if member is not None else None,
         left_at=left_at,
     )
 

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from app.api.decisions.endpoint import DecisionEndpoint
-from app.api.decisions.tokens import decision_token
 from app.api.decisions.words import Wording
 from app.api.http.services import Services
 from app.audit.decision_log import DecisionLog, LogPlan, Recorder, rules_digest
@@ -184,5 +183,5 @@ def decisions_of(services: Services) -> DecisionEndpoint:
     patience = _STRICT_PATIENCE if services.memory is None else _LEASED_PATIENCE
     primary = Primary(services.reads, services.known, services.outage, patience, services.uses, by, services.limits)
     point = DecisionPoint(services.memory, primary, services.instant)
-    wording = Wording(services.metrics.decisions, services.recorder, partial(decision_token, services))
+    wording = Wording(services.metrics.decisions, services.recorder, partial(services.tokens.of, services.source))
     return DecisionEndpoint(services, point, wording)

@@ -54,7 +54,7 @@ async def _key(crew: Crew, processing: str) -> History:
         return group.history
     endings: list[tuple[str, tuple[str, str], Body]] = [
         ("revoked caller", ("DELETE", f"/v1/keys/{made.id}"), None),
-        ("revoked key", ("DELETE", f"/v1/keys/{made.id}/keys/{made.key_id}"), None),
+        ("revoked key", ("PATCH", f"/v1/keys/{made.id}"), {"revoke_keys": [made.key_id]}),
         ("key rotated at once", ("POST", f"/v1/keys/{made.id}/rotations"), {"compromised": True}),
     ]
 

@@ -19,6 +19,12 @@ def _rotate(api, caller, **body):
     return api.call("POST", f"/v1/keys/{caller['id']}/rotations", body)
 
 
+def _end(api, caller, *of, **more):
+    """End the first key of each of some callers, as keys of one of them."""
+    body = {"revoke_keys": [each["keys"][0]["id"] for each in of], **more}
+    return api.call("PATCH", f"/v1/keys/{caller['id']}", body)
+
+
 def _works(api, key):
     """Whether a key opens a documented route and a decision."""
     called = api.with_key(key)
@@ -89,18 +95,35 @@ def test_one_key_is_revoked_and_the_others_stay(shared, mailer):
     rotated = _rotate(shared, mailer).json()
     assert _works(shared, mailer["key"])
     for _ in range(2):
-        path = f"/v1/keys/{mailer['id']}/keys/{mailer['keys'][0]['id']}"
-        assert shared.call("DELETE", path).status_code == 204
+        told = _end(shared, mailer, mailer).json()
+        assert ["revoked_at" in each for each in told["keys"]] == [True, False]
     assert not _works(shared, mailer["key"])
     assert _works(shared, rotated["key"])
 
 
 def test_a_key_is_revoked_through_its_own_caller(shared, mailer):
-    """The id of another caller's key is no key of this one, and nothing happens to it."""
+    """The id of another caller's key is no key of this one, and nothing at all is changed."""
     other = shared.ok("POST", "/v1/keys", {"name": "other", "scopes": ["decisions:evaluate", "register:read"]})
-    path = f"/v1/keys/{mailer['id']}/keys/{other['keys'][0]['id']}"
-    assert shared.call("DELETE", path).status_code == 404
+    assert _end(shared, mailer, mailer, other, name="changed").status_code == 404
     assert _works(shared, other["key"])
+    assert _works(shared, mailer["key"])
+    assert shared.ok("GET", f"/v1/keys?id={mailer['id']}")["items"][0]["name"] == mailer["name"]
+
+
+def test_a_key_ends_with_what_else_is_changed(shared, mailer):
+    """A key ends and the name changes in one request; of a caller that is revoked, keys may be named still."""
+    told = _end(shared, mailer, mailer, name="changed").json()
+    assert (told["name"], "revoked_at" in told["keys"][0]) == ("changed", True)
+    shared.ok("DELETE", f"/v1/keys/{mailer['id']}")
+    assert _end(shared, mailer, mailer).status_code == 200
+    assert _end(shared, mailer, mailer, name="again").status_code == 409
+
+
+def test_nobody_ends_a_key_that_holds_more(shared, mailer):
+    """Who lacks the scope, or what the key holds, ends none of them."""
+    for lacking in ("audit:read", "keys:manage"):
+        assert _end(shared.with_key(shared.new_key(lacking)), mailer, mailer).status_code == 403
+    assert _works(shared, mailer["key"])
 
 
 def test_a_revoked_caller_gets_no_key(shared, mailer):

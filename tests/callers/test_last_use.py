@@ -16,7 +16,7 @@ USES = "SELECT FROM credential_use"
 
 
 def _entry(api, identifier):
-    return api.ok("GET", f"/v1/keys/{identifier}")
+    return api.ok("GET", f"/v1/keys?id={identifier}")["items"][0]
 
 
 def _services(api):

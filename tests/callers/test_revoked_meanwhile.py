@@ -56,20 +56,20 @@ def _late(api, call, narrow, monkeypatch):
 
 ACTS = {
     "POST /v1/keys": lambda _, __: ("POST", "/v1/keys", NEW),
-    "POST /v1/identities": lambda issuer, __: (
+    "POST of an identity": lambda issuer, __: (
         "POST",
-        "/v1/identities",
+        "/v1/keys",
         {**NEW, "identity": {"issuer": issuer.url, "subject": "late"}},
     ),
     "PATCH": lambda _, other: ("PATCH", f"/v1/keys/{other['id']}", {"scopes": ["keys:manage"]}),
     "rotation": lambda _, other: ("POST", f"/v1/keys/{other['id']}/rotations", {}),
     "DELETE": lambda _, other: ("DELETE", f"/v1/keys/{other['id']}", None),
-    "DELETE of a key": lambda _, other: ("DELETE", f"/v1/keys/{other['id']}/keys/{other['keys'][0]['id']}", None),
+    "end of a key": lambda _, other: ("PATCH", f"/v1/keys/{other['id']}", {"revoke_keys": [other["keys"][0]["id"]]}),
 }
 
 ENDINGS = {
     "caller revoked": (lambda made: ("DELETE", f"/v1/keys/{made['id']}", None), 401),
-    "key revoked": (lambda made: ("DELETE", f"/v1/keys/{made['id']}/keys/{made['keys'][0]['id']}", None), 401),
+    "key revoked": (lambda made: ("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]}), 401),
     "key compromised": (lambda made: ("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True}), 401),
     "scope taken away": (lambda made: ("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["audit:read"]}), 403),
     "processings limited": (lambda made: ("PATCH", f"/v1/keys/{made['id']}", {"processings": ["ads"]}), 403),
@@ -88,7 +88,9 @@ def test_a_revoked_caller_s_request_that_waited_does_nothing(world, act, monkeyp
     assert (answer.status_code, answer.json()["type"]) == (401, "urn:sceau:problem:unauthorized")
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
     assert [each for each in api.ok("GET", "/v1/keys?limit=500")["items"] if each.get("created_by") == made["id"]] == []
-    assert api.ok("GET", f"/v1/keys/{other['id']}") == {name: said for name, said in other.items() if name != "key"}
+    assert api.ok("GET", f"/v1/keys?id={other['id']}")["items"][0] == {
+        name: said for name, said in other.items() if name != "key"
+    }
 
 
 @pytest.mark.parametrize(("ending", "status"), ENDINGS.values(), ids=ENDINGS.keys())
@@ -105,7 +107,7 @@ def test_a_token_s_caller_too(world, monkeypatch):
     """A caller known by its tokens is asked about again like any other, and a token's own scopes still narrow it."""
     api, issuer = world
     identity = {"issuer": issuer.url, "subject": "ada"}
-    made = api.ok("POST", "/v1/identities", {"name": "ada", "scopes": MANAGING, "identity": identity})
+    made = api.ok("POST", "/v1/keys", {"name": "ada", "scopes": MANAGING, "identity": identity})
     narrow = api.with_key(issuer.token("ada", scope="keys:manage"))
     assert narrow.call("POST", "/v1/keys", NEW).json()["type"] == "urn:sceau:problem:scope-not-held"
     ada = api.with_key(issuer.token("ada"))

@@ -144,8 +144,8 @@ def take_away(how: str, api: Api, made: dict[str, str]) -> None:
     """Take from a caller what lets it ask."""
     path = f"/v1/keys/{made['id']}"
     if how == "key":
-        (key,) = api.ok("GET", path)["keys"]
-        api.ok("DELETE", f"{path}/keys/{key['id']}")
+        (key,) = api.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
+        api.ok("PATCH", path, {"revoke_keys": [key["id"]]})
     elif how == "compromised":
         api.ok("POST", f"{path}/rotations", {"compromised": True})
     elif how == "scope":

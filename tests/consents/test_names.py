@@ -9,6 +9,7 @@ from itertools import pairwise
 import psycopg
 import pytest
 
+from app.auth.callers import Scope
 from app.db.database import Database
 from app.operations.consents.projections import rebuild_projection
 from tests.faults.service import eventually
@@ -31,7 +32,25 @@ def _linked(api, one, other):
 
 
 def _unlink(api, one, other):
-    return api.call("POST", "/v1/subjects/links/removals", {"from": subject(one), "to": subject(other)})
+    return api.call("POST", "/v1/subjects/links", {"from": subject(one), "to": subject(other), "linked": False})
+
+
+@pytest.mark.parametrize("more", [{}, {"linked": True}, {"linked": False, "basis": "user_proved"}, {"basis": None}])
+def test_how_it_is_known_is_said_of_linked_names_alone(api, more):
+    """A link without its basis is 422 under that name, and so is a basis of names that are linked no more."""
+    body = {"from": subject("ali"), "to": subject("alice"), **more}
+    answer = api.call("POST", "/v1/subjects/links", body)
+    assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, ["basis"])
+
+
+def test_a_name_is_taken_away_by_who_records_consents(api):
+    """Every other scope together takes no name away, and neither does a caller of some processings."""
+    _linked(api, "ali", "alice")
+    others = [each.value for each in Scope if each is not Scope.CONSENTS_WRITE]
+    assert _problem(_unlink(api.with_key(api.new_key(*others)), "ali", "alice")) == (403, "scope-missing")
+    limited = api.with_key(api.new_key("consents:write", processings=["ads"]))
+    assert _problem(_unlink(limited, "ali", "alice")) == (403, "processing-not-allowed")
+    assert _unlink(api, "ali", "alice").json().keys() == {"effective_at"}
 
 
 def _person(api, first, *others):

@@ -133,7 +133,7 @@ def _people(send: Recording) -> None:
     send.send("/v1/subjects/links", said)
     send.send("/v1/subjects/links", said)
     send.send("/v1/subjects/links", {**said, "to": subject("kay")})
-    send.send("/v1/subjects/links/removals", {"from": subject("kay"), "to": subject("lou")})
+    send.send("/v1/subjects/links", {"from": subject("kay"), "to": subject("lou"), "linked": False})
     send.say("/v1/subjects/mailboxes", "office", shared=True)
     send.grant("office")
     send.say("/v1/subjects/closures", "max")

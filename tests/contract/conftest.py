@@ -43,7 +43,7 @@ def read(prepared) -> Iterator[Facts]:
 ASKED = ("/search", "/search/subject", "/search/action", "/evaluation", "/evaluations", "/explanations")
 """How paths end whose POST changes nothing that another request needs."""
 RECORDED = ("/v1/consents", "/v1/consents/batch", "/v1/withdrawals", "/v1/withdrawals/batch", "/v1/consent-links")
-ADDED = ("/v1/processings", "/v1/keys", "/v1/identities", "/v1/webhooks", "/v1/staff/members")
+ADDED = ("/v1/processings", "/v1/keys", "/v1/webhooks", "/v1/staff/members")
 
 
 @pytest.fixture

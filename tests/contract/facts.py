@@ -92,8 +92,7 @@ class Facts:
         """The key that a path is called with: a person's where only persons may call."""
         if path in {"/v1/rulings", "/v1/proposals"} and self.api.key is not None:
             return self.approver
-        for_persons = path in {"/v1/staff/notices/current", "/v1/staff/acknowledgements"}
-        return self.person if for_persons and self.api.key is not None else self.api.key
+        return self.person if path == "/v1/staff/acknowledgements" and self.api.key is not None else self.api.key
 
     def place(self, case: AnyCase, number: int) -> AnyCase:
         """Put real ids in the path and the body of a well-formed case; `number` chooses among them."""
@@ -101,10 +100,6 @@ class Facts:
         if "id" in case.path_parameters:
             ids = self._ids(path)
             case.path_parameters = {**case.path_parameters, "id": ids[number % len(ids)]}
-            if "event" in case.path_parameters:
-                case.path_parameters["event"] = self.events[number % len(self.events)]
-            if "key" in case.path_parameters:
-                case.path_parameters["key"] = self.keys[number % len(self.keys)][1]
         if "number" in case.path_parameters:
             case.path_parameters["number"] = 1
         if "tile" in case.path_parameters:
@@ -114,7 +109,7 @@ class Facts:
         if "sha256" in case.path_parameters:
             case.path_parameters = {**case.path_parameters, "sha256": self.texts[number % len(self.texts)]}
         if isinstance(case.body, dict):
-            case.body = self._body(path, case.body, number)
+            case.body = _of_one_kind(path, self._body(path, case.body, number))
         if number % 2 and case.query:
             case.query = {name: value for name, value in case.query.items() if name not in {"cursor", "after", "wait"}}
         return case
@@ -157,10 +152,16 @@ class Facts:
             return {"proposal": self.at_gate[number % len(self.at_gate)]}
         return {"processing": self.waiting[number % len(self.waiting)], "version": 2}
 
-    def _of_events_and_names(self, path: str) -> dict[str, Callable[[Any], Any]]:
+    def _of_some(self, path: str, number: int) -> dict[str, Callable[[Any], Any]]:
         if path == "/v1/acknowledgements":
             return {"event": _always(self.ended)}
-        if path.startswith("/v1/subjects/links"):
+        if path == "/v1/keys":
+            return {"identity": lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given}
+        if path == "/v1/signing-keys":
+            return {"webhook": _always(self.webhooks[0])}
+        if path == "/v1/keys/{id}":
+            return {"revoke_keys": lambda given: given and [self.keys[number % len(self.keys)][1]]}
+        if path == "/v1/subjects/links":
             return {"from": _always(subject(NAMES[0])), "to": _always(subject(NAMES[1]))}
         return {}
 
@@ -177,11 +178,9 @@ class Facts:
             real |= _of_a_version(path)
         if path.startswith("/v1/controllers"):
             real |= {"kind": _always("other"), "identifier": _always(None)}
-        if path == "/v1/identities":
-            real["identity"] = lambda given: {**given, "issuer": ISSUER} if isinstance(given, dict) else given
         if path == "/v1/consent-links":
             real |= {"processings": _always([CONSENTED]), "age_band": lambda given: None if given is None else "adult"}
-        real |= self._of_events_and_names(path)
+        real |= self._of_some(path, number)
         if path.startswith("/v1/staff"):
             today = self.api.ok("GET", "/v1/staff/notices")["items"][-1]
             real |= {"notice": _always(today["number"]), "text_sha256": _always(today["texts"]["fr"]["sha256"])}
@@ -189,14 +188,24 @@ class Facts:
             real |= {
                 "language": _always("fr"),
                 "caller": _always(None),
+                "member": _always(self.members[number % len(self.members)]),
                 "acknowledged_at": _always(today["published_at"]),
             }
         if path.startswith("/v1/webhooks"):
+            real["event"] = _always(self.events[number % len(self.events)])
             real["url"] = _always("https://receiver.example/hook")
         if path == "/v1/consents":
             real["version"] = lambda given: given if given is None else 1
             real["elements"] = lambda given: given if given is None else ["content"]
         return real
+
+
+def _of_one_kind(path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A body of which only some members go together, without the others."""
+    alone = {"/v1/webhooks/{id}/replays": {"event"}}.get(path, set())
+    if path == "/v1/webhooks/{id}" and body.get("status") == "removed":
+        alone = {"status"}
+    return {name: body[name] for name in alone} if alone <= body.keys() and alone else body
 
 
 def _of_a_version(path: str) -> dict[str, Callable[[Any], Any]]:

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # by a la
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
 ASKS = {"context": {"decision_token": True}}
+NOWHERE = "01990000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +202,7 @@ def test_a_token_ends_with_its_permit(clocked, clock):
 
 def rotate(api, **how):
     """Rotate the key, and return the new one's `kid`."""
-    return api.ok("POST", "/v1/decision-token-keys", how or None)["id"]
+    return api.ok("POST", "/v1/signing-keys", {"use": "decision_tokens", **how})["id"]
 
 
 def kid(token):
@@ -261,7 +262,43 @@ def test_a_leaked_key_goes_at_once(keys):
 def test_rotation_is_for_callers_of_every_processing(keys):
     """A caller limited to some processings may not rotate the key of all."""
     limited = keys.with_key(keys.new_key("keys:manage", processings=["spam"]))
-    assert limited.call("POST", "/v1/decision-token-keys").status_code == 403
+    assert limited.call("POST", "/v1/signing-keys", {"use": "decision_tokens"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("held", "other", "uses"),
+    [
+        ("keys:manage", "webhooks:manage", [{"use": "webhooks"}, {"use": "webhook_secret", "webhook": NOWHERE}]),
+        ("webhooks:manage", "keys:manage", [{"use": "decision_tokens"}]),
+    ],
+)
+def test_each_use_of_a_key_has_its_own_scope(keys, held, other, uses):
+    """Who has the scope of one use only is refused every other, which is named, and no key is made."""
+    before, caller = published(keys), keys.with_key(keys.new_key(held))
+    for use in uses:
+        answer = caller.call("POST", "/v1/signing-keys", use)
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:scope-missing")
+        assert other in answer.json()["detail"]
+    assert published(keys) == before
+    assert keys.ok("GET", "/.well-known/webhook-keys") == {"keys": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "use"),
+        ({"use": "nothing-we-know"}, "use"),
+        ({"use": "webhook_secret"}, "webhook"),
+        ({"use": "webhooks", "webhook": NOWHERE}, "webhook"),
+        ({"use": "webhooks", "at_once": True}, "at_once"),
+        ({"use": "decision_tokens", "at_once": "yes"}, "at_once"),
+    ],
+)
+def test_what_belongs_to_another_use_is_refused(keys, body, field):
+    """422 names the member that is missing or is of another use, and repeats nothing that was sent."""
+    answer = keys.call("POST", "/v1/signing-keys", body)
+    assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, [field])
+    assert "nothing-we-know" not in answer.text
 
 
 def test_the_private_half_is_wrapped(keys, database):

@@ -122,6 +122,9 @@ def play_all(api: Api, database: TestDatabase) -> Answers:
 def _consents(player: Player) -> None:
     """What leads from a consent to its history and proof, and from a page to the text that was shown."""
     identifier = player.kept["post_consent"]["201"]["application/json"]["id"]
+    names = proposal(player.document, operations(player.document)["post", "/v1/subjects/links"])
+    unlinked = {"from": names["from"], "to": names["to"], "linked": False}
+    player.keep("post_link", player.api.call("POST", "/v1/subjects/links", unlinked))
     for operation in ("get_consent", "get_history", "get_event"):
         player.play(operation, {"id": identifier})
     client = _client(player)
@@ -186,12 +189,11 @@ def _webhooks(player: Player) -> None:
     player.play("post_acknowledgement", body={"event": ended})
     endpoint = player.play("post_webhook", body={"types": None})["id"]
     player.api.ok("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "alice@example.fr"}})
-    player.play("get_webhook", {"id": endpoint})
     player.play("post_replays", {"id": endpoint})
-    player.play("post_secret", {"id": endpoint})
+    for use in ({"use": "webhook_secret", "webhook": endpoint}, {"use": "webhooks"}):
+        player.play("post_signing_key", body=use)
     event = player.play("get_deliveries", {"id": endpoint})["items"][0]["event"]
-    player.play("get_delivery", {"id": endpoint, "event": event})
-    player.play("post_replay", {"id": endpoint, "event": event})
+    player.keep("get_deliveries", player.api.call("GET", f"/v1/webhooks/{endpoint}/deliveries?event={event}"))
     player.play("get_webhooks")
     player.play("patch_webhook", {"id": endpoint})
 
@@ -199,9 +201,7 @@ def _webhooks(player: Player) -> None:
 def _keys(player: Player) -> None:
     """Callers by key and by an issuer's token."""
     caller = player.play("post_key", body={"name": "chat server"})["id"]
-    player.play("post_identity")
     player.play("post_rotation", {"id": caller})
-    player.play("get_key", {"id": caller})
     player.play("patch_key", {"id": caller})
     player.play("get_keys")
 
@@ -209,15 +209,15 @@ def _keys(player: Player) -> None:
 def _staff(player: Player) -> None:
     """What staff have read, by themselves and on paper."""
     ada = person(player.api, "Ada", "audit:read")
-    notice = player.play("get_current_notice", by=ada)["notice"]
+    notice = player.api.ok("GET", "/v1/staff/notices")["items"][-1]
     shown = {"notice": notice["number"], "language": "fr"}
     player.play("post_staff_acknowledgement", body={**shown, "text_sha256": notice["texts"]["fr"]["sha256"]}, by=ada)
     member = player.play("post_member", body={"name": "Bob Exemple"})["id"]
-    player.play("post_paper", {"id": member}, body={**shown, "acknowledged_at": notice["published_at"]})
+    paper = {**shown, "member": member, "acknowledged_at": notice["published_at"]}
+    player.api.ok("POST", "/v1/staff/acknowledgements", paper)
     player.play("patch_member", {"id": member}, body={"status": "left"})
-    player.play("get_member", {"id": member})
-    player.play("get_coverage")
-    player.play("get_notices")
+    player.keep("get_coverage", player.api.call("GET", f"/v1/staff/coverage?member={member}"))
+    player.play("get_notices", by=ada)
 
 
 def _problems(player: Player, database: TestDatabase) -> None:

@@ -32,7 +32,6 @@ STORY = (
     ("post", "/v1/renewals/declined", 201),
     ("post", "/v1/subjects/ages", 201),
     ("post", "/v1/subjects/links", 201),
-    ("post", "/v1/subjects/links/removals", 200),
     ("post", "/v1/subjects/mailboxes", 200),
     ("post", "/v1/imports", 200),
     ("get", "/v1/imports", 200),
@@ -60,7 +59,6 @@ STORY = (
     ("get", "/v1/staff/coverage", 200),
     ("post", "/v1/keys", 201),
     ("get", "/v1/keys", 200),
-    ("post", "/v1/decision-token-keys", 201),
     ("get", "/.well-known/jwks.json", 200),
     ("get", "/livez", 200),
     ("get", "/readyz", 200),
@@ -69,7 +67,7 @@ STORY = (
     ("get", "/v1/events", 200),
     ("post", "/v1/webhooks", 201),
     ("get", "/v1/webhooks", 200),
-    ("post", "/v1/webhook-keys", 201),
+    ("post", "/v1/signing-keys", 201),
     ("get", "/.well-known/webhook-keys", 200),
     ("post", "/v1/proposals", 201),
 )
@@ -225,13 +223,12 @@ def test_story_covers_every_operation_that_needs_no_id_of_an_answer(document):
     of_answers = {("get", f"/v1/consents/{{id}}{what}") for what in ("", "/history", "/proof", "/receipt")}
     of_answers |= {("get", "/v1/consent-events/{id}")}
     of_answers |= {("get", "/v1/presented-texts/{sha256}")}
-    of_answers |= {("post", "/v1/identities")}  # names an issuer, which only its deployment knows
     # Where two persons decide: the first one's proposal is there to be ruled on.
     of_answers |= {("post", "/v1/rulings")}
     of_answers |= {("post", "/v1/acknowledgements")}  # of an event that the feed told
     beginnings = ("/v1/webhooks/{id}", "/v1/keys/{id}", "/v1/staff/members/{id}")
     of_answers |= {each for each in operations(document) if each[1].startswith(beginnings)}
-    of_answers |= {("get", "/v1/staff/notices/current"), ("post", "/v1/staff/acknowledgements")}  # for persons
+    of_answers |= {("post", "/v1/staff/acknowledgements")}  # for persons
     assert {(method, path) for method, path, _ in STORY} == set(operations(document)) - of_answers
 
 
@@ -240,7 +237,7 @@ def test_proposals_for_persons_work_unedited(api, document):
     api.ok("POST", "/v1/staff/notices", proposal(document, operations(document)["post", "/v1/staff/notices"]))
     _, ada = member(api)
     for method, path, status in (
-        ("GET", "/v1/staff/notices/current", 200),
+        ("GET", "/v1/staff/notices", 200),
         ("POST", "/v1/staff/acknowledgements", 201),
     ):
         proposed = proposal(document, operations(document)[method.lower(), path])

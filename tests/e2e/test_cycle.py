@@ -28,7 +28,8 @@ class Year:
         self.operator = Operator(address, key)
         self.operator.register()
         self.endpoint = self.operator.ok("/v1/webhooks", {"url": self.receiver.url, "include_subject": True})["id"]
-        self.secret = self.operator.ok(f"/v1/webhooks/{self.endpoint}/secrets", {})["secret"]
+        wanted = {"use": "webhook_secret", "webhook": self.endpoint}
+        self.secret = self.operator.ok("/v1/signing-keys", wanted)["secret"]
 
     def day(self, number):
         """Move the clock to so many days from the start."""

@@ -79,7 +79,9 @@ def test_a_fork_takes_nothing_along(service, consented):
 
 NARROWINGS = {
     "revoked": lambda api, made: api.ok("DELETE", f"/v1/keys/{made['id']}"),
-    "its key revoked": lambda api, made: api.ok("DELETE", f"/v1/keys/{made['id']}/keys/{made['keys'][0]['id']}"),
+    "its key revoked": lambda api, made: api.ok(
+        "PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]}
+    ),
     "without the scope": lambda api, made: api.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["audit:read"]}),
     "for another processing": lambda api, made: api.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["other"]}),
 }

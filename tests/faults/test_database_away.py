@@ -149,7 +149,7 @@ def test_a_token_known_before_an_outage(server, serve, service):
         for subject_, kind in (("scanner", "machine"), ("other", "machine")):
             identity = {"issuer": provider.url, "subject": subject_}
             body = {"name": subject_, "kind": kind, "scopes": ["decisions:evaluate"], "identity": identity}
-            taking.ok("POST", "/v1/identities", body)
+            taking.ok("POST", "/v1/keys", body)
         known = provider.token("scanner")
         for _ in range(2):
             assert _decide(taking, "filter", known).json()["decision"] is True

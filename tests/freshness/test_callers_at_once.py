@@ -21,7 +21,7 @@ TRIES = 3
 
 NARROWINGS = {
     "caller revoked": lambda made, _: ("DELETE", f"/v1/keys/{made['id']}", None),
-    "key revoked": lambda made, _: ("DELETE", f"/v1/keys/{made['id']}/keys/{made['keys'][0]['id']}", None),
+    "key revoked": lambda made, _: ("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]}),
     "key compromised": lambda made, _: ("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True}),
     "scope taken away": lambda made, _: ("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["audit:read"]}),
     "processing taken away": lambda made, name: ("PATCH", f"/v1/keys/{made['id']}", {"processings": [f"not-{name}"]}),

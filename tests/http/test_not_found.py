@@ -6,21 +6,22 @@ ID = "01a21d1e-0000-7000-8000-000000000000"
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("method", "path", "said"),
     [
-        ("/v1/processings/mistyped", "GET /v1/processings lists"),
-        ("/v1/processings/mistyped/versions", "GET /v1/processings lists"),
-        (f"/v1/keys/{ID}", "GET /v1/keys lists"),
-        (f"/v1/webhooks/{ID}", "GET /v1/webhooks lists"),
-        (f"/v1/consents/{ID}", "POST /v1/consents/search finds"),
-        (f"/v1/consent-events/{ID}", "No entry of the ledger"),
-        (f"/v1/staff/members/{ID}", "GET /v1/staff/members lists"),
-        (f"/v1/presented-texts/{'0' * 64}", "No text that was shown"),
+        ("DELETE", f"/v1/keys/{ID}", "GET /v1/keys lists"),
+        ("GET", "/v1/processings/mistyped", "GET /v1/processings lists"),
+        ("GET", "/v1/processings/mistyped/versions", "GET /v1/processings lists"),
+        ("GET", f"/v1/webhooks/{ID}/deliveries", "GET /v1/webhooks lists"),
+        ("GET", f"/v1/consents/{ID}", "POST /v1/consents/search finds"),
+        ("GET", f"/v1/consent-events/{ID}", "No entry of the ledger"),
+        ("PATCH", f"/v1/staff/members/{ID}", "GET /v1/staff/coverage lists"),
+        ("GET", f"/v1/presented-texts/{'0' * 64}", "No text that was shown"),
     ],
 )
-def test_an_id_that_nothing_has_is_told_by_its_kind(shared, path, said):
+def test_an_id_that_nothing_has_is_told_by_its_kind(shared, method, path, said):
     """404 says what was looked for and how to find the right id, and does not repeat what was sent."""
-    answer = shared.call("GET", path)
+    body = {"status": "left"} if method == "PATCH" else None
+    answer = shared.call(method, path, body)
     _is_told(answer, path, said)
 
 

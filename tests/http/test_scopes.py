@@ -110,7 +110,6 @@ BODIES = {
         "checked_how": "not_checked",
     },
     "/v1/subjects/links": {"from": subject("alice"), "to": subject("alicia"), "basis": "user_proved"},
-    "/v1/subjects/links/removals": {"from": subject("alice"), "to": subject("alicia")},
     "/v1/imports": {"import": "crm", "rows": []},
     "/v1/subjects/mailboxes": {"subject": subject("alice"), "shared": True},
     "/v1/acknowledgements": {"event": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11", "effect": "stopped"},
@@ -118,20 +117,11 @@ BODIES = {
     "/v1/consents/search": {},
     "/v1/explanations": question("alice", "ads"),
     "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},
-    "/v1/identities": {
-        "name": "x",
-        "scopes": ["keys:manage"],
-        "identity": {"issuer": "https://login.example", "subject": "x"},
-    },
     "/v1/staff/notices": TEXT,
     "/v1/staff/members": {"name": "Ada"},
     "/v1/staff/members/{id}": {"status": "left"},
-    "/v1/staff/members/{id}/acknowledgements": {
-        "notice": 1,
-        "language": "fr",
-        "acknowledged_at": "2026-01-01T00:00:00Z",
-    },
     "/v1/webhooks": {"url": "https://receiver.example/hook"},
+    "/v1/signing-keys": {"use": "decision_tokens"},
     "/v1/webhooks/{id}/replays": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
 }
 
@@ -142,14 +132,17 @@ def _routes(api):
     return {route: scopes for route, scopes in found.items() if scopes}
 
 
-OTHERWISE = {("/v1/proposals", "deployment:recover"): {"kind": "restore", "lost": "Nothing."}}
+OTHERWISE = {
+    ("/v1/proposals", "deployment:recover"): {"kind": "restore", "lost": "Nothing."},
+    ("/v1/signing-keys", "webhooks:manage"): {"use": "webhooks"},
+}
 """Bodies by which a route asks for another of its scopes."""
 
 
 def _call(api, method, path, scope=None):
     body = OTHERWISE.get((path, scope), BODIES.get(path, {})) if method in {"POST", "PATCH", "PUT"} else None
     identifier = UNKNOWN_ID if any(word in path for word in ("/keys", "/consents", "/webhooks", "/staff")) else "ads"
-    filled = path.replace("{id}", identifier).replace("{event}", UNKNOWN_ID).replace("{key}", UNKNOWN_ID)
+    filled = path.replace("{id}", identifier)
     return api.call(method, filled.replace("{number}", "1"), body)
 
 
@@ -192,7 +185,7 @@ def test_every_route_is_refused_without_its_scope(shared):
         assert all(scope.value in answer.json()["detail"] for scope in scopes)
 
 
-BESIDE = dict.fromkeys(("/replays", "/replay"), ("consents:read",))
+BESIDE = {"/replays": ("consents:read",)}
 """What a route whose path ends so needs beside its own scope: it hands out the past."""
 
 
@@ -240,7 +233,7 @@ def test_what_is_for_any_caller_is_little(shared):
     """Two routes ask for a key of any scope: where a person reads the staff notice and acknowledges it."""
     found = scopes_by_route(shared.client.app)
     assert {route for route, scopes in found.items() if scopes == frozenset()} == {
-        ("GET", "/v1/staff/notices/current"),
+        ("GET", "/v1/staff/notices"),
         ("POST", "/v1/staff/acknowledgements"),
     }
 

@@ -37,7 +37,7 @@ def known(api, provider, subject, *scopes, client=None):
     """Register an account; its caller's id."""
     body = {"name": subject.title(), "kind": "person", "scopes": list(scopes)}
     identity = {"issuer": provider.url, "subject": subject, **({"client": client} if client else {})}
-    return api.ok("POST", "/v1/identities", {**body, "identity": identity})["id"]
+    return api.ok("POST", "/v1/keys", {**body, "identity": identity})["id"]
 
 
 def begun(visitor, provider):

@@ -107,7 +107,7 @@ def test_rights_are_changed(api, manager):
     sent = dict(forms_of(page))["change_caller"]
     del sent["scopes.register:read"]
     manager.post("/console/acts/change_caller", {**sent, "processings": "ads-mail\nstats-mail"})
-    told = api.ok("GET", f"/v1/keys/{made['id']}")
+    told = api.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]
     assert (told["scopes"], told["processings"]) == (["decisions:evaluate"], ["ads-mail", "stats-mail"])
 
 

@@ -9,7 +9,7 @@ from tests.support.api import running
 from tests.support.console import SITE, Visitor
 from tests.support.databases import new_database
 from tests.support.issuer import issuing
-from tests.support.staff import ENOUGH, TEXT, person, publish
+from tests.support.staff import ENOUGH, TEXT, covered, person, publish
 
 SIGN_IN = "/staff/sign-in"
 
@@ -67,7 +67,7 @@ def test_one_press_acknowledges(staffed, ada):
     assert done.status == 200
     assert "You acknowledged this text on" in done.text()
     assert "confirm" not in done.fields
-    (made,) = staffed.ok("GET", f"/v1/staff/members/{identifier}")["acknowledgements"]
+    (made,) = covered(staffed, identifier)["acknowledgements"]
     assert (made["way"], made["language"], made["notice"]) == ("page", "en", int(page.fields["notice"]))
 
 
@@ -106,7 +106,7 @@ def test_french_is_shown_where_there_is_no_english(database):
         assert "This text is in French only." in page.text()
         assert re.search(r'<article[^>]* lang="fr"', page.html)
         visitor.post("/staff/notice", page.fields)
-        (made,) = api.ok("GET", f"/v1/staff/members/{identifier}")["acknowledgements"]
+        (made,) = covered(api, identifier)["acknowledgements"]
         assert made["language"] == "fr"
 
 
@@ -172,7 +172,7 @@ def registered(api, provider):
     """Register a person by the tokens of a provider, with two scopes; her id."""
     body = {"name": "Ada", "kind": "person", "scopes": ["audit:read", "register:read"]}
     identity = {"issuer": provider.url, "subject": "ada"}
-    return api.ok("POST", "/v1/identities", {**body, "identity": identity})["id"]
+    return api.ok("POST", "/v1/keys", {**body, "identity": identity})["id"]
 
 
 def test_a_person_known_by_tokens_acknowledges_too(database):

@@ -34,7 +34,7 @@ def _scopes(api: Api) -> list[str]:
 def _identity(by: Api, issuer: Issuer, name: str, **claims: Any) -> Api:
     """The caller that an account of an issuer is, as somebody registered it."""
     account = {"issuer": issuer.url, "subject": name}
-    by.ok("POST", "/v1/identities", {"name": name, "kind": "person", "scopes": _scopes(by), "identity": account})
+    by.ok("POST", "/v1/keys", {"name": name, "kind": "person", "scopes": _scopes(by), "identity": account})
     return by.with_key(issuer.token(name, **claims))
 
 

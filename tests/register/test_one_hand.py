@@ -37,9 +37,7 @@ def _identity(place: Place, by: Api, name: str) -> tuple[Api, str]:
     """The caller that an issuer's account is, as somebody registered it, and its id."""
     api, _, _, issuer = place
     account = {"issuer": issuer.url, "subject": name}
-    made = by.ok(
-        "POST", "/v1/identities", {"name": name, "kind": "person", "scopes": _scopes(api), "identity": account}
-    )
+    made = by.ok("POST", "/v1/keys", {"name": name, "kind": "person", "scopes": _scopes(api), "identity": account})
     return api.with_key(issuer.token(name)), made["id"]
 
 

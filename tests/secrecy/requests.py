@@ -124,15 +124,16 @@ BODIES: dict[Route, list[Any]] = {
     ("POST", "/staff/sign-out"): [{"proof": _address("malformed")}],
     ("POST", "/staff/notice"): [{"proof": _address("malformed"), "notice": "1", "language": "fr", "sha256": "0"}],
     ("POST", "/v1/staff/notices"): [TEXT],
-    ("POST", "/v1/staff/acknowledgements"): [{"notice": 1, "language": "fr", "text_sha256": "0" * 64}],
+    ("POST", "/v1/staff/acknowledgements"): [
+        {"notice": 1, "language": "fr", "text_sha256": "0" * 64},
+        {"member": str(UUID(int=1)), "notice": 1, "language": "fr", "acknowledged_at": "2026-01-01T00:00:00Z"},
+        {"member": _address("malformed"), "notice": 1, "language": "fr", "acknowledged_at": _address("malformed")},
+    ],
     ("POST", "/v1/staff/members"): [
         {"name": _address("staff")},
         {"name": _address("staff"), "caller": str(UUID(int=1))},
     ],
-    ("PATCH", "/v1/staff/members/{id}"): [{"status": "left"}],
-    ("POST", "/v1/staff/members/{id}/acknowledgements"): [
-        {"notice": 1, "language": "fr", "acknowledged_at": "2026-01-01T00:00:00Z"}
-    ],
+    ("PATCH", "/v1/staff/members/{id}"): [{"status": "left"}, {"erase_name": True}],
     ("POST", "/v1/withdrawals"): [{"subject": subject(_address("subject")), "processing": "ads-mail"}],
     ("POST", "/v1/withdrawals/batch"): [
         {"items": [{"subject": subject(_address("subject")), "processing": "ads-mail"}, _address("malformed")]}
@@ -147,11 +148,9 @@ BODIES: dict[Route, list[Any]] = {
         }
     ],
     ("POST", "/v1/subjects/links"): [
-        {"from": subject(_address("subject")), "to": subject(_address("participant")), "basis": "user_proved"}
-    ],
-    ("POST", "/v1/subjects/links/removals"): [
-        {"from": subject(_address("subject")), "to": subject(_address("participant"))},
-        {"from": subject(_address("subject")), "to": subject(_address("malformed"))},
+        {"from": subject(_address("subject")), "to": subject(_address("participant")), "basis": "user_proved"},
+        {"from": subject(_address("subject")), "to": subject(_address("participant")), "linked": False},
+        {"from": subject(_address("subject")), "to": subject(_address("malformed")), "linked": False},
     ],
     ("POST", "/v1/imports"): [
         {
@@ -203,21 +202,31 @@ BODIES: dict[Route, list[Any]] = {
         {"page": {"cursor": _address("malformed")}},
     ],
     ("POST", "/v1/webhooks"): [{"url": "https://receiver.example/hook", "include_subject": True}],
-    ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}],
-    ("POST", "/v1/webhooks/{id}/secrets"): [None],
-    ("POST", "/v1/webhooks/{id}/replays"): [{"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}],
-    ("POST", "/v1/webhooks/{id}/deliveries/{event}/replay"): [None],
-    ("POST", "/v1/webhook-keys"): [None],
-    ("POST", "/v1/decision-token-keys"): [{"at_once": False}],
-    ("POST", "/v1/keys"): [{"name": "mail server", "kind": "person", "scopes": ["decisions:evaluate"]}],
-    ("POST", "/v1/identities"): [
+    ("PATCH", "/v1/webhooks/{id}"): [{"include_subject": False}, {"status": "removed"}],
+    ("POST", "/v1/webhooks/{id}/replays"): [
+        {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
+        {"event": str(UUID(int=1))},
+        {"event": _address("malformed")},
+    ],
+    ("POST", "/v1/signing-keys"): [
+        {"use": "webhooks"},
+        {"use": "webhook_secret", "webhook": str(UUID(int=1))},
+        {"use": _address("malformed"), "webhook": _address("malformed")},
+        {"use": "decision_tokens", "at_once": False},
+    ],
+    ("POST", "/v1/keys"): [
+        {"name": "mail server", "kind": "person", "scopes": ["decisions:evaluate"]},
         {
             "name": "ada",
             "scopes": ["audit:read"],
             "identity": {"issuer": ISSUER, "subject": "6f7a", "client": "console"},
-        }
+        },
     ],
-    ("PATCH", "/v1/keys/{id}"): [{"scopes": ["decisions:evaluate"], "processings": [_address("processing")]}],
+    ("PATCH", "/v1/keys/{id}"): [
+        {"scopes": ["decisions:evaluate"], "processings": [_address("processing")]},
+        {"revoke_keys": [str(UUID(int=1))]},
+        {"revoke_keys": [_address("malformed")]},
+    ],
     ("POST", "/v1/keys/{id}/rotations"): [{"overlap": "P7D"}, {"compromised": True}],
 }
 """What each route that takes a body is sent; routes without one need no line."""
@@ -230,13 +239,9 @@ KNOWN: dict[Route, list[str]] = {
     **{(method, "/consent/{token}"): [f"Z{MARKERS['token'].word}"] for method in ("GET", "HEAD", "POST")},
     **{
         (method, f"/v1/keys/{{id}}{more}"): [str(UUID(int=1))]
-        for method, more in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotations"))
+        for method, more in (("PATCH", ""), ("DELETE", ""), ("POST", "/rotations"))
     },
-    ("DELETE", "/v1/keys/{id}/keys/{key}"): [str(UUID(int=1))],
-    **{
-        (method, f"/v1/staff/members/{{id}}{more}"): [str(UUID(int=1))]
-        for method, more in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/acknowledgements"))
-    },
+    ("PATCH", "/v1/staff/members/{id}"): [str(UUID(int=1))],
 }
 """What stands in the path of a route, where it is not a processing or a consent."""
 

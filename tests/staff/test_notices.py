@@ -10,7 +10,7 @@ from app.core.staff import first_notice
 from tests.faults.service import eventually
 from tests.support.api import running
 from tests.support.console import Visitor
-from tests.support.staff import ENOUGH, TEXT, acknowledge, acknowledged_before, covered, person, publish, shown
+from tests.support.staff import ENOUGH, TEXT, acknowledge, acknowledged_before, covered, paper, person, publish, shown
 
 WAITS = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 
@@ -75,8 +75,7 @@ def test_an_incomplete_version_is_acknowledged_by_nobody(database):
         assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:notice-unfinished")
         member = api.ok("POST", "/v1/staff/members", {"name": "Hal"})["id"]
         signed = api.ok("GET", "/v1/staff/notices")["items"][0]["published_at"]
-        paper = {"notice": 1, "language": "fr", "acknowledged_at": signed}
-        assert api.call("POST", f"/v1/staff/members/{member}/acknowledgements", paper).status_code == 409
+        assert paper(api, member, signed, notice=1).status_code == 409
         acknowledged_before(database, identifier)
         assert covered(api, identifier)["standing"] == "missing"
         publish(api)
@@ -105,15 +104,17 @@ def test_nothing_is_closed_to_who_did_not_acknowledge(api):
 def test_a_person_acknowledges_what_was_shown(staffed):
     """Who, which version, in which language, when, and the hash of the text: all of it is kept."""
     identifier, ada = person(staffed)
-    own = ada.ok("GET", "/v1/staff/notices/current")
-    assert (own["standing"], own["page"]) == ("missing", "https://sceau.example.fr/staff/notice")
+    read = ada.ok("GET", "/v1/staff/notices")
+    assert read["own"] == {"standing": "missing", "page": "https://sceau.example.fr/staff/notice"}
+    assert read["items"] == staffed.ok("GET", "/v1/staff/notices")["items"]
     made = acknowledge(ada, "en")
     assert made["member"] == made["recorded_by"] == identifier
     assert (made["language"], made["way"]) == ("en", "api")
-    assert made["text_sha256"] == own["notice"]["texts"]["en"]["sha256"]
+    assert made["text_sha256"] == read["items"][-1]["texts"]["en"]["sha256"]
     assert made["acknowledged_at"] == made["recorded_at"]
-    assert ada.ok("GET", "/v1/staff/notices/current")["standing"] == "acknowledged"
-    assert staffed.ok("GET", f"/v1/staff/members/{identifier}")["acknowledgements"] == [made]
+    own = ada.ok("GET", "/v1/staff/notices")["own"]
+    assert (own["standing"], own["acknowledged_at"]) == ("acknowledged", made["acknowledged_at"])
+    assert covered(staffed, identifier)["acknowledgements"] == [made]
 
 
 def test_a_second_time_tells_of_the_first(staffed):
@@ -133,11 +134,26 @@ def test_what_was_not_shown_is_not_acknowledged(staffed, change):
 
 
 def test_a_program_acknowledges_nothing(staffed):
-    """The notice is for persons: a machine's key is refused, whatever its scopes."""
-    for method, path in (("GET", "/v1/staff/notices/current"), ("POST", "/v1/staff/acknowledgements")):
-        body = {"notice": 1, "language": "fr", "text_sha256": "0" * 64} if method == "POST" else None
-        answer = staffed.call(method, path, body)
-        assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:persons-only")
+    """A machine's key acknowledges nothing, whatever its scopes, and has no standing of its own."""
+    body = {"notice": 1, "language": "fr", "text_sha256": "0" * 64}
+    answer = staffed.call("POST", "/v1/staff/acknowledgements", body)
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:persons-only")
+    assert staffed.ok("GET", "/v1/staff/notices").keys() == {"items"}
+
+
+def test_the_versions_are_read_by_persons_and_officers(staffed):
+    """A person reads them whatever she may do; a program needs the officers' scope, and no list of processings."""
+    staffed.register("ads")
+    program = lambda scope, **more: staffed.with_key(staffed.new_key(scope, **more)).call("GET", "/v1/staff/notices")  # noqa: E731
+    others = [each.value for each in Scope if each is not Scope.STAFF_WRITE]
+    limited = staffed.ok(
+        "POST", "/v1/keys", {"name": "x", "kind": "person", "scopes": ["audit:read"], "processings": ["ads"]}
+    )
+    assert "own" in staffed.with_key(limited["key"]).ok("GET", "/v1/staff/notices")
+    assert program("staff:write").status_code == 200
+    for scope in others:
+        assert program(scope).json()["type"] == "urn:sceau:problem:persons-only"
+    assert program("staff:write", processings=["ads"]).json()["type"] == "urn:sceau:problem:processing-not-allowed"
 
 
 def test_acknowledgements_cannot_be_changed(database):
@@ -210,16 +226,35 @@ def test_who_left_can_be_forgotten(staffed):
     """Erasing takes the name for good and leaves what was acknowledged, under an id that names nobody."""
     member = staffed.ok("POST", "/v1/staff/members", {"name": "Eve"})["id"]
     signed = staffed.ok("GET", "/v1/staff/notices")["items"][1]["published_at"]
-    paper = {"notice": 2, "language": "fr", "acknowledged_at": signed}
-    staffed.ok("POST", f"/v1/staff/members/{member}/acknowledgements", paper)
-    early = staffed.call("DELETE", f"/v1/staff/members/{member}")
-    assert (early.status_code, early.json()["type"]) == (409, "urn:sceau:problem:member-active")
-    staffed.ok("PATCH", f"/v1/staff/members/{member}", {"status": "left"})
+    assert paper(staffed, member, signed).status_code == 201
+    path = f"/v1/staff/members/{member}"
+    for early in ({"erase_name": True}, {"erase_name": True, "status": "active"}):
+        answer = staffed.call("PATCH", path, early)
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:member-active")
+    assert covered(staffed, member)["name"] == "Eve"
+    staffed.ok("PATCH", path, {"status": "left"})
     for _ in range(2):
-        assert staffed.call("DELETE", f"/v1/staff/members/{member}").status_code == 204
+        assert staffed.ok("PATCH", path, {"erase_name": True})["status"] == "left"
     found = covered(staffed, member)
     assert "name" not in found
     assert (found["standing"], found["acknowledged"]) == ("left", 2)
+
+
+def test_who_leaves_can_be_forgotten_at_once(staffed):
+    """One request says that a member left and erases the name; without a name to erase or a status it is refused."""
+    path = f"/v1/staff/members/{staffed.ok('POST', '/v1/staff/members', {'name': 'Lou'})['id']}"
+    for nothing in ({}, {"erase_name": False}):
+        answer = staffed.call("PATCH", path, nothing)
+        assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, ["status"])
+    assert staffed.ok("PATCH", path, {"status": "left", "erase_name": True})["status"] == "left"
+    assert "name" not in covered(staffed, path.rpartition("/")[2])
+
+
+def test_nobody_is_covered_by_an_id_that_no_member_has(staffed):
+    """An id of nobody gives an empty list, and acknowledgements stand only where one member is asked for."""
+    nobody = "01990000-0000-7000-8000-000000000000"
+    assert staffed.ok("GET", f"/v1/staff/coverage?member={nobody}")["items"] == []
+    assert not any("acknowledgements" in each for each in staffed.ok("GET", "/v1/staff/coverage?limit=500")["items"])
 
 
 def test_somebody_can_come_back(staffed):
@@ -265,13 +300,6 @@ def test_only_persons_are_members(staffed, kind, status):
     for method, path, body in (
         ("POST", "/v1/staff/members", {"name": "x", "caller": identifier}),
         ("PATCH", f"/v1/staff/members/{identifier}", {"status": "left"}),
-        (
-            "POST",
-            f"/v1/staff/members/{identifier}/acknowledgements",
-            {"notice": 1, "language": "fr", "acknowledged_at": datetime.now(UTC).isoformat()},
-        ),
     ):
         assert staffed.call(method, path, body).status_code == status
-
-
-# --- on paper --------------------------------------------------------------------------------------------------------
+    assert paper(staffed, identifier, datetime.now(UTC).isoformat(), notice=1).status_code == status

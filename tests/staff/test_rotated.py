@@ -27,7 +27,7 @@ def rotated(by, identifier):
 
 def marks(api, identifier):
     """Whether the acknowledgement is marked: at the member, in the coverage, and in the coverage's count."""
-    [told] = api.ok("GET", f"/v1/staff/members/{identifier}")["acknowledgements"]
+    [told] = covered(api, identifier)["acknowledgements"]
     count = api.ok("GET", "/v1/staff/coverage")["rotated_by_other"]
     return told["rotated_by_other"], covered(api, identifier)["rotated_by_other"], count
 

@@ -39,7 +39,7 @@ def person(api: Api, *scopes: str, name: str = "Ada") -> tuple[str, Api]:
 
 def shown(api: Api, language: str = "fr") -> dict[str, Any]:
     """What a person is shown today, as an acknowledgement names it."""
-    notice = api.ok("GET", "/v1/staff/notices/current")["notice"]
+    notice = api.ok("GET", "/v1/staff/notices")["items"][-1]
     text = notice["texts"][language]
     return {"notice": notice["number"], "language": language, "text_sha256": text["sha256"]}
 
@@ -76,10 +76,12 @@ def publish(api: Api, **texts: Any) -> Any:
 
 
 def covered(api, identifier):
-    """How one member stands."""
-    page = api.ok("GET", "/v1/staff/coverage?limit=500")
-    items = {each["id"]: each for each in page["items"]}
-    return items.get(identifier)
+    """How one member stands, and what they acknowledged."""
+    (member,) = api.ok("GET", f"/v1/staff/coverage?member={identifier}")["items"]
+    return member
 
 
-# --- notices ---------------------------------------------------------------------------------------------------------
+def paper(api, member, signed, notice=2, language="fr"):
+    """The answer to whoever records that somebody signed a version, at a time."""
+    body = {"member": member, "notice": notice, "language": language, "acknowledged_at": signed}
+    return api.call("POST", "/v1/staff/acknowledgements", body)

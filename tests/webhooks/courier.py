@@ -134,6 +134,11 @@ class Post:
         identifier: str = self.api.ok("POST", "/v1/webhooks", {"url": url, **more})["id"]
         return identifier
 
+    def told(self, endpoint: str) -> dict[str, Any]:
+        """What is told of an endpoint."""
+        listed = self.api.ok("GET", "/v1/webhooks")["items"]
+        return next(each for each in listed if each["id"] == endpoint)
+
     def deliveries(self, endpoint: str, status: str | None = None) -> list[dict[str, Any]]:
         """The deliveries of an endpoint, by event."""
         asked = "" if status is None else f"&status={status}"

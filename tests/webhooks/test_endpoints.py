@@ -1,10 +1,12 @@
 import pytest
 
+from app.auth.callers import Scope
 from tests.faults.service import eventually
 from tests.webhooks.receivers import answering
 
 SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 HOOK = "https://receiver.example/hook"
+UNKNOWN = "01990000-0000-7000-8000-000000000000"
 
 
 def test_an_endpoint_is_made_read_changed_and_removed(post):
@@ -12,7 +14,7 @@ def test_an_endpoint_is_made_read_changed_and_removed(post):
     made = post.api.ok("POST", "/v1/webhooks", {"url": HOOK, "types": ["fr.sceau.consent.expired"]})
     path = f"/v1/webhooks/{made['id']}"
     assert (made["status"], made["include_subject"], made["types"]) == ("active", False, ["fr.sceau.consent.expired"])
-    assert post.api.ok("GET", path) == made
+    assert post.api.ok("GET", "/v1/webhooks")["items"] == [made]
     changed = post.api.ok("PATCH", path, {"types": None, "include_subject": True, "status": "disabled"})
     assert "types" not in changed
     assert (changed["include_subject"], changed["status_reason"], changed["url"]) == (True, "by_request", HOOK)
@@ -21,9 +23,10 @@ def test_an_endpoint_is_made_read_changed_and_removed(post):
     post.api.decide("alice", "ads")
     post.dispatch(1)
     assert len(post.deliveries(made["id"])) == 1
-    assert post.api.call("DELETE", path).status_code == 204
-    assert post.api.call("GET", path).status_code == 404
-    assert post.api.call("DELETE", path).status_code == 404
+    assert post.api.ok("PATCH", path, {"status": "removed"})["status"] == "removed"
+    assert post.api.ok("GET", "/v1/webhooks")["items"] == []
+    for again in ("removed", "active"):
+        assert post.api.call("PATCH", path, {"status": again}).status_code == 404
     with post.owner() as connection:
         assert connection.execute("SELECT count(*) FROM webhook_delivery").fetchone() == (0,)
 
@@ -62,11 +65,13 @@ def test_a_restricted_caller_manages_its_processings_only(post):
     mine = restricted.ok("POST", "/v1/webhooks", {"url": HOOK, "processings": ["ads"]})
     assert restricted.ok("GET", "/v1/webhooks")["items"] == [mine]
     assert restricted.call("PATCH", f"/v1/webhooks/{mine['id']}", {"processings": None}).status_code == 403
-    for path in ("", "/deliveries"):
-        assert restricted.call("GET", f"/v1/webhooks/{whole}{path}").status_code == 404
-    assert restricted.call("POST", f"/v1/webhooks/{whole}/secrets").status_code == 404
+    assert restricted.call("GET", f"/v1/webhooks/{whole}/deliveries").status_code == 404
+    assert restricted.call("PATCH", f"/v1/webhooks/{whole}", {"status": "removed"}).status_code == 404
+    secret = {"use": "webhook_secret", "webhook": whole}
+    assert restricted.call("POST", "/v1/signing-keys", secret).status_code == 404
+    assert restricted.ok("POST", "/v1/signing-keys", {**secret, "webhook": mine["id"]})["secret"]
     assert restricted.call("POST", f"/v1/webhooks/{whole}/replays", SPAN).status_code == 404
-    assert restricted.call("POST", "/v1/webhook-keys").status_code == 403
+    assert restricted.call("POST", "/v1/signing-keys", {"use": "webhooks"}).status_code == 403
 
 
 def test_there_are_only_so_many_endpoints(post, monkeypatch):
@@ -85,12 +90,53 @@ def test_one_delivery_is_replayed_under_the_same_id(post):
     with post.working():
         post.api.decide("alice", "ads")
         event = post.delivered(endpoint, 1)[0]["event"]
-        path = f"/v1/webhooks/{endpoint}/deliveries/{event}"
-        assert post.api.call("POST", f"{path}/replay").json() == {"queued": 1}
+        path = f"/v1/webhooks/{endpoint}"
+        again = post.api.call("POST", f"{path}/replays", {"event": event})
+        assert (again.status_code, again.json()) == (202, {"queued": 1})
         eventually(lambda: len(receiver.received) == 2 and post.deliveries(endpoint, "delivered"))
     assert receiver.ids == [event, event]
-    assert [each["answer"] for each in post.api.ok("GET", path)["log"]] == [204, 204]
-    assert post.api.call("POST", f"/v1/webhooks/{endpoint}/deliveries/{endpoint}/replay").status_code == 404
+    (delivery,) = post.api.ok("GET", f"{path}/deliveries?event={event}")["items"]
+    assert [each["answer"] for each in delivery["log"]] == [204, 204]
+    for unknown in (f"event={endpoint}", f"event={event}&status=dead"):
+        assert post.api.ok("GET", f"{path}/deliveries?{unknown}") == {"items": []}
+    assert post.api.call("POST", f"{path}/replays", {"event": endpoint}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "event"),
+        ({"deliveries": "all"}, "event"),
+        ({"since": SPAN["since"]}, "until"),
+        ({"until": SPAN["until"]}, "since"),
+        ({**SPAN, "event": UNKNOWN}, "event"),
+        ({"event": UNKNOWN, "deliveries": "all"}, "event"),
+    ],
+)
+def test_either_an_event_or_a_span_is_sent_again(post, body, field):
+    """Both, half a span and nothing are 422, told under the member that is at fault."""
+    answer = post.api.call("POST", f"/v1/webhooks/{post.endpoint(HOOK)}/replays", body)
+    assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, [field])
+
+
+def test_what_goes_is_not_changed(post):
+    """A receiver is removed by a request that says nothing else; with more, nothing happens to it."""
+    endpoint = post.endpoint(HOOK)
+    answer = post.api.call("PATCH", f"/v1/webhooks/{endpoint}", {"status": "removed", "types": None})
+    assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, ["status"])
+    assert post.told(endpoint)["status"] == "active"
+
+
+def test_who_does_not_manage_webhooks_removes_and_replays_none(post):
+    """Every other scope together removes no receiver, reads no delivery and sends nothing again."""
+    path = f"/v1/webhooks/{post.endpoint(HOOK)}"
+    other = post.api.with_key(post.api.new_key(*(each.value for each in Scope if each is not Scope.WEBHOOKS_MANAGE)))
+    for method, more, body in (
+        ("PATCH", "", {"status": "removed"}),
+        ("GET", f"/deliveries?event={UNKNOWN}", None),
+        ("POST", "/replays", {"event": UNKNOWN}),
+    ):
+        assert other.call(method, f"{path}{more}", body).status_code == 403
 
 
 def test_a_span_replays_the_dead_in_order_and_leaves_the_delivered(post):

@@ -10,6 +10,12 @@ from tests.webhooks.receivers import answering
 from tests.webhooks.verifying import signed_by
 
 
+def _secret(post, endpoint):
+    """A new secret of an endpoint."""
+    wanted = {"use": "webhook_secret", "webhook": endpoint}
+    return post.api.ok("POST", "/v1/signing-keys", wanted)["secret"]
+
+
 def _keys(post):
     """The public keys as anybody reads them, the newest first."""
     return [each["public_key"] for each in post.api.with_key(None).ok("GET", "/.well-known/webhook-keys")["keys"]]
@@ -44,7 +50,7 @@ def test_rotation_signs_with_both_keys_for_a_while(post):
     endpoint = post.endpoint(receiver.url)
     with post.working():
         (old,) = _keys(post)
-        new = post.api.ok("POST", "/v1/webhook-keys")["public_key"]
+        new = post.api.ok("POST", "/v1/signing-keys", {"use": "webhooks"})["public_key"]
         assert _keys(post) == [new, old]
         both = _sent(post, receiver, endpoint, "alice")
         assert signed_by(old, both)
@@ -61,11 +67,11 @@ def test_a_secret_verifies_with_the_standards_own_library(post):
     """With a symmetric secret, `standardwebhooks` accepts what is sent, and refuses it altered or under another one."""
     receiver = post.receiver(answering(204))
     endpoint = post.endpoint(receiver.url)
-    first = post.api.ok("POST", f"/v1/webhooks/{endpoint}/secrets")["secret"]
+    first = _secret(post, endpoint)
     with post.working():
         request = _sent(post, receiver, endpoint, "alice")
         assert Webhook(first).verify(request.body, request.headers) == request.event
-        second = post.api.ok("POST", f"/v1/webhooks/{endpoint}/secrets")["secret"]
+        second = _secret(post, endpoint)
         both = _sent(post, receiver, endpoint, "bob")
     for secret in (first, second):
         assert Webhook(secret).verify(both.body, both.headers) == both.event
@@ -75,10 +81,17 @@ def test_a_secret_verifies_with_the_standards_own_library(post):
             wrong()
 
 
+def test_a_secret_is_not_kept_to_be_answered_again(post):
+    """Under one Idempotency-Key two requests make two secrets."""
+    wanted, once = {"use": "webhook_secret", "webhook": post.endpoint("https://receiver.example/hook")}, "same"
+    made = {post.api.ok("POST", "/v1/signing-keys", wanted, {"Idempotency-Key": once})["secret"] for _ in range(2)}
+    assert len(made) == 2
+
+
 def test_what_signs_is_not_stored_in_clear(post):
     """Neither a secret nor a private key can be read from the database."""
     endpoint = post.endpoint("https://receiver.example/hook")
-    secret = post.api.ok("POST", f"/v1/webhooks/{endpoint}/secrets")["secret"]
+    secret = _secret(post, endpoint)
     raw = base64.b64decode(secret.removeprefix("whsec_"))
     with post.owner() as connection:
         stored = [bytes(row[0]) for row in connection.execute("SELECT wrapped_secret FROM webhook_secret")]

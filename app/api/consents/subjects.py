@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.routing import problems, strict_router
@@ -67,23 +68,34 @@ class SubjectOnly(WireModel):
     subject: SubjectBody
 
 
-class Names(WireModel):
-    """Two names of which something is said."""
+class NewName(WireModel):
+    """A name, whose it is, and how the operator knows; or that it is theirs no more."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"from": _YVES, "to": _YVES_TOO}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"from": _YVES, "to": _YVES_TOO, "basis": "provider_account"},
+                {"from": _YVES, "to": _YVES_TOO, "linked": False},
+            ]
+        }
+    )
 
     one: SubjectBody = Field(alias="from")
     other: SubjectBody = Field(alias="to")
-
-
-class NewName(Names):
-    """A name, whose it is, and how the operator knows."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"from": _YVES, "to": _YVES_TOO, "basis": "provider_account"}]}
+    linked: StrictBool = True
+    basis: NameBasis | None = Field(
+        default=None, validate_default=True, description="Of names that are linked: how the operator knows"
     )
 
-    basis: NameBasis
+    @field_validator("basis")
+    @classmethod
+    def _of_linked_ones(cls, given: NameBasis | None, info: ValidationInfo) -> NameBasis | None:
+        linked = info.data.get("linked")
+        if linked is True and given is None:
+            raise PydanticKnownError("missing")
+        if linked is False and given is not None:
+            raise ValueError("is of names that are linked")
+        return given
 
 
 class NameBody(BaseModel):
@@ -102,6 +114,9 @@ class RemovedName(BaseModel):
     """Since when `from` is no name of the person."""
 
     effective_at: datetime
+
+
+_UNLINKED: dict[str, Any] = {"model": RemovedName, "description": "It is no name of theirs any more."}
 
 
 class AgeBody(BaseModel):
@@ -185,9 +200,9 @@ async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: Deployment
 @router.post(
     "/v1/subjects/links",
     status_code=201,
-    summary="State that two names are one person's",
+    summary="State that two names are one person's, or no longer",
     response_model=NameBody,
-    responses=problems(_NOT_ONES, _INVALID),
+    responses={**problems(_NOT_LINKED, _NOT_ONES, _INVALID), 200: _UNLINKED},
 )
 async def post_link(body: NewName, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """`from` becomes a name of the person of `to`: whatever is decided by one name is decided, once, for all of them.
@@ -195,11 +210,16 @@ async def post_link(body: NewName, caller: Ender, deployment: DeploymentDep, wri
     An account that `from` has is closed, as by `POST /v1/subjects/closures`, and its other names come with it. The
     consents of `to` go on, but for those that `from` had refused or withdrawn since. State it when one account has
     several addresses, or when the person has proved to have both; never because names look alike.
+
+    With `"linked": false` (answered with 200) it is no name of theirs any more: nothing is permitted by it until
+    somebody decides by it anew. What the person decided stays theirs, under their other names.
     """
     caller.require_processing(None)
     names = (body.one.name(), body.other.name())
 
-    async def link(session: WriteSession) -> NameBody:
+    async def state(session: WriteSession) -> NameBody | RemovedName:
+        if body.basis is None:
+            return RemovedName(effective_at=await unlink_names(session, deployment, caller, *names))
         stated = await link_names(session, deployment, caller, *names, body.basis)
         return NameBody(
             id=stated.id,
@@ -209,27 +229,7 @@ async def post_link(body: NewName, caller: Ender, deployment: DeploymentDep, wri
             closed=stated.closed,
         )
 
-    return await write.perform(caller, 201, link)
-
-
-@router.post(
-    "/v1/subjects/links/removals",
-    summary="Take a name from a person",
-    response_model=RemovedName,
-    responses=problems(_NOT_LINKED, _INVALID),
-)
-async def post_removal(body: Names, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """`from` is no name of the person of `to` any more: nothing is permitted by it until somebody decides by it anew.
-
-    What the person decided stays theirs, under their other names.
-    """
-    caller.require_processing(None)
-    names = (body.one.name(), body.other.name())
-
-    async def unlink(session: WriteSession) -> RemovedName:
-        return RemovedName(effective_at=await unlink_names(session, deployment, caller, *names))
-
-    return await write.perform(caller, 200, unlink)
+    return await write.perform(caller, 201 if body.linked else 200, state)
 
 
 # The route that says of a mailbox that several people share it.

@@ -127,11 +127,12 @@ _MAYBE: Final = "or none that this caller may see"
 _NOT_FOUND: Final[Mapping[str, str]] = {
     "/v1/processings/": f"No processing has the id in the path, {_MAYBE}: GET /v1/processings lists those it may.",
     "/v1/controllers/": "No controller has the id in the path: GET /v1/controllers lists them. A new one needs `kind`.",
-    "/v1/keys/": f"No caller or key has the id in the path, {_MAYBE}: GET /v1/keys lists those it may.",
-    "/v1/webhooks/": f"No receiver or delivery has the id in the path, {_MAYBE}: GET /v1/webhooks lists those it may.",
+    "/v1/keys/": f"No caller has the id in the path, or not the keys, {_MAYBE}: GET /v1/keys lists those it may.",
+    "/v1/webhooks/": f"No receiver has the id in the path, {_MAYBE}: GET /v1/webhooks lists those it may.",
+    "/v1/signing-keys": f"No receiver has the id in `webhook`, {_MAYBE}: GET /v1/webhooks lists those it may.",
     "/v1/consents/": f"No consent has the id in the path, {_MAYBE}: POST /v1/consents/search finds those it may.",
     "/v1/consent-events/": f"No entry of the ledger has the id in the path, {_MAYBE}.",
-    "/v1/staff/": "No member of the staff has the id in the path: GET /v1/staff/members lists them.",
+    "/v1/staff/": "No member of the staff has this id, or no notice this version: GET /v1/staff/coverage lists them.",
     "/v1/presented-texts/": "No text that was shown has the SHA-256 in the path.",
 }
 
@@ -312,12 +313,12 @@ def refused(error: errors.DomainError) -> Response:
     return problem(status_of(error), error.slug, error.detail, fields=fields, headers=headers)
 
 
-def field_errors(found: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
+def field_errors(found: Sequence[Any]) -> list[FieldError]:
     """Pydantic's errors as fields and messages, without the values: the first of them, under names of a sane length."""
     told = []
     for each in found[:_MOST_FIELDS]:
         at_fault = (each["ctx"]["field"],) if each["type"] == AT_FAULT else ()
-        parts = (*each["loc"][skip:], *at_fault)
+        parts = (*each["loc"], *at_fault)
         told.append(
             FieldError(field=".".join(str(part)[:_LONGEST_NAME] for part in parts) or "body", message=each["msg"])
         )
@@ -395,8 +396,20 @@ def _over_quota(request: Request, error: Exception) -> Response:
 
 
 def _validation(_: Request, error: Exception) -> Response:
-    found = error.errors() if isinstance(error, RequestValidationError) else ()
-    return problem(422, "invalid-request", _INVALID, fields=field_errors(found, skip=1))
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [{**each, "loc": _as_sent(each["loc"], error.body)} for each in error.errors()]
+    return problem(422, "invalid-request", _INVALID, fields=field_errors(found))
+
+
+def _as_sent(loc: Sequence[int | str], body: object) -> list[int | str]:
+    """The place of an error in the request: pydantic names the kind of a body beside its members."""
+    first, *rest = loc
+    if first != "body":
+        return rest
+    if not isinstance(body, dict):
+        return []
+    return rest[1:] if len(rest) > 1 and rest[0] not in body else rest
 
 
 _HTTP_SLUGS: Final = {

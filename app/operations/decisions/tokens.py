@@ -9,17 +9,20 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.core.decision import LONGEST_SECONDS
+from app.auth.callers import Caller
+from app.core.decision import LONGEST_SECONDS, correspondence_hash, lifetime, subject_hash
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
-from app.keyring import DECISION_KEYS, WrappedKey, keys_in_force, signed_jws
+from app.keyring import DECISION_KEYS, WrappedKey, base64url, keys_in_force, signed_jws
 from app.ledger.vault import VaultError
+from app.operations.decisions.judging import Judged, Question, instant
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import opened
 
@@ -70,6 +73,39 @@ class DecisionTokens:
         while True:
             await asyncio.sleep(_READ_AGAIN_SECONDS)
             await self.read_again()
+
+    def of(  # noqa: PLR0917 - what a token is bound to
+        self, source: str, caller: Caller, at: float, question: Question, judged: Judged, identifier: UUID
+    ) -> str | None:
+        """The token of a permit that was given at an epoch time; None for a deny, or when none can be made.
+
+        Ids stand in it as hashes over the correspondence's handle, which the token does not carry.
+        """
+        found = judged.decision
+        given = datetime.fromtimestamp(at, UTC)
+        life = lifetime(given, found.valid_until) if found.permitted else None
+        if life is None:
+            return None
+        issued, ends = life
+        (kind, name), (of, handle) = question.subject_id, question.correspondence
+        claims: dict[str, Any] = {
+            "iss": source,
+            "aud": str(caller.id),
+            "jti": str(identifier),
+            "iat": issued,
+            "exp": ends,
+            "processing": question.processing,
+            "elements": sorted(found.elements or ()),
+            **({} if judged.subject_ref is None else {"subject_ref": judged.subject_ref.hex()}),
+            "subject_type": kind,
+            "subject_sha256": base64url(subject_hash(handle, name)),
+            "correspondence_type": of,
+            "correspondence_sha256": base64url(correspondence_hash(handle)),
+            "reason": found.reason.value,
+        }
+        if found.valid_until is not None:
+            claims["valid_until"] = instant(found.valid_until)
+        return self.sign(claims, given, datetime.fromtimestamp(ends, UTC))
 
     def sign(self, claims: Mapping[str, Any], at: datetime, ends: datetime) -> str | None:
         """A token of these claims, or None when no key can sign one.

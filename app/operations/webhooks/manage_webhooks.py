@@ -178,16 +178,17 @@ async def change_webhook(
     return changed
 
 
-async def remove_webhook(session: WriteSession, caller: Caller, identifier: UUID) -> None:
-    """Remove an endpoint with its deliveries and their log.
+async def remove_webhook(session: WriteSession, caller: Caller, identifier: UUID) -> Endpoint:
+    """Remove an endpoint with its deliveries and their log, and tell what it was.
 
     Raises:
         NotFoundError: as for `change_webhook`.
 
     """
-    await find_webhook(session, caller, identifier, hold=True)
+    removed = await find_webhook(session, caller, identifier, hold=True)
     await remove_endpoint(session, identifier)
     await record_act(session, ActKind.WEBHOOK_REMOVED, caller.id, _target(identifier))
+    return removed
 
 
 async def find_webhook(session: ReadSession, caller: Caller, identifier: UUID, *, hold: bool = False) -> Endpoint:
@@ -259,7 +260,7 @@ async def replay_delivery(session: WriteSession, caller: Caller, endpoint: UUID,
     """
     replay = Replay(("pending", "delivered", "dead"), event=event)
     if await _replay(session, caller, endpoint, replay, {"event": str(event)}) == 0:
-        raise NotFoundError
+        raise NotFoundError("The receiver has no delivery of this event.", field="event")
 
 
 async def replay_span(

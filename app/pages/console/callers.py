@@ -8,12 +8,13 @@ from uuid import UUID
 
 from fastapi import Path, Query, Response
 
-from app.api.callers import CallerChangeBody, NewIdentity, NewKey, NewRotation
+from app.api.callers import CallerChangeBody, NewKey, NewRotation
 from app.api.http.security import open_to_all
 from app.auth.callers import KEY_OVERLAP, CallerKind, Scope
 from app.core.errors import NotFoundError
 from app.db.session import WriteSession
 from app.operations.callers import (
+    CallerChange,
     CallerView,
     Rotation,
     change_caller,
@@ -22,7 +23,6 @@ from app.operations.callers import (
     list_callers,
     register_identity,
     revoke_caller,
-    revoke_key,
     rotate_key,
 )
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
@@ -167,7 +167,7 @@ def _secret(request: ActRequest, key: str, caller: UUID) -> DoneAct:
 
 async def _make(session: WriteSession, request: ActRequest) -> DoneAct:
     body = request.body
-    made = await create_key(session, request.desk.who, body.wanted(body.expires_at))
+    made = await create_key(session, request.desk.who, body.wanted())
     return _secret(request, made.secret, made.caller.id)
 
 
@@ -197,7 +197,8 @@ async def _revoke(session: WriteSession, request: ActRequest) -> DoneAct:
 
 async def _revoke_key(session: WriteSession, request: ActRequest) -> DoneAct:
     caller, _, key = request.about.partition(" ")
-    await revoke_key(session, request.desk.who, _id(caller), _id(key))
+    change = CallerChange(revoked_keys=frozenset({_id(key)}))
+    await change_caller(session, request.desk.who, _id(caller), change)
     return DoneAct(f"/console/callers/{caller}", "revoke_key")
 
 
@@ -251,7 +252,10 @@ MAKE_KEY: Final = add_act(
     ConsoleAct(*("make_key", Scope.KEYS_MANAGE, _make, _list, NewKey, _key_fields), shape=_key_body)
 )
 ADD_IDENTITY: Final = add_act(
-    ConsoleAct(*("add_identity", Scope.KEYS_MANAGE, _add_identity, _list, NewIdentity, _identity_fields))
+    ConsoleAct(
+        *("add_identity", Scope.KEYS_MANAGE, _add_identity, _list, NewKey, _identity_fields),
+        shape=lambda _, body: {"identity": {}, **body},
+    )
 )
 CHANGE: Final = add_act(
     ConsoleAct(*("change_caller", Scope.KEYS_MANAGE, _change, _one, CallerChangeBody, _change_fields), shape=_changed)

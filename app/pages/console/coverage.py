@@ -171,7 +171,7 @@ async def _erase(session: WriteSession, request: ActRequest) -> DoneAct:
 
 async def _paper(session: WriteSession, request: ActRequest) -> DoneAct:
     body = request.body
-    await record_paper(session, request.desk.caller, _member_id(request), body.shown(), body.acknowledged_at)
+    await record_paper(session, request.desk.caller, body.member, body.shown(), body.acknowledged_at)
     return DoneAct(f"/console/staff/{request.about}", "record_paper")
 
 
@@ -184,10 +184,10 @@ async def _paper_fields(desk: Desk, _about: str) -> Fields:
     )
 
 
-def _at_noon(_about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A day as an instant of it: a signature on paper tells no hour."""
+def _at_noon(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Of whom it is, and a day as an instant of it: a signature on paper tells no hour."""
     day = body.get("acknowledged_at")
-    return {**body, "acknowledged_at": f"{day}T12:00:00+01:00"} if day else body
+    return {**body, "member": about} | ({"acknowledged_at": f"{day}T12:00:00+01:00"} if day else {})
 
 
 _NOTICE_FIELDS: Final = (

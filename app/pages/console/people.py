@@ -14,7 +14,7 @@ from fastapi import Path, Response
 
 from app.api.consents.links import NewConsentLink
 from app.api.consents.models import NewWithdrawal, said_in_withdrawal
-from app.api.consents.subjects import Mailbox, Names, NewAge, NewName, SubjectOnly
+from app.api.consents.subjects import Mailbox, NewAge, NewName, SubjectOnly
 from app.api.http.security import open_to_all
 from app.api.http.wire import SubjectBody
 from app.auth.callers import Scope
@@ -255,21 +255,22 @@ async def _mailbox(session: WriteSession, asked: ActRequest) -> DoneAct:
     return _done(asked, "share_mailbox")
 
 
-async def _link_name(session: WriteSession, asked: ActRequest) -> DoneAct:
+async def _name(session: WriteSession, asked: ActRequest) -> DoneAct:
     body, desk = asked.body, asked.desk
+    if body.basis is None:
+        await unlink_names(session, desk.services.deployment, desk.caller, body.one.name(), _whom(asked))
+        return _done(asked, "unlink_name")
     await link_names(session, desk.services.deployment, desk.caller, body.one.name(), _whom(asked), body.basis)
     return _done(asked, "link_name")
-
-
-async def _unlink_name(session: WriteSession, asked: ActRequest) -> DoneAct:
-    desk = asked.desk
-    await unlink_names(session, desk.services.deployment, desk.caller, asked.body.one.name(), _whom(asked))
-    return _done(asked, "unlink_name")
 
 
 def _another_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
     """The name that is typed becomes one of the person's."""
     return {**body, "to": _of_person(about, {})["subject"]}
+
+
+def _no_more_a_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    return {**_another_name(about, body), "linked": False}
 
 
 async def _link(session: WriteSession, asked: ActRequest) -> DoneAct:
@@ -384,13 +385,13 @@ SHARE_MAILBOX: Final = add_act(
 _NAME_FIELDS: Final = (needed("from.id", most=512), needed("from.type", most=128, word="type"))
 LINK_NAME: Final = add_act(
     ConsoleAct(
-        *("link_name", Scope.CONSENTS_WRITE, _link_name, _person, NewName, _name_fields),
+        *("link_name", Scope.CONSENTS_WRITE, _name, _person, NewName, _name_fields),
         shape=_another_name,
         whole=True,
         counted=False,
     )
 )
-UNLINK_NAME: Final = add_act(replace(LINK_NAME, name="unlink_name", run=_unlink_name, model=Names, fields=_NAME_FIELDS))
+UNLINK_NAME: Final = add_act(replace(LINK_NAME, name="unlink_name", fields=_NAME_FIELDS, shape=_no_more_a_name))
 MAKE_LINK: Final = add_act(
     ConsoleAct(
         *("make_link", Scope.CONSENTS_WRITE, _link, _person, NewConsentLink, _link_fields),

@@ -123,5 +123,5 @@ def console(client: Client, place: Path, scopes: tuple[str, ...], **settings: st
                 for login, name in STAFF.items():
                     identity = {"issuer": issuer, "subject": SUBJECTS[login]}
                     body = {"name": name, "kind": "person", "scopes": scopes, "identity": identity}
-                    api.post(f"{address}/v1/identities", json=body).raise_for_status()
+                    api.post(f"{address}/v1/keys", json=body).raise_for_status()
             yield address, issuer

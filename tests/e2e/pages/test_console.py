@@ -286,7 +286,7 @@ def test_signing_in_with_an_account(browser, tmp_path):
             identity = {"issuer": provider.url, "subject": "ada"}
             body = {"name": "Ada Exemple", "kind": "person", "scopes": ["register:read"], "identity": identity}
             with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
-                client.post(f"{address}/v1/identities", json=body).raise_for_status()
+                client.post(f"{address}/v1/keys", json=body).raise_for_status()
             page = browser.new_page(locale="en-GB", viewport={"width": 1280, "height": 900})
             page.goto(f"{address}/console?lang=en")
             assert page.locator("#key").count() == 0

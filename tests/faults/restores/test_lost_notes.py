@@ -48,8 +48,8 @@ def _scopes(service, made):
 
 
 def _key(service, made):
-    (key,) = service.ok("GET", f"/v1/keys/{made['id']}")["keys"]
-    service.call("DELETE", f"/v1/keys/{made['id']}/keys/{key['id']}")
+    (key,) = service.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
+    service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [key["id"]]})
 
 
 @pytest.mark.parametrize("narrow", [_version, _scopes, _key])

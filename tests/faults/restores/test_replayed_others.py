@@ -167,9 +167,9 @@ def test_a_key_that_was_ended_after_the_backup_opens_nothing(deployment, how):
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
         deployment.back_up()
     with deployment.serving() as service:
-        (key,) = service.ok("GET", f"/v1/keys/{made['id']}")["keys"]
+        (key,) = service.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
         if how == "revoked":
-            service.call("DELETE", f"/v1/keys/{made['id']}/keys/{key['id']}")
+            service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [key["id"]]})
         else:
             overlap = "PT0S" if how == "rotated at once" else "PT1S"
             service.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": overlap})
@@ -180,7 +180,7 @@ def test_a_key_that_was_ended_after_the_backup_opens_nothing(deployment, how):
         assert (status, "2 replayed" in said) == (0, True), said
         eventually(lambda: asked(service, "dora") is True)
         eventually(lambda: service.call("POST", ONE, question("dora", "filter"), made["key"]).status_code == 401)
-        assert "revoked_at" not in service.ok("GET", f"/v1/keys/{made['id']}")
+        assert "revoked_at" not in service.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]
         assert "replayed" not in deployment.command("replay-journal", "--dry-run")[1]
 
 

@@ -35,7 +35,7 @@ def test_it_is_recorded_with_an_age_that_is_told_beside(deployment):
         service.ok("POST", "/v1/withdrawals", {**withdrawal("carol"), **MINOR})
         service.ok("POST", "/v1/consents", {**decision("bob", "refused"), **MINOR})
         service.ok("POST", "/v1/subjects/ages", {"subject": subject("alice"), **child})
-        service.ok("POST", "/v1/subjects/links/removals", names)
+        service.ok("POST", "/v1/subjects/links", {**names, "linked": False})
 
 
 def test_it_is_recorded_beside_a_grant(deployment):
