@@ -432,7 +432,7 @@ def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
 
 
 def _erased_meanwhile(database, both):
-    deployment = both.client.app.state.services.deployment  # type: ignore[attr-defined]
+    deployment = both.client.app.state.services.deployment
     rewritten, erasing = Event(), Event()
 
     async def rewrite():
