@@ -14,8 +14,15 @@ from app.api.consents import links as consent_links
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes, searches
 from app.api.http import problems
-from app.api.http.accepting import ForPeople, wants_page
-from app.api.http.exchange import MOST_BODY_BYTES, Exchange, answered_line, headers_of_every_answer, request_id
+from app.api.http.exchange import (
+    MOST_BODY_BYTES,
+    Exchange,
+    ForPeople,
+    answered_line,
+    headers_of_every_answer,
+    request_id,
+    wants_page,
+)
 from app.api.http.problems import over_quota, problem
 from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.services import Services
@@ -24,7 +31,7 @@ from app.api.register import controllers, invalidations, proposals
 from app.api.register import routes as register
 from app.api.service import health
 from app.audit.trail import EntryPoint, Origin, arriving
-from app.auth.limits import OverQuotaError
+from app.auth.callers import OverQuotaError
 
 # A request id, a bound on the body, security headers, one log line and the metrics: here rather than in middleware, so
 # that they hold for a 500 too.

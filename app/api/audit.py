@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.problems import FieldError, InvalidRequestError
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs
+from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel, at_fault
 from app.audit.segments import LoggedDecision

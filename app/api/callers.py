@@ -9,8 +9,7 @@ from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, as_shown
+from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import DatabaseDep, PseudonymsDep, TokenCheckDep, WriterDep
 from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel, at_fault
 from app.auth.callers import KEY_OVERLAP, ApiKey, Authenticated, Caller, CallerKind, Identity, Scope

@@ -10,9 +10,8 @@ from uuid import UUID
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.http.accepting import preferred
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, everywhere, open_to_all
+from app.api.http.exchange import preferred
+from app.api.http.security import Needs, everywhere, open_to_all, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep, WriterDep
 from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller, Scope

@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Str
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
-from app.api.http.routing import PROBLEMS, problems, strict_router
-from app.api.http.security import AnyCaller, Needs, everywhere
+from app.api.http.security import PROBLEMS, AnyCaller, Needs, everywhere, problems, strict_router
 from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep
 from app.api.http.wire import Instant, Name, WireModel, at_fault
 from app.auth.callers import Caller, CallerKind, Scope

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, read_place, write_cursor, write_place
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, as_shown
+from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import (
     DatabaseDep,
     DeploymentDep,

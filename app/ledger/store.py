@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.article import FRANCE, Element
 from app.core.consent import NOTES, ConsentEvent, EventKind, parse_kind
 from app.core.renewal import Solicited, half_year
-from app.db.read_pool import ReadPool
+from app.db.database import ReadPool
 from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
 from app.ledger.projection import LedgerEntry, collection_of
 from app.ledger.tables import DOUBTFUL, consent_event, solicitation, subject, subject_locator

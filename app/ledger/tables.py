@@ -90,7 +90,7 @@ DOUBTFUL = (
     " OR capacity->>'given_by' IN ('holder_of_parental_responsibility', 'administrator'))"
     " OR capacity->>'age_band' = 'under_15' OR territory IS NOT NULL"
 )
-"""Events that may make a consent invalid or end early, their own or another of the person (app.core.grant); few."""
+"""Events that may make a consent invalid or end early, their own or another of the person (app.core.consent); few."""
 
 consent_event = Table(
     "consent_event",

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from app.api.http.accepting import wants_page
+from app.api.http.exchange import wants_page
 from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, services_of
 from app.core.page.questions import rights

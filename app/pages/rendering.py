@@ -26,8 +26,8 @@ from app.api.http.exchange import DOCUMENT_HEADERS
 from app.api.http.problems import RETRY_AFTER_SECONDS, note_refusal, status_of
 from app.api.http.security import open_to_all
 from app.api.http.services import services_of
+from app.auth.callers import OverQuotaError
 from app.auth.issuer_trust import IssuerUnavailableError
-from app.auth.limits import OverQuotaError
 from app.core.errors import DomainError, FormNotOursError
 from app.core.page.face import Brand
 from app.core.page.voice import FILLED, Mark, Passage, typeset
@@ -152,7 +152,7 @@ PAGE_HEADERS: Final = {
     "X-Robots-Tag": "noindex, nofollow, noarchive",
     "Vary": "Accept-Language",
 }
-"""Beside those of every answer (app.api.http.accepting), whose Content-Security-Policy is for JSON."""
+"""Beside those of every answer (app.api.http.exchange), whose Content-Security-Policy is for JSON."""
 
 _STYLED: Final = re.compile(r'<link rel="stylesheet"[^>]*>')
 _LOGO: Final = re.compile(r'<img class="logo"[^>]*>\n?')

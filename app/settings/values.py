@@ -13,8 +13,8 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 from pydantic import AfterValidator, BeforeValidator, HttpUrl, InstanceOf, SecretStr
 from pydantic_core import PydanticCustomError
 
+from app.auth.callers import OFF, Quota
 from app.auth.issuer_trust import is_safe
-from app.auth.limits import OFF, Quota
 from app.auth.sessions import Origins, parse_origins
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.page.face import Brand

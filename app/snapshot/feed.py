@@ -30,7 +30,7 @@ from app.db.connections import (
 )
 from app.db.database import RestoredBehindError
 from app.db.identifiers import random_id
-from app.journal.fence import Chores, Fence
+from app.journal.journal import Chores, Fence
 from app.snapshot.leases import Lease, Leaves, boot_seconds
 
 # It travels as a notification on a channel that only the writer's own feed listens to. An acknowledgement that is lost
@@ -153,7 +153,7 @@ _CHORES: Final = """concat_ws(' ', (SELECT max(number) FROM deployment_epoch),
     EXISTS (SELECT FROM journal_note WHERE line IS NOT NULL AND put_at < clock_timestamp() - interval '10 seconds'),
     EXISTS (SELECT FROM replica WHERE seen_at < clock_timestamp() - make_interval(secs => %(lease)s)),
     EXISTS (SELECT FROM change)"""
-"""What `app.journal.fence.Chores` holds."""
+"""What `app.journal.journal.Chores` holds."""
 
 BEAT: Final = f"""
 WITH beaten AS (

@@ -14,9 +14,8 @@ from uuid import UUID
 from app.auth.callers import Credential, Token
 from app.auth.sessions import Uses
 from app.auth.store import authenticate
-from app.db.database import Database, DatabaseUnavailableError
-from app.db.read_pool import ReadPool
-from app.journal.fence import Fence
+from app.db.database import Database, DatabaseUnavailableError, ReadPool
+from app.journal.journal import Fence
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
 from app.snapshot.cache import Flight, GatheredReads, RecordCache

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.schema import Instant, Snapshot, TransactionId, metadata
 from app.db.session import Put, ReadSession, WriteSession
-from app.journal.fence import Pulse
+from app.journal.journal import Pulse
 from app.snapshot.feed import Pace
 
 change = Table(

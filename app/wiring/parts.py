@@ -18,9 +18,8 @@ from app.core.period import PeriodPolicy
 from app.core.register import RegisterApproval
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
-from app.journal.fence import Fence
 from app.journal.files import Clock as WallClock
-from app.journal.journal import Journal, JournalPlan
+from app.journal.journal import Fence, Journal, JournalPlan
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.proof.append_entries import ProofPlan

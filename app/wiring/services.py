@@ -13,11 +13,11 @@ from app.api.decisions.endpoint import DecisionEndpoint
 from app.api.decisions.words import Wording
 from app.api.http.services import Services
 from app.audit.decision_log import DecisionLog, LogPlan, Recorder, rules_digest
-from app.auth.limits import Counted, RateLimits, UnknownKeyLimiter
+from app.auth.callers import Counted, RateLimits, UnknownKeyLimiter
 from app.auth.sessions import Uses
-from app.db.read_pool import ReadPool
+from app.db.database import ReadPool
 from app.db.session import Clock
-from app.journal.fence import Fence
+from app.journal.journal import Fence
 from app.operations.decisions.answer_questions import DecisionPoint
 from app.operations.decisions.from_database import Outage, Primary
 from app.operations.decisions.from_memory import Memory

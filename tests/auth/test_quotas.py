@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.http.peers import peer_of
-from app.auth.callers import Scope
-from app.auth.limits import Buckets, Counted, OverQuotaError, Quota, RateLimits, UnknownKeyLimiter, counted_by
+from app.auth.callers import Buckets, Counted, OverQuotaError, Quota, RateLimits, Scope, UnknownKeyLimiter, counted_by
 from app.db.identifiers import random_id
 from app.events.addresses import parse_networks
 

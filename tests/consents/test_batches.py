@@ -8,7 +8,7 @@ import pytest
 
 from app.api.consents import batches, groups
 from app.operations.consents.ledgers import opening_of
-from app.snapshot.confirm import Confirmer
+from app.snapshot.writer import Confirmer
 from tests.support.api import running, subject
 from tests.support.consents import grant
 from tests.support.databases import new_database

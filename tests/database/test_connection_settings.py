@@ -9,8 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 
 from app.db.connections import connect, connection_settings, patience
-from app.db.database import Database, PoolLimits
-from app.db.read_pool import ReadPool
+from app.db.database import Database, PoolLimits, ReadPool
 from app.db.session import Prepared
 
 NAMES = ("TimeZone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")

@@ -10,8 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 
 from app.db.connections import connect
-from app.db.database import Database, DatabaseUnavailableError, PoolLimits
-from app.db.read_pool import ReadPool
+from app.db.database import Database, DatabaseUnavailableError, PoolLimits, ReadPool
 from app.db.session import Prepared
 
 ONE = Prepared(text("SELECT 1 AS one"))

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-import app.journal.fence as fence_module
-from app.journal.fence import Chores, Fence
+import app.journal.journal as fence_module
+from app.journal.journal import Chores, Fence
 from tests.faults.service import Server, Service, eventually
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import app.wiring.running
 from app.core.article import Purpose
 from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
-from app.journal.fence import Pulse
+from app.journal.journal import Pulse
 from app.main import wall_clock
 from app.operations.decisions import from_database
 from app.snapshot.feed import Beat, TransactionSnapshot

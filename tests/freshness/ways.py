@@ -100,7 +100,7 @@ def _count_entrances(ways: Counter[str]) -> None:
 
 def _count_acknowledgements(ways: Counter[str]) -> None:
     """Count what other replicas told this one's writes."""
-    from app.snapshot.confirm import Confirmer
+    from app.snapshot.writer import Confirmer
 
     acknowledged: Callable[..., None] = Confirmer.acknowledged
 

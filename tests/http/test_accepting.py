@@ -1,6 +1,6 @@
 import pytest
 
-from app.api.http.accepting import preferred
+from app.api.http.exchange import preferred
 
 OFFERED = ("application/json", "text/plain")
 RECEIPTS = ("application/jwt", "application/ld+json", "text/html")

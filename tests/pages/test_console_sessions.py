@@ -3,7 +3,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from app.auth.limits import Quota
+from app.auth.callers import Quota
 from app.auth.sessions import session_digest
 from tests.support.api import BOOTSTRAP, TestClock, running, utc
 from tests.support.console import COOKIE, SITE, Visitor

@@ -2,8 +2,7 @@
 
 import pytest
 
-from app.api.http.accepting import wants_page
-from app.api.http.exchange import MOST_BODY_BYTES
+from app.api.http.exchange import MOST_BODY_BYTES, wants_page
 from app.db.database import PoolLimits
 from tests.support.api import running
 from tests.support.consent_page import Person, link

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from app.api.http import exchange
 from app.cli import main
-from app.db.database import Database
-from app.db.read_pool import ReadPool
+from app.db.database import Database, ReadPool
 from app.telemetry import spans
 from app.telemetry.metrics import Metrics
 

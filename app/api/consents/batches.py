@@ -24,13 +24,11 @@ from app.api.consents.models import (
 )
 from app.api.http.problems import InvalidRequestError, Problem, UnauthorizedError, failed, fields_of, response_to
 from app.api.http.rate_limits import charge
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import NeedsRemembered
+from app.api.http.security import NeedsRemembered, problems, strict_router
 from app.api.http.services import DeploymentDep, RateLimitsDep
 from app.api.http.wire import WireModel
-from app.auth.callers import Caller, Scope
+from app.auth.callers import Caller, Counted, Scope
 from app.auth.idempotency import Answer
-from app.auth.limits import Counted
 from app.core.errors import DomainError, ScopeMissingError
 from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError
 from app.operations.consents.recorder import Said

@@ -10,8 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from app.api.consents.models import ParentChecked
 from app.api.consents.models import Territory as ConsentTerritory
 from app.api.http.problems import FieldError, InvalidRequestError
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, as_shown
+from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel, at_fault
 from app.auth.callers import Authenticated, Caller, Scope

@@ -21,8 +21,7 @@ from app.api.consents.models import (
     said_in_withdrawal,
 )
 from app.api.http.paging import read_cursor, write_cursor
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs, NeedsRemembered
+from app.api.http.security import Needs, NeedsRemembered, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, f
 from pydantic_core import PydanticKnownError
 
 from app.api.http.idempotency import WriteDep
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs
+from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DeploymentDep
 from app.api.http.wire import CivilDate, Instant, SubjectBody, WireModel
 from app.auth.callers import Caller, Scope

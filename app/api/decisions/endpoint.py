@@ -29,7 +29,6 @@ from app.api.decisions.words import (
     reply_to,
     told_in_trace,
 )
-from app.api.http.accepting import preferred
 from app.api.http.exchange import (
     BODY_TOO_SLOW,
     MOST_BODY_BYTES,
@@ -37,6 +36,7 @@ from app.api.http.exchange import (
     first_fields,
     headers_of_every_answer,
     loggable,
+    preferred,
     usable_id,
 )
 from app.api.http.problems import (
@@ -52,9 +52,8 @@ from app.api.http.rate_limits import note_key, refuses_unknown_key
 from app.api.http.security import credential_of, refuse_strangers
 from app.api.http.services import Services
 from app.api.http.wire import is_json
-from app.auth.callers import Credential, bearer_of, key_digest
+from app.auth.callers import Counted, Credential, OverQuotaError, bearer_of, key_digest
 from app.auth.issuer_trust import IssuerUnavailableError
-from app.auth.limits import Counted, OverQuotaError
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.answer_questions import (
     DecisionPoint,

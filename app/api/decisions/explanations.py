@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field
 from app.api.decisions.models import Action, DecisionContext, ExplanationRequest, Resource, Subject
 from app.api.decisions.reading import question_of, read_members
 from app.api.http.problems import FieldError, InvalidRequestError, MalformedError
-from app.api.http.routing import problems, strict_router
-from app.api.http.security import Needs
+from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller, Scope
 from app.core.consent import ConsentEvent, EventKind

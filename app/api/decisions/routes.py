@@ -20,8 +20,7 @@ from app.api.decisions.models import (
 )
 from app.api.decisions.words import Reply
 from app.api.http.exchange import first_fields
-from app.api.http.routing import PROBLEMS
-from app.api.http.security import guarded_inside, open_to_all
+from app.api.http.security import PROBLEMS, guarded_inside, open_to_all
 from app.api.http.services import SourceDep
 from app.auth.callers import Scope
 

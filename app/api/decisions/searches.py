@@ -27,8 +27,7 @@ from app.api.decisions.models import (
 from app.api.decisions.reading import circumstances, parties, read_members, read_object, refuse_faults
 from app.api.http.paging import read_token, write_token
 from app.api.http.problems import FieldError, MalformedError
-from app.api.http.routing import PROBLEMS, says_json
-from app.api.http.security import Needs
+from app.api.http.security import PROBLEMS, Needs, says_json
 from app.api.http.services import DeploymentDep, PrimaryReadsDep, WriterDep
 from app.auth.callers import Caller, Scope
 from app.core.decision import Decision

@@ -14,8 +14,7 @@ from app.api.decisions.reading import BadItem, Batch
 from app.api.http.exchange import header_lines
 from app.api.http.problems import failed, over_quota, response_to
 from app.audit.decision_log import Entry, Recorder
-from app.auth.callers import Caller
-from app.auth.limits import OverQuotaError, QuotaStatus
+from app.auth.callers import Caller, OverQuotaError, QuotaStatus
 from app.core.decision import Reason
 from app.db.identifiers import uuid7_text
 from app.operations.decisions.judging import (

@@ -19,9 +19,9 @@ from app.api.http.rate_limits import note
 from app.api.http.services import services_of
 from app.api.http.wire import AT_FAULT, BadJsonError
 from app.audit.trail import record_refusal
+from app.auth.callers import POLICY as UNKNOWN_KEYS
+from app.auth.callers import OverQuotaError
 from app.auth.issuer_trust import IssuerUnavailableError
-from app.auth.limits import POLICY as UNKNOWN_KEYS
-from app.auth.limits import OverQuotaError
 from app.core import errors
 from app.core import register as register_errors
 from app.core import staff as staff_errors

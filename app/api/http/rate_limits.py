@@ -2,7 +2,7 @@
 
 The answer to a request that is counted says how its caller stands; `app.api.http.problems` words the 429, and
 docs/limits.md tells clients what to do with it. A request with an unknown key is refused before anything is
-read (`app.auth.limits`); only routes that want a key are concerned, so pages for people, probes and metrics are not.
+read (`app.auth.callers`); only routes that want a key are concerned, so pages for people, probes and metrics are not.
 """
 
 from typing import Final
@@ -12,8 +12,7 @@ from starlette.types import Scope
 
 from app.api.http.peers import peer_of
 from app.api.http.services import Services
-from app.auth.callers import Caller, key_digest, without_scheme
-from app.auth.limits import Counted, QuotaStatus, RateLimits
+from app.auth.callers import Caller, Counted, QuotaStatus, RateLimits, key_digest, without_scheme
 
 _STANDING: Final = "standing"
 

@@ -1,24 +1,35 @@
-"""Finds the caller of a request and checks its scope, as each route's signature says, before the route runs.
+"""Routes that read JSON strictly and let in callers alone: each names its scope, which is checked before it runs.
 
 Deny by default: an application with a route that names no scope does not start (`scopes_by_route`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, Request, Security
+from fastapi import APIRouter, Depends, FastAPI, Request, Response, Security
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
 
 from app.api.http.problems import UnauthorizedError
 from app.api.http.rate_limits import charge
 from app.api.http.services import Services, services_of
-from app.auth.callers import Authenticated, Caller, Credential, Scope, key_digest, without_scheme
-from app.auth.limits import Counted, counted_by
+from app.api.http.wire import BadJsonError, is_json, parse
+from app.auth.callers import (
+    Authenticated,
+    Caller,
+    Counted,
+    Credential,
+    Scope,
+    bearer_of,
+    counted_by,
+    key_digest,
+    without_scheme,
+)
 from app.auth.store import authenticate, authentication
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
 from app.db.database import DatabaseUnavailableError
@@ -285,3 +296,80 @@ def _needs_of(dependant: Dependant) -> Needs | None:
     if isinstance(dependant.call, Needs):
         return dependant.call
     return next((needs for each in dependant.dependencies if (needs := _needs_of(each)) is not None), None)
+
+
+# Routes whose JSON bodies are read strictly (`app.api.http.wire`); each path stands whole where it is made.
+
+# A reference, not the model itself: FastAPI would build a reader of the model for each of five hundred answers.
+_PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": description, "content": _PROBLEM}
+    for status, description in (
+        (400, "The request is malformed."),
+        (401, "No key, or none that is in force."),
+        (403, "The caller lacks the scope, or may not name this processing."),
+        (413, "The body is too large."),
+        (429, "The caller asks too often, or somebody at its address without a key does; `Retry-After` says when."),
+        (503, "The database cannot be reached; nothing was recorded, or that is not known: the type tells."),
+    )
+}
+
+
+def problems(*more: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The problem documents that a route answers: those of every route, and these."""
+    added: dict[int | str, dict[str, Any]] = {
+        status: {**PROBLEMS[400], "description": description} for status, description in more
+    }
+    return {**PROBLEMS, **added}
+
+
+class StrictRequest(Request):
+    """A request whose JSON is I-JSON."""
+
+    async def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Read the body strictly.
+
+        Raises:
+            HTTPException: 400, and why.
+
+        """
+        try:
+            return parse(await self.body())
+        except BadJsonError as error:
+            raise HTTPException(400, str(error)) from None
+
+
+class StrictRoute(APIRoute):
+    """A route that hands a `StrictRequest` to FastAPI, and refuses a body that is not said to be JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler."""
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            try:
+                await self._refuse_other_media(strict)
+                return await handle(strict)
+            except HTTPException:
+                # A body is read before the caller is looked for: what is wrong with it is told to callers only.
+                if names_a_scope(self.dependant):
+                    await refuse_strangers(services_of(strict), bearer_of(strict.headers.get("authorization", "")))
+                raise
+
+        return handle_strictly
+
+    async def _refuse_other_media(self, request: Request) -> None:
+        if self.body_field is not None and not says_json(request) and await request.body():
+            raise HTTPException(415, "Send the body as application/json.")
+
+
+def says_json(request: Request) -> bool:
+    """Whether the request says that its body is JSON, whatever parameters follow."""
+    return is_json(request.headers.get("content-type", "").encode("latin-1"))
+
+
+def strict_router(tag: str) -> APIRouter:
+    """A router of strict routes under one heading of the documentation."""
+    return APIRouter(route_class=StrictRoute, tags=[tag])

@@ -15,14 +15,13 @@ from fastapi import Depends, Request
 
 from app.api.http.peers import Proxies
 from app.audit.decision_log import Recorder
-from app.auth.limits import Buckets, Quota, RateLimits, UnknownKeyLimiter
+from app.auth.callers import Buckets, Quota, RateLimits, UnknownKeyLimiter
 from app.auth.sessions import Uses
 from app.core.page.face import Brand
 from app.core.register import RegisterApproval
 from app.db.database import Database
 from app.events.addresses import AddressPolicy
-from app.journal.fence import Fence
-from app.journal.journal import Journal
+from app.journal.journal import Fence, Journal
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from app.operations.decisions.from_database import Outage

@@ -7,8 +7,7 @@ from fastapi import Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
 from app.api.http.idempotency import WriteDep
-from app.api.http.routing import PROBLEMS, problems, strict_router
-from app.api.http.security import Needs
+from app.api.http.security import PROBLEMS, Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, RegisterApprovalDep
 from app.api.http.wire import Name, Territory, WireModel, at_fault
 from app.api.register.models import Contact, ControllerId, LegalName

@@ -6,8 +6,7 @@ from fastapi import Depends, Path, Response
 from fastapi.responses import JSONResponse
 
 from app.api.http.idempotency import WriteDep
-from app.api.http.routing import PROBLEMS, problems, strict_router
-from app.api.http.security import Needs
+from app.api.http.security import PROBLEMS, Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep
 from app.api.register.models import NewProcessing, NewVersion, StatusBody
 from app.api.register.views import (

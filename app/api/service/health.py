@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, SERVER_REFUSES, restored_behind, unavailable
-from app.api.http.routing import PROBLEMS, problems
-from app.api.http.security import Needs, bearer, open_to_all
+from app.api.http.security import PROBLEMS, Needs, bearer, open_to_all, problems
 from app.api.http.services import MetricsAccessDep, MetricsDep, Services, ServicesDep
 from app.api.service.metrics import (
     IssuerState,

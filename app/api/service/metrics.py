@@ -16,7 +16,7 @@ from app.api.http.exchange import REFUSALS
 from app.api.http.protocol import BoundedProtocol
 from app.api.http.services import Services
 from app.audit.figures import DayOfRuns
-from app.auth.limits import POLICY, Counted
+from app.auth.callers import POLICY, Counted
 from app.db.refusals import DatabaseCondition
 from app.events.effects import DeliveryCounts
 from app.telemetry.metrics import build

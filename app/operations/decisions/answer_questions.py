@@ -7,8 +7,7 @@ the primary; what is judged is the same.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.auth.callers import Credential
-from app.auth.limits import Counted
+from app.auth.callers import Counted, Credential
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.from_database import Primary, answer_from_database
 from app.operations.decisions.from_memory import Found, Memory, look, read_and_look, still_stands

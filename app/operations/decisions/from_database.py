@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from app.auth.callers import Authenticated, Caller, Credential, Scope
-from app.auth.limits import RateLimits
+from app.auth.callers import Authenticated, Caller, Credential, RateLimits, Scope
 from app.auth.sessions import Uses
 from app.auth.store import authenticate
 from app.core.consent import ConsentEvent

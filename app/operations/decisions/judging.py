@@ -15,8 +15,7 @@ from msgspec.structs import asdict
 
 from app.audit.decision_log import NO_ID
 from app.audit.segments import LogFacts
-from app.auth.callers import Caller
-from app.auth.limits import Counted, OverQuotaError, QuotaStatus, RateLimits
+from app.auth.callers import Caller, Counted, OverQuotaError, QuotaStatus, RateLimits
 from app.core.article import Channel, Element
 from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest, Participant, Reason

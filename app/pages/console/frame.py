@@ -16,8 +16,7 @@ from starlette.responses import RedirectResponse
 from app.api.http.problems import status_of
 from app.api.http.rate_limits import charge
 from app.api.http.services import Services, ServicesDep
-from app.auth.callers import Authenticated, Caller, Scope
-from app.auth.limits import Counted
+from app.auth.callers import Authenticated, Caller, Counted, Scope
 from app.core.errors import DomainError
 from app.operations.service.page_sessions import SignInForm
 from app.pages import dates

@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager
 
 from app.cli import main
 from app.db.connections import HeardConnection
-from app.db.database import Database
-from app.db.read_pool import ReadPool
+from app.db.database import Database, ReadPool
 from app.snapshot.last_known import PrimaryReads
 
 

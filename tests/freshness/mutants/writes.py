@@ -10,9 +10,8 @@ from app.operations.register.add_version import change_status
 from app.operations.register.invalidate_processing import invalidate_processing
 from app.register.records import Registered
 from app.register.store import load_invalidations, load_processing
-from app.snapshot.confirm import Confirmer
 from app.snapshot.leases import boot_seconds
-from app.snapshot.writer import Writer
+from app.snapshot.writer import Confirmer, Writer
 
 
 def own_dropped_before_commit(patch):
