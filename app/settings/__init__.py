@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     pseudonym_key: SecretStr | None = Field(
         default=None, description="32 bytes, hex or base64; KEY,OTHER while one is exchanged (docs/operating.md)"
     )
-    master_key: SecretStr | None = Field(default=None, description="ID:KEY of 32 bytes, the newest first and the first of all last; rotates")
+    master_key: SecretStr | None = Field(
+        default=None, description="ID:KEY of 32 bytes, the newest first and the first of all last; rotates"
+    )
     bootstrap_key: SecretStr | None = Field(default=None, description="The first caller's key, on an empty database")
     public_url: BaseUrl = Field(default=HttpUrl("http://127.0.0.1:8080"), description="Where callers reach the service")
     subject_ids: SubjectIdRules = Field(
