@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.consents.imports.test_imports import LONG_AGO, imported, row
-from tests.consents.test_accounts import OTHER_KEY, _exchange
+from tests.consents.test_accounts import OTHER_KEY, _exchange, days_pass
 from tests.support.api import PSEUDONYM_KEY, running, subject
 from tests.support.consents import SIGNED, grant, written
 
@@ -89,6 +89,7 @@ def test_an_exchange_of_the_key_revives_nobody(database):
         with running(database, pseudonym_key=f"{key},{other}") as api:
             _exchange(api)
             assert imported(api, row(1, "gone"), name=f"by-{key[:2]}", until=written(now))["refused"] == 1
+    days_pass(database)
     with running(database, pseudonym_key=OTHER_KEY) as api:
         answer = imported(api, row(1, "gone"), name="once-more", until=written(now))
         assert answer["rows"][0]["proof"] == "unknown"
@@ -147,6 +148,7 @@ def test_an_old_form_revives_nobody_whom_the_new_key_does_not_find(database, how
     for key, other in ((PSEUDONYM_KEY, OTHER_KEY), (OTHER_KEY, PSEUDONYM_KEY)):
         with running(database, pseudonym_key=f"{key},{other}") as api:
             _exchange(api)
+    days_pass(database)
     with running(database, pseudonym_key=OTHER_KEY) as api:
         _exchange(api)
         api.call("POST", "/v1/consents", body)

@@ -51,9 +51,9 @@ def test_an_ended_suite_leaves_nothing_running(tmp_path, stop):
         eventually(lambda: marked(word) == [], 300)
         eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 300)
         left = [path for place in (temporary, IN_MEMORY) for path in place.glob(f"sceau-tests-{suite.pid}-*")]
-        assert len(left) == (stop == signal.SIGKILL)
-        for path in left:  # the next run would remove it
-            shutil.rmtree(path)
+        assert len(left) <= (stop == signal.SIGKILL)  # a run that begins meanwhile removes it
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
     finally:
         suite.kill()
         suite.wait()

@@ -97,7 +97,7 @@ def test_an_account_that_a_key_registered_is_not_two_with_an_account(place):
 
 
 def test_the_exchange_of_the_pseudonym_key_makes_one_account_no_second_one():
-    """Registered anew under the new key, an account approves nothing of its own; nor are two keys of its making two."""
+    """Known under the new key too, an account approves nothing of its own; nor are two keys of its making two."""
     with issuing() as issuer, new_database() as database:
         two = {"register_approval": "two", **issuer.settings, **UNLIMITED}
         with running(database, **two) as api:
@@ -109,7 +109,7 @@ def test_the_exchange_of_the_pseudonym_key_makes_one_account_no_second_one():
         with running(database, pseudonym_key=f"{PSEUDONYM_KEY},{OTHER_KEY}", **two) as api:
             _exchange(api)
         with running(database, pseudonym_key=f"{OTHER_KEY},{PSEUDONYM_KEY}", **two) as api:
-            uma = _identity(api, issuer, "uma")
+            uma = api.with_key(issuer.token("uma"))
             assert rule(uma, "by-account", 1).status_code == 403
             after = person(uma, "Lee", *_scopes(api))
             assert not _may_approve(api.with_key(before.key), after, "by-keys")
