@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, model_validator
 
+from app.api.http.idempotency import as_caller
 from app.api.http.security import Needs, open_to_all, problems, strict_router
 from app.api.http.services import DatabaseDep, DecisionTokensDep, DeploymentDep, WriterDep
 from app.api.http.wire import WireModel, at_fault
@@ -125,8 +126,13 @@ class JsonWebKeySet(BaseModel):
         (422, "Some fields are not as they should be."),
     ),
 )
-async def post_signing_key(
-    body: NewSigningKey, caller: Manager, writer: WriterDep, tokens: DecisionTokensDep, deployment: DeploymentDep
+async def post_signing_key(  # noqa: PLR0917 - a body, and the parts that it takes
+    body: NewSigningKey,
+    caller: Manager,
+    request: Request,
+    writer: WriterDep,
+    tokens: DecisionTokensDep,
+    deployment: DeploymentDep,
 ) -> MadeSigningKey:
     """Make a key that signs from now on, or soon; the one before goes on beside it for a while.
 
@@ -139,16 +145,16 @@ async def post_signing_key(
     wanted = body.root
     caller.require(Scope.KEYS_MANAGE if isinstance(wanted, ForDecisionTokens) else Scope.WEBHOOKS_MANAGE)
     if isinstance(wanted, ForOneWebhook):
-        async with writer.write() as session:
+        async with as_caller(request, writer, caller) as session:
             await find_webhook(session, caller, wanted.webhook, hold=True)
             made, secret = await new_secret(session, deployment, caller, wanted.webhook, KEY_OVERLAP)
         return MadeSigningKey(id=made.id, created_at=made.created_at, secret=secret)
     caller.require_processing(None)
     if isinstance(wanted, ForWebhooks):
-        async with writer.write() as session:
+        async with as_caller(request, writer, caller) as session:
             made = await rotate_key(session, deployment, WEBHOOK_KEYS, KEY_OVERLAP, by=caller.id)
         return MadeSigningKey(id=made.id, created_at=made.created_at, public_key=public_text(made.public))
-    async with writer.write() as session:
+    async with as_caller(request, writer, caller) as session:
         made = await rotate_key(session, deployment, DECISION_KEYS, OVERLAP, by=caller.id, at_once=wanted.at_once)
     await tokens.read_again()
     return MadeSigningKey(id=made.id, created_at=made.created_at)

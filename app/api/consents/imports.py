@@ -262,7 +262,7 @@ class _Importing:
         except ImportNotApprovedError:
             # Recorded by itself: what is to be approved must be there.
             async with self._begun() as (session, caller):
-                await propose_import(session, caller, self.whole)
+                await propose_import(session, caller, self.whole, list(wanted.values()))
             raise
         told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
         return Response(_told(items, told, dry_run=self.whole.dry_run), media_type="application/json")

@@ -1,6 +1,7 @@
 """How every write answers: once for each Idempotency-Key (draft-07), and only when its transaction is committed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
@@ -57,9 +58,7 @@ class Write:
 
         """
         call = await self.call(caller)
-        found = authentication(self.request.state.presented)
-        async with self.writer.write(None, (kept_as_they_are([caller.id]), found)) as session:
-            _still_is(caller, found.read(session.lead[found]))
+        async with as_caller(self.request, self.writer, caller) as session:
             given = await self.once(session, call, status, operation)
         return Response(given.body or None, given.status, media_type="application/json" if given.body else None)
 
@@ -99,6 +98,21 @@ class Write:
             return None
         # No key of a header has a line break, so that no other request can have this one.
         return replace(call, key_hash=self.pseudonyms.opaque("idempotency-key", f"{number}\n{self.key}"))
+
+
+@asynccontextmanager
+async def as_caller(request: Request, writer: Writer, caller: Caller) -> AsyncIterator[WriteSession]:
+    """A transaction of a caller who stays as it is until that ends.
+
+    Raises:
+        UnauthorizedError: the credential is not in force any more.
+        DatabaseUnavailableError: the caller was changed since it was let in; sent again, the request finds it so.
+
+    """
+    found = authentication(request.state.presented)
+    async with writer.write(None, (kept_as_they_are([caller.id]), found)) as session:
+        _still_is(caller, found.read(session.lead[found]))
+        yield session
 
 
 def _still_is(caller: Caller, found: Authenticated | None) -> None:

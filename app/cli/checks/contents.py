@@ -59,7 +59,7 @@ async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> Ch
         )
     if not await keys_in_use(session):
         return ok("pseudonym key", "the database knows none yet: the first start states which it is")
-    if await finds_everybody(session, pseudonyms):
+    if await finds_everybody(session, deployment):
         return ok("pseudonym key", "SCEAU_PSEUDONYM_KEY is this database's")
     return wrong(
         "pseudonym key",

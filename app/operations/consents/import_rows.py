@@ -80,8 +80,10 @@ class Verdict:
     refused: Exception | None = None
 
 
-async def propose_import(session: WriteSession, caller: Caller, whole: Import) -> None:
+async def propose_import(session: WriteSession, caller: Caller, whole: Import, rows: Sequence[ImportedRow]) -> None:
     """Begin an import without a row, and put it before a second person: so many grants, of until then.
+
+    As many as its caller expects, or as it has with these rows.
 
     Raises:
         PersonsOnlyError, NoSecondPersonError: it could never be approved.
@@ -92,8 +94,9 @@ async def propose_import(session: WriteSession, caller: Caller, whole: Import) -
     held = await hold_source(session, whole.source, caller.id, whole.grants_expected, whole.until)
     if held.made_by != caller.id:
         raise ImportOfAnotherError(field="import")
-    now = await session.now()
-    wanted = GateProposal(session.new_id(now), Gated.IMPORT, whole.source, _approvable(held), now, caller.id)
+    now, grants = await session.now(), held.grants + sum(map(_is_grant, rows))
+    approvable = _approvable(replace(held, expected=max(held.expected, grants)))
+    wanted = GateProposal(session.new_id(now), Gated.IMPORT, whole.source, approvable, now, caller.id)
     await pass_gate(session, caller, whole.approval, wanted)
 
 

@@ -49,7 +49,8 @@ class OpenLedger:
 
     `closed_until`: when an earlier account of the same id was closed, if one was; `another_until`: that of another
     person. `locators`: what replicas remember the person by. `register`: what is registered under the ids that the
-    ledger names, and those that were asked for when it was opened; None where nothing is. `projected`: the consents
+    ledger names, and those that were asked for when it was opened; None where nothing is. `keys`: what tells the
+    pseudonym keys by which the person is found. `projected`: the consents
     that the entries amount to, once that was worked out. `shared`: several people share this mailbox. `set_back`: the
     database is known to have lost what was answered, and takes nothing that may permit more.
     """
@@ -63,6 +64,7 @@ class OpenLedger:
     shared: bool = False
     another_until: datetime | None = None
     set_back: bool = False
+    keys: tuple[str, ...] = ()
     projected: tuple[ConsentRow, ...] | None = None
 
     @property
@@ -245,6 +247,7 @@ class Opening:
                 entries,
                 shared=one.shared,
                 set_back=session.committing.set_back,
+                keys=self.deployment.pseudonyms.makers(),
             )
         return opened
 
@@ -320,8 +323,8 @@ async def append(
     """
     append_entries(session, entries)
     for entry in entries:
-        # By the locator a replay finds a person who has another pseudonym since a restore.
-        noted = {"entry": entry, "locator": ledger.locators[0] if ledger.locators else None}
+        # By one of the locators a replay finds a person who has another pseudonym since a restore.
+        noted = {"entry": entry, "locators": ledger.locators, "keys": ledger.keys}
         session.note("ledger", noted, ("consent_event", str(entry.event.id)))
     before = {row.id: row for row in ledger.consents}
     grown = ledger.with_entries(*entries)

@@ -19,7 +19,7 @@ from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, Othe
 from app.ledger.locators import end_account, every_ref, hold_refs, is_subject, led_to, locators_of, sever
 from app.ledger.projection import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.store import load_entries
-from app.ledger.vault import destroy_names, names_of
+from app.ledger.vault import destroy_names, keys_in_use, names_of
 from app.operations.consents.ledgers import OpenLedger, append, tell
 from app.register.store import (
     InvalidationRecord,
@@ -128,7 +128,7 @@ def _in_its_place(entry: LedgerEntry, kind: EventKind, processing: str | None, *
 
 
 _BY_HAND: Final = {
-    NoteKind.LEDGER: "an account was erased and used again since, or the database refuses the entry",
+    NoteKind.LEDGER: "an account was erased and used again, or has another pseudonym key, or the entry is refused",
     NoteKind.FORGOTTEN: "an account was erased, and used again since",
 }
 
@@ -145,7 +145,8 @@ class ReplayOutcome(StrEnum):
 
 class _LedgerNote(msgspec.Struct, frozen=True):
     entry: LedgerEntry
-    locator: bytes | None = None
+    locators: tuple[bytes, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 class _InvalidationNote(msgspec.Struct, frozen=True):
@@ -195,7 +196,9 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     said = msgspec.json.decode(kept.note.body, type=_LedgerNote)
     ref, event = await _whose(session, said), said.entry.event
     if ref is None:
-        return ReplayOutcome.NOBODY
+        # Only a key in use tells that nobody is meant.
+        known = not said.keys or set(said.keys) & set(await keys_in_use(session))
+        return ReplayOutcome.NOBODY if known else ReplayOutcome.BY_HAND
     await hold_refs(session, [ref])
     entries = await load_entries(session, ref)
     held = {each.event.id: each.event.kind for each in entries}
@@ -233,13 +236,11 @@ async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
     """Whose ledger an entry belongs in: that of its pseudonym, or of the one that the person has since the restore."""
     if await is_subject(session, said.entry.subject_ref):
         return said.entry.subject_ref
-    if said.locator is None:
-        return None
-    found = await led_to(session, [said.locator])
+    found = await led_to(session, said.locators)
     ref = found[0] if found is not None else None
     if ref is None and said.entry.event.kind is EventKind.ERASED:
         # The closure that was noted with it has just been played: the id is kept nevertheless.
-        ref = next(iter(await every_ref(session, [said.locator])), None)
+        ref = next(iter(await every_ref(session, said.locators)), None)
     return ref
 
 

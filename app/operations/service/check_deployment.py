@@ -19,7 +19,6 @@ from app.db.revisions import (
 from app.db.session import ReadSession, WriteSession
 from app.journal.store import NewEpoch, begin_epoch
 from app.ledger.locators import hold_keys, lacks_rows, last_unfound
-from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import agree_on_check, keys_in_use, list_checks, state_keys_in_use
 from app.operations.service.deployment import Deployment
 from app.operations.service.gate import how_many_decide
@@ -147,7 +146,7 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
     if await keys_in_use(session) == [*pseudonyms.makers()]:
         return
     await hold_keys(session)  # or somebody might be recorded meanwhile by the keys of before alone
-    if not await finds_everybody(session, pseudonyms):
+    if not await finds_everybody(session, deployment):
         raise DeploymentRefusedError(
             "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
             "(and to exchange it, the new one behind it, KEY,NEW: docs/operating.md); after an erasure, two days longer"
@@ -156,22 +155,23 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
 
 
 _ERASED_LATELY: Final = timedelta(days=2)
-"""Of an erasure the day is kept, and a grant of before it may still be told of a while (SCEAU_MAX_BACKDATING)."""
+"""Of an erasure the day is kept: it may have been a day later. A grant of before it may be told of for
+SCEAU_MAX_BACKDATING besides."""
 
 
-async def finds_everybody(session: ReadSession, pseudonyms: Pseudonyms) -> bool:
+async def finds_everybody(session: ReadSession, deployment: Deployment) -> bool:
     """Whether the key in front finds everybody.
 
     It does while it stays in front and no key is taken away. Else it must be one of those that were in use last, each
     name that is kept must have its row, and nobody may have been erased lately whom the others alone find.
     """
-    makers, known = pseudonyms.makers(), await keys_in_use(session)
+    makers, known = deployment.pseudonyms.makers(), await keys_in_use(session)
     if known and makers[0] == known[0] and set(known) <= set(makers):
         return True
     if (known and makers[0] not in known) or await lacks_rows(session, makers[0]):
         return False
     unfound = await last_unfound(session, makers)
-    return unfound is None or unfound < await session.now() - _ERASED_LATELY
+    return unfound is None or unfound < await session.now() - _ERASED_LATELY - deployment.max_backdating
 
 
 async def _check_protocol(session: WriteSession) -> None:

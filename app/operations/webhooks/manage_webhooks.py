@@ -169,12 +169,13 @@ async def change_webhook(
         status_reason=before.status_reason if unchanged else drafted.status_reason,
         status_at=before.status_at if unchanged else now,
     )
-    await save_endpoint(session, changed)
     differing = [name for name in _TOLD if getattr(before, name) != getattr(changed, name)]
-    if differing:
-        dropped = await drop_unwanted(session, identifier, now=now)
-        told: dict[str, Detail] = {"changed": differing, "status": changed.status.value, "dropped": dropped or None}
-        await record_act(session, ActKind.WEBHOOK_CHANGED, caller.id, _target(identifier), told)
+    if not differing:
+        return before
+    await save_endpoint(session, changed)
+    dropped = await drop_unwanted(session, identifier, now=now)
+    told: dict[str, Detail] = {"changed": differing, "status": changed.status.value, "dropped": dropped or None}
+    await record_act(session, ActKind.WEBHOOK_CHANGED, caller.id, _target(identifier), told)
     return changed
 
 

@@ -8,7 +8,7 @@ from tests.faults.service import eventually
 from tests.support.api import running, subject
 from tests.support.consents import SIGNED, notice_of, own_form, proof, written
 from tests.support.databases import new_database
-from tests.support.two_persons import answer, rule, waiting
+from tests.support.two_persons import answer, person, rule, waiting
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
 UNTIL = written(datetime.now(UTC) - timedelta(days=1))
@@ -165,6 +165,9 @@ def test_an_import_needs_its_scope_and_its_processings(registered):
     assert answer["rows"][0]["problem"]["status"] == 403
 
 
+TWO = ("consents:import", "register:read", "register:write", "register:approve")
+
+
 def test_grants_wait_for_a_second_person():
     """One alone brings in none, and a program proposes none; refusals wait for nobody. Approved, it goes on."""
     with new_database() as database, running(database, register_approval="two") as api:
@@ -196,6 +199,20 @@ def test_grants_wait_for_a_second_person():
         assert ada.call("POST", "/v1/imports", more).status_code == 409
         listed = {each["name"]: each for each in ada.ok("GET", "/v1/imports")["items"]}
         assert (listed["crm"]["grants"], listed["crm"]["rows"]) == (2, 3)
+
+
+def test_what_is_proposed_is_enough_for_the_rows_that_were_sent():
+    """A caller that expects none and sends two grants has two proposed; approved, they come in."""
+    with new_database() as database, running(database, register_approval="two") as api:
+        ada, bob = person(api, "Ada", *TWO), person(api, "Bob", *TWO)
+        ada.register("ads")
+        rule(bob, "ads", 1)
+        rows = {"import": "crm", "until": UNTIL, "rows": [row(number, f"user{number}") for number in range(2)]}
+        assert ada.call("POST", "/v1/imports", rows).status_code == 409
+        [proposal] = waiting(ada, "import")
+        assert proposal["wanted"]["grants"] == 2
+        answer(bob, proposal["id"])
+        assert ada.ok("POST", "/v1/imports", rows)["recorded"] == 2
 
 
 def test_a_dry_run_asks_for_no_approval_and_begins_nothing():

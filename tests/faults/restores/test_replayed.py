@@ -1,12 +1,21 @@
 """The journal is replayed to a database that was set back: what ended has ended, and the rest is answered again."""
 
+import asyncio
+import os
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from app.db.database import Database
+from app.jobs.tasks import exchange_keys
+from app.jobs.work import Work
+from app.settings import Settings
+from app.wiring.parts import deployment_of
 from tests.faults.restores.restorable import ONE, asked, narrow
-from tests.faults.service import eventually
+from tests.faults.service import environment, eventually
 from tests.faults.words import decision, question, withdrawal
-from tests.support.api import processing, subject
-from tests.support.consents import grant
+from tests.support.api import PSEUDONYM_KEY, processing, subject
+from tests.support.consents import SIGNED, grant, notice_of, proof, written
 
 
 def _ids(deployment):
@@ -113,3 +122,45 @@ def test_an_erasure_of_a_closed_account_is_replayed(deployment):
     assert (_ids(deployment), deployment.command("restore-check")[0]) == (known, 1)
     assert deployment.command("replay-journal")[0] == 0
     assert _ids(deployment) < known
+
+
+NEW_KEY = "33" * 32
+
+
+async def _exchange(url):
+    """What the jobs process does each minute where keys were exchanged."""
+    database = Database(url)
+    await exchange_keys(Work(database, deployment_of(Settings.load())))
+    await database.close()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_note_is_found_by_each_key_that_was_in_use(deployment, monkeypatch, alone):
+    """Withdrawn under two keys, by the one of the backup; under another alone, it is to be done again by hand."""
+    wendy = f"wendy-{alone}".lower()
+    at, evidence = written(datetime.now(UTC) - timedelta(days=1)), proof(notice_of("ads-mail"), SIGNED)
+    row = {"source_id": "1", "subject": subject(wendy), "processing": "ads-mail", "decision": "granted"}
+    sent = {"import": wendy, "until": at, "rows": [{**row, "at": at, "evidence": evidence}]}
+    both = (f"{PSEUDONYM_KEY},{NEW_KEY}", f"{NEW_KEY},{PSEUDONYM_KEY}")
+    for keys in (*both, NEW_KEY) if alone else both:
+        deployment.settings["SCEAU_PSEUDONYM_KEY"] = keys
+        with deployment.serving() as service, monkeypatch.context() as patch:
+            for name in [each for each in os.environ if each.startswith("SCEAU_TEST_")]:
+                patch.delenv(name)
+            for name, value in environment(**deployment.settings).items():
+                patch.setenv(name, value)
+            asyncio.run(_exchange(deployment.settings["SCEAU_DATABASE_URL"]))
+            if keys in {both[1], NEW_KEY}:
+                service.ok("POST", "/v1/imports", sent)
+                if not alone or keys == NEW_KEY:
+                    service.ok("POST", "/v1/withdrawals", withdrawal(wendy))
+                    assert asked(service, wendy) is False
+    deployment.set_back()
+    deployment.settings["SCEAU_PSEUDONYM_KEY"] = PSEUDONYM_KEY
+    with deployment.serving() as service:
+        service.ok("POST", "/v1/imports", sent)
+        status, said = deployment.command("replay-journal")
+        assert (status, "another pseudonym key" in said) == ((1, True) if alone else (0, False)), said
+        assert (
+            asked(service, wendy) == "restored-behind" if alone else eventually(lambda: asked(service, wendy) is False)
+        )
