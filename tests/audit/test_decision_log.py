@@ -484,6 +484,6 @@ def test_a_stop_goes_on_trying(database):
         api.evaluate("alice", "ads")
         eventually(lambda: log.counts.written == 1)
         identifier = api.evaluate("alice", "ads")["context"]["id"]
-        of_the_log = "query LIKE '%decision_segment%' AND pid <> pg_backend_pid()"
+        of_the_log = "datname = current_database() AND query LIKE '%decision_segment%' AND pid <> pg_backend_pid()"
         other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {of_the_log}")
     assert identifier in [str(each.id) for each in logged_rows(database)]

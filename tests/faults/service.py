@@ -191,7 +191,8 @@ class Server:
     def signal(self, wanted: signal.Signals) -> None:
         """Send a signal to every process of the server."""
         for pid in self.processes():
-            os.kill(pid, wanted)
+            with suppress(ProcessLookupError):  # one that ended meanwhile
+                os.kill(pid, wanted)
 
     @staticmethod
     def continue_process(pid: int) -> None:
