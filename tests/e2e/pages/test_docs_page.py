@@ -138,7 +138,7 @@ def test_the_first_operation_stands_on_the_first_screen(docs):
         assert box["y"] + box["height"] <= 900
     docs.page.click("nav >> text=Everything")
     docs.page.wait_for_selector(".opblock")
-    assert docs.page.locator(".opblock").count() > 80
+    assert docs.page.locator(".opblock").count() > 60
 
 
 def test_key_of_a_mail_server_from_the_page(docs, served):
