@@ -165,7 +165,7 @@ def test_a_proposal_of_the_deployment_is_rejected(two):
     propose_at_gate(api, api.with_key(ada.key))
     page = bob.open("/console/register")
     assert "Shorter retention of proof" in page.text("gate")
-    assert "proof of consents: 4 years" in page.text("gate")
+    assert "Proof of consents: 4 years" in page.text("gate")
     page = bob.press(page, "reject_proposal", reason="Not yet.")
     assert "nothing changes" in page.text()
     assert "Shorter retention" not in bob.open("/console/register").text()
@@ -285,7 +285,7 @@ def test_an_import_is_approved_as_it_was_looked_at(database):
         assert "For you to approve: Import of consents: crm" in officer.open("/console").text("attention")
         page = officer.open("/console/register")
         assert "grants to import: 2" in page.text("gate")
-        assert "end of collection: 1 June 2026" in page.text("gate")
+        assert "End of collection: 1 June 2026" in page.text("gate")
         refused = own.press(own.open("/console/register"), "approve_proposal", reason="Mine.")
         assert refused.status == 403
         assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 3}).status_code == 409
@@ -311,7 +311,7 @@ def test_controllers_by_form(two):
     assert api.ok("GET", "/v1/controllers")["items"][0]["versions"][-1].get("postal_address") is None
     waiting = bob.open("/console/register")
     assert "Change of a controller: exemple" in waiting.text("gate")
-    assert "address: 12 rue des Archives" in waiting.text("gate")
+    assert "address: 12 rue des archives" in waiting.text("gate").lower()
     bob.press(waiting, "approve_proposal", reason="Checked against the company register.")
     told = api.ok("GET", "/v1/controllers")["items"][0]["versions"][-1]
     assert told["postal_address"] == "12 rue des Archives, 75004 Paris"

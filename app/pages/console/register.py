@@ -156,7 +156,7 @@ async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, faile
     )
     return {
         "title": f"{desk.t[f'gate_{each.kind.value}']} {each.target}".strip(),
-        "wanted": wanted,
+        "wanted": wanted[:1].upper() + wanted[1:],
         "by": names[each.by],
         "at": moment(each.at, desk.language),
         "forms": [
