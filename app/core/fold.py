@@ -12,22 +12,8 @@ from typing import Final
 from uuid import UUID
 
 from app.core.article import FRANCE
-from app.core.consent import (
-    DECISIONS,
-    ConsentEvent,
-    Defect,
-    EventKind,
-    GivenBy,
-    Grant,
-    State,
-    ages_stated,
-    awaits_other_side,
-    defects,
-    expiry,
-    grant_of,
-    halves_among,
-    invalidated,
-)
+from app.core.consent import DECISIONS, ConsentEvent, Defect, EventKind, GivenBy, State, ages_stated
+from app.core.grant import Grant, awaits_other_side, defects, expiry, grant_of, halves_among, invalidated
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 

@@ -18,9 +18,10 @@ from app.core.article import (
     Article,
 )
 from app.core.case import Case, Outcome, Rule
-from app.core.consent import EventKind, Grant, covered, defects, invalidated
+from app.core.consent import EventKind
 from app.core.decision import Decision, Participant, Reason
 from app.core.fold import Standing, grant_among
+from app.core.grant import Grant, covered, defects, invalidated
 from app.core.processing import PartyMode, Status
 
 

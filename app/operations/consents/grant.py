@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from app.auth.callers import Caller, Scope
 from app.core.article import FRANCE, PARIS, Element, paris_midnight
-from app.core.consent import ConsentEvent, Defect, EventKind, GivenBy, State, covered, defects, expiry, makes_older
+from app.core.consent import ConsentEvent, Defect, EventKind, GivenBy, State, makes_older
 from app.core.errors import (
     CollectionTimeError,
     ConsentNotApplicableError,
@@ -18,6 +18,7 @@ from app.core.errors import (
     UnknownVersionError,
 )
 from app.core.fold import ConsentRow, consent_state, grant_among
+from app.core.grant import covered, defects, expiry
 from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError, RegisterApproval
