@@ -23,8 +23,8 @@ from app.api.decisions.routes import discovery_router
 from app.api.http import problems
 from app.api.http.security import scopes_by_route
 from app.api.http.services import Services
+from app.api.metrics import watch_conditions, watch_issuers, watch_refusals, watch_replica
 from app.api.openapi import DESCRIPTION
-from app.api.service.metrics import watch_conditions, watch_issuers, watch_refusals, watch_replica
 from app.db.session import Clock
 from app.pages import console, home, rendering, staff
 from app.pages.consents import page as consent

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.api.service.metrics import (
+from app.api.metrics import (
     change_metrics,
     database_metrics,
     delivery_metrics,

@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api import audit, callers, openapi, proof, signing_keys, staff, webhooks
+from app.api import audit, callers, health, openapi, proof, signing_keys, staff, webhooks
 from app.api.consents import batches, imports, renewals, subjects
 from app.api.consents import links as consent_links
 from app.api.consents import routes as consents
@@ -29,7 +29,6 @@ from app.api.http.services import Services
 from app.api.openapi import describe
 from app.api.register import controllers, invalidations, proposals
 from app.api.register import routes as register
-from app.api.service import health
 from app.audit.trail import EntryPoint, Origin, arriving
 from app.auth.callers import OverQuotaError
 

@@ -3,12 +3,11 @@ from functools import cache
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
-from app.api import callers, openapi
+from app.api import callers, health, openapi
 from app.api.consents import routes as consents
 from app.api.decisions import explanations, routes
 from app.api.http.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
 from app.api.register import routes as processings
-from app.api.service import health
 from app.auth.callers import Scope
 from tests.support.api import UNLIMITED, processing, question, running, subject
 from tests.support.consents import SIGNED, grant

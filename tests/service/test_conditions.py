@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from app.api.health import clock_note
 from app.api.http.services import Services
-from app.api.service.health import clock_note
 from app.db.database import DatabaseUnavailableError
 from app.telemetry.metrics import LoopLag
 from app.telemetry.room import note_restart, restarts

@@ -461,7 +461,7 @@ async def preview_processing(
 ) -> Mapping[str, ConsentText]:
     """The text of a draft in each language, as it would be shown and hashed if it were registered now.
 
-    None of a purpose about which nobody is asked.
+    Empty for a purpose about which nobody is asked.
 
     Raises:
         InvalidVersionError: a controller is not registered, or a justification is missing.

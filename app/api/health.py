@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from app.api.http.problems import NO_STANDBY, RESTORED_BEHIND, SERVER_REFUSES, restored_behind, unavailable
 from app.api.http.security import PROBLEMS, Needs, bearer, open_to_all, problems
 from app.api.http.services import MetricsAccessDep, MetricsDep, Services, ServicesDep
-from app.api.service.metrics import (
+from app.api.metrics import (
     IssuerState,
     change_metrics,
     database_metrics,

@@ -1,1 +1,0 @@
-"""The routes that show how the service itself is: health and metrics."""
