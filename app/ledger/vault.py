@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from hmac import digest
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.core.names import NameBasis
 from app.db.schema import metadata
-from app.db.session import Put, ReadSession, WriteSession
+from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
 from app.ledger.tables import KEYS_IN_USE, KEYS_STATED, key_check, subject_vault
 
 _NONCE = 12
@@ -282,19 +282,37 @@ document: Final = Table(
     "document",
     metadata,
     Column("sha256", LargeBinary, primary_key=True),
-    # Without a reference: a document is claimed before the row of a new person is written.
     Column("subject_ref", LargeBinary, nullable=False),
     CheckConstraint("octet_length(sha256) = 32", name="hash_length"),
     Index("ix_document_subject_ref", "subject_ref"),
 )
 
 
-async def claim_document(session: WriteSession, digest: bytes, ref: bytes) -> bytes:
-    """Have a document stand for a person, if it stands for nobody yet; for whom it stands (subject_ref).
+_STAND: Final = Prepared(
+    text(
+        "SELECT sha256, subject_ref FROM document WHERE sha256 = "
+        "ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:digests, ',') AS each))"
+    )
+)
+_CLAIM: Final = Put(
+    order=15,
+    # In one order, so that no two transactions wait for each other.
+    sql="""
+INSERT INTO document (sha256, subject_ref) SELECT decode(digest, 'hex'), decode(ref, 'hex')
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (digest text, ref text) ORDER BY digest
+""",
+)
 
-    Another transaction that claims it at the same time is waited for.
-    """
-    claimed = insert(document).values(sha256=digest, subject_ref=ref).on_conflict_do_nothing()
-    await session.execute(claimed)
-    stands = await session.execute(select(document.c.subject_ref).where(document.c.sha256 == digest))
-    return bytes(stands.scalar_one())
+
+def documents_claimed(digests: Collection[bytes]) -> Lookup[dict[bytes, bytes | None]]:
+    """Find for whom each of some documents stands (subject_ref); None for nobody yet."""
+
+    def read(rows: Sequence[Any]) -> dict[bytes, bytes | None]:
+        return {**dict.fromkeys(digests), **{bytes(row.sha256): bytes(row.subject_ref) for row in rows}}
+
+    return Lookup(_STAND, {"digests": as_refs(digests)}, read)
+
+
+def claim_document(session: WriteSession, digest: bytes, ref: bytes) -> None:
+    """Have a document stand for a person. The database refuses the row where it stands for another by then."""
+    session.stage(_CLAIM, {"digest": digest, "ref": ref})

@@ -32,7 +32,7 @@ from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownE
 from app.db.session import LookedUp, Lookup, PartRefusedError, TransactionRefusedError, WriteSession
 from app.operations.consents.grant import Collected, ConsentView
 from app.operations.consents.ledgers import Opening, OpenLedgers, opening_of
-from app.operations.consents.recorder import Done, Said, record, record_import
+from app.operations.consents.recorder import Done, Said, documents_of, record, record_import
 from app.operations.service.deployment import Deployment
 from app.register.store import RegisterEntries
 from app.snapshot.writer import Writer
@@ -197,7 +197,7 @@ class RecordingGroups:
         try:
             await self._record(some, waiting=waiting)
         except (BusyError, PartRefusedError, TransactionRefusedError) as error:
-            self._alone(some, error)
+            self._alone(some, error, waited=waiting)
         except RestoredBehindError as error:
             await self._without_grants(some, error, waiting=waiting)
         except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
@@ -243,9 +243,13 @@ class RecordingGroups:
         if rest:
             await self._run(rest, waiting=waiting)
 
-    def _alone(self, some: Sequence[Order], error: Exception) -> None:
-        """Give each a transaction of its own; one that had its own is told what became of it."""
-        if len(some) == 1:
+    def _alone(self, some: Sequence[Order], error: Exception, *, waited: bool) -> None:
+        """Give each a transaction of its own; one that had its own is told what became of it.
+
+        What the database refused is judged anew there on what is committed by then: a document that another transaction
+        has claimed meanwhile is known.
+        """
+        if waited:
             some[0].tell(error)
             return
         self._wait_alone(some)
@@ -415,7 +419,8 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
 
     """
     claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
-    opening = await opening_of(deployment, {one.said.subject for one in some}, waiting=waiting)
+    names, documents = {one.said.subject for one in some}, documents_of(one.said for one in some)
+    opening = await opening_of(deployment, names, documents=documents, waiting=waiting)
     callers = {one.digest: one.ask.lookup() for one in some}
     return Group(deployment, some, claims, opening, callers)
 

@@ -324,10 +324,18 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
     collected = _checked(collected, version, when, ledger, known)
     capacity = capacity_of(ledger, deployment, collected.kind, collected.capacity, when.at)
     entry = _entry(replace(collected, capacity=capacity.said), ledger, deployment, caller, version, when)
-    document = collected.evidence.get("document_sha256")
-    claims = collected.kind is EventKind.GRANTED and isinstance(document, str) and not collected.joint_form
     texts = tuple(text for text in (collected.presented_text, collected.presented_page) if text is not None)
-    return Recording(entry, capacity.widens, bytes.fromhex(str(document)) if claims else None, texts)
+    return Recording(entry, capacity.widens, document_of(collected), texts)
+
+
+def document_of(collected: Collected) -> bytes | None:
+    """The hash of the paper or recording that stands for a grant, and may stand for nobody else's; None without one.
+
+    Where several people signed one form, it stands for none of them alone.
+    """
+    digest = collected.evidence.get("document_sha256")
+    claims = collected.kind is EventKind.GRANTED and isinstance(digest, str) and not collected.joint_form
+    return bytes.fromhex(str(digest)) if claims else None
 
 
 def view_of(entry: LedgerEntry, grown: OpenLedger, deployment: Deployment) -> ConsentView:

@@ -30,7 +30,7 @@ from app.ledger.locators import (
 )
 from app.ledger.projection import LedgerEntry, project_subject
 from app.ledger.store import append_entries, ledgers_behind
-from app.ledger.vault import KeptName, keep_name
+from app.ledger.vault import KeptName, claim_document, documents_claimed, keep_name
 from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.gate import how_many_decide
 from app.register.records import ProcessingRecord
@@ -111,7 +111,7 @@ class OpenLedger:
 class OpenLedgers:
     """Ledgers that a transaction holds, by name; names of one person lead to one.
 
-    `begun`: the names, by locator, whose rows are all written.
+    `begun`: the names, by locator, whose rows are all written. `documents`: for whom each that was looked up stands.
     """
 
     session: WriteSession
@@ -121,6 +121,7 @@ class OpenLedgers:
     ledgers: dict[bytes, OpenLedger] = field(default_factory=dict)
     busy: set[bytes] = field(default_factory=set)
     begun: set[bytes] = field(default_factory=set)
+    documents: dict[bytes, bytes | None] = field(default_factory=dict)
     decided: Deployment | None = None
     unfound: "datetime | Literal['not looked up'] | None" = "not looked up"
 
@@ -140,6 +141,20 @@ class OpenLedgers:
             ended = await last_unfound(self.session, self.deployment.pseudonyms.makers())
             self.unfound = paris_midnight(ended.astimezone(PARIS).date() + _DAY) if ended is not None else None
         return self.unfound
+
+    async def claim(self, document: bytes, ref: bytes) -> bool:
+        """Have a document (SHA-256) stand for a person, if it stands for nobody yet; whether it stands for this one.
+
+        Where another transaction claims it meanwhile, the database refuses this one, and its decisions are judged anew.
+        """
+        if document not in self.documents:
+            lookup = documents_claimed([document])
+            self.documents |= lookup.read((await self.session.look_up(lookup))[lookup])
+        stands = self.documents[document]
+        if stands is None:
+            self.documents[document] = stands = ref
+            claim_document(self.session, document, ref)
+        return stands == ref
 
     def is_busy(self, name: SubjectName) -> bool:
         """Whether others hold the person now, so that the ledger was not opened."""
@@ -206,11 +221,13 @@ class Opening:
     accounts: Lookup[frozenset[bytes]]
     located: Lookup[list[Located]]
     ledgers: Lookup[dict[bytes, list[LedgerEntry]]]
+    documents: Lookup[dict[bytes, bytes | None]] | None
 
     @property
     def lookups(self) -> tuple[Lookup[Any], ...]:
         """In the order in which they are to be sent; what is found behind a lock is what its holder had left."""
-        return (self.names, self.accounts, INSTANT, self.located, self.ledgers, STAMP)
+        documents = () if self.documents is None else (self.documents,)
+        return (self.names, self.accounts, INSTANT, self.located, self.ledgers, STAMP, *documents)
 
     async def open(
         self, session: WriteSession, found: LookedUp, processings: Collection[str], register: RegisterEntries
@@ -225,6 +242,8 @@ class Opening:
 
         """
         opened = OpenLedgers(session, self.deployment, locator_of=self.locator_of)
+        if self.documents is not None:
+            opened.documents |= self.documents.read(found[self.documents])
         kept, held = self.names.read(found[self.names]), self.accounts.read(found[self.accounts])
         located: list[Located] = self.located.read(found[self.located])
         for locator, one in zip(self.wanted, located, strict=True):
@@ -252,12 +271,15 @@ class Opening:
         return opened
 
 
-async def opening_of(deployment: Deployment, names: Collection[SubjectName], *, waiting: bool) -> Opening:
+async def opening_of(
+    deployment: Deployment, names: Collection[SubjectName], *, documents: Collection[bytes] = (), waiting: bool
+) -> Opening:
     """Prepare to open the ledgers of some names, which IDNA takes; two may lead to one ledger.
 
     Args:
         deployment: whose names they are.
         names: which.
+        documents: what will be claimed for them (SHA-256).
         waiting: wait for people whom others hold.
 
     """
@@ -279,14 +301,20 @@ async def opening_of(deployment: Deployment, names: Collection[SubjectName], *, 
         accounts_held(every, waiting=waiting),
         located_many(list(wanted.values())),
         ledgers_behind(every),
+        documents_claimed(documents) if documents else None,
     )
 
 
 async def open_ledgers(
-    session: WriteSession, deployment: Deployment, names: Collection[SubjectName], processings: Collection[str] = ()
+    session: WriteSession,
+    deployment: Deployment,
+    names: Collection[SubjectName],
+    processings: Collection[str] = (),
+    *,
+    documents: Collection[bytes] = (),
 ) -> OpenLedgers:
     """Hold the people behind some names until the end of the transaction, and open the ledger of each name."""
-    opening = await opening_of(deployment, names, waiting=True)
+    opening = await opening_of(deployment, names, documents=documents, waiting=True)
 
     async def hold() -> OpenLedgers:
         found = await session.look_up(*opening.lookups)

@@ -3,6 +3,7 @@
 A page that was pressed, a row of an import, a batch and a single request are recorded here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.audit.trail import ActKind, record_act
@@ -12,8 +13,8 @@ from app.core.errors import InvalidEvidenceError
 from app.db.session import WriteSession
 from app.ledger.link_store import keep_text
 from app.ledger.projection import LedgerEntry
-from app.ledger.vault import KeptName, claim_document, names_of
-from app.operations.consents.grant import Collected, ConsentView, Known, Recording, covers, grant, view_of
+from app.ledger.vault import KeptName, names_of
+from app.operations.consents.grant import Collected, ConsentView, Known, covers, document_of, grant, view_of
 from app.operations.consents.ledgers import OpenLedger, OpenLedgers, append, tell
 from app.operations.consents.withdrawal import RecordedWithdrawal, Withdrawal, recorded, withdrawal
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
@@ -28,6 +29,12 @@ class Recorded:
 
     entry: LedgerEntry
     done: Done
+
+
+def documents_of(said: Iterable[Said]) -> frozenset[bytes]:
+    """The documents (SHA-256) that some decisions will claim, to be looked up together."""
+    found = {document_of(each) for each in said if isinstance(each, Collected)}
+    return frozenset(each for each in found if each is not None)
 
 
 async def record(
@@ -55,7 +62,9 @@ async def record(
         own = await _own_names(session, deployment, said, ledger)
         known = Known(own, await opened.unfound_until() if is_old else None)
         recording = grant(said, ledger, deployment, caller, known)
-        await _claim_document(session, ledger, recording)
+        if recording.document is not None and not await opened.claim(recording.document, ledger.ref):
+            message = "This document stands for another person's consent already."
+            raise InvalidEvidenceError(message, field="evidence.document_sha256")
     if recording.widens:
         session.widen()
     for text in recording.texts:
@@ -102,20 +111,6 @@ async def own_references(
     names = [SubjectName(each.type, deployment.vault.open(each.sealed)) for each in kept]
     names += [also] if isinstance(also, SubjectName) else []
     return frozenset(parent_reference(deployment, each).hex() for each in names)
-
-
-async def _claim_document(session: WriteSession, ledger: OpenLedger, recording: Recording) -> None:
-    """Refuse a document that stands for another person already: one form, or one recording, is one person's.
-
-    Raises:
-        InvalidEvidenceError: it does, and the import does not say that several people signed the form.
-
-    """
-    if recording.document is None:
-        return
-    if await claim_document(session, recording.document, ledger.ref) != ledger.ref:
-        message = "This document stands for another person's consent already."
-        raise InvalidEvidenceError(message, field="evidence.document_sha256")
 
 
 def _says_minor(collected: Collected) -> bool:

@@ -1,18 +1,21 @@
 """What an older system recorded: each row once, at its own date, with what proves it; and nothing permits on less."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from tests.faults.service import eventually
 from tests.support.api import running, subject
-from tests.support.consents import SIGNED, notice_of, own_form, proof, written
-from tests.support.databases import new_database
+from tests.support.consents import SIGNED, grant, hash_of, notice_of, own_form, proof, written
+from tests.support.databases import administrator_url, new_database
 from tests.support.two_persons import answer, person, rule, waiting
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
 UNTIL = written(datetime.now(UTC) - timedelta(days=1))
 """When the older system stopped deciding."""
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def row(number, name, decision="granted", *, at=LONG_AGO, processing="ads", **more):
@@ -275,3 +278,36 @@ def test_several_people_may_have_signed_one_form(registered):
     assert results(answer) == ["recorded", "refused"]
     joint = imported(registered, row(3, "ben", **signed, joint_form=True), name="joint")
     assert results(joint) == ["recorded"]
+
+
+@pytest.mark.parametrize("way", ["single", "batch", "import"])
+def test_a_form_that_another_transaction_claims_meanwhile_stands_for_one_person(registered, database, way):
+    """Whoever waits for that transaction is refused once it is committed, and what came with it is recorded."""
+    form = hash_of("One form")
+    url = administrator_url(database.name)
+    with (
+        psycopg.connect(url) as claiming,
+        psycopg.connect(url, autocommit=True) as watching,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        claiming.execute("INSERT INTO document VALUES (%s, %s)", [bytes.fromhex(form), bytes(32)])
+        sent = pool.submit(_signed, registered, way, form)
+        eventually(lambda: watching.execute(WAITING).fetchone())
+        claiming.commit()
+        told = sent.result()
+    problem = "urn:sceau:problem:invalid-evidence"
+    assert told == {"single": [problem], "batch": [problem, None], "import": [problem, None]}[way]
+
+
+def _signed(api, way, form):
+    """The problem of each, None where it was recorded: one by that form, and one by a form of its own."""
+    bodies = [grant(name, "ads", evidence=own_form(proof(notice_of("ads"), SIGNED), name)) for name in ("ann", "ben")]
+    bodies[0]["evidence"]["document_sha256"] = form
+    if way == "single":
+        return [api.call("POST", "/v1/consents", bodies[0]).json().get("type")]
+    if way == "batch":
+        answered = api.ok("POST", "/v1/consents/batch", {"items": bodies})["items"]
+    else:
+        rows = [row(number, body["subject"]["id"], evidence=body["evidence"]) for number, body in enumerate(bodies)]
+        answered = imported(api, *rows)["rows"]
+    return [each.get("problem", {}).get("type") for each in answered]
