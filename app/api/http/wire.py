@@ -38,7 +38,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
     """
     try:
-        value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+        value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="none")
     except ValueError as error:
         raise BadJsonError(_told(str(error))) from None
     # JSON holds no NUL as it is, and PostgreSQL stores none: only an escape can bring one in, and few bodies have it.
