@@ -22,16 +22,22 @@ GROUPS = {
     "tests/e2e/test_image": "image",
     "tests/e2e/replication/": "replication",
     "tests/e2e/failover/": "replication",
+    "tests/e2e/pages/test_console_whole_job": "job",
     "tests/e2e/pages/test_console": "console",
+    "tests/e2e/pages/test_docs_page": "docs",
+    "tests/e2e/pages/test_first_screen": "docs",
+    "tests/e2e/pages/test_staff_notice": "docs",
     "tests/e2e/pages/test_consent_pictures": "pictures",
     "tests/e2e/restoring/": "deploy",
     "tests/e2e/upgrading/": "deploy",
     "tests/e2e/watching/": "watching",
+    "tests/e2e/proof/": "others",
+    "tests/e2e/test_": "others",
 }
 """What stays with one worker: its servers, or its store of images, are there once, or load the machine. All else is of
 the pages.
 """
-LONGEST_FIRST = ("pages", "mail", "pictures", "console", "deploy", "doors", "chat")
+LONGEST_FIRST = ("mail", "pictures", "pages", "console", "docs", "deploy", "job", "others", "doors", "chat")
 """The order in which groups are handed out, so that no worker is left alone with a long one."""
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from typer.testing import CliRunner
@@ -24,7 +25,10 @@ def run_command(database: TestDatabase, *words: Any, typed: str | bytes = "", **
 def run_bare(environment: Mapping[str, str | None], *words: Any, typed: str | bytes = "") -> tuple[int, str, str]:
     """Run a command with these settings and no others: the same."""
     of_the_suite: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SCEAU_")}
-    done = CliRunner().invoke(command, [*map(str, words)], env={**of_the_suite, **environment}, input=typed)
+    how: dict[str, Any] = {"env": {**of_the_suite, **environment}, "input": typed}
+    # In a thread of its own: a test of the browser leaves an event loop running in this one.
+    with ThreadPoolExecutor(1) as alone:
+        done = alone.submit(CliRunner().invoke, command, [*map(str, words)], **how).result()
     error = done.exception
     refused = error is not None and not isinstance(error, SystemExit)
     return done.exit_code, f"{done.stderr}{error if refused else ''}", done.stdout
