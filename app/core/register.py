@@ -296,13 +296,14 @@ _ADVERTISING: Final = re.compile(
 # `two`, nothing that can turn a deny into a permit, or loosen who may do so, takes effect by one human being. What
 # only forbids waits for nobody.
 class Gated(StrEnum):
-    """What waits at the gate. Versions wait in a table of their own, and are read by their number."""
+    """What waits at the gate."""
 
     CONTROLLER_VERSION = "controller_version"
     IMPORT = "import"
     RESUMPTION = "resumption"
     RESTORE = "restore"
     RETENTION = "retention"
+    VERSION = "version"
 
 
 class ProposalState(StrEnum):

@@ -35,8 +35,6 @@ PRIVILEGES: Final = {
     "controller": "SELECT, INSERT, UPDATE (id)",
     "controller_version": "SELECT, INSERT",
     "processing_version": "SELECT, INSERT",
-    "processing_proposal": "SELECT, INSERT",
-    "processing_ruling": "SELECT, INSERT",
     "processing_status_change": "SELECT, INSERT",
     "gate_proposal": "SELECT, INSERT, UPDATE (id)",
     "gate_ruling": "SELECT, INSERT",

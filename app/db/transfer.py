@@ -30,8 +30,6 @@ TABLES: Final = (
     "controller_version",
     "processing",
     "processing_version",
-    "processing_proposal",
-    "processing_ruling",
     "processing_status_change",
     "gate_proposal",
     "gate_ruling",

@@ -105,13 +105,6 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         {name: f"each.{name}" for name in _VERSION},
         extra={"purpose": "entry.purpose", "controller": "entry.controller", "registered_at": "entry.registered_at"},
     ),
-    "proposal": EntrySource("processing_proposal", "processing || '/' || number", "recorded_at", _VERSION),
-    "approval": EntrySource(
-        "processing_ruling",
-        "processing || '/' || number",
-        "at",
-        ("processing", "number", "approved", "reason", "at", "ruled_by"),
-    ),
     "status_change": EntrySource(
         "processing_status_change",
         "processing || '/' || extract(epoch FROM at)",
@@ -184,7 +177,7 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         typed="uuid",
         subjects=("subject_ref",),
     ),
-    # What is asked of two persons: restores that are accepted, imports, invalidations, suspensions.
+    # What is asked of two persons.
     "gate_proposal": EntrySource(
         "gate_proposal",
         "id::text",

@@ -23,9 +23,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.core.register import Gated, GateProposal, Ruling
 from app.db.schema import metadata
 from app.db.session import ReadSession, WriteSession
-from app.register.records import Proposal, Registered, VersionRecord
-from app.register.store import load_processings, name_controllers, values_of, version_of
-from app.register.tables import one_of, processing_proposal, processing_ruling
+from app.register.records import Proposal, Registered
+from app.register.store import load_processings, name_controllers, version_from_json
+from app.register.tables import one_of
 
 gate_proposal = Table(
     "gate_proposal",
@@ -59,8 +59,8 @@ def _every() -> Select[Any]:
 
 
 async def load_waiting(session: ReadSession) -> list[GateProposal]:
-    """What waits, oldest first."""
-    waiting = _every().where(gate_ruling.c.proposal.is_(None))
+    """What waits but for versions, which are shown with their processing; oldest first."""
+    waiting = _every().where(gate_ruling.c.proposal.is_(None), gate_proposal.c.kind != Gated.VERSION.value)
     return [_proposal(row) for row in await session.execute(waiting)]
 
 
@@ -78,12 +78,16 @@ async def list_proposals(session: ReadSession, *, after: UUID | None, limit: int
     return [_proposal(row) for row in await session.execute(statement)]
 
 
+async def load_proposal(session: ReadSession, identifier: UUID) -> GateProposal | None:
+    """A proposal; None when there is none."""
+    row = (await session.execute(_every().where(gate_proposal.c.id == identifier))).first()
+    return _proposal(row) if row is not None else None
+
+
 async def hold_proposal(session: WriteSession, identifier: UUID) -> GateProposal | None:
     """A proposal, against others who answer it until the end of the transaction; None when there is none."""
-    held = select(gate_proposal.c.id).where(gate_proposal.c.id == identifier).with_for_update()
-    if (await session.execute(held)).first() is None:
-        return None
-    return _proposal((await session.execute(_every().where(gate_proposal.c.id == identifier))).one())
+    await session.execute(select(gate_proposal.c.id).where(gate_proposal.c.id == identifier).with_for_update())
+    return await load_proposal(session, identifier)
 
 
 async def add_proposal(session: WriteSession, made: GateProposal) -> None:
@@ -114,54 +118,19 @@ def _proposal(row: Row[Any]) -> GateProposal:
     return GateProposal(row.id, Gated(row.kind), row.target, row.wanted, row.proposed_at, row.proposed_by, ruling)
 
 
-# Reads and writes of what waits for a second person, and of what that person answered.
-
-
 async def load_proposals(
     session: ReadSession, ids: Collection[str] | None = None
 ) -> Mapping[str, tuple[Proposal, ...]]:
-    """What was ever proposed of these processings (None: of all), in ascending number; nothing for the others."""
-    statement = (
-        select(
-            processing_proposal,
-            processing_ruling.c.approved,
-            processing_ruling.c.reason.label("ruling_reason"),
-            processing_ruling.c.at,
-            processing_ruling.c.ruled_by,
-        )
-        .outerjoin(
-            processing_ruling,
-            (processing_ruling.c.processing == processing_proposal.c.processing)
-            & (processing_ruling.c.number == processing_proposal.c.number),
-        )
-        .order_by(processing_proposal.c.processing, processing_proposal.c.number)
-    )
+    """Every version that was ever proposed of these processings (None: of all), in ascending number."""
+    statement = _every().where(gate_proposal.c.kind == Gated.VERSION.value)
     if ids is not None:
-        statement = statement.where(processing_proposal.c.processing.in_(ids))
+        statement = statement.where(gate_proposal.c.target.in_(ids))
     found = defaultdict[str, list[Proposal]](list)
     for row in await session.execute(statement):
-        ruling = Ruling(row.approved, row.ruling_reason, row.at, row.ruled_by) if row.approved is not None else None
-        found[row.processing].append(Proposal(version_of(row), row.recorded_by, ruling))
-    return defaultdict(tuple, {identifier: tuple(proposals) for identifier, proposals in found.items()})
-
-
-async def add_version_proposal(session: WriteSession, identifier: str, version: VersionRecord, *, by: UUID) -> None:
-    """Keep a version that waits."""
-    await session.execute(insert(processing_proposal).values(values_of(identifier, version, by)))
-
-
-async def add_version_ruling(session: WriteSession, identifier: str, number: int, ruling: Ruling) -> None:
-    """Keep what a second person answered; a proposal has one answer."""
-    await session.execute(
-        insert(processing_ruling).values(
-            processing=identifier,
-            number=number,
-            approved=ruling.approved,
-            reason=ruling.reason,
-            at=ruling.at,
-            ruled_by=ruling.by,
-        )
-    )
+        made = _proposal(row)
+        found[made.target].append(Proposal(version_from_json(made.wanted), made))
+    ascending = {each: sorted(made, key=lambda one: one.version.facts.number) for each, made in found.items()}
+    return defaultdict(tuple, {each: tuple(proposals) for each, proposals in ascending.items()})
 
 
 # Read the register as people see it: with the names that controllers have today, and with what waits for approval.

@@ -21,7 +21,7 @@ from app.core.processing import (
     Transfer,
     changed_facts,
 )
-from app.core.register import ControllerKind, ProposalState, Ruling, Words, state_after
+from app.core.register import ControllerKind, GateProposal, ProposalState, Ruling, Words
 
 _NAMED: Final = (
     "dct:conformsTo",
@@ -239,16 +239,25 @@ class ProcessingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A version that needed a second person: who proposed it, and what became of it; `ruling` None while it waits."""
+    """A version that needed a second person, and what was made of it at the gate."""
 
     version: VersionRecord
-    by: UUID
-    ruling: Ruling | None = None
+    made: GateProposal
+
+    @property
+    def by(self) -> UUID:
+        """Who proposed it."""
+        return self.made.by
+
+    @property
+    def ruling(self) -> Ruling | None:
+        """What the second person answered; None while it waits."""
+        return self.made.ruling
 
     @property
     def state(self) -> ProposalState:
         """What became of it."""
-        return state_after(self.ruling)
+        return self.made.state
 
 
 @dataclass(frozen=True, slots=True)

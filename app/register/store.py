@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Final
 from uuid import UUID
 
@@ -134,14 +135,24 @@ async def add_processing(session: WriteSession, record: ProcessingRecord, *, by:
 
 async def add_version(session: WriteSession, identifier: str, version: VersionRecord, *, by: UUID) -> None:
     """Append a version to a registered processing."""
-    await session.execute(insert(processing_version).values(values_of(identifier, version, by)))
+    whose = {"processing": identifier, "recorded_by": by}
+    await session.execute(insert(processing_version).values(**whose, **_said(version)))
 
 
-def values_of(identifier: str, version: VersionRecord, by: UUID) -> dict[str, Any]:
-    """The columns of a version's row, proposed or not."""
+def version_as_json(version: VersionRecord) -> dict[str, Any]:
+    """A version as it waits at the gate: the columns of its row but whose it is, as JSON has them."""
+    return {name: said.isoformat() if isinstance(said, date) else said for name, said in _said(version).items()}
+
+
+def version_from_json(wanted: Mapping[str, Any]) -> VersionRecord:
+    """The version that waits, or waited, at the gate."""
+    at = {name: datetime.fromisoformat(wanted[name]) for name in ("effective_from", "recorded_at")}
+    return version_of(SimpleNamespace(**{**wanted, **at, "started_on": date.fromisoformat(wanted["started_on"])}))
+
+
+def _said(version: VersionRecord) -> dict[str, Any]:
     facts = version.facts
     return {
-        "processing": identifier,
         "number": facts.number,
         "effective_from": facts.effective_from,
         "provider_kind": facts.provider_kind.value,
@@ -159,7 +170,6 @@ def values_of(identifier: str, version: VersionRecord, by: UUID) -> dict[str, An
         "data_protection_contact": version.contact,
         "age_statement_required": facts.age_statement_required,
         "recorded_at": version.recorded_at,
-        "recorded_by": by,
         "controllers": list(version.controllers),
         "particulars": {**facts_as_json(facts), **version.particulars.as_json()},
         "reason": version.reason,
@@ -193,8 +203,8 @@ def _record(
     )
 
 
-def version_of(row: Row[tuple[object, ...]]) -> VersionRecord:
-    """The version of a row."""
+def version_of(row: Any) -> VersionRecord:  # noqa: ANN401 - a row, or what was read of JSON
+    """The version whose columns these are."""
     facts = ProcessingVersion(
         number=row.number,
         effective_from=row.effective_from,

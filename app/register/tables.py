@@ -1,7 +1,6 @@
 """The tables of the register."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -78,59 +77,39 @@ controller_version = Table(
 )
 
 
-def _what_a_version_says() -> tuple[Any, ...]:
-    """Columns and checks of a version, proposed or not."""
-    return (
-        Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
-        Column("number", Integer, nullable=False),
-        Column("effective_from", Instant, nullable=False),
-        Column("provider_kind", Text, nullable=False),
-        Column("service", Text, nullable=False),
-        Column("elements", ARRAY(Text), nullable=False),
-        Column("automated", Boolean, nullable=False),
-        Column("party_mode", Text, nullable=False),
-        Column("started_on", Date, nullable=False),
-        Column("consent_validity", Text, nullable=False),
-        Column("material", Boolean, nullable=False),
-        Column("name", JSONB, nullable=False),
-        Column("notice", JSONB, nullable=False),
-        Column("data_recipients", ARRAY(Text), nullable=False),
-        Column("retention", Text, nullable=False),
-        Column("data_protection_contact", Text),
-        Column("age_statement_required", Boolean, nullable=False, server_default=text("false")),
-        Column("recorded_at", Instant, nullable=False),
-        Column("recorded_by", Uuid, nullable=False),
-        Column("controllers", ARRAY(Text), nullable=False),
-        Column("particulars", JSONB, nullable=False),
-        Column("reason", Text),
-        PrimaryKeyConstraint("processing", "number"),
-        CheckConstraint("number >= 1", name="number"),
-        CheckConstraint("cardinality(elements) >= 1", name="some_element"),
-        CheckConstraint(
-            "elements <@ ARRAY[" + ", ".join(f"'{word}'" for word in Element) + "]::text[]", name="known_elements"
-        ),
-        one_of("provider_kind", ProviderKind),
-        one_of("party_mode", PartyMode),
-    )
-
-
-processing_version = Table("processing_version", metadata, *_what_a_version_says())
-
-processing_proposal = Table("processing_proposal", metadata, *_what_a_version_says())
-
-processing_ruling = Table(
-    "processing_ruling",
+processing_version = Table(
+    "processing_version",
     metadata,
-    Column("processing", Text, nullable=False),
+    Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("approved", Boolean, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("ruled_by", Uuid, nullable=False),
+    Column("effective_from", Instant, nullable=False),
+    Column("provider_kind", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("elements", ARRAY(Text), nullable=False),
+    Column("automated", Boolean, nullable=False),
+    Column("party_mode", Text, nullable=False),
+    Column("started_on", Date, nullable=False),
+    Column("consent_validity", Text, nullable=False),
+    Column("material", Boolean, nullable=False),
+    Column("name", JSONB, nullable=False),
+    Column("notice", JSONB, nullable=False),
+    Column("data_recipients", ARRAY(Text), nullable=False),
+    Column("retention", Text, nullable=False),
+    Column("data_protection_contact", Text),
+    Column("age_statement_required", Boolean, nullable=False, server_default=text("false")),
+    Column("recorded_at", Instant, nullable=False),
+    Column("recorded_by", Uuid, nullable=False),
+    Column("controllers", ARRAY(Text), nullable=False),
+    Column("particulars", JSONB, nullable=False),
+    Column("reason", Text),
     PrimaryKeyConstraint("processing", "number"),
-    ForeignKeyConstraint(
-        ["processing", "number"], ["processing_proposal.processing", "processing_proposal.number"], ondelete="RESTRICT"
+    CheckConstraint("number >= 1", name="number"),
+    CheckConstraint("cardinality(elements) >= 1", name="some_element"),
+    CheckConstraint(
+        "elements <@ ARRAY[" + ", ".join(f"'{word}'" for word in Element) + "]::text[]", name="known_elements"
     ),
+    one_of("provider_kind", ProviderKind),
+    one_of("party_mode", PartyMode),
 )
 
 processing_status_change = Table(

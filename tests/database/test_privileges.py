@@ -15,8 +15,6 @@ APPEND_ONLY = (
     "processing",
     "processing_version",
     "processing_status_change",
-    "processing_proposal",
-    "processing_ruling",
     "processing_invalidation",
     "invalidation_told",
     "controller",

@@ -12,7 +12,6 @@ from tests.support.databases import APP_ROLE
 TABLES = (
     "consent_event",
     "processing_version",
-    "processing_proposal",
     "processing_invalidation",
     "controller_version",
     "staff_acknowledgement",

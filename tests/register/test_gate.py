@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.acts import trail
 from tests.support.api import TestClock, running, utc
-from tests.support.two_persons import WHY, answer, person, rule
+from tests.support.two_persons import WHY, add, answer, person, rule
+from tests.support.two_persons import waiting as waiting_of
 
 NOON = utc("2026-06-15T12:00:00Z")
 
@@ -82,7 +83,27 @@ def test_a_rejected_proposal_changes_nothing(ada, bob):
         assert answer(who, proposal, approved=False).json()["state"] == "rejected"
         assert refused(answer(bob, proposal)) == (409, "not-proposed")
     assert ada.reason("alice", "ads") == "processing_suspended"
-    assert [each["state"] for each in ada.ok("GET", "/v1/proposals")["items"]] == ["rejected", "rejected"]
+    listed = [each for each in ada.ok("GET", "/v1/proposals")["items"] if each["kind"] == "resumption"]
+    assert [each["state"] for each in listed] == ["rejected", "rejected"]
+
+
+def test_a_version_waits_with_the_other_proposals(ada, bob, clock):
+    """It is listed with all that it says, and answered by the proposal's id or by its number, once."""
+    for number in (2, 3):
+        notice = {"fr": f"Nous lisons vos messages pour la {number}e fois.", "en": f"We read them {number} times."}
+        assert add(ada, "ads", material=True, notice=notice, retention="P3D").status_code == 201
+        (listed,) = waiting_of(ada, "version")
+        shown = ada.ok("GET", "/v1/processings/ads/versions")["items"][-1]
+        assert listed["target"] == "ads"
+        assert listed["wanted"].items() <= shown.items()
+        assert (listed["wanted"]["notice"], listed["wanted"]["number"]) == (notice, number)
+        assert refused(answer(ada, listed["id"])) == (403, "own-proposal")
+        clock.at += timedelta(seconds=1)
+        told = answer(bob, listed["id"]) if number == 2 else rule(bob, "ads", number)
+        assert told.json()["version"]["number"] == number
+        assert refused(answer(bob, listed["id"])) == (409, "not-proposed")
+        assert refused(rule(bob, "ads", number)) == (409, "not-proposed")
+    assert waiting_of(ada, "version") == []
 
 
 def test_a_processing_that_was_retired_meanwhile_does_not_resume(ada, bob):

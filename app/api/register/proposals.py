@@ -136,7 +136,7 @@ async def get_proposals(
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> ProposalsPage:
-    """Proposals of every kind but versions, which stand with their processing; answered ones too."""
+    """Proposals of every kind, answered ones too; a version that waits stands with its processing besides."""
     after = read_cursor(pseudonyms, "proposals", cursor)
     async with database.read() as session:
         found = await list_proposals(session, after=after, limit=limit + 1)

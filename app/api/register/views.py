@@ -17,7 +17,7 @@ from app.core.processing import PartyMode, Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
 from app.operations.decisions.from_database import present
 from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord, facts_as_json
-from app.register.store import InvalidationRecord
+from app.register.store import InvalidationRecord, version_from_json
 
 
 class VersionView(ParticularsView):
@@ -172,12 +172,21 @@ class GateProposalView(BaseModel):
             id=proposal.id,
             kind=proposal.kind,
             target=proposal.target,
-            wanted=dict(proposal.wanted),
+            wanted=_wanted(proposal),
             state=proposal.state,
             proposed_at=proposal.at,
             proposed_by=proposal.by,
             ruling=_ruling(proposal.ruling),
         )
+
+
+def _wanted(proposal: GateProposal) -> dict[str, Any]:
+    """What is to be done; of a version all that it says, by the names under which it was sent."""
+    if proposal.kind is not Gated.VERSION:
+        return dict(proposal.wanted)
+    version = version_from_json(proposal.wanted)
+    said = version_view(version).model_dump(mode="json", exclude_none=True)
+    return said if version.reason is None else {**said, "reason": version.reason}
 
 
 class WaitingView(GateProposalView, WaitsForPerson):

@@ -35,7 +35,7 @@ from app.core.register import (
 from app.db.session import ReadSession, WriteSession
 from app.operations.service.consent_texts import consent_texts, who_is
 from app.operations.service.gate import check_proposer, how_many_decide, pass_gate
-from app.register.gate import add_version_proposal, load_proposals, read_names
+from app.register.gate import add_proposal, load_proposals, read_names
 from app.register.records import (
     ControllerRecord,
     ControllerVersion,
@@ -52,6 +52,7 @@ from app.register.store import (
     load_controllers,
     load_processings,
     lock_processing,
+    version_as_json,
 )
 from app.register.store import add_version as append_version
 from app.snapshot.tables import ChangeKind, record_change
@@ -191,9 +192,7 @@ async def register_processing(
     await record_act(session, ActKind.PROCESSING_REGISTERED, caller.id, target, told)
     if not waits:
         return Registered(record)
-    await add_version_proposal(session, identifier, version, by=caller.id)
-    await record_act(session, ActKind.PROCESSING_PROPOSED, caller.id, target, {"version": 1})
-    return Registered(record, (Proposal(version, caller.id),))
+    return Registered(record, (await _proposed(session, caller, identifier, version),))
 
 
 _CLOCK_ERROR = timedelta(minutes=1)
@@ -237,7 +236,8 @@ async def add_version(
     refuse_struck(record, version, now)
     if _waits(await how_many_decide(session, approval), record, version):
         await check_proposer(session, caller)
-        return await _propose(session, caller, known, version)
+        proposed = await _proposed(session, caller, identifier, version)
+        return await read_names(session, replace(known, proposals=(*known.proposals, proposed)))
     await append_approved(session, caller, record, version)
     await _record(session, caller, identifier, version)
     added = replace(record, versions=(*record.versions, version))
@@ -317,11 +317,14 @@ def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRe
     return needs_approval(asked, last.facts, version.facts, words_changed=words_changed, struck=struck, ahead=ahead)
 
 
-async def _propose(session: WriteSession, caller: Caller, known: Registered, version: VersionRecord) -> Registered:
-    await add_version_proposal(session, known.record.id, version, by=caller.id)
-    target = Target(TargetKind.PROCESSING, known.record.id)
+async def _proposed(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> Proposal:
+    """Keep a version at the gate."""
+    at, wanted = version.recorded_at, version_as_json(version)
+    made = GateProposal(session.new_id(at), Gated.VERSION, identifier, wanted, at, caller.id)
+    await add_proposal(session, made)
+    target = Target(TargetKind.PROCESSING, identifier)
     await record_act(session, ActKind.PROCESSING_PROPOSED, caller.id, target, {"version": version.facts.number})
-    return await read_names(session, replace(known, proposals=(*known.proposals, Proposal(version, caller.id))))
+    return Proposal(version, made)
 
 
 # What a new version would change and whom it would concern; nothing is recorded.

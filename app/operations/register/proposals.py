@@ -15,7 +15,7 @@ from app.operations.register.add_version import append_approved, resume
 from app.operations.register.controllers import approve_controller_version
 from app.operations.service.check_deployment import accept_restore
 from app.operations.service.gate import check_person, check_second_person, pass_gate
-from app.register.gate import add_ruling, add_version_ruling, hold_proposal, load_proposals, read_names
+from app.register.gate import add_ruling, hold_proposal, load_proposal, load_proposals, read_names
 from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_status_change, lock_processing
 from app.snapshot.tables import ChangeKind, record_change
@@ -58,7 +58,12 @@ async def rule_on(
 
     """
     if isinstance(about, UUID):
-        return await _rule_on_proposal(session, caller, about, answer, known_epoch)
+        proposal = await load_proposal(session, about)
+        if proposal is None:
+            raise NotFoundError("There is no such proposal.")
+        if proposal.kind is not Gated.VERSION:
+            return await _rule_on_proposal(session, caller, about, answer, known_epoch)
+        about = proposal.target, proposal.wanted["number"]
     return await _rule_on_version(session, caller, about, answer)
 
 
@@ -117,10 +122,11 @@ async def _keep(
     session: WriteSession, caller: Caller, known: Registered, proposal: Proposal, ruling: Ruling
 ) -> Registered:
     number = proposal.version.facts.number
-    await add_version_ruling(session, known.record.id, number, ruling)
+    await add_ruling(session, proposal.made.id, ruling)
     act = ActKind.PROCESSING_APPROVED if ruling.approved else ActKind.PROCESSING_REJECTED
     await record_act(session, act, caller.id, Target(TargetKind.PROCESSING, known.record.id), {"version": number})
-    ruled = tuple(replace(each, ruling=ruling) if each is proposal else each for each in known.proposals)
+    answered = replace(proposal, made=replace(proposal.made, ruling=ruling))
+    ruled = tuple(answered if each is proposal else each for each in known.proposals)
     return await read_names(session, replace(known, proposals=ruled))
 
 
