@@ -116,7 +116,10 @@ _HOLD_NAMES: Final = {
 
 
 def names_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[frozenset[bytes]]:
-    """Keep accounts from being begun under these locators; which are kept. Others are waited for, or left out."""
+    """Keep accounts from being begun under these locators; which are kept. Others are waited for, or left out.
+
+    Documents, by their hashes, are held in the same order: nobody claims one meanwhile.
+    """
     names = {"names": as_refs(sorted(locators))}
     return Lookup(_HOLD_NAMES[waiting], names, lambda rows: frozenset(bytes.fromhex(row.name) for row in rows))
 

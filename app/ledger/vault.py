@@ -296,10 +296,9 @@ _STAND: Final = Prepared(
 )
 _CLAIM: Final = Put(
     order=15,
-    # In one order, so that no two transactions wait for each other.
     sql="""
 INSERT INTO document (sha256, subject_ref) SELECT decode(digest, 'hex'), decode(ref, 'hex')
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (digest text, ref text) ORDER BY digest
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (digest text, ref text)
 """,
 )
 
@@ -314,5 +313,5 @@ def documents_claimed(digests: Collection[bytes]) -> Lookup[dict[bytes, bytes | 
 
 
 def claim_document(session: WriteSession, digest: bytes, ref: bytes) -> None:
-    """Have a document stand for a person. The database refuses the row where it stands for another by then."""
+    """Have a document stand for a person; it stands for nobody yet, and is held since that was looked up."""
     session.stage(_CLAIM, {"digest": digest, "ref": ref})

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from tests.support.api import settings_for, subject
 from tests.support.consents import SIGNED, grant
 from tests.support.databases import administrator_url
 
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -65,6 +67,38 @@ def test_a_row_that_the_database_refuses_loses_no_grant_beside_it(refusing):
     told = refusing.ok("POST", "/v1/consents/batch", {"items": items})["items"]
     assert [each["status"] for each in told] == [201, 500, 201]
     assert [refusing.reason(name, "ads") for name in ("carol", "li")] == ["consent_in_force"] * 2
+
+
+def test_decisions_about_a_person_keep_their_order_where_their_group_fails(refusing, database, monkeypatch):
+    """The later one waits for its key, which another process holds; the earlier one, judged anew, comes before it."""
+    at = datetime.now(UTC)
+    made = groups_module.together
+    prepared: list[list[Order]] = []
+    elements = (["content", "subject_line"], ["content"])
+    items = [grant("bob", "bad"), *(grant("alice", "ads", at=at, elements=each) for each in elements)]
+    url = administrator_url(database.name)
+    with (
+        psycopg.connect(url) as other,
+        psycopg.connect(url, autocommit=True) as watching,
+        ThreadPoolExecutor(1) as pool,
+    ):
+
+        async def held(deployment, some, **how):
+            if not prepared:
+                other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_name_of(some[2].call)])
+            prepared.append(some)
+            return await made(deployment, some, **how)
+
+        monkeypatch.setattr(groups_module, "together", held)
+        path, key = "/v1/consents/batch", {"Idempotency-Key": "kept"}
+        sent = pool.submit(refusing.ok, "POST", path, {"items": items}, key)
+        eventually(lambda: len(prepared) > 2 and watching.execute(WAITING).fetchone())
+        other.rollback()
+        told = sent.result()["items"]
+    assert [each["status"] for each in told] == [500, 201, 201]
+    later = refusing.ok("GET", f"/v1/consents/{told[2]['answer']['id']}/history")["items"]
+    assert later[-1]["id"] == told[2]["answer"]["id"]
+    assert refusing.reason("alice", "ads", elements=["subject_line"]) == "consent_scope"
 
 
 def test_a_key_that_waits_for_a_person_holds_up_nobody(api, database):
@@ -305,7 +339,9 @@ def test_what_waits_behind_a_task_that_had_not_begun_is_told():
         nothing: Any = None
         groups = RecordingGroups(nothing, nothing)
         two = [_order("one") for _ in range(2)]
-        groups._wait_alone(two)
+        kept: dict[bytes, deque[Order]] = {}
+        groups._keep_back(two, kept)
+        groups._begin_alone(kept)
         await groups.close()
         assert all(isinstance(one.answer.exception(), DatabaseUnavailableError) for one in two)
 

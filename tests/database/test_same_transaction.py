@@ -11,7 +11,7 @@ from app.core.consent import EventKind
 from app.db.database import Database
 from app.operations.consents.grant import Collected
 from app.operations.consents.ledgers import open_ledgers
-from app.operations.consents.recorder import record
+from app.operations.consents.recorder import named_in, record
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import SubjectName
 from app.wiring.parts import deployment_of
@@ -36,7 +36,7 @@ def _counts(url: str) -> dict[str, int]:
 
 async def _say(session, deployment, *said):
     """Record decisions about one person."""
-    opened = await open_ledgers(session, deployment, [ALICE], ["ads-mail"])
+    opened = await open_ledgers(session, deployment, named_in(said), ["ads-mail"])
     for each in said:
         await record(session, deployment, CALLER, each, opened)
 

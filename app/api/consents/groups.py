@@ -32,7 +32,7 @@ from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownE
 from app.db.session import LookedUp, Lookup, PartRefusedError, TransactionRefusedError, WriteSession
 from app.operations.consents.grant import Collected, ConsentView
 from app.operations.consents.ledgers import Opening, OpenLedgers, opening_of
-from app.operations.consents.recorder import Done, Said, documents_of, record, record_import
+from app.operations.consents.recorder import Done, Said, named_in, record, record_import
 from app.operations.service.deployment import Deployment
 from app.register.store import RegisterEntries
 from app.snapshot.writer import Writer
@@ -87,6 +87,10 @@ class Order:
             self.answer.set_result(told)
         else:
             self.answer.set_exception(told)
+
+
+_Kept = dict[bytes, deque[Order]]
+"""Of each person, what waits until it is known what became of its group."""
 
 
 @dataclass(slots=True)
@@ -194,10 +198,11 @@ class RecordingGroups:
 
     async def _run(self, some: list[Order], *, waiting: bool) -> None:
         """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
+        kept: _Kept = {}
         try:
-            await self._record(some, waiting=waiting)
+            await self._record(some, kept, waiting=waiting)
         except (BusyError, PartRefusedError, TransactionRefusedError) as error:
-            self._alone(some, error, waited=waiting)
+            self._alone(some, error, kept)
         except RestoredBehindError as error:
             await self._without_grants(some, error, waiting=waiting)
         except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
@@ -210,6 +215,7 @@ class RecordingGroups:
             raise
         finally:
             self.keys -= {one.key for one in some if one.answer.done()}
+            self._begin_alone(kept)
 
     @asynccontextmanager
     async def _turn(self, *, waiting: bool) -> AsyncIterator[None]:
@@ -243,26 +249,35 @@ class RecordingGroups:
         if rest:
             await self._run(rest, waiting=waiting)
 
-    def _alone(self, some: Sequence[Order], error: Exception, *, waited: bool) -> None:
-        """Give each a transaction of its own; one that had its own is told what became of it.
-
-        What the database refused is judged anew there on what is committed by then: a document that another transaction
-        has claimed meanwhile is known.
-        """
-        if waited:
+    def _alone(self, some: Sequence[Order], error: Exception, kept: _Kept) -> None:
+        """Give each a transaction of its own; one that had its own is told what became of it."""
+        if len(some) == 1:
             some[0].tell(error)
-            return
-        self._wait_alone(some)
+        else:
+            self._keep_back(some, kept, first=True)
 
-    def _wait_alone(self, some: Iterable[Order]) -> None:
-        """Have each wait in a transaction of its own, one about a person at a time."""
+    def _keep_back(self, some: Iterable[Order], kept: _Kept, *, first: bool = False) -> None:
+        """Have each wait for a transaction of its own, one about a person at a time: nothing may overtake them.
+
+        They begin once it is known what became of their group (`_begin_alone`): `first` are those of it that failed,
+        which came before the ones that others held.
+        """
+        by_person: dict[bytes, list[Order]] = {}
         for one in some:
-            person = one.person
-            if person in self.alone:
-                self.alone[person].append(one)
+            by_person.setdefault(one.person, []).append(one)
+        for person, theirs in by_person.items():
+            if person not in self.alone:
+                self.alone[person] = kept[person] = deque()
+            if first and person in kept:
+                kept[person].extendleft(reversed(theirs))
             else:
-                self.alone[person] = deque()
-                self._spawn([one], self._one_after_another(person, one))
+                self.alone[person].extend(theirs)
+
+    def _begin_alone(self, kept: _Kept) -> None:
+        while kept:
+            person, behind = kept.popitem()
+            one = behind.popleft()
+            self._spawn([one], self._one_after_another(person, one))
 
     async def _one_after_another(self, person: bytes, one: Order) -> None:
         """Record one, and then what came behind it; where the person is not let go, nobody else waits for them."""
@@ -272,7 +287,9 @@ class RecordingGroups:
             await self._run([one], waiting=True)
             while behind and not _was_busy(one):
                 one = behind.popleft()
-                if not one.answer.done():  # else nobody waits for it any more
+                if one.answer.done():  # nobody waits for it any more
+                    self.keys -= {one.key}
+                else:
                     await self._run([one], waiting=True)
             error = BusyError()
         finally:
@@ -280,18 +297,21 @@ class RecordingGroups:
             _tell_all(behind, error)
             self.keys -= {each.key for each in behind}
 
-    async def _record(self, some: list[Order], *, waiting: bool) -> None:
-        """Record some in one transaction, and tell each after it; takes out of them those whom others hold."""
+    async def _record(self, some: list[Order], kept: _Kept, *, waiting: bool) -> None:
+        """Record some in one transaction, and tell each after it; `kept` takes those whom others hold out of them."""
         mine = asyncio.current_task()
-        # As soon as this group is committed the next one is recorded, while this one still waits for replicas.
+
+        def committed() -> None:
+            self._begin_alone(kept)
+            # The next group is recorded as of now, while this one still waits for replicas.
+            self._recorded(mine)
+
         async with self._turn(waiting=waiting):
             whole = await together(self.deployment, list(some), waiting=waiting)
-            async with self.writer.write(lambda: self._recorded(mine), whole.lookups) as session:
+            async with self.writer.write(committed, whole.lookups) as session:
                 told = await whole.record(session, self.register)
-                busy = [one for one in some if one not in told]
+                self._keep_back([one for one in some if one not in told], kept)
                 some[:] = [one for one in some if one in told]
-                # Before the commit, which begins the next group: nothing about these people may overtake them.
-                self._wait_alone(busy)
         for one in some:
             one.tell(told[one])
 
@@ -419,8 +439,7 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
 
     """
     claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
-    names, documents = {one.said.subject for one in some}, documents_of(one.said for one in some)
-    opening = await opening_of(deployment, names, documents=documents, waiting=waiting)
+    opening = await opening_of(deployment, named_in(one.said for one in some), waiting=waiting)
     callers = {one.digest: one.ask.lookup() for one in some}
     return Group(deployment, some, claims, opening, callers)
 

@@ -279,22 +279,14 @@ class _Importing:
             yield session, self.ask.admit(found.read(session.lead[found]), self.caller)
 
     async def _record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
-        """Record rows in one transaction; one by one where the database refuses one of them for what it says.
-
-        Each is then judged anew on what is committed by then: a document that another transaction has claimed meanwhile
-        is known.
-        """
+        """Record rows in one transaction; one by one where the database refuses one of them for what it says."""
         try:
             return await self._together(rows)
-        except PartRefusedError:
-            return [verdict for row in rows for verdict in await self._alone(row)]
-
-    async def _alone(self, row: ImportedRow) -> list[Verdict]:
-        try:
-            return await self._together([row])
         except PartRefusedError as error:
-            log.warning("a row of an import failed", cause=type(error.__cause__).__name__)
-            return [Verdict(refused=error)]
+            if len(rows) == 1:
+                log.warning("a row of an import failed", cause=type(error.__cause__).__name__)
+                return [Verdict(refused=error)]
+            return [verdict for row in rows for verdict in await self._record([row])]
 
     async def _together(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
         try:

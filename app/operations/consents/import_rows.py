@@ -33,7 +33,7 @@ from app.ledger.imports import (
 )
 from app.operations.consents.grant import Collected, ConsentView
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
-from app.operations.consents.recorder import documents_of, record, record_import
+from app.operations.consents.recorder import named_in, record, record_import
 from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment
 from app.operations.service.gate import how_many_decide, pass_gate
@@ -197,9 +197,8 @@ class _Recorder:
         refusals = [self._refusal(row) for row in rows]
         allowed = [row for row, refused in zip(rows, refusals, strict=True) if refused is None]
         processings = {row.said.processing for row in allowed if row.said.processing is not None}
-        names = {row.said.subject for row in allowed}
-        documents = documents_of(row.said for row in allowed)
-        opened = await open_ledgers(self.session, self.deployment, names, processings, documents=documents)
+        names = named_in(row.said for row in allowed)
+        opened = await open_ledgers(self.session, self.deployment, names, processings)
         verdicts = []
         for number, (row, refused) in enumerate(zip(rows, refusals, strict=True)):
             verdicts.append(Verdict(refused=refused) if refused is not None else await self._one(row, opened))

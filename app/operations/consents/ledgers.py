@@ -107,11 +107,15 @@ class OpenLedger:
         return self.now if latest is None else max(self.now, latest + _NEXT_INSTANT)
 
 
+Named = Collection[SubjectName] | Mapping[SubjectName, Collection[bytes]]
+"""Some names, or each with the documents (SHA-256) that are to stand for the person."""
+
+
 @dataclass(slots=True)
 class OpenLedgers:
     """Ledgers that a transaction holds, by name; names of one person lead to one.
 
-    `begun`: the names, by locator, whose rows are all written. `documents`: for whom each that was looked up stands.
+    `begun`: the names, by locator, whose rows are all written. `documents`: for whom each document of theirs stands.
     """
 
     session: WriteSession
@@ -142,14 +146,11 @@ class OpenLedgers:
             self.unfound = paris_midnight(ended.astimezone(PARIS).date() + _DAY) if ended is not None else None
         return self.unfound
 
-    async def claim(self, document: bytes, ref: bytes) -> bool:
+    def claim(self, document: bytes, ref: bytes) -> bool:
         """Have a document (SHA-256) stand for a person, if it stands for nobody yet; whether it stands for this one.
 
-        Where another transaction claims it meanwhile, the database refuses this one, and its decisions are judged anew.
+        It is held like the person, since before it was looked up, so that nobody else claims it meanwhile.
         """
-        if document not in self.documents:
-            lookup = documents_claimed([document])
-            self.documents |= lookup.read((await self.session.look_up(lookup))[lookup])
         stands = self.documents[document]
         if stands is None:
             self.documents[document] = stands = ref
@@ -221,12 +222,13 @@ class Opening:
     accounts: Lookup[frozenset[bytes]]
     located: Lookup[list[Located]]
     ledgers: Lookup[dict[bytes, list[LedgerEntry]]]
-    documents: Lookup[dict[bytes, bytes | None]] | None
+    documents: Lookup[dict[bytes, bytes | None]]
+    documents_of: Mapping[bytes, Collection[bytes]]
 
     @property
     def lookups(self) -> tuple[Lookup[Any], ...]:
         """In the order in which they are to be sent; what is found behind a lock is what its holder had left."""
-        documents = () if self.documents is None else (self.documents,)
+        documents = (self.documents,) if any(self.documents_of.values()) else ()
         return (self.names, self.accounts, INSTANT, self.located, self.ledgers, STAMP, *documents)
 
     async def open(
@@ -242,12 +244,12 @@ class Opening:
 
         """
         opened = OpenLedgers(session, self.deployment, locator_of=self.locator_of)
-        if self.documents is not None:
-            opened.documents |= self.documents.read(found[self.documents])
+        opened.documents |= self.documents.read(found.get(self.documents, ()))
         kept, held = self.names.read(found[self.names]), self.accounts.read(found[self.accounts])
         located: list[Located] = self.located.read(found[self.located])
         for locator, one in zip(self.wanted, located, strict=True):
-            if kept.issuperset(self.wanted[locator]) and (one.new or one.ref in held):
+            theirs = {*self.wanted[locator], *self.documents_of[locator]}
+            if kept.issuperset(theirs) and (one.new or one.ref in held):
                 opened.located[locator] = one
             else:
                 opened.busy.add(locator)
@@ -271,50 +273,50 @@ class Opening:
         return opened
 
 
-async def opening_of(
-    deployment: Deployment, names: Collection[SubjectName], *, documents: Collection[bytes] = (), waiting: bool
-) -> Opening:
+async def opening_of(deployment: Deployment, named: Named, *, waiting: bool) -> Opening:
     """Prepare to open the ledgers of some names, which IDNA takes; two may lead to one ledger.
 
     Args:
         deployment: whose names they are.
-        names: which.
-        documents: what will be claimed for them (SHA-256).
+        named: which, and the documents that are to stand for them. Those are held like names: whoever wants one that
+            another transaction claims waits, or has its person told as busy.
         waiting: wait for people whom others hold.
 
     """
     wanted: dict[bytes, Mapping[bytes, str]] = {}
     locator_of: dict[SubjectName, bytes] = {}
-    for number, name in enumerate(names):
+    documents_of: dict[bytes, set[bytes]] = {}
+    for number, name in enumerate(named):
         found_by = deployment.pseudonyms.found_by(name.type, name.id)
         locator_of[name] = next(iter(found_by))
         wanted[locator_of[name]] = found_by
+        documents_of.setdefault(locator_of[name], set()).update(named[name] if isinstance(named, Mapping) else ())
         if number % _AT_A_STRETCH == 0:
             await asyncio.sleep(0)
     every = [locator for each in wanted.values() for locator in each]
+    documents = {document for each in documents_of.values() for document in each}
     return Opening(
         deployment,
         waiting,
         locator_of,
         wanted,
-        names_held(every, waiting=waiting),
+        names_held([*every, *documents], waiting=waiting),
         accounts_held(every, waiting=waiting),
         located_many(list(wanted.values())),
         ledgers_behind(every),
-        documents_claimed(documents) if documents else None,
+        documents_claimed(documents),
+        documents_of,
     )
 
 
 async def open_ledgers(
     session: WriteSession,
     deployment: Deployment,
-    names: Collection[SubjectName],
+    named: Named,
     processings: Collection[str] = (),
-    *,
-    documents: Collection[bytes] = (),
 ) -> OpenLedgers:
     """Hold the people behind some names until the end of the transaction, and open the ledger of each name."""
-    opening = await opening_of(deployment, names, documents=documents, waiting=True)
+    opening = await opening_of(deployment, named, waiting=True)
 
     async def hold() -> OpenLedgers:
         found = await session.look_up(*opening.lookups)

@@ -31,10 +31,14 @@ class Recorded:
     done: Done
 
 
-def documents_of(said: Iterable[Said]) -> frozenset[bytes]:
-    """The documents (SHA-256) that some decisions will claim, to be looked up together."""
-    found = {document_of(each) for each in said if isinstance(each, Collected)}
-    return frozenset(each for each in found if each is not None)
+def named_in(said: Iterable[Said]) -> dict[SubjectName, set[bytes]]:
+    """Who some decisions are about, each with the documents (SHA-256) that are to stand for their grants."""
+    named: dict[SubjectName, set[bytes]] = {}
+    for each in said:
+        documents = named.setdefault(each.subject, set())
+        if isinstance(each, Collected) and (document := document_of(each)) is not None:
+            documents.add(document)
+    return named
 
 
 async def record(
@@ -62,7 +66,7 @@ async def record(
         own = await _own_names(session, deployment, said, ledger)
         known = Known(own, await opened.unfound_until() if is_old else None)
         recording = grant(said, ledger, deployment, caller, known)
-        if recording.document is not None and not await opened.claim(recording.document, ledger.ref):
+        if recording.document is not None and not opened.claim(recording.document, ledger.ref):
             message = "This document stands for another person's consent already."
             raise InvalidEvidenceError(message, field="evidence.document_sha256")
     if recording.widens:

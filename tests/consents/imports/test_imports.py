@@ -290,6 +290,7 @@ def test_a_form_that_another_transaction_claims_meanwhile_stands_for_one_person(
         psycopg.connect(url, autocommit=True) as watching,
         ThreadPoolExecutor(1) as pool,
     ):
+        claiming.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [form])
         claiming.execute("INSERT INTO document VALUES (%s, %s)", [bytes.fromhex(form), bytes(32)])
         sent = pool.submit(_signed, registered, way, form)
         eventually(lambda: watching.execute(WAITING).fetchone())
