@@ -211,7 +211,7 @@ class Opening:
 
     The transaction that sends them holds nobody yet: people are held in one order. Those whom others hold are waited
     for, or are told as busy (`OpenLedgers.is_busy`), and not held. So is a name that leads elsewhere since others, who
-    were waited for, have changed it.
+    were waited for, have changed it. `documents_of`: what is to stand for each, held like the name; by its locator.
     """
 
     deployment: Deployment
@@ -222,13 +222,13 @@ class Opening:
     accounts: Lookup[frozenset[bytes]]
     located: Lookup[list[Located]]
     ledgers: Lookup[dict[bytes, list[LedgerEntry]]]
-    documents: Lookup[dict[bytes, bytes | None]]
+    documents: Lookup[dict[bytes, bytes | None]] | None
     documents_of: Mapping[bytes, Collection[bytes]]
 
     @property
     def lookups(self) -> tuple[Lookup[Any], ...]:
         """In the order in which they are to be sent; what is found behind a lock is what its holder had left."""
-        documents = (self.documents,) if any(self.documents_of.values()) else ()
+        documents = () if self.documents is None else (self.documents,)
         return (self.names, self.accounts, INSTANT, self.located, self.ledgers, STAMP, *documents)
 
     async def open(
@@ -244,7 +244,8 @@ class Opening:
 
         """
         opened = OpenLedgers(session, self.deployment, locator_of=self.locator_of)
-        opened.documents |= self.documents.read(found.get(self.documents, ()))
+        if self.documents is not None:
+            opened.documents |= self.documents.read(found[self.documents])
         kept, held = self.names.read(found[self.names]), self.accounts.read(found[self.accounts])
         located: list[Located] = self.located.read(found[self.located])
         for locator, one in zip(self.wanted, located, strict=True):
@@ -304,7 +305,7 @@ async def opening_of(deployment: Deployment, named: Named, *, waiting: bool) -> 
         accounts_held(every, waiting=waiting),
         located_many(list(wanted.values())),
         ledgers_behind(every),
-        documents_claimed(documents),
+        documents_claimed(documents) if documents else None,
         documents_of,
     )
 
