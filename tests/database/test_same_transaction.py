@@ -36,7 +36,8 @@ def _counts(url: str) -> dict[str, int]:
 
 async def _say(session, deployment, *said):
     """Record decisions about one person."""
-    opened = await open_ledgers(session, deployment, named_in(said), ["ads-mail"])
+    named = named_in(said)
+    opened = await open_ledgers(session, deployment, named, ["ads-mail"], documents=named)
     for each in said:
         await record(session, deployment, CALLER, each, opened)
 

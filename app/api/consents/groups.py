@@ -274,10 +274,10 @@ class RecordingGroups:
                 self.alone[person].extend(theirs)
 
     def _begin_alone(self, kept: _Kept) -> None:
-        while kept:
-            person, behind = kept.popitem()
+        for person, behind in kept.items():
             one = behind.popleft()
             self._spawn([one], self._one_after_another(person, one))
+        kept.clear()
 
     async def _one_after_another(self, person: bytes, one: Order) -> None:
         """Record one, and then what came behind it; where the person is not let go, nobody else waits for them."""
@@ -439,7 +439,8 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
 
     """
     claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
-    opening = await opening_of(deployment, named_in(one.said for one in some), waiting=waiting)
+    named = named_in(one.said for one in some)
+    opening = await opening_of(deployment, named, documents=named, waiting=waiting)
     callers = {one.digest: one.ask.lookup() for one in some}
     return Group(deployment, some, claims, opening, callers)
 

@@ -197,8 +197,8 @@ class _Recorder:
         refusals = [self._refusal(row) for row in rows]
         allowed = [row for row, refused in zip(rows, refusals, strict=True) if refused is None]
         processings = {row.said.processing for row in allowed if row.said.processing is not None}
-        names = named_in(row.said for row in allowed)
-        opened = await open_ledgers(self.session, self.deployment, names, processings)
+        named = named_in(row.said for row in allowed)
+        opened = await open_ledgers(self.session, self.deployment, named, processings, documents=named)
         verdicts = []
         for number, (row, refused) in enumerate(zip(rows, refusals, strict=True)):
             verdicts.append(Verdict(refused=refused) if refused is not None else await self._one(row, opened))

@@ -107,8 +107,9 @@ class OpenLedger:
         return self.now if latest is None else max(self.now, latest + _NEXT_INSTANT)
 
 
-Named = Collection[SubjectName] | Mapping[SubjectName, Collection[bytes]]
-"""Some names, or each with the documents (SHA-256) that are to stand for the person."""
+Documents = Mapping[SubjectName, Collection[bytes]]
+"""What is to stand for people, by their names: forms and recordings, each by its SHA-256."""
+_NONE: Final[Documents] = {}
 
 
 @dataclass(slots=True)
@@ -274,38 +275,41 @@ class Opening:
         return opened
 
 
-async def opening_of(deployment: Deployment, named: Named, *, waiting: bool) -> Opening:
+async def opening_of(
+    deployment: Deployment, names: Collection[SubjectName], *, documents: Documents = _NONE, waiting: bool
+) -> Opening:
     """Prepare to open the ledgers of some names, which IDNA takes; two may lead to one ledger.
 
     Args:
         deployment: whose names they are.
-        named: which, and the documents that are to stand for them. Those are held like names: whoever wants one that
-            another transaction claims waits, or has its person told as busy.
+        names: which.
+        documents: what their grants will claim. It is held like the names: whoever wants a document that another
+            transaction claims waits for it, or its person is told as busy.
         waiting: wait for people whom others hold.
 
     """
     wanted: dict[bytes, Mapping[bytes, str]] = {}
     locator_of: dict[SubjectName, bytes] = {}
     documents_of: dict[bytes, set[bytes]] = {}
-    for number, name in enumerate(named):
+    for number, name in enumerate(names):
         found_by = deployment.pseudonyms.found_by(name.type, name.id)
         locator_of[name] = next(iter(found_by))
         wanted[locator_of[name]] = found_by
-        documents_of.setdefault(locator_of[name], set()).update(named[name] if isinstance(named, Mapping) else ())
+        documents_of.setdefault(locator_of[name], set()).update(documents.get(name, ()))
         if number % _AT_A_STRETCH == 0:
             await asyncio.sleep(0)
     every = [locator for each in wanted.values() for locator in each]
-    documents = {document for each in documents_of.values() for document in each}
+    claimed = {document for each in documents_of.values() for document in each}
     return Opening(
         deployment,
         waiting,
         locator_of,
         wanted,
-        names_held([*every, *documents], waiting=waiting),
+        names_held([*every, *claimed], waiting=waiting),
         accounts_held(every, waiting=waiting),
         located_many(list(wanted.values())),
         ledgers_behind(every),
-        documents_claimed(documents) if documents else None,
+        documents_claimed(claimed) if claimed else None,
         documents_of,
     )
 
@@ -313,11 +317,13 @@ async def opening_of(deployment: Deployment, named: Named, *, waiting: bool) -> 
 async def open_ledgers(
     session: WriteSession,
     deployment: Deployment,
-    named: Named,
+    names: Collection[SubjectName],
     processings: Collection[str] = (),
+    *,
+    documents: Documents = _NONE,
 ) -> OpenLedgers:
     """Hold the people behind some names until the end of the transaction, and open the ledger of each name."""
-    opening = await opening_of(deployment, named, waiting=True)
+    opening = await opening_of(deployment, names, documents=documents, waiting=True)
 
     async def hold() -> OpenLedgers:
         found = await session.look_up(*opening.lookups)
