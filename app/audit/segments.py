@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from struct import Struct as Packed
+from struct import pack
 from typing import Any, Final
 from uuid import UUID
 
@@ -139,14 +140,14 @@ class Segment:
 # --- on the wire: MessagePack arrays, in the order of these members -------------------------------------------------
 
 
-class _Case(Struct, frozen=True, array_like=True, gc=False):
+class _Case(Struct, frozen=True, gc=False):
     """What a person's decisions share: who asked and the shape, by their place, and what differs between people.
 
-    `valid_until`: microseconds since 1970.
+    `consent`: `_NO_CONSENT` for none. `valid_until`: microseconds since 1970.
     """
 
     shape: int
-    consent: bytes | None
+    consent: bytes
     valid_until: int | None
     known: int
     participants: int | None
@@ -189,28 +190,40 @@ class Directory(Struct, array_like=True):
 
 
 class _Block(Struct, array_like=True):
-    """Some rows, sorted by person. `runs`: how many rows each person has; `case` and `times` have one for each row.
+    """The columns of some rows, sorted by person: five about the rows, the others about their cases.
 
-    `correspondences` has one for each row of somebody, `tails` the last ten bytes of each id: the first six are its
-    time in milliseconds (RFC 9562, 5.7).
+    `runs`: how many rows each person has. `tails`: the last ten bytes of each id; the first six are its time in
+    milliseconds (RFC 9562, 5.7). `correspondences` has one for each row of somebody. `case`: for each row, the place of
+    its case; `end`: for each case, the place of its `valid_until` in `ends`.
+
+    `people`, `times` and `case` are streams of bytes (`_streams`), of numbers of 16, 4 and 2 bytes.
     """
 
     people: bytes
     runs: list[int]
-    times: list[int]
+    times: bytes
     tails: bytes
     correspondences: bytes
-    cases: list[_Case]
-    case: list[int]
+    case: bytes
+    shape: list[int]
+    consents: bytes
+    ends: list[int | None]
+    end: list[int]
+    known: list[int]
+    participants: list[int | None]
+    relied: list[bytes | None]
 
 
+_NO_CONSENT: Final = bytes(16)
 _SHARED: Final = len(fields(Shape))
 _TAIL: Final = 10
+_TIME: Final = 4
+_PLACE: Final = 2
 _ROW: Final = Packed(f">{REF_BYTES}sQ{_TAIL}s{REF_BYTES}sI")
 """A row while it is sorted: person, microseconds since 1970, tail of the id, correspondence, number of the case."""
 _encode = msgspec.msgpack.Encoder().encode
 _read_directory = msgspec.msgpack.Decoder(Directory).decode
-_read_block = msgspec.msgpack.Decoder(_Block).decode
+_read_columns = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 class Collector:
@@ -227,7 +240,7 @@ class Collector:
         shape = Shape(*astuple(facts)[:_SHARED])
         case = _Case(
             self._shapes.setdefault((caller, shape), len(self._shapes)),
-            None if facts.consent is None else facts.consent.bytes,
+            _NO_CONSENT if facts.consent is None else facts.consent.bytes,
             None if facts.valid_until is None else microseconds_of(facts.valid_until),
             facts.known,
             facts.participants,
@@ -255,7 +268,7 @@ class Collector:
         begins = min(times)
         compress = zstandard.ZstdCompressor().compress
         blocks = [
-            (part[0][:REF_BYTES], compress(_encode(_block(part, cases, begins))))
+            (part[0][:REF_BYTES], _encode([compress(_encode(each)) for each in astuple(_block(part, cases, begins))]))
             for part in (rows[place : place + BLOCK_ROWS] for place in range(0, len(rows), BLOCK_ROWS))
         ]
         places = [BlockPlace(first, len(content)) for first, content in blocks]
@@ -285,15 +298,39 @@ def _block(rows: Sequence[bytes], cases: Sequence[_Case], begins: int) -> _Block
     people, times, tails, correspondences, numbers = zip(*_ROW.iter_unpack(b"".join(rows)), strict=True)
     runs = Counter(people)  # in their order, which is that of the rows
     own = {number: place for place, number in enumerate(dict.fromkeys(numbers))}
+    shape, consents, until, known, participants, relied = zip(*(astuple(cases[number]) for number in own), strict=True)
+    ends = {end: place for place, end in enumerate(dict.fromkeys(until))}
     return _Block(
-        b"".join(runs),
-        list(runs.values()),
-        [time - begins for time in times],
-        b"".join(tails),
-        b"".join(correspondences[runs.get(NOBODY, 0) :]),  # nobody comes first
-        [cases[number] for number in own],
-        [own[number] for number in numbers],
+        people=_streams(b"".join(runs), REF_BYTES),
+        runs=list(runs.values()),
+        times=_streams(pack(f">{len(rows)}I", *(time - begins for time in times)), _TIME),
+        tails=b"".join(tails),
+        correspondences=b"".join(correspondences[runs.get(NOBODY, 0) :]),  # nobody comes first
+        case=_streams(pack(f">{len(rows)}H", *(own[number] for number in numbers)), _PLACE),
+        shape=list(shape),
+        consents=b"".join(consents),
+        ends=list(ends),
+        end=[ends[each] for each in until],
+        known=list(known),
+        participants=list(participants),
+        relied=list(relied),
     )
+
+
+def _streams(numbers: bytes, size: int) -> bytes:
+    """Numbers of `size` bytes as streams: the first byte of each, then the second of each, and so on.
+
+    What the first bytes have in common is then seen by a compressor that looks at bytes (BYTE_STREAM_SPLIT of Parquet).
+    """
+    return b"".join(numbers[byte::size] for byte in range(size))
+
+
+def _of_streams(streams: bytes, size: int) -> bytes:
+    """The numbers of such streams, one after the other."""
+    count, numbers = len(streams) // size, bytearray(len(streams))
+    for byte in range(size):
+        numbers[byte::size] = streams[byte * count : (byte + 1) * count]
+    return bytes(numbers)
 
 
 def directory_of(content: bytes) -> Directory:
@@ -348,7 +385,7 @@ ALL: Final = Wanted()
 def facts_in(directory: Directory, places: Sequence[BlockPlace], content: bytes) -> Iterator[tuple[LogFacts, int]]:
     """The facts of the decisions in some blocks, each with the number of its decisions there."""
     for block in _blocks(places, content):
-        number = Counter(block.case)
+        number = Counter(_cases(block))
         for place, (_, facts) in enumerate(_facts(directory, block)):
             yield facts, number[place]
 
@@ -377,14 +414,15 @@ def decisions_in(
         is_wanted = [wanted.has(each) for _, each in facts]
         if not any(is_wanted) or (tail is not None and tail not in block.tails):
             continue
+        people, times, case = _of_streams(block.people, REF_BYTES), _of_streams(block.times, _TIME), _cases(block)
         row = about = 0
         for person, number in enumerate(block.runs):
-            ref = block.people[person * REF_BYTES : (person + 1) * REF_BYTES]
+            ref = people[person * REF_BYTES : (person + 1) * REF_BYTES]
             is_somebody = ref != NOBODY
             if wanted.ref is None or wanted.ref == ref:
                 for place in range(row, row + number):
-                    at = directory.begins + block.times[place]
-                    if not is_wanted[block.case[place]] or (since is not None and at < since):
+                    at = directory.begins + int.from_bytes(times[place * _TIME : (place + 1) * _TIME])
+                    if not is_wanted[case[place]] or (since is not None and at < since):
                         continue
                     if until is not None and at >= until:
                         continue
@@ -394,7 +432,7 @@ def decisions_in(
                         continue
                     first = (about + place - row) * REF_BYTES
                     correspondence = block.correspondences[first : first + REF_BYTES] if is_somebody else NOBODY
-                    caller, told = facts[block.case[place]]
+                    caller, told = facts[case[place]]
                     yield LoggedDecision(identifier, instant_of(at), caller, ref, correspondence, told)
             row += number
             about += number if is_somebody else 0
@@ -404,23 +442,31 @@ def _blocks(places: Sequence[BlockPlace], content: bytes) -> Iterator[_Block]:
     offset = 0
     decompress = zstandard.ZstdDecompressor().decompress
     for place in places:
-        yield _read_block(decompress(content[offset : offset + place.size]))
+        columns = _read_columns(content[offset : offset + place.size])
+        yield msgspec.convert([msgspec.msgpack.decode(decompress(each)) for each in columns], _Block)
         offset += place.size
+
+
+def _cases(block: _Block) -> Sequence[int]:
+    """For each row of a block, the place of its case."""
+    high, low = block.case[: (half := len(block.case) // _PLACE)], block.case[half:]
+    return [256 * first + second for first, second in zip(high, low, strict=True)]
 
 
 def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:
     """For each case of a block, who asked and the facts."""
     found = []
-    for case in block.cases:
-        caller, shape = directory.shapes[case.shape]
+    for place, number in enumerate(block.shape):
+        caller, shape = directory.shapes[number]
+        consent = block.consents[place * REF_BYTES : (place + 1) * REF_BYTES]
+        until = block.ends[block.end[place]]
         values: tuple[Any, ...] = (
             *astuple(shape),
-            None if case.consent is None else UUID(bytes=case.consent),
-            None if case.valid_until is None else instant_of(case.valid_until),
-            *(case.known, case.participants, case.relied),
+            None if consent == _NO_CONSENT else UUID(bytes=consent),
+            None if until is None else instant_of(until),
+            *(block.known[place], block.participants[place], block.relied[place]),
         )
-        facts = LogFacts(*values)
-        found.append((UUID(bytes=caller), facts))
+        found.append((UUID(bytes=caller), LogFacts(*values)))
     return found
 
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 _RANDOM_BITS = 74
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def random_id() -> UUID:
@@ -15,30 +14,28 @@ def random_id() -> UUID:
 
 
 class _Pool:
-    """Random text made a few hundred pieces at a time: one call of the system for each request is what costs.
+    """What identifiers are made of without a call of the system for each of them.
 
-    `beginning`: the text of an identifier up to its version, at the instant `milliseconds`.
+    `ids` and `count`: this process's number and how many decisions it has numbered. `beginning`: the text of a
+    decision's id at the instant `milliseconds`, up to its count.
     """
 
     def __init__(self) -> None:
         self.empty()
 
     def empty(self) -> None:
-        """Hold none."""
+        """Begin as another process."""
         self.digits = ""
         self.used = 0
-        self.tails: list[bytes] = []
+        self.ids = secrets.randbits(PROCESS_BITS)
+        self.count = 0
         self.milliseconds = -1
         self.beginning = b""
 
-    def more_tails(self) -> list[bytes]:
-        """What follows the version in the text of identifiers, each with 74 random bits."""
-        noise = os.urandom(_POOL_BYTES).hex()
-        pieces = (noise[place : place + 19] for place in range(0, len(noise) - 18, 19))
-        self.tails = [f"{own[:3]}-{_VARIANT[own[3]]}{own[4:7]}-{own[7:]}".encode() for own in pieces]
-        return self.tails
 
-
+PROCESS_BITS = 34
+"""Of the number of a process that makes ids of decisions, drawn by chance."""
+_COUNT_BITS = 40
 _POOL_BYTES = 4_096
 _pool = _Pool()
 os.register_at_fork(after_in_child=_pool.empty)  # two processes, two streams
@@ -54,13 +51,31 @@ def random_hex(digits: int) -> str:
     return _pool.digits[used : used + digits]
 
 
-def uuid7_text(seconds: float) -> bytes:
-    """A new identifier of version 7 as ASCII text, from an epoch time in seconds."""
-    milliseconds = int(seconds * 1000)
+def decision_id(at: float) -> bytes:
+    """A new id of a decision that this process takes at an epoch time in seconds, as ASCII text (`numbered_id`)."""
+    milliseconds = int(at * 1000)
     if milliseconds != _pool.milliseconds:
-        at = "%012x" % (milliseconds & 0xFFFFFFFFFFFF)
-        _pool.milliseconds, _pool.beginning = milliseconds, f"{at[:8]}-{at[8:]}-7".encode()
-    return _pool.beginning + (_pool.tails or _pool.more_tails()).pop()
+        _pool.milliseconds, _pool.beginning = milliseconds, numbered_id(at, _pool.ids, 0)[: -_COUNT_BITS // 4]
+    _pool.count += 1
+    return _pool.beginning + b"%010x" % (_pool.count & _MOST_COUNTED)
+
+
+def numbered_id(at: float, ids: int, count: int) -> bytes:
+    """The id of a decision, as ASCII text: version 7 (RFC 9562, 5.7 and 6.2), with a counter.
+
+    Decisions of one process differ in few bytes, so that the log holds their ids in less than four each.
+
+    Args:
+        at: when it was taken, as an epoch time in seconds.
+        ids: 34 random bits of the process that takes it.
+        count: of its decisions, 40 bits of it.
+
+    """
+    own = ids << _COUNT_BITS | (count & _MOST_COUNTED)
+    return str(_version7(int(at * 1000), own)).encode()
+
+
+_MOST_COUNTED = 2**_COUNT_BITS - 1
 
 
 def uuid7(at: datetime) -> UUID:
@@ -70,7 +85,9 @@ def uuid7(at: datetime) -> UUID:
         at: the instant, aware; before 1970 it counts as 1970.
 
     """
-    milliseconds = max(0, int(at.timestamp() * 1000)) & (2**48 - 1)
-    noise = secrets.randbits(_RANDOM_BITS)
-    high, low = noise >> 62, noise & (2**62 - 1)
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+    return _version7(max(0, int(at.timestamp() * 1000)), secrets.randbits(_RANDOM_BITS))
+
+
+def _version7(milliseconds: int, own: int) -> UUID:
+    high, low = own >> 62, own & (2**62 - 1)
+    return UUID(int=(milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from app.audit.segments import NOBODY, Collector, LogFacts, directory_of, microseconds_of
+from app.db.identifiers import PROCESS_BITS, numbered_id
 from bench.figures import Spread
 from bench.results import Row, bounded
 from bench.world import World
@@ -18,6 +19,7 @@ from bench.world import World
 _ROWS: Final = 1_000_000
 _HOUR: Final = microseconds_of(datetime(2026, 11, 24, 12, tzinfo=UTC))
 _MICROSECONDS: Final = 3_600_000_000
+_WORKERS: Final = 4
 _MOST_BYTES: Final = 60
 _PERMIT: Final = (True, "consent_in_force", "19", "2025-07-02")
 _DENIED: Final = (False, "no_consent", "11", "2025-07-02")
@@ -38,9 +40,13 @@ def measure(_: World) -> list[Row]:
 
 def _measured(name: str, drawn: _Drawn, chance: random.Random) -> Row:
     collector, caller = Collector(), bytes(16)
-    for ref, facts in drawn:
-        at = _HOUR + chance.randrange(_MICROSECONDS)
-        identifier = (at // 1_000).to_bytes(6) + chance.randbytes(10)
+    workers = [chance.getrandbits(PROCESS_BITS) for _ in range(_WORKERS)]
+    times = sorted(chance.randrange(_MICROSECONDS) for _ in range(_ROWS))
+    chance.shuffle(order := list(range(_ROWS)))
+    for (ref, facts), place in zip(drawn, order, strict=True):
+        at = _HOUR + times[place]
+        numbered = UUID(numbered_id(0, workers[place % _WORKERS], place // _WORKERS).decode())
+        identifier = (at // 1_000).to_bytes(6) + numbered.bytes[6:]
         about = NOBODY if ref == NOBODY else chance.randbytes(16)
         collector.add(at, identifier, ref, about, collector.case(caller, facts))
     began = time.monotonic()

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from app.audit.decision_log import DecisionLog, correspondence_ref
-from app.db.identifiers import uuid7_text
+from app.db.identifiers import decision_id
 from app.ledger.pseudonym import Pseudonyms
 from tests.faults.service import eventually
 from tests.proof.logs import Log
@@ -214,7 +214,7 @@ def _log_of(api):
 
 
 def _entry(at):
-    return (at, uuid7_text(at), 7, b"\1" * 32, ("correspondence", "handle"), REFUSED)
+    return (at, decision_id(at), 7, b"\1" * 32, ("correspondence", "handle"), REFUSED)
 
 
 def test_a_row_that_the_database_refuses_holds_up_no_other(database):

@@ -20,7 +20,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import msgspec
 import structlog
@@ -36,7 +35,7 @@ from app.api.http.services import Services
 from app.auth.callers import Caller, key_digest
 from app.auth.callers import Scope as Right
 from app.db.database import DatabaseUnavailableError
-from app.db.identifiers import uuid7_text
+from app.db.identifiers import PROCESS_BITS, decision_id, numbered_id
 from app.operations.decisions.from_memory import Lasting, Memory
 from app.operations.decisions.judging import Judged
 from app.snapshot.leases import Leaf, boot_seconds
@@ -231,7 +230,7 @@ class EdgeConnection(asyncio.Protocol):
     def _greet(self, hello: Hello) -> None:
         if self._admitting is not None or hello.protocol != PROTOCOL:
             raise ValueError("hello")
-        self._key, self._digest, self._ids = hello.key, key_digest(hello.key), hello.ids & (2**34 - 1)
+        self._key, self._digest, self._ids = hello.key, key_digest(hello.key), hello.ids & (2**PROCESS_BITS - 1)
         self._admit()
 
     def _admit(self) -> None:
@@ -376,24 +375,10 @@ class EdgeConnection(asyncio.Protocol):
             self._edges.drop(1)
             return
         about = (CORRESPONDENCE, correspondence)
-        identifier = decision_id(at, self._ids, count) if count else uuid7_text(at)
+        identifier = numbered_id(at, self._ids, count) if count else decision_id(at)
         self._edges.endpoint.wording.reported(self._leaf.caller, at, identifier, about, judged)
         if (held := self._memory.replica.callers.get(self._digest)) is not None:
             held.use.at = max(held.use.at, at)
-
-
-def decision_id(at: float, ids: int, count: int) -> bytes:
-    """The id of a decision of an edge, as ASCII text: version 7 (RFC 9562, 5.7), which the edge can tell as well.
-
-    Args:
-        at: when it was taken, as an epoch time in seconds.
-        ids: the 34 random bits of the edge's connection.
-        count: of its decisions on that connection, 40 bits of it.
-
-    """
-    own = ids << 40 | (count & (2**40 - 1))
-    number = (int(at * 1000) & (2**48 - 1)) << 80 | 7 << 76 | (own >> 62) << 64 | 0b10 << 62 | (own & (2**62 - 1))
-    return str(UUID(int=number)).encode()
 
 
 def _may_ask(caller: Caller) -> bool:

@@ -16,7 +16,7 @@ from app.api.http.problems import failed, over_quota, response_to
 from app.audit.decision_log import Entry, Recorder
 from app.auth.callers import Caller, OverQuotaError, QuotaStatus
 from app.core.decision import Reason
-from app.db.identifiers import uuid7_text
+from app.db.identifiers import decision_id
 from app.operations.decisions.judging import (
     OVER_QUOTA,
     Answer,
@@ -227,7 +227,7 @@ class Wording:
         self, caller: Caller | None, at: float, question: Question, judged: Judged, to_commit: list[Entry]
     ) -> bytes:
         """One answer; `to_commit` takes its entry in the log if that must be committed before it is sent."""
-        decision, identifier = judged.decision, uuid7_text(at)
+        decision, identifier = judged.decision, decision_id(at)
         if caller is not None and self._recorder is not None:
             row = self._recorder.record(
                 at,
