@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from app.core.article import PARIS, Purpose
-from app.core.consent import PositiveAct
+from app.core.consent import ConsentEvent, PositiveAct
 from app.core.errors import CollectionTimeError, InvalidEvidenceError
 from app.core.period import Retention
 from app.core.processing import (
@@ -424,3 +424,14 @@ def check_text_existed(said: Mapping[str, Any], version: VersionRecord, at: date
             "document_sha256, may be older.",
             field="collected_at",
         )
+
+
+def present(
+    now: datetime, consents: Mapping[bytes, Sequence[ConsentEvent]], record: ProcessingRecord | None = None
+) -> datetime:
+    """The instant to judge a live request at: now, or the latest thing recorded as done if a clock was set back."""
+    done = [event.collected_at for events in consents.values() for event in events]
+    if record is not None:
+        done += [change.at for change in record.changes]
+        done += [each.recorded_at for each in record.versions if each.facts.in_force_at(each.recorded_at)]
+    return max([now, *done])

@@ -15,8 +15,7 @@ from app.core.page.text import ConsentText
 from app.core.page.voice import Passage, typeset
 from app.core.processing import PartyMode, Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
-from app.operations.decisions.from_database import present
-from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord, facts_as_json
+from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord, facts_as_json, present
 from app.register.store import InvalidationRecord, version_from_json
 
 

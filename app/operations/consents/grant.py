@@ -26,7 +26,6 @@ from app.db.identifiers import uuid7
 from app.ledger.link_store import text_digest
 from app.ledger.projection import LedgerEntry, collection_of, without_age
 from app.operations.consents.ledgers import OpenLedger
-from app.operations.decisions.from_database import present
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 from app.register.records import (
     ProcessingRecord,
@@ -34,6 +33,7 @@ from app.register.records import (
     check_evidence,
     check_started,
     check_text_existed,
+    present,
     proves,
 )
 

@@ -46,9 +46,8 @@ from app.operations.consents.grant import refuse_own_parent
 from app.operations.consents.ledgers import OpenLedger, open_ledgers
 from app.operations.consents.open_consent_link import ANSWERS_SHOWN
 from app.operations.consents.recorder import own_references
-from app.operations.decisions.from_database import present
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, present
 from app.register.store import load_processings
 
 TOKEN_BYTES: Final = 32

@@ -17,9 +17,8 @@ from app.ledger.projection import ConsentFilter, LedgerEntry, list_consents
 from app.ledger.store import find_entry, load_entries, load_events
 from app.ledger.vault import names_of
 from app.operations.consents.grant import ConsentView
-from app.operations.decisions.from_database import present
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, present
 from app.register.store import load_processings
 
 

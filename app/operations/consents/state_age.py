@@ -26,8 +26,8 @@ from app.ledger.projection import LedgerEntry, collection_of
 from app.operations.consents.grant import CollectionTime, time_of_narrowing
 from app.operations.consents.ledgers import OpenLedger, append, open_ledgers
 from app.operations.consents.recorder import record_import
-from app.operations.decisions.from_database import present
 from app.operations.service.deployment import Deployment, SubjectName
+from app.register.records import present
 
 _FIFTEEN_YEARS: Final = 15 * 366
 

@@ -47,9 +47,8 @@ from app.ledger.sweep import (
 from app.ledger.vault import load_names
 from app.operations.consents.ledgers import append, open_ledger, tell
 from app.operations.consents.search_consents import view_consents
-from app.operations.decisions.from_database import present
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, present
 from app.register.store import hold_processing, load_processings
 
 

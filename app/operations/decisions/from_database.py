@@ -14,7 +14,6 @@ from typing import Final
 from app.auth.callers import Authenticated, Caller, Credential, RateLimits, Scope
 from app.auth.sessions import Uses
 from app.auth.store import authenticate
-from app.core.consent import ConsentEvent
 from app.core.decision import Decision, DecisionRequest
 from app.core.evaluate import evaluate
 from app.core.period import PeriodPolicy
@@ -32,7 +31,7 @@ from app.operations.decisions.judging import (
     count_questions,
     judge,
 )
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, present
 from app.register.store import load_processings
 from app.snapshot.last_known import LastKnown, PrimaryReads
 from app.snapshot.leases import boot_seconds
@@ -121,17 +120,6 @@ def affordable(request: DecisionRequest, most: int) -> int:
 def shared_among(people: Mapping[bytes, Person]) -> frozenset[bytes]:
     """The locators of those that are mailboxes of several people."""
     return frozenset(locator for locator, person in people.items() if person.shared)
-
-
-def present(
-    now: datetime, consents: Mapping[bytes, Sequence[ConsentEvent]], record: ProcessingRecord | None = None
-) -> datetime:
-    """The instant to judge a live request at: now, or the latest thing recorded as done if a clock was set back."""
-    done = [event.collected_at for events in consents.values() for event in events]
-    if record is not None:
-        done += [change.at for change in record.changes]
-        done += [each.recorded_at for each in record.versions if each.facts.in_force_at(each.recorded_at)]
-    return max([now, *done])
 
 
 # Whether the database is away, as this process has found: remembered, so that exempt purposes do not wait for it.

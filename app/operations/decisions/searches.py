@@ -20,11 +20,11 @@ from app.ledger.vault import load_names
 from app.operations.decisions.from_database import (
     affordable,
     evaluate_requests,
-    present,
     shared_among,
     subjects_needed,
 )
 from app.operations.service.deployment import Deployment
+from app.register.records import present
 from app.register.store import list_ids, load_processings
 
 _ACTIONS_BATCH: Final = 100

@@ -23,10 +23,9 @@ from app.core.evaluate import evaluate
 from app.db.session import ReadSession
 from app.ledger.store import events_known, load_events, recording_times, whole_refs
 from app.ledger.vault import Vault, VaultError
-from app.operations.decisions.from_database import present
 from app.operations.decisions.judging import SEALED_FOR, policy_of
 from app.operations.proof.close_hours import compare_hours
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, present
 from app.register.store import load_processings
 
 SUBJECT: Final = b"subject"

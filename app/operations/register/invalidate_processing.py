@@ -19,8 +19,7 @@ from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.ledger.link_store import may_be_within_texts_shown
 from app.ledger.sweep import Held, list_resting, load_events_about
-from app.operations.decisions.from_database import present
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, present
 from app.register.store import (
     InvalidationRecord,
     add_invalidation,

@@ -17,8 +17,7 @@ from app.db.session import ReadSession, WriteSession
 from app.events.effects import Effect, Owed, acknowledge, find_owed, owe_one
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
-from app.operations.decisions.from_database import present
-from app.register.records import ProcessingRecord
+from app.register.records import ProcessingRecord, present
 from app.register.store import InvalidationRecord, add_told, hold_processing, list_not_told, load_processings
 
 
