@@ -27,14 +27,14 @@ class _Pool:
         """Begin as another process."""
         self.digits = ""
         self.used = 0
-        self.ids = secrets.randbits(PROCESS_BITS)
+        self.ids = secrets.randbelow(OF_EDGES.start)
         self.count = 0
         self.milliseconds = -1
         self.beginning = b""
 
 
-PROCESS_BITS = 34
-"""Of the number of a process that makes ids of decisions, drawn by chance."""
+OF_EDGES = range(2**33, 2**34)
+"""Numbers of edges. Sceau's own processes have those below: no edge can give the id of a decision of theirs."""
 _COUNT_BITS = 40
 _POOL_BYTES = 4_096
 _pool = _Pool()
@@ -67,7 +67,7 @@ def numbered_id(at: float, ids: int, count: int) -> bytes:
 
     Args:
         at: when it was taken, as an epoch time in seconds.
-        ids: 34 random bits of the process that takes it.
+        ids: the number of the process that takes it (34 bits), drawn by chance.
         count: of its decisions, 40 bits of it.
 
     """

@@ -115,10 +115,11 @@ def message(payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + payload
 
 
-HELLO = {"kind": "hello", "protocol": 1, "key": KEY, "ids": 1}
+HELLO = {"kind": "hello", "protocol": 1, "key": KEY, "ids": 2**33}
 WRONG = {
     "a wrong key": message(json.dumps({**HELLO, "key": "sceau_" + "x" * 43}).encode()),
     "another protocol": message(json.dumps({**HELLO, "protocol": 2}).encode()),
+    "a number of a worker": message(json.dumps({**HELLO, "ids": 2**33 - 1}).encode()),
     "no hello": message(b'{"kind":"ask","number":1,"question":{}}'),
     "no JSON": message(b"{"),
     "no kind": message(b"{}"),

@@ -35,7 +35,7 @@ from app.api.http.services import Services
 from app.auth.callers import Caller, key_digest
 from app.auth.callers import Scope as Right
 from app.db.database import DatabaseUnavailableError
-from app.db.identifiers import PROCESS_BITS, decision_id, numbered_id
+from app.db.identifiers import OF_EDGES, decision_id, numbered_id
 from app.operations.decisions.from_memory import Lasting, Memory
 from app.operations.decisions.judging import Judged
 from app.snapshot.leases import Leaf, boot_seconds
@@ -228,9 +228,9 @@ class EdgeConnection(asyncio.Protocol):
     # --- who it is ---------------------------------------------------------------------------------------------------
 
     def _greet(self, hello: Hello) -> None:
-        if self._admitting is not None or hello.protocol != PROTOCOL:
+        if self._admitting is not None or hello.protocol != PROTOCOL or hello.ids not in OF_EDGES:
             raise ValueError("hello")
-        self._key, self._digest, self._ids = hello.key, key_digest(hello.key), hello.ids & (2**PROCESS_BITS - 1)
+        self._key, self._digest, self._ids = hello.key, key_digest(hello.key), hello.ids
         self._admit()
 
     def _admit(self) -> None:

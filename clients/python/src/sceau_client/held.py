@@ -86,7 +86,7 @@ class HeldDecisions:
         self.end = self.ahead = 0.0
         self.tables: dict[str, dict[Key, Held]] = {}
         self.decided: deque[Row] = deque()
-        self.ids = secrets.randbits(34)
+        self.ids = 2**33 + secrets.randbits(33)  # below are the numbers of Sceau's own processes
         self.lost = lost
         self.most = 1
         self._counts = itertools.count(1)
