@@ -1,5 +1,6 @@
 """Identifiers that sort by time: UUID version 7 (RFC 9562, section 5.7)."""
 
+import itertools
 import os
 import secrets
 from datetime import datetime
@@ -16,8 +17,8 @@ def random_id() -> UUID:
 class _Pool:
     """What identifiers are made of without a call of the system for each of them.
 
-    `ids` and `count`: this process's number and how many decisions it has numbered. `beginning`: the text of a
-    decision's id at the instant `milliseconds`, up to its count.
+    `ids` and `counts`: this process's number, and those of its decisions. `beginning`: the text of a decision's id at
+    the instant `milliseconds`, up to its count.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,7 @@ class _Pool:
         self.digits = ""
         self.used = 0
         self.ids = secrets.randbelow(OF_EDGES.start)
-        self.count = 0
+        self.counts = itertools.count(1)
         self.milliseconds = -1
         self.beginning = b""
 
@@ -56,8 +57,7 @@ def decision_id(at: float) -> bytes:
     milliseconds = int(at * 1000)
     if milliseconds != _pool.milliseconds:
         _pool.milliseconds, _pool.beginning = milliseconds, numbered_id(at, _pool.ids, 0)[: -_COUNT_BITS // 4]
-    _pool.count += 1
-    return _pool.beginning + b"%010x" % (_pool.count & _MOST_COUNTED)
+    return _pool.beginning + b"%010x" % (next(_pool.counts) & _MOST_COUNTED)
 
 
 def numbered_id(at: float, ids: int, count: int) -> bytes:
