@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
+import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.demo.runs import ROOT
@@ -17,6 +18,16 @@ LANGUAGES = ("fr", "en")
 Scheme = Literal["dark", "light"]
 SCHEMES: Final[tuple[Scheme, ...]] = ("dark", "light")
 """The last one is the one of the pictures."""
+each_language_and_width = pytest.mark.parametrize(
+    ("lang", "width"),
+    [
+        ("fr", 390),
+        ("en", 1280),
+        pytest.param("fr", 1280, marks=pytest.mark.deep),
+        pytest.param("en", 390, marks=pytest.mark.deep),
+    ],
+)
+"""Two of the four run each time: each language once, and each width."""
 
 
 def give_key(page: Page, key: str) -> None:

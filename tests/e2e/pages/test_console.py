@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.lived_in import fill
 from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent import ADS, Operator
-from tests.e2e.pages.looking import SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
+from tests.e2e.pages.looking import SCHEMES, WIDTHS, each_language_and_width, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
 from tests.support.api import processing
 from tests.support.issuer import AUDIENCE, issuing
@@ -182,15 +182,7 @@ def test_a_person_is_withdrawn_by_keyboard(browser, site):
     page.context.close()
 
 
-@pytest.mark.parametrize(
-    ("lang", "width"),
-    [
-        ("fr", 390),
-        ("en", 1280),
-        pytest.param("fr", 1280, marks=pytest.mark.deep),
-        pytest.param("en", 390, marks=pytest.mark.deep),
-    ],
-)
+@each_language_and_width
 def test_every_page(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling, nothing grave for axe-core, light and dark; nothing asked of another site; a picture."""
     address, key = site

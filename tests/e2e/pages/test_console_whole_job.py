@@ -174,7 +174,13 @@ def staff(tmp_path, client):
         pytest.exit(str(error), returncode=1)
 
 
-@pytest.mark.parametrize(("by", "client"), [("mouse", PUBLIC), ("keyboard", CONFIDENTIAL)], ids=["mouse", "keyboard"])
+@pytest.mark.parametrize(
+    ("by", "client"),
+    [
+        pytest.param("mouse", PUBLIC, id="mouse", marks=pytest.mark.deep),
+        pytest.param("keyboard", CONFIDENTIAL, id="keyboard"),
+    ],
+)
 def test_the_whole_job(browser, staff, tmp_path, by):
     """Proposed, approved, asked, given, changed, renewed, withdrawn, invalidated, reported and bundled."""
     hands = Hands(by)

@@ -103,6 +103,7 @@ def test_the_whole_job_from_the_page(docs, served):
     assert [each["kind"] for each in history["items"]] == ["granted", "withdrawn"]
 
 
+@pytest.mark.deep
 def test_two_persons_do_the_job_from_the_page(browser, tmp_path):
     """As the page's first lines say: a key for each; one registers, the other approves; then a consent decides."""
     with service(tmp_path / "data", SCEAU_REGISTER_APPROVAL="two") as (address, first):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.pages.consent import ADS, STATISTICS, press
 from tests.e2e.pages.consent_views import unfold
-from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, look, picture_of, window
+from tests.e2e.pages.looking import SCHEMES, each_language_and_width, look, picture_of, window
 from tests.faults.service import eventually
 from tests.support.api import question, subject
 
@@ -32,8 +32,7 @@ def overview(browser, operator):
     return operator.ok("/v1/consent-links", wanted)["url"]
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("lang", LANGUAGES)
+@each_language_and_width
 def test_it_can_be_read(browser, operator, axe, overview, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling and nothing grave for axe-core, folded and unfolded, light and dark."""
     for scheme in SCHEMES:

@@ -5,7 +5,7 @@ import pytest
 
 from app.core.staff import first_notice
 from tests.e2e.pages.axe import findings
-from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, give_key, look, picture_of, tab_to, window
+from tests.e2e.pages.looking import SCHEMES, each_language_and_width, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
 
 WHOM_TO_ASK = {
@@ -60,8 +60,7 @@ def test_by_keyboard_from_the_console_and_back(browser, site):
     page.context.close()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("lang", LANGUAGES)
+@each_language_and_width
 def test_staff_notice(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling, nothing grave for axe-core, light and dark, before and after; nothing from elsewhere."""
     for scheme in SCHEMES:

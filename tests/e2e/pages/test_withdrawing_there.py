@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.e2e.pages.consent import ADS, STATISTICS, press
-from tests.e2e.pages.looking import LANGUAGES, SCHEMES, WIDTHS, look, picture_of, tab_to, window
+from tests.e2e.pages.looking import LANGUAGES, SCHEMES, each_language_and_width, look, picture_of, tab_to, window
 from tests.e2e.service import service
 from tests.support.api import subject
 
@@ -97,8 +97,7 @@ def test_keyboard_only(browser, operator):
     page.close()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("lang", LANGUAGES)
+@each_language_and_width
 def test_the_root_can_be_read(browser, operator, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """200, no cookie, nothing from elsewhere, nothing grave for axe-core; light and dark, either language."""
     for scheme in SCHEMES:
