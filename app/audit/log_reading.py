@@ -47,7 +47,7 @@ _PIECE: Final = 1024 * 1024
 """Bytes of blocks that are read in one statement, unless a single block has more."""
 
 
-UNREADABLE: Final = (ValueError, msgspec.MsgspecError, zstandard.ZstdError)
+UNREADABLE: Final = (ValueError, IndexError, msgspec.MsgspecError, zstandard.ZstdError)
 """What reading a segment that is none raises."""
 log = structlog.get_logger("sceau.decision_log")
 

@@ -403,6 +403,7 @@ def decisions_in(
 
     Raises:
         ValueError: it is not what such a segment holds.
+        IndexError: likewise, a case is named that it does not have.
         zstandard.ZstdError: likewise.
 
     """

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from app.audit.log_reading import LogMovesError, Resting, decisions_about, search
+from app.audit.log_reading import UNREADABLE, LogMovesError, Resting, decisions_about, search
 from app.audit.segments import (
     ALL,
     BLOCK_ROWS,
@@ -183,10 +184,27 @@ def test_what_is_no_segment_is_refused(damage):
     """Content that is none is an error that names it, never a decision."""
     segment = segment_of([logged(HOUR)])
     directory = directory_of(segment.directory)
-    with pytest.raises((ValueError, msgspec.MsgspecError, zstandard.ZstdError)):
+    with pytest.raises(UNREADABLE):
         list(decisions_in(directory, directory.blocks, damage))
-    with pytest.raises((ValueError, msgspec.MsgspecError, zstandard.ZstdError)):
+    with pytest.raises(UNREADABLE):
         directory_of(damage)
+
+
+@given(several(20), st.data())
+def test_a_damaged_column_is_read_or_refused(put, data):
+    """Whatever stands in the place of a column: other decisions, or an error that says that it is no segment."""
+    segment = segment_of(put)
+    directory = directory_of(segment.directory)
+    columns = msgspec.msgpack.decode(segment.data)
+    place = data.draw(st.integers(0, len(columns) - 1))
+    was = zstandard.ZstdDecompressor().decompress(columns[place])
+    cut = data.draw(st.integers(0, len(was)))
+    damaged = was[:cut] + data.draw(st.binary(max_size=2)) + was[cut + data.draw(st.integers(0, 2)) :]
+    columns[place] = zstandard.ZstdCompressor().compress(damaged)
+    content = msgspec.msgpack.encode(columns)
+    block = msgspec.structs.replace(directory.blocks[0], size=len(content))
+    with suppress(*UNREADABLE):
+        list(decisions_in(directory, [block], content))
 
 
 # --- in the database
