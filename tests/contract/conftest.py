@@ -40,20 +40,30 @@ def read(prepared) -> Iterator[Facts]:
         yield copied
 
 
-ASKED = ("/search", "/search/subject", "/search/action", "/evaluation", "/evaluations", "/explanations")
+ASKED = ("/search", "/search/subject", "/search/action", "/evaluation", "/evaluations", "/explanations", "/exports")
 """How paths end whose POST changes nothing that another request needs."""
 RECORDED = ("/v1/consents", "/v1/consents/batch", "/v1/withdrawals", "/v1/withdrawals/batch", "/v1/consent-links")
-ADDED = ("/v1/processings", "/v1/keys", "/v1/webhooks", "/v1/staff/members")
+ADDED = (
+    "/v1/processings",
+    "/v1/controllers/{id}",
+    "/v1/keys",
+    "/v1/webhooks",
+    "/v1/staff/members",
+    "/v1/imports",
+    "/v1/proposals",
+    "/v1/acknowledgements",
+    "/v1/renewals/declined",
+)
 
 
 @pytest.fixture
 def facts(prepared, request, operation) -> Iterator[Facts]:
     """An application on a copy of its own, where the operation may take away what another one needs."""
-    is_post = operation.method == "POST"
-    if operation.method == "GET" or (is_post and operation.path.endswith(ASKED)):
+    method = operation.method.upper()
+    if method == "GET" or (method == "POST" and operation.path.endswith(ASKED)):
         yield request.getfixturevalue("read")
         return
-    if is_post and operation.path in (*RECORDED, *ADDED):
+    if method == "POST" and operation.path in (*RECORDED, *ADDED):
         yield request.getfixturevalue("shared")
         return
     with _copied(prepared) as copied:

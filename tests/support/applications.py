@@ -34,9 +34,16 @@ def _logs_as_they_were():
 
 
 @pytest.fixture(scope="module")
-def shared():
+def shared_database():
+    """The database of `shared`."""
+    with new_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shared(shared_database):
     """An application on the database's own clock, shared by the tests of a file."""
-    with new_database() as database, running(database) as called:
+    with running(shared_database) as called:
         yield called
 
 
