@@ -8,9 +8,24 @@ from tests.consents.imports.test_imports import imported, row
 from tests.pages.test_joint import two
 from tests.support.api import subject
 from tests.support.consents import grant, written
+from tests.support.people import people
 
 CHILD = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
-MUM = {"parent": subject("mum"), "parent_checked_how": "declaration"}
+BY_WHICH = pytest.mark.parametrize("linked", [True, False], ids=["first", "second"])
+"""By a name that is linked to the person's afterwards, or by the person's own."""
+
+
+@pytest.fixture(scope="module")
+def api(shared):
+    """A service with a processing; each test uses names of its own."""
+    shared.register("ads")
+    return shared
+
+
+def _by_which(linked):
+    """The name by which something is said, and the one that it is about."""
+    first, second = people("first", "second")
+    return (first if linked else second), second
 
 
 def _age(api, name, band, **more):
@@ -22,80 +37,83 @@ def _link(api, one, other):
     return api.ok("POST", "/v1/subjects/links", {"from": subject(one), "to": subject(other), "basis": "user_proved"})
 
 
-@pytest.mark.parametrize("first", ["first", "second"])
-def test_a_younger_age_counts_though_an_older_one_followed(api, first):
+@BY_WHICH
+def test_a_younger_age_counts_though_an_older_one_followed(api, linked):
     """What was given alone before `under_15` was stated is invalid, by whichever name that was said."""
-    api.register("ads")
-    api.decide("second", "ads")
+    first, second = _by_which(linked)
+    api.decide(second, "ads")
     _age(api, first, "under_15")
     _age(api, first, "adult", checked_how="identity_document")
-    if first == "first":
-        _link(api, "first", "second")
-    assert api.reason("second", "ads") == "consent_invalid"
+    if linked:
+        _link(api, first, second)
+    assert api.reason(second, "ads") == "consent_invalid"
 
 
 @pytest.mark.parametrize("day", [10, 21])
-def test_a_child_s_grant_stays_invalid_after_the_birthday(clocked, clock, day):
+def test_a_child_s_grant_stays_invalid_after_the_birthday(moving, shared_clock, day):
     """Who was under 15 until a day, by another name, was so at the grant: linked before that day, or after it."""
-    clock.at = datetime(2026, 6, 1, 9, tzinfo=UTC)
-    clocked.register("ads")
-    clock.at = datetime(2026, 6, 10, 9, tzinfo=UTC)
-    _age(clocked, "first", "under_15", under_15_until="2026-06-20")
-    clocked.decide("second", "ads", capacity={"age_band": "minor_15_plus"})
-    clock.at = datetime(2026, 6, day, 10, tzinfo=UTC)
-    _link(clocked, "first", "second")
-    clock.at = datetime(2026, 6, 22, 9, tzinfo=UTC)
-    assert clocked.reason("second", "ads") == "consent_invalid"
+    first, second = people("first", "second")
+    shared_clock.at = datetime(2026, 6, 1, 9, tzinfo=UTC)
+    ads = f"ads-{day}"
+    moving.register(ads)
+    shared_clock.at = datetime(2026, 6, 10, 9, tzinfo=UTC)
+    _age(moving, first, "under_15", under_15_until="2026-06-20")
+    moving.decide(second, ads, capacity={"age_band": "minor_15_plus"})
+    shared_clock.at = datetime(2026, 6, day, 10, tzinfo=UTC)
+    _link(moving, first, second)
+    shared_clock.at = datetime(2026, 6, 22, 9, tzinfo=UTC)
+    assert moving.reason(second, ads) == "consent_invalid"
 
 
-@pytest.mark.parametrize("first", ["first", "second"])
-def test_an_age_goes_over_at_its_weight(api, first):
+@BY_WHICH
+def test_an_age_goes_over_at_its_weight(api, linked):
     """An identity document outweighs the child's own word by the other name, and what the child says afterwards."""
-    api.register("ads")
+    first, second = _by_which(linked)
     _age(api, first, "under_15", checked_how="identity_document")
-    _age(api, "second", "under_15", stated_by="self", checked_how="not_checked")
-    if first == "first":
-        _link(api, "first", "second")
-    api.decide("second", "ads", capacity={"age_band": "adult"})
-    assert api.reason("second", "ads") == "consent_invalid"
+    _age(api, second, "under_15", stated_by="self", checked_how="not_checked")
+    if linked:
+        _link(api, first, second)
+    api.decide(second, "ads", capacity={"age_band": "adult"})
+    assert api.reason(second, "ads") == "consent_invalid"
 
 
-@pytest.mark.parametrize("first", ["first", "second"])
-def test_each_no_goes_over(api, first):
+@BY_WHICH
+def test_each_no_goes_over(api, linked):
     """One that was said here stands behind one that was imported: a grant that is imported afterwards is unknown."""
-    api.register("ads")
+    first, second = _by_which(linked)
     api.ok("POST", "/v1/consents", {**grant(first, "ads"), "decision": "refused"})
     now = datetime.now(UTC)
-    assert imported(api, row(1, first, "withdrawn", at=now), name="noes", until=written(now))["recorded"] == 1
-    if first == "first":
-        api.decide("second", "ads")
-        _link(api, "first", "second")
+    assert imported(api, row(1, first, "withdrawn", at=now), name="noes-" + first, until=written(now))["recorded"] == 1
+    if linked:
+        api.decide(second, "ads")
+        _link(api, first, second)
     now = datetime.now(UTC)
-    answer = imported(api, row(2, "second", at=now), name="yes", until=written(now))
-    assert (answer["rows"][0]["proof"], api.reason("second", "ads") == "consent_in_force") == ("unknown", False)
+    answer = imported(api, row(2, second, at=now), name="yes-" + first, until=written(now))
+    assert (answer["rows"][0]["proof"], api.reason(second, "ads") == "consent_in_force") == ("unknown", False)
 
 
-@pytest.mark.parametrize("way", [("mum", "kid"), ("kid", "mum")])
+@pytest.mark.parametrize("to", ["kid", "mum"])
 @pytest.mark.parametrize("acts", [["both"], ["self", "holder_of_parental_responsibility"]])
-def test_a_joint_consent_ends_when_its_parent_is_stated_to_be_the_child(api, acts, way):
+def test_a_joint_consent_ends_when_its_parent_is_stated_to_be_the_child(api, acts, to):
     """The two ids are one person's: nobody consented with the child. Of another child it stays the parent."""
-    api.register("ads")
-    for name in ("kid", "other"):
+    kid, other, mum = people("kid", "other", "mum")
+    both = {"parent": subject(mum), "parent_checked_how": "declaration"}
+    for name in (kid, other):
         api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **CHILD})
         for given_by in acts:
-            api.decide(name, "ads", capacity={"given_by": given_by, **(MUM if given_by != "self" else {})})
+            api.decide(name, "ads", capacity={"given_by": given_by, **(both if given_by != "self" else {})})
         assert api.reason(name, "ads") == "consent_in_force"
-    _link(api, *way)
-    found = [api.reason(name, "ads") for name in (way[1], "other")]
+    _link(api, *((mum, kid) if to == "kid" else (kid, mum)))
+    found = [api.reason(name, "ads") for name in (kid if to == "kid" else mum, other)]
     assert (found[0] == "consent_in_force", found[1]) == (False, "consent_in_force")
 
 
 def test_a_parent_s_button_does_not_count_once_the_parent_is_stated_to_be_the_child(api):
     """The page was opened before the ids were stated to be one person's, and the button is pressed after it."""
-    api.register("ads")
-    child, parent = two(api, "kid", "ads", parent=subject("mum"), parent_checked_how="declaration")
+    kid, mum = people("kid", "mum")
+    child, parent = two(api, kid, "ads", parent=subject(mum), parent_checked_how="declaration")
     child.press("accept", "ads")
     pressed = parent.open().filled("accept", "ads")
-    _link(api, "mum", "kid")
+    _link(api, mum, kid)
     assert parent.send(pressed).status >= 400
-    assert api.reason("kid", "ads") != "consent_in_force"
+    assert api.reason(kid, "ads") != "consent_in_force"

@@ -17,6 +17,7 @@ from tests.support.api import running, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import grant
 from tests.support.databases import new_database
+from tests.support.people import people
 
 AGE = {"stated_by": "operator", "checked_how": "account_data"}
 
@@ -45,12 +46,13 @@ def test_how_it_is_known_is_said_of_linked_names_alone(api, more):
 
 def test_a_name_is_taken_away_by_who_records_consents(api):
     """Every other scope together takes no name away, and neither does a caller of some processings."""
-    _linked(api, "ali", "alice")
+    alice, ali = people("alice", "ali")
+    _linked(api, ali, alice)
     others = [each.value for each in Scope if each is not Scope.CONSENTS_WRITE]
-    assert _problem(_unlink(api.with_key(api.new_key(*others)), "ali", "alice")) == (403, "scope-missing")
+    assert _problem(_unlink(api.with_key(api.new_key(*others)), ali, alice)) == (403, "scope-missing")
     limited = api.with_key(api.new_key("consents:write", processings=["ads"]))
-    assert _problem(_unlink(limited, "ali", "alice")) == (403, "processing-not-allowed")
-    assert _unlink(api, "ali", "alice").json().keys() == {"effective_at"}
+    assert _problem(_unlink(limited, ali, alice)) == (403, "processing-not-allowed")
+    assert _unlink(api, ali, alice).json().keys() == {"effective_at"}
 
 
 def _person(api, first, *others):
@@ -83,78 +85,87 @@ def _rows(database, query):
         return owner.execute(query).fetchall()
 
 
-@pytest.fixture(autouse=True)
-def registered(api):
-    """Two processings that rest on consent."""
-    api.register("ads")
-    api.register("stats", purpose="statistics")
+@pytest.fixture(scope="module")
+def api(shared):
+    """A service with two processings that rest on consent, of which each test uses names of its own."""
+    shared.register("ads")
+    shared.register("stats", purpose="statistics")
+    return shared
 
 
-@pytest.mark.parametrize("said_by", ["alice", "ali", "al"])
-def test_a_withdrawal_by_any_name_is_one_event(api, database, said_by):
+@pytest.mark.parametrize("said_by", range(3), ids=["alice", "ali", "al"])
+def test_a_withdrawal_by_any_name_is_one_event(api, shared_database, said_by):
     """It ends the one consent that there is, is answered by its id, and counts for every name; not for a stranger."""
-    _person(api, "alice", "ali", "al")
-    consent = api.decide("alice", "ads")["id"]
-    api.decide("bob", "ads")
-    assert _reasons(api, "alice", "ali", "al") == ["consent_in_force"] * 3
-    said = api.withdraw(said_by, "ads")
+    *names, bob = people("alice", "ali", "al", "bob")
+    _person(api, *names)
+    consent = api.decide(names[0], "ads")["id"]
+    api.decide(bob, "ads")
+    assert _reasons(api, *names) == ["consent_in_force"] * 3
+    withdrawn = "SELECT id FROM consent_event WHERE kind = 'withdrawn'"
+    before = _rows(shared_database, withdrawn)
+    said = api.withdraw(names[said_by], "ads")
     assert (said["withdrawn"], said["matched"]) == ([consent], True)
-    assert _reasons(api, "alice", "ali", "al", "bob") == ["consent_withdrawn"] * 3 + ["consent_in_force"]
-    assert _rows(database, "SELECT count(*) FROM consent_event WHERE kind = 'withdrawn'") == [(1,)]
+    assert _reasons(api, *names, bob) == ["consent_withdrawn"] * 3 + ["consent_in_force"]
+    assert len(_rows(shared_database, withdrawn)) == len(before) + 1
 
 
 def test_without_a_link_nobody_elses_consent_ends(api):
     """The control: two names of which nothing is stated are two persons, and a withdrawal by a wrong one says so."""
-    api.decide("alice", "ads")
-    said = api.withdraw("ali", "ads")
+    alice, ali = people("alice", "ali")
+    api.decide(alice, "ads")
+    said = api.withdraw(ali, "ads")
     assert (said["withdrawn"], said["matched"]) == ([], False)
-    assert _reasons(api, "alice", "ali") == ["consent_in_force", "consent_withdrawn"]
+    assert _reasons(api, alice, ali) == ["consent_in_force", "consent_withdrawn"]
 
 
-def test_a_name_that_has_an_account_has_it_closed(api, database):
+def test_a_name_that_has_an_account_has_it_closed(api, shared_database):
     """Its consents end, receivers are told that they are closed, and the answer says so; the person's own go on."""
-    mine, theirs = (api.decide(name, "ads")["id"] for name in ("ali", "alice"))
-    stated = _linked(api, "ali", "alice")
+    alice, ali = people("alice", "ali")
+    mine, theirs = (api.decide(name, "ads")["id"] for name in (ali, alice))
+    stated = _linked(api, ali, alice)
     assert (stated["ended"], stated["closed"]) == ([mine], True)
     assert _history(api, mine)[-1]["kind"] == "closed"
     told = "SELECT data->>'consent', data->>'cause' FROM outbox WHERE type = 'fr.sceau.consent.closed'"
-    assert _rows(database, told) == [(mine, "account_closed")]
-    assert _reasons(api, "ali", "alice") == ["consent_in_force"] * 2
-    assert api.ok("POST", "/v1/consents/search", {"subject": subject("ali")})["items"][0]["id"] == theirs
+    assert [each for each in _rows(shared_database, told) if each[0] in {mine, theirs}] == [(mine, "account_closed")]
+    assert _reasons(api, ali, alice) == ["consent_in_force"] * 2
+    assert api.ok("POST", "/v1/consents/search", {"subject": subject(ali)})["items"][0]["id"] == theirs
 
 
 def test_an_account_begins_where_the_person_has_none(api):
     """A name may be stated of somebody who never decided; nothing of the name's own account is carried to them."""
-    api.decide("ali", "ads")
-    assert _linked(api, "ali", "alice")["closed"] is True
-    assert _reasons(api, "ali", "alice") == ["no_consent"] * 2
-    api.decide("alice", "ads")
-    assert _reasons(api, "ali", "alice") == ["consent_in_force"] * 2
-    stated = _linked(api, "new", "alice")
+    alice, ali, new = people("alice", "ali", "new")
+    api.decide(ali, "ads")
+    assert _linked(api, ali, alice)["closed"] is True
+    assert _reasons(api, ali, alice) == ["no_consent"] * 2
+    api.decide(alice, "ads")
+    assert _reasons(api, ali, alice) == ["consent_in_force"] * 2
+    stated = _linked(api, new, alice)
     assert (stated["ended"], stated["closed"]) == ([], False)
 
 
 @pytest.mark.parametrize("said", ["refused", "withdrawn"])
 def test_what_a_name_said_comes_over_as_what_it_was(api, said):
     """A refusal that a name brings along is a refusal, and a withdrawal is one: the person reads what they did."""
-    api.decide("alice", "ads")
+    alice, ali = people("alice", "ali")
+    api.decide(alice, "ads")
     if said == "refused":
-        api.decide("ali", "ads", "refused")
+        api.decide(ali, "ads", "refused")
     else:
-        api.withdraw("ali", "ads")
-    _linked(api, "ali", "alice")
-    assert _reasons(api, "ali", "alice") == [f"consent_{said}"] * 2
+        api.withdraw(ali, "ads")
+    _linked(api, ali, alice)
+    assert _reasons(api, ali, alice) == [f"consent_{said}"] * 2
 
 
 def test_all_names_of_the_account_that_is_closed_come_over(api):
     """Two persons who are one: a withdrawal by a name of either ends what stands."""
-    _person(api, "ali", "al")
-    _person(api, "alice", "alicia")
-    api.decide("alicia", "ads")
-    _linked(api, "al", "alice")
-    assert _reasons(api, "ali", "al", "alice", "alicia") == ["consent_in_force"] * 4
-    api.withdraw("ali")
-    assert _reasons(api, "ali", "al", "alice", "alicia") == ["consent_withdrawn"] * 4
+    alice, ali, al, alicia = people("alice", "ali", "al", "alicia")
+    _person(api, ali, al)
+    _person(api, alice, alicia)
+    api.decide(alicia, "ads")
+    _linked(api, al, alice)
+    assert _reasons(api, ali, al, alice, alicia) == ["consent_in_force"] * 4
+    api.withdraw(ali)
+    assert _reasons(api, ali, al, alice, alicia) == ["consent_withdrawn"] * 4
 
 
 @pytest.mark.parametrize(
@@ -168,45 +179,48 @@ def test_all_names_of_the_account_that_is_closed_come_over(api):
 )
 def test_a_no_by_a_name_ends_the_older_yes_of_the_person(api, no, ended):
     """Each consent that is older than a withdrawal by the name ends with the link; one that is younger stands."""
-    consents = {about: api.decide("alice", about, collected_at=_ago(days=60))["id"] for about in ("ads", "stats")}
-    api.withdraw("ali", **no)
-    stated = _linked(api, "ali", "alice")
+    alice, ali = people("alice", "ali")
+    consents = {about: api.decide(alice, about, collected_at=_ago(days=60))["id"] for about in ("ads", "stats")}
+    api.withdraw(ali, **no)
+    stated = _linked(api, ali, alice)
     assert sorted(stated["ended"]) == sorted(consents[each] for each in ended)
     for about in consents:
-        assert api.reason("alice", about) == ("consent_withdrawn" if about in ended else "consent_in_force")
+        assert api.reason(alice, about) == ("consent_withdrawn" if about in ended else "consent_in_force")
 
 
 @pytest.mark.parametrize("linked_first", [True, False], ids=["linked first", "linked afterwards"])
 def test_a_yes_that_arrives_late_does_not_outlive_a_no(api, linked_first):
     """A consent of sixty days ago, imported last, meets a withdrawal of thirty days ago by the other name."""
+    alice, ali = people("alice", "ali")
     if linked_first:
-        _linked(api, "ali", "alice")
-    api.withdraw("ali", "ads", received_at=_ago(days=30))
+        _linked(api, ali, alice)
+    api.withdraw(ali, "ads", received_at=_ago(days=30))
     if not linked_first:
-        _linked(api, "ali", "alice")
-    api.decide("alice", "ads", collected_at=_ago(days=60))
-    assert api.reason("alice", "ads") == "consent_withdrawn"
-    api.decide("alice", "ads")
-    assert _reasons(api, "alice", "ali") == ["consent_in_force"] * 2
+        _linked(api, ali, alice)
+    api.decide(alice, "ads", collected_at=_ago(days=60))
+    assert api.reason(alice, "ads") == "consent_withdrawn"
+    api.decide(alice, "ads")
+    assert _reasons(api, alice, ali) == ["consent_in_force"] * 2
 
 
 @pytest.mark.parametrize("before", ["an account", "no account", "another person"])
 def test_a_no_of_before_the_link_that_arrives_late_is_recorded(api, before):
     """A withdrawal of thirty days ago by the name ends the person's older consent; one of a stranger does not."""
+    alice, ali = people("alice", "ali")
     if before != "no account":
-        api.decide("ali", "ads")
+        api.decide(ali, "ads")
     if before == "another person":
-        api.ok("POST", "/v1/subjects/closures", {"subject": subject("ali")})
-    _linked(api, "ali", "alice")
-    api.decide("alice", "ads", collected_at=_ago(days=60))
-    late = {"subject": subject("ali"), "processing": "ads", "received_at": _ago(days=30)}
+        api.ok("POST", "/v1/subjects/closures", {"subject": subject(ali)})
+    _linked(api, ali, alice)
+    api.decide(alice, "ads", collected_at=_ago(days=60))
+    late = {"subject": subject(ali), "processing": "ads", "received_at": _ago(days=30)}
     answer = api.call("POST", "/v1/withdrawals", late)
     if before == "another person":
         assert _problem(answer) == (422, "collection-time")
-        assert api.reason("alice", "ads") == "consent_in_force"
+        assert api.reason(alice, "ads") == "consent_in_force"
     else:
         assert answer.status_code == 200
-        assert api.reason("alice", "ads") == "consent_withdrawn"
+        assert api.reason(alice, "ads") == "consent_withdrawn"
 
 
 @pytest.mark.parametrize(
@@ -220,22 +234,24 @@ def test_a_no_of_before_the_link_that_arrives_late_is_recorded(api, before):
 )
 def test_the_younger_of_two_ages_is_the_persons(api, mine, theirs, reason):
     """Under fifteen by one name, the person consents alone by none; who was known older makes nobody older."""
-    for name, band in (("kid", mine), ("kiddo", theirs)):
+    kid, kiddo = people("kid", "kiddo")
+    for name, band in ((kid, mine), (kiddo, theirs)):
         if band is not None:
             api.ok("POST", "/v1/subjects/ages", {**AGE, "subject": subject(name), "age_band": band})
-    api.decide("kiddo", "ads")
-    _linked(api, "kid", "kiddo")
-    assert _reasons(api, "kid", "kiddo") == [reason] * 2
+    api.decide(kiddo, "ads")
+    _linked(api, kid, kiddo)
+    assert _reasons(api, kid, kiddo) == [reason] * 2
 
 
 def test_stating_it_again_answers_what_stands(api):
     """In whichever order, and with another basis: the same id is answered, and nothing ends."""
-    api.decide("alice", "ads")
-    first = _linked(api, "ali", "alice")
-    for one, other in (("ali", "alice"), ("alice", "ali")):
+    alice, ali = people("alice", "ali")
+    api.decide(alice, "ads")
+    first = _linked(api, ali, alice)
+    for one, other in ((ali, alice), (alice, ali)):
         again = _link(api, one, other, "provider_account").json()
         assert again == {**first, "ended": [], "closed": False}
-    assert _reasons(api, "alice", "ali") == ["consent_in_force"] * 2
+    assert _reasons(api, alice, ali) == ["consent_in_force"] * 2
 
 
 def test_a_name_is_not_linked_with_itself(api):
@@ -246,19 +262,21 @@ def test_a_name_is_not_linked_with_itself(api):
 
 def test_a_person_has_fifty_names_at_most(api):
     """Also where two persons who are one would have more between them; nothing is closed then."""
-    _person(api, "alice", *(f"a{number}" for number in range(48)))
-    _person(api, "bob", "bobby")
-    consent = api.decide("bob", "ads")["id"]
-    assert _problem(_link(api, "bob", "alice")) == (409, "too-many-names")
+    alice, bob, one_more, too_many, bobby = people("alice", "bob", "one-more", "too-many", "bobby")
+    _person(api, alice, *(f"{alice}-{number}" for number in range(48)))
+    _person(api, bob, bobby)
+    consent = api.decide(bob, "ads")["id"]
+    assert _problem(_link(api, bob, alice)) == (409, "too-many-names")
     assert api.ok("GET", f"/v1/consents/{consent}")["state"] == "in_force"
-    assert _link(api, "one-more", "alice").status_code == 201
-    assert _problem(_link(api, "too-many", "alice")) == (409, "too-many-names")
+    assert _link(api, one_more, alice).status_code == 201
+    assert _problem(_link(api, too_many, alice)) == (409, "too-many-names")
 
 
 @pytest.mark.parametrize("path", ["consents", "withdrawals"])
 def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path):
     """An item for each name: all succeed, in one ledger."""
-    names = ["alice", *(f"a{number}" for number in range(49))]
+    [alice] = people("alice")
+    names = [alice, *(f"{alice}-{number}" for number in range(49))]
     _person(api, *names)
     items = [grant(each, "ads") if path == "consents" else {"subject": subject(each)} for each in names]
     answered = api.ok("POST", f"/v1/{path}/batch", {"items": items})["items"]
@@ -268,84 +286,92 @@ def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path):
 
 def test_a_name_that_is_taken_away_has_decided_nothing(api):
     """The person's consent goes on; nothing is permitted by the name until it decides anew, nothing older revives."""
-    _person(api, "alice", "ali")
-    api.decide("ali", "ads")
-    first = _unlink(api, "ali", "alice")
+    alice, ali = people("alice", "ali")
+    _person(api, alice, ali)
+    api.decide(ali, "ads")
+    first = _unlink(api, ali, alice)
     assert first.status_code == 200
-    assert _unlink(api, "ali", "alice").json() == first.json()
-    assert _reasons(api, "alice", "ali") == ["consent_in_force", "no_consent"]
-    late = api.call("POST", "/v1/consents", grant("ali", "ads", at=datetime.now(UTC) - timedelta(minutes=5)))
+    assert _unlink(api, ali, alice).json() == first.json()
+    assert _reasons(api, alice, ali) == ["consent_in_force", "no_consent"]
+    late = api.call("POST", "/v1/consents", grant(ali, "ads", at=datetime.now(UTC) - timedelta(minutes=5)))
     assert _problem(late) == (422, "collection-time")
-    api.withdraw("ali")
-    assert _reasons(api, "alice", "ali") == ["consent_in_force", "consent_withdrawn"]
+    api.withdraw(ali)
+    assert _reasons(api, alice, ali) == ["consent_in_force", "consent_withdrawn"]
 
 
 def test_the_first_name_can_be_taken_away_too(api):
     """The person keeps the other; a person's only name, and what nobody stated, cannot be taken away."""
-    _person(api, "alice", "ali")
-    api.decide("alice", "ads")
-    assert _unlink(api, "alice", "ali").status_code == 200
-    assert _reasons(api, "alice", "ali") == ["no_consent", "consent_in_force"]
-    for one, other in (("ali", "ali"), ("ali", "alice"), ("nobody", "ali"), ("ali", "nobody")):
+    alice, ali = people("alice", "ali")
+    _person(api, alice, ali)
+    api.decide(alice, "ads")
+    assert _unlink(api, alice, ali).status_code == 200
+    assert _reasons(api, alice, ali) == ["no_consent", "consent_in_force"]
+    for one, other in ((ali, ali), (ali, alice), ("nobody", ali), (ali, "nobody")):
         assert _problem(_unlink(api, one, other)) == (404, "not-found")
-    assert _reasons(api, "ali") == ["consent_in_force"]
+    assert _reasons(api, ali) == ["consent_in_force"]
 
 
 def test_a_link_of_the_page_ends_with_the_name_that_it_was_made_for(api):
     """Whoever has the address next opens no page of the person; a link that went to the other name still works."""
-    _person(api, "alice", "ali")
-    pages = {name: Person(api, link(api, name, "ads")) for name in ("alice", "ali")}
-    assert pages["ali"].open().buttons == {"ads": ["accept", "refuse"]}
-    form = pages["ali"].open().filled("accept", "ads")
-    _unlink(api, "ali", "alice")
-    assert pages["ali"].open().status == 410
-    assert pages["ali"].send(form).status == 410
-    assert pages["alice"].open().buttons == {"ads": ["accept", "refuse"]}
-    assert _reasons(api, "alice", "ali") == ["no_consent"] * 2
+    alice, ali = people("alice", "ali")
+    _person(api, alice, ali)
+    pages = {name: Person(api, link(api, name, "ads")) for name in (alice, ali)}
+    assert pages[ali].open().buttons == {"ads": ["accept", "refuse"]}
+    form = pages[ali].open().filled("accept", "ads")
+    _unlink(api, ali, alice)
+    assert pages[ali].open().status == 410
+    assert pages[ali].send(form).status == 410
+    assert pages[alice].open().buttons == {"ads": ["accept", "refuse"]}
+    assert _reasons(api, alice, ali) == ["no_consent"] * 2
 
 
 @pytest.mark.parametrize("leaves", ["closures", "erasures"])
 def test_all_names_of_a_person_leave_together(api, leaves):
     """Whichever is named: the next holders of the addresses are two persons, who start with nothing."""
-    _person(api, "alice", "ali")
-    consent = api.decide("ali", "ads")["id"]
-    assert api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject("alice")})["closed"] == [consent]
-    assert _reasons(api, "alice", "ali") == ["no_consent"] * 2
-    api.decide("ali", "ads")
-    assert api.withdraw("alice")["withdrawn"] == []
-    assert api.reason("ali", "ads") == "consent_in_force"
+    alice, ali = people("alice", "ali")
+    _person(api, alice, ali)
+    consent = api.decide(ali, "ads")["id"]
+    assert api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject(alice)})["closed"] == [consent]
+    assert _reasons(api, alice, ali) == ["no_consent"] * 2
+    api.decide(ali, "ads")
+    assert api.withdraw(alice)["withdrawn"] == []
+    assert api.reason(ali, "ads") == "consent_in_force"
 
 
-def test_an_erasure_destroys_every_name(api, database):
+def test_an_erasure_destroys_every_name(database):
     """No row leads from a name to the past, or holds one: those of accounts that links had closed neither."""
-    api.decide("ali", "ads")
-    _person(api, "alice", "ali", "al")
-    api.decide("bob", "ads")
-    api.ok("POST", "/v1/subjects/erasures", {"subject": subject("al")})
-    for table in ("subject_vault", "subject_locator WHERE ended_at IS NULL"):
-        assert _rows(database, f"SELECT count(*) FROM {table}") == [(1,)]  # bob's
-    stubs = "SELECT count(*) FROM subject_locator WHERE subject_ref NOT IN (SELECT subject_ref FROM consent_event)"
-    assert _rows(database, stubs) == [(3,)]  # each erased name by itself: nothing joins them
-    assert _reasons(api, "bob") == ["consent_in_force"]
+    with running(database) as api:
+        api.register("ads")
+        api.decide("ali", "ads")
+        _person(api, "alice", "ali", "al")
+        api.decide("bob", "ads")
+        api.ok("POST", "/v1/subjects/erasures", {"subject": subject("al")})
+        for table in ("subject_vault", "subject_locator WHERE ended_at IS NULL"):
+            assert _rows(database, f"SELECT count(*) FROM {table}") == [(1,)]  # bob's
+        stubs = "SELECT count(*) FROM subject_locator WHERE subject_ref NOT IN (SELECT subject_ref FROM consent_event)"
+        assert _rows(database, stubs) == [(3,)]  # each erased name by itself: nothing joins them
+        assert _reasons(api, "bob") == ["consent_in_force"]
 
 
 def test_an_erasure_leaves_the_person_whose_name_it_was(api):
     """A name that was taken away is erased without the person; so is the person without the name."""
-    _person(api, "alice", "ali")
-    api.decide("alice", "ads")
-    _unlink(api, "ali", "alice")
-    api.ok("POST", "/v1/subjects/erasures", {"subject": subject("ali")})
-    assert api.reason("alice", "ads") == "consent_in_force"
+    alice, ali = people("alice", "ali")
+    _person(api, alice, ali)
+    api.decide(alice, "ads")
+    _unlink(api, ali, alice)
+    api.ok("POST", "/v1/subjects/erasures", {"subject": subject(ali)})
+    assert api.reason(alice, "ads") == "consent_in_force"
 
 
 def test_an_export_tells_every_name(api):
     """Each with its type, since when it is the person's, and how that is known (GDPR art. 15)."""
-    body = {"from": subject("@alice:example.fr", "mxid"), "to": subject("alice"), "basis": "provider_account"}
+    [alice] = people("alice")
+    body = {"from": subject("@alice:example.fr", "mxid"), "to": subject(alice), "basis": "provider_account"}
     api.ok("POST", "/v1/subjects/links", body)
     told = api.ok("POST", "/v1/subjects/exports", {"subject": subject("@alice:example.fr", "mxid")})
     known = [{name: each[name] for name in each if name != "since"} for each in told["names"]]
     assert known == [
-        {"type": "user", "id": "alice"},
+        {"type": "user", "id": alice},
         {"type": "mxid", "id": "@alice:example.fr", "basis": "provider_account"},
     ]
 
@@ -378,13 +404,13 @@ def _at_once(*calls):
         return [each.result() for each in [pool.submit(call) for call in calls]]
 
 
-@pytest.mark.parametrize("known", [[], ["alice"], ["alice", "ali"]], ids=len)
+@pytest.mark.parametrize("known", range(3))
 def test_two_links_at_once_are_one(api, known):
     """Stated in either order, of names with and without an account: both are answered alike, nobody waits in vain."""
-    for number in range(8):
-        names = [f"alice{number}", f"ali{number}"]
-        for name in known:
-            api.decide(f"{name}{number}", "ads")
+    for _ in range(8):
+        names = people("alice", "ali")
+        for name in names[:known]:
+            api.decide(name, "ads")
         made = _at_once(partial(_link, api, *names), partial(_link, api, *reversed(names)))
         assert [each.status_code for each in made] == [201, 201]
         assert made[0].json()["id"] == made[1].json()["id"]
@@ -394,8 +420,8 @@ def test_two_links_at_once_are_one(api, known):
 
 def test_a_chain_of_links_at_once_is_one_person(api):
     """Links that each move a name which another moves meanwhile: all are answered, and one withdrawal ends all."""
-    for number in range(6):
-        names = [f"{each}{number}" for each in ("a", "b", "c", "d")]
+    for _ in range(6):
+        names = people("a", "b", "c", "d")
         for name in names:
             api.decide(name, "ads")
         made = _at_once(*(partial(_link, api, *pair) for pair in pairwise(names)))
@@ -406,8 +432,8 @@ def test_a_chain_of_links_at_once_is_one_person(api):
 
 def test_a_grant_beside_a_link_is_closed_or_the_persons(api):
     """Recorded while its name becomes another person's, it ends with the old account or stands for every name."""
-    for number in range(12):
-        names = one, _ = f"ali{number}", f"alice{number}"
+    for _ in range(12):
+        names = one, _ = people("ali", "alice")
         api.withdraw(one, "stats")
         granted, stated = _at_once(
             partial(api.call, "POST", "/v1/consents", grant(one, "ads")), partial(_linked, api, *names)
@@ -421,8 +447,8 @@ def test_a_grant_beside_a_link_is_closed_or_the_persons(api):
 
 def test_an_erasure_beside_a_link_leaves_nobody_half_linked(api):
     """Whichever comes first: a consent that is permitted by one name afterwards is withdrawn by it."""
-    for number in range(12):
-        names = one, other = f"ali{number}", f"alice{number}"
+    for _ in range(12):
+        names = one, other = people("ali", "alice")
         for name in names:
             api.decide(name, "ads")
         erase = partial(api.ok, "POST", "/v1/subjects/erasures", {"subject": subject(one)})
@@ -435,23 +461,25 @@ def test_an_erasure_beside_a_link_leaves_nobody_half_linked(api):
 
 def test_withdrawals_by_two_names_at_once_are_all_recorded(api):
     """They wait for one account: all are answered, and both names have said no."""
-    _person(api, "alice", "ali")
-    api.decide("alice", "ads")
-    said = _at_once(*(partial(api.withdraw, name) for name in ("alice", "ali") * 8))
+    alice, ali = people("alice", "ali")
+    _person(api, alice, ali)
+    api.decide(alice, "ads")
+    said = _at_once(*(partial(api.withdraw, name) for name in (alice, ali) * 8))
     assert len({each["id"] for each in said}) == 16
-    assert _reasons(api, "alice", "ali") == ["consent_withdrawn"] * 2
+    assert _reasons(api, alice, ali) == ["consent_withdrawn"] * 2
 
 
-def test_the_projection_is_what_the_ledgers_say(api, database):
+def test_the_projection_is_what_the_ledgers_say(api, shared_database):
     """After links and removals, a rebuild finds nothing that differs."""
-    for name in ("alice", "ali", "al"):
+    alice, ali, al = people("alice", "ali", "al")
+    for name in (alice, ali, al):
         api.decide(name, "ads", collected_at=_ago(days=60))
-    api.withdraw("al", "ads", received_at=_ago(days=30))
-    _person(api, "alice", "ali", "al")
-    _unlink(api, "ali", "alice")
+    api.withdraw(al, "ads", received_at=_ago(days=30))
+    _person(api, alice, ali, al)
+    _unlink(api, ali, alice)
 
     async def differing():
-        made = Database(database.app_url)
+        made = Database(shared_database.app_url)
         try:
             return [each async for each in rebuild_projection(made, repair=False)][-1].differing
         finally:

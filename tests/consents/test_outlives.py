@@ -8,6 +8,7 @@ from tests.consents.imports.test_imports import LONG_AGO, imported, row
 from tests.consents.test_accounts import OTHER_KEY, _exchange, days_pass
 from tests.support.api import PSEUDONYM_KEY, running, subject
 from tests.support.consents import SIGNED, grant, written
+from tests.support.people import people
 
 
 def _age(api, name, band, **more):
@@ -123,17 +124,17 @@ def test_a_no_by_another_name_is_still_one_that_was_said_here(api):
 
 
 @pytest.mark.parametrize("again", ["import", "live route"])
-def test_a_yes_of_the_very_day_of_a_no_does_not_come_again(database, again):
+def test_a_yes_of_the_very_day_of_a_no_does_not_come_again(api, again):
     """Who knows days alone brings in a yes and a no of one day; the yes again, under another name, permits nothing."""
-    with running(database) as api:
-        api.register("ads")
-        imported(api, row(1, "a"), row(2, "a", "withdrawn"))
-        assert api.reason("a", "ads") == "consent_withdrawn"
-        if again == "import":
-            imported(api, row(1, "a"), name="again")
-        else:
-            api.ok("POST", "/v1/consents", grant("a", "ads", at=LONG_AGO, evidence=SIGNED))
-        assert api.reason("a", "ads") == "consent_invalid"
+    ads, name = people("day", "somebody")
+    api.register(ads)
+    imported(api, row(1, name, processing=ads), row(2, name, "withdrawn", processing=ads), name=ads)
+    assert api.reason(name, ads) == "consent_withdrawn"
+    if again == "import":
+        imported(api, row(1, name, processing=ads), name=f"{ads}-again")
+    else:
+        api.ok("POST", "/v1/consents", grant(name, ads, at=LONG_AGO, evidence=SIGNED))
+    assert api.reason(name, ads) == "consent_invalid"
 
 
 @pytest.mark.parametrize("how", ["erasures", "closures"])

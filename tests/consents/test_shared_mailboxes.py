@@ -10,16 +10,14 @@ from tests.support.api import question, running, subject
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.consents import grant
 from tests.support.databases import new_database
-
-CONTACT = "contact"
-NAMES = [CONTACT, "alice"]
+from tests.support.people import people
 
 
-def _share(api, mailbox=CONTACT, *, shared=True, **more):
+def _share(api, mailbox, *, shared=True, **more):
     return api.call("POST", "/v1/subjects/mailboxes", {"subject": subject(mailbox), "shared": shared, **more})
 
 
-def _shared(api, mailbox=CONTACT, *, shared=True):
+def _shared(api, mailbox, *, shared=True):
     answer = _share(api, mailbox, shared=shared)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -33,7 +31,14 @@ def _is_leased(api):
     return api.ok("GET", "/readyz")["leased"]
 
 
-@pytest.fixture(params=["leased", "strict"])
+@pytest.fixture(scope="module")
+def api(shared):
+    """A service with a processing; each test uses names of its own."""
+    shared.register("ads")
+    return shared
+
+
+@pytest.fixture(scope="module", params=["leased", "strict"])
 def asked(request):
     """A service that answers from memory, and one that reads the primary for each question."""
     with new_database() as database, running(database, cache=request.param) as api:
@@ -47,47 +52,50 @@ def asked(request):
 
 def test_what_rests_on_consent_is_denied_and_the_rest_is_untouched(asked):
     """Marked, its consent is closed and the answer is another party's, decided or not; purposes of III go on."""
-    consent = asked.decide(CONTACT, "ads")["id"]
-    assert asked.reason(CONTACT, "ads") == "consent_in_force"
-    marked = _shared(asked)
+    contact, never_decided = people("contact", "never-decided")
+    consent = asked.decide(contact, "ads")["id"]
+    assert asked.reason(contact, "ads") == "consent_in_force"
+    marked = _shared(asked, contact)
     assert marked["ended"] == [consent]
     assert asked.ok("GET", f"/v1/consents/{consent}")["state"] == "closed"
-    assert [asked.reason(CONTACT, about) for about in ("ads", "training")] == ["other_party"] * 2
-    assert asked.evaluate(CONTACT, "spam")["decision"] is True
-    assert _shared(asked, "never-decided")["ended"] == []
-    assert asked.reason("never-decided", "ads") == "other_party"
-    assert _shared(asked) == {**marked, "ended": []}
+    assert [asked.reason(contact, about) for about in ("ads", "training")] == ["other_party"] * 2
+    assert asked.evaluate(contact, "spam")["decision"] is True
+    assert _shared(asked, never_decided)["ended"] == []
+    assert asked.reason(never_decided, "ads") == "other_party"
+    assert _shared(asked, contact) == {**marked, "ended": []}
 
 
 def test_it_stands_in_the_way_where_parties_are_asked(asked):
     """As a local participant it cannot consent; where nobody asks for parties it is in nobody's way."""
-    parties = [{"id": CONTACT, "local": True}]
-    for name, about in (("alice", "ads"), ("alice", "training"), (CONTACT, "training")):
+    contact, alice = people("contact", "alice")
+    parties = [{"id": contact, "local": True}]
+    for name, about in ((alice, "ads"), (alice, "training"), (contact, "training")):
         asked.decide(name, about)
-    assert asked.reason("alice", "training", participants=parties) == "consent_in_force"
-    _shared(asked)
-    assert asked.reason("alice", "training", participants=parties) == "other_party"
-    assert asked.reason("alice", "ads", participants=parties) == "consent_in_force"
+    assert asked.reason(alice, "training", participants=parties) == "consent_in_force"
+    _shared(asked, contact)
+    assert asked.reason(alice, "training", participants=parties) == "other_party"
+    assert asked.reason(alice, "ads", participants=parties) == "consent_in_force"
 
 
 def test_nothing_comes_back_with_the_end_of_the_mark(asked):
     """Unmarked, the mailbox never decided, whatever was consented before; it can decide anew then."""
-    asked.decide(CONTACT, "ads")
-    _shared(asked)
-    assert _shared(asked, shared=False)["shared"] is False
-    assert asked.reason(CONTACT, "ads") == "no_consent"
-    assert _problem(_share(asked, shared=False)) == (404, "not-found")
-    asked.decide(CONTACT, "ads")
-    assert asked.reason(CONTACT, "ads") == "consent_in_force"
+    [contact] = people("contact")
+    asked.decide(contact, "ads")
+    _shared(asked, contact)
+    assert _shared(asked, contact, shared=False)["shared"] is False
+    assert asked.reason(contact, "ads") == "no_consent"
+    assert _problem(_share(asked, contact, shared=False)) == (404, "not-found")
+    asked.decide(contact, "ads")
+    assert asked.reason(contact, "ads") == "consent_in_force"
 
 
 def test_a_consent_is_refused_by_every_way(api):
     """By the API, in a batch, by an import, by a form that was open; a refusal and a withdrawal are recorded."""
-    api.register("ads")
-    page = Person(api, link(api, CONTACT, "ads"))
+    [contact] = people("contact")
+    page = Person(api, link(api, contact, "ads"))
     form = page.open().filled("accept", "ads")
-    _shared(api)
-    said = grant(CONTACT, "ads")
+    _shared(api, contact)
+    said = grant(contact, "ads")
     assert _problem(api.call("POST", "/v1/consents", said)) == (409, "mailbox-shared")
     [item] = api.ok("POST", "/v1/consents/batch", {"items": [said]})["items"]
     assert (item["status"], item["problem"]["type"].rpartition(":")[2]) == (409, "mailbox-shared")
@@ -99,71 +107,71 @@ def test_a_consent_is_refused_by_every_way(api):
     )
     assert "mailbox-shared" in str(told)
     assert page.send(form).status == 410
-    assert _problem(ask_link(api, CONTACT, "ads")) == (409, "mailbox-shared")
-    api.decide(CONTACT, "ads", "refused")
-    assert api.withdraw(CONTACT, "ads")["withdrawn"] == []
-    assert api.reason(CONTACT, "ads") == "other_party"
+    assert _problem(ask_link(api, contact, "ads")) == (409, "mailbox-shared")
+    api.decide(contact, "ads", "refused")
+    assert api.withdraw(contact, "ads")["withdrawn"] == []
+    assert api.reason(contact, "ads") == "other_party"
 
 
 def test_it_is_nobodys_name(api):
     """It cannot be stated to be a person's, from either side; nor does it have holders."""
-    api.register("ads")
-    _shared(api)
-    for names in (NAMES, NAMES[::-1]):
-        body = {"from": subject(names[0]), "to": subject(names[1]), "basis": "user_proved"}
+    contact, alice = people("contact", "alice")
+    _shared(api, contact)
+    for one, other in ((contact, alice), (alice, contact)):
+        body = {"from": subject(one), "to": subject(other), "basis": "user_proved"}
         assert _problem(api.call("POST", "/v1/subjects/links", body)) == (409, "mailbox-shared")
-    assert _share(api, holders=[subject("alice")]).status_code == 422
+    assert _share(api, contact, holders=[subject(alice)]).status_code == 422
 
 
 def test_the_other_names_of_the_account_that_it_had_are_closed_with_it(api):
     """They are not shared by that: each has decided nothing, and is nobody's name any more."""
-    api.register("ads")
-    api.ok("POST", "/v1/subjects/links", {"from": subject("info"), "to": subject(CONTACT), "basis": "user_proved"})
-    api.decide("info", "ads")
-    _shared(api)
-    assert [api.reason(name, "ads") for name in (CONTACT, "info")] == ["other_party", "no_consent"]
+    contact, info = people("contact", "info")
+    api.ok("POST", "/v1/subjects/links", {"from": subject(info), "to": subject(contact), "basis": "user_proved"})
+    api.decide(info, "ads")
+    _shared(api, contact)
+    assert [api.reason(name, "ads") for name in (contact, info)] == ["other_party", "no_consent"]
 
 
 @pytest.mark.parametrize("leaves", ["closures", "erasures"])
 def test_the_next_holder_of_the_address_starts_with_nothing(api, leaves):
     """Closing or erasing the mailbox's account forgets that several people shared it."""
-    api.register("ads")
-    _shared(api)
-    api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject(CONTACT)})
-    assert api.reason(CONTACT, "ads") == "no_consent"
-    api.decide(CONTACT, "ads")
-    assert api.reason(CONTACT, "ads") == "consent_in_force"
+    [contact] = people("contact")
+    _shared(api, contact)
+    api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject(contact)})
+    assert api.reason(contact, "ads") == "no_consent"
+    api.decide(contact, "ads")
+    assert api.reason(contact, "ads") == "consent_in_force"
 
 
 def test_an_explanation_names_the_rule(api):
     """Rule 9b decides, before any consent is looked at; an export says since when the mailbox is shared."""
-    api.register("ads")
-    marked = _shared(api)
-    told = api.ok("POST", "/v1/explanations", question(CONTACT, "ads"))
+    [contact] = people("contact")
+    marked = _shared(api, contact)
+    told = api.ok("POST", "/v1/explanations", question(contact, "ads"))
     assert (told["context"]["reason"], told["rules"][-1]["rule"]) == ("other_party", "9b")
-    export = api.ok("POST", "/v1/subjects/exports", {"subject": subject(CONTACT)})
+    export = api.ok("POST", "/v1/subjects/exports", {"subject": subject(contact)})
     assert export["shared_since"] == marked["effective_at"].replace("+00:00", "Z")
 
 
 def test_another_worker_forgets_what_it_permitted():
     """A worker that remembers the permit denies once another has answered that the mailbox is shared."""
+    [contact] = people("contact")
     with new_database() as database, running(database, cache="leased") as one, running(database, cache="leased") as two:
         one.register("ads")
-        one.decide(CONTACT, "ads")
+        one.decide(contact, "ads")
         for each in (one, two):
             eventually(partial(_is_leased, each))
-            assert [each.reason(CONTACT, "ads") for _ in range(2)] == ["consent_in_force"] * 2
-        _shared(one)
-        assert two.reason(CONTACT, "ads") == "other_party"
-        _shared(one, shared=False)
-        assert two.reason(CONTACT, "ads") == "no_consent"
+            assert [each.reason(contact, "ads") for _ in range(2)] == ["consent_in_force"] * 2
+        _shared(one, contact)
+        assert two.reason(contact, "ads") == "other_party"
+        _shared(one, contact, shared=False)
+        assert two.reason(contact, "ads") == "no_consent"
 
 
 def test_a_mark_beside_a_consent_leaves_none_in_force(api):
     """Whichever comes first, the consent is closed or refused, and the mailbox is shared."""
-    api.register("ads")
-    for number in range(12):
-        mailbox = f"{CONTACT}{number}"
+    for _ in range(12):
+        [mailbox] = people("contact")
         with ThreadPoolExecutor(2) as pool:
             granted = pool.submit(api.call, "POST", "/v1/consents", grant(mailbox, "ads"))
             marked = pool.submit(_shared, api, mailbox)

@@ -6,13 +6,27 @@ import pytest
 from app.ledger.pseudonym import Pseudonyms
 from tests.support.api import PSEUDONYM_KEY, question, running, subject
 from tests.support.databases import administrator_url
+from tests.support.people import people
 
+VAULT = "SELECT sealed_for, wrapped_key FROM subject_vault"
 COMPOSED, DECOMPOSED = "zoé@exemple.fr", unicodedata.normalize("NFD", "zoé@exemple.fr")
+
+
+@pytest.fixture(scope="module")
+def api(shared):
+    """A service with two processings; each test uses names of its own."""
+    shared.register("ads")
+    shared.register("stats", purpose="statistics")
+    return shared
 
 
 def _rows(database, statement):
     with psycopg.connect(administrator_url(database.name)) as connection:
         return connection.execute(statement).fetchall()
+
+
+def _since(before, rows):
+    return [each for each in rows if each not in before]
 
 
 def _locator(name, kind="user"):
@@ -27,7 +41,6 @@ def _erase(api, name):
 def test_one_subject_in_every_writing(api, other):
     """Capitals and Unicode composition make no other subject: a withdrawal in one writing ends a consent in another."""
     assert COMPOSED != DECOMPOSED
-    api.register("ads")
     consent = api.decide(COMPOSED, "ads")
     assert api.reason(other, "ads") == "consent_in_force"
     assert api.withdraw(other)["withdrawn"] == [consent["id"]]
@@ -48,92 +61,102 @@ def test_ids_are_apart_where_the_setting_says_exact(database):
 
 def test_a_type_is_a_namespace(api):
     """The same id in two types is two subjects."""
-    api.register("ads")
-    api.decide("alice", "ads")
-    api.ok("POST", "/v1/withdrawals", {"subject": subject("alice", "mailbox")})
-    assert api.reason("alice", "ads") == "consent_in_force"
+    [alice] = people("alice")
+    api.decide(alice, "ads")
+    api.ok("POST", "/v1/withdrawals", {"subject": subject(alice, "mailbox")})
+    assert api.reason(alice, "ads") == "consent_in_force"
 
 
 def test_white_space_and_look_alikes_are_other_subjects(api):
     """Only case and composition are folded: an id with a space or a look-alike letter is another subject."""
-    api.register("ads")
-    api.decide("alice", "ads")
-    for other in ("alice ", "\u0430lice", "alice\u200b", "al1ce"):
+    [alice] = people("alice")
+    api.decide(alice, "ads")
+    for other in (f"{alice} ", f"\u0430{alice[1:]}", f"{alice}\u200b", alice.replace("i", "1")):
         assert api.reason(other, "ads") == "no_consent"
 
 
 def test_a_participant_is_normalised_like_the_subject(api):
     """A participant is the subject of the same id, in whatever writing."""
     api.register("training", purpose="service_improvement", party_mode="all_local_users")
-    for name in ("alice", "Bob"):
+    alice, bob = people("alice", "Bob")
+    for name in (alice, bob):
         api.decide(name, "training")
-    permit = api.evaluate("alice", "training", participants=[{"id": "BOB", "local": True}])
+    permit = api.evaluate(alice, "training", participants=[{"id": bob.upper(), "local": True}])
     assert permit["decision"] is True
 
 
-def test_the_id_is_kept_in_the_vault_alone(api, database):
+def test_the_id_is_kept_in_the_vault_alone(api, shared_database):
     """An id stands in the database encrypted, once, and its subject under a pseudonym."""
-    api.register("ads")
-    api.decide("Alice", "ads")
-    api.decide("alice", "ads", "refused")
-    ((ref, sealed_for, sealed),) = _rows(database, "SELECT subject_ref, sealed_for, sealed_id FROM subject_vault")
-    assert sealed_for == _locator("alice") != ref
+    [alice] = people("alice")
+    vault = "SELECT subject_ref, sealed_for, sealed_id FROM subject_vault"
+    others = _rows(shared_database, vault)
+    api.decide(alice.title(), "ads")
+    api.decide(alice, "ads", "refused")
+    ((ref, sealed_for, sealed),) = _since(others, _rows(shared_database, vault))
+    assert sealed_for == _locator(alice) != ref
     assert b"lice" not in sealed
 
 
-def test_an_erasure_closes_the_consents_and_destroys_the_id(api, database):
+def test_an_erasure_closes_the_consents_and_destroys_the_id(api, shared_database):
     """An erasure ends every consent and destroys the vault's row; the ledger keeps its entries under the pseudonym."""
-    api.register("ads")
-    api.register("stats", purpose="statistics")
-    consents = {api.decide("alice", name)["id"] for name in ("ads", "stats")}
-    erased = _erase(api, "ALICE")
+    [alice] = people("alice")
+    vault = _rows(shared_database, VAULT)
+    events = "SELECT kind, id FROM consent_event ORDER BY seq"
+    before = _rows(shared_database, events)
+    consents = {api.decide(alice, name)["id"] for name in ("ads", "stats")}
+    erased = _erase(api, alice.upper())
     assert set(erased["closed"]) == consents
-    assert api.reason("alice", "ads") == "no_consent"
-    assert _rows(database, "SELECT * FROM subject_vault") == []
-    kinds = [kind for (kind,) in _rows(database, "SELECT kind FROM consent_event ORDER BY seq")]
+    assert api.reason(alice, "ads") == "no_consent"
+    assert _rows(shared_database, VAULT) == vault
+    kinds = [kind for kind, _ in _since(before, _rows(shared_database, events))]
     assert kinds == ["granted", "granted", "closed", "erased"]
     history = api.ok("GET", f"/v1/consents/{min(consents)}/history")["items"]
     assert [entry["kind"] for entry in history] == ["granted", "closed", "erased"]
 
 
-def test_an_erasure_leaves_others(api, database):
+def test_an_erasure_leaves_others(api, shared_database):
     """Erasing one subject leaves the others' ids and consents."""
-    api.register("ads")
-    for name in ("alice", "bob"):
+    alice, bob = people("alice", "bob")
+    others = _rows(shared_database, VAULT)
+    for name in (alice, bob):
         api.decide(name, "ads")
-    _erase(api, "alice")
-    assert _rows(database, "SELECT sealed_for FROM subject_vault") == [(_locator("bob"),)]
-    assert api.reason("bob", "ads") == "consent_in_force"
+    _erase(api, alice)
+    assert [each for each, _ in _since(others, _rows(shared_database, VAULT))] == [_locator(bob)]
+    assert api.reason(bob, "ads") == "consent_in_force"
 
 
-def test_an_erasure_may_be_repeated_and_of_a_stranger(api, database):
+def test_an_erasure_may_be_repeated_and_of_a_stranger(api, shared_database):
     """Erasing twice, or erasing who was never known, ends nothing and keeps no id."""
-    api.register("ads")
-    api.decide("alice", "ads")
-    _erase(api, "alice")
-    assert _erase(api, "alice")["closed"] == []
-    assert _erase(api, "stranger")["closed"] == []
-    assert _rows(database, "SELECT * FROM subject_vault") == []
+    alice, stranger = people("alice", "stranger")
+    before = _rows(shared_database, VAULT)
+    api.decide(alice, "ads")
+    _erase(api, alice)
+    assert _erase(api, alice)["closed"] == []
+    assert _erase(api, stranger)["closed"] == []
+    assert _rows(shared_database, VAULT) == before
 
 
-def test_an_erased_subject_may_come_back(api, database):
+def test_an_erased_subject_may_come_back(api, shared_database):
     """Who comes back after an erasure decides afresh, and is kept under a new key."""
-    api.register("ads")
-    api.decide("alice", "ads")
-    before = _rows(database, "SELECT wrapped_key FROM subject_vault")
-    _erase(api, "alice")
-    assert api.decide("alice", "ads")["state"] == "in_force"
-    assert api.reason("alice", "ads") == "consent_in_force"
-    assert _rows(database, "SELECT wrapped_key FROM subject_vault") != before
+    [alice] = people("alice")
+    api.decide(alice, "ads")
+    key = f"SELECT wrapped_key FROM subject_vault WHERE sealed_for = '\\x{_locator(alice).hex()}'"
+    before = _rows(shared_database, key)
+    _erase(api, alice)
+    assert api.decide(alice, "ads")["state"] == "in_force"
+    assert api.reason(alice, "ads") == "consent_in_force"
+    assert len(_rows(shared_database, key)) == 1
+    assert _rows(shared_database, key) != before
 
 
-def test_asking_about_somebody_keeps_nothing(api, database):
+def test_asking_about_somebody_keeps_nothing(api, shared_database):
     """A question, a search, an explanation and a refused write leave no trace of the subject that they name."""
-    api.register("ads")
-    api.evaluate("alice", "ads", participants=[{"id": "bob", "local": True}])
-    api.ok("POST", "/v1/consents/search", {"subject": subject("alice")})
-    answer = api.call("POST", "/v1/withdrawals", {"subject": subject("alice"), "processing": "nowhere"})
+    alice, bob = people("alice", "bob")
+    tables = ("subject", "subject_locator", "subject_vault", "consent_event")
+    before = [_rows(shared_database, f"SELECT * FROM {table}") for table in tables]
+    api.evaluate(alice, "ads", participants=[{"id": bob, "local": True}])
+    api.ok("POST", "/v1/consents/search", {"subject": subject(alice)})
+    answer = api.call("POST", "/v1/withdrawals", {"subject": subject(alice), "processing": "nowhere"})
     assert answer.status_code == 404
-    assert "subject_ref" not in api.ok("POST", "/v1/explanations", question("alice", "ads"))["facts"]
-    for table in ("subject", "subject_locator", "subject_vault", "consent_event"):
-        assert _rows(database, f"SELECT * FROM {table}") == []
+    assert "subject_ref" not in api.ok("POST", "/v1/explanations", question(alice, "ads"))["facts"]
+    assert [_rows(shared_database, f"SELECT * FROM {table}") for table in tables] == before
