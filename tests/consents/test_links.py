@@ -6,6 +6,7 @@ import pytest
 from tests.support.api import processing, refusal_of, running, utc
 from tests.support.consent_page import Person, ask_link, link
 
+NOON = utc("2026-06-15T12:00:00Z")
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
 
 
@@ -14,16 +15,17 @@ def slug(answer):
     return answer.json()["type"].rpartition(":")[2]
 
 
-def test_the_answer(clocked):
+def test_the_answer(moving, shared_clock):
     """A link has an unguessable address below SCEAU_PUBLIC_URL, an id, what it offers, and lasts thirty days."""
-    clocked.register("ads-mail")
-    answer = ask_link(clocked, "alice", "ads-mail")
+    shared_clock.at = NOON
+    moving.register("asked")
+    answer = ask_link(moving, "alice", "asked")
     assert answer.status_code == 201
     body = answer.json()
     assert re.fullmatch(r"https://sceau\.example\.fr/consent/[A-Za-z0-9_-]{43}", body["url"])
     assert body["expires_at"] == "2026-07-15T12:00:00Z"
-    assert (body["kind"], body["processings"], body["left_out"]) == ("decide", ["ads-mail"], [])
-    assert ask_link(clocked, "alice", "ads-mail").json()["url"] != body["url"]
+    assert (body["kind"], body["processings"], body["left_out"]) == ("decide", ["asked"], [])
+    assert ask_link(moving, "alice", "asked").json()["url"] != body["url"]
 
 
 def test_no_identifier_is_in_the_address_and_no_token_in_the_database(api, database):
@@ -38,13 +40,13 @@ def test_no_identifier_is_in_the_address_and_no_token_in_the_database(api, datab
     assert "alice" not in rows[0][0]
 
 
-def test_a_key_is_not_replayed(api):
+def test_a_key_is_not_replayed(shared_register):
     """Under one Idempotency-Key two requests make two links, so that no secret is kept to be answered again."""
-    api.register("ads-mail")
-    body = {"subject": {"type": "user", "id": "a"}, "processings": ["ads-mail"], "authentication": "mailbox"}
+    body = {"subject": {"type": "user", "id": "twice"}, "processings": ["ads-mail"], "authentication": "mailbox"}
     once = {"Idempotency-Key": "same"}
     first, second = (
-        api.call("POST", "/v1/consent-links", {**body, "kind": "decide"}, once).json()["url"] for _ in range(2)
+        shared_register.call("POST", "/v1/consent-links", {**body, "kind": "decide"}, once).json()["url"]
+        for _ in range(2)
     )
     assert first != second
 
@@ -113,28 +115,30 @@ def test_under_fifteen(shared_register, how):
 
 
 @pytest.mark.parametrize("declined", ["refused", "withdrawn"])
-def test_what_was_declined_is_not_offered_for_six_months(clocked, clock, declined):
+def test_what_was_declined_is_not_offered_for_six_months(moving, shared_clock, declined):
     """Left out with the date when it may be asked; all of it left out is 409; asked by the person, it is offered."""
-    for identifier in ("ads-mail", "stats"):
-        clocked.register(identifier)
+    shared_clock.at = NOON
+    one, other = f"one-{declined}", f"other-{declined}"
+    for identifier in (one, other):
+        moving.register(identifier)
     if declined == "refused":
-        clocked.decide("alice", "ads-mail", "refused")
+        moving.decide("decliner", one, "refused")
     else:
-        clocked.decide("alice", "ads-mail")
-        clock.at = utc("2026-06-15T12:00:01Z")
-        clocked.withdraw("alice", "ads-mail")
-    until = clock.at.replace(month=12, hour=13).isoformat().replace("+00:00", "Z")  # winter in Paris
-    body = ask_link(clocked, "alice", "ads-mail", "stats").json()
-    assert body["processings"] == ["stats"]
-    assert body["left_out"] == [{"processing": "ads-mail", "reason": declined, "until": until}]
-    answer = ask_link(clocked, "alice", "ads-mail")
+        moving.decide("decliner", one)
+        shared_clock.at = utc("2026-06-15T12:00:01Z")
+        moving.withdraw("decliner", one)
+    until = shared_clock.at.replace(month=12, hour=13).isoformat().replace("+00:00", "Z")  # winter in Paris
+    body = ask_link(moving, "decliner", one, other).json()
+    assert body["processings"] == [other]
+    assert body["left_out"] == [{"processing": one, "reason": declined, "until": until}]
+    answer = ask_link(moving, "decliner", one)
     assert (answer.status_code, slug(answer)) == (409, "solicitation-paused")
-    assert "ads-mail until 2026-12-15" in answer.json()["detail"]
-    assert ask_link(clocked, "alice", "ads-mail", by_person=True, request_reference="ticket-1").status_code == 201
-    clock.at = utc("2026-12-15T12:59:59Z")
-    assert ask_link(clocked, "alice", "ads-mail").status_code == 409
-    clock.at = utc(until)
-    assert ask_link(clocked, "alice", "ads-mail").status_code == 201
+    assert f"{one} until 2026-12-15" in answer.json()["detail"]
+    assert ask_link(moving, "decliner", one, by_person=True, request_reference="ticket-1").status_code == 201
+    shared_clock.at = utc("2026-12-15T12:59:59Z")
+    assert ask_link(moving, "decliner", one).status_code == 409
+    shared_clock.at = utc(until)
+    assert ask_link(moving, "decliner", one).status_code == 201
 
 
 def test_the_pause_is_a_setting(database, clock):
@@ -177,12 +181,12 @@ def test_a_version_that_loses_its_contact_is_not_asked_for(asking):
     assert "Vous pouvez répondre ici" not in page.text()
 
 
-def test_the_contact_is_registered_and_told(api):
+def test_the_contact_is_registered_and_told(shared_register):
     """The register keeps the data-protection contact of each version."""
-    registered = api.register("ads-mail", data_protection_contact="dpo@exemple.example")
+    registered = shared_register.register("told", data_protection_contact="dpo@exemple.example")
     assert registered["version"]["data_protection_contact"] == "dpo@exemple.example"
-    same = {**VERSION, "notice": processing("ads-mail")["notice"]}
+    same = {**VERSION, "notice": processing("told")["notice"]}
     later = {**same, "data_protection_contact": "cnil@exemple.example", "material": True}
-    api.ok("POST", "/v1/processings/ads-mail/versions", later)
-    versions = api.ok("GET", "/v1/processings/ads-mail/versions")["items"]
+    shared_register.ok("POST", "/v1/processings/told/versions", later)
+    versions = shared_register.ok("GET", "/v1/processings/told/versions")["items"]
     assert [each["data_protection_contact"] for each in versions] == ["dpo@exemple.example", "cnil@exemple.example"]

@@ -8,6 +8,7 @@ from app.operations.consents.make_links import remove_ended_links
 from tests.support.api import Api, TestClock, processing, subject, utc
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.databases import TestDatabase
+from tests.support.people import people
 from tests.support.sweeping import sweep
 
 VERSION = {name: value for name, value in processing("x").items() if name != "id"}
@@ -23,39 +24,54 @@ def gone(person: Person) -> tuple[int, int]:
     return page.status, sent.status
 
 
-def test_unknown_altered_and_ended_links_are_one_page(clocked, clock):
+@pytest.fixture(scope="module")
+def with_processings(moving):
+    """A service with processings; each test uses names of its own."""
+    moving.register("ads-mail")
+    moving.register("stats")
+    moving.register("short", consent_validity="P90D")
+    return moving
+
+
+@pytest.fixture
+def served(with_processings, shared_clock):
+    """The same, at noon of 15 June 2026."""
+    shared_clock.at = utc("2026-06-15T12:00:00Z")
+    return with_processings
+
+
+def test_unknown_altered_and_ended_links_are_one_page(served, shared_clock):
     """404 for one that there is not, 410 for one that ended; the same page word for word, which names nobody."""
-    clocked.register("ads-mail")
-    path = link(clocked, "alice", "ads-mail")
+    [alice] = people("alice")
+    path = link(served, alice, "ads-mail")
     altered = path[:-1] + ("A" if path[-1] != "A" else "B")
     texts = []
     for each in (altered, path + "x", "/consent/x", "/consent/" + "x" * 2_000, "/consent/%00%ff"):
-        assert gone(Person(clocked, each)) == (404, 404)
-        texts.append(Person(clocked, each).open().text())
-    clock.at = utc("2026-07-15T12:00:00Z")
-    assert gone(Person(clocked, path)) == (410, 410)
-    texts.append(Person(clocked, path).open().text())
+        assert gone(Person(served, each)) == (404, 404)
+        texts.append(Person(served, each).open().text())
+    shared_clock.at = utc("2026-07-15T12:00:00Z")
+    assert gone(Person(served, path)) == (410, 410)
+    texts.append(Person(served, path).open().text())
     assert len(set(texts)) == 1
     assert "Exemple SAS" not in texts[0]
 
 
-def test_a_form_opened_in_time_and_sent_too_late_records_nothing(clocked, clock):
+def test_a_form_opened_in_time_and_sent_too_late_records_nothing(served, shared_clock):
     """The link expires between the page and the button."""
-    clocked.register("ads-mail")
-    person = Person(clocked, link(clocked, "late", "ads-mail"))
+    [late] = people("late")
+    person = Person(served, link(served, late, "ads-mail"))
     fields = person.open().filled("accept", "ads-mail")
-    clock.at = utc("2026-07-15T12:00:00Z")
+    shared_clock.at = utc("2026-07-15T12:00:00Z")
     assert person.send(fields).status == 410
-    assert clocked.reason("late", "ads-mail") == "no_consent"
+    assert served.reason(late, "ads-mail") == "no_consent"
 
 
-def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(clocked, clock):
+def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(served, shared_clock):
     """Expired, it asks no more, and still shows the one button that withdraws; after the consent's end it is gone."""
-    for identifier in ("ads-mail", "stats"):
-        clocked.register(identifier)
-    person = Person(clocked, link(clocked, "keeper", "ads-mail", "stats"))
+    [keeper] = people("keeper")
+    person = Person(served, link(served, keeper, "ads-mail", "stats"))
     person.press("accept", "ads-mail")
-    clock.at = utc("2027-05-01T12:00:00Z")
+    shared_clock.at = utc("2027-05-01T12:00:00Z")
     page = person.open()
     assert page.buttons == {"ads-mail": ["withdraw"]}
     assert "Ce lien ne permet plus de répondre." in page.text()
@@ -69,7 +85,7 @@ def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(clocked, c
     again = person.send(fields)
     assert again.status == 409
     assert "Vous avez retiré votre accord le" in again.text()
-    assert clocked.reason("keeper", "ads-mail") == "consent_withdrawn"
+    assert served.reason(keeper, "ads-mail") == "consent_withdrawn"
 
 
 def test_an_answer_is_shown_for_a_week_after_the_link_is_good_for_nothing_else(clocked, clock):
@@ -90,39 +106,38 @@ def test_an_answer_is_shown_for_a_week_after_the_link_is_good_for_nothing_else(c
     assert removed(clocked) == 1
 
 
-def test_a_withdraw_link_lives_as_long_as_the_consent(clocked, clock):
+def test_a_withdraw_link_lives_as_long_as_the_consent(served, shared_clock):
     """It answers until the last instant of the longest consent, also of one renewed meanwhile, and not after."""
-    clocked.register("ads-mail")
-    clocked.register("short", consent_validity="P90D")
+    [alice] = people("alice")
     for identifier in ("ads-mail", "short"):
-        clocked.decide("alice", identifier)
-    body = ask_link(clocked, "alice", "ads-mail", "short", kind="withdraw").json()
+        served.decide(alice, identifier)
+    body = ask_link(served, alice, "ads-mail", "short", kind="withdraw").json()
     assert body["expires_at"] == "2027-06-14T22:00:00Z"
-    person = Person(clocked, body["url"].removeprefix("https://sceau.example.fr"))
-    clock.at = utc("2027-06-14T21:59:59Z")
+    person = Person(served, body["url"].removeprefix("https://sceau.example.fr"))
+    shared_clock.at = utc("2027-06-14T21:59:59Z")
     assert person.open().buttons == {"ads-mail": ["withdraw"]}
-    clocked.decide("alice", "short")
-    clock.at = utc("2027-08-01T00:00:00Z")
+    served.decide(alice, "short")
+    shared_clock.at = utc("2027-08-01T00:00:00Z")
     assert person.open().buttons == {"short": ["withdraw"]}
     told = person.press("withdraw", "short")
     assert told.status == 200
     assert "Vous avez retiré votre accord le 1er août 2027" in told.text()
-    clock.at = utc("2027-09-30T00:00:00Z")
+    shared_clock.at = utc("2027-09-30T00:00:00Z")
     assert person.open().status == 410
 
 
 @pytest.mark.parametrize("how", ["closures", "erasures"])
-def test_a_link_ends_with_the_account(clocked, clock, how):
+def test_a_link_ends_with_the_account(served, shared_clock, how):
     """Closed or erased, the account's links are gone, also when somebody else gets the address."""
-    clocked.register("ads-mail")
-    clocked.decide("alice", "ads-mail")
-    people = [Person(clocked, link(clocked, "alice", "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
-    clocked.ok("POST", f"/v1/subjects/{how}", {"subject": {"type": "user", "id": "alice"}})
-    assert [gone(person) for person in people] == [(410, 410)] * 2
-    clock.at += timedelta(seconds=1)
-    clocked.decide("alice", "ads-mail")  # the address's next holder
-    assert [gone(person) for person in people] == [(410, 410)] * 2
-    assert Person(clocked, link(clocked, "alice", "ads-mail")).open().status == 200
+    [alice] = people("alice")
+    served.decide(alice, "ads-mail")
+    pages = [Person(served, link(served, alice, "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
+    served.ok("POST", f"/v1/subjects/{how}", {"subject": {"type": "user", "id": alice}})
+    assert [gone(person) for person in pages] == [(410, 410)] * 2
+    shared_clock.at += timedelta(seconds=1)
+    served.decide(alice, "ads-mail")  # the address's next holder
+    assert [gone(person) for person in pages] == [(410, 410)] * 2
+    assert Person(served, link(served, alice, "ads-mail")).open().status == 200
 
 
 def test_a_retired_processing_ends_no_link_about_others(clocked, clock, database):
@@ -143,7 +158,9 @@ def test_a_retired_processing_ends_no_link_about_others(clocked, clock, database
 def take_away(how: str, api: Api, made: dict[str, str]) -> None:
     """Take from a caller what lets it ask."""
     path = f"/v1/keys/{made['id']}"
-    if how == "key":
+    if how == "caller":
+        api.ok("DELETE", path)
+    elif how == "key":
         (key,) = api.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
         api.ok("PATCH", path, {"revoke_keys": [key["id"]]})
     elif how == "compromised":
@@ -154,9 +171,9 @@ def take_away(how: str, api: Api, made: dict[str, str]) -> None:
         api.ok("PATCH", path, {"processings": ["stats"]})
 
 
-@pytest.mark.parametrize("how", ["key", "compromised", "scope", "processing"])
+@pytest.mark.parametrize("how", ["caller", "key", "compromised", "scope", "processing"])
 def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
-    """Its key revoked or known to others, its scope or the processing taken: a link asks no more, and withdraws."""
+    """Revoked, its key revoked or known to others, its scope or the processing taken: a link only withdraws."""
     made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write", "consents:read"]})
     form, names = asking.with_key(made["key"]), (f"asked-{how}", f"given-{how}")
     asked, given = (Person(asking, link(form, name, "ads-mail")) for name in names)
@@ -170,15 +187,15 @@ def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
     assert asking.reason(names[1], "ads-mail") == "consent_withdrawn"
 
 
-def test_a_key_that_ends_as_planned_leaves_its_links_asking(clocked, clock):
+def test_a_key_that_ends_as_planned_leaves_its_links_asking(served, shared_clock):
     """A rotation, and the old key's end after its overlap, stop no link that was sent; a later revocation does."""
-    clocked.register("ads-mail")
-    made = clocked.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
-    person = Person(clocked, link(clocked.with_key(made["key"]), "alice", "ads-mail"))
-    clocked.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
-    clock.at = utc("2026-06-20T12:00:00Z")
+    [alice] = people("alice")
+    made = served.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
+    person = Person(served, link(served.with_key(made["key"]), alice, "ads-mail"))
+    served.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
+    shared_clock.at = utc("2026-06-20T12:00:00Z")
     assert person.open().buttons == {"ads-mail": ["accept", "refuse"]}
-    clocked.ok("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True})
+    served.ok("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True})
     assert person.open().status == 410
 
 
@@ -188,22 +205,6 @@ def test_only_one_of_several_processings_is_taken_away(asking):
     person = Person(asking, link(asking.with_key(made["key"]), "both", "ads-mail", "stats"))
     take_away("processing", asking, made)
     assert person.open().buttons == {"stats": ["accept", "refuse"]}
-
-
-def test_links_of_a_revoked_key_ask_no_more_and_still_withdraw(api):
-    """A leaked key's links collect nothing once it is revoked; what was given can still be withdrawn by them."""
-    api.register("ads-mail")
-    made = api.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
-    form = api.with_key(made["key"])
-    asked, given = (Person(api, link(form, name, "ads-mail")) for name in ("asked", "given"))
-    given.press("accept", "ads-mail")
-    fields = asked.open().filled("accept", "ads-mail")
-    api.ok("DELETE", f"/v1/keys/{made['id']}")
-    assert asked.send(fields).status == 410
-    assert api.reason("asked", "ads-mail") == "no_consent"
-    assert given.open().buttons == {"ads-mail": ["withdraw"]}
-    given.press("withdraw", "ads-mail")
-    assert api.reason("given", "ads-mail") == "consent_withdrawn"
 
 
 def removed(api: Api, limit: int = 1_000) -> int:

@@ -6,26 +6,32 @@ import pytest
 from app.audit.figures import JobRun
 from app.db.database import Database
 from app.operations.service.show_home import record_job_run
-from tests.support.api import utc
+from tests.support.api import running, utc
+from tests.support.databases import new_database
 from tests.support.sweeping import sweep
 
 
-@pytest.fixture
-def swept(clocked, clock, database):
+@pytest.fixture(scope="module")
+def swept(shared_clock):
     """Two processings, alice and bob consented to the first and alice to the second; swept when due, alice renewed."""
+    with new_database() as database, running(database, clock=shared_clock) as api:
+        _swept_when_due(api, database, shared_clock)
+        yield api
+
+
+def _swept_when_due(api, database, clock):
     for name in ("ads", "stats"):
-        clocked.register(name)
+        api.register(name)
     for name, about in (("alice", "ads"), ("bob", "ads"), ("alice", "stats")):
-        clocked.decide(name, about)
+        api.decide(name, about)
 
     def sweep_at(at):
         clock.at = utc(at)
         sweep(database, clock)
 
     sweep_at("2027-05-20T12:00:00Z")
-    clocked.decide("alice", "ads")
+    api.decide("alice", "ads")
     sweep_at("2027-06-20T12:00:00Z")
-    return clocked
 
 
 def _told(page):

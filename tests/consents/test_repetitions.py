@@ -10,16 +10,25 @@ from app.snapshot.writer import Writer
 from tests.faults.service import eventually
 from tests.support.api import running, subject
 from tests.support.databases import new_database
+from tests.support.people import people
 
 AGE = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
 REQUESTS = {
-    "withdrawal": ("/v1/withdrawals", {"subject": subject("alice"), "processing": "ads"}),
-    "closure": ("/v1/subjects/closures", {"subject": subject("alice")}),
-    "erasure": ("/v1/subjects/erasures", {"subject": subject("alice")}),
-    "link": ("/v1/subjects/links", {"from": subject("ali"), "to": subject("alice"), "basis": "user_proved"}),
-    "mailbox": ("/v1/subjects/mailboxes", {"subject": subject("alice"), "shared": True}),
-    "age": ("/v1/subjects/ages", {"subject": subject("alice"), **AGE}),
+    "withdrawal": ("/v1/withdrawals", lambda alice, _: {"subject": alice, "processing": "ads"}),
+    "closure": ("/v1/subjects/closures", lambda alice, _: {"subject": alice}),
+    "erasure": ("/v1/subjects/erasures", lambda alice, _: {"subject": alice}),
+    "link": ("/v1/subjects/links", lambda alice, ali: {"from": ali, "to": alice, "basis": "user_proved"}),
+    "mailbox": ("/v1/subjects/mailboxes", lambda alice, _: {"subject": alice, "shared": True}),
+    "age": ("/v1/subjects/ages", lambda alice, _: {"subject": alice, **AGE}),
 }
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """Two workers of one service."""
+    with new_database() as database, running(database, cache="leased") as one, running(database, cache="leased") as two:
+        one.register("ads")
+        yield one, two
 
 
 def _is_leased(api):
@@ -34,20 +43,20 @@ async def _dies(self, _=None, lead=()):
     raise OutcomeUnknownError
 
 
-@pytest.mark.parametrize("what", REQUESTS)
-def test_a_repetition_is_answered_when_no_worker_permits_any_more(monkeypatch, what):
+@pytest.mark.parametrize(("path", "body"), REQUESTS.values(), ids=REQUESTS)
+def test_a_repetition_is_answered_when_no_worker_permits_any_more(workers, monkeypatch, path, body):
     """Two workers hold the permit; the first try is committed and its process ends; after the second none permits."""
-    path, body = REQUESTS[what]
-    with new_database() as database, running(database, cache="leased") as one, running(database, cache="leased") as two:
-        one.register("ads")
-        for name in ("alice", "ali"):
-            one.decide(name, "ads")
-        one.withdraw("ali", "ads")
-        for each in (one, two):
-            eventually(partial(_is_leased, each))
-            assert each.reason("alice", "ads") == "consent_in_force"
-        with monkeypatch.context() as patch:
-            patch.setattr(Writer, "write", _dies)
-            assert one.call("POST", path, body).json()["type"] == "urn:sceau:problem:outcome-unknown"
-        assert one.call("POST", path, body).status_code in {200, 201}
-        assert not {"consent_in_force"} & {one.reason("alice", "ads"), two.reason("alice", "ads")}
+    one, two = workers
+    alice, ali = people("alice", "ali")
+    said = body(subject(alice), subject(ali))
+    for name in (alice, ali):
+        one.decide(name, "ads")
+    one.withdraw(ali, "ads")
+    for each in workers:
+        eventually(partial(_is_leased, each))
+        assert each.reason(alice, "ads") == "consent_in_force"
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "write", _dies)
+        assert one.call("POST", path, said).json()["type"] == "urn:sceau:problem:outcome-unknown"
+    assert one.call("POST", path, said).status_code in {200, 201}
+    assert not {"consent_in_force"} & {one.reason(alice, "ads"), two.reason(alice, "ads")}

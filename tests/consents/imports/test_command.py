@@ -25,13 +25,13 @@ MAPPED = (
 )
 
 
-@pytest.fixture
-def url(api):
-    """The address of a service in this process."""
-    api.register("ads")
+@pytest.fixture(scope="module")
+def url(shared):
+    """The address of a service in this process, of which each test uses names of its own."""
+    shared.register("ads")
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(api.client.app, port=port, lifespan="off", log_level="warning"))
-    portal = api.client.portal
+    server = uvicorn.Server(uvicorn.Config(shared.client.app, port=port, lifespan="off", log_level="warning"))
+    portal = shared.client.portal
     started = portal.start_task_soon(server.serve)
     eventually(lambda: server.started)
     yield f"http://127.0.0.1:{port}"
@@ -49,7 +49,7 @@ def _run(url, *args, key=BOOTSTRAP):
     return told.exit_code, "\n".join(printed), refused or told.stderr
 
 
-def test_columns_are_mapped_and_the_rest_is_set(api, url, tmp_path):
+def test_columns_are_mapped_and_the_rest_is_set(shared, url, tmp_path):
     """A file with columns of its own: empty cells are left out, unknown columns are not sent, a word becomes a flag."""
     said = [f"--set=evidence.{name}={str(value).lower()}" for name, value in proof(notice_of("ads"), SIGNED).items()]
     file = tmp_path / "older.csv"
@@ -59,18 +59,23 @@ def test_columns_are_mapped_and_the_rest_is_set(api, url, tmp_path):
     )
     dry = _run(url, file, "--name=crm", "--dry-run", *MAPPED, *said)
     assert dry == (0, "2 would be recorded, 0 unchanged, 0 refused.", "")
-    assert api.reason("alice", "ads") == "no_consent"
+    assert shared.reason("alice", "ads") == "no_consent"
     assert _run(url, file, "--name=crm", *MAPPED, *said) == (0, "2 recorded, 0 unchanged, 0 refused.", "")
-    assert [api.reason(name, "ads") for name in ("alice", "bob")] == ["consent_in_force", "consent_refused"]
+    assert [shared.reason(name, "ads") for name in ("alice", "bob")] == ["consent_in_force", "consent_refused"]
 
 
-def test_rows_of_ndjson_each_told_in_a_file(api, url, tmp_path):
+def test_rows_of_ndjson_each_told_in_a_file(url, tmp_path):
     """Gzipped NDJSON; results name file and line; a name that stands twice is refused; a second run changes none."""
-    rows = [row(1, "alice"), row(2, "bob", processing="nowhere"), row(1, "carol"), {"source_id": "crm-4"}]
+    rows = [
+        row(1, "anna"),
+        row(2, "ben", processing="nowhere"),
+        {**row(1, "carol"), "source_id": "anna-1"},
+        {"source_id": "anna-4"},
+    ]
     file = tmp_path / "older.ndjson.gz"
     file.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     results = tmp_path / "results.ndjson"
-    told = _run(url, file, "--name=crm", f"--results={results}")
+    told = _run(url, file, "--name=older", f"--results={results}")
     assert told == (1, "1 recorded, 0 unchanged, 3 refused.", "")
     lines = sorted(map(json.loads, results.read_text().splitlines()), key=lambda each: each["line"])
     assert [(each["line"], each["result"]) for each in lines] == [
@@ -81,7 +86,7 @@ def test_rows_of_ndjson_each_told_in_a_file(api, url, tmp_path):
     ]
     assert lines[0]["state"] == "in_force"
     assert lines[2]["problem"]["detail"] == "This source_id stands in an earlier line of these files."
-    _, again, complained = _run(url, file, "--name=crm")
+    _, again, complained = _run(url, file, "--name=older")
     assert again == "0 recorded, 1 unchanged, 3 refused."
     assert f"{file}:2: processing: No such processing is registered.\n" in complained
 
@@ -89,8 +94,8 @@ def test_rows_of_ndjson_each_told_in_a_file(api, url, tmp_path):
 def test_grants_without_proof_are_counted(url, tmp_path):
     """Whoever imports them is told how many will never permit."""
     file = tmp_path / "older.csv"
-    file.write_text(f"{COLUMNS}\n1;alice;granted;2026-06-01T00:00:00Z;\n")
-    _, told, _ = _run(url, file, "--name=crm", *MAPPED)
+    file.write_text(f"{COLUMNS}\n1;zoe;granted;2026-06-01T00:00:00Z;\n")
+    _, told, _ = _run(url, file, "--name=unproved", *MAPPED)
     assert "1 grants have no whole proof: they never permit" in told
 
 

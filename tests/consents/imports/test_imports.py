@@ -10,6 +10,7 @@ from tests.faults.service import eventually
 from tests.support.api import running, subject
 from tests.support.consents import SIGNED, grant, hash_of, notice_of, own_form, proof, written
 from tests.support.databases import administrator_url, new_database
+from tests.support.people import people
 from tests.support.two_persons import answer, person, rule, waiting
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
@@ -22,7 +23,7 @@ def row(number, name, decision="granted", *, at=LONG_AGO, processing="ads", **mo
     """A row of an older system: of a grant, a form signed on paper."""
     signed = own_form(proof(notice_of(processing), SIGNED), name)
     evidence = {"evidence": signed} if decision == "granted" else {}
-    said = {"source_id": f"crm-{number}", "subject": subject(name), "decision": decision, "at": written(at)}
+    said = {"source_id": f"{name}-{number}", "subject": subject(name), "decision": decision, "at": written(at)}
     return {**said, "processing": processing, **evidence, **more}
 
 
@@ -36,9 +37,16 @@ def results(answer):
     return [each["result"] for each in answer["rows"]]
 
 
+@pytest.fixture(scope="module")
+def registered(shared):
+    """A service with a processing; each test uses names of its own."""
+    shared.register("ads")
+    return shared
+
+
 @pytest.fixture
-def registered(api):
-    """A service with a processing."""
+def alone(api):
+    """A service with a processing, for a test that looks at everything that it has."""
     api.register("ads")
     return api
 
@@ -53,10 +61,10 @@ def _counts(api):
     return sum(1 for _ in api.ok("POST", "/v1/consents/search", {"page": {"limit": 500}})["items"])
 
 
-def test_rows_keep_their_dates_and_permit_what_they_prove(registered):
+def test_rows_keep_their_dates_and_permit_what_they_prove(alone):
     """A signed form counts from its own date, a later withdrawal ends it, a refusal is one; events tell nobody."""
     answer = imported(
-        registered,
+        alone,
         row(1, "alice"),
         row(2, "bob"),
         row(3, "bob", "withdrawn", at=LONG_AGO + timedelta(days=1)),
@@ -64,18 +72,18 @@ def test_rows_keep_their_dates_and_permit_what_they_prove(registered):
     )
     assert results(answer) == ["recorded"] * 4
     assert (answer["recorded"], answer["rows"][0]["proof"], answer["rows"][0]["state"]) == (4, "stated", "in_force")
-    reasons = [registered.reason(name, "ads") for name in ("alice", "bob", "carol")]
+    reasons = [alone.reason(name, "ads") for name in ("alice", "bob", "carol")]
     assert reasons == ["consent_in_force", "consent_withdrawn", "consent_refused"]
-    found = registered.ok("GET", f"/v1/consents/{answer['rows'][0]['id']}")
+    found = alone.ok("GET", f"/v1/consents/{answer['rows'][0]['id']}")
     assert datetime.fromisoformat(found["collected_at"]) == LONG_AGO
-    registered.decide("dave", "ads")
-    assert _kinds(registered, 1) == ["fr.sceau.consent.granted"]
+    alone.decide("dave", "ads")
+    assert _kinds(alone, 1) == ["fr.sceau.consent.granted"]
 
 
-def test_receivers_are_told_when_that_is_asked_for(registered):
+def test_receivers_are_told_when_that_is_asked_for(alone):
     """With `notify` each decision is an event, as a live one is."""
-    imported(registered, row(1, "alice"), row(2, "alice", "withdrawn", at=datetime.now(UTC)), notify=True)
-    assert _kinds(registered, 2) == ["fr.sceau.consent.granted", "fr.sceau.consent.withdrawn"]
+    imported(alone, row(1, "alice"), row(2, "alice", "withdrawn", at=datetime.now(UTC)), notify=True)
+    assert _kinds(alone, 2) == ["fr.sceau.consent.granted", "fr.sceau.consent.withdrawn"]
 
 
 @pytest.mark.parametrize(
@@ -91,25 +99,27 @@ def test_receivers_are_told_when_that_is_asked_for(registered):
 )
 def test_a_grant_without_whole_proof_is_unknown_and_never_permits(registered, evidence):
     """Nothing at all, a part, or a page shown before the register held its text: recorded, invalid, denied."""
+    [alice] = people("alice")
     more = {"evidence": evidence} if evidence is not None else {}
-    said = {name: value for name, value in row(1, "alice").items() if name != "evidence"}
+    said = {name: value for name, value in row(1, alice).items() if name != "evidence"}
     answer = imported(registered, {**said, **more})
     assert (answer["rows"][0]["proof"], answer["rows"][0]["state"]) == ("unknown", "invalid")
-    assert registered.reason("alice", "ads") == "consent_invalid"
+    assert registered.reason(alice, "ads") == "consent_invalid"
 
 
 def test_a_row_is_recorded_once(registered):
     """The same rows again are unchanged; one that says something else now is refused; a name twice in one is once."""
-    rows = [row(number, f"user{number}") for number in range(5)]
+    before = _counts(registered)
+    rows = [row(number, name) for number, name in enumerate(people(*"abcde"))]
     assert results(imported(registered, *rows, rows[0])) == [*["recorded"] * 5, "unchanged"]
     assert results(imported(registered, *rows)) == ["unchanged"] * 5
     changed = imported(registered, {**rows[0], "decision": "refused"})
     assert changed["rows"][0]["problem"]["type"] == "urn:sceau:problem:import-row-changed"
     assert results(imported(registered, *rows, name="other")) == ["recorded"] * 5
-    assert _counts(registered) == 10
+    assert _counts(registered) == before + 10
 
 
-def test_a_dry_run_says_what_the_real_one_does_and_leaves_nothing(registered):
+def test_a_dry_run_says_what_the_real_one_does_and_leaves_nothing(alone):
     """Row by row the same verdicts; nothing is recorded, nobody is known, and the import is not there."""
     rows = [
         row(1, "alice"),
@@ -123,10 +133,10 @@ def test_a_dry_run_says_what_the_real_one_does_and_leaves_nothing(registered):
         row(1, "alice"),
         row(7, "frank"),
     ]
-    dry = imported(registered, *rows, dry_run=True)
-    assert registered.ok("GET", "/v1/imports")["items"] == []
-    assert (_counts(registered), registered.reason("alice", "ads")) == (0, "no_consent")
-    real = imported(registered, *rows)
+    dry = imported(alone, *rows, dry_run=True)
+    assert alone.ok("GET", "/v1/imports")["items"] == []
+    assert (_counts(alone), alone.reason("alice", "ads")) == (0, "no_consent")
+    real = imported(alone, *rows)
     assert results(dry) == ["recorded", "recorded", *["refused"] * 6, "unchanged", "refused"]
     for before, after in zip(dry["rows"], real["rows"], strict=True):
         assert before == {name: value for name, value in after.items() if name != "id"}
@@ -134,36 +144,40 @@ def test_a_dry_run_says_what_the_real_one_does_and_leaves_nothing(registered):
 
 def test_what_is_refused_leaves_nobody_behind(registered):
     """A row that is refused begins no account; the others of the request stand."""
-    answer = imported(registered, row(1, "alice", processing="nowhere"), row(2, "bob"))
+    alice, bob = people("alice", "bob")
+    answer = imported(registered, row(1, alice, processing="nowhere"), row(2, bob))
     assert results(answer) == ["refused", "recorded"]
-    assert registered.withdraw("alice")["matched"] is False
+    assert registered.withdraw(alice)["matched"] is False
 
 
 def test_people_with_several_names_are_looked_at_whole(registered):
     """An imported withdrawal under one name ends what was consented to under the other."""
-    link = {"from": subject("alice"), "to": subject("ali"), "basis": "user_proved"}
+    alice, ali = people("alice", "ali")
+    link = {"from": subject(alice), "to": subject(ali), "basis": "user_proved"}
     registered.ok("POST", "/v1/subjects/links", link)
-    imported(registered, row(1, "alice"))
-    assert registered.reason("alice", "ads") == "consent_in_force"
-    imported(registered, row(2, "ali", "withdrawn", at=LONG_AGO + timedelta(days=2)))
-    assert registered.reason("alice", "ads") == "consent_withdrawn"
+    imported(registered, row(1, alice))
+    assert registered.reason(alice, "ads") == "consent_in_force"
+    imported(registered, row(2, ali, "withdrawn", at=LONG_AGO + timedelta(days=2)))
+    assert registered.reason(alice, "ads") == "consent_withdrawn"
 
 
 def test_a_closed_account_takes_nothing_from_before(registered):
     """What was collected before the account was closed belongs to whoever had it then."""
-    registered.decide("alice", "ads")
-    registered.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
-    answer = imported(registered, row(1, "alice"))
+    [alice] = people("alice")
+    registered.decide(alice, "ads")
+    registered.ok("POST", "/v1/subjects/closures", {"subject": subject(alice)})
+    answer = imported(registered, row(1, alice))
     assert answer["rows"][0]["problem"]["errors"][0]["field"] == "collected_at"
 
 
 def test_an_import_needs_its_scope_and_its_processings(registered):
     """Nobody imports without consents:import; a processing that the caller may not name is refused row by row."""
+    alice, bob = people("alice", "bob")
     plain = registered.with_key(registered.new_key("consents:write"))
-    assert plain.call("POST", "/v1/imports", {"import": "crm", "rows": [row(1, "alice")]}).status_code == 403
+    assert plain.call("POST", "/v1/imports", {"import": "crm", "rows": [row(1, alice)]}).status_code == 403
     registered.register("stats", purpose="statistics")
     bounded = registered.with_key(registered.new_key("consents:import", processings=["stats"]))
-    answer = imported(bounded, row(1, "alice"), row(2, "bob", processing="stats"))
+    answer = imported(bounded, row(1, alice), row(2, bob, processing="stats"), name="bounded")
     assert results(answer) == ["refused", "recorded"]
     assert answer["rows"][0]["problem"]["status"] == 403
 
@@ -227,11 +241,12 @@ def test_a_dry_run_asks_for_no_approval_and_begins_nothing():
 
 def test_a_grant_of_after_the_older_system_decided_is_unknown(registered):
     """The import names until when the other system decided: what is later is recorded, and never permits."""
-    late = row(2, "late", at=datetime.now(UTC) - timedelta(hours=1))
-    answer = imported(registered, row(1, "early"), late)
+    late, early, more = people("late", "early", "more")
+    after = row(2, late, at=datetime.now(UTC) - timedelta(hours=1))
+    answer = imported(registered, row(1, early), after)
     assert [each["proof"] for each in answer["rows"]] == ["stated", "unknown"]
-    assert [registered.reason(name, "ads") for name in ("early", "late")] == ["consent_in_force", "consent_invalid"]
-    body = {"import": "crm", "rows": [row(3, "more")]}
+    assert [registered.reason(name, "ads") for name in (early, late)] == ["consent_in_force", "consent_invalid"]
+    body = {"import": "crm", "rows": [row(3, more)]}
     for until in (written(datetime.now(UTC) - timedelta(hours=2)), written(datetime.now(UTC) + timedelta(days=1))):
         other = registered.call("POST", "/v1/imports", {**body, "until": until})
         assert (other.status_code, other.json()["type"]) == (422, "urn:sceau:problem:import-until")
@@ -241,50 +256,54 @@ def test_a_grant_of_after_the_older_system_decided_is_unknown(registered):
 
 def test_a_grant_does_not_outrank_a_no_that_was_recorded_here(registered):
     """Whatever the file claims of after it; one of before it is history, and the no ends it."""
-    registered.withdraw("alice", "ads")
-    registered.decide("bob", "ads", "refused")
+    alice, bob, carol = people("alice", "bob", "carol")
+    registered.withdraw(alice, "ads")
+    registered.decide(bob, "ads", "refused")
     claimed = datetime.now(UTC)
-    rows = [row(1, "alice", at=claimed), row(2, "bob"), row(3, "carol", at=claimed)]
-    answer = imported(registered, *rows, until=written(claimed))
+    rows = [row(1, alice, at=claimed), row(2, bob), row(3, carol, at=claimed)]
+    answer = imported(registered, *rows, name="claimed", until=written(claimed))
     assert [each["proof"] for each in answer["rows"]] == ["unknown", "stated", "stated"]
-    reasons = [registered.reason(name, "ads") for name in ("alice", "bob", "carol")]
+    reasons = [registered.reason(name, "ads") for name in (alice, bob, carol)]
     assert reasons == ["consent_invalid", "consent_refused", "consent_in_force"]
 
 
 def test_an_import_does_not_revive_an_erased_person(registered):
     """A row of before the erasure, or of that day, is refused, a withdrawal too; what is later begins anew."""
-    registered.decide("alice", "ads")
-    registered.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
+    [alice] = people("alice")
+    registered.decide(alice, "ads")
+    registered.ok("POST", "/v1/subjects/erasures", {"subject": subject(alice)})
     today = datetime.now(UTC) - timedelta(seconds=1)
     answer = imported(
         registered,
-        row(1, "alice"),
-        row(2, "alice", "withdrawn"),
-        row(3, "alice", at=today),
+        row(1, alice),
+        row(2, alice, "withdrawn"),
+        row(3, alice, at=today),
+        name="erased",
         until=written(today),
     )
     assert results(answer) == ["refused"] * 3
-    assert registered.reason("alice", "ads") == "no_consent"
-    registered.decide("alice", "ads")
-    assert registered.reason("alice", "ads") == "consent_in_force"
-    assert results(imported(registered, row(4, "alice"), name="again")) == ["refused"]
+    assert registered.reason(alice, "ads") == "no_consent"
+    registered.decide(alice, "ads")
+    assert registered.reason(alice, "ads") == "consent_in_force"
+    assert results(imported(registered, row(4, alice), name="again")) == ["refused"]
 
 
 def test_several_people_may_have_signed_one_form(registered):
     """Where the import says so; else the second person's row is refused."""
+    ann, ben = people("ann", "ben")
     form = {"document_sha256": "ab" * 32}
     signed = {"evidence": {**own_form(proof(notice_of("ads"), SIGNED), "x"), **form}}
-    answer = imported(registered, row(1, "ann", **signed), row(2, "ben", **signed))
+    answer = imported(registered, row(1, ann, **signed), row(2, ben, **signed))
     assert results(answer) == ["recorded", "refused"]
-    joint = imported(registered, row(3, "ben", **signed, joint_form=True), name="joint")
+    joint = imported(registered, row(3, ben, **signed, joint_form=True), name="joint")
     assert results(joint) == ["recorded"]
 
 
 @pytest.mark.parametrize("way", ["single", "batch", "import"])
-def test_a_form_that_another_transaction_claims_meanwhile_stands_for_one_person(registered, database, way):
+def test_a_form_that_another_transaction_claims_meanwhile_stands_for_one_person(registered, shared_database, way):
     """Whoever waits for that transaction is refused once it is committed, and what came with it is recorded."""
-    form = hash_of("One form")
-    url = administrator_url(database.name)
+    form = hash_of(f"One form by {way}")
+    url = administrator_url(shared_database.name)
     with (
         psycopg.connect(url) as claiming,
         psycopg.connect(url, autocommit=True) as watching,
@@ -302,7 +321,9 @@ def test_a_form_that_another_transaction_claims_meanwhile_stands_for_one_person(
 
 def _signed(api, way, form):
     """The problem of each, None where it was recorded: one by that form, and one by a form of its own."""
-    bodies = [grant(name, "ads", evidence=own_form(proof(notice_of("ads"), SIGNED), name)) for name in ("ann", "ben")]
+    bodies = [
+        grant(name, "ads", evidence=own_form(proof(notice_of("ads"), SIGNED), name)) for name in people("ann", "ben")
+    ]
     bodies[0]["evidence"]["document_sha256"] = form
     if way == "single":
         return [api.call("POST", "/v1/consents", bodies[0]).json().get("type")]
