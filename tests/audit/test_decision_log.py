@@ -15,9 +15,10 @@ from tests.faults.service import eventually
 from tests.proof.logs import Log
 from tests.secrecy.sinks import stored
 from tests.support.api import question, running, subject
-from tests.support.databases import administrator_url
+from tests.support.databases import administrator_url, new_database
 from tests.support.decision_rows import REFUSED, add, logged_rows, segment_of
 from tests.support.decision_rows import logged as logged_at
+from tests.support.people import people
 
 
 def logged(api, number=1, **wanted):
@@ -30,20 +31,35 @@ def logged(api, number=1, **wanted):
     return api.ok("POST", "/v1/decisions/search", wanted)["items"]
 
 
-@pytest.fixture(params=["leased", "strict"])
-def logging_api(database, request):
-    """The application with its log, deciding from memory or not."""
-    with running(database, cache=request.param) as called:
-        called.register("ads")
-        called.register("spam", purpose="malware_detection")
+@pytest.fixture(scope="module", params=["leased", "strict"])
+def logging_api(shared_database, request):
+    """The application with its log, deciding from memory or not; each test uses names of its own."""
+    with running(shared_database, cache=request.param) as called:
         yield called
 
 
-def test_every_decision_under_iv_is_found_by_the_id_that_its_answer_carried(logging_api):
+@pytest.fixture
+def ads(logging_api):
+    """A processing of one test's own."""
+    [name] = people("ads")
+    logging_api.register(name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def durable():
+    """The application that answers no permit before it is in the log, and its database."""
+    with new_database() as database, running(database, decision_log="durable") as api:
+        api.register("ads")
+        yield api, database
+
+
+def test_every_decision_under_iv_is_found_by_the_id_that_its_answer_carried(logging_api, ads):
     """Permits and denials under IV are logged with what they rest on."""
-    consent = logging_api.decide("alice", "ads")
-    permit = logging_api.evaluate("alice", "ads", elements=["content"])
-    deny = logging_api.evaluate("bob", "ads")
+    alice, bob = people("alice", "bob")
+    consent = logging_api.decide(alice, ads)
+    permit = logging_api.evaluate(alice, ads, elements=["content"])
+    deny = logging_api.evaluate(bob, ads)
     (found,) = logged(logging_api, id=permit["context"]["id"])
     assert (found["decision"], found["reason"], found["rule"]) == (True, "consent_in_force", "19")
     assert (found["consent"], found["elements"]) == (consent["id"], ["content"])
@@ -54,44 +70,49 @@ def test_every_decision_under_iv_is_found_by_the_id_that_its_answer_carried(logg
         assert nothing["items"] == []
 
 
-def test_a_batch_is_logged_item_by_item_up_to_where_it_stopped(logging_api):
+def test_a_batch_is_logged_item_by_item_up_to_where_it_stopped(logging_api, ads):
     """What was truncated was not answered, and is not logged."""
-    items = [{"subject": subject(name)} for name in ("alice", "bob", "carol")]
-    body = {**question("x", "ads"), "evaluations": items, "options": {"evaluations_semantic": "deny_on_first_deny"}}
+    alice, bob, carol = people("alice", "bob", "carol")
+    items = [{"subject": subject(name)} for name in (alice, bob, carol)]
+    body = {**question("x", ads), "evaluations": items, "options": {"evaluations_semantic": "deny_on_first_deny"}}
     answers = logging_api.ok("POST", "/access/v1/evaluations", body)["evaluations"]
-    (found,) = logged(logging_api, processing="ads")
+    (found,) = logged(logging_api, processing=ads)
     assert [found["id"]] == [each["context"]["id"] for each in answers]
 
 
-def test_decisions_are_searched_by_subject_outcome_and_time(logging_api):
+def test_decisions_are_searched_by_subject_outcome_and_time(logging_api, ads):
     """Each filter narrows the list, newest first, page by page."""
-    logging_api.decide("alice", "ads")
-    for name in ("alice", "bob", "alice"):
-        logging_api.evaluate(name, "ads")
-    assert len(logged(logging_api, 3, processing="ads")) == 3
-    of_alice = logged(logging_api, 2, subject=subject("ALICE"))
+    alice, bob = people("alice", "bob")
+    logging_api.decide(alice, ads)
+    for name in (alice, bob, alice):
+        logging_api.evaluate(name, ads)
+    assert len(logged(logging_api, 3, processing=ads)) == 3
+    of_alice = logged(logging_api, 2, subject=subject(alice.upper()))
     assert [each["decision"] for each in of_alice] == [True, True]
     assert of_alice[0]["at"] > of_alice[1]["at"]
-    assert len(logged(logging_api, decision=False)) == 1
+    assert len(logged(logging_api, processing=ads, decision=False)) == 1
     assert logging_api.ok("POST", "/v1/decisions/search", {"since": "2100-01-01T00:00:00Z"})["items"] == []
-    first = logging_api.ok("POST", "/v1/decisions/search", {"page": {"limit": 2}})
-    rest = logging_api.ok("POST", "/v1/decisions/search", {"page": {"limit": 2, "cursor": first["next_cursor"]}})
+    first = logging_api.ok("POST", "/v1/decisions/search", {"processing": ads, "page": {"limit": 2}})
+    further = {"processing": ads, "page": {"limit": 2, "cursor": first["next_cursor"]}}
+    rest = logging_api.ok("POST", "/v1/decisions/search", further)
     assert (len(first["items"]), len(rest["items"]), "next_cursor" in rest) == (2, 1, False)
 
 
 MESSAGE = {"type": "correspondence", "id": "handle"}
 
 
-def test_no_row_joins_two_people(logging_api, database):
+def test_no_row_joins_two_people(logging_api, ads, shared_database):
     """Questions about one message stand under one reference for one person, and under another for each other one."""
-    for name in ("alice", "bob"):
-        logging_api.decide(name, "ads")
-    for name in ("alice", "alice", "bob", "stranger", "stranger"):
-        logging_api.evaluate(name, "ads")
-    assert len(logged(logging_api, 5)) == 5
+    alice, bob, stranger = people("alice", "bob", "stranger")
+    for name in (alice, bob):
+        logging_api.decide(name, ads)
+    for name in (alice, alice, bob, stranger, stranger):
+        logging_api.evaluate(name, ads)
+    assert len(logged(logging_api, 5, processing=ads)) == 5
     of_each: dict[bytes, list[bytes]] = {}
-    for each in logged_rows(database):
-        of_each.setdefault(each.correspondence_ref, []).append(each.subject_ref)
+    for each in logged_rows(shared_database):
+        if each.facts.processing == ads:
+            of_each.setdefault(each.correspondence_ref, []).append(each.subject_ref)
     assert sorted(map(len, of_each.values())) == [1, 1, 1, 2]
     assert all(len(set(refs)) == 1 for refs in of_each.values())
 
@@ -105,18 +126,19 @@ def test_a_reference_is_of_one_person_and_one_day():
     assert len({correspondence_ref(opaque, *each) for each in (told, *others)}) == 5
 
 
-def test_a_correspondence_is_searched_among_one_persons_decisions(logging_api):
+def test_a_correspondence_is_searched_among_one_persons_decisions(logging_api, ads):
     """With its subject it finds that person's decisions about it, and of somebody unknown nothing."""
-    for name in ("alice", "bob"):
-        logging_api.decide(name, "ads")
-        logging_api.evaluate(name, "ads")
-    of_alice = logged(logging_api, subject=subject("alice"))
-    assert logged(logging_api, subject=subject("alice"), correspondence=MESSAGE) == of_alice
+    alice, bob, eve = people("alice", "bob", "eve")
+    for name in (alice, bob):
+        logging_api.decide(name, ads)
+        logging_api.evaluate(name, ads)
+    of_alice = logged(logging_api, subject=subject(alice))
+    assert logged(logging_api, subject=subject(alice), correspondence=MESSAGE) == of_alice
     search = ("POST", "/v1/decisions/search")
     for name, other in (
-        ("alice", {**MESSAGE, "id": "another"}),
-        ("alice", {**MESSAGE, "type": "chat"}),
-        ("eve", MESSAGE),
+        (alice, {**MESSAGE, "id": "another"}),
+        (alice, {**MESSAGE, "type": "chat"}),
+        (eve, MESSAGE),
     ):
         assert logging_api.ok(*search, {"subject": subject(name), "correspondence": other})["items"] == []
 
@@ -140,14 +162,13 @@ def test_of_the_exempt_permits_a_share_is_logged(database, share, number):
         assert len(api.ok("POST", "/v1/decisions/search", {"processing": "spam"})["items"]) == number
 
 
-def test_a_durable_permit_is_in_the_log_when_it_is_answered(database):
+def test_a_durable_permit_is_in_the_log_when_it_is_answered(durable):
     """With SCEAU_DECISION_LOG=durable a permit under IV is committed to the log before its answer."""
-    with running(database, decision_log="durable") as api:
-        api.register("ads")
-        api.decide("alice", "ads")
-        for _ in range(5):
-            identifier = api.evaluate("alice", "ads")["context"]["id"]
-            assert [each.facts.permitted for each in logged_rows(database) if str(each.id) == identifier] == [True]
+    api, database = durable
+    api.decide("alice", "ads")
+    for _ in range(5):
+        identifier = api.evaluate("alice", "ads")["context"]["id"]
+        assert [each.facts.permitted for each in logged_rows(database) if str(each.id) == identifier] == [True]
 
 
 def test_without_its_log_a_durable_permit_is_not_answered_and_a_denial_is(database):
@@ -176,8 +197,6 @@ def test_a_name_in_a_segment_would_be_seen(database):
 
 def test_old_days_are_dropped_and_today_never(database):
     """Partitions older than the retention go; the functions refuse to touch today or to make a far day's."""
-    with running(database):
-        pass
     old = datetime.now(UTC).date() - timedelta(days=30)
     with psycopg.connect(database.owner_url, autocommit=True) as connection:
         connection.execute("UPDATE owner_limit SET log_floor_days = 20")
@@ -283,40 +302,39 @@ def test_a_durable_permit_waits_no_longer_than_a_lease(database, cache):
             assert _log_of(api).counts.failed_flushes == 0
 
 
-def test_a_durable_permit_that_was_overtaken_is_not_answered(database):
+def test_a_durable_permit_that_was_overtaken_is_not_answered(durable, monkeypatch):
     """A withdrawal that is answered while a permit's row is committed: the permit does not go out."""
-    with running(database, decision_log="durable") as api, running(database, cache="strict") as other:
-        api.register("ads")
-        api.decide("alice", "ads")
-        assert api.evaluate("alice", "ads")["decision"] is True
+    api, database = durable
+    with running(database, cache="strict") as other:
+        api.decide("bob", "ads")
+        assert api.evaluate("bob", "ads")["decision"] is True
         log = _log_of(api)
         commit = log.commit
 
         async def overtaken(rows):
             await commit(rows)
-            await asyncio.to_thread(other.withdraw, "alice")
+            await asyncio.to_thread(other.withdraw, "bob")
 
-        vars(log)["commit"] = overtaken
-        assert api.reason("alice", "ads") == "consent_withdrawn"
+        monkeypatch.setitem(vars(log), "commit", overtaken)
+        assert api.reason("bob", "ads") == "consent_withdrawn"
 
 
-def test_a_durable_permit_whose_record_was_dropped_is_logged_once(database):
+def test_a_durable_permit_whose_record_was_dropped_is_logged_once(durable, monkeypatch):
     """Old news that drop a record while a permit's row is committed change nothing: it is read again, and answered."""
-    with running(database, decision_log="durable") as api:
-        api.register("ads")
-        api.decide("alice", "ads")
-        eventually(_services(api).memory.replica.lease.held)
-        log, commits = _log_of(api), []
-        commit = log.commit
+    api, _ = durable
+    api.decide("carol", "ads")
+    eventually(_services(api).memory.replica.lease.held)
+    log, commits = _log_of(api), []
+    commit = log.commit
 
-        async def with_old_news(rows):
-            commits.append(len(rows))
-            await commit(rows)
-            _services(api).memory.replica.subjects.drop_all()
+    async def with_old_news(rows):
+        commits.append(len(rows))
+        await commit(rows)
+        _services(api).memory.replica.subjects.drop_all()
 
-        vars(log)["commit"] = with_old_news
-        assert api.evaluate("alice", "ads")["decision"] is True
-        assert commits == [1]
+    monkeypatch.setitem(vars(log), "commit", with_old_news)
+    assert api.evaluate("carol", "ads")["decision"] is True
+    assert commits == [1]
 
 
 def test_a_durable_permit_that_ended_while_it_waited_is_not_answered(database):
@@ -358,8 +376,6 @@ def test_a_durable_batch_is_committed_together(database):
 
 def test_turning_over_holds_up_nobody(database):
     """A day is made beside writes under way and before they end; an old one is dropped later, and a start goes on."""
-    with running(database):
-        pass
     old = datetime.now(UTC).date() - timedelta(days=30)
     with (
         psycopg.connect(database.owner_url) as owner,
