@@ -47,6 +47,13 @@ def _kept(log, name):
     return log.place / name
 
 
+@pytest.fixture(scope="module")
+def bundled(made, tmp_path_factory):
+    """A log that no test changes, and a bundle of it."""
+    with copied(made, tmp_path_factory.mktemp("bundled")) as log:
+        yield log, log.bundle()
+
+
 @pytest.fixture
 def fork(log, tmp_path):
     """The same log, which went on otherwise on another copy of its database: as far, and with the same keys."""
@@ -132,10 +139,11 @@ def test_what_was_taken_out_of_a_bundle_is_counted(log):
 
 
 @pytest.mark.parametrize("name", ["data/log.json", "data/entries.ndjson", "later.json"])
-def test_a_file_that_unpacks_to_gigabytes_is_not_read_whole(log, name):
+def test_a_file_that_unpacks_to_gigabytes_is_not_read_whole(bundled, tmp_path, name):
     """A ZIP of some kilobytes with a file, or a line, of a hundred megabytes is refused in bounded memory."""
-    bomb = log.place / "bomb.zip"
-    with zipfile.ZipFile(log.bundle()) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+    log, bundle = bundled
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
         for each in old.namelist():
             if each != name:
                 new.writestr(each, old.read(each))
@@ -310,21 +318,23 @@ def test_another_log_ends_no_consent(log):
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_what_is_wrong_is_told_though_the_rest_cannot_be_read(log, language):
+def test_what_is_wrong_is_told_though_the_rest_cannot_be_read(bundled, tmp_path, language):
     """A file that no parser bears ends the reading of its bundle; what was found before is told."""
+    log, bundle = bundled
     row = json.dumps({"kind": "x", "id": "1 and 2: " * 3_000}) + "\n"
     odd = {"data/unentered.ndjson": lambda _: f"{row}{'[' * 100_000}\n".encode()}
-    forged = rewritten(log.bundle(), log.place / "forged.zip", odd, manifest=True)
+    forged = rewritten(bundle, tmp_path / "forged.zip", odd, manifest=True)
     status, said = _verified(log, forged, _kept(log, "head"), "--lang", language)
     wrong = {"en": "WRONG: x 1 and", "fr": "FAUX: x 1 and"}[language]
     assert (status, wrong in said, f"{log.place / 'head'}: " in said) == (WRONG, True, True)
 
 
 @pytest.mark.parametrize("name", ["data/stamps/3.checkpoint", "data/" + "a/" * 30_000 + "b"], ids=["stamp", "name"])
-def test_a_small_file_takes_little_memory(log, name):
+def test_a_small_file_takes_little_memory(bundled, tmp_path, name):
     """A stamp that unpacks to hundreds of megabytes, and a name of thousands of folders: memory stays bounded."""
-    bomb = log.place / "bomb.zip"
-    shutil.copy(log.bundle(), bomb)
+    log, bundle = bundled
+    bomb = tmp_path / "bomb.zip"
+    shutil.copy(bundle, bomb)
     with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as bag, bag.open(name, "w", force_zip64=True) as file:
         for _ in range(300 if "stamps" in name else 1):
             file.write(b" " * (1 << 20))
@@ -369,9 +379,10 @@ def _page(bundle):
         return bag.read("data/index.en.html").decode()
 
 
-def test_a_bundle_of_nobody_accuses_nobody(log, made_old):
+def test_a_bundle_of_nobody_accuses_nobody(bundled, made_old):
     """Without a key, or with another's, a stranger's bundle of a log of the same name is no fork of the true one."""
-    mine, theirs = log.bundle(), made_old.bundle()
+    log, mine = bundled
+    theirs = made_old.bundle()
     stranger = ("--key", made_old.key().split("\n")[1])  # of receipts: no log's
     for keys in ((), stranger):
         status, _, said = log.sceau("proof", "verify", mine, theirs, *keys)
@@ -395,11 +406,11 @@ def test_a_receipt_is_judged_by_bundles_that_have_its_entry(log):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
-def test_what_a_terminal_cannot_show_ends_no_run(log, encoding):
+def test_what_a_terminal_cannot_show_ends_no_run(bundled, tmp_path, encoding):
     """A file's odd name, and the French words, come out escaped where the output has no such signs."""
-    bundle = log.bundle()
-    odd = rewritten(bundle, log.place / "odd.zip", {"data/\u03a9": lambda _: b"x"})
-    script = log.place / "verify.py"
+    _, bundle = bundled
+    odd = rewritten(bundle, tmp_path / "odd.zip", {"data/\u03a9": lambda _: b"x"})
+    script = tmp_path / "verify.py"
     script.write_text(verifier_script())
     line = [sys.executable, "-I", str(script), str(odd), str(bundle), "--lang", "fr"]
     done = subprocess.run(line, capture_output=True, check=False, env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})

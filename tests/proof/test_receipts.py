@@ -25,28 +25,43 @@ from tests.support.api import running, subject
 from tests.support.consents import hash_of, notice_of
 from tests.support.databases import new_database
 from tests.support.invalidations import invalidate
+from tests.support.people import people
 
 INCOMPLETE = 3
 UNREADABLE = 2
 
 
 @pytest.fixture
-def deployment(database, tmp_path):
-    """A service with a consent that is not in the log yet: its API, its log, and the consent's id."""
+def own(database, tmp_path):
+    """A service of one test's own with a consent that is not in the log yet: its API, its log, and the consent's id."""
     with running(database) as api:
         api.register("ads")
         yield api, Log(database, tmp_path), api.decide("alice", "ads")["id"]
 
 
 @pytest.fixture(scope="module")
-def settled(tmp_path_factory):
-    """The same with the consent in the log, for tests that only read it and write receipts of their own."""
+def service(tmp_path_factory):
+    """A service and its log, to which tests only add."""
     with new_database() as database, running(database) as api:
         api.register("ads")
-        consent = api.decide("alice", "ads")["id"]
-        log = Log(database, tmp_path_factory.mktemp("settled"))
-        log.append()
-        yield api, log, consent
+        yield api, Log(database, tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture
+def consented(service):
+    """The same with a consent of one person's own that is not in the log yet: the person, and the consent's id too."""
+    api, log = service
+    [alice] = people("alice")
+    return api, log, alice, api.decide(alice, "ads")["id"]
+
+
+@pytest.fixture(scope="module")
+def settled(service):
+    """The same with a consent in the log, for tests that only read it and write receipts of their own."""
+    api, log = service
+    consent = api.decide("alice", "ads")["id"]
+    log.append()
+    return api, log, consent
 
 
 def _receipt(api, log, identifier):
@@ -63,9 +78,9 @@ def _verified(log, file):
     return status, said
 
 
-def test_a_receipt_is_proved_once_its_consent_is_in_the_log(deployment):
+def test_a_receipt_is_proved_once_its_consent_is_in_the_log(consented):
     """Before that it says so, and its proof is 202; after it, it verifies with the published keys and nothing else."""
-    api, log, consent = deployment
+    api, log, alice, consent = consented
     answer = api.call("GET", f"/v1/consents/{consent}/proof")
     assert (answer.status_code, answer.headers["retry-after"]) == (202, "15")
     status, said = _verified(log, _receipt(api, log, consent))
@@ -75,13 +90,12 @@ def test_a_receipt_is_proved_once_its_consent_is_in_the_log(deployment):
     status, said = _verified(log, _receipt(api, log, consent))
     assert (status, "the entry stands in the log" in said, "WRONG" in said) == (INCOMPLETE, True, False)
     assert said.count("NOT CHECKED") == 2  # what the register said, and whether the consent still stands
-    assert "alice" not in (log.place / "receipt.jwt").read_text()
+    assert alice not in (log.place / "receipt.jwt").read_text()
 
 
-def test_a_receipt_verifies_a_year_later_with_the_verifier_file_alone(deployment, monkeypatch, capsys):
+def test_a_receipt_verifies_a_year_later_with_the_verifier_file_alone(settled, monkeypatch, capsys):
     """Without Sceau, without a network, and with a clock that has moved on, it is as good as on its day."""
-    api, log, consent = deployment
-    log.append()
+    api, log, consent = settled
     receipt, script = _receipt(api, log, consent), log.place / "verify.py"
     script.write_text(log.sceau("proof", "verify", "--script")[2])
     keys = [part for key in log.key().split("\n") for part in ("--key", key)]
@@ -177,11 +191,11 @@ def test_a_receipt_of_somebody_else_s_key_is_named(settled):
         assert _verified(log, receipt)[0] == UNREADABLE
 
 
-def test_a_receipt_tells_what_a_person_is_to_know(deployment):
+def test_a_receipt_tells_what_a_person_is_to_know(consented):
     """The record has every field that the guide wants, a withdrawal too, and nothing that names the person."""
-    api, log, consent = deployment
+    api, log, alice, consent = consented
     log.append()
-    api.withdraw("alice", "ads")
+    api.withdraw(alice, "ads")
     answer = api.call("GET", f"/v1/consents/{consent}/receipt", headers={"Accept": "application/ld+json"})
     assert answer.headers["content-type"] == "application/ld+json"
     told = answer.json()
@@ -199,7 +213,7 @@ def test_a_receipt_tells_what_a_person_is_to_know(deployment):
     assert record["dpv:hasDataController"][0]["dpv:hasName"] == "Exemple SAS"
     statuses = [each["@type"][0] for each in record["dpv:hasConsentStatus"]]
     assert statuses == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
-    assert "alice" not in answer.text
+    assert alice not in answer.text
 
 
 def _close(api, name):
@@ -208,11 +222,11 @@ def _close(api, name):
 
 CHILD = {"age_band": "under_15"}
 ENDS = {
-    "renewed": (lambda api: api.decide("zoe", "ads"), "dpv:RenewedConsentGiven"),
-    "refused": (lambda api: api.decide("zoe", "ads", "refused"), "dpv:ConsentRefused"),
-    "withdrawn": (lambda api: api.withdraw("zoe"), "dpv:ConsentWithdrawn"),
-    "closed": (lambda api: _close(api, "zoe"), "dpv:ConsentExpired"),
-    "invalidated": (lambda api: invalidate(api, "ads"), "dpv:ConsentInvalidated"),
+    "renewed": (lambda api, who, about: api.decide(who, about), "dpv:RenewedConsentGiven"),
+    "refused": (lambda api, who, about: api.decide(who, about, "refused"), "dpv:ConsentRefused"),
+    "withdrawn": (lambda api, who, _: api.withdraw(who), "dpv:ConsentWithdrawn"),
+    "closed": (lambda api, who, _: _close(api, who), "dpv:ConsentExpired"),
+    "invalidated": (lambda api, _, about: invalidate(api, about), "dpv:ConsentInvalidated"),
 }
 GIVERS = {
     "self": ["dpv:DataSubject"],
@@ -230,29 +244,32 @@ def _told(api, consent):
 
 
 @pytest.mark.parametrize(("end", "status"), ENDS.values(), ids=ENDS.keys())
-def test_a_receipt_tells_what_ended_a_consent(deployment, end, status):
+def test_a_receipt_tells_what_ended_a_consent(service, end, status):
     """Each way to end one has a status of the vocabulary; a grant that ends a refusal is no renewal."""
-    api, _, _ = deployment
-    consent = api.decide("zoe", "ads")["id"]
+    api, _ = service
+    zoe, theo, ads = people("zoe", "theo", "ads")
+    api.register(ads)
+    consent = api.decide(zoe, ads)["id"]
     assert len(_told(api, consent)) == 1
-    end(api)
+    end(api, zoe, ads)
     assert _told(api, consent)[1]["@type"] == [status]
-    refusal = api.decide("theo", "ads", "refused")["id"]
-    api.decide("theo", "ads")
+    refusal = api.decide(theo, ads, "refused")["id"]
+    api.decide(theo, ads)
     assert [each["@type"][0] for each in _told(api, refusal)] == ["dpv:ConsentRefused", "dpv:ConsentGiven"]
 
 
 @pytest.mark.parametrize(("giver", "entities"), GIVERS.items(), ids=GIVERS.keys())
-def test_a_receipt_names_who_gave_the_consent(deployment, giver, entities):
+def test_a_receipt_names_who_gave_the_consent(service, giver, entities):
     """What an administrator gave is never told as the person's own act."""
-    api, _, _ = deployment
-    consent = api.decide("zoe", "ads", capacity={**CHILD, "given_by": giver})["id"]
+    api, _ = service
+    [zoe] = people("zoe")
+    consent = api.decide(zoe, "ads", capacity={**CHILD, "given_by": giver})["id"]
     assert _told(api, consent)[0]["dpv:isIndicatedBy"] == entities
 
 
-def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(database, deployment):
+def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(consented):
     """Both tell of a person: the audit trail has the caller, the consent and the processing; a 202 told nothing."""
-    api, log, consent = deployment
+    api, log, _, consent = consented
     wanted = {"acts": ["consent.history_read"], "object": {"type": "consent", "id": consent}}
     api.call("GET", f"/v1/consents/{consent}/proof")
     assert api.ok("POST", "/v1/audit-trail/search", wanted)["items"] == []
@@ -263,15 +280,16 @@ def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(database, deployment
     assert [each["detail"] for each in found] == [{"processing": "ads"}] * 2
 
 
-def test_a_receipt_that_is_used_after_a_withdrawal_is_named(deployment):
+def test_a_receipt_that_is_used_after_a_withdrawal_is_named(consented):
     """Alone it is as it was; beside a bundle of a later time, the verifier says by which entry the consent ended."""
-    api, log, consent = deployment
-    api.decide("bob", "ads")
+    api, log, alice, consent = consented
+    [bob] = people("bob")
+    api.decide(bob, "ads")
     log.append()
     receipt = _receipt(api, log, consent)
     before = log.bundle(name="before.zip")
-    api.withdraw("bob", "ads")
-    api.withdraw("alice")
+    api.withdraw(bob, "ads")
+    api.withdraw(alice)
     log.append()
     after = log.bundle(name="after.zip")
     given = [part for key in log.key().split("\n") for part in ("--key", key)]
@@ -280,26 +298,29 @@ def test_a_receipt_that_is_used_after_a_withdrawal_is_named(deployment):
     assert (status, "does not stand any more: it ended by entry" in said, ": withdrawn" in said) == (1, True, True)
 
 
-@pytest.mark.parametrize("struck", [{"version": 1}, {"text": hash_of(notice_of("ads")["fr"])}], ids=["version", "text"])
-def test_a_receipt_that_is_used_after_an_invalidation_is_named(deployment, struck):
+@pytest.mark.parametrize("named", ["version", "text"])
+def test_a_receipt_that_is_used_after_an_invalidation_is_named(service, named):
     """Beside a bundle of a later time the verifier says which entry invalidated it; that of something else does not."""
-    api, log, consent = deployment
+    api, log = service
+    alice, ads = people("alice", "ads")
+    api.register(ads)
+    consent = api.decide(alice, ads)["id"]
+    struck = {"version": 1} if named == "version" else {"text": hash_of(notice_of(ads)["fr"])}
     log.append()
     receipt = _receipt(api, log, consent)
     given = [part for key in log.key().split("\n") for part in ("--key", key)]
-    invalidate(api, "ads", text=hash_of(notice_of("ads")["en"]))
+    invalidate(api, ads, text=hash_of(notice_of(ads)["en"]))
     log.append()
-    assert log.sceau("proof", "verify", receipt, log.bundle(name="before.zip"), *given)[0] == INCOMPLETE
-    invalidate(api, "ads", **struck)
+    assert log.sceau("proof", "verify", receipt, log.bundle(name=f"before-{ads}.zip"), *given)[0] == INCOMPLETE
+    invalidate(api, ads, **struck)
     log.append()
-    status, _, said = log.sceau("proof", "verify", receipt, log.bundle(name="after.zip"), *given)
-    assert (status, "(invalidation ads/2): invalidated" in said) == (1, True), said
+    status, _, said = log.sceau("proof", "verify", receipt, log.bundle(name=f"after-{ads}.zip"), *given)
+    assert (status, f"(invalidation {ads}/2): invalidated" in said) == (1, True), said
 
 
-def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(deployment):
+def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(settled):
     """Another processing's caller, another scope, nobody at all, and an id of nothing."""
-    api, log, consent = deployment
-    log.append()
+    api, _, consent = settled
     elsewhere = api.with_key(api.new_key("consents:read", processings=["stats"]))
     for what in ("proof", "receipt"):
         path = f"/v1/consents/{consent}/{what}"
@@ -310,10 +331,9 @@ def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(deployment
         assert api.call("GET", unknown).status_code == 404
 
 
-def test_everybody_can_read_the_keys(deployment):
+def test_everybody_can_read_the_keys(settled):
     """Those that the command prints, of log and receipts, without a key of the API."""
-    api, log, _ = deployment
-    log.append()
+    api, log, _ = settled
     answer = api.with_key(None).call("GET", "/proof/v1/keys")
     assert (answer.status_code, answer.text, answer.headers["content-type"]) == (
         200,
@@ -323,9 +343,9 @@ def test_everybody_can_read_the_keys(deployment):
     assert [line.partition("+")[0].rpartition("/")[2] for line in answer.text.splitlines()] == ["ledger", "receipts"]
 
 
-def test_everybody_can_read_the_head_and_the_tree_of_the_log(deployment):
+def test_everybody_can_read_the_head_and_the_tree_of_the_log(own):
     """Without a key: the signed head, and tiles of which its root is made; nothing wider than the head."""
-    api, log, _ = deployment
+    api, log, _ = own
     everybody = api.with_key(None)
     assert everybody.call("GET", "/proof/v1/checkpoint").status_code == 404
     log.append()
@@ -341,17 +361,17 @@ def test_everybody_can_read_the_head_and_the_tree_of_the_log(deployment):
     assert everybody.call("GET", "/proof/v1/tile/x").status_code == 422
 
 
-def test_erasing_a_person_leaves_no_receipt_that_names_it(deployment):
+def test_erasing_a_person_leaves_no_receipt_that_names_it(consented):
     """After an erasure the proof of the consent still verifies, and nothing in it leads to the person."""
-    api, log, consent = deployment
+    api, log, alice, consent = consented
     log.append()
     before = _receipt(api, log, consent).read_text()
-    api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
+    api.ok("POST", "/v1/subjects/erasures", {"subject": subject(alice)})
     log.append()
     (log.place / "receipt.jwt").write_text(before)
     status, said = _verified(log, log.place / "receipt.jwt")
     assert (status, "WRONG" in said) == (INCOMPLETE, False)
-    status, said = log.verify(log.bundle(), key=log.key().split("\n")[0])
+    status, said = log.verify(log.bundle(name="erased.zip"), key=log.key().split("\n")[0])
     assert (status, "WRONG" in said) == (INCOMPLETE, False)
 
 
@@ -380,40 +400,43 @@ def test_a_receipt_is_a_document_too(settled, language, words):
     assert (status, "the entry stands in the log" in told) == (INCOMPLETE, True)
 
 
-def test_the_receipt_of_the_first_act_of_a_joint_consent_tells_of_no_renewal(deployment):
+def test_the_receipt_of_the_first_act_of_a_joint_consent_tells_of_no_renewal(service):
     """The parent's act completes the child's; what both say a second time renews it."""
-    api, _, _ = deployment
+    api, _ = service
+    [kim] = people("kim")
     sides = ("self", "holder_of_parental_responsibility")
-    first, second = [api.decide("kim", "ads", capacity={**CHILD, "given_by": side})["id"] for side in sides]
+    first, second = [api.decide(kim, "ads", capacity={**CHILD, "given_by": side})["id"] for side in sides]
     assert [each["@type"][0] for each in _told(api, first)] == ["dpv:ConsentGiven"]
-    api.decide("kim", "ads", capacity={**CHILD, "given_by": "both"})
+    api.decide(kim, "ads", capacity={**CHILD, "given_by": "both"})
     assert [each["@type"][0] for each in _told(api, second)] == ["dpv:ConsentGiven", "dpv:RenewedConsentGiven"]
 
 
-def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(deployment):
+def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(service):
     """The text that the child read was invalidated: the consent of both is, and the parent's receipt says so."""
-    api, _, _ = deployment
+    api, _ = service
+    kid, ads = people("kid", "ads")
+    api.register(ads)
     sides = (("self", "fr"), ("holder_of_parental_responsibility", "en"))
     capacities = [({"age_band": "under_15", "given_by": side}, {"language": language}) for side, language in sides]
-    _, given = [api.decide("kid", "ads", capacity=who, evidence=text) for who, text in capacities]
-    assert api.reason("kid", "ads") == "consent_in_force"
-    assert invalidate(api, "ads", text=hash_of(notice_of("ads")["fr"])).status_code == 201
-    assert api.reason("kid", "ads") == "consent_invalid"
+    _, given = [api.decide(kid, ads, capacity=who, evidence=text) for who, text in capacities]
+    assert api.reason(kid, ads) == "consent_in_force"
+    assert invalidate(api, ads, text=hash_of(notice_of(ads)["fr"])).status_code == 201
+    assert api.reason(kid, ads) == "consent_invalid"
     statuses = [each["@type"][0] for each in _told(api, given["id"])]
     assert statuses == ["dpv:ConsentGiven", "dpv:ConsentInvalidated"]
 
 
-def _withdrawal(api, processing):
-    """The id of a withdrawal of alice's, from one processing or from every one."""
+def _withdrawal(api, name, processing):
+    """The id of a withdrawal of somebody's, from one processing or from every one."""
     about = {} if processing is None else {"processing": processing}
-    return api.ok("POST", "/v1/withdrawals", {"subject": subject("alice"), **about})["id"]
+    return api.ok("POST", "/v1/withdrawals", {"subject": subject(name), **about})["id"]
 
 
 @pytest.mark.parametrize("processing", ["ads", None], ids=["one processing", "every processing"])
-def test_a_withdrawal_has_a_receipt_at_once(deployment, processing):
+def test_a_withdrawal_has_a_receipt_at_once(consented, processing):
     """It promises its entry, is proved once the log has it, is a document too, and is changed by nobody unseen."""
-    api, log, _ = deployment
-    withdrawal = _withdrawal(api, processing)
+    api, log, alice, _ = consented
+    withdrawal = _withdrawal(api, alice, processing)
     file = _receipt(api, log, withdrawal)
     claims = json.loads(base64.urlsafe_b64decode(file.read_text().split(".")[1] + "=="))
     assert (claims["log"], claims["entered_within"]) == (None, 60)
@@ -438,11 +461,11 @@ def _entered_later(api, log):
     log.append()
 
 
-def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(deployment):
+def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(own):
     """The receipt shows it beside a bundle that reaches further; an honest one is found, and accuses nobody."""
-    api, log, _ = deployment
+    api, log, _ = own
     log.append()
-    withdrawal = _withdrawal(api, "ads")
+    withdrawal = _withdrawal(api, "alice", "ads")
     receipt = _receipt(api, log, withdrawal)
     given = [receipt, *(part for key in log.key().split("\n") for part in ("--key", key))]
     log.superuser(
@@ -461,11 +484,11 @@ def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(deployment
 
 
 @pytest.mark.parametrize("altered", [False, True])
-def test_an_act_that_was_altered_before_it_was_entered_is_named(deployment, altered):
+def test_an_act_that_was_altered_before_it_was_entered_is_named(own, altered):
     """The receipt of before tells something else than the entry; of an honest log it tells the same."""
-    api, log, _ = deployment
+    api, log, _ = own
     log.append()
-    withdrawal = _withdrawal(api, "ads")
+    withdrawal = _withdrawal(api, "alice", "ads")
     receipt = _receipt(api, log, withdrawal)
     if altered:
         moved = "collected_at = collected_at - interval '9 days'"

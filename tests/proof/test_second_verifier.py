@@ -50,6 +50,31 @@ def _both(log, *words, says=""):
     return ours
 
 
+@pytest.fixture(scope="module")
+def still(made, tmp_path_factory):
+    """A log to which tests only add, and a bundle of it."""
+    with copied(made, tmp_path_factory.mktemp("still")) as log:
+        yield log, log.bundle()
+
+
+@pytest.fixture(scope="module")
+def still_decided(made_decided, tmp_path_factory):
+    """The same of a deployment that decided."""
+    with copied(made_decided, tmp_path_factory.mktemp("still")) as log:
+        yield log, log.bundle()
+
+
+@pytest.fixture(scope="module")
+def fork(made, tmp_path_factory):
+    """A log that went on otherwise on another copy of its database: one branch, and of both a head and a bundle."""
+    place = tmp_path_factory.mktemp("fork")
+    (place / "fork").mkdir()
+    with copied(made, place) as log, copied(made, place / "fork") as other:
+        _withdrawn(log, "alice")
+        _withdrawn(other, "carol")
+        yield log, (_kept(log, "one"), log.bundle()), (_kept(other, "other"), other.bundle())
+
+
 def _api(log):
     return running(log.database, public_url=PUBLIC_URL)
 
@@ -294,23 +319,22 @@ def test_both_take_that_a_day_was_dropped(decided, days, status):
     assert _both(decided, decided.bundle(), says=told) == status
 
 
-def test_both_check_decisions(decided):
+def test_both_check_decisions(still_decided):
     """Those of a bundle; one of a single processing has none, since a choice could not be checked, and says so."""
+    decided, bundle = still_decided
     told = "60 decisions against the statements of their hours"
-    assert _both(decided, decided.bundle(), says=told) == INCOMPLETE
-    assert _both(decided, decided.bundle("--processing", "ads"), says="60 decisions that the log states") == INCOMPLETE
+    assert _both(decided, bundle, says=told) == INCOMPLETE
+    of_one = decided.bundle("--processing", "ads", name="one.zip")
+    assert _both(decided, of_one, says="60 decisions that the log states") == INCOMPLETE
 
 
-def _bundled(change, name=ENTRIES, words=()):
+def _lines(change, name=ENTRIES):
     """A bundle of which somebody changed the lines of a file, and made its list of files fit."""
 
-    def make(log):
-        def changed(content):
-            return b"".join(line + b"\n" for line in change(content.splitlines()))
+    def changed(content):
+        return b"".join(line + b"\n" for line in change(content.splitlines()))
 
-        return [rewritten(log.bundle(*words), log.place / "forged.zip", {name: changed}, manifest=True)]
-
-    return make
+    return lambda bundle, target: rewritten(bundle, target, {name: changed}, manifest=True)
 
 
 def _tampered(*statements):
@@ -367,21 +391,6 @@ def _texts_swapped(log):
     return [log.bundle()]
 
 
-def _forked(log, *, way):
-    """Heads, or a bundle and a head, of a log that went on otherwise on another copy of its database."""
-    (log.place / "fork").mkdir()
-    with copied(log, log.place / "fork") as other:
-        _withdrawn(log, "alice")
-        _withdrawn(other, "carol")
-        one, head = _kept(log, "one"), _kept(other, "other")
-        return {
-            "heads": lambda: [one, head],
-            "against": lambda: [log.bundle(), "--against", head],
-            "beside": lambda: [head, log.bundle()],
-            "bundles": lambda: [log.bundle(), other.bundle()],
-        }[way]()
-
-
 def _head_within(log):
     """A head of the other branch, of a size at which this one signed nothing: its tree alone shows it."""
     (log.place / "fork").mkdir()
@@ -395,32 +404,21 @@ def _head_within(log):
     return [bundle, head]
 
 
-def _statement_of_a_fork(log):
-    (log.place / "fork").mkdir()
-    with copied(log, log.place / "fork") as other:
-        _withdrawn(log, "alice")
-        _withdrawn(other, "carol")
-        with zipfile.ZipFile(other.bundle()) as bag:
-            later = bag.read("later.json")
-        return [rewritten(log.bundle(), log.place / "forged.zip", {"later.json": lambda _: later})]
-
-
 def _behind(change):
     """A bundle of which somebody changed what came later: no list has that file."""
 
-    def make(log):
-        bundle = log.bundle()
+    def make(bundle, target):
         later = later_of(bundle)
         change(later)
         content = json.dumps(later).encode()
-        return [rewritten(bundle, log.place / "forged.zip", {"later.json": lambda _: content})]
+        return rewritten(bundle, target, {"later.json": lambda _: content})
 
     return make
 
 
-def _restated(log):
+def _restated(bundle, target):
     """A bundle whose page was changed, with a statement of this that fits: its entry is not in the tree."""
-    (changed,) = _bundled(lambda lines: lines[1:], "data/index.html")(log)
+    changed = _lines(lambda lines: lines[1:], "data/index.html")(bundle, target.with_name("changed.zip"))
     with zipfile.ZipFile(changed) as bag:
         listed = sha256(bag.read("manifest-sha256.txt")).hexdigest()
     later = later_of(changed)
@@ -431,7 +429,7 @@ def _restated(log):
     entry["commitment"] = sha256(bytes.fromhex(stated["salt"]) + stated["body"].encode()).hexdigest()
     stated["entry"] = json.dumps(entry, separators=(",", ":"), sort_keys=True)
     content = json.dumps(later).encode()
-    return [rewritten(changed, log.place / "restated.zip", {"later.json": lambda _: content})]
+    return rewritten(changed, target, {"later.json": lambda _: content})
 
 
 def _lines_changed(change):
@@ -492,74 +490,96 @@ def _set_back(log):
     return [_kept(log, "after"), before]
 
 
-def _without(name):
-    return lambda log: [rewritten(log.bundle(), log.place / "forged.zip", {name: None})]
+def _files(changes):
+    return lambda bundle, target: rewritten(bundle, target, changes)
 
 
 def _row(column):
     return f"UPDATE consent_event SET {column} WHERE id = (SELECT id FROM consent_event WHERE kind = 'granted' LIMIT 1)"
 
 
+def _of_one_processing(log):
+    """A bundle of one processing, and of its bodies somebody withheld more."""
+    return [_lines(_withheld)(log.bundle("--processing", "ads"), log.place / "forged.zip")]
+
+
 ALTERED = {
-    "an entry edited": _bundled(_edited),
-    "an entry removed": _bundled(lambda lines: [*lines[:12], *lines[13:]]),
-    "the last entry removed": _bundled(lambda lines: lines[:-1]),
-    "an entry moved": _bundled(_moved),
-    "people renamed": _bundled(_renamed),
-    "bodies withheld": _bundled(_withheld, words=("--processing", "ads")),
-    "a page of the bundle changed": _bundled(lambda lines: lines[1:], "data/index.html"),
-    "a body edited": _tampered(_row("recorded_at = recorded_at + interval '1 second'")),
-    "a body removed": _tampered("DELETE FROM proof_opening WHERE position = 12"),
-    "a row removed": _tampered("DELETE FROM consent_event WHERE kind = 'withdrawn'"),
-    "a text swapped": _texts_swapped,
-    "a row put in past the log": _tampered(
-        """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
-        SELECT subject_ref, 97, gen_random_uuid(), 'withdrawn', now(), now(), false, gen_random_uuid()
-        FROM subject LIMIT 1"""
+    "bodies withheld": (_of_one_processing, "it is not the bundle that the log states"),
+    "a body edited": (_tampered(_row("recorded_at = recorded_at + interval '1 second'")), ""),
+    "a body removed": (_tampered("DELETE FROM proof_opening WHERE position = 12"), "its body is gone"),
+    "a row removed": (_tampered("DELETE FROM consent_event WHERE kind = 'withdrawn'"), ""),
+    "a text swapped": (_texts_swapped, ""),
+    "a row put in past the log": (
+        _tampered(
+            """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
+            SELECT subject_ref, 97, gen_random_uuid(), 'withdrawn', now(), now(), false, gen_random_uuid()
+            FROM subject LIMIT 1"""
+        ),
+        "",
     ),
-    "two heads of a fork": lambda log: _forked(log, way="heads"),
-    "two heads of a fork, the other way round": lambda log: _forked(log, way="heads")[::-1],
-    "a head against a bundle of the other branch": lambda log: _forked(log, way="against"),
-    "a head beside a bundle of the other branch": lambda log: _forked(log, way="beside"),
-    "a head of the other branch that is shorter": _head_within,
-    "two bundles of a fork": lambda log: _forked(log, way="bundles"),
-    "a statement of the other branch": _statement_of_a_fork,
-    "a statement that is not in the tree": _restated,
-    "a proof of consistency altered": _behind(lambda later: later["consistency"].__setitem__(-1, "00" * 32)),
-    "a proof of consistency cut": _behind(lambda later: later["consistency"].clear()),
-    "a proof of the statement cut": _behind(_shorter_proof),
-    "a statement told twice": _behind(lambda later: later["entries"].append(later["entries"][0])),
-    "a statement left out": _behind(lambda later: later["entries"].clear()),
-    "a log set back": _set_back,
-    "a file that is not listed": lambda log: [
-        rewritten(log.bundle(), log.place / "forged.zip", {"data/README.en.md": lambda _: b"All is well."})
-    ],
-    "a file left out": _without("data/README.en.md"),
-    "no statement": _without("later.json"),
+    "a head of the other branch that is shorter": (_head_within, ""),
+    "a log set back": (_set_back, ""),
+}
+CHANGED = {
+    "an entry edited": (_lines(_edited), ""),
+    "an entry removed": (_lines(lambda lines: [*lines[:12], *lines[13:]]), ""),
+    "the last entry removed": (_lines(lambda lines: lines[:-1]), ""),
+    "an entry moved": (_lines(_moved), ""),
+    "people renamed": (_lines(_renamed), "it is not the bundle that the log states"),
+    "a page of the bundle changed": (_lines(lambda lines: lines[1:], "data/index.html"), ""),
+    "a statement that is not in the tree": (_restated, ""),
+    "a proof of consistency altered": (_behind(lambda later: later["consistency"].__setitem__(-1, "00" * 32)), ""),
+    "a proof of consistency cut": (_behind(lambda later: later["consistency"].clear()), ""),
+    "a proof of the statement cut": (_behind(_shorter_proof), ""),
+    "a statement told twice": (_behind(lambda later: later["entries"].append(later["entries"][0])), ""),
+    "a statement left out": (_behind(lambda later: later["entries"].clear()), ""),
+    "a file that is not listed": (_files({"data/README.en.md": lambda _: b"All is well."}), ""),
+    "a file left out": (_files({"data/README.en.md": None}), ""),
+    "no statement": (_files({"later.json": None}), "the log does not state that this bundle was made"),
+}
+FORKED = {
+    "two heads": (lambda one, other: [one[0], other[0]], "sceau.example.fr/ledger was forked"),
+    "two heads, the other way round": (lambda one, other: [other[0], one[0]], "sceau.example.fr/ledger was forked"),
+    "a head against a bundle": (lambda one, other: [one[1], "--against", other[0]], ""),
+    "a head beside a bundle": (lambda one, other: [other[0], one[1]], ""),
+    "two bundles": (lambda one, other: [one[1], other[1]], ""),
 }
 
 
-SAYS = {
-    "people renamed": "it is not the bundle that the log states",
-    "bodies withheld": "it is not the bundle that the log states",
-    "a body removed": "its body is gone",
-    "two heads of a fork": "sceau.example.fr/ledger was forked",
-    "two heads of a fork, the other way round": "sceau.example.fr/ledger was forked",
-    "a statement of the other branch": "does not continue this bundle's log",
-    "no statement": "the log does not state that this bundle was made",
-}
+@pytest.mark.parametrize(("make", "says"), ALTERED.values(), ids=ALTERED.keys())
+def test_both_say_wrong_of_what_was_altered(log, make, says):
+    """Whatever somebody changed in the database, both verifiers end with 1, and ours says why."""
+    assert _both(log, *make(log), says=says) == WRONG
 
 
-@pytest.mark.parametrize("name", ALTERED)
-def test_both_say_wrong_of_what_was_altered(log, name):
-    """Whatever somebody changed, in the database or in the file, both verifiers end with 1, and ours says why."""
-    assert _both(log, *ALTERED[name](log), says=SAYS.get(name, "")) == WRONG
+@pytest.mark.parametrize(("change", "says"), CHANGED.values(), ids=CHANGED.keys())
+def test_both_say_wrong_of_a_bundle_that_was_changed(still, change, says):
+    """Whatever somebody changed in the file."""
+    log, bundle = still
+    assert _both(log, change(bundle, log.place / "changed-bundle.zip"), says=says) == WRONG
+
+
+@pytest.mark.parametrize(("files", "says"), FORKED.values(), ids=FORKED.keys())
+def test_both_say_wrong_of_a_fork(fork, files, says):
+    """A head or a bundle of one branch contradicts whatever the other one signed."""
+    log, *branches = fork
+    assert _both(log, *files(*branches), says=says) == WRONG
+
+
+def test_both_say_wrong_of_a_statement_of_the_other_branch(fork):
+    """Behind a bundle of one branch stands what the other one stated later."""
+    log, (_, bundle), (_, other) = fork
+    with zipfile.ZipFile(other) as bag:
+        later = bag.read("later.json")
+    forged = rewritten(bundle, log.place / "forged.zip", {"later.json": lambda _: later})
+    assert _both(log, forged, says="does not continue this bundle's log") == WRONG
 
 
 @pytest.mark.parametrize(("changes", "status"), FORGED.values(), ids=FORGED.keys())
-def test_both_name_what_was_forged_before_the_log_stated_it(log, changes, status):
+def test_both_name_what_was_forged_before_the_log_stated_it(still, changes, status):
     """The list of files and the statement fit: each rule stands by itself."""
-    assert _both(log, forged(log, log.bundle(), changes)) == status
+    log, bundle = still
+    assert _both(log, forged(log, bundle, changes)) == status
 
 
 @pytest.mark.parametrize("how", ["gap", "again", "follows"])
@@ -587,9 +607,9 @@ def test_both_name_decisions_that_were_altered_in_the_database(decided, made):
 
 
 @pytest.mark.parametrize("how", ["dropped", "flipped", "invented", "of no statement"])
-def test_both_name_decisions_that_were_altered_in_a_bundle(decided, how):
+def test_both_name_decisions_that_were_altered_in_a_bundle(still_decided, how):
     """The list of files fits: the statement in the log does not."""
-    bundle = decided.bundle()
+    decided, bundle = still_decided
     with zipfile.ZipFile(bundle) as bag:
         (name,) = [each for each in bag.namelist() if re.fullmatch(r"data/decisions/[^.]+\.ndjson", each)]
     changes = {
@@ -603,8 +623,9 @@ def test_both_name_decisions_that_were_altered_in_a_bundle(decided, how):
     assert _both(decided, forged, says=told) == WRONG
 
 
-def test_both_want_a_signature_of_the_log(log):
+def test_both_want_a_signature_of_the_log(still):
     """A checkpoint that only another key than those given has signed is wrong."""
+    log, _ = still
     head = _kept(log, "head")
     text, _, line = head.read_text().rpartition("\n\n")
     _, name, octets = line.split()
