@@ -42,17 +42,14 @@ def read(prepared) -> Iterator[Facts]:
 
 ASKED = ("/search", "/search/subject", "/search/action", "/evaluation", "/evaluations", "/explanations", "/exports")
 """How paths end whose POST changes nothing that another request needs."""
-RECORDED = ("/v1/consents", "/v1/consents/batch", "/v1/withdrawals", "/v1/withdrawals/batch", "/v1/consent-links")
+RECORDED = ("/v1/consents", "/v1/consents/batch", "/v1/withdrawals", "/v1/withdrawals/batch")
 ADDED = (
     "/v1/processings",
-    "/v1/controllers/{id}",
     "/v1/keys",
     "/v1/webhooks",
     "/v1/staff/members",
-    "/v1/imports",
     "/v1/proposals",
     "/v1/acknowledgements",
-    "/v1/renewals/declined",
 )
 
 
