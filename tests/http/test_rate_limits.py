@@ -113,20 +113,23 @@ def test_by_default_decisions_have_no_limit_and_no_header(api):
 
 @pytest.fixture(scope="module")
 def tight():
-    """An application in which one administrative request, one search and one consent are allowed each day."""
+    """An application in which one administrative request, one search and one consent are allowed each day.
+
+    Beside it one that makes callers of it, which it does not count, and their database.
+    """
     one = f"1/{LONG}"
     with (
         new_database() as database,
         running(database, rate_limits=f"administration={one},searches={one},consents={one}") as api,
+        running(database) as unlimited,
     ):
-        yield api, database
+        yield api, unlimited, database
 
 
 def _fresh(tight, *scopes):
-    """A caller with all of its quotas, made where the API would count."""
-    api, database = tight
-    with running(database) as unlimited:
-        return Api(api.client, unlimited.new_key(*scopes))
+    """A caller with all of its quotas."""
+    api, unlimited, _ = tight
+    return Api(api.client, unlimited.new_key(*scopes))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,7 @@ def test_taking_back_is_never_refused(tight):
 
 def test_refused_attempts_are_counted_before_they_are_recorded(tight):
     """A caller without the scope uses up its quota like any other: it does not write the trail for ever."""
-    caller, (_, database) = _fresh(tight, "audit:read"), tight
+    caller, (*_, database) = _fresh(tight, "audit:read"), tight
     assert caller.call("POST", "/v1/processings", processing("x")).status_code == 403
     before = len(trail(database))
     assert _refused(caller.call("POST", "/v1/processings", processing("x")))
@@ -172,7 +175,7 @@ def test_refused_attempts_are_counted_before_they_are_recorded(tight):
 
 def test_what_is_refused_stores_nothing(tight):
     """A 429 is before anything is done."""
-    caller, (_, database) = _fresh(tight, "register:write"), tight
+    caller, (*_, database) = _fresh(tight, "register:write"), tight
     assert caller.call("POST", "/v1/processings", processing("kept")).status_code == 201
     assert _refused(caller.call("POST", "/v1/processings", processing("lost")))
     with psycopg.connect(database.owner_url) as connection:
