@@ -259,9 +259,9 @@ def test_a_leaked_key_goes_at_once(keys):
         verified(keys, token)
 
 
-def test_rotation_is_for_callers_of_every_processing(keys):
+def test_rotation_is_for_callers_of_every_processing(pdp):
     """A caller limited to some processings may not rotate the key of all."""
-    limited = keys.with_key(keys.new_key("keys:manage", processings=["spam"]))
+    limited = pdp.with_key(pdp.new_key("keys:manage", processings=["spam"]))
     assert limited.call("POST", "/v1/signing-keys", {"use": "decision_tokens"}).status_code == 403
 
 
@@ -272,15 +272,15 @@ def test_rotation_is_for_callers_of_every_processing(keys):
         ("webhooks:manage", "keys:manage", [{"use": "decision_tokens"}]),
     ],
 )
-def test_each_use_of_a_key_has_its_own_scope(keys, held, other, uses):
+def test_each_use_of_a_key_has_its_own_scope(pdp, held, other, uses):
     """Who has the scope of one use only is refused every other, which is named, and no key is made."""
-    before, caller = published(keys), keys.with_key(keys.new_key(held))
+    before, caller = published(pdp), pdp.with_key(pdp.new_key(held))
     for use in uses:
         answer = caller.call("POST", "/v1/signing-keys", use)
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:sceau:problem:scope-missing")
         assert other in answer.json()["detail"]
-    assert published(keys) == before
-    assert keys.ok("GET", "/.well-known/webhook-keys") == {"keys": []}
+    assert published(pdp) == before
+    assert pdp.ok("GET", "/.well-known/webhook-keys") == {"keys": []}
 
 
 @pytest.mark.parametrize(
@@ -294,9 +294,9 @@ def test_each_use_of_a_key_has_its_own_scope(keys, held, other, uses):
         ({"use": "decision_tokens", "at_once": "yes"}, "at_once"),
     ],
 )
-def test_what_belongs_to_another_use_is_refused(keys, body, field):
+def test_what_belongs_to_another_use_is_refused(pdp, body, field):
     """422 names the member that is missing or is of another use, and repeats nothing that was sent."""
-    answer = keys.call("POST", "/v1/signing-keys", body)
+    answer = pdp.call("POST", "/v1/signing-keys", body)
     assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, [field])
     assert "nothing-we-know" not in answer.text
 
