@@ -78,6 +78,23 @@ def log(made, tmp_path):
         yield log
 
 
+@pytest.fixture(scope="module")
+def made_stated(made, tmp_path_factory):
+    """The same decisions, stated as if this hour were over, and entered."""
+    with copied(made, tmp_path_factory.mktemp("stated")) as log, pytest.MonkeyPatch.context() as patch:
+        assert _closed(log, patch) > 0
+        log.append()
+        assert replayed(log)[0] == 0
+        yield log
+
+
+@pytest.fixture
+def stated(made_stated, tmp_path):
+    """The same, for a test to change."""
+    with copied(made_stated, tmp_path) as log:
+        yield log
+
+
 def _closed(log, monkeypatch):
     """Merge and state the log as if this hour were over."""
     monkeypatch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
@@ -177,17 +194,16 @@ def test_one_fact_that_was_altered_is_seen(log):
 
 
 @pytest.mark.parametrize("what", ["answer", "deleted", "added"])
-def test_a_row_that_was_altered_is_seen(log, monkeypatch, what):
+def test_a_row_that_was_altered_is_seen(stated, what):
     """Decisions that say something else, are gone, or came later differ from what the log committed to."""
-    assert _closed(log, monkeypatch) > 0
-    first = next(filter(_is_denied, logged_rows(log.database)))
+    first = next(filter(_is_denied, logged_rows(stated.database)))
     changes = {
         "answer": [lambda it: with_facts(it, permitted=True)],
         "deleted": [],
         "added": [lambda it: it, lambda it: replace(it, id=UUID(bytes=it.id.bytes[:6] + random_id().bytes[6:]))],
     }
-    alter(log.database, once(lambda it: it == first, *changes[what]))
-    status, said = replayed(log)
+    alter(stated.database, once(lambda it: it == first, *changes[what]))
+    status, said = replayed(stated)
     assert (status, "ALTERED: " in said) == (1, True), said
     assert (f"DIFFERENT: {first.id}" in said) == (what == "answer")
 
@@ -214,10 +230,10 @@ def test_part_of_an_hour_is_compared_as_the_whole(log, monkeypatch, ends):
     assert (status, " 0 altered" in said) == (0, True), said
 
 
-def test_decisions_that_are_not_stated_yet_are_told(log):
+def test_decisions_that_are_not_stated_yet_are_told(made):
     """Those of this hour are decided again, and that nothing shows them unaltered is said."""
-    status, said = replayed(log)
-    assert (status, f"NOT STATED YET: {len(logged_rows(log.database))} decisions" in said) == (0, True), said
+    status, said = replayed(made)
+    assert (status, f"NOT STATED YET: {len(logged_rows(made.database))} decisions" in said) == (0, True), said
 
 
 def test_decisions_that_come_late_are_stated_late(log, monkeypatch):
@@ -244,10 +260,8 @@ def test_decisions_that_were_not_logged_are_told(log, monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["quiet hour", "statement gone", "statement changed"])
-def test_whoever_alters_the_statements_too_is_seen(log, monkeypatch, what):
+def test_whoever_alters_the_statements_too_is_seen(stated, what):
     """A decision in an hour without any, and statements that are taken out or rewritten, are all named."""
-    _closed(log, monkeypatch)
-    log.append()
     hours = "kind = 'decision_hour' AND body->'segments' <> '[]'"
     changes = {
         "statement gone": "DELETE FROM proof_statement WHERE kind = 'decision_hour' RETURNING id",
@@ -255,45 +269,39 @@ def test_whoever_alters_the_statements_too_is_seen(log, monkeypatch, what):
         "RETURNING id",
     }
     if what == "quiet hour":
-        add(log.database, segment_of([logged(datetime.now(UTC) - timedelta(hours=1))]), merged=True)
+        add(stated.database, segment_of([logged(datetime.now(UTC) - timedelta(hours=1))]), merged=True)
     else:
-        _changed(log.database, changes[what])
-    status, said = replayed(log)
+        _changed(stated.database, changes[what])
+    status, said = replayed(stated)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
-@pytest.mark.parametrize(
-    ("what", "statements"),
-    [
-        ("counts", ['UPDATE decision_segment SET counts = \'[["ads", false, "no_consent", 99]]\'']),
-        ("its beginning", ["UPDATE decision_segment SET from_at = from_at + interval '1 microsecond'"]),
-        ("its end", ["UPDATE decision_segment SET to_at = to_at + interval '1 microsecond'"]),
-        ("its digest", ["UPDATE decision_segment SET sha256 = sha256(sha256)"]),
-        ("no merged one", ["UPDATE decision_segment SET merged = false"]),
-        ("content that is none", ["UPDATE decision_segment SET data = 'x'"]),
-        ("a directory that is none", ["UPDATE decision_segment SET directory = 'x'"]),
-        (
-            "an opening",
-            ["DELETE FROM proof_opening WHERE position IN (SELECT position FROM proof_entry WHERE kind = 'statement')"],
-        ),
-        ("an entry", ["DELETE FROM proof_opening", "DELETE FROM proof_entry WHERE kind = 'statement'"]),
+SEGMENTS = {
+    "counts": ['UPDATE decision_segment SET counts = \'[["ads", false, "no_consent", 99]]\''],
+    "its beginning": ["UPDATE decision_segment SET from_at = from_at + interval '1 microsecond'"],
+    "its end": ["UPDATE decision_segment SET to_at = to_at + interval '1 microsecond'"],
+    "its digest": ["UPDATE decision_segment SET sha256 = sha256(sha256)"],
+    "no merged one": ["UPDATE decision_segment SET merged = false"],
+    "content that is none": ["UPDATE decision_segment SET data = 'x'"],
+    "a directory that is none": ["UPDATE decision_segment SET directory = 'x'"],
+    "an opening": [
+        "DELETE FROM proof_opening WHERE position IN (SELECT position FROM proof_entry WHERE kind = 'statement')"
     ],
-    ids=lambda each: each if isinstance(each, str) else "",
-)
-def test_what_a_segment_says_is_stated_too(log, monkeypatch, what, statements):
+    "an entry": ["DELETE FROM proof_opening", "DELETE FROM proof_entry WHERE kind = 'statement'"],
+}
+
+
+@pytest.mark.parametrize("statements", SEGMENTS.values(), ids=SEGMENTS.keys())
+def test_what_a_segment_says_is_stated_too(stated, statements):
     """Altered beside its decisions, or no segment any more, or without what the log committed to: each is named."""
-    _closed(log, monkeypatch)
-    log.append()
-    assert replayed(log)[0] == 0
-    log.superuser(*statements)
-    status, said = replayed(log)
+    stated.superuser(*statements)
+    status, said = replayed(stated)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
-def test_a_second_statement_of_a_segment_is_seen(log, monkeypatch):
+def test_a_second_statement_of_a_segment_is_seen(stated):
     """Who alters a segment and states it again, as late, is named: each segment is named once."""
-    _closed(log, monkeypatch)
-    alter(log.database, once(_is_denied, lambda it: with_facts(it, permitted=True)))
+    alter(stated.database, once(_is_denied, lambda it: with_facts(it, permitted=True)))
     add_again = """
     INSERT INTO proof_statement (id, kind, at, body)
     SELECT gen_random_uuid(), kind, at, jsonb_build_object('since', body->>'until', 'until', body->>'until', 'segments',
@@ -301,8 +309,8 @@ def test_a_second_statement_of_a_segment_is_seen(log, monkeypatch):
         (SELECT encode(sha256, 'hex') FROM decision_segment WHERE id = (body->'segments'->0->>'id')::uuid))))
     FROM proof_statement WHERE body->'segments' <> '[]' LIMIT 1 RETURNING id
     """
-    _changed(log.database, add_again)
-    status, said = replayed(log)
+    _changed(stated.database, add_again)
+    status, said = replayed(stated)
     assert (status, "two statements name one segment" in said) == (1, True), said
 
 
@@ -342,12 +350,11 @@ def test_a_large_hour_is_stated_piece_by_piece(log, monkeypatch):
     assert (status, " 0 altered" in said, "LATE" in said) == (0, True, False), said
 
 
-def test_a_statement_of_another_time_is_compared_all_the_same(log, monkeypatch):
+def test_a_statement_of_another_time_is_compared_all_the_same(stated):
     """Statements are found by the time that they speak of, however late they were stated."""
-    _closed(log, monkeypatch)
-    _changed(log.database, "UPDATE proof_statement SET at = at + interval '25 hours' RETURNING id")
-    alter(log.database, once(_is_denied))
-    status, said = replayed(log)
+    _changed(stated.database, "UPDATE proof_statement SET at = at + interval '25 hours' RETURNING id")
+    alter(stated.database, once(_is_denied))
+    status, said = replayed(stated)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
@@ -443,12 +450,12 @@ def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
     assert f"decided by the rules {rules_digest()} of build " in said
 
 
-def test_other_parties_are_kept_where_a_processing_asks_for_them_only(log):
+def test_other_parties_are_kept_where_a_processing_asks_for_them_only(made):
     """A row about a processing that looks at nobody else holds nothing of the participants, in either way to decide."""
-    with psycopg.connect(log.database.owner_url) as owner:
+    with psycopg.connect(made.database.owner_url) as owner:
         shared = owner.execute("SELECT count(*) FROM subject WHERE shared").fetchone()
     assert shared == (1,)  # that it is shared counts for every processing of IV
-    kept = [each.facts for each in logged_rows(log.database)]
+    kept = [each.facts for each in logged_rows(made.database)]
     assert {each.processing for each in kept if each.participants is not None} == {"stats", "all"}
     assert {each.processing for each in kept if each.relied is not None} <= {"ads", "stats", "all"}
 
