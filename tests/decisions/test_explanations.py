@@ -4,25 +4,35 @@ import pytest
 
 from tests.support.api import question, utc
 from tests.support.golden_replay import wire
+from tests.support.people import people
 
 NOON = utc("2026-06-15T12:00:00Z")
 
 
+@pytest.fixture(scope="module")
+def of_noon(moving, shared_clock):
+    """An application with a processing of IV, of 15 June 2026; each test uses names of its own."""
+    shared_clock.at = NOON
+    moving.register("ads")
+    return moving
+
+
 @pytest.fixture
-def audit(clocked):
-    """An application with one processing of IV; its clock stands at noon on 15 June 2026."""
-    clocked.register("ads")
-    return clocked
+def audit(of_noon, shared_clock):
+    """The same at noon of that day."""
+    shared_clock.at = NOON
+    return of_noon
 
 
-def _explain(api, name="alice", **more):
+def _explain(api, name, **more):
     return api.ok("POST", "/v1/explanations", {**question(name, "ads"), **more})
 
 
 def test_an_explanation_gives_every_rule_and_the_facts(audit):
     """An explanation lists the rules tried in order, the last one matched, and the events used; it has no id."""
-    consent = audit.decide("alice", "ads")
-    told = _explain(audit)
+    [alice] = people("alice")
+    consent = audit.decide(alice, "ads")
+    told = _explain(audit, alice)
     assert [rule["rule"] for rule in told["rules"] if rule["matched"]] == ["19"]
     assert [rule["rule"] for rule in told["rules"]][:4] == ["1", "5", "2", "3"]
     assert [event["id"] for event in told["facts"]["events"]] == [consent["id"]]
@@ -30,38 +40,42 @@ def test_an_explanation_gives_every_rule_and_the_facts(audit):
     assert "id" not in told["context"]
 
 
-def test_an_old_decision_is_explained_as_it_was_known_then(audit, clock):
+def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock):
     """With `at` and `known_at` of an old decision, that decision comes again whatever was recorded since."""
-    then = audit.evaluate("alice", "ads")
-    clock.at = NOON + timedelta(days=1)
-    audit.decide("alice", "ads", collected_at=wire(NOON - timedelta(days=1)))
-    as_known_then = _explain(audit, at=wire(NOON), known_at=wire(NOON))
+    [alice] = people("alice")
+    then = audit.evaluate(alice, "ads")
+    shared_clock.at = NOON + timedelta(days=1)
+    audit.decide(alice, "ads", collected_at=wire(NOON - timedelta(days=1)))
+    as_known_then = _explain(audit, alice, at=wire(NOON), known_at=wire(NOON))
     assert as_known_then["context"]["reason"] == then["context"]["reason"] == "no_consent"
-    assert _explain(audit, at=wire(NOON))["context"]["reason"] == "consent_in_force"
+    assert _explain(audit, alice, at=wire(NOON))["context"]["reason"] == "consent_in_force"
 
 
-def test_a_withdrawal_not_yet_known_is_left_out(audit, clock):
+def test_a_withdrawal_not_yet_known_is_left_out(audit, shared_clock):
     """What was withdrawn since does not change why a past permit was given."""
-    audit.decide("alice", "ads")
-    clock.at = NOON + timedelta(days=1)
-    audit.withdraw("alice", "ads")
-    assert _explain(audit, at=wire(NOON), known_at=wire(NOON))["decision"] is True
-    assert _explain(audit)["context"]["reason"] == "consent_withdrawn"
+    [alice] = people("alice")
+    audit.decide(alice, "ads")
+    shared_clock.at = NOON + timedelta(days=1)
+    audit.withdraw(alice, "ads")
+    assert _explain(audit, alice, at=wire(NOON), known_at=wire(NOON))["decision"] is True
+    assert _explain(audit, alice)["context"]["reason"] == "consent_withdrawn"
 
 
 def test_without_an_instant_it_is_the_live_decision(audit):
     """Right after a withdrawal an explanation tells the withdrawal, as a live request would be told."""
-    audit.decide("alice", "ads")
-    audit.withdraw("alice", "ads")
-    assert _explain(audit)["context"]["reason"] == audit.reason("alice", "ads") == "consent_withdrawn"
+    [alice] = people("alice")
+    audit.decide(alice, "ads")
+    audit.withdraw(alice, "ads")
+    assert _explain(audit, alice)["context"]["reason"] == audit.reason(alice, "ads") == "consent_withdrawn"
 
 
 def test_no_other_partys_consents_are_told(audit):
     """The facts name the subject's own events alone, also when another party's decided."""
+    alice, bob = people("alice", "bob")
     audit.register("training", purpose="service_improvement", party_mode="all_local_users")
-    mine = audit.decide("alice", "training")
-    audit.decide("bob", "training", "refused")
-    asked = question("alice", "training", participants=[{"id": "bob", "local": True}])
+    mine = audit.decide(alice, "training")
+    audit.decide(bob, "training", "refused")
+    asked = question(alice, "training", participants=[{"id": bob, "local": True}])
     told = audit.ok("POST", "/v1/explanations", asked)
     assert told["context"]["reason"] == "other_party"
     assert [event["id"] for event in told["facts"]["events"]] == [mine["id"]]
@@ -105,11 +119,12 @@ def test_what_authzen_leaves_open_stays_open(audit):
 
 def test_participants_that_were_forgotten_are_told(audit):
     """A deny for want of other parties says so when the question does not name any, and only then."""
+    alice, bob = people("alice", "bob")
     audit.register("all", party_mode="all_parties")
-    audit.decide("alice", "all")
-    for told in (audit.evaluate("alice", "all"), audit.ok("POST", "/v1/explanations", question("alice", "all"))):
+    audit.decide(alice, "all")
+    for told in (audit.evaluate(alice, "all"), audit.ok("POST", "/v1/explanations", question(alice, "all"))):
         assert told["context"]["reason"] == "other_party"
         assert "resource.properties.participants" in told["context"]["reason_admin"]["en"]
-    said = audit.evaluate("alice", "all", participants=[{"id": "bob", "local": True}])
+    said = audit.evaluate(alice, "all", participants=[{"id": bob, "local": True}])
     assert (said["context"]["reason"], "reason_admin" in said["context"]) == ("other_party", False)
-    assert audit.evaluate("alice", "all", participants=[])["decision"]
+    assert audit.evaluate(alice, "all", participants=[])["decision"]

@@ -26,8 +26,7 @@ def exchanged(who, handle):
     }
 
 
-@pytest.fixture
-def warm(api):
+def warmed(api):
     """An application where alice consented and mallory never did, and whose memory has answered both."""
     api.register("ads-mail")
     api.decide("alice", "ads-mail")
@@ -36,33 +35,45 @@ def warm(api):
     return api
 
 
+@pytest.fixture(scope="module")
+def warm(shared):
+    """Such an application, which other tests ask too."""
+    return warmed(shared)
+
+
+@pytest.fixture
+def untaught(api):
+    """Such an application that nobody else has asked anything."""
+    return warmed(api)
+
+
 @pytest.mark.parametrize("orders", [(SUBJECT_FIRST, RESOURCE_FIRST), (RESOURCE_FIRST, SUBJECT_FIRST)])
 @pytest.mark.parametrize("key", ["nobody", None])
-def test_a_stranger_cannot_teach_the_reader_to_exchange_ids(warm, orders, key):
+def test_a_stranger_cannot_teach_the_reader_to_exchange_ids(untaught, orders, key):
     """After a stranger's requests in two orders of members, no order makes a correspondence's id the subject."""
-    stranger = warm.with_key(key)
+    stranger = untaught.with_key(key)
     for number in range(60):
         body = ordered(exchanged(f"someone{number % 7}", "handle"), *orders[number // 30])
         assert stranger.call("POST", "/access/v1/evaluation", body).status_code in {401, 429}
     for order in (SUBJECT_FIRST, RESOURCE_FIRST):
         for _ in range(8):
-            answer = warm.ok("POST", "/access/v1/evaluation", ordered(exchanged("mallory", "alice"), *order))
+            answer = untaught.ok("POST", "/access/v1/evaluation", ordered(exchanged("mallory", "alice"), *order))
             assert (answer["decision"], answer["context"]["reason"]) == (False, "no_consent")
-            answer = warm.ok("POST", "/access/v1/evaluation", ordered(exchanged("alice", "mallory"), *order))
+            answer = untaught.ok("POST", "/access/v1/evaluation", ordered(exchanged("alice", "mallory"), *order))
             assert answer["decision"] is True
 
 
-def test_a_caller_cannot_teach_the_reader_to_exchange_ids(warm):
+def test_a_caller_cannot_teach_the_reader_to_exchange_ids(untaught):
     """Nor do the requests of a caller in force, single or batch, change how the next one is read."""
     for order in (SUBJECT_FIRST, RESOURCE_FIRST) * 20:
-        warm.ok("POST", "/access/v1/evaluation", ordered(exchanged("bob", "handle"), *order))
+        untaught.ok("POST", "/access/v1/evaluation", ordered(exchanged("bob", "handle"), *order))
         item = ordered(exchanged("bob", "handle"), *order).decode()
-        warm.ok("POST", "/access/v1/evaluations", f'{{"evaluations":[{item},{item}]}}'.encode())
+        untaught.ok("POST", "/access/v1/evaluations", f'{{"evaluations":[{item},{item}]}}'.encode())
     for order in (SUBJECT_FIRST, RESOURCE_FIRST):
         body = ordered(exchanged("mallory", "alice"), *order)
-        assert warm.ok("POST", "/access/v1/evaluation", body)["decision"] is False
+        assert untaught.ok("POST", "/access/v1/evaluation", body)["decision"] is False
         batch = f'{{"evaluations":[{body.decode()},{body.decode()}]}}'.encode()
-        found = warm.ok("POST", "/access/v1/evaluations", batch)["evaluations"]
+        found = untaught.ok("POST", "/access/v1/evaluations", batch)["evaluations"]
         assert [each["decision"] for each in found] == [False, False]
 
 

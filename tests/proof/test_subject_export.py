@@ -8,13 +8,14 @@ from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 from tests.support.commands import run_command
 from tests.support.consent_page import Person, link
+from tests.support.people import people
 from tests.support.two_persons import add
 
 
-@pytest.fixture
-def api(database):
-    """A service that logs every decision, with two processings."""
-    with running(database, decision_log="durable") as api:
+@pytest.fixture(scope="module")
+def api(shared_database):
+    """A service that logs every decision, with two processings; each test uses names of its own."""
+    with running(shared_database, decision_log="durable") as api:
         for each in ("ads", "stats"):
             api.register(each)
         yield api
@@ -29,56 +30,62 @@ def _export(api, name):
 
 def test_everything_since_the_account_began_is_in_it(api):
     """Records in DPV terms, every event, the text that was shown, decisions by day, and who looked."""
-    person = Person(api, link(api, "alice", "ads"))
+    [alice] = people("alice")
+    person = Person(api, link(api, alice, "ads"))
     person.press("accept", "ads")
-    api.decide("alice", "stats", "refused")
+    api.decide(alice, "stats", "refused")
     assert add(api, "ads", elements=["content"], reason="Less.").status_code == 201
-    api.withdraw("alice", "ads")
+    api.withdraw(alice, "ads")
     for _ in range(3):
-        api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
+        api.ok("POST", "/access/v1/evaluation", question(alice, "ads"))
     # Its log is written a moment later, perhaps in two pieces.
-    eventually(lambda: [each["number"] for each in _export(api, "alice")["decisions_by_day"]] == [3])
-    told = _export(api, "alice")
+    eventually(lambda: [each["number"] for each in _export(api, alice)["decisions_by_day"]] == [3])
+    told = _export(api, alice)
     assert [each["kind"] for each in told["events"]] == ["granted", "refused", "withdrawn"]
     record = told["dpv:hasRecordOfActivity"][0]
     assert record["@type"] == "dpv:ConsentRecord"
     assert [each["@type"][0] for each in record["dpv:hasConsentStatus"]] == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
-    assert record["dpv:hasDataSubject"]["dct:identifier"] == "alice"
+    assert record["dpv:hasDataSubject"]["dct:identifier"] == alice
     digest = told["events"][0]["evidence"]["presented_text_sha256"]
     assert "Exemple SAS" in told["texts_shown"][digest]
     (counted,) = told["decisions_by_day"]
     assert (counted["processing"], counted["reason"], counted["number"]) == ("ads", "consent_withdrawn", 3)
-    assert _export(api, "alice")["looked_at"][-1]["act"] == "subject.exported"
+    assert _export(api, alice)["looked_at"][-1]["act"] == "subject.exported"
 
 
 def test_it_has_nothing_of_an_earlier_account_or_of_others(api):
     """After a closure the next holder of the id starts with nothing; nobody else stands in it at any time."""
-    api.decide("alice", "ads")
-    api.decide("bob", "ads")
-    before = json.dumps(_export(api, "alice"))
-    assert "bob" not in before
-    api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
-    after = _export(api, "alice")
+    alice, bob = people("alice", "bob")
+    api.decide(alice, "ads")
+    api.decide(bob, "ads")
+    before = json.dumps(_export(api, alice))
+    assert bob not in before
+    api.ok("POST", "/v1/subjects/closures", {"subject": subject(alice)})
+    after = _export(api, alice)
     assert (after["events"], after["dpv:hasRecordOfActivity"], after["looked_at"]) == ([], [], [])
-    api.decide("alice", "stats")
-    assert [each["processing"] for each in _export(api, "alice")["events"]] == ["stats"]
+    api.decide(alice, "stats")
+    assert [each["processing"] for each in _export(api, alice)["events"]] == ["stats"]
 
 
 def test_an_export_of_nobody_tells_of_nobody_else(api):
     """Who asked about people without an account is not what another such export hands out."""
-    for name in ("eve", "mallory"):
+    eve, mallory = people("eve", "mallory")
+    for name in (eve, mallory):
         assert _export(api, name)["looked_at"] == []
-    api.ok("POST", "/v1/audit-trail/search", {"subject": subject("mallory")})
-    api.ok("POST", "/v1/decisions/search", {"subject": subject("mallory")})
-    assert _export(api, "eve")["looked_at"] == []
+    api.ok("POST", "/v1/audit-trail/search", {"subject": subject(mallory)})
+    api.ok("POST", "/v1/decisions/search", {"subject": subject(mallory)})
+    assert _export(api, eve)["looked_at"] == []
 
 
-def test_the_command_writes_the_same(api, database, tmp_path):
+def test_the_command_writes_the_same(api, shared_database, tmp_path):
     """`sceau subject export` takes the id from standard input, so that it stands in no list of processes."""
-    api.decide("alice", "ads")
-    status, said, _ = run_command(database, "subject", "export", "-o", tmp_path / "alice.json", typed=b"alice\n")
+    [alice] = people("alice")
+    api.decide(alice, "ads")
+    status, said, _ = run_command(
+        shared_database, "subject", "export", "-o", tmp_path / "alice.json", typed=f"{alice}\n".encode()
+    )
     assert (status, said) == (0, "1 event exported.\n")
-    told, wanted = json.loads((tmp_path / "alice.json").read_text()), _export(api, "alice")
+    told, wanted = json.loads((tmp_path / "alice.json").read_text()), _export(api, alice)
     assert told["events"] == wanted["events"]
 
 
@@ -90,29 +97,30 @@ def test_the_command_writes_the_same(api, database, tmp_path):
         ("zoé\n".encode("latin-1"), "the id is not UTF-8"),
     ],
 )
-def test_what_is_no_id_is_refused(database, tmp_path, typed, why):
+def test_what_is_no_id_is_refused(shared_database, tmp_path, typed, why):
     """An id that was forgotten makes no file that says that nothing is held."""
     file = tmp_path / "nobody.json"
-    status, said, _ = run_command(database, "subject", "export", "-o", file, typed=typed)
+    status, said, _ = run_command(shared_database, "subject", "export", "-o", file, typed=typed)
     assert (status, said, file.exists()) == (2, f"sceau: {why}\n", False)
 
 
-def test_an_id_of_which_nothing_is_held_is_told(api, database, tmp_path):
+def test_an_id_of_which_nothing_is_held_is_told(api, shared_database, tmp_path):
     """The file is written, for that is an answer too; whoever mistyped the id learns it."""
     file = tmp_path / "nobody.json"
-    status, said, _ = run_command(database, "subject", "export", "-o", file, typed=b"nobody")
+    status, said, _ = run_command(shared_database, "subject", "export", "-o", file, typed=b"nobody")
     assert (status, file.exists()) == (0, True)
     assert said == "Nothing is held about this id: check how it is written.\n0 events exported.\n"
 
 
 def test_what_is_kept_beside_the_ledger_is_in_it(api):
     """Links, requests to renew, flags and other names; of whom nothing is held, none."""
-    link(api, "alice", "ads")
-    api.ok("POST", "/v1/subjects/links", {"from": subject("alice2"), "to": subject("alice"), "basis": "user_proved"})
-    told = _export(api, "alice")
+    alice, eve, alice2 = people("alice", "eve", "alice2")
+    link(api, alice, "ads")
+    api.ok("POST", "/v1/subjects/links", {"from": subject(alice2), "to": subject(alice), "basis": "user_proved"})
+    told = _export(api, alice)
     (made,) = told["consent_links"]
     assert (made["processings"], set(made) & {"token_sha256", "subject_ref"}) == (["ads"], set())
-    assert [(each["id"], each.get("basis")) for each in told["names"]] == [("alice", None), ("alice2", "user_proved")]
+    assert [(each["id"], each.get("basis")) for each in told["names"]] == [(alice, None), (alice2, "user_proved")]
     assert "shared_since" not in told
-    nobody = _export(api, "eve")
+    nobody = _export(api, eve)
     assert [nobody[each] for each in ("consent_links", "asked", "renewal_flags", "names")] == [[]] * 4
