@@ -54,9 +54,8 @@ def durable():
         yield api, database
 
 
-def test_every_decision_under_iv_is_found_by_the_id_that_its_answer_carried(logging_api, ads):
+def test_every_decision_under_iv_is_found_by_the_id_that_its_answer_carried(logging_api, ads, alice, bob):
     """Permits and denials under IV are logged with what they rest on."""
-    alice, bob = people("alice", "bob")
     consent = logging_api.decide(alice, ads)
     permit = logging_api.evaluate(alice, ads, elements=["content"])
     deny = logging_api.evaluate(bob, ads)
@@ -80,9 +79,8 @@ def test_a_batch_is_logged_item_by_item_up_to_where_it_stopped(logging_api, ads)
     assert [found["id"]] == [each["context"]["id"] for each in answers]
 
 
-def test_decisions_are_searched_by_subject_outcome_and_time(logging_api, ads):
+def test_decisions_are_searched_by_subject_outcome_and_time(logging_api, ads, alice, bob):
     """Each filter narrows the list, newest first, page by page."""
-    alice, bob = people("alice", "bob")
     logging_api.decide(alice, ads)
     for name in (alice, bob, alice):
         logging_api.evaluate(name, ads)

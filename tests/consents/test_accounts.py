@@ -21,7 +21,6 @@ from tests.support.commands import run_command
 from tests.support.consents import grant
 from tests.support.databases import administrator_url, new_database
 from tests.support.decision_rows import logged_rows
-from tests.support.people import people
 
 OTHER_KEY = "33" * 32
 SEARCHES = ("/v1/consents/search", "/v1/decisions/search", "/v1/audit-trail/search")
@@ -106,9 +105,8 @@ def test_a_domain_that_idna_refuses_is_a_400(api, name):
     assert permit.json()["decision"] is False
 
 
-def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, shared_database):
+def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, shared_database, alice):
     """After a closure the id leads to another subject_ref, under which no search or explanation finds the past."""
-    [alice] = people("alice")
     others = _refs(shared_database)
     before = api.decide(alice, "ads")
     api.reason(alice, "ads")
@@ -378,12 +376,11 @@ def test_a_first_consent_beside_an_erasure_is_closed_or_comes_after(api):
         assert api.withdraw(name, "ads")["matched"] is permitted
 
 
-def test_an_erasure_forgets_kept_answers_and_nothing_is_recorded_anew(api, shared_database):
+def test_an_erasure_forgets_kept_answers_and_nothing_is_recorded_anew(api, shared_database, alice):
     """What a key was answered goes with the person; a client that lost the answer is refused when it repeats the write.
 
     Otherwise the consent of somebody who was erased would stand again.
     """
-    [alice] = people("alice")
     body, kept = grant(alice, "ads"), {"Idempotency-Key": "forgotten"}
     consent = api.call("POST", "/v1/consents", body, kept).json()["id"]
     assert api.call("POST", "/v1/consents", body, kept).json()["id"] == consent
@@ -395,9 +392,8 @@ def test_an_erasure_forgets_kept_answers_and_nothing_is_recorded_anew(api, share
 
 
 @pytest.mark.parametrize("path", ["withdrawals", "subjects/closures"])
-def test_an_erasure_forgets_what_was_answered_under_another_name(api, shared_database, path):
+def test_an_erasure_forgets_what_was_answered_under_another_name(api, shared_database, path, alice, ali):
     """An answer that names consents of the person goes with any of their names; until then it is kept."""
-    alice, ali = people("alice", "ali")
     api.ok("POST", "/v1/subjects/links", {"from": subject(alice), "to": subject(ali), "basis": "provider_account"})
     consent = api.decide(ali, "ads")["id"]
     api.call("POST", f"/v1/{path}", {"subject": subject(alice)}, {"Idempotency-Key": f"said-once-{path}"})
@@ -407,9 +403,8 @@ def test_an_erasure_forgets_what_was_answered_under_another_name(api, shared_dat
     assert consent not in str(_rows(shared_database, kept))
 
 
-def test_the_kept_answer_of_an_erasure_leads_to_no_earlier_account(api, shared_database):
+def test_the_kept_answer_of_an_erasure_leads_to_no_earlier_account(api, shared_database, alice, ali):
     """It is about the account that was open, not about those that were closed before and went with it."""
-    alice, ali = people("alice", "ali")
     api.decide(ali, "ads")
     api.ok("POST", "/v1/subjects/links", {"from": subject(ali), "to": subject(alice), "basis": "user_proved"})
     consent = api.decide(ali, "ads")["id"]

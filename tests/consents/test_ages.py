@@ -30,27 +30,24 @@ def api(shared):
     return shared
 
 
-def test_an_age_stated_of_the_person_ends_what_was_given_alone(api):
+def test_an_age_stated_of_the_person_ends_what_was_given_alone(api, zoe):
     """It counts for consents given before, on whatever processing, from the moment it is answered."""
-    [zoe] = people("zoe")
     api.decide(zoe, "ads")
     assert api.reason(zoe, "ads") == "consent_in_force"
     assert _age(api, zoe, "under_15").status_code == 201
     assert api.reason(zoe, "ads") == "consent_invalid"
 
 
-def test_a_child_known_on_one_processing_does_not_consent_alone_to_another(api):
+def test_a_child_known_on_one_processing_does_not_consent_alone_to_another(api, zoe):
     """What was once stated with one consent counts for the next, of another processing."""
-    [zoe] = people("zoe")
     api.decide(zoe, "stats", capacity={**CHILD, "given_by": "both"})
     api.decide(zoe, "ads")
     assert [api.reason(zoe, name) for name in ("stats", "ads")] == ["consent_in_force", "consent_invalid"]
 
 
 @pytest.mark.parametrize("acts", [(CHILD, PARENT), (PARENT, CHILD)])
-def test_two_acts_are_one_joint_consent(api, acts):
+def test_two_acts_are_one_joint_consent(api, acts, zoe):
     """The first awaits the other and permits nothing; the second makes both one consent, in either order."""
-    [zoe] = people("zoe")
     first = api.decide(zoe, "ads", capacity=acts[0])
     assert first["state"] == "awaiting_other_parent_or_child"
     assert api.reason(zoe, "ads") == "consent_invalid"
@@ -58,18 +55,16 @@ def test_two_acts_are_one_joint_consent(api, acts):
     assert api.reason(zoe, "ads") == "consent_in_force"
 
 
-def test_a_withdrawal_may_say_the_age(api):
+def test_a_withdrawal_may_say_the_age(api, zoe):
     """What it says counts for other processings too."""
-    [zoe] = people("zoe")
     for name in ("ads", "stats"):
         api.decide(zoe, name)
     api.withdraw(zoe, "ads", capacity=CHILD)
     assert api.reason(zoe, "stats") == "consent_invalid"
 
 
-def test_an_age_must_be_stated_where_the_version_says_so(api):
+def test_an_age_must_be_stated_where_the_version_says_so(api, zoe):
     """Without one a grant permits nothing, also once one is stated afterwards; the next grant does."""
-    [zoe] = people("zoe")
     api.register("teens", age_statement_required=True)
     consent = api.decide(zoe, "teens")
     assert (consent["state"], consent["defects"]) == ("invalid", ["age_unknown"])
@@ -79,9 +74,8 @@ def test_an_age_must_be_stated_where_the_version_says_so(api):
     assert api.reason(zoe, "teens") == "consent_in_force"
 
 
-def test_receivers_are_told_once_when_a_child_comes_of_age(api, shared_database):
+def test_receivers_are_told_once_when_a_child_comes_of_age(api, shared_database, zoe):
     """Of each joint consent in force, when the age last known was under 15; the consent itself goes on."""
-    [zoe] = people("zoe")
     consent = api.decide(zoe, "ads", capacity={**CHILD, "given_by": "both"})
     other = api.decide(zoe, "stats", capacity={**CHILD, "given_by": "both"})
     api.withdraw(zoe, "stats")
@@ -92,9 +86,8 @@ def test_receivers_are_told_once_when_a_child_comes_of_age(api, shared_database)
     assert api.reason(zoe, "ads") == "consent_in_force"
 
 
-def test_an_age_is_not_stated_for_the_future(api):
+def test_an_age_is_not_stated_for_the_future(api, zoe):
     """An age that is to come is no fact yet."""
-    [zoe] = people("zoe")
     refused = _age(api, zoe, "adult", at="2100-01-01T00:00:00Z")
     assert (refused.status_code, refused.json()["type"]) == (422, "urn:sceau:problem:collection-time")
 

@@ -76,9 +76,10 @@ def test_a_row_that_the_database_refuses_loses_no_grant_beside_it(api):
     assert [api.reason(name, "ads") for name in (carol, li)] == ["consent_in_force"] * 2
 
 
-def test_decisions_about_a_person_keep_their_order_where_their_group_fails(api, shared_database, monkeypatch):
+def test_decisions_about_a_person_keep_their_order_where_their_group_fails(
+    api, shared_database, monkeypatch, alice, bob
+):
     """The later one waits for its key, which another process holds; the earlier one, judged anew, comes before it."""
-    alice, bob = people("alice", "bob")
     at = datetime.now(UTC)
     made = groups_module.together
     prepared: list[list[Order]] = []

@@ -40,9 +40,8 @@ def served(with_processings, shared_clock):
     return with_processings
 
 
-def test_unknown_altered_and_ended_links_are_one_page(served, shared_clock):
+def test_unknown_altered_and_ended_links_are_one_page(served, shared_clock, alice):
     """404 for one that there is not, 410 for one that ended; the same page word for word, which names nobody."""
-    [alice] = people("alice")
     path = link(served, alice, "ads-mail")
     altered = path[:-1] + ("A" if path[-1] != "A" else "B")
     texts = []
@@ -106,9 +105,8 @@ def test_an_answer_is_shown_for_a_week_after_the_link_is_good_for_nothing_else(c
     assert removed(clocked) == 1
 
 
-def test_a_withdraw_link_lives_as_long_as_the_consent(served, shared_clock):
+def test_a_withdraw_link_lives_as_long_as_the_consent(served, shared_clock, alice):
     """It answers until the last instant of the longest consent, also of one renewed meanwhile, and not after."""
-    [alice] = people("alice")
     for identifier in ("ads-mail", "short"):
         served.decide(alice, identifier)
     body = ask_link(served, alice, "ads-mail", "short", kind="withdraw").json()
@@ -127,9 +125,8 @@ def test_a_withdraw_link_lives_as_long_as_the_consent(served, shared_clock):
 
 
 @pytest.mark.parametrize("how", ["closures", "erasures"])
-def test_a_link_ends_with_the_account(served, shared_clock, how):
+def test_a_link_ends_with_the_account(served, shared_clock, how, alice):
     """Closed or erased, the account's links are gone, also when somebody else gets the address."""
-    [alice] = people("alice")
     served.decide(alice, "ads-mail")
     pages = [Person(served, link(served, alice, "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
     served.ok("POST", f"/v1/subjects/{how}", {"subject": {"type": "user", "id": alice}})
@@ -187,9 +184,8 @@ def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
     assert asking.reason(names[1], "ads-mail") == "consent_withdrawn"
 
 
-def test_a_key_that_ends_as_planned_leaves_its_links_asking(served, shared_clock):
+def test_a_key_that_ends_as_planned_leaves_its_links_asking(served, shared_clock, alice):
     """A rotation, and the old key's end after its overlap, stop no link that was sent; a later revocation does."""
-    [alice] = people("alice")
     made = served.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
     person = Person(served, link(served.with_key(made["key"]), alice, "ads-mail"))
     served.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})

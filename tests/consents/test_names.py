@@ -44,9 +44,8 @@ def test_how_it_is_known_is_said_of_linked_names_alone(api, more):
     assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, ["basis"])
 
 
-def test_a_name_is_taken_away_by_who_records_consents(api):
+def test_a_name_is_taken_away_by_who_records_consents(api, alice, ali):
     """Every other scope together takes no name away, and neither does a caller of some processings."""
-    alice, ali = people("alice", "ali")
     _linked(api, ali, alice)
     others = [each.value for each in Scope if each is not Scope.CONSENTS_WRITE]
     assert _problem(_unlink(api.with_key(api.new_key(*others)), ali, alice)) == (403, "scope-missing")
@@ -109,18 +108,16 @@ def test_a_withdrawal_by_any_name_is_one_event(api, shared_database, said_by):
     assert len(_rows(shared_database, withdrawn)) == len(before) + 1
 
 
-def test_without_a_link_nobody_elses_consent_ends(api):
+def test_without_a_link_nobody_elses_consent_ends(api, alice, ali):
     """The control: two names of which nothing is stated are two persons, and a withdrawal by a wrong one says so."""
-    alice, ali = people("alice", "ali")
     api.decide(alice, "ads")
     said = api.withdraw(ali, "ads")
     assert (said["withdrawn"], said["matched"]) == ([], False)
     assert _reasons(api, alice, ali) == ["consent_in_force", "consent_withdrawn"]
 
 
-def test_a_name_that_has_an_account_has_it_closed(api, shared_database):
+def test_a_name_that_has_an_account_has_it_closed(api, shared_database, alice, ali):
     """Its consents end, receivers are told that they are closed, and the answer says so; the person's own go on."""
-    alice, ali = people("alice", "ali")
     mine, theirs = (api.decide(name, "ads")["id"] for name in (ali, alice))
     stated = _linked(api, ali, alice)
     assert (stated["ended"], stated["closed"]) == ([mine], True)
@@ -144,9 +141,8 @@ def test_an_account_begins_where_the_person_has_none(api):
 
 
 @pytest.mark.parametrize("said", ["refused", "withdrawn"])
-def test_what_a_name_said_comes_over_as_what_it_was(api, said):
+def test_what_a_name_said_comes_over_as_what_it_was(api, said, alice, ali):
     """A refusal that a name brings along is a refusal, and a withdrawal is one: the person reads what they did."""
-    alice, ali = people("alice", "ali")
     api.decide(alice, "ads")
     if said == "refused":
         api.decide(ali, "ads", "refused")
@@ -177,9 +173,8 @@ def test_all_names_of_the_account_that_is_closed_come_over(api):
     ],
     ids=["of one", "of all", "of before"],
 )
-def test_a_no_by_a_name_ends_the_older_yes_of_the_person(api, no, ended):
+def test_a_no_by_a_name_ends_the_older_yes_of_the_person(api, no, ended, alice, ali):
     """Each consent that is older than a withdrawal by the name ends with the link; one that is younger stands."""
-    alice, ali = people("alice", "ali")
     consents = {about: api.decide(alice, about, collected_at=_ago(days=60))["id"] for about in ("ads", "stats")}
     api.withdraw(ali, **no)
     stated = _linked(api, ali, alice)
@@ -189,9 +184,8 @@ def test_a_no_by_a_name_ends_the_older_yes_of_the_person(api, no, ended):
 
 
 @pytest.mark.parametrize("linked_first", [True, False], ids=["linked first", "linked afterwards"])
-def test_a_yes_that_arrives_late_does_not_outlive_a_no(api, linked_first):
+def test_a_yes_that_arrives_late_does_not_outlive_a_no(api, linked_first, alice, ali):
     """A consent of sixty days ago, imported last, meets a withdrawal of thirty days ago by the other name."""
-    alice, ali = people("alice", "ali")
     if linked_first:
         _linked(api, ali, alice)
     api.withdraw(ali, "ads", received_at=_ago(days=30))
@@ -204,9 +198,8 @@ def test_a_yes_that_arrives_late_does_not_outlive_a_no(api, linked_first):
 
 
 @pytest.mark.parametrize("before", ["an account", "no account", "another person"])
-def test_a_no_of_before_the_link_that_arrives_late_is_recorded(api, before):
+def test_a_no_of_before_the_link_that_arrives_late_is_recorded(api, before, alice, ali):
     """A withdrawal of thirty days ago by the name ends the person's older consent; one of a stranger does not."""
-    alice, ali = people("alice", "ali")
     if before != "no account":
         api.decide(ali, "ads")
     if before == "another person":
@@ -243,9 +236,8 @@ def test_the_younger_of_two_ages_is_the_persons(api, mine, theirs, reason):
     assert _reasons(api, kid, kiddo) == [reason] * 2
 
 
-def test_stating_it_again_answers_what_stands(api):
+def test_stating_it_again_answers_what_stands(api, alice, ali):
     """In whichever order, and with another basis: the same id is answered, and nothing ends."""
-    alice, ali = people("alice", "ali")
     api.decide(alice, "ads")
     first = _linked(api, ali, alice)
     for one, other in ((ali, alice), (alice, ali)):
@@ -273,9 +265,8 @@ def test_a_person_has_fifty_names_at_most(api):
 
 
 @pytest.mark.parametrize("path", ["consents", "withdrawals"])
-def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path):
+def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path, alice):
     """An item for each name: all succeed, in one ledger."""
-    [alice] = people("alice")
     names = [alice, *(f"{alice}-{number}" for number in range(49))]
     _person(api, *names)
     items = [grant(each, "ads") if path == "consents" else {"subject": subject(each)} for each in names]
@@ -284,9 +275,8 @@ def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path):
     assert len({each["answer"]["id"] for each in answered}) == 50
 
 
-def test_a_name_that_is_taken_away_has_decided_nothing(api):
+def test_a_name_that_is_taken_away_has_decided_nothing(api, alice, ali):
     """The person's consent goes on; nothing is permitted by the name until it decides anew, nothing older revives."""
-    alice, ali = people("alice", "ali")
     _person(api, alice, ali)
     api.decide(ali, "ads")
     first = _unlink(api, ali, alice)
@@ -299,9 +289,8 @@ def test_a_name_that_is_taken_away_has_decided_nothing(api):
     assert _reasons(api, alice, ali) == ["consent_in_force", "consent_withdrawn"]
 
 
-def test_the_first_name_can_be_taken_away_too(api):
+def test_the_first_name_can_be_taken_away_too(api, alice, ali):
     """The person keeps the other; a person's only name, and what nobody stated, cannot be taken away."""
-    alice, ali = people("alice", "ali")
     _person(api, alice, ali)
     api.decide(alice, "ads")
     assert _unlink(api, alice, ali).status_code == 200
@@ -311,9 +300,8 @@ def test_the_first_name_can_be_taken_away_too(api):
     assert _reasons(api, ali) == ["consent_in_force"]
 
 
-def test_a_link_of_the_page_ends_with_the_name_that_it_was_made_for(api):
+def test_a_link_of_the_page_ends_with_the_name_that_it_was_made_for(api, alice, ali):
     """Whoever has the address next opens no page of the person; a link that went to the other name still works."""
-    alice, ali = people("alice", "ali")
     _person(api, alice, ali)
     pages = {name: Person(api, link(api, name, "ads")) for name in (alice, ali)}
     assert pages[ali].open().buttons == {"ads": ["accept", "refuse"]}
@@ -326,9 +314,8 @@ def test_a_link_of_the_page_ends_with_the_name_that_it_was_made_for(api):
 
 
 @pytest.mark.parametrize("leaves", ["closures", "erasures"])
-def test_all_names_of_a_person_leave_together(api, leaves):
+def test_all_names_of_a_person_leave_together(api, leaves, alice, ali):
     """Whichever is named: the next holders of the addresses are two persons, who start with nothing."""
-    alice, ali = people("alice", "ali")
     _person(api, alice, ali)
     consent = api.decide(ali, "ads")["id"]
     assert api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject(alice)})["closed"] == [consent]
@@ -353,9 +340,8 @@ def test_an_erasure_destroys_every_name(database):
         assert _reasons(api, "bob") == ["consent_in_force"]
 
 
-def test_an_erasure_leaves_the_person_whose_name_it_was(api):
+def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali):
     """A name that was taken away is erased without the person; so is the person without the name."""
-    alice, ali = people("alice", "ali")
     _person(api, alice, ali)
     api.decide(alice, "ads")
     _unlink(api, ali, alice)
@@ -363,9 +349,8 @@ def test_an_erasure_leaves_the_person_whose_name_it_was(api):
     assert api.reason(alice, "ads") == "consent_in_force"
 
 
-def test_an_export_tells_every_name(api):
+def test_an_export_tells_every_name(api, alice):
     """Each with its type, since when it is the person's, and how that is known (GDPR art. 15)."""
-    [alice] = people("alice")
     body = {"from": subject("@alice:example.fr", "mxid"), "to": subject(alice), "basis": "provider_account"}
     api.ok("POST", "/v1/subjects/links", body)
     told = api.ok("POST", "/v1/subjects/exports", {"subject": subject("@alice:example.fr", "mxid")})
@@ -459,9 +444,8 @@ def test_an_erasure_beside_a_link_leaves_nobody_half_linked(api):
         assert "consent_in_force" not in _reasons(api, *names)
 
 
-def test_withdrawals_by_two_names_at_once_are_all_recorded(api):
+def test_withdrawals_by_two_names_at_once_are_all_recorded(api, alice, ali):
     """They wait for one account: all are answered, and both names have said no."""
-    alice, ali = people("alice", "ali")
     _person(api, alice, ali)
     api.decide(alice, "ads")
     said = _at_once(*(partial(api.withdraw, name) for name in (alice, ali) * 8))

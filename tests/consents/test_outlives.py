@@ -111,18 +111,6 @@ def test_a_child_is_not_its_own_parent(api, name):
     assert api.call("POST", "/v1/consent-links", {**asked, **who}).status_code == 422
 
 
-def test_a_no_by_another_name_is_still_one_that_was_said_here(api):
-    """Carried over to the person's ledger, it keeps an import of what came later from permitting."""
-    api.register("carried", started_on="2020-01-01")
-    api.ok("POST", "/v1/consents", {**grant("first", "carried"), "decision": "refused"})
-    api.decide("second", "carried")
-    api.ok("POST", "/v1/subjects/links", {"from": subject("first"), "to": subject("second"), "basis": "user_proved"})
-    now = datetime.now(UTC)
-    answer = imported(api, row(1, "second", at=now, processing="carried"), name="carried", until=written(now))
-    assert answer["rows"][0]["proof"] == "unknown"
-    assert api.reason("second", "carried") != "consent_in_force"
-
-
 @pytest.mark.parametrize("again", ["import", "live route"])
 def test_a_yes_of_the_very_day_of_a_no_does_not_come_again(api, again):
     """Who knows days alone brings in a yes and a no of one day; the yes again, under another name, permits nothing."""

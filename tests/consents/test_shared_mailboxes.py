@@ -38,6 +38,12 @@ def api(shared):
     return shared
 
 
+@pytest.fixture
+def contact():
+    """The name of a mailbox that no other test knows."""
+    return people("contact")[0]
+
+
 @pytest.fixture(scope="module", params=["leased", "strict"])
 def asked(request):
     """A service that answers from memory, and one that reads the primary for each question."""
@@ -65,9 +71,8 @@ def test_what_rests_on_consent_is_denied_and_the_rest_is_untouched(asked):
     assert _shared(asked, contact) == {**marked, "ended": []}
 
 
-def test_it_stands_in_the_way_where_parties_are_asked(asked):
+def test_it_stands_in_the_way_where_parties_are_asked(asked, contact, alice):
     """As a local participant it cannot consent; where nobody asks for parties it is in nobody's way."""
-    contact, alice = people("contact", "alice")
     parties = [{"id": contact, "local": True}]
     for name, about in ((alice, "ads"), (alice, "training"), (contact, "training")):
         asked.decide(name, about)
@@ -77,9 +82,8 @@ def test_it_stands_in_the_way_where_parties_are_asked(asked):
     assert asked.reason(alice, "ads", participants=parties) == "consent_in_force"
 
 
-def test_nothing_comes_back_with_the_end_of_the_mark(asked):
+def test_nothing_comes_back_with_the_end_of_the_mark(asked, contact):
     """Unmarked, the mailbox never decided, whatever was consented before; it can decide anew then."""
-    [contact] = people("contact")
     asked.decide(contact, "ads")
     _shared(asked, contact)
     assert _shared(asked, contact, shared=False)["shared"] is False
@@ -89,9 +93,8 @@ def test_nothing_comes_back_with_the_end_of_the_mark(asked):
     assert asked.reason(contact, "ads") == "consent_in_force"
 
 
-def test_a_consent_is_refused_by_every_way(api):
+def test_a_consent_is_refused_by_every_way(api, contact):
     """By the API, in a batch, by an import, by a form that was open; a refusal and a withdrawal are recorded."""
-    [contact] = people("contact")
     page = Person(api, link(api, contact, "ads"))
     form = page.open().filled("accept", "ads")
     _shared(api, contact)
@@ -113,9 +116,8 @@ def test_a_consent_is_refused_by_every_way(api):
     assert api.reason(contact, "ads") == "other_party"
 
 
-def test_it_is_nobodys_name(api):
+def test_it_is_nobodys_name(api, contact, alice):
     """It cannot be stated to be a person's, from either side; nor does it have holders."""
-    contact, alice = people("contact", "alice")
     _shared(api, contact)
     for one, other in ((contact, alice), (alice, contact)):
         body = {"from": subject(one), "to": subject(other), "basis": "user_proved"}
@@ -133,9 +135,8 @@ def test_the_other_names_of_the_account_that_it_had_are_closed_with_it(api):
 
 
 @pytest.mark.parametrize("leaves", ["closures", "erasures"])
-def test_the_next_holder_of_the_address_starts_with_nothing(api, leaves):
+def test_the_next_holder_of_the_address_starts_with_nothing(api, leaves, contact):
     """Closing or erasing the mailbox's account forgets that several people shared it."""
-    [contact] = people("contact")
     _shared(api, contact)
     api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject(contact)})
     assert api.reason(contact, "ads") == "no_consent"
@@ -143,9 +144,8 @@ def test_the_next_holder_of_the_address_starts_with_nothing(api, leaves):
     assert api.reason(contact, "ads") == "consent_in_force"
 
 
-def test_an_explanation_names_the_rule(api):
+def test_an_explanation_names_the_rule(api, contact):
     """Rule 9b decides, before any consent is looked at; an export says since when the mailbox is shared."""
-    [contact] = people("contact")
     marked = _shared(api, contact)
     told = api.ok("POST", "/v1/explanations", question(contact, "ads"))
     assert (told["context"]["reason"], told["rules"][-1]["rule"]) == ("other_party", "9b")
@@ -153,9 +153,8 @@ def test_an_explanation_names_the_rule(api):
     assert export["shared_since"] == marked["effective_at"].replace("+00:00", "Z")
 
 
-def test_another_worker_forgets_what_it_permitted():
+def test_another_worker_forgets_what_it_permitted(contact):
     """A worker that remembers the permit denies once another has answered that the mailbox is shared."""
-    [contact] = people("contact")
     with new_database() as database, running(database, cache="leased") as one, running(database, cache="leased") as two:
         one.register("ads")
         one.decide(contact, "ads")

@@ -59,17 +59,15 @@ def test_ids_are_apart_where_the_setting_says_exact(database):
         assert consent["state"] == "in_force"
 
 
-def test_a_type_is_a_namespace(api):
+def test_a_type_is_a_namespace(api, alice):
     """The same id in two types is two subjects."""
-    [alice] = people("alice")
     api.decide(alice, "ads")
     api.ok("POST", "/v1/withdrawals", {"subject": subject(alice, "mailbox")})
     assert api.reason(alice, "ads") == "consent_in_force"
 
 
-def test_white_space_and_look_alikes_are_other_subjects(api):
+def test_white_space_and_look_alikes_are_other_subjects(api, alice):
     """Only case and composition are folded: an id with a space or a look-alike letter is another subject."""
-    [alice] = people("alice")
     api.decide(alice, "ads")
     for other in (f"{alice} ", f"\u0430{alice[1:]}", f"{alice}\u200b", alice.replace("i", "1")):
         assert api.reason(other, "ads") == "no_consent"
@@ -85,9 +83,8 @@ def test_a_participant_is_normalised_like_the_subject(api):
     assert permit["decision"] is True
 
 
-def test_the_id_is_kept_in_the_vault_alone(api, shared_database):
+def test_the_id_is_kept_in_the_vault_alone(api, shared_database, alice):
     """An id stands in the database encrypted, once, and its subject under a pseudonym."""
-    [alice] = people("alice")
     vault = "SELECT subject_ref, sealed_for, sealed_id FROM subject_vault"
     others = _rows(shared_database, vault)
     api.decide(alice.title(), "ads")
@@ -97,9 +94,8 @@ def test_the_id_is_kept_in_the_vault_alone(api, shared_database):
     assert b"lice" not in sealed
 
 
-def test_an_erasure_closes_the_consents_and_destroys_the_id(api, shared_database):
+def test_an_erasure_closes_the_consents_and_destroys_the_id(api, shared_database, alice):
     """An erasure ends every consent and destroys the vault's row; the ledger keeps its entries under the pseudonym."""
-    [alice] = people("alice")
     vault = _rows(shared_database, VAULT)
     events = "SELECT kind, id FROM consent_event ORDER BY seq"
     before = _rows(shared_database, events)
@@ -114,9 +110,8 @@ def test_an_erasure_closes_the_consents_and_destroys_the_id(api, shared_database
     assert [entry["kind"] for entry in history] == ["granted", "closed", "erased"]
 
 
-def test_an_erasure_leaves_others(api, shared_database):
+def test_an_erasure_leaves_others(api, shared_database, alice, bob):
     """Erasing one subject leaves the others' ids and consents."""
-    alice, bob = people("alice", "bob")
     others = _rows(shared_database, VAULT)
     for name in (alice, bob):
         api.decide(name, "ads")
@@ -136,9 +131,8 @@ def test_an_erasure_may_be_repeated_and_of_a_stranger(api, shared_database):
     assert _rows(shared_database, VAULT) == before
 
 
-def test_an_erased_subject_may_come_back(api, shared_database):
+def test_an_erased_subject_may_come_back(api, shared_database, alice):
     """Who comes back after an erasure decides afresh, and is kept under a new key."""
-    [alice] = people("alice")
     api.decide(alice, "ads")
     key = f"SELECT wrapped_key FROM subject_vault WHERE sealed_for = '\\x{_locator(alice).hex()}'"
     before = _rows(shared_database, key)
@@ -149,9 +143,8 @@ def test_an_erased_subject_may_come_back(api, shared_database):
     assert _rows(shared_database, key) != before
 
 
-def test_asking_about_somebody_keeps_nothing(api, shared_database):
+def test_asking_about_somebody_keeps_nothing(api, shared_database, alice, bob):
     """A question, a search, an explanation and a refused write leave no trace of the subject that they name."""
-    alice, bob = people("alice", "bob")
     tables = ("subject", "subject_locator", "subject_vault", "consent_event")
     before = [_rows(shared_database, f"SELECT * FROM {table}") for table in tables]
     api.evaluate(alice, "ads", participants=[{"id": bob, "local": True}])

@@ -5,7 +5,6 @@ import pytest
 
 from tests.support.api import processing, utc
 from tests.support.golden_replay import wire
-from tests.support.people import people
 
 JANUARY, JUNE, NOON = utc("2026-01-01T00:00:00Z"), utc("2026-06-01T00:00:00Z"), utc("2026-06-15T12:00:00Z")
 SECOND = {"fr": "Deuxième texte", "en": "Second text"}
@@ -33,53 +32,46 @@ def pip(of_january, shared_clock):
     return of_january
 
 
-def test_a_grant_is_to_the_version_in_force(pip):
+def test_a_grant_is_to_the_version_in_force(pip, alice):
     """A live grant that names no version is to the one in force."""
-    [alice] = people("alice")
     assert pip.decide(alice, "ads")["version"] == 2
 
 
-def test_an_import_is_to_the_version_in_force_when_it_was_collected(pip):
+def test_an_import_is_to_the_version_in_force_when_it_was_collected(pip, alice):
     """A paper consent of March says yes to what was asked in March: the version of June supersedes it."""
-    [alice] = people("alice")
     consent = pip.decide(alice, "ads", collected_at="2026-03-10T09:00:00Z")
     assert (consent["version"], consent["state"]) == (1, "superseded")
     assert pip.reason(alice, "ads") == "consent_superseded"
 
 
-def test_a_grant_of_some_minutes_ago_is_to_the_version_of_then(pip, shared_clock):
+def test_a_grant_of_some_minutes_ago_is_to_the_version_of_then(pip, shared_clock, alice):
     """A grant collected just before a material version and recorded just after it is to the older version."""
-    [alice] = people("alice")
     shared_clock.at = JUNE + timedelta(minutes=2)
     consent = pip.decide(alice, "ads", collected_at=wire(JUNE - timedelta(minutes=3)))
     assert (consent["version"], consent["state"]) == (1, "superseded")
 
 
-def test_an_import_older_than_the_register_is_to_the_first_version(pip):
+def test_an_import_older_than_the_register_is_to_the_first_version(pip, alice):
     """A consent collected before the processing was registered here is to its first version."""
-    [alice] = people("alice")
     assert pip.decide(alice, "ads", collected_at="2025-12-10T09:00:00Z")["version"] == 1
 
 
-def test_a_named_version_is_kept(pip):
+def test_a_named_version_is_kept(pip, alice):
     """A caller that says which version was shown is taken at its word."""
-    [alice] = people("alice")
     assert pip.decide(alice, "ads", version=1)["state"] == "superseded"
     assert pip.decide(alice, "ads", version=2)["state"] == "in_force"
 
 
-def test_the_text_must_be_of_the_version_decided_on(pip):
+def test_the_text_must_be_of_the_version_decided_on(pip, alice):
     """The hash of an older version's text does not prove consent to the newer one."""
-    [alice] = people("alice")
     old = sha256(b"Texte de ads").hexdigest()
     assert pip.decide(alice, "ads", evidence={"presented_text_sha256": old})["defects"] == ["text_unknown"]
     new = sha256(SECOND["fr"].encode()).hexdigest()
     assert pip.decide(alice, "ads", evidence={"presented_text_sha256": new})["state"] == "in_force"
 
 
-def test_a_grant_ahead_of_its_version_is_pending(pip, shared_clock):
+def test_a_grant_ahead_of_its_version_is_pending(pip, shared_clock, alice):
     """A grant for a version to come is pending, leaves the present consent standing, and counts once it is in force."""
-    [alice] = people("alice")
     shared_clock.at = JANUARY
     pip.register("ahead")
     _add(pip, "ahead", wire(JUNE))
@@ -94,9 +86,8 @@ def test_a_grant_ahead_of_its_version_is_pending(pip, shared_clock):
     assert pip.ok("GET", f"/v1/consents/{first['id']}")["state"] == "replaced"
 
 
-def test_a_withdrawal_ends_a_grant_that_is_pending(pip, shared_clock):
+def test_a_withdrawal_ends_a_grant_that_is_pending(pip, shared_clock, alice):
     """A withdrawal ends what was granted ahead too."""
-    [alice] = people("alice")
     pip.register("ended")
     _add(pip, "ended", "2026-07-01T00:00:00Z")
     ahead = pip.decide(alice, "ended", version=2)

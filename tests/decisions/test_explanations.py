@@ -4,7 +4,6 @@ import pytest
 
 from tests.support.api import question, utc
 from tests.support.golden_replay import wire
-from tests.support.people import people
 
 NOON = utc("2026-06-15T12:00:00Z")
 
@@ -28,9 +27,8 @@ def _explain(api, name, **more):
     return api.ok("POST", "/v1/explanations", {**question(name, "ads"), **more})
 
 
-def test_an_explanation_gives_every_rule_and_the_facts(audit):
+def test_an_explanation_gives_every_rule_and_the_facts(audit, alice):
     """An explanation lists the rules tried in order, the last one matched, and the events used; it has no id."""
-    [alice] = people("alice")
     consent = audit.decide(alice, "ads")
     told = _explain(audit, alice)
     assert [rule["rule"] for rule in told["rules"] if rule["matched"]] == ["19"]
@@ -40,9 +38,8 @@ def test_an_explanation_gives_every_rule_and_the_facts(audit):
     assert "id" not in told["context"]
 
 
-def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock):
+def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock, alice):
     """With `at` and `known_at` of an old decision, that decision comes again whatever was recorded since."""
-    [alice] = people("alice")
     then = audit.evaluate(alice, "ads")
     shared_clock.at = NOON + timedelta(days=1)
     audit.decide(alice, "ads", collected_at=wire(NOON - timedelta(days=1)))
@@ -51,9 +48,8 @@ def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock):
     assert _explain(audit, alice, at=wire(NOON))["context"]["reason"] == "consent_in_force"
 
 
-def test_a_withdrawal_not_yet_known_is_left_out(audit, shared_clock):
+def test_a_withdrawal_not_yet_known_is_left_out(audit, shared_clock, alice):
     """What was withdrawn since does not change why a past permit was given."""
-    [alice] = people("alice")
     audit.decide(alice, "ads")
     shared_clock.at = NOON + timedelta(days=1)
     audit.withdraw(alice, "ads")
@@ -61,17 +57,15 @@ def test_a_withdrawal_not_yet_known_is_left_out(audit, shared_clock):
     assert _explain(audit, alice)["context"]["reason"] == "consent_withdrawn"
 
 
-def test_without_an_instant_it_is_the_live_decision(audit):
+def test_without_an_instant_it_is_the_live_decision(audit, alice):
     """Right after a withdrawal an explanation tells the withdrawal, as a live request would be told."""
-    [alice] = people("alice")
     audit.decide(alice, "ads")
     audit.withdraw(alice, "ads")
     assert _explain(audit, alice)["context"]["reason"] == audit.reason(alice, "ads") == "consent_withdrawn"
 
 
-def test_no_other_partys_consents_are_told(audit):
+def test_no_other_partys_consents_are_told(audit, alice, bob):
     """The facts name the subject's own events alone, also when another party's decided."""
-    alice, bob = people("alice", "bob")
     audit.register("training", purpose="service_improvement", party_mode="all_local_users")
     mine = audit.decide(alice, "training")
     audit.decide(bob, "training", "refused")
@@ -117,9 +111,8 @@ def test_what_authzen_leaves_open_stays_open(audit):
     assert audit.ok("POST", "/v1/explanations", asked)["context"]["reason"] == "no_consent"
 
 
-def test_participants_that_were_forgotten_are_told(audit):
+def test_participants_that_were_forgotten_are_told(audit, alice, bob):
     """A deny for want of other parties says so when the question does not name any, and only then."""
-    alice, bob = people("alice", "bob")
     audit.register("all", party_mode="all_parties")
     audit.decide(alice, "all")
     for told in (audit.evaluate(alice, "all"), audit.ok("POST", "/v1/explanations", question(alice, "all"))):

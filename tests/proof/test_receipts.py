@@ -259,10 +259,9 @@ def test_a_receipt_tells_what_ended_a_consent(service, end, status):
 
 
 @pytest.mark.parametrize(("giver", "entities"), GIVERS.items(), ids=GIVERS.keys())
-def test_a_receipt_names_who_gave_the_consent(service, giver, entities):
+def test_a_receipt_names_who_gave_the_consent(service, giver, entities, zoe):
     """What an administrator gave is never told as the person's own act."""
     api, _ = service
-    [zoe] = people("zoe")
     consent = api.decide(zoe, "ads", capacity={**CHILD, "given_by": giver})["id"]
     assert _told(api, consent)[0]["dpv:isIndicatedBy"] == entities
 
@@ -280,10 +279,9 @@ def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(consented):
     assert [each["detail"] for each in found] == [{"processing": "ads"}] * 2
 
 
-def test_a_receipt_that_is_used_after_a_withdrawal_is_named(consented):
+def test_a_receipt_that_is_used_after_a_withdrawal_is_named(consented, bob):
     """Alone it is as it was; beside a bundle of a later time, the verifier says by which entry the consent ended."""
     api, log, alice, consent = consented
-    [bob] = people("bob")
     api.decide(bob, "ads")
     log.append()
     receipt = _receipt(api, log, consent)

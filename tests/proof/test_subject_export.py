@@ -28,9 +28,8 @@ def _export(api, name):
     return answer.json()
 
 
-def test_everything_since_the_account_began_is_in_it(api):
+def test_everything_since_the_account_began_is_in_it(api, alice):
     """Records in DPV terms, every event, the text that was shown, decisions by day, and who looked."""
-    [alice] = people("alice")
     person = Person(api, link(api, alice, "ads"))
     person.press("accept", "ads")
     api.decide(alice, "stats", "refused")
@@ -53,9 +52,8 @@ def test_everything_since_the_account_began_is_in_it(api):
     assert _export(api, alice)["looked_at"][-1]["act"] == "subject.exported"
 
 
-def test_it_has_nothing_of_an_earlier_account_or_of_others(api):
+def test_it_has_nothing_of_an_earlier_account_or_of_others(api, alice, bob):
     """After a closure the next holder of the id starts with nothing; nobody else stands in it at any time."""
-    alice, bob = people("alice", "bob")
     api.decide(alice, "ads")
     api.decide(bob, "ads")
     before = json.dumps(_export(api, alice))
@@ -77,9 +75,8 @@ def test_an_export_of_nobody_tells_of_nobody_else(api):
     assert _export(api, eve)["looked_at"] == []
 
 
-def test_the_command_writes_the_same(api, shared_database, tmp_path):
+def test_the_command_writes_the_same(api, shared_database, tmp_path, alice):
     """`sceau subject export` takes the id from standard input, so that it stands in no list of processes."""
-    [alice] = people("alice")
     api.decide(alice, "ads")
     status, said, _ = run_command(
         shared_database, "subject", "export", "-o", tmp_path / "alice.json", typed=f"{alice}\n".encode()

@@ -5,6 +5,7 @@ import structlog
 
 from tests.support.api import UNLIMITED, TestClock, running, utc
 from tests.support.databases import new_database
+from tests.support.people import people
 from tests.support.staff import publish
 
 
@@ -94,3 +95,27 @@ def staffed(staffed_database):
     with running(staffed_database) as api:
         publish(api)
         yield api
+
+
+@pytest.fixture
+def alice():
+    """The name of somebody whom no other test knows."""
+    return people("alice")[0]
+
+
+@pytest.fixture
+def ali():
+    """The name of somebody else: often another one of the same person."""
+    return people("ali")[0]
+
+
+@pytest.fixture
+def bob():
+    """The name of another person."""
+    return people("bob")[0]
+
+
+@pytest.fixture
+def zoe():
+    """The name of somebody who may be a child."""
+    return people("zoe")[0]

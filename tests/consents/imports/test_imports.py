@@ -97,9 +97,8 @@ def test_receivers_are_told_when_that_is_asked_for(alone):
         proof(notice_of("ads")),
     ],
 )
-def test_a_grant_without_whole_proof_is_unknown_and_never_permits(registered, evidence):
+def test_a_grant_without_whole_proof_is_unknown_and_never_permits(registered, evidence, alice):
     """Nothing at all, a part, or a page shown before the register held its text: recorded, invalid, denied."""
-    [alice] = people("alice")
     more = {"evidence": evidence} if evidence is not None else {}
     said = {name: value for name, value in row(1, alice).items() if name != "evidence"}
     answer = imported(registered, {**said, **more})
@@ -142,17 +141,15 @@ def test_a_dry_run_says_what_the_real_one_does_and_leaves_nothing(alone):
         assert before == {name: value for name, value in after.items() if name != "id"}
 
 
-def test_what_is_refused_leaves_nobody_behind(registered):
+def test_what_is_refused_leaves_nobody_behind(registered, alice, bob):
     """A row that is refused begins no account; the others of the request stand."""
-    alice, bob = people("alice", "bob")
     answer = imported(registered, row(1, alice, processing="nowhere"), row(2, bob))
     assert results(answer) == ["refused", "recorded"]
     assert registered.withdraw(alice)["matched"] is False
 
 
-def test_people_with_several_names_are_looked_at_whole(registered):
+def test_people_with_several_names_are_looked_at_whole(registered, alice, ali):
     """An imported withdrawal under one name ends what was consented to under the other."""
-    alice, ali = people("alice", "ali")
     link = {"from": subject(alice), "to": subject(ali), "basis": "user_proved"}
     registered.ok("POST", "/v1/subjects/links", link)
     imported(registered, row(1, alice))
@@ -161,18 +158,16 @@ def test_people_with_several_names_are_looked_at_whole(registered):
     assert registered.reason(alice, "ads") == "consent_withdrawn"
 
 
-def test_a_closed_account_takes_nothing_from_before(registered):
+def test_a_closed_account_takes_nothing_from_before(registered, alice):
     """What was collected before the account was closed belongs to whoever had it then."""
-    [alice] = people("alice")
     registered.decide(alice, "ads")
     registered.ok("POST", "/v1/subjects/closures", {"subject": subject(alice)})
     answer = imported(registered, row(1, alice))
     assert answer["rows"][0]["problem"]["errors"][0]["field"] == "collected_at"
 
 
-def test_an_import_needs_its_scope_and_its_processings(registered):
+def test_an_import_needs_its_scope_and_its_processings(registered, alice, bob):
     """Nobody imports without consents:import; a processing that the caller may not name is refused row by row."""
-    alice, bob = people("alice", "bob")
     plain = registered.with_key(registered.new_key("consents:write"))
     assert plain.call("POST", "/v1/imports", {"import": "crm", "rows": [row(1, alice)]}).status_code == 403
     registered.register("stats", purpose="statistics")
@@ -267,9 +262,8 @@ def test_a_grant_does_not_outrank_a_no_that_was_recorded_here(registered):
     assert reasons == ["consent_invalid", "consent_refused", "consent_in_force"]
 
 
-def test_an_import_does_not_revive_an_erased_person(registered):
+def test_an_import_does_not_revive_an_erased_person(registered, alice):
     """A row of before the erasure, or of that day, is refused, a withdrawal too; what is later begins anew."""
-    [alice] = people("alice")
     registered.decide(alice, "ads")
     registered.ok("POST", "/v1/subjects/erasures", {"subject": subject(alice)})
     today = datetime.now(UTC) - timedelta(seconds=1)
