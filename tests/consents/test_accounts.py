@@ -179,9 +179,9 @@ def test_a_key_that_was_taken_away_never_starts_again():
             with running(database, pseudonym_key=keys) as api:
                 _exchange(api)
         with running(database, pseudonym_key=NEW) as api:
-            for keys in ([OLD], [OLD, NEW]):
+            for refused in ([OLD], [OLD, NEW]):
                 with pytest.raises(DeploymentRefusedError, match=REFUSED):
-                    _started(database, api, *keys)
+                    _started(database, api, *refused)
             assert api.withdraw("early", "ads")["matched"]
             assert api.reason("back", "ads") == "consent_in_force"
 
