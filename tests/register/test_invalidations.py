@@ -6,35 +6,34 @@ import psycopg
 import pytest
 
 from tests.support.acts import trail
-from tests.support.api import TestClock, running, utc
+from tests.support.api import running
 from tests.support.consent_page import Person, consents, link
-from tests.support.consents import hash_of, notice_of
+from tests.support.consents import hash_of, notice_of, written
 from tests.support.console import Visitor
+from tests.support.databases import new_database
 from tests.support.invalidations import WHY, invalidate
 from tests.support.two_persons import add, person, rule
 
-NOON = utc("2026-06-15T12:00:00Z")
 UNKNOWN = "ab" * 32
 
 
-@pytest.fixture
-def clock():
-    """A clock that stands at noon on 15 June 2026."""
-    return TestClock(NOON)
-
-
-@pytest.fixture(params=["strict", "leased"])
-def api(database, clock, request):
-    """A deployment whose register takes one person; it decides on the database, or from memory."""
-    with running(database, clock=clock, cache=request.param) as called:
-        yield called
+@pytest.fixture(scope="module", params=["strict", "leased"])
+def place(shared_clock, request):
+    """A deployment whose register takes one person, which decides on the database or from memory; its database."""
+    with new_database() as database, running(database, clock=shared_clock, cache=request.param) as called:
+        yield called, database
 
 
 @pytest.fixture
-def two(database, clock):
-    """A deployment whose register takes two persons."""
-    with running(database, clock=clock, register_approval="two", cache="leased") as called:
-        yield called
+def api(place):
+    """That deployment: each test has names of its own."""
+    return place[0]
+
+
+@pytest.fixture
+def clock(shared_clock):
+    """Its clock, which only goes on."""
+    return shared_clock
 
 
 def refused(answered):
@@ -42,14 +41,7 @@ def refused(answered):
     return answered.status_code, answered.json()["type"].removeprefix("urn:sceau:problem:")
 
 
-def rows(database, *tables):
-    """How many rows some tables have."""
-    with psycopg.connect(database.owner_url) as connection:
-        counted = [connection.execute(f"SELECT count(*) FROM {table}").fetchall() for table in tables]
-    return [number for [(number,)] in counted]
-
-
-def state(api, name, identifier="ads"):
+def state(api, name, identifier):
     """The state of somebody's last consent, as lists have it."""
     found = api.ok("POST", "/v1/consents/search", {"subject": {"type": "user", "id": name}, "processing": identifier})
     return found["items"][-1]["state"]
@@ -57,163 +49,164 @@ def state(api, name, identifier="ads"):
 
 def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
     """Answered, the invalidation denies: `consent_invalid`; the consent is `invalidated`; another version's stands."""
-    api.register("ads")
+    api.register("versions")
     for name in ("alice", "bob"):
-        api.decide(name, "ads")
-    assert add(api, "ads", elements=["content"]).status_code == 201
+        api.decide(name, "versions")
+    assert add(api, "versions", elements=["content"]).status_code == 201
     clock.at += timedelta(hours=1)
-    api.decide("bob", "ads", version=2)
-    assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_in_force"
+    api.decide("bob", "versions", version=2)
+    assert api.reason("alice", "versions") == api.reason("bob", "versions") == "consent_in_force"
     clock.at += timedelta(hours=1)
-    told = invalidate(api, "ads")
+    told = invalidate(api, "versions")
     assert told.status_code == 201, told.text
     assert (told.json()["number"], told.json()["version"]) == (1, 1)
-    assert (api.reason("alice", "ads"), api.reason("bob", "ads")) == ("consent_invalid", "consent_in_force")
-    assert (state(api, "alice"), state(api, "bob")) == ("invalidated", "in_force")
-    [found] = api.ok("POST", "/v1/consents/search", {"state": "invalidated"})["items"]
+    assert (api.reason("alice", "versions"), api.reason("bob", "versions")) == ("consent_invalid", "consent_in_force")
+    assert (state(api, "alice", "versions"), state(api, "bob", "versions")) == ("invalidated", "in_force")
+    listed = api.ok("POST", "/v1/consents/search", {"state": "invalidated"})["items"]
+    [found] = [each for each in listed if each["processing"] == "versions"]
     assert api.ok("GET", f"/v1/consents/{found['id']}")["state"] == "invalidated"
     clock.at += timedelta(hours=1)
-    api.decide("alice", "ads", version=2)
-    assert (api.reason("alice", "ads"), state(api, "alice")) == ("consent_in_force", "in_force")
-    assert api.decide("carol", "ads", version=1)["state"] == "invalidated"
-    listed = api.ok("GET", "/v1/processings/ads/versions")["items"]
+    api.decide("alice", "versions", version=2)
+    assert (api.reason("alice", "versions"), state(api, "alice", "versions")) == ("consent_in_force", "in_force")
+    assert api.decide("carol", "versions", version=1)["state"] == "invalidated"
+    listed = api.ok("GET", "/v1/processings/versions/versions")["items"]
     assert [each.get("invalidated_at") for each in listed] == [told.json()["at"], None]
 
 
 def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
     """Who read the text consented to nothing; who read the same version in another language did."""
-    api.register("ads")
-    api.decide("alice", "ads")
-    api.decide("bob", "ads", evidence={"language": "en"})
-    assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_in_force"
+    api.register("texts")
+    api.decide("alice", "texts")
+    api.decide("bob", "texts", evidence={"language": "en"})
+    assert api.reason("alice", "texts") == api.reason("bob", "texts") == "consent_in_force"
     clock.at += timedelta(hours=1)
-    told = invalidate(api, "ads", text=hash_of(notice_of("ads")["fr"]).upper()).json()
-    assert told["text"] == hash_of(notice_of("ads")["fr"])
-    assert (api.reason("alice", "ads"), api.reason("bob", "ads")) == ("consent_invalid", "consent_in_force")
-    assert (state(api, "alice"), state(api, "bob")) == ("invalidated", "in_force")
+    told = invalidate(api, "texts", text=hash_of(notice_of("texts")["fr"]).upper()).json()
+    assert told["text"] == hash_of(notice_of("texts")["fr"])
+    assert (api.reason("alice", "texts"), api.reason("bob", "texts")) == ("consent_invalid", "consent_in_force")
+    assert (state(api, "alice", "texts"), state(api, "bob", "texts")) == ("invalidated", "in_force")
 
 
 def test_a_notice_that_the_page_has_shown_is_refused(api, clock):
     """By its hash it would miss who read it there, in a text of another hash; by the version it misses nobody."""
-    api.register("ads")
-    api.decide("bob", "ads")
-    Person(api, link(api, "alice", "ads")).press("accept", "ads")
+    api.register("pages")
+    api.decide("bob", "pages")
+    Person(api, link(api, "page-alice", "pages")).press("accept", "pages")
     clock.at += timedelta(hours=1)
-    notice = hash_of(notice_of("ads")["fr"])
+    notice = hash_of(notice_of("pages")["fr"])
     for dry_run in (True, False):
-        assert refused(invalidate(api, "ads", text=notice, dry_run=dry_run)) == (409, "notice-on-pages")
-    assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_in_force"
-    assert invalidate(api, "ads", version=1).status_code == 201
-    assert api.reason("alice", "ads") == api.reason("bob", "ads") == "consent_invalid"
+        assert refused(invalidate(api, "pages", text=notice, dry_run=dry_run)) == (409, "notice-on-pages")
+    assert api.reason("page-alice", "pages") == api.reason("bob", "pages") == "consent_in_force"
+    assert invalidate(api, "pages", version=1).status_code == 201
+    assert api.reason("page-alice", "pages") == api.reason("bob", "pages") == "consent_invalid"
 
 
 def test_a_hash_that_no_consent_rests_on_is_refused(api, clock):
     """Of a whole page, of a text that the page showed about another processing: in force, it would strike nobody."""
-    api.register("ads")
-    api.register("other", purpose="statistics")
-    Person(api, link(api, "alice", "ads")).press("accept", "ads")
-    evidence = api.ok("GET", f"/v1/consents/{consents(api, 'alice')[0]['id']}/history")["items"][0]["evidence"]
+    api.register("hashes")
+    api.register("others", purpose="statistics")
+    Person(api, link(api, "hash-alice", "hashes")).press("accept", "hashes")
+    evidence = api.ok("GET", f"/v1/consents/{consents(api, 'hash-alice')[0]['id']}/history")["items"][0]["evidence"]
     clock.at += timedelta(hours=1)
     shown, page = evidence["presented_text_sha256"], evidence["presented_page_sha256"]
-    for identifier, text in (("ads", page), ("other", shown)):
+    for identifier, text in (("hashes", page), ("others", shown)):
         for dry_run in (True, False):
             told = invalidate(api, identifier, text=text, dry_run=dry_run)
             assert refused(told) == (422, "unknown-text")
-    assert invalidate(api, "ads", text=shown).status_code == 201
-    assert api.reason("alice", "ads") == "consent_invalid"
+    assert invalidate(api, "hashes", text=shown).status_code == 201
+    assert api.reason("hash-alice", "hashes") == "consent_invalid"
 
 
 def test_an_explanation_knows_since_when(api, clock):
     """As of an instant before it, whether what was known then is asked for or not, the consent permits."""
-    api.register("ads")
-    api.decide("alice", "ads")
+    start = clock.at
+    api.register("explained")
+    api.decide("alice", "explained")
     clock.at += timedelta(hours=2)
-    invalidate(api, "ads")
+    invalidate(api, "explained")
     clock.at += timedelta(hours=2)
     body = {
         "subject": {"type": "user", "id": "alice"},
-        "action": {"name": "ads"},
+        "action": {"name": "explained"},
         "resource": {"type": "correspondence", "id": "x"},
     }
     for hours, reason in ((1, "consent_in_force"), (3, "consent_invalid")):
-        at = (NOON + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
+        at = written(start + timedelta(hours=hours))
         for known in ({}, {"known_at": at}):
             told = api.ok("POST", "/v1/explanations", {**body, "at": at, **known})
             assert told["context"]["reason"] == reason, (hours, known)
 
 
-def test_an_invalidation_said_again_is_the_same(api, database):
+def test_an_invalidation_said_again_is_the_same(place):
     """The second answer is the first one's, whatever reason it gives; there is one row, and one act."""
-    api.register("ads")
-    first = invalidate(api, "ads").json()
-    again = invalidate(api, "ads", reason="Something else.")
+    api, database = place
+    api.register("again")
+    first = invalidate(api, "again").json()
+    again = invalidate(api, "again", reason="Something else.")
     assert (again.status_code, again.json()) == (201, first)
-    assert rows(database, "processing_invalidation") == [1]
-    assert [each["act"] for each in trail(database)].count("processing.invalidated") == 1
+    with psycopg.connect(database.owner_url) as connection:
+        kept = connection.execute("SELECT count(*) FROM processing_invalidation WHERE processing = 'again'")
+        assert kept.fetchone() == (1,)
+    acts = [each["act"] for each in trail(database) if each["thing_id"] == "again"]
+    assert acts.count("processing.invalidated") == 1
     assert WHY not in str(trail(database))
 
 
-@pytest.mark.parametrize(
-    ("identifier", "body", "expected"),
-    [
-        ("ads", {"version": 2}, (422, "unknown-version")),
-        ("ads", {"text": UNKNOWN}, (422, "unknown-text")),
+def test_what_no_consent_rests_on_is_not_invalidated(api):
+    """A version or a text that the processing never had, a purpose of III, an unknown processing; in a dry run too."""
+    api.register("rests")
+    api.register("filter", purpose="sorting")
+    for identifier, body, expected in (
+        ("rests", {"version": 2}, (422, "unknown-version")),
+        ("rests", {"text": UNKNOWN}, (422, "unknown-text")),
         ("filter", {"version": 1}, (409, "consent-not-applicable")),
         ("nothing", {"version": 1}, (404, "not-found")),
         ("Alice@example.fr", {"version": 1}, (404, "not-found")),
-    ],
-)
-def test_what_no_consent_rests_on_is_not_invalidated(api, identifier, body, expected):
-    """A version or a text that the processing never had, a purpose of III, an unknown processing; in a dry run too."""
-    api.register("ads")
-    api.register("filter", purpose="sorting")
-    for dry_run in (False, True):
-        sent = {**body, "reason": WHY, "dry_run": dry_run}
-        assert refused(api.call("POST", f"/v1/processings/{identifier}/invalidations", sent)) == expected
+    ):
+        for dry_run in (False, True):
+            sent = {**body, "reason": WHY, "dry_run": dry_run}
+            assert refused(api.call("POST", f"/v1/processings/{identifier}/invalidations", sent)) == expected, sent
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_a_body_names_one_thing_and_a_reason(api):
+    """Neither or both of version and text, no reason and an odd hash are refused."""
+    api.register("bodies")
+    for body in (
         {"reason": WHY},
         {"version": 1},
         {"version": 1, "reason": " "},
         {"version": 1, "text": UNKNOWN, "reason": WHY},
         {"text": "abc", "reason": WHY},
         {"version": True, "reason": WHY},
-    ],
-)
-def test_a_body_names_one_thing_and_a_reason(api, body):
-    """Neither or both of version and text, no reason and an odd hash are refused."""
-    api.register("ads")
-    assert api.call("POST", "/v1/processings/ads/invalidations", body).status_code == 422
+    ):
+        assert api.call("POST", "/v1/processings/bodies/invalidations", body).status_code == 422, body
 
 
-def test_one_person_invalidates_where_the_register_takes_two(two, clock):
+def test_one_person_invalidates_where_the_register_takes_two(database, clock):
     """An invalidation only forbids, so nobody is waited for: it denies once it is answered."""
-    ada, bob = person(two, "Ada"), person(two, "Bob")
-    ada.register("ads")
-    assert rule(bob, "ads", 1).status_code == 201
-    clock.at += timedelta(seconds=1)
-    ada.decide("alice", "ads")
-    assert ada.reason("alice", "ads") == "consent_in_force"
-    clock.at += timedelta(hours=1)
-    made = invalidate(ada, "ads").json()
-    assert ada.reason("alice", "ads") == "consent_invalid"
-    [told] = ada.ok("GET", "/v1/processings/ads/versions")["invalidations"]
-    assert made.items() <= told.items()
-    visitor = Visitor(two)
-    visitor.sign_in()
-    assert "the version in force is invalidated" in visitor.get("/console/register").text()
+    with running(database, clock=clock, register_approval="two", cache="leased") as two:
+        ada, bob = person(two, "Ada"), person(two, "Bob")
+        ada.register("ads")
+        assert rule(bob, "ads", 1).status_code == 201
+        clock.at += timedelta(seconds=1)
+        ada.decide("alice", "ads")
+        assert ada.reason("alice", "ads") == "consent_in_force"
+        clock.at += timedelta(hours=1)
+        made = invalidate(ada, "ads").json()
+        assert ada.reason("alice", "ads") == "consent_invalid"
+        [told] = ada.ok("GET", "/v1/processings/ads/versions")["invalidations"]
+        assert made.items() <= told.items()
+        visitor = Visitor(two)
+        visitor.sign_in()
+        assert "the version in force is invalidated" in visitor.get("/console/register").text()
 
 
 def test_a_caller_of_other_processings_invalidates_and_sees_nothing(api):
     """A caller with a list of processings invalidates and reads about those alone."""
-    api.register("ads")
-    invalidate(api, "ads")
+    api.register("limited")
+    invalidate(api, "limited")
     made = {"name": "Dan", "kind": "person", "processings": ["others"]}
     scopes = ["register:approve", "register:write", "audit:read"]
     dan = api.with_key(api.ok("POST", "/v1/keys", {**made, "scopes": scopes})["key"])
-    assert refused(invalidate(dan, "ads", dry_run=True)) == (403, "processing-not-allowed")
-    permits = dan.call("POST", "/v1/decisions/search", {"processing": "ads", "invalidation": 1})
+    assert refused(invalidate(dan, "limited", dry_run=True)) == (403, "processing-not-allowed")
+    permits = dan.call("POST", "/v1/decisions/search", {"processing": "limited", "invalidation": 1})
     assert refused(permits) == (403, "processing-not-allowed")
