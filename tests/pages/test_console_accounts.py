@@ -11,26 +11,41 @@ from joserfc.jwk import ECKey
 from app.auth.sessions import session_digest
 from tests.support.acts import trail
 from tests.support.api import BOOTSTRAP, running
-from tests.support.console import COOKIE, SITE, Seen, Visitor
+from tests.support.console import COOKIE, SITE, Seen, Visitor, forget_attempts
+from tests.support.databases import new_database
 from tests.support.issuer import issuing
 
 START, ANSWER = "/console/sign-in/account", "/console/sign-in/answer"
 CLIENT: dict[str, Any] = {"console_client": "sceau-console", "public_url": SITE}
 
 
-@pytest.fixture
-def provider():
-    """An issuer at which Ada signs in at once."""
+@pytest.fixture(scope="module")
+def issuer():
+    """An issuer, shared by the tests of this file."""
     with issuing() as made:
         yield made
 
 
 @pytest.fixture
-def api(database, provider):
-    """A deployment whose console takes accounts of that issuer, and knows Ada's."""
-    with running(database, **provider.settings, **CLIENT) as called:
-        known(called, provider, "ada", "audit:read", "register:read")
-        yield called
+def provider(issuer):
+    """That issuer, at which Ada signs in at once."""
+    issuer.who, issuer.id_claims, issuer.mode, issuer.secret = "ada", {}, "good", None
+    return issuer
+
+
+@pytest.fixture(scope="module")
+def place(issuer):
+    """A deployment whose console takes accounts of that issuer, and knows Ada's; its database."""
+    with new_database() as database, running(database, **issuer.settings, **CLIENT) as called:
+        known(called, issuer, "ada", "audit:read", "register:read")
+        yield called, database
+
+
+@pytest.fixture
+def api(place):
+    """That deployment, where nobody has tried in vain yet."""
+    forget_attempts(place[0])
+    return place[0]
 
 
 def known(api, provider, subject, *scopes, client=None):
@@ -61,7 +76,7 @@ def signed_in(visitor, provider):
     return page
 
 
-def test_there_and_back(api, provider, database):
+def test_there_and_back(api, provider, place):
     """The issuer is asked with state, nonce and PKCE; the answer begins a session of the registered account."""
     visitor = Visitor(api)
     asked, address = begun(visitor, provider)
@@ -72,7 +87,7 @@ def test_there_and_back(api, provider, database):
     assert re.search(r'<meta http-equiv="refresh" content="0; url=/console\?lang=fr">', page.html)
     assert "<h1>Console</h1>" in visitor.get().html
     assert "Ada" in visitor.get().text()
-    assert [each["act"] for each in trail(database)][-1] == "console.signed_in"
+    assert trail(place[1])[-1]["act"] == "console.signed_in"
 
 
 def test_a_confidential_client_shows_its_secret(database, provider):
@@ -152,20 +167,26 @@ def test_an_id_token_that_is_not_for_this(api, provider, claims):
     assert back(visitor, address).status == 200
 
 
-def test_a_forged_signature_begins_nothing(api, provider):
+def test_a_forged_signature_begins_nothing(api, provider, monkeypatch):
     """A token that is signed by a key which the issuer does not publish is worth nothing."""
-    right = provider.key
-    provider.key = ECKey.generate_key("P-256", {"kid": right.kid})
     visitor = Visitor(api)
-    _, address = begun(visitor, provider)
-    assert back(visitor, address).status == 403
-    provider.key = right
+    with monkeypatch.context() as patch:
+        patch.setattr(provider, "key", ECKey.generate_key("P-256", {"kid": provider.key.kid}))
+        _, address = begun(visitor, provider)
+        assert back(visitor, address).status == 403
     _, address = begun(visitor, provider)
     assert back(visitor, address).status == 200
 
 
-def test_an_answer_counts_in_the_browser_that_asked(api, provider, database):
+def sessions(place):
+    """How many sessions are kept."""
+    with psycopg.connect(place[1].owner_url) as connection:
+        return connection.execute("SELECT count(*) FROM page_session").fetchone()[0]
+
+
+def test_an_answer_counts_in_the_browser_that_asked(api, provider, place):
     """Another's answer, one with another state, or one that comes twice, signs nobody in."""
+    before = sessions(place)
     victim, attacker = Visitor(api), Visitor(api)
     _, mine = begun(attacker, provider)
     attacker.client.cookies.clear()
@@ -179,8 +200,7 @@ def test_an_answer_counts_in_the_browser_that_asked(api, provider, database):
     assert back(victim, address).status == 200
     victim.client.cookies.clear()
     assert back(victim, address).status == 403  # the code is used up, and the cookie gone
-    with psycopg.connect(database.owner_url) as connection:
-        assert connection.execute("SELECT count(*) FROM page_session").fetchone() == (1,)
+    assert sessions(place) == before + 1
 
 
 def test_cookies_of_the_way(api, provider):
@@ -220,10 +240,11 @@ def test_signing_out_leads_on_to_the_issuer(api, provider):
     assert START in visitor.get("/console").html
 
 
-def test_an_issuer_that_is_away_is_told(api, provider):
+def test_an_issuer_that_is_away_is_told(database, provider):
     """While the issuer does not answer nobody signs in, and the page says why."""
     provider.mode = "error"
-    page = Visitor(api).get(START)
+    with running(database, **provider.settings, **CLIENT) as api:
+        page = Visitor(api).get(START)
     assert page.status == 503
     assert "The identity provider does not answer" in page.text()
 

@@ -87,6 +87,12 @@ class Visitor:
         return self.post(form, {"proof": proof, "key": key})
 
 
+def forget_attempts(api: Api) -> None:
+    """Nobody has tried to sign in in vain yet."""
+    client: Any = api.client
+    client.app.state.services.sign_ins._levels.clear()
+
+
 def run_recorded(database: TestDatabase, run: JobRun) -> None:
     """Record a run of a background task."""
 
