@@ -1,6 +1,7 @@
 """The first page of the console: what needs attention, four numbers, charts, consents by state."""
 
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -18,6 +19,7 @@ from app.pages.console.home import STATES
 from app.pages.words import REASONS, Language
 from tests.support.api import TestClock, processing, running, utc
 from tests.support.console import Visitor, count, run_recorded
+from tests.support.databases import new_database
 from tests.support.two_persons import person
 
 START = "2026-06-15T10:00:00Z"
@@ -31,8 +33,8 @@ def clock():
     return TestClock(utc(START))
 
 
-@pytest.fixture
-def filled(database, clock):
+@contextmanager
+def filling(database, clock):
     """An application with one processing of each paragraph, and consents in every state there is."""
     with running(database, clock=clock, webhook_networks="127.0.0.0/8") as api:
         api.register("filter", purpose="malware_detection", name={"fr": "Filtre", "en": "Filter"})
@@ -50,6 +52,36 @@ def filled(database, clock):
         api.decide("grace", "ads", evidence={"default_state": "selected"})
         later = {"purpose": "statistics", "consent_validity": "P6M", "effective_from": "2026-09-01T00:00:00Z"}
         api.ok("POST", "/v1/processings/stats/versions", {**VERSION, **later, "material": True})
+        yield api
+
+
+@pytest.fixture
+def filled(database, clock):
+    """That application, for a test that changes it."""
+    with filling(database, clock) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def place():
+    """That application, counted, for tests that look at it; its database."""
+    clock = TestClock(utc(START))
+    with new_database() as database, filling(database, clock) as api:
+        count(database, clock)
+        yield api, database
+
+
+@pytest.fixture
+def counted(place):
+    """The application of `place`."""
+    return place[0]
+
+
+@pytest.fixture(scope="module")
+def empty():
+    """An application in which nothing is recorded, counted."""
+    with new_database() as database, running(database) as api:
+        count(database)
         yield api
 
 
@@ -74,25 +106,22 @@ def test_before_anything_was_counted(api):
     assert "The staff notice has to be completed" in page.text("attention")
 
 
-def test_counted_and_nothing_there(api, database):
+def test_counted_and_nothing_there(empty):
     """What was counted and found to be none is told as that, and as of when."""
-    count(database)
-    page = Visitor(api).sign_in()
+    page = Visitor(empty).sign_in()
     assert "No consent is recorded." in page.text("consents")
     assert "No consent is in force." in page.text("lapses")
     assert all("As of" in page.text(section) for section in PARTS)
 
 
-def test_four_numbers(filled, database, clock):
+def test_four_numbers(counted):
     """Consents in force, those that lapse soon, decisions of today, and deliveries that wait."""
-    count(database, clock)
-    assert figures(Visitor(filled).sign_in()) == ["4", "0", "0", "0"]
+    assert figures(Visitor(counted).sign_in()) == ["4", "0", "0", "0"]
 
 
-def test_consents_by_state(filled, database, clock):
+def test_consents_by_state(counted):
     """Every state is counted as the API tells it, and the total is the number of consents."""
-    count(database, clock)
-    text = Visitor(filled).sign_in().text("consents")
+    text = Visitor(counted).sign_in().text("consents")
     closed = "closed (account closed or processing retired)"
     expected = {"in force": 3, "invalid": 1, "refused": 1, "withdrawn": 1, "replaced": 2, closed: 1}
     assert numbers(text.partition("stats")[0], *expected, "Total") == {**expected, "Total": 9}
@@ -127,10 +156,9 @@ def test_states_agree_with_the_api(filled, database, clock, counting):
                 assert shown == {label: number for label, number in of_api.items() if number}, (at, identifier)
 
 
-def test_lapses_by_month(filled, database, clock):
+def test_lapses_by_month(counted):
     """Who lapses when, by month in Paris, in the chart and in the table: this month and the twelve that follow."""
-    count(database, clock)
-    visitor = Visitor(filled)
+    visitor = Visitor(counted)
     home, renewals = visitor.sign_in(), visitor.get("/console/renewals")
     expected = {"December 2026": 1, "June 2027": 3, "March 2027": 0}
     assert numbers(home.text("lapses"), *expected) == expected
@@ -178,7 +206,7 @@ def test_a_set_back_database_is_a_point(api):
         fence.behind = False
 
 
-def test_what_cannot_be_read_is_a_point_and_no_number(api, database, monkeypatch):
+def test_what_cannot_be_read_is_a_point_and_no_number(empty, monkeypatch):
     """A part that fails says so in both languages and takes nothing down; what is not known is no zero."""
 
     async def broken(*_):
@@ -186,8 +214,7 @@ def test_what_cannot_be_read_is_a_point_and_no_number(api, database, monkeypatch
 
     monkeypatch.setattr(show_home, "list_webhooks", broken)
     monkeypatch.setattr(show_home, "count_by_day", broken)
-    count(database)
-    english, french = (Visitor(api, lang).sign_in() for lang in ("en", "fr"))
+    english, french = (Visitor(empty, lang).sign_in() for lang in ("en", "fr"))
     assert "Part that could not be read: Notifications" in english.text("attention")
     assert "Partie illisible : Notifications" in french.text("attention").replace("\N{NO-BREAK SPACE}", " ")
     assert "This part could not be read." in english.text("decisions")
@@ -206,11 +233,10 @@ def test_old_numbers_are_said_to_be_old(filled, database, clock):
     assert "Counted more than an hour ago" not in Visitor(filled).sign_in().text("consents")
 
 
-def test_a_restricted_caller_sees_its_own(filled, database, clock):
+def test_a_restricted_caller_sees_its_own(counted):
     """A key for some processings shows those only, on every page that is about processings."""
-    count(database, clock)
-    visitor = Visitor(filled)
-    page = visitor.sign_in(filled.new_key("audit:read", "register:read", processings=["stats"]))
+    visitor = Visitor(counted)
+    page = visitor.sign_in(counted.new_key("audit:read", "register:read", processings=["stats"]))
     assert "You see the processings of this key: stats." in page.text()
     text = page.text("consents") + visitor.get("/console/register").text() + visitor.get("/console/renewals").text()
     assert "stats" in text
@@ -218,10 +244,9 @@ def test_a_restricted_caller_sees_its_own(filled, database, clock):
     assert visitor.get("/console/register/ads").status == 404
 
 
-def test_without_the_audit_no_number_is_shown(filled, database, clock):
+def test_without_the_audit_no_number_is_shown(counted):
     """Who may read the register alone sees what is to be done there, and no number or state of the service."""
-    count(database, clock)
-    page = Visitor(filled).sign_in(filled.new_key("register:read"))
+    page = Visitor(counted).sign_in(counted.new_key("register:read"))
     assert "shown to whoever has the scope audit:read" in page.text()
     assert 'data-section="figures"' not in page.html
     assert "staff notice" not in page.text("attention")
@@ -246,13 +271,13 @@ def test_no_page_waits_for_the_ledger(database):
             assert found.status == 503  # the control: her page reads the ledger
 
 
-def test_nobody_stands_on_it(filled, database, clock):
+def test_nobody_stands_on_it(place):
     """No id, no pseudonym, no id of a consent or an event: numbers only, in both languages."""
-    count(database, clock)
+    counted, database = place
     with psycopg.connect(database.owner_url) as connection:
         found = connection.execute("SELECT encode(subject_ref, 'hex'), id::text FROM consent_event").fetchall()
     for lang in ("fr", "en"):
-        visitor = Visitor(filled, lang)
+        visitor = Visitor(counted, lang)
         pages = [visitor.sign_in(), visitor.get("/console/register"), visitor.get("/console/renewals")]
         for secret in {each for row in found for each in row} | {"alice", "bob", "carol", "grace"}:
             assert all(secret not in page.html for page in pages)
@@ -269,10 +294,9 @@ def test_every_word_there_may_be_is_said():
         assert set(catalogue) == {each.value for each in enum}
 
 
-def test_tables_say_what_they_are(filled, database, clock):
+def test_tables_say_what_they_are(counted):
     """Every table has a caption and scopes; every chart a title, a description, and the table with its numbers."""
-    count(database, clock)
-    page = Visitor(filled).sign_in().html
+    page = Visitor(counted).sign_in().html
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
     assert len(tables) == 3
     for table in tables:
