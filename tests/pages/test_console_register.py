@@ -5,9 +5,10 @@ import pytest
 from tests.support.acts import trail
 from tests.support.api import processing, running
 from tests.support.console import count
+from tests.support.databases import new_database
 from tests.support.desk import Officer, forms_of
 from tests.support.gate import propose_at_gate
-from tests.support.two_persons import SCOPES, person
+from tests.support.two_persons import SCOPES, person, waiting
 
 FORM = {
     "id": "ads-mail",
@@ -29,46 +30,77 @@ FORM = {
 }
 
 
+@pytest.fixture(scope="module")
+def deployment():
+    """A deployment in which two persons decide, both of them, and its database; each test has names of its own."""
+    with new_database() as database, running(database, register_approval="two") as api:
+        yield api, person(api, "Ada"), person(api, "Bob"), database
+
+
 @pytest.fixture
-def two(database):
-    """A deployment in which two persons decide, and both of them, signed in."""
-    with running(database, register_approval="two") as api:
-        ada, bob = person(api, "Ada"), person(api, "Bob")
-        yield api, Officer(api, str(ada.key)), Officer(api, str(bob.key))
+def two(deployment):
+    """That deployment, and both persons, signed in."""
+    api, ada, bob, _ = deployment
+    return api, Officer(api, str(ada.key)), Officer(api, str(bob.key))
 
 
-def proposed(ada):
+@pytest.fixture(scope="module")
+def place():
+    """A deployment in which one person decides, with a processing, and its database."""
+    with new_database() as database, running(database) as api:
+        api.register("ads")
+        yield api, database
+
+
+@pytest.fixture
+def api(place):
+    """That deployment."""
+    return place[0]
+
+
+def proposed(ada, identifier):
     """A processing that Ada has proposed by form: the page that follows."""
-    return ada.press(ada.open("/console/propose"), "propose", **FORM)
+    return ada.press(ada.open("/console/propose"), "propose", **{**FORM, "id": identifier})
+
+
+def approved(two, identifier):
+    """A processing that Ada has proposed, and Bob approved: the page that follows."""
+    _, ada, bob = two
+    proposed(ada, identifier)
+    return bob.press(bob.open(f"/console/register/{identifier}"), "approve", reason="Read.")
+
+
+def waits(api, kind, target=""):
+    """The id of the one proposal of a kind about a thing that waits."""
+    [found] = [each["id"] for each in waiting(api, kind) if each["target"] == target]
+    return found
 
 
 def test_two_people_bring_a_processing_into_force(two):
     """One proposes by form and cannot approve it; another approves with a reason: then it is in force."""
     api, ada, bob = two
-    page = proposed(ada)
+    page = proposed(ada, "both")
     assert "Proposed: another person has to approve it." in page.text()
     assert "This is your proposal" in page.text("waiting")
     own = ada.press(page, "approve", reason="Read by myself.")
     assert own.status == 403
     assert "Nothing was done. Another person has to approve it: you proposed it" in own.text()
-    assert api.reason("alice", "ads-mail") == "processing_suspended"
-    page = bob.open("/console/register/ads-mail")
+    assert api.reason("alice", "both") == "processing_suspended"
+    page = bob.open("/console/register/both")
     assert "New processing to be approved" in page.text("waiting")
     page = bob.press(page, "approve", reason="Read and compared with the contract.")
     assert "Approved." in page.text()
     assert "Read and compared with the contract." in page.text("versions")
     assert "Ada" in page.text("versions")
-    assert api.reason("alice", "ads-mail") == "no_consent"
-    told = api.ok("GET", "/v1/processings/ads-mail")["version"]
+    assert api.reason("alice", "both") == "no_consent"
+    told = api.ok("GET", "/v1/processings/both")["version"]
     assert told["recipients"] == [{"name": "Exemple Régie SA", "role": "sous-traitant", "country": "FR"}]
 
 
-def test_each_act_is_recorded_as_the_apis_is(two, database):
+def test_each_act_is_recorded_as_the_apis_is(two, deployment):
     """What the console does stands in the trail under the same words, by whom, and that it came by a page."""
-    _, ada, bob = two
-    proposed(ada)
-    bob.press(bob.open("/console/register/ads-mail"), "approve", reason="Read.")
-    entries = [each for each in trail(database) if each["act"].startswith("processing.")]
+    approved(two, "recorded")
+    entries = [each for each in trail(deployment[-1]) if each["thing_id"] == "recorded"]
     assert [(each["act"], each["way"]) for each in entries] == [
         ("processing.registered", "page"),
         ("processing.proposed", "page"),
@@ -80,6 +112,7 @@ def test_each_act_is_recorded_as_the_apis_is(two, database):
 def test_a_form_that_is_not_right_is_shown_again(two):
     """What is wrong is said at each field and above, what was typed stays, and nothing is recorded."""
     api, ada, _ = two
+    before = api.ok("GET", "/v1/processings")["items"]
     wrong = {**FORM, "id": "Not An Id", "consent_validity": "P2Y", "retention": "", "name__fr": "Nom gardé"}
     page = ada.press(ada.open("/console/propose"), "propose", **wrong)
     assert page.status == 422
@@ -87,32 +120,30 @@ def test_a_form_that_is_not_right_is_shown_again(two):
     assert page.text().count("This is not the form that is expected.") == 4
     assert page.html.count('aria-invalid="true"') == 3
     assert 'value="Nom gardé"' in page.html
-    assert api.ok("GET", "/v1/processings")["items"] == []
+    assert api.ok("GET", "/v1/processings")["items"] == before
 
 
-def test_a_preview_records_nothing(two, database):
+def test_a_preview_records_nothing(two, deployment):
     """The preview shows the page as a person sees it, in both languages, and leaves no trace."""
     api, ada, _ = two
-    before = len(trail(database))
+    before = trail(deployment[-1]), api.ok("GET", "/v1/processings")
     page = ada.press(ada.open("/console/propose"), "propose", **FORM, press="preview")
     text = page.text("preview")
     assert "Publicité dans la messagerie" in text
     assert "Advertising in the mailbox" in text
     assert "no consent in force would end" in text
     assert dict(forms_of(page))["propose"]["notice.fr"] == FORM["notice__fr"]
-    assert api.ok("GET", "/v1/processings")["items"] == []
-    assert len(trail(database)) == before
+    assert (trail(deployment[-1]), api.ok("GET", "/v1/processings")) == before
 
 
-def test_a_version_says_whom_it_concerns(two, database):
+def test_a_version_says_whom_it_concerns(two, deployment):
     """Before a version is proposed, the console tells what changes, whether it waits, and how many consents end."""
-    api, ada, bob = two
-    proposed(ada)
-    bob.press(bob.open("/console/register/ads-mail"), "approve", reason="Read.")
+    api, ada, _ = two
+    approved(two, "longer")
     for name in ("alice", "bob", "carol"):
-        api.decide(name, "ads-mail")
-    count(database)
-    form = ada.open("/console/register/ads-mail/new")
+        api.decide(name, "longer")
+    count(deployment[-1])
+    form = ada.open("/console/register/longer/new")
     longer = {"retention": "P60D"}
     page = ada.press(form, "propose_version", **longer, press="preview")
     assert "every consent in force would end, and would have to be asked for anew: 3 when" in page.text("preview")
@@ -126,109 +157,99 @@ def test_a_version_says_whom_it_concerns(two, database):
     page = ada.press(form, "propose_version", **longer)
     assert "every consent in force would end, and would have to be asked for anew: 3 when" in page.text("waiting")
     assert ada.press(page, "reject", reason="Too long.").text().count("Rejected.") == 1
-    assert api.reason("alice", "ads-mail") == "consent_in_force"
+    assert api.reason("alice", "longer") == "consent_in_force"
 
 
-def test_suspend_resume_and_retire(database):
+def test_suspend_resume_and_retire(api):
     """Where one person decides, each takes effect at once; a page says what it does before it is pressed."""
-    with running(database) as api:
-        api.register("ads")
-        officer = Officer(api, api.new_key("register:read", "register:write"))
-        page = officer.press(officer.open("/console/register/ads"), "suspend")
-        assert "nothing is analysed any more" in page.text()
-        assert api.reason("alice", "ads") == "processing_suspended"
-        page = officer.press(page, "resume")
-        assert api.reason("alice", "ads") == "no_consent"
-        page = officer.press(page, "retire")
-        assert "suspend" not in dict(forms_of(page))
-        assert api.ok("GET", "/v1/processings/ads")["status"] == "retired"
+    api.register("on-and-off")
+    officer = Officer(api, api.new_key("register:read", "register:write"))
+    page = officer.press(officer.open("/console/register/on-and-off"), "suspend")
+    assert "nothing is analysed any more" in page.text()
+    assert api.reason("alice", "on-and-off") == "processing_suspended"
+    page = officer.press(page, "resume")
+    assert api.reason("alice", "on-and-off") == "no_consent"
+    page = officer.press(page, "retire")
+    assert "suspend" not in dict(forms_of(page))
+    assert api.ok("GET", "/v1/processings/on-and-off")["status"] == "retired"
 
 
 def test_a_resumption_waits_for_another_person(two):
     """A suspended processing of IV resumes once another person has approved it, on the register's page."""
     api, ada, bob = two
-    proposed(ada)
-    page = bob.press(bob.open("/console/register/ads-mail"), "approve", reason="Read.")
-    page = ada.press(ada.press(ada.open("/console/register/ads-mail"), "suspend"), "resume")
+    approved(two, "resumed")
+    page = ada.press(ada.press(ada.open("/console/register/resumed"), "suspend"), "resume")
     assert "another person has to approve that it resumes" in page.text()
-    assert api.reason("alice", "ads-mail") == "processing_suspended"
+    assert api.reason("alice", "resumed") == "processing_suspended"
     page = bob.open("/console/register")
-    assert "Resumption of a processing: ads-mail" in page.text("gate")
-    page = bob.press(page, "approve_proposal", reason="The mistake is mended.")
+    assert "Resumption of a processing: resumed" in page.text("gate")
+    page = bob.press(page, "approve_proposal", waits(api, "resumption", "resumed"), reason="The mistake is mended.")
     assert "it takes effect" in page.text()
-    assert api.reason("alice", "ads-mail") == "no_consent"
+    assert api.reason("alice", "resumed") == "no_consent"
 
 
 def test_a_proposal_of_the_deployment_is_rejected(two):
     """What is about no processing waits on the register's page too, and is taken back by a rejection."""
     api, ada, bob = two
-    propose_at_gate(api, api.with_key(ada.key))
+    proposal = propose_at_gate(api, api.with_key(ada.key))
     page = bob.open("/console/register")
     assert "Shorter retention of proof" in page.text("gate")
     assert "Proof of consents: 4 years" in page.text("gate")
-    page = bob.press(page, "reject_proposal", reason="Not yet.")
+    page = bob.press(page, "reject_proposal", proposal, reason="Not yet.")
     assert "nothing changes" in page.text()
     assert "Shorter retention" not in bob.open("/console/register").text()
 
 
-def test_an_invalidation_is_counted_before_it_is_made(database):
+def test_an_invalidation_is_counted_before_it_is_made(api):
     """The dry run says how many people's consents would end and changes nothing; then none of them permits."""
-    with running(database) as api:
-        api.register("ads")
-        for name in ("alice", "bob"):
-            api.decide(name, "ads")
-        officer = Officer(api, api.new_key("register:read", "register:write"))
-        form = officer.open("/console/register/ads")
-        wanted = {"version": "1", "reason": "The notice did not name the recipient."}
-        page = officer.press(form, "invalidate", **wanted, press="preview")
-        assert "People whose consent would end 2" in page.text("facts")
-        assert dict(forms_of(page))["invalidate"]["reason"] == wanted["reason"]
-        assert api.reason("alice", "ads") == "consent_in_force"
-        page = officer.press(form, "invalidate", **wanted)
-        assert "nothing is permitted on that basis any more" in page.text()
-        assert wanted["reason"] in page.text("versions")
-        assert api.reason("alice", "ads") == "consent_invalid"
+    api.register("struck")
+    for name in ("alice", "bob"):
+        api.decide(name, "struck")
+    officer = Officer(api, api.new_key("register:read", "register:write"))
+    form = officer.open("/console/register/struck")
+    wanted = {"version": "1", "reason": "The notice did not name the recipient."}
+    page = officer.press(form, "invalidate", **wanted, press="preview")
+    assert "People whose consent would end 2" in page.text("facts")
+    assert dict(forms_of(page))["invalidate"]["reason"] == wanted["reason"]
+    assert api.reason("alice", "struck") == "consent_in_force"
+    page = officer.press(form, "invalidate", **wanted)
+    assert "nothing is permitted on that basis any more" in page.text()
+    assert wanted["reason"] in page.text("versions")
+    assert api.reason("alice", "struck") == "consent_invalid"
 
 
-@pytest.mark.parametrize(
-    ("scopes", "path", "status"),
-    [
+def test_a_page_is_for_whoever_has_the_scope(api):
+    """Without the scope a page answers 403 in words and is not in the menu; the control has it, and is let in."""
+    for scopes, path, status in (
         (["audit:read"], "/console/register", 403),
         (["register:read"], "/console/register", 200),
         (["register:read"], "/console/propose", 403),
         (["register:read", "register:write"], "/console/propose", 200),
         (["register:read"], "/console/register/ads/new", 403),
         (["register:read"], "/console/register/none", 404),
-    ],
-)
-def test_a_page_is_for_whoever_has_the_scope(api, scopes, path, status):
-    """Without the scope a page answers 403 in words and is not in the menu; the control has it, and is let in."""
-    api.register("ads")
-    officer = Officer(api, api.new_key(*scopes))
-    page = officer.open(path)
-    assert page.status == status
-    if status == 403:
-        assert "You do not have the scope that this needs" in page.text()
-    if "register:read" not in scopes:
-        assert "/console/register?" not in officer.open("/console").html
+    ):
+        officer = Officer(api, api.new_key(*scopes))
+        page = officer.open(path)
+        assert page.status == status, (scopes, path)
+        if status == 403:
+            assert "You do not have the scope that this needs" in page.text()
+        assert ("/console/register?" in officer.open("/console").html) == ("register:read" in scopes)
 
 
-def test_an_act_needs_its_scope_whatever_the_page_showed(api, database):
+def test_an_act_needs_its_scope_whatever_the_page_showed(api, place):
     """A form that a page did not show is refused by the act itself, and the refusal is recorded."""
-    api.register("ads")
     reader = Officer(api, api.new_key("register:read"))
     page = reader.open("/console/register/ads")
     assert dict(forms_of(page)) == {}
     refused = reader.post("/console/acts/suspend", {"proof": page.proof, "about": "ads"})
     assert refused.status == 403
-    entry = trail(database)[-1]
+    entry = trail(place[1])[-1]
     assert (entry["act"], entry["detail"]["route"]) == ("request.refused", "/console/acts/{name}")
     assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
 
 
 def test_a_caller_limited_to_others_changes_nothing(api):
     """A key for some processings can neither see nor change another, also by a form of its own."""
-    api.register("ads")
     api.register("stats", purpose="statistics")
     officer = Officer(api, api.new_key("register:read", "register:write", processings=["stats"]))
     page = officer.open("/console/register/stats")
@@ -239,7 +260,6 @@ def test_a_caller_limited_to_others_changes_nothing(api):
 
 def test_what_was_taken_away_meanwhile_is_gone(api):
     """A scope that the caller lost after the page was shown is gone when the form is sent."""
-    api.register("ads")
     made = api.ok("POST", "/v1/keys", {"name": "x", "scopes": ["register:read", "register:write"]})
     officer = Officer(api, made["key"])
     page = officer.open("/console/register/ads")
@@ -248,50 +268,50 @@ def test_what_was_taken_away_meanwhile_is_gone(api):
     assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
 
 
-@pytest.mark.parametrize("broken", [{"proof": "0" * 64}, {"proof": ""}])
-def test_another_sites_form_does_nothing(api, broken):
+def test_another_sites_form_does_nothing(api):
     """A form without this session's value is refused, as one that another site made the browser send."""
-    api.register("ads")
+    api.register("theirs")
     officer = Officer(api, api.new_key("register:read", "register:write"))
-    page = officer.open("/console/register/ads")
-    assert officer.press(page, "suspend", **broken).status == 400
+    page = officer.open("/console/register/theirs")
+    for broken in ("0" * 64, ""):
+        assert officer.press(page, "suspend", proof=broken).status == 400
     sent = dict(forms_of(page))["suspend"]
     assert officer.post("/console/acts/suspend", sent, **{"Sec-Fetch-Site": "cross-site"}).status == 403
-    assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
+    assert api.ok("GET", "/v1/processings/theirs")["status"] == "active"
     assert officer.post("/console/acts/suspend", sent).status == 200
 
 
-def test_versions_stand_side_by_side(database):
+def test_versions_stand_side_by_side(api):
     """Two versions stand beside each other in words; what differs stands out."""
-    with running(database) as api:
-        api.register("ads")
-        version = {name: value for name, value in processing("ads").items() if name != "id"}
-        api.ok("POST", "/v1/processings/ads/versions", {**version, "retention": "P7D", "material": False})
-        officer = Officer(api, api.new_key("register:read"), "fr")
-        page = officer.open("/console/register/ads")
+    api.register("beside")
+    version = {name: value for name, value in processing("beside").items() if name != "id"}
+    api.ok("POST", "/v1/processings/beside/versions", {**version, "retention": "P7D", "material": False})
+    officer = Officer(api, api.new_key("register:read"), "fr")
+    page = officer.open("/console/register/beside")
     text = page.text("versions").replace("\N{NO-BREAK SPACE}", " ")
     assert "30 jours 7 jours" in text
     assert 'class=" differs"' in page.html
 
 
-def test_an_import_is_approved_as_it_was_looked_at(database):
+def test_an_import_is_approved_as_it_was_looked_at(two):
     """The grants of an import wait on the register's page for another person, who approves what stood there."""
     scopes = (*SCOPES, "consents:import")
-    with running(database, register_approval="two") as api:
-        ada, bob = person(api, "Ada", *scopes), person(api, "Bob", *scopes)
-        body = {"import": "crm", "grants_expected": 2, "until": "2026-06-01T00:00:00Z", "rows": []}
-        assert ada.call("POST", "/v1/imports", body).status_code == 409  # begun, and its grants wait
-        officer, own = Officer(api, str(bob.key)), Officer(api, str(ada.key))
-        assert "For you to approve: Import of consents: crm" in officer.open("/console").text("attention")
-        page = officer.open("/console/register")
-        assert "grants to import: 2" in page.text("gate")
-        assert "End of collection: 1 June 2026" in page.text("gate")
-        refused = own.press(own.open("/console/register"), "approve_proposal", reason="Mine.")
-        assert refused.status == 403
-        assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 3}).status_code == 409
-        officer.press(page, "approve_proposal", reason="Compared.")
-        [proposal] = ada.ok("GET", "/v1/proposals")["items"]
-        assert (proposal["state"], proposal["wanted"]["grants"]) == ("approved", 2)
+    api, _, _ = two
+    ada, bob = person(api, "Ada", *scopes), person(api, "Bob", *scopes)
+    body = {"import": "crm", "grants_expected": 2, "until": "2026-06-01T00:00:00Z", "rows": []}
+    assert ada.call("POST", "/v1/imports", body).status_code == 409  # begun, and its grants wait
+    [proposal] = waiting(ada, "import")
+    officer, own = Officer(api, str(bob.key)), Officer(api, str(ada.key))
+    assert "For you to approve: Import of consents: crm" in officer.open("/console").text("attention")
+    page = officer.open("/console/register")
+    assert "grants to import: 2" in page.text("gate")
+    assert "End of collection: 1 June 2026" in page.text("gate")
+    refused = own.press(own.open("/console/register"), "approve_proposal", proposal["id"], reason="Mine.")
+    assert refused.status == 403
+    assert ada.call("POST", "/v1/imports", {**body, "grants_expected": 3}).status_code == 409
+    officer.press(page, "approve_proposal", proposal["id"], reason="Compared.")
+    [told] = [each for each in ada.ok("GET", "/v1/proposals")["items"] if each["id"] == proposal["id"]]
+    assert (told["state"], told["wanted"]["grants"]) == ("approved", 2)
 
 
 def test_controllers_by_form(two):
@@ -306,12 +326,21 @@ def test_controllers_by_form(two):
     assert "The controller is registered." in page.text()
     again = ada.press(ada.open("/console/controllers"), "add_controller", **said, identifier="732829320")
     assert (again.status, "That reference or number is taken." in again.text()) == (409, True)
-    page = ada.press(page, "rename_controller", postal_address="12 rue des Archives, 75004 Paris")
+    page = ada.press(page, "rename_controller", "exemple", postal_address="12 rue des Archives, 75004 Paris")
     assert "another person has to approve it" in page.text()
-    assert api.ok("GET", "/v1/controllers")["items"][0]["versions"][-1].get("postal_address") is None
-    waiting = bob.open("/console/register")
-    assert "Change of a controller: exemple" in waiting.text("gate")
-    assert "address: 12 rue des archives" in waiting.text("gate").lower()
-    bob.press(waiting, "approve_proposal", reason="Checked against the company register.")
-    told = api.ok("GET", "/v1/controllers")["items"][0]["versions"][-1]
-    assert told["postal_address"] == "12 rue des Archives, 75004 Paris"
+    assert _controller(api, "exemple")["versions"][-1].get("postal_address") is None
+    page = bob.open("/console/register")
+    assert "Change of a controller: exemple" in page.text("gate")
+    assert "address: 12 rue des archives" in page.text("gate").lower()
+    bob.press(
+        page,
+        "approve_proposal",
+        waits(api, "controller_version", "exemple"),
+        reason="Checked against the company register.",
+    )
+    assert _controller(api, "exemple")["versions"][-1]["postal_address"] == "12 rue des Archives, 75004 Paris"
+
+
+def _controller(api, identifier):
+    [found] = [each for each in api.ok("GET", "/v1/controllers")["items"] if each["id"] == identifier]
+    return found
