@@ -20,23 +20,26 @@ from tests.support.consents import notice_of
 from tests.support.databases import new_database
 
 
-@pytest.fixture
-def clock():
-    """The service's clock, of today: the log has no place for the decisions of other days."""
-    return TestClock(datetime.now(UTC))
+@pytest.fixture(scope="module")
+def api():
+    """A service that logs every decision, with two processings, and alice who answered; others each test brings.
+
+    Its clock begins today, for the log has no place for the decisions of other days, and only goes on.
+    """
+    clock = TestClock(datetime.now(UTC))
+    with new_database() as database, running(database, clock=clock, decision_log="durable") as called:
+        called.register("ads")
+        called.register("stats", purpose="statistics")
+        _answered(called, "alice")
+        called.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
+        eventually(lambda: _export(called, "alice")["decisions_by_day"])  # its log is written a moment later
+        yield called
 
 
-@pytest.fixture
-def api(clock):
-    """A service that logs every decision, with two processings and somebody who answered."""
-    with new_database() as database, running(database, clock=clock, decision_log="durable") as api:
-        api.register("ads")
-        api.register("stats", purpose="statistics")
-        Person(api, link(api, "alice", "ads")).press("accept", "ads")
-        api.decide("alice", "stats", "refused")
-        api.ok("POST", "/access/v1/evaluation", question("alice", "ads"))
-        eventually(lambda: _export(api, "alice")["decisions_by_day"])  # its log is written a moment later
-        yield api
+def _answered(api, name):
+    """Somebody who consented to one processing, and refused the other."""
+    Person(api, link(api, name, "ads")).press("accept", "ads")
+    api.decide(name, "stats", "refused")
 
 
 def _export(api, name):
@@ -71,12 +74,12 @@ def test_the_page_says_what_the_export_holds(api):
         assert page.buttons == {"ads": ["withdraw"]}  # nothing is asked here, and what was refused is no button
 
 
-def test_the_file_is_the_export(api, clock):
+def test_the_file_is_the_export(api):
     """What is saved from the page is what the export tells."""
     path = _path(api)
     answer = api.client.get(f"{path}?receipt=json")
     assert answer.headers["content-type"] == "application/ld+json"
-    assert answer.headers["content-disposition"] == f'attachment; filename="mes-donnees-{clock.at:%Y-%m-%d}.json"'
+    assert answer.headers["content-disposition"] == f'attachment; filename="mes-donnees-{api.clock.at:%Y-%m-%d}.json"'
     told, wanted = answer.json(), _export(api, "alice")
     assert told["events"] == wanted["events"]
     assert (told["dpv:hasDataSubject"]["dct:identifier"], told["processings"]["ads"]) == (
@@ -109,32 +112,34 @@ def test_it_names_no_processing(api, more):
     assert api.call("POST", "/v1/consent-links", body).status_code == 422
 
 
-def test_it_ends(api, clock):
+def test_it_ends(api):
     """After a week, once its maker's key is revoked, and once the account is closed: the page says nothing then."""
-    path = _path(api)
+    _answered(api, "erin")
+    path = _path(api, "erin")
     made = api.ok("POST", "/v1/keys", {"name": "desk", "scopes": ["consents:write", "consents:read"]})
-    of_a_key = _path(api.with_key(made["key"]))
+    of_a_key = _path(api.with_key(made["key"]), "erin")
     assert api.client.get(of_a_key).status_code == 200
     api.call("DELETE", f"/v1/keys/{made['id']}")
     assert api.client.get(of_a_key).status_code == 410
-    clock.at += timedelta(days=7) - timedelta(seconds=1)
+    api.clock.at += timedelta(days=7) - timedelta(seconds=1)
     assert api.client.get(path).status_code == 200
-    clock.at += timedelta(seconds=1)
+    api.clock.at += timedelta(seconds=1)
     assert api.client.get(path).status_code == 410
-    again = _path(api)
-    api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
+    again = _path(api, "erin")
+    api.ok("POST", "/v1/subjects/closures", {"subject": subject("erin")})
     for receipt in ("", "?receipt=json"):
         answer = api.client.get(f"{again}{receipt}")
         assert (answer.status_code, "ads" in answer.text) == (410, False)
 
 
-def test_the_next_holder_of_the_id_has_a_page_of_their_own(api, clock):
+def test_the_next_holder_of_the_id_has_a_page_of_their_own(api):
     """What an earlier holder did is not in it, and the earlier link stays ended."""
-    before = _path(api)
-    api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
-    clock.at += timedelta(minutes=1)
-    api.decide("alice", "stats")
-    told = api.client.get(f"{_path(api)}?receipt=json").json()
+    _answered(api, "fay")
+    before = _path(api, "fay")
+    api.ok("POST", "/v1/subjects/closures", {"subject": subject("fay")})
+    api.clock.at += timedelta(minutes=1)
+    api.decide("fay", "stats")
+    told = api.client.get(f"{_path(api, 'fay')}?receipt=json").json()
     assert [each["processing"] for each in told["events"]] == ["stats"]
     assert api.client.get(before).status_code == 410
 
@@ -162,9 +167,11 @@ def test_every_word_there_may_be_is_said():
 
 def test_it_says_which_age_was_stated_by_whom_and_how_it_was_checked(api):
     """Not that an age was stated about every processing; and no key is named, only the operator of the service."""
-    age = {"subject": subject("alice"), "age_band": "minor_15_plus", "stated_by": "operator"}
+    _answered(api, "gus")
+    _export(api, "gus")
+    age = {"subject": subject("gus"), "age_band": "minor_15_plus", "stated_by": "operator"}
     api.ok("POST", "/v1/subjects/ages", {**age, "checked_how": "identity_document"})
-    page = Page(api.with_key(None).client.get(f"{_path(api)}?lang=fr")).text()
+    page = Page(api.with_key(None).client.get(f"{_path(api, 'gus')}?lang=fr")).text()
     assert "Âge déclaré : 15 à 17 ans" in page.replace("\N{NO-BREAK SPACE}", " ")
     assert "déclaré par l'opérateur du service, vérifié par une pièce d'identité" in page
     assert "tous les traitements" not in page
