@@ -4,28 +4,35 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.api import subject
+from tests.support.api import running, subject
 from tests.support.consent_page import Person, link
+from tests.support.databases import new_database
 
 
-@pytest.fixture
-def held(api):
-    """A service where alice and bob consented to two processings."""
-    for each in ("ads", "stats"):
-        api.register(each, purpose={"ads": "advertising", "stats": "statistics"}[each])
-        api.decide("alice", each)
-        api.decide("bob", each)
-    return api
+@pytest.fixture(scope="module")
+def held():
+    """A service with two processings; each test has people of its own, who consented to both."""
+    with new_database() as database, running(database) as called:
+        called.register("ads")
+        called.register("stats", purpose="statistics")
+        yield called
 
 
-def overview(api, name="alice", lang="fr"):
+def consented(api, *names):
+    """Record of each of these people that they consented to both processings."""
+    for name in names:
+        for each in ("ads", "stats"):
+            api.decide(name, each)
+
+
+def overview(api, name, lang="fr"):
     """Whoever has a new link to everything about somebody."""
     body = {"subject": subject(name), "kind": "overview", "authentication": "signed_in"}
     made = api.ok("POST", "/v1/consent-links", body)
     return Person(api, made["url"].removeprefix("https://sceau.example.fr"), lang)
 
 
-def events(api, name="alice"):
+def events(api, name):
     """The kinds of what is recorded about somebody, with the processing."""
     told = api.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()["events"]
     return [(each["kind"], each.get("processing")) for each in told]
@@ -37,16 +44,18 @@ GIVEN = [("granted", "ads"), ("granted", "stats")]
 @pytest.mark.parametrize("lang", ["fr", "en"])
 def test_one_press_withdraws(held, lang):
     """No permit is given afterwards; the page shows first where one stands, and the button is gone."""
-    person = overview(held, lang=lang)
-    assert held.reason("alice", "ads") == "consent_in_force"
+    name = f"ann-{lang}"
+    consented(held, name)
+    person = overview(held, name, lang=lang)
+    assert held.reason(name, "ads") == "consent_in_force"
     asked = person.open()
     answer = person.api.client.post(
         person.path + asked.forms[0]["action"], data=asked.filled("withdraw", "ads"), follow_redirects=False
     )
     assert (answer.status_code, answer.headers["location"]) == (303, f"?lang={lang}#answer-ads")
-    assert held.reason("alice", "ads") == "consent_withdrawn"
-    assert held.reason("alice", "stats") == "consent_in_force"
-    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+    assert held.reason(name, "ads") == "consent_withdrawn"
+    assert held.reason(name, "stats") == "consent_in_force"
+    assert events(held, name) == [*GIVEN, ("withdrawn", "ads")]
     page = person.open()
     assert 'id="answer-ads"' in page.html
     assert page.buttons == {"stats": ["withdraw"]}
@@ -55,25 +64,27 @@ def test_one_press_withdraws(held, lang):
 
 def test_everything_is_withdrawn_at_once(held):
     """Where several consents hold, one button ends them all; there is none that gives anything."""
-    person = overview(held)
+    consented(held, "beth")
+    person = overview(held, "beth")
     assert person.open().buttons == {"ads": ["withdraw"], "stats": ["withdraw"], "": ["withdraw_all"]}
     assert person.press("withdraw_all").status == 200
-    assert events(held) == [*GIVEN, ("withdrawn", "ads"), ("withdrawn", "stats")]
+    assert events(held, "beth") == [*GIVEN, ("withdrawn", "ads"), ("withdrawn", "stats")]
 
 
 def test_it_is_recorded_like_every_other_withdrawal(held):
     """In the ledger, by the link and its maker; and receivers are told of it, as of one by the consent page."""
-    person = overview(held)
+    consented(held, "cora", "dan")
+    person = overview(held, "cora")
     person.press("withdraw", "ads")
-    other = Person(held, link(held, "bob", "ads", kind="withdraw"))
+    other = Person(held, link(held, "dan", "ads", kind="withdraw"))
     other.press("withdraw", "ads")
     told = {}
-    for name in ("alice", "bob"):
+    for name in ("cora", "dan"):
         exported = held.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()
         told[name] = next(each for each in exported["events"] if each["kind"] == "withdrawn")
         assert told[name]["evidence"]["link"] in {each["id"] for each in exported["consent_links"]}
-    assert told["alice"].keys() == told["bob"].keys()
-    assert told["alice"]["evidence"]["method"] == told["bob"]["evidence"]["method"] == "web_form"
+    assert told["cora"].keys() == told["dan"].keys()
+    assert told["cora"]["evidence"]["method"] == told["dan"]["evidence"]["method"] == "web_form"
 
 
 def test_a_half_of_a_joint_consent_is_taken_back(held):
@@ -88,20 +99,23 @@ def test_a_half_of_a_joint_consent_is_taken_back(held):
 
 def test_it_goes_on_where_nothing_is_asked_any_more(held):
     """A processing that is suspended is withdrawn from all the same."""
-    held.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
-    person = overview(held)
-    assert person.press("withdraw", "ads").status == 200
-    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+    held.register("halted")
+    held.decide("ed", "halted")
+    held.ok("PATCH", "/v1/processings/halted", {"status": "suspended"})
+    person = overview(held, "ed")
+    assert person.press("withdraw", "halted").status == 200
+    assert events(held, "ed") == [("granted", "halted"), ("withdrawn", "halted")]
 
 
 def test_a_form_counts_once(held):
     """Sent again, the page says so, with where one stands, and nothing is recorded twice."""
-    person = overview(held)
+    consented(held, "fay")
+    person = overview(held, "fay")
     sent = person.open().filled("withdraw", "ads")
     assert person.send(sent).status == 200
     again = person.send(sent)
     assert (again.status, "n'a été enregistrée qu'une fois" in again.text()) == (409, True)
-    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+    assert events(held, "fay") == [*GIVEN, ("withdrawn", "ads")]
 
 
 def _unknown(person, sent):
@@ -110,7 +124,7 @@ def _unknown(person, sent):
 
 def _of_another_link(person, sent):
     """The same person's form, at the address of another link of theirs."""
-    return overview(person.api.with_key(person.api.registrar)).send(sent)
+    return overview(person.api.with_key(person.api.registrar), "gus").send(sent)
 
 
 WRONG = {
@@ -128,67 +142,67 @@ WRONG = {
 
 def test_what_is_not_the_page_s_own_press_records_nothing(held):
     """A wrong token, another origin, a form that was changed: refused in a page, and the consent stands."""
-    person = overview(held)
+    consented(held, "gus")
+    person = overview(held, "gus")
     sent = person.open().filled("withdraw", "ads")
     for what, (send, status) in WRONG.items():
         assert send(person, sent).status == status, what
-        assert events(held) == GIVEN, what
-        assert held.reason("alice", "ads") == "consent_in_force", what
+        assert events(held, "gus") == GIVEN, what
+        assert held.reason("gus", "ads") == "consent_in_force", what
     assert person.send(sent).status == 200  # the control: sent as it was, it counts
-    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+    assert events(held, "gus") == [*GIVEN, ("withdrawn", "ads")]
 
 
 def test_nobody_withdraws_for_somebody_else(held):
     """A form of bob's page at alice's address, and the other way round: neither ledger has anything of it."""
-    alice, bob = overview(held), overview(held, "bob")
+    consented(held, "alice", "bob")
+    alice, bob = overview(held, "alice"), overview(held, "bob")
     of_alice, of_bob = (each.open().filled("withdraw", "ads") for each in (alice, bob))
     assert (alice.send(of_bob).status, bob.send(of_alice).status) == (400, 400)
-    assert (events(held), events(held, "bob")) == (GIVEN, GIVEN)
+    assert (events(held, "alice"), events(held, "bob")) == (GIVEN, GIVEN)
 
 
 def test_a_processing_that_one_never_decided_about_has_no_button(held):
     """What somebody else consented to alone stands on nobody else's page."""
+    consented(held, "ida", "jo")
     held.register("better", purpose="service_improvement")
-    held.decide("bob", "better")
-    assert "better" not in overview(held).open().buttons
-    assert "better" in overview(held, "bob").open().buttons
+    held.decide("jo", "better")
+    assert "better" not in overview(held, "ida").open().buttons
+    assert "better" in overview(held, "jo").open().buttons
 
 
-def _expired(api, clock):
-    clock.at += timedelta(days=7)
-
-
-def _closed(api, _):
-    api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
-
-
-@pytest.mark.parametrize("end", [_expired, _closed], ids=["a week later", "the account closed"])
-def test_after_its_end_it_withdraws_nothing(clocked, clock, end):
-    """A form that was open when the link ended is refused in a page, and nothing is recorded by it."""
+def test_after_its_end_it_withdraws_nothing(clocked, clock):
+    """A form that was open when the account was closed, or a week was over, is refused, and nothing is recorded."""
     clocked.register("ads")
-    clocked.decide("alice", "ads")
-    person = overview(clocked)
-    sent = person.open().filled("withdraw", "ads")
-    end(clocked, clock)
-    assert person.send(sent).status == 410
-    assert "withdrawn" not in [kind for kind, _ in events(clocked)]
+    for name in ("alice", "bob"):
+        clocked.decide(name, "ads")
+        person = overview(clocked, name)
+        sent = person.open().filled("withdraw", "ads")
+        if name == "alice":
+            clocked.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
+        else:
+            clock.at += timedelta(days=7)
+        assert person.send(sent).status == 410
+        assert "withdrawn" not in [kind for kind, _ in events(clocked, name)]
 
 
 def test_once_its_maker_may_read_no_more_it_withdraws_nothing(held):
     """The link shows all that is held, so it ends with its key; a link that only withdraws would go on."""
+    consented(held, "lea")
     made = held.ok("POST", "/v1/keys", {"name": "desk", "scopes": ["consents:write", "consents:read"]})
-    person = overview(held.with_key(made["key"]))
+    person = overview(held.with_key(made["key"]), "lea")
     sent = person.open().filled("withdraw", "ads")
     held.call("DELETE", f"/v1/keys/{made['id']}")
     assert person.send(sent).status == 410
-    assert events(held) == GIVEN
+    assert events(held, "lea") == GIVEN
 
 
 def test_too_many_forms_are_refused(held, monkeypatch):
     """Through one link so many an hour, as on the consent page."""
+    consented(held, "max")
     monkeypatch.setattr("app.operations.consents.answer_consent_form.FORMS_AN_HOUR", 1)
-    person = overview(held)
+    person = overview(held, "max")
     one, two = (person.open().filled("withdraw", each) for each in ("ads", "stats"))
     assert person.send(one).status == 200
     assert person.send(two).status == 429
-    assert events(held) == [*GIVEN, ("withdrawn", "ads")]
+    assert events(held, "max") == [*GIVEN, ("withdrawn", "ads")]
