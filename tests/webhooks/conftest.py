@@ -21,3 +21,11 @@ def post(stage):
     with new_database() as database, running(database, webhook_networks="127.0.0.0/8") as api:
         api.register("ads")
         yield Post(api, database, stage)
+
+
+@pytest.fixture(scope="module")
+def office():
+    """The same application, shared by tests that have endpoints of their own, to which nothing is sent."""
+    with new_database() as database, running(database, webhook_networks="127.0.0.0/8") as api:
+        api.register("ads")
+        yield api

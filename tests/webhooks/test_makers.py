@@ -1,12 +1,11 @@
 """An endpoint ends with what its maker may do: being told who users are, and replays, need `consents:read`."""
 
-import pytest
-
 from app.operations.webhooks import deliver_webhooks
 from tests.faults.service import eventually
 from tests.webhooks.receivers import answering
 
 HOOK = "https://receiver.example/hook"
+ADS = {"processings": ["ads"]}
 SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 
 
@@ -16,22 +15,22 @@ def _maker(api, *scopes):
     return api.with_key(made["key"]), made["id"]
 
 
-def test_an_endpoint_is_told_who_users_are_only_by_one_who_may_read_it(post):
+def test_an_endpoint_is_told_who_users_are_only_by_one_who_may_read_it(office):
     """Managing webhooks alone neither makes nor changes an endpoint that names users."""
-    weak, _ = _maker(post.api, "webhooks:manage")
+    weak, _ = _maker(office, "webhooks:manage")
     assert weak.call("POST", "/v1/webhooks", {"url": HOOK, "include_subject": True}).status_code == 403
     mine = weak.ok("POST", "/v1/webhooks", {"url": HOOK})
     assert weak.call("PATCH", f"/v1/webhooks/{mine['id']}", {"include_subject": True}).status_code == 403
-    strong, _ = _maker(post.api, "webhooks:manage", "consents:read")
+    strong, _ = _maker(office, "webhooks:manage", "consents:read")
     assert strong.ok("PATCH", f"/v1/webhooks/{mine['id']}", {"include_subject": True})["include_subject"] is True
 
 
-def test_the_past_is_sent_again_only_by_one_who_may_read_it(post):
+def test_the_past_is_sent_again_only_by_one_who_may_read_it(office):
     """A replay hands out what consents were: it needs the scope that reads them."""
-    weak, _ = _maker(post.api, "webhooks:manage")
+    weak, _ = _maker(office, "webhooks:manage")
     mine = weak.ok("POST", "/v1/webhooks", {"url": HOOK})
     assert weak.call("POST", f"/v1/webhooks/{mine['id']}/replays", SPAN).status_code == 403
-    assert post.api.call("POST", f"/v1/webhooks/{mine['id']}/replays", SPAN).status_code == 202
+    assert office.call("POST", f"/v1/webhooks/{mine['id']}/replays", SPAN).status_code == 202
 
 
 def test_one_delivery_is_sent_again_only_by_one_who_may_read_it(post):
@@ -49,46 +48,48 @@ def test_one_delivery_is_sent_again_only_by_one_who_may_read_it(post):
     assert post.api.call(*again).status_code == 202
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"url": "https://elsewhere.example/hook"}, {"status": "active"}, {"types": None}, {"processings": ["ads"]}],
-)
-def test_who_may_not_read_takes_over_no_endpoint_that_names_users(post, change):
+def test_who_may_not_read_takes_over_no_endpoint_that_names_users(office):
     """Neither sent elsewhere, nor made active again, nor narrowed: whoever changes it would answer for it."""
-    strong, _ = _maker(post.api, "webhooks:manage", "consents:read")
-    weak, _ = _maker(post.api, "webhooks:manage")
-    theirs = strong.ok("POST", "/v1/webhooks", {"url": HOOK, "include_subject": True})
-    path = f"/v1/webhooks/{theirs['id']}"
-    assert weak.call("PATCH", path, change).status_code == 403
-    assert [each["url"] for each in weak.ok("GET", "/v1/webhooks")["items"]] == [HOOK]
-    assert weak.call("PATCH", path, {**change, "include_subject": False}).status_code == 200  # it names nobody then
+    strong, _ = _maker(office, "webhooks:manage", "consents:read")
+    weak, _ = _maker(office, "webhooks:manage")
+    for change in ({"url": "https://elsewhere.example/hook"}, {"status": "active"}, {"types": None}, ADS):
+        theirs = strong.ok("POST", "/v1/webhooks", {"url": HOOK, "include_subject": True})
+        path = f"/v1/webhooks/{theirs['id']}"
+        assert weak.call("PATCH", path, change).status_code == 403, change
+        assert theirs in weak.ok("GET", "/v1/webhooks")["items"]
+        named = {**change, "include_subject": False}
+        assert weak.call("PATCH", path, named).status_code == 200, change  # it names nobody then
 
 
-@pytest.mark.parametrize("loses", ["everything", "reading", "managing", "nothing"])
-def test_an_endpoint_ends_with_its_maker_or_what_it_lost(post, loses):
+LOST = {"everything": None, "reading": ["webhooks:manage"], "managing": ["consents:read"]}
+"""What a maker loses, with the scopes that are left."""
+
+
+def test_an_endpoint_ends_with_its_maker_or_what_it_lost(post):
     """Nothing more is sent for a maker that was revoked or narrowed; the endpoint says so, and another may take it."""
-    receiver = post.receiver(answering(204))
-    maker, identifier = _maker(post.api, "webhooks:manage", "consents:read")
-    endpoint = maker.ok("POST", "/v1/webhooks", {"url": receiver.url, "include_subject": True})["id"]
-    if loses == "everything":
-        post.api.ok("DELETE", f"/v1/keys/{identifier}")
-    elif loses != "nothing":
-        kept = ["webhooks:manage"] if loses == "reading" else ["consents:read"]
-        post.api.ok("PATCH", f"/v1/keys/{identifier}", {"scopes": kept})
+    receivers, endpoints = {}, {}
+    for loses in (*LOST, "nothing"):
+        receivers[loses] = post.receiver(answering(204))
+        maker, identifier = _maker(post.api, "webhooks:manage", "consents:read")
+        made = {"url": receivers[loses].url, "include_subject": True}
+        endpoints[loses] = maker.ok("POST", "/v1/webhooks", made)["id"]
+        if loses == "everything":
+            post.api.ok("DELETE", f"/v1/keys/{identifier}")
+        elif loses != "nothing":
+            post.api.ok("PATCH", f"/v1/keys/{identifier}", {"scopes": LOST[loses]})
     post.api.decide("alice", "ads")
     post.dispatch(1)
     with post.working():
-        if loses == "nothing":
-            post.delivered(endpoint, 1)
-        else:
-            eventually(lambda: post.told(endpoint)["status"] == "disabled")
-    told = post.told(endpoint)
-    assert len(receiver.received) == (1 if loses == "nothing" else 0)
-    assert told.get("status_reason") == (None if loses == "nothing" else "maker_ended")
-    if loses != "nothing":
-        post.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"status": "active"})
-        with post.working():
-            post.delivered(endpoint, 1)
+        post.delivered(endpoints["nothing"], 1)
+        eventually(lambda: {post.told(endpoints[each])["status"] for each in LOST} == {"disabled"})
+    assert {loses: len(each.received) for loses, each in receivers.items()} == {**dict.fromkeys(LOST, 0), "nothing": 1}
+    reasons = {loses: post.told(each).get("status_reason") for loses, each in endpoints.items()}
+    assert reasons == {**dict.fromkeys(LOST, "maker_ended"), "nothing": None}
+    for loses in LOST:
+        post.api.ok("PATCH", f"/v1/webhooks/{endpoints[loses]}", {"status": "active"})
+    with post.working():
+        for loses in LOST:
+            post.delivered(endpoints[loses], 1)
 
 
 def test_without_the_check_users_would_be_named_for_whoever_is_gone(post, monkeypatch):
