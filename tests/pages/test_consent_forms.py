@@ -93,65 +93,67 @@ def test_what_is_not_such_a_form_is_refused(shared, person):
 
 
 @pytest.mark.parametrize("material", [True, False])
-def test_a_text_that_changed_meanwhile_is_not_consented_to(api, material):
+def test_a_text_that_changed_meanwhile_is_not_consented_to(shared, material):
     """A version registered between showing and sending: nothing is recorded, and the new text is shown."""
-    api.register("ads-mail")
-    person = Person(api, link(api, "slow", "ads-mail"))
+    identifier = f"changed-{material}".lower()
+    shared.register(identifier)
+    person = Person(shared, link(shared, "slow", identifier))
     page = old = person.open()
     notice = {"fr": "Nouveau texte.", "en": "New text."}
     if material:
-        api.ok("POST", "/v1/processings/ads-mail/versions", {**VERSION, "notice": notice, "material": True})
+        shared.ok("POST", f"/v1/processings/{identifier}/versions", {**VERSION, "notice": notice, "material": True})
     else:
-        other_words(api, "ads-mail", notice)
+        other_words(shared, identifier, notice)
     for press in ("accept", "refuse"):
-        page = person.send(old.filled(press, "ads-mail"))
+        page = person.send(old.filled(press, identifier))
         assert page.status == 409
         assert "Le texte a changé depuis que vous avez ouvert la page. Rien n'a été enregistré." in page.text()
         assert "Nouveau texte." in page.text()
-    assert api.reason("slow", "ads-mail") == "no_consent"
-    person.send(page.filled("accept", "ads-mail"))
-    (recorded,) = events(api, "slow", "ads-mail")
+    assert shared.reason("slow", identifier) == "no_consent"
+    person.send(page.filled("accept", identifier))
+    (recorded,) = events(shared, "slow", identifier)
     assert (recorded["version"], recorded["evidence"]["notice_version"]) == (2, 2)
-    assert recorded["evidence"]["presented_text_sha256"] == page.stated["ads-mail"] != old.stated["ads-mail"]
+    assert recorded["evidence"]["presented_text_sha256"] == page.stated[identifier] != old.stated[identifier]
 
 
-def test_a_version_with_the_same_words_is_a_change_too(api):
+def test_a_version_with_the_same_words_is_a_change_too(shared):
     """A material version whose text reads the same is not consented to by a form of the one before."""
-    api.register("ads-mail")
-    person = Person(api, link(api, "slow", "ads-mail"))
-    fields = person.open().filled("accept", "ads-mail")
-    notice = processing("ads-mail")["notice"]
-    api.ok("POST", "/v1/processings/ads-mail/versions", {**VERSION, "notice": notice, "material": True})
+    shared.register("same-mail")
+    person = Person(shared, link(shared, "slow", "same-mail"))
+    fields = person.open().filled("accept", "same-mail")
+    notice = processing("same-mail")["notice"]
+    shared.ok("POST", "/v1/processings/same-mail/versions", {**VERSION, "notice": notice, "material": True})
     assert person.send(fields).status == 409
-    assert api.reason("slow", "ads-mail") == "no_consent"
+    assert shared.reason("slow", "same-mail") == "no_consent"
 
 
-def test_a_changed_text_keeps_nobody_from_withdrawing(api):
+def test_a_changed_text_keeps_nobody_from_withdrawing(shared):
     """Withdrawing goes on with a form of before the change."""
-    api.register("ads-mail")
-    api.decide("leaver", "ads-mail")
-    person = Person(api, link(api, "leaver", "ads-mail", kind="withdraw"))
-    fields = person.open().filled("withdraw", "ads-mail")
-    other_words(api, "ads-mail", {"fr": "Autre."})
+    shared.register("reworded-mail")
+    shared.decide("leaver", "reworded-mail")
+    person = Person(shared, link(shared, "leaver", "reworded-mail", kind="withdraw"))
+    fields = person.open().filled("withdraw", "reworded-mail")
+    other_words(shared, "reworded-mail", {"fr": "Autre."})
     assert person.send(fields).status == 200
-    assert api.reason("leaver", "ads-mail") == "consent_withdrawn"
+    assert shared.reason("leaver", "reworded-mail") == "consent_withdrawn"
 
 
 @pytest.mark.parametrize("status", ["suspended", "retired"])
-def test_a_processing_stopped_meanwhile_is_not_consented_to_but_withdrawn(api, status):
+def test_a_processing_stopped_meanwhile_is_not_consented_to_but_withdrawn(shared, status):
     """Stopped after the page was opened: accepting is refused, and a consent can still be withdrawn."""
-    api.register("ads-mail")
-    api.decide("holder", "ads-mail")
-    asked, holder = (Person(api, link(api, name, "ads-mail")) for name in ("asked", "holder"))
-    fields = asked.open().filled("accept", "ads-mail")
-    api.ok("PATCH", "/v1/processings/ads-mail", {"status": status})
+    identifier = f"{status}-mail"
+    shared.register(identifier)
+    shared.decide("holder", identifier)
+    asked, holder = (Person(shared, link(shared, name, identifier)) for name in ("asked", "holder"))
+    fields = asked.open().filled("accept", identifier)
+    shared.ok("PATCH", f"/v1/processings/{identifier}", {"status": status})
     refused = asked.send(fields)
     assert refused.status == 409
     assert "suspendu ou a pris fin" in refused.text()
     assert refused.buttons == {}
-    assert holder.open().buttons == {"ads-mail": ["withdraw"]}
-    holder.press("withdraw", "ads-mail")
-    assert [each["kind"] for each in events(api, "holder", "ads-mail")] == ["granted", "withdrawn"]
+    assert holder.open().buttons == {identifier: ["withdraw"]}
+    holder.press("withdraw", identifier)
+    assert [each["kind"] for each in events(shared, "holder", identifier)] == ["granted", "withdrawn"]
 
 
 def test_refusing_all_says_what_was_on_the_page(shared):
@@ -164,27 +166,25 @@ def test_refusing_all_says_what_was_on_the_page(shared):
     assert events(shared, "two-tabs", "stats-mail") == []
 
 
-def test_under_fifteen_nothing_is_recorded(api):
+def test_under_fifteen_nothing_is_recorded(shared):
     """Somebody last said to be under fifteen: the page says so, has no button, and takes no form."""
-    api.register("ads-mail")
-    person = Person(api, link(api, "child", "ads-mail"))
+    person = Person(shared, link(shared, "refused-child", "ads-mail"))
     fields = person.open().filled("accept", "ads-mail")
-    api.decide("child", "ads-mail", "refused", capacity={"age_band": "under_15", "given_by": "both"})
+    shared.decide("refused-child", "ads-mail", "refused", capacity={"age_band": "under_15", "given_by": "both"})
     page = person.open()
     assert "Tu as moins de 15 ans" in page.text()
     assert "Cette page n'enregistre rien." in page.text()
     assert page.buttons == {}
     assert person.send(fields).status == 403
-    assert [each["kind"] for each in events(api, "child", "ads-mail")] == ["refused"]
+    assert [each["kind"] for each in events(shared, "refused-child", "ads-mail")] == ["refused"]
 
 
-def test_under_fifteen_a_joint_consent_can_be_withdrawn(api):
+def test_under_fifteen_a_joint_consent_can_be_withdrawn(shared):
     """What child and parent gave together elsewhere is withdrawn by a link as by anybody."""
-    api.register("ads-mail")
-    api.decide("child", "ads-mail", capacity={"age_band": "under_15", "given_by": "both"})
-    person = Person(api, link(api, "child", "ads-mail", kind="withdraw"))
+    shared.decide("joint-child", "ads-mail", capacity={"age_band": "under_15", "given_by": "both"})
+    person = Person(shared, link(shared, "joint-child", "ads-mail", kind="withdraw"))
     person.press("withdraw", "ads-mail")
-    assert api.reason("child", "ads-mail") == "consent_withdrawn"
+    assert shared.reason("joint-child", "ads-mail") == "consent_withdrawn"
 
 
 def test_under_fifteen_a_page_that_withdraws_does_not_say_that_it_records_nothing(shared):
@@ -234,13 +234,12 @@ def test_nothing_is_recorded_while_the_database_is_away(database):
         assert person.send(fields).status == 200
 
 
-def test_a_withdrawal_sent_again_is_confirmed_like_the_first(api, monkeypatch):
+def test_a_withdrawal_sent_again_is_confirmed_like_the_first(shared, monkeypatch):
     """Committed and not confirmed, the page says that it does not know; sent again, it waits for the replicas."""
-    api.register("ads-mail")
-    person = Person(api, link(api, "leaver", "ads-mail"))
+    person = Person(shared, link(shared, "sent-again", "ads-mail"))
     person.press("accept", "ads-mail")
     fields = person.open().filled("withdraw", "ads-mail")
-    confirmer = api.client.app.state.services.writer.confirmer
+    confirmer = shared.client.app.state.services.writer.confirmer
     confirm, confirmed = confirmer.confirm, []
 
     async def fails(*_, **__):
@@ -259,4 +258,4 @@ def test_a_withdrawal_sent_again_is_confirmed_like_the_first(api, monkeypatch):
     again = person.send(fields)
     assert (again.status, len(confirmed)) == (409, 1)
     assert "Vous avez retiré votre accord le" in again.text()
-    assert [each["kind"] for each in events(api, "leaver", "ads-mail")] == ["granted", "withdrawn"]
+    assert [each["kind"] for each in events(shared, "sent-again", "ads-mail")] == ["granted", "withdrawn"]

@@ -18,16 +18,24 @@ from tests.proof.logs import PUBLIC_URL, Log
 from tests.support.acts import trail
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, TestClock, running, utc
 from tests.support.console import count, run_recorded
+from tests.support.databases import new_database
 from tests.support.desk import Officer
 from tests.support.sweeping import sweep
 
 AUDITOR = ("audit:read", "register:read")
 
 
+@pytest.fixture(scope="module")
+def api():
+    """An application with one processing, shared by the tests of this file that only ask."""
+    with new_database() as database, running(database) as called:
+        called.register("ads", name={"fr": "Publicité", "en": "Advertising"}, storage_location="=Roubaix")
+        yield called
+
+
 @pytest.fixture
 def officer(api):
     """Whoever reads the audit and the register, signed in."""
-    api.register("ads", name={"fr": "Publicité", "en": "Advertising"}, storage_location="=Roubaix")
     return Officer(api, api.new_key(*AUDITOR))
 
 
@@ -58,7 +66,7 @@ def test_no_other_month(officer, month):
     assert officer.file("/console/report/month", month=month, form="csv").status_code in {400, 404}
 
 
-def test_the_record_opens_in_a_spreadsheet(api, officer):
+def test_the_record_opens_in_a_spreadsheet(officer):
     """The record of GDPR 30 is a row for each processing; no cell of it is taken for a formula."""
     text = officer.file("/console/report/record.csv").text
     assert text.startswith("\ufeffProcessing;Reference;")
@@ -66,7 +74,7 @@ def test_the_record_opens_in_a_spreadsheet(api, officer):
     assert ";'=Roubaix;" in text
 
 
-def test_the_proof_is_told(api, officer):
+def test_the_proof_is_told(officer):
     """How far the log is, what waits, and which keys sign."""
     text = officer.open("/console/report").text("proof")
     assert "Waiting to be entered since" in text
@@ -119,6 +127,16 @@ def logged(database, tmp_path):
     """A deployment with a log."""
     with running(database, public_url=PUBLIC_URL) as api:
         yield api, Log(database, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def entered(tmp_path_factory):
+    """A deployment with a log in which something was entered, for tests that change neither."""
+    with new_database() as database, running(database, public_url=PUBLIC_URL) as api:
+        api.register("ads")
+        log = Log(database, tmp_path_factory.mktemp("log"))
+        log.append()
+        yield api, log
 
 
 @contextmanager
@@ -186,11 +204,9 @@ def test_half_a_bundle_is_no_answer(monkeypatch):
     assert not DOWNLOADS.is_busy
 
 
-def test_one_bundle_is_made_at_a_time(logged, monkeypatch):
+def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
     """While one is being made the form says so, and nothing is started; whoever has gone leaves no process behind."""
-    api, log = logged
-    api.register("ads")
-    log.append()
+    api, log = entered
     officer = Officer(api, api.new_key(*AUDITOR))
     page = officer.open("/console/report")
 
@@ -210,10 +226,9 @@ def test_one_bundle_is_made_at_a_time(logged, monkeypatch):
     assert not DOWNLOADS.is_busy
 
 
-def test_of_two_that_are_asked_for_at_one_moment_one_is_made(logged, monkeypatch):
+def test_of_two_that_are_asked_for_at_one_moment_one_is_made(entered, monkeypatch):
     """Both were let in before either began: the second breaks off, and starts no process."""
-    _, log = logged
-    log.append()
+    _, log = entered
 
     async def whole():
         return b"".join([piece async for piece in bundle_of([], nothing)])
@@ -228,11 +243,9 @@ def test_of_two_that_are_asked_for_at_one_moment_one_is_made(logged, monkeypatch
     assert isinstance(second, BundleFailedError)
 
 
-def test_a_download_ends_with_the_session(logged, monkeypatch):
+def test_a_download_ends_with_the_session(entered, monkeypatch):
     """Whoever is signed out while a bundle is read gets no more of it."""
-    api, log = logged
-    api.register("ads")
-    log.append()
+    _, log = entered
     monkeypatch.setattr(reports, "_PIECE", 1_000)
     monkeypatch.setattr(reports, "_SIGNED_IN_SECONDS", 0.0)
     got: list[bytes] = []

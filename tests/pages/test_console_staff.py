@@ -16,19 +16,20 @@ COMPLETE = (
 
 
 @pytest.fixture
-def officer(api):
+def officer(shared):
     """Whoever keeps the list of the staff, signed in."""
-    return Officer(api, api.new_key("staff:write"))
+    return Officer(shared, shared.new_key("staff:write"))
 
 
 @pytest.fixture
-def manager(api):
+def manager(shared):
     """Whoever manages keys, signed in; with one more scope to hand on."""
-    return Officer(api, api.new_key("keys:manage", "decisions:evaluate", "register:read"))
+    return Officer(shared, shared.new_key("keys:manage", "decisions:evaluate", "register:read"))
 
 
-def test_a_notice_that_leaves_something_out_is_refused(officer):
+def test_a_notice_that_leaves_something_out_is_refused(api):
     """A notice without the penalties is refused at its text, which stays; a complete one is in force at once."""
+    officer = Officer(api, api.new_key("staff:write"))
     page = officer.open("/console/staff")
     said = {"fr__title": "Secret", "fr__body": "Soyez discrets.", "en__title": "", "en__body": ""}
     refused = officer.press(page, "publish_notice", **said)
@@ -59,9 +60,9 @@ def test_a_member_without_access(officer):
     assert "Zoé" not in officer.open("/console/staff").html
 
 
-def test_who_may_only_read_sees_and_changes_nothing(api):
+def test_who_may_only_read_sees_and_changes_nothing(shared):
     """Who reads the audit sees who is missing, and has no form."""
-    reader = Officer(api, api.new_key("audit:read"))
+    reader = Officer(shared, shared.new_key("audit:read"))
     page = reader.open("/console/staff")
     assert page.status == 200
     assert dict(forms_of(page)) == {}
@@ -69,7 +70,7 @@ def test_who_may_only_read_sees_and_changes_nothing(api):
     assert refused.status == 403
 
 
-def test_a_new_key_is_shown_once(api, manager):
+def test_a_new_key_is_shown_once(shared, manager):
     """A key is made with scopes told in words, shown on the page that answers, and nowhere afterwards."""
     form = manager.open("/console/callers")
     assert "ask whether an analysis is permitted" in form.text()
@@ -79,45 +80,45 @@ def test_a_new_key_is_shown_once(api, manager):
     assert page.status == 201
     key = re.search(r"sceau_[\w-]{43}", page.text())
     assert key is not None
-    assert api.with_key(key[0]).call("GET", "/v1/processings").status_code == 403  # in force, without that scope
+    assert shared.with_key(key[0]).call("GET", "/v1/processings").status_code == 403  # in force, without that scope
     listed = manager.open("/console/callers")
     assert "mail server" in listed.text()
     assert key[0] not in listed.html
 
 
-def test_rotate_and_revoke(api, manager):
+def test_rotate_and_revoke(shared, manager):
     """A rotation shows a new key and keeps the caller; a compromised one ends at once; revoked, it opens nothing."""
-    made = api.ok("POST", "/v1/keys", {"name": "mail", "scopes": ["decisions:evaluate"]})
+    made = shared.ok("POST", "/v1/keys", {"name": "mail", "scopes": ["decisions:evaluate"]})
     page = manager.open(f"/console/callers/{made['id']}")
     shown = manager.press(page, "rotate_key", compromised="on")
     new = re.search(r"sceau_[\w-]{43}", shown.text())
     assert new is not None
-    assert api.with_key(made["key"]).call("GET", "/v1/processings").status_code == 401
-    assert api.with_key(new[0]).call("GET", "/v1/processings").status_code == 403
+    assert shared.with_key(made["key"]).call("GET", "/v1/processings").status_code == 401
+    assert shared.with_key(new[0]).call("GET", "/v1/processings").status_code == 403
     page = manager.press(manager.open(f"/console/callers/{made['id']}"), "revoke_caller")
     assert "Revoked." in page.text()
     assert dict(forms_of(page)) == {}
-    assert api.with_key(new[0]).call("GET", "/v1/processings").status_code == 401
+    assert shared.with_key(new[0]).call("GET", "/v1/processings").status_code == 401
 
 
-def test_rights_are_changed(api, manager):
+def test_rights_are_changed(shared, manager):
     """A change takes and gives rights, and names processings, as the API's route does."""
-    made = api.ok("POST", "/v1/keys", {"name": "mail", "scopes": ["decisions:evaluate", "register:read"]})
+    made = shared.ok("POST", "/v1/keys", {"name": "mail", "scopes": ["decisions:evaluate", "register:read"]})
     page = manager.open(f"/console/callers/{made['id']}")
     sent = dict(forms_of(page))["change_caller"]
     del sent["scopes.register:read"]
     manager.post("/console/acts/change_caller", {**sent, "processings": "ads-mail\nstats-mail"})
-    told = api.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]
+    told = shared.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]
     assert (told["scopes"], told["processings"]) == (["decisions:evaluate"], ["ads-mail", "stats-mail"])
 
 
-def test_nobody_hands_out_more_than_they_hold(api, manager):
+def test_nobody_hands_out_more_than_they_hold(shared, manager):
     """A scope that one does not hold is not offered, and a form that names it all the same makes no key."""
     page = manager.open("/console/callers")
     refused = manager.press(page, "make_key", **{"name": "x", "kind": "machine", "scopes.subjects:erase": "on"})
     assert refused.status == 422
-    assert "x" not in [each["name"] for each in api.ok("GET", "/v1/keys")["items"]]
-    everything = api.ok("POST", "/v1/keys", {"name": "all", "scopes": ["subjects:erase", "keys:manage"]})
+    assert "x" not in [each["name"] for each in shared.ok("GET", "/v1/keys")["items"]]
+    everything = shared.ok("POST", "/v1/keys", {"name": "all", "scopes": ["subjects:erase", "keys:manage"]})
     refused = manager.press(manager.open(f"/console/callers/{everything['id']}"), "revoke_caller")
     assert refused.status == 403
     assert "Nobody can hand out, or take away, more than they hold" in refused.text()
@@ -141,8 +142,8 @@ def test_an_account_is_added(database):
 @pytest.mark.parametrize(
     ("scopes", "path"), [(["audit:read"], "/console/callers"), (["keys:manage"], "/console/staff")]
 )
-def test_each_page_needs_its_own_scope(api, scopes, path):
+def test_each_page_needs_its_own_scope(shared, scopes, path):
     """Keys are not for whoever reads the audit, the staff not for whoever manages keys."""
-    officer = Officer(api, api.new_key(*scopes))
+    officer = Officer(shared, shared.new_key(*scopes))
     assert officer.open(path).status == 403
     assert f"{path}?" not in officer.open("/console").html

@@ -28,22 +28,22 @@ PARTICULARS = {
 def register_whole(api):
     """A processing with everything that the register can hold, of a controller with an address."""
     controller = {
-        "id": "exemple",
+        "id": "exemple-whole",
         "kind": "other",
         "legal_name": "Exemple SAS",
         "postal_address": "1 rue de la Paix, 75002 Paris",
         "data_protection_officer": "dpo@exemple.example",
     }
     api.ok(*put_controller(controller))
-    body = {name: value for name, value in processing("ads-mail", **PARTICULARS).items() if name != "controller"}
+    body = {name: value for name, value in processing("whole-mail", **PARTICULARS).items() if name != "controller"}
     del body["data_recipients"]
-    api.ok("POST", "/v1/processings", {**body, "controllers": ["exemple"]})
+    api.ok("POST", "/v1/processings", {**body, "controllers": ["exemple-whole"]})
 
 
-def test_the_page_shows_what_the_register_holds(api):
+def test_the_page_shows_what_the_register_holds(shared):
     """Address, officer, role and country, transfers, place, decisions, consequences, erasure; links as links."""
-    register_whole(api)
-    page = Person(api, link(api, "reader", "ads-mail")).open()
+    register_whole(shared)
+    page = Person(shared, link(shared, "reader", "whole-mail")).open()
     for told in (
         "Exemple SAS, 1 rue de la Paix, 75002 Paris, responsable du traitement.",
         "Délégué à la protection des données : dpo@exemple.example",
@@ -60,43 +60,41 @@ def test_the_page_shows_what_the_register_holds(api):
     ):
         assert address in page.links
     assert page.links.count("https://www.exemple.example/a11y") == 2  # among the details, and at the foot
-    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
-    english = Person(api, link(api, "reader", "ads-mail"), "en").open()
+    assert page.fingerprint("whole-mail") == page.stated["whole-mail"]
+    english = Person(shared, link(shared, "reader", "whole-mail"), "en").open()
     assert '<dd data-said lang="fr" dir="auto">Roubaix</dd>' in english.html
 
 
-def test_what_a_material_version_changed_is_shown(api):
+def test_what_a_material_version_changed_is_shown(shared):
     """Who had accepted an earlier version reads what differs, before and after."""
-    api.register("ads-mail")
-    person = Person(api, link(api, "follower", "ads-mail"))
-    person.press("accept", "ads-mail")
-    longer = {**VERSION, "notice": processing("ads-mail")["notice"], "retention": "P90D", "material": True}
-    api.ok("POST", "/v1/processings/ads-mail/versions", longer)
-    page = Person(api, link(api, "follower", "ads-mail")).open()
+    shared.register("longer-mail")
+    person = Person(shared, link(shared, "follower", "longer-mail"))
+    person.press("accept", "longer-mail")
+    longer = {**VERSION, "notice": processing("longer-mail")["notice"], "retention": "P90D", "material": True}
+    shared.ok("POST", "/v1/processings/longer-mail/versions", longer)
+    page = Person(shared, link(shared, "follower", "longer-mail")).open()
     assert "Vous aviez répondu sur la version 1. Depuis :" in page.text()
     assert "La durée de conservation : avant, 30 jours ; maintenant, 90 jours." in page.text()
-    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
-    assert "Depuis :" not in Person(api, link(api, "newcomer", "ads-mail")).open().text()
+    assert page.fingerprint("longer-mail") == page.stated["longer-mail"]
+    assert "Depuis :" not in Person(shared, link(shared, "newcomer", "longer-mail")).open().text()
 
 
-def test_only_whole_languages_are_offered(api):
+def test_only_whole_languages_are_offered(shared):
     """A processing without an English notice has a French page whatever is asked for, and no switch."""
-    api.register("ads-mail", notice={"fr": "Avis."})
-    api.register("stats-mail", purpose="statistics")
-    for asked, offered in ((("ads-mail",), False), (("stats-mail",), True), (("ads-mail", "stats-mail"), False)):
-        page = Person(api, link(api, "polyglot", *asked), "en").open()
+    shared.register("french-mail", notice={"fr": "Avis."})
+    for asked, offered in ((("french-mail",), False), (("stats-mail",), True), (("french-mail", "stats-mail"), False)):
+        page = Person(shared, link(shared, "polyglot", *asked), "en").open()
         assert ('<html lang="en">' in page.html) is offered
         assert ("languages" in page.html) is offered
-    person = Person(api, link(api, "answering", "ads-mail"), "en")
-    person.press("accept", "ads-mail")
-    (recorded,) = history(api, "answering")
+    person = Person(shared, link(shared, "answering", "french-mail"), "en")
+    person.press("accept", "french-mail")
+    (recorded,) = history(shared, "answering")
     assert recorded["evidence"]["language"] == "fr"
 
 
-def test_a_telephone_account_is_recognisable(api):
+def test_a_telephone_account_is_recognisable(shared):
     """How the number begins and its last two digits; never the number."""
-    api.register("ads-mail")
-    answer = api.call(
+    answer = shared.call(
         "POST",
         "/v1/consent-links",
         {
@@ -106,63 +104,74 @@ def test_a_telephone_account_is_recognisable(api):
             "kind": "decide",
         },
     )
-    page = Person(api, answer.json()["url"].removeprefix("https://sceau.example.fr")).open()
+    page = Person(shared, answer.json()["url"].removeprefix("https://sceau.example.fr")).open()
     assert "Votre compte : +33 6 •• •• •• 78" in page.text()
     assert "612345678" not in page.html
 
 
-def test_not_to_renew_is_a_button_like_the_others(clocked, clock):
+@pytest.fixture(scope="module")
+def asked(moving):
+    """A service whose clock each test sets for itself, with one processing; each test has people of its own."""
+    moving.register("ads-mail")
+    return moving
+
+
+@pytest.fixture
+def clock(asked):
+    """Its clock, at 15 June 2026."""
+    asked.clock.at = utc("2026-06-15T12:00:00Z")
+    return asked.clock
+
+
+def test_not_to_renew_is_a_button_like_the_others(asked, clock):
     """It ends nothing, is recorded once, folds the page, and nobody is reminded or asked again."""
-    clocked.register("ads-mail")
-    clocked.decide("stayer", "ads-mail")
+    asked.decide("stayer", "ads-mail")
     clock.at = utc("2027-06-01T10:00:00Z")
-    person = Person(clocked, link(clocked, "stayer", "ads-mail"))
+    person = Person(asked, link(asked, "stayer", "ads-mail"))
     page = person.press("decline", "ads-mail")
     assert page.status == 200
     assert "Accord en vigueur jusqu'au 14 juin 2027 inclus. Vous avez choisi de ne pas le renouveler" in page.text()
     assert page.buttons == {"ads-mail": ["accept", "withdraw"]}
     assert page.html.index("<form") < page.html.index("<details")
-    assert clocked.reason("stayer", "ads-mail") == "consent_in_force"
-    assert [each["kind"] for each in history(clocked, "stayer")] == ["granted", "renewal_declined"]
-    again = ask_link(clocked, "stayer", "ads-mail")
+    assert asked.reason("stayer", "ads-mail") == "consent_in_force"
+    assert [each["kind"] for each in history(asked, "stayer")] == ["granted", "renewal_declined"]
+    again = ask_link(asked, "stayer", "ads-mail")
     assert (again.status_code, again.json()["type"]) == (409, "urn:sceau:problem:solicitation-paused")
     clock.at = utc("2027-06-02T10:00:00Z")
     assert person.press("accept", "ads-mail").buttons == {"ads-mail": ["withdraw"]}
 
 
-def test_after_a_refusal_the_page_folds(clocked):
+def test_after_a_refusal_the_page_folds(shared):
     """As after an acceptance: where one stands, the one button that changes it, and the details folded below."""
-    clocked.register("ads-mail")
-    asked, said = (Person(clocked, link(clocked, name, "ads-mail")) for name in ("reader", "refuser"))
+    asked, said = (Person(shared, link(shared, name, "ads-mail")) for name in ("fold-reader", "refuser"))
     page = said.press("refuse", "ads-mail")
     assert page.buttons == {"ads-mail": ["accept"]}
     assert page.html.index("<form") < page.html.index("<details")
     assert asked.open().html.index("<details") < asked.open().html.index("<form")
 
 
-def test_a_link_collects_where_it_says(clocked):
+@pytest.mark.usefixtures("clock")
+def test_a_link_collects_where_it_says(asked):
     """A consent given by a link of La Réunion is collected there: its year ends by the calendar that is ahead."""
-    clocked.register("ads-mail")
     for name, territory, ends in (("rene", "RE", "2027-06-14T20:00:00Z"), ("paul", "FR", "2027-06-14T22:00:00Z")):
-        made = Person(clocked, link(clocked, name, "ads-mail", territory=territory))
+        made = Person(asked, link(asked, name, "ads-mail", territory=territory))
         assert made.press("accept", "ads-mail").status == 200
-        assert [each["expires_at"] for each in consents(clocked, name)] == [ends]
-    assert ask_link(clocked, "rene", "ads-mail", territory="PF").status_code == 422
+        assert [each["expires_at"] for each in consents(asked, name)] == [ends]
+    assert ask_link(asked, "rene", "ads-mail", territory="PF").status_code == 422
 
 
-def test_a_form_that_declines_counts_once_and_where_it_is_offered(clocked, clock):
+def test_a_form_that_declines_counts_once_and_where_it_is_offered(asked, clock):
     """Sent twice, or by who holds nothing, it records nothing more."""
-    clocked.register("ads-mail")
-    clocked.decide("stayer", "ads-mail")
+    asked.decide("twice", "ads-mail")
     clock.at = utc("2027-06-01T10:00:00Z")
-    person = Person(clocked, link(clocked, "stayer", "ads-mail"))
+    person = Person(asked, link(asked, "twice", "ads-mail"))
     fields = person.open().filled("decline", "ads-mail")
     assert person.send(fields).status == 200
     assert person.send(fields).status == 409
-    newcomer = Person(clocked, link(clocked, "newcomer", "ads-mail"))
+    newcomer = Person(asked, link(asked, "holds-nothing", "ads-mail"))
     refused = newcomer.send({**newcomer.open().filled("accept", "ads-mail"), "press": "decline"})
     assert refused.status == 409
-    assert [each["kind"] for each in history(clocked, "stayer")] == ["granted", "renewal_declined"]
+    assert [each["kind"] for each in history(asked, "twice")] == ["granted", "renewal_declined"]
 
 
 def test_words_of_others_are_set_apart_and_only_safe_addresses_are_links():
