@@ -89,80 +89,93 @@ def test_whoever_declined_is_not_reminded(due, database):
     assert (nothing.status_code, nothing.json()["type"]) == (409, "urn:sceau:problem:nothing-to-renew")
 
 
-def _asked(api, **more):
-    body = {**LINK, "subject": subject("alice"), "processings": ["ads"], **more}
+@pytest.fixture(scope="module")
+def asking(moving):
+    """A service whose clock each test sets for itself, with one processing."""
+    moving.register("ads")
+    return moving
+
+
+@pytest.fixture
+def holder(asking, request):
+    """Somebody of this test's own, whose consent of June 2026 is due for renewal in sixty days."""
+    name: str = request.node.name
+    asking.clock.at = utc("2026-06-15T12:00:00Z")
+    asking.decide(name, "ads")
+    asking.clock.at = DUE
+    return name
+
+
+def _asked(api, name, **more):
+    body = {**LINK, "subject": subject(name), "processings": ["ads"], **more}
     return api.call("POST", "/v1/consent-links", body)
 
 
-def test_a_person_is_asked_three_times_in_a_half_year(due, clock):
+def test_a_person_is_asked_three_times_in_a_half_year(asking, holder):
     """Whoever asks, and whatever was answered: the next link is refused until the half-year is over."""
-    api, _ = due
-    campaign = api.with_key(api.new_key("consents:write"))
-    for caller in (api, campaign, api):
-        assert _asked(caller).status_code == 201
-        api.decide("alice", "ads")
-    refused = _asked(campaign)
+    campaign = asking.with_key(asking.new_key("consents:write"))
+    for caller in (asking, campaign, asking):
+        assert _asked(caller, holder).status_code == 201
+        asking.decide(holder, "ads")
+    refused = _asked(campaign, holder)
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:solicitation-paused")
-    assert _asked(api, **BY_PERSON).status_code == 409
-    assert _asked(api, kind="withdraw").status_code == 201
-    clock.at = next_half_year(clock.at)
-    assert _asked(api).status_code == 201
+    assert _asked(asking, holder, **BY_PERSON).status_code == 409
+    assert _asked(asking, holder, kind="withdraw").status_code == 201
+    asking.clock.at = next_half_year(asking.clock.at)
+    assert _asked(asking, holder).status_code == 201
 
 
-def test_what_was_asked_for_often_enough_is_left_out_beside_others(due, clock):
+def test_what_was_asked_for_often_enough_is_left_out_beside_others(asking, holder):
     """The link offers the rest, and says why and until when one is not there; a first request counts too."""
-    api, _ = due
-    api.register("stats", purpose="statistics")
+    asking.register("stats", purpose="statistics")
     for _each in range(3):
-        _asked(api)
+        _asked(asking, holder)
     for _each in range(3):
-        made = _asked(api, processings=["ads", "stats"]).json()
+        made = _asked(asking, holder, processings=["ads", "stats"]).json()
         assert made["processings"] == ["stats"]
         (left,) = made["left_out"]
         assert (left["processing"], left["reason"]) == ("ads", "asked_enough")
-        assert datetime.fromisoformat(left["until"]) == next_half_year(clock.at)
-    assert _asked(api, processings=["ads", "stats"]).status_code == 409
+        assert datetime.fromisoformat(left["until"]) == next_half_year(asking.clock.at)
+    assert _asked(asking, holder, processings=["ads", "stats"]).status_code == 409
 
 
-def test_who_asks_by_themselves_counts_once(due):
+def test_who_asks_by_themselves_counts_once(asking, holder):
     """The person's own request needs what shows it, counts as one of three, and once in a half-year."""
-    api, _ = due
     for said in ({"by_person": True}, {"request_reference": "ticket-1"}):
-        answer = _asked(api, **said)
+        answer = _asked(asking, holder, **said)
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "request_reference")
-    assert _asked(api, **BY_PERSON).status_code == 201
-    assert _asked(api, **BY_PERSON).status_code == 409
-    assert [_asked(api).status_code for _each in range(3)] == [201, 201, 409]
+    assert _asked(asking, holder, **BY_PERSON).status_code == 201
+    assert _asked(asking, holder, **BY_PERSON).status_code == 409
+    assert [_asked(asking, holder).status_code for _each in range(3)] == [201, 201, 409]
 
 
 def test_after_a_no_a_person_is_asked_once(database, clock):
     """Never in the pause; then once in each half-year, until they say yes."""
     with running(database, clock=clock, solicitation_pause="P30D") as api:
         api.register("ads")
-        _asked(api)
+        _asked(api, "alice")
         clock.at += timedelta(seconds=1)
         api.decide("alice", "ads", "refused")
-        assert _asked(api).status_code == 409
+        assert _asked(api, "alice").status_code == 409
         clock.at += timedelta(days=31)
-        assert [_asked(api).status_code for _each in range(2)] == [201, 409]
+        assert [_asked(api, "alice").status_code for _each in range(2)] == [201, 409]
         clock.at = next_half_year(clock.at)
-        assert [_asked(api).status_code for _each in range(2)] == [201, 409]
+        assert [_asked(api, "alice").status_code for _each in range(2)] == [201, 409]
 
 
-def test_a_new_version_begins_no_new_count(due):
+def test_a_new_version_begins_no_new_count(asking, holder):
     """A material version is another text, and the person is the same: three links in all."""
-    api, _ = due
+    asking.register("longer")
     for _each in range(3):
-        _asked(api)
-    more = {key: value for key, value in processing("ads").items() if key != "id"}
-    api.ok("POST", "/v1/processings/ads/versions", {**more, "retention": "P60D", "material": True})
-    assert _asked(api).status_code == 409
+        _asked(asking, holder, processings=["longer"])
+    more = {key: value for key, value in processing("longer").items() if key != "id"}
+    asking.ok("POST", "/v1/processings/longer/versions", {**more, "retention": "P60D", "material": True})
+    assert _asked(asking, holder, processings=["longer"]).status_code == 409
 
 
-def test_the_person_sees_when_they_were_asked(due):
+def test_the_person_sees_when_they_were_asked(asking, holder):
     """The export says for each processing and half-year when, and whether it was their own request."""
-    api, _ = due
-    _asked(api)
-    _asked(api, **BY_PERSON)
-    [told] = api.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})["asked"]
+    _asked(asking, holder)
+    _asked(asking, holder, **BY_PERSON)
+    [told] = asking.ok("POST", "/v1/subjects/exports", {"subject": subject(holder)})["asked"]
     assert (told["processing"], len(told["asked_at"]), told["person_request"]) == ("ads", 2, "ticket-1")

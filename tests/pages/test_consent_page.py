@@ -138,26 +138,32 @@ def test_withdrawing_one_and_all_by_a_withdraw_link(shared):
     assert "Vous avez retiré votre accord le" in page.text()
 
 
-def test_what_is_in_force_and_until_when(clocked, clock):
+@pytest.fixture(scope="module")
+def dated(moving):
+    """A service whose clock each test sets for itself, with one processing."""
+    moving.register("ads-mail")
+    return moving
+
+
+def test_what_is_in_force_and_until_when(dated):
     """Dates in words, in Paris: when it was accepted, and the last whole day on which it counts."""
-    clocked.register("ads-mail")
-    clock.at = utc("2027-02-28T23:30:00Z")
-    person = Person(clocked, link(clocked, "dated", "ads-mail"))
+    dated.clock.at = utc("2027-02-28T23:30:00Z")
+    person = Person(dated, link(dated, "dated", "ads-mail"))
     assert "Si vous acceptez maintenant : au plus tard jusqu'au 29 février 2028 inclus." in person.open().text()
     told = person.press("accept", "ads-mail").text()
     assert "Vous avez accepté le 1er mars 2027 à 0 h 30 (heure de Paris)." in told
     assert "Accord en vigueur jusqu'au 29 février 2028 inclus." in told
-    told = Person(clocked, person.path, "en").open().text()
+    told = Person(dated, person.path, "en").open().text()
     assert "You accepted on 1 March 2027 at 00:30 (Paris time)." in told
     assert "Consent in force until 29 February 2028 inclusive." in told
 
 
-def test_renewal(clocked, clock):
+def test_renewal(dated):
     """A link made while a consent lasts offers to renew or withdraw it; renewing starts the year anew."""
-    clocked.register("ads-mail")
-    clocked.decide("renewer", "ads-mail")
-    clock.at = utc("2027-06-01T10:00:00Z")
-    person = Person(clocked, link(clocked, "renewer", "ads-mail"), "en")
+    dated.clock.at = utc("2026-06-15T12:00:00Z")
+    dated.decide("renewer", "ads-mail")
+    dated.clock.at = utc("2027-06-01T10:00:00Z")
+    person = Person(dated, link(dated, "renewer", "ads-mail"), "en")
     page = person.open()
     assert page.buttons == {"ads-mail": ["accept", "decline", "withdraw"]}
     assert "Do you renew your consent?" in page.text()
@@ -171,8 +177,8 @@ def test_renewal(clocked, clock):
     assert "your consent stays valid until its end date" in page.text()
     assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
     person.press("accept", "ads-mail")
-    clock.at = utc("2027-06-20T10:00:00Z")
-    assert clocked.reason("renewer", "ads-mail") == "consent_in_force"
+    dated.clock.at = utc("2027-06-20T10:00:00Z")
+    assert dated.reason("renewer", "ads-mail") == "consent_in_force"
     assert person.open().buttons == {"ads-mail": ["withdraw"]}
 
 
@@ -192,13 +198,13 @@ def test_a_card_that_was_declined_names_the_buttons_that_it_has(shared, declined
     assert page.fingerprint("ads-mail") == page.stated["ads-mail"] != asked.stated["ads-mail"]
 
 
-def test_what_is_read_again_is_what_was_asked(api):
+def test_what_is_read_again_is_what_was_asked(shared):
     """The fold below an answer says whether the text in it is the one that was shown, in that language, or today's."""
-    api.register("ads-mail")
-    person = Person(api, link(api, "rereader", "ads-mail"))
-    assert "Relire ce qui vous a été demandé" in person.press("accept", "ads-mail").text()
-    assert "Read today's text" in Person(api, person.path, "en").open().text()
-    other_words(api, "ads-mail", {"fr": "Autre."})
+    shared.register("reread-mail")
+    person = Person(shared, link(shared, "rereader", "reread-mail"))
+    assert "Relire ce qui vous a été demandé" in person.press("accept", "reread-mail").text()
+    assert "Read today's text" in Person(shared, person.path, "en").open().text()
+    other_words(shared, "reread-mail", {"fr": "Autre."})
     page = person.open()
     assert "Lire le texte d'aujourd'hui" in page.text()
     assert "Relire" not in page.text()
@@ -222,11 +228,10 @@ def test_several_controllers_ask_together(shared):
     assert "Exemple SAS and Autre SARL ask for your consent." in Person(shared, path, "en").open().text()
 
 
-def test_french_is_typeset(clocked, clock):
+def test_french_is_typeset(dated):
     """Apostrophes of print, and no line that ends within a date or an hour: in the frame and in the hashed text."""
-    clocked.register("ads-mail")
-    clock.at = utc("2026-11-25T11:40:00Z")
-    page = Person(clocked, link(clocked, "reader", "ads-mail")).press("accept", "ads-mail")
+    dated.clock.at = utc("2026-11-25T11:40:00Z")
+    page = Person(dated, link(dated, "typeset", "ads-mail")).press("accept", "ads-mail")
     kept = "\N{NO-BREAK SPACE}"
     assert f"25{kept}novembre 2026 à 12{kept}h{kept}40" in page.html
     assert "Jusqu’à quand" in page.html
@@ -234,32 +239,32 @@ def test_french_is_typeset(clocked, clock):
     assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
 
 
-def test_a_consent_that_ran_out_is_told(clocked, clock):
+def test_a_consent_that_ran_out_is_told(dated):
     """After its year the page says that nothing is in force, and since when it had been accepted."""
-    clocked.register("ads-mail")
-    clocked.decide("lapsed", "ads-mail")
-    clock.at = utc("2027-06-20T10:00:00Z")
-    page = Person(clocked, link(clocked, "lapsed", "ads-mail")).open()
+    dated.clock.at = utc("2026-06-15T12:00:00Z")
+    dated.decide("lapsed", "ads-mail")
+    dated.clock.at = utc("2027-06-20T10:00:00Z")
+    page = Person(dated, link(dated, "lapsed", "ads-mail")).open()
     assert "Votre accord n'est plus en vigueur. Vous aviez accepté le 15 juin 2026" in page.text()
     assert page.buttons == {"ads-mail": ["accept", "refuse"]}
 
 
-def test_markup_in_the_register_is_text(api):
+def test_markup_in_the_register_is_text(shared):
     """Names and notices with markup in them are shown as they are written, and hashed so."""
-    api.register(
-        "ads-mail",
+    shared.register(
+        "markup-mail",
         controller="<b>Gras</b> & Fils",
         name={"fr": "<script>alert(1)</script>"},
         notice={"fr": "a < b & c > d \" '\n\nDeuxième <i>alinéa</i>."},
         data_recipients=["<img src=x>"],
     )
-    page = Person(api, link(api, "markup", "ads-mail"), "en").open()
+    page = Person(shared, link(shared, "markup", "markup-mail"), "en").open()
     assert '<html lang="fr">' in page.html  # registered in French only, so that no English page is offered
     assert "In English" not in page.text()
     assert "<script>" not in page.html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.html
     assert "<img" not in page.html
-    assert page.fingerprint("ads-mail") == page.stated["ads-mail"]
+    assert page.fingerprint("markup-mail") == page.stated["markup-mail"]
     assert '<dd data-said dir="auto">a &lt; b' in page.html
 
 

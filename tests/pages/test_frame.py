@@ -4,7 +4,7 @@ import pytest
 from jinja2 import UndefinedError
 from starlette.requests import Request
 
-from app.pages import words as shared
+from app.pages import words
 from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render
 from app.pages.words import SHARED, Language, accepted
 from tests.support.api import refusal_of, running
@@ -31,9 +31,9 @@ def test_accept_language(header, expected):
     assert accepted(header) == Language(expected)
 
 
-def test_errors_are_pages(api):
+def test_errors_are_pages(shared):
     """A wrong address among those of pages is told in HTML, in the language asked for, under the headers of pages."""
-    answer = api.with_key(None).call("GET", "/assets/none?lang=en")
+    answer = shared.with_key(None).call("GET", "/assets/none?lang=en")
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert '<html lang="en">' in answer.text
@@ -43,9 +43,9 @@ def test_errors_are_pages(api):
     assert {name: answer.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
 
 
-def test_style_sheet_fetches_nothing(api):
+def test_style_sheet_fetches_nothing(shared):
     """The style sheet is served from here and names no other file or host."""
-    answer = api.with_key(None).call("GET", "/assets/sceau.css")
+    answer = shared.with_key(None).call("GET", "/assets/sceau.css")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/css; charset=utf-8")
     assert not re.search(r"url\(|@import|https?:", answer.text)
 
@@ -94,23 +94,23 @@ def test_no_template_runs_or_loads_anything():
 
 def test_every_error_has_its_words():
     """Each error page says a title and an explanation in both languages."""
-    for catalogue in (*shared.ERRORS.values(), *shared.FAILED_AFTER_SENDING.values()):
+    for catalogue in (*words.ERRORS.values(), *words.FAILED_AFTER_SENDING.values()):
         for language in Language:
             assert set(catalogue.in_language(language)) == {"title", "detail"}
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_what_failed_after_a_form_was_sent_is_not_said_to_be_unrecorded(api, status):
+def test_what_failed_after_a_form_was_sent_is_not_said_to_be_unrecorded(shared, status):
     """It may have failed after the commit: no page says that nothing was recorded, nor does that of a mere look."""
     for method, known in (("POST", "we do not know whether what you sent was recorded"), ("GET", "cannot be shown")):
-        scope = {"type": "http", "method": method, "app": api.client.app, "headers": [], "query_string": b"lang=en"}
+        scope = {"type": "http", "method": method, "app": shared.client.app, "headers": [], "query_string": b"lang=en"}
         page = bytes(error_page(Request(scope), status).body).decode()
         assert known in page
         assert "Nothing was recorded" not in page
 
 
-def test_a_template_cannot_leave_a_word_out(api):
+def test_a_template_cannot_leave_a_word_out(shared):
     """Control: a page whose template names something unknown is an error, not a gap."""
-    request = Request({"type": "http", "app": api.client.app, "headers": [], "query_string": b""})
+    request = Request({"type": "http", "app": shared.client.app, "headers": [], "query_string": b""})
     with pytest.raises(UndefinedError):
         render(request, "error.html", Language.FR, SHARED, {"title": "no detail"})

@@ -7,19 +7,10 @@ import pytest
 from app.core.staff import first_notice
 from tests.support.api import running
 from tests.support.console import SITE, Visitor
-from tests.support.databases import new_database
 from tests.support.issuer import issuing
 from tests.support.staff import ENOUGH, TEXT, covered, person, publish
 
 SIGN_IN = "/staff/sign-in"
-
-
-@pytest.fixture(scope="module")
-def staffed():
-    """An application with a complete notice."""
-    with new_database() as database, running(database) as api:
-        publish(api)
-        yield api
 
 
 @pytest.fixture

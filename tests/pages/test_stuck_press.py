@@ -6,64 +6,58 @@ from tests.pages.test_joint import two
 from tests.support.consent_page import Person, link
 
 
-@pytest.fixture
-def page(api):
-    """A service with one processing."""
-    api.register("ads")
-    return api
-
-
-def _person(api):
-    return Person(api, link(api, "a", "ads"))
+def _person(api, name):
+    return Person(api, link(api, name, "ads-mail"))
 
 
 def _pressed(person, press):
-    return person.send(person.open().filled(press, "ads"))
+    return person.send(person.open().filled(press, "ads-mail"))
 
 
-def test_a_yes_of_before_a_no_on_the_same_page(page):
+def test_a_yes_of_before_a_no_on_the_same_page(shared):
     """Withdrawn; a yes is stuck; another one comes through; withdrawn once more; the stuck one arrives."""
-    page.decide("a", "ads")
-    person = _person(page)
+    shared.decide("stuck", "ads-mail")
+    person = _person(shared, "stuck")
     _pressed(person, "withdraw")
-    stuck = person.open().filled("accept", "ads")
+    stuck = person.open().filled("accept", "ads-mail")
     _pressed(person, "accept")
-    assert page.reason("a", "ads") == "consent_in_force"
+    assert shared.reason("stuck", "ads-mail") == "consent_in_force"
     _pressed(person, "withdraw")
     person.send(stuck)
-    assert page.reason("a", "ads") == "consent_withdrawn"
+    assert shared.reason("stuck", "ads-mail") == "consent_withdrawn"
 
 
 @pytest.mark.parametrize("no", ["withdraw", "refuse"])
-def test_a_yes_of_before_the_same_no_by_another_way(page, no):
+def test_a_yes_of_before_the_same_no_by_another_way(shared, no):
     """A no on the page; a yes is stuck; the same no is said again by telephone, which changes no button."""
+    name = f"stuck-{no}"
     if no == "withdraw":
-        page.decide("a", "ads")
-    person = _person(page)
+        shared.decide(name, "ads-mail")
+    person = _person(shared, name)
     _pressed(person, no)
-    stuck = person.open().filled("accept", "ads")
+    stuck = person.open().filled("accept", "ads-mail")
     if no == "withdraw":
-        page.withdraw("a", "ads")
+        shared.withdraw(name, "ads-mail")
     else:
-        page.decide("a", "ads", "refused")
+        shared.decide(name, "ads-mail", "refused")
     person.send(stuck)
-    assert page.reason("a", "ads") in {"consent_withdrawn", "consent_refused"}
+    assert shared.reason(name, "ads-mail") in {"consent_withdrawn", "consent_refused"}
 
 
-def test_a_parent_s_yes_of_before_the_parent_s_no(page):
+def test_a_parent_s_yes_of_before_the_parent_s_no(shared):
     """The child says yes; the parent's yes is stuck; the parent refuses; the child says yes again; it arrives."""
-    child, parent = two(page, "kid", "ads")
-    child.press("accept", "ads")
-    stuck = parent.open().filled("accept", "ads")
-    parent.press("refuse", "ads")
-    child.press("accept", "ads")
+    child, parent = two(shared, "stuck-kid", "ads-mail")
+    child.press("accept", "ads-mail")
+    stuck = parent.open().filled("accept", "ads-mail")
+    parent.press("refuse", "ads-mail")
+    child.press("accept", "ads-mail")
     parent.send(stuck)
-    assert page.reason("kid", "ads") != "consent_in_force"
+    assert shared.reason("stuck-kid", "ads-mail") != "consent_in_force"
 
 
-def test_a_yes_without_a_no_in_between_counts(page):
+def test_a_yes_without_a_no_in_between_counts(shared):
     """Control: what was shown before another yes, or before anything, is an answer."""
-    person = _person(page)
-    stuck = person.open().filled("accept", "ads")
+    person = _person(shared, "through")
+    stuck = person.open().filled("accept", "ads-mail")
     person.send(stuck)
-    assert page.reason("a", "ads") == "consent_in_force"
+    assert shared.reason("through", "ads-mail") == "consent_in_force"

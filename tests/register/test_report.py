@@ -11,14 +11,15 @@ from app.pages.report import ACTS as WORDS
 from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 from tests.support.commands import run_command
+from tests.support.databases import new_database
 
 EXPORT = "/v1/subjects/exports"
 
 
-@pytest.fixture
-def api(database):
-    """A service in which something of each kind happened this month."""
-    with running(database, decision_log="durable") as api:
+@pytest.fixture(scope="module")
+def database():
+    """The database of a service in which something of each kind happened this month."""
+    with new_database() as made, running(made, decision_log="durable") as api:
         api.register("ads")
         api.register("resale", purpose="other")
         api.ok("PATCH", "/v1/processings/resale", {"status": "suspended"})
@@ -31,11 +32,11 @@ def api(database):
         api.ok("POST", "/v1/subjects/erasures", {"subject": subject("dora")})
         eventually(lambda: len(api.ok("POST", "/v1/decisions/search", {})["items"]) == 2)
         api.call("POST", EXPORT, {"subject": subject("alice")})
-        yield api
+        yield made
 
 
 @pytest.fixture
-def written(api, database, tmp_path):
+def written(database, tmp_path):
     """Write a report; what it says."""
 
     def write(*words):
@@ -96,7 +97,7 @@ def test_another_month_has_nothing_of_it(written):
     assert json.loads(written("--format", "json", "--month", f"{before:%Y-%m}"))["since"] == told["since"]
 
 
-def test_the_last_whole_month_is_the_usual_one(api, database, tmp_path):
+def test_the_last_whole_month_is_the_usual_one(database, tmp_path):
     """Without a month it is the one before this one."""
     status, said, _ = run_command(database, "report", "-o", tmp_path / "report", "--format", "json")
     before = datetime.now(UTC).astimezone(PARIS).replace(day=1) - timedelta(days=1)
@@ -108,7 +109,7 @@ def test_each_act_has_its_words():
     assert {each.value for each in ACTS} - _ON_PEOPLE == set(WORDS)
 
 
-def test_a_month_to_come_is_refused(api, database, tmp_path):
+def test_a_month_to_come_is_refused(database, tmp_path):
     """It would be a report of nothing; and the last month that a calendar has would be none at all."""
     for month in (f"{datetime.now(UTC) + timedelta(days=40):%Y-%m}", "9999-12"):
         status, said, _ = run_command(database, "report", "-o", tmp_path / "report", "--month", month)

@@ -84,18 +84,17 @@ def test_an_incomplete_version_is_acknowledged_by_nobody(database):
         assert covered(api, identifier)["standing"] == "acknowledged"
 
 
-def test_nothing_is_closed_to_who_did_not_acknowledge(api):
+def test_nothing_is_closed_to_who_did_not_acknowledge(staffed):
     """A person with every scope administers without an acknowledgement; the coverage says who is missing."""
-    identifier, ada = person(api, *[scope.value for scope in Scope])
-    publish(api)
+    identifier, ada = person(staffed, *[scope.value for scope in Scope])
     for method, path, body in (
         ("GET", "/v1/processings", None),
         ("POST", "/v1/staff/members", {"name": "Bob"}),
         ("POST", "/v1/keys", {"name": "x", "scopes": ["audit:read"]}),
     ):
         assert ada.call(method, path, body).status_code in {200, 201}
-    assert "<h1>Console" in Visitor(api).sign_in(str(ada.key)).html
-    assert covered(api, identifier)["standing"] == "missing"
+    assert "<h1>Console" in Visitor(staffed).sign_in(str(ada.key)).html
+    assert covered(staffed, identifier)["standing"] == "missing"
 
 
 # --- acknowledging ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import re
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 from app.db.database import Database
 from app.operations.webhooks.deliver_webhooks import dispatch_events
@@ -14,12 +13,12 @@ from tests.support.api import subject
 from tests.support.console import Visitor
 
 
-def _event(api, kind="withdrawn", number=1):
-    """That event of a kind, as the feed tells it."""
+def _event(api, kind="withdrawn", number=1, identifier="ads"):
+    """That event of a kind about a processing, as the feed tells it."""
 
     def told():
         # A transaction of another test may hold an event back for a moment (app/events/deliveries.py).
-        events = api.ok("GET", "/v1/events")["events"]
+        events = [each for each in api.ok("GET", "/v1/events")["events"] if each["data"]["processing"] == identifier]
         return [each for each in events if each["type"] == f"fr.sceau.consent.{kind}"][number - 1 : number]
 
     return eventually(told)[0]
@@ -29,46 +28,52 @@ def _say(api, event, effect, **more):
     return api.call("POST", "/v1/acknowledgements", {"event": event, "effect": effect, **more})
 
 
-@pytest.fixture
-def withdrawn(api):
+def _withdrawn(api, identifier="ads"):
     """A withdrawal of a consent to a processing that erases what it derived within a month; its event."""
-    api.register("ads", derived_data_erased_within="P1M")
-    api.decide("alice", "ads")
-    api.withdraw("alice", "ads")
-    return _event(api)
+    api.register(identifier, derived_data_erased_within="P1M")
+    api.decide("alice", identifier)
+    api.withdraw("alice", identifier)
+    return _event(api, identifier=identifier)
 
 
-def test_an_end_asks_to_stop_and_to_erase(api, withdrawn):
+def test_an_end_asks_to_stop_and_to_erase(shared):
     """The event of a withdrawal says both; that of a consent says neither."""
+    withdrawn = _withdrawn(shared, "ended")
     assert withdrawn["data"]["effects"] == ["stop", "erase_derived_data"]
-    assert "effects" not in _event(api, "granted")["data"]
+    assert "effects" not in _event(shared, "granted", identifier="ended")["data"]
 
 
-def test_receivers_say_what_they_did(api, withdrawn):
+def test_receivers_say_what_they_did(shared):
     """Each effect is acknowledged by itself; the answer tells what nobody said yet. Saying it again changes nothing."""
-    stopped = _say(api, withdrawn["id"], "stopped")
+    withdrawn = _withdrawn(shared, "said")
+    stopped = _say(shared, withdrawn["id"], "stopped")
     assert (stopped.status_code, stopped.json()["outstanding"]) == (201, ["derived_data_erased"])
     for _each in range(2):
-        assert _say(api, withdrawn["id"], "derived_data_erased", count=12).json()["outstanding"] == []
+        assert _say(shared, withdrawn["id"], "derived_data_erased", count=12).json()["outstanding"] == []
 
 
-def test_nothing_is_acknowledged_that_ended_no_consent(api, withdrawn):
+def test_nothing_is_acknowledged_that_ended_no_consent(shared):
     """A consent given, a refusal that ended none, and an event that never was are 404."""
-    assert withdrawn
-    api.decide("bob", "ads", "refused")
-    for event in (_event(api, "granted")["id"], _event(api, "refused")["id"], str(uuid4())):
-        assert _say(api, event, "stopped").status_code == 404
-    api.decide("carol", "ads")
-    api.decide("carol", "ads", "refused")
-    assert _say(api, _event(api, "refused", 2)["id"], "stopped").status_code == 201
+    _withdrawn(shared, "given")
+    shared.decide("bob", "given", "refused")
+    for event in (
+        _event(shared, "granted", identifier="given")["id"],
+        _event(shared, "refused", identifier="given")["id"],
+        str(uuid4()),
+    ):
+        assert _say(shared, event, "stopped").status_code == 404
+    shared.decide("carol", "given")
+    shared.decide("carol", "given", "refused")
+    assert _say(shared, _event(shared, "refused", 2, "given")["id"], "stopped").status_code == 201
 
 
-def test_a_caller_acknowledges_for_the_processings_that_it_may_name(api, withdrawn):
+def test_a_caller_acknowledges_for_the_processings_that_it_may_name(shared):
     """For another processing's event it is told that there is none; without the scope it is refused."""
-    api.register("stats", purpose="statistics")
-    other = api.with_key(api.new_key("events:acknowledge", processings=["stats"]))
+    withdrawn = _withdrawn(shared, "limited")
+    shared.register("stats", purpose="statistics")
+    other = shared.with_key(shared.new_key("events:acknowledge", processings=["stats"]))
     assert _say(other, withdrawn["id"], "stopped").status_code == 404
-    reader = api.with_key(api.new_key("consents:read"))
+    reader = shared.with_key(shared.new_key("consents:read"))
     assert _say(reader, withdrawn["id"], "stopped").status_code == 403
 
 
@@ -98,8 +103,9 @@ def _dispatch(database):
     eventually(owed)
 
 
-def test_what_is_overdue_is_counted(api, database, withdrawn):
+def test_what_is_overdue_is_counted(api, database):
     """Dispatching writes down what is owed, and by when as the register says; once it is erased it is not shown."""
+    withdrawn = _withdrawn(api)
     _dispatch(database)
     with psycopg.connect(database.owner_url) as owner:
         due = owner.execute("SELECT due_at - occurred_at >= interval '28 days' FROM effect_owed").fetchall()

@@ -9,6 +9,8 @@ from tests.faults.service import ROOT, eventually
 from tests.webhooks.receivers import answering
 from tests.webhooks.verifying import signed_by
 
+HOOK = {"url": "https://receiver.example/hook"}
+
 
 def _secret(post, endpoint):
     """A new secret of an endpoint."""
@@ -81,16 +83,16 @@ def test_a_secret_verifies_with_the_standards_own_library(post):
             wrong()
 
 
-def test_a_secret_is_not_kept_to_be_answered_again(post):
+def test_a_secret_is_not_kept_to_be_answered_again(office):
     """Under one Idempotency-Key two requests make two secrets."""
-    wanted, once = {"use": "webhook_secret", "webhook": post.endpoint("https://receiver.example/hook")}, "same"
-    made = {post.api.ok("POST", "/v1/signing-keys", wanted, {"Idempotency-Key": once})["secret"] for _ in range(2)}
+    wanted, once = {"use": "webhook_secret", "webhook": office.ok("POST", "/v1/webhooks", HOOK)["id"]}, "same"
+    made = {office.ok("POST", "/v1/signing-keys", wanted, {"Idempotency-Key": once})["secret"] for _ in range(2)}
     assert len(made) == 2
 
 
 def test_what_signs_is_not_stored_in_clear(post):
     """Neither a secret nor a private key can be read from the database."""
-    endpoint = post.endpoint("https://receiver.example/hook")
+    endpoint = post.endpoint(HOOK["url"])
     secret = _secret(post, endpoint)
     raw = base64.b64decode(secret.removeprefix("whsec_"))
     with post.owner() as connection:
