@@ -127,7 +127,8 @@ def test_a_preview_records_nothing(two, deployment):
     """The preview shows the page as a person sees it, in both languages, and leaves no trace."""
     api, ada, _ = two
     before = trail(deployment[-1]), api.ok("GET", "/v1/processings")
-    page = ada.press(ada.open("/console/propose"), "propose", **FORM, press="preview")
+    said = {**FORM, "id": "previewed", "controller": "Aperçu SAS"}  # nobody registered it
+    page = ada.press(ada.open("/console/propose"), "propose", **said, press="preview")
     text = page.text("preview")
     assert "Publicité dans la messagerie" in text
     assert "Advertising in the mailbox" in text

@@ -40,10 +40,10 @@ def slug(answer):
 @pytest.mark.parametrize("lang", ["fr", "en"])
 def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clock, lang):
     """Who accepted an invalidated version reads so; there is no button, and no link that would ask is made."""
-    about = f"version-{lang}"
+    about, alice, bob = f"version-{lang}", f"alice-{lang}", f"bob-{lang}"
     api.register(about)
-    holder = Person(api, link(api, "alice", about), lang)
-    other = Person(api, link(api, "bob", about), lang)
+    holder = Person(api, link(api, alice, about), lang)
+    other = Person(api, link(api, bob, about), lang)
     holder.press("accept", about)
     clock.at += timedelta(minutes=1)
     form = other.open().filled("accept", about)
@@ -53,11 +53,11 @@ def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clo
     assert page.buttons == {}
     assert NOT_ASKED[lang] in other.open().text()
     assert other.open().buttons == {}
-    assert consents(api, "alice")[-1]["state"] == "invalidated"
+    assert consents(api, alice)[-1]["state"] == "invalidated"
     other.send(form)
-    assert consents(api, "bob") == []
+    assert consents(api, bob) == []
     for reference in (None, "ticket-1"):
-        asked = ask_link(api, "alice", about, by_person=reference is not None, request_reference=reference)
+        asked = ask_link(api, alice, about, by_person=reference is not None, request_reference=reference)
         assert slug(asked) == (409, "version-invalidated")
 
 
