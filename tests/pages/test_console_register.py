@@ -44,20 +44,6 @@ def two(deployment):
     return api, Officer(api, str(ada.key)), Officer(api, str(bob.key))
 
 
-@pytest.fixture(scope="module")
-def place():
-    """A deployment in which one person decides, with a processing, and its database."""
-    with new_database() as database, running(database) as api:
-        api.register("ads")
-        yield api, database
-
-
-@pytest.fixture
-def api(place):
-    """That deployment."""
-    return place[0]
-
-
 def proposed(ada, identifier):
     """A processing that Ada has proposed by form: the page that follows."""
     return ada.press(ada.open("/console/propose"), "propose", **{**FORM, "id": identifier})
@@ -161,18 +147,18 @@ def test_a_version_says_whom_it_concerns(two, deployment):
     assert api.reason("alice", "longer") == "consent_in_force"
 
 
-def test_suspend_resume_and_retire(api):
+def test_suspend_resume_and_retire(shared):
     """Where one person decides, each takes effect at once; a page says what it does before it is pressed."""
-    api.register("on-and-off")
-    officer = Officer(api, api.new_key("register:read", "register:write"))
+    shared.register("on-and-off")
+    officer = Officer(shared, shared.new_key("register:read", "register:write"))
     page = officer.press(officer.open("/console/register/on-and-off"), "suspend")
     assert "nothing is analysed any more" in page.text()
-    assert api.reason("alice", "on-and-off") == "processing_suspended"
+    assert shared.reason("alice", "on-and-off") == "processing_suspended"
     page = officer.press(page, "resume")
-    assert api.reason("alice", "on-and-off") == "no_consent"
+    assert shared.reason("alice", "on-and-off") == "no_consent"
     page = officer.press(page, "retire")
     assert "suspend" not in dict(forms_of(page))
-    assert api.ok("GET", "/v1/processings/on-and-off")["status"] == "retired"
+    assert shared.ok("GET", "/v1/processings/on-and-off")["status"] == "retired"
 
 
 def test_a_resumption_waits_for_another_person(two):
@@ -201,35 +187,35 @@ def test_a_proposal_of_the_deployment_is_rejected(two):
     assert "Shorter retention" not in bob.open("/console/register").text()
 
 
-def test_an_invalidation_is_counted_before_it_is_made(api):
+def test_an_invalidation_is_counted_before_it_is_made(shared):
     """The dry run says how many people's consents would end and changes nothing; then none of them permits."""
-    api.register("struck")
+    shared.register("struck")
     for name in ("alice", "bob"):
-        api.decide(name, "struck")
-    officer = Officer(api, api.new_key("register:read", "register:write"))
+        shared.decide(name, "struck")
+    officer = Officer(shared, shared.new_key("register:read", "register:write"))
     form = officer.open("/console/register/struck")
     wanted = {"version": "1", "reason": "The notice did not name the recipient."}
     page = officer.press(form, "invalidate", **wanted, press="preview")
     assert "People whose consent would end 2" in page.text("facts")
     assert dict(forms_of(page))["invalidate"]["reason"] == wanted["reason"]
-    assert api.reason("alice", "struck") == "consent_in_force"
+    assert shared.reason("alice", "struck") == "consent_in_force"
     page = officer.press(form, "invalidate", **wanted)
     assert "nothing is permitted on that basis any more" in page.text()
     assert wanted["reason"] in page.text("versions")
-    assert api.reason("alice", "struck") == "consent_invalid"
+    assert shared.reason("alice", "struck") == "consent_invalid"
 
 
-def test_a_page_is_for_whoever_has_the_scope(api):
+def test_a_page_is_for_whoever_has_the_scope(shared):
     """Without the scope a page answers 403 in words and is not in the menu; the control has it, and is let in."""
     for scopes, path, status in (
         (["audit:read"], "/console/register", 403),
         (["register:read"], "/console/register", 200),
         (["register:read"], "/console/propose", 403),
         (["register:read", "register:write"], "/console/propose", 200),
-        (["register:read"], "/console/register/ads/new", 403),
+        (["register:read"], "/console/register/ads-mail/new", 403),
         (["register:read"], "/console/register/none", 404),
     ):
-        officer = Officer(api, api.new_key(*scopes))
+        officer = Officer(shared, shared.new_key(*scopes))
         page = officer.open(path)
         assert page.status == status, (scopes, path)
         if status == 403:
@@ -237,57 +223,57 @@ def test_a_page_is_for_whoever_has_the_scope(api):
         assert ("/console/register?" in officer.open("/console").html) == ("register:read" in scopes)
 
 
-def test_an_act_needs_its_scope_whatever_the_page_showed(api, place):
+def test_an_act_needs_its_scope_whatever_the_page_showed(shared, shared_database):
     """A form that a page did not show is refused by the act itself, and the refusal is recorded."""
-    reader = Officer(api, api.new_key("register:read"))
-    page = reader.open("/console/register/ads")
+    reader = Officer(shared, shared.new_key("register:read"))
+    page = reader.open("/console/register/ads-mail")
     assert dict(forms_of(page)) == {}
-    refused = reader.post("/console/acts/suspend", {"proof": page.proof, "about": "ads"})
+    refused = reader.post("/console/acts/suspend", {"proof": page.proof, "about": "ads-mail"})
     assert refused.status == 403
-    entry = trail(place[1])[-1]
+    entry = trail(shared_database)[-1]
     assert (entry["act"], entry["detail"]["route"]) == ("request.refused", "/console/acts/{name}")
-    assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
+    assert shared.ok("GET", "/v1/processings/ads-mail")["status"] == "active"
 
 
-def test_a_caller_limited_to_others_changes_nothing(api):
+def test_a_caller_limited_to_others_changes_nothing(shared):
     """A key for some processings can neither see nor change another, also by a form of its own."""
-    api.register("stats", purpose="statistics")
-    officer = Officer(api, api.new_key("register:read", "register:write", processings=["stats"]))
+    shared.register("stats", purpose="statistics")
+    officer = Officer(shared, shared.new_key("register:read", "register:write", processings=["stats"]))
     page = officer.open("/console/register/stats")
-    refused = officer.post("/console/acts/suspend", {"proof": page.proof, "about": "ads"})
+    refused = officer.post("/console/acts/suspend", {"proof": page.proof, "about": "ads-mail"})
     assert refused.status == 404
-    assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
+    assert shared.ok("GET", "/v1/processings/ads-mail")["status"] == "active"
 
 
-def test_what_was_taken_away_meanwhile_is_gone(api):
+def test_what_was_taken_away_meanwhile_is_gone(shared):
     """A scope that the caller lost after the page was shown is gone when the form is sent."""
-    made = api.ok("POST", "/v1/keys", {"name": "x", "scopes": ["register:read", "register:write"]})
-    officer = Officer(api, made["key"])
-    page = officer.open("/console/register/ads")
-    api.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["register:read"]})
+    made = shared.ok("POST", "/v1/keys", {"name": "x", "scopes": ["register:read", "register:write"]})
+    officer = Officer(shared, made["key"])
+    page = officer.open("/console/register/ads-mail")
+    shared.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["register:read"]})
     assert officer.press(page, "suspend").status == 403
-    assert api.ok("GET", "/v1/processings/ads")["status"] == "active"
+    assert shared.ok("GET", "/v1/processings/ads-mail")["status"] == "active"
 
 
-def test_another_sites_form_does_nothing(api):
+def test_another_sites_form_does_nothing(shared):
     """A form without this session's value is refused, as one that another site made the browser send."""
-    api.register("theirs")
-    officer = Officer(api, api.new_key("register:read", "register:write"))
+    shared.register("theirs")
+    officer = Officer(shared, shared.new_key("register:read", "register:write"))
     page = officer.open("/console/register/theirs")
     for broken in ("0" * 64, ""):
         assert officer.press(page, "suspend", proof=broken).status == 400
     sent = dict(forms_of(page))["suspend"]
     assert officer.post("/console/acts/suspend", sent, **{"Sec-Fetch-Site": "cross-site"}).status == 403
-    assert api.ok("GET", "/v1/processings/theirs")["status"] == "active"
+    assert shared.ok("GET", "/v1/processings/theirs")["status"] == "active"
     assert officer.post("/console/acts/suspend", sent).status == 200
 
 
-def test_versions_stand_side_by_side(api):
+def test_versions_stand_side_by_side(shared):
     """Two versions stand beside each other in words; what differs stands out."""
-    api.register("beside")
+    shared.register("beside")
     version = {name: value for name, value in processing("beside").items() if name != "id"}
-    api.ok("POST", "/v1/processings/beside/versions", {**version, "retention": "P7D", "material": False})
-    officer = Officer(api, api.new_key("register:read"), "fr")
+    shared.ok("POST", "/v1/processings/beside/versions", {**version, "retention": "P7D", "material": False})
+    officer = Officer(shared, shared.new_key("register:read"), "fr")
     page = officer.open("/console/register/beside")
     text = page.text("versions").replace("\N{NO-BREAK SPACE}", " ")
     assert "30 jours 7 jours" in text

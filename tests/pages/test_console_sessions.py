@@ -7,30 +7,16 @@ from app.auth.callers import Quota
 from app.auth.sessions import session_digest
 from tests.support.api import BOOTSTRAP, TestClock, running, utc
 from tests.support.console import COOKIE, SITE, Visitor, forget_attempts
-from tests.support.databases import new_database
 
 START = "2026-06-15T10:00:00Z"
 TITLE, SIGN_IN = "<h1>Console</h1>", "<h1>Console: sign in</h1>"
 
 
-@pytest.fixture(scope="module")
-def place():
-    """An application, shared by the tests of this file, and its database."""
-    with new_database() as database, running(database) as called:
-        yield called, database
-
-
 @pytest.fixture
-def api(place):
-    """That application, where nobody has tried in vain yet."""
-    forget_attempts(place[0])
-    return place[0]
-
-
-@pytest.fixture
-def visitor(api):
-    """Somebody with a browser and no session."""
-    return Visitor(api)
+def visitor(shared):
+    """Somebody with a browser and no session, where nobody has tried in vain yet."""
+    forget_attempts(shared)
+    return Visitor(shared)
 
 
 def sessions(database):
@@ -47,23 +33,25 @@ def test_without_a_session_the_sign_in_is_shown(visitor):
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-def test_signing_in_and_out(api, visitor, place):
+def test_signing_in_and_out(shared, visitor, shared_database):
     """A key of the scope opens the console; signing out closes it, also for who kept the cookie."""
-    before = sessions(place[1])
-    page = visitor.sign_in(api.new_key("audit:read"))
+    before = sessions(shared_database)
+    page = visitor.sign_in(shared.new_key("audit:read"))
     assert TITLE in page.html
-    token = api.client.cookies[COOKIE]
-    assert [digest for digest, _ in set(sessions(place[1])) - set(before)] == [session_digest(token)]
+    token = shared.client.cookies[COOKIE]
+    assert [digest for digest, _ in set(sessions(shared_database)) - set(before)] == [session_digest(token)]
     assert SIGN_IN in visitor.post("/console/sign-out", {"proof": page.proof}).html
-    assert sessions(place[1]) == before
-    api.client.cookies.clear()
+    assert sessions(shared_database) == before
+    shared.client.cookies.clear()
     assert SIGN_IN in visitor.get(Cookie=f"{COOKIE}={token}").html
 
 
-def test_the_cookie_is_bound(api, visitor):
+def test_the_cookie_is_bound(shared, visitor):
     """Cookies go to this host alone, over TLS, from its own pages, and scripts do not see them."""
     proof = visitor.get("/console/sign-in").proof
-    answer = api.client.post(f"{SITE}/console/sign-in", data={"proof": proof, "key": BOOTSTRAP}, follow_redirects=False)
+    answer = shared.client.post(
+        f"{SITE}/console/sign-in", data={"proof": proof, "key": BOOTSTRAP}, follow_redirects=False
+    )
     assert answer.status_code == 303
     assert answer.headers["location"] == "/console?lang=fr"
     kept = next(each for each in answer.headers.get_list("set-cookie") if each.startswith(COOKIE))
@@ -94,19 +82,19 @@ def test_a_wrong_key(visitor, key):
     assert SIGN_IN in visitor.get().html
 
 
-def test_a_key_without_the_scope(api, visitor):
+def test_a_key_without_the_scope(shared, visitor):
     """A key that only asks and records opens nothing."""
-    page = visitor.sign_in(api.new_key("decisions:evaluate", "consents:write"))
+    page = visitor.sign_in(shared.new_key("decisions:evaluate", "consents:write"))
     assert page.status == 403
     assert "opens no page of the console" in page.text()
     assert SIGN_IN in visitor.get().html
 
 
-def test_a_revoked_key_ends_its_sessions_at_once(api, visitor):
+def test_a_revoked_key_ends_its_sessions_at_once(shared, visitor):
     """Revoking a key closes what it opened at the very next request, and it opens nothing any more."""
-    made = api.ok("POST", "/v1/keys", {"name": "operator", "scopes": ["audit:read"]})
+    made = shared.ok("POST", "/v1/keys", {"name": "operator", "scopes": ["audit:read"]})
     assert TITLE in visitor.sign_in(made["key"]).html
-    api.ok("DELETE", f"/v1/keys/{made['id']}")
+    shared.ok("DELETE", f"/v1/keys/{made['id']}")
     assert SIGN_IN in visitor.get().html
     assert visitor.sign_in(made["key"]).status == 403
 
@@ -140,26 +128,26 @@ def test_sessions_that_are_over_are_removed(database):
     assert len(sessions(database)) == 1
 
 
-def test_forms_of_other_browsers_and_sites_are_refused(api, visitor, place):
+def test_forms_of_other_browsers_and_sites_are_refused(shared, visitor, shared_database):
     """A form without this browser's cookie, with another's value, or sent by another site signs nobody in or out."""
-    before = sessions(place[1])
+    before = sessions(shared_database)
     proof = visitor.get("/console/sign-in").proof
     fields = {"proof": proof, "key": BOOTSTRAP}
     assert visitor.post("/console/sign-in", fields, **{"Sec-Fetch-Site": "cross-site"}).status == 403
     assert visitor.post("/console/sign-in", {**fields, "proof": "0" * 64}).status == 400
     assert visitor.post("/console/sign-in", {**fields, "more": "1"}).status == 400
-    api.client.cookies.clear()
+    shared.client.cookies.clear()
     assert visitor.post("/console/sign-in", fields).status == 400
-    assert sessions(place[1]) == before
+    assert sessions(shared_database) == before
     page = visitor.sign_in()
     assert visitor.post("/console/sign-out", {"proof": proof}).status == 400
     assert visitor.post("/console/sign-out", {"proof": page.proof}, **{"Sec-Fetch-Site": "same-site"}).status == 403
-    assert len(sessions(place[1])) == len(before) + 1
+    assert len(sessions(shared_database)) == len(before) + 1
 
 
-def test_attempts_are_bounded(api, visitor):
+def test_attempts_are_bounded(shared, visitor):
     """After so many wrong keys the next is not looked at, right or wrong, until some time has passed."""
-    bound = api.client.app.state.services.sign_ins.quota
+    bound = shared.client.app.state.services.sign_ins.quota
     assert bound == Quota(10, 300)
     for _ in range(bound.units):
         assert visitor.sign_in("wrong").status == 403
@@ -173,10 +161,10 @@ def test_right_keys_do_not_count(visitor):
     assert [visitor.sign_in().status for _ in range(12)] == [200] * 12
 
 
-def test_the_key_stands_nowhere(api, visitor, place, capfd):
+def test_the_key_stands_nowhere(shared, visitor, shared_database, capfd):
     """Neither the pages, nor their addresses, nor the log, nor the session's row has the key or the token."""
-    key = api.new_key("audit:read")
+    key = shared.new_key("audit:read")
     page = visitor.sign_in(key)
-    told = page.html + visitor.get().html + str(sessions(place[1])) + "".join(capfd.readouterr())
-    for secret in (key, api.client.cookies[COOKIE]):
+    told = page.html + visitor.get().html + str(sessions(shared_database)) + "".join(capfd.readouterr())
+    for secret in (key, shared.client.cookies[COOKIE]):
         assert secret not in told
