@@ -27,7 +27,10 @@ def relied_on(api, identifier, **more):
     return api.ok("POST", SEARCH, {**struck(identifier), **more})
 
 
-@pytest.fixture(scope="module", params=["strict", "leased"])
+CACHES = ["strict", "leased"]
+
+
+@pytest.fixture(scope="module", params=CACHES)
 def place(request):
     """A deployment on the database's own clock, for days of which there is a decision log, in either mode.
 
@@ -54,35 +57,36 @@ def rows(database, *tables):
     return [number for [(number,)] in counted]
 
 
-def test_a_dry_run_counts_and_changes_nothing(place):
+@pytest.mark.parametrize("cache", CACHES)
+def test_a_dry_run_counts_and_changes_nothing(database, cache):
     """It tells whose consents would end and which permits rested on them, since when; no row is written."""
-    logged, database = place
-    logged.register("counted", party_mode="all_local_users")
-    for name in ("alice", "bob", "carol"):
-        logged.decide(name, "counted")
-    logged.withdraw("carol", "counted")
-    first = datetime.now(UTC)
-    for name in ("alice", "bob", "alice"):
-        assert logged.reason(name, "counted", participants=[]) == "consent_in_force"
-    eventually(lambda: _decided(database, "counted") == 3)
-    tables = ("administrative_act", "processing_invalidation", "change", "outbox")
-    before = rows(database, *tables)
-    dry = invalidate(logged, "counted", dry_run=True)
-    assert dry.status_code == 200
-    assert dry.json() == {
-        "dry_run": True,
-        "people": 2,
-        "permits": 3,
-        "first_permit_at": dry.json()["first_permit_at"],
-        "sealed_permits": 0,
-    }
-    assert utc(dry.json()["first_permit_at"]) >= first - timedelta(minutes=1)
-    assert rows(database, *tables) == before
-    assert logged.reason("alice", "counted", participants=[]) == "consent_in_force"
-    by_text = invalidate(logged, "counted", dry_run=True, text=hash_of(notice_of("counted")["en"])).json()
-    assert (by_text["people"], by_text["permits"]) == (0, 0)
-    invalidate(logged, "counted")
-    assert invalidate(logged, "counted", dry_run=True).json()["people"] == 0
+    with running(database, cache=cache, decision_log="durable") as logged:
+        logged.register("counted", party_mode="all_local_users")
+        for name in ("alice", "bob", "carol"):
+            logged.decide(name, "counted")
+        logged.withdraw("carol", "counted")
+        first = datetime.now(UTC)
+        for name in ("alice", "bob", "alice"):
+            assert logged.reason(name, "counted", participants=[]) == "consent_in_force"
+        eventually(lambda: _decided(database, "counted") == 3)
+        tables = ("administrative_act", "processing_invalidation", "change", "outbox")
+        before = rows(database, *tables)
+        dry = invalidate(logged, "counted", dry_run=True)
+        assert dry.status_code == 200
+        assert dry.json() == {
+            "dry_run": True,
+            "people": 2,
+            "permits": 3,
+            "first_permit_at": dry.json()["first_permit_at"],
+            "sealed_permits": 0,
+        }
+        assert utc(dry.json()["first_permit_at"]) >= first - timedelta(minutes=1)
+        assert rows(database, *tables) == before
+        assert logged.reason("alice", "counted", participants=[]) == "consent_in_force"
+        by_text = invalidate(logged, "counted", dry_run=True, text=hash_of(notice_of("counted")["en"])).json()
+        assert (by_text["people"], by_text["permits"]) == (0, 0)
+        invalidate(logged, "counted")
+        assert invalidate(logged, "counted", dry_run=True).json()["people"] == 0
 
 
 def test_the_permits_that_relied_on_it_are_listed(place, monkeypatch):
