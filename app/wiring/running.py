@@ -103,12 +103,14 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await ensure_key(session, services.deployment, RECEIPT_KEYS)
         await services.tokens.read_keys(session)
     await services.fence.look_by_itself()
-    await learn_exempt(services)  # before the first request: a database that goes away right after it was ready
+    # Before the first request: the database may go away right after it was ready, or at this very moment.
+    if not await learn_exempt(services) and not services.fence.behind:
+        _knows_exempt(services)
     await _turn_over_once(services)
 
 
 def _knows_exempt(services: Services) -> bool:
-    """Whether the outage file was found and holds what exempt purposes need."""
+    """Whether the outage file was found and holds what exempt purposes need: it is then known to this process."""
     path = services.outage_file
     if path is None:
         return False

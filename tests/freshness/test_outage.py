@@ -142,6 +142,23 @@ def test_what_a_process_itself_took_away_is_known_no_more(database):
             assert api.reason("alice", "scan") == "exempt"
 
 
+def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(database, tmp_path, monkeypatch):
+    """Its checks were answered, what exempt purposes need was not: that is taken from the outage file."""
+
+    @asynccontextmanager
+    async def gone(*_, **__):
+        raise DatabaseUnavailableError
+        yield
+
+    for reads in (PrimaryReads.read, gone):
+        with monkeypatch.context() as patch:
+            patch.setattr(PrimaryReads, "read", reads)
+            with running(database, state_directory=tmp_path, cache="strict") as api:
+                services = api.client.app.state.services
+                assert services.known.knows_callers()
+                assert services.outage_file.exists()
+
+
 def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
     """A deployment whose workers read the primary still removes the row of one that died with a lease."""
     lease = timedelta(seconds=0.1)
