@@ -19,6 +19,8 @@ _PLACES: Final = re.compile(r" --(?:directory|json)[ =]('[^']*'|\S+)")
 """Where a run kept its data and its figures: of that machine, and nobody else's."""
 _ONE_VALUE: Final = re.compile(r" \((\S+)–\1\)")
 """The range of what was measured once."""
+_RANGE: Final = re.compile(r" \(\S+–\S+\)")
+"""The range of what several rounds measured: it is told where a budget is missed."""
 _ASIDE: Final = re.compile(r" \([^()]*\)")
 """By which program a row was held against something: its name says against what."""
 _NOT_MEASURED: Final = "not measured"
@@ -64,13 +66,14 @@ def told(runs: Sequence[dict[str, Any]]) -> str:
         for number, row in sorted(rows.values(), key=lambda each: _rank(each[1]))
     ]
     table = [head, ["-" * 3] * len(head), *cells]
-    lines = [f"| {' | '.join(each.replace('|', '/') for each in line)} |" for line in table]
+    lines = [f"|{'|'.join(each.replace('|', '/') for each in line)}|" for line in table]
     return "\n".join([*(_run(number, run) for number, run in enumerate(runs, 1)), "", *lines])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     """What is told of a row: name, figure, budget with the verdict, and first of what stands behind a miss."""
-    figure, budget = _ONE_VALUE.sub("", row["figure"]), f"{row['budget']}{_VERDICTS[row['met']]}"
+    figure = (_RANGE if row["met"] else _ONE_VALUE).sub("", row["figure"])
+    budget = f"{row['budget']}{_VERDICTS[row['met']]}"
     behind = "" if row["met"] else _ASIDE.sub("", row["detail"]).partition(";")[0]
     return [row["name"], figure, budget.removeprefix(", "), behind]
 

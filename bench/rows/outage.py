@@ -46,7 +46,7 @@ def measure(world: World) -> list[Row]:
             for name, fault in (("silent", _frozen), ("refusing connections", _stopped)):
                 asked = partial(_longest, world, {**settings, "SCEAU_CACHE": mode}, partial(fault, postgres))
                 longest = [asked(f"outage-{mode}-{number}") for number in range(world.plan.rounds)]
-                rows.append(_row(f"exempt question, {mode}, from when the database is {name}", longest))
+                rows.append(_row(f"exempt question, {mode}, database {name}", longest))
         rows.append(_row("exempt question, started without the database", _without(world, postgres, settings)))
     return rows
 

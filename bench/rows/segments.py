@@ -31,9 +31,9 @@ def measure(_: World) -> list[Row]:
     """A million decisions of each kind of hour."""
     chance = random.Random(7)
     kinds = {
-        "200,000 people, five questions each, 3 of 10 with a consent, 2 of 10 unknown": _mail(chance),
-        "a million people, one question each, every one with a consent of its own": _each_once(chance),
-        "exempt purposes, for which nobody is looked up": _exempt(),
+        "200,000 people, five questions each, 3 of 10 with a consent": _mail(chance),
+        "a million people, each asked about once, with a consent": _each_once(chance),
+        "exempt purposes": _exempt(),
     }
     return [_measured(name, drawn, chance) for name, drawn in kinds.items()]
 
@@ -57,7 +57,7 @@ def _measured(name: str, drawn: _Drawn, chance: random.Random) -> Row:
     _, one = directory.span(directory.blocks[len(directory.blocks) // 2].first)
     read = sum(block.size for block in one) + len(segment.directory)
     return bounded(
-        f"log, bytes a decision of a merged hour: {name}",
+        f"log, bytes a decision: {name}",
         Spread.of([size / segment.rows]),
         _MOST_BYTES,
         "bytes",

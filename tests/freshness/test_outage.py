@@ -145,16 +145,14 @@ def test_what_a_process_itself_took_away_is_known_no_more(database):
 def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(database, tmp_path, monkeypatch):
     """Its checks were answered, what exempt purposes need was not: that is taken from the outage file."""
 
-    @asynccontextmanager
-    async def gone(*_, **__):
+    def gone(*_, **__):
         raise DatabaseUnavailableError
-        yield
 
     for reads in (PrimaryReads.read, gone):
         with monkeypatch.context() as patch:
             patch.setattr(PrimaryReads, "read", reads)
             with running(database, state_directory=tmp_path, cache="strict") as api:
-                services = api.client.app.state.services
+                services = cast("Any", api.client.app).state.services
                 assert services.known.knows_callers()
                 assert services.outage_file.exists()
 

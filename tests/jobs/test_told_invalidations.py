@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -65,7 +66,7 @@ def ads(clocked):
 
 def test_each_consent_that_it_ended_is_told_of_once(ads, tell, rows, clock):
     """Those of the version: one flag and one event each; later runs say nothing, and the invalidation is closed."""
-    told = []
+    told: list[Any] = []
     for batch in (1, 2, 1_000):
         identifier = f"ads-{batch}"
         ads.register(identifier)

@@ -181,7 +181,8 @@ def test_a_forged_signature_begins_nothing(api, provider, monkeypatch):
 def sessions(place):
     """How many sessions are kept."""
     with psycopg.connect(place[1].owner_url) as connection:
-        return connection.execute("SELECT count(*) FROM page_session").fetchone()[0]
+        [(number,)] = connection.execute("SELECT count(*) FROM page_session")
+        return number
 
 
 def test_an_answer_counts_in_the_browser_that_asked(api, provider, place):

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.support.databases import new_database
 from tests.support.golden_replay import wire
 from tests.support.two_persons import WHY, add, person, rule, states
 
-TWO = {"register_approval": "two", "cache": "strict"}
+TWO: dict[str, Any] = {"register_approval": "two", "cache": "strict"}
 
 
 @pytest.fixture(scope="module")
