@@ -37,7 +37,7 @@ GROUPS = {
 """What stays with one worker: its servers, or its store of images, are there once, or load the machine. All else is of
 the pages.
 """
-LONGEST_FIRST = ("mail", "pictures", "pages", "console", "docs", "deploy", "job", "others", "doors", "chat")
+LONGEST_FIRST = ("mail", "pages", "doors", "console", "pictures", "deploy", "job", "others", "docs", "chat")
 """The order in which groups are handed out, so that no worker is left alone with a long one."""
 
 

@@ -138,7 +138,14 @@ def test_what_was_taken_out_of_a_bundle_is_counted(log):
     assert (status, "the log does not state that this bundle was made" in said) == (WRONG, True), said
 
 
-@pytest.mark.parametrize("name", ["data/log.json", "data/entries.ndjson", "later.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/entries.ndjson",
+        pytest.param("data/log.json", marks=pytest.mark.deep),
+        pytest.param("later.json", marks=pytest.mark.deep),
+    ],
+)
 def test_a_file_that_unpacks_to_gigabytes_is_not_read_whole(bundled, tmp_path, name):
     """A ZIP of some kilobytes with a file, or a line, of a hundred megabytes is refused in bounded memory."""
     log, bundle = bundled
