@@ -16,7 +16,7 @@ from app.ledger.pseudonym import Pseudonyms
 from app.operations.service.check_deployment import DeploymentRefusedError, check_deployment
 from app.operations.service.rewrite_locators import rewrite_locators
 from tests.faults.service import eventually
-from tests.support.api import PSEUDONYM_KEY, question, running, subject
+from tests.support.api import PSEUDONYM_KEY, processing, question, running, subject
 from tests.support.commands import run_command
 from tests.support.consents import grant
 from tests.support.databases import administrator_url, new_database
@@ -99,10 +99,10 @@ def test_a_domain_that_idna_refuses_is_a_400(api, name):
     for path in ("/v1/withdrawals", "/v1/subjects/closures", "/v1/consents/search"):
         refused = api.call("POST", path, {"subject": subject(name)})
         assert (refused.status_code, refused.json()["type"]) == (400, "urn:sceau:problem:invalid-subject")
-    permit = api.call(
-        "POST", "/access/v1/evaluation", question("zoe", "ads", participants=[{"id": name, "local": True}])
-    )
-    assert permit.json()["decision"] is False
+    api.call("POST", "/v1/processings", processing("asks-others", party_mode="all_local_users"))  # once
+    api.decide("zoe", "asks-others")
+    for others, permitted in (([], True), ([{"id": name, "local": True}], False)):
+        assert api.evaluate("zoe", "asks-others", participants=others)["decision"] is permitted
 
 
 def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, shared_database, alice):
