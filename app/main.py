@@ -8,7 +8,6 @@ import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -42,11 +41,6 @@ if TYPE_CHECKING:
     from app.telemetry.exporting import Traces
 
 
-def wall_clock() -> datetime:
-    """This machine's clock, aware (UTC)."""
-    return datetime.now(UTC)
-
-
 def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
     """Wire the application; nothing is opened until it starts.
 
@@ -55,7 +49,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         clock: another clock than the database's, for tests.
 
     """
-    services = services_of(settings, wall_clock=wall_clock, clock=clock)
+    services = services_of(settings, clock=clock)
     first_key = bootstrap_key(settings)
     traces = traces_of(settings)
     app = Sceau(

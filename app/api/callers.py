@@ -68,10 +68,6 @@ NEW_KEYS: Final[Mapping[str, dict[str, Any]]] = {
 """Examples of callers to make, each under the words by which the page at /docs offers it."""
 
 
-def _offered(examples: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    return {words: {"value": value} for words, value in examples.items()}
-
-
 class IdentityBody(WireModel):
     """Whose access tokens: `iss` and `sub` of the tokens, and the client that they were given to."""
 
@@ -290,7 +286,11 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     summary="Make a key",
     response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _TAKEN, _INVALID),
-    openapi_extra={"requestBody": {"content": {"application/json": {"examples": _offered(NEW_KEYS)}}}},
+    openapi_extra={
+        "requestBody": {
+            "content": {"application/json": {"examples": {told: {"value": one} for told, one in NEW_KEYS.items()}}}
+        }
+    },
 )
 async def post_key(body: NewKey, by: Deciding, writer: WriterDep, token_check: TokenCheckDep) -> NewKeyBody:
     """Make a caller and its key. A caller can give no scope and no processing that it does not hold itself.

@@ -107,7 +107,8 @@ async def readyz(
     if services.stopping.is_set():
         return unavailable(_STOPPING)
     amiss = await _amiss(services, need)
-    if amiss is not None and (need is Need.IV or not _answers_exempt(services, amiss)):
+    is_exempt_answered = amiss is RESTORED_BEHIND or services.known.knows_callers()
+    if amiss is not None and (need is Need.IV or not is_exempt_answered):
         return restored_behind() if amiss is RESTORED_BEHIND else unavailable(amiss)
     notes = [amiss] if amiss is not None else await _notes(services)
     refusal = services.database.refusal
@@ -115,11 +116,6 @@ async def readyz(
         notes.append(f"{SERVER_REFUSES} {refusal}.")
     ready = _ready(services, [*notes, *_silent_edges(services), *services.unprotected])
     return Response(ready.model_dump_json(), media_type="application/json")
-
-
-def _answers_exempt(services: Services, amiss: str) -> bool:
-    """Whether exempt purposes are answered although something is amiss."""
-    return amiss is RESTORED_BEHIND or services.known.knows_callers()
 
 
 async def _amiss(services: Services, need: Need) -> str | None:

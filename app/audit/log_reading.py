@@ -14,7 +14,6 @@ from heapq import heappush, heappushpop
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import msgspec
 import structlog
 import zstandard
 from sqlalchemy import func, select, text, tuple_
@@ -47,7 +46,7 @@ _PIECE: Final = 1024 * 1024
 """Bytes of blocks that are read in one statement, unless a single block has more."""
 
 
-UNREADABLE: Final = (ValueError, IndexError, msgspec.MsgspecError, zstandard.ZstdError)
+UNREADABLE: Final = (ValueError, IndexError, OverflowError, zstandard.ZstdError)
 """What reading a segment that is none raises."""
 log = structlog.get_logger("sceau.decision_log")
 

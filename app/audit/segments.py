@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from struct import Struct as Packed
-from struct import pack
-from typing import Any, Final
+from struct import calcsize, pack, unpack
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -189,6 +189,9 @@ class Directory(Struct, array_like=True):
         return offset, found
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Block(Struct, array_like=True):
     """The columns of some rows, sorted by person: five about the rows, the others about their cases.
 
@@ -200,15 +203,15 @@ class _Block(Struct, array_like=True):
     """
 
     people: bytes
-    runs: list[int]
+    runs: list[_Count]
     times: bytes
     tails: bytes
     correspondences: bytes
     case: bytes
-    shape: list[int]
+    shape: list[_Count]
     consents: bytes
     ends: list[int | None]
-    end: list[int]
+    end: list[_Count]
     known: list[int]
     participants: list[int | None]
     relied: list[bytes | None]
@@ -320,17 +323,10 @@ def _block(rows: Sequence[bytes], cases: Sequence[_Case], begins: int) -> _Block
 def _streams(numbers: bytes, size: int) -> bytes:
     """Numbers of `size` bytes as streams: the first byte of each, then the second of each, and so on.
 
-    What the first bytes have in common is then seen by a compressor that looks at bytes (BYTE_STREAM_SPLIT of Parquet).
+    A compressor then sees what the first bytes have in common (BYTE_STREAM_SPLIT of Parquet). Given the count of the
+    numbers as `size`, it makes numbers of streams.
     """
     return b"".join(numbers[byte::size] for byte in range(size))
-
-
-def _of_streams(streams: bytes, size: int) -> bytes:
-    """The numbers of such streams, one after the other."""
-    count, numbers = len(streams) // size, bytearray(len(streams))
-    for byte in range(size):
-        numbers[byte::size] = streams[byte * count : (byte + 1) * count]
-    return bytes(numbers)
 
 
 def directory_of(content: bytes) -> Directory:
@@ -385,7 +381,7 @@ ALL: Final = Wanted()
 def facts_in(directory: Directory, places: Sequence[BlockPlace], content: bytes) -> Iterator[tuple[LogFacts, int]]:
     """The facts of the decisions in some blocks, each with the number of its decisions there."""
     for block in _blocks(places, content):
-        number = Counter(_cases(block))
+        number = Counter(_numbers(block.case, "H"))
         for place, (_, facts) in enumerate(_facts(directory, block)):
             yield facts, number[place]
 
@@ -404,6 +400,7 @@ def decisions_in(
     Raises:
         ValueError: it is not what such a segment holds.
         IndexError: likewise, a case is named that it does not have.
+        OverflowError: likewise, an instant is beyond the year 9999.
         zstandard.ZstdError: likewise.
 
     """
@@ -415,14 +412,14 @@ def decisions_in(
         is_wanted = [wanted.has(each) for _, each in facts]
         if not any(is_wanted) or (tail is not None and tail not in block.tails):
             continue
-        people, times, case = _of_streams(block.people, REF_BYTES), _of_streams(block.times, _TIME), _cases(block)
+        times, case = _numbers(block.times, "I"), _numbers(block.case, "H")
         row = about = 0
         for person, number in enumerate(block.runs):
-            ref = people[person * REF_BYTES : (person + 1) * REF_BYTES]
+            ref = block.people[person * REF_BYTES : (person + 1) * REF_BYTES]
             is_somebody = ref != NOBODY
             if wanted.ref is None or wanted.ref == ref:
                 for place in range(row, row + number):
-                    at = directory.begins + int.from_bytes(times[place * _TIME : (place + 1) * _TIME])
+                    at = directory.begins + times[place]
                     if not is_wanted[case[place]] or (since is not None and at < since):
                         continue
                     if until is not None and at >= until:
@@ -444,14 +441,23 @@ def _blocks(places: Sequence[BlockPlace], content: bytes) -> Iterator[_Block]:
     decompress = zstandard.ZstdDecompressor().decompress
     for place in places:
         columns = _read_columns(content[offset : offset + place.size])
-        yield msgspec.convert([msgspec.msgpack.decode(decompress(each)) for each in columns], _Block)
+        block = msgspec.convert([msgspec.msgpack.decode(decompress(each)) for each in columns], _Block)
+        rows, cases = sum(block.runs), len(block.shape)
+        block.people, block.times = _streams(block.people, len(block.runs)), _streams(block.times, rows)
+        block.case = _streams(block.case, rows)
+        about = rows - (block.runs[0] if block.people.startswith(NOBODY) else 0)
+        found = [len(each) for each in astuple(block)]
+        ends, people = len(block.ends), len(block.runs)
+        fitting = [people * REF_BYTES, people, rows * _TIME, rows * _TAIL, about * REF_BYTES, rows * _PLACE]
+        if found != [*fitting, cases, cases * REF_BYTES, ends, *[cases] * 4]:
+            raise ValueError("the columns of a block do not fit together")
+        yield block
         offset += place.size
 
 
-def _cases(block: _Block) -> Sequence[int]:
-    """For each row of a block, the place of its case."""
-    high, low = block.case[: (half := len(block.case) // _PLACE)], block.case[half:]
-    return [256 * first + second for first, second in zip(high, low, strict=True)]
+def _numbers(numbers: bytes, form: str) -> Sequence[int]:
+    """Numbers of a form of `struct`, the highest byte first."""
+    return unpack(f">{len(numbers) // calcsize(form)}{form}", numbers)
 
 
 def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.audit.store import administrative_act
@@ -331,11 +331,8 @@ async def search_trail(session: ReadSession, query: TrailQuery, *, before: UUID 
     statement = statement.where(*(column == value for column, value in equal.items() if value is not None))
     if before is not None:
         statement = statement.where(table.id < before)
-    return [_entry(row) for row in await session.execute(statement)]
-
-
-def _entry(row: Row[Any]) -> Entry:
-    return Entry(**{name: getattr(row, name) for name in _COLUMNS})
+    found = await session.execute(statement)
+    return [Entry(**{name: getattr(row, name) for name in _COLUMNS}) for row in found]
 
 
 # Record that a caller was refused an administrative act: once an hour for each caller and route, whatever it tries.

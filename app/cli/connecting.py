@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -124,7 +124,7 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
     from app.snapshot.writer import Writer
     from app.wiring.parts import journal_of
 
-    journal = journal_of(Settings.load(), lambda: datetime.now(UTC))
+    journal = journal_of(Settings.load())
     async with database.read() as session:
         journal.saw(await load_epoch(session))
     async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin, journal=journal).write() as session:

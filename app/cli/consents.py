@@ -2,7 +2,6 @@
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -72,7 +71,7 @@ def evaluate(
         settings = Settings.load()
         deployment = deployment_of(settings)
         question = _question(body, file, deployment.pseudonyms.locator)
-        look = fence_of(settings, database, journal_of(settings, lambda: datetime.now(UTC))).look
+        look = fence_of(settings, database, journal_of(settings)).look
         try:
             async with database.read_and_prove(look=look) as session:
                 return await _decided(session, deployment, question)

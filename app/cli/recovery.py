@@ -252,12 +252,11 @@ async def _replay(
 
 
 def _journal() -> "Journal":
-    from datetime import UTC, datetime
 
     from app.settings import Settings
     from app.wiring.parts import journal_of
 
-    return journal_of(Settings.load(), lambda: datetime.now(UTC))
+    return journal_of(Settings.load())
 
 
 def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":

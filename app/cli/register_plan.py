@@ -181,7 +181,8 @@ def _processing(wanted: Mapping[str, Any], known: Mapping[str, Any], present: Pr
     if wanted["purpose"] != known["purpose"]:
         found.impossible.append(f"processing {identifier}: its purpose never changes: register another one")
         return
-    changes = list(_changes(_with_controllers(wanted, present, latest), latest, _compared()))
+    compared = [name for name in VersionBody.model_fields if name not in {"controller", "purpose"}]
+    changes = list(_changes(_with_controllers(wanted, present, latest), latest, compared))
     if waits is not None:
         if changes:
             found.impossible.append(
@@ -215,10 +216,6 @@ def _status(identifier: str, present: str, wanted: Mapping[str, Any], found: _Fo
 
 def _version(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name not in ABOUT_A_CHANGE}
-
-
-def _compared() -> list[str]:
-    return [name for name in VersionBody.model_fields if name not in {"controller", "purpose"}]
 
 
 def _with_controllers(

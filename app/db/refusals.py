@@ -82,7 +82,8 @@ def why_refused(url: str, setting: str) -> str | None:
     if answered == pq.Ping.REJECT:
         return f"PostgreSQL at {where} is starting or stopping and takes no connections: try again, and see its log"
     try:
-        with psycopg.connect(**{**_tried(parts), **_asked()}) as connection:
+        # With what the service asks of each connection, which a pooler may not take.
+        with psycopg.connect(**_tried(parts), options=line_settings(_CONNECT_SECONDS)["options"]) as connection:
             is_standby, is_read_only = connection.execute(_TAKES_WRITES).fetchone() or (False, False)
     except psycopg.OperationalError as error:
         return _refused_by(parts, where, setting, _words_of(error, parts))
@@ -144,11 +145,6 @@ def _words_of(error: psycopg.OperationalError, parts: dict[str, Any]) -> str:
 
 def _tried(parts: dict[str, Any]) -> dict[str, Any]:
     return {**parts, "connect_timeout": _CONNECT_SECONDS, "target_session_attrs": "any"}
-
-
-def _asked() -> dict[str, Any]:
-    """What the service asks of each connection, which a pooler may not take."""
-    return {"options": line_settings(_CONNECT_SECONDS)["options"]}
 
 
 def _parts(url: str) -> dict[str, Any]:

@@ -61,10 +61,7 @@ def refuse_unreleased(found: Iterable[str]) -> None:
 async def current_revision(session: ReadSession) -> str | None:
     """The revision that a database is at; None where it has no schema."""
     present = (await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))).scalar_one()
-    if not present:
-        return None
-    found = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
-    return found[0] if found else None
+    return (await session.execute(text("SELECT min(version_num) FROM alembic_version"))).scalar() if present else None
 
 
 async def check_schema(session: ReadSession) -> None:
@@ -75,13 +72,9 @@ async def check_schema(session: ReadSession) -> None:
         UnreleasedSchemaError: it was made before the baseline.
 
     """
-    present = (await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))).scalar_one()
-    if not present:
-        raise SchemaBehindError
-    current = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
-    refuse_unreleased(current)
-    known = known_revisions()
-    if not current or (set(current) <= set(known) and known[-1] not in current):
+    current, known = await current_revision(session), known_revisions()
+    refuse_unreleased([current] if current is not None else [])
+    if current is None or (current in known and current != known[-1]):
         raise SchemaBehindError
 
 

@@ -1,4 +1,4 @@
-"""The background jobs, each a task of procrastinate: what it runs, and how often."""
+"""The Procrastinate application and its tasks: what each runs, and how often."""
 
 from datetime import timedelta
 from typing import Final
@@ -9,6 +9,7 @@ from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 
 from app.audit.figures import latest_runs, load_figure
+from app.db.connections import connection_settings
 from app.events.deliveries import EVENTS_KEPT
 from app.jobs.work import HOURLY, MINUTELY, RunOutcome, Work, periodic
 from app.operations.consents import projections
@@ -256,3 +257,32 @@ async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = S
         except UniqueViolation:  # the next one of a periodic task waits: it will do what this one did not
             await manager.finish_job(job, Status.ABORTED, delete_job=True)
     return len(stalled)
+
+
+_CONNECTIONS: Final = 4
+_STATEMENT_SECONDS: Final = 5.0
+
+
+def make_jobs(url: str, work: Work) -> procrastinate.App:
+    """The application, not opened yet.
+
+    Args:
+        url: DSN of the application role, not through a pooler: workers listen on one of its connections.
+        work: what the tasks work with.
+
+    """
+    connector = procrastinate.PsycopgConnector(
+        kwargs=connection_settings(url, statement_seconds=_STATEMENT_SECONDS),
+        min_size=1,
+        max_size=_CONNECTIONS,
+        timeout=_STATEMENT_SECONDS,
+    )
+    app = procrastinate.App(connector=connector)
+    install_upkeep(app, work)
+    install_links(app, work)
+    install_events(app, work)
+    install_renewals(app, work)
+    install_figures(app, work)
+    install_proof(app, work)
+    install_stamps(app, work)
+    return app

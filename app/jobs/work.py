@@ -1,14 +1,15 @@
-"""What every task shares: what it works with, how it is tried again, and the record of each run.
+"""What every task shares: what it works with, how it is tried again, the record of each run, and what runs them.
 
 Arguments of jobs are stored and logged by Procrastinate: no identifier of a subject or a correspondence, and no e-mail
 address, may be one.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import procrastinate
@@ -21,6 +22,7 @@ from app.operations.service.deployment import Deployment
 from app.operations.service.show_home import record_job_run
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.proof.authority import TimeAuthority
+from app.telemetry.logs import describe
 
 RETRY: Final = procrastinate.RetryStrategy(max_attempts=5, wait=5, linear_wait=10)
 """How a failed run is tried again: after 5, 15, 25, 35 and 45 seconds; a periodic one comes again by itself anyway."""
@@ -73,7 +75,9 @@ def periodic(app: procrastinate.App, work: Work, name: str, cron: str, run: Run)
 
 async def recorded(work: Work, task: str, run: Run) -> RunOutcome:
     """Run, and record that it ran, how long it took and what came of it; what it raises is raised on."""
-    started_at, begun = await _now(work), time.monotonic()
+    begun = time.monotonic()
+    async with work.database.read() as session:
+        started_at = await session.now()
     try:
         outcome = await run()
     except Exception as error:
@@ -83,11 +87,6 @@ async def recorded(work: Work, task: str, run: Run) -> RunOutcome:
         raise
     await _record(work, JobRun(task, started_at, _since(begun), outcome.flagged, outcome.backlog, lost=outcome.lost))
     return outcome
-
-
-async def _now(work: Work) -> datetime:
-    async with work.database.read() as session:
-        return await session.now()
 
 
 def _since(begun: float) -> timedelta:
@@ -101,3 +100,50 @@ async def _record(work: Work, run: JobRun) -> None:
             await record_job_run(session, run)
     except DatabaseUnavailableError:
         log.warning("a run was not recorded", task=run.task)
+
+
+# The worker of a process: a lost database is waited for, and a stop ends within its deadline.
+
+_AT_ONCE: Final = 4
+_FINISH_SECONDS: Final = 5.0
+_DEADLINE_SECONDS: Final = 6.0
+_PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
+
+
+async def run_jobs(make: Callable[[], procrastinate.App], stopping: asyncio.Event) -> bool:
+    """Work, and begin anew whenever the database was lost, until `stopping` is set.
+
+    What is being done then has five seconds to finish; what has not is given back, to be done again by another.
+
+    Returns:
+        Whether everything ended within the deadline of six seconds.
+
+    """
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it logs each step of each job
+    stop = asyncio.create_task(stopping.wait())
+    failures = 0
+    while not stopping.is_set():
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        worker = asyncio.create_task(_work(make()))
+        await asyncio.wait({worker, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.is_set():
+            worker.cancel()
+            ended, _ = await asyncio.wait({worker}, timeout=_DEADLINE_SECONDS)
+            return bool(ended)
+        failures = 0 if loop.time() - begun > max(_PAUSES) * 2 else failures + 1
+        error = worker.exception()
+        log.warning("jobs were interrupted", cause=describe(error) if error is not None else None)
+        await asyncio.wait({stop}, timeout=_PAUSES[min(failures, len(_PAUSES) - 1)])
+    return True
+
+
+async def _work(app: procrastinate.App) -> None:
+    async with app.open_async():
+        await app.run_worker_async(
+            queues=sorted({task.queue for task in app.tasks.values()}),
+            concurrency=_AT_ONCE,
+            install_signal_handlers=False,
+            delete_jobs="successful",
+            shutdown_graceful_timeout=_FINISH_SECONDS,
+        )

@@ -36,7 +36,9 @@ class Signer:
 
 def signed_note(text: str, signers: Sequence[Signer]) -> str:
     """A note with the signatures of all of these. `text` ends with a newline."""
-    return f"{text}\n" + "".join(_line(text, each) for each in signers)
+    return f"{text}\n" + "".join(
+        str(Signature(each.key.name, each.key.id, each.private.sign(text.encode()))) for each in signers
+    )
 
 
 def signed_checkpoint(checkpoint: Checkpoint, signers: Sequence[Signer]) -> str:
@@ -55,10 +57,6 @@ def tlog_proof(index: int, proof: Sequence[bytes], checkpoint: str) -> str:
     """
     hashes = "".join(f"{base64.b64encode(each).decode()}\n" for each in proof)
     return f"c2sp.org/tlog-proof@v1\nindex {index}\n{hashes}\n{checkpoint}"
-
-
-def _line(text: str, signer: Signer) -> str:
-    return str(Signature(signer.key.name, signer.key.id, signer.private.sign(text.encode())))
 
 
 _NAME: Final = "checkpoint"

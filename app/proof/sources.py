@@ -222,7 +222,7 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
 def by_id(source: EntrySource) -> str:
     """SQL of the rows of some ids (`:ids`, texts), as JSON."""
     ids = f"CAST(CAST(:ids AS text[]) AS {source.typed}[])"
-    return f"SELECT {_json(source)} FROM {source.tables} WHERE {_key(source)} = ANY ({ids})"  # noqa: S608 - constants
+    return f"SELECT {_json(source)} FROM {source.tables} WHERE {source.key or source.id} = ANY ({ids})"  # noqa: S608 - constants
 
 
 def without_entry(kind: str, source: EntrySource) -> str:
@@ -234,10 +234,6 @@ def without_entry(kind: str, source: EntrySource) -> str:
         AND NOT EXISTS (SELECT FROM proof_queue AS queued WHERE queued.kind = '{kind}' AND queued.id = present.id)
         ORDER BY present.id
     """  # noqa: S608 - constants
-
-
-def _key(source: EntrySource) -> str:
-    return source.key or source.id
 
 
 def _json(source: EntrySource) -> str:

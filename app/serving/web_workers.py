@@ -177,7 +177,7 @@ class WebWorkers(Multiprocess):
 
     def join_all(self) -> None:
         """Wait for the workers; a second Ctrl-C meanwhile ends them at once."""
-        while not self._have_ended():
+        while not all(worker.ended() for worker in self.processes):
             if signal.SIGINT in self.signal_queue:
                 self._kill_all()
             time.sleep(_LOOKS)
@@ -206,9 +206,6 @@ class WebWorkers(Multiprocess):
             self.processes[place] = self._started()
             log.warning("a worker died, and another was started", worker=worker.pid)
             note_restart("worker")
-
-    def _have_ended(self) -> bool:
-        return all(worker.ended() for worker in self.processes)
 
     def _kill_all(self) -> None:
         for worker in self.processes:

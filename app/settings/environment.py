@@ -86,29 +86,13 @@ def _read(variable: str, value: str, environment: Mapping[str, str], names: froz
 
 def lacking(settings: "Settings") -> Iterator[str]:
     """A line for each setting that stands without the others that it needs."""
-    yield from _of_tokens(settings)
-    yield from _of_console(settings)
-    yield from _of_stamps(settings)
-
-
-def _of_tokens(settings: "Settings") -> Iterator[str]:
-    """Some of the settings of access tokens without the others."""
-    if not settings.oidc_issuer:
-        if settings.oidc_audience:
-            yield f"{PREFIX}OIDC_AUDIENCE is set and {PREFIX}OIDC_ISSUER is not: say whose tokens are taken"
-    elif not settings.oidc_audience:
+    if settings.oidc_issuer and not settings.oidc_audience:
         how = "is not set: say what tokens must be for (`aud`), such as the address of this deployment"
         yield f"{PREFIX}OIDC_AUDIENCE {how}"
-
-
-def _of_console(settings: "Settings") -> Iterator[str]:
-    """A client of the console without an issuer."""
+    if settings.oidc_audience and not settings.oidc_issuer:
+        yield f"{PREFIX}OIDC_AUDIENCE is set and {PREFIX}OIDC_ISSUER is not: say whose tokens are taken"
     if settings.console_client is not None and not settings.oidc_issuer:
         yield f"{PREFIX}CONSOLE_CLIENT is set and {PREFIX}OIDC_ISSUER is not: say where people have their accounts"
-
-
-def _of_stamps(settings: "Settings") -> Iterator[str]:
-    """An authority of which no answer could be believed, or the rest of its settings without it."""
     if settings.tsa_url is not None and settings.tsa_ca_file is None:
         how = "is not set: name a file with the roots that the authority of"
         yield f"{PREFIX}TSA_CA_FILE {how} {PREFIX}TSA_URL must be certified under"

@@ -8,8 +8,8 @@ from typing import Final
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
 from app.events.sender import Sender
-from app.jobs.work import Work
-from app.jobs.worker import make_jobs, run_jobs
+from app.jobs.tasks import make_jobs
+from app.jobs.work import Work, run_jobs
 from app.operations.service.check_deployment import check_deployment, check_durability
 from app.operations.webhooks.deliver_webhooks import Courier
 from app.settings import Settings

@@ -5,6 +5,7 @@ import base64
 import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import digest
 from importlib.metadata import version
@@ -18,7 +19,6 @@ from app.core.period import PeriodPolicy
 from app.core.register import RegisterApproval
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
-from app.journal.files import Clock as WallClock
 from app.journal.journal import Fence, Journal, JournalPlan
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
@@ -173,7 +173,12 @@ def fence_of(settings: Settings, database: Database, journal: Journal) -> Fence:
     return Fence(database, journal, KeptHeads(settings.state_directory).epoch)
 
 
-def journal_of(settings: Settings, wall_clock: WallClock) -> Journal:
+def wall_clock() -> datetime:
+    """This machine's clock, aware (UTC)."""
+    return datetime.now(UTC)
+
+
+def journal_of(settings: Settings) -> Journal:
     """Where this process notes writes that forbid.
 
     Raises:

@@ -2,9 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -40,6 +38,7 @@ from app.wiring.parts import (
     pace_of,
     pool_limits,
     token_check_of,
+    wall_clock,
 )
 from app.wiring.stopping import shared_outage_file
 
@@ -60,12 +59,11 @@ _STRICT_PATIENCE: Final = 0.5
 """In strict mode nothing but a read tells that the database is away, and a slow one is no outage."""
 
 
-def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock: Clock | None = None) -> Services:
+def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
     """Make what the routes work with. This opens no connection.
 
     Args:
         settings: as loaded.
-        wall_clock: this machine's clock, aware (UTC).
         clock: another clock than the database's, for tests. There is then no memory, which needs the database's.
 
     Raises:
@@ -74,7 +72,7 @@ def services_of(settings: Settings, *, wall_clock: Callable[[], datetime], clock
     """
     database, deployment, pace = database_of(settings, clock=clock), deployment_of(settings), pace_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
-    journal = journal_of(settings, wall_clock)
+    journal = journal_of(settings)
     fence = fence_of(settings, database, journal)
     memory = _memory(settings, fence, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None

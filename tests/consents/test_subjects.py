@@ -12,14 +12,6 @@ VAULT = "SELECT sealed_for, wrapped_key FROM subject_vault"
 COMPOSED, DECOMPOSED = "zoé@exemple.fr", unicodedata.normalize("NFD", "zoé@exemple.fr")
 
 
-@pytest.fixture(scope="module")
-def api(shared):
-    """A service with two processings; each test uses names of its own."""
-    shared.register("ads")
-    shared.register("stats", purpose="statistics")
-    return shared
-
-
 def _rows(database, statement):
     with psycopg.connect(administrator_url(database.name)) as connection:
         return connection.execute(statement).fetchall()
@@ -33,123 +25,123 @@ def _locator(name, kind="user"):
     return Pseudonyms(bytes.fromhex(PSEUDONYM_KEY)).locator(kind, name)
 
 
-def _erase(api, name):
-    return api.ok("POST", "/v1/subjects/erasures", {"subject": subject(name)})
+def _erase(asking, name):
+    return asking.ok("POST", "/v1/subjects/erasures", {"subject": subject(name)})
 
 
 @pytest.mark.parametrize("other", ["ZOÉ@exemple.fr", "Zoé@EXEMPLE.FR", DECOMPOSED, DECOMPOSED.upper()])
-def test_one_subject_in_every_writing(api, other):
+def test_one_subject_in_every_writing(asking, other):
     """Capitals and Unicode composition make no other subject: a withdrawal in one writing ends a consent in another."""
     assert COMPOSED != DECOMPOSED
-    consent = api.decide(COMPOSED, "ads")
-    assert api.reason(other, "ads") == "consent_in_force"
-    assert api.withdraw(other)["withdrawn"] == [consent["id"]]
-    assert api.reason(COMPOSED, "ads") == "consent_withdrawn"
+    consent = asking.decide(COMPOSED, "ads-mail")
+    assert asking.reason(other, "ads-mail") == "consent_in_force"
+    assert asking.withdraw(other)["withdrawn"] == [consent["id"]]
+    assert asking.reason(COMPOSED, "ads-mail") == "consent_withdrawn"
 
 
 def test_ids_are_apart_where_the_setting_says_exact(database):
     """With `exact` ids that differ in capitals are two subjects; a type may be the exception."""
-    with running(database, subject_ids="address,mxid=exact") as api:
-        api.register("ads")
-        api.decide("Alice", "ads")
-        assert api.reason("alice", "ads") == "consent_in_force"
-        body = {"subject": subject("@Alice:x", "mxid"), "processing": "ads"}
-        api.ok("POST", "/v1/withdrawals", body)
-        consent = api.decide("ignored", "ads", subject=subject("@alice:x", "mxid"))
+    with running(database, subject_ids="address,mxid=exact") as asking:
+        asking.register("ads-mail")
+        asking.decide("Alice", "ads-mail")
+        assert asking.reason("alice", "ads-mail") == "consent_in_force"
+        body = {"subject": subject("@Alice:x", "mxid"), "processing": "ads-mail"}
+        asking.ok("POST", "/v1/withdrawals", body)
+        consent = asking.decide("ignored", "ads-mail", subject=subject("@alice:x", "mxid"))
         assert consent["state"] == "in_force"
 
 
-def test_a_type_is_a_namespace(api, alice):
+def test_a_type_is_a_namespace(asking, alice):
     """The same id in two types is two subjects."""
-    api.decide(alice, "ads")
-    api.ok("POST", "/v1/withdrawals", {"subject": subject(alice, "mailbox")})
-    assert api.reason(alice, "ads") == "consent_in_force"
+    asking.decide(alice, "ads-mail")
+    asking.ok("POST", "/v1/withdrawals", {"subject": subject(alice, "mailbox")})
+    assert asking.reason(alice, "ads-mail") == "consent_in_force"
 
 
-def test_white_space_and_look_alikes_are_other_subjects(api, alice):
+def test_white_space_and_look_alikes_are_other_subjects(asking, alice):
     """Only case and composition are folded: an id with a space or a look-alike letter is another subject."""
-    api.decide(alice, "ads")
+    asking.decide(alice, "ads-mail")
     for other in (f"{alice} ", f"\u0430{alice[1:]}", f"{alice}\u200b", alice.replace("i", "1")):
-        assert api.reason(other, "ads") == "no_consent"
+        assert asking.reason(other, "ads-mail") == "no_consent"
 
 
-def test_a_participant_is_normalised_like_the_subject(api):
+def test_a_participant_is_normalised_like_the_subject(asking):
     """A participant is the subject of the same id, in whatever writing."""
-    api.register("training", purpose="service_improvement", party_mode="all_local_users")
+    asking.register("training", purpose="service_improvement", party_mode="all_local_users")
     alice, bob = people("alice", "Bob")
     for name in (alice, bob):
-        api.decide(name, "training")
-    permit = api.evaluate(alice, "training", participants=[{"id": bob.upper(), "local": True}])
+        asking.decide(name, "training")
+    permit = asking.evaluate(alice, "training", participants=[{"id": bob.upper(), "local": True}])
     assert permit["decision"] is True
 
 
-def test_the_id_is_kept_in_the_vault_alone(api, shared_database, alice):
+def test_the_id_is_kept_in_the_vault_alone(asking, shared_database, alice):
     """An id stands in the database encrypted, once, and its subject under a pseudonym."""
     vault = "SELECT subject_ref, sealed_for, sealed_id FROM subject_vault"
     others = _rows(shared_database, vault)
-    api.decide(alice.title(), "ads")
-    api.decide(alice, "ads", "refused")
+    asking.decide(alice.title(), "ads-mail")
+    asking.decide(alice, "ads-mail", "refused")
     ((ref, sealed_for, sealed),) = _since(others, _rows(shared_database, vault))
     assert sealed_for == _locator(alice) != ref
     assert b"lice" not in sealed
 
 
-def test_an_erasure_closes_the_consents_and_destroys_the_id(api, shared_database, alice):
+def test_an_erasure_closes_the_consents_and_destroys_the_id(asking, shared_database, alice):
     """An erasure ends every consent and destroys the vault's row; the ledger keeps its entries under the pseudonym."""
     vault = _rows(shared_database, VAULT)
     events = "SELECT kind, id FROM consent_event ORDER BY seq"
     before = _rows(shared_database, events)
-    consents = {api.decide(alice, name)["id"] for name in ("ads", "stats")}
-    erased = _erase(api, alice.upper())
+    consents = {asking.decide(alice, name)["id"] for name in ("ads-mail", "stats")}
+    erased = _erase(asking, alice.upper())
     assert set(erased["closed"]) == consents
-    assert api.reason(alice, "ads") == "no_consent"
+    assert asking.reason(alice, "ads-mail") == "no_consent"
     assert _rows(shared_database, VAULT) == vault
     kinds = [kind for kind, _ in _since(before, _rows(shared_database, events))]
     assert kinds == ["granted", "granted", "closed", "erased"]
-    history = api.ok("GET", f"/v1/consents/{min(consents)}/history")["items"]
+    history = asking.ok("GET", f"/v1/consents/{min(consents)}/history")["items"]
     assert [entry["kind"] for entry in history] == ["granted", "closed", "erased"]
 
 
-def test_an_erasure_leaves_others(api, shared_database, alice, bob):
+def test_an_erasure_leaves_others(asking, shared_database, alice, bob):
     """Erasing one subject leaves the others' ids and consents."""
     others = _rows(shared_database, VAULT)
     for name in (alice, bob):
-        api.decide(name, "ads")
-    _erase(api, alice)
+        asking.decide(name, "ads-mail")
+    _erase(asking, alice)
     assert [each for each, _ in _since(others, _rows(shared_database, VAULT))] == [_locator(bob)]
-    assert api.reason(bob, "ads") == "consent_in_force"
+    assert asking.reason(bob, "ads-mail") == "consent_in_force"
 
 
-def test_an_erasure_may_be_repeated_and_of_a_stranger(api, shared_database):
+def test_an_erasure_may_be_repeated_and_of_a_stranger(asking, shared_database):
     """Erasing twice, or erasing who was never known, ends nothing and keeps no id."""
     alice, stranger = people("alice", "stranger")
     before = _rows(shared_database, VAULT)
-    api.decide(alice, "ads")
-    _erase(api, alice)
-    assert _erase(api, alice)["closed"] == []
-    assert _erase(api, stranger)["closed"] == []
+    asking.decide(alice, "ads-mail")
+    _erase(asking, alice)
+    assert _erase(asking, alice)["closed"] == []
+    assert _erase(asking, stranger)["closed"] == []
     assert _rows(shared_database, VAULT) == before
 
 
-def test_an_erased_subject_may_come_back(api, shared_database, alice):
+def test_an_erased_subject_may_come_back(asking, shared_database, alice):
     """Who comes back after an erasure decides afresh, and is kept under a new key."""
-    api.decide(alice, "ads")
+    asking.decide(alice, "ads-mail")
     key = f"SELECT wrapped_key FROM subject_vault WHERE sealed_for = '\\x{_locator(alice).hex()}'"
     before = _rows(shared_database, key)
-    _erase(api, alice)
-    assert api.decide(alice, "ads")["state"] == "in_force"
-    assert api.reason(alice, "ads") == "consent_in_force"
+    _erase(asking, alice)
+    assert asking.decide(alice, "ads-mail")["state"] == "in_force"
+    assert asking.reason(alice, "ads-mail") == "consent_in_force"
     assert len(_rows(shared_database, key)) == 1
     assert _rows(shared_database, key) != before
 
 
-def test_asking_about_somebody_keeps_nothing(api, shared_database, alice, bob):
+def test_asking_about_somebody_keeps_nothing(asking, shared_database, alice, bob):
     """A question, a search, an explanation and a refused write leave no trace of the subject that they name."""
     tables = ("subject", "subject_locator", "subject_vault", "consent_event")
     before = [_rows(shared_database, f"SELECT * FROM {table}") for table in tables]
-    api.evaluate(alice, "ads", participants=[{"id": bob, "local": True}])
-    api.ok("POST", "/v1/consents/search", {"subject": subject(alice)})
-    answer = api.call("POST", "/v1/withdrawals", {"subject": subject(alice), "processing": "nowhere"})
+    asking.evaluate(alice, "ads-mail", participants=[{"id": bob, "local": True}])
+    asking.ok("POST", "/v1/consents/search", {"subject": subject(alice)})
+    answer = asking.call("POST", "/v1/withdrawals", {"subject": subject(alice), "processing": "nowhere"})
     assert answer.status_code == 404
-    assert "subject_ref" not in api.ok("POST", "/v1/explanations", question(alice, "ads"))["facts"]
+    assert "subject_ref" not in asking.ok("POST", "/v1/explanations", question(alice, "ads-mail"))["facts"]
     assert [_rows(shared_database, f"SELECT * FROM {table}") for table in tables] == before

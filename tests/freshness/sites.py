@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 import app.wiring.running
 import app.wiring.services
-from app.main import create_app, groups_of, wall_clock
+from app.main import create_app, groups_of
 from app.snapshot.feed import Pace
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
@@ -45,7 +45,7 @@ class Site:
     def __init__(self, database):
         settings = settings_for(database)
         self.app = _idle.pop() if _idle else create_app(settings)
-        services = services_of(settings, wall_clock=wall_clock)
+        services = services_of(settings)
         self.services = self.app.state.services = services
         self.app.state.decisions = decisions_of(self.services)
         self.app.state.recording_groups = groups_of(self.services)

@@ -14,11 +14,11 @@ from app.db.connections import IDENTITY
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import INSTANT, Committing
 from app.journal.journal import Journal, JournalPlan
-from app.main import wall_clock
 from app.snapshot.feed import Pace, ReplicaAcknowledgement, TransactionSnapshot, channel_of
 from app.snapshot.leases import Leaves
 from app.snapshot.tables import ChangeKind, record_change
 from app.snapshot.writer import Confirmer, Writer
+from app.wiring.parts import wall_clock
 from tests.freshness.gate import Gate, until
 from tests.freshness.sites import play
 from tests.support.databases import administrator_url

@@ -12,13 +12,12 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-import app.main
 import app.wiring.running
+import app.wiring.services
 from app.core.article import Purpose
 from app.core.processing import Processing
 from app.db.database import DatabaseUnavailableError
 from app.journal.journal import Pulse
-from app.main import wall_clock
 from app.operations.decisions import from_database
 from app.snapshot.feed import Beat, TransactionSnapshot
 from app.snapshot.last_known import PrimaryReads
@@ -38,7 +37,7 @@ DEAD = "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (gen_random_uu
 def off_by(hours, database, **settings):
     """The application without a feed, on a host whose clock is off."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app.main, "wall_clock", lambda: datetime.now(UTC) + timedelta(hours=hours))
+        patch.setattr(app.wiring.services, "wall_clock", lambda: datetime.now(UTC) + timedelta(hours=hours))
         with running(database, cache="strict", **settings) as api:
             yield api
 
@@ -172,7 +171,7 @@ def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
 @pytest.fixture(name="replica")
 def idle_replica(database):
     """A replica that is wired and not started."""
-    memory = services_of(settings_for(database), wall_clock=wall_clock).memory
+    memory = services_of(settings_for(database)).memory
     assert memory is not None
     return memory.replica
 

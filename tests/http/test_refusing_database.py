@@ -6,9 +6,7 @@ import psycopg
 import pytest
 
 from app.db.session import ServerRefusal
-from tests.support.api import running
 from tests.support.consents import grant
-from tests.support.databases import new_database
 
 _FAIL = """
 CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -20,19 +18,11 @@ $$
 
 
 @pytest.fixture(scope="module")
-def database():
-    """One database for the tests of this file, each of which mends what it breaks."""
-    with new_database() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def api(database):
-    """A service with a processing to write about."""
-    with running(database) as called:
-        called.register("ads")
-        called.decide("alice", "ads")
-        yield called
+def api(shared):
+    """A service with a processing to write about; each test mends what it breaks of its database."""
+    shared.register("ads")
+    shared.decide("alice", "ads")
+    return shared
 
 
 @contextmanager
@@ -59,10 +49,10 @@ def _notes(api):
         ("58030", ServerRefusal.FAILING),
     ],
 )
-def test_what_the_server_refuses_by_class_is_told(api, database, state, why):
+def test_what_the_server_refuses_by_class_is_told(api, shared_database, state, why):
     """Read-only, full, stopping, failing: the write is refused with the reason, /readyz says it until a write goes."""
     name = f"bob {state}"
-    with _failing(database, state):
+    with _failing(shared_database, state):
         assert _notes(api) == []
         refused = api.call("POST", "/v1/consents", grant(name, "ads"))
         assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
@@ -75,9 +65,9 @@ def test_what_the_server_refuses_by_class_is_told(api, database, state, why):
 
 
 @pytest.mark.parametrize("state", ["22012", "25P02"])
-def test_another_fault_of_the_server_has_no_such_type(api, database, state):
+def test_another_fault_of_the_server_has_no_such_type(api, shared_database, state):
     """Control: an error that no retry mends is no 503, of the class of read-only ones too."""
-    with _failing(database, state):
+    with _failing(shared_database, state):
         refused = api.call("POST", "/v1/consents", grant("bob", "ads"))
         assert refused.status_code == 500
         assert _notes(api) == []

@@ -6,9 +6,8 @@ import pytest
 from app.audit.figures import Figure, JobRun, keep_figure, load_figure, one_at_a_time
 from app.core.period import PeriodPolicy
 from app.db.database import Database
-from app.jobs.tasks import CONSENTS, is_time
+from app.jobs.tasks import CONSENTS, is_time, make_jobs
 from app.jobs.work import Work
-from app.jobs.worker import make_jobs
 from app.operations.consents.projections import CONSENTS as FIGURE
 from app.operations.consents.projections import count_consents
 from app.operations.service.show_home import record_job_run

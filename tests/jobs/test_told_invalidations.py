@@ -10,8 +10,8 @@ import pytest
 from app.core.period import PeriodPolicy
 from app.core.renewal import Renewal
 from app.db.database import Database
+from app.jobs.tasks import make_jobs
 from app.jobs.work import Work
-from app.jobs.worker import make_jobs
 from app.operations.consents.projections import count_consents
 from app.operations.webhooks.effects import tell_invalidations
 from app.wiring.parts import deployment_of

@@ -7,10 +7,9 @@ import pytest
 
 from app.audit.figures import latest_runs
 from app.db.database import Database
-from app.jobs import worker
-from app.jobs.tasks import take_back_stalled
-from app.jobs.work import RunOutcome, Work, periodic, recorded
-from app.jobs.worker import make_jobs, run_jobs
+from app.jobs import work as module
+from app.jobs.tasks import make_jobs, take_back_stalled
+from app.jobs.work import RunOutcome, Work, periodic, recorded, run_jobs
 from app.wiring.jobs import work_until
 from app.wiring.parts import deployment_of
 from tests.faults.service import HANGS
@@ -76,8 +75,8 @@ def test_a_worker_runs_jobs_and_stops_in_time(database, work):
 
 def test_a_stop_gives_deliveries_back_at_once(database, monkeypatch):
     """The task that lasts a minute does not use up the time that a stop allows, and is to be done again."""
-    monkeypatch.setattr(worker, "_FINISH_SECONDS", 3_600.0)
-    monkeypatch.setattr(worker, "_DEADLINE_SECONDS", 3_600.0)
+    monkeypatch.setattr(module, "_FINISH_SECONDS", 3_600.0)
+    monkeypatch.setattr(module, "_DEADLINE_SECONDS", 3_600.0)
 
     async def story(connection):
         def delivering():
@@ -225,7 +224,7 @@ def test_a_job_of_a_later_version_is_left_to_it(database, work):
 
 def test_a_lost_database_is_waited_for(database, work, monkeypatch):
     """Jobs go on in the same process when the database that was away is back."""
-    monkeypatch.setattr(worker, "_FINISH_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_FINISH_SECONDS", 0.1)
 
     async def story():
         stopping, made = asyncio.Event(), []

@@ -7,8 +7,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from app.jobs.tasks import make_jobs
 from app.jobs.work import Work
-from app.jobs.worker import make_jobs
 from app.proof.anchors import LATE, AnchoredLog, Anchoring
 from app.proof.authority import AuthorityPlan, TimeAuthority
 from app.wiring.parts import database_of, deployment_of

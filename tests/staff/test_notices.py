@@ -273,17 +273,17 @@ def test_a_person_with_access_can_be_given_a_name(staffed):
     assert covered(staffed, identifier)["name"] == "Gustave"
 
 
-def test_a_name_that_two_give_at_once_is_given_twice(staffed, staffed_database):
+def test_a_name_that_two_give_at_once_is_given_twice(staffed, shared_database):
     """Somebody else is about to replace the same name: this one waits for it, and then replaces theirs."""
     identifier, _ = person(staffed)
     body = {"name": "Gus", "caller": identifier}
     staffed.ok("POST", "/v1/staff/members", body)
-    with psycopg.connect(staffed_database.owner_url) as other, ThreadPoolExecutor(1) as threads:
+    with psycopg.connect(shared_database.owner_url) as other, ThreadPoolExecutor(1) as threads:
         other.execute("SELECT FROM staff_member WHERE id = %s FOR NO KEY UPDATE", [identifier])
         kept = other.execute("DELETE FROM staff_name WHERE member = %s RETURNING *", [identifier]).fetchone()
         other.execute("INSERT INTO staff_name VALUES (%s, %s, %s, %s)", kept)
         answer = threads.submit(staffed.call, "POST", "/v1/staff/members", {**body, "name": "Gustave"})
-        with psycopg.connect(staffed_database.owner_url, autocommit=True) as looking:
+        with psycopg.connect(shared_database.owner_url, autocommit=True) as looking:
             eventually(lambda: looking.execute(WAITS, [other.info.backend_pid]).fetchone())
         other.commit()
         assert answer.result(60).status_code == 201

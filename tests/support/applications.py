@@ -36,7 +36,7 @@ def _logs_as_they_were():
 
 @pytest.fixture(scope="module")
 def shared_database():
-    """The database of `shared`."""
+    """The database of `shared`, and of whatever is made of it."""
     with new_database() as database:
         yield database
 
@@ -83,18 +83,10 @@ def asking(shared_register):
 
 
 @pytest.fixture(scope="module")
-def staffed_database():
-    """The database of `staffed`."""
-    with new_database() as database:
-        yield database
-
-
-@pytest.fixture(scope="module")
-def staffed(staffed_database):
-    """An application with a complete notice, of which each test uses persons of its own."""
-    with running(staffed_database) as api:
-        publish(api)
-        yield api
+def staffed(shared):
+    """The same with a complete notice, of which each test uses persons of its own."""
+    publish(shared)
+    return shared
 
 
 @pytest.fixture

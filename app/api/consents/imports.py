@@ -35,7 +35,7 @@ from app.core.article import Element
 from app.core.consent import DefaultState, EventKind, PositiveAct, State
 from app.core.register import ImportNotApprovedError
 from app.db.session import PartRefusedError, WriteSession
-from app.ledger.imports import ImportSource, list_sources
+from app.ledger.imports import list_sources
 from app.operations.consents.grant import Collected
 from app.operations.consents.import_rows import (
     Import,
@@ -229,11 +229,7 @@ async def get_imports(
     """Every import, the latest begun first, with what it has recorded. `GET /v1/proposals` says who approved it."""
     caller.require_processing(None)
     async with database.read() as session:
-        return ImportsBody(items=[_view(each) for each in await list_sources(session)])
-
-
-def _view(source: ImportSource) -> ImportView:
-    return ImportView(**asdict(source))
+        return ImportsBody(items=[ImportView(**asdict(each)) for each in await list_sources(session)])
 
 
 @dataclass(frozen=True, slots=True)

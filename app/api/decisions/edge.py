@@ -220,7 +220,8 @@ class EdgeConnection(asyncio.Protocol):
         elif isinstance(said, Forgot):
             self._memory.replica.leaves.forgot(self._leaf, said.number)
         elif isinstance(said, Released):
-            self._release(said.numbers)
+            # Forgotten once what was reported of them is logged.
+            self._later([], [number for number in said.numbers if number in self._kept])
         else:
             self._memory.replica.leaves.ended(self._leaf)
             self.close()
@@ -343,10 +344,6 @@ class EdgeConnection(asyncio.Protocol):
         elif rows:
             self._waiting += rows
             self._later(list(zip(*columns, ids, strict=True)), [])
-
-    def _release(self, numbers: Sequence[int]) -> None:
-        """Forget answers that are not held there any more, once what was reported of them is logged."""
-        self._later([], [number for number in numbers if number in self._kept])
 
     def _later(self, rows: list[_Row], released: list[int]) -> None:
         self._queue.append((rows, released))

@@ -245,13 +245,10 @@ class Wording:
             number = UUID(identifier.decode())
             token = self._token(caller, at, question, judged, number)
             if token is not None:
-                return _json(_with_token(answer(decision, number), token))
+                worded = answer(decision, number)
+                return _json({**worded, "context": {**worded["context"], "decision_token": token}})
         before, after = judged.wire
         return before + identifier + after
-
-
-def _with_token(worded: dict[str, Any], token: str) -> dict[str, Any]:
-    return {**worded, "context": {**worded["context"], "decision_token": token}}
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from app.core.page.text import ConsentText
 from app.core.page.voice import Passage, typeset
 from app.core.processing import PartyMode, Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
-from app.register.records import ProcessingRecord, Proposal, Registered, VersionRecord, facts_as_json, present
+from app.register.records import Proposal, Registered, VersionRecord, facts_as_json, present
 from app.register.store import InvalidationRecord, version_from_json
 
 
@@ -276,7 +276,7 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
     paragraph = "L32-3 III" if facts.is_exempt else "L32-3 IV" if facts.rests_on_consent else None
     return ProcessingView(
         id=record.id,
-        controller=_first_name(record, shown),
+        controller=record.names_of(shown or record.versions[0])[0],
         controllers=list((shown or record.versions[0]).controllers),
         purpose=record.purpose,
         paragraph=paragraph,
@@ -293,10 +293,6 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
 def processing_now(known: Registered, now: datetime) -> ProcessingView:
     """The wire form of a processing as it stands."""
     return processing_view(known, present(now, {}, known.record))
-
-
-def _first_name(record: ProcessingRecord, shown: VersionRecord | None) -> str:
-    return record.names_of(shown or record.versions[0])[0]
 
 
 def previewed(text: ConsentText) -> PreviewedText:

@@ -1,7 +1,6 @@
 """Checks of what the database holds: its schema, what tells keys apart, time zones, its epoch, receivers' addresses."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -95,7 +94,7 @@ async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
     from app.wiring.parts import journal_of
 
     try:
-        known = await journal_of(settings, lambda: datetime.now(UTC)).latest()
+        known = await journal_of(settings).latest()
     except JournalError as error:
         return wrong("restores", f"the journal cannot be read: {error}", "see docs/recovery.md")
     found = await compare(session, known)

@@ -107,7 +107,7 @@ def find_binaries(setting: Path | None) -> Path:
                 "set it to the bin directory of a PostgreSQL server, or leave it unset",
             )
         return setting.absolute()
-    for candidate in chain(_in_wheel(), _on_path(), _in_system()):
+    for candidate in chain(_in_wheel(), _on_path(), _highest_first(_SYSTEM.glob("*/bin"))):
         if not _missing(candidate):
             return candidate
     raise BinariesNotFound(
@@ -152,10 +152,6 @@ def _on_path() -> Iterator[Path]:
     found = shutil.which("postgres")
     if found is not None:
         yield Path(found).resolve().parent
-
-
-def _in_system() -> Iterator[Path]:
-    yield from _highest_first(_SYSTEM.glob("*/bin"))
 
 
 def _highest_first(directories: Iterator[Path]) -> list[Path]:

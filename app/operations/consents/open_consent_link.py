@@ -304,7 +304,8 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     struck = frozenset(item.id for item in shown if on_a_struck_text(item, records[item.id], now))
     title, shown = show(struck) if struck else (title, shown)
     items = await _with_presented(session, shown)
-    works = asks or any(item.situation in _WITHDRAWN_BY_IT for item in items) or _withdraws(link, now)
+    withdraws = not link.kind.asks and now < link.expires_at
+    works = asks or withdraws or any(item.situation in _WITHDRAWN_BY_IT for item in items)
     shown_until = None if works else await _shown_until(session, link, now)
     name = SubjectName(kept.type, deployment.vault.open(kept.sealed))
     account = account_hint(name.id, name.type)
@@ -379,10 +380,6 @@ def account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
     """
     closures = (entry.event for entry in entries if entry.event.kind is EventKind.CLOSED)
     return any(event.processing is None and link.ledger_order < event.order for event in closures)
-
-
-def _withdraws(link: ConsentLink, now: datetime) -> bool:
-    return not link.kind.asks and now < link.expires_at
 
 
 async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:

@@ -84,7 +84,8 @@ async def record(
     else:
         told = [] if said.quiet else [(entry.event.id, said.processing)]
         done = view_of(entry, grown, deployment)
-        if done.state is not State.IN_FORCE or _says_minor(said) or not covers(grown, entry, ended, deployment):
+        minor = (said.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
+        if minor or done.state is not State.IN_FORCE or not covers(grown, entry, ended, deployment):
             # A refusal, a grant that covers less than the one before it, or an age that others may fall with.
             session.narrow()
     for consent, processing in told:
@@ -115,7 +116,3 @@ async def own_references(
     names = [SubjectName(each.type, deployment.vault.open(each.sealed)) for each in kept]
     names += [also] if isinstance(also, SubjectName) else []
     return frozenset(parent_reference(deployment, each).hex() for each in names)
-
-
-def _says_minor(collected: Collected) -> bool:
-    return (collected.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}

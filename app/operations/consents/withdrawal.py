@@ -15,7 +15,6 @@ from app.ledger.projection import LedgerEntry, collection_of
 from app.operations.consents.grant import CollectionTime, Recording, capacity_of, time_of_history, time_of_narrowing
 from app.operations.consents.ledgers import OpenLedger
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.records import ProcessingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,8 @@ def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, cal
         CollectionTimeError: `received_at` lies in the future.
 
     """
-    if said.processing is not None:
-        _check(ledger.registered(said.processing))
+    if said.processing is not None and not ledger.registered(said.processing).facts.rests_on_consent:
+        raise ConsentNotApplicableError(field="processing")
     if said.historic:
         when = time_of_history(ledger, caller, said.received_at, field="received_at", narrows=True)
     else:
@@ -73,12 +72,6 @@ def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]
     # Earlier withdrawals do not make an id known: a repetition must not hide that it was the wrong one.
     known = any(event.kind is not EventKind.WITHDRAWN for event in before.events)
     return RecordedWithdrawal(entry.event.id, known, tuple(row.id for row in ended), entry.event.collected_at)
-
-
-def _check(record: ProcessingRecord) -> None:
-    """Refuse what nobody can consent to, and so nobody withdraws from."""
-    if not record.facts.rests_on_consent:
-        raise ConsentNotApplicableError(field="processing")
 
 
 def _entry(caller: Caller, ledger: OpenLedger, said: Withdrawal, when: CollectionTime) -> LedgerEntry:

@@ -221,17 +221,13 @@ def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by:
         versions=len(processing.versions) if processing is not None else 0,
         changes=len(processing.changes) if processing is not None else 0,
         party_mode=version.party_mode.value if version is not None else None,
-        known=_last(facts.consents.get(request.subject, ())),
+        known=max((event.order for event in facts.consents.get(request.subject, ())), default=0),
         participants=None if others is None else sum(map(len, _parties(request, others))) + _has(others, request),
         relied=_relied(request, others or (), facts, by) if others or facts.shared else None,
         policy=by.policy_text,
         rules=by.rules,
         build=by.build,
     )
-
-
-def _last(events: Sequence[ConsentEvent]) -> int:
-    return max((event.order for event in events), default=0)
 
 
 def _relied(request: DecisionRequest, others: Sequence[Participant], facts: Facts, by: DecidedBy) -> bytes:

@@ -412,7 +412,7 @@ async def receipt_of(
     """
     event, now = entry.event, await session.now()
     events = [each.event for each in await load_entries(session, entry.subject_ref)]
-    about = await _about(session, event)
+    about = None if event.processing is None else await _version_of(session, event.processing, event)
     named = {each.processing for each in events if each.order < event.order and each.processing is not None}
     told = [about] if about is not None else [await _version_of(session, each, event) for each in sorted(named)]
     # Without an entry in the log the person is named by what no other receipt has: it leads nowhere.
@@ -432,11 +432,6 @@ async def receipt_of(
         acts=_acts(event, events, facts, now),
         is_completed=facts is not None and _is_completed(event, events, facts, now),
     )
-
-
-async def _about(session: ReadSession, event: ConsentEvent) -> DecidedAbout | None:
-    """What an act is about; None for one about every processing."""
-    return None if event.processing is None else await _version_of(session, event.processing, event)
 
 
 async def _version_of(session: ReadSession, processing: str, event: ConsentEvent) -> DecidedAbout:

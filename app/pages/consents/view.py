@@ -146,7 +146,9 @@ def consent_page(
     return {
         **_standing(opened, language, t),
         "banner": banner,
-        "sender": listed(_names(opened), language.value),
+        "sender": listed(
+            [*dict.fromkeys(who.name for item in opened.items for who in item.facts.controllers)], language.value
+        ),
         "frame": frame,
         "until": times.until(max(item.would_end_at for item in opened.items)),
         "account_of": t["account"],
@@ -194,10 +196,6 @@ def _standing(opened: OpenedLink, language: Language, t: Mapping[str, str]) -> d
         "answered": decided and not awaited and not under_15 and (deciding or not holding),
         "undecided": all(item.decision is None for item in opened.items),
     }
-
-
-def _names(opened: OpenedLink) -> list[str]:
-    return list(dict.fromkeys(who.name for item in opened.items for who in item.facts.controllers))
 
 
 def _links(opened: OpenedLink, language: str) -> list[Passage]:
