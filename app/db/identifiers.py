@@ -15,7 +15,7 @@ def random_id() -> UUID:
 
 
 class _Pool:
-    """What identifiers are made of without a call of the system for each of them.
+    """What a process makes identifiers of, so that it need not ask the system for random bytes each time.
 
     `ids` and `counts`: this process's number, and those of its decisions. `beginning`: the text of a decision's id at
     the instant `milliseconds`, up to its count.
@@ -35,7 +35,7 @@ class _Pool:
 
 
 OF_EDGES = range(2**33, 2**34)
-"""Numbers of edges. Sceau's own processes have those below: no edge can give the id of a decision of theirs."""
+"""The numbers that edges may have. Sceau's processes have lower ones: no edge makes the id of a decision of theirs."""
 _COUNT_BITS = 40
 _POOL_BYTES = 4_096
 _pool = _Pool()

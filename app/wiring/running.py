@@ -83,7 +83,7 @@ async def _admitted(services: Services, first_key: str | None) -> bool:
     try:
         await _admit(services, first_key)
     except DatabaseUnavailableError:
-        if not (_knows_exempt(services) or was_admitted()):
+        if not (_learn_from_file(services) or was_admitted()):
             raise
         return False
     note_admitted()
@@ -103,14 +103,15 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await ensure_key(session, services.deployment, RECEIPT_KEYS)
         await services.tokens.read_keys(session)
     await services.fence.look_by_itself()
-    # Before the first request: the database may go away right after it was ready, or at this very moment.
+    # The database may go away as soon as the first request comes: by then this process must know what exempt purposes
+    # need. Where the database does not tell it any more, it is away.
     if not await learn_exempt(services) and not services.fence.behind:
-        _knows_exempt(services)
+        raise DatabaseUnavailableError
     await _turn_over_once(services)
 
 
-def _knows_exempt(services: Services) -> bool:
-    """Whether the outage file was found and holds what exempt purposes need: it is then known to this process."""
+def _learn_from_file(services: Services) -> bool:
+    """Take what exempt purposes need from the outage file; whether it was there and could be used."""
     path = services.outage_file
     if path is None:
         return False

@@ -142,7 +142,7 @@ def test_what_a_process_itself_took_away_is_known_no_more(database):
 
 
 def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(database, tmp_path, monkeypatch):
-    """Its checks were answered, what exempt purposes need was not: that is taken from the outage file."""
+    """Its checks were answered, what exempt purposes need was not: it counts as a start without the database."""
 
     def gone(*_, **__):
         raise DatabaseUnavailableError
