@@ -14,6 +14,11 @@ def random_id() -> UUID:
     return UUID(bytes=secrets.token_bytes(16), version=4)
 
 
+def new_number() -> int:
+    """A number (34 bits) for a process or an edge that numbers its decisions, drawn by chance."""
+    return secrets.randbits(_NUMBER_BITS)
+
+
 class _Pool:
     """What a process makes identifiers of, so that it need not ask the system for random bytes each time.
 
@@ -28,14 +33,13 @@ class _Pool:
         """Begin as another process."""
         self.digits = ""
         self.used = 0
-        self.ids = secrets.randbelow(OF_EDGES.start)
+        self.ids = new_number()
         self.counts = itertools.count(1)
         self.milliseconds = -1
         self.beginning = b""
 
 
-OF_EDGES = range(2**33, 2**34)
-"""The numbers that edges may have. Sceau's processes have lower ones: no edge makes the id of a decision of theirs."""
+_NUMBER_BITS = 34
 _COUNT_BITS = 40
 _POOL_BYTES = 4_096
 _pool = _Pool()
@@ -67,7 +71,7 @@ def numbered_id(at: float, ids: int, count: int) -> bytes:
 
     Args:
         at: when it was taken, as an epoch time in seconds.
-        ids: the number of the process that takes it (34 bits), drawn by chance.
+        ids: the number of the process or edge that takes it (`new_number`).
         count: of its decisions, 40 bits of it.
 
     """

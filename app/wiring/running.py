@@ -103,10 +103,11 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await ensure_key(session, services.deployment, RECEIPT_KEYS)
         await services.tokens.read_keys(session)
     await services.fence.look_by_itself()
-    # The database may go away as soon as the first request comes: by then this process must know what exempt purposes
-    # need. Where the database does not tell it any more, it is away.
-    if not await learn_exempt(services) and not services.fence.behind:
-        raise DatabaseUnavailableError
+    # The database may go away as soon as the first request comes: by then this process should know what exempt purposes
+    # need. Where it cannot read that, the database has gone away, or answers and is busy, set back, or not proven.
+    if not await learn_exempt(services):
+        async with services.database.read() as session:
+            await session.now()
     await _turn_over_once(services)
 
 

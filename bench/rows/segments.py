@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from app.audit.segments import NOBODY, Collector, LogFacts, directory_of, microseconds_of
-from app.db.identifiers import OF_EDGES, numbered_id
+from app.db.identifiers import numbered_id
 from bench.figures import Spread
 from bench.results import Row, bounded
 from bench.world import World
@@ -40,7 +40,7 @@ def measure(_: World) -> list[Row]:
 
 def _measured(name: str, drawn: _Drawn, chance: random.Random) -> Row:
     collector, caller = Collector(), bytes(16)
-    workers = [chance.randrange(OF_EDGES.start) for _ in range(_WORKERS)]
+    workers = [chance.getrandbits(34) for _ in range(_WORKERS)]
     times = sorted(chance.randrange(_MICROSECONDS) for _ in range(_ROWS))
     chance.shuffle(order := list(range(_ROWS)))
     for (ref, facts), place in zip(drawn, order, strict=True):

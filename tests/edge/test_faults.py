@@ -115,11 +115,10 @@ def message(payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + payload
 
 
-HELLO = {"kind": "hello", "protocol": 1, "key": KEY, "ids": 2**33}
+HELLO = {"kind": "hello", "protocol": 1, "key": KEY}
 WRONG = {
     "a wrong key": message(json.dumps({**HELLO, "key": "sceau_" + "x" * 43}).encode()),
     "another protocol": message(json.dumps({**HELLO, "protocol": 2}).encode()),
-    "a number of a worker": message(json.dumps({**HELLO, "ids": 2**33 - 1}).encode()),
     "no hello": message(b'{"kind":"ask","number":1,"question":{}}'),
     "no JSON": message(b"{"),
     "no kind": message(b"{}"),
@@ -142,6 +141,23 @@ def test_what_is_no_edge_is_hung_up_on_without_an_answer(service, sent):
         with suppress(ConnectionResetError):  # hung up on as well
             assert stranger.recv(1) == b""
     assert service.api[0].ok("GET", "/readyz")["leased"]
+
+
+def _welcomed(service, hello):
+    """What Sceau says first to an edge."""
+    with socket.socket(socket.AF_UNIX) as edge:
+        edge.settimeout(10)
+        edge.connect(str(service.socket))
+        edge.sendall(message(json.dumps(hello).encode()))
+        with edge.makefile("rb") as said:
+            (length,) = struct.unpack(">I", said.read(4))
+            return json.loads(said.read(length))
+
+
+def test_sceau_gives_each_edge_its_number(service):
+    """No edge chooses it, so that none makes the ids of another's decisions."""
+    numbers = [_welcomed(service, {**HELLO, "ids": 5})["ids"] for _ in range(3)]
+    assert len({5, *numbers}) == 4
 
 
 def test_a_torn_message_of_an_edge_ends_its_connection(service):

@@ -16,7 +16,7 @@ import app.wiring.running
 import app.wiring.services
 from app.core.article import Purpose
 from app.core.processing import Processing
-from app.db.database import DatabaseUnavailableError
+from app.db.database import Database, DatabaseUnavailableError
 from app.journal.journal import Pulse
 from app.operations.decisions import from_database
 from app.snapshot.feed import Beat, TransactionSnapshot
@@ -142,17 +142,18 @@ def test_what_a_process_itself_took_away_is_known_no_more(database):
 
 
 def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(database, tmp_path, monkeypatch):
-    """Its checks were answered, what exempt purposes need was not: it counts as a start without the database."""
+    """Its checks are answered, what exempt purposes need is not: only where nothing answers, the file tells it."""
 
     def gone(*_, **__):
         raise DatabaseUnavailableError
 
-    for reads in (PrimaryReads.read, gone):
+    for without, knows in (([], True), ([PrimaryReads], False), ([PrimaryReads, Database], True)):
         with monkeypatch.context() as patch:
-            patch.setattr(PrimaryReads, "read", reads)
+            for each in without:
+                patch.setattr(each, "read", gone)
             with running(database, state_directory=tmp_path, cache="strict") as api:
                 services = cast("Any", api.client.app).state.services
-                assert services.known.knows_callers()
+                assert services.known.knows_callers() is knows
                 assert services.outage_file.exists()
 
 

@@ -35,7 +35,7 @@ from app.api.http.services import Services
 from app.auth.callers import Caller, key_digest
 from app.auth.callers import Scope as Right
 from app.db.database import DatabaseUnavailableError
-from app.db.identifiers import OF_EDGES, decision_id, numbered_id
+from app.db.identifiers import decision_id, new_number, numbered_id
 from app.operations.decisions.from_memory import Lasting, Memory
 from app.operations.decisions.judging import Judged
 from app.snapshot.leases import Leaf, boot_seconds
@@ -74,11 +74,10 @@ log = structlog.get_logger("sceau.edge")
 
 
 class Hello(Struct, tag_field="kind", tag="hello"):
-    """The first message: the protocol, the API key, and the number (34 bits) that ids of decisions are made with."""
+    """The first message: the protocol and the API key."""
 
     protocol: int
     key: str
-    ids: int
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -126,7 +125,7 @@ class EdgeConnection(asyncio.Protocol):
         self._leaf: Leaf | None = None
         self._digest = b""
         self._key = ""
-        self._ids = 0
+        self._ids = new_number()  # not the edge's choice: another's number would make the ids of that one's decisions
         self._kept: dict[int, Judged] = {}
         self._last = secrets.randbits(56)  # no connection takes a number of another for its own
         self._asked: set[asyncio.Task[None]] = set()
@@ -229,9 +228,9 @@ class EdgeConnection(asyncio.Protocol):
     # --- who it is ---------------------------------------------------------------------------------------------------
 
     def _greet(self, hello: Hello) -> None:
-        if self._admitting is not None or hello.protocol != PROTOCOL or hello.ids not in OF_EDGES:
+        if self._admitting is not None or hello.protocol != PROTOCOL:
             raise ValueError("hello")
-        self._key, self._digest, self._ids = hello.key, key_digest(hello.key), hello.ids
+        self._key, self._digest = hello.key, key_digest(hello.key)
         self._admit()
 
     def _admit(self) -> None:
@@ -266,7 +265,7 @@ class EdgeConnection(asyncio.Protocol):
             self._late.cancel()
             self._leaf = Leaf(caller.id, tell=self._tell, grant=self._grant, doubt=self._admit, hang_up=self.close)
             leaves.join(self._leaf)
-            self._send(_write({"kind": "welcome", "protocol": PROTOCOL, "most": MOST_KEPT}))
+            self._send(_write({"kind": "welcome", "protocol": PROTOCOL, "most": MOST_KEPT, "ids": self._ids}))
         if self._leaf.caller == caller.id:
             leaves.admit(self._leaf, limit)
         else:

@@ -271,7 +271,7 @@ class _Link(threading.Thread):
         """One connection, until it is lost or the edge is closed."""
         sock.settimeout(0)
         self._edge.use(self._memory)
-        hello = {"kind": "hello", "protocol": PROTOCOL, "key": self._key, "ids": self._memory.ids}
+        hello = {"kind": "hello", "protocol": PROTOCOL, "key": self._key}
         self._put(json.dumps(hello).encode())
         report_at = time.monotonic() + _REPORT_SECONDS
         with selectors.DefaultSelector() as waiting:
@@ -356,7 +356,7 @@ class _Link(threading.Thread):
         elif kind == "welcome":
             if said["protocol"] != PROTOCOL:
                 raise ValueError("protocol")
-            memory.most, self._up = int(said["most"]), True
+            memory.most, memory.ids, self._up = int(said["most"]), int(said["ids"]), True
         return None
 
     def _answered(self, said: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@ lease first, then finds a decision, whose `until` says whether it may still be u
 """
 
 import itertools
-import secrets
 from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -78,7 +77,8 @@ class Held:
 class HeldDecisions:
     """What one connection has brought. `end`: of the lease, by CLOCK_BOOTTIME; `ahead`: how far Sceau's clock is.
 
-    `tables` has what is held by processing, and there by user (`key_of`).
+    `ids`: the number that Sceau gave the connection, of which the ids of its decisions are made. `tables` has what is
+    held by processing, and there by user (`key_of`).
     """
 
     def __init__(self, lost: int = 0) -> None:
@@ -86,7 +86,7 @@ class HeldDecisions:
         self.end = self.ahead = 0.0
         self.tables: dict[str, dict[Key, Held]] = {}
         self.decided: deque[Row] = deque()
-        self.ids = 2**33 + secrets.randbits(33)  # below are the numbers of Sceau's own processes
+        self.ids = 0
         self.lost = lost
         self.most = 1
         self._counts = itertools.count(1)
