@@ -327,9 +327,13 @@ class Database:
             heard = cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
             with hanging_up_after(heard, self._limits.deadline.total_seconds()):
                 yield connection
+        except asyncio.CancelledError:
+            # psycopg may leave its pipeline open where it is cancelled: whoever had the connection next read nothing.
+            await connection.invalidate()
+            raise
         finally:
             self.in_use -= 1
-            await connection.close()
+            await asyncio.shield(connection.close())  # or a second cancellation keeps the connection from the pool
 
     @asynccontextmanager
     async def _begun(

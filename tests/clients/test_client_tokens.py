@@ -195,7 +195,8 @@ def test_keys_that_do_not_come_to_an_end_are_not_waited_for(verifier, server, mo
         patient.close()
     assert still
     assert denied == ["token_not_valid"] * 3
-    assert [request.line[:4] for request in server.came] == ["POST", "GET "]
+    # A busy server may not have read the one request for the keys before the client hung up.
+    assert [request.line[:4] for request in server.came] in (["POST"], ["POST", "GET "])
 
 
 def test_a_token_is_verified_within_an_event_loop(verifier):
