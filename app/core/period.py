@@ -83,29 +83,27 @@ class PeriodPolicy:
                 whose time zone is not known here is counted as Paris.
 
         """
-        return _expiry(collected_at, period, self.ceiling, self.counting, territory)
+        zones = {PARIS, TIME_ZONES.get(territory, PARIS)}
+        periods = {period, self.ceiling, ONE_YEAR}
+        return min(_after(collected_at, each, self.counting, zone) for each in periods for zone in zones)
 
     def shorter(self, period: ConsentPeriod) -> ConsentPeriod:
         """Which of a period and this deployment's ceiling is the shorter, as people are told it (31 days a month)."""
         return min(period, self.ceiling, key=lambda each: each.months * 31 + each.days)
 
 
-@lru_cache(maxsize=4096)
-def _expiry(
-    collected_at: datetime, period: ConsentPeriod, ceiling: ConsentPeriod, counting: Counting, territory: str
-) -> datetime:
-    zones = {PARIS, TIME_ZONES.get(territory, PARIS)}
-    periods = {period, ceiling, ONE_YEAR}
-    return min(_after(collected_at, each, counting, zone) for each in periods for zone in zones)
-
-
 def _after(collected_at: datetime, period: ConsentPeriod, counting: Counting, zone: ZoneInfo) -> datetime:
     local = collected_at.astimezone(zone)
-    day = local.date() + timedelta(days=period.days)
+    return _ends(local.date(), time.min if counting is Counting.START_OF_DAY else local.time(), period, zone)
+
+
+@lru_cache(maxsize=4096)
+def _ends(day: date, at: time, period: ConsentPeriod, zone: ZoneInfo) -> datetime:
+    """When a period ends that is counted from a civil day: many consents share one, if their hour does not count."""
+    day += timedelta(days=period.days)
     if period.months:
         month = day.month - 1 + period.months
         day = _last_possible(day.year + month // 12, month % 12 + 1, day.day)
-    at = time.min if counting is Counting.START_OF_DAY else local.time()
     moment = datetime.combine(day, at, zone)
     # A local time that does not exist, or exists twice, is read as the earlier instant: never beyond the year.
     return min(moment.replace(fold=fold).astimezone(UTC) for fold in (0, 1))

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     cache: CacheChoice = Field(
         default=CacheMode.LEASED, description="leased, or strict: read the primary for each decision"
     )
-    cache_subjects: int = Field(default=200_000, ge=2, le=50_000_000, description="Subjects each worker remembers")
+    cache_subjects: int = Field(default=200_000, ge=2, le=50_000_000, description="Subjects and decisions of a worker")
     lease: LeaseTime = Field(default=timedelta(seconds=2), description="How long a worker may decide unheard, ≤ PT10S")
     direct_database_url: PostgresUrl | None = Field(
         default=None, description="Direct DSN for the feed and jobs, which listen, when a pooler stands between"

@@ -18,7 +18,7 @@ from app.db.session import Clock
 from app.journal.journal import Fence
 from app.operations.decisions.answer_questions import DecisionPoint
 from app.operations.decisions.from_database import Outage, Primary
-from app.operations.decisions.from_memory import Memory
+from app.operations.decisions.from_memory import Memory, RememberedDecisions
 from app.operations.decisions.judging import SEALED_FOR, DecidedBy
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
@@ -153,7 +153,8 @@ def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: 
         synchronous=is_synchronous(settings),
     )
     pool = ReadPool(url, pool_limits(settings))
-    return Memory(Replica(plan, fence.database, pool, uses, check.known if check is not None else _no_token), by)
+    replica = Replica(plan, fence.database, pool, uses, check.known if check is not None else _no_token)
+    return Memory(replica, by, RememberedDecisions(settings.cache_subjects))
 
 
 def decided_by(deployment: Deployment) -> DecidedBy:

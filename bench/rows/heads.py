@@ -1,19 +1,20 @@
-"""What is not the plain case of a warm decision: other heads and bodies, more subjects than are remembered."""
+"""What is not the plain case of a warm decision: other heads and bodies, many people, judging anew."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from bench.figures import Spread
 from bench.questions import MARK, short_batch, single
 from bench.results import Row, compared
 from bench.rows.missed import numbered, whoever
-from bench.rows.warm import BATCH, SINGLE, SUBJECTS, single_target
+from bench.rows.warm import BATCH, SINGLE, SUBJECTS, checked, single_target
 from bench.world import World, generated
 from bench.wrk import Target, interleaved, write_requests
 
 _HELD = 200_000
 _SIZE = 1_000
 _LEAST = 0.6
+_TERRITORIES = ("FR", "BL", "GF", "GP", "MF", "MQ", "PM", "RE")
 _HEADERS = {
     "an X-Request-ID of its own": f"X-Request-ID: 4bf92f3577b34da6a3ce{MARK}",
     "a traceparent of its own": f"traceparent: 00-4bf92f3577b34da6a3ce{MARK}-00f067aa0ba902b7-01",
@@ -30,9 +31,10 @@ def measure(world: World) -> list[Row]:
     plain = single_target(world, world.sceau())
     other = [replace(plain, name=name, header=header) for name, header in _HEADERS.items()]
     other += [_with_bodies(world, plain, name, change) for name, change in _BODIES.items()]
-    held = _held(world)
-    found = interleaved([plain, *other, held], world.plan.rounds, world.plan.seconds)
+    held, anew = _held(world), _judged_anew(world)
+    found = interleaved([plain, *other, held, anew], world.plan.rounds, world.plan.seconds)
     world.stop("holding")
+    world.stop("judging")
     rates = {name: [burst.rate for burst in bursts] for name, bursts in found.items()}
     cpu = {name: Spread.of([burst.cpu_microseconds for burst in bursts]).middle for name, bursts in found.items()}
 
@@ -43,7 +45,8 @@ def measure(world: World) -> list[Row]:
     subjects = held.subjects.count if held.subjects is not None else 0
     return [
         *(row(f"warm, {each.name}", each.name) for each in other),
-        row(f"{subjects:,} subjects held, their decisions not remembered", "holding"),
+        row(f"{subjects:,} people in turn", "holding"),
+        row("judged anew for people who are held", "judging"),
     ]
 
 
@@ -55,7 +58,7 @@ def _with_bodies(world: World, plain: Target, name: str, change: Callable[[str],
 
 
 def _held(world: World) -> Target:
-    """A worker that holds the records of more subjects than it remembers decisions for."""
+    """A worker that holds many people and remembers a decision about each."""
     subjects = numbered(world.plan.consents)
     subjects.count = min(_HELD, subjects.count // _SIZE * _SIZE)
     server = world.sceau("holding", SCEAU_CACHE_SUBJECTS=str(3 * _HELD))
@@ -66,3 +69,16 @@ def _held(world: World) -> Target:
     target = world.target(server, "held", lambda: [(SINGLE, whoever(subjects))])
     target.subjects = subjects
     return target
+
+
+def _judged_anew(world: World) -> Target:
+    """A worker that holds each person and remembers none of what it is asked: each comes back in another territory."""
+    server = world.sceau("judging", SCEAU_CACHE_SUBJECTS=str(3 * SUBJECTS))
+    checked(server)
+
+    def requests() -> Iterator[tuple[str, str]]:
+        for territory in _TERRITORIES:
+            for number in range(SUBJECTS):
+                yield SINGLE, single(number).replace('"FR"', f'"{territory}"', 1)
+
+    return world.target(server, "judged", requests)

@@ -22,7 +22,7 @@ REGISTER, RECORD = register_record(None), subject_record(None)
 
 def kept():
     """One decision, remembered until 50, on one register entry and one subject's record."""
-    held = RememberedDecisions()
+    held = RememberedDecisions(60_000)
     held.keep(KEY, Remembered(REGISTER, (RECORD,), 50.0, JUDGED))
     return held
 
@@ -66,9 +66,21 @@ def test_a_remembered_decision_is_of_one_question(other):
     assert held.get((OF, b"alice", (Participant(b"bob", local=True),)), REGISTER, (RECORD,), 0.0) is None
 
 
+def test_as_many_decisions_are_remembered_as_was_said():
+    """The last hundred of a thousand are, where a hundred may be; equal circumstances are one object for all."""
+    held = RememberedDecisions(100)
+    again = [replace(OF) for _ in range(1_000)]
+    assert len({id(held.one_of_each(each)) for each in again}) == 1
+    for number, of in enumerate(again):
+        held.keep((of, number.to_bytes(32), None), Remembered(REGISTER, (RECORD,), 50.0, JUDGED))
+    kept = [number for number in range(1_000) if held.get((OF, number.to_bytes(32), None), REGISTER, (RECORD,), 0.0)]
+    assert 50 <= len(kept) <= 100
+    assert kept == list(range(1_000 - len(kept), 1_000))
+
+
 def test_decisions_with_many_parties_are_remembered_in_smaller_numbers():
     """Of 1,100 with five other parties the first is forgotten; control: of as many with four, none is."""
-    held = RememberedDecisions()
+    held = RememberedDecisions(60_000)
     keys = {
         number: [
             (OF, subject.to_bytes(32), tuple(Participant(bytes([each]), local=True) for each in range(number)))

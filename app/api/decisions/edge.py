@@ -24,7 +24,6 @@ from typing import Final
 import msgspec
 import structlog
 from msgspec import Struct
-from msgspec.structs import replace
 from starlette.types import Scope
 
 from app.api.decisions.endpoint import SINGLE, DecisionEndpoint, Pending, RequestHead
@@ -65,7 +64,6 @@ _AHEAD_SECONDS: Final = 5.0
 _MOST_UNREAD: Final = 4 * 1024 * 1024
 _LONGEST_ID: Final = 512
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_NO_WIRE: Final = (b"", b"")
 _LENGTH: Final = struct.Struct(">I")
 _ROWS: Final = struct.Struct("<II")
 """Of a report: how many decisions it has, and how many before them were dropped."""
@@ -311,7 +309,7 @@ class EdgeConnection(asyncio.Protocol):
             leaf = self._leaf
             if lasting is not None and leaf is not None and _is_answer(reply.body, lasting.judged):
                 self._last += 1
-                self._kept[self._last] = replace(lasting.judged, wire=_NO_WIRE)  # half of it, which the log needs not
+                self._kept[self._last] = lasting.judged
                 until = None if lasting.until == math.inf else lasting.until
                 rests_on = [leaf.opaque(kind, ref) for kind, ref in lasting.rests_on]
                 keep = _write({"number": self._last, "on": rests_on, "until": until})
@@ -383,8 +381,8 @@ def _may_ask(caller: Caller) -> bool:
 
 def _is_answer(body: bytes, judged: Judged) -> bool:
     """Whether this is what was answered: else something has changed since."""
-    before, after = judged.wire
-    return body.startswith(before) and body.endswith(after)
+    before, after, end = judged.wire
+    return body.startswith(before) and body.endswith(after + end)
 
 
 def _answer(number: int, status: int, body: bytes, keep: bytes | None) -> bytes:

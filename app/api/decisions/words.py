@@ -247,8 +247,8 @@ class Wording:
             if token is not None:
                 worded = answer(decision, number)
                 return _json({**worded, "context": {**worded["context"], "decision_token": token}})
-        before, after = judged.wire
-        return before + identifier + after
+        before, after, end = judged.wire
+        return b"".join((before, identifier, after, end))
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.auth.callers import Caller, Scope
 from app.core.decision import Participant
@@ -37,11 +38,11 @@ from app.snapshot.tables import ChangeKind
 # before the next instant at which time alone could change the answer. So key and records determine the decision by
 # themselves.
 
-_REMEMBERED: Final = 60_000
-"""How many decisions are remembered: of about a kilobyte each, beside the records that they rest on."""
 _FEW_PARTIES: Final = 4
 _CROWDED: Final = 1_000
 """How many decisions are remembered that name more other parties than that: each is many times as heavy."""
+_CIRCUMSTANCES: Final = 10_000
+"""How many circumstances are held once for all decisions in which they are equal."""
 
 Key = tuple[Circumstances, bytes, tuple[Participant, ...] | None]
 
@@ -56,12 +57,13 @@ class Remembered(Struct, frozen=True, eq=False):
 
 
 class RememberedDecisions:
-    """A bounded memory of decisions: fewer of those that name many other parties."""
+    """A bounded memory of decisions, each of about a kilobyte: fewer of those that name many other parties."""
 
-    def __init__(self) -> None:
-        """Remember nothing yet."""
-        self._held: RecordCache[Key, Remembered] = RecordCache(_REMEMBERED)
-        self._crowded: RecordCache[Key, Remembered] = RecordCache(_CROWDED)
+    def __init__(self, most: int) -> None:
+        """Remember nothing yet, and never more than so many."""
+        self._held: RecordCache[Key, Remembered] = RecordCache(most)
+        self._crowded: RecordCache[Key, Remembered] = RecordCache(min(most, _CROWDED))
+        self._circumstances: dict[Circumstances, Circumstances] = {}
 
     def get(
         self, key: Key, register: RegisterRecord, records: tuple[SubjectRecord, ...], now: float
@@ -75,6 +77,12 @@ class RememberedDecisions:
     def keep(self, key: Key, remembered: Remembered) -> None:
         """Remember what was judged."""
         self._cache_of(key).put(key, remembered)
+
+    def one_of_each(self, circumstances: Circumstances) -> Circumstances:
+        """These circumstances, as one object for all decisions in which they are equal."""
+        if len(self._circumstances) >= _CIRCUMSTANCES:
+            self._circumstances.clear()
+        return self._circumstances.setdefault(circumstances, circumstances)
 
     def _cache_of(self, key: Key) -> RecordCache[Key, Remembered]:
         others = key[2]
@@ -91,7 +99,7 @@ class Memory:
 
     replica: Replica
     by: DecidedBy
-    remembered: RememberedDecisions = field(default_factory=RememberedDecisions)
+    remembered: RememberedDecisions
     hits: int = 0
     misses: int = 0
     without_lease: int = 0
@@ -307,8 +315,10 @@ def _decide(memory: Memory, question: Question, read: _Read | None, now: float) 
     key = (question.circumstances, subject, participants)
     remembered = memory.remembered.get(key, register, records, now)
     if remembered is None:
+        circumstances = memory.remembered.one_of_each(question.circumstances)
+        question = replace(question, circumstances=circumstances)
         remembered = _judge(memory, question, participants, register, dict(zip(refs, records, strict=True)), now)
-        memory.remembered.keep(key, remembered)
+        memory.remembered.keep((circumstances, subject, participants), remembered)
     return remembered.judged
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,6 +33,9 @@ _PARTICIPANTS_UNSAID: Final = {
 }
 _MARK: Final = UUID(int=0)
 _MARK_TEXT: Final = str(_MARK).encode()
+_TOLD: Final = b'"reason_user":'
+_SHARED: Final[dict[bytes, bytes]] = {}
+_OUTCOMES: Final = {(permitted, each): (permitted, each.value) for permitted in (True, False) for each in Reason}
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -87,10 +90,15 @@ def answer(
 
 def answer_parts(
     decision: Decision, unsaid: Mapping[str, str] | None = None, words: Mapping[str, str] | None = None
-) -> tuple[bytes, bytes]:
-    """The JSON of one decision as bytes before and after its id."""
+) -> tuple[bytes, bytes, bytes]:
+    """The JSON of one decision as bytes: before its id, after it, and its end, which tells the user the reason.
+
+    Beginnings and ends are few, and each is one object for all decisions.
+    """
     before, after = encode(answer(decision, _MARK, unsaid, words)).split(_MARK_TEXT, 1)
-    return before, after
+    place = after.index(_TOLD)
+    end = after[place:]
+    return _SHARED.setdefault(before, before), after[:place], _SHARED.setdefault(end, end)
 
 
 def item_error(status: int, message: str, reason: Reason | None = None) -> dict[str, Any]:
@@ -206,7 +214,7 @@ def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by:
     others = request.participants if processing is not None and processing.asks_others else None
     return LogFacts(
         processing=request.processing if can_be_an_id(request.processing) else NO_ID,
-        elements=None if request.elements is None else tuple(sorted(each.value for each in request.elements)),
+        elements=None if request.elements is None else _names(request.elements),
         channel=request.channel.value,
         territory=request.territory,
         permitted=decision.permitted,
@@ -228,6 +236,12 @@ def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by:
         rules=by.rules,
         build=by.build,
     )
+
+
+@cache
+def _names(elements: frozenset[Element]) -> tuple[str, ...]:
+    """The words of some elements in their order; there are as many sets as there can be, and they are few."""
+    return tuple(sorted(each.value for each in elements))
 
 
 def _relied(request: DecisionRequest, others: Sequence[Participant], facts: Facts, by: DecidedBy) -> bytes:
@@ -261,13 +275,13 @@ def _last_id(events: Sequence[ConsentEvent]) -> str | None:
 class Judged(Struct, frozen=True, eq=False):
     """A decision and what is made of it; the same for every correspondence that the question could be about.
 
-    `wire`: its JSON as bytes before and after the decision's id. `outcome`: permitted, and the word of the reason.
+    `wire`: its JSON as bytes (`answer_parts`). `outcome`: permitted, and the word of the reason.
     `log_facts`: what the log keeps of it. `exempt`: the processing is one of III, so that no quota counts the question.
     `subject_ref`: of the subject, None where nothing is recorded of it or, under III, nothing was looked up.
     """
 
     decision: Decision
-    wire: tuple[bytes, bytes]
+    wire: tuple[bytes, bytes, bytes]
     outcome: tuple[bool, str]
     log_facts: LogFacts
     exempt: bool
@@ -310,7 +324,7 @@ def judge(request: DecisionRequest, facts: Facts, by: DecidedBy) -> Judged:
             left_unsaid(request, decision, facts.processing, facts.at),
             words_for_user(decision, facts.processing, facts.at),
         ),
-        (decision.permitted, decision.reason.value),
+        _OUTCOMES[decision.permitted, decision.reason],
         logged_facts(request, decision, facts, by),
         facts.processing is not None and facts.processing.is_exempt,
         facts.subject_ref,

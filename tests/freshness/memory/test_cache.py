@@ -1,6 +1,7 @@
 """The record cache: bounded, single flight, and nothing kept that a change has overtaken."""
 
 import asyncio
+from weakref import WeakSet
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,23 @@ def test_what_is_used_stays():
     for number in range(100):
         cache.put(number, number)
         assert cache.get("used") == 1
+
+
+class Alive:
+    """A record whose end is seen."""
+
+
+def test_what_is_forgotten_is_freed():
+    """However many records come, no more of them are alive than the cache may hold; all of these are used."""
+    cache: RecordCache[int, Alive] = RecordCache(10)
+    alive: WeakSet[Alive] = WeakSet()
+    most = 0
+    for number in range(1_000):
+        alive.add(record := Alive())
+        cache.put(number, record)
+        del record
+        most = max(most, len(alive))
+    assert most == 10
 
 
 def flying(work):
