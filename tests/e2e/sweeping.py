@@ -24,6 +24,6 @@ def sweep(data: Path) -> None:
         procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url)).open() as queue,
         contextlib.suppress(AlreadyEnqueued),
     ):
-        queue.configure_task(TASK, queue="sceau", queueing_lock=TASK).defer(timestamp=0)
+        queue.configure_task(TASK, queue=TASK, queueing_lock=TASK).defer(timestamp=0)
     with psycopg.connect(url, autocommit=True) as connection:
         eventually(lambda: connection.execute(_LEFT, [TASK]).fetchone() == (0,))
