@@ -78,11 +78,11 @@ def batch(first: int, size: int) -> str:
 
 
 def short_batch(first: int, size: int) -> str:
-    """The shortest questions about so many subjects, to fill the memory with."""
+    """The shortest questions about so many subjects, to fill the memory with: those of `single`, but for the parties."""
     return _compact(
         {
-            "action": {"name": PROCESSING},
-            "resource": {"type": "correspondence", "id": "handle"},
+            "action": {"name": PROCESSING, "properties": {"elements": ["content"]}},
+            "resource": {"type": "correspondence", "id": "handle", "properties": {"territory": "FR"}},
             "evaluations": [
                 {"subject": {"type": SUBJECT_TYPE, "id": name_of(number)}} for number in range(first, first + size)
             ],
