@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final, Self
 from uuid import UUID
@@ -174,7 +175,7 @@ class VersionRecord:
         return [text for text in self.notice.values() if sha256(text.encode()).hexdigest() == digest.lower()]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProcessingRecord:
     """One processing as registered.
 
@@ -221,7 +222,7 @@ class ProcessingRecord:
         """The legal names of a version's controllers, in their order."""
         return tuple(self.controller_names.get(each, each) for each in version.controllers) or (self.controller,)
 
-    @property
+    @cached_property
     def facts(self) -> Processing:
         """What the rules look at."""
         return Processing(
