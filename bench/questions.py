@@ -78,7 +78,7 @@ def batch(first: int, size: int) -> str:
 
 
 def short_batch(first: int, size: int) -> str:
-    """The shortest questions about so many subjects, to fill the memory with: those of `single`, but for the parties."""
+    """The shortest questions about so many subjects, to fill the memory with; but for the parties as `single` asks."""
     return _compact(
         {
             "action": {"name": PROCESSING, "properties": {"elements": ["content"]}},
