@@ -119,7 +119,7 @@ def defects(grant: Grant, processing: Processing, at: datetime) -> tuple[Defect,
     version = processing.version(grant.event.version or 0)
     if version is not None and version.conditional:
         found.add(Defect.CONDITION_OF_SERVICE)
-    return tuple(defect for defect in Defect if defect in found)
+    return tuple(defect for defect in Defect if defect in found) if found else ()
 
 
 def _of_its_collection(collection: Collection) -> tuple[Defect, ...]:

@@ -7,11 +7,10 @@ one year. No text says how to count it: `start_of_day` is the reading that never
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Self
-from zoneinfo import ZoneInfo
 
 from app.core.article import FRANCE, PARIS, TIME_ZONES
 from app.core.errors import InvalidPeriodError
@@ -83,26 +82,26 @@ class PeriodPolicy:
                 whose time zone is not known here is counted as Paris.
 
         """
-        zones = {PARIS, TIME_ZONES.get(territory, PARIS)}
-        periods = {period, self.ceiling, ONE_YEAR}
-        return min(_after(collected_at, each, self.counting, zone) for each in periods for zone in zones)
+        local = [collected_at.astimezone(zone) for zone in {PARIS, TIME_ZONES.get(territory, PARIS)}]
+        periods = (period, self.ceiling, ONE_YEAR)
+        return min(_after(each, of, self.counting) for each in local for of in periods)
 
     def shorter(self, period: ConsentPeriod) -> ConsentPeriod:
         """Which of a period and this deployment's ceiling is the shorter, as people are told it (31 days a month)."""
         return min(period, self.ceiling, key=lambda each: each.months * 31 + each.days)
 
 
-def _after(collected_at: datetime, period: ConsentPeriod, counting: Counting, zone: ZoneInfo) -> datetime:
-    local = collected_at.astimezone(zone)
-    return _ends(local.date(), time.min if counting is Counting.START_OF_DAY else local.time(), period, zone)
+def _after(local: datetime, period: ConsentPeriod, counting: Counting) -> datetime:
+    at = time.min if counting is Counting.START_OF_DAY else local.time()
+    return _ends(local.date(), at, period.months, period.days, local.tzinfo)
 
 
 @lru_cache(maxsize=4096)
-def _ends(day: date, at: time, period: ConsentPeriod, zone: ZoneInfo) -> datetime:
+def _ends(day: date, at: time, months: int, days: int, zone: tzinfo | None) -> datetime:
     """When a period ends that is counted from a civil day: many consents share one, if their hour does not count."""
-    day += timedelta(days=period.days)
-    if period.months:
-        month = day.month - 1 + period.months
+    day += timedelta(days=days)
+    if months:
+        month = day.month - 1 + months
         day = _last_possible(day.year + month // 12, month % 12 + 1, day.day)
     moment = datetime.combine(day, at, zone)
     # A local time that does not exist, or exists twice, is read as the earlier instant: never beyond the year.

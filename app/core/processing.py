@@ -276,15 +276,25 @@ class Processing:
 
     def version(self, number: int) -> ProcessingVersion | None:
         """The version of that number, if the register holds it."""
-        return next((version for version in self.versions if version.number == number), None)
+        return self._numbered.get(number)
+
+    @cached_property
+    def _numbered(self) -> Mapping[int, ProcessingVersion]:
+        return {version.number: version for version in reversed(self.versions)}
 
     def version_at(self, at: datetime) -> ProcessingVersion | None:
         """The version in force at an instant: the highest number that has come into force."""
-        return next((version for version in reversed(self.versions) if version.in_force_at(at)), None)
+        for version in reversed(self.versions):
+            if version.in_force_at(at):
+                return version
+        return None
 
     def status_at(self, at: datetime) -> Status:
         """The status at an instant; active until the first change."""
-        return next((change.status for change in reversed(self.status_changes) if change.at <= at), Status.ACTIVE)
+        for change in reversed(self.status_changes):
+            if change.at <= at:
+                return change.status
+        return Status.ACTIVE
 
     @property
     def changes(self) -> tuple[StatusChange | Invalidation, ...]:

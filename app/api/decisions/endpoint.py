@@ -179,9 +179,9 @@ class DecisionEndpoint:
             return None
         memory.hits += 1
         self._services.unknown_keys.passed(digest)
-        caller, judged, at = found
-        body = self.wording.recalled(caller, at, question, judged)
-        return _accepted(asked, judged, body)
+        caller, remembered, at = found
+        body = self.wording.recalled(caller, at, question, remembered.judged)
+        return _accepted(asked, remembered.judged, body)
 
     async def finish(self, pending: Pending) -> tuple[Reply, str | None]:
         """The answer to a request, after what memory lacks was read; and the caller's id.

@@ -132,8 +132,8 @@ class _Read:
         return bool(self.no_caller or self.no_processings or self.no_subjects)
 
 
-def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, Judged, float] | None:
-    """What `look` finds of one question where its decision is remembered; None where `look` is to be asked.
+def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, Remembered, float] | None:
+    """What `look` finds of one question where its decision is remembered, and when; None where `look` is to be asked.
 
     It looks the same things up in the same order, and makes nothing on the way: most questions of a busy server need
     no more. Who may not ask, and what names other parties, is left to `look`.
@@ -149,15 +149,19 @@ def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, J
     register = replica.register.get(circumstances.processing)
     if register is None or register.asks_others:
         return None
-    subject = question.subject if register.rests_on_consent else b""
-    records = _records(replica, (subject,) if subject else (), None)
-    if records is None:
-        return None
+    subject: bytes = b""
+    records: tuple[SubjectRecord, ...] = ()
+    if register.rests_on_consent:
+        subject = question.subject
+        record = replica.subjects.get(subject)
+        if record is None:
+            return None
+        records = (record,)
     found = memory.remembered.get((circumstances, subject, None), register, records, now)
     if found is None:
         return None
     held.use.at = now
-    return caller, found.judged, now
+    return caller, found, now
 
 
 class Lasting(Struct, frozen=True):
@@ -176,24 +180,14 @@ def lasting(memory: Memory, digest: bytes, question: Question) -> Lasting | None
 
     None where nothing is remembered, where the answer depends on other parties, and without a lease.
     """
-    replica = memory.replica
-    now = replica.now_if_leased()
-    if now is None or recall(memory, digest, question) is None:
-        return None
-    register = replica.register.get(question.processing)
-    if register is None:
-        return None
-    subject = question.subject if register.rests_on_consent else b""
-    records = _records(replica, (subject,) if subject else (), None)
-    if records is None:
-        return None
-    found = memory.remembered.get((question.circumstances, subject, None), register, records, now)
+    found = recall(memory, digest, question)
     if found is None:
         return None
+    _, remembered, _ = found
     rests_on = [(int(ChangeKind.PROCESSING), question.processing.encode())]
-    if subject:
-        rests_on.append((int(ChangeKind.SUBJECT), subject))
-    return Lasting(found.judged, found.until, tuple(rests_on))
+    if remembered.records:
+        rests_on.append((int(ChangeKind.SUBJECT), question.subject))
+    return Lasting(remembered.judged, remembered.until, tuple(rests_on))
 
 
 def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Read | None = None) -> Found | None:

@@ -92,9 +92,10 @@ def recalled_as_looked(app, key, asked):
     recalled = recall(memory, digest, question)
     if recalled is None:
         return True, False
-    caller, judged, at = recalled
+    caller, remembered, at = recalled
     looked = look(memory, digest, [question])
-    return looked is not None and looked.caller is caller and looked.judged[0] is judged and at <= looked.at, True
+    same = looked is not None and looked.caller is caller and looked.judged[0] is remembered.judged
+    return same and at <= looked.at, True
 
 
 def test_what_is_recalled_is_what_a_look_finds(database):
