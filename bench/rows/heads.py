@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bench.figures import Spread
 from bench.questions import MARK, short_batch, single
-from bench.results import Row, compared
+from bench.results import Row, beside, compared
 from bench.rows.missed import numbered, whoever
 from bench.rows.warm import BATCH, SINGLE, SUBJECTS, checked, single_target
 from bench.world import World, generated
@@ -15,10 +15,12 @@ _HELD = 200_000
 _SIZE = 1_000
 _LEAST = 0.6
 _TERRITORIES = ("FR", "BL", "GF", "GP", "MF", "MQ", "PM", "RE")
+_ONCE = "HTTP/1.0, a connection each"
+_BARE_ONCE = f"a constant answer, {_ONCE}"
 _HEADERS = {
     "an X-Request-ID of its own": f"X-Request-ID: 4bf92f3577b34da6a3ce{MARK}",
     "a traceparent of its own": f"traceparent: 00-4bf92f3577b34da6a3ce{MARK}-00f067aa0ba902b7-01",
-    "HTTP/1.0, a connection each": "HTTP-Version: 1.0",
+    _ONCE: "HTTP-Version: 1.0",
 }
 _BODIES: dict[str, Callable[[str], str]] = {
     "an extra member": lambda body: body[:-1] + ',"department":"north"}',
@@ -32,7 +34,9 @@ def measure(world: World) -> list[Row]:
     other = [replace(plain, name=name, header=header) for name, header in _HEADERS.items()]
     other += [_with_bodies(world, plain, name, change) for name, change in _BODIES.items()]
     held, anew = _held(world), _judged_anew(world)
-    found = interleaved([plain, *other, held, anew], world.plan.rounds, world.plan.seconds)
+    bare = single_target(world, world.application("bare"))
+    once = replace(bare, name=_BARE_ONCE, header=_HEADERS[_ONCE])
+    found = interleaved([plain, *other, held, anew, bare, once], world.plan.rounds, world.plan.seconds)
     world.stop("holding")
     world.stop("judging")
     rates = {name: [burst.rate for burst in bursts] for name, bursts in found.items()}
@@ -47,6 +51,7 @@ def measure(world: World) -> list[Row]:
         *(row(f"warm, {each.name}", each.name) for each in other),
         row(f"{subjects:,} people in turn", "holding"),
         row("judged anew for people who are held", "judging"),
+        beside(_BARE_ONCE, rates[_BARE_ONCE], rates["bare"], other="the same application, connections kept"),
     ]
 
 
