@@ -145,8 +145,8 @@ class RecordCache(Generic[Key, Value]):
 
     def drop(self, key: Key) -> None:
         """Forget a record; a read of it that is under way is stale from now on, and no read joins it any more."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+        for generation in (self._young, self._old, self._forgotten):
+            generation.pop(key, None)
         flight = self._flights.pop(key, None)
         if flight is not None:
             flight.stale = True
@@ -160,7 +160,7 @@ class RecordCache(Generic[Key, Value]):
 
     def drop_all(self) -> None:
         """Forget every record; every read under way is stale."""
-        self._young, self._old = {}, {}
+        self._young, self._old, self._forgotten = {}, {}, {}
         self._mark_flights()
 
     def flight(self, key: Key) -> Flight[Value] | None:

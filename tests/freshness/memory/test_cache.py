@@ -42,7 +42,7 @@ class Alive:
 
 
 def test_what_is_forgotten_is_freed():
-    """However many records come, no more of them are alive than the cache may hold; all of these are used."""
+    """However many records come, no more are alive than the cache may hold; none that was dropped is."""
     cache: RecordCache[int, Alive] = RecordCache(10)
     alive: WeakSet[Alive] = WeakSet()
     most = 0
@@ -52,6 +52,9 @@ def test_what_is_forgotten_is_freed():
         del record
         most = max(most, len(alive))
     assert most == 10
+    for number in range(1_000):
+        cache.drop(number)
+    assert len(alive) == 0
 
 
 def flying(work):
