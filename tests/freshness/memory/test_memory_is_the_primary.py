@@ -94,8 +94,9 @@ def recalled_as_looked(app, key, asked):
         return True, False
     caller, remembered, at = recalled
     looked = look(memory, digest, [question])
-    same = looked is not None and looked.caller is caller and looked.judged[0] is remembered.judged
-    return same and at <= looked.at, True
+    if looked is None:
+        return False, True
+    return looked.caller is caller and looked.judged[0] is remembered.judged and at <= looked.at, True
 
 
 def test_what_is_recalled_is_what_a_look_finds(database):
