@@ -28,6 +28,10 @@ ROOM = 6 * 2**30
 _PLACE = pytest.StashKey[Path]()
 _SERVER = pytest.StashKey[EmbeddedServer]()
 load_profile()
+if os.environ.get("SCEAU_TEST_YIELDS"):  # at night: psycopg lets others run at each step, as on a busy event loop
+    import psycopg.waiting
+
+    psycopg.waiting.MAX_BUSY_TIME = 0
 
 
 def pytest_configure(config):
