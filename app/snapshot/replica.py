@@ -208,7 +208,8 @@ class Replica:
         joined = {key: flight for key in keys if (flight := cache.flight(key)) is not None}
         self.joins += len(joined)
         led = cache.lead(key for key in keys if key not in joined)
-        found = dict(await _lead(cache, led, read)) if led else {}
+        # It goes on when whoever began it has gone: others may have joined it.
+        found = dict(await asyncio.shield(_lead(cache, led, read))) if led else {}
         for key, flight in joined.items():
             found[key] = await _join(flight, self.pool.deadline)
         return found

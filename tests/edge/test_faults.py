@@ -1,5 +1,6 @@
 """When an edge, its key or its worker fails, withdrawals are answered, and nothing is stale."""
 
+import itertools
 import json
 import signal
 import socket
@@ -158,6 +159,31 @@ def test_sceau_gives_each_edge_its_number(service):
     """No edge chooses it, so that none makes the ids of another's decisions."""
     numbers = [_welcomed(service, {**HELLO, "ids": 5})["ids"] for _ in range(3)]
     assert len({5, *numbers}) == 4
+
+
+def test_programs_that_hang_up_again_and_again_keep_nobody_from_the_database(service):
+    """Each is gone before its key was looked up, every second one with a key of others: they are answered meanwhile."""
+    ended = threading.Event()
+
+    def hang_up():
+        for number in itertools.count():
+            if ended.wait(number % 7 * 0.0007):
+                return
+            key = KEY if number % 2 else "sceau_" + "x" * 43
+            with socket.socket(socket.AF_UNIX) as edge:
+                edge.connect(str(service.socket))
+                edge.sendall(message(json.dumps({**HELLO, "key": key}).encode()))
+
+    programs = [threading.Thread(target=hang_up) for _ in range(4)]
+    for each in programs:
+        each.start()
+    try:
+        for _ in range(60):
+            service.caller()
+    finally:
+        ended.set()
+        for each in programs:
+            each.join()
 
 
 def test_a_torn_message_of_an_edge_ends_its_connection(service):

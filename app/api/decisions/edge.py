@@ -169,9 +169,8 @@ class EdgeConnection(asyncio.Protocol):
         del exc
         self._late.cancel()
         self._edges.connections.discard(self)
-        for task in (*self._asked, self._admitting):
-            if task is not None:
-                task.cancel()
+        for task in self._asked:
+            task.cancel()
         leaf, process = self._leaf, self._process
         if leaf is not None:
             self._memory.replica.leaves.disconnected(leaf)
@@ -238,12 +237,17 @@ class EdgeConnection(asyncio.Protocol):
 
     async def _admitted(self) -> None:
         replica = self._memory.replica
-        while True:
+        while not self._transport.is_closing():
             try:
-                record = await replica.load_caller(self._digest)
+                async with self._edges.turn:  # programs that hang up again and again would else use up the connections
+                    if self._transport.is_closing():
+                        return
+                    record = await replica.load_caller(self._digest)
             except DatabaseUnavailableError:
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
+            if self._transport.is_closing():
+                return
             # From here to the admission nothing is awaited.
             # No token: its issuer may withdraw the key that signed it, which no change of the caller tells.
             if record.caller is None or record.signed_by is not None or not _may_ask(record.caller):
@@ -408,6 +412,7 @@ class Edges:
         self.endpoint = endpoint
         self.connections: set[EdgeConnection] = set()
         self.working: set[asyncio.Task[None]] = set()
+        self.turn = asyncio.Semaphore(1)
         self._path = path
         self._recorder = services.recorder
 
