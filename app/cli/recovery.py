@@ -252,7 +252,6 @@ async def _replay(
 
 
 def _journal() -> "Journal":
-
     from app.settings import Settings
     from app.wiring.parts import journal_of
 

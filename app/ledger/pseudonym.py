@@ -112,6 +112,7 @@ def _lower(text: str) -> str:
 
 
 def _is_plain(domain: str) -> bool:
+    """Whether a domain in lower case is its own A-label, as `_PLAIN` and the lengths of RFC 1035 tell it."""
     length = len(domain)
     if _PLAIN.fullmatch(domain) is None or length > _LONGEST_DOMAIN:
         return False

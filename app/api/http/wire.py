@@ -38,8 +38,8 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
     """
     try:
-        # Names of members are one object for all requests, found by what they say; values are this request's alone.
-        value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+        # Without a cache of strings: who sends this is not known yet, and nothing of it is kept for the next request.
+        value = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="none")
     except ValueError as error:
         raise BadJsonError(_told(str(error))) from None
     # JSON holds no NUL as it is, and PostgreSQL stores none: only an escape can bring one in, and few bodies have it.
