@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from app.api.http.services import Services
-from app.db.database import DatabaseUnavailableError
+from app.db.database import Database, DatabaseUnavailableError
 from app.journal.files import JournalError
 from app.keyring import DECISION_KEYS, RECEIPT_KEYS
 from app.operations.audit import keep_log, turn_over
@@ -79,15 +79,17 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
 
 
 async def _admitted(services: Services, first_key: str | None) -> bool:
-    """Check the database; False when it is away and this process may start nevertheless."""
-    try:
-        await _admit(services, first_key)
-    except DatabaseUnavailableError:
-        if not (_learn_from_file(services) or was_admitted()):
-            raise
-        return False
-    note_admitted()
-    return True
+    """Check the database; False when it is away and this process may start nevertheless.
+
+    The outage file is for a database that is away: one that answers, and whose checks fail for another reason, may have
+    recorded a revocation or a suspension since.
+    """
+    if await _admitted_now(services, first_key):
+        return True
+    is_known = not await _answers(services.database) and _learn_from_file(services)
+    if not (is_known or was_admitted()):
+        raise DatabaseUnavailableError
+    return False
 
 
 async def _admit(services: Services, first_key: str | None) -> None:
@@ -105,10 +107,19 @@ async def _admit(services: Services, first_key: str | None) -> None:
     await services.fence.look_by_itself()
     # The database may go away as soon as the first request comes: by then this process should know what exempt purposes
     # need. Where it cannot read that, the database has gone away, or answers and is busy, set back, or not proven.
-    if not await learn_exempt(services):
-        async with services.database.read() as session:
-            await session.now()
+    if not await learn_exempt(services) and not await _answers(services.database):
+        raise DatabaseUnavailableError
     await _turn_over_once(services)
+
+
+async def _answers(database: Database) -> bool:
+    """Whether the database answers at all, be it busy, set back or not proven."""
+    try:
+        async with database.read() as session:
+            await session.now()
+    except DatabaseUnavailableError:
+        return False
+    return True
 
 
 def _learn_from_file(services: Services) -> bool:
@@ -132,9 +143,9 @@ async def _admitted_later(services: Services, first_key: str | None) -> AsyncIte
     services.outage.begin()
 
     async def admit_and_follow() -> None:
-        while True:
-            if await _admitted_now(services, first_key):
-                break
+        while not await _admitted_now(services, first_key):
+            if await _answers(services.database):
+                services.known.set_aside()
             await asyncio.sleep(_ADMIT_AGAIN_SECONDS)
         services.database.admission.open()
         log.info("the database is back: everything is answered")

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from base64 import urlsafe_b64decode
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -12,6 +12,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
+import app.snapshot.last_known
 import app.wiring.running
 import app.wiring.services
 from app.core.article import Purpose
@@ -155,6 +156,37 @@ def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(
                 services = cast("Any", api.client.app).state.services
                 assert services.known.knows_callers() is knows
                 assert services.outage_file.exists()
+
+
+@contextmanager
+def unchecked(database):
+    """The database answers, and somebody holds what each start looks at."""
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("LOCK TABLE key_check IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def test_the_file_is_for_a_database_that_is_away(database, tmp_path, monkeypatch):
+    """One that answers, and whose checks fail, may hold a revocation: a start is refused, what was started forgets."""
+
+    def gone(*_, **__):
+        raise DatabaseUnavailableError
+
+    monkeypatch.setattr(app.snapshot.last_known, "KNOWN_SECONDS", 0.0)
+    settings = {"state_directory": tmp_path, "cache": "strict", "database_timeout": timedelta(seconds=1)}
+    with running(database, **settings) as api:
+        exempt(api, "scan")
+        portal = cast("Any", api.client).portal
+        assert portal.call(app.wiring.running.learn_exempt, _services(api))
+    with unchecked(database), pytest.raises(DatabaseUnavailableError), running(database, **settings):
+        pass
+    with unchecked(database), ExitStack() as late:
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "read", gone)
+            patch.setattr(Database, "write", gone)
+            api = late.enter_context(running(database, **settings))
+            assert api.reason("alice", "scan") == "exempt"
+        eventually(lambda: api.call("POST", ONE, question("alice", "scan")).status_code == 503)
 
 
 def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
