@@ -32,7 +32,6 @@ class World:
     limited: Api
     consents: dict[str, str]
     webhooks: dict[str, str]
-    callers: dict[str, dict[str, Any]]
     events: dict[str, str]
     member: str
 
@@ -42,14 +41,13 @@ def world():
     """Two processings, and of each a consent, a decision, a webhook with a delivery, and a caller that may name it."""
     with new_database() as database, running(database, decision_log_exempt_share=1.0) as api:
         limited = api.with_key(api.new_key(*EVERYTHING, processings=["mine"]))
-        webhooks, consents, callers = {}, {}, {}
+        webhooks, consents = {}, {}
         for name in ("mine", "theirs"):
             api.register(name)
             webhooks[name] = api.ok("POST", "/v1/webhooks", {"url": HOOK, "processings": [name]})["id"]
             consents[name] = api.decide("alice", name)["id"]
             api.evaluate("alice", name)
-            body = {"name": name, "scopes": ["decisions:evaluate"], "processings": [name]}
-            callers[name] = api.ok("POST", "/v1/keys", body)
+            _caller_of(api, name)
         publish(api)
         member = api.ok("POST", "/v1/staff/members", {"name": "Ada"})
         portal, services = api.client.portal, api.client.app.state.services  # type: ignore[attr-defined]
@@ -61,7 +59,13 @@ def world():
             found = {each["data"]["processing"]: each["id"] for each in api.ok("GET", "/v1/events")["events"]}
             return found if found.keys() == {"mine", "theirs"} else None
 
-        yield World(api, limited, consents, webhooks, callers, eventually(told), member["id"])
+        yield World(api, limited, consents, webhooks, eventually(told), member["id"])
+
+
+def _caller_of(api: Api, name: str) -> str:
+    body = {"name": name, "scopes": ["decisions:evaluate"], "processings": [name]}
+    made: str = api.ok("POST", "/v1/keys", body)["id"]
+    return made
 
 
 def _version(name):
@@ -109,12 +113,12 @@ BY_ID = {
 }
 """Routes that name a thing by its id: 404 for one about a processing that the caller may not name."""
 
-HELD = {
-    ("PATCH", "/v1/keys/{id}"): lambda world, name: (world.callers[name]["id"], {"name": "renamed"}),
-    ("POST", "/v1/keys/{id}/rotations"): lambda world, name: (world.callers[name]["id"], {}),
-    ("DELETE", "/v1/keys/{id}"): lambda world, name: (world.callers[name]["id"], None),
+HELD: dict[tuple[str, str], Any] = {
+    ("PATCH", "/v1/keys/{id}"): {"name": "renamed"},
+    ("POST", "/v1/keys/{id}/rotations"): {},
+    ("DELETE", "/v1/keys/{id}"): None,
 }
-"""Routes that decide about something that holds processings: refused where it holds more. Last, for what they end."""
+"""Routes that decide about something that holds processings: refused where it holds more."""
 
 LISTS: dict[tuple[str, str], Any] = {
     ("POST", "/access/v1/search/action"): (question("alice", "ignored"), lambda item: item["name"]),
@@ -254,8 +258,6 @@ def test_each_item_of_a_batch_by_itself(world):
 def test_what_holds_more_is_not_decided_about(world, route):
     """A caller or a receiver with processings that the limited caller lacks is not changed, rotated or ended by it."""
     method, template = route
-    refused, body = HELD[route](world, "theirs")
-    answer = world.limited.call(method, template.replace("{id}", refused), body)
-    assert answer.status_code in {403, 404}
-    own, body = HELD[route](world, "mine")
-    assert world.limited.call(method, template.replace("{id}", own), body).is_success
+    theirs, mine = (template.replace("{id}", _caller_of(world.api, name)) for name in ("theirs", "mine"))
+    assert world.limited.call(method, theirs, HELD[route]).status_code in {403, 404}
+    assert world.limited.call(method, mine, HELD[route]).is_success

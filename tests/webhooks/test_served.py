@@ -10,18 +10,30 @@ from tests.webhooks.receivers import answering, listening, silent
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A real `sceau serve` with its jobs process, at its loudest, on a server of its own; the last test stops it."""
+def serve(tmp_path_factory):
+    """Gives a real `sceau serve` with its jobs process, at its loudest; another one once a test has ended it."""
     place = tmp_path_factory.mktemp("served")
     server = Server(place)
     settings = {**server.settings, "SCEAU_WEBHOOK_NETWORKS": "127.0.0.0/8", "SCEAU_LOG_LEVEL": "DEBUG"}
-    service = Service(place / "log", settings)
+    started = []
+
+    def standing():
+        if not started or started[-1].process.poll() is not None:
+            started.append(Service(place / f"log{len(started)}", settings).wait_until_it_listens())
+        return started[-1]
+
     try:
-        service.wait_until_it_listens().ok("POST", "/v1/processings", processing("ads"))
-        yield service
+        standing().ok("POST", "/v1/processings", processing("ads"))
+        yield standing
     finally:
-        service.end(signal.SIGTERM)
+        started[-1].end(signal.SIGTERM)
         server.embedded.stop()
+
+
+@pytest.fixture
+def served(serve):
+    """The service that stands."""
+    return serve()
 
 
 def _grant(service, name):
