@@ -15,7 +15,7 @@ def serve(tmp_path_factory):
     place = tmp_path_factory.mktemp("served")
     server = Server(place)
     settings = {**server.settings, "SCEAU_WEBHOOK_NETWORKS": "127.0.0.0/8", "SCEAU_LOG_LEVEL": "DEBUG"}
-    started = []
+    started: list[Service] = []
 
     def standing():
         if not started or started[-1].process.poll() is not None:
