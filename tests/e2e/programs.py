@@ -5,11 +5,17 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.faults.service import HANGS, children, eventually
+
+
+def bare(settings: Mapping[str, str]) -> dict[str, str]:
+    """This machine's environment without what points into the checkout, and with settings."""
+    ours = ("SCEAU_", "PYTHON", "VIRTUAL_ENV")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | dict(settings)
 
 
 def free_ports(count: int) -> list[int]:

@@ -52,6 +52,11 @@ def terminals(text: str) -> list[Terminal]:
     return found
 
 
+def told(page: str, since: float) -> None:
+    """Print how long a door took."""
+    print(f"\n{page}: {time.monotonic() - since:.1f} s to the first success")
+
+
 @dataclass(frozen=True)
 class Follower:
     """A person in a folder; `places`: what stands on the page, and what it is in the test."""

@@ -1,33 +1,21 @@
 """The pages of docs/start lead to what they promise: each command is run as it stands, and the time is printed."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
-from urllib.parse import quote
 
 import httpx2
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer, find_binaries
-from app.db.embedded.cluster import SUPERUSER
-from tests.e2e.deploy.installed import bare
-from tests.e2e.doors.followed import START, Follower, terminals
+from tests.e2e.doors.followed import START, Follower, terminals, told
+from tests.e2e.programs import bare
 from tests.faults.service import free_port
-from tests.packaging.wheels import ROOT, build_wheel
+from tests.packaging.wheels import ROOT
 
 PERMIT, DENY = '"decision":true', '"decision":false'
 WRITTEN = {
     "dpo.md": ("record.csv", "report.html", "person.json"),
     "dpo.fr.md": ("registre.csv", "rapport.html", "personne.json"),
 }
-
-
-def told(page: str, since: float) -> None:
-    """Print how long a door took."""
-    print(f"\n{page}: {time.monotonic() - since:.1f} s to the first success")
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +28,6 @@ def demo(tmp_path_factory) -> Iterator[Follower]:
     with follower.serving(first, lambda printed: "Ctrl-C" in printed):
         told("the demo, until it serves", since)
         yield follower
-
-
-def emptied(server: EmbeddedServer) -> None:
-    """Take away what the embedded server makes for itself: the operator makes roles and database."""
-    with psycopg.connect(server.url(role=SUPERUSER, database="postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {DATABASE}")
-        connection.execute(f"DROP ROLE {APP_ROLE}")
-        connection.execute(f"DROP ROLE {OWNER_ROLE}")
 
 
 def followed(demo: Follower, page: str) -> str:
@@ -96,39 +76,6 @@ def test_an_auditor_verifies_a_bundle(demo):
     assert "not anchored" in printed
     assert "WRONG" not in printed
     assert "def " in (demo.folder / "verify.py").read_text()
-
-
-def test_an_operator_installs_migrates_serves_and_decides(tmp_path):
-    """From a release and an empty PostgreSQL to the first decision."""
-    (tmp_path / "dist").mkdir()
-    build_wheel(ROOT, tmp_path / "dist")
-    shutil.copy(ROOT / "requirements.txt", tmp_path)
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
-    first, second = terminals((START / "operator.md").read_text())
-    with EmbeddedServer(tmp_path / "postgres") as server:
-        emptied(server)
-        host = str(conninfo_to_dict(server.url(role=SUPERUSER, database="postgres"))["host"])
-        port, path = free_port(), f"{find_binaries(None)}{os.pathsep}{os.environ['PATH']}"
-        places = {
-            "secrets localhost": f"secrets {quote(host, safe='')}",  # the test's server is on a socket
-            "sceau serve": f"sceau serve --port {port}",
-            "POSTGRES_USER=postgres": f"POSTGRES_USER={SUPERUSER}",
-            "runuser -u postgres -- ": "",  # that server lets its own user in
-        }
-        follower = Follower(tmp_path, port, places, bare({"PGHOST": host, "PATH": path}))
-        since = time.monotonic()
-        with follower.serving(first, lambda _: _is_ready(port)):
-            ready, registered, decided = follower.type_in(second).splitlines()
-        told("operator.md", since)
-    assert '"ready"' in ready
-    assert '"spam-filter"' in registered
-    assert PERMIT in decided
-
-
-def _is_ready(port: int) -> bool:
-    """Whether the service has its lease: on a busy machine it may listen for some seconds before."""
-    told = httpx2.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).json()
-    return bool(told["status"] == "ready")
 
 
 def test_a_page_fits_a_page():

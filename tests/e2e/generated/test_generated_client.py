@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.e2e.deploy.installed import bare
+from tests.e2e.programs import bare
 from tests.e2e.pypi import make_environment
 from tests.e2e.service import administered
 
