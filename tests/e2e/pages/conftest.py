@@ -1,14 +1,12 @@
-"""The service with the sample register, and the accessibility checker, for the tests of the consent page."""
+"""The service with the sample register, for the tests of the consent page: each asks about people of its own."""
 
 import pytest
 
-from tests.e2e.debian import Unavailable
-from tests.e2e.pages.axe import provide_axe
 from tests.e2e.pages.consent import Operator
 from tests.e2e.service import service
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def operator(tmp_path_factory):
     """The operator of a service with the sample register."""
     with service(tmp_path_factory.mktemp("consent") / "data") as (address, key):
@@ -16,12 +14,3 @@ def operator(tmp_path_factory):
         made.register()
         yield made
         made.client.close()
-
-
-@pytest.fixture(scope="module")
-def axe():
-    """The accessibility checker's source."""
-    try:
-        return provide_axe()
-    except Unavailable as error:
-        pytest.exit(str(error), returncode=1)

@@ -36,8 +36,8 @@ def picture(page, name, path):
 def test_every_page(browser, operator, axe, tmp_path, name, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling, nothing grave for axe-core (also unfolded, also dark), a picture for docs/images."""
     folder = IMAGES if os.environ.get("SCEAU_TEST_SCREENSHOT") else tmp_path
-    # Colours are those of every language: what is dark is looked at in one, and where there is a picture of it.
-    for scheme in ("dark", "light") if lang == "fr" or name in IN_THE_DARK else ("light",):
+    # Colours are those of every language and width: what is dark is looked at in one, and where there is a picture.
+    for scheme in ("dark", "light") if (lang, width) == ("fr", 1280) or name in IN_THE_DARK else ("light",):
         page = opened(browser, operator, name, width, lang, color_scheme=scheme)
         if scheme == "light" or name in IN_THE_DARK:
             dark = "-dark" if scheme == "dark" else ""

@@ -88,6 +88,7 @@ class Desk:
         (self.address, self.issuer), self.hands, self.there = at, hands, Hands(hands.by)
         self.page = browser.new_page(locale="en-GB", viewport={"width": 1280, "height": 900})
         self.page.goto(f"{self.address}/console?lang=en")
+        assert self.page.locator("#key").count() == 0  # there is no step between
         hands.press(self.page.get_by_role("link", name=SIGN_IN))
         self.page.wait_for_url(f"{self.issuer}/**")
         self.there.write(self.page.locator("[name=login]"), who)
@@ -102,6 +103,7 @@ class Desk:
         """Sign out of the console, then at the issuer. A copy of the browser of before, whom both then ask anew."""
         before = self.page.context.storage_state()
         self.hands.press(self.page.locator(".sign-out button"))
+        assert "You are signed out of the console." in self.page.inner_text("[role=status]")
         self.hands.press(self.page.get_by_role("link", name="sign out there too"))
         self.page.wait_for_url(f"{self.issuer}/**")
         self.there.press(self.page.get_by_role("button", name="Yes, sign me out"))

@@ -119,7 +119,7 @@ def _pages(pdf):
 
 def test_receipts_are_one_page_on_paper(browser, operator, tmp_path):
     """The person's own, and the one that the operator gets of the API; unfolded, the text that was shown prints too."""
-    name = "printer@exemple-courriel.example"
+    name = "paper@exemple-courriel.example"
     page = browser.new_context().new_page()
     page.goto(operator.link(name, ADS, lang="fr"))
     press(page, ADS, "accept")
