@@ -156,7 +156,7 @@ def _one_host_each(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 async def _first_to_answer(attempts: Sequence[Coroutine[Any, Any, _Opened]]) -> _Opened:
-    """What the first attempt that succeeds gives; the last error when none does. The other attempts are ended."""
+    """What the first attempt that succeeds gives; the last error when none does. What the others open is closed."""
     running: set[asyncio.Task[_Opened]] = set()
     waiting, failed = list(attempts), None
     try:
@@ -178,12 +178,22 @@ async def _first_to_answer(attempts: Sequence[Coroutine[Any, Any, _Opened]]) -> 
     raise failed or psycopg.OperationalError("the DSN names no host")
 
 
+_unwanted: Final[set["asyncio.Task[Any]"]] = set()
+
+
 def _end(task: "asyncio.Task[_Opened]") -> None:
-    """Cancel an attempt that is not wanted any more, and close what it opened all the same."""
-    task.cancel()
-    task.add_done_callback(
-        lambda ended: None if ended.cancelled() or ended.exception() else ended.result().pgconn.finish()
-    )
+    """Let an attempt that is not wanted any more come to its end, seconds from now at most, and close what it opened.
+
+    Cancelled while it connects, it would leave the server's process to the garbage collector.
+    """
+    _unwanted.add(task)
+    task.add_done_callback(_close_unwanted)
+
+
+def _close_unwanted(task: "asyncio.Task[_Opened]") -> None:
+    _unwanted.discard(task)
+    if not task.cancelled() and task.exception() is None:
+        task.result().pgconn.finish()
 
 
 def role_of(url: str) -> str | None:

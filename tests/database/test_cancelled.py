@@ -1,6 +1,7 @@
 """A task that is asked to end while it uses the database ends, at whatever point it is, and leaves nothing behind."""
 
 import asyncio
+import gc
 from collections.abc import Coroutine, Generator
 from typing import Any
 
@@ -10,9 +11,13 @@ import pytest
 from app.db import database as module
 from app.db.database import Database, PoolLimits
 from app.operations.service.outage_file import read_kept
+from tests.freshness.gate import until
+from tests.support.databases import administrator_url
 
 AFTER = (1, 2, 1_000)
 """A second cancellation comes so many waits after the first, while what the first one broke is cleaned up, or never."""
+
+LEFT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
 
 
 class CancelledAt:
@@ -109,3 +114,29 @@ def test_a_cancellation_is_no_failure_of_the_database(database, monkeypatch, wor
     became = asyncio.run(all_of_them())
     assert len(became) > 2 * len(AFTER)
     assert [each for each in became.items() if each[1] != "ended"] == []
+
+
+def test_a_call_that_is_cancelled_as_it_connects_leaves_no_process_at_the_server(database, monkeypatch):
+    """However far the connection has come, it is closed: nothing of it is left to the garbage collector."""
+    monkeypatch.setattr(psycopg.waiting, "MAX_BUSY_TIME", 0)
+
+    async def cancelled_after(steps):
+        opened = Database(database.app_url, limits=PoolLimits(size=1))
+        task = asyncio.create_task(_read(opened, None))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        await opened.close()
+        return task.cancelled()
+
+    async def all_of_them(watching):
+        assert any([await cancelled_after(steps) for steps in range(0, 300, 2)])
+        await until(lambda: watching.execute(LEFT, [database.name]).fetchone() == (0,))
+
+    gc.disable()
+    try:
+        with psycopg.connect(administrator_url("postgres"), autocommit=True) as watching:
+            asyncio.run(all_of_them(watching))
+    finally:
+        gc.enable()
