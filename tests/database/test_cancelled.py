@@ -12,12 +12,12 @@ from app.db import database as module
 from app.db.database import Database, PoolLimits
 from app.operations.service.outage_file import read_kept
 from tests.freshness.gate import until
-from tests.support.databases import administrator_url
+from tests.support.databases import APP_ROLE, administrator_url
 
 AFTER = (1, 2, 1_000)
 """A second cancellation comes so many waits after the first, while what the first one broke is cleaned up, or never."""
 
-LEFT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+LEFT = "SELECT count(*) FROM pg_stat_activity WHERE (datname, usename) = (%s, %s)"
 
 
 class CancelledAt:
@@ -132,7 +132,7 @@ def test_a_call_that_is_cancelled_as_it_connects_leaves_no_process_at_the_server
 
     async def all_of_them(watching):
         assert any([await cancelled_after(steps) for steps in range(0, 300, 2)])
-        await until(lambda: watching.execute(LEFT, [database.name]).fetchone() == (0,))
+        await until(lambda: watching.execute(LEFT, [database.name, APP_ROLE]).fetchone() == (0,))
 
     gc.disable()
     try:
