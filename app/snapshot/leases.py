@@ -19,6 +19,8 @@ from uuid import UUID
 _NUMBER_BYTES: Final = 6
 _PATIENCE_SECONDS: Final = 0.5
 """A leaf that has not forgotten what it was told so long ago is granted no further lease until it has."""
+_BARRED_TIMES: Final = 10
+"""For so many times as long as its leaf held writes up, a caller is granted no lease: it holds up a tenth of them."""
 _MOST_OWED: Final = 20_000
 _MOST_CHANGES: Final = 500
 """Of more at once each leaf forgets everything: it is told in one word, however many leaves there are."""
@@ -103,6 +105,7 @@ class Leaves:
         """None yet."""
         self.number = 0
         self._all: set[Leaf] = set()
+        self._barred: dict[UUID, float] = {}  # callers that held writes up: until when they get no lease
         self._end = self._ahead = 0.0
         self._closed = False
         self._moved = asyncio.Event()
@@ -135,6 +138,7 @@ class Leaves:
 
     def forgot(self, leaf: Leaf, number: int) -> None:
         """It says that it has forgotten every change up to one."""
+        self._note_wait(leaf, boot_seconds())
         while leaf.owed and leaf.owed[0][0] <= number:
             leaf.owed.popleft()
         if leaf.ends_with and number >= leaf.ends_with:
@@ -192,6 +196,9 @@ class Leaves:
         """This process's lease was extended: so are those of its leaves, and to no later end."""
         self._end, self._ahead = end, ahead
         now = boot_seconds()
+        for leaf in self._all:
+            self._note_wait(leaf, now)
+        self._barred = {caller: until for caller, until in self._barred.items() if until > now}
         for leaf in self._living():
             self._grant(leaf, now)
 
@@ -241,6 +248,16 @@ class Leaves:
         self._all.difference_update(gone)
         return list(self._all)
 
+    def _note_wait(self, leaf: Leaf, now: float) -> None:
+        """Who has waited long for a leaf is not to wait soon again for any leaf of its caller.
+
+        For one that connects anew owes nothing, and would hold the next write up as long.
+        """
+        told, until = next(((told, until) for _, told, until in leaf.owed if told < until), (now, now))
+        over = min(now, until)
+        if over - told > _PATIENCE_SECONDS:
+            self._barred[leaf.caller] = max(self._barred.get(leaf.caller, 0.0), over + _BARRED_TIMES * (over - told))
+
     def _owe(self, leaf: Leaf, forgotten: Sequence[int] | None, *, end: bool) -> None:
         # Also where it is not connected: then nothing but the end of its lease keeps it from deciding without it.
         # Without a lease it holds nothing up, and one change that it owes tells that it does not answer.
@@ -262,6 +279,8 @@ class Leaves:
     def _grant(self, leaf: Leaf, now: float) -> None:
         end = min(self._end, leaf.limit)
         if self._closed or not (leaf.is_admitted and leaf.is_connected) or end <= now or leaf.is_silent(now):
+            return
+        if leaf.caller in self._barred:
             return
         leaf.until, leaf.ends_with = max(leaf.until, end), 0
         leaf.grant(end, self._ahead)

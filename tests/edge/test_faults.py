@@ -41,7 +41,7 @@ def holding(edge, name):
 @pytest.mark.parametrize("worker", [0, 1])
 def test_a_stopped_edge_is_waited_for_and_permits_nothing_when_it_wakes(service, consented, worker):
     """The health page says meanwhile that an edge does not answer; others withdraw meanwhile."""
-    with service.program() as program:
+    with service.program(service.caller()["key"]) as program:
         permitting(program, consented)
         program.process.send_signal(signal.SIGSTOP)
         service.api[worker].withdraw("alice", consented)

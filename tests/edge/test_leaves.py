@@ -100,9 +100,41 @@ def test_a_silent_leaf_is_granted_nothing_until_it_answers(leaves, clock):
     assert told.granted == [(102.0, 5.0)]
     assert leaves.silent() == 1
     leaves.forgot(told.leaf, 1)
-    leaves.grant(102.7, 5.0)
-    assert told.granted[-1] == (102.7, 5.0)
     assert leaves.silent() == 0
+    clock[0] = 106.7
+    leaves.grant(108.7, 5.0)
+    assert told.granted[-1] == (108.7, 5.0)
+
+
+def test_a_caller_whose_leaf_was_waited_for_gets_no_lease_for_ten_times_as_long(leaves, clock):
+    """Nor by another connection, which would owe nothing; what was forgotten at once bars nobody, and no other is."""
+    told, other = Told(leaves), Told(leaves, OTHER)
+    leaves.tell([SUBJECT])
+    leaves.forgot(other.leaf, 1)
+    clock[0] = 100.7
+    leaves.disconnected(told.leaf)
+    leaves.grant(102.7, 5.0)
+    assert Told(leaves).granted == []
+    clock[0] = 102.0
+    leaves.grant(104.0, 5.0)
+    assert len(other.granted) == 3
+    for now, granted in ((121.9, False), (122.1, True)):
+        clock[0] = now
+        leaves.grant(now + 2, 5.0)
+        assert bool(Told(leaves).granted) == granted
+
+
+def test_a_leaf_that_has_ended_or_has_no_lease_is_not_waited_for(leaves, clock):
+    """A program that was killed, and one that hangs without a lease, bar no other of their caller."""
+    killed, hangs = Told(leaves), Told(leaves, limit=100.1)
+    leaves.tell([SUBJECT])
+    leaves.ended(killed.leaf)
+    clock[0] = 103.0
+    leaves.tell([SUBJECT])
+    clock[0] = 104.0
+    leaves.grant(106.0, 5.0)
+    assert len(hangs.granted) == 1
+    assert Told(leaves).granted == [(106.0, 5.0)]
 
 
 def test_a_leaf_that_is_gone_holds_until_its_lease_is_over(leaves, clock):

@@ -18,8 +18,10 @@ from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -46,7 +48,11 @@ CORRESPONDENCE: Final = "correspondence"
 MOST_KEPT: Final = 100_000
 """Decisions that one edge may hold."""
 MOST_EDGES: Final = 64
-"""Connections of one worker; further ones are hung up on."""
+"""Connections of one worker whose key is in force; further ones are hung up on."""
+_MOST_STRANGERS: Final = 256
+"""Connections whose key was not looked up yet."""
+_MOST_OF_A_PROCESS: Final = 8
+"""Of those: what one program may have, so that it keeps no other out."""
 _HELLO_BYTES: Final = 4 * 1024
 _MOST_BYTES: Final = 256 * 1024
 """Of one message; before its key was looked up an edge sends nothing but a hello."""
@@ -61,6 +67,7 @@ _AGAIN_SECONDS: Final = 0.05
 _ELECTION_SECONDS: Final = 1.0
 _LATE_SECONDS: Final = 600.0
 _AHEAD_SECONDS: Final = 5.0
+"""What a clock may have been set by meanwhile; a replay of the log forgives three times as much."""
 _MOST_UNREAD: Final = 4 * 1024 * 1024
 _LONGEST_ID: Final = 512
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -112,6 +119,30 @@ _Row = tuple[int, int, float, str]
 _write: Final = msgspec.json.Encoder().encode
 
 
+@dataclass(slots=True, weakref_slot=True, eq=False)
+class _Ground:
+    """What answers rest on; `end`: until when, in epoch seconds, this edge may decide on it."""
+
+    end: float = math.inf
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class _Kept:
+    """An answer that the edge may give again, between two instants (epoch seconds), while each of its grounds lasts."""
+
+    judged: Judged
+    since: float
+    until: float
+    grounds: tuple[_Ground, ...]
+
+    def could_be_given(self, at: float) -> bool:
+        """Whether the edge could have decided so at that time."""
+        latest = at - _AHEAD_SECONDS
+        if not self.since - _AHEAD_SECONDS < at or latest >= self.until:
+            return False
+        return all(latest < ground.end for ground in self.grounds)
+
+
 class EdgeConnection(asyncio.Protocol):
     """One edge."""
 
@@ -124,7 +155,10 @@ class EdgeConnection(asyncio.Protocol):
         self._digest = b""
         self._key = ""
         self._ids = new_number()  # not the edge's choice: another's number would make the ids of that one's decisions
-        self._kept: dict[int, Judged] = {}
+        self._kept: dict[int, _Kept] = {}
+        # By the opaque numbers of the records, as long as an answer rests on them; and what every answer rests on.
+        self._grounds: WeakValueDictionary[int, _Ground] = WeakValueDictionary()
+        self._memory_as_a_whole = _Ground()
         self._last = secrets.randbits(56)  # no connection takes a number of another for its own
         self._asked: set[asyncio.Task[None]] = set()
         self._admitting: asyncio.Task[None] | None = None
@@ -140,11 +174,14 @@ class EdgeConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as it is for streams
         """Begin; a program that says nothing is hung up on."""
         self._transport = transport
-        if len(self._edges.connections) >= MOST_EDGES:
+        process, user = _peer_of(transport.get_extra_info("socket"))
+        self._from = f"edges of user {user}"
+        if not self._edges.takes(process):
             transport.abort()
-        self._edges.connections.add(self)
+        self._edges.strangers[self] = process
         self._late = asyncio.get_running_loop().call_later(_HELLO_SECONDS, self.close)
-        self._process = _process_of(transport.get_extra_info("socket"))
+        with contextlib.suppress(OSError):  # of another namespace, or ended already
+            self._process = os.pidfd_open(process)
 
     def data_received(self, data: bytes) -> None:
         """Take messages in as they become whole; what is none ends the connection, and is not answered."""
@@ -168,7 +205,8 @@ class EdgeConnection(asyncio.Protocol):
         """It may decide until its lease is over, unless its process has ended."""
         del exc
         self._late.cancel()
-        self._edges.connections.discard(self)
+        self._edges.admitted.discard(self)
+        self._edges.strangers.pop(self, None)
         for task in self._asked:
             task.cancel()
         leaf, process = self._leaf, self._process
@@ -236,8 +274,11 @@ class EdgeConnection(asyncio.Protocol):
             self._admitting = asyncio.get_running_loop().create_task(self._admitted())
 
     async def _admitted(self) -> None:
-        replica = self._memory.replica
+        replica, unknown_keys = self._memory.replica, self._edges.unknown_keys
         while not self._transport.is_closing():
+            if unknown_keys.refuses(self._from, self._digest):
+                self.close()
+                return
             try:
                 async with self._edges.turn:  # programs that hang up again and again would else use up the connections
                     if self._transport.is_closing():
@@ -252,6 +293,7 @@ class EdgeConnection(asyncio.Protocol):
             # No token: its issuer may withdraw the key that signed it, which no change of the caller tells.
             if record.caller is None or record.signed_by is not None or not _may_ask(record.caller):
                 log.warning("an edge was refused: its key is not in force, or lacks the scope decisions:evaluate")
+                unknown_keys.failed(self._from, self._digest)
                 self.close()
                 return
             now = replica.now_if_leased()
@@ -263,7 +305,13 @@ class EdgeConnection(asyncio.Protocol):
 
     def _let_in(self, caller: Caller, limit: float) -> None:
         leaves = self._memory.replica.leaves
+        self._edges.unknown_keys.passed(self._digest)
         if self._leaf is None:
+            if len(self._edges.admitted) >= MOST_EDGES:
+                self.close()
+                return
+            del self._edges.strangers[self]
+            self._edges.admitted.add(self)
             self._late.cancel()
             self._leaf = Leaf(caller.id, tell=self._tell, grant=self._grant, doubt=self._admit, hang_up=self.close)
             leaves.join(self._leaf)
@@ -274,6 +322,16 @@ class EdgeConnection(asyncio.Protocol):
             self.close()
 
     def _tell(self, number: int, forgotten: Sequence[int] | None, end: bool) -> None:  # noqa: FBT001 - as Leaf has it
+        """Send a change. Until the lease of now is over the edge may decide without it."""
+        leased = 0.0 if self._leaf is None else max(0.0, self._leaf.until - boot_seconds())
+        ended, until = [self._memory_as_a_whole], self._memory.replica.now() + leased
+        if forgotten is None:
+            self._memory_as_a_whole = _Ground()
+            self._grounds.clear()
+        else:
+            ended = [ground for each in forgotten if (ground := self._grounds.pop(each, None)) is not None]
+        for ground in ended:
+            ground.end = min(ground.end, until)
         self._send(_write({"kind": "changed", "number": number, "forget": forgotten, "end": end}))
 
     def _grant(self, end: float, ahead: float) -> None:
@@ -313,9 +371,13 @@ class EdgeConnection(asyncio.Protocol):
             leaf = self._leaf
             if lasting is not None and leaf is not None and _is_answer(reply.body, lasting.judged):
                 self._last += 1
-                self._kept[self._last] = lasting.judged
                 until = None if lasting.until == math.inf else lasting.until
                 rests_on = [leaf.opaque(kind, ref) for kind, ref in lasting.rests_on]
+                grounds = [self._grounds.setdefault(each, _Ground()) for each in rests_on]
+                grounds.append(self._memory_as_a_whole)
+                self._kept[self._last] = _Kept(
+                    lasting.judged, self._memory.replica.now(), lasting.until, tuple(grounds)
+                )
                 keep = _write({"number": self._last, "on": rests_on, "until": until})
         self._send(_answer(number, reply.status, reply.body, keep))
 
@@ -366,15 +428,15 @@ class EdgeConnection(asyncio.Protocol):
                 self._kept.pop(number, None)
 
     def _log(self, number: int, count: int, at: float, correspondence: str) -> None:
-        judged = self._kept.get(number)
-        now = self._memory.replica.now()
+        kept, now = self._kept.get(number), self._memory.replica.now()
         is_one = bool(correspondence) and not _CONTROL.search(correspondence)
-        if judged is None or self._leaf is None or not is_one or not now - _LATE_SECONDS < at < now + _AHEAD_SECONDS:
+        is_recent = now - _LATE_SECONDS < at < now + _AHEAD_SECONDS
+        if kept is None or self._leaf is None or not (is_one and is_recent and kept.could_be_given(at)):
             self._edges.drop(1)
             return
         about = (CORRESPONDENCE, correspondence)
         identifier = numbered_id(at, self._ids, count) if count else decision_id(at)
-        self._edges.endpoint.wording.reported(self._leaf.caller, at, identifier, about, judged)
+        self._edges.endpoint.wording.reported(self._leaf.caller, at, identifier, about, kept.judged)
         if (held := self._memory.replica.callers.get(self._digest)) is not None:
             held.use.at = max(held.use.at, at)
 
@@ -393,14 +455,10 @@ def _answer(number: int, status: int, body: bytes, keep: bytes | None) -> bytes:
     return b'{"kind":"answer","number":%d,"status":%d,"body":%b,"keep":%b}' % (number, status, body, keep or b"null")
 
 
-def _process_of(connected: socket.socket | None) -> int | None:
-    """A handle of the process at the other end (pidfd_open(2)), by which the kernel tells that it has ended."""
-    if connected is None:
-        return None
-    process, _, _ = _PEER.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    with contextlib.suppress(OSError):  # of another namespace, or ended already
-        return os.pidfd_open(process)
-    return None
+def _peer_of(connected: socket.socket) -> tuple[int, int]:
+    """The process at the other end, and its user (SO_PEERCRED, unix(7))."""
+    process, user, _ = _PEER.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return process, user
 
 
 class Edges:
@@ -410,11 +468,18 @@ class Edges:
         """Listen on nothing yet."""
         self.memory = memory
         self.endpoint = endpoint
-        self.connections: set[EdgeConnection] = set()
+        self.admitted: set[EdgeConnection] = set()
+        self.strangers: dict[EdgeConnection, int] = {}
+        self.unknown_keys = services.unknown_keys
         self.working: set[asyncio.Task[None]] = set()
         self.turn = asyncio.Semaphore(1)
         self._path = path
         self._recorder = services.recorder
+
+    def takes(self, process: int) -> bool:
+        """Whether a program that has connected may say who it is."""
+        those = self.strangers.values()
+        return len(those) < _MOST_STRANGERS and sum(each == process for each in those) < _MOST_OF_A_PROCESS
 
     def drop(self, number: int) -> None:
         """Count decisions that the log does not get."""
@@ -449,8 +514,8 @@ class Edges:
         """End the leases of all edges, take in for a moment what they still report, and hang up."""
         self.memory.replica.leaves.close()
         await self.memory.replica.leaves.released()
-        await asyncio.sleep(_AGAIN_SECONDS if self.connections else 0)  # what they report at the end of a lease
-        for connection in list(self.connections):
+        await asyncio.sleep(_AGAIN_SECONDS if self.admitted else 0)  # what they report at the end of a lease
+        for connection in [*self.admitted, *self.strangers]:
             connection.close()
         if self.working:
             await asyncio.wait(self.working, timeout=_DRAIN_SECONDS)

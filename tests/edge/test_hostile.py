@@ -1,0 +1,136 @@
+"""A program of this host that lies, connects again and again, or has no key: what it can do to others and the log."""
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Self
+
+import pytest
+
+from bench.stale.fleet import KEY
+from sceau_client import Edge
+from tests.edge.deployments import served
+from tests.edge.waiting import wait_until
+from tests.support.api import question
+from tests.support.databases import new_database
+
+
+class Liar:
+    """An edge that says what its test wants: it never forgets, unless told to."""
+
+    def __init__(self, path, key: str = KEY):
+        """Say hello."""
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(20)
+        self._socket.connect(str(path))
+        self._said = self._socket.makefile("rb")
+        self.heard: list[str] = []
+        self.say({"kind": "hello", "protocol": 1, "key": key})
+
+    def say(self, message: dict[str, Any] | bytes) -> None:
+        """Send a message."""
+        payload = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self._socket.sendall(struct.pack(">I", len(payload)) + payload)
+
+    def hear(self, kind: str) -> dict[str, Any]:
+        """The next message of a kind."""
+        while True:
+            (length,) = struct.unpack(">I", self._said.read(4))
+            told: dict[str, Any] = json.loads(self._said.read(length))
+            self.heard.append(told["kind"])
+            if told["kind"] == kind:
+                return told
+
+    def keep(self, user: str, name: str) -> int:
+        """The number of an answer that may be held."""
+        self.hear("lease")
+        while True:
+            self.say({"kind": "ask", "number": 1, "question": question(user, name)})
+            told = self.hear("answer")
+            if told["body"]["decision"] and told["keep"] is not None:
+                number: int = told["keep"]["number"]
+                return number
+
+    def report(self, answer: int, at: float) -> None:
+        """Say that something was decided by an answer at an epoch time."""
+        self.say(b"R" + struct.pack("<IIQQd", 1, 0, answer, 0, at) + b"handle")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._said.close()
+        self._socket.close()
+
+
+@contextmanager
+def counted(service) -> Iterator[dict[str, float]]:
+    """How many decisions the log of the first worker got and did not get, each time that it is asked."""
+
+    class Counts(dict[str, float]):
+        def __missing__(self, what: str) -> float:
+            metrics = service.api[0].call("GET", "/metrics").text.splitlines()
+            named = [each for each in metrics if each.startswith(f'sceau_decision_log_rows_total{{what="{what}"')]
+            return sum(float(line.rpartition(" ")[2]) for line in named)
+
+    yield Counts()
+
+
+def test_what_an_edge_could_not_have_decided_is_not_logged(service):
+    """Decisions of before the answer, and of long after the withdrawal: the log accuses nobody; the others it takes."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    with counted(service) as rows, Liar(service.socket) as liar:
+        kept = liar.keep("alice", name)
+        lost, logged = rows["dropped"], rows["written"]
+        liar.report(kept, time.time() - 120)
+        wait_until(lambda: rows["dropped"] == lost + 1)
+        liar.report(kept, time.time())
+        wait_until(lambda: rows["written"] > logged)
+        service.api[1].withdraw("alice", name)
+        wait_until(lambda: liar.report(kept, time.time() + 4.9) or rows["dropped"] > lost + 1)
+
+
+def test_a_caller_whose_edges_are_waited_for_again_and_again_is_given_no_lease(service):
+    """It connects anew and owes nothing, but the last withdrawal waited for it; its questions are answered."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    key = service.caller()["key"]
+    with Liar(service.socket, key) as liar:
+        liar.keep("alice", name)
+        service.api[0].withdraw("alice", name)
+    with Liar(service.socket, key) as again:
+        again.hear("welcome")
+        again.say({"kind": "ask", "number": 1, "question": question("alice", name)})
+        assert again.hear("answer")["status"] == 200
+        assert "lease" not in again.heard
+
+
+def test_a_program_without_a_key_keeps_no_other_out(service):
+    """It holds as many connections as it can get, and says nothing: another program is let in at once."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    with ExitStack() as stack:
+        for _ in range(90):
+            silent = stack.enter_context(socket.socket(socket.AF_UNIX))
+            with suppress(OSError):
+                silent.connect(str(service.socket))
+        with service.program() as program:
+            wait_until(lambda: program.say(f"alice {name}") == "permit", seconds=4.0)
+
+
+def test_keys_that_are_guessed_are_bounded_as_over_http(tmp_path):
+    """After so many a minute of one user nothing is looked up or noted; a key that was good before is let in."""
+    setting = {"SCEAU_RATE_LIMITS": "unknown_keys=5/60"}
+    with new_database() as database, served(database, tmp_path, workers=1, **setting) as service:
+        with Edge(service.socket, KEY) as edge:
+            assert edge.leased
+        for number in range(30):
+            with Liar(service.socket, f"sceau_{number:043}") as liar, pytest.raises(struct.error):
+                liar.hear("welcome")
+        with Edge(service.socket, KEY) as edge:
+            assert edge.leased
+        assert service.workers[0].log.read_text().count("an edge was refused") == 5
