@@ -127,7 +127,7 @@ class _Ground:
 
 
 @dataclass(slots=True, frozen=True, eq=False)
-class _Kept:
+class _KeptAnswer:
     """An answer that the edge may give again, between two instants (epoch seconds), while each of its grounds lasts."""
 
     judged: Judged
@@ -155,7 +155,7 @@ class EdgeConnection(asyncio.Protocol):
         self._digest = b""
         self._key = ""
         self._ids = new_number()  # not the edge's choice: another's number would make the ids of that one's decisions
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[int, _KeptAnswer] = {}
         # By the opaque numbers of the records, as long as an answer rests on them; and what every answer rests on.
         self._grounds: WeakValueDictionary[int, _Ground] = WeakValueDictionary()
         self._memory_as_a_whole = _Ground()
@@ -375,7 +375,7 @@ class EdgeConnection(asyncio.Protocol):
                 rests_on = [leaf.opaque(kind, ref) for kind, ref in lasting.rests_on]
                 grounds = [self._grounds.setdefault(each, _Ground()) for each in rests_on]
                 grounds.append(self._memory_as_a_whole)
-                self._kept[self._last] = _Kept(
+                self._kept[self._last] = _KeptAnswer(
                     lasting.judged, self._memory.replica.now(), lasting.until, tuple(grounds)
                 )
                 keep = _write({"number": self._last, "on": rests_on, "until": until})
