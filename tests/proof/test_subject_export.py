@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.db.session import WriteSession
 from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 from tests.support.commands import run_command
@@ -50,6 +51,26 @@ def test_everything_since_the_account_began_is_in_it(api, alice):
     (counted,) = told["decisions_by_day"]
     assert (counted["processing"], counted["reason"], counted["number"]) == ("ads", "consent_withdrawn", 3)
     assert _export(api, alice)["looked_at"][-1]["act"] == "subject.exported"
+
+
+def test_a_person_with_many_consents_is_read_as_often_as_one_with_few(api, alice, bob, monkeypatch):
+    """What their receipts rest on is read together: else who was asked often could not be told what is held."""
+    read, execute = [], WriteSession.execute
+
+    async def counted(self, statement, rows=None):
+        read.append(str(statement))
+        return await execute(self, statement, rows)
+
+    for name, times in ((alice, 1), (bob, 8)):
+        for _ in range(times):
+            api.decide(name, "ads")
+    monkeypatch.setattr(WriteSession, "execute", counted)
+    of_tables = []
+    for name, consents in ((alice, 1), (bob, 8)):
+        read.clear()
+        assert len(_export(api, name)["dpv:hasRecordOfActivity"]) == consents
+        of_tables.append(sum("FROM consent" in each for each in read))
+    assert of_tables[0] == of_tables[1] > 0
 
 
 def test_it_has_nothing_of_an_earlier_account_or_of_others(api, alice, bob):

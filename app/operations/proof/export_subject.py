@@ -23,7 +23,7 @@ from app.ledger.projection import LedgerEntry
 from app.ledger.store import acts_of_parent, load_entries, solicitations_of
 from app.ledger.sweep import flags_of
 from app.ledger.vault import Vault, names_of
-from app.operations.proof.receipts import receipt_of
+from app.operations.proof.receipts import receipt_of, records_of
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference, recorded_ref, ref_of
 from app.register.records import CONTEXT
 from app.register.store import load_processings
@@ -104,11 +104,13 @@ async def _records(
     session: ReadSession, entries: Sequence[LedgerEntry], name: SubjectName, service: str
 ) -> list[dict[str, Any]]:
     """The consents and refusals of the person, in whose own export alone their name stands."""
-    records = []
-    for entry in entries:
-        if entry.event.kind in CONSENTS:
+    records: list[dict[str, Any]] = []
+    consents = [entry for entry in entries if entry.event.kind in CONSENTS]
+    if consents:
+        known = await records_of(session, consents[0].subject_ref)
+        for entry in consents:
             try:
-                record = (await receipt_of(session, entry, None, service)).record()
+                record = receipt_of(known, entry, None, service).record()
             except NotFoundError:  # a register that lost a version: the event itself is told all the same
                 continue
             record["dpv:hasDataSubject"]["dct:identifier"] = name.id

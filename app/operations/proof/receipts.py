@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
-from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy
+from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy, ages_stated
 from app.core.errors import NotFoundError
-from app.core.fold import CONSENTS, ConsentRow, grant_among
+from app.core.fold import CONSENTS, ConsentRow, history, since_closure
+from app.core.grant import grant_of
 from app.core.page.voice import COMPLAINTS, reached
-from app.core.processing import Processing
 from app.db.identifiers import uuid7
 from app.db.session import ReadSession, WriteSession
 from app.keyring import RECEIPT_KEYS, keys_in_force, signed_jws
@@ -32,7 +32,7 @@ from app.proof.tree import inclusion_proof, subtree_of, tiles_needed
 from app.proof.verifier.bodies import MERGE_DELAY
 from app.proof.verifier.notes import SIGNATURE, VerifierKey
 from app.register.records import CONTEXT, PURPOSES, ControllerRecord, ProcessingRecord, VersionRecord
-from app.register.store import load_controllers, load_processing
+from app.register.store import load_controllers, load_processings
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +384,7 @@ async def signed_receipt(
     """The receipt of an entry: as a compact JWS, and the JSON-LD in it. Arguments and errors as of `make_receipt`."""
     head = await store.latest_checkpoint(session)  # before the entry is looked for: what has none is in no such head
     proof = await prove_event(session, entry.event.id)
-    receipt = await receipt_of(session, entry, proof, service)
+    receipt = receipt_of(await records_of(session, entry.subject_ref), entry, proof, service)
     json_ld = receipt.json_ld()
     key = (await keys_in_force(session, RECEIPT_KEYS, receipt.made_at))[0]
     private = Ed25519PrivateKey.from_private_bytes(opened(deployment, RECEIPT_KEYS, key))
@@ -401,65 +401,76 @@ async def signed_receipt(
     return signed_jws(private, str(named), TYPE, claims), json_ld
 
 
-async def receipt_of(
-    session: ReadSession, entry: LedgerEntry, proof: EntryProof | None, service: str
-) -> ConsentReceipt:
+@dataclass(frozen=True, slots=True)
+class PersonRecords:
+    """What the receipts of one person rest on, read together: a person may have given hundreds of consents.
+
+    `acts`: what each grant consists of, by its id: two acts where it is a joint consent.
+    """
+
+    at: datetime
+    events: Sequence[ConsentEvent]
+    rows: Mapping[UUID, ConsentRow]
+    register: Mapping[str, ProcessingRecord]
+    controllers: Mapping[str, ControllerRecord]
+    acts: Mapping[UUID, tuple[ConsentEvent, ...]]
+
+
+async def records_of(session: ReadSession, ref: bytes) -> PersonRecords:
+    """Read what somebody's receipts rest on."""
+    events, at = [each.event for each in await load_entries(session, ref)], await session.now()
+    register = await load_processings(session, sorted({each.processing for each in events if each.processing}))
+    versions = (version for record in register.values() for version in record.versions)
+    controllers = await load_controllers(session, {who for version in versions for who in version.controllers})
+    ages = ages_stated(events, at)
+    acts: dict[UUID, tuple[ConsentEvent, ...]] = {}
+    for identifier, record in register.items():
+        past = since_closure(history(events, record.facts, at))
+        grants = [each for each in events if (each.kind, each.processing) == (EventKind.GRANTED, identifier)]
+        acts |= {each.id: grant_of(each, past, ages).acts for each in grants}
+    return PersonRecords(at, events, await load_rows(session, ref), register, controllers, acts)
+
+
+def receipt_of(records: PersonRecords, entry: LedgerEntry, proof: EntryProof | None, service: str) -> ConsentReceipt:
     """What a receipt of an entry tells.
 
     Raises:
         NotFoundError: the register does not have what was decided about.
 
     """
-    event, now = entry.event, await session.now()
-    events = [each.event for each in await load_entries(session, entry.subject_ref)]
-    about = None if event.processing is None else await _version_of(session, event.processing, event)
-    named = {each.processing for each in events if each.order < event.order and each.processing is not None}
-    told = [about] if about is not None else [await _version_of(session, each, event) for each in sorted(named)]
+    event = entry.event
+    about = None if event.processing is None else _version_of(records, event.processing, event)
+    named = {each.processing for each in records.events if each.order < event.order and each.processing is not None}
+    told = [about] if about is not None else [_version_of(records, each, event) for each in sorted(named)]
+    controllers = {who for each in told for who in each.version.controllers}
     # Without an entry in the log the person is named by what no other receipt has: it leads nowhere.
     salt = bytes.fromhex(proof.salt) if proof is not None else hashlib.sha256(event.id.bytes).digest()
-    facts = about.processing.facts if about is not None else None
     return ConsentReceipt(
-        id=uuid7(now),
-        made_at=now,
+        id=uuid7(records.at),
+        made_at=records.at,
         service=service,
         entry=entry,
         person=subject_in_body(salt, entry.subject_ref),
-        row=(await load_rows(session, entry.subject_ref)).get(event.id),
+        row=records.rows.get(event.id),
         about=about,
-        controllers=tuple(
-            (await load_controllers(session, {who for each in told for who in each.version.controllers})).values()
-        ),
-        acts=_acts(event, events, facts, now),
-        is_completed=facts is not None and _is_completed(event, events, facts, now),
+        controllers=tuple(record for name, record in records.controllers.items() if name in controllers),
+        acts=records.acts.get(event.id, (event,)),
+        # The other side of a joint consent acted after this one: that gave the consent, and renewed none.
+        is_completed=any(act.id == event.id for acts in records.acts.values() for act in acts[:-1]),
     )
 
 
-async def _version_of(session: ReadSession, processing: str, event: ConsentEvent) -> DecidedAbout:
+def _version_of(records: PersonRecords, processing: str, event: ConsentEvent) -> DecidedAbout:
     """The version of a processing that an act names, or the one in force when it was said.
 
     Raises:
         NotFoundError: the register does not have it.
 
     """
-    record = await load_processing(session, processing)
+    record = records.register.get(processing)
     in_force = record.facts.version_at(event.collected_at) if record is not None else None
     number = event.version if event.processing == processing else None
     version = record.version(number or (in_force.number if in_force is not None else 1)) if record is not None else None
     if record is None or version is None:
         raise NotFoundError
     return DecidedAbout(record, version)
-
-
-def _acts(
-    event: ConsentEvent, events: Sequence[ConsentEvent], facts: Processing | None, at: datetime
-) -> tuple[ConsentEvent, ...]:
-    """The act itself, and the one of the other side before it that makes it a joint consent, if there is one."""
-    if event.kind is not EventKind.GRANTED or facts is None:
-        return (event,)
-    return grant_among(event, events, facts, at).acts
-
-
-def _is_completed(event: ConsentEvent, events: Sequence[ConsentEvent], facts: Processing, at: datetime) -> bool:
-    """Whether the other side of a joint consent acted after this one: that gave the consent, and renewed none."""
-    later = [each for each in events if each.kind is EventKind.GRANTED and each.processing == event.processing]
-    return any(event.id in {act.id for act in grant_among(each, events, facts, at).acts[:-1]} for each in later)
