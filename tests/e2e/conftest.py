@@ -17,6 +17,7 @@ GROUPS = {
     "tests/e2e/mail/": "mail",
     "tests/e2e/chat/": "chat",
     "tests/e2e/deploy/": "deploy",
+    "tests/e2e/doors/test_operator": "operator",
     "tests/e2e/doors/": "doors",
     "tests/e2e/generated/": "deploy",
     "tests/e2e/test_image": "image",
@@ -37,7 +38,9 @@ GROUPS = {
 """What stays with one worker: its servers, or its store of images, are there once, or load the machine. All else is of
 the pages.
 """
-LONGEST_FIRST = ("mail", "pages", "doors", "console", "pictures", "deploy", "job", "others", "docs", "chat")
+LONGEST_FIRST = (
+    *("mail", "pages", "deploy", "operator", "console", "pictures", "chat", "docs", "job", "doors", "others"),
+)
 """The order in which groups are handed out, so that no worker is left alone with a long one."""
 
 
