@@ -254,6 +254,13 @@ class LastKnown:
         self._processings.clear()
         self._away_since = None
 
+    def forget_all(self) -> None:
+        """Nothing is known: what a file of before told, once the database itself can be asked."""
+        self.forgettings += 1
+        self._callers.clear()
+        self._processings.clear()
+        self.settle()
+
     def settle(self) -> None:
         """All that is needed for an outage has been read anew: what was set aside is used no more."""
         self._aside, self._aside_until = ({}, {}), 0.0

@@ -81,6 +81,7 @@ class Leaf:
         # Changes that it has not forgotten yet: the number, when it was told, and until when it may decide without it.
         self.owed: deque[tuple[int, float, float]] = deque()
         self.ends_with = 0  # the change that ended its lease, if no lease was granted after it
+        self.overdue = 0  # the change that it owed for too long when it was looked at last
         self._secret = secrets.token_bytes(16)
 
     def opaque(self, kind: int, ref: bytes) -> int:
@@ -93,9 +94,17 @@ class Leaf:
         # A lease never ends before an earlier one did: the last change up to that number counts.
         return next((until for owed, _, until in reversed(self.owed) if owed <= number), 0.0)
 
+    def let_go(self) -> None:
+        """Hold its connection no longer, so that what that holds is freed at once."""
+        self.tell = self.grant = self.doubt = self.hang_up = _nothing
+
     def is_silent(self, now: float) -> bool:
         """Whether it has not forgotten in time what it was told."""
         return bool(self.owed) and now - self.owed[0][1] > _PATIENCE_SECONDS
+
+
+def _nothing(*_: object) -> None:
+    """Send nothing: there is no connection."""
 
 
 class Leaves:
@@ -138,7 +147,6 @@ class Leaves:
 
     def forgot(self, leaf: Leaf, number: int) -> None:
         """It says that it has forgotten every change up to one."""
-        self._note_wait(leaf, boot_seconds())
         while leaf.owed and leaf.owed[0][0] <= number:
             leaf.owed.popleft()
         if leaf.ends_with and number >= leaf.ends_with:
@@ -251,12 +259,16 @@ class Leaves:
     def _note_wait(self, leaf: Leaf, now: float) -> None:
         """Who has waited long for a leaf is not to wait soon again for any leaf of its caller.
 
-        For one that connects anew owes nothing, and would hold the next write up as long.
+        For one that connects anew owes nothing, and would hold the next write up as long. It is found twice, with a
+        beat between, lest this process was stopped itself and has not read yet what the leaf said in time.
         """
-        told, until = next(((told, until) for _, told, until in leaf.owed if told < until), (now, now))
+        number, told, until = next((each for each in leaf.owed if each[1] < each[2]), (0, now, now))
         over = min(now, until)
-        if over - told > _PATIENCE_SECONDS:
+        if over - told <= _PATIENCE_SECONDS:
+            return
+        if leaf.overdue == number:
             self._barred[leaf.caller] = max(self._barred.get(leaf.caller, 0.0), over + _BARRED_TIMES * (over - told))
+        leaf.overdue = number
 
     def _owe(self, leaf: Leaf, forgotten: Sequence[int] | None, *, end: bool) -> None:
         # Also where it is not connected: then nothing but the end of its lease keeps it from deciding without it.

@@ -104,6 +104,7 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await ensure_key(session, services.deployment, DECISION_KEYS)
         await ensure_key(session, services.deployment, RECEIPT_KEYS)
         await services.tokens.read_keys(session)
+    services.known.forget_all()
     await services.fence.look_by_itself()
     # The database may go away as soon as the first request comes: by then this process should know what exempt purposes
     # need. Where it cannot read that, the database has gone away, or answers and is busy, set back, or not proven.
@@ -145,7 +146,7 @@ async def _admitted_later(services: Services, first_key: str | None) -> AsyncIte
     async def admit_and_follow() -> None:
         while not await _admitted_now(services, first_key):
             if await _answers(services.database):
-                services.known.set_aside()
+                services.known.forget_all()
             await asyncio.sleep(_ADMIT_AGAIN_SECONDS)
         services.database.admission.open()
         log.info("the database is back: everything is answered")

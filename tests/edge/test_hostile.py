@@ -1,20 +1,24 @@
 """A program of this host that lies, connects again and again, or has no key: what it can do to others and the log."""
 
+import gc
 import json
 import socket
 import struct
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Self
 
 import pytest
 
+from app.api.decisions.edge import MOST_EDGES, EdgeConnection
 from bench.stale.fleet import KEY
 from sceau_client import Edge
 from tests.edge.deployments import served
+from tests.edge.questions import asked
 from tests.edge.waiting import wait_until
-from tests.support.api import question
+from tests.support.api import question, running
 from tests.support.databases import new_database
 
 
@@ -86,6 +90,11 @@ def test_what_an_edge_could_not_have_decided_is_not_logged(service):
     with counted(service) as rows, Liar(service.socket) as liar:
         kept = liar.keep("alice", name)
         lost, logged = rows["dropped"], rows["written"]
+        for _ in range(5_000):
+            liar.say(b"R" + struct.pack("<II", 0, 2**32 - 1))  # so many are lost
+        wait_until(lambda: rows["dropped"] > lost)
+        lost = rows["dropped"]
+        assert lost < 2**31
         liar.report(kept, time.time() - 120)
         wait_until(lambda: rows["dropped"] == lost + 1)
         liar.report(kept, time.time())
@@ -125,6 +134,59 @@ def test_a_program_without_a_key_keeps_no_other_out(service):
                 silent.connect(str(service.socket))
         with service.program() as program:
             wait_until(lambda: program.say(f"alice {name}") == "permit", seconds=4.0)
+
+
+def test_a_caller_takes_no_place_that_another_has(service):
+    """With all places taken an edge of another key is let in, and one of whoever has most is hung up on."""
+    name = service.register()
+    greedy, modest = (service.caller()["key"] for _ in range(2))
+    with ExitStack() as stack:
+        held = [stack.enter_context(Liar(service.socket, greedy)) for _ in range(MOST_EDGES)]
+        for each in held:
+            each.hear("welcome")
+        with Liar(service.socket, greedy) as one_more, pytest.raises(struct.error):
+            one_more.hear("welcome")
+        with Edge(service.socket, modest) as edge:
+            answered = edge.ask(asked("alice", name)).result(10)
+            assert answered is not None
+            assert answered.reason == "no_consent"
+
+
+def test_what_a_connection_holds_is_freed_at_its_end(database, tmp_path, monkeypatch):
+    """Once it can decide no more, nothing of it waits for the garbage collector."""
+    made, begin = [], EdgeConnection.__init__
+
+    def noted(self, edges):
+        made.append(weakref.ref(self))
+        begin(self, edges)
+
+    monkeypatch.setattr(EdgeConnection, "__init__", noted)
+    place = tmp_path / "edge.sock"
+    gc.disable()
+    try:
+        with running(database, edge_socket=place) as api:
+            api.register("ads")
+            api.decide("alice", "ads")
+            wait_until(place.exists)
+            with Liar(place, api.key or "") as liar:
+                liar.keep("alice", "ads")
+            wait_until(lambda: made and made[0]() is None)
+    finally:
+        gc.enable()
+
+
+def test_who_leaves_before_it_is_let_in_says_nothing_odd(service):
+    """A client that is closed at once says goodbye first: that is a message."""
+    log = service.workers[0].log
+    before = log.read_text().count("no message")
+    for _ in range(5):
+        with socket.socket(socket.AF_UNIX) as left:
+            left.settimeout(20)
+            left.connect(str(service.socket))
+            left.sendall(struct.pack(">I", 14) + b'{"kind":"bye"}')
+            with suppress(ConnectionResetError):
+                assert left.recv(1) == b""
+    assert log.read_text().count("no message") == before
 
 
 def test_keys_that_are_guessed_are_bounded_as_over_http(tmp_path):

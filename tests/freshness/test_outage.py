@@ -172,7 +172,7 @@ def test_the_file_is_for_a_database_that_is_away(database, tmp_path, monkeypatch
     def gone(*_, **__):
         raise DatabaseUnavailableError
 
-    monkeypatch.setattr(app.snapshot.last_known, "KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(app.snapshot.last_known, "KNOWN_SECONDS", float("inf"))  # what is set aside would be used for
     settings = {"state_directory": tmp_path, "cache": "strict", "database_timeout": timedelta(seconds=1)}
     with running(database, **settings) as api:
         exempt(api, "scan")

@@ -15,12 +15,13 @@ import secrets
 import socket
 import struct
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -49,10 +50,12 @@ MOST_KEPT: Final = 100_000
 """Decisions that one edge may hold."""
 MOST_EDGES: Final = 64
 """Connections of one worker whose key is in force; further ones are hung up on."""
-_MOST_STRANGERS: Final = 256
-"""Connections whose key was not looked up yet."""
-_MOST_OF_A_PROCESS: Final = 8
-"""Of those: what one program may have, so that it keeps no other out."""
+_MOST_STRANGERS: Final = 64
+"""Connections whose key was not looked up yet; beyond, one that has said nothing is hung up on for a new one."""
+_MOST_KEPT_TOGETHER: Final = 4 * MOST_KEPT
+"""Answers that all edges of a worker may hold: half a kilobyte of the worker's memory each."""
+_MOST_A_SECOND: Final = 1_000_000
+"""Decisions that one edge can make."""
 _HELLO_BYTES: Final = 4 * 1024
 _MOST_BYTES: Final = 256 * 1024
 """Of one message; before its key was looked up an edge sends nothing but a hello."""
@@ -60,7 +63,6 @@ _MOST_UNDER_WAY: Final = 1_000
 _MOST_WAITING: Final = 50_000
 """Decisions that were reported and are not logged yet, of one edge: some megabytes."""
 _ROWS_AT_ONCE: Final = 256
-_MOST_LOST: Final = 2**20
 _DRAIN_SECONDS: Final = 2.0
 _HELLO_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 0.05
@@ -112,7 +114,7 @@ class Bye(Struct, tag_field="kind", tag="bye"):
     """Nothing is decided from memory any more, whatever lease was granted."""
 
 
-_read_hello: Final = msgspec.json.Decoder(Hello).decode
+_read_first: Final = msgspec.json.Decoder(Hello | Bye).decode
 _read: Final = msgspec.json.Decoder(Ask | Forgot | Released | Bye).decode
 _Row = tuple[int, int, float, str]
 """A reported decision: the answer's number, its count, when, and about which correspondence."""
@@ -168,6 +170,7 @@ class EdgeConnection(asyncio.Protocol):
         self._working: asyncio.Task[None] | None = None
         self._process: int | None = None
         self._hung_up = False
+        self._counted = boot_seconds()  # when it said last how many decisions it has lost
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -176,10 +179,11 @@ class EdgeConnection(asyncio.Protocol):
         self._transport = transport
         process, user = _peer_of(transport.get_extra_info("socket"))
         self._from = f"edges of user {user}"
-        if not self._edges.takes(process):
-            transport.abort()
-        self._edges.strangers[self] = process
         self._late = asyncio.get_running_loop().call_later(_HELLO_SECONDS, self.close)
+        if not self._edges.make_room():
+            self.close()
+            return
+        self._edges.strangers[self] = user
         with contextlib.suppress(OSError):  # of another namespace, or ended already
             self._process = os.pidfd_open(process)
 
@@ -209,25 +213,39 @@ class EdgeConnection(asyncio.Protocol):
         self._edges.strangers.pop(self, None)
         for task in self._asked:
             task.cancel()
-        leaf, process = self._leaf, self._process
-        if leaf is not None:
-            self._memory.replica.leaves.disconnected(leaf)
-        if process is not None:
-            until = leaf.until if leaf is not None else 0.0
-            loop = asyncio.get_running_loop()
-            if not self._hung_up:  # else another process may have the socket, and the lease with it
-                loop.add_reader(process, self._over)
-            loop.call_later(max(0.0, until - boot_seconds()) + _AGAIN_SECONDS, self._over)
+        if self._leaf is None:
+            self._over()
+            return
+        self._memory.replica.leaves.disconnected(self._leaf)
+        loop = asyncio.get_running_loop()
+        if self._process is not None and not self._hung_up:  # else another may have the socket, and the lease with it
+            loop.add_reader(self._process, self._over)
+        loop.call_later(max(0.0, self._leaf.until - boot_seconds()) + _AGAIN_SECONDS, self._over)
 
     def _over(self) -> None:
-        """The program has ended, or its lease is over; the first of these counts."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        asyncio.get_running_loop().remove_reader(process)
-        os.close(process)
+        """The program has ended, or its lease is over, whichever comes first."""
+        if self._process is not None:
+            asyncio.get_running_loop().remove_reader(self._process)
+            os.close(self._process)
+            self._process = None
         if self._leaf is not None:
             self._memory.replica.leaves.ended(self._leaf)
+            self._leaf.let_go()
+
+    @property
+    def caller(self) -> UUID | None:
+        """Whose it is, once it was admitted."""
+        return self._leaf.caller if self._leaf is not None else None
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether it has said hello."""
+        return bool(self._key)
+
+    @property
+    def kept(self) -> int:
+        """How many answers it may hold."""
+        return len(self._kept)
 
     def close(self) -> None:
         """Hang up."""
@@ -243,7 +261,11 @@ class EdgeConnection(asyncio.Protocol):
 
     def _take(self, payload: bytes) -> None:
         if self._leaf is None:
-            self._greet(_read_hello(payload))
+            first = _read_first(payload)
+            if isinstance(first, Bye):
+                self.close()
+            else:
+                self._greet(first)
             return
         if payload[0] == ord("R"):
             self._take_report(memoryview(payload)[1:])
@@ -307,10 +329,10 @@ class EdgeConnection(asyncio.Protocol):
         leaves = self._memory.replica.leaves
         self._edges.unknown_keys.passed(self._digest)
         if self._leaf is None:
-            if len(self._edges.admitted) >= MOST_EDGES:
+            if not self._edges.has_place_for(caller.id):
                 self.close()
                 return
-            del self._edges.strangers[self]
+            self._edges.strangers.pop(self, None)
             self._edges.admitted.add(self)
             self._late.cancel()
             self._leaf = Leaf(caller.id, tell=self._tell, grant=self._grant, doubt=self._admit, hang_up=self.close)
@@ -366,7 +388,7 @@ class EdgeConnection(asyncio.Protocol):
         Whatever changes after that look is told after this message.
         """
         keep: bytes | None = None
-        if reply.status == 200 and len(self._kept) < MOST_KEPT + MOST_KEPT // 4:  # noqa: PLR2004 - HTTP
+        if reply.status == 200 and self._edges.may_keep(self):  # noqa: PLR2004 - HTTP
             lasting = self._lasting(body)
             leaf = self._leaf
             if lasting is not None and leaf is not None and _is_answer(reply.body, lasting.judged):
@@ -401,7 +423,9 @@ class EdgeConnection(asyncio.Protocol):
         ids = bytes(view[start:]).decode().split("\n") if rows else []
         if not all(len(each) == rows for each in (*columns, ids)):
             raise ValueError("report")
-        self._edges.drop(min(dropped, _MOST_LOST))
+        now = boot_seconds()
+        self._edges.drop(min(dropped, int((now - self._counted) * _MOST_A_SECOND)))
+        self._counted = now
         if self._waiting + rows > _MOST_WAITING or max(map(len, ids), default=0) > _LONGEST_ID:
             self._edges.drop(rows)
         elif rows:
@@ -476,10 +500,39 @@ class Edges:
         self._path = path
         self._recorder = services.recorder
 
-    def takes(self, process: int) -> bool:
-        """Whether a program that has connected may say who it is."""
-        those = self.strangers.values()
-        return len(those) < _MOST_STRANGERS and sum(each == process for each in those) < _MOST_OF_A_PROCESS
+    def make_room(self) -> bool:
+        """Whether a program that has connected may say who it is.
+
+        Where too many have not said it, the user with most connections that say nothing loses the oldest of them.
+        """
+        if len(self.strangers) < _MOST_STRANGERS:
+            return True
+        silent = {each: user for each, user in self.strangers.items() if not each.has_spoken}
+        if not silent:
+            return False
+        ((most, _),) = Counter(silent.values()).most_common(1)
+        oldest = next(each for each, user in silent.items() if user == most)
+        del self.strangers[oldest]
+        oldest.close()
+        return True
+
+    def has_place_for(self, caller: UUID) -> bool:
+        """Whether one more edge of a caller is served: where all places are taken, who has most gives one up."""
+        if len(self.admitted) < MOST_EDGES:
+            return True
+        those = Counter(each.caller for each in self.admitted)
+        ((most, number),) = those.most_common(1)
+        if number <= those[caller] + 1:
+            return False
+        one = next(each for each in self.admitted if each.caller == most)
+        self.admitted.remove(one)
+        one.close()
+        return True
+
+    def may_keep(self, edge: EdgeConnection) -> bool:
+        """Whether an edge may hold one more answer. It is told how many; some it has dropped are under way."""
+        together = sum(each.kept for each in self.admitted)
+        return edge.kept < MOST_KEPT + MOST_KEPT // 4 and together < _MOST_KEPT_TOGETHER
 
     def drop(self, number: int) -> None:
         """Count decisions that the log does not get."""
