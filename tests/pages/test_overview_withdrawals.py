@@ -197,12 +197,11 @@ def test_once_its_maker_may_read_no_more_it_withdraws_nothing(held):
     assert events(held, "lea") == GIVEN
 
 
-def test_too_many_forms_are_refused(held, monkeypatch):
-    """Through one link so many an hour, as on the consent page."""
+def test_a_withdrawal_is_taken_however_many_forms_came(held, monkeypatch):
+    """Whoever has the link cannot use up what the person needs to withdraw."""
     consented(held, "max")
     monkeypatch.setattr("app.operations.consents.answer_consent_form.FORMS_AN_HOUR", 1)
     person = overview(held, "max")
-    one, two = (person.open().filled("withdraw", each) for each in ("ads", "stats"))
-    assert person.send(one).status == 200
-    assert person.send(two).status == 429
-    assert events(held, "max") == [*GIVEN, ("withdrawn", "ads")]
+    for each in ("ads", "stats"):
+        assert person.send(person.open().filled("withdraw", each)).status == 200
+    assert events(held, "max") == [*GIVEN, ("withdrawn", "ads"), ("withdrawn", "stats")]

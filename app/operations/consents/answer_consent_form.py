@@ -104,7 +104,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
         TextChangedError: the text is no longer the one that the form showed (withdrawing still works).
         JointConsentNeededError: the person is under fifteen.
         QualityNotStatedError: a parent or guardian consents without saying which of the two they are.
-        TooManyFormsError: too many forms came through this link within an hour.
+        TooManyFormsError: too many forms came through this link within an hour (withdrawing still works).
 
     """
     link = await find_link(session, form.token_sha256)
@@ -118,15 +118,17 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     opened = await open_consent_link(session, deployment, form.token_sha256)
     if len(form.nonce) != _NONCE_BYTES or not hmac.compare_digest(form.seal(deployment), seal):
         raise FormNotOursError
-    if await count_forms(session, form.token_sha256, since=opened.now - _HOUR) >= FORMS_AN_HOUR:
-        raise TooManyFormsError
     if not await claim_form(session, form.token_sha256, form.nonce, opened.now):
         await session.repeat()
         return False
     press = pressed.press
+    act = _ALL.get(press) or Act(press.value)
+    # A withdrawal is always recorded: whoever has the link cannot use up what the person needs to withdraw.
+    sent = await count_forms(session, form.token_sha256, since=opened.now - _HOUR)
+    if act is not Act.WITHDRAW and sent > FORMS_AN_HOUR:
+        raise TooManyFormsError
     items = _meant(opened, form, press)
     _check_quality(link, pressed)
-    act = _ALL.get(press) or Act(press.value)
     for item in items:
         await _record(session, deployment, opened, ledgers, _Said(subject, form, item, act, page, pressed.answering_as))
     return True
