@@ -18,13 +18,15 @@ NOT_THERE = ("Traceback", "sceau_")
 SECRET_WORDS = ("alice.martin", "bruno.petit", "comptes@example.org", "Votre devis", "a2@example.org")
 
 
+pytestmark = pytest.mark.deep  # tests/e2e/doors runs the demo each time
+
+
 @pytest.fixture(scope="module")
 def shipped(data):
     """The demo on the messages that it ships, as on a Python without its own tests."""
     return demo(data, program=("-c", WITHOUT_CPYTHON_TESTS))
 
 
-@pytest.mark.deep
 def test_shipped_messages_become_decisions(shipped):
     """Without CPython's tests, the demo's own messages: each local copy and each processing is one decision."""
     assert (shipped.status, shipped.err) == (0, "")
@@ -79,7 +81,6 @@ def test_no_address_reaches_a_file(shipped, data):
     assert any(b"targeted-ads" in content for content in held)
 
 
-@pytest.mark.deep
 def test_left_running_until_interrupted(left_running, data):
     """Without --once the API page and the key's place are told, the page answers, and Ctrl-C ends all with status 0."""
     process, port = left_running(data)
@@ -103,7 +104,6 @@ def test_left_running_until_interrupted(left_running, data):
         client.get(f"http://127.0.0.1:{port}/docs")
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize("after", ["Starting", "Register"])
 def test_interrupted_midway(left_running, tmp_path, data, after):
     """Ctrl-C while it starts or while it tells: status 130, no traceback, nothing left that listens."""
@@ -119,7 +119,6 @@ def test_interrupted_midway(left_running, tmp_path, data, after):
         client.get(f"http://127.0.0.1:{port}/livez")
 
 
-@pytest.mark.deep
 def test_service_ends_when_the_demo_is_killed(left_running, data):
     """An end by kill -9 of the demo ends the service too: its port is free again and the data directory works."""
     process, port = left_running(data)

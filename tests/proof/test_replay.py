@@ -127,7 +127,7 @@ def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monk
 
     `REPLAYED=100000 ./dev test tests/proof/test_replay.py -k many` is the size that docs/proof.md speaks of.
     """
-    chance, half = random.Random(11), int(os.environ.get("REPLAYED", "4000")) // 2
+    chance, half = random.Random(11), int(os.environ.get("REPLAYED", "2000")) // 2
     with running(database, cache="leased", **WIDE) as api:
         for each, more in PROCESSINGS.items():
             api.register(each, **more)

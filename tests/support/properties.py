@@ -1,9 +1,14 @@
-"""How many examples a property is tried with: a few in the suite, many under `./dev test --deep`."""
+"""How much is tried in the suite, and how much under `./dev test --deep`: examples of a property, rows of a table."""
 
 import os
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from _pytest.mark.structures import ParameterSet
 
 USUAL: Final = 25
 """Examples of a property that says no number of its own."""
@@ -30,3 +35,11 @@ def load_profile() -> None:
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
     settings.load_profile("sceau")
+
+
+def first_each_time(table: Mapping[str, Sequence[object]], number: int) -> "list[ParameterSet]":
+    """The rows of a table as a test's parameters: so many run each time, the others with what is deep."""
+    return [
+        pytest.param(*row, id=name, marks=() if place < number else pytest.mark.deep)
+        for place, (name, row) in enumerate(table.items())
+    ]

@@ -10,7 +10,7 @@ from tests.faults.service import Server, Service, eventually, named, web_workers
 from tests.service.test_metrics import figure
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.deep), 2])
 def test_what_was_started_again_is_told(tmp_path, workers):
     """A worker and a jobs process that are killed are counted, whether the parent answers itself or not."""
     server = Server(tmp_path)

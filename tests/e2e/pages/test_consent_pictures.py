@@ -31,7 +31,7 @@ def picture(page, name, path):
 
 
 @pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.deep)])
-@pytest.mark.parametrize("lang", ["fr", "en"])
+@pytest.mark.parametrize("lang", ["fr", pytest.param("en", marks=pytest.mark.deep)])
 @pytest.mark.parametrize("name", sorted(VIEWS))
 def test_every_page(browser, operator, axe, tmp_path, name, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling, nothing grave for axe-core (also unfolded, also dark), a picture for docs/images."""

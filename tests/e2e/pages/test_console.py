@@ -24,7 +24,7 @@ PAGES = {
     "staff": "/console/staff",
     "callers": "/console/callers",
 }
-ZOOMED = {640: "200 %", 320: "400 %"}
+ZOOMED = [pytest.param(640, id="200 %", marks=pytest.mark.deep), pytest.param(320, id="400 %")]
 """A window of 1,280 pixels, in CSS pixels, when everything in it is that much larger (WCAG 1.4.4, 1.4.10)."""
 
 

@@ -42,6 +42,7 @@ def _saved(browser, operator, link, place):
     context.close()
 
 
+@pytest.mark.deep
 def test_a_saved_receipt_verifies_a_year_later_with_the_verifier_file_alone(browser, tmp_path, monkeypatch, capsys):
     """The service is gone, its data is out of reach, and the clock has moved on by a year."""
     data, alone = tmp_path / "data", tmp_path / "alone"
