@@ -530,7 +530,7 @@ class Edges:
         return True
 
     def may_keep(self, edge: EdgeConnection) -> bool:
-        """Whether an edge may hold one more answer. It is told how many; some it has dropped are under way."""
+        """Whether an edge may hold one more answer: a quarter above what it was told, for some are being released."""
         together = sum(each.kept for each in self.admitted)
         return edge.kept < MOST_KEPT + MOST_KEPT // 4 and together < _MOST_KEPT_TOGETHER
 
