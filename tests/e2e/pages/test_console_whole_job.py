@@ -103,7 +103,7 @@ class Desk:
         """Sign out of the console, then at the issuer. A copy of the browser of before, whom both then ask anew."""
         before = self.page.context.storage_state()
         self.hands.press(self.page.locator(".sign-out button"))
-        assert "You are signed out of the console." in self.page.inner_text("[role=status]")
+        self.page.get_by_role("status").get_by_text("You are signed out of the console.").wait_for()
         self.hands.press(self.page.get_by_role("link", name="sign out there too"))
         self.page.wait_for_url(f"{self.issuer}/**")
         self.there.press(self.page.get_by_role("button", name="Yes, sign me out"))
