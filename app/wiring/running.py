@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from app.api.http.services import Services
-from app.db.database import Database, DatabaseUnavailableError
+from app.db.database import DatabaseUnavailableError
 from app.journal.files import JournalError
 from app.keyring import DECISION_KEYS, RECEIPT_KEYS
 from app.operations.audit import keep_log, turn_over
@@ -84,12 +84,14 @@ async def _admitted(services: Services, first_key: str | None) -> bool:
     The outage file is for a database that is away: one that answers, and whose checks fail for another reason, may have
     recorded a revocation or a suspension since.
     """
-    if await _admitted_now(services, first_key):
-        return True
-    is_known = not await _answers(services.database) and _learn_from_file(services)
-    if not (is_known or was_admitted()):
-        raise DatabaseUnavailableError
-    return False
+    try:
+        await _admit(services, first_key)
+    except DatabaseUnavailableError:
+        is_known = not await _answers(services) and _learn_from_file(services)
+        if not (is_known or was_admitted()):
+            raise
+        return False
+    return True
 
 
 async def _admit(services: Services, first_key: str | None) -> None:
@@ -104,22 +106,23 @@ async def _admit(services: Services, first_key: str | None) -> None:
         await ensure_key(session, services.deployment, DECISION_KEYS)
         await ensure_key(session, services.deployment, RECEIPT_KEYS)
         await services.tokens.read_keys(session)
-    services.known.forget_all()
     await services.fence.look_by_itself()
     # The database may go away as soon as the first request comes: by then this process should know what exempt purposes
     # need. Where it cannot read that, the database has gone away, or answers and is busy, set back, or not proven.
-    if not await learn_exempt(services) and not await _answers(services.database):
+    if not await _answers(services) or not (await learn_exempt(services) or await _answers(services)):
         raise DatabaseUnavailableError
     await _turn_over_once(services)
+    note_admitted()
 
 
-async def _answers(database: Database) -> bool:
-    """Whether the database answers at all, be it busy, set back or not proven."""
+async def _answers(services: Services) -> bool:
+    """Whether the database answers at all, be it busy, set back or not proven. If so, what a file told is forgotten."""
     try:
-        async with database.read() as session:
+        async with services.database.read() as session:
             await session.now()
     except DatabaseUnavailableError:
         return False
+    services.known.forget_all()
     return True
 
 
@@ -144,10 +147,13 @@ async def _admitted_later(services: Services, first_key: str | None) -> AsyncIte
     services.outage.begin()
 
     async def admit_and_follow() -> None:
-        while not await _admitted_now(services, first_key):
-            if await _answers(services.database):
-                services.known.forget_all()
-            await asyncio.sleep(_ADMIT_AGAIN_SECONDS)
+        while True:
+            try:
+                await _admit(services, first_key)
+                break
+            except DatabaseUnavailableError:
+                await _answers(services)
+                await asyncio.sleep(_ADMIT_AGAIN_SECONDS)
         services.database.admission.open()
         log.info("the database is back: everything is answered")
         async with _following(services):
@@ -165,15 +171,6 @@ async def _admitted_later(services: Services, first_key: str | None) -> AsyncIte
             late.cancel()
         with contextlib.suppress(asyncio.CancelledError, DeploymentRefusedError):
             await late
-
-
-async def _admitted_now(services: Services, first_key: str | None) -> bool:
-    try:
-        await _admit(services, first_key)
-    except DatabaseUnavailableError:
-        return False
-    note_admitted()
-    return True
 
 
 def _end_if_refused(late: "asyncio.Task[None]") -> None:

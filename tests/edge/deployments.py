@@ -37,6 +37,12 @@ class Service:
         """Where a worker answers."""
         return f"http://127.0.0.1:{self.workers[worker].port}"
 
+    def rows(self, what: str) -> float:
+        """How many decisions the log of the first worker has `written`, or has `dropped`."""
+        metrics = self.api[0].call("GET", "/metrics").text.splitlines()
+        named = [each for each in metrics if each.startswith(f'sceau_decision_log_rows_total{{what="{what}"')]
+        return sum(float(line.rpartition(" ")[2]) for line in named)
+
     def program(self, key: str = KEY) -> "Program":
         """A program beside, with an edge."""
         return Program(self.socket, key)

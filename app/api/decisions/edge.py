@@ -10,25 +10,21 @@ import contextlib
 import fcntl
 import math
 import os
-import re
-import secrets
 import socket
 import struct
-from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
 from msgspec import Struct
 from starlette.types import Scope
 
+from app.api.decisions.edge_answers import EdgeAnswers
 from app.api.decisions.endpoint import SINGLE, DecisionEndpoint, Pending, RequestHead
 from app.api.decisions.reading import read_question
 from app.api.decisions.words import Reply, reply_to
@@ -37,15 +33,12 @@ from app.api.http.services import Services
 from app.auth.callers import Caller, key_digest
 from app.auth.callers import Scope as Right
 from app.db.database import DatabaseUnavailableError
-from app.db.identifiers import decision_id, new_number, numbered_id
 from app.operations.decisions.from_memory import Lasting, Memory
 from app.operations.decisions.judging import Judged
 from app.snapshot.leases import Leaf, boot_seconds
 
 PROTOCOL: Final = 1
 """Of the messages below. Another one is hung up on."""
-CORRESPONDENCE: Final = "correspondence"
-"""The type of what is decided about: an edge reports ids alone."""
 MOST_KEPT: Final = 100_000
 """Decisions that one edge may hold."""
 MOST_EDGES: Final = 64
@@ -54,28 +47,16 @@ _MOST_STRANGERS: Final = 64
 """Connections whose key was not looked up yet; beyond, one that has said nothing is hung up on for a new one."""
 _MOST_KEPT_TOGETHER: Final = 4 * MOST_KEPT
 """Answers that all edges of a worker may hold: half a kilobyte of the worker's memory each."""
-_MOST_A_SECOND: Final = 1_000_000
-"""Decisions that one edge can make."""
 _HELLO_BYTES: Final = 4 * 1024
 _MOST_BYTES: Final = 256 * 1024
 """Of one message; before its key was looked up an edge sends nothing but a hello."""
 _MOST_UNDER_WAY: Final = 1_000
-_MOST_WAITING: Final = 50_000
-"""Decisions that were reported and are not logged yet, of one edge: some megabytes."""
-_ROWS_AT_ONCE: Final = 256
 _DRAIN_SECONDS: Final = 2.0
 _HELLO_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 0.05
 _ELECTION_SECONDS: Final = 1.0
-_LATE_SECONDS: Final = 600.0
-_AHEAD_SECONDS: Final = 5.0
-"""What a clock may have been set by meanwhile; a replay of the log forgives three times as much."""
 _MOST_UNREAD: Final = 4 * 1024 * 1024
-_LONGEST_ID: Final = 512
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LENGTH: Final = struct.Struct(">I")
-_ROWS: Final = struct.Struct("<II")
-"""Of a report: how many decisions it has, and how many before them were dropped."""
 _PEER: Final = struct.Struct("3i")
 log = structlog.get_logger("sceau.edge")
 
@@ -116,33 +97,7 @@ class Bye(Struct, tag_field="kind", tag="bye"):
 
 _read_first: Final = msgspec.json.Decoder(Hello | Bye).decode
 _read: Final = msgspec.json.Decoder(Ask | Forgot | Released | Bye).decode
-_Row = tuple[int, int, float, str]
-"""A reported decision: the answer's number, its count, when, and about which correspondence."""
 _write: Final = msgspec.json.Encoder().encode
-
-
-@dataclass(slots=True, weakref_slot=True, eq=False)
-class _Ground:
-    """What answers rest on; `end`: until when, in epoch seconds, this edge may decide on it."""
-
-    end: float = math.inf
-
-
-@dataclass(slots=True, frozen=True, eq=False)
-class _KeptAnswer:
-    """An answer that the edge may give again, between two instants (epoch seconds), while each of its grounds lasts."""
-
-    judged: Judged
-    since: float
-    until: float
-    grounds: tuple[_Ground, ...]
-
-    def could_be_given(self, at: float) -> bool:
-        """Whether the edge could have decided so at that time."""
-        latest = at - _AHEAD_SECONDS
-        if not self.since - _AHEAD_SECONDS < at or latest >= self.until:
-            return False
-        return all(latest < ground.end for ground in self.grounds)
 
 
 class EdgeConnection(asyncio.Protocol):
@@ -153,24 +108,14 @@ class EdgeConnection(asyncio.Protocol):
         self._edges = edges
         self._memory = edges.memory
         self._buffer = bytearray()
-        self._leaf: Leaf | None = None
+        self._leaf: Leaf | None = None  # once it was admitted, like its answers
+        self._answers: EdgeAnswers | None = None
         self._digest = b""
         self._key = ""
-        self._ids = new_number()  # not the edge's choice: another's number would make the ids of that one's decisions
-        self._kept: dict[int, _KeptAnswer] = {}
-        # By the opaque numbers of the records, as long as an answer rests on them; and what every answer rests on.
-        self._grounds: WeakValueDictionary[int, _Ground] = WeakValueDictionary()
-        self._memory_as_a_whole = _Ground()
-        self._last = secrets.randbits(56)  # no connection takes a number of another for its own
         self._asked: set[asyncio.Task[None]] = set()
         self._admitting: asyncio.Task[None] | None = None
-        # What was reported and released, in that order, and how many decisions that is.
-        self._queue: deque[tuple[list[_Row], list[int]]] = deque()
-        self._waiting = 0
-        self._working: asyncio.Task[None] | None = None
         self._process: int | None = None
         self._hung_up = False
-        self._counted = boot_seconds()  # when it said last how many decisions it has lost
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -245,7 +190,7 @@ class EdgeConnection(asyncio.Protocol):
     @property
     def kept(self) -> int:
         """How many answers it may hold."""
-        return len(self._kept)
+        return len(self._answers) if self._answers is not None else 0
 
     def close(self) -> None:
         """Hang up."""
@@ -260,7 +205,7 @@ class EdgeConnection(asyncio.Protocol):
             self.close()
 
     def _take(self, payload: bytes) -> None:
-        if self._leaf is None:
+        if self._leaf is None or self._answers is None:
             first = _read_first(payload)
             if isinstance(first, Bye):
                 self.close()
@@ -268,7 +213,7 @@ class EdgeConnection(asyncio.Protocol):
                 self._greet(first)
             return
         if payload[0] == ord("R"):
-            self._take_report(memoryview(payload)[1:])
+            self._answers.report(memoryview(payload)[1:])
             return
         said = _read(payload)
         if isinstance(said, Ask):
@@ -276,8 +221,7 @@ class EdgeConnection(asyncio.Protocol):
         elif isinstance(said, Forgot):
             self._memory.replica.leaves.forgot(self._leaf, said.number)
         elif isinstance(said, Released):
-            # Forgotten once what was reported of them is logged.
-            self._later([], [number for number in said.numbers if number in self._kept])
+            self._answers.release(said.numbers)
         else:
             self._memory.replica.leaves.ended(self._leaf)
             self.close()
@@ -336,24 +280,18 @@ class EdgeConnection(asyncio.Protocol):
             self._edges.admitted.add(self)
             self._late.cancel()
             self._leaf = Leaf(caller.id, tell=self._tell, grant=self._grant, doubt=self._admit, hang_up=self.close)
+            self._answers = self._edges.answers_of(caller.id, self._digest)
             leaves.join(self._leaf)
-            self._send(_write({"kind": "welcome", "protocol": PROTOCOL, "most": MOST_KEPT, "ids": self._ids}))
+            welcome = {"kind": "welcome", "protocol": PROTOCOL, "most": MOST_KEPT, "ids": self._answers.ids}
+            self._send(_write(welcome))
         if self._leaf.caller == caller.id:
             leaves.admit(self._leaf, limit)
         else:
             self.close()
 
     def _tell(self, number: int, forgotten: Sequence[int] | None, end: bool) -> None:  # noqa: FBT001 - as Leaf has it
-        """Send a change. Until the lease of now is over the edge may decide without it."""
-        leased = 0.0 if self._leaf is None else max(0.0, self._leaf.until - boot_seconds())
-        ended, until = [self._memory_as_a_whole], self._memory.replica.now() + leased
-        if forgotten is None:
-            self._memory_as_a_whole = _Ground()
-            self._grounds.clear()
-        else:
-            ended = [ground for each in forgotten if (ground := self._grounds.pop(each, None)) is not None]
-        for ground in ended:
-            ground.end = min(ground.end, until)
+        if self._leaf is not None and self._answers is not None:
+            self._answers.end(forgotten, max(0.0, self._leaf.until - boot_seconds()))
         self._send(_write({"kind": "changed", "number": number, "forget": forgotten, "end": end}))
 
     def _grant(self, end: float, ahead: float) -> None:
@@ -389,18 +327,12 @@ class EdgeConnection(asyncio.Protocol):
         """
         keep: bytes | None = None
         if reply.status == 200 and self._edges.may_keep(self):  # noqa: PLR2004 - HTTP
-            lasting = self._lasting(body)
-            leaf = self._leaf
-            if lasting is not None and leaf is not None and _is_answer(reply.body, lasting.judged):
-                self._last += 1
+            lasting, leaf, answers = self._lasting(body), self._leaf, self._answers
+            if lasting and leaf and answers is not None and _is_answer(reply.body, lasting.judged):
                 until = None if lasting.until == math.inf else lasting.until
                 rests_on = [leaf.opaque(kind, ref) for kind, ref in lasting.rests_on]
-                grounds = [self._grounds.setdefault(each, _Ground()) for each in rests_on]
-                grounds.append(self._memory_as_a_whole)
-                self._kept[self._last] = _KeptAnswer(
-                    lasting.judged, self._memory.replica.now(), lasting.until, tuple(grounds)
-                )
-                keep = _write({"number": self._last, "on": rests_on, "until": until})
+                kept = answers.keep(lasting.judged, lasting.until, rests_on)
+                keep = _write({"number": kept, "on": rests_on, "until": until})
         self._send(_answer(number, reply.status, reply.body, keep))
 
     def _lasting(self, body: bytes) -> Lasting | None:
@@ -410,59 +342,6 @@ class EdgeConnection(asyncio.Protocol):
         with contextlib.suppress(MalformedError):
             return endpoint.lasting(self._digest, read_question(body, endpoint.refs))
         return None
-
-    # --- what it reports ---------------------------------------------------------------------------------------------
-
-    def _take_report(self, view: memoryview) -> None:
-        rows, dropped = _ROWS.unpack_from(view)
-        columns = (array("Q"), array("Q"), array("d"))
-        start = _ROWS.size
-        for column in columns:
-            column.frombytes(view[start : start + 8 * rows])
-            start += 8 * rows
-        ids = bytes(view[start:]).decode().split("\n") if rows else []
-        if not all(len(each) == rows for each in (*columns, ids)):
-            raise ValueError("report")
-        now = boot_seconds()
-        self._edges.drop(min(dropped, int((now - self._counted) * _MOST_A_SECOND)))
-        self._counted = now
-        if self._waiting + rows > _MOST_WAITING or max(map(len, ids), default=0) > _LONGEST_ID:
-            self._edges.drop(rows)
-        elif rows:
-            self._waiting += rows
-            self._later(list(zip(*columns, ids, strict=True)), [])
-
-    def _later(self, rows: list[_Row], released: list[int]) -> None:
-        self._queue.append((rows, released))
-        if self._working is None or self._working.done():
-            self._working = asyncio.get_running_loop().create_task(self._work())
-            self._edges.working.add(self._working)
-            self._working.add_done_callback(self._edges.working.discard)
-
-    async def _work(self) -> None:
-        """Log what was reported, a few hundred at a time: decisions of others are answered between."""
-        while self._queue:
-            rows, released = self._queue.popleft()
-            for start in range(0, len(rows), _ROWS_AT_ONCE):
-                for row in rows[start : start + _ROWS_AT_ONCE]:
-                    self._log(*row)
-                self._waiting -= len(rows[start : start + _ROWS_AT_ONCE])
-                await asyncio.sleep(0)
-            for number in released:
-                self._kept.pop(number, None)
-
-    def _log(self, number: int, count: int, at: float, correspondence: str) -> None:
-        kept, now = self._kept.get(number), self._memory.replica.now()
-        is_one = bool(correspondence) and not _CONTROL.search(correspondence)
-        is_recent = now - _LATE_SECONDS < at < now + _AHEAD_SECONDS
-        if kept is None or self._leaf is None or not (is_one and is_recent and kept.could_be_given(at)):
-            self._edges.drop(1)
-            return
-        about = (CORRESPONDENCE, correspondence)
-        identifier = numbered_id(at, self._ids, count) if count else decision_id(at)
-        self._edges.endpoint.wording.reported(self._leaf.caller, at, identifier, about, kept.judged)
-        if (held := self._memory.replica.callers.get(self._digest)) is not None:
-            held.use.at = max(held.use.at, at)
 
 
 def _may_ask(caller: Caller) -> bool:
@@ -498,7 +377,10 @@ class Edges:
         self.working: set[asyncio.Task[None]] = set()
         self.turn = asyncio.Semaphore(1)
         self._path = path
-        self._recorder = services.recorder
+
+    def answers_of(self, caller: UUID, digest: bytes) -> EdgeAnswers:
+        """What a new edge of a caller holds: nothing yet."""
+        return EdgeAnswers(self.memory.replica, self.endpoint.wording, caller, digest, self.working)
 
     def make_room(self) -> bool:
         """Whether a program that has connected may say who it is.
@@ -533,11 +415,6 @@ class Edges:
         """Whether an edge may hold one more answer: a quarter above what it was told, for some are being released."""
         together = sum(each.kept for each in self.admitted)
         return edge.kept < MOST_KEPT + MOST_KEPT // 4 and together < _MOST_KEPT_TOGETHER
-
-    def drop(self, number: int) -> None:
-        """Count decisions that the log does not get."""
-        if self._recorder is not None:
-            self._recorder.log.counts.dropped += number
 
     async def serve(self) -> None:
         """Serve the edges of this host until cancelled: one worker of those that share the socket's path, at a time."""

@@ -186,6 +186,11 @@ class Wording:
             self._recorder.record(at, identifier, caller, judged.subject_ref, correspondence, decision, facts)
         self._counts.count_outcome(judged.outcome)
 
+    def lost(self, number: int) -> None:
+        """Count decisions that callers have taken by themselves and that the log does not get."""
+        if self._recorder is not None:
+            self._recorder.log.counts.dropped += number
+
     def unknowable(self) -> None:
         """Count a question whose facts cannot be read."""
         self._counts.count_outcome(_UNAVAILABLE_OUTCOME)

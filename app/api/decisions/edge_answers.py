@@ -1,0 +1,184 @@
+"""The answers that one edge may give again, as its worker knows them, and the decisions that it reports of them.
+
+A report is believed only where the edge could have decided so: after it was given the answer, and until the answer, or
+what the answer rests on, had ended. The log would else have decisions that a replay calls wrong.
+"""
+
+import asyncio
+import math
+import re
+import secrets
+import struct
+from array import array
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from app.api.decisions.words import Wording
+from app.db.identifiers import decision_id, new_number, numbered_id
+from app.operations.decisions.judging import Judged
+from app.snapshot.leases import boot_seconds
+from app.snapshot.replica import Replica
+
+CORRESPONDENCE: Final = "correspondence"
+"""The type of what is decided about: an edge reports ids alone."""
+_CLOCKS_SECONDS: Final = 5.0
+"""What a clock may have been set by meanwhile; a replay of the log forgives three times as much."""
+_LATE_SECONDS: Final = 600.0
+"""How late a decision may be reported."""
+_MOST_A_SECOND: Final = 1_000_000
+"""Decisions that one edge can make, and so can lose."""
+_MOST_WAITING: Final = 50_000
+"""Decisions that were reported and are not logged yet, of one edge: some megabytes."""
+_ROWS_AT_ONCE: Final = 256
+_LONGEST_ID: Final = 512
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ROWS: Final = struct.Struct("<II")
+"""Of a report: how many decisions it has, and how many before them were dropped."""
+_Row = tuple[int, int, float, str]
+"""A reported decision: the answer's number, its count, when, and about which correspondence."""
+
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
+class _Ground:
+    """What answers rest on; `end`: until when, in epoch seconds, this edge may decide on it."""
+
+    end: float = math.inf
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class _KeptAnswer:
+    """An answer that the edge may give between two instants (epoch seconds), while each of its grounds lasts."""
+
+    judged: Judged
+    since: float
+    until: float
+    grounds: tuple[_Ground, ...]
+
+    def could_be_given(self, at: float) -> bool:
+        """Whether the edge could have decided so at that time."""
+        latest = at - _CLOCKS_SECONDS
+        if not self.since - _CLOCKS_SECONDS < at or latest >= self.until:
+            return False
+        return all(latest < ground.end for ground in self.grounds)
+
+
+class EdgeAnswers:
+    """Those of one connection. `ids` is its number: another edge's would make the ids of that one's decisions."""
+
+    def __init__(
+        self, replica: Replica, wording: Wording, caller: UUID, digest: bytes, working: set[asyncio.Task[None]]
+    ) -> None:
+        """Hold nothing yet.
+
+        Args:
+            replica: whose clock counts, and whose record of the caller notes that it was used.
+            wording: logs and counts decisions.
+            caller: in whose name the edge decides.
+            digest: of its key.
+            working: gets the task that logs what was reported.
+
+        """
+        self.ids = new_number()
+        self._replica, self._wording = replica, wording
+        self._caller, self._digest = caller, digest
+        self._all_working = working
+        self._kept: dict[int, _KeptAnswer] = {}
+        # By the numbers of the records, as long as an answer rests on them; and what every answer rests on.
+        self._grounds: WeakValueDictionary[int, _Ground] = WeakValueDictionary()
+        self._everything = _Ground()
+        self._last = secrets.randbits(56)  # no connection takes a number of another for its own
+        # What was reported and released, in that order, and how many decisions that is.
+        self._queue: deque[tuple[list[_Row], list[int]]] = deque()
+        self._waiting = 0
+        self._working: asyncio.Task[None] | None = None
+        self._counted = boot_seconds()  # when the edge said last how many decisions it has lost
+
+    def __len__(self) -> int:
+        """How many are held."""
+        return len(self._kept)
+
+    def keep(self, judged: Judged, until: float, rests_on: Iterable[int]) -> int:
+        """Have the edge hold an answer from now on, until that epoch time; the answer's number.
+
+        `rests_on`: the numbers by which this edge knows the records.
+        """
+        self._last += 1
+        grounds = [self._grounds.setdefault(each, _Ground()) for each in rests_on]
+        self._kept[self._last] = _KeptAnswer(judged, self._replica.now(), until, (*grounds, self._everything))
+        return self._last
+
+    def end(self, changed: Sequence[int] | None, leased: float) -> None:
+        """The edge was told that these records have changed (None: any may have); its lease lasts so many seconds."""
+        if changed is None:
+            ended, self._everything = [self._everything], _Ground()
+            self._grounds.clear()
+        else:
+            ended = [ground for each in changed if (ground := self._grounds.pop(each, None)) is not None]
+        until = self._replica.now() + leased
+        for ground in ended:
+            ground.end = min(ground.end, until)
+
+    def release(self, numbers: Iterable[int]) -> None:
+        """The edge holds these no more: they are forgotten once what was reported of them is logged."""
+        self._later([], [number for number in numbers if number in self._kept])
+
+    def report(self, view: memoryview) -> None:
+        """Take in a report.
+
+        Raises:
+            ValueError, struct.error: it is none.
+
+        """
+        rows, lost = _ROWS.unpack_from(view)
+        columns = (array("Q"), array("Q"), array("d"))
+        start = _ROWS.size
+        for column in columns:
+            column.frombytes(view[start : start + 8 * rows])
+            start += 8 * rows
+        ids = bytes(view[start:]).decode().split("\n") if rows else []
+        if not all(len(each) == rows for each in (*columns, ids)):
+            raise ValueError("report")
+        now = boot_seconds()
+        self._wording.lost(min(lost, int((now - self._counted) * _MOST_A_SECOND)))
+        self._counted = now
+        if self._waiting + rows > _MOST_WAITING or max(map(len, ids), default=0) > _LONGEST_ID:
+            self._wording.lost(rows)
+        elif rows:
+            self._waiting += rows
+            self._later(list(zip(*columns, ids, strict=True)), [])
+
+    def _later(self, rows: list[_Row], released: list[int]) -> None:
+        self._queue.append((rows, released))
+        if self._working is None or self._working.done():
+            self._working = asyncio.get_running_loop().create_task(self._work())
+            self._all_working.add(self._working)
+            self._working.add_done_callback(self._all_working.discard)
+
+    async def _work(self) -> None:
+        """Log what was reported, a few hundred at a time: decisions of others are answered between."""
+        while self._queue:
+            rows, released = self._queue.popleft()
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                for row in rows[start : start + _ROWS_AT_ONCE]:
+                    self._log(*row)
+                self._waiting -= len(rows[start : start + _ROWS_AT_ONCE])
+                await asyncio.sleep(0)
+            for number in released:
+                self._kept.pop(number, None)
+
+    def _log(self, number: int, count: int, at: float, correspondence: str) -> None:
+        kept, now = self._kept.get(number), self._replica.now()
+        is_one = bool(correspondence) and not _CONTROL.search(correspondence)
+        is_recent = now - _LATE_SECONDS < at < now + _CLOCKS_SECONDS
+        if kept is None or not (is_one and is_recent and kept.could_be_given(at)):
+            self._wording.lost(1)
+            return
+        about = (CORRESPONDENCE, correspondence)
+        identifier = numbered_id(at, self.ids, count) if count else decision_id(at)
+        self._wording.reported(self._caller, at, identifier, about, kept.judged)
+        if (held := self._replica.callers.get(self._digest)) is not None:
+            held.use.at = max(held.use.at, at)
