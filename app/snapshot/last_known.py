@@ -255,7 +255,7 @@ class LastKnown:
         self._away_since = None
 
     def forget_all(self) -> None:
-        """Nothing is known: what a file of before told, once the database itself can be asked."""
+        """Forget everything: a file has told it, and the database itself can be asked now."""
         self.forgettings += 1
         self._callers.clear()
         self._processings.clear()

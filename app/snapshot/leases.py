@@ -20,7 +20,7 @@ _NUMBER_BYTES: Final = 6
 _PATIENCE_SECONDS: Final = 0.5
 """A leaf that has not forgotten what it was told so long ago is granted no further lease until it has."""
 _BARRED_TIMES: Final = 10
-"""For so many times as long as its leaf held writes up, a caller is granted no lease: it holds up a tenth of them."""
+"""A caller gets no lease for so many times as long as a write has waited for one of its leaves."""
 _MOST_OWED: Final = 20_000
 _MOST_CHANGES: Final = 500
 """Of more at once each leaf forgets everything: it is told in one word, however many leaves there are."""
@@ -257,10 +257,10 @@ class Leaves:
         return list(self._all)
 
     def _note_wait(self, leaf: Leaf, now: float) -> None:
-        """Who has waited long for a leaf is not to wait soon again for any leaf of its caller.
+        """Bar the caller of a leaf that writes have waited for too long. A leaf that connects anew would owe nothing.
 
-        For one that connects anew owes nothing, and would hold the next write up as long. It is found twice, with a
-        beat between, lest this process was stopped itself and has not read yet what the leaf said in time.
+        The leaf must be overdue at two beats: this process may have been stopped itself, and reads between the two what
+        the leaf has said in time.
         """
         number, told, until = next((each for each in leaf.owed if each[1] < each[2]), (0, now, now))
         over = min(now, until)

@@ -44,7 +44,7 @@ MOST_KEPT: Final = 100_000
 MOST_EDGES: Final = 64
 """Connections of one worker whose key is in force; further ones are hung up on."""
 _MOST_STRANGERS: Final = 64
-"""Connections whose key was not looked up yet; beyond, one that has said nothing is hung up on for a new one."""
+"""Connections whose key was not looked up yet. For one more, this worker hangs up on one that has said nothing."""
 _MOST_KEPT_TOGETHER: Final = 4 * MOST_KEPT
 """Answers that all edges of a worker may hold: half a kilobyte of the worker's memory each."""
 _HELLO_BYTES: Final = 4 * 1024
@@ -385,7 +385,7 @@ class Edges:
     def make_room(self) -> bool:
         """Whether a program that has connected may say who it is.
 
-        Where too many have not said it, the user with most connections that say nothing loses the oldest of them.
+        If too many have not said it yet, this worker hangs up on the oldest silent one of the user who has most of them.
         """
         if len(self.strangers) < _MOST_STRANGERS:
             return True
@@ -399,7 +399,7 @@ class Edges:
         return True
 
     def has_place_for(self, caller: UUID) -> bool:
-        """Whether one more edge of a caller is served: where all places are taken, who has most gives one up."""
+        """Whether one more edge of a caller is served. If all places are taken, the caller who has most loses one."""
         if len(self.admitted) < MOST_EDGES:
             return True
         those = Counter(each.caller for each in self.admitted)

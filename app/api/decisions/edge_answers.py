@@ -1,7 +1,7 @@
 """The answers that one edge may give again, as its worker knows them, and the decisions that it reports of them.
 
 A report is believed only where the edge could have decided so: after it was given the answer, and until the answer, or
-what the answer rests on, had ended. The log would else have decisions that a replay calls wrong.
+what the answer rests on, had ended. Otherwise the log would hold decisions that a replay calls wrong.
 """
 
 import asyncio
