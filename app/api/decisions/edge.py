@@ -385,7 +385,7 @@ class Edges:
     def make_room(self) -> bool:
         """Whether a program that has connected may say who it is.
 
-        If too many have not said it yet, this worker hangs up on the oldest silent one of the user who has most of them.
+        If too many have not said it yet, it hangs up on the oldest silent one of the user who has most of them.
         """
         if len(self.strangers) < _MOST_STRANGERS:
             return True
