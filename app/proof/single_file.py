@@ -2,6 +2,7 @@
 
 import ast
 import pprint
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -19,6 +20,7 @@ Written by `sceau proof verify --script`. Read it before you rely on it: that is
 '''
 
 
+@cache
 def verifier_script() -> str:
     """The whole verifier, as a script."""
     said = pprint.pformat(french_sentences(), width=118, sort_dicts=False)

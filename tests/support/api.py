@@ -199,7 +199,8 @@ def question(name: str, identifier: str, **properties: Any) -> dict[str, Any]:
 def running(database: TestDatabase, *, clock: TestClock | None = None, **settings: Any) -> Iterator[Api]:
     """The application on a test database, started and stopped as in production."""
     app = create_app(settings_for(database, **settings), clock=clock)
-    with TestClient(app, base_url="http://testserver", raise_server_exceptions=False) as client:
+    loop = {"use_uvloop": True}  # as production has it
+    with TestClient(app, base_url="http://testserver", raise_server_exceptions=False, backend_options=loop) as client:
         yield Api(client, clock=clock)
 
 
