@@ -22,6 +22,15 @@ from tests.support.properties import load_profile
 pytest_plugins = ("tests.support.applications",)
 
 RULES = ("tests/core/", "tests/conformance/")
+PROCESSES = (
+    *("tests/demo/", "tests/edge/test_faults", "tests/embedded/", "tests/faults/", "tests/watching/"),
+    *("tests/command_line/test_doctor", "tests/database/test_cancelled", "tests/database/test_silent_hosts"),
+    *("tests/freshness/test_idle", "tests/jobs/test_killed_sweeps", "tests/jobs/test_worker"),
+    *("tests/packaging/test_bill_of_materials", "tests/packaging/test_dev", "tests/packaging/test_light_starts"),
+    *("tests/service/test_unprotected", "tests/traces/test_off"),
+    *("tests/webhooks/test_killed", "tests/webhooks/test_served"),
+)
+"""One test in twenty, and a third of the time: services and servers are started, killed, frozen or left alone."""
 LONGEST = ("tests/secrecy", "tests/faults", "tests/contract", "tests/freshness")
 ROOM = 6 * 2**30
 """Bytes: a run takes less than a tenth of it."""
@@ -79,10 +88,11 @@ def pytest_collection():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark the tests of the rules, and begin with what takes longest, so that no worker is left alone with it."""
+    """Mark tests by where they stand, and begin with what takes longest, so that no worker is left alone with it."""
     for item in items:
-        if item.nodeid.startswith(RULES):
-            item.add_marker("rules")
+        for mark, paths in (("rules", RULES), ("processes", PROCESSES)):
+            if item.nodeid.startswith(paths):
+                item.add_marker(mark)
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
