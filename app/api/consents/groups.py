@@ -71,16 +71,16 @@ class Order:
 
     @property
     def is_grant(self) -> bool:
-        """Whether it may permit more."""
+        """Whether the order is a grant, which may permit more."""
         return isinstance(self.said, Collected) and self.said.kind is EventKind.GRANTED
 
     @property
     def key(self) -> tuple[UUID, bytes] | None:
-        """The Idempotency-Key of it, by its caller and its hash."""
+        """The order's Idempotency-Key, as its caller and its hash."""
         return None if self.call is None else (self.call.caller, self.call.key_hash)
 
     def tell(self, told: Answer | Exception) -> None:
-        """Give the answer to whoever still waits for it."""
+        """Give the answer to the request, if it still waits for it."""
         if self.answer.done():
             return
         if isinstance(told, Answer):
@@ -113,12 +113,12 @@ class RecordingGroups:
     patient: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ALONE_AT_ONCE))
 
     async def record(self, order: Order) -> Answer:
-        """Record one decision with others; its answer, when its transaction is committed and confirmed.
+        """Record one decision together with others; return its answer once its transaction is committed and confirmed.
 
         Raises:
             DomainError: it is refused.
             UnauthorizedError: the credential is not in force any more.
-            OutcomeUnknownError: nobody knows whether it was recorded.
+            OutcomeUnknownError: it is not known whether it was recorded.
             DatabaseUnavailableError: it was not recorded, or too many wait already.
 
         """
@@ -147,7 +147,7 @@ class RecordingGroups:
             _tell_all(behind, DatabaseUnavailableError())
 
     def _begin(self) -> None:
-        """Begin the next group, unless one is being recorded: that one begins it, once it is committed."""
+        """Begin the next group, unless a group is being recorded, which begins the next one when it has committed."""
         self.due = False
         if self.recording is None and (some := self._take()):
             self.recording = self._spawn(some, self._run(some, waiting=False))
@@ -160,7 +160,7 @@ class RecordingGroups:
         return task
 
     def _ended(self, some: Sequence[Order], task: "asyncio.Task[None]") -> None:
-        """A task has ended: what waited for it, by its turn or by its Idempotency-Key, may begin."""
+        """Begin what waited for a task that has ended: for its turn, or for its Idempotency-Key."""
         if task.cancelled():
             _tell_all(some, DatabaseUnavailableError())  # those that are told nothing yet: it had not begun
         self.running.discard(task)
@@ -173,10 +173,10 @@ class RecordingGroups:
             self._begin()
 
     def _take(self) -> list[Order]:
-        """The next group: one under an Idempotency-Key of which another is under way waits until that is answered.
+        """Take the next group; an order waits while another one with its Idempotency-Key is under way.
 
-        A few about one person at a time: each looks at everything that is recorded of that person. Where one about a
-        person waits, those about the same person that came after it wait too.
+        It takes a few orders about one person at a time, since each reads everything recorded about that person. If an
+        order waits, the later ones about the same person wait too.
         """
         taken: list[Order] = []
         left: list[Order] = []
@@ -184,7 +184,7 @@ class RecordingGroups:
         while self.waiting and len(taken) < TOGETHER:
             one = self.waiting.popleft()
             if one.answer.done():
-                continue  # nobody waits for it any more, and nothing of it was begun
+                continue  # no request waits for it any more, and nothing of it was begun
             person = one.person
             if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE or person in passed:
                 left.append(one)
@@ -197,7 +197,7 @@ class RecordingGroups:
         return taken
 
     async def _run(self, some: list[Order], *, waiting: bool) -> None:
-        """Record some, and tell each; alone, where others hold the person or the database refuses one of them."""
+        """Record a group and answer each order; if others hold a person, or one is refused, each order runs alone."""
         kept: _Kept = {}
         try:
             await self._record(some, kept, waiting=waiting)
@@ -207,7 +207,7 @@ class RecordingGroups:
             await self._without_grants(some, error, waiting=waiting)
         except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
             _tell_all(some, error)
-        except Exception as error:  # noqa: BLE001 - whatever it is: nobody may wait for ever
+        except Exception as error:  # noqa: BLE001 - any error at all: no request may wait for ever
             log.warning("a group of decisions failed", cause=type(error).__name__)
             _tell_all(some, error)
         except BaseException:  # it is ended from outside, perhaps behind its commit
@@ -239,10 +239,10 @@ class RecordingGroups:
             self.patient.release()
 
     async def _without_grants(self, some: list[Order], error: Exception, *, waiting: bool) -> None:
-        """Refuse the grants of a group, which a database that was set back does not take, and record the rest."""
+        """Refuse the grants of a group, since a database that was set back takes none, and record the rest."""
         rest = [one for one in some if not one.is_grant]
         if len(rest) == len(some):
-            # One tells an age that makes somebody older. Sent again it is recorded, for the restore is known now.
+            # An order states an age that makes its person older. Sent again it is recorded: the restore is known now.
             _tell_all(some, error)
             return
         _tell_all([one for one in some if one.is_grant], error)
@@ -250,17 +250,17 @@ class RecordingGroups:
             await self._run(rest, waiting=waiting)
 
     def _alone(self, some: Sequence[Order], error: Exception, kept: _Kept) -> None:
-        """Give each a transaction of its own; one that had its own is told what became of it."""
+        """Give each order a separate transaction; one that had one already gets the result as its answer."""
         if len(some) == 1:
             some[0].tell(error)
         else:
             self._keep_back(some, kept, first=True)
 
     def _keep_back(self, some: Iterable[Order], kept: _Kept, *, first: bool = False) -> None:
-        """Have each wait for a transaction of its own, one about a person at a time: nothing may overtake them.
+        """Let each order wait for a separate transaction, one at a time for each person, so that none overtakes.
 
-        They begin once it is known what became of their group (`_begin_alone`): `first` are those of it that failed,
-        which came before the ones that others held.
+        They begin once the result of their group is known (`_begin_alone`). `first`: these orders failed with the
+        group, and go in front of those whose person others held.
         """
         by_person: dict[bytes, list[Order]] = {}
         for one in some:
@@ -280,14 +280,14 @@ class RecordingGroups:
         kept.clear()
 
     async def _one_after_another(self, person: bytes, one: Order) -> None:
-        """Record one, and then what came behind it; where the person is not let go, nobody else waits for them."""
+        """Record one order, then those that wait behind it; if others keep holding the person, those fail at once."""
         behind = self.alone[person]
         error: Exception = DatabaseUnavailableError()
         try:
             await self._run([one], waiting=True)
             while behind and not _was_busy(one):
                 one = behind.popleft()
-                if one.answer.done():  # nobody waits for it any more
+                if one.answer.done():  # no request waits for it any more
                     self.keys -= {one.key}
                 else:
                     await self._run([one], waiting=True)
@@ -298,7 +298,7 @@ class RecordingGroups:
             self.keys -= {each.key for each in behind}
 
     async def _record(self, some: list[Order], kept: _Kept, *, waiting: bool) -> None:
-        """Record some in one transaction, and tell each after it; `kept` takes those whom others hold out of them."""
+        """Record orders in one transaction and answer each after it; those whose person others hold go to `kept`."""
         mine = asyncio.current_task()
 
         def committed() -> None:
@@ -317,7 +317,7 @@ class RecordingGroups:
 
 
 def _was_busy(one: Order) -> bool:
-    """Whether others held what one needed, and did not let it go in time."""
+    """Whether this order failed because others held the person or document that it needed."""
     return one.answer.done() and not one.answer.cancelled() and isinstance(one.answer.exception(), BusyError)
 
 
@@ -346,12 +346,12 @@ class Group:
 
     @property
     def lookups(self) -> tuple[Lookup[Any], ...]:
-        """In the order in which they are to be sent."""
+        """The look-ups, in the order in which they are to be sent."""
         kept = kept_as_they_are({one.caller for one in self.some})
         return (*self.claims.lookups, *self.opening.lookups, kept, *self.callers.values())
 
     async def record(self, session: WriteSession, register: RegisterEntries) -> dict[Order, Answer | Exception]:
-        """What each is to be told once this is committed; one about a person whom others hold is left out.
+        """Record the orders; return each one's answer for after the commit, without those whose person others hold.
 
         Args:
             session: the transaction that the look-ups began.
@@ -387,7 +387,7 @@ class Group:
         return {**told, **await self._record(session, left, callers, opened)}
 
     def _callers(self, found: LookedUp) -> _Callers:
-        """Who asks, as it is until this transaction ends: whoever changes a caller or its keys waits for that."""
+        """The callers; each stays as it is until this transaction ends, because a change of it or its keys waits."""
         callers: _Callers = {}
         for one in self.some:
             asked = (one.digest, one.caller)
@@ -464,12 +464,12 @@ class Grouped:
     digest: bytes
 
     async def record(self, caller: Caller, status: int, said: Said) -> Response:
-        """Record one, and answer once it is committed and confirmed; or give the answer given before."""
+        """Record one decision and answer once it is committed and confirmed, or repeat the earlier answer."""
         given = await self.groups.record(self.order(caller, await self.write.call(caller), status, said))
         return Response(given.body, given.status, media_type="application/json")
 
     def order(self, caller: Caller, call: IdempotentCall | None, status: int, said: Said) -> Order:
-        """One decision of this request.
+        """Make the order of one decision of this request.
 
         Raises:
             InvalidSubjectError: the id of the person has a domain that IDNA refuses.

@@ -1,4 +1,4 @@
-"""The edge: programs of this host that answer by themselves what this worker has answered them, until it changes.
+"""The edge: programs on this host that repeat this worker's answers by themselves until something changes.
 
 docs/edge.md gives the messages, docs/freshness.md the protocol. A question that such a program has not met is asked
 here and answered as over HTTP; what the worker itself would remember of it goes with the answer. The program reports
@@ -80,19 +80,19 @@ class Ask(Struct, tag_field="kind", tag="ask"):
 
 
 class Forgot(Struct, tag_field="kind", tag="forgot"):
-    """Every change up to this one is forgotten."""
+    """The program has forgotten every change up to this number."""
 
     number: int
 
 
 class Released(Struct, tag_field="kind", tag="released"):
-    """Answers that are not held any more, and of which nothing more is reported."""
+    """The program no longer holds these answers, and will report no more decisions by them."""
 
     numbers: list[int]
 
 
 class Bye(Struct, tag_field="kind", tag="bye"):
-    """Nothing is decided from memory any more, whatever lease was granted."""
+    """The program decides nothing from memory any more, even if its lease still runs."""
 
 
 _read_first: Final = msgspec.json.Decoder(Hello | Bye).decode
@@ -101,7 +101,7 @@ _write: Final = msgspec.json.Encoder().encode
 
 
 class EdgeConnection(asyncio.Protocol):
-    """One edge."""
+    """The connection of one edge."""
 
     def __init__(self, edges: "Edges") -> None:
         """Wait for its first message."""
@@ -120,7 +120,7 @@ class EdgeConnection(asyncio.Protocol):
     # --- the connection ----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as it is for streams
-        """Begin; a program that says nothing is hung up on."""
+        """Begin a connection, which ends if the program does not say hello in time."""
         self._transport = transport
         process, user = _peer_of(transport.get_extra_info("socket"))
         self._from = f"edges of user {user}"
@@ -133,7 +133,7 @@ class EdgeConnection(asyncio.Protocol):
             self._process = os.pidfd_open(process)
 
     def data_received(self, data: bytes) -> None:
-        """Take messages in as they become whole; what is none ends the connection, and is not answered."""
+        """Read each message once it is whole; what is no message ends the connection without an answer."""
         self._buffer += data
         try:
             while len(self._buffer) >= _LENGTH.size:
@@ -151,7 +151,7 @@ class EdgeConnection(asyncio.Protocol):
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It may decide until its lease is over, unless its process has ended."""
+        """Note that the connection is lost: the program may decide until its lease ends, unless its process has."""
         del exc
         self._late.cancel()
         self._edges.admitted.discard(self)
@@ -168,7 +168,7 @@ class EdgeConnection(asyncio.Protocol):
         loop.call_later(max(0.0, self._leaf.until - boot_seconds()) + _AGAIN_SECONDS, self._over)
 
     def _over(self) -> None:
-        """The program has ended, or its lease is over, whichever comes first."""
+        """Let the edge go: its program has ended, or its lease is over."""
         if self._process is not None:
             asyncio.get_running_loop().remove_reader(self._process)
             os.close(self._process)
@@ -179,17 +179,17 @@ class EdgeConnection(asyncio.Protocol):
 
     @property
     def caller(self) -> UUID | None:
-        """Whose it is, once it was admitted."""
+        """The caller of this edge, once its key was found to be in force."""
         return self._leaf.caller if self._leaf is not None else None
 
     @property
     def has_spoken(self) -> bool:
-        """Whether it has said hello."""
+        """Whether the program has said hello."""
         return bool(self._key)
 
     @property
     def kept(self) -> int:
-        """How many answers it may hold."""
+        """How many answers this edge holds."""
         return len(self._answers) if self._answers is not None else 0
 
     def close(self) -> None:
@@ -235,7 +235,7 @@ class EdgeConnection(asyncio.Protocol):
         self._admit()
 
     def _admit(self) -> None:
-        """Look up whether its key is in force, again after each change of its caller; till then it holds no lease."""
+        """Look up whether the key is in force, again after each change of the caller; until then there is no lease."""
         if self._admitting is None or self._admitting.done():
             self._admitting = asyncio.get_running_loop().create_task(self._admitted())
 
@@ -349,7 +349,7 @@ def _may_ask(caller: Caller) -> bool:
 
 
 def _is_answer(body: bytes, judged: Judged) -> bool:
-    """Whether this is what was answered: else something has changed since."""
+    """Whether this body is the remembered answer; if it is not, something has changed since."""
     before, after, end = judged.wire
     return body.startswith(before) and body.endswith(after + end)
 
@@ -379,11 +379,11 @@ class Edges:
         self._path = path
 
     def answers_of(self, caller: UUID, digest: bytes) -> EdgeAnswers:
-        """What a new edge of a caller holds: nothing yet."""
+        """The record of what a new edge of a caller holds, empty so far."""
         return EdgeAnswers(self.memory.replica, self.endpoint.wording, caller, digest, self.working)
 
     def make_room(self) -> bool:
-        """Whether a program that has connected may say who it is.
+        """Whether a program that has just connected may stay to say hello.
 
         If too many have not said it yet, it hangs up on the oldest silent one of the user who has most of them.
         """
@@ -399,7 +399,7 @@ class Edges:
         return True
 
     def has_place_for(self, caller: UUID) -> bool:
-        """Whether one more edge of a caller is served. If all places are taken, the caller who has most loses one."""
+        """Whether one more edge of a caller is served; if no place is free, the caller with most edges loses one."""
         if len(self.admitted) < MOST_EDGES:
             return True
         those = Counter(each.caller for each in self.admitted)
@@ -412,12 +412,12 @@ class Edges:
         return True
 
     def may_keep(self, edge: EdgeConnection) -> bool:
-        """Whether an edge may hold one more answer: a quarter above what it was told, for some are being released."""
+        """Whether an edge may hold one more answer: a quarter more than its limit, since it may be releasing some."""
         together = sum(each.kept for each in self.admitted)
         return edge.kept < MOST_KEPT + MOST_KEPT // 4 and together < _MOST_KEPT_TOGETHER
 
     async def serve(self) -> None:
-        """Serve the edges of this host until cancelled: one worker of those that share the socket's path, at a time."""
+        """Serve the edges of this host until cancelled; one worker at a time does, of those that share the path."""
         path = self._path.with_name(self._path.name + ".lock")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(lock, "rb"):
@@ -441,7 +441,7 @@ class Edges:
                 self._path.unlink(missing_ok=True)
 
     async def stop(self) -> None:
-        """End the leases of all edges, take in for a moment what they still report, and hang up."""
+        """End the leases of all edges, accept their last reports for a moment, and close the connections."""
         self.memory.replica.leaves.close()
         await self.memory.replica.leaves.released()
         await asyncio.sleep(_AGAIN_SECONDS if self.admitted else 0)  # what they report at the end of a lease
@@ -461,7 +461,7 @@ def _is_ours(descriptor: int) -> bool:
 
 @asynccontextmanager
 async def serving_edges(path: Path | None, endpoint: DecisionEndpoint, services: Services) -> AsyncIterator[None]:
-    """Serve edges on a socket while the block lasts; none where no path is set, or each decision reads the primary."""
+    """Serve edges on a socket while the block lasts; none if no path is set, or if each decision reads the primary."""
     memory = services.memory
     if path is None or memory is None:
         if path is not None:

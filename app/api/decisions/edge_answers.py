@@ -44,7 +44,7 @@ _Row = tuple[int, int, float, str]
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class _Ground:
-    """What answers rest on; `end`: until when, in epoch seconds, this edge may decide on it."""
+    """A record that answers rest on; this edge may decide by it until `end` (epoch seconds)."""
 
     end: float = math.inf
 
@@ -59,7 +59,7 @@ class _KeptAnswer:
     grounds: tuple[_Ground, ...]
 
     def could_be_given(self, at: float) -> bool:
-        """Whether the edge could have decided so at that time."""
+        """Whether the edge could have given this answer at that time (epoch seconds)."""
         latest = at - _CLOCKS_SECONDS
         if not self.since - _CLOCKS_SECONDS < at or latest >= self.until:
             return False
@@ -67,7 +67,7 @@ class _KeptAnswer:
 
 
 class EdgeAnswers:
-    """Those of one connection. `ids` is its number: another edge's would make the ids of that one's decisions."""
+    """The answers of one connection. `ids` is its number, so that no edge can report an id that another edge makes."""
 
     def __init__(
         self, replica: Replica, wording: Wording, caller: UUID, digest: bytes, working: set[asyncio.Task[None]]
@@ -98,11 +98,11 @@ class EdgeAnswers:
         self._counted = boot_seconds()  # when the edge said last how many decisions it has lost
 
     def __len__(self) -> int:
-        """How many are held."""
+        """How many answers the edge holds."""
         return len(self._kept)
 
     def keep(self, judged: Judged, until: float, rests_on: Iterable[int]) -> int:
-        """Have the edge hold an answer from now on, until that epoch time; the answer's number.
+        """Note that the edge holds an answer from now on, until that epoch time, and return the answer's number.
 
         `rests_on`: the numbers by which this edge knows the records.
         """
@@ -112,7 +112,7 @@ class EdgeAnswers:
         return self._last
 
     def end(self, changed: Sequence[int] | None, leased: float) -> None:
-        """The edge was told that these records have changed (None: any may have); its lease lasts so many seconds."""
+        """Note that the edge was sent a change of these records (None: of any); its lease lasts so many seconds."""
         if changed is None:
             ended, self._everything = [self._everything], _Ground()
             self._grounds.clear()
@@ -123,14 +123,14 @@ class EdgeAnswers:
             ground.end = min(ground.end, until)
 
     def release(self, numbers: Iterable[int]) -> None:
-        """The edge holds these no more: they are forgotten once what was reported of them is logged."""
+        """Note that the edge released these answers; they are forgotten once all reports about them are logged."""
         self._later([], [number for number in numbers if number in self._kept])
 
     def report(self, view: memoryview) -> None:
-        """Take in a report.
+        """Read a report and queue its decisions for the log.
 
         Raises:
-            ValueError, struct.error: it is none.
+            ValueError, struct.error: the bytes are no report.
 
         """
         rows, lost = _ROWS.unpack_from(view)
@@ -159,7 +159,7 @@ class EdgeAnswers:
             self._working.add_done_callback(self._all_working.discard)
 
     async def _work(self) -> None:
-        """Log what was reported, a few hundred at a time: decisions of others are answered between."""
+        """Log the reported decisions a few hundred at a time, so that other requests are answered in between."""
         while self._queue:
             rows, released = self._queue.popleft()
             for start in range(0, len(rows), _ROWS_AT_ONCE):

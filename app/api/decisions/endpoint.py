@@ -1,4 +1,4 @@
-"""The decision endpoints: one request read, answered and worded, and the connection at which most requests arrive.
+"""The decision endpoints: they read, answer and word a request; most requests arrive at the connection below.
 
 The connection (`DecisionProtocol`) and the documented routes (`app.api.decisions.routes`) both ask `DecisionEndpoint`.
 """
@@ -76,10 +76,10 @@ BATCH: Final = "/access/v1/evaluations"
 
 
 class RequestHead(Struct, frozen=True):
-    """One request to a decision endpoint, as far as its head says: the path, and the header fields that count.
+    """The head of a request to a decision endpoint: the path, and the header fields that matter.
 
-    Of a field that stands twice the first counts, but for Accept, which is a list. `authorization` is "" where there
-    is none; it is a secret, and no repr shows it.
+    If a field is repeated, the first one counts, except for Accept, which is a list. `authorization` is "" if the field
+    is missing; it is a secret, and no repr shows it.
     """
 
     path: str
@@ -89,12 +89,12 @@ class RequestHead(Struct, frozen=True):
     request_id: bytes
 
     def __repr__(self) -> str:
-        """The path alone."""
+        """Show the path alone."""
         return f"Asked({self.path})"
 
 
 class Pending(Struct, frozen=True):
-    """A request that was read and that memory alone does not answer; `wrong` is what is wrong with it, if anything."""
+    """A request that memory alone cannot answer; `wrong` is the error found in it, if there is one."""
 
     asked: RequestHead
     credential: str | None
@@ -102,12 +102,12 @@ class Pending(Struct, frozen=True):
     wrong: MalformedError | TooLargeError | None = None
 
     def __repr__(self) -> str:
-        """The request, without its credential."""
+        """Show the request without its credential."""
         return f"Pending({self.asked})"
 
 
 def asked_of(path: str, headers: Sequence[tuple[bytes, bytes]], first: Mapping[bytes, bytes]) -> RequestHead:
-    """A request by its header fields, their names in lower case; `first` as `first_fields` made it."""
+    """The head of a request from its fields, whose names are in lower case; `first` is what `first_fields` returns."""
     accept = first.get(b"accept", b"")
     if accept:
         accept = b",".join([value for name, value in headers if name == b"accept"])
@@ -138,7 +138,7 @@ class DecisionEndpoint:
         self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
 
     def at_once(self, asked: RequestHead, body: bytes) -> Reply | Pending:
-        """The answer to a request if memory has all that it needs; else what `finish` is to go on with. Awaits nothing.
+        """Answer a request if memory holds all that it needs; else return what `finish` needs. Awaits nothing.
 
         Raises:
             ScopeMissingError: the caller may not ask for decisions at all.
@@ -161,16 +161,16 @@ class DecisionEndpoint:
         return Pending(asked, credential, read)
 
     def lasting(self, digest: bytes, question: Question) -> Lasting | None:
-        """What the caller of an answer may hold of it; None where each answer is to be asked for.
+        """The answer that a caller may hold and give again; None if the caller has to ask each time.
 
-        That is so where questions are counted against a quota, carry a token, or wait for the log.
+        A caller has to if its questions count against a quota, want a token, or wait for the log.
         """
         if self._point.memory is None or not self._recalls or self._waits or question.wants_token:
             return None
         return lasting(self._point.memory, digest, question)
 
     def _recalled(self, asked: RequestHead, digest: bytes, question: Question) -> Reply | None:
-        """The answer to one question whose decision is remembered, where nothing else goes with it."""
+        """The answer to one question if its decision is remembered and the answer carries nothing else."""
         memory = self._point.memory
         if memory is None or not self._recalls or question.wants_token or spans.tracer() is not None:
             return None
@@ -184,10 +184,10 @@ class DecisionEndpoint:
         return _accepted(asked, remembered.judged, body)
 
     async def finish(self, pending: Pending) -> tuple[Reply, str | None]:
-        """The answer to a request, after what memory lacks was read; and the caller's id.
+        """Read what memory lacks; return the answer to a request and the caller's id.
 
         Raises:
-            MalformedError, TooLargeError: what is wrong with the request, told to callers in force only.
+            MalformedError, TooLargeError: the request is wrong; only a caller in force learns how.
             UnauthorizedError: no credential, or none that is in force.
             ScopeMissingError: the caller may not ask for decisions at all.
             OverQuotaError: the caller has used up its quota.
@@ -224,7 +224,7 @@ class DecisionEndpoint:
         return reply, str(answered.caller.id) if answered.caller is not None else None
 
     async def finish_or_refuse(self, pending: Pending, scope: Scope) -> Reply:
-        """The answer to a request that came at the connection, whatever goes wrong; `scope` tells where it came from.
+        """Answer a request of the connection and raise nothing; `scope` says where the request came from.
 
         A client that has failed too often is refused before its credential is looked up.
         """
@@ -241,9 +241,9 @@ class DecisionEndpoint:
         return reply
 
     def observe(self, asked: RequestHead, reply: Reply, seconds: float, origin: Callable[[], Scope]) -> None:
-        """Count an answer that was given at the connection, and log one that is no decision.
+        """Count an answer that the connection gave, and log it if it is no decision.
 
-        `origin` makes a scope that tells where the request came from; only a refusal needs it.
+        `origin` makes a scope that says where the request came from; only a refusal needs it.
         """
         if reply.status == HTTPStatus.OK:
             self._times[asked.path].observe(seconds)
@@ -264,7 +264,7 @@ class DecisionEndpoint:
     async def _committed(
         self, worded: Worded, credential: Credential, questions: Sequence[Question], answered: AnsweredRequest
     ) -> bool:
-        """Commit the log rows that must be, together; whether the permits that they are about still stand after that.
+        """Commit the log rows that must be committed; return whether their permits still stand afterwards.
 
         Raises:
             DatabaseUnavailableError: they cannot be committed, or not in time.
@@ -284,7 +284,7 @@ class DecisionEndpoint:
     def _reply(
         self, asked: RequestHead, answered: AnsweredRequest, read: Question | Batch
     ) -> tuple[Reply, Worded | None]:
-        """The answer in words, and as `Worded` when it is one of 200."""
+        """Word the answer; the second value is None unless the status is 200."""
         fields = quota_fields(answered.standing)
         if spans.tracer() is not None:
             spans.note(told_in_trace(answered, read))
@@ -325,7 +325,7 @@ _PATHS: Final = {SINGLE.encode(): SINGLE, BATCH.encode(): BATCH}
 
 
 class PendingCycle:
-    """A request whose answer is being read for, as uvicorn's protocol looks at the exchange under way.
+    """A request that waits for a read, in the shape in which uvicorn's protocol expects the exchange under way.
 
     While it stands, uvicorn queues what the client sends next, and a server that stops waits for the answer.
     """
@@ -338,7 +338,7 @@ class PendingCycle:
 
 
 class DecisionProtocol(BoundedProtocol):
-    """The protocol of `sceau serve`: uvicorn's, bounded, with decisions answered at the connection."""
+    """The protocol of `sceau serve`: uvicorn's with bounds, which answers decisions at the connection."""
 
     __slots__ = ("_asked", "_body", "_decisions", "_keep_alive", "_started")
 
@@ -352,7 +352,7 @@ class DecisionProtocol(BoundedProtocol):
         self._decisions: DecisionEndpoint | None = getattr(getattr(self.app, "state", None), "decisions", None)
 
     def begin_request(self, fields: Mapping[bytes, bytes]) -> None:
-        """Begin a request whose head is whole: a decision's is taken here, if it can be answered here."""
+        """Begin a request whose head is whole; a decision request that can be answered here stays here."""
         path = _PATHS.get(self.url)
         if path is None or self._decisions is None or not self._can_take(fields, self._decisions.max_body_bytes):
             super().begin_request(fields)
@@ -407,7 +407,7 @@ class DecisionProtocol(BoundedProtocol):
         task.add_done_callback(self.tasks.discard)
 
     def too_late(self) -> None:
-        """End a connection on which nothing came in time; a client whose body did not come is told."""
+        """End a connection on which nothing came in time; a client whose body is late gets a 408."""
         if self._asked is None:
             super().too_late()
             return
@@ -415,7 +415,7 @@ class DecisionProtocol(BoundedProtocol):
         self.refuse(BODY_TOO_SLOW)
 
     def _can_take(self, fields: Mapping[bytes, bytes], max_body_bytes: int) -> bool:
-        """Whether a decision request is answered here: nothing before it is under way, nothing about it is unusual."""
+        """Whether a decision request is answered here: no earlier one is under way, and nothing about it is unusual."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if not (cycle is None or cycle.response_complete) or self.parser.get_method() != b"POST":
             return False
@@ -424,11 +424,11 @@ class DecisionProtocol(BoundedProtocol):
         return int(fields.get(b"content-length", b"0")) <= max_body_bytes
 
     def _origin(self) -> Scope:
-        """Where this request comes from, as an ASGI scope says it."""
+        """Where this request comes from, as an ASGI scope."""
         return {"type": "http", "client": self.client, "headers": self.headers, "state": {}}
 
     def _hand_on(self) -> None:
-        """Give the application what was taken of a request."""
+        """Hand the application what was read of a request so far."""
         body, self._asked, self._body = self._body, None, b""
         super().begin_request(first_fields(self.headers))
         super().on_body(body)
@@ -442,7 +442,7 @@ class DecisionProtocol(BoundedProtocol):
         started: float,
         span: "Span | None",
     ) -> None:
-        """Answer after what memory lacks was read; then uvicorn goes on with what has come since."""
+        """Read what memory lacks and answer; then uvicorn goes on with what has arrived since."""
         reply = await decisions.finish_or_refuse(pending, scope)
         if not self.transport.is_closing():
             self._keep_alive = cycle.keep_alive

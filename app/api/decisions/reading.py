@@ -48,7 +48,7 @@ _WORDS: Final = {
 
 
 def field_at_fault(error: msgspec.ValidationError) -> FieldError:
-    """The member that a type refused, without its value."""
+    """The member that failed validation, without its value."""
     message, found, path = str(error).rpartition(" - at `$")  # the last: what is before may quote what was sent
     message, path = (message, path) if found else (path, "")
     field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path.rstrip("`")).lstrip(".")
@@ -64,7 +64,7 @@ def field_at_fault(error: msgspec.ValidationError) -> FieldError:
 
 
 def refuse_faults(kind: str, identifier: str, name: str, resource: Resource) -> None:
-    """Refuse control characters in ids and names, and what is no code of a territory.
+    """Refuse control characters in ids and names, and a territory that is no ISO 3166-1 code.
 
     Args:
         kind: the subject's type.
@@ -73,7 +73,7 @@ def refuse_faults(kind: str, identifier: str, name: str, resource: Resource) -> 
         resource: the correspondence.
 
     Raises:
-        MalformedError: one of them has, or is.
+        MalformedError: there is one; the error names the member.
 
     """
     said, listed = resource.properties, resource.properties.participants or ()
@@ -98,7 +98,7 @@ def refuse_faults(kind: str, identifier: str, name: str, resource: Resource) -> 
 
 
 def refused_domain(field: str) -> MalformedError:
-    """What an address with a domain that IDNA does not allow is told."""
+    """The error for an address whose domain IDNA does not allow."""
     return _refused(field, "has a domain that IDNA does not allow (RFC 5890)")
 
 
@@ -120,7 +120,7 @@ _NOBODY: Final = bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class BadItem:
-    """In the place of a question of a batch: what is wrong with that item."""
+    """What is wrong with an item of a batch; it takes the place of the question."""
 
     message: str
 
@@ -134,7 +134,7 @@ class Batch:
 
 
 class _Defaults(NamedTuple):
-    """The members of a batch that its items may leave out, each as declared, or what is wrong with it."""
+    """The members of a batch that its items may leave out: each as its declared type, or what is wrong with it."""
 
     subject: Subject | str
     action: Action | str
@@ -143,10 +143,10 @@ class _Defaults(NamedTuple):
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is.
+    """Read a body as a JSON object.
 
     Raises:
-        MalformedError: it is none.
+        MalformedError: the body is no JSON object.
 
     """
     try:
@@ -159,10 +159,10 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 
 def read_members(model: type[_Wire], value: Mapping[str, Any]) -> _Wire:
-    """An object as a declared type.
+    """Convert an object to its declared type.
 
     Raises:
-        MalformedError: a member is missing or not as it should be; the first that is found is named.
+        MalformedError: a member is missing or wrong; the error names the first one found.
 
     """
     try:
@@ -182,7 +182,7 @@ def read_question(body: bytes, refs: Refs) -> Question:
 
 
 def read_batch(body: bytes, refs: Refs) -> Batch | Question:
-    """The questions of a batch (AuthZEN 7.1), or the single one of a batch without items.
+    """The questions of a batch (AuthZEN 7.1), or its single question if it has no items.
 
     Raises:
         MalformedError: the batch itself is not as it should be.
@@ -213,7 +213,7 @@ def question_of(asked: EvaluationRequest, refs: Refs) -> Question:
 
 
 def circumstances(name: str, action: Action | None, resource: Resource) -> Circumstances:
-    """All that is asked of a processing of that name but about whom; without an action, of all its elements."""
+    """Everything in a question except its subject; without an action it touches all elements of the processing."""
     how, what = action.properties if action is not None else None, resource.properties
     return Circumstances(
         name,
@@ -226,9 +226,9 @@ def circumstances(name: str, action: Action | None, resource: Resource) -> Circu
 
 
 def parties(kind: str, listed: Sequence[ParticipantBody], refs: Refs) -> tuple[Party, ...]:
-    """The other parties, who are of the subject's type, by their locators.
+    """The other parties by their locators; they have the subject's type.
 
-    An address with a domain that IDNA does not allow is nobody's here: it leads to no consent.
+    An address whose domain IDNA does not allow gets a locator that no subject has, so it leads to no consent.
     """
     return tuple([Party(_locator_or_none(kind, each.id, refs) or _NOBODY, each.local) for each in listed])
 
@@ -257,7 +257,7 @@ def _question(subject: Subject, action: Action, resource: Resource, context: Con
 
 
 def _default(name: str, model: type[_Wire], value: Mapping[str, Any]) -> _Wire | str:
-    """A default of a batch, or what is wrong with it: told to each item that takes it."""
+    """A default of a batch, or a text saying what is wrong with it for each item that takes the default."""
     if name not in value:
         return f"{name}: is missing"
     try:
@@ -267,7 +267,7 @@ def _default(name: str, model: type[_Wire], value: Mapping[str, Any]) -> _Wire |
 
 
 def _items(listed: Sequence[Any]) -> Sequence[Item | BadItem]:
-    """The items as declared: all in one step if they are good, else one by one."""
+    """The items as their declared type: converted in one step if all are valid, else one by one."""
     try:
         return msgspec.convert(listed, list[Item])
     except msgspec.ValidationError:
@@ -289,7 +289,7 @@ def _told(error: msgspec.ValidationError) -> str:
 
 
 def _with_defaults(items: Sequence[Item | BadItem], defaults: _Defaults, refs: Refs) -> list[Question | BadItem]:
-    """The questions of a batch: what an item does not say itself is taken from the batch's defaults."""
+    """The questions of a batch; an item takes each member that it leaves out from the batch's defaults."""
     made: list[Question | BadItem] = []
     for item in items:
         if isinstance(item, BadItem):
@@ -322,7 +322,7 @@ def _question_or_fault(
 
 
 def _participants_named(defaults: Mapping[str, Any], items: Sequence[Any]) -> int:
-    """How many participants the questions of a batch name, those of a default in each that takes it."""
+    """How many participants the questions of a batch name; those of a default count for each item that takes it."""
     of_default = _participants_of(defaults.get("resource"))
     return sum(
         _participants_of(item["resource"]) if type(item) is dict and "resource" in item else of_default

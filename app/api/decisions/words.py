@@ -1,4 +1,4 @@
-"""Answers in words: counted, logged and written as JSON, one after the other."""
+"""Turn decisions into answers: each is counted, logged and written as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ log = structlog.get_logger("sceau.http")
 
 
 class Reply(Struct, frozen=True):
-    """An answer: its status, media type and body, and header fields beside those of every answer."""
+    """An answer: status, media type, body, and the header fields that not every answer has."""
 
     status: int
     media_type: bytes
@@ -49,7 +49,7 @@ class Heads:
     """Writes the heads of replies."""
 
     def __init__(self, of_every_answer: Mapping[str, str]) -> None:
-        """Keep the lines of every answer."""
+        """Prepare the header lines that every answer has."""
         self._own = header_lines([(name.lower().encode(), value.encode()) for name, value in of_every_answer.items()])
         self._fields: tuple[tuple[bytes, bytes], ...] = ()
         self._lines = self._own
@@ -86,13 +86,13 @@ def quota_fields(standing: QuotaStatus | None) -> Sequence[tuple[bytes, bytes]]:
 
 
 def reply_of(response: Response, more: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
-    """A response as a reply, with more header fields."""
+    """Convert a response to a reply, with more header fields."""
     fields = [each for each in response.raw_headers if each[0] not in {b"content-type", b"content-length"}]
     return Reply(response.status_code, (response.media_type or "").encode(), bytes(response.body), [*fields, *more])
 
 
 def reply_to(error: Exception) -> Reply:
-    """The problem document of an exception; one that says nothing to a client is logged, and is a 500."""
+    """The problem document for an exception; an unexpected exception is logged, and answered with 500."""
     if isinstance(error, OverQuotaError):
         return reply_of(over_quota({}, error), quota_fields(error.standing))
     response = response_to(error)
@@ -107,7 +107,7 @@ _BEFORE_THE_REGISTER: Final = frozenset({Reason.LAW_VERSION_NOT_HELD, Reason.UNK
 
 
 def told_in_trace(answered: AnsweredRequest, read: Question | Batch) -> Mapping[str, Value]:
-    """The attributes of one answered request."""
+    """The span attributes of one answered request."""
     judged = [each for each in answered.answers if isinstance(each, Judged)]
     if isinstance(read, Batch):
         permits = sum(each.decision.permitted for each in judged)
@@ -146,7 +146,7 @@ Token = Callable[[Caller, float, Question, Judged, UUID], str | None]
 
 @dataclass(slots=True)
 class Worded:
-    """The body of a 200, and what of the log must be committed before it is sent."""
+    """The body of a 200, and the log entries that must be committed before it is sent."""
 
     body: bytes
     to_commit: list[Entry] = field(default_factory=list)
@@ -155,9 +155,9 @@ class Worded:
 class Wording:
     """Words the answers of one process.
 
-    `unanswered` counts questions for want of the database, by paragraph: where a processing is known to be exempt its
-    question is always answered, so that one alone is of IV; a request of which not even the caller could be found
-    might have been about either, and counts for both.
+    `unanswered` counts, by paragraph, the questions that were not answered because the database was away. A question
+    about a processing that is known to be exempt is always answered, so a single one counts for IV. A request whose
+    caller could not be looked up may have been about either paragraph, and counts for both.
     """
 
     def __init__(self, counts: DecisionCounts, recorder: Recorder | None, token: Token) -> None:
@@ -174,20 +174,20 @@ class Wording:
         return worded
 
     def recalled(self, caller: Caller, at: float, question: Question, judged: Judged) -> bytes:
-        """The answer to one question without a token, where no row of the log is waited for."""
+        """The answer to one question that wants no token and waits for no row of the log."""
         return self._judged(caller, at, question, judged, [])
 
     def reported(
         self, caller: UUID, at: float, identifier: bytes, correspondence: tuple[str, str], judged: Judged
     ) -> None:
-        """Count and log a decision that a caller has taken by itself, on what it was answered before."""
+        """Count and log a decision that an edge took by itself, by an answer that it holds."""
         if self._recorder is not None:
             facts, decision = judged.log_facts, judged.decision
             self._recorder.record(at, identifier, caller, judged.subject_ref, correspondence, decision, facts)
         self._counts.count_outcome(judged.outcome)
 
     def lost(self, number: int) -> None:
-        """Count decisions that callers have taken by themselves and that the log does not get."""
+        """Count decisions that edges took by themselves and that do not reach the log."""
         if self._recorder is not None:
             self._recorder.log.counts.dropped += number
 
@@ -197,12 +197,12 @@ class Wording:
         self.unanswered["IV",] += 1
 
     def nobody(self) -> None:
-        """Count a request that could not be answered whatever it asked."""
+        """Count a request that could not be answered for any processing."""
         self.unanswered["III",] += 1
         self.unanswered["IV",] += 1
 
     def batch(self, answered: AnsweredRequest, batch: Batch) -> Worded:
-        """The answers to a batch, up to the one that its semantic ends with."""
+        """The answers to a batch, up to the one at which its semantic stops."""
         worded = Worded(b"")
         stops = _STOPS[batch.semantic]
         answers = iter(answered.answers)
@@ -231,7 +231,7 @@ class Wording:
     def _judged(
         self, caller: Caller | None, at: float, question: Question, judged: Judged, to_commit: list[Entry]
     ) -> bytes:
-        """One answer; `to_commit` takes its entry in the log if that must be committed before it is sent."""
+        """Word one answer; its log entry is added to `to_commit` if it must be committed before the answer is sent."""
         decision, identifier = judged.decision, decision_id(at)
         if caller is not None and self._recorder is not None:
             row = self._recorder.record(

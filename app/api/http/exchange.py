@@ -1,4 +1,4 @@
-"""One exchange at the edge: what the client accepts, what is added to every answer, and what is known afterwards."""
+"""One HTTP exchange: what the client accepts, the headers that every answer gets, and the line that is logged."""
 
 import asyncio
 import re
@@ -83,17 +83,17 @@ _STRICT_TRANSPORT: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 @cache
 def headers_of_every_answer(public_url: str) -> Mapping[str, str]:
-    """The headers of a deployment that is reached at that address: where it is https, nothing else is to be tried."""
+    """The headers of every answer of a deployment at that address; with https they forbid plain http (HSTS)."""
     return {**SECURITY_HEADERS, **_STRICT_TRANSPORT} if public_url.startswith("https:") else SECURITY_HEADERS
 
 
 def header_lines(fields: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Header fields as they are sent, each with its line end."""
+    """Header fields as bytes, each with its line end."""
     return b"".join([b"%s: %s\r\n" % field for field in fields])
 
 
 def answer_to(refusal: Refusal, own: list[tuple[bytes, bytes]]) -> bytes:
-    """A whole answer that ends its connection: the server's own headers, those of every answer, the problem."""
+    """A whole answer that ends its connection: the server's headers, those of every answer, and the problem."""
     body = bytes(problem(refusal.status, refusal.slug, refusal.detail).body)
     fields = {
         **{name.lower(): value for name, value in SECURITY_HEADERS.items()},
@@ -111,9 +111,10 @@ def first_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def refusal_of(version: str, fields: Sequence[tuple[bytes, bytes]], first: Mapping[bytes, bytes]) -> Refusal | None:
-    """Why a head is refused that proxies and this service might understand differently; None for any other.
+    """Why a head is refused that a proxy might read differently than this service does; None if it is not refused.
 
-    Two hosts (RFC 9112, section 3.2), a transfer coding beside chunked (section 6.1), a version that is not HTTP/1.
+    Such a head has two hosts (RFC 9112, section 3.2), a transfer coding beside chunked (section 6.1), or a version that
+    is not HTTP/1.
     `first`: the fields as `first_fields` gives them.
     """
     if version not in _VERSIONS:
@@ -130,7 +131,7 @@ def refusal_of(version: str, fields: Sequence[tuple[bytes, bytes]], first: Mappi
 
 
 def head_length(target: bytes, fields: Iterable[tuple[bytes, bytes]]) -> int:
-    """How long a head is by what was understood of it: the target, and the names and values of its fields."""
+    """The length of a head in bytes, as far as it was parsed: its target, and the names and values of its fields."""
     return len(target) + sum(len(name) + len(value) for name, value in fields)
 
 
@@ -144,10 +145,10 @@ class Answering(Protocol):
 
 
 class LastWords:
-    """What uvicorn writes an answer to, in the place of the connection's own transport."""
+    """Takes the place of the transport to which uvicorn writes an answer, to end the connection behind it."""
 
     def __init__(self, protocol: Answering) -> None:
-        """Stand for that connection's."""
+        """Stand for the transport of that connection."""
         self._protocol = protocol
 
     def write(self, data: bytes) -> None:
@@ -155,7 +156,7 @@ class LastWords:
         self._protocol.transport.write(data)
 
     def is_closing(self) -> bool:
-        """Whether nothing more is sent."""
+        """Whether the connection is closing."""
         return self._protocol.transport.is_closing()
 
     def close(self) -> None:
@@ -174,7 +175,7 @@ def request_id(scope: Scope) -> str:
 
 
 def usable_id(given: bytes) -> str:
-    """That id when it is short and printable ASCII, else a new one. Blanks around it do not count (RFC 9110, 5.5)."""
+    """The given id if it is short and printable ASCII, else a new one; blanks around it are ignored (RFC 9110, 5.5)."""
     given = given.strip(b" \t")
     if given and len(given) <= LONGEST_ID and given.isascii():
         text = given.decode("ascii")
@@ -184,7 +185,7 @@ def usable_id(given: bytes) -> str:
 
 
 def loggable(identifier: str) -> str | None:
-    """A request id, unless it could be more than an id: a client may put anything there."""
+    """The request id if it looks like an id, else None: a client may put anything there, such as an address."""
     return identifier if _LOGGABLE.fullmatch(identifier) else None
 
 
@@ -290,7 +291,7 @@ def _preferred(accept: str, offered: tuple[str, ...]) -> str:
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """Each media range with its weight. One with parameters of its own is no type that is offered."""
+    """Each media range with its weight; a range with parameters is skipped, since no type is offered with any."""
     for each in accept.split(","):
         name, *parameters = (part.strip() for part in each.split(";"))
         own = [parameter for parameter in parameters if parameter and not parameter.lower().startswith("q=")]
@@ -327,10 +328,11 @@ _HTML: Final = "text/html"
 
 
 def wants_page(scope: Scope) -> bool:
-    """Whether a problem at this address is for a person to read.
+    """Whether a person will read a problem at this address, so that it is shown as a page.
 
-    Below the addresses of pages always, unless the client asks for JSON and not for HTML; at `/` where it asks for
-    HTML, and at addresses that nothing answers, where it only reads: what is sent to them comes from a program.
+    Below the addresses of pages a person does, unless the client asks for JSON and not for HTML. At `/`, and at
+    addresses without a route, a person does if the client asks for HTML; without a route, only a request that reads
+    counts, since a program sends the others.
     """
     path: str = scope["path"]
     if path.startswith(_FOR_PROGRAMS):  # nearly every request: nothing else is read

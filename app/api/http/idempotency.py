@@ -32,12 +32,12 @@ IdempotencyKey = Annotated[
 
 
 class WaitsForPerson(BaseModel):
-    """The answer where what was asked waits for a second person: 202, whatever the route answers else."""
+    """The answer if the request waits for a second person: 202, in the place of the route's usual status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write request, and what it takes to answer it once."""
+    """One write request, and what is needed to answer it only once."""
 
     request: Request
     writer: Writer
@@ -47,10 +47,10 @@ class Write:
     async def perform(
         self, caller: Caller, status: int, operation: Callable[[WriteSession], Awaitable[BaseModel | None]]
     ) -> Response:
-        """Run an operation in a transaction and answer after its commit; or give the answer given before.
+        """Run an operation in a transaction and answer after its commit, or repeat the earlier answer.
 
-        The caller is kept as it is first, and looked up then: whoever revokes or narrows it waits for this transaction,
-        or has been waited for here.
+        The transaction locks the caller before it looks it up: a change of the caller waits for this transaction, or
+        this one has waited for the change.
 
         Raises:
             UnauthorizedError: the credential is not in force any more.
@@ -69,7 +69,7 @@ class Write:
         status: int,
         operation: Callable[[WriteSession], Awaitable[BaseModel | None]],
     ) -> Answer:
-        """The answer of an operation, or the one that its key was given before."""
+        """The answer of an operation, or the earlier answer under its Idempotency-Key."""
         given = await earlier_answer(session, call) if call is not None else None
         if given is None:
             told = await operation(session)
@@ -80,7 +80,7 @@ class Write:
         return given
 
     async def call(self, caller: Caller) -> IdempotentCall | None:
-        """What stands for this request under its key; None without one. It reads and hashes the whole body."""
+        """The entry of this request under its Idempotency-Key; None without a key. It hashes the whole body."""
         if self.key is None:
             return None
         body = (await self.request.body()).decode("utf-8", "replace")
@@ -93,7 +93,7 @@ class Write:
         )
 
     def part_of(self, call: IdempotentCall | None, number: int) -> IdempotentCall | None:
-        """What stands for one part of a request under the key of the whole."""
+        """The entry of one part of a request, under a key made from that of the whole."""
         if call is None:
             return None
         # No key of a header has a line break, so that no other request can have this one.
@@ -102,7 +102,7 @@ class Write:
 
 @asynccontextmanager
 async def as_caller(request: Request, writer: Writer, caller: Caller) -> AsyncIterator[WriteSession]:
-    """A transaction of a caller who stays as it is until that ends.
+    """Begin a transaction during which the caller cannot be changed.
 
     Raises:
         UnauthorizedError: the credential is not in force any more.

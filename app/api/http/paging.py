@@ -22,12 +22,12 @@ Cursor = Annotated[str | None, Query(max_length=128, description="`next_cursor` 
 
 
 def write_cursor(pseudonyms: Pseudonyms, query: str, after: UUID | None) -> str | None:
-    """An opaque cursor that goes on after an id, in this query; None when there is nothing to go on to."""
+    """An opaque cursor that continues this query after an id; None if there are no more results."""
     return None if after is None else _sealed(pseudonyms, "cursor", query, after.bytes)
 
 
 def read_cursor(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> UUID | None:
-    """The id that a cursor goes on after.
+    """The id after which a cursor continues.
 
     Raises:
         InvalidCursorError: it was not handed out by this query.
@@ -40,12 +40,12 @@ _PLACE: Final = struct.Struct(">Qi16s")
 
 
 def write_place(pseudonyms: Pseudonyms, query: str, place: Position) -> str:
-    """An opaque cursor that goes on after a place between events."""
+    """An opaque cursor that continues after a place between events."""
     return _sealed(pseudonyms, "after", query, _PLACE.pack(place.xid, place.seq, place.event.bytes))
 
 
 def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> Position | None:
-    """The place that a cursor goes on after.
+    """The place after which a cursor continues.
 
     Raises:
         InvalidCursorError: it was not handed out by this query.
@@ -62,13 +62,13 @@ _LIMITED: Final = struct.Struct(">H")
 
 
 def write_token(pseudonyms: Pseudonyms, query: str, limit: int | None, after: bytes) -> str:
-    """An AuthZEN page token: it goes on after a key, in this query, with a limit; None for whichever is asked next."""
+    """An AuthZEN page token that continues this query after a key, with a limit (None: the next request sets it)."""
     raw = _LIMITED.pack(_ANY_LIMIT if limit is None else limit) + after
     return _sealed(pseudonyms, "page.token", query, raw)
 
 
 def read_token(pseudonyms: Pseudonyms, query: str, token: str) -> tuple[int | None, bytes]:
-    """The limit of a page token (None: any), and the key that it goes on after.
+    """The limit of a page token (None: any), and the key after which it continues.
 
     Raises:
         InvalidCursorError: it was not handed out by this query.
@@ -85,10 +85,10 @@ def _sealed(pseudonyms: Pseudonyms, field: str, query: str, raw: bytes) -> str:
 
 
 def _opened(pseudonyms: Pseudonyms, field: str, query: str, cursor: str) -> bytes:
-    """What was sealed for this query, under the name of the parameter that carries it.
+    """Open a cursor that was sealed for this query, under the name of the parameter that carries it.
 
     Raises:
-        InvalidCursorError: nothing was.
+        InvalidCursorError: it was not sealed for this query.
 
     """
     try:

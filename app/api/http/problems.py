@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): the one map from what can go wrong to what a client is told.
+"""Problem documents (RFC 9457): the one map from errors to the answers that clients get.
 
 A problem never quotes what the client sent; `errors` names the fields at fault.
 """
@@ -44,7 +44,7 @@ log = structlog.get_logger("sceau.http")
 async def note_refusal(request: Request, problem: str) -> None:
     """Record that the caller of a request was refused, if it is one of an administrative route.
 
-    A refusal stands whether it can be recorded or not: nothing was done, and nothing is told.
+    The refusal stands even if it cannot be recorded: nothing was done, and nothing was revealed.
     """
     caller: str | None = getattr(request.state, "caller", None)
     route = getattr(request.scope.get("route"), "path", None)
@@ -138,7 +138,7 @@ _NOT_FOUND: Final[Mapping[str, str]] = {
 
 
 def not_found_at(path: str) -> str | None:
-    """What a 404 says of an id in a path, and where the right ones are listed; None where a path has none.
+    """The detail of a 404 for an id in a path, with where valid ids are listed; None if the path has no id.
 
     The id itself is not repeated: a problem never quotes what the client sent.
     """
@@ -246,13 +246,13 @@ def unavailable(detail: str = "The database cannot be reached; nothing was recor
 
 
 def server_refuses(why: ServerRefusal) -> Response:
-    """503 of what PostgreSQL answered that it cannot do now, with its own type: the operator has something to mend."""
+    """503 with its own type if PostgreSQL answered that it cannot do this now: the operator has to act."""
     detail = f"{SERVER_REFUSES} {why}. Nothing was recorded. Try again."
     return problem(503, "database-refuses", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def outcome_unknown() -> Response:
-    """503 of a write whose COMMIT was not answered, or that no standby is known to have."""
+    """503 for a write whose COMMIT was not answered, or that may not have reached a standby."""
     return problem(503, "outcome-unknown", _UNKNOWN, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
@@ -264,13 +264,13 @@ RESTORED_BEHIND: Final = (
 
 
 def left_behind(error: KeyNotInUseError) -> Response:
-    """503 of a process without the pseudonym key in front; its operator finds in the log which setting to mend."""
+    """503 of a process that lacks the current pseudonym key; its log names the setting that is at fault."""
     log.error(str(error))
     return unavailable("This process lacks the pseudonym key in use; nothing was recorded. Its operator must set it.")
 
 
 def restored_behind() -> Response:
-    """503 of what needs consent, on a database that was restored to a point before what was recorded."""
+    """503 for whatever needs consent, while the database is restored to a point before recorded events."""
     return problem(503, "restored-behind", RESTORED_BEHIND, headers={"Retry-After": "60"})  # it waits for a person
 
 
@@ -287,7 +287,7 @@ _NO_ISSUER: Final = "The keys of the token's issuer cannot be read now; nothing 
 
 
 def over_quota(scope: Scope, error: OverQuotaError) -> Response:
-    """429 (RFC 6585, section 4), with when to come back. The word for a yes is not in it: some look for that alone."""
+    """429 (RFC 6585, section 4), with when to retry. It lacks the word for a yes, which some clients search for."""
     standing = error.standing
     note(scope, standing)
     what = "requests without a key in force" if standing.policy == UNKNOWN_KEYS else standing.policy
@@ -304,7 +304,7 @@ def status_of(error: errors.DomainError) -> int:
 
 
 def refused(error: errors.DomainError) -> Response:
-    """What a domain error is to a client."""
+    """The answer to a domain error."""
     if isinstance(error, errors.CredentialEndedError):
         return unauthorized(presented=True)  # as for one that was not in force when the request came
     fields = [FieldError(field=error.field, message=error.detail)] if error.field is not None else []
@@ -314,7 +314,7 @@ def refused(error: errors.DomainError) -> Response:
 
 
 def field_errors(found: Sequence[Any]) -> list[FieldError]:
-    """Pydantic's errors as fields and messages, without the values: the first of them, under names of a sane length."""
+    """Pydantic's first errors as fields and messages, without the values, and with field names cut to a sane length."""
     told = []
     for each in found[:_MOST_FIELDS]:
         at_fault = (each["ctx"]["field"],) if each["type"] == AT_FAULT else ()

@@ -77,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
     )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Begin a connection: its first head is awaited for so long."""
+        """Begin a connection, and the time that its first head may take."""
         super().connection_made(transport)
         self._in_head = self._in_message = self._ended = self._half_closed = self._step_begun = self._handed_on = False
         self._last = False
@@ -97,7 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the head has no end; what comes after a refusal is dropped."""
+        """Read on, up to the longest head; what arrives after a refusal is dropped."""
         if self._ended or self._refused_next is not None:
             return
         self._read_bytes, self._begun = len(data), 0
@@ -128,7 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def on_message_begin(self) -> None:
-        """Begin a head. The application's scope is made once it is known that the application answers."""
+        """Begin a head. The application's scope is made later, once it is known that the application will answer."""
         self.url, self.headers, self._trailers = b"", [], 0
         self._in_head = self._in_message = True
         self._handed_on, self._head_bytes = False, 0
@@ -143,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Read a field of the head; of one behind a chunked body nothing is taken (RFC 9110, section 6.5.1)."""
+        """Read a field of the head; a trailer behind a chunked body is counted and dropped (RFC 9110, 6.5.1)."""
         if self._in_head:
             self.headers.append((name.lower(), value))
         else:
@@ -153,7 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
 
     def on_headers_complete(self) -> None:
-        """End a head; what is to follow has its own time."""
+        """End a head, check it, and begin its request."""
         if self.transport.is_closing():
             raise _RefusedError  # behind the last answer of a connection: nobody would hear what became of it
         if self.parser.should_upgrade():
@@ -173,7 +173,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.begin_request(fields)
 
     def begin_request(self, fields: Mapping[bytes, bytes]) -> None:  # noqa: ARG002 - for who takes it before
-        """Begin a request whose head is whole: for the application, in a task of its own.
+        """Begin a request whose head is whole: the application handles it in a separate task.
 
         `fields`: the header fields, as `first_fields` gives them.
         """
@@ -198,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Begin the next request, or refuse what came after the last whole one."""
+        """Begin the next request, or refuse what arrived behind the last whole one."""
         if self._ended:
             self.pipeline.clear()  # whole requests behind the last answer of a connection get none
             return
@@ -211,7 +211,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()  # the rest of what was begun will not come
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
-        """Answer what the parser could not read, or was kept from reading on."""
+        """Answer a request that the parser could not read, or that a callback refused."""
         self.refuse(self._refusal)
 
     def is_answering(self) -> bool:
@@ -227,10 +227,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return None if cycle is None or cycle.response_complete else cycle
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer, and end what is sent; what still comes is read for a while, or its sender might lose the answer.
+        """Answer with a problem, then send nothing more; earlier whole requests are answered first.
 
-        (A socket that is closed with something unread resets the connection: RFC 9112, section 9.6.) Whole requests
-        that came before are answered first.
+        What still arrives is read for a while: a socket that is closed with something unread resets the connection,
+        and the client could lose the answer (RFC 9112, section 9.6).
         """
         if self._ended or self.transport.is_closing():
             return
@@ -256,7 +256,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.linger()
 
     def linger(self) -> None:
-        """End what is sent, and drop what still comes until the client ends, for a while at most."""
+        """Close the sending half, and drop what arrives until the client closes too, for a while at most."""
         self._ended = True
         cycle = self._open_cycle()
         if cycle is not None:
@@ -282,16 +282,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._move_deadline()
 
     def end_after_answer(self) -> None:
-        """Close after an answer; the rest of a body that is not read is let come first."""
+        """Close after an answer, once the rest of an unread body has arrived."""
         if self._in_message and not self._ended and not self.transport.is_closing():
             self.linger()
         else:
             self.transport.close()
 
     def begin_step(self, seconds: float) -> None:
-        """Give what comes next so long, in the place of any other deadline; `inf`: it may take its time.
+        """Set how long the next step may take, in the place of the last deadline; `inf` means without limit.
 
-        The deadline moves when all that was received has been read: most requests come whole.
+        The deadline moves after everything received has been read, since most requests arrive whole.
         """
         self._seconds, self._step_begun = seconds, True
 

@@ -18,7 +18,7 @@ _STANDING: Final = "standing"
 
 
 def charge(request: Request, limits: RateLimits, of: Counted | None, caller: Caller, units: int = 1) -> None:
-    """Count a request for its caller, or so many as it asks for.
+    """Count a request, or the number of items that it holds, against its caller's quota.
 
     Raises:
         OverQuotaError: the caller's quota is used up.
@@ -35,7 +35,7 @@ def note(scope: Scope, standing: QuotaStatus | None) -> None:
 
 
 def fields_of(scope: Scope) -> dict[str, str]:
-    """The header fields about the caller's quota; none where no limit applies."""
+    """The header fields about the caller's quota; empty if no limit applies."""
     standing: QuotaStatus | None = scope.get("state", {}).get(_STANDING)
     if standing is None:
         return {}

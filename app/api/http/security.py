@@ -81,7 +81,7 @@ class Needs:
 
 
 class NeedsRemembered(Needs):
-    """The same, from memory where this process may use it: for routes that look the caller up again as they write."""
+    """Like `Needs`, but from memory if this process may use it: for routes that look the caller up as they write."""
 
     async def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
@@ -104,17 +104,17 @@ class AnyCaller(Needs):
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """Looks a caller up anew: for requests that take a while. `needs`: the scopes one of which it must still have."""
+    """Looks a caller up again, for requests that take a while. The caller must still have one scope of `needs`."""
 
     presented: Credential
     needs: frozenset[Scope]
 
     def lookup(self) -> Lookup[Authenticated | None]:
-        """What finds the caller as it is now."""
+        """The look-up that finds the caller as it is now."""
         return authentication(self.presented)
 
     def admit(self, found: Authenticated | None, known: UUID) -> Caller:
-        """The caller that was found, if it is the one that was let in: an identity may be another caller's by now.
+        """The caller found, if it is the one that was admitted: an identity may belong to another caller by now.
 
         Raises:
             UnauthorizedError: the credential is not in force any more.
@@ -128,7 +128,7 @@ class AskAgain:
 
 
 def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
-    """The same dependency, but it gives the credential too: the operation checks it again in its transaction."""
+    """A dependency like `needs` that gives the credential too, which the operation checks again in its transaction."""
 
     async def shown(request: Request, _: Annotated[Caller, Depends(needs)]) -> Authenticated:
         found: Authenticated = request.state.authenticated
@@ -138,7 +138,7 @@ def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
 
 
 def asked_again(needs: Needs) -> Callable[..., Awaitable[AskAgain]]:
-    """The same dependency, but it gives what looks the caller up anew."""
+    """A dependency like `needs` that gives an `AskAgain`."""
 
     async def wanted(request: Request, _: Annotated[Caller, Depends(needs)]) -> AskAgain:
         return AskAgain(request.state.presented, needs.scopes)
@@ -147,7 +147,7 @@ def asked_again(needs: Needs) -> Callable[..., Awaitable[AskAgain]]:
 
 
 def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
-    """The same dependency, but it refuses a caller that is limited to some processings: the route is about none."""
+    """A dependency like `needs` that refuses a caller limited to some processings, because the route is about none."""
 
     async def unlimited(caller: Annotated[Caller, Depends(needs)]) -> Caller:
         caller.require_processing(None)
@@ -176,7 +176,7 @@ async def _found(services: Services, presented: Credential) -> Authenticated:
 
 
 async def remembered_caller(services: Services, presented: Credential) -> Caller | None:
-    """The caller as this process's memory has it, read into it where it lacks; None where that may not be used."""
+    """The caller from this process's memory, which reads it if it lacks it; None if memory may not be used."""
     memory = services.memory
     if memory is None or not memory.replica.lease.held():
         return None
@@ -217,7 +217,7 @@ async def credential_of(services: Services, text: str | None) -> Credential:
 
 
 async def refuse_strangers(services: Services, text: str | None) -> None:
-    """Refuse a client without a credential in force, before an answer says what is wrong with its request.
+    """Refuse a client without a credential in force before any answer says what is wrong with its request.
 
     Raises:
         UnauthorizedError: no credential in force, or none when that could last be known.
@@ -241,7 +241,7 @@ def open_to_all(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def guarded_inside(scope: Scope) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Mark a route that finds its caller and checks this scope itself, in the read that also finds its facts."""
+    """Mark a route that looks up its caller and checks this scope itself, in the read that finds its facts."""
 
     def mark(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         _inside[endpoint] = frozenset({scope})
@@ -288,7 +288,7 @@ def names_by_route(app: FastAPI) -> dict[tuple[str, str], str]:
 
 
 def names_a_scope(dependant: Dependant) -> bool:
-    """Whether a route lets in callers alone."""
+    """Whether a route admits callers only."""
     return _needs_of(dependant) is not None
 
 
