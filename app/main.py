@@ -95,7 +95,7 @@ async def _running(
 
 
 def _telemetry(traces: "Traces | None") -> TelemetryConfig:
-    """What FastAPI is to tell of requests: spans, where traces are on; never its logs, which quote exceptions."""
+    """FastAPI's telemetry: spans if traces are on, and never its logs, which quote exceptions."""
     off: TelemetryConfig = {"logs": False, "tracing": False, "metrics": False}
     if traces is None:
         return off
@@ -106,7 +106,7 @@ def _telemetry(traces: "Traces | None") -> TelemetryConfig:
 
 
 def groups_of(services: Services) -> RecordingGroups:
-    """Make what records decisions together."""
+    """Make the groups that record decisions together."""
     return RecordingGroups(services.writer, services.deployment)
 
 
@@ -118,7 +118,7 @@ def _included(*routers: APIRouter) -> list[BaseRoute]:
 
 
 def create_app_from_environment() -> FastAPI:
-    """What uvicorn's workers call: settings from the environment, logs as they say, a process of its own."""
+    """Make the application for a worker of uvicorn, with settings and logs from the environment."""
     end_with_parent()
     take_room()
     gc.freeze()  # modules and classes stay: they need not be looked through

@@ -68,7 +68,7 @@ def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> I
 
 
 def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
-    """What comes of some work on the database of a command."""
+    """Do some work on the database of a command, and return its result."""
     from app.audit.trail import EntryPoint, Origin, arriving
     from app.settings import Settings
 
@@ -77,7 +77,7 @@ def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]
 
 
 def at_length(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
-    """The same on one connection, for as long as it takes: years are read for longer than any request."""
+    """Like `connected`, but on one connection and without a deadline: to read years of events takes long."""
     from app.db.database import Database, PoolLimits
     from app.db.refusals import refusals_told
     from app.settings import Settings
@@ -96,7 +96,7 @@ def at_length(data: Path | None, work: Callable[["Database"], Awaitable[_Result]
 
 
 def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
-    """What comes of some work on the database that settings name."""
+    """Do some work on the database that the settings name, and return its result."""
     from app.db.refusals import refusals_told
     from app.settings.required import required
     from app.wiring.parts import database_of
@@ -133,6 +133,6 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
 
 
 async def heard_by_all(database: "Database") -> None:
-    """Come back once no process of the service takes what was forbidden by any commit before this."""
+    """Wait until no process of the service still accepts what an earlier commit has forbidden."""
     async with confirmed(database) as session:
         session.narrow()

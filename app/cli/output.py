@@ -40,7 +40,7 @@ def duration(text: str) -> timedelta:
     """Read one.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: the text is no duration.
 
     """
     from pydantic import TypeAdapter, ValidationError
@@ -70,7 +70,7 @@ def utc(instant: datetime) -> datetime:
 
 
 def maybe_utc(instant: datetime | None) -> datetime | None:
-    """The same of one that may be left out."""
+    """Like `utc`, but None stays None."""
     return None if instant is None else utc(instant)
 
 
@@ -78,7 +78,7 @@ def refuse_reversed(since: datetime | None, until: datetime | None) -> None:
     """Refuse a period that ends before it begins, or when it begins.
 
     Raises:
-        BadParameter: it does.
+        BadParameter: the period is reversed or empty.
 
     """
     if since is not None and until is not None and since >= until:
@@ -90,11 +90,11 @@ class UnwritableFileError(Exception):
 
 
 class RegisterFileError(Exception):
-    """A file of the register cannot be used; the message has a line for each thing that is wrong."""
+    """A file of the register cannot be used; the message has a line for each error."""
 
 
 class GivenFileError(typer.BadParameter):
-    """A file that a command was given is not there, cannot be read or is empty; the message names it."""
+    """A given file does not exist, cannot be read or is empty; the message names it."""
 
 
 def given_text(path: Path) -> str:
@@ -117,7 +117,7 @@ def given_text(path: Path) -> str:
 
 
 def refuse_unreadable(path: Path) -> None:
-    """Refuse a file that a command was given, before anything else is looked at.
+    """Refuse a given file that is unreadable or empty, before the command does anything else.
 
     Raises:
         GivenFileError: it cannot be opened, or is empty.
@@ -192,10 +192,10 @@ def _opened(path: Path, *, binary: bool) -> IO[Any]:
 
 @contextmanager
 def telling_of(path: Path) -> Iterator[None]:
-    """Name the file in what is said when it cannot be written.
+    """Turn an error of writing into one that names the file.
 
     Raises:
-        UnwritableFileError: it cannot be.
+        UnwritableFileError: the file cannot be written.
 
     """
     try:

@@ -43,7 +43,7 @@ def proof_stamp(
 
 
 def _stamped(data: Path | None) -> str:
-    """Have the newest checkpoint stamped, and say what came of it."""
+    """Have the newest checkpoint time-stamped, and print the result."""
     from app.jobs.tasks import stamp_newest
     from app.jobs.work import Work
     from app.proof.anchors import AuthorityError
@@ -95,12 +95,12 @@ def _keep_cosigned(file: Path, witnesses: list[str], data: Path | None) -> None:
 
 
 def append_now(data: Path | None) -> int:
-    """Enter everything that waits, and sign the log's new head; how many entries that made."""
+    """Append everything that waits and sign the log's new head; return how many entries were made."""
     return connected(data, appended)
 
 
 async def appended(database: "Database") -> int:
-    """The same, of a database that is open."""
+    """Like `append_now`, on an open database."""
     from app.jobs.tasks import append_all
     from app.jobs.work import Work
     from app.settings import Settings
@@ -155,7 +155,7 @@ def proof_watch(
 
 
 def _cannot(why: str) -> typer.Exit:
-    """Say why nothing is compared: that says nothing of the log."""
+    """Print why nothing was compared, which says nothing about the log itself."""
     typer.echo(f"sceau: {why}", err=True)
     return typer.Exit(_NOT_COMPARED)
 
@@ -204,13 +204,13 @@ def _watched(client: "httpx2.Client", keys: "list[VerifierKey]", before: "Checkp
 
 
 def _keep(note: str, kept: Path) -> None:
-    """Put a head in the place of the one before: whole or not at all, for without it nothing is compared any more."""
+    """Replace the kept head atomically: without a kept head nothing could be compared any more."""
     with written_whole(kept) as file:
         file.write(note)
 
 
 def _shown(text: str) -> str:
-    """What a server said, without what a terminal would take for more than text."""
+    """A server's text, with escapes in the place of control characters that a terminal would obey."""
     return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
 
 

@@ -1,4 +1,4 @@
-"""What a file wants of the register, and which operations would bring it about."""
+"""The wanted register of a file, and the operations that lead there from the present one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ ABOUT_A_CHANGE: Final = frozenset({"id", "status", "material", "reason"})
 
 
 class WantedProcessing(VersionBody):
-    """A processing as it is to be: all that its version says, its status, and how a change to it is to be taken."""
+    """A processing as the file wants it: its version, its status, and whether a change to it is material."""
 
     model_config = ConfigDict(json_schema_extra={"examples": []})
 
@@ -54,7 +54,7 @@ class RegisterFile:
 
         Raises:
             GivenFileError: it cannot be read, is empty, or is no YAML.
-            RegisterFileError: something that it says is wrong.
+            RegisterFileError: its contents are wrong.
 
         """
         try:
@@ -112,7 +112,7 @@ class RegisterStep:
 
 @dataclass(frozen=True, slots=True)
 class RegisterPlan:
-    """What is to be done, what waits for somebody else, and what cannot be done."""
+    """The steps to take, those that wait for a second person, and those that are impossible."""
 
     steps: tuple[RegisterStep, ...]
     waiting: tuple[str, ...]
@@ -137,7 +137,7 @@ class PresentRegister:
 
 
 def plan_of(file: RegisterFile, present: PresentRegister) -> RegisterPlan:
-    """The steps from what there is to what a file says. What the file does not name is left as it is."""
+    """The steps from the present register to that of a file. What the file does not name stays as it is."""
     found = _Found()
     for wanted in file.controllers.values():
         _controller(wanted, present.controllers.get(str(wanted["id"])), found)
@@ -232,7 +232,7 @@ def _with_controllers(
 
 
 def _changes(wanted: Mapping[str, Any], known: Mapping[str, Any], names: Any) -> Iterator[str]:  # noqa: ANN401 - a view
-    """What differs, member by member, in a few words."""
+    """The differences, member by member, in a few words."""
     for name in names:
         before, after = _comparable(name, known), _comparable(name, wanted)
         if name == "data_recipients" and after is None:

@@ -1,4 +1,4 @@
-"""The pages of a bundle, in French and English: what an auditor reads, and not what proves anything.
+"""The pages of a bundle, in French and English: an auditor reads them, but they prove nothing.
 
 Each is written into the bundle piece by piece. Histories come last; they are kept packed on disk until everything above
 them is known, so that no number of consents needs more memory.
@@ -79,7 +79,7 @@ async def write_pages(session: ReadSession, bundle: Bundle, bag: Bag) -> None:
 
 
 class _Kept:
-    """What is to be written later, packed in a file without a name."""
+    """Text that is written to the page later; it is kept compressed in an unnamed temporary file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._packed = file, gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1)
@@ -104,7 +104,7 @@ class _Act:
 
 
 def _acts(person: Iterable[OpenedEntry]) -> Iterator[_Act]:
-    """The events of one person, told by what came before: a grant while another one stands renews or joins it."""
+    """The events of one person; a grant that follows a standing one is called a renewal, or the second half of it."""
     standing: dict[str, Mapping[str, Any]] = {}
     for each in person:
         kind, processing = each.facts["kind"], each.facts["processing"]
@@ -132,7 +132,7 @@ def _giver(body: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True)
 class _Gathered:
-    """What is known once everything was read: it takes as much memory as the register and the texts are many.
+    """What was gathered by the time everything is read; its memory grows with the register and the number of texts.
 
     `missing`: how many bodies are gone, and no destruction that the log states explains it. By SHA-256, `texts` are the
     numbers of texts, and `notices` the entries of the register that have them. `counts`: events by processing ("" for
@@ -152,7 +152,7 @@ class _Gathered:
     people: int = 0
 
     def note_name(self, position: int, body: Mapping[str, Any]) -> None:
-        """Note what a processing or a controller is called now, and where the register has which notice."""
+        """Note the present name of a processing or controller, and which entry of the register holds which notice."""
         if "legal_name" in body:
             self.controllers[body["controller"]] = body["legal_name"]
         else:
@@ -182,7 +182,7 @@ class _Writer:
         self._t = BUNDLE.in_language(language)
 
     def keep_history(self, person: str, acts: Sequence[_Act]) -> None:
-        """Keep what one person said until it is written."""
+        """Keep the history of one person until it is written."""
         context = {"person": person, "acts": [self._act(each) for each in acts]}
         self._kept.write(piece("bundle_history.html", self.language, BUNDLE, context))
 
@@ -250,7 +250,7 @@ class _Writer:
         return [(question, answer) for question, answer in rows if answer]
 
     def _selected(self, bundle: Bundle) -> Iterator[str]:
-        """What the operator says that it chose, a sentence for each choice."""
+        """What the operator selected for the bundle, a sentence for each choice."""
         plan = bundle.plan
         if plan.processing is None and bundle.person is None:
             yield self._t["chose_all"]
@@ -354,7 +354,7 @@ class _Writer:
         }
 
     def _linked(self, digest: str) -> tuple[str, str]:
-        """Where the page has a text, and what it is called there; nowhere and its hash, where it has none."""
+        """The anchor of a text on the page and its label; if the page lacks the text, no anchor and its hash."""
         if digest in self._told.texts:
             return f"#t{self._told.texts[digest]}", f"{self._t['text']} {self._told.texts[digest]}"
         if digest in self._told.notices:
@@ -369,7 +369,7 @@ class _Writer:
         return f"{name.translate(_UNTURNED)} ({processing})" if name else processing
 
     def _word(self, catalogue: Catalogue, name: object) -> str:
-        """A word for a value; the value itself where a row has one that nobody could have recorded."""
+        """The word for a value; the value itself if a row was altered to hold one that Sceau does not know."""
         return self._set(catalogue[name][self.language]) if isinstance(name, str) and name in catalogue else str(name)
 
     def _stored(self, retention: str | None) -> str:
@@ -412,20 +412,20 @@ def _inline(text: str, language: str) -> Markup:
 
 
 def _shown(body: Mapping[str, Any]) -> list[str]:
-    """What an event says was shown, by SHA-256: the text of the question, and the whole page."""
+    """The SHA-256 hashes of what an event says was shown: the text of the question, and the whole page."""
     evidence = body["evidence"] or {}
     found = [str(evidence.get(name) or "") for name in ("presented_text_sha256", "presented_page_sha256")]
     return [each.lower() for each in found if each]
 
 
 def _height(page: str) -> int:
-    """How high the frame of a page is, in rem: a quarter higher than on paper, for what does not fit is not printed."""
+    """The height of a page's frame, in rem: a quarter more than estimated, since what does not fit is not printed."""
     text = re.sub("<[^>]*>", "", page.partition("<body")[2])
     return 20 + 6 * sum(2 + len(line) // _LINE for line in text.split("\n") if line.strip()) // 5
 
 
 def _hex(text: str) -> str:
-    """Bytes as PostgreSQL writes them into JSON, without its sign."""
+    """The hexadecimal digits of bytes, without the prefix that PostgreSQL writes into JSON."""
     return text.removeprefix("\\x")
 
 

@@ -126,7 +126,7 @@ async def _receivers(session: "ReadSession", settings: "Settings") -> AsyncItera
 
 
 async def _trouble_of(url: str, settings: "Settings") -> tuple[str, str] | None:
-    """Why an address could not be sent to, and what to do; None when it could. The address itself is not told."""
+    """Why nothing could be sent to an address, and what to do; None if it could. The address is not printed."""
     from app.events.addresses import ForbiddenUrlError, check_url, checked, literal, resolve
 
     policy, parts = settings.webhook_networks, urlsplit(url)

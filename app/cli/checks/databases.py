@@ -219,7 +219,7 @@ def _pooler(url: str, mode: "Pooling", *, prepared: bool) -> Iterator[CheckResul
 
 
 def _directly(settings: "Settings", url: str) -> Iterator[CheckResult]:
-    """Whether the feed and the jobs reach the server itself: through a pooler they hear no notifications."""
+    """Whether the feed and the jobs reach the server itself: a pooler passes no notifications on."""
     from app.db.inspection import InspectionError, is_pooled, service_session
     from app.settings.required import direct_url
 

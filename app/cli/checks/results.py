@@ -1,4 +1,4 @@
-"""What a check found, in one line."""
+"""The result of a check, in one line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,10 +43,10 @@ def wrong(check: str, said: str, remedy: str) -> CheckResult:
 
 
 def tell(results: Iterable[CheckResult], *, as_json: bool) -> None:
-    """Print what was found, and end with 1 when something is wrong.
+    """Print the results, and exit with 1 if something is wrong.
 
     Raises:
-        Exit: something is.
+        Exit: something is wrong.
 
     """
     found = list(results)

@@ -1,4 +1,4 @@
-"""The page about everything that is held about a person: where they stand, then what an export tells, in words."""
+"""The page about everything held about a person: where they stand, then the contents of an export in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ _DAYS_SHOWN: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class ToldEvent:
-    """One line of what a person said, and the text that they were shown.
+    """One line of a person's history, and the text that they were shown.
 
     `about`: the name of a processing, or the age that was stated.
     """
@@ -64,7 +64,7 @@ class ToldEvent:
 
 @dataclass(frozen=True, slots=True)
 class ToldStanding:
-    """Where a person stands on one processing: the note and its tone, and what is told of the processing.
+    """Where a person stands on one processing: the note and its tone, and what the page says of the processing.
 
     `first`: purpose, what is analysed, who else receives it. `rows`: the rest that GDPR art. 15(1) wants told, by its
     questions. `form`: with the button that withdraws, and `after` what becomes of what was derived. `decided`: there
@@ -104,7 +104,7 @@ class ToldDecisions:
 
 @dataclass(frozen=True, slots=True)
 class ToldAct:
-    """That the operator looked, or changed something, and when. Keys have names that say nothing to a person."""
+    """An act of the operator, who looked or changed something, and when. Names of keys mean nothing to a person."""
 
     when: str
     what: str
@@ -176,7 +176,7 @@ def _days(length: timedelta, language: Language) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SayerWords:
-    """The catalogues that differ between a page for the person and one about them."""
+    """The catalogues of words that differ between the page for a person and a page about them."""
 
     said: Catalogue
     stated_by: Catalogue
@@ -187,7 +187,7 @@ OWN_WORDS: Final = SayerWords(OVERVIEW, STATED_BY, ACTS)
 
 
 class Sayer:
-    """Puts what an export tells into words: those of the person's own page, or of one about them."""
+    """Puts the contents of an export into words, for the person's own page or for a page about them."""
 
     def __init__(
         self, told: Mapping[str, Any], language: Language, operator: str, words: SayerWords = OWN_WORDS
@@ -222,7 +222,7 @@ class Sayer:
         )
 
     def age(self) -> str | None:
-        """The age that was stated last, when, by whom, and how it was checked; None where nobody stated one."""
+        """The age that was stated last, when, by whom, and how it was checked; None if no age was stated."""
         stated = [each for each in self._told["events"] if each["kind"] == EventKind.AGE_STATED]
         for event in stated[-1:]:
             band = AGES[event["capacity"]["age_band"]][self._language]
@@ -261,7 +261,7 @@ class Sayer:
         return ToldAct(self._moment(act["at"]), said)
 
     def beside(self) -> Iterator[Passage]:
-        """What else is kept, a line each."""
+        """Whatever else is kept about the person, a line each."""
         told, t = self._told, self._t
         for each in told["consent_links"]:
             by = f"{self.operator[:1].upper()}{self.operator[1:]}"
@@ -300,7 +300,7 @@ class Sayer:
         return Passage(text, self._language.value, marks)
 
     def _name(self, processing: str | None) -> Passage:
-        """What a processing is called, in French where there is no other name; its id where the register lost it."""
+        """The name of a processing, in French if no other exists; its id if the register no longer holds it."""
         if processing is None:
             return self._passage(self._t["about_all"])
         names = self._told["processings"].get(processing)

@@ -54,7 +54,7 @@ Token = Annotated[str, Path(description="The secret of a link")]
 
 
 class ReceiptForm(StrEnum):
-    """How the receipt of the answers is wanted."""
+    """The form in which the receipt of the answers is requested."""
 
     HTML = "html"
     JSON = "json"
@@ -63,7 +63,7 @@ class ReceiptForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WayBack:
-    """An address of the operator's, and its host as people are told it."""
+    """An address of the operator, and its host as the page shows it."""
 
     address: str
     host: str
@@ -94,7 +94,7 @@ class _ConsentPage:
         return render(self.request, "consent.html", language, CONSENT_FOR[opened.audience], page, status)
 
     async def receipt(self, digest: bytes, form: ReceiptForm, processing: str | None) -> Response:
-        """The answers of a link as a file to keep; signed, that about one processing; of an overview, all of it.
+        """The answers of a link as a file to keep: one processing if signed, everything for an overview link.
 
         Raises:
             NotFoundError: there is no such link, or nothing was answered.
@@ -126,9 +126,9 @@ class _ConsentPage:
         return HTMLResponse(self._alone(shown), headers={**PAGE_HEADERS, **file})
 
     async def _signed(self, session: ReadSession, opened: OpenedLink, processing: str | None) -> str | None:
-        """The signed receipt of what the person decided by this link about one processing, a compact JWS.
+        """The signed receipt, a compact JWS, of the person's decision about one processing by this link.
 
-        None where the link is not about it, or nothing was decided.
+        None if the link is not about that processing, or if nothing was decided.
         """
         if processing not in {item.id for item in opened.items if item.decision is not None} or processing is None:
             return None
@@ -162,13 +162,13 @@ class _ConsentPage:
         return render(self.request, "overview.html", language, OVERVIEW, page, _status_after(refusal))
 
     def _way_back(self, opened: OpenedLink) -> WayBack | None:
-        """Where the person may go back to once they have answered: a link to press, never a redirect."""
+        """The operator's page to which the person may return after answering: a link, never a redirect."""
         host = listed_host(opened.link.return_to, services_of(self.request).return_origins)
         answered = any(item.here for item in opened.items)
         return WayBack(opened.link.return_to, host) if answered and host and opened.link.return_to else None
 
     def kept(self, opened: OpenedLink, item: ShownProcessing, language: str) -> str:
-        """What the page shows about one processing, without anything of the person, and with its style: for evidence.
+        """The part of the page about one processing with its style, without personal data, kept as evidence.
 
         Dates, account, and what ties forms and receipts to somebody are left out, so that it is the same for everyone
         who is shown this version in this state by this build.
@@ -207,7 +207,7 @@ async def show(
 @router.post("/consent/{token}")
 @open_to_all
 async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
-    """Record what a button says, then send the browser back to the page, at what was recorded (RFC 9110, 303)."""
+    """Record the pressed button, then redirect the browser to the result on the page (RFC 9110, 303)."""
     request, language = page.request, page.language
     if not from_this_site(request):
         raise HTTPException(403)
@@ -234,14 +234,14 @@ def _status_after(refusal: DomainError | None) -> int:
 
 
 def _ended(request: Request, language: Language, ended: DomainError) -> Response:
-    """One page for an unknown, altered or ended link: it tells nothing of what there was."""
+    """The page for an unknown, altered or ended link; it is the same for each, so that it reveals nothing."""
     title = CONSENT.in_language(language)["title_ended"]
     status = 404 if isinstance(ended, NotFoundError) else 410
     return render(request, "consent_ended.html", language, CONSENT, {"title": title}, status)
 
 
 def _unknown(request: Request, language: Language) -> Response:
-    """The answer may be recorded or not: the page itself tells, once it can be read again."""
+    """The page for an answer that may or may not be recorded: the consent page shows it once it can be read again."""
     context = {"title": CONSENT.in_language(language)["title_unknown"]}
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return render(request, "consent_unknown.html", language, CONSENT, context, 503, headers)
@@ -249,7 +249,7 @@ def _unknown(request: Request, language: Language) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """The fields of a form, read and not yet believed."""
+    """The fields of a form, parsed but not yet verified."""
 
     nonce: bytes
     seal: str
@@ -263,7 +263,7 @@ async def _read(request: Request) -> _Sent:
 
     Raises:
         HTTPException: 413, too long.
-        FormNotOursError: it is none that this page sends.
+        FormNotOursError: this page did not make the form.
 
     """
     one = await read_form(request, _FIELDS, optional=_CHOSEN)

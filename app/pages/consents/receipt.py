@@ -1,4 +1,4 @@
-"""What a person keeps of their answers: a document of one page on paper, and JSON; the signed form is a file beside."""
+"""The receipt that a person keeps: a document of one printed page, or JSON; the signed receipt is a separate file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def _status(status: Mapping[str, Any], t: Mapping[str, str], language: Language)
 def _rows(
     record: Mapping[str, Any], process: Mapping[str, Any] | None, t: Mapping[str, str], language: Language
 ) -> list[tuple[str, list[Passage]]]:
-    """What is told, as questions with their answers; those without one are left out. Addresses are links."""
+    """The contents as questions with answers; a question without an answer is left out. Addresses are links."""
     controllers = [_controller(each) for each in record["dpv:hasDataController"]]
     told = [
         *(_of_process(process, controllers, t, language) if process is not None else [(t["controllers"], controllers)]),
@@ -91,13 +91,13 @@ def _of_process(
 
 
 def _purpose(term: str, language: Language) -> str:
-    """A term of the vocabulary in words; those of IV have one each."""
+    """A term of the vocabulary in words; each purpose of IV has one term."""
     said = next((Voice(language.value).purpose(each) for each in CONSENT_PURPOSES if PURPOSES[each] == term), "")
     return f"{said[:1].upper()}{said[1:]}"
 
 
 def _rights(record: Mapping[str, Any], t: Mapping[str, str], language: Language) -> list[str]:
-    """The rights, those that are exercised at the same places in one line."""
+    """The rights; those that are exercised at the same places share a line."""
     at: dict[str, list[str]] = {}
     for each in record["dpv:hasRight"]:
         at.setdefault(" · ".join(_places(each)), []).append(_right(each, t))
@@ -111,7 +111,7 @@ def _right(right: Mapping[str, Any], t: Mapping[str, str]) -> str:
 
 
 def _places(right: Mapping[str, Any]) -> list[str]:
-    """Where it is exercised, as people read it."""
+    """The addresses at which a right is exercised, in readable form."""
     return [
         each["dct:description"] if isinstance(each, dict) else _address(each) for each in right["dpv:isExercisedAt"]
     ]
@@ -139,7 +139,7 @@ def _at(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """One answer as the receipt tells it: `said` in words, `lines` of the text that was shown, where it is kept.
+    """One answer on the receipt: `said` in words, and the `lines` of the text that was shown, if it is kept.
 
     `what`: purpose, what is analysed and who receives it, where the version answered is the one in force. `change`: how
     to withdraw or to answer otherwise.

@@ -1,4 +1,4 @@
-"""What the consent page's template is given: first lines, sections, where the person stands, and the sealed forms."""
+"""The context of the consent page: its first lines, sections, where the person stands, and the sealed forms."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ CONSENT_FOR: Final[Mapping[Audience, Catalogue]] = {
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Says dates in a language; `blank` puts a sign in the place of each."""
+    """Writes dates in a language; `blank` writes a placeholder for each date."""
 
     language: Language
     blank: bool = False
@@ -52,7 +52,7 @@ class Times:
         return FILLED if self.blank else dates.moment(instant, self.language)
 
     def until(self, end: datetime) -> str:
-        """Up to when something lasts that is over at `end`."""
+        """The last day or minute of something that is over at `end`."""
         return FILLED if self.blank else dates.until(end, self.language)
 
 
@@ -103,7 +103,7 @@ _BANNERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a person can quote: the id of their answer, the version it is about, and the hash of the text shown."""
+    """What a person can quote: the id of the answer, its version, and the hash of the text that was shown."""
 
     id: str
     version: int | None
@@ -175,13 +175,13 @@ def whole(opened: OpenedLink, language: Language) -> Language:
 
 
 def banner_of(refusal: DomainError | None, audience: Audience, language: Language) -> str | None:
-    """What a person is told when nothing was recorded; None for a page that was just opened."""
+    """The banner that says why nothing was recorded; None for a page that was just opened."""
     word = next((word for kind, word in _BANNERS if isinstance(refusal, kind)), None)
     return CONSENT_FOR[audience].in_language(language)[word] if word is not None else None
 
 
 def _standing(opened: OpenedLink, language: Language, t: Mapping[str, str]) -> dict[str, Any]:
-    """The title, and what the page says of the whole link."""
+    """The title, and the sentences about the link as a whole."""
     deciding = opened.link.kind.asks
     under_15 = opened.under_15 and deciding
     holding = bool(opened.offering(Act.WITHDRAW))
@@ -231,7 +231,7 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, 
 
 
 def what_is_analysed(item: ShownProcessing, language: str) -> tuple[Passage, ...]:
-    """What for, what, and who else receives it: what the page tells before anything is unfolded, without dates."""
+    """The purpose, the analysed elements and the recipients: what is visible before unfolding, without dates."""
     said = questions(item.facts, Voice(language), item.face)
     purpose = next(row.answers[:1] for row in said if row.topic == "what_for")
     return (*purpose, *(each for each in item.text(language).first if not each.dated))

@@ -37,7 +37,7 @@ def _flow_of(services: Services) -> "CodeFlow":
     """The issuer's flow.
 
     Raises:
-        HTTPException: 404, keys sign in here.
+        HTTPException: 404, because this console is opened with keys.
 
     """
     if services.code_flow is None:
@@ -46,7 +46,7 @@ def _flow_of(services: Services) -> "CodeFlow":
 
 
 def _attempt(visit: Visit, services: Services) -> SignInAttempt | None:
-    """What this browser set out with; None where it did not."""
+    """The sign-in attempt that this browser began; None if it began none."""
     cookie = visit.cookies.read(_FLOW)
     return SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque) if cookie else None
 
@@ -54,9 +54,9 @@ def _attempt(visit: Visit, services: Services) -> SignInAttempt | None:
 @router.get(f"{SignInForm.CONSOLE.value}/account")
 @open_to_all
 async def to_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
-    """Send the browser to the issuer, with what only this browser can come back with.
+    """Send the browser to the issuer, with a cookie that ties the answer to this browser.
 
-    A session that it has ends here: on the way back its cookie is not sent, and there would be two.
+    A session of this browser ends here: its cookie is not sent on the way back, so there would be two sessions.
     """
     flow, cookie = _flow_of(services), secrets.token_urlsafe(_TOKEN_BYTES)
     try:
@@ -72,7 +72,7 @@ async def to_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
 @router.get(CALLBACK)
 @open_to_all
 async def from_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
-    """Begin a session for whoever the issuer says came back."""
+    """Begin a session for the account that the issuer names."""
     flow, peer, now = _flow_of(services), peer_of(visit.request.scope, services.proxies), time.monotonic()
     told = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
     attempt = _attempt(visit, services)

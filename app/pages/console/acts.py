@@ -31,7 +31,7 @@ PREVIEW: Final = "preview"
 
 @dataclass(frozen=True, slots=True)
 class ActRequest:
-    """What somebody asked for: about what, and the body that the API would have been sent."""
+    """A requested act: what it is about, and the body that the API's route would take."""
 
     desk: Desk
     about: str
@@ -40,7 +40,7 @@ class ActRequest:
 
 @dataclass(frozen=True, slots=True)
 class DoneAct:
-    """What became of an act: the page to go to, and the word of what is said there (`<word>_done`).
+    """The result of an act: the page to go to, and the word of the message there (`<word>_done`).
 
     `show` makes the answer itself, for what is shown this once; it is called when all is committed. `cookie`: one that
     the page needs.
@@ -57,7 +57,7 @@ Fields = Sequence[FormField]
 
 @dataclass(frozen=True, slots=True)
 class ConsoleAct:
-    """One thing that can be done.
+    """One kind of act.
 
     `fields` may depend on who asks and about what; `shape` adds to the body what is no field. `back`: shows the page
     with the form, of one that was refused. `whole`: it is about no processing, or about all. `counted`: whether a quota
@@ -77,7 +77,7 @@ class ConsoleAct:
     grave: bool = False
 
     def is_for(self, desk: Desk) -> bool:
-        """Whether whoever sits there may send its form."""
+        """Whether the signed-in caller may send its form."""
         return desk.may(self.needs) and not (self.whole and desk.caller.processings is not None)
 
     async def fields_for(self, desk: Desk, about: str) -> Fields:
@@ -89,14 +89,14 @@ ACTS: Final[dict[str, ConsoleAct]] = {}
 
 
 def add_act(act: ConsoleAct) -> ConsoleAct:
-    """Make an act known by its name."""
+    """Register an act by its name."""
     ACTS[act.name] = act
     return act
 
 
 @asynccontextmanager
 async def writing(desk: Desk, *, at_once: bool = False) -> AsyncIterator[WriteSession]:
-    """A transaction in which whoever asks still is who they were; `at_once`: which sees one moment.
+    """A transaction in which the signed-in caller is unchanged; `at_once`: it reads one snapshot.
 
     Raises:
         CredentialEndedError: the session is over, or its caller was changed since.
@@ -110,7 +110,7 @@ async def writing(desk: Desk, *, at_once: bool = False) -> AsyncIterator[WriteSe
 @router.post("/console/acts/{name}")
 @open_to_all
 async def post_act(name: str, desk: DeskDep) -> Response:
-    """Do what a button says, if whoever pressed it may."""
+    """Do what a button says, if the caller who pressed it may."""
     act = ACTS.get(name)
     if act is None:
         raise NotFoundError
@@ -161,7 +161,7 @@ async def _carried_out(desk: Desk, act: ConsoleAct, about: str, fields: Fields, 
 async def form_of(
     act: ConsoleAct, desk: Desk, about: str, failed: FilledForm | None, sent: Mapping[str, str] | None = None
 ) -> dict[str, Any] | None:
-    """A form as the template draws it; None for whoever may not send it. `sent`: what it is filled in with at first."""
+    """A form as the template draws it; None if the caller may not send it. `sent`: its first contents."""
     if not act.is_for(desk):
         return None
     mine = failed if failed is not None and (failed.act, failed.about) == (act.name, about) else None

@@ -185,7 +185,7 @@ async def _paper_fields(desk: Desk, _about: str) -> Fields:
 
 
 def _at_noon(about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Of whom it is, and a day as an instant of it: a signature on paper tells no hour."""
+    """Name the member, and turn a day into its noon: a signature on paper gives no hour."""
     day = body.get("acknowledged_at")
     return {**body, "member": about} | ({"acknowledged_at": f"{day}T12:00:00+01:00"} if day else {})
 

@@ -26,7 +26,7 @@ _WHOLE: Final = ""
 
 
 class Kind(StrEnum):
-    """How a field is shown, and what of a body it makes."""
+    """How a field is shown, and which value of a body it makes."""
 
     TEXT = "text"
     AREA = "area"
@@ -66,7 +66,7 @@ class FormField:
     required: bool = False
 
     def value(self, sent: Mapping[str, str]) -> Any:  # noqa: ANN401 - of a body
-        """What it makes of a body; None leaves it out."""
+        """The value that the field makes; None leaves it out of the body."""
         if self.kind is Kind.BOXES:
             return [value for value, _ in self.choices if sent.get(f"{self.name}.{value}") == _CHECKED] or None
         if self.kind is Kind.CHECK:
@@ -92,7 +92,7 @@ class FormField:
         return {name: part for name, part in zip(self.members, parts, strict=False) if part}
 
     def said(self, value: Any) -> dict[str, str]:  # noqa: ANN401 - of a body
-        """What a form would have sent for a value of a body."""
+        """The text that a form would send for a value of a body."""
         if value is None:
             return {}
         if self.kind is Kind.BOXES:
@@ -125,12 +125,12 @@ def _trimmed(row: Mapping[str, str], members: Sequence[str]) -> list[str]:
 
 
 def choices_of(catalogue: Catalogue, values: Iterable[str], language: Language) -> tuple[Choice, ...]:
-    """Values with what they are called."""
+    """Values with their labels."""
     return tuple((value, catalogue[value][language]) for value in values)
 
 
 def body_of(fields: Sequence[FormField], sent: Mapping[str, str]) -> dict[str, Any]:
-    """What the API would have been sent."""
+    """The body that the API's route would take."""
     body: dict[str, Any] = {}
     for each in fields:
         value = each.value(sent)
@@ -145,7 +145,7 @@ def body_of(fields: Sequence[FormField], sent: Mapping[str, str]) -> dict[str, A
 
 
 def sent_of(fields: Sequence[FormField], body: Mapping[str, Any]) -> dict[str, str]:
-    """What a form would have sent for a body: how a form is filled in with what stands."""
+    """The fields that a form would send for a body: with them a form is filled in."""
     sent: dict[str, str] = {}
     for each in fields:
         value: Any = body
@@ -156,7 +156,7 @@ def sent_of(fields: Sequence[FormField], body: Mapping[str, Any]) -> dict[str, s
 
 
 class UnfitError(Exception):
-    """Some fields are not as they should be: by their names, what is wrong with each."""
+    """Some fields are wrong; the error names each and says what is wrong."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         """Keep them; what is no field's fault stands under an empty name."""
@@ -168,10 +168,10 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def fitted(model: type[Body], fields: Sequence[FormField], body: Mapping[str, Any], language: Language) -> Body:
-    """A body that the API would take.
+    """Check a body as the API's route does.
 
     Raises:
-        UnfitError: it would not: told at the fields.
+        UnfitError: the route would refuse it; the error names the fields.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""What every page of the console has: who is signed in, the menu of what they may do, and its answers.
+"""What every page of the console has: the signed-in caller, the menu of what it may do, and answers.
 
 A page is there for whoever has the scopes that the API asks for the same thing. The menu leaves out the others, and
 their addresses answer 403.
@@ -76,7 +76,7 @@ _WHOLE: Final = frozenset({Room.PEOPLE, Room.REPORT, Room.STAFF})
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One request of somebody who is signed in."""
+    """One request of a signed-in caller."""
 
     visit: Visit
     who: Authenticated
