@@ -65,8 +65,8 @@ async def post_subject_search(
 ) -> Response:
     """Subjects of a type for whom the answer would be a permit now (AuthZEN 8.4), as far as Sceau knows their ids.
 
-    Of a processing under III, which is permitted for everybody, nobody is listed: `context.everyone` says so. Never
-    decide from a search: ask, for each correspondence. The audit trail records who received ids.
+    For a processing under III, which is permitted for everybody, no subject is listed; `context.everyone` says so.
+    Never decide from a search: ask about each correspondence. The audit trail records who received ids.
     """
     body, asked = await _read(request, SubjectSearchRequest)
     caller.require_processing(asked.action.name)

@@ -62,7 +62,7 @@ async def post_processing(  # noqa: PLR0917 - a body, and the parts that it take
 
     It is in force at once; where SCEAU_REGISTER_APPROVAL is `two` it is `proposed`, and denied, until another person
     has approved version 1. With `dry_run` nothing is recorded, and the answer (200) is the text that would ask for
-    consent in each language, with its hash; of an id that is taken, too.
+    consent in each language, with its hash, even if the id is taken.
     """
 
     async def register(session: WriteSession) -> ProcessingView:
@@ -85,7 +85,7 @@ async def post_processing(  # noqa: PLR0917 - a body, and the parts that it take
     responses=PROBLEMS,
 )
 async def get_processings(caller: Reader, database: DatabaseDep) -> ProcessingsPage:
-    """Every processing with its present version and status. A register holds tens of entries: they come whole."""
+    """Every processing with its present version and status. The list is short, and not paged."""
     async with database.read() as session:
         register = await read_register(session)
         now = await session.now()
@@ -116,9 +116,9 @@ async def get_processing(
 async def get_versions(
     identifier: Annotated[Id, Path(alias="id")], caller: Reader, database: DatabaseDep
 ) -> VersionsPage:
-    """Every version with its texts, what it changed, and how it was approved; those to come and rejected ones too.
+    """Every version with its texts, what it changed, and how it was approved, including future and rejected versions.
 
-    And what was invalidated of it, by whom and why.
+    With what was invalidated of the processing, by which caller and why.
     """
     async with database.read() as session:
         known = await _read(session, caller, identifier)
