@@ -1,4 +1,4 @@
-"""The client that is awaited, for asyncio."""
+"""The client for asyncio, whose calls are awaited."""
 
 import time
 from collections.abc import Mapping, Sequence

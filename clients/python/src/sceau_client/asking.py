@@ -1,4 +1,4 @@
-"""What can be asked, the same for every client and for its double in tests: one question, several, one for all users.
+"""The calls of every client, and of its double in tests: one question, several, or one for all users.
 
 `Asking` answers at once; `AsyncAsking` is awaited. Both come down to one method, `_ask`.
 """
@@ -17,7 +17,7 @@ _T_co = TypeVar("_T_co", covariant=True)
 
 
 class Asking(ABC):
-    """Asks, and waits for the answers. Nothing that the service or the network does is raised."""
+    """Asks, and waits for the answers. It raises nothing if the service or the network fails."""
 
     def evaluate(self, question: Question, *, deadline: float | None = None) -> Decision:
         """One answer within `deadline` seconds (the client's own when it is not given)."""
@@ -49,7 +49,7 @@ class Asking(ABC):
 
 
 class AsyncAsking(ABC):
-    """Asks; the answers are awaited. Nothing that the service or the network does is raised."""
+    """Asks; the caller awaits the answers. It raises nothing if the service or the network fails."""
 
     def evaluate(self, question: Question, *, deadline: float | None = None) -> "Answer[Decision]":
         """One answer within `deadline` seconds (the client's own when it is not given)."""
@@ -87,7 +87,7 @@ class Answer(Coroutine[Any, Any, _T_co], Generic[_T_co]):
     __slots__ = ("_asked",)
 
     def __init__(self, asked: Coroutine[Any, Any, _T_co]) -> None:
-        """What is asked."""
+        """Keep what is to be asked."""
         self._asked = asked
 
     def __bool__(self) -> NoReturn:
@@ -99,22 +99,22 @@ class Answer(Coroutine[Any, Any, _T_co], Generic[_T_co]):
         return self._asked.__await__()
 
     def send(self, value: Any) -> Any:  # noqa: ANN401 - as coroutines have it
-        """Go on (for event loops)."""
+        """Continue (event loops call this)."""
         return self._asked.send(value)
 
     def throw(self, *error: Any) -> Any:  # noqa: ANN401 - as coroutines have it
-        """Be interrupted (for event loops)."""
+        """Raise an exception inside (event loops call this)."""
         return self._asked.throw(*error)
 
     def close(self) -> None:
-        """Never mind the answer."""
+        """Give the answer up."""
         self._asked.close()
 
 
 def for_each(
     users: Collection[User], processing: str, correspondence: Correspondence, elements: Collection[Element]
 ) -> list[Question]:
-    """The question of each user, each user once."""
+    """One question for each user, without repetitions."""
     if isinstance(users, str | Subject):
         raise TypeError("users are a collection, even of one")
     everyone = tuple(dict.fromkeys(subject(user) for user in users))

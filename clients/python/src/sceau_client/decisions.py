@@ -1,4 +1,4 @@
-"""What is answered. The truth of a decision is a real permit that is still usable, and nothing else."""
+"""Answers. A decision is true only if it is a real permit that may still be used."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Decision:
 
 
 class Decisions(Sequence[Decision]):
-    """The answers to several questions, in their order. It has no truth of its own: say which one you mean."""
+    """The answers to several questions, in their order. It has no truth value: say which answer you mean."""
 
     __slots__ = ("_each",)
 
@@ -58,7 +58,7 @@ class Decisions(Sequence[Decision]):
 
     @property
     def all_permit(self) -> bool:
-        """Whether there is an answer and every one is a permit; unlike `all()`, which is true of nothing."""
+        """Whether there is at least one answer and each is a permit; `all()` would be true without any."""
         return len(self._each) > 0 and all(self._each)
 
     @overload
@@ -70,11 +70,11 @@ class Decisions(Sequence[Decision]):
         return self._each[place] if isinstance(place, int) else Decisions(self._each[place])
 
     def __len__(self) -> int:
-        """How many there are: as many as were asked."""
+        """The number of answers, which is that of the questions."""
         return len(self._each)
 
     def __bool__(self) -> NoReturn:
-        """Refuse: that there are answers is no permit."""
+        """Refuse: the presence of answers is no permit."""
         raise TypeError("several decisions are neither true nor false: use all_permit, or look at each")
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ class Decisions(Sequence[Decision]):
 def unknown(
     cause: Cause, *, status: int | None = None, retry_after: float | None = None, request_id: str | None = None
 ) -> Decision:
-    """A decision that could not be had."""
+    """The decision that stands for a missing answer."""
     return Decision(outcome=Outcome.UNKNOWN, cause=cause, status=status, retry_after=retry_after, request_id=request_id)
 
 

@@ -1,4 +1,4 @@
-"""Decide in this process: what Sceau has answered is held and answered again, until Sceau says that it has changed.
+"""Decide in this process: hold Sceau's answers and give them again, until Sceau reports a change.
 
 An `Edge` is connected to the socket of a Sceau on the same host (`SCEAU_EDGE_SOCKET`; docs/edge.md has the messages).
 It holds decisions, never rules, keys or consents, and uses them only while it holds a lease, which Sceau extends
@@ -43,16 +43,16 @@ Asked = Future[Decision | None]
 
 
 class Edge:
-    """Answers from memory while it may; used from any thread. `close` it at the end, or `with` it.
+    """Answers from memory while it has a lease, in any thread. Use it in a `with` block, or `close` it at the end.
 
-    A fork takes neither memory nor connection along: the child connects by itself when it first asks.
+    After a fork the child has neither memory nor connection: it connects by itself when it first asks.
     """
 
     def __init__(self, path: str | os.PathLike[str], key: str) -> None:
         """Prepare to ask by the socket at `path`, with an API key of the scope `decisions:evaluate`.
 
         Raises:
-            ValueError: the key holds what no key holds.
+            ValueError: the key has characters that no key has.
 
         """
         if not key or not key.isascii() or not key.isprintable() or " " in key:
@@ -63,7 +63,7 @@ class Edge:
         _edges.add(self)
 
     def begin_anew(self) -> None:
-        """Know nothing of a connection: at first, and in the child of a fork."""
+        """Begin without a connection, at first and in the child of a fork."""
         self._memory = HeldDecisions()
         self._link: _Link | None = None
         self._lock = threading.Lock()
@@ -78,11 +78,11 @@ class Edge:
         self.close()
 
     def start(self) -> None:
-        """Begin to connect, and wait for nothing. What is asked before it is connected is left to HTTP."""
+        """Begin to connect, without waiting. Questions before the connection stands are left to HTTP."""
         self._connected()
 
     def close(self) -> None:
-        """Decide from memory no more, report what was decided, and hang up."""
+        """Stop deciding from memory, report the decisions so far, and close the connection."""
         self._closed = True
         link = self._link
         if link is not None:
@@ -90,7 +90,7 @@ class Edge:
 
     @property
     def leased(self) -> bool:
-        """Whether memory may be used at this moment."""
+        """Whether memory may be used now."""
         return clock_gettime(CLOCK_BOOTTIME) < self._memory.end
 
     def __len__(self) -> int:
@@ -129,11 +129,11 @@ class Edge:
         return None
 
     def recall(self, question: Question) -> Decision | None:
-        """The answer to a question, if it is held; its id is that under which Sceau's log has it."""
+        """The answer to a question, if it is held; its id is that of the decision in Sceau's log."""
         return None if question.token else self._memory.use(question)
 
     def ask(self, question: Question) -> Asked:
-        """Ask Sceau by the socket, and hold what it answers. None comes where it cannot be asked: use HTTP then."""
+        """Ask Sceau by the socket, and hold its answer. The result is None if Sceau cannot be asked: use HTTP then."""
         asked: Asked = Future()
         item = wire.item(question)
         try:
@@ -145,7 +145,7 @@ class Edge:
         return asked
 
     def use(self, memory: HeldDecisions) -> None:
-        """Answer from what another connection brings."""
+        """Use what a new connection brings for answers from now on."""
         self._memory = memory
 
     def forked(self) -> None:
@@ -168,7 +168,7 @@ class Edge:
 
 
 class _Link(threading.Thread):
-    """The thread that keeps an edge connected: it alone changes what is held."""
+    """The thread that keeps an edge connected; no other thread changes what is held."""
 
     def __init__(self, edge: Edge, path: str, key: str) -> None:
         super().__init__(name="sceau-edge", daemon=True)
@@ -199,14 +199,14 @@ class _Link(threading.Thread):
         return self._is_up() or self._asked.pop(number, None) is None
 
     def stop(self) -> None:
-        """End, from any thread."""
+        """End the thread; any thread may call this."""
         self._memory.end = 0.0
         self._stopping = True
         self._wake()
         self.join(_CLOSE_SECONDS)
 
     def leave(self) -> None:
-        """In the child of a fork, where this thread does not run: close its files, and say nothing."""
+        """In the child of a fork, where this thread does not run, close its files and send nothing."""
         for each in (self._sock, self._waker, self._woken):
             if each is not None:
                 with suppress(OSError):
@@ -251,7 +251,7 @@ class _Link(threading.Thread):
             self._woken.recv(4096)
 
     def _lose(self) -> None:
-        """Hold nothing, and leave what was asked to others."""
+        """Forget everything, and leave the open questions to HTTP."""
         self._up = False
         self._sock = None
         self.leased.clear()
@@ -268,7 +268,7 @@ class _Link(threading.Thread):
                 _settle(waiting[1], None)
 
     def _serve(self, sock: socket.socket) -> None:
-        """One connection, until it is lost or the edge is closed."""
+        """Serve one connection, until it is lost or the edge is closed."""
         sock.settimeout(0)
         self._edge.use(self._memory)
         hello = {"kind": "hello", "protocol": PROTOCOL, "key": self._key}
@@ -343,7 +343,7 @@ class _Link(threading.Thread):
             self._put(b'{"kind":"forgot","number":%d}' % forgot)
 
     def _take(self, said: Mapping[str, Any]) -> int | None:
-        """Do what a message says; the number of a change that was forgotten."""
+        """Do what a message says; return the number of a change that is now forgotten."""
         kind, memory = said["kind"], self._memory
         if kind == "changed":
             memory.forget(said["forget"], end=said["end"])

@@ -1,4 +1,4 @@
-"""What both clients run on, in one event loop: connections, the register kept near, and plans carried out in time."""
+"""The engine of both clients, in one event loop: connections, the kept register, and plans with a deadline."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ class Engine:
     """Asks one service from one event loop."""
 
     def __init__(self, service: Service, kept: KeptRegister, edge: Edge | None = None) -> None:
-        """Do nothing yet; what the edge can ask is asked there."""
+        """Prepare; questions that the edge can ask go to the edge."""
         self._edge = edge
         self._service = service
         self._kept = kept
@@ -34,7 +34,7 @@ class Engine:
         self._failing = False
 
     async def start(self) -> None:
-        """Have the register fetched once, if that takes no longer than a question may."""
+        """Fetch the register once, unless that takes longer than a question may."""
         self.keep_register()
         if self._tried is not None:
             with suppress(TimeoutError):
@@ -42,7 +42,7 @@ class Engine:
                     await self._tried.wait()
 
     def keep_register(self) -> None:
-        """See to it that the register is fetched in the background."""
+        """Keep fetching the register in the background."""
         if self._keeping is None and self._service.refresh is not None:
             self._tried = asyncio.Event()
             keeping = self._kept.keep(self._transport, self._service.refresh, self._tried)
@@ -50,13 +50,13 @@ class Engine:
 
     @property
     def held(self) -> float:
-        """For how many seconds only exempt questions are asked; not before it is known which those are."""
+        """For how many seconds only exempt questions are asked; 0 until the register says which ones are exempt."""
         return self._transport.held if self._kept.fetched else 0
 
     async def carry_out(self, plan: Plan, deadline: float | None, asked_at: float) -> None:
-        """Send what the plan asks, and have it take the replies, all within the deadline.
+        """Send the plan's requests and give it the replies, all within the deadline.
 
-        `asked_at` is when the caller asked (time.monotonic), for a call may have waited to come here.
+        `asked_at` is when the caller asked (time.monotonic): the call may have waited before this.
         """
         waited = time.monotonic() - asked_at
         until = asyncio.get_running_loop().time() + (deadline or self._service.deadline) - waited
@@ -69,7 +69,7 @@ class Engine:
             self._notice(decisions)
 
     async def _ask_edge(self, edge: Edge, plan: Plan, until: float) -> None:
-        """Ask by the edge's socket, for half of the time; what is not answered there is left to HTTP."""
+        """Ask by the edge's socket for half of the time; questions without an answer by then go over HTTP."""
         if not edge.leased:  # Sceau is not there, or does not answer
             return
         asked = {asyncio.wrap_future(edge.ask(question)): place for place, question in plan.open}
@@ -90,7 +90,7 @@ class Engine:
         await self._transport.close()
 
     def _notice(self, decisions: Iterable[Decision]) -> None:
-        """Say once that Sceau cannot be asked, and once that it can again; never about whom."""
+        """Log once that Sceau cannot be asked, and once that it can again, without naming a user."""
         troubles = [each for each in decisions if each.outcome is Outcome.UNKNOWN]
         if any(each.status in _ABOUT_THE_QUESTION for each in troubles):
             return

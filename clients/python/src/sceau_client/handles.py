@@ -1,7 +1,7 @@
-"""Opaque handles of correspondences: what Sceau is told in the place of a message id.
+"""Opaque handles of correspondences, which Sceau gets in the place of message ids.
 
 A handle is HMAC-SHA-256, under a secret that only the mail or chat server has, over the message and the user, cut to
-128 bits. Whoever sees handles can neither tell which message one stands for, nor that two users had the same one.
+128 bits. A handle reveals neither its message, nor that two users had the same message.
 """
 
 import hmac
@@ -24,8 +24,8 @@ _BYTES: Final = 16
 class HandleMaker:
     """Makes handles with one secret, of at least 32 random bytes.
 
-    Keep the secret as you keep the message ids, and never give it to Sceau. Another secret makes other handles; no
-    decision depends on them, only the correlation of decisions about one message of one user.
+    Protect the secret as you protect message ids, and never give it to Sceau. Another secret makes other handles. No
+    decision depends on a handle, only the correlation of decisions about one message of one user.
     """
 
     __slots__ = ("_secret",)
@@ -40,7 +40,7 @@ class HandleMaker:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "HandleMaker":
-        """Use the secret that a file holds, in hexadecimal; made, and readable by its owner only, if there is none."""
+        """Use the secret in a file, in hexadecimal; a missing file is made, readable by its owner only."""
         file = Path(path)
         if not file.exists():
             _make_secret(file)
@@ -55,7 +55,7 @@ class HandleMaker:
         private: bool = True,
         territory: str = "FR",
     ) -> Correspondence:
-        """A message, known by whatever your server knows it by (a queue id, a Message-ID, an event id)."""
+        """A message, by any id that your server has for it (a queue id, a Message-ID, an event id)."""
         inner = _bytes(message)
 
         def handle(user: Subject) -> str:
@@ -67,7 +67,7 @@ class HandleMaker:
 
 
 def _make_secret(file: Path) -> None:
-    """Write a new secret; when another process was faster, its secret stays."""
+    """Write a new secret, unless another process was faster: then its secret stays."""
     descriptor, made = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as new:

@@ -1,4 +1,4 @@
-"""What an edge holds: decisions, the right to use them, and what was decided with them and is to be reported.
+"""What an edge holds: decisions, the lease to use them, and the uses that it still has to report.
 
 Any thread looks decisions up, and one thread of the edge changes what is held. A look-up takes no lock: it reads the
 lease first, then finds a decision, whose `until` says whether it may still be used.
@@ -38,15 +38,15 @@ Row = tuple[int, str, float, int]
 
 
 class Held:
-    """A decision that is held. It is used before `until`, an epoch time; `used`: whether it was since a look at that.
+    """A decision that is held, usable before `until` (epoch time). `used`: it was used since the last clean-up.
 
-    It stands in `table` under `key`; `subject` is the number by which Sceau names the person that it rests on.
+    It stands in `table` under `key`; `subject` is the number by which Sceau names the person that it is about.
     """
 
     __slots__ = ("key", "number", "packed", "permitted", "subject", "table", "until", "used", "words")
 
     def __init__(self, table: dict[Key, "Held"], key: Key, keep: Mapping[str, Any], decision: Decision) -> None:
-        """Hold what was answered, as long as `keep` says."""
+        """Hold an answer, for as long as `keep` says."""
         self.table, self.key, self.number, self.used = table, key, int(keep["number"]), True
         self.until = float("inf") if keep["until"] is None else float(keep["until"])
         self.subject: int | None = keep["on"][1] if len(keep["on"]) > 1 else None
@@ -57,7 +57,7 @@ class Held:
         self.packed = _PACKED.pack(consent, _microseconds(decision.expires_at), _microseconds(decision.valid_until))
 
     def decision(self, identifier: str) -> Decision:
-        """The decision, taken once more under another id."""
+        """The same decision under a new id."""
         reason, article, law_version, words = self.words
         consent, expires, valid = _PACKED.unpack(self.packed)
         return Decision(
@@ -75,14 +75,14 @@ class Held:
 
 
 class HeldDecisions:
-    """What one connection has brought. `end`: of the lease, by CLOCK_BOOTTIME; `ahead`: how far Sceau's clock is.
+    """The answers of one connection. `end`: of the lease, by CLOCK_BOOTTIME; `ahead`: of Sceau's clock.
 
-    `ids`: the number that Sceau gave the connection, of which the ids of its decisions are made. `tables` has what is
-    held by processing, and there by user (`key_of`).
+    `ids` is the connection's number, which goes into the ids of its decisions. `tables` holds the decisions by
+    processing, and within that by user (`key_of`).
     """
 
     def __init__(self, lost: int = 0) -> None:
-        """Hold nothing; `lost` decisions of before were not reported."""
+        """Begin with nothing held; `lost` earlier decisions could not be reported."""
         self.end = self.ahead = 0.0
         self.tables: dict[str, dict[Key, Held]] = {}
         self.decided: deque[Row] = deque()
@@ -116,7 +116,7 @@ class HeldDecisions:
     # --- by the edge's own thread alone ------------------------------------------------------------------------------
 
     def hold(self, question: Question, decision: Decision, keep: Mapping[str, Any]) -> None:
-        """Hold what was answered; what was not used lately goes when there is too much."""
+        """Hold an answer; if there are too many, those that were not used lately are dropped."""
         if self._number >= self.most:
             self._make_room()
         table = self.tables.setdefault(question.processing, {})
@@ -137,7 +137,7 @@ class HeldDecisions:
         self._number += 1
 
     def forget(self, numbers: Sequence[int] | None, *, end: bool) -> None:
-        """Forget what rests on these records (None: everything), and first the lease where it ends with this."""
+        """Forget what rests on these records (None: everything), after ending the lease if the change ends it."""
         if end:
             self.end = 0.0
         if numbers is None:
@@ -151,7 +151,7 @@ class HeldDecisions:
                 self._drop(list(self._processings[number].values()))
 
     def _make_room(self) -> None:
-        """Drop what was not used since the last time; all of it, where everything was."""
+        """Drop the decisions that were not used since the last time; if all were used, drop all."""
         every = [held for table in self.tables.values() for held in table.values()]
         idle = [held for held in every if not held.used]
         for held in every:
@@ -173,11 +173,11 @@ class HeldDecisions:
             self._released.append(held.number)
 
     def reports(self, *, may_send: bool) -> tuple[list[tuple[bytes, int]], list[int]]:
-        """What was decided since the last time, and the numbers of which nothing more is reported.
+        """The reports since the last time, and the numbers of answers that were released.
 
-        As messages, each with how many decisions are lost if it is.
+        Each report is a message, with how many decisions are lost if the message is.
 
-        `may_send` False: Sceau does not read what is sent; then they are counted as lost.
+        `may_send` False: Sceau is not reading, so the decisions are counted as lost.
         """
         messages: list[tuple[bytes, int]] = []
         waiting, next_one = len(self.decided), self.decided.popleft
@@ -207,7 +207,7 @@ def _handle_of(question: Question) -> str:
 
 
 def _reports(rows: Sequence[Row], lost: int) -> list[tuple[bytes, int]]:
-    """Messages that are short enough, each with how many decisions are lost if it is."""
+    """Messages of permitted length, each with how many decisions are lost if the message is."""
     message = _report(rows, lost)
     if len(message) <= _MESSAGE_BYTES:
         return [(message, len(rows) + lost)]
@@ -216,7 +216,7 @@ def _reports(rows: Sequence[Row], lost: int) -> list[tuple[bytes, int]]:
 
 
 def _report(rows: Sequence[Row], lost: int) -> bytes:
-    """A message: how many rows, how many decisions were lost before them, then the columns; integers little-endian."""
+    """One message: the number of rows, of decisions lost before them, then the columns; integers little-endian."""
     numbers, handles, times, counts = zip(*rows, strict=True) if rows else ((), (), (), ())
     texts = "\n".join(handles)
     if texts.count("\n") >= len(rows):  # no id of a message holds a line's end: Sceau refuses such a row, and counts it
@@ -227,9 +227,9 @@ def _report(rows: Sequence[Row], lost: int) -> bytes:
 
 
 def key_of(question: Question) -> Key:
-    """By what its decision is held among those of its processing: the user's id, and whatever is not usual about it.
+    """The key of a question's decision within its processing: the user's id, and all that is unusual about it.
 
-    Not by its parties: Sceau lets no answer be held that depends on them.
+    The parties are left out: Sceau lets no answer be held that depends on them.
     """
     subject, about = question.subject, question.correspondence
     usual = question.automated and about.private and about.channel is Channel.ONLINE and about.territory == "FR"
@@ -240,7 +240,7 @@ def key_of(question: Question) -> Key:
 
 
 def decision_id(at: float, ids: int, count: int) -> str:
-    """The id that Sceau's log gives a decision that is reported: a UUID of version 7 (RFC 9562, 5.7)."""
+    """The id of a reported decision in Sceau's log: a UUID of version 7 (RFC 9562, 5.7)."""
     own = ids << 40 | (count & (2**40 - 1))
     number = (int(at * 1000) & (2**48 - 1)) << 80 | 7 << 76 | (own >> 62) << 64 | 0b10 << 62 | (own & (2**62 - 1))
     return str(UUID(int=number))

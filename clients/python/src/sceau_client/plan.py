@@ -1,4 +1,4 @@
-"""From questions to requests and back: what is answered at once, what is asked in which request, in which order.
+"""From questions to requests and back: which questions are answered at once, and which request asks the others.
 
 Pure. A client sends each exchange's request, reads the reply with it, and has the plan take the answers.
 """
@@ -20,7 +20,7 @@ _NOT_SENDABLE: Final = unknown(Cause.REFUSED)
 
 @dataclass(slots=True)
 class Exchange:
-    """One request, and the places of its questions among all."""
+    """One request, and the positions of its questions among all."""
 
     places: Sequence[int]
     path: str
@@ -28,7 +28,7 @@ class Exchange:
 
     @property
     def largest_answer(self) -> int:
-        """How many bytes its answer may have."""
+        """The most bytes that its answer may have."""
         return wire.largest_answer(len(self.places))
 
     def read(self, reply: wire.Reply | wire.NoReply) -> list[Decision]:
@@ -37,7 +37,7 @@ class Exchange:
 
 
 class Plan:
-    """What is to be asked, and what has been answered."""
+    """The questions, and the answers so far."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class Plan:
         held: float = 0,
         recall: Callable[[Question], Decision | None] = lambda _: None,
     ) -> None:
-        """Answer what the register answers, then what `recall` does; the rest is to be asked.
+        """Answer what the register can, then what `recall` can; the rest is to be asked.
 
         `held`: for how many seconds nothing is to be asked that Sceau counts, because it said so (429). It counts no
-        questions about exempt processings: those are asked all the same.
+        questions about exempt processings, so those are still asked.
         """
         self._questions = questions
         self._answers: list[Decision | None] = [register.answer(each) or recall(each) for each in questions]
@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def open(self) -> list[tuple[int, Question]]:
-        """What is not answered yet, with its places."""
+        """The unanswered questions with their positions."""
         return [(place, self._questions[place]) for place, answer in enumerate(self._answers) if answer is None]
 
     def answer(self, place: int, decision: Decision) -> None:
@@ -74,11 +74,11 @@ class Plan:
             self._answers[place] = decision
 
     def decisions(self, otherwise: Decision = _NEVER_ANSWERED) -> Decisions:
-        """The answers in the order of the questions; `otherwise`, an unknown one, where there is none."""
+        """The answers in the order of the questions; `otherwise`, an unknown one, stands for a missing answer."""
         return Decisions(otherwise if answer is None else answer for answer in self._answers)
 
     def exchanges(self) -> list[Exchange]:
-        """Requests for what is not answered yet."""
+        """The requests for the unanswered questions."""
         places: list[int] = []
         items: list[wire.Item] = []
         for place, question in self.open:

@@ -1,7 +1,7 @@
-"""What is asked: of whom, for which processing, about which correspondence. Values; nothing here is printed.
+"""Questions: about which user, processing and correspondence. They are values, and nothing here is printed.
 
-What is wrong in the program raises (`TypeError`, `ValueError`, never naming a value); what is odd in an id is Sceau's
-to refuse, because ids come from outside.
+An error of the program raises `TypeError` or `ValueError`, without the value. A strange id raises nothing, because ids
+come from outside: Sceau refuses it.
 """
 
 import re
@@ -22,7 +22,7 @@ class Subject:
     type: str = "user"
 
     def __post_init__(self) -> None:
-        """Refuse what is no text."""
+        """Refuse values that are no text."""
         if not (_is_text(self.id) and _is_text(self.type)):
             raise TypeError("a subject's id and type are texts")
 
@@ -38,13 +38,13 @@ def subject(user: User) -> Subject:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Parties:
-    """Who else takes part: users of yours by id, others only by their number (no address of theirs is sent)."""
+    """The other parties: your users by id, and the number of all others, whose addresses are never sent."""
 
     local: tuple[Subject, ...] = field(repr=False)
     outsiders: int
 
     def __init__(self, local: Collection[User] = (), *, outsiders: int = 0) -> None:
-        """Name local users; count the others."""
+        """Name the local users, and count the others."""
         if isinstance(local, str | Subject):
             raise TypeError("local parties are a collection of users")
         if outsiders < 0:
@@ -55,7 +55,7 @@ class Parties:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Correspondence:
-    """A message, as `HandleMaker.correspondence` makes it: its handle is another one for each user.
+    """A message, as `HandleMaker.correspondence` makes it; its handle differs for each user.
 
     `parties` None means that the question does not say who takes part: a processing that wants the consent of the
     other parties is then denied. `territory` is an ISO 3166-1 alpha-2 code.
@@ -76,7 +76,7 @@ class Correspondence:
             raise TypeError("private is True or False")
 
     def between(self, users: Collection[Subject]) -> "Correspondence":
-        """The same message, these users being parties to it too; where the parties are not said, they stay unsaid."""
+        """The same message with these users as further parties; if its parties are unknown, they stay unknown."""
         if self.parties is None:
             return self
         together = dict.fromkeys((*self.parties.local, *users))
@@ -127,5 +127,5 @@ class Question:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is one, whatever the types promise."""
+    """Whether the value is text, even if a caller broke its type."""
     return isinstance(value, str)

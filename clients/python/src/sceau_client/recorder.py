@@ -40,7 +40,7 @@ class Recorder:
         """Prepare to record at `url` with a key of the scope `consents:write`; nothing is sent yet.
 
         Raises:
-            ValueError: the address, the key or the time-out cannot be what is meant.
+            ValueError: the address, the key or the time-out is invalid.
 
         """
         where = service(url, key, timeout, None, connections)
@@ -74,7 +74,7 @@ class Recorder:
 
         Raises:
             RefusedRecordError: nothing was recorded.
-            UnknownRecordError: it is not known; record it again with the error's `idempotency_key`.
+            UnknownRecordError: it is not known whether it was recorded; repeat it with the error's `idempotency_key`.
 
         """
         return recorded(
@@ -146,7 +146,7 @@ class Recorder:
 
 
 class AsyncRecorder:
-    """The same, awaited, from one event loop. `async with` it, or `close` it at the end."""
+    """Like `Recorder`, for one event loop. Use it with `async with`, or `close` it at the end."""
 
     def __init__(self, url: str, key: str, *, timeout: float = TIMEOUT, connections: Connections = USUAL) -> None:
         """See `Recorder`, whose parameters these are."""

@@ -1,6 +1,6 @@
-"""What is recorded with Sceau, as requests and as what comes back: consents, withdrawals, links to the consent page.
+"""Records with Sceau, as requests and replies: consents, withdrawals, and links to the consent page.
 
-A record that is refused or not known to have been made raises: nobody may go on as if it had been made.
+A record that is refused, or that may not have been made, raises, so that no program goes on as if it had been made.
 """
 
 import json
@@ -42,11 +42,11 @@ class RefusedRecordError(RecordError):
 class UnknownRecordError(RecordError):
     """Sceau did not answer in time, or cannot record now.
 
-    Record it again with `idempotency_key`, by which Sceau knows it: it is then made once.
+    Repeat the call with `idempotency_key`: Sceau then makes the record only once.
     """
 
     def __init__(self, said: str, idempotency_key: str) -> None:
-        """Say why it is not known."""
+        """Say why the result is unknown."""
         self.idempotency_key = idempotency_key
         super().__init__(said)
 
@@ -73,7 +73,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link to the consent page; whoever has its `url` can decide for the person. `left_out`: by id, why."""
+    """A link to the consent page; anyone who has its `url` can decide. `left_out`: processings, with the reason."""
 
     id: str
     url: str = field(repr=False)
@@ -84,7 +84,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One write, as it is sent: each attempt under the same key of idempotency."""
+    """One write as it is sent; each attempt has the same Idempotency-Key."""
 
     path: str
     body: Mapping[str, Any] = field(repr=False)
@@ -95,7 +95,7 @@ class Order:
         return {"url": self.path, "json": self.body, "headers": {"Idempotency-Key": self.idempotency_key}}
 
     def unknown(self, why: str) -> UnknownRecordError:
-        """The error that says that nobody knows whether it was made."""
+        """The error for a record that may or may not have been made."""
         return UnknownRecordError(why, self.idempotency_key)
 
 
@@ -162,25 +162,25 @@ def link_order(
 
 
 def recorded(told: Mapping[str, Any]) -> Recorded:
-    """What a consent was recorded as."""
+    """Read the answer to a consent or refusal."""
     return Recorded(told["id"], told["state"], _instant(told.get("expires_at")), tuple(told.get("defects") or ()))
 
 
 def withdrawn(told: Mapping[str, Any]) -> Withdrawn:
-    """What a withdrawal ended."""
+    """Read the answer to a withdrawal."""
     at = datetime.fromisoformat(told["effective_at"])
     return Withdrawn(told["id"], tuple(told["withdrawn"]), bool(told["matched"]), at)
 
 
 def link(told: Mapping[str, Any]) -> Link:
-    """A link that was made."""
+    """Read the answer to a request for a link."""
     left_out = {each["processing"]: each["reason"] for each in told["left_out"]}
     at = datetime.fromisoformat(told["expires_at"])
     return Link(told["id"], told["url"], tuple(told["processings"]), at, left_out)
 
 
 def told_by(order: Order, status: int, content: bytes) -> Mapping[str, Any]:
-    """What the answer to an order says of a record that was made.
+    """Read the record from the answer to an order.
 
     Raises:
         RefusedRecordError: it was refused.

@@ -1,7 +1,7 @@
-"""The register kept near: fetched in the background at an interval, so that exempt analyses never wait for a network.
+"""The kept register, fetched in the background at an interval, so that exempt analyses never wait for a network.
 
-Before the first fetch what the program declared counts; from then on what was fetched last, however old it has become:
-mail must not stop being filtered because Sceau is away. So a suspension is seen at the next fetch that succeeds.
+Before the first fetch the program's own declaration counts. Later the last fetched register counts, however old it is:
+mail must be filtered even while Sceau is away. So a suspension takes effect at the next fetch that succeeds.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ class KeptRegister:
     """The register that counts now. Written by one event loop, read by any thread."""
 
     def __init__(self, exempt: Mapping[str, ExemptPurpose]) -> None:
-        """Count what is declared, until a register is fetched."""
+        """Use the declared register until one is fetched."""
         self.current = declared(exempt)
         self.fetched = False
         self._declared = tuple(exempt)
         self._trouble: Cause | None = None
 
     async def fetch(self, transport: Transport) -> None:
-        """Fetch it once; what was there stays when that fails."""
+        """Fetch the register once; if that fails, the present one stays."""
         until = asyncio.get_running_loop().time() + _FETCH_SECONDS
         found = _read(await transport.send(Request("GET", wire.PROCESSINGS, wire.REGISTER_BYTES), until))
         if isinstance(found, Register):
@@ -40,7 +40,7 @@ class KeptRegister:
         self._trouble = found if isinstance(found, Cause) else None
 
     async def keep(self, transport: Transport, interval: float, tried: asyncio.Event) -> None:
-        """Fetch it for ever, every so many seconds; sooner while the first fetch has not succeeded."""
+        """Fetch the register again and again at this interval (seconds); sooner until the first fetch succeeds."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
             await self.fetch(transport)

@@ -30,7 +30,7 @@ class Entry:
 
 
 class Register:
-    """What is known of the processings, by id."""
+    """The known processings, by id."""
 
     __slots__ = ("_entries",)
 
@@ -39,11 +39,11 @@ class Register:
         self._entries = entries
 
     def __contains__(self, processing: object) -> bool:
-        """Whether it is known as one to answer from here."""
+        """Whether questions about this processing may be answered here."""
         return isinstance(processing, str) and processing in self._entries and self._entries[processing].exempt
 
     def answer(self, question: Question) -> Decision | None:
-        """The permit of an exempt analysis; None when Sceau is to be asked."""
+        """The permit of an exempt analysis; None if Sceau has to be asked."""
         entry, about = self._entries.get(question.processing), question.correspondence
         plain = (
             entry is not None
@@ -69,7 +69,7 @@ def read_register(body: Mapping[str, Any]) -> Register:
     """The answer of `GET /v1/processings`.
 
     Raises:
-        NotUnderstoodError: it is not one.
+        NotUnderstoodError: it is no such answer.
 
     """
     items = body.get("items")

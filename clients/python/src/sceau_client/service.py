@@ -1,4 +1,4 @@
-"""Which service is asked, and how: what both clients are given, checked once."""
+"""Which service is asked, and how: the checked parameters of both clients."""
 
 import ssl
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
-    """How many connections there may be, for how many seconds an idle one is kept, and what secures them.
+    """The most connections, how many seconds an idle one is kept, and how they are secured.
 
     `ssl_context` None trusts what the system trusts; give one for an authority of your own or a client certificate.
     `plain_http` allows http:// beyond this machine, where key and ids travel in clear.
@@ -47,24 +47,24 @@ class Service:
     connections: Connections
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse invalid numbers."""
         checked_deadline(self.deadline)
         if self.refresh is not None and self.refresh <= 0:
             raise ValueError("the register is fetched every so many seconds, or never (None)")
 
 
 def service(url: str, key: str, deadline: float, refresh: float | None, connections: Connections) -> Service:
-    """The service that is meant.
+    """Check the parameters of a service.
 
     Raises:
-        ValueError: something about it cannot be.
+        ValueError: one of them is invalid.
 
     """
     return Service(service_url(url, plain_http=connections.plain_http), _key(key), deadline, refresh, connections)
 
 
 def service_url(text: str, *, plain_http: bool) -> httpx2.URL:
-    """The address: no name, query or fragment in it, and no clear text beyond this machine unless that is said."""
+    """Check an address: no user name, query or fragment, and plain http beyond this machine only if allowed."""
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL:
@@ -83,10 +83,10 @@ def _key(key: str) -> str:
 
 
 def checked_deadline(seconds: float | None) -> float | None:
-    """The deadline.
+    """Check a deadline.
 
     Raises:
-        ValueError: it is no time that a message could wait.
+        ValueError: no message could wait for so long.
 
     """
     if seconds is not None and not 0 < seconds <= _LONGEST_DEADLINE:

@@ -1,7 +1,7 @@
 """The client that waits: for threads, and for programs without an event loop.
 
-It runs the same engine on an event loop in a thread of its own. So a deadline bounds everything, the look-up of names
-included, the register is fetched in the background, and there is one way over the network, not two.
+It runs the same engine on an event loop in a separate thread. So a deadline bounds everything, look-ups of names
+included, the register is fetched in the background, and there is only one way over the network.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ class Client(Asking):
         return plan.decisions()
 
     def _started(self) -> "_EngineThread | None":
-        """The engine's thread: of this process, for a fork takes none along. None when none can be started now."""
+        """The engine's thread in this process, since a fork takes no thread along; None if none can be started now."""
         thread = self._thread
         if thread is not None and thread.is_usable() and not self._closed:
             return thread
@@ -111,7 +111,7 @@ class Client(Asking):
             return self._thread
 
     def _new_thread(self) -> "_EngineThread | None":
-        """A thread that runs, unless the system has nothing left to run it with; then the next question tries again."""
+        """Start a thread; None if the system has no resources for it: then the next question tries again."""
         try:
             thread = _EngineThread(self._service, self._kept, self._edge)
         except (OSError, RuntimeError) as error:
@@ -128,10 +128,10 @@ class _EngineThread:
     """An engine on an event loop in a thread."""
 
     def __init__(self, service: Service, kept: KeptRegister, edge: Edge | None) -> None:
-        """Start, and come back once it runs.
+        """Start the thread, and return once it runs.
 
         Raises:
-            OSError, RuntimeError: there is no file or no thread left for it. Then nothing of it is left either.
+            OSError, RuntimeError: the system has no file or thread left. Nothing stays behind then.
 
         """
         self.process = os.getpid()
@@ -146,11 +146,11 @@ class _EngineThread:
             raise RuntimeError("the event loop did not start") from self._failure
 
     def is_usable(self) -> bool:
-        """Whether it runs, in this process."""
+        """Whether the thread runs in this process."""
         return self.process == os.getpid() and self._thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
-        """Do some of the engine's work, and wait for it, but hardly longer than so many seconds."""
+        """Run a coroutine of the engine and wait for it, hardly longer than so many seconds."""
         noted = self._noted(work)
         try:
             future = asyncio.run_coroutine_threadsafe(noted, self._loop)
@@ -169,7 +169,7 @@ class _EngineThread:
                 work.close()
 
     async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work as a task that is known to `_serve`, which ends it in order."""
+        """Run the work as a task that `_serve` knows, so that it ends in order."""
         task = asyncio.ensure_future(work)
         self._under_way.add(task)
         try:

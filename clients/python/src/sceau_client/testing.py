@@ -1,4 +1,4 @@
-"""Doubles of both clients, for your own tests: they answer as told, ask nobody, and remember what they were asked.
+"""Doubles of both clients, for your own tests: they give the answers that you set, and remember the questions.
 
 ```python
 sceau = FakeSceau().permit("alice@example.fr", "ads-mail")
@@ -20,22 +20,22 @@ DENY: Final = Decision(outcome=Outcome.DENY, reason="no_consent", article="L32-3
 
 
 class _Told:
-    """What is answered: a deny, unless told otherwise."""
+    """The answers that were set; a deny for every other question."""
 
     def __init__(self) -> None:
-        """Deny everybody everything."""
+        """Deny every question."""
         self.asked: list[Question] = []
         """Every question, in the order of asking."""
         self._answers: dict[tuple[Subject | None, str | None], Decision] = {}
 
     def permit(self, user: User, processing: str, *, valid_until: datetime | None = None) -> Self:
-        """Permit this user's correspondence to this processing, for an hour from now unless said otherwise."""
+        """Permit this user's correspondence to this processing, until an hour from now by default."""
         ends = valid_until or datetime.now(UTC) + timedelta(hours=1)
         permit = Decision(outcome=Outcome.PERMIT, reason="consent_in_force", article="L32-3 IV", valid_until=ends)
         return self.answer(user, processing, permit)
 
     def deny(self, user: User, processing: str, reason: str = "no_consent") -> Self:
-        """Deny it."""
+        """Deny this user's correspondence to this processing."""
         return self.answer(user, processing, Decision(outcome=Outcome.DENY, reason=reason, article="L32-3 IV"))
 
     def exempt(self, processing: str) -> Self:
@@ -44,7 +44,7 @@ class _Told:
         return self
 
     def unavailable(self, cause: Cause = Cause.UNAVAILABLE) -> Self:
-        """Know nothing from now on, but of what is exempt: as when the service is away."""
+        """Answer only exempt questions from now on, as if the service were away."""
         self._answers[None, None] = unknown(cause)
         return self
 
@@ -68,14 +68,14 @@ class _Told:
 
 
 class FakeSceau(_Told, Asking):
-    """In the place of `Client`."""
+    """Takes the place of `Client`."""
 
     def _ask(self, questions: Sequence[Question], deadline: float | None) -> Decisions:  # noqa: ARG002
         return self._decide(questions)
 
 
 class AsyncFakeSceau(_Told, AsyncAsking):
-    """In the place of `AsyncClient`."""
+    """Takes the place of `AsyncClient`."""
 
     async def _ask(self, questions: Sequence[Question], deadline: float | None) -> Decisions:  # noqa: ARG002
         return self._decide(questions)

@@ -1,6 +1,6 @@
 """Verify decision tokens, where Sceau cannot be asked (`sceau-client[tokens]`; Sceau's docs/decision-tokens.md).
 
-Whoever can call Sceau should call it: a token outlives a withdrawal, by at most a minute.
+Call Sceau if you can: a token outlives a withdrawal, by at most a minute.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class TokenVerifier:
         return decision or _NO
 
     def _claims(self, token: str) -> dict[str, Any] | None:
-        """What a token says, if a key of this Sceau signed it."""
+        """The claims of a token, if a key of this Sceau signed it."""
         parts = token.split(".")
         if len(parts) != len(("header", "payload", "signature")) or len(token) > _LONGEST_TOKEN:
             return None
@@ -95,7 +95,7 @@ class TokenVerifier:
         return claims
 
     def _answers(self, claims: Mapping[str, Any], question: Question) -> bool:
-        """Whether these claims permit what is asked, now."""
+        """Whether these claims permit the question now."""
         handle = question.correspondence.handle(question.subject)
         expected = {
             "iss": self._issuer,
@@ -131,7 +131,7 @@ class TokenVerifier:
             return self._keys.get(identifier)
 
     def _fetch(self) -> Mapping[str, Ed25519PublicKey] | None:
-        """The keys that Sceau publishes; None when they cannot be had, within the time that this may take in all."""
+        """Fetch the keys that Sceau publishes; None if that fails within the time allowed for it."""
         found: list[Mapping[str, Ed25519PublicKey] | None] = []
 
         def fetch() -> None:
@@ -179,7 +179,7 @@ def _same(found: object, expected: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    """Base64url without padding (RFC 7515), and nothing that is not exactly that."""
+    """Decode base64url without padding (RFC 7515), and refuse everything else."""
     found = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if urlsafe_b64encode(found).decode().rstrip("=") != text:
         raise ValueError("not base64url")

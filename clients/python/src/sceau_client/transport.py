@@ -1,4 +1,4 @@
-"""Requests over HTTP, each within one deadline for all of it: waiting for a connection, names, TLS, sending, reading.
+"""Requests over HTTP, each within one deadline for waiting, look-up of names, TLS, sending and reading.
 
 No redirect is followed, no proxy of the environment used, no cookie kept, no compressed answer taken, no answer read
 past its bound, none believed that does not carry the request's own id: an answer to somebody else's question on a
@@ -29,7 +29,7 @@ _ATTEMPTS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent, and how large its answer may be."""
+    """A request, and how large its answer may be."""
 
     method: str
     path: str
@@ -41,14 +41,14 @@ class Transport:
     """Sends requests to one service with one key, from one event loop."""
 
     def __init__(self, service: Service) -> None:
-        """Connect to nothing yet."""
+        """Prepare, without connecting yet."""
         self._service = service
         self._http = self._connected()
         self._process = os.getpid()
         self._held_until = 0.0
 
     async def send(self, request: Request, until: float) -> Reply | NoReply:
-        """What came back by an instant of the event loop's clock. Raises nothing that the network does."""
+        """The reply by an instant of the event loop's clock. It raises nothing if the network fails."""
         identifier = secrets.token_hex(16)
         try:
             async with asyncio.timeout_at(until):
@@ -61,7 +61,7 @@ class Transport:
 
     @property
     def held(self) -> float:
-        """For how many seconds Sceau wants to be asked nothing that it counts."""
+        """For how many seconds Sceau wants no questions that it counts (429)."""
         return self._held_until - time.monotonic()
 
     async def close(self) -> None:
@@ -112,7 +112,7 @@ class Transport:
 
 
 async def _read(response: httpx2.Response, largest: int, identifier: str) -> Reply | NoReply:
-    """The whole answer, if it is one to this request."""
+    """The whole answer, if it belongs to this request."""
     headers, status = response.headers, response.status_code
     retry_after = _seconds(headers.get("retry-after", ""))
     body = bytearray()
@@ -132,7 +132,7 @@ async def _read(response: httpx2.Response, largest: int, identifier: str) -> Rep
 
 
 def _cause_of_stranger(status: int) -> Cause:
-    """Something before the service answered in its place: it may well say that the service is away."""
+    """The cause if a proxy answered in the service's place, which may mean that the service is away."""
     return Cause.UNAVAILABLE if status >= httpx2.codes.INTERNAL_SERVER_ERROR else Cause.MALFORMED
 
 

@@ -1,4 +1,4 @@
-"""The version of this package, as its user agent says it; the same as in pyproject.toml."""
+"""The version of this package, as in pyproject.toml; the user agent has it too."""
 
 from typing import Final
 

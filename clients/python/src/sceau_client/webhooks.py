@@ -1,4 +1,4 @@
-"""Verify webhooks of Sceau (Standard Webhooks 1.0.0): that it sent them, and lately.
+"""Verify webhooks of Sceau (Standard Webhooks 1.0.0): their sender, and that they are recent.
 
 Keys that begin with `whpk_` are public (Ed25519, needs `sceau-client[webhooks]`), those with `whsec_` shared secrets.
 """

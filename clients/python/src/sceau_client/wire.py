@@ -1,6 +1,6 @@
 """Requests as bytes, and answers read strictly (AuthZEN Authorization API 1.0): no input, no output, no clock.
 
-Whatever is not exactly an answer to what was asked is `malformed`, never a permit.
+A reply that is not exactly an answer to the question is `malformed`, never a permit.
 """
 
 import json
@@ -36,7 +36,7 @@ _SERVER_ERRORS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back whole: status, content type, seconds until one may ask again, and the body."""
+    """A whole reply: status, content type, seconds until the next request is allowed, and the body."""
 
     status: int
     content_type: str
@@ -47,7 +47,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """That nothing usable came back, and why."""
+    """Says that no usable reply came, and why."""
 
     cause: Cause
     request_id: str
@@ -56,7 +56,7 @@ class NoReply:
 
 
 class NotUnderstoodError(Exception):
-    """An answer is not what it should be."""
+    """An answer does not have the right form."""
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ class Item:
 
 
 def item(question: Question) -> Item | None:
-    """One question as JSON; None when an id holds what Sceau takes in none, for it would refuse the whole request."""
+    """One question as JSON; None if an id has characters for which Sceau would refuse the whole request."""
     asked, about = question.subject, question.correspondence
     others = _others(question)
     if not all(map(_sendable, (asked, *others))):
@@ -122,7 +122,7 @@ def batch(items: Sequence[Item]) -> bytes:
 
 
 def largest_answer(questions: int) -> int:
-    """How many bytes an answer to so many questions may have."""
+    """The most bytes that an answer to so many questions may have."""
     return _ANSWER_BYTES + _ITEM_BYTES * questions
 
 
@@ -130,7 +130,7 @@ def largest_answer(questions: int) -> int:
 
 
 def read_answers(reply: Reply | NoReply, path: str, questions: int) -> list[Decision]:
-    """As many answers as were asked on this path; all unknown where the reply is none to them."""
+    """One answer for each question on this path; all are unknown if the reply does not answer them."""
     cause = reply.cause if isinstance(reply, NoReply) else cause_of(reply.status)
     if isinstance(reply, Reply) and cause is None:
         try:
@@ -144,7 +144,7 @@ def read_answers(reply: Reply | NoReply, path: str, questions: int) -> list[Deci
 
 
 def decision_of(value: Any, status: int) -> Decision:  # noqa: ANN401 - any JSON value
-    """The answer that a JSON value is, with a status as HTTP has it; unknown where it is none."""
+    """Read an answer from a JSON value and an HTTP status; the result is unknown if the value is no answer."""
     cause = cause_of(status)
     if cause is None:
         with suppress(NotUnderstoodError):
@@ -161,7 +161,7 @@ def _answers(reply: Reply, path: str, questions: int) -> list[Decision]:
 
 
 def cause_of(status: int) -> Cause | None:
-    """Why a status is no answer; None for 200, the only one that is."""
+    """Why a status is no answer; None for 200, the only status of an answer."""
     if status == _OK:
         return None
     return Cause.UNAVAILABLE if status >= _SERVER_ERRORS else _CAUSES.get(status, Cause.MALFORMED)
@@ -171,7 +171,7 @@ def parse(reply: Reply) -> dict[str, Any]:
     """The JSON object of a reply.
 
     Raises:
-        NotUnderstoodError: it is none, or one member stands in it twice.
+        NotUnderstoodError: it is no JSON object, or a member stands in it twice.
 
     """
     if reply.content_type.partition(";")[0].strip().lower() != "application/json":

@@ -30,7 +30,7 @@ class ExemptPurpose(StrEnum):
 
 
 class Outcome(Enum):
-    """What came of a question. Only `PERMIT` is true, so that `if decision.outcome:` cannot let a deny through."""
+    """The outcome of a question. Only `PERMIT` is true, so that `if decision.outcome:` cannot let a deny through."""
 
     PERMIT = auto()
     DENY = auto()
