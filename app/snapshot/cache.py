@@ -1,7 +1,7 @@
-"""The records that a replica holds in memory, and the reads under way for those that it does not.
+"""The records that a replica holds in memory, and the reads under way for those that it lacks.
 
-Nothing here knows when a record may be used: `app.snapshot.replica` asks the lease first. Not thread-safe: one event
-loop owns it, and no method awaits between a look and what follows from it.
+Nothing here knows when a record may be used: `app.snapshot.replica` checks the lease first. Not thread-safe: one event
+loop owns it, and no method awaits between a look-up and the action that depends on it.
 """
 
 import asyncio
@@ -11,26 +11,25 @@ from typing import Final, Generic, TypeVar
 
 from app.db.database import DatabaseUnavailableError
 
-# Reads of records gathered: what is asked for while a statement runs is read together by the next one.
-# A statement begins after everything that it reads was asked for, so each reader sees what was committed before it
-# asked. Under load a few statements stand for many requests, and with none running a read begins at the end of this
-# pass of the event loop, without waiting for more. A read that waits longer than the deadline, or finds too many
-# waiting, fails.
+# Gathered reads: the records asked for while a statement runs are read together by the next statement. A statement
+# begins after everything that it reads was asked for, so each reader sees what was committed before it asked. Under
+# load a few statements serve many requests; when none is running, a read begins at the end of this pass of the event
+# loop, without waiting for more. A read fails if it waits beyond the deadline or too many are waiting.
 
 _Value = TypeVar("_Value")
 _MOST_RUNNING: Final = 2
 _MOST_KEYS: Final = 500
 _MOST_WAITING: Final = 5_000
-"""Records that may wait to be read: five rounds of statements, which behind a slow database fill the deadline."""
+"""The most records that may wait to be read: five rounds of statements, which fill the deadline on a slow database."""
 
 
 class GatheredReads(Generic[_Value]):
-    """Reads records by key; not thread-safe."""
+    """Reads records by key, several requests to a statement; not thread-safe."""
 
     def __init__(
         self, read: Callable[[Collection[bytes]], Awaitable[Mapping[bytes, _Value]]], *, deadline: float
     ) -> None:
-        """Read with `read`, which returns a value for each of the keys that it is given, in `deadline` seconds."""
+        """Read with `read`, which returns a value for each key that it is given, within `deadline` seconds."""
         self._read = read
         self._deadline = deadline
         self._keys_waiting = 0
@@ -39,10 +38,10 @@ class GatheredReads(Generic[_Value]):
         self._due = False
 
     async def read(self, keys: Collection[bytes]) -> Mapping[bytes, _Value]:
-        """The records of these keys (and perhaps of others).
+        """Return the records of these keys, and perhaps of others.
 
         Raises:
-            DatabaseUnavailableError: too many wait already, or the deadline passed.
+            DatabaseUnavailableError: too many records wait already, or the deadline passed.
             Exception: what the statement that read them raised.
 
         """
@@ -70,7 +69,7 @@ class GatheredReads(Generic[_Value]):
                 taken += 1
             together, self._waiting = self._waiting[:taken], self._waiting[taken:]
             self._keys_waiting -= number
-            together = [each for each in together if not each[1].done()]  # no request waits for the others any more
+            together = [each for each in together if not each[1].done()]  # the others' requests have been given up
             if not together:
                 continue
             running = asyncio.get_running_loop().create_task(self._run(together))
@@ -103,18 +102,18 @@ Value = TypeVar("Value")
 
 @dataclass(slots=True, eq=False)
 class Flight(Generic[Value]):
-    """One read of one record under way. `stale`: the record changed since the read began."""
+    """One read of one record under way. `stale` says that the record has changed since the read began."""
 
     result: asyncio.Future[Value] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     stale: bool = False
 
 
 class RecordCache(Generic[Key, Value]):
-    """A bounded map of records with single flight for those that are missing.
+    """A bounded map of records, in which concurrent reads of a missing record share one flight.
 
-    Two generations stand for "least recently used": a record that is looked up moves to the young one; when that is
-    full, the old one is forgotten and the young one becomes the old. That costs no bookkeeping on a hit. What was
-    forgotten is freed two records at a time: all at once would hold up every answer for as long.
+    Two generations approximate "least recently used": a record that is looked up moves to the young one; when that is
+    full, the old one is forgotten and the young one becomes the old. So a hit costs no bookkeeping. Forgotten records
+    are freed two at a time, because freeing all at once would hold up every answer meanwhile.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -126,11 +125,11 @@ class RecordCache(Generic[Key, Value]):
         self._flights: dict[Key, Flight[Value]] = {}
 
     def __len__(self) -> int:
-        """How many records are held."""
+        """Return how many records are held."""
         return len(self._young) + len(self._old)
 
     def get(self, key: Key) -> Value | None:
-        """The record, or None."""
+        """Return the record, or None."""
         found = self._young.get(key)
         if found is None:
             found = self._old.pop(key, None)
@@ -139,12 +138,12 @@ class RecordCache(Generic[Key, Value]):
         return found
 
     def put(self, key: Key, value: Value) -> None:
-        """Keep a record in the place of any other under its key."""
+        """Keep a record, in place of any other under its key."""
         self._old.pop(key, None)
         self._keep(key, value)
 
     def drop(self, key: Key) -> None:
-        """Forget a record; a read of it that is under way is stale from now on, and no read joins it any more."""
+        """Forget a record; a read of it that is under way becomes stale, and no later request joins that read."""
         for generation in (self._young, self._old, self._forgotten):
             generation.pop(key, None)
         flight = self._flights.pop(key, None)
@@ -152,29 +151,29 @@ class RecordCache(Generic[Key, Value]):
             flight.stale = True
 
     def drop_where(self, matches: Callable[[Value], bool]) -> None:
-        """Forget the records that match; what reads under way will find is unknown, so every one of them is stale."""
+        """Forget the records that match, and mark every read under way stale, since what it will find is unknown."""
         for generation in (self._young, self._old):
             for key in [key for key, value in generation.items() if matches(value)]:
                 del generation[key]
         self._mark_flights()
 
     def drop_all(self) -> None:
-        """Forget every record; every read under way is stale."""
+        """Forget every record and mark every read under way stale."""
         self._young, self._old, self._forgotten = {}, {}, {}
         self._mark_flights()
 
     def flight(self, key: Key) -> Flight[Value] | None:
-        """The read under way that may be joined: one that no change has overtaken."""
+        """Return the read under way that may be joined: one that no change has overtaken."""
         return self._flights.get(key)
 
     def lead(self, keys: Iterable[Key]) -> dict[Key, Flight[Value]]:
-        """Begin to read some records; others that want them meanwhile may join."""
+        """Begin to read some records; other requests for them may join meanwhile."""
         flights = {key: Flight[Value]() for key in keys}
         self._flights.update(flights)
         return flights
 
     def land(self, key: Key, flight: Flight[Value], value: Value, *, keep: bool = True) -> None:
-        """A read has ended: keep what it found unless it was overtaken, and give it to those who joined."""
+        """End a read: keep what it found unless a change overtook it, and give it to the requests that joined."""
         if keep and not flight.stale:
             self._keep(key, value)
         self._leave(key, flight)
@@ -182,11 +181,11 @@ class RecordCache(Generic[Key, Value]):
             flight.result.set_result(value)
 
     def fail(self, key: Key, flight: Flight[Value], error: BaseException) -> None:
-        """A read has failed, for its leader and for those who joined."""
+        """End a read that failed, for its leader and for the requests that joined."""
         self._leave(key, flight)
         if not flight.result.done():
             flight.result.set_exception(error)
-            flight.result.exception()  # retrieved: no read may have joined
+            flight.result.exception()  # marks the exception as retrieved: perhaps no request joined
 
     def _mark_flights(self) -> None:
         for flight in self._flights.values():

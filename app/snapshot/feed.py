@@ -1,9 +1,10 @@
-"""The feed: one connection on which a replica reads what changed, says what it has applied, and earns its lease.
+"""The feed: the connection on which a replica reads changes, reports what it has applied, and earns its lease.
 
-docs/freshness.md gives the protocol step by step; the order of the steps here is its substance. Each incarnation (one
+docs/freshness.md gives the protocol step by step; the order of the steps here is essential to it. Each incarnation (one
 connection) registers under an id of its own. A beat is one autocommit statement: it publishes the cursor that was
-applied *before*, and reads the changes that this cursor had not seen. Between beats, a writer that has committed wakes
-the replica: it peeks (reads what is new and writes nothing), forgets, and tells the writer. A peek earns no lease.
+applied *before* it, and reads the changes that this cursor had not seen. Between beats, a writer that has committed
+wakes the replica, which peeks (reads the new changes and writes nothing), forgets, and notifies the writer. A peek
+earns no lease.
 """
 
 import asyncio
@@ -33,13 +34,13 @@ from app.db.identifiers import random_id
 from app.journal.journal import Chores, Fence
 from app.snapshot.leases import Lease, Leaves, boot_seconds
 
-# It travels as a notification on a channel that only the writer's own feed listens to. An acknowledgement that is lost
-# costs time only: the replica's row says the same at its next beat.
+# An acknowledgement travels as a notification on a channel that only the writer's own feed listens to. Losing one costs
+# only time: the replica's row says the same at its next beat.
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionSnapshot:
-    """`xmin:xmax:xip`: everything below xmin is seen, nothing from xmax on, and nothing of xip."""
+    """A parsed `xmin:xmax:xip`: it sees every xid below xmin, none from xmax on, and none in xip."""
 
     xmin: int
     xmax: int
@@ -47,33 +48,33 @@ class TransactionSnapshot:
 
     @classmethod
     def parse(cls, text: str) -> "TransactionSnapshot":
-        """Read PostgreSQL's text form, such as `10:20:10,14`.
+        """Parse PostgreSQL's text form, such as `10:20:10,14`.
 
         Raises:
-            ValueError: it is not that.
+            ValueError: the text is not of that form.
 
         """
         xmin, xmax, running = text.split(":")
         return cls(int(xmin), int(xmax), frozenset(int(xid) for xid in running.split(",") if xid))
 
     def shows(self, xid: int) -> bool:
-        """Whether a transaction that has committed is seen (`pg_visible_in_snapshot`)."""
+        """Return whether the snapshot sees a transaction that has committed (`pg_visible_in_snapshot`)."""
         return xid < self.xmin or (xid < self.xmax and xid not in self.running)
 
 
 CHANGE_CHANNEL: Final = "sceau_change"
-"""Where a writer says that it has committed, with the incarnation that wants to be told; or with nothing."""
+"""The channel on which a writer announces a commit, with the incarnation to notify in return, or with nothing."""
 _LONGEST: Final = 7_500
-"""Characters of a notification: PostgreSQL takes fewer than 8,000 bytes."""
+"""The maximum number of characters of a notification: PostgreSQL takes fewer than 8,000 bytes."""
 
 
 def channel_of(incarnation: UUID) -> str:
-    """The channel on which an incarnation is told what others have applied."""
+    """Return the channel on which an incarnation hears what other replicas have applied."""
     return f"sceau_applied_{incarnation.hex}"
 
 
 def named(payload: str) -> UUID | None:
-    """The incarnation that a notification on `CHANGE_CHANNEL` names; None where it names none."""
+    """Return the incarnation that a notification on `CHANGE_CHANNEL` names, or None if it names none."""
     try:
         return UUID(payload)
     except ValueError:
@@ -82,9 +83,10 @@ def named(payload: str) -> UUID | None:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaAcknowledgement:
-    """An incarnation has applied what a snapshot of this server shows. `server`: its identity (`app.db.connections`).
+    """Says that an incarnation has applied all that a snapshot of one server shows.
 
-    Transactions are numbered by server: what was applied of another one says nothing.
+    `server` is that server's identity (`app.db.connections`). Each server numbers its own transactions, so the
+    acknowledgement means nothing for another server.
     """
 
     incarnation: UUID
@@ -93,7 +95,7 @@ class ReplicaAcknowledgement:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Read what `acknowledgement_text` wrote; None where it is not that: any role of a database may notify."""
+        """Parse what `acknowledgement_text` wrote; return None for other text, since any database role may notify."""
         try:
             incarnation, snapshot, server = text.split(" ", 2)
             return cls(UUID(incarnation), TransactionSnapshot.parse(snapshot), server)
@@ -102,19 +104,19 @@ class ReplicaAcknowledgement:
 
 
 def acknowledgement_text(incarnation: UUID, snapshot: str, server: str) -> str | None:
-    """The text of an acknowledgement; None where it is too long to be sent."""
+    """Return the text of an acknowledgement, or None if it is too long to send."""
     text = f"{incarnation.hex} {snapshot} {server}"
     return text if len(text) < _LONGEST else None
 
 
-# The statements of a feed, what their answers say (docs/freshness.md, "One beat"), and the lease that they earn.
+# The statements of a feed, the parsed answers (docs/freshness.md, "One beat"), and the lease that they earn.
 
 
 PROTOCOL = 1
 """The version of the freshness protocol (docs/freshness.md) that this code speaks.
 
-Raise it when code of before, running beside, could answer what is stale: the first process that speaks the new one then
-keeps older code from starting.
+Raise it when older code, running beside this, could give stale answers: the first process that speaks the new version
+then keeps older code from starting.
 """
 
 
@@ -130,7 +132,7 @@ class Pace:
 
 SHORTEST_LEASE = 0.1
 LONGEST_LEASE = 10.0
-"""Bounds of the lease, in seconds. All processes of a deployment agree on one: writers wait for that long at most."""
+"""Bounds of the lease, in seconds. All processes of a deployment share one lease: the longest that a writer waits."""
 
 
 REGISTER: Final = """
@@ -153,7 +155,7 @@ _CHORES: Final = """concat_ws(' ', (SELECT max(number) FROM deployment_epoch),
     EXISTS (SELECT FROM journal_note WHERE line IS NOT NULL AND put_at < clock_timestamp() - interval '10 seconds'),
     EXISTS (SELECT FROM replica WHERE seen_at < clock_timestamp() - make_interval(secs => %(lease)s)),
     EXISTS (SELECT FROM change)"""
-"""What `app.journal.journal.Chores` holds."""
+"""The columns that make up `app.journal.journal.Chores`."""
 
 BEAT: Final = f"""
 WITH beaten AS (
@@ -163,21 +165,21 @@ WITH beaten AS (
 ), {_NEWS}
 SELECT {_SEEN}, (SELECT beat FROM beaten), {HAS_STANDBY}, {_CHORES}
 """  # noqa: S608 - constants
-"""Publishes what was applied, and reads what the cursor had not seen, and what else there is to do."""
+"""Publishes the applied cursor, reads the changes that the cursor had not seen, and reads which chores are due."""
 
 PEEK: Final = f"WITH {_NEWS} SELECT {_SEEN}"
-"""Reads what the cursor had not seen, and writes nothing: it is no proof that this server is still the primary."""
+"""Reads the changes that the cursor had not seen. It writes nothing, so it does not prove that this is the primary."""
 
 ACKNOWLEDGE: Final = """
 SELECT set_config('synchronous_commit', 'off', true), count(pg_notify(channel, %(said)s))
 FROM unnest(%(channels)s::text[]) AS channel
 """
-"""Tells writers what was applied. Nothing of it need outlive the server, so its commit waits for nothing."""
+"""Notifies writers of what was applied. Its commit waits for nothing, because it need not survive a crash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a beat or a peek saw: when it was sent and ran, what had changed, and which server says so."""
+    """What a beat or a peek read: when it was sent, the snapshot, the database's clock, the changes, and the server."""
 
     sent: float
     snapshot: TransactionSnapshot
@@ -188,15 +190,15 @@ class Beat:
 
     @classmethod
     def of(cls, sent: float, row: Sequence[Any]) -> Self:
-        """Read the first columns of an answer."""
+        """Build it from the first columns of an answer."""
         snapshot, clock, news, server = row[:4]
         changes = [(int(kind), bytes.fromhex(ref)) for kind, _, ref in (each.partition(":") for each in news)]
         return cls(sent, TransactionSnapshot.parse(snapshot), snapshot, clock, changes, server)
 
 
-# Wakes the feeds of other replicas after a commit: a NOTIFY on a connection of its own, coalesced.
-# Never in the write's own transaction: there a NOTIFY takes a lock that makes all commits of the database queue.
-# Losing one costs a heartbeat, nothing else.
+# The notifier wakes the feeds of other replicas after a commit, by a coalesced NOTIFY on its own connection. It never
+# notifies in the write's own transaction: there a NOTIFY takes a lock that makes all commits of the database queue.
+# Losing a notification costs one heartbeat, nothing else.
 
 _COALESCED_SECONDS: Final = 0.002
 _NOTIFY_AGAIN_SECONDS: Final = 0.5
@@ -214,10 +216,10 @@ class Notifier:
         self._senders: set[str] = set()
 
     def poke(self, sender: UUID | None) -> None:
-        """Something was committed that replicas want to know.
+        """Announce a commit that replicas must learn of.
 
         Args:
-            sender: the incarnation that is to be told when they know it; None where their rows are to say so.
+            sender: the incarnation to notify once they have applied it; None if the writer looks at their rows instead.
 
         """
         self._senders.add("" if sender is None else sender.hex)
@@ -245,29 +247,29 @@ class Notifier:
 
 
 _LEAF_SECONDS: Final = 0.02
-"""How long a beat or an acknowledgement waits for leaves. One that takes longer is waited for by the row alone."""
+"""The longest that a beat or an acknowledgement waits for leaves; beyond that, the writer watches the row instead."""
 _RETRY_SECONDS: Final = (0.05, 0.2, 0.5, 1.0)
 log = structlog.get_logger("sceau.feed")
 
 
 class RowTakenAwayError(Exception):
-    """This incarnation's row is gone: the replica that took it may have answered without waiting for it."""
+    """This incarnation's row is gone: the replica that deleted it may have answered writes without waiting for it."""
 
 
 class Feed:
-    """Runs until it is stopped; owns the lease.
+    """Keeps this replica's connection alive and owns its lease; runs until it is stopped.
 
-    `server` is the identity of the server that answered the last beat of this incarnation, None before the first.
-    `connected` is true from when a connection stands until it is given up: a replica that is connected and holds no
-    lease waits for a beat that does not commit, and nothing proves that its server is the primary.
-    `tried` is set once a first lease was earned, or a first incarnation has ended without one.
+    `server` is the identity of the server that answered this incarnation's last beat; None before the first beat.
+    `connected` is true while a connection stands. A replica that is connected and holds no lease is waiting for a beat
+    that does not commit, so nothing proves that its server is the primary. `tried` is set once a first lease was
+    earned, or a first incarnation has ended without one.
 
-    `synchronous`: a beat counts only where commits wait for a standby, without which it proves no primary.
+    With `synchronous`, a beat counts only where commits wait for a standby: without one it does not prove a primary.
 
-    Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` every record. Both return at
-    once, and are called before the lease is extended. `lost()` tells that an incarnation that had beaten has ended.
-    `fence` admits no server that was set back: no lease is held there. `acknowledged` is called with what other
-    replicas tell this process's writes.
+    Args of the callbacks: `drop(changes)` forgets the records that changed, `drop_all()` forgets every record. Both
+    return at once, and are called before the lease is extended. `lost()` is called when an incarnation that had beaten
+    has ended. `fence` refuses a server that was set back, so no lease is held there. `acknowledged` is called with each
+    acknowledgement that another replica sends for this process's writes.
     """
 
     def __init__(
@@ -292,13 +294,13 @@ class Feed:
         self.database_ahead = 0.0
         self.server: str | None = None
         self.connected = False
-        self.hangs = False  # whether the last incarnation reached a server, and no beat of it came to commit
+        self.hangs = False  # whether the last incarnation reached a server, but none of its beats committed
         self._committed = False
         self.acknowledged: Callable[[ReplicaAcknowledgement], None] = lambda _: None
         self.tried = asyncio.Event()
         self._newest: str | None = None
-        # Cursors that were applied here, each with the number of what leaves had been told by then: it is published
-        # once they have forgotten that too.
+        # Cursors applied here, each with the number of the last change sent to leaves by then: a cursor is published
+        # once the leaves have forgotten that change too.
         self._read: deque[tuple[int, str]] = deque()
         self._applied: str | None = None
         self._moved = asyncio.Event()
@@ -330,9 +332,10 @@ class Feed:
             await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
 
     def accepts(self, identity: str | None) -> bool:
-        """Whether a server may be read and written now: the one of the last beat; without one, none that was replaced.
+        """Return whether a server may be read and written now.
 
-        A primary that was replaced stands on an earlier timeline than the one that replaced it.
+        It must be the server of the last beat; before a beat, any server that was not replaced. A replaced primary
+        stands on an earlier timeline than the primary that replaced it.
         """
         if identity is None:
             return False
@@ -341,22 +344,22 @@ class Feed:
         return self._newest is None or not is_older(identity, self._newest)
 
     def give_up(self) -> None:
-        """Hold the lease no longer, and have no leaf hold one."""
+        """End this process's lease and those of its leaves."""
         self.lease.give_up()
         self.leaves.revoke()
 
     async def settled(self) -> None:
-        """Return when a lease is held, or nothing is connected; a beat that hangs ends both within a lease."""
+        """Wait until a lease is held or nothing is connected. A beat that hangs loses its connection within a lease."""
         while self.connected and not self.lease.held():
             await self._moved.wait()
 
     def _move(self) -> None:
-        """Wake whoever waits for the next beat or for the end of this incarnation."""
+        """Wake the tasks that wait for the next beat or for the end of this incarnation."""
         self._moved.set()
         self._moved = asyncio.Event()
 
     async def retire(self) -> None:
-        """Give up the lease, then the row; never the other way round. Call it when `run` has been cancelled."""
+        """Give up the lease, then delete the row, never in the other order. Call this once `run` has been cancelled."""
         self.give_up()
         await self.leaves.released()
         gone, self.incarnation = self.incarnation, None
@@ -366,15 +369,15 @@ class Feed:
             await connection.execute("DELETE FROM replica WHERE id = %s", [gone])
 
     async def _live(self) -> None:
-        """One incarnation: connect, listen, register, and beat until something fails."""
-        await self.leaves.released()  # before the row goes by which writers wait for them
+        """Run one incarnation: connect, listen, register, and beat until something fails."""
+        await self.leaves.released()  # before the row by which writers wait for them is deleted
         async with asyncio.timeout(patience(self._url)):
             connection = await connect(self._url, statement_seconds=self._pace.lease, accepts=self.accepts)
         try:
             self.connected, self._committed = True, False
             with hanging_up_after(connection, max(2.0, self._pace.lease)):
                 await self._begin(connection)
-            if connection.server is not None:  # of a standby the first beat makes an error
+            if connection.server is not None:  # a standby has none here; the first beat rejects it
                 await self._fence.admit(connection.server)
             cursor = self._applied = None
             self._read.clear()
@@ -402,13 +405,13 @@ class Feed:
         self.incarnation = incarnation
 
     async def _step(self, connection: HeardConnection, cursor: str | None) -> str:
-        """One beat and what follows from it, until the next one is due; the new cursor."""
+        """Send one beat, apply its answer, and serve writers until the next beat is due; return the new cursor."""
         beat = await self._beat(connection, cursor)
         if self._fence.behind:
             raise RestoredBehindError
         # From here to the extension of the lease nothing is awaited.
         ahead = beat.clock.timestamp() - beat.sent
-        set_back = ahead < self.database_ahead - self._pace.lease  # what was judged by the clock as it was is no good
+        set_back = ahead < self.database_ahead - self._pace.lease  # what was judged by the earlier clock is void
         if cursor is None or set_back:
             self._drop_all()
         else:
@@ -422,18 +425,18 @@ class Feed:
         self.tried.set()
         self._move()
         if beat.changes or cursor is None:
-            return beat.cursor  # what was applied is published at once
+            return beat.cursor  # it is published at once
         return await self._between_beats(connection, beat)
 
     def _forget(self, read: Beat) -> None:
-        """Forget what a beat or a peek says has changed."""
+        """Forget the records that a beat or a peek reports as changed."""
         if len(read.changes) > self._pace.row_limit:
             self._drop_all()
         else:
             self._drop(read.changes)
 
     async def _between_beats(self, connection: HeardConnection, read: Beat) -> str:
-        """When somebody has committed: read, forget, and only then tell them. The new cursor, once a beat is due."""
+        """Until a beat is due, at each commit read, forget, and only then notify the writer; return the new cursor."""
         due = read.sent + self._pace.heartbeat
         while senders := await self._heard(connection, due):
             read = await self._peek(connection, read.cursor)
@@ -443,14 +446,15 @@ class Feed:
         return read.cursor
 
     async def _heard(self, connection: HeardConnection, due: float) -> set[UUID | None]:
-        """Who has committed and wants to be told, by incarnation; None for one without a name. Empty: a beat is due."""
+        """Return the incarnations that committed and want notice (None: an unnamed one); empty once a beat is due."""
         senders: set[UUID | None] = set()
         while not senders and (left := due - boot_seconds()) > 0:
             async for notice in connection.notifies(timeout=left, stop_after=1):
                 if notice.channel != CHANGE_CHANNEL:
                     self._told(notice.payload)
                 else:
-                    # Its own as well: what it changed is dropped once more, and better now than after it is read again.
+                    # This replica's own too: what it changed is dropped once more, and better now than after it was
+                    # read again.
                     senders.add(named(notice.payload))
         return senders
 
@@ -468,11 +472,11 @@ class Feed:
         return Beat.of(sent, row)
 
     async def _acknowledge(self, connection: HeardConnection, senders: Collection[UUID | None], read: Beat) -> bool:
-        """Tell the senders what was applied; false where one of them can only see it in this replica's row."""
+        """Notify the senders of what was applied; return False if one of them must read this replica's row instead."""
         if self.incarnation is None or self.server is None:
             return False
         if not await self.leaves.forgotten(self.leaves.number, seconds=_LEAF_SECONDS):
-            return False  # the row says it as soon as they have, or can decide no more
+            return False  # the row will say so once the leaves have forgotten, or can no longer decide
         said = acknowledgement_text(self.incarnation, read.cursor, self.server)
         channels = [channel_of(sender) for sender in senders if sender not in {None, self.incarnation}]
         if said is None:
@@ -483,7 +487,7 @@ class Feed:
         return None not in senders
 
     async def _applied_everywhere(self, cursor: str | None) -> str | None:
-        """The newest cursor that was applied by every leaf too, which is given a moment for this one."""
+        """Wait a moment for the leaves to apply this cursor; return the newest cursor that all of them have applied."""
         if cursor is not None:
             self._read.append((self.leaves.number, cursor))
         await self.leaves.forgotten(self.leaves.number, seconds=_LEAF_SECONDS)
@@ -492,7 +496,7 @@ class Feed:
         return self._applied
 
     async def _beat(self, connection: HeardConnection, cursor: str | None) -> Beat:
-        """Say what was applied, this cursor last, and read what it had not seen."""
+        """Publish what was applied, this cursor last, and read the changes that it had not seen."""
         applied = await self._applied_everywhere(cursor)
         sent = boot_seconds()
         values = {

@@ -1,8 +1,8 @@
-"""What decisions rest on while memory may not be used: a proven primary, and what was last known for exempt purposes.
+"""What decisions rest on while memory may not be used: a proven primary, or for exempt purposes the last known facts.
 
-What this process last read of callers and register entries is for exempt processings while the database is away.
-
-Never used while the database answers, and never for a purpose of IV: a permit under IV rests on facts read for it.
+The last known facts are the callers and register entries that this process last read. They serve exempt processings
+while the database is away: never while it answers, and never for a purpose of IV, whose permit rests on facts read for
+it.
 """
 
 import asyncio
@@ -30,15 +30,16 @@ from app.snapshot.tables import ChangeKind
 
 
 class PrimaryReads:
-    """Opens sessions for reading what a permit may rest on.
+    """Opens sessions for reading the facts that a permit may rest on.
 
-    While a lease is held, the server that answered the last beat is read. While the feed is connected and its beat does
-    not commit, nothing is: behind a synchronous standby only a beat that commits proves a primary. Where none of the
-    feed's last connection did, nothing is read until one does: each question would wait for what the feed waits for.
-    Without a feed the read proves itself, by a commit of its own where the server's commits wait for a standby.
+    While a lease is held, they read the server that answered the last beat. While the feed is connected and its beat
+    does not commit, nothing is read: behind a synchronous standby only a beat that commits proves a primary. If no beat
+    of the feed's last connection committed, nothing is read until one does, since each read would wait for what the
+    feed waits for. Without a feed the read proves itself, by its own commit where the server's commits wait for a
+    standby.
 
-    `causes` counts why the primary was read (`strict`: each decision reads it; `leased`: what memory does not hold;
-    `no_feed`), and why a read failed (`no_commit`: no beat commits; `other_server`: what answered is not the primary).
+    `causes` counts why the primary was read (`strict`: each decision reads it; `leased`: memory lacks the record;
+    `no_feed`), and why a read failed (`no_commit`: no beat commits; `other_server`: the server is not the primary).
     """
 
     def __init__(
@@ -47,11 +48,11 @@ class PrimaryReads:
         """Prepare.
 
         Args:
-            database: what is read.
+            database: the database to read.
             feed: this process's own; None in strict mode.
-            look: looks whether a server was set back, where the feed has not done it.
+            look: checks whether a server was set back, where the feed has not done so.
             synchronous: whether the deployment wants a standby that its commits wait for.
-            patience: the most seconds to wait for a beat: a lease, after which a connection that is silent is given up.
+            patience: the most seconds to wait for a beat: a lease, after which a silent connection is given up.
 
         """
         self._database = database
@@ -63,11 +64,11 @@ class PrimaryReads:
 
     @asynccontextmanager
     async def read(self, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
-        """A session on a primary; `at_once`: every statement sees it as the first one does.
+        """Open a session on a primary; with `at_once`, every statement sees the database as the first one does.
 
         Raises:
             RestoredBehindError: the database was set back.
-            DatabaseUnavailableError: the database is away, or nothing proves that what answers is the primary.
+            DatabaseUnavailableError: the database is away, or nothing proves that the server is the primary.
 
         """
         server = await self._server()
@@ -90,7 +91,7 @@ class PrimaryReads:
 
     @asynccontextmanager
     async def read_exempt(self) -> AsyncIterator[ReadSession]:
-        """A session for what exempt purposes need, on a database that was set back or is not proven: for nothing else.
+        """Open a session for exempt purposes only, on a database that may be set back or not proven to be the primary.
 
         Raises:
             DatabaseUnavailableError: the database is away.
@@ -100,7 +101,7 @@ class PrimaryReads:
             yield session
 
     async def _server(self) -> str | None:
-        """The server of the last beat; None where no feed can tell."""
+        """Return the server of the last beat, or None where there is no feed or no lease."""
         if self._feed is None:
             self.causes["strict",] += 1
             return None
@@ -116,13 +117,13 @@ class PrimaryReads:
         return self._feed.server if held else None
 
     def _unproven(self) -> DatabaseUnavailableError:
-        """No beat commits."""
+        """Return the error to raise when no beat commits, and count it."""
         self.causes["no_commit",] += 1
         return DatabaseUnavailableError()
 
 
 KNOWN_SECONDS: Final = 60.0
-"""While no feed tells what changed elsewhere: what was read longer ago is not used when an outage begins."""
+"""Without a feed that reports changes: the oldest age, in seconds, of what may be used when an outage begins."""
 _REMEMBERED_AT_MOST: Final = 10_000
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -132,15 +133,15 @@ _Value = TypeVar("_Value")
 class LastKnown:
     """Bounded memory of callers by credential and of register entries by id, least recently used dropped first.
 
-    Beside them stands the database's clock as it was last heard: an outage is judged by that, not by this host's.
+    It also keeps the database's clock as last heard: an outage is judged by that clock, not by this host's.
     """
 
     def __init__(self, longest: float | None = None) -> None:
-        """Know nothing yet.
+        """Start empty.
 
         Args:
-            longest: how old (seconds) what was read, and was not confirmed since, may be when an outage begins; None
-                bounds nothing.
+            longest: the oldest age (seconds) that a fact read, and not confirmed since, may have when an outage begins;
+                None sets no limit.
 
         """
         self._longest = longest
@@ -153,31 +154,31 @@ class LastKnown:
         self.forgettings = 0
 
     def heard(self, clock: datetime, asked: float) -> None:
-        """The database has answered: it told `clock` when asked at that time of CLOCK_BOOTTIME."""
+        """Note that the database answered, and that its clock read `clock` when asked at `asked` (CLOCK_BOOTTIME)."""
         self._ahead = clock.timestamp() - asked
         self.is_back()
 
     def is_back(self) -> None:
-        """The database has answered, and told no time that counts: an outage, if one lasted, has ended."""
+        """Note that the database answered, without a usable clock reading: an outage, if there was one, has ended."""
         self._away_since = None
 
     def away(self) -> None:
-        """The database did not answer: an outage begins, if it has not yet."""
+        """Note that the database did not answer: an outage begins, unless one has begun already."""
         if self._away_since is None:
             self._away_since = boot_seconds()
 
     def now(self) -> float | None:
-        """The database's clock as an epoch time, carried on since it was heard; None when it never was."""
+        """Return the database's clock as an epoch time, carried on since last heard; None if it was never heard."""
         return None if self._ahead is None else boot_seconds() + self._ahead
 
     def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
-        """Keep what a credential was found to be; None forgets it.
+        """Remember what a credential was found to be; None forgets it.
 
         Args:
-            digest: of the credential.
-            found: what it was found to be.
-            since: `forgettings` as it was before that was read. If it has grown, the read may have been overtaken by
-                what was forgotten: then nothing is kept.
+            digest: the digest of the credential.
+            found: the caller that was found, or None.
+            since: the value of `forgettings` before the read. If it has grown since, the read may have been overtaken
+                by a change, and nothing is kept.
 
         """
         if found is None:
@@ -185,11 +186,11 @@ class LastKnown:
         elif since == self.forgettings:
             _keep(self._callers, digest, found)
         elif (known := self._aside[0].get(digest)) is not None and replace(known, at=found.at) == found:
-            return  # it says the same as the read, which may have been overtaken
+            return  # what was set aside equals the read, which may have been overtaken
         self._aside[0].pop(digest, None)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
-        """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
+        """Return the caller that a credential belonged to when last looked up, if it is still valid at an instant."""
         found, read = self._callers.get(digest, (None, 0.0))
         if found is None:
             found = self._aside[0].get(digest) if boot_seconds() < self._aside_until else None
@@ -198,7 +199,7 @@ class LastKnown:
         return found.caller if found is not None and (found.until is None or at < found.until) else None
 
     def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
-        """Keep what a register entry was found to be; None forgets it. `since`: as for callers."""
+        """Remember what a register entry was found to be; None forgets it. `since` is as for callers."""
         if processing is None:
             self._processings.pop(identifier, None)
         elif since == self.forgettings:
@@ -208,7 +209,7 @@ class LastKnown:
         self._aside[1].pop(identifier, None)
 
     def forget(self, changes: Collection[tuple[int, bytes]]) -> None:
-        """These facts have changed, as (kind, ref): what was read of them before is known no more."""
+        """Forget what was read of these facts, given as (kind, ref), because they have changed."""
         for kind, ref in changes:
             if kind == ChangeKind.PROCESSING:
                 self.forget_processing(ref.decode())
@@ -216,17 +217,17 @@ class LastKnown:
                 self.forget_caller(UUID(bytes=ref))
 
     def forget_processing(self, identifier: str) -> None:
-        """A register entry has changed: what it said before must not outlive a suspension."""
+        """Forget a register entry that has changed, because its earlier content must not outlive a suspension."""
         self.forgettings += 1
         self._processings.pop(identifier, None)
         self._aside[1].pop(identifier, None)
 
     def forget_caller(self, identifier: UUID) -> None:
-        """A caller was revoked or changed, or one of its keys was: none of its credentials is known any more."""
+        """Forget all credentials of a caller, because the caller or one of its keys was revoked or changed."""
         self._forget_callers(lambda found: found.caller.id == identifier)
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
-        """An issuer has withdrawn these keys: tokens that rest on them are known no more."""
+        """Forget the tokens that rest on these keys, because an issuer has withdrawn the keys."""
         self._forget_callers(lambda found: found.signed_by in keys)
 
     def _forget_callers(self, is_meant: Callable[[Authenticated], bool]) -> None:
@@ -237,10 +238,10 @@ class LastKnown:
             del self._aside[0][digest]
 
     def set_aside(self) -> None:
-        """The database answers again, and changes may have been missed: a suspension or a revocation among them.
+        """Set aside what is known: the database answers again, and changes such as a suspension may have been missed.
 
-        What was known is used for a minute at most, until this process has read it anew (`settle`). For a server that
-        has just been promoted may answer a beat and then not the next reads.
+        What was known is used for at most a minute, until this process has read it anew (`settle`), because a server
+        that has just been promoted may answer a beat and then fail the next reads.
         """
         callers = {digest: found for digest, (found, read) in self._callers.items() if self._young_enough(read)}
         known = {name: found for name, (found, read) in self._processings.items() if self._young_enough(read)}
@@ -255,18 +256,18 @@ class LastKnown:
         self._away_since = None
 
     def forget_all(self) -> None:
-        """Forget everything: a file has told it, and the database itself can be asked now."""
+        """Forget everything, because the facts came from a file and the database itself can be asked now."""
         self.forgettings += 1
         self._callers.clear()
         self._processings.clear()
         self.settle()
 
     def settle(self) -> None:
-        """All that is needed for an outage has been read anew: what was set aside is used no more."""
+        """Discard what was set aside, because all that an outage needs has been read anew."""
         self._aside, self._aside_until = ({}, {}), 0.0
 
     def exempt_processing(self, identifier: str) -> Processing | None:
-        """The register entry as last read, if its purpose is one of III."""
+        """Return the register entry as last read, if its purpose is one of III."""
         processing, read = self._processings.get(identifier, (None, 0.0))
         if processing is None:
             processing = self._aside[1].get(identifier) if boot_seconds() < self._aside_until else None
@@ -275,43 +276,43 @@ class LastKnown:
         return processing if processing is not None and processing.is_exempt else None
 
     def knows_callers(self) -> bool:
-        """Whether any caller could be answered without the database."""
+        """Return whether any caller could be answered without the database."""
         return bool(self._callers or self._aside[0])
 
     def _confirmed(self) -> float:
-        """Up to when all that is remembered is known to stand, by CLOCK_BOOTTIME: without a feed nobody says so."""
+        """Return the time (CLOCK_BOOTTIME) up to which all this was confirmed: 0, as no feed confirms it."""
         return 0.0
 
     def _young_enough(self, read: float) -> bool:
-        """Whether what was read then was not too old when the outage began."""
+        """Return whether what was read at that time was recent enough when the outage began."""
         began = boot_seconds() if self._away_since is None else self._away_since
         return self._longest is None or began - max(read, self._confirmed()) <= self._longest
 
 
 class HeldOrKnown(LastKnown):
-    """What is known in an outage: the records that this replica holds, then what was read beside them.
+    """What is known in an outage: first the records that this replica holds, then what was read besides.
 
-    A record that a change has overtaken is not held any more, so a suspension that this replica has seen binds it.
+    A record that a change has overtaken is no longer held, so a suspension that this replica has seen binds it.
     """
 
     def __init__(
         self, callers: RecordCache[bytes, CallerRecord], register: RecordCache[str, RegisterRecord], feed: Feed
     ) -> None:
-        """Look into these first; `feed` tells up to when they were confirmed."""
+        """Look into these caches first; `feed` gives the time up to which they were confirmed."""
         super().__init__(KNOWN_SECONDS)
         self._held_callers, self._held_register, self._feed = callers, register, feed
 
     def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
-        """Keep what a credential was found to be. Read without a lease, it is newer than what is held."""
+        """Remember what a credential was found to be. If read without a lease, it replaces the record that is held."""
         held = self._held_callers.get(digest)
         if held is not None and found is not None and since != self.forgettings and _is_of(held, found):
-            return  # it says the same as the read, which may have been overtaken
+            return  # the record held equals the read, which may have been overtaken
         if found is None or not self._feed.lease.held():
             self._held_callers.drop(digest)
         super().remember_caller(digest, found, since)
 
     def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
-        """Keep what a register entry was found to be. Read without a lease, it is newer than what is held."""
+        """Remember what a register entry was found to be. If read without a lease, it replaces the record held."""
         held = self._held_register.get(identifier)
         if held is not None and since != self.forgettings and held.processing == processing:
             return
@@ -320,14 +321,14 @@ class HeldOrKnown(LastKnown):
         super().remember_processing(identifier, processing, since)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
-        """The caller that a credential belonged to when it was last looked up, if it is still good at an instant."""
+        """Return the caller that a credential belonged to when last looked up, if it is still valid at an instant."""
         held = self._held_callers.get(digest)
         if held is None:
             return super().caller(digest, at)
         return held.caller if at.timestamp() < held.until and self._young_enough(0.0) else None
 
     def exempt_processing(self, identifier: str) -> Processing | None:
-        """The register entry as last read, if its purpose is one of III."""
+        """Return the register entry as last read, if its purpose is one of III."""
         held = self._held_register.get(identifier)
         if held is None:
             return super().exempt_processing(identifier)
@@ -335,16 +336,16 @@ class HeldOrKnown(LastKnown):
         return held.processing if exempt and self._young_enough(0.0) else None
 
     def knows_callers(self) -> bool:
-        """Whether any caller could be answered without the database."""
+        """Return whether any caller could be answered without the database."""
         return len(self._held_callers) > 0 or super().knows_callers()
 
     def _confirmed(self) -> float:
-        """Up to when the feed told of every change: what is remembered has outlived that."""
+        """Return the time up to which the feed reported every change: what is still held had not changed by then."""
         return self._feed.last_beat
 
 
 def _is_of(held: CallerRecord, found: Authenticated) -> bool:
-    """Whether a record says of a credential what was found."""
+    """Return whether a record says the same of a credential as what was found."""
     ends = math.inf if found.until is None else found.until.timestamp()
     return held.caller == found.caller and held.until == ends
 

@@ -1,6 +1,6 @@
-"""The records that replicas cache: facts as read, and how hundreds of thousands of them are held in a few bytes each.
+"""The records that replicas cache: the facts as read, packed so that hundreds of thousands take a few bytes each.
 
-A record is never changed; another one takes its place. What is decided on it may be remembered with it by identity.
+A record is never changed, only replaced. So what is decided on a record may be remembered under the record's identity.
 """
 
 import math
@@ -19,9 +19,9 @@ from app.core.processing import Processing
 from app.ledger.store import Person
 from app.register.records import ProcessingRecord
 
-# Consent events in a few bytes each: how a replica holds the facts of hundreds of thousands of subjects.
-# As objects, an event and what belongs to it take ten times as much. What is unpacked is equal to what was packed, to
-# the microsecond; nothing here is stored or sent anywhere, so the form may change from one version to the next.
+# A replica holds the consent events of hundreds of thousands of subjects, packed into a few bytes each. As objects, an
+# event and its parts take ten times as much. An unpacked event equals the packed one, to the microsecond. The packed
+# form is never stored or sent, so it may change from one version to the next.
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -30,20 +30,20 @@ _NEVER: Final = -(2**63)
 _KINDS: Final = tuple(EventKind)
 _KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(_KINDS)}
 _EVENT: Final = Struct("<16sBiqqiiiq2s")
-"""Id, kind, processing, collected_at, order, version, elements, collection, expires_at, territory."""
+"""Packed fields: id, kind, processing, collected_at, order, version, elements, collection, expires_at, territory."""
 
 _Word = TypeVar("_Word", bound=Hashable)
 
 
 class _Words(Generic[_Word]):
-    """Numbers for values of which there are few: names of processings, sets of elements, ways of collection."""
+    """Numbers for the values of a small set: names of processings, sets of elements, ways of collection."""
 
     def __init__(self) -> None:
         self.numbers: dict[_Word, int] = {}
         self.words: list[_Word] = []
 
     def number(self, word: _Word | None) -> int:
-        """The number of a value, the same each time; None has one too."""
+        """Return the number of a value, the same at each call; None has a number too."""
         if word is None:
             return _NOTHING
         known = self.numbers.get(word)
@@ -53,7 +53,7 @@ class _Words(Generic[_Word]):
         return known
 
     def word(self, number: int) -> _Word | None:
-        """The value that has that number."""
+        """Return the value that has this number."""
         return None if number == _NOTHING else self.words[number]
 
 
@@ -63,12 +63,12 @@ _collections: Final = _Words[Collection]()
 
 
 def pack(events: Iterable[ConsentEvent]) -> bytes:
-    """Events in 59 bytes each, in their order."""
+    """Pack events into 59 bytes each, in their order."""
     return b"".join(map(_packed, events))
 
 
 def unpack(packed: bytes) -> tuple[ConsentEvent, ...]:
-    """The events that were packed, equal to what they were; their times are UTC."""
+    """Return the events that were packed, equal to the originals; their times are in UTC."""
     return tuple(map(_unpacked, _EVENT.iter_unpack(packed)))
 
 
@@ -105,10 +105,10 @@ def _unpacked(fields: tuple[bytes, int, int, int, int, int, int, int, int, bytes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubjectRecord:
-    """A subject's consent events, packed; none for one that never decided on anything.
+    """A subject's consent events, packed; empty for a subject who never decided on anything.
 
-    `ref` is its subject_ref; None when nothing is recorded of whoever the locator names. `shared`: it is a mailbox of
-    several people.
+    `ref` is the subject_ref, or None when nothing is recorded of the person whom the locator names. `shared` says that
+    the subject is a shared mailbox.
     """
 
     packed: bytes
@@ -116,15 +116,16 @@ class SubjectRecord:
     shared: bool = False
 
     def events(self) -> tuple[ConsentEvent, ...]:
-        """The events, made anew by each call: for a decision that is not remembered."""
+        """Return the events, unpacked anew by each call: for a decision that is not remembered."""
         return unpack(self.packed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegisterRecord:
-    """A register entry; `processing` None when the register holds none under that id.
+    """A register entry; `processing` is None when the register holds none under that id.
 
-    `latest`: the last instant that it records as done. `asks_others`: some version of it wants other parties' consents.
+    `latest` is the latest instant of its recorded changes and of its versions recorded as in force. `asks_others` says
+    that some version asks for the consent of other parties.
     """
 
     processing: Processing | None
@@ -138,10 +139,10 @@ _NOBODYS: Final = Use()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CallerRecord:
-    """The caller that a credential belongs to; None when it is not in force. Those are never kept.
+    """The caller that a credential belongs to; None when the credential is not in force. Such records are never kept.
 
-    `until` is the epoch time from which on the credential is good for nothing; `use` is where its use is noted;
-    `signed_by` tells the issuer's key that a token rests on.
+    `until` is the epoch time at which the credential stops being valid, `use` is where its use is noted, and
+    `signed_by` is the issuer's key that a token rests on.
     """
 
     caller: Caller | None
@@ -151,7 +152,7 @@ class CallerRecord:
 
 
 def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
-    """The record of what a credential was found to be."""
+    """Return the record for what a credential was found to be."""
     if found is None:
         return CallerRecord(None)
     until = found.until.timestamp() if found.until is not None else math.inf
@@ -159,14 +160,14 @@ def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
 
 
 def subject_record(person: Person | None) -> SubjectRecord:
-    """The record of one person's consents, for the cache; None where the ledger holds nothing about that person."""
+    """Return the cache record of a person's consents; an empty one where the ledger holds nothing about the person."""
     if person is None:
         return SubjectRecord(b"")
     return SubjectRecord(pack(person.events), person.ref, person.shared)
 
 
 def register_record(found: ProcessingRecord | None) -> RegisterRecord:
-    """The record of a register entry, or of its absence."""
+    """Return the record of a register entry, or of its absence."""
     if found is None:
         return RegisterRecord(None, None)
     done = [change.at for change in found.changes]

@@ -1,7 +1,7 @@
 """One process's memory of facts, with the right to decide from it: caches, feed and lease in one place.
 
-docs/freshness.md gives the protocol. What matters here: memory is looked at only after the lease was found held, with
-nothing awaited between; and what a read brings is kept only if no change overtook it.
+docs/freshness.md gives the protocol. Two rules matter here: memory is looked at only after the lease was found held,
+with nothing awaited in between; and a record that was read is kept only if no change overtook the read.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _FIRST_LEASE_SECONDS = 10.0
 class ReplicaPlan:
     """How this process takes part: the feed's own DSN (not through a pooler), its pace, and how much it holds.
 
-    `fence` tells whether a server was set back. `synchronous`: whether the deployment's commits wait for a standby.
+    `fence` says whether a server was set back. `synchronous` says whether the deployment's commits wait for a standby.
     """
 
     feed_url: str
@@ -73,7 +73,7 @@ class Replica:
             database: where callers and register entries are read.
             pool: where subjects are read.
             uses: where uses of credentials are noted.
-            token_of: the token of a SHA-256, if it is one that was found good.
+            token_of: returns the token with this SHA-256, if a token with it was found valid.
 
         """
         self.callers: RecordCache[bytes, CallerRecord] = RecordCache(_CALLERS)
@@ -109,8 +109,8 @@ class Replica:
     async def start(self) -> None:
         """Begin to follow changes, and wait for the first lease, so that a process that takes requests is ready.
 
-        Where no lease can be had, or none comes in time, the process takes requests without it: decisions read the
-        primary then, and exempt purposes are answered.
+        If no lease comes in time, the process takes requests without one: decisions then read the primary, and exempt
+        purposes are answered.
         """
         runs = (self.feed.run(), self._notifier.run())
         self._tasks = [asyncio.create_task(run) for run in runs]
@@ -118,26 +118,26 @@ class Replica:
             await asyncio.wait_for(self.feed.tried.wait(), _FIRST_LEASE_SECONDS)
 
     async def stop(self) -> None:
-        """Decide from memory no more, here and in leaves, then take this replica's row away."""
+        """Stop deciding from memory, here and in leaves, then delete this replica's row."""
         self.feed.give_up()
         for task in self._tasks:
             task.cancel()
-        if self._tasks:  # no longer than that: psycopg would have a silent server cancel a statement first
+        if self._tasks:  # no longer than a lease: psycopg would first ask a silent server to cancel a statement
             await asyncio.wait(self._tasks, timeout=self._plan.pace.lease)
-        with contextlib.suppress(Exception):  # the row is then taken away by another replica, a little later
+        with contextlib.suppress(Exception):  # another replica then deletes the row a little later
             await asyncio.wait_for(self.feed.retire(), timeout=self._plan.pace.lease)
 
     def now(self) -> float:
-        """The database's clock as an epoch time, from its last beat: never behind it, and never going back."""
+        """Return the database's clock as an epoch time, from the last beat: never behind it, and never going back."""
         self._latest = max(self._latest, boot_seconds() + self.feed.database_ahead)
         return self._latest
 
     def now_if_leased(self) -> float | None:
-        """The same where memory may be used at this moment, else None: look it up after this, with nothing awaited."""
+        """Return `now()` where memory may be used now, else None. Look records up afterwards, with nothing awaited."""
         return self.now() if self.lease.held() else None
 
     def lag(self) -> float:
-        """Seconds since the beat was sent that this replica's lease counts from; as old as the machine without one."""
+        """Return the seconds since the beat that earned this lease was sent; the machine's uptime without a lease."""
         return boot_seconds() - max(0.0, self.lease.end - self._plan.pace.lease)
 
     def drop(self, changes: Collection[tuple[int, bytes]]) -> None:
@@ -153,24 +153,24 @@ class Replica:
         self.leaves.tell(changes)
 
     def _drop_caller(self, identifier: UUID) -> None:
-        """Forget whatever a caller is known by. They are cached by credential, and seldom change: look through all."""
+        """Forget every record of a caller. Cached by credential and seldom changed, so all of them are searched."""
         self.callers.drop_where(lambda held: held.caller is not None and held.caller.id == identifier)
         self.known.forget_caller(identifier)
 
     def _feed_lost(self) -> None:
-        """The feed no longer reports changes: if the database is away, it has been since now."""
+        """Note that the feed no longer reports changes: if the database is away, the outage counts from now."""
         self.known.away()
         self._plan.fence.forget()
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
-        """An issuer has withdrawn these keys: forget callers known by a token that rests on one."""
+        """Forget the callers known by a token that rests on one of these keys, which an issuer has withdrawn."""
         self.callers.drop_where(lambda held: held.signed_by in keys)
         self.known.forget_signed_by(keys)
 
     def drop_all(self) -> None:
-        """Forget everything: changes may have been missed, a suspension or a revocation among them.
+        """Forget everything, because changes may have been missed, a suspension or a revocation among them.
 
-        The estimate of the database's clock begins anew with this: it may have been set back.
+        The estimate of the database's clock begins anew too, because that clock may have been set back.
         """
         self.callers.drop_all()
         self.register.drop_all()
@@ -180,20 +180,20 @@ class Replica:
         self._latest = 0.0
 
     def committed(self, changes: Collection[tuple[int, bytes]], *, told: bool = True) -> None:
-        """Forget what this process has committed, and wake the others: they tell it, or else their rows say so."""
+        """Forget what this process has committed, and wake the other replicas, which reply to it or in their rows."""
         self.drop(changes)
         self._notifier.poke(self.feed.incarnation if told and self.feed.server is not None else None)
 
     async def load_caller(self, digest: bytes) -> CallerRecord:
-        """The caller of a key, read by this call or by one that it may join."""
+        """Return the caller of a key, read by this call or by one that it may join."""
         return (await self._load(self.callers, [digest], self._read_callers))[digest]
 
     async def load_processings(self, ids: Collection[str]) -> Mapping[str, RegisterRecord]:
-        """Register entries, read by this call or by those that it may join."""
+        """Return register entries, read by this call or by those that it may join."""
         return await self._load(self.register, ids, self._read_processings)
 
     async def load_subjects(self, refs: Collection[bytes]) -> Mapping[bytes, SubjectRecord]:
-        """Subjects, read in one statement by this call, or by those that it may join."""
+        """Return subjects, read in one statement by this call, or by those that it may join."""
         return await self._load(self.subjects, refs, self._read_subjects)
 
     async def _load(
@@ -202,20 +202,20 @@ class Replica:
         keys: Collection[_Key],
         read: Callable[[Collection[_Key]], Awaitable[Mapping[_Key, _Value]]],
     ) -> dict[_Key, _Value]:
-        """Read what no flight that may be joined is reading; without a lease, read all of it alone and keep nothing."""
+        """Read the records that no joinable flight is reading; without a lease, read all of them and keep nothing."""
         if not self.lease.held():
             return dict(await read(keys))
         joined = {key: flight for key in keys if (flight := cache.flight(key)) is not None}
         self.joins += len(joined)
         led = cache.lead(key for key in keys if key not in joined)
-        # It goes on when whoever began it has gone: others may have joined it.
+        # The read goes on if the request that began it ends, because others may have joined it.
         found = dict(await asyncio.shield(_lead(cache, led, read))) if led else {}
         for key, flight in joined.items():
             found[key] = await _join(flight, self.pool.deadline)
         return found
 
     def _server(self) -> str:
-        """The identity of the server that answered the last beat: what another says is not kept."""
+        """Return the identity of the server that answered the last beat, since no other server's answer may be kept."""
         if self.feed.server is None:
             raise DatabaseUnavailableError
         return self.feed.server
@@ -257,7 +257,7 @@ async def _lead(
 
 
 def _is_unknown_key(record: object) -> bool:
-    """A key that is not in force is not kept: guessed keys must not fill the memory."""
+    """Return whether a record is of a key not in force. Those are not kept: guessed keys must not fill the memory."""
     return isinstance(record, CallerRecord) and record.caller is None
 
 

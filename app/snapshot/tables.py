@@ -1,4 +1,4 @@
-"""Tables of the memory of replicas: what changed, who is alive; and what any replica does for all of them."""
+"""Tables of the replicas' memory (what changed, which replicas are alive), and the upkeep that any replica does."""
 
 import asyncio
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ replica = Table(
 
 
 class ChangeKind(IntEnum):
-    """Which cache a row speaks to; the number is what is stored."""
+    """The cache that a row concerns; the number is what is stored."""
 
     SUBJECT = 1
     PROCESSING = 2
@@ -78,11 +78,11 @@ SELECT CAST(pg_current_xact_id() AS text)
 
 
 async def record_change(session: WriteSession, kind: ChangeKind, ref: bytes) -> None:
-    """Record that the fact under `ref` changes in this transaction; a second time changes nothing.
+    """Record that the fact under `ref` changes in this transaction; a second call changes nothing.
 
     Args:
         session: the transaction that changes the fact.
-        kind: which cache it stands in.
+        kind: the cache that holds the fact.
         ref: locator, processing id (UTF-8) or caller id (16 bytes).
 
     """
@@ -96,7 +96,7 @@ _MOST: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSeen:
-    """One process that decides from memory: `about` is its host and process id, `beats` how often it was heard."""
+    """One process that decides from memory: `about` is its host and process id, `beats` the number of its beats."""
 
     id: UUID
     about: str
@@ -106,7 +106,7 @@ class ReplicaSeen:
 
 
 async def list_replicas(session: ReadSession) -> list[ReplicaSeen]:
-    """The replicas heard last, the one not heard for longest first; 200 at most."""
+    """Return the replicas heard last, at most 200, with the one that has been silent longest first."""
     statement = select(replica).order_by(replica.c.seen_at.desc()).limit(_MOST)
     found = [
         ReplicaSeen(row.id, row.about, row.beat, timedelta(milliseconds=row.lease_ms), row.seen_at)
@@ -115,13 +115,13 @@ async def list_replicas(session: ReadSession) -> list[ReplicaSeen]:
     return found[::-1]
 
 
-# What any replica does for all: take away the rows of dead ones, and trim changes that every one has applied.
+# Any replica does this for all: it deletes the rows of dead replicas, and trims changes that every replica has applied.
 
 log = structlog.get_logger("sceau.upkeep")
 
 
 async def keep_up(database: Database, pace: Pace, pulse: Pulse) -> None:
-    """Do both again and again, until cancelled, where beats say that there is something to do, or no beats come."""
+    """Do both repeatedly until cancelled, whenever a beat reports that there is something to do or no beats come."""
     looked = trimmed = -inf
     while True:
         try:
@@ -143,9 +143,9 @@ async def keep_up(database: Database, pace: Pace, pulse: Pulse) -> None:
 
 
 async def take_away_dead(database: Database, pace: Pace) -> None:
-    """Delete the rows whose beat has not moved in a lease and a margin, by this process's own clock.
+    """Delete the rows whose beat has not moved during a lease and a margin, by this process's own clock.
 
-    While nobody is dead this takes two statements, however many replicas there are.
+    While no replica is dead this takes two statements, however many replicas there are.
     """
     before = await _beats(database)
     await asyncio.sleep(pace.lease + pace.margin)
@@ -161,7 +161,7 @@ async def take_away_dead(database: Database, pace: Pace) -> None:
 
 
 async def trim(database: Database) -> None:
-    """Delete the changes that every replica's cursor has passed. One that registers later starts with nothing."""
+    """Delete the changes that every replica's cursor has passed. A replica that registers later starts empty."""
     floor = select(func.min(func.pg_snapshot_xmin(replica.c.applied))).scalar_subquery()
     unsure = select(replica.c.id).where(replica.c.applied.is_(None)).exists()
     async with database.write() as session:
@@ -170,7 +170,7 @@ async def trim(database: Database) -> None:
 
 
 async def count_changes(session: ReadSession) -> int:
-    """How many changes are kept because some replica's cursor has not passed them."""
+    """Return how many changes are kept because some replica's cursor has not passed them."""
     return int((await session.execute(select(func.count()).select_from(change))).scalar_one())
 
 

@@ -1,7 +1,7 @@
 """How a write is committed, and when it may be answered.
 
-After COMMIT this process forgets what changed and wakes the others, and a narrowing write waits until no replica can
-permit what it forbids. The order of the steps is that of docs/freshness.md.
+After COMMIT this process forgets what changed and wakes the other replicas. A narrowing write then waits until no
+replica can permit what it forbids. The order of the steps is that of docs/freshness.md.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ log = structlog.get_logger("sceau.journal")
 
 
 class Writer:
-    """Opens transactions whose end is safe to answer.
+    """Opens transactions after whose end the write may safely be answered.
 
-    `writes` counts what became of them, by kind (that of each event about a consent, else `other`) and outcome.
+    `writes` counts the writes by kind (that of each event about a consent, else `other`) and outcome.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Writer:
         """Prepare.
 
         Args:
-            database: what is written to.
+            database: the database to write to.
             journal: where writes that forbid are noted before they are answered.
-            replica: this process's own; None in one that reads the primary for each decision.
-            longest: lease and margin, in seconds.
+            replica: this process's own; None in a process that reads the primary for each decision.
+            longest: lease plus margin, in seconds.
             known: what a process without a replica remembers for an outage, if anything.
-            fence: tells whether a database was set back, and nobody has dealt with it; None takes each to be whole.
+            fence: says whether a database was set back and not dealt with since; None takes every database to be whole.
 
         """
         self.confirmer = Confirmer(
@@ -66,7 +66,7 @@ class Writer:
         )
         if replica is not None:
             replica.feed.acknowledged = self.confirmer.acknowledged
-        # Long transactions at once: with more of them each would last longer, until none ended within its deadline.
+        # The limit on concurrent long transactions: more of them would slow each other until none met its deadline.
         self.turns = asyncio.Semaphore(_LONG_AT_ONCE)
         self.writes: Counter[tuple[str, ...]] = Counter()
         self._database = database
@@ -76,10 +76,10 @@ class Writer:
         self._fence = fence
 
     def require_whole(self) -> None:
-        """Refuse at once what its transaction would refuse: what may permit more, while the database is set back.
+        """Refuse at once a write that may permit more while the database is set back, as its transaction would.
 
         Raises:
-            RestoredBehindError: nobody has dealt with it yet.
+            RestoredBehindError: the database was set back and has not been dealt with.
 
         """
         if self._is_behind():
@@ -89,7 +89,7 @@ class Writer:
         return self._fence is not None and self._fence.behind
 
     def _proven(self) -> tuple[ReadPool, str] | None:
-        """Where to read on the primary, as this process's feed knows it."""
+        """Return where to read on the primary, and the primary's identity, as this process's feed knows them."""
         server = self._replica.feed.server if self._replica is not None else None
         return None if self._replica is None or server is None else (self._replica.pool, server)
 
@@ -102,13 +102,14 @@ class Writer:
         restores: bool = False,
         at_once: bool = False,
     ) -> AsyncIterator[WriteSession]:
-        """One transaction; when the block has ended, it is committed and may be answered.
+        """Run one transaction; once the block has ended, it is committed and may be answered.
 
         Args:
-            committed_now: is called between the two: replicas may still permit what it forbids.
-            lead: look-ups that begin it (`Database.write`).
-            restores: it may bring back what a database that was set back has lost, and is recorded there too.
-            at_once: every statement sees the database as the first one does (REPEATABLE READ).
+            committed_now: called after the commit and before the answer, while replicas may still permit what it
+                forbids.
+            lead: the look-ups that begin the transaction (`Database.write`).
+            restores: whether it may bring back what a database that was set back has lost; it is recorded there too.
+            at_once: whether every statement sees the database as the first one does (REPEATABLE READ).
 
         Raises:
             OutcomeUnknownError: it is not known whether it was committed; or it was, and cannot be confirmed yet.
@@ -144,13 +145,14 @@ class Writer:
         async with self._database.write(server, lead, done, at_once=at_once) as session:
             yield session
             if session.committing.narrowing and not session.tells_xid:
-                await session.repeat()  # it changed nothing: its first time may not have been confirmed
+                await session.repeat()  # it changed nothing; the write that it repeats may not have been confirmed
             if session.committing.widening and fence is not None:
-                # Here, where nothing can be exchanged any more: whoever says it may have been revoked since the backup.
+                # Here, where credentials can no longer be exchanged: the one who asserts it may have been revoked since
+                # the backup.
                 await fence.look(session, session.committing.server or "")
             noted = self._journal.note(session)
         committed = boot_seconds()
-        # Where no beat had told which server is the primary, this process may come to read from another one.
+        # If no beat had named the primary, this process may later read from another server.
         forgot = not done.repeats and (self._replica is None or server is not None)
         leaves = self._replica.leaves if self._replica is not None else None
         if self._replica is not None and (done.changes or done.narrowing):
@@ -160,7 +162,7 @@ class Writer:
         told_leaves = leaves.number if leaves is not None else 0
         if committed_now is not None:
             committed_now()
-        # A write that forbids and has no note repeats an earlier one, whose note may still wait.
+        # A forbidding write without a note repeats an earlier one, whose note may still be waiting.
         await self._keep(noted, repeats=done.repeats or (done.narrowing and not done.notes))
         if done.narrowing and done.xid is not None:
             try:
@@ -173,10 +175,10 @@ class Writer:
                 raise OutcomeUnknownError from error
 
     async def _keep(self, noted: Noted, *, repeats: bool) -> None:
-        """Keep what forbids in the journal, before it is answered.
+        """Keep the notes of a forbidding write in the journal before the write is answered.
 
         Raises:
-            OutcomeUnknownError: it is committed, and not in the journal: a restore could lose it without a trace.
+            OutcomeUnknownError: it is committed but not in the journal, so a restore could lose it without a trace.
 
         """
         try:
@@ -187,20 +189,18 @@ class Writer:
 
 
 def _outcome_of(error: BaseException) -> str:
-    """What became of a write that raised this: `unknown`, `unavailable` (nothing was recorded), or `refused`."""
+    """Return the outcome of a write that raised this: `unknown`, `unavailable` (nothing was recorded), or `refused`."""
     if isinstance(error, OutcomeUnknownError):
         return "unknown"
     return "unavailable" if isinstance(error, DatabaseUnavailableError) else "refused"
 
 
-# Before a narrowing write is answered: wait until no replica can permit what it forbids.
-#
-# A replica is out of the way when its row is gone, when the snapshot that it has applied shows the write's
-# transaction (as it has told this process, or as its row says), or when the longest lease it can hold has run out
-# since the commit.
+# Before a narrowing write is answered, it waits until no replica can permit what it forbids. A replica no longer counts
+# when its row is gone, when the snapshot that it has applied shows the write's transaction (as it has notified this
+# process, or as its row says), or when the longest lease that it can hold has run out since the commit.
 
 _LOOK_SECONDS: Final = 0.025
-"""How often the rows are looked at, for acknowledgements that were lost and rows that have gone."""
+"""The interval at which the rows are read, to find lost acknowledgements and rows that are gone."""
 _ROWS: Final = select(replica.c.id, replica.c.applied.cast(Text).label("applied"))
 _STATEMENT: Final = Prepared(_ROWS)
 _TOLD: Final = text(_STATEMENT.telling_server)
@@ -208,11 +208,11 @@ _TOLD: Final = text(_STATEMENT.telling_server)
 
 @dataclass(slots=True, eq=False)
 class _Wait:
-    """One write that waits: its transaction, by when it may be answered anyway, and for whom it still waits.
+    """One waiting write: its transaction, the time at which it may be answered anyway, and the replicas it waits for.
 
-    `server`: on which it was committed; None where nobody knows that, and then no acknowledgement counts. Transactions
-    are numbered by server, so that rows of another one say nothing of it.
-    `told`: the incarnations that have acknowledged it, perhaps before it was known who is to be waited for.
+    `server` is where it was committed. If that is unknown (None), no acknowledgement counts: each server numbers its
+    own transactions, so rows of another server say nothing about this one. `told` holds the incarnations that have
+    acknowledged it, perhaps before it was known which ones to wait for.
     """
 
     xid: int
@@ -225,9 +225,9 @@ class _Wait:
 
 
 class Confirmer:
-    """Lets the writes of one process wait together: one query serves all that are waiting.
+    """Lets the writes of one process wait together, so that one query serves all of them.
 
-    `waited` is told how many seconds each confirmed write has waited.
+    `waited` is called with the seconds that each confirmed write has waited.
     """
 
     def __init__(
@@ -242,9 +242,9 @@ class Confirmer:
 
         Args:
             database: where the replicas' rows are.
-            longest: seconds after a commit at which no lease taken before it can be held: lease and margin.
-            own: this process's live incarnation, whose memory most writes have dropped themselves; None without one.
-            proven: where to read instead, and the identity of the server that is the primary; None where nothing tells.
+            longest: lease plus margin: seconds after a commit at which no lease taken before it can still be held.
+            own: returns this process's live incarnation, whose memory has dropped what most writes change; or None.
+            proven: returns where to read instead, and the primary's identity; None where no beat has named a primary.
 
         """
         self.by_notice = 0
@@ -264,15 +264,16 @@ class Confirmer:
 
         Args:
             xid: the transaction, already committed.
-            committed: when its COMMIT had returned, by CLOCK_BOOTTIME.
-            own_forgot: whether this process has dropped what the transaction changed. A repetition that changes
-                nothing drops nothing, and its first time may have ended before it did: it waits for its own process.
-            server: the identity of the server that it was committed on; None where neither a beat nor the transaction
-                has told that.
+            committed: when its COMMIT returned, by CLOCK_BOOTTIME.
+            own_forgot: whether this process has dropped what the transaction changed. A repetition that changes nothing
+                drops nothing, and the original write may have ended before its drop: so it waits for its own process
+                too.
+            server: the identity of the server on which it was committed; None where neither a beat nor the transaction
+                gave it.
 
         Raises:
-            DatabaseUnavailableError: the rows of that server cannot be read, until no lease from before the commit can
-                be held any more; the write must then not be answered.
+            DatabaseUnavailableError: the rows of that server could not be read before the time when no lease from
+                before the commit can be held any more; the write must then not be answered.
 
         """
         done = asyncio.get_running_loop().create_future()
@@ -290,7 +291,7 @@ class Confirmer:
             self._waits.discard(wait)  # also when the request has ended
 
     def acknowledged(self, told: ReplicaAcknowledgement) -> None:
-        """Another replica has forgotten what a snapshot shows: the writes that it shows need not wait for it."""
+        """Note that another replica has forgotten what a snapshot shows: writes shown there no longer wait for it."""
         for wait in list(self._waits):
             if wait.server != told.server or not told.snapshot.shows(wait.xid):
                 continue
@@ -317,10 +318,10 @@ class Confirmer:
             if self._waits:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):
-                        await self._come.wait()  # a write that comes meanwhile does not know for whom it waits
+                        await self._come.wait()  # a new write does not know yet which replicas to wait for
 
     async def _not_read(self, waiting: Sequence[_Wait], error: BaseException) -> None:
-        """Fail those whose time is over. A connection that was lost comes back: the others are looked after again."""
+        """Fail the waits whose time is over. A lost connection comes back, so the other waits are checked again."""
         lost = isinstance(error, DatabaseUnavailableError)
         for wait in waiting:
             if not lost or boot_seconds() >= wait.until:
@@ -330,7 +331,7 @@ class Confirmer:
         await asyncio.sleep(_LOOK_SECONDS)
 
     def _look(self, wait: _Wait, rows: dict[UUID, TransactionSnapshot | None]) -> None:
-        """What one reading of the rows, begun after the wait, means for it. Those that register later start clean."""
+        """Apply one reading of the rows, begun after the wait began. Replicas that register later start empty."""
         pending = rows.keys() if wait.pending is None else wait.pending & rows.keys()
         wait.pending = {key for key in pending if (seen := rows[key]) is None or not seen.shows(wait.xid)} - wait.told
         self._end_if_nobody_is_left(wait)
@@ -353,7 +354,7 @@ class Confirmer:
             wait.done.set_exception(error)
 
     async def _rows(self) -> tuple[dict[UUID, TransactionSnapshot | None], str | None]:
-        """What each replica has applied, and the identity of the server that says so."""
+        """Return what each replica has applied, and the identity of the server that was read."""
         proven = self._proven()
         if proven is not None:
             pool, server = proven
