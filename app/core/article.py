@@ -39,7 +39,7 @@ EXEMPT_PURPOSES: Final = frozenset(
 """The five purposes of III: permitted without consent, when automated."""
 
 SCREENING_PURPOSES: Final = EXEMPT_PURPOSES - {Purpose.DISPLAY, Purpose.ROUTING}
-"""Those of III that look into a message to act on it. Showing and delivering a text message was never forbidden."""
+"""The purposes of III that look into a message to act on it. Showing and delivering a text was never forbidden."""
 
 CONSENT_PURPOSES: Final = frozenset({Purpose.ADVERTISING, Purpose.STATISTICS, Purpose.SERVICE_IMPROVEMENT})
 """The three purposes of IV: forbidden without the user's express consent."""
@@ -104,7 +104,7 @@ TERRITORIES: Final = frozenset(TIME_ZONES)
 
 
 def paris_midnight(day: date) -> datetime:
-    """The instant (UTC) at which a civil date begins in Paris."""
+    """Return the instant (UTC) at which a civil date begins in Paris."""
     return datetime.combine(day, time.min, PARIS).astimezone(UTC)
 
 
@@ -129,7 +129,7 @@ DECREE_DATE: Final = date(2017, 3, 31)
 
 
 def law_version_at(at: datetime) -> LawVersion | None:
-    """The law version in force at an instant, or None before the earliest text that Sceau holds."""
+    """Return the law version in force at an instant, or None before the earliest text that Sceau holds."""
     for version in reversed(LAW_VERSIONS):
         if at >= version.in_force_from:
             return version

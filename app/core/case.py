@@ -1,4 +1,4 @@
-"""A case to judge: one request about a registered processing with its facts, and what a rule may decide of it."""
+"""A case to judge: one request about a registered processing, with its facts, and what a rule may decide on it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _TEXT_CONTENT: Final = frozenset({Element.CONTENT, Element.ATTACHMENTS})
 
 @dataclass(frozen=True)
 class Case:
-    """One request about a registered processing, with the facts it is judged on (rules 3 to 19).
+    """One request about a registered processing, with the facts on which it is judged (rules 3 to 19).
 
-    `consents` holds all events of each person, those about other processings too: age is a fact of the person.
-    `shared` holds the locators that are mailboxes of several people.
+    `consents` holds all events of each person, including those about other processings: age is a fact of the person.
+    `shared` holds the locators of shared mailboxes.
     """
 
     request: DecisionRequest
@@ -38,7 +38,7 @@ class Case:
 
     @property
     def touched(self) -> frozenset[Element]:
-        """The elements that the request touches; one that names none touches all declared."""
+        """The elements that the request touches; a request that names none touches all that are declared."""
         return self.request.elements or self.version.elements
 
     @property
@@ -53,15 +53,15 @@ class Case:
 
     @cached_property
     def standing(self) -> Standing:
-        """Where the subject stands; looked up by the rules of IV only."""
+        """Where the subject stands; only the rules of IV use it."""
         return self.standing_of(self.request.subject)
 
     def standing_of(self, subject: bytes) -> Standing:
-        """Where a subject (the user, or a local participant) stands on this processing."""
+        """Return where a subject (the user, or a local participant) stands on this processing."""
         return fold(self.consents.get(subject, ()), self.processing, self.at)
 
     def expiry_of(self, grant: Grant) -> datetime:
-        """The first instant at which a grant is no longer in force; the subject's own is worked out once."""
+        """Return the first instant at which a grant is no longer in force; the subject's own is computed only once."""
         own = self._own_expiry
         if own is not None and grant is own[0]:
             return own[1]

@@ -1,7 +1,7 @@
 """Consent events, and the ages that they state: what the ledger holds, in the words of the rules.
 
-The ledger is append-only. What a person's events amount to at an instant is told by `app.core.fold`, what a grant among
-them is worth by `app.core.grant`.
+The ledger is append-only. `app.core.fold` computes what a person's events amount to at an instant, `app.core.grant`
+what a grant among them is worth.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ class EventKind(StrEnum):
 
 DECISIONS = frozenset({EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN})
 NOTES = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED, EventKind.RENEWAL_DECLINED})
-"""What changes no answer: the sweep's own rows, and that somebody is not to be asked again. No worker must hear it."""
+"""Events that change no answer: the sweep's own rows, and a refused renewal. Workers need not be notified of them."""
 
 
 class PositiveAct(StrEnum):
@@ -87,7 +87,7 @@ class CheckedHow(StrEnum):
 
 
 class AgeWeight(IntEnum):
-    """How much a statement of age weighs against another (law.md, "Age")."""
+    """The weight of a statement of age against another (law.md, "Age")."""
 
     OWN_WORD = 1
     PARENT = 2
@@ -99,10 +99,10 @@ _PARENTS: Final = frozenset({GivenBy.PARENT, GivenBy.BOTH})
 
 
 def age_weight(stated_by: StatedBy | None, checked_how: CheckedHow, given_by: GivenBy) -> AgeWeight:
-    """How much a statement weighs.
+    """Return the weight of a statement of age.
 
     Args:
-        stated_by: who stated the age by itself; None for an age that came with a decision, which its giver stated.
+        stated_by: who made the statement; None for an age that came with a decision, whose giver stated it.
         checked_how: how it was checked.
         given_by: who gave the decision.
 
@@ -175,11 +175,11 @@ class ConsentEvent:
 
     @property
     def rank(self) -> tuple[datetime, int]:
-        """What "latest" means: time of collection, then ledger order."""
+        """The order in which "latest" is judged: time of collection, then ledger order."""
         return (self.collected_at, self.order)
 
     def concerns(self, processing: str) -> bool:
-        """Whether this event is about that processing, alone or among all."""
+        """Return whether this event is about that processing, alone or among all."""
         return self.processing is None or self.processing == processing
 
 
@@ -200,10 +200,10 @@ class State(StrEnum):
 
 
 def parse_kind(word: str) -> EventKind:
-    """Read an event kind; an unknown one is an error, never a grant.
+    """Parse an event kind; an unknown kind is an error, never a grant.
 
     Raises:
-        UnknownEventKindError: the word is none of the kinds.
+        UnknownEventKindError: the word is not one of the kinds.
 
     """
     try:
@@ -212,32 +212,31 @@ def parse_kind(word: str) -> EventKind:
         raise UnknownEventKindError from None
 
 
-# A person's age as far as consent goes (LIL art. 45): what is known at an instant, and what counts for a grant.
-#
-# Age is a fact of the person, stated on any processing or on none, and each statement has a weight. Who is younger
-# than was known is believed at once. Who is older is believed only where the statement weighs at least as much as the
-# heaviest of those that it contradicts. Closing the account forgets all of it.
+# A person's age as far as consent goes (LIL art. 45): what is known at an instant, and what counts for a grant. Age is
+# a fact of the person, stated on any processing or on none, and each statement has a weight. A statement that makes the
+# person younger is believed at once. One that makes the person older is believed only if it weighs at least as much as
+# the heaviest of those that it contradicts. Closing the account forgets all statements.
 
 _OLDNESS: Final = {band: place for place, band in enumerate(reversed(AgeBand))}
 
 
 @dataclass(frozen=True, slots=True)
 class AgeAtGrant:
-    """The age that counts for a grant; `band` None is unknown. `stated`: whether anybody had stated one by then."""
+    """The age that counts for a grant; `band` None is unknown. `stated`: whether any age had been stated by then."""
 
     band: AgeBand | None
     stated: bool
 
 
 def ages_stated(events: Iterable[ConsentEvent], at: datetime) -> list[ConsentEvent]:
-    """The events that state an age of the person, on any processing, since the account was closed, oldest first."""
+    """Return the events that state an age, on any processing, since the account was last closed, oldest first."""
     known = sorted((event for event in events if event.collected_at <= at), key=lambda event: event.rank)
     closures = (index for index, event in enumerate(known) if event.kind is EventKind.CLOSED and not event.processing)
     return [event for event in known[max(closures, default=-1) + 1 :] if event.collection.age_band is not None]
 
 
 def _reading(statement: Collection, at: datetime) -> AgeBand | None:
-    """The band that a statement says at an instant."""
+    """Return the band that a statement means at an instant."""
     until = statement.under_15_until
     if statement.age_band is AgeBand.UNDER_15 and until is not None and at >= paris_midnight(until):
         return AgeBand.MINOR_15_PLUS
@@ -245,7 +244,7 @@ def _reading(statement: Collection, at: datetime) -> AgeBand | None:
 
 
 def _known(statements: Iterable[Collection], at: datetime) -> AgeBand | None:
-    """The band that statements, oldest first, amount to at an instant; None where there is none."""
+    """Return the band that statements, oldest first, amount to at an instant; None where there is none."""
     known: AgeBand | None = None
     heaviest = dict.fromkeys(AgeBand, 0)
     for statement in statements:
@@ -260,14 +259,14 @@ def _known(statements: Iterable[Collection], at: datetime) -> AgeBand | None:
 
 
 def age_known(events: Iterable[ConsentEvent], at: datetime) -> AgeBand | None:
-    """The age band known of a person at an instant; None when nobody stated one."""
+    """Return the age band known of a person at an instant; None when none was stated."""
     return _known([event.collection for event in ages_stated(events, at)], at)
 
 
 def makes_younger(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
-    """Whether an age stated at an instant makes a person younger than was known, unknown being adult.
+    """Return whether an age stated at an instant makes a person younger than was known, unknown counting as adult.
 
-    Consents given before may then not count any more (rule 14).
+    Consents given before may then no longer count (rule 14).
     """
     known = [event.collection for event in ages_stated(events, at)]
     before, after = _known(known, at) or AgeBand.ADULT, _known([*known, said], at) or AgeBand.ADULT
@@ -275,9 +274,9 @@ def makes_younger(said: Collection, events: Iterable[ConsentEvent], at: datetime
 
 
 def makes_older(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
-    """Whether an age stated at an instant makes a person older than was known, or is the first and no child's.
+    """Return whether a stated age makes a person older than was known, or is the first statement and not a child's.
 
-    Grants given from then on may count that would not have (rule 14).
+    Grants given from then on may count that would not have counted before (rule 14).
     """
     known = [event.collection for event in ages_stated(events, at)]
     before, after = _known(known, at), _known([*known, said], at)
@@ -287,10 +286,11 @@ def makes_older(said: Collection, events: Iterable[ConsentEvent], at: datetime) 
 
 
 def age_for(grant: ConsentEvent, ages: Sequence[ConsentEvent]) -> AgeAtGrant:
-    """The age that counts for a grant: what stood when it was given, and whatever younger was stated since.
+    """Return the age that counts for a grant: the age known when it was given, or a younger age stated since.
 
-    What is stated later, or recorded after the grant whatever date it bears, never makes the person older at the grant.
-    All is read at the instant of the grant: who was said later to be under 15 until a day was under 15 before it.
+    What is stated later, or recorded after the grant whatever its date, never makes the person older at the grant.
+    Every statement is read as of the grant: a person later said to be under 15 until a day was under 15 before that
+    day.
 
     Args:
         grant: the granted event, whose own statement counts.

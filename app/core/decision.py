@@ -39,7 +39,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Another party of the correspondence; `local` when it has an account here (same subject type)."""
+    """Another party of the correspondence; `local` when that party has an account here (same subject type)."""
 
     ref: bytes
     local: bool
@@ -65,11 +65,11 @@ class DecisionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One answer. `rule` is its row in the table of rules.
+    """One answer. `rule` is the number of the rule that decided, in the table of rules.
 
-    `valid_until` bounds a permit under IV or the NOTA, and any other for whose processing a suspension is scheduled.
-    `consent` is the id of the grant or refusal that it rests on (or that a withdrawal ended), `expires_at` the
-    expiry of that grant. `elements` are what a permit covers: those that the request touches.
+    `valid_until` bounds a permit under IV or the NOTA, and any permit for whose processing a suspension is scheduled.
+    `consent` is the id of the grant or refusal that it rests on (or that a withdrawal ended), `expires_at` the expiry
+    of that grant. `elements` are those that a permit covers: those that the request touches.
     """
 
     permitted: bool

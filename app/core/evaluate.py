@@ -1,7 +1,7 @@
 """The decision: the rules of article L32-3 in order, first match wins, deny by default.
 
 `evaluate` is pure. It starts at deny: a permit is only ever the outcome of rule 5, 7, 10 or 19 (`app.core.rules`).
-Nothing that a request carries can widen a permit: `automated: true` does not undo the register, an unknown
+Nothing that a request carries can widen a permit: `automated: true` does not override the register, and an unknown
 territory is not France.
 """
 
@@ -53,7 +53,7 @@ def evaluate(  # noqa: PLR0917 - the question and each of the facts
         consents: all events of each person by locator, for the subject and each local participant.
         at: the instant judged (aware). Events collected later are not seen; scheduled versions bound `valid_until`.
         policy: how this deployment counts periods.
-        shared: the locators of those among them that are mailboxes of several people.
+        shared: which of those locators are of shared mailboxes.
 
     """
     law = law_version_at(at)
@@ -86,7 +86,7 @@ def explain(  # noqa: PLR0917 - as `evaluate`
     policy: PeriodPolicy = DEFAULT_POLICY,
     shared: Collection[bytes] = (),
 ) -> tuple[Decision, tuple[RuleTried, ...]]:
-    """Answer as `evaluate` does, and tell every rule that was tried on the way."""
+    """Answer as `evaluate` does, and list every rule that was tried on the way."""
     decision = evaluate(request, processing, consents, at, policy, shared)
     last = next(place for place, (number, _) in enumerate(_ASKED) if number == decision.rule)
     tried = [RuleTried(number, asks, matched=number == decision.rule) for number, asks in _ASKED[: last + 1]]
@@ -96,11 +96,11 @@ def explain(  # noqa: PLR0917 - as `evaluate`
 def stable_until(
     processing: Processing, events: Sequence[ConsentEvent], at: datetime, policy: PeriodPolicy = DEFAULT_POLICY
 ) -> datetime | None:
-    """Until when the answer to a question about these facts, judged at `at`, cannot change while they do not.
+    """Return the instant until which the answer about these facts, judged at `at`, cannot change while they do not.
 
-    The next thing that the register has scheduled, or the next expiry of one of the grants, each for itself: a joint
-    consent expires with its first act, which is one of them. None when there is none. All events must have been
-    collected by `at`.
+    It is the next change that the register has scheduled, or the next expiry of one of the grants, each taken alone: a
+    joint consent expires with its first act, which is one of them. None when there is no such instant. All events must
+    have been collected by `at`.
     """
     moments = [version.effective_from for version in processing.versions if version.effective_from is not None]
     moments += [change.at for change in processing.changes]
@@ -119,7 +119,7 @@ def _not_governed(
     at: datetime,
     law: str,
 ) -> Decision:
-    """Rule 5: where the article does not govern, only what it would exempt goes on; nothing of it can be cited."""
+    """Apply rule 5: where the article does not govern, only what it would exempt is permitted, and nothing is cited."""
     refused = _refuse(Reason.NOT_APPLICABLE, None, law, "5")
     if processing is None or version is None or not processing.is_exempt:
         return refused
@@ -132,7 +132,7 @@ def _not_governed(
 
 
 def _suspended_from(processing: Processing, at: datetime) -> datetime | None:
-    """The next suspension or retirement already scheduled after an instant; None when there is none."""
+    """Return the next suspension or retirement scheduled after an instant; None when there is none."""
     stops = (change.at for change in processing.status_changes if change.status is not Status.ACTIVE)
     return min((moment for moment in stops if moment > at), default=None)
 
@@ -142,10 +142,10 @@ def _refuse(reason: Reason, article: Article | None, law: str | None, rule: str)
 
 
 def _until(decision: Decision, case: Case) -> datetime:
-    """Until when a permit under IV or the NOTA stands, with what the register has scheduled.
+    """Return until when a permit under IV or the NOTA stands, given what the register has scheduled.
 
-    The earliest of the expiries relied on and of the next material version or suspension; a minor version that
-    would turn this very request down, or that shortens the period, ends or bounds it too.
+    It is the earliest of the expiries relied on and of the next material version or suspension. A minor version that
+    would deny this very request ends the permit too, and one that shortens the period bounds it.
     """
     until = decision.valid_until or case.at
     for moment, stops in _scheduled(case):
@@ -160,7 +160,7 @@ def _until(decision: Decision, case: Case) -> datetime:
 
 
 def _scheduled(case: Case) -> list[tuple[datetime, bool]]:
-    """The instants after `at` at which the register changes, in order, and whether each ends a permit by itself."""
+    """Return the instants after `at` at which the register changes, in order, and whether each alone ends a permit."""
     material = {version.number for version in case.processing.material_versions()}
     changes = [
         (version.effective_from, version.number in material)

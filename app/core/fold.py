@@ -1,7 +1,7 @@
 """What a person's consent events amount to: for a decision, as the state of one consent, and as rows of a table.
 
 The latest decision counts, by time of collection, ties by ledger order; a closure wipes all before it. Half of a joint
-consent decides nothing: it does not displace a whole one.
+consent decides nothing: it does not displace a whole consent.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,21 +34,21 @@ class Standing:
 
 
 def history(events: Iterable[ConsentEvent], processing: Processing, at: datetime) -> list[ConsentEvent]:
-    """What concerns that processing and was collected by that instant, oldest first."""
+    """Return the events that concern that processing and were collected by that instant, oldest first."""
     concerned = (event for event in events if event.collected_at <= at and event.concerns(processing.id))
     return sorted(concerned, key=lambda event: event.rank)
 
 
 def since_closure(past: Sequence[ConsentEvent]) -> Sequence[ConsentEvent]:
-    """The part of a history after its last closure: the next holder of the address starts with nothing."""
+    """Return the part of a history after its last closure: the next holder of the address starts with nothing."""
     closures = (index for index, event in enumerate(past) if event.kind is EventKind.CLOSED)
     return past[max(closures, default=-1) + 1 :]
 
 
 def halves_said(events: Iterable[ConsentEvent], processing: str, at: datetime) -> frozenset[int]:
-    """The ledger orders of a person's halves of joint consents to a processing, in each account that they had.
+    """Return the ledger orders of a person's halves of joint consents to a processing, in each account that they had.
 
-    A closure forgets ages, so the halves before one are told by what was known when the account was closed.
+    A closure forgets ages, so the halves before it are judged by the ages known when the account was closed.
     """
     known = sorted((event for event in events if event.collected_at <= at), key=lambda event: event.rank)
     found: set[int] = set()
@@ -65,7 +65,7 @@ def halves_said(events: Iterable[ConsentEvent], processing: str, at: datetime) -
 
 
 def counts(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
-    """Whether a decision counts yet: a grant only once its version is in force, everything else at once."""
+    """Return whether a decision counts yet: a grant only once its version is in force, any other decision at once."""
     if event.kind is not EventKind.GRANTED:
         return event.kind in DECISIONS
     version = processing.version(event.version or 0)
@@ -73,7 +73,7 @@ def counts(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
 
 
 def fold(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> Standing:
-    """Fold all of a person's events, those about other processings too, into where they stand on one."""
+    """Fold all of a person's events, including those about other processings, into their standing on one."""
     past = history(events, processing, at)
     live = since_closure(past)
     ages = ages_stated(events, at)
@@ -93,11 +93,11 @@ def fold(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -
 def _latest(
     counting: Sequence[ConsentEvent], halves: frozenset[int], processing: Processing, at: datetime
 ) -> ConsentEvent | None:
-    """The decision that counts: the last one, but a grant to an older version does not displace one still good.
+    """Return the decision that counts: the last one, except that a superseded grant does not displace one still good.
 
     Among the grants since the last refusal, withdrawal or closure, the latest that is not superseded counts, else the
-    latest: renewing the present version does not displace the consent already given to the next one. What a child or a
-    parent says alone counts only where there is nothing else: then it is not valid (rule 14).
+    latest: renewing the present version does not displace the consent already given to the next one. A half of a joint
+    consent counts only where there is no other grant: then it is not valid (rule 14).
     """
     grants = list(takewhile(lambda event: event.kind is EventKind.GRANTED, reversed(counting)))
     wholes = [event for event in grants if event.order not in halves]
@@ -106,9 +106,8 @@ def _latest(
     return next(good, standing[0] if standing else None)
 
 
-# The state of one consent at an instant: the same facts and predicates as the decision, told of one grant.
-#
-# A list, a filter or a count by state agrees with the decision at the same instant because both come from here.
+# The state of one consent at an instant: the same facts and predicates as the decision, applied to one grant. A list, a
+# filter or a count by state agrees with the decision at the same instant because both come from here.
 
 
 def consent_state(
@@ -118,14 +117,14 @@ def consent_state(
     at: datetime,
     policy: PeriodPolicy,
 ) -> State:
-    """The state of a consent (a granted or refused event) at an instant.
+    """Return the state of a consent (a granted or refused event) at an instant.
 
-    What ended it first comes first: a closure, a withdrawal, a later decision; then, for a grant, the invalidation of
-    what it rests on, and the rules 14 to 16 in their order.
+    The event that ended it comes first: a closure, a withdrawal, a later decision. Then, for a grant, come the
+    invalidation of what it rests on, and rules 14 to 16 in their order.
 
     Args:
         consent: the consent, one of `events`.
-        events: all of the person's events, those about other processings too.
+        events: all of the person's events, including those about other processings.
         processing: the register's entry for the consent's processing.
         at: the instant judged.
         policy: how this deployment counts periods.
@@ -154,19 +153,19 @@ def consent_expiry(
     at: datetime,
     policy: PeriodPolicy,
 ) -> datetime:
-    """The first instant at which a granted event among a person's events is no longer in force, as judged at `at`."""
+    """Return the first instant at which a grant among a person's events is no longer in force, as judged at `at`."""
     return expiry(grant_among(consent, events, processing, at), processing, at, policy)
 
 
 def grant_among(consent: ConsentEvent, events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> Grant:
-    """A granted event, with what the person's other events say about it by an instant."""
+    """Return a granted event as a grant, with what the person's other events say about it by an instant."""
     return grant_of(consent, since_closure(history(events, processing, at)), ages_stated(events, at))
 
 
 def ends(
     event: ConsentEvent, consent: ConsentEvent, processing: Processing, at: datetime, halves: frozenset[int]
 ) -> bool:
-    """Whether a later event ends a consent, as known at an instant.
+    """Return whether a later event ends a consent, as known at an instant.
 
     A closure, a refusal and a withdrawal end all before them. A grant ends a refusal, and a grant that counts already,
     unless it is itself superseded and the earlier one is not (law.md, "Latest decision"). Half of a joint consent does
@@ -209,23 +208,22 @@ def _grant_state(grant: Grant, processing: Processing, at: datetime, policy: Per
     return State.EXPIRED if at >= expiry(grant, processing, at, policy) else State.IN_FORCE
 
 
-# What the ledger amounts to, one row for each consent: the shape of the `consent` table, as a pure function.
-#
-# A row says what ended a consent for good, as far as events alone tell; whether one that nothing ended is in force,
-# expired or superseded at an instant is its state, above. The table can be rebuilt from here and compared.
+# What the ledger amounts to, one row for each consent: the shape of the `consent` table, as a pure function. A row says
+# what ended a consent for good, as far as events alone tell. Whether a consent that nothing ended is in force, expired
+# or superseded at an instant is its state, above. The table can be rebuilt from here and compared.
 
 CONSENTS = frozenset({EventKind.GRANTED, EventKind.REFUSED})
 _ONE_DAY: Final = timedelta(days=1)
-"""More than a territory's calendar is behind that of Paris."""
+"""More than any territory's calendar is behind that of Paris."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRow:
     """One consent: the event that began it, and the kind and time of the first event that ended it, if any.
 
-    `counted_from` is an instant not after any that its year is counted from, where that may be before `collected_at`:
-    the sweep looks for what may have lapsed by it. The year of a joint consent counts from its first act, and in an
-    overseas territory it may still have been the day before.
+    `counted_from` is an instant no later than any from which its year is counted, set where that may be before
+    `collected_at`: the sweep uses it to find what may have lapsed. The year of a joint consent counts from its first
+    act, and in an overseas territory it may still have been the day before.
     """
 
     id: UUID
@@ -240,7 +238,7 @@ class ConsentRow:
 
 
 def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) -> tuple[ConsentRow, ...]:
-    """The consents of one subject, in the order of the latest decision.
+    """Return the consents of one subject, ordered by the events that began them.
 
     Args:
         events: all of the subject's events.
@@ -259,10 +257,10 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
 
 
 def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing, halves: frozenset[int]) -> ConsentRow:
-    """The row of one consent. Nothing is copied: a person may have thousands of events, each with a row of its own."""
+    """Return the row of one consent. It copies no list: a person may have thousands of events, each with a row."""
     consent = ordered[index]
     later = (ordered[at] for at in range(index + 1, len(ordered)))
-    # A grant ahead of its version ended nothing the moment it was collected.
+    # Judged when each event was collected: a grant whose version was not yet in force then ended nothing.
     ended = next(
         (
             event
@@ -285,9 +283,9 @@ def _row(ordered: Sequence[ConsentEvent], index: int, processing: Processing, ha
 
 
 def _counted_from(ordered: Sequence[ConsentEvent], index: int, processing: Processing) -> datetime | None:
-    """The earliest instant that the year of a grant may be counted from; None when that is its own collection.
+    """Return the earliest instant from which the year of a grant may be counted; None when that is its own collection.
 
-    Never too late: two acts may come to be joint when an age is stated afterwards.
+    It is never too late: two acts may become joint when an age is stated afterwards.
     """
     grant = ordered[index]
     earlier = (ordered[at] for at in range(index - 1, -1, -1))

@@ -1,7 +1,7 @@
-"""What a grant is worth: the age that counts for it, whether it was lawfully collected, what it covers, until when.
+"""What a grant is worth: which age counts for it, whether it was lawfully collected, what it covers, when it expires.
 
-Age is a fact of the person, stated on any processing. Under 15, consent is joint (LIL art. 45): given by child and
-holder of parental responsibility together, or in two acts that follow one another within thirty days.
+Age is a fact of the person, stated on any processing. Under 15, consent is joint (LIL art. 45): child and holder of
+parental responsibility give it together, or in two acts, the second within thirty days of the first.
 """
 
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ _BOTH_SIDES: Final = frozenset({GivenBy.SELF, GivenBy.PARENT})
 class Grant:
     """A grant, with what the person's other events say about it.
 
-    `age` is the band that counts for it, None where it is unknown; `age_stated`: whether anybody had stated one by
-    then. `first_act` is, under 15, the grant that it completes to a joint consent, if any.
+    `age` is the age band that counts for it, None if unknown; `age_stated` says whether any age had been stated by
+    then. `first_act` is, under 15, the earlier grant with which it forms a joint consent, if any.
     """
 
     event: ConsentEvent
@@ -46,22 +46,22 @@ class Grant:
 
     @property
     def is_half(self) -> bool:
-        """Whether it is what a child or a parent says alone: it decides nothing until the other half is there."""
+        """Whether a child or a parent gave it alone: it then decides nothing until the other half is there."""
         alone = self.event.collection.given_by in _BOTH_SIDES and self.first_act is None
         return self.age is AgeBand.UNDER_15 and alone
 
     @property
     def acts(self) -> tuple[ConsentEvent, ...]:
-        """The grant, and the act that makes it joint if there is one."""
+        """The grant, preceded by the first act of the joint consent if there is one."""
         return (self.event,) if self.first_act is None else (self.first_act, self.event)
 
 
 def grant_of(event: ConsentEvent, live: Sequence[ConsentEvent], ages: Sequence[ConsentEvent]) -> Grant:
-    """A granted event as a grant.
+    """Return a granted event as a grant.
 
     Args:
         event: the granted event.
-        live: what concerns its processing since the last closure, oldest first.
+        live: the events that concern its processing since the last closure, oldest first.
         ages: the events that state an age of the person (`app.core.consent.ages_stated`), oldest first.
 
     """
@@ -71,10 +71,10 @@ def grant_of(event: ConsentEvent, live: Sequence[ConsentEvent], ages: Sequence[C
 
 
 def halves_among(live: Sequence[ConsentEvent], ages: Sequence[ConsentEvent]) -> frozenset[int]:
-    """The ledger orders of the grants that are halves of a joint consent (`Grant.is_half`).
+    """Return the ledger orders of the grants that are halves of a joint consent (`Grant.is_half`).
 
     Args:
-        live: what concerns one processing since the last closure, oldest first.
+        live: the events that concern one processing since the last closure, oldest first.
         ages: the events that state an age of the person, oldest first.
 
     """
@@ -85,7 +85,7 @@ def halves_among(live: Sequence[ConsentEvent], ages: Sequence[ConsentEvent]) -> 
 
 
 def _first_act(second: ConsentEvent, live: Sequence[ConsentEvent]) -> ConsentEvent | None:
-    """The decision right before a grant, where the two are one joint consent."""
+    """Return the decision just before a grant, if the two form one joint consent."""
     earlier = [event for event in live if event.kind in DECISIONS and event.rank < second.rank]
     if not earlier:
         return None
@@ -100,12 +100,12 @@ def _first_act(second: ConsentEvent, live: Sequence[ConsentEvent]) -> ConsentEve
 
 
 def is_joint(grant: Grant) -> bool:
-    """Whether child and holder of parental responsibility gave it, together or in two acts."""
+    """Return whether child and holder of parental responsibility gave it, together or in two acts."""
     return grant.event.collection.given_by is GivenBy.BOTH or grant.first_act is not None
 
 
 def defects(grant: Grant, processing: Processing, at: datetime) -> tuple[Defect, ...]:
-    """Everything that makes a grant unlawful, as judged at an instant (rule 14); empty when it is lawful."""
+    """Return everything that makes a grant unlawful, as judged at an instant (rule 14); empty when it is lawful."""
     child = grant.age is AgeBand.UNDER_15
     given_by = grant.event.collection.given_by
     joint = is_joint(grant)
@@ -134,26 +134,27 @@ def _of_its_collection(collection: Collection) -> tuple[Defect, ...]:
 
 
 def _age_required(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
-    """Whether the version granted, or the one in force at an instant, wants an age to have been stated."""
+    """Return whether the version granted, or the one in force at an instant, requires a stated age."""
     versions = (processing.version(event.version or 0), processing.version_at(at))
     return any(version.age_statement_required for version in versions if version is not None)
 
 
 def invalidated(grant: Grant, processing: Processing, at: datetime) -> bool:
-    """Whether a grant rests, by either of its acts, on a version or a text that was invalidated by an instant."""
+    """Return whether either act of a grant rests on a version or a text that was invalidated by an instant."""
     return any(processing.invalidated(act.version or 0, act.collection.text, at) for act in grant.acts)
 
 
 def awaits_other_side(grant: Grant, at: datetime) -> bool:
-    """Whether a grant is the first act of a joint consent whose second may still follow."""
+    """Return whether a grant is the first act of a joint consent whose second act may still follow."""
     return grant.is_half and at - grant.event.collected_at <= JOINT_WINDOW
 
 
 def expiry(grant: Grant, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
-    """The first instant at which a grant is no longer in force, as judged at an instant.
+    """Return the first instant at which a grant is no longer in force, as judged at an instant.
 
-    The earliest of the stored expiry and of the periods of the version granted and of the version in force at `at`: a
-    period shortened later applies to earlier consents too. The year of a joint consent counts from its first act.
+    It is the earliest of the stored expiry and of the periods of the version granted and of the version in force at
+    `at`: a period shortened later applies to earlier consents too. The year of a joint consent counts from its first
+    act.
     """
     return min(_act_expiry(act, processing, at, policy) for act in grant.acts)
 
@@ -170,7 +171,7 @@ def _act_expiry(act: ConsentEvent, processing: Processing, at: datetime, policy:
 
 
 def covered(grant: Grant, processing: Processing) -> frozenset[Element]:
-    """The elements that a grant covers: those it names, or all that its version declares; of two acts, what both do."""
+    """Return the elements that a grant names, else all that its version declares; of two acts, those common to both."""
     version = processing.version(grant.event.version or 0)
     declared = version.elements if version is not None else frozenset[Element]()
     for act in grant.acts:

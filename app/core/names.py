@@ -1,7 +1,7 @@
-"""The names of one person: several ids of which the operator states that they are somebody's, and never guesses.
+"""The names of one person: several ids that the operator states to be one person's; Sceau never guesses this.
 
-All of them lead to one ledger. What was said by a name before it was stated to be this person's stands in another
-ledger, which is closed; its refusals and withdrawals go over, and its grants do not.
+All of them lead to one ledger. Events recorded under a name before that statement stand in another ledger, which is
+closed; its refusals and withdrawals are carried over, and its grants are not.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from app.core.errors import DomainError
 from app.core.fold import since_closure
 
 MOST_NAMES: Final = 50
-"""How many names one person may have: an id that more share is rather a mailbox of several people."""
+"""How many names one person may have: an id with more is more likely a shared mailbox."""
 
 
 class NameBasis(StrEnum):
@@ -45,9 +45,9 @@ NOES: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN})
 
 
 def carried_over(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
-    """What somebody said by a name that stays true of the person: every no, and every statement of age, in order.
+    """Return the events recorded under a name that stay true of the person: every no and every age, in order.
 
-    A closure of one processing, which is the sweep's, takes none of it back.
+    The sweep's closure of a single processing takes none of them back.
     """
     whole = (event for event in events if event.kind is not EventKind.CLOSED or event.processing is None)
     live = since_closure(sorted(whole, key=lambda event: event.rank))

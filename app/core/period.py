@@ -41,7 +41,7 @@ class ConsentPeriod:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an ISO 8601 duration of one unit: P1Y, P6M, P12W, P90D.
+        """Parse an ISO 8601 duration of one unit: P1Y, P6M, P12W, P90D.
 
         Raises:
             InvalidPeriodError: the text is not such a duration, or it is longer than one year.
@@ -56,7 +56,7 @@ class ConsentPeriod:
         return cls(months=0, days=count * 7 if unit == "W" else count)
 
     def __str__(self) -> str:
-        """The ISO 8601 form."""
+        """Return the ISO 8601 form."""
         if self.months == 12:  # noqa: PLR2004 - a year
             return "P1Y"
         return f"P{self.months}M" if self.months else f"P{self.days}D"
@@ -67,19 +67,19 @@ ONE_YEAR: Final = ConsentPeriod(months=12, days=0)
 
 @dataclass(frozen=True, slots=True)
 class PeriodPolicy:
-    """What a deployment decided about periods: how they are counted, and its own ceiling (at most one year)."""
+    """What a deployment decides about periods: how they are counted, and its own ceiling (at most one year)."""
 
     counting: Counting = Counting.START_OF_DAY
     ceiling: ConsentPeriod = ONE_YEAR
 
     def expiry(self, collected_at: datetime, period: ConsentPeriod, territory: str = FRANCE) -> datetime:
-        """The first instant (UTC) at which a consent is no longer in force.
+        """Return the first instant (UTC) at which a consent is no longer in force.
 
         Args:
             collected_at: the instant of collection, aware.
-            period: the period of the processing; the deployment's own and the year of IV bound it.
-            territory: the ISO 3166-1 code of where it was collected. It can only make the period end earlier; one
-                whose time zone is not known here is counted as Paris.
+            period: the period of the processing; the deployment's ceiling and the year of IV bound it.
+            territory: the ISO 3166-1 code of where it was collected. It can only make the period end earlier; a
+                territory whose time zone is not known here is counted as Paris.
 
         """
         local = [collected_at.astimezone(zone) for zone in {PARIS, TIME_ZONES.get(territory, PARIS)}]
@@ -87,7 +87,7 @@ class PeriodPolicy:
         return min(_after(each, of, self.counting) for each in local for of in periods)
 
     def shorter(self, period: ConsentPeriod) -> ConsentPeriod:
-        """Which of a period and this deployment's ceiling is the shorter, as people are told it (31 days a month)."""
+        """Return the shorter of a period and this deployment's ceiling, for display (a month counts 31 days)."""
         return min(period, self.ceiling, key=lambda each: each.months * 31 + each.days)
 
 
@@ -98,7 +98,7 @@ def _after(local: datetime, period: ConsentPeriod, counting: Counting) -> dateti
 
 @lru_cache(maxsize=4096)
 def _ends(day: date, at: time, months: int, days: int, zone: tzinfo | None) -> datetime:
-    """When a period ends that is counted from a civil day: many consents share one, if their hour does not count."""
+    """Return when a period counted from a civil day ends. Many consents share a day if their hour does not count."""
     day += timedelta(days=days)
     if months:
         month = day.month - 1 + months
@@ -109,7 +109,7 @@ def _ends(day: date, at: time, months: int, days: int, zone: tzinfo | None) -> d
 
 
 def _last_possible(year: int, month: int, day: int) -> date:
-    """The same day of that month, or the month's last (29 February becomes the 28th)."""
+    """Return the same day of that month, or the month's last day (29 February becomes the 28th)."""
     return date(year, month, min(day, monthrange(year, month)[1]))
 
 
@@ -127,7 +127,7 @@ _MONTH_SLACK: Final = 3 * _DAY
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """A duration in calendar months plus seconds, and how it was written; zero means that nothing is kept."""
+    """A duration in calendar months plus seconds, and its text as written; zero means that nothing is kept."""
 
     months: int
     seconds: int
@@ -135,7 +135,7 @@ class Retention:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an ISO 8601 duration such as P30D, P3Y, P1Y6M or PT12H.
+        """Parse an ISO 8601 duration such as P30D, P3Y, P1Y6M or PT12H.
 
         Raises:
             InvalidPeriodError: the text is not an ISO 8601 duration.
@@ -153,11 +153,11 @@ class Retention:
         )
 
     def __str__(self) -> str:
-        """The ISO 8601 form, as it was given."""
+        """Return the ISO 8601 form, as it was given."""
         return self.text
 
     def may_exceed(self, other: Self) -> bool:
-        """Whether this duration is longer than the other on some calendar (months are not all of one length)."""
+        """Return whether this duration is longer than the other on some calendar, since months differ in length."""
         if self.months == other.months:
             return self.seconds > other.seconds
         longest = self.seconds + self.months * _MEAN_MONTH + (_MONTH_SLACK if self.months else 0)

@@ -1,8 +1,8 @@
 """A processing activity as the register knows it: its versions, its status, and what a new version may change.
 
-One processing has one purpose for ever (L32-3 IV: consent is specific to each processing); everything else, its
-controllers too, belongs to a numbered version with an instant from which it is in force. A version that is material is
-another processing for its users: consent to the one before is not consent to it.
+A processing has one purpose for ever (L32-3 IV: consent is specific to each processing); everything else, including its
+controllers, belongs to a numbered version with an instant from which it is in force. A material version is another
+processing for its users: consent to the previous version is not consent to it.
 """
 
 import re
@@ -19,10 +19,9 @@ from app.core.errors import InvalidVersionError
 from app.core.period import ConsentPeriod, Retention
 
 # One version of a processing: the facts that people are told and consent to, and what a change of them means.
-#
-# `TOLD_FACTS` is the one list of these facts. From it are made the consent page, the comparison that finds a change
-# material, the differences that a person and a data-protection officer see, and the record of GDPR 30. The page is
-# given facts by this list alone (`told`), so a fact that the comparison does not know cannot be shown.
+# `TOLD_FACTS` is the only list of these facts. It drives the consent page, the comparison that finds a change material,
+# the differences that a person and a data-protection officer see, and the record of GDPR 30. The page receives facts
+# only through this list (`told`), so it cannot show a fact that the comparison does not know.
 
 _DAY: Final = 86_400
 
@@ -40,7 +39,7 @@ _STRICTNESS: Final = {mode: strictness for strictness, mode in enumerate(PartyMo
 
 @dataclass(frozen=True, slots=True, order=True)
 class Recipient:
-    """Who receives data: name, role (such as processor), country (ISO 3166-1 alpha-2); "" for what is not stated."""
+    """A recipient of data: name, role (such as processor), country (ISO 3166-1 alpha-2); "" for what is not stated."""
 
     name: str
     role: str = ""
@@ -55,13 +54,15 @@ UNION: Final = frozenset(
         *("GP", "MQ", "GF", "RE", "YT", "MF"),
     }
 )
-"""ISO 3166-1 codes of the Union, of the other states of the European Economic Area, and of the outermost regions of
-France: data that go there do not leave the Union (GDPR, chapter V)."""
+"""ISO 3166-1 codes of the Union, the other states of the European Economic Area, and the outermost regions of France.
+
+Data that go there do not leave the Union (GDPR, chapter V).
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Transfer:
-    """A transfer out of the Union: to which country, and what safeguards it (GDPR, chapter V)."""
+    """A transfer out of the Union: the country, and the safeguards (GDPR, chapter V)."""
 
     country: str
     safeguards: str = ""
@@ -71,10 +72,10 @@ class Transfer:
 class ProcessingVersion:
     """One version of a processing.
 
-    `effective_from` None means: ever since there is a register. `material` is what the version says of itself; what it
-    changes can make it material as well (`material_changes`). `age_statement_required`: a grant counts only where an
-    age of the user had been stated. `controllers` are ids of controllers' records. `conditional`: whether a service
-    depends on the consent; None where the operator does not say.
+    `effective_from` None means that it has been in force since the register began. `material` is the version's own
+    statement; what it changes can make it material as well (`material_changes`). `age_statement_required`: a grant
+    counts only if an age of the user had been stated. `controllers` are ids of controllers' records. `conditional`:
+    whether a service depends on the consent; None if the operator does not say.
     """
 
     number: int
@@ -99,7 +100,7 @@ class ProcessingVersion:
     derived_data_erased_within: Retention | None = None
 
     def in_force_at(self, at: datetime) -> bool:
-        """Whether this version has come into force by that instant."""
+        """Return whether this version has come into force by that instant."""
         return self.effective_from is None or self.effective_from <= at
 
 
@@ -107,8 +108,8 @@ class ProcessingVersion:
 class ToldFact:
     """A fact of a version that people are told; its name is that of the version's field and of the API's member.
 
-    `as_json`: the fact as the API and the ledger have it. `narrows`: whether a change of it, before and after, takes
-    nothing from those who consented to the version before: such a change alone is not material.
+    `as_json` gives the fact as the API and the ledger hold it. `narrows(before, after)` says whether a change takes
+    nothing from those who consented to the version before; such a change alone is not material.
     """
 
     name: str
@@ -116,7 +117,7 @@ class ToldFact:
     narrows: Callable[[Any, Any], bool]
 
     def of(self, version: ProcessingVersion) -> Any:  # noqa: ANN401 - facts are of many types
-        """The fact of a version."""
+        """Return the fact of a version."""
         return getattr(version, self.name)
 
 
@@ -129,7 +130,7 @@ def _fewer(before: frozenset[object], after: frozenset[object]) -> bool:
 
 
 def _stopped(_before: object, after: object) -> bool:
-    """Whether the analysis is said not to be automated any more: then it is denied, whatever the consent."""
+    """Return whether the analysis is no longer stated to be automated: it is then denied, whatever the consent."""
     return not after
 
 
@@ -138,7 +139,7 @@ def _stricter(before: PartyMode, after: PartyMode) -> bool:
 
 
 def _shorter(before: Retention | None, after: Retention | None) -> bool:
-    """Whether a delay is never longer on any calendar; one that is not stated may last for ever."""
+    """Return whether a delay is never longer on any calendar; a delay that is not stated may last for ever."""
     return before is None or (after is not None and not after.may_exceed(before))
 
 
@@ -190,17 +191,17 @@ Told = Mapping[str, Any]
 
 
 def told(version: ProcessingVersion) -> Told:
-    """The facts that people are told of a version, by name."""
+    """Return the facts that people are told of a version, by name."""
     return {fact.name: fact.of(version) for fact in TOLD_FACTS}
 
 
 def changed_facts(before: ProcessingVersion, after: ProcessingVersion) -> tuple[ToldFact, ...]:
-    """The told facts that differ between two versions."""
+    """Return the told facts that differ between two versions."""
     return tuple(fact for fact in TOLD_FACTS if fact.of(before) != fact.of(after))
 
 
 def material_changes(before: ProcessingVersion, after: ProcessingVersion) -> tuple[str, ...]:
-    """The names of the facts whose change makes a version material: all that people are told, unless it narrows."""
+    """Return the names of the told facts whose change makes a version material: those that do not narrow."""
     changed = changed_facts(before, after)
     return tuple(fact.name for fact in changed if not fact.narrows(fact.of(before), fact.of(after)))
 
@@ -209,9 +210,9 @@ _ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 def can_be_an_id(text: str) -> bool:
-    """Whether a processing could be registered under this text.
+    """Return whether a processing could be registered under this text.
 
-    What cannot is neither looked up nor logged: a caller may have put an address there.
+    Other text is neither looked up nor logged, because a caller may have put an address there.
     """
     return _ID.fullmatch(text) is not None
 
@@ -235,7 +236,7 @@ class StatusChange:
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """From `at` on, no consent permits that rests on this version, or on the text of this SHA-256 (hex, lower case).
+    """From `at` on, no consent permits that rests on this version, or on the text of this SHA-256 (lower-case hex).
 
     One of the two is None.
     """
@@ -245,7 +246,7 @@ class Invalidation:
     text: str | None = None
 
     def strikes(self, version: int, text: str | None) -> bool:
-        """Whether a consent to that version, given on that text (None: one that is not known), rests on it."""
+        """Return whether this strikes a consent to that version that was given on that text (None: an unknown text)."""
         return version == self.version or (text is not None and text == self.text)
 
 
@@ -271,11 +272,11 @@ class Processing:
 
     @property
     def asks_others(self) -> bool:
-        """Whether some version of it, of IV, wants other parties' consents."""
+        """Whether it is of IV and some version of it asks for other parties' consents."""
         return self.rests_on_consent and any(each.party_mode is not PartyMode.USER_ONLY for each in self.versions)
 
     def version(self, number: int) -> ProcessingVersion | None:
-        """The version of that number, if the register holds it."""
+        """Return the version of that number, if the register holds it."""
         return self._numbered.get(number)
 
     @cached_property
@@ -283,14 +284,14 @@ class Processing:
         return {version.number: version for version in reversed(self.versions)}
 
     def version_at(self, at: datetime) -> ProcessingVersion | None:
-        """The version in force at an instant: the highest number that has come into force."""
+        """Return the version in force at an instant: the highest number that has come into force."""
         for version in reversed(self.versions):
             if version.in_force_at(at):
                 return version
         return None
 
     def status_at(self, at: datetime) -> Status:
-        """The status at an instant; active until the first change."""
+        """Return the status at an instant; active until the first change."""
         for change in reversed(self.status_changes):
             if change.at <= at:
                 return change.status
@@ -302,12 +303,12 @@ class Processing:
         return (*self.status_changes, *self.invalidations)
 
     def invalidated(self, version: int, text: str | None, at: datetime) -> bool:
-        """Whether a version, or a text that was shown for it (None: not known), was invalidated by an instant."""
+        """Return whether a version, or the text shown for it (None: not known), was invalidated by an instant."""
         return any(each.at <= at and each.strikes(version, text) for each in self.invalidations)
 
     @cached_property
     def _material(self) -> tuple[ProcessingVersion, ...]:
-        """The material versions; worked out once, because every decision under IV asks for them."""
+        """The material versions; computed once, because every decision under IV asks for them."""
         first = [version for version in self.versions[:1] if version.material]
         later = [
             after for before, after in pairwise(self.versions) if after.material or material_changes(before, after)
@@ -315,11 +316,11 @@ class Processing:
         return (*first, *later)
 
     def material_versions(self, after: int = 0) -> Iterator[ProcessingVersion]:
-        """Versions numbered above `after` that are material: they say so, or they change what always is."""
+        """Return the versions above `after` that are material, by their own statement or by what they change."""
         return (version for version in self._material if version.number > after)
 
     def superseded(self, number: int, at: datetime) -> bool:
-        """Whether a material version above `number` has come into force by that instant."""
+        """Return whether a material version above `number` has come into force by that instant."""
         return any(version.in_force_at(at) for version in self.material_versions(after=number))
 
 

@@ -1,4 +1,4 @@
-"""What may stand in the register, and who may put it there: lawful versions, controllers, differences, the gate."""
+"""What the register may hold, and who may record it: lawful versions, controllers, differences, the gate."""
 
 import re
 import unicodedata
@@ -16,7 +16,7 @@ from app.core.period import Retention
 from app.core.processing import UNION, ProcessingVersion, changed_facts, material_changes
 
 Words = Mapping[str, object]
-"""What a version says beside its facts, by the names of the API, as JSON has it."""
+"""What a version says besides its facts, by the names of the API, as JSON values."""
 
 
 class ControllerExistsError(DomainError):
@@ -102,9 +102,9 @@ class ImportOfAnotherError(DomainError):
     slug = "import-of-another"
 
 
-# Who answers for a processing: a legal person known by an identifier, whose names may change.
-# A SIREN is nine digits whose Luhn sum is a multiple of ten (INSEE; ISO/IEC 7812-1 annex B). A LEI is 18 characters
-# and two check digits (ISO 17442), right when the whole, letters read as 10 to 35, is 1 modulo 97 (ISO/IEC 7064, MOD
+# A controller answers for a processing: a legal person known by an identifier, whose names may change. A SIREN is nine
+# digits whose Luhn sum is a multiple of ten (INSEE; ISO/IEC 7812-1 annex B). A LEI is 18 characters and two check
+# digits (ISO 17442); it is valid when the whole, with letters read as 10 to 35, is 1 modulo 97 (ISO/IEC 7064, MOD
 # 97-10).
 
 _SIREN: Final = re.compile(r"[0-9]{9}", re.ASCII)
@@ -124,7 +124,7 @@ class ControllerKind(StrEnum):
 
 
 def is_siren(text: str) -> bool:
-    """Whether a text is a SIREN, written without spaces."""
+    """Return whether a text is a SIREN, written without spaces."""
     if _SIREN.fullmatch(text) is None or not text.strip("0"):
         return False
     doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(text)))
@@ -132,23 +132,23 @@ def is_siren(text: str) -> bool:
 
 
 def is_lei(text: str) -> bool:
-    """Whether a text is a LEI, in capitals and without spaces."""
+    """Return whether a text is a LEI, in capitals and without spaces."""
     return _LEI.fullmatch(text) is not None and int("".join(str(int(each, 36)) for each in text)) % 97 == 1
 
 
 def is_identifier(kind: ControllerKind, identifier: str | None) -> bool:
-    """Whether an identifier is one of its kind; a controller of kind `other` may have none."""
+    """Return whether an identifier is valid for its kind; a controller of kind `other` may have none."""
     if kind is ControllerKind.OTHER:
         return True
     return identifier is not None and {ControllerKind.SIREN: is_siren, ControllerKind.LEI: is_lei}[kind](identifier)
 
 
 def id_of_name(legal_name: str) -> str:
-    """The id of the record that stands for a legal name which came without one.
+    """Return the id of the record for a legal name that was given without an id.
 
-    The name in lower case without accents, its letters and digits joined by hyphens and cut at 60 characters, then a
-    hyphen and the first 12 hexadecimal digits of the SHA-256 of the name (Unicode NFC, UTF-8). Two names never share
-    one, and one name always has the same.
+    It is the name in lower case without accents, its letters and digits joined by hyphens and cut at 60 characters,
+    then a hyphen and the first 12 hexadecimal digits of the SHA-256 of the name (Unicode NFC, UTF-8). Two names never
+    share an id, and one name always has the same id.
     """
     plain = unicodedata.normalize("NFKD", legal_name).encode("ascii", "ignore").decode().lower()
     readable = "-".join(re.findall(r"[a-z0-9]+", plain))[:_READABLE].strip("-") or "controller"
@@ -163,9 +163,9 @@ class Struck:
     text: str | None = None
 
 
-# Four eyes on the register: what a second person must approve, and what must be justified.
-# The rules are right about the facts that they are given; these are about who may give them. Advertising that is
-# registered as sorting would need nobody's consent, so one key alone must not be able to say so.
+# Four eyes on the register: what a second person must approve, and what must be justified. The rules rely on the facts
+# that they are given; these checks are about who may give them. Advertising that is registered as sorting would need no
+# consent, so one key alone must not be able to register it so.
 class RegisterApproval(StrEnum):
     """How many persons it takes to register a processing or to weaken one."""
 
@@ -174,7 +174,7 @@ class RegisterApproval(StrEnum):
 
 
 APPROVAL_CHECK: Final = "register approval"
-"""The name under which a database keeps that two persons decide, once a process has said so."""
+"""The name under which a database stores that two persons decide, once a process has set that."""
 
 
 class RegisterWarning(StrEnum):
@@ -195,11 +195,11 @@ class RegisterWarning(StrEnum):
 
 
 LONG_KEPT: Final = Retention.parse("P30D")
-"""What display, sorting, routing and detection may keep without a justification."""
+"""The longest that display, sorting, routing and detection may keep data without a justification."""
 
 
 def narrows(before: ProcessingVersion, after: ProcessingVersion, *, words_changed: bool) -> bool:
-    """Whether a version permits nothing that the one before it did not: it takes one person to record it."""
+    """Return whether a version permits nothing that the previous one did not; one person may then record it alone."""
     age_dropped = before.age_statement_required and not after.age_statement_required
     return not (words_changed or age_dropped or material_changes(before, after))
 
@@ -213,16 +213,16 @@ def needs_approval(
     struck: bool,
     ahead: bool,
 ) -> bool:
-    """Whether a version waits for another person.
+    """Return whether a version waits for another person.
 
     Args:
         asked: how many persons decide.
-        before: the version that it follows; None for the first of a new processing.
+        before: the version that it follows; None for the first version of a new processing.
         after: the version.
-        words_changed: whether what people read beside the told facts differs. Said to be minor, that always takes a
-            second person: consents to the old words would go on under the new ones.
-        struck: whether anything of the processing was invalidated. Any other version may ask again what was stopped.
-        ahead: whether it comes into force later. What is invalidated until then would be asked again by it.
+        words_changed: whether the words that people read besides the told facts differ. If the version calls that
+            minor, it always takes a second person, because consents to the old words would go on under the new ones.
+        struck: whether anything of the processing was invalidated. Any further version may ask again what was stopped.
+        ahead: whether it comes into force later. It would then ask again for what is invalidated until that time.
 
     """
     if before is not None and words_changed and not after.material:
@@ -253,7 +253,7 @@ def check_lawful(purpose: Purpose, version: ProcessingVersion) -> None:
 
 
 def unusual(purpose: Purpose, version: ProcessingVersion) -> tuple[RegisterWarning, ...]:
-    """What of a version of III must be justified: that others receive its data, or that they are kept over 30 days."""
+    """Return what a version of III must justify: that others receive its data, or that they are kept over 30 days."""
     if purpose not in EXEMPT_PURPOSES:
         return ()
     long = version.retention is None or version.retention.may_exceed(LONG_KEPT)
@@ -262,12 +262,12 @@ def unusual(purpose: Purpose, version: ProcessingVersion) -> tuple[RegisterWarni
 
 
 def warnings_of(purpose: Purpose, version: ProcessingVersion, said: Words) -> tuple[RegisterWarning, ...]:
-    """What a data-protection officer should look at.
+    """Return the warnings that a data-protection officer should look at.
 
     Args:
-        purpose: of the processing.
-        version: the facts that are told.
-        said: the words beside them, and what only the register holds, by the names of the API.
+        purpose: the purpose of the processing.
+        version: the told facts.
+        said: the words besides them, and what only the register holds, by the names of the API.
 
     """
     texts = [text for name in ("name", "notice") for text in _texts(said.get(name))]
@@ -288,13 +288,12 @@ def _texts(by_language: object) -> list[str]:
 _ADVERTISING: Final = re.compile(
     r"\b(publicit|pub\b|annonceur|commercia|marketing|cibl|profil|advertis|ads?\b|promot|target)", re.IGNORECASE
 )
-"""Beginnings of words, French and English, of what III does not free: advertising, and profiles of people."""
+"""Beginnings of French and English words for what III does not exempt: advertising, and profiles of people."""
 
 
-# The gate: what may permit more waits for a second human being (docs/register.md, "Four eyes").
-# The rules are right about the facts that they are given; the gate is about who may give them. With the setting
-# `two`, nothing that can turn a deny into a permit, or loosen who may do so, takes effect by one human being. What
-# only forbids waits for nobody.
+# The gate: what may permit more waits for a second human being (docs/register.md, "Four eyes"). The rules rely on the
+# facts that they are given; the gate is about who may give them. With the setting `two`, one human being alone cannot
+# turn a deny into a permit, nor loosen who may do so. What only forbids does not wait.
 class Gated(StrEnum):
     """What waits at the gate."""
 
@@ -316,7 +315,7 @@ class ProposalState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a second person answered, when, and why."""
+    """A second person's answer, its reason, its instant, and the caller who gave it."""
 
     approved: bool
     reason: str
@@ -325,7 +324,7 @@ class Ruling:
 
 
 def state_after(ruling: Ruling | None) -> ProposalState:
-    """What became of a proposal; `ruling` None while it waits."""
+    """Return the state of a proposal; `ruling` is None while it waits."""
     if ruling is None:
         return ProposalState.PROPOSED
     return ProposalState.APPROVED if ruling.approved else ProposalState.REJECTED
@@ -333,10 +332,10 @@ def state_after(ruling: Ruling | None) -> ProposalState:
 
 @dataclass(frozen=True, slots=True)
 class GateProposal:
-    """What one person wants to do, until another has answered; `ruling` None while it waits.
+    """What one person wants to do, until another person has answered; `ruling` is None while it waits.
 
-    `target`: the id of the processing or controller that it is about; "" for what is about the deployment. `wanted`:
-    what is to be done, as JSON has it.
+    `target` is the id of the processing or controller concerned, or "" for the deployment. `wanted` is what is to be
+    done, as JSON values.
     """
 
     id: UUID
@@ -349,23 +348,23 @@ class GateProposal:
 
     @property
     def state(self) -> ProposalState:
-        """What became of it."""
+        """The proposal's state."""
         return state_after(self.ruling)
 
 
 MOST_WAITING: Final = 200
-"""How many proposals may wait at once: persons make them, and persons read them."""
+"""How many proposals may wait at once; persons make and read them, so that is enough."""
 
 
 _UNTOLD: Final = ("started_on", "age_statement_required")
-"""Facts that people are not told and that no consent rests on."""
+"""Facts that are not told to people and on which no consent rests."""
 
 
-# What changed between two versions of a processing: each fact before and after, and whether it is material.
-# A told fact is material by itself when `app.core.processing.material_changes` finds it, whatever the version says.
+# The differences between two versions of a processing: each fact before and after, and whether it is material.
+# `app.core.processing.material_changes` finds which told facts are material, whatever the version says of itself.
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One fact that differs; `before` and `after` are as JSON has them, None where there is nothing."""
+    """One fact that differs; `before` and `after` are JSON values, None where there is nothing."""
 
     field: str
     before: object
@@ -376,7 +375,7 @@ class FieldChange:
 def version_changes(
     before: ProcessingVersion, after: ProcessingVersion, *, words_before: Words, words_after: Words
 ) -> tuple[FieldChange, ...]:
-    """Each fact that differs between two versions: told facts first, then the others, then words, by name."""
+    """Return each fact that differs between two versions: told facts first, then the others, then words by name."""
     material = frozenset(material_changes(before, after))
     found = [
         FieldChange(fact.name, fact.as_json(fact.of(before)), fact.as_json(fact.of(after)), fact.name in material)

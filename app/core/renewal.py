@@ -1,8 +1,8 @@
 """What the yearly renewal flags: which consents are due to be asked again, and which have lapsed, at an instant.
 
-L32-3 IV makes a consent lapse within a year, so whoever asks again must be told in time. A notice is so many days
-before the expiry, counted on the calendar in Paris like the year itself (`app.core.period`). Nothing here decides
-whether an analysis is permitted: a flag is only ever a message about what `app.core.fold` already says.
+L32-3 IV makes a consent lapse within a year, so the operator must be notified in time to ask again. A notice falls a
+number of days before the expiry, counted on the calendar in Paris like the year itself (`app.core.period`). Nothing
+here decides whether an analysis is permitted: a flag only reports what `app.core.fold` already says.
 """
 
 import re
@@ -22,10 +22,10 @@ from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, Status
 
 NEVER_FLAGGED: Final = 366
-"""The stage of a consent about which nothing was said yet: more than any notice."""
+"""The stage of a consent that was never flagged: larger than any notice."""
 EXPIRED_STAGE: Final = 0
 OVER_STAGE: Final = -1
-"""Nothing more will be said: superseded or invalidated, or its processing is retired."""
+"""The stage of a consent that is never flagged again: superseded or invalidated, or its processing is retired."""
 
 ANY_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ class FlagKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One thing to say about a consent; `notice` is in days, 0 for all that is no notice."""
+    """One message about a consent; `notice` is in days, and 0 for every kind but `due`."""
 
     kind: FlagKind
     notice: int = 0
@@ -65,17 +65,17 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A consent looked at: what is to be said, if anything, and the stage that it then stands at (None: as before)."""
+    """The result for one consent: the flag to raise, if any, and the consent's new stage (None: unchanged)."""
 
     flag: Flag | None
     stage: int | None
 
 
 def parse_notices(text: str) -> tuple[int, ...]:
-    """Read notices such as `P60D,P30D,P7D`, in days or weeks, longest first.
+    """Parse notices such as `P60D,P30D,P7D`, in days or weeks, and return them in days, longest first.
 
     Raises:
-        InvalidNoticeError: one is not such a duration, is longer than 365 days, or stands twice.
+        InvalidNoticeError: one is not such a duration, is longer than 365 days, or occurs twice.
 
     """
     days = []
@@ -90,7 +90,7 @@ def parse_notices(text: str) -> tuple[int, ...]:
 
 
 def notice_at(expires_at: datetime, days: int) -> datetime:
-    """When a notice is due: the same local time in Paris, so many civil days before the expiry."""
+    """Return when a notice is due: at the same local time in Paris, `days` civil days before the expiry."""
     local = expires_at.astimezone(PARIS)
     moment = datetime.combine(local.date() - timedelta(days=days), local.time(), PARIS)
     # A local time that does not exist, or exists twice, is read as the earlier instant, as in `app.core.period`.
@@ -105,9 +105,9 @@ def examine(  # noqa: PLR0917 - the facts of one consent
     renewal: Renewal,
     at: datetime,
 ) -> Examined:
-    """What is to be said now about a grant that stands at a stage.
+    """Return what to flag now about a grant that has reached a stage.
 
-    Only the latest notice that is due is said: after days without a sweep the earlier ones are passed over. A consent
+    Only the latest notice that is due is flagged: after days without a sweep the earlier ones are skipped. A consent
     that is not in force, lapsed or superseded by itself (replaced, refused, withdrawn, closed, invalid, pending) gets
     no flag.
 
@@ -115,7 +115,7 @@ def examine(  # noqa: PLR0917 - the facts of one consent
         consent: the granted event.
         events: all events of that subject.
         processing: the register entry.
-        stage: days of the last notice that was said, or one of the stages above.
+        stage: the days of the last notice that was flagged, or one of the stages above.
         renewal: how the deployment announces renewals.
         at: the instant to judge at, not before anything in `events`.
 
@@ -141,7 +141,7 @@ def examine(  # noqa: PLR0917 - the facts of one consent
 
 
 def _for_ever(kind: FlagKind | None) -> Examined:
-    """Say this, if anything, and nothing more."""
+    """Return this flag, if any, and the stage after which nothing more is flagged."""
     return Examined(Flag(kind) if kind is not None else None, OVER_STAGE)
 
 
@@ -151,17 +151,17 @@ _AT_RETIREMENT: Final = {
     State.SUPERSEDED: FlagKind.SUPERSEDED,
     State.EXPIRED: FlagKind.EXPIRED,
 }
-"""What a retirement closes is what it ended: a consent that had lapsed before is said to have, if it was not yet."""
+"""A retirement closes only what it ended: a consent that had lapsed before is flagged as lapsed, if not yet done."""
 
 
 def collected_before(
     processing: Processing, number: int, stage: int, renewal: Renewal, at: datetime
 ) -> datetime | None:
-    """Which grants of a version, all at one stage, there may be something to say about.
+    """Return a bound on which grants of a version, all at one stage, may have to be flagged now.
 
     Returns:
-        An instant: no grant collected at or after it needs to be looked at now. Under `start_of_day` every earlier one
-        does; under `same_instant` a few earlier ones may not. None when none does.
+        An instant: no grant collected at or after it needs to be examined now. Under `start_of_day` every earlier grant
+            does; under `same_instant` a few earlier ones may not. None when no grant needs it.
 
     """
     version, status = processing.version(number), processing.status_at(at)
@@ -178,20 +178,20 @@ def collected_before(
 
 
 def _periods(processing: Processing, number: int, at: datetime) -> list[ConsentPeriod]:
-    """The periods that bound a grant of that version now: its own, and that of the version in force."""
+    """Return the periods that bound a grant of that version now: its own, and that of the version in force."""
     versions = (processing.version(number), processing.version_at(at))
     return [each.consent_validity for each in versions if each is not None]
 
 
 def _applicable(processing: Processing, number: int, renewal: Renewal, at: datetime) -> tuple[int, ...]:
-    """The notices that are shorter than the consent itself: one of 60 days says nothing about one of a month."""
+    """Return the notices that are shorter than the consent itself: a consent of one month gets no notice of 60 days."""
     periods = [*_periods(processing, number, at), renewal.policy.ceiling]
     shortest = min(_days(period) for period in periods)
     return tuple(days for days in renewal.notices if days < shortest)
 
 
 def _days(period: ConsentPeriod) -> int:
-    """How many days a period has at the least."""
+    """Return the minimum number of days in a period."""
     return _LONGEST_NOTICE if period == ONE_YEAR else period.months * _SHORTEST_MONTH + period.days
 
 
@@ -200,7 +200,7 @@ def _latest_due(expires_at: datetime, notices: Sequence[int], at: datetime) -> i
 
 
 def _latest_expiry(policy: PeriodPolicy, at: datetime, ahead: int) -> datetime:
-    """The last expiry that is so many days ahead or less; a little later where clocks change under `same_instant`."""
+    """Return the last expiry at most `ahead` days away; a little later where clocks change under `same_instant`."""
     if ahead == 0:
         return at
     local = at.astimezone(PARIS)
@@ -211,19 +211,19 @@ def _latest_expiry(policy: PeriodPolicy, at: datetime, ahead: int) -> datetime:
 
 
 _CLOCK_CHANGE: Final = timedelta(hours=2)
-"""More than what a change of clocks moves a local time by."""
+"""More than a change of clocks moves a local time."""
 _LOOKED_BACK: Final = 370
 
 
 def _before(policy: PeriodPolicy, period: ConsentPeriod, lapse: datetime) -> datetime:
-    """No grant collected at or after this instant lapses by `lapse`."""
+    """Return an instant such that no grant collected at or after it lapses by `lapse`."""
     last = lapse.astimezone(PARIS)
     first = last.date() - timedelta(days=_LOOKED_BACK)
 
     def later(offset: int) -> bool:
         return policy.expiry(paris_midnight(first + timedelta(days=offset)), period) > lapse
 
-    # The expiry of a day's first instant never falls from one day to the next, and is within a year of it.
+    # A day's expiry (that of its first instant) never decreases from one day to the next, and is within a year of it.
     count = bisect_left(range(_LOOKED_BACK + 2), True, key=later)  # noqa: FBT003 - the first day that lapses later
     end = paris_midnight(first + timedelta(days=count))
     if policy.counting is Counting.START_OF_DAY:
@@ -236,23 +236,22 @@ def _before(policy: PeriodPolicy, period: ConsentPeriod, lapse: datetime) -> dat
     return min(end, same.astimezone(UTC) + _CLOCK_CHANGE)
 
 
-# How often a person may be asked for their consent: for each processing and half-year, whatever they answered.
-#
-# No text gives a number; asking again and again after an answer, or none, is no free choice (GDPR art. 7, recital 32).
+# How often a person may be asked for consent: a limit for each processing and half-year, whatever they answered. No
+# text gives a number; asking repeatedly after an answer, or after none, is not a free choice (GDPR art. 7, recital 32).
 
 MOST_ASKED: Final = 3
-"""In one half-year, whoever asks; the database refuses a fourth."""
+"""The limit in one half-year, for all requests together; the database refuses a fourth."""
 _JULY: Final = 7
 
 
 def half_year(at: datetime) -> date:
-    """The first day (Paris) of the half-year of an instant: that of January, or that of July."""
+    """Return the first day (Paris) of the half-year of an instant: 1 January or 1 July."""
     day = at.astimezone(PARIS).date()
     return day.replace(month=_JULY if day.month >= _JULY else 1, day=1)
 
 
 def next_half_year(at: datetime) -> datetime:
-    """When the half-year of an instant is over."""
+    """Return when the half-year of an instant ends."""
     begun = half_year(at)
     begins = begun.replace(month=_JULY) if begun.month == 1 else date(begun.year + 1, 1, 1)
     return datetime.combine(begins, time.min, PARIS).astimezone(UTC)
@@ -260,16 +259,16 @@ def next_half_year(at: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Solicited:
-    """When a person was asked in one half-year, in order; `by_person`: whether one of these was their own request."""
+    """The instants at which a person was asked in one half-year, in order; `by_person`: once at their own request."""
 
     at: tuple[datetime, ...] = ()
     by_person: bool = False
 
     def is_enough(self, said_no_at: datetime | None, *, by_person: bool) -> bool:
-        """Whether they are not to be asked once more in this half-year.
+        """Return whether the person must not be asked again in this half-year.
 
         Args:
-            said_no_at: when they refused or withdrew, if that is their last word: after it they are asked once.
+            said_no_at: when they refused or withdrew, if that is their last decision: after it they are asked once.
             by_person: whether they request it themselves, which counts once.
 
         """

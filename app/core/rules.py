@@ -1,7 +1,7 @@
 """The rules of article L32-3, one function each, named after its row in the table of docs/law.md.
 
 A rule looks at a case and either decides (an `Outcome`) or passes (None). The numbers are names: 5 is asked before 2.
-Rules 1, 5 and 2, which come before there must be a register entry to look at, stand in `app.core.evaluate`.
+Rules 1, 5 and 2 come before a register entry is needed; they are in `app.core.evaluate`.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from app.core.processing import PartyMode, Status
 
 
 def first_match(case: Case) -> Decision:
-    """The decision of the first rule, from 3 on, that decides."""
+    """Return the decision of the first rule, from 3 on, that decides."""
     for rule in RULES:
         outcome = rule.check(case)
         if outcome is not None:
@@ -50,7 +50,7 @@ def _decision(case: Case, rule: Rule, outcome: Outcome) -> Decision:
 
 
 def _expires_at(case: Case, outcome: Outcome) -> datetime | None:
-    """When the grant that an outcome names expires, or expired: also of one that a withdrawal ended."""
+    """Return when the grant that an outcome names expires or expired, even if a withdrawal ended that grant."""
     if outcome.grant is not None:
         return case.expiry_of(outcome.grant)
     consent = outcome.consent
@@ -102,7 +102,7 @@ def _rule_9(case: Case) -> Outcome | None:
 
 
 def _rule_9b(case: Case) -> Outcome | None:
-    """A mailbox that several people share has no user who could consent for it: nobody is asked, and nothing read."""
+    """Deny for a shared mailbox: it has no user who could consent, so no consent is asked and nothing is read."""
     shares = any(each in case.shared for each in (case.request.subject, *_local_others(case)))
     return Outcome(Reason.OTHER_PARTY, Article.IV) if shares else None
 
@@ -120,9 +120,9 @@ def _rule_10(case: Case) -> Outcome | None:
 
 
 def _running_before_decree(case: Case) -> bool:
-    """Whether the processing says from its first version on that it ran before the decree, and was not remade since.
+    """Return whether the first version says that the processing ran before the decree, and none remade it since.
 
-    A later version cannot make a processing older than it first said it was.
+    A later version cannot make a processing older than its first version said.
     """
     remade = any(
         version.effective_from is not None and DECREE.in_force_from <= version.effective_from <= case.at
@@ -190,11 +190,11 @@ def _rule_18(case: Case) -> Outcome | None:
 
 
 def _party_in_the_way(case: Case, *, unasked_too: bool) -> bool:
-    """Whether another party's consent is missing, or the request does not say who the participants are.
+    """Return whether another party's consent is missing, or the request does not say who the participants are.
 
     Args:
         case: the case.
-        unasked_too: whether a local party who never decided is in the way; in the transition of 2017 it is not.
+        unasked_too: whether a local party who never decided counts as missing; in the transition of 2017 it does not.
 
     """
     if case.version.party_mode is PartyMode.USER_ONLY:
@@ -204,7 +204,7 @@ def _party_in_the_way(case: Case, *, unasked_too: bool) -> bool:
 
 
 def _party_consents(case: Case, participant: Participant, unasked_too: bool) -> bool:  # noqa: FBT001 - passed on
-    """Whether a participant stands in no way: the subject, an outsider where allowed, or a local one in force."""
+    """Return whether a participant consents: the subject, an outsider where allowed, or a local one in force."""
     if participant.ref == case.request.subject:
         return True
     if not participant.local:
@@ -216,19 +216,19 @@ def _party_consents(case: Case, participant: Participant, unasked_too: bool) -> 
 
 
 def _grant_in_force(case: Case, standing: Standing) -> Grant | None:
-    """The latest decision, when it is a grant that rules 14 to 17 find nothing against."""
+    """Return the latest decision, if it is a grant that passes rules 14 to 17."""
     grant = standing.grant
     return None if grant is None or any(lacks(case, grant) for lacks in _LACKS.values()) else grant
 
 
 def _local_others(case: Case) -> list[bytes]:
-    """The local participants, where the party mode asks for their consents."""
+    """Return the local participants, where the party mode asks for their consents."""
     asks = case.version.party_mode is not PartyMode.USER_ONLY
     return [each.ref for each in case.request.participants or () if each.local] if asks else []
 
 
 def _others_relied_on(case: Case) -> list[Grant]:
-    """The grants in force of the local participants, where the party mode asks for their consents."""
+    """Return the grants in force of the local participants, where the party mode asks for their consents."""
     standings = map(case.standing_of, _local_others(case))
     return [grant for standing in standings if (grant := _grant_in_force(case, standing)) is not None]
 

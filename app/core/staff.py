@@ -1,4 +1,4 @@
-"""What a provider tells its staff (L32-3, V): the notice, whether it is complete, and who has seen it."""
+"""What a provider makes known to its staff (L32-3, V): the notice, whether it is complete, and who has seen it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,8 @@ class NoticeUnfinishedError(DomainError):
     slug = "notice-unfinished"
 
 
-# Paragraph V: providers make the obligations of L32-3 known to their staff. What a notice is, and who knows it.
-# A notice is a text in versions; whoever acknowledged the version of today knows their obligations. A new version
-# asks everybody again.
+# Paragraph V: providers make the obligations of L32-3 known to their staff. A notice is a text in versions; a member
+# who acknowledged the current version knows their obligations. A new version must be acknowledged again by everyone.
 class NoticeStanding(StrEnum):
     """How a member of staff stands towards the notice of today."""
 
@@ -51,7 +50,7 @@ class NoticeText:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 (hex) of title, line feed and body, in UTF-8: what an acknowledgement is bound to."""
+        """SHA-256 (hex) of title, line feed and body, in UTF-8: an acknowledgement is bound to it."""
         return sha256(f"{self.title}\n{self.body}".encode()).hexdigest()
 
 
@@ -64,13 +63,13 @@ class Notice:
     texts: Mapping[str, NoticeText]
 
     def text(self, language: str) -> tuple[str, NoticeText]:
-        """The text in a language, or in French where there is none; with the language that it is in."""
+        """Return the text in a language, or in French if that is missing, together with its language."""
         chosen = language if language in self.texts else "fr"
         return chosen, self.texts[chosen]
 
 
 def standing(current: int, acknowledged: int | None, *, left: bool = False) -> NoticeStanding:
-    """How somebody stands whose latest acknowledgement that counts was of that version (None: of none)."""
+    """Return the standing of a member whose latest valid acknowledgement was of that version (None: of none)."""
     if left:
         return NoticeStanding.LEFT
     if acknowledged is None:
@@ -78,21 +77,21 @@ def standing(current: int, acknowledged: int | None, *, left: bool = False) -> N
     return NoticeStanding.ACKNOWLEDGED if acknowledged >= current else NoticeStanding.OUTDATED
 
 
-# The staff notice that ships: the obligations of L32-3 and the penalties, in French and in English.
-# Sources: CPCE art. L32-3 (I to V) and D. 98-5 I, whose third paragraph wants the penalties told; code pénal art.
-# 226-13, 226-15 and 432-9. It says what the law says, for people who are no lawyers; the operator completes it.
+# The staff notice that ships: the obligations of L32-3 and the penalties, in French and in English. Sources: CPCE art.
+# L32-3 (I to V) and D. 98-5 I, whose third paragraph requires the penalties to be stated; code pénal art. 226-13,
+# 226-15 and 432-9. It says what the law says, for readers who are not lawyers; the operator completes it.
 
 
 @cache
 def first_notice() -> Mapping[str, NoticeText]:
-    """Version 1, until an operator publishes another, by language."""
+    """Return version 1 of the notice, by language; it stands until an operator publishes another."""
     words = Catalogue("notice")
     return {language: NoticeText(words["title"][language], words["body"][language]) for language in LANGUAGES}
 
 
-# What a staff notice must say before anybody's acknowledgement of it counts (L32-3, V; D. 98-5 I, third paragraph).
-# These checks look for words. They find a notice that was left unfinished, or that leaves out what is secret or a
-# penalty; whether the text is good, only its reader can say.
+# What a staff notice must say before an acknowledgement of it counts (L32-3, V; D. 98-5 I, third paragraph). These
+# checks look for words. They find a notice that was left unfinished, or that omits what is secret or a penalty; only a
+# reader can say whether the text is good.
 class Lack(StrEnum):
     """What a text leaves out; an article is left out as well where its penalty is."""
 
@@ -107,16 +106,16 @@ class Lack(StrEnum):
 
 _PLACES_TO_COMPLETE: Final = re.compile(r"\[ ?(a completer|to be completed)")
 _SIGNS: Final = str.maketrans(dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-") | {0x2019: "'"})
-"""Hyphens, dashes, minus and apostrophe, as a keyboard has them."""
+"""Maps hyphens, dashes, the minus sign and the apostrophe to the characters of a keyboard."""
 
 
 @dataclass(frozen=True, slots=True)
 class _NoticeWords:
-    """The words of one language, without accents and in lower case.
+    """The patterns of one language, which match text without accents and in lower case.
 
-    `elements`: the four things that are secret, named in one paragraph or list. `one_year`, `three_years`: in prison.
-    `both`: one phrase that names both paragraphs; `each`: or these two, each of which names one.
-    `secrecy` and `after` stand in one sentence of a text that says that secrecy outlasts the job.
+    `elements`: the four things that are secret, named in one paragraph or list. `one_year`, `three_years`: prison
+    terms. `both`: a phrase that names both paragraphs; `each`: two patterns instead, one for each paragraph. `secrecy`
+    and `after` must match in one sentence, which says that secrecy outlasts the job.
     """
 
     elements: tuple[re.Pattern[str], ...]
@@ -176,7 +175,7 @@ _WORDS: Final[Mapping[str, _NoticeWords]] = {
 
 @lru_cache(maxsize=64)
 def lacks_of(text: NoticeText, language: str) -> tuple[Lack, ...]:
-    """What one text leaves out, in the order of `Lack`; nothing when it is complete.
+    """Return what one text leaves out, in the order of `Lack`; empty when it is complete.
 
     Args:
         text: the title and the body.
@@ -203,18 +202,18 @@ def lacks_of(text: NoticeText, language: str) -> tuple[Lack, ...]:
 
 
 def lacking(texts: Mapping[str, NoticeText]) -> dict[str, tuple[Lack, ...]]:
-    """What a notice leaves out, by language; a language that is complete is not there."""
+    """Return what a notice leaves out, by language, without the languages that are complete."""
     found = {language: lacks_of(text, language) for language, text in texts.items()}
     return {language: lacks for language, lacks in found.items() if lacks}
 
 
 def _lines_of(said: str, article: str) -> str:
-    """The lines that name an article."""
+    """Return the lines that name an article."""
     return "\n".join(line for line in said.split("\n") if re.search(rf"\b{article}\b", line))
 
 
 def _tells(said: str, article: str, years: re.Pattern[str], thousands: int) -> bool:
-    """Whether an article is named together with its imprisonment and its fine in thousands of euros."""
+    """Return whether the lines that name an article also give its imprisonment and its fine (thousands of euros)."""
     lines = _lines_of(said, article)
     fine = re.search(rf"\b{thousands}[ .,]?000\b", lines)
     return fine is not None and years.search(lines) is not None
@@ -225,13 +224,13 @@ def _names_both(lines: str, words: _NoticeWords) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A text in lower case, without accents, with one kind of hyphen, apostrophe and space."""
+    """Return a text in lower case, without accents, with one kind of hyphen, apostrophe and space."""
     bare = "".join(each for each in normalize("NFKD", text.translate(_SIGNS)) if not combining(each))
     return re.sub(r"[^\S\n]+", " ", bare.translate(_SIGNS).lower())
 
 
 DOUBTFUL_FOR: Final = timedelta(days=7)
-"""How long after a rotation by somebody else an acknowledgement is marked."""
+"""How long after a rotation by another caller an acknowledgement is marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +242,11 @@ class KeyMade:
 
 
 def rotated_by_other(member: UUID, keys: Sequence[KeyMade], acknowledged_at: datetime) -> bool:
-    """Whether, within the week before an acknowledgement, somebody else gave the member another key.
+    """Return whether another caller gave the member a new key in the week before an acknowledgement.
 
     Args:
         member: the person, by the id of their access.
-        keys: every key they ever had, the first one first. That one is no rotation: somebody always makes it for them.
+        keys: every key they ever had, first one first. The first is no rotation: another caller always makes it.
         acknowledged_at: when they acknowledged, by their own access.
 
     """

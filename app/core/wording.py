@@ -1,4 +1,4 @@
-"""What people read of a decision (one sentence for each reason), of the facts of a register, and of durations."""
+"""What people read about a decision (one sentence for each reason), about the register's facts, and about durations."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +9,7 @@ from app.core.processing import Status
 from app.words import Catalogue, Texts, listed
 
 REASON_FOR_USER: Final = Catalogue("reason_user")
-"""By the reason; and `not_begun`, of a processing that is proposed."""
+"""By reason, and `not_begun` for a processing that is proposed."""
 
 PURPOSE_WORDS: Final = Catalogue("purpose")
 ELEMENT_WORDS: Final = Catalogue("element")
@@ -17,11 +17,11 @@ STATUS_WORDS: Final = Catalogue("status")
 
 
 def reason_for_user(reason: Reason, status: Status | None = None) -> Texts:
-    """The sentence of a reason in each language.
+    """Return the sentence of a reason in each language.
 
     Args:
-        reason: of the decision.
-        status: of the processing at the instant judged, if it is known: a proposal is neither suspended nor over.
+        reason: the reason of the decision.
+        status: the processing's status at the instant judged, if known: a proposal is neither suspended nor over.
 
     """
     if reason is Reason.PROCESSING_SUSPENDED and status is Status.PROPOSED:
@@ -37,12 +37,12 @@ _WORDS: Final = Catalogue("duration")
 
 
 def period_in_words(period: ConsentPeriod, language: str) -> str:
-    """A consent period in `fr` or `en`."""
+    """Return a consent period in words, in `fr` or `en`."""
     return _in_words((period.months // _YEAR, period.months % _YEAR, period.days), language)
 
 
 def retention_in_words(retention: Retention, language: str) -> str | None:
-    """A retention in `fr` or `en`; None when nothing is kept."""
+    """Return a retention in words, in `fr` or `en`; None when nothing is kept."""
     seconds = retention.seconds
     parts = (
         *(retention.months // _YEAR, retention.months % _YEAR, seconds // 86_400),

@@ -1,7 +1,7 @@
 """The look of pages, and what stands around a processing's text: title, first lines, and buttons with what they do.
 
-The same facts are asked with other buttons at a first request, at a renewal, and after an answer. Whatever is read is
-part of the text that is hashed.
+The same facts are asked with other buttons at a first request, at a renewal, and after an answer. Everything that is
+read is part of the text that is hashed.
 """
 
 import re
@@ -17,12 +17,12 @@ from app.words import listed
 if TYPE_CHECKING:
     from app.core.page.questions import Asked
 
-# How pages look like the operator's: a name that people know, and one accent colour, on which text can be read.
+# How pages look like the operator's: a name that people know, and one accent colour on which text can be read.
 
 LIGHT, DARK, WHITE = "#ffffff", "#16181c", "#ffffff"
-"""The paper of pages (`--paper` of the style sheet), in light and in the dark."""
+"""The background of pages (`--paper` of the style sheet), light and dark, and the white for text on the accent."""
 ENOUGH: Final = 4.5
-"""Contrast of text with what is behind it (WCAG 2.2, 1.4.3); what a control stands out by needs less (1.4.11)."""
+"""Contrast of text with its background (WCAG 2.2, 1.4.3); the contrast of controls needs less (1.4.11)."""
 
 _COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _LONGEST: Final = 60
@@ -32,17 +32,17 @@ _LINEAR_BELOW: Final = 0.04045
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """The name that people know the service by; `accent`: the colour of buttons and of the line above a page."""
+    """The name by which people know the service; `accent`: the colour of buttons and of the line above a page."""
 
     name: str
     accent: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `Exemple Messagerie`, or `Exemple Messagerie, #0b5d4e`.
+        """Parse `Exemple Messagerie`, or `Exemple Messagerie, #0b5d4e`.
 
         Raises:
-            ValueError: there is no name, or a colour that white text could not be read on.
+            ValueError: there is no valid name, or white text could not be read on the colour.
 
         """
         name, comma, last = text.rpartition(",")
@@ -56,9 +56,9 @@ class Brand:
 
     @property
     def style(self) -> str:
-        """What the style sheet says besides; nothing without a colour of one's own.
+        """The additions to the style sheet; empty without an accent colour.
 
-        On dark paper the colour is mixed with white until it stands out there as much.
+        For dark paper the colour is mixed with white until it contrasts as much there.
         """
         if self.accent is None:
             return ""
@@ -75,7 +75,7 @@ def _variables(colour: str, ink: str) -> str:
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours such as `#1a4a9c` (WCAG 2.2): 1 for the same one, 21 for black and white."""
+    """Return the contrast ratio of two colours such as `#1a4a9c` (WCAG 2.2): 1 if equal, 21 for black and white."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -111,21 +111,21 @@ class AnsweringAs(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What must be chosen before a consent can be given: how it is asked for, and what there is as (value, label)."""
+    """What must be chosen before a consent can be given: the question, and the options as (value, label)."""
 
     asks: str
     options: tuple[tuple[str, str], ...]
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is hashed of it."""
+        """The texts that are hashed: the question and the labels of the options."""
         return (self.asks, *(label for _, label in self.options))
 
 
 def choice_for(face: "Face", voice: Voice) -> Choice | None:
-    """The capacity that a parent or guardian states with their consent; None for any other reader.
+    """Return the capacity that a parent or guardian states with their consent; None for any other reader.
 
-    To refuse or to withdraw needs none: saying no is never harder than saying yes.
+    Refusing or withdrawing needs no choice: saying no is never harder than saying yes.
     """
     if voice.audience is not Audience.PARENT or not face.accepts:
         return None
@@ -134,7 +134,7 @@ def choice_for(face: "Face", voice: Voice) -> Choice | None:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """The buttons of a processing, in the light of where the person stands; `declined`: they said not to renew."""
+    """The buttons of a processing, given where the person stands; `declined`: they said not to renew."""
 
     acts: frozenset[Act]
     situation: Situation = Situation.UNDECIDED
@@ -142,7 +142,7 @@ class Face:
 
     @property
     def accepts(self) -> bool:
-        """Whether a consent can be given by it."""
+        """Whether a consent can be given by these buttons."""
         return Act.ACCEPT in self.acts
 
     @property
@@ -152,15 +152,15 @@ class Face:
 
     @property
     def open(self) -> bool:
-        """Whether an answer is awaited: else the page folds, and offers a change of mind."""
+        """Whether an answer is awaited; otherwise the page folds, and offers a change of mind."""
         return self.accepts and bool({Act.REFUSE, Act.DECLINE} & self.acts)
 
     def buttons(self, voice: Voice) -> tuple[tuple[str, str], ...]:
-        """The buttons as (act, label), in the order of reading."""
+        """Return the buttons as (act, label), in the order of reading."""
         return tuple((act.value, voice.frame(self._word(act))) for act in _ORDER if act in self.acts)
 
     def saying_no(self, voice: Voice) -> str | None:
-        """How to say no with these buttons; None where no consent can be given."""
+        """Return how to say no with these buttons; None where no consent can be given."""
         if not self.accepts:
             return None
         if Act.REFUSE in self.acts:
@@ -174,11 +174,11 @@ class Face:
 
 
 FIRST: Final = Face(frozenset({Act.ACCEPT, Act.REFUSE}))
-"""Asked for the first time."""
+"""The buttons of a first request."""
 
 
 def until_lines(face: Face, voice: Voice) -> list[Passage]:
-    """Until when a consent given now would last; nothing after a no, which is not to be talked over."""
+    """Return how long a consent given now would last; empty after a no, so as not to argue with it."""
     if not (face.open or face.renews):
         return []
     return [Passage(voice.frame("if_renewed" if face.renews else "if_accepted"), voice.language, dated=True)]
@@ -186,7 +186,7 @@ def until_lines(face: Face, voice: Voice) -> list[Passage]:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The page's title and its first lines: who asks; what for, until when; and who must not answer alone."""
+    """The page's title and its first lines: who asks; what for and until when; and who must not answer alone."""
 
     title: str
     who: Passage
@@ -195,12 +195,12 @@ class Frame:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is hashed of it."""
+        """The texts that are hashed: title and first lines."""
         return (self.title, self.who.text, self.what.text, *(each.text for each in self.more))
 
     @classmethod
     def of(cls, shown: Sequence[tuple["Asked", Face]], voice: Voice, title: str) -> "Frame":
-        """The frame of a page about these, each with its buttons, under the title of that word."""
+        """Return the frame of a page about these processings, each with its buttons, under the named title."""
         asking = any(face.accepts for _, face in shown)
         awaited = asking and title in ASKING
         word, about = _who_is_named(shown, title, awaited=awaited)
@@ -222,10 +222,9 @@ _NOTHING_SAID: Final = frozenset({Situation.UNDECIDED, Situation.INVALID})
 
 
 def _who_is_named(shown: Sequence[tuple["Asked", Face]], title: str, *, awaited: bool) -> tuple[str, Sequence["Asked"]]:
-    """The word of the first line, and whose controllers it names.
+    """Return the word of the first line, and the processings whose controllers it names.
 
-    Nobody asks anything of who withdraws or has answered: the line then says to whom the consent, or the answer, was
-    given.
+    A person who withdraws or has answered is asked nothing: the line then says to whom the consent or answer was given.
     """
     everything = [each for each, _ in shown]
     given = [each for each, face in shown if Act.WITHDRAW in face.acts]

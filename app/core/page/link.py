@@ -1,7 +1,7 @@
-"""A link by which a person decides, or withdraws: what it is for, and what it offers at an instant.
+"""A link by which a person decides or withdraws: what it is for, and what it offers at an instant.
 
 Withdrawing is never harder than giving (GDPR art. 7(3)): wherever a consent holds, a link that shows it offers to
-withdraw it, whatever else is over.
+withdraw it, even if the link has expired.
 """
 
 import re
@@ -28,10 +28,10 @@ _NATIONAL_DIGITS: Final = 9
 
 
 def account_hint(identifier: str, kind: str = "") -> str:
-    """The first two characters at most, and never the whole of what stands before the domain: `al…@example.fr`.
+    """Return at most two characters, never all, of what stands before the domain: `al…@example.fr`.
 
-    A telephone number (by the `kind` of its subject) shows how it begins and its last two digits, in pairs:
-    `+33 6 •• •• •• 78`, `06 •• •• •• 78`.
+    A telephone number (by the `kind` of its subject) shows how it begins and its last two digits, in pairs: `+33 6 ••
+    •• •• 78`, `06 •• •• •• 78`.
     """
     if kind.lower() in _PHONES and _PHONE.fullmatch(identifier) is not None:
         return _phone(identifier)
@@ -111,9 +111,9 @@ class Situation(StrEnum):
 
 
 def latest_decision(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> ConsentEvent | None:
-    """The last decision of a person on a processing since the account was last closed, whether it counts yet or not.
+    """Return a person's last decision on a processing since the account was last closed, counting yet or not.
 
-    Half of a joint consent is told while the other half may follow, or where there is nothing but halves.
+    Half of a joint consent is returned while the other half may follow, or where there are only halves.
     """
     live = since_closure(history(events, processing, at))
     decided = [event for event in live if event.kind in DECISIONS]
@@ -124,7 +124,7 @@ def latest_decision(events: Sequence[ConsentEvent], processing: Processing, at: 
 
 
 def renewal_declined(decision: ConsentEvent | None, events: Iterable[ConsentEvent]) -> bool:
-    """Whether the person said, since a consent was given, that it is not to be renewed: nobody reminds them of it."""
+    """Return whether the person has said, since the consent, not to renew it; they are then not reminded of it."""
     return (
         decision is not None
         and decision.kind is EventKind.GRANTED
@@ -144,7 +144,7 @@ def situation(
     at: datetime,
     policy: PeriodPolicy,
 ) -> Situation:
-    """Where a person's last decision leaves them; a grant for a version to come holds, so that it can be withdrawn."""
+    """Return where the last decision leaves a person; a grant to a future version holds, so it can be withdrawn."""
     if decision is None:
         return Situation.UNDECIDED
     if decision.kind is EventKind.GRANTED:
@@ -158,12 +158,12 @@ def situation(
 def offered(
     kind: LinkKind, stands: Situation, *, asks: bool, decided_here: bool, declined: bool = False
 ) -> frozenset[Act]:
-    """The buttons that a link shows for a processing.
+    """Return the buttons that a link shows for a processing.
 
     Args:
         kind: what the link was made for.
         stands: where the person stands.
-        asks: whether it may still be asked: the link has not expired, the processing is active, the person may answer.
+        asks: whether it may still ask: the link has not expired, the processing is active, the person may answer.
         decided_here: whether the person decided since the link was made, or gave this side of a joint consent; then
             only a change of mind is offered.
         declined: whether the person said that the consent is not to be renewed; they may still change their mind.
@@ -186,21 +186,21 @@ def offered(
 def consent_ends(
     grant: ConsentEvent, events: Sequence[ConsentEvent], processing: Processing, at: datetime, policy: PeriodPolicy
 ) -> datetime:
-    """When a grant will end by itself, as known at an instant: its expiry, or a material version already planned."""
+    """Return when a grant will end by itself, as known at an instant: at its expiry or a planned material version."""
     return _ends(consent_expiry(grant, events, processing, at, policy), grant.version or 0, processing)
 
 
 def would_end(
     version: ProcessingVersion, processing: Processing, at: datetime, policy: PeriodPolicy, territory: str = FRANCE
 ) -> datetime:
-    """When a grant given at an instant to a version, in a territory, would end by itself."""
+    """Return when a grant given at an instant to a version, in a territory, would end by itself."""
     return _ends(policy.expiry(at, version.consent_validity, territory), version.number, processing)
 
 
 def paused_until(decision: ConsentEvent | None, pause: ConsentPeriod) -> datetime | None:
-    """Until when a refusal or withdrawal keeps a processing from being offered again; None for any other decision.
+    """Return until when a refusal or withdrawal keeps a processing from being offered; None for any other decision.
 
-    Counted on the Paris calendar to the same local time.
+    It is counted on the Paris calendar to the same local time.
     """
     if decision is None or decision.kind is EventKind.GRANTED:
         return None

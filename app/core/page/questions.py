@@ -27,7 +27,7 @@ from app.words import Texts, listed
 
 @dataclass(frozen=True, slots=True)
 class ToldChange:
-    """One fact that differs, by its field in the register; values as JSON has them, None where there is nothing."""
+    """One fact that differs, by its field in the register; values are JSON values, None where there is nothing."""
 
     field: str
     before: object = None
@@ -35,7 +35,7 @@ class ToldChange:
 
 
 def change_lines(changes: Sequence[ToldChange], voice: Voice) -> list[Passage]:
-    """A sentence for each fact that people are told of; both values where they say something to a person."""
+    """Return a sentence for each told fact that changed, with both values where they mean something to a person."""
     named = [(each, voice.changed(each.field)) for each in changes]
     return [_line(each, fact, voice) for each, fact in named if fact is not None]
 
@@ -55,7 +55,7 @@ _NAMES: Final = frozenset({"recipients", "transfers", "controllers", "data_prote
 
 
 def _value(field: str, value: object, voice: Voice) -> str | None:
-    """A value in words; None where its own form would say nothing to a person."""
+    """Return a value in words; None where the value itself would mean nothing to a person."""
     language = voice.language
     if field == "elements" and isinstance(value, list):
         return listed(voice.elements([Element(each) for each in value]), language)
@@ -73,7 +73,7 @@ def _duration_or_name(field: str, value: object, voice: Voice) -> str:
 
 
 def _names(value: object, language: str) -> list[str]:
-    """What names stand in a value: a recipient is told with its role and country, a transfer by its country."""
+    """Return the names in a value: a recipient with its role and country, a transfer by its country."""
     return [_name(each, language) for each in value] if isinstance(value, list) else [str(value)]
 
 
@@ -87,12 +87,12 @@ def _name(value: object, language: str) -> str:
 
 
 _NAMED_AT_ONCE: Final = 3
-"""How many recipients the first layer names; of more it says how many there are."""
+"""How many recipients the first layer names; if there are more, it gives their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """A controller as people are told of it: legal name, postal address, how to reach it, data-protection officer."""
+    """A controller as people are told of it: legal name, postal address, contact, data-protection officer."""
 
     name: str
     address: str | None = None
@@ -104,10 +104,10 @@ class Who:
 class Asked:
     """What one version of a processing says to the person asked: told facts, and words that the operator chose.
 
-    `told`: the facts of the version by name (`processing.told`), the validity being the shortest of the periods
-    that bound the consent. `words`: `name` and `notice` in each language, and the rest of `VersionRecord.words`. The
-    page knows a version by these two alone, so that it shows nothing whose change would pass unnoticed. `changes`: what
-    a material version changed since the person's answer, which was about version `changed_since`.
+    `told`: the facts of the version by name (`processing.told`), the validity being the shortest of the periods that
+    bound the consent. `words`: `name` and `notice` in each language, and the rest of `VersionRecord.words`. The page
+    knows a version by these two alone, so it shows nothing whose change would go unnoticed. `changes`: what a material
+    version changed since the person's answer, which was about version `changed_since`.
     """
 
     told: Told
@@ -119,24 +119,24 @@ class Asked:
 
     @property
     def name(self) -> Texts:
-        """What the processing is called, by language."""
+        """The processing's name, by language."""
         name: Texts = self.words["name"]
         return name
 
     @property
     def contact(self) -> str | None:
-        """Whom to write to about one's data; None where none is registered."""
+        """The contact for questions about one's data; None where none is registered."""
         return self.words.get("data_protection_contact")
 
     @property
     def languages(self) -> frozenset[str]:
-        """The languages in which all of its words are there: the page offers no other."""
+        """The languages in which all of its words exist: the page offers no other."""
         texts = [self.words[each] for each in ("name", "notice", "consequences") if self.words.get(each) is not None]
         return frozenset.intersection(*(frozenset(each) for each in texts))
 
 
 def questions(asked: Asked, voice: Voice, face: Face) -> tuple[Answered, ...]:
-    """Each question with its answers, in the order of the page, except those that the register says nothing about."""
+    """Return each question with its answers, in the order of the page, except those without an answer."""
     told = asked.told
     rows = (
         ("changed", _changed(asked, voice)),
@@ -158,15 +158,15 @@ def questions(asked: Asked, voice: Voice, face: Face) -> tuple[Answered, ...]:
 
 
 def elements_in_words(elements: frozenset[Element], voice: Voice) -> Passage:
-    """What is analysed, in a sentence such as `Le contenu de vos messages et leur objet`."""
+    """Return what is analysed as a sentence, such as `Le contenu de vos messages et leur objet`."""
     return _sentence(listed(voice.elements(elements), voice.language), voice)
 
 
 def who_receives(told: Told, voice: Voice) -> list[Passage]:
-    """Who else receives the data, and whether they leave the Union; nothing where nobody is registered.
+    """Return who else receives the data, and whether the data leave the Union; empty where no recipient is registered.
 
-    A recipient whose country is not stated is not counted as one outside; a transfer to a country of which no recipient
-    is named is told by itself.
+    A recipient whose country is not stated does not count as outside the Union; a transfer to a country of which no
+    recipient is named is stated separately.
     """
     recipients, language = sorted(told["recipients"]), voice.language
     outside = [each for each in recipients if each.country and each.country not in UNION]
@@ -197,7 +197,7 @@ def _sentence(text: str, voice: Voice) -> Passage:
 
 
 def _written(text: str | None) -> list[Passage]:
-    """What the operator wrote, in French: the register keeps such texts in one language."""
+    """Return what the operator wrote, in French: the register keeps such texts in one language."""
     return paragraphs(Passage(text, "fr")) if text is not None else []
 
 
@@ -306,7 +306,7 @@ def _transfer(transfer: Transfer, voice: Voice) -> list[Passage]:
 
 
 def rights(voice: Voice) -> list[Passage]:
-    """What a person may ask for (GDPR art. 15 to 20, LIL art. 84 to 86), and to whom they may complain (art. 77)."""
+    """Return what a person may ask for (GDPR art. 15 to 20, LIL art. 84 to 86), and where to complain (art. 77)."""
     marks = [Mark(COMPLAINTS, f"https://{COMPLAINTS}"), Mark(COMPLAINTS_BY_POST, language="fr")]
     complaint = voice.passage("complaint", marks, site=COMPLAINTS, address=COMPLAINTS_BY_POST)
     return [voice.passage("access"), voice.passage("directives"), complaint]

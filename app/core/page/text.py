@@ -1,8 +1,8 @@
 """The text that Sceau's own page shows before it asks for a consent, made from the register alone, and its hash.
 
 What must be said: GDPR art. 13 (who, what for, recipients, how long, rights, complaint), art. 7(3) (withdrawal told
-before), L32-3 IV (each processing on its own, a year at most). No date and no person stands in the text: it is one and
-the same for everyone asked the same way about the same versions in one language, and its hash proves what was shown.
+before), L32-3 IV (each processing on its own, a year at most). The text holds no date and no person: it is the same for
+everyone asked the same way about the same versions in one language, and its hash proves what was shown.
 """
 
 import unicodedata
@@ -20,10 +20,10 @@ from app.core.page.voice import Answered, Audience, Passage, Voice, registered
 class ConsentText:
     """The whole text about one processing in one language for one kind of reader, in the order of the page.
 
-    `frame` stands around every processing of the page, and `common` is what is answered once for all of them. Then come
-    the processing's name, what is seen at once (`first`), its buttons, and the questions with their answers. Those come
-    before the buttons while an answer is awaited (`face.open`), else after them; where no consent can be given, what
-    else is seen at once is folded with them. `choice` stands at the buttons, where there is one.
+    `frame` stands around every processing of the page, and `common` is answered once for all of them. Then come the
+    processing's name, what is seen at once (`first`), its buttons, and the questions with their answers. The questions
+    come before the buttons while an answer is awaited (`face.open`), else after them; where no consent can be given,
+    `first` is folded with the questions. `choice` stands at the buttons, where there is one.
     """
 
     voice: Voice
@@ -41,22 +41,22 @@ class ConsentText:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The buttons by their act, as they are seen."""
+        """The visible labels of the buttons, by act."""
         return dict(self.face.buttons(self.voice))
 
     @property
     def choice(self) -> Choice | None:
-        """What must be chosen before a consent can be given by these buttons."""
+        """What must be chosen before these buttons can give a consent."""
         return choice_for(self.face, self.voice)
 
     @property
     def buttons(self) -> tuple[tuple[str, str], ...]:
-        """The buttons as (act, what is read out): each says for which processing it is."""
+        """The buttons as (act, text read aloud): each names its processing."""
         return tuple((act, f"{label}{self.voice.frame('of')}{self.name.text}") for act, label in self.labels.items())
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
-        """What is hashed: each piece of text in the order of the page, its runs of white space as one space."""
+        """The lines that are hashed: each text in the order of the page, with each run of white space as one space."""
         frame = self.frame.lines if self.frame is not None else ()
         own, choice = _lines(self.rows), self.choice.lines if self.choice is not None else ()
         buttons = (*choice, *(label for _, label in self.buttons))
@@ -70,7 +70,7 @@ class ConsentText:
 
     @property
     def plain(self) -> str:
-        """The text that is hashed: `lines`, joined by U+000A, with none at the end."""
+        """The text that is hashed: `lines`, joined by U+000A, without a final one."""
         return "\n".join(self.lines)
 
     @cached_property
@@ -80,7 +80,7 @@ class ConsentText:
 
     @property
     def body(self) -> tuple[str, ...]:
-        """The lines that the register gives, whichever buttons stand beside them."""
+        """The lines that come from the register, whichever buttons stand beside them."""
         said = (self.name.text, *_lines([row for row in (*self.common, *self.rows) if row.topic not in _BY_STANDING]))
         return tuple(unicodedata.normalize("NFC", " ".join(line.split())) for line in said)
 
@@ -90,7 +90,7 @@ _BY_STANDING = frozenset({"changed", "refuse"})
 
 
 def consent_text(asked: Asked, language: str, face: Face = FIRST) -> ConsentText:
-    """The text that asks for consent to one version of a processing, in `fr` or `en`, alone on its page."""
+    """Return the text that asks for consent to one version of a processing, in `fr` or `en`, alone on its page."""
     return on_one_page([(asked, face)], language)[0]
 
 
@@ -101,10 +101,10 @@ def on_one_page(
     title: str = "title_decide",
     audience: Audience = Audience.ALONE,
 ) -> tuple[ConsentText, ...]:
-    """The texts of the processings that one page shows: what they have in common is said once.
+    """Return the texts of the processings that one page shows; what they have in common is said once.
 
     Args:
-        asked: each processing, and the buttons that it has.
+        asked: each processing, with its buttons.
         language: `fr` or `en`.
         title: the word of the page's title, among those of `Sentences.frame`.
         audience: who reads it.
@@ -121,7 +121,7 @@ def on_one_page(
 
 
 def _common(texts: Sequence[ConsentText]) -> tuple[Answered, ...]:
-    """The questions with the same answers for all, where there are several."""
+    """Return the questions that all texts answer alike, where there are several texts."""
     if not texts[1:]:
         return ()
     return tuple(row for row in texts[0].rows if all(row in other.rows for other in texts[1:]))

@@ -1,4 +1,4 @@
-"""How a page speaks: in a language, to a reader; passages, the words in them that others gave, and where they lead."""
+"""How a page speaks, in a language and to a reader: passages, and the words in them that came from elsewhere."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import Final, Self
 from app.core.article import Element, Purpose
 from app.words import Catalogue, Texts
 
-# A passage of Sceau's own may hold a name or an address from the register. Such words are marked, so that the page can
-# set them apart (they may run from right to left) and make links of addresses.
+# A sentence that Sceau wrote may hold a name or an address from the register. Such words are marked, so that the page
+# can set them apart (they may run from right to left) and make links of addresses.
 
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _MONTHS: Final = "janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre"
@@ -24,9 +24,9 @@ _TOGETHER: Final = re.compile(
 
 
 def typeset(text: str, language: str) -> str:
-    """French text in which no line ends within a number, a date or an hour, or before high punctuation.
+    """Return French text in which no line breaks within a number, a date or an hour, or before high punctuation.
 
-    Only white space changes, so that the hash of a text does not. Any other text is left as it is.
+    Only white space changes, so the hash of a text does not. Text in other languages is returned unchanged.
     """
     return _TOGETHER.sub(_NO_BREAK, text) if language == "fr" else text
 
@@ -36,7 +36,7 @@ _COUNTRIES: Final = Catalogue("country")
 COMPLAINTS: Final = "www.cnil.fr/fr/plaintes"
 COMPLAINTS_BY_POST: Final = "3 place de Fontenoy, TSA 80715, 75334 Paris Cedex 07"
 FILLED: Final = "…"
-"""What stands in the hashed text where the page shows a date."""
+"""What the hashed text holds where the page shows a date."""
 
 _HTTPS: Final = (
     r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~%!$&()*+,;=:@/-]*)?(?:\?[A-Za-z0-9._~%!$&=+/-]*)?"
@@ -48,7 +48,7 @@ _REACHED: Final = re.compile(rf"(?P<https>{_HTTPS})|(?P<mail>{_MAIL})|(?<![\w+])
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Catalogue in a passage that somebody else gave; where they lead, and their language, where that is known."""
+    """Words in a passage that came from elsewhere, with the address that they link to and their language, if known."""
 
     text: str
     address: str | None = None
@@ -57,10 +57,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of the text, and the language that it is in.
+    """A piece of the text, and its language.
 
-    `own`: all of it was written by the operator. `marks`: words within it that come from elsewhere, in their order.
-    `dated`: a date belongs where `FILLED` stands.
+    `own`: the operator wrote all of it. `marks`: words within it that come from elsewhere, in their order. `dated`: a
+    date belongs where `FILLED` stands.
     """
 
     text: str
@@ -80,18 +80,18 @@ class Answered:
 
 
 def registered(texts: Texts, language: str) -> Passage:
-    """A registered text in a language, or in French, which is always there."""
+    """Return a registered text in a language, or in French, which is always there."""
     told = language if language in texts else "fr"
     return Passage(texts[told], told, own=True)
 
 
 def paragraphs(passage: Passage) -> list[Passage]:
-    """A registered text as one passage for each line that says something."""
+    """Return a registered text as one passage for each line that is not blank."""
     return [Passage(part, passage.language, own=True) for part in passage.text.splitlines() if part.strip()]
 
 
 def reached(text: str) -> tuple[Mark, ...]:
-    """The e-mail addresses, telephone numbers and https addresses in a text, as links (RFC 6068, RFC 3966)."""
+    """Return the e-mail addresses, telephone numbers and https addresses in a text, as links (RFC 6068, RFC 3966)."""
     return tuple(Mark(found.group(), _address(found)) for found in _REACHED.finditer(text))
 
 
@@ -105,7 +105,7 @@ def _address(found: re.Match[str]) -> str:
 
 
 def country_name(code: str, language: str) -> str:
-    """The name of a country in `fr` or `en`; its code where no name is known here."""
+    """Return the name of a country in `fr` or `en`, or its code if no name is known here."""
     return _COUNTRIES[code][language] if code in _COUNTRIES else code
 
 
@@ -127,7 +127,7 @@ class Sentences:
     """Sentences by their names, each in every language; `{…}` is filled from the register.
 
     `said`: questions by their topic, and the sentences that answer them. `frame`: what stands around those answers:
-    title, the first lines, age, buttons. `changed`: the facts of a version whose change is told. `purpose` and
+    title, first lines, age, buttons. `changed`: the facts of a version whose change is reported. `purpose` and
     `element`: by the register's words.
     """
 
@@ -139,7 +139,7 @@ class Sentences:
 
     @classmethod
     def of(cls, *readers: str) -> Self:
-        """The sentences of parts such as `asking`; a later one says what it has in the place of an earlier one."""
+        """Return the sentences of parts such as `asking`; a later part overrides an earlier one."""
 
         def words(name: str) -> Catalogue:
             first, *others = (f"{reader}.{name}" for reader in readers)
@@ -154,34 +154,34 @@ SENTENCES: Final[Mapping[Audience, Sentences]] = {
     Audience.CHILD: Sentences.of("asking", "asking_teen", "asking_child"),
     Audience.PARENT: Sentences.of("asking", "asking_parent"),
 }
-"""What a reader has no sentence of their own for, adults' words say."""
+"""A reader without a sentence of their own gets the one for adults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Says Sceau's own sentences in `fr` or `en` to a reader."""
+    """Renders Sceau's own sentences in `fr` or `en` for a reader."""
 
     language: str
     audience: Audience = Audience.ALONE
 
     def said(self, word: str, **filled: str) -> str:
-        """A question, or a sentence that answers one."""
+        """Return a question, or a sentence that answers one."""
         return self._of(self._words.said, word).format(**filled)
 
     def passage(self, word: str, marks: Sequence[Mark] = (), **filled: str) -> Passage:
-        """The same as a passage, in which words from elsewhere are marked."""
+        """Return `said(word)` as a passage, in which words from elsewhere are marked."""
         return Passage(self.said(word, **filled), self.language, tuple(marks))
 
     def frame(self, word: str, **filled: str) -> str:
-        """A sentence that stands around the answers."""
+        """Return a sentence that stands around the answers."""
         return self._of(self._words.frame, word).format(**filled)
 
     def purpose(self, purpose: Purpose) -> str:
-        """What for, such as `à des fins publicitaires`."""
+        """Return the purpose in words, such as `à des fins publicitaires`."""
         return self._words.purpose[purpose][self.language]
 
     def elements(self, elements: frozenset[Element] | Sequence[Element]) -> list[str]:
-        """What is analysed, in the one order; the subject line refers to the content only where that stands before."""
+        """Return the elements in words, in a fixed order; the subject line has other words if the content is absent."""
         words = self._words
         named = [each for each in words.element if each in elements]
         told = {each: words.element[each][self.language] for each in named}
@@ -190,7 +190,7 @@ class Voice:
         return list(told.values())
 
     def changed(self, field: str) -> str | None:
-        """The name of a fact whose change is told; None for one of which only the whole text tells."""
+        """Return the name of a fact whose change is reported; None for a fact that only the whole text mentions."""
         texts = self._words.changed.get(field)
         return texts[self.language] if texts is not None else None
 
