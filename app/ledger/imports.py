@@ -1,6 +1,6 @@
-"""Which imports there were, and which of their rows were recorded: a row is recorded once, however often it is sent.
+"""The imports, and which of their rows were recorded: a row is recorded once, however often it is sent.
 
-Of a row two keyed hashes are kept: of what the older system calls it, and of what it says. Neither names a person, nor
+Of each row two keyed hashes are kept: of its id in the older system, and of its content. Neither names a person, nor
 leads to what was recorded.
 """
 
@@ -37,9 +37,9 @@ import_source = Table(
     Column("begun_at", DateTime(timezone=True), nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("grants", BigInteger, nullable=False),
-    # How many grants whoever began it says that there are.
+    # How many grants there are, as stated by the caller who began it.
     Column("expected", BigInteger, nullable=False, server_default=text("0")),
-    # Until when the older system decided: a grant of later is unknown.
+    # The instant until which the older system decided: a later grant is unknown.
     Column("until", DateTime(timezone=True)),
 )
 
@@ -53,9 +53,9 @@ import_row = Table(
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """One import: who began it and when, and how many rows and grants among them it recorded, each counted once.
+    """One import: who began it and when, and how many rows, and grants among them, it recorded, each counted once.
 
-    `expected` is how many grants its caller says that there are.
+    `expected` is the number of grants as stated by its caller.
     """
 
     name: str
@@ -69,7 +69,7 @@ class ImportSource:
 
 @dataclass(frozen=True, slots=True)
 class RowHashes:
-    """The keyed hashes of a row (32 bytes each): what the older system calls it, and what it says."""
+    """The keyed hashes of a row (32 bytes each): of its id in the older system, and of its content."""
 
     row: bytes
     content: bytes
@@ -92,14 +92,14 @@ _COLUMNS: Final = tuple(ImportSource.__dataclass_fields__)
 async def hold_source(
     session: WriteSession, name: str, by: UUID, expected: int = 0, until: datetime | None = None
 ) -> ImportSource:
-    """Hold an import until the end of the transaction; it begins with this if there was none of that name.
+    """Hold an import until the end of the transaction; begin it if there is none of that name.
 
-    Whoever began it may come to expect more grants of it, and may name its `until` if it had none.
+    The caller who began it may raise the number of grants expected, and may set its `until` if it had none.
     """
     now = await session.now()
     values = {"name": name, "made_by": by, "begun_at": now, "rows": 0, "grants": 0, "expected": expected}
     begun = insert(import_source).values(**values, until=until)
-    # An update holds the row that was there, and gives it back.
+    # The update locks the existing row and returns it.
     table = import_source.c
     may_grow = table.made_by == by
     grown = case((may_grow, func.greatest(table.expected, expected)), else_=table.expected)
@@ -110,20 +110,20 @@ async def hold_source(
 
 
 async def list_sources(session: ReadSession) -> list[ImportSource]:
-    """Every import, the latest begun first; there are few."""
+    """Return the imports, the latest begun first, at most 1,000."""
     rows = await session.execute(select(import_source).order_by(import_source.c.begun_at.desc()).limit(1_000))
     return [ImportSource(**{column: getattr(row, column) for column in _COLUMNS}) for row in rows]
 
 
 async def add_counts(session: WriteSession, name: str, *, rows: int, grants: int) -> None:
-    """Count what an import that is held has recorded."""
+    """Add to the counts of an import that is held."""
     table = import_source.c
     counted = update(import_source).where(table.name == name)
     await session.execute(counted.values(rows=table.rows + rows, grants=table.grants + grants))
 
 
 async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
-    """The content hashes of the rows among these that were recorded, by row hash."""
+    """Return the content hashes of those of these rows that were recorded, by row hash."""
     if not hashes:
         return {}
     found = await session.execute(_KNOWN, {"hashes": as_refs(hashes)})
@@ -131,6 +131,6 @@ async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[b
 
 
 def keep_rows(session: WriteSession, recorded: Iterable[RowHashes]) -> None:
-    """Keep that these rows were recorded."""
+    """Note that these rows were recorded."""
     for each in recorded:
         session.stage(_ROW, {"row_hash": each.row, "content_hash": each.content})

@@ -38,7 +38,7 @@ from app.db.session import ReadSession, WriteSession
 from app.ledger.tables import consent
 
 # The tables of the consent page: links (their tokens only as hashes), the forms sent through them, and texts shown.
-# No identifier: a link knows its subject by pseudonym. A form's row is what makes a submission count once.
+# They hold no identifier: a link knows its subject by pseudonym. A form's row makes a submission count only once.
 
 
 def _one_of(column: str, words: type[LinkKind | Authentication | AgeBand]) -> CheckConstraint:
@@ -52,7 +52,7 @@ consent_link = Table(
     Column("token_sha256", LargeBinary, primary_key=True),
     Column("id", Uuid, nullable=False),
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
-    # The name of the person that it was made for: it goes when the name is another's.
+    # The name of the person for which it was made: the link is deleted when the name becomes another person's.
     Column("name", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
     Column("processings", ARRAY(Text), nullable=False),
@@ -63,13 +63,13 @@ consent_link = Table(
     Column("created_by", Uuid, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("ledger_order", Integer, nullable=False),
-    # What its maker was known by.
+    # The credential by which its maker was known.
     Column("credential", Uuid, nullable=False),
-    # Where the page lets people go back to after an answer, of an origin that was listed when the link was made.
+    # Where the page lets people return to after an answer; its origin was listed when the link was made.
     Column("return_to", Text),
-    # Of a joint link: whose of the two acts it records.
+    # Only of a joint link: the side whose act it records.
     Column("given_by", Text),
-    # Of the parent's: by what they are known in the ledger, and how their responsibility was checked.
+    # Only of a parent's link: the parent's reference in the ledger, and how their responsibility was checked.
     Column("parent_ref", LargeBinary),
     Column("parent_checked_how", Text),
     Column("territory", Text, nullable=False),
@@ -111,15 +111,15 @@ presented_text = Table(
 
 @dataclass(frozen=True, slots=True)
 class ConsentLink:
-    """One link as kept. `token_sha256` stands for the token, which is not; `by_person`: the person asked for it.
+    """One link as kept. `token_sha256` stands for the token, which is not kept; `by_person`: the person asked for it.
 
-    `name`: which of the person's names it was made for; once that is another's, it opens nothing.
-    `ledger_order`: that of the subject's last event when the link was made (0 for none); later ones came after it.
-    `credential`: the key by which `created_by` was known, or `created_by` itself where a token showed it. `return_to`:
-    where the page lets the person go back to.
-    `given_by`: whose act it records, of a link of kind `joint`; None of any other. `territory`: where the consents that
-    it asks for are collected. `parent_ref`: by what the ledger knows the parent whose link it is, and
-    `parent_checked_how` how parental responsibility was checked.
+    `name` is the name of the person for which it was made; once that name is another person's, the link opens nothing.
+    `ledger_order` is that of the subject's last event when the link was made (0 for none); later events have a higher
+    one. `credential` is the key by which `created_by` was known, or `created_by` itself if known by a token.
+    `return_to` is where the page lets the person return to. `given_by` is the side whose act a link of kind `joint`
+    records; None for other kinds. `territory` is where the consents that it asks for are collected. `parent_ref` is the
+    ledger's reference for the parent whose link it is, and `parent_checked_how` says how parental responsibility was
+    checked.
     """
 
     token_sha256: bytes
@@ -144,12 +144,12 @@ class ConsentLink:
 
 
 def token_digest(token: str) -> bytes:
-    """SHA-256 of a token: what is stored and looked up. A token is random, so it needs no salt and no slow hash."""
+    """Return the SHA-256 of a token, which is what is stored. A token is random: it needs no salt and no slow hash."""
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def text_digest(text: str) -> bytes:
-    """SHA-256 of a text in UTF-8."""
+    """Return the SHA-256 of a text in UTF-8."""
     return sha256(text.encode()).digest()
 
 
@@ -181,7 +181,7 @@ async def add_link(session: WriteSession, link: ConsentLink) -> None:
 
 
 async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | None:
-    """The link whose token has that hash, expired ones included; None when there is none."""
+    """Return the link whose token has that hash, even if it has expired; None when there is none."""
     row = (await session.execute(select(consent_link).where(consent_link.c.token_sha256 == token_sha256))).first()
     if row is None:
         return None
@@ -209,7 +209,7 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
 
 
 async def links_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
-    """Every link that was made for a person and is kept, oldest first; without what would open it."""
+    """Return every link that was made for a person and is kept, oldest first, without what would open it."""
     told = ("id", "kind", "processings", "authentication", "age_band", "given_by", "created_at", "created_by")
     columns = [consent_link.c[each] for each in (*told, "expires_at")]
     rows = select(*columns).where(consent_link.c.subject_ref == ref).order_by(consent_link.c.created_at)
@@ -217,33 +217,33 @@ async def links_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
 
 
 async def claim_form(session: WriteSession, token_sha256: bytes, nonce: bytes, at: datetime) -> bool:
-    """Take a form's nonce (16 bytes) for this transaction; False when the form was sent before."""
+    """Take a form's nonce (16 bytes) for this transaction; return False when the form was sent before."""
     row = {"token_sha256": token_sha256, "nonce": nonce, "sent_at": at}
     claim = insert(consent_form).values(row).on_conflict_do_nothing().returning(consent_form.c.nonce)
     return (await session.execute(claim)).first() is not None
 
 
 async def count_forms(session: ReadSession, token_sha256: bytes, *, since: datetime) -> int:
-    """How many forms were sent through a link since an instant."""
+    """Return how many forms were sent through a link since an instant."""
     mine = (consent_form.c.token_sha256 == token_sha256) & (consent_form.c.sent_at > since)
     return int((await session.execute(select(func.count()).select_from(consent_form).where(mine))).scalar_one())
 
 
 async def last_form(session: ReadSession, token_sha256: bytes) -> datetime | None:
-    """When the last form was recorded through a link; None when there was none."""
+    """Return when the last form was recorded through a link; None when there was none."""
     statement = select(func.max(consent_form.c.sent_at)).where(consent_form.c.token_sha256 == token_sha256)
     sent_at: datetime | None = (await session.execute(statement)).scalar_one()
     return sent_at
 
 
 async def keep_text(session: WriteSession, text: str, at: datetime) -> None:
-    """Keep a text that was shown, under its hash; one that is kept already stays as it is."""
+    """Keep a text that was shown, under its hash; a text that is already kept is not changed."""
     row = {"sha256": text_digest(text), "text": text, "kept_at": at}
     await session.execute(insert(presented_text).values(row).on_conflict_do_nothing())
 
 
 async def find_text(session: ReadSession, digest: bytes) -> str | None:
-    """The text that was shown and has that SHA-256; None when there is none."""
+    """Return the text that was shown and has that SHA-256; None when there is none."""
     text: str | None = (
         await session.execute(select(presented_text.c.text).where(presented_text.c.sha256 == digest))
     ).scalar_one_or_none()
@@ -251,7 +251,7 @@ async def find_text(session: ReadSession, digest: bytes) -> str | None:
 
 
 async def find_texts(session: ReadSession, digests: Collection[bytes]) -> dict[bytes, str]:
-    """The texts that were shown and have those SHA-256, by it; those that are not kept are left out."""
+    """Return the texts that were shown and have those SHA-256, by hash; texts that are not kept are left out."""
     if not digests:
         return {}
     kept = select(presented_text.c.sha256, presented_text.c.text).where(presented_text.c.sha256.in_(digests))
@@ -266,16 +266,16 @@ SELECT EXISTS (SELECT FROM presented_text WHERE position(:text IN regexp_replace
 
 
 async def may_be_within_texts_shown(session: ReadSession, told: str, processing: str) -> bool:
-    """Whether some text that the page showed has this one within it, white space apart; or may show it by a link."""
+    """Return whether a text that the page showed contains this one, white space apart, or a link may still show it."""
     wanted = " ".join(normalize("NFC", told).split())
     return bool((await session.execute(_HOLDS, {"text": wanted, "processing": processing})).scalar_one())
 
 
 async def remove_ended_links(session: WriteSession, *, at: datetime, answered_before: datetime, limit: int) -> int:
-    """Remove some links that have expired and by which nothing can be withdrawn any more; how many.
+    """Remove some expired links through which nothing can be withdrawn any more; return how many.
 
-    Those through which a form was recorded at `answered_before` or later stay. One at a time: a second one that runs
-    meanwhile removes none.
+    A link stays if a form was recorded through it at `answered_before` or later. Only one transaction at a time removes
+    links: a second one that runs meanwhile removes none.
     """
     turn = select(func.pg_try_advisory_xact_lock(func.hashtext("sceau ended links")))
     if not (await session.execute(turn)).scalar_one():

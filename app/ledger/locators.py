@@ -1,14 +1,14 @@
-"""From what a caller names to whose ledger it is: rows that lead from locators to the random subject_ref of an account.
+"""Rows that lead from the locators of a name to the random subject_ref of an account.
 
-A person may have several names (`app.core.fold`): each has a row for each key, and all lead to one account. Closing an
-account ends its rows, so that the next holder of the address begins with another subject_ref; erasing a person deletes
-them, and nothing leads from the id to the past any more, whoever holds the key. A question about somebody without a row
-makes none.
+A person may have several names (`app.core.names`): each has a row for each key, and all lead to one account. Closing an
+account ends its rows, so the next holder of the address begins with another subject_ref. Erasing a person deletes the
+rows: then nothing leads from the id to the past any more, even for a holder of the key. Asking about a person without a
+row creates none.
 
-Whoever writes about somebody holds, in this order: the name (nobody begins an account by it meanwhile), and the account
-(nobody writes in its ledger, or changes which names lead to it). Several are held in order of the locators, then of the
-subject_refs. Only then it is looked up what the name leads to: a name that leads elsewhere by now is not held, and
-whoever wants it lets go of everything and begins again (`until_held`).
+A writer holds, in this order, the name (no account is begun under it meanwhile) and the account (no other writer
+appends to its ledger, or changes which names lead to it). Several are held in order of the locators, then of the
+subject_refs. Only then does the writer look up where the name leads: if that is now an account that it does not hold,
+it releases everything and begins again (`until_held`).
 """
 
 import secrets
@@ -35,12 +35,13 @@ _GIVEN: Final = "ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:loc
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """The account that a name leads to, or the one that begins with it: `new`, nothing is recorded of it.
+    """The account to which a name leads, or a `new` one that begins with this name and of which nothing is recorded.
 
-    `name`: by which the vault keeps the name. `locators`: all that lead to the account, by which replicas remember it.
-    `closed_until`: when an earlier account of the same name was closed, if one was: no consent collected by then
-    counts. `another_until`: when that of another person was: nothing collected by then is this person's. `shared`:
-    several people share this mailbox. `lacking`: locators of this name without a row, each with what makes it.
+    `name` is the id under which the vault keeps the name. `locators` are all that lead to the account; replicas
+    remember it by them. `closed_until` is when an earlier account of the same name was closed, if one was: no consent
+    collected by then counts. `another_until` is when another person's account of that name was closed: nothing
+    collected by then is this person's. `shared` says that this is a shared mailbox. `lacking` holds this name's
+    locators without a row, each with its maker.
     """
 
     ref: bytes
@@ -62,16 +63,16 @@ class KeyNotInUseError(DatabaseUnavailableError):
 
 
 def _check_keys(in_use: str | None, found_by: Mapping[bytes, str]) -> None:
-    """Refuse a name that was not hashed by each of the keys in use (`KEYS_IN_USE`): it has, or gets, a row for each."""
+    """Refuse a name that was not hashed by each of the keys in use (`KEYS_IN_USE`), since each needs a row."""
     if in_use is not None and not {*in_use.split(",")} <= {*found_by.values()}:
         raise KeyNotInUseError
 
 
 async def find_ref(session: ReadSession, found_by: Mapping[bytes, str]) -> bytes | None:
-    """The subject_ref that a name leads to now; None when nothing is recorded of whoever it names.
+    """Return the subject_ref to which a name leads now; None when nothing is recorded of the person.
 
     Raises:
-        KeyNotInUseError: it cannot be known.
+        KeyNotInUseError: this cannot be known, because a key in use is missing.
 
     """
     found = await find_name(session, found_by)
@@ -79,10 +80,10 @@ async def find_ref(session: ReadSession, found_by: Mapping[bytes, str]) -> bytes
 
 
 async def find_name(session: ReadSession, found_by: Mapping[bytes, str]) -> tuple[bytes, UUID] | None:
-    """The subject_ref that a name leads to now, by its locators and what made each, and the id of that name.
+    """Return the subject_ref to which a name leads now, and the name's id; `found_by`: its locators and their makers.
 
     Raises:
-        KeyNotInUseError: it cannot be known.
+        KeyNotInUseError: this cannot be known, because a key in use is missing.
 
     """
     found = await led_to(session, found_by)
@@ -91,20 +92,20 @@ async def find_name(session: ReadSession, found_by: Mapping[bytes, str]) -> tupl
 
 
 async def led_to(session: ReadSession, locators: Collection[bytes]) -> tuple[bytes, UUID] | None:
-    """The subject_ref that locators of one name lead to now, and the id of that name."""
+    """Return the subject_ref to which the locators of one name lead now, and the id of that name."""
     columns = (subject_locator.c.subject_ref, subject_locator.c.name)
     row = (await session.execute(select(*columns).where(subject_locator.c.locator.in_(locators), _LIVE))).first()
     return None if row is None else (bytes(row.subject_ref), row.name)
 
 
 async def locators_of(session: ReadSession, ref: bytes) -> tuple[bytes, ...]:
-    """Every locator that leads to an account now: by these, replicas remember it."""
+    """Return every locator that leads to an account now; replicas remember the account by these."""
     rows = await session.execute(select(subject_locator.c.locator).where(subject_locator.c.subject_ref == ref, _LIVE))
     return tuple(map(bytes, rows.scalars()))
 
 
-# Whoever holds a name keeps the keys in use from being stated anew: what it reads of them afterwards holds until it
-# has committed.
+# Holding a name also keeps the keys in use from being stated anew, so what is read of them afterwards is valid until
+# the transaction commits.
 _KEYS: Final = "hashtextextended('sceau pseudonym keys', 0)"
 _TRY_NAMES: Final = "SELECT name, {keys_stand} FROM {given} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))"
 _WAIT_FOR_NAMES: Final = "SELECT name, {keys_stand}, pg_advisory_xact_lock(hashtextextended(name, 0)) FROM {given}"
@@ -116,9 +117,10 @@ _HOLD_NAMES: Final = {
 
 
 def names_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[frozenset[bytes]]:
-    """Keep accounts from being begun under these locators; which are kept. Others are waited for, or left out.
+    """Return a lookup that keeps accounts from being begun under these locators, and returns the locators held.
 
-    Documents, by their hashes, are held in the same order: nobody claims one meanwhile.
+    Locators that others hold are waited for, or left out. Documents, by their hashes, are held in the same order, so
+    that no other writer claims one meanwhile.
     """
     names = {"names": as_refs(sorted(locators))}
     return Lookup(_HOLD_NAMES[waiting], names, lambda rows: frozenset(bytes.fromhex(row.name) for row in rows))
@@ -140,27 +142,27 @@ _HOLD_ACCOUNTS: Final = {
 
 
 def accounts_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[frozenset[bytes]]:
-    """Hold the accounts that some locators lead to; which are held. Others are waited for, or left out."""
+    """Return a lookup that holds the accounts to which locators lead; those held by others are awaited or left out."""
     given = {"locators": as_refs(locators)}
     return Lookup(_HOLD_ACCOUNTS[waiting], given, lambda rows: frozenset(bytes(row.ref) for row in rows if row.held))
 
 
 async def keep_keys(session: WriteSession) -> None:
-    """Keep the keys in use from being stated anew until the transaction ends, as whoever holds a name does."""
+    """Keep the keys in use from being stated anew until the transaction ends, as holding a name does."""
     await session.execute(text(f"SELECT pg_advisory_xact_lock_shared({_KEYS})"))
 
 
 async def hold_keys(session: WriteSession) -> None:
-    """Wait until nobody holds a name, and keep others from it: the keys in use may be stated anew."""
+    """Wait until no transaction holds a name, and keep others from holding one: the keys in use may be stated anew."""
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_KEYS})"))
 
 
 class MovedError(Exception):
-    """While others were waited for, they had a name lead to another account, which is not held."""
+    """While this transaction waited, another one led a name to a different account, which is not held."""
 
 
 async def until_held(session: WriteSession, hold: Callable[[], Awaitable[T]]) -> T:
-    """Hold what must be held in one order; as often as that raises `MovedError`, let go of it and begin again."""
+    """Call `hold`, which holds what must be held in order; each time it raises `MovedError`, release all and retry."""
     while True:
         with suppress(MovedError):
             async with session.attempt():
@@ -186,10 +188,10 @@ SELECT ({KEYS_IN_USE}) AS in_use, one.* FROM (VALUES (1)) AS always LEFT JOIN (
 
 
 def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]:
-    """Find the accounts of names, in their order; each name once, by its locators, one for each key, and what made it.
+    """Return a lookup of the accounts of names, in their order; each name is given once, as its locators and makers.
 
-    The names and the accounts are held by the transaction that looks. One that is new is written by `begin_account`.
-    Reading raises KeyNotInUseError where one of the keys in use made none of these.
+    The names and the accounts must be held by the transaction that looks. `begin_account` writes a new account. Reading
+    raises KeyNotInUseError if one of a name's locators is missing for a key in use.
     """
     every = [locator for each in wanted for locator in each]
     return Lookup(_BEHIND, {"locators": as_refs(every)}, lambda rows: _all_located(wanted, rows))
@@ -210,9 +212,10 @@ def _all_located(wanted: Sequence[Mapping[bytes, str]], rows: Sequence[Any]) -> 
 
 
 def _located(found_by: Mapping[bytes, str], live: Mapping[bytes, Any], closed: Sequence[Any]) -> Located:
-    """An account by what its locators lead to now, and the rows of accounts that they led to before.
+    """Return the account to which a name's locators lead now, with the closings of accounts to which they led before.
 
-    One that was closed when its name became another account's has the name by the same id: it is the same person's.
+    An account that was closed when its name was linked to another account has the name under the same id: it is the
+    same person's.
     """
     until = max((row.ended_at for row in closed), default=None)
     lacking = {locator: maker for locator, maker in found_by.items() if locator not in live}
@@ -225,7 +228,7 @@ def _located(found_by: Mapping[bytes, str], live: Mapping[bytes, Any], closed: S
 
 
 def account_of(found_by: Mapping[bytes, str]) -> Located:
-    """An account that begins with a name, by its locators, one for each key, and what made each."""
+    """Return a new account that begins with a name, given as its locators (one for each key) and their makers."""
     name = UUID(bytes=secrets.token_bytes(16), version=4)
     return Located(secrets.token_bytes(REF_BYTES), name, tuple(found_by), new=True, lacking=found_by)
 
@@ -237,7 +240,7 @@ INSERT INTO subject (subject_ref, shared, created_at) SELECT decode(ref, 'hex'),
 FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (ref text, shared boolean, at timestamptz)
 """,
 )
-# Refused by the database where the name has an account after all: nothing may be recorded under a second one.
+# The database refuses this if the name has an account after all: no second account may be recorded under it.
 _LOCATOR: Final = Put(
     order=20,
     sql="""
@@ -250,7 +253,7 @@ FROM json_to_recordset(CAST(%(rows)s AS json))
 
 
 def begin_account(session: WriteSession, one: Located, at: datetime, *, ended_at: datetime | None = None) -> None:
-    """Write the rows that an account lacks; `ended_at`: of one that is closed from the beginning."""
+    """Write the rows that an account lacks; `ended_at` is set for an account that is closed from the beginning."""
     if one.new:
         session.stage(_SUBJECT, {"ref": one.ref, "shared": one.shared, "at": at})
     for locator, maker in one.lacking.items():
@@ -259,7 +262,7 @@ def begin_account(session: WriteSession, one: Located, at: datetime, *, ended_at
 
 
 async def end_account(session: WriteSession, ref: bytes, at: datetime) -> None:
-    """End the rows of an account that was closed: its names lead nowhere until somebody decides anew by one."""
+    """End the rows of an account that was closed: its names lead nowhere until a new decision is made under one."""
     rows = update(subject_locator).where(subject_locator.c.subject_ref == ref, _LIVE)
     await session.execute(rows.values(ended_at=at))
 
@@ -271,7 +274,7 @@ SELECT locator, :into, name, made_by, :at FROM subject_locator WHERE subject_ref
 
 
 async def lead_names_to(session: WriteSession, into: bytes, *, names_of: bytes, at: datetime) -> None:
-    """Have the names of an account that was just closed lead to another account; both are held."""
+    """Lead the names of an account that was just closed to another account; both are held."""
     await session.execute(_FOLLOW, {"into": into, "ref": names_of, "at": at})
 
 
@@ -290,17 +293,17 @@ SELECT DISTINCT subject_ref FROM subject_locator WHERE locator = ANY (CAST(:loca
 
 
 async def every_ref(session: ReadSession, locators: Collection[bytes]) -> frozenset[bytes]:
-    """Every account that a name, or another name of whoever has it now, leads or has led to, closed ones included."""
+    """Return every account, open or closed, to which a name, or another name of its present holder, leads or led."""
     return frozenset(map(bytes, (await session.execute(_EVERY, {"locators": list(locators)})).scalars()))
 
 
 async def is_subject(session: ReadSession, ref: bytes) -> bool:
-    """Whether there is, or was, an account of that subject_ref."""
+    """Return whether there is, or was, an account of that subject_ref."""
     return (await session.execute(select(subject.c.shared).where(subject.c.subject_ref == ref))).first() is not None
 
 
 async def shared_since(session: ReadSession, ref: bytes) -> datetime | None:
-    """Since when an account is a mailbox of several people; None when it is none."""
+    """Return since when an account is a shared mailbox; None when it is not one."""
     row = select(subject.c.created_at).where(subject.c.subject_ref == ref, subject.c.shared)
     since: datetime | None = (await session.execute(row)).scalar_one_or_none()
     return since
@@ -309,8 +312,8 @@ async def shared_since(session: ReadSession, ref: bytes) -> datetime | None:
 async def sever(session: WriteSession, refs: Collection[bytes], day: datetime) -> None:
     """Delete the rows of subjects for good: nothing leads to them from an id any more (GDPR art. 17).
 
-    What stays of each name is the smallest no (GDPR art. 17(3)(b)): that an account of it, with nothing in it, was
-    closed on a day. It leads to no past, and keeps an import from bringing back what the erased person once said.
+    What stays of each name is the minimal refusal (GDPR art. 17(3)(b)): an empty account of that name, closed on a day.
+    It leads to no past, and keeps an import from bringing back what the erased person once said.
     """
     columns = (subject_locator.c.subject_ref, subject_locator.c.name, subject_locator.c.locator)
     gone = delete(subject_locator).where(subject_locator.c.subject_ref.in_(list(refs)))
@@ -324,7 +327,7 @@ async def sever(session: WriteSession, refs: Collection[bytes], day: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class NameRows:
-    """The rows of one name of a subject: locators, each with what made it, and when they began and ended."""
+    """The rows of one name of a subject: locators, each with its maker, and when they began and ended."""
 
     rows: Mapping[bytes, str]
     began_at: datetime
@@ -336,14 +339,15 @@ SubjectRows = Mapping[UUID, NameRows]
 
 
 async def next_subjects(session: WriteSession, *, after: bytes, limit: int) -> dict[bytes, SubjectRows]:
-    """The next subjects that have rows, at most so many, in order of subject_ref, held until the transaction ends."""
+    """Return the next subjects that have rows, at most `limit`, by subject_ref, held until the transaction ends."""
     table = subject_locator.c
-    # Without DISTINCT, which has a table without statistics sorted whole each time, as after a migration that fills it.
+    # Not DISTINCT, for which PostgreSQL sorts a whole table without statistics each time, as after a migration fills
+    # it.
     refs = select(table.subject_ref).where(table.subject_ref > after).order_by(table.subject_ref).limit(limit)
     chosen = set((await session.execute(refs)).scalars())
     held = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(chosen)).order_by(subject.c.subject_ref)
     await session.execute(held.with_for_update())
-    # Once they are held: a name that was linked meanwhile is among them.
+    # Read only once they are held, so that a name that was linked meanwhile is among them.
     rows = select(subject_locator).where(table.subject_ref.in_(chosen)).order_by(table.subject_ref)
     found: dict[bytes, dict[UUID, list[Row[tuple[object, ...]]]]] = {}
     for row in await session.execute(rows):
@@ -358,7 +362,7 @@ def _of_name(rows: Sequence[Row[tuple[object, ...]]]) -> NameRows:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The rows that one name of a subject is to have in the place of those that it has."""
+    """The rows that one name of a subject must have, in place of those that it has."""
 
     ref: bytes
     name: UUID
@@ -367,10 +371,10 @@ class Rewritten:
 
 
 async def replace_rows(session: WriteSession, changed: Sequence[Rewritten]) -> None:
-    """Give names these rows in the place of those that they have, in two statements.
+    """Give names these rows in place of those that they have, in two statements.
 
-    One that another open account has already is left out: two ids that were two persons are never made one, so that
-    the second is found by nobody, which denies. Of two accounts that want the same one, that which had it keeps it.
+    A row that another open account already has is left out: two ids that were two persons are never merged, so the
+    second one is no longer found, which denies. If two accounts want the same row, the account that had it keeps it.
     """
     table = subject_locator.c
     gone = text(
@@ -396,7 +400,7 @@ async def replace_rows(session: WriteSession, changed: Sequence[Rewritten]) -> N
 
 
 async def made_by_others(session: ReadSession, makers: Collection[str]) -> bool:
-    """Whether some row was made by none of these."""
+    """Return whether some row was made by none of these makers."""
     rows = select(subject_locator.c.locator).where(subject_locator.c.made_by.not_in(list(makers))).limit(1)
     return (await session.execute(rows)).first() is not None
 
@@ -411,9 +415,9 @@ WHERE ended_at IS NOT NULL AND made_by <> ALL (:makers) AND NOT EXISTS (
 
 
 async def last_unfound(session: ReadSession, makers: Collection[str]) -> datetime | None:
-    """When the last account ended whose name none of these keys finds; None when every one is found.
+    """Return when the last account ended whose name these keys cannot find; None when they find every account.
 
-    An erasure keeps no id, so that its row stays as the key of then made it.
+    An erasure keeps no id, so its row stays as the key of that time made it.
     """
     found: datetime | None = (await session.execute(_UNFOUND, {"makers": list(makers)})).scalar_one()
     return found
@@ -430,5 +434,5 @@ SELECT FROM subject_locator AS one WHERE NOT EXISTS (
 
 
 async def lacks_rows(session: ReadSession, maker: str) -> bool:
-    """Whether some name of an open account, or one that is kept of a closed one, has no row that this key made."""
+    """Return whether an open account's name, or a kept name of a closed account, has no row made by this key."""
     return (await session.execute(_LACKS, {"maker": maker})).first() is not None

@@ -1,6 +1,6 @@
 """The `consent` table: the projection of the ledger, written in the transaction of the event it follows.
 
-Always one row for each consent, computed by `app.core.fold` from all of the subject's events; never patched.
+It has one row for each consent, computed by `app.core.fold` from all of the subject's events and never patched.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ class LedgerEntry:
     """One event of the ledger.
 
     `stated_at` is the time that the caller gave, kept beside the time that counts (`event.collected_at`). `imported`
-    tells a decision recorded after the fact from a live one. `evidence` and `capacity` are as received.
+    says that the decision was recorded after the fact. `evidence` and `capacity` are as received.
     """
 
     subject_ref: bytes
@@ -55,12 +55,15 @@ _HOW_STATED: Final = frozenset({"stated_by", "checked_how"})
 
 
 def without_age(capacity: Json | None) -> Json | None:
-    """What is said of who decided, without the person's age; None where nothing else is said."""
+    """Return the capacity of a decision without the person's age; None where nothing is left."""
     return {name: said for name, said in (capacity or {}).items() if name not in _AGE} or None
 
 
 def age_alone(evidence: Json | None, capacity: Json | None) -> tuple[Json | None, Json | None]:
-    """The evidence and capacity of a statement of age, without what was decided with it; its giver stated it."""
+    """Return the evidence and capacity of a statement of age, without the decision that it came with, if any.
+
+    If the evidence does not say who stated the age, the giver of the decision did, and it was not checked.
+    """
     said = capacity or {}
     if (evidence or {}).get("stated_by") is None:
         by_parent = said.get("given_by") in {GivenBy.PARENT, GivenBy.BOTH}
@@ -71,7 +74,7 @@ def age_alone(evidence: Json | None, capacity: Json | None) -> tuple[Json | None
 
 
 def collection_of(evidence: Json | None, capacity: Json | None, *, text_known: bool) -> Collection:
-    """What the rules look at, from evidence and capacity as received or as stored; what is left out is lawful."""
+    """Return the part of evidence and capacity that the rules look at; what they leave out counts as lawful."""
     said = {**(evidence or {}), **(capacity or {})}
     return _collection(
         said.get("positive_act", PositiveAct.BUTTON_CLICKED),
@@ -151,33 +154,33 @@ ON CONFLICT (subject_ref, id) DO UPDATE SET processing = EXCLUDED.processing, ve
 def project_subject(
     session: WriteSession, ref: bytes, rows: Iterable[ConsentRow], before: Mapping[UUID, ConsentRow]
 ) -> None:
-    """Make the table say what the ledger says of one subject; only what differs from what it said is written."""
+    """Make the table agree with the ledger of one subject; only rows that differ from `before` are written."""
     staged = session.committing.staged.get(_PROJECT)
     for row in rows:
         if before.get(row.id) == row:
             continue
         values = _values(ref, row)
         if staged is not None and row.id in before:
-            # One statement writes a row once: what was staged of this consent before is out of date.
+            # One statement writes a row once, so an earlier staged version of this row is dropped.
             staged[:] = [each for each in staged if each["id"] != row.id]
         session.stage(_PROJECT, values)
 
 
 async def load_rows(session: ReadSession, ref: bytes) -> dict[UUID, ConsentRow]:
-    """What the table says of one subject, by consent id."""
+    """Return the rows of one subject, by consent id."""
     found = await session.execute(select(consent).where(consent.c.subject_ref == ref))
     return {row.id: _row(row) for row in found}
 
 
 async def remove_rows(session: WriteSession, ref: bytes, ids: Iterable[UUID]) -> None:
-    """Remove rows that the ledger does not account for (only a rebuild finds such)."""
+    """Remove rows that the ledger does not account for (only a rebuild finds such rows)."""
     await session.execute(delete(consent).where(consent.c.subject_ref == ref, consent.c.id.in_(list(ids))))
 
 
 async def list_consents(
     session: ReadSession, wanted: ConsentFilter, *, after: UUID | None, limit: int
 ) -> list[tuple[bytes, ConsentRow]]:
-    """The next consents that match, with their subject_ref, by id (oldest recorded first)."""
+    """Return the next consents that match, with their subject_ref, by id (oldest recorded first)."""
     statement = select(consent).order_by(consent.c.id).limit(limit)
     if after is not None:
         statement = statement.where(consent.c.id > after)
@@ -196,7 +199,7 @@ async def list_consents(
 class ScannedConsent:
     """One consent of a processing, as far as the table tells.
 
-    `locator`: what leads to the subject now; empty when its account was closed or the person erased.
+    `locator` is one that leads to the subject now; empty when the account was closed or the person erased.
     """
 
     id: UUID
@@ -210,7 +213,7 @@ class ScannedConsent:
 async def scan_consents(
     session: ReadSession, processing: str, *, after: UUID | None, limit: int
 ) -> list[ScannedConsent]:
-    """The next consents of a processing by id, whatever became of them: no more rows are looked at than `limit`."""
+    """Return the next consents of a processing by id, ended or not; it reads at most `limit` rows."""
     columns = consent.c
     next_ones = select(consent).where(columns.processing == processing).order_by(columns.id).limit(limit)
     if after is not None:
@@ -234,7 +237,7 @@ async def scan_consents(
 
 
 async def lock_subjects(session: WriteSession, *, after: bytes, limit: int) -> list[bytes]:
-    """Hold the next subjects, in order of subject_ref, against other writers until the end of the transaction."""
+    """Hold the next subjects, in order of subject_ref, against other writers until the transaction ends."""
     statement = select(subject.c.subject_ref).where(subject.c.subject_ref > after)
     found = await session.execute(statement.order_by(subject.c.subject_ref).limit(limit).with_for_update())
     return list(found.scalars())

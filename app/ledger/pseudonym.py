@@ -1,9 +1,9 @@
-"""Keyed hashes of what must not be stored in clear, the locators of subjects first among them.
+"""Keyed hashes of what must not be stored in clear, above all the locators of subjects.
 
 A *locator* is HMAC-SHA-256 under SCEAU_PSEUDONYM_KEY over the type and the normalised id. It leads through one row
-(`app.ledger.locators`) to the subject's random `subject_ref`, under which all else stands. The row goes with the
-person, so that afterwards nobody finds the past by the id, whoever holds the key; and the key can be exchanged for
-another by writing the rows anew. A keyed hash is a pseudonym, not anonymous data (GDPR art. 4(5)).
+(`app.ledger.locators`) to the subject's random `subject_ref`, under which all else is stored. Erasing a person deletes
+that row: afterwards even a holder of the key cannot find the past by the id. The key can be exchanged for another by
+writing the rows anew. A keyed hash is a pseudonym, not anonymous data (GDPR art. 4(5)).
 """
 
 import re
@@ -22,17 +22,17 @@ from app.core.errors import InvalidSubjectError
 if TYPE_CHECKING:
     import hashlib
 
-# When two ids are one subject: how ids are normalised before they are looked up.
-# Two people are never merged. Domains are compared as A-labels (UTS #46 non-transitional, IDNA 2008; RFC 5890 section
-# 2.3.2.1), so `straße.example` and `strasse.example` are two; everything else by Unicode form C and lower case,
-# without folding (RFC 6530 leaves the local part to its domain). The algorithm has a version, which is stored and
-# checked at start: another version would find other people.
+# When two ids are one subject: how ids are normalised before they are looked up. Two people are never merged. Domains
+# are compared as A-labels (UTS #46 non-transitional, IDNA 2008; RFC 5890 section 2.3.2.1), so `straße.example` and
+# `strasse.example` are two; everything else by Unicode form C and lower case, without folding (RFC 6530 leaves the
+# local part to its domain). The algorithm has a version, which is stored and checked at start: another version would
+# find other people.
 
 ALGORITHM: Final = "idna2008-1"
-"""The version of what this module does."""
+"""The version of the normalisation that this module implements."""
 
-# A domain of letters, digits and single hyphens is its own A-label; tests hold this to the library. It is nearly every
-# domain, and the library takes 40 microseconds for it, about as long as a whole decision.
+# A domain of letters, digits and single hyphens is its own A-label; tests compare this with the library. Nearly every
+# domain is of that form, and the library takes 40 microseconds for it, about as long as a whole decision.
 _PLAIN: Final = re.compile(r"[a-z0-9]++(?:[-.][a-z0-9]++)*+\.?", re.ASCII)
 _LONGEST_DOMAIN, _LONGEST_LABEL = 253, 63
 
@@ -58,7 +58,7 @@ class SubjectIds:
 
     @classmethod
     def parse(cls, text: str) -> "SubjectIds":
-        """Read `address`, `lower` or `exact`, or a default with exceptions: `address,mxid=exact`.
+        """Parse `address`, `lower` or `exact`, or a default with exceptions: `address,mxid=exact`.
 
         Raises:
             ValueError: a word is none of these, or there is more than one default.
@@ -74,10 +74,10 @@ class SubjectIds:
         return cls(defaults[0] if defaults else Normalisation.ADDRESS, by_type)
 
     def normalise(self, subject_type: str, identifier: str) -> str:
-        """The form of an id under which it is one and the same subject.
+        """Return the normalised form of an id; ids with the same form are one subject.
 
         Raises:
-            InvalidSubjectError: it has a domain that IDNA refuses.
+            InvalidSubjectError: the id has a domain that IDNA refuses.
 
         """
         how = self.by_type.get(subject_type, self.default)
@@ -93,13 +93,13 @@ class SubjectIds:
         return f"{_lower(name)}{mark}{_a_labels(domain)}" if mark else _lower(identifier)
 
     def __str__(self) -> str:
-        """A canonical form, to compare two deployments by; it names the algorithm's version."""
+        """Return a canonical form for comparing two deployments; it includes the algorithm's version."""
         exceptions = (f"{name}={word}" for name, word in sorted(self.by_type.items()) if word is not self.default)
         return ",".join([self.default.value, *exceptions, ALGORITHM])
 
 
 def _split(identifier: str) -> tuple[str, str, str]:
-    """The part before the domain, the mark between them and the domain; without a domain, no mark."""
+    """Return the part before the domain, the separator and the domain; without a domain, the separator is empty."""
     if identifier.startswith("@"):  # a Matrix id: the first colon ends the local part
         return identifier.partition(":")
     return identifier.rpartition("@")
@@ -112,7 +112,7 @@ def _lower(text: str) -> str:
 
 
 def _is_plain(domain: str) -> bool:
-    """Whether a domain in lower case is its own A-label, as `_PLAIN` and the lengths of RFC 1035 tell it."""
+    """Return whether a domain in lower case is its own A-label, judged by `_PLAIN` and the lengths of RFC 1035."""
     length = len(domain)
     if _PLAIN.fullmatch(domain) is None or length > _LONGEST_DOMAIN:
         return False
@@ -120,7 +120,7 @@ def _is_plain(domain: str) -> bool:
 
 
 def _a_labels(domain: str) -> str:
-    """A domain as A-labels in lower case; a port or an address literal is left as it is, in lower case."""
+    """Return a domain as A-labels in lower case; a port or an address literal is only put in lower case."""
     lowered = domain.lower()
     if _is_plain(lowered):
         return lowered
@@ -135,7 +135,7 @@ def _a_labels(domain: str) -> str:
 
 _LENGTH: Final = Struct(">I")
 _KEY_ID: Final = 16
-"""Hexadecimal digits that tell one key from another; they tell nothing about it."""
+"""Hexadecimal digits of a key's id: enough to distinguish keys, and they reveal nothing about the key."""
 
 
 _BLOCK: Final = 64
@@ -144,13 +144,13 @@ _OUTER_PAD: Final = bytes(each ^ 0x5C for each in range(256))
 
 
 class KeyedHash:
-    """HMAC-SHA-256 (RFC 2104) of messages that begin alike: the key and their beginning are hashed once.
+    """HMAC-SHA-256 (RFC 2104) of messages with a common beginning: the key and that beginning are hashed once.
 
-    Two kept states take two thirds of the time of a copied `hmac.HMAC`, and every question asks for one.
+    Keeping the two hash states takes two thirds of the time of a copied `hmac.HMAC`; every question computes one.
     """
 
     def __init__(self, inner: "hashlib._Hash", outer: "hashlib._Hash") -> None:
-        """Go on from the two states of RFC 2104."""
+        """Continue from the inner and outer hash states of RFC 2104."""
         self._inner = inner
         self._outer = outer
 
@@ -161,13 +161,13 @@ class KeyedHash:
         return cls(sha256(block.translate(_INNER_PAD)), sha256(block.translate(_OUTER_PAD)))
 
     def after(self, beginning: bytes) -> "KeyedHash":
-        """The same for messages that begin with this too."""
+        """Return a hash for messages that continue with this beginning."""
         inner = self._inner.copy()
         inner.update(beginning)
         return KeyedHash(inner, self._outer)
 
     def of(self, rest: bytes) -> bytes:
-        """The hash (32 bytes) of the message that ends with this."""
+        """Return the hash (32 bytes) of the message that ends with this."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(rest)
         outer.update(inner.digest())
@@ -177,11 +177,11 @@ class KeyedHash:
 class Pseudonyms:
     """Makes locators and other keyed hashes; holds the keys, and never shows them.
 
-    `other` is a second key, during an exchange of keys: whoever is written down is found by both. `maker`: what is
-    noted beside a locator: how ids were normalised, and by which key it was made.
+    `other` is the second key during an exchange of keys: each subject then has rows by both keys. `maker` is noted
+    beside a locator: it says how ids were normalised, and which key made it.
 
-    Locators alone are made by these keys, for their rows can be written anew. All else that is hashed is made by
-    `lasting`, which is never exchanged: what was hashed by another key would be found by nobody afterwards.
+    Only locators are made with these keys, because their rows can be written anew. All other hashes use `lasting`,
+    which is never exchanged: what another key hashed could not be found afterwards.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Pseudonyms:
         self._of_purpose: dict[str, KeyedHash] = {}
 
     def locator(self, subject_type: str, identifier: str) -> bytes:
-        """What a subject is found by (32 bytes).
+        """Return the locator (32 bytes) by which a subject is found.
 
         Raises:
             InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -207,7 +207,7 @@ class Pseudonyms:
         return self._of_subjects.of(b"%b%b%b%b" % (_LENGTH.pack(len(kind)), kind, _LENGTH.pack(len(name)), name))
 
     def found_by(self, subject_type: str, identifier: str) -> Mapping[bytes, str]:
-        """The locators that a subject is written down under, the one that is asked by first, each with its maker.
+        """Return the locators under which a subject has rows, that of the first key first, each with its maker.
 
         Raises:
             InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -217,13 +217,13 @@ class Pseudonyms:
         return {each.locator(subject_type, identifier): each.maker for each in keys}
 
     def makers(self) -> tuple[str, ...]:
-        """What tells the keys, the one in front first."""
+        """Return what identifies the keys, the first key first."""
         return (self.maker,) if self.other is None else (self.maker, self.other.maker)
 
     def opaque(self, purpose: str, value: str) -> bytes:
-        """A keyed hash (32 bytes) of something that must not be stored in clear, apart for each purpose.
+        """Return a keyed hash (32 bytes) of a value that must not be stored in clear, different for each purpose.
 
-        `purpose` is a word of the code, never of a request: what is hashed of it is kept.
+        `purpose` is a word of the code, never of a request, because a hash state is kept for each purpose.
         """
         begun = self._of_purpose.get(purpose)
         if begun is None:
@@ -231,7 +231,7 @@ class Pseudonyms:
         return begun.of(_prefixed(value))
 
     def check_value(self) -> str:
-        """What tells the lasting key from another: stored to refuse another one at start."""
+        """Return what identifies the lasting key; it is stored so that another key is refused at start."""
         return self.opaque("check", "lasting").hex()[:_KEY_ID]
 
     def _begun(self, *parts: str) -> KeyedHash:
@@ -239,6 +239,6 @@ class Pseudonyms:
 
 
 def _prefixed(part: str) -> bytes:
-    """A part of a message behind its length, so that no two different tuples give the same message."""
+    """Return a part of a message prefixed with its length, so that different tuples give different messages."""
     encoded = part.encode()
     return _LENGTH.pack(len(encoded)) + encoded

@@ -1,6 +1,6 @@
 """Reads and writes of the ledger. Events are only ever appended, one subject at a time, under that subject's lock.
 
-Decisions read by locator (`app.ledger.locators`); all else by subject_ref.
+Decisions read by locator (`app.ledger.locators`); everything else reads by subject_ref.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ from app.ledger.tables import DOUBTFUL, consent_event, solicitation, subject, su
 
 
 async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
-    """All entries of one subject, in ledger order."""
+    """Return all entries of one subject, in ledger order."""
     statement = select(consent_event).where(consent_event.c.subject_ref == ref).order_by(consent_event.c.seq)
     return [_entry(row) for row in await session.execute(statement)]
 
 
 async def acts_of_parent(session: ReadSession, parent_ref: str) -> list[dict[str, Any]]:
-    """What is recorded of a parent by their reference (hex), oldest first; not of which child it is."""
+    """Return what is recorded of a parent by their reference (hex), oldest first, without naming the child."""
     told = (
         consent_event.c.kind,
         consent_event.c.processing,
@@ -57,7 +57,7 @@ _BEHIND: Final = Prepared(
 
 
 def ledgers_behind(locators: Collection[bytes]) -> Lookup[dict[bytes, list[LedgerEntry]]]:
-    """Find the entries of the subjects whom locators lead to now, by subject_ref, in ledger order."""
+    """Return a lookup of the entries of the subjects to whom locators lead now, by subject_ref, in ledger order."""
     return Lookup(_BEHIND, {"locators": as_refs(locators)}, _by_subject)
 
 
@@ -70,9 +70,9 @@ def _by_subject(rows: Sequence[Any]) -> dict[bytes, list[LedgerEntry]]:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is recorded of somebody: the subject_ref, and the consent events in ledger order.
+    """What is recorded of a person: the subject_ref, and the consent events in ledger order.
 
-    `shared`: it is a mailbox of several people.
+    `shared` says that this is a shared mailbox.
     """
 
     ref: bytes
@@ -83,11 +83,11 @@ class Person:
 async def load_events(
     session: ReadSession, refs: Collection[bytes], *, known_at: datetime | None = None
 ) -> dict[bytes, list[ConsentEvent]]:
-    """The consent events of several subjects, by subject_ref, in ledger order, in one statement.
+    """Return the consent events of several subjects, by subject_ref, in ledger order, in one statement.
 
     Args:
         session: where to read.
-        refs: whose.
+        refs: the subject_refs to read.
         known_at: only the events that had been recorded by that instant; None for all.
 
     """
@@ -99,7 +99,7 @@ async def load_events(
 
 
 async def events_known(session: ReadSession, identifiers: Collection[UUID]) -> dict[UUID, list[ConsentEvent]]:
-    """For each of some events, all of the same person up to it, in ledger order; one that is not there is left out."""
+    """Return, for each event, all events of the same person up to it, in ledger order; unknown ids are left out."""
     table = consent_event.c
     named = await session.execute(select(table.id, table.subject_ref, table.seq).where(table.id.in_(identifiers)))
     last = {row.id: (bytes(row.subject_ref), row.seq) for row in named}
@@ -114,13 +114,13 @@ SELECT subject_ref FROM unnest(CAST(:beginnings AS bytea[])) AS beginning
 
 
 async def whole_refs(session: ReadSession, beginnings: Collection[bytes]) -> list[bytes]:
-    """The subject_refs that begin with some bytes; of people of whom nothing is recorded, none."""
+    """Return the subject_refs that begin with any of these bytes; people without a row are not found."""
     found = await session.execute(_WHOLE, {"beginnings": list(beginnings)})
     return [bytes(ref) for ref in found.scalars()]
 
 
 async def recording_times(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[tuple[int, datetime]]]:
-    """Of each of several people, the ledger order of each event that may change an answer, and when it was recorded."""
+    """Return, for each person, the ledger order and recording time of each event that may change an answer."""
     table = consent_event.c
     found: dict[bytes, list[tuple[int, datetime]]] = {}
     may_change = select(table.subject_ref, table.seq, table.recorded_at).where(table.kind.not_in(sorted(NOTES)))
@@ -139,12 +139,12 @@ def _by_ref(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, list[Consent
 async def load_people(
     session: ReadSession, locators: Collection[bytes], *, known_at: datetime | None = None
 ) -> dict[bytes, Person]:
-    """Those whom locators lead to now, by locator; one that leads nowhere is left out. One statement.
+    """Return the people to whom locators lead now, by locator, in one statement; locators of no person are left out.
 
     Args:
         session: where to read.
-        locators: whose.
-        known_at: only what had been recorded by that instant, of names that were known by then; None for all.
+        locators: the locators to look up.
+        known_at: only what had been recorded by that instant, under names that were known by then; None for all.
 
     """
     table, located = consent_event.c, subject_locator.c
@@ -177,13 +177,13 @@ _PEOPLE = Prepared(
 
 
 async def fetch_people(pool: ReadPool, server: str, locators: Collection[bytes]) -> dict[bytes, Person]:
-    """As `load_people`, on the pool that memory reads with, from the server of that identity."""
+    """Return the same as `load_people`, from the server of that identity, on the pool that fills replicas' memory."""
     rows = await pool.fetch(server, _PEOPLE, {"locators": list(locators)})
     return _people(sorted(rows, key=lambda row: row.seq or 0))
 
 
 def _people(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, Person]:
-    """Put rows together; a subject of whom nothing was decided yet has one row without an event."""
+    """Group rows by locator; a subject who has not decided anything yet has one row without an event."""
     found: dict[bytes, Person] = {}
     events: dict[bytes, list[ConsentEvent]] = {}
     for row in rows:
@@ -196,7 +196,7 @@ def _people(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, Person]:
 
 
 async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | None:
-    """The entry with that event id, or None."""
+    """Return the entry with that event id, or None."""
     row = (await session.execute(select(consent_event).where(consent_event.c.id == identifier))).first()
     return None if row is None else _entry(row)
 
@@ -266,11 +266,11 @@ def _elements(words: tuple[str, ...]) -> frozenset[Element]:
 
 
 def event_of(row: Row[tuple[object, ...]]) -> ConsentEvent:
-    """The consent event of a row of the ledger."""
+    """Return the consent event of a row of the ledger."""
     return ConsentEvent(
         id=row.id,
         kind=parse_kind(row.kind),
-        processing=None if row.processing is None else intern(row.processing),  # one word for all of its consents
+        processing=None if row.processing is None else intern(row.processing),  # one string for all its consents
         collected_at=row.collected_at,
         order=row.seq,
         version=row.version,
@@ -285,7 +285,7 @@ def event_of(row: Row[tuple[object, ...]]) -> ConsentEvent:
 
 
 async def load_asked(session: ReadSession, ref: bytes, at: datetime) -> Mapping[str, Solicited]:
-    """When a person was asked in the half-year of an instant, by processing."""
+    """Return when a person was asked in the half-year of an instant, by processing."""
     table = solicitation.c
     rows = select(solicitation).where(table.subject_ref == ref, table.half_year == half_year(at))
     return {
@@ -295,7 +295,7 @@ async def load_asked(session: ReadSession, ref: bytes, at: datetime) -> Mapping[
 
 
 async def solicitations_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
-    """When a person was asked, for each processing and half-year."""
+    """Return when a person was asked, for each processing and half-year."""
     columns = [solicitation.c[each] for each in ("processing", "half_year", "asked_at", "person_request")]
     rows = select(*columns).where(solicitation.c.subject_ref == ref)
     return (await session.execute(rows.order_by(solicitation.c.half_year, solicitation.c.processing))).mappings().all()
@@ -304,7 +304,10 @@ async def solicitations_of(session: ReadSession, ref: bytes) -> Sequence[RowMapp
 async def count_asked(
     session: WriteSession, ref: bytes, processings: Collection[str], at: datetime, person_request: str | None
 ) -> None:
-    """Count one more for each; the person's ledger must be held. `person_request`: what shows that they asked."""
+    """Count one more request for each processing, with the person's ledger held.
+
+    `person_request` is the evidence that the person asked for it; None if they did not.
+    """
     rows = [
         {
             "subject_ref": ref,
@@ -324,19 +327,19 @@ async def count_asked(
     await session.execute(statement.on_conflict_do_update(index_elements=key, set_=counted), rows)
 
 
-# Count every consent for the console: numbers only, in groups that stand and lapse together.
-#
-# What a consent is at an instant depends, in a few cases, on the subject's other events (`app.core.fold`): evidence
-# that may be unlawful, a child's age stated earlier or an age that must be stated, a grant collected before its version
-# came into force or in a territory with a calendar of its own, a text that was invalidated. Subjects with such an event
-# are left out of the groups and handed over one by one, for the core itself to judge.
+# Counts of every consent for the console: numbers only, in groups that stand and lapse together. In a few cases the
+# state of a consent depends on the subject's other events (`app.core.fold`): evidence that may be unlawful, a child's
+# age stated earlier or an age that must be stated, a grant collected before its version came into force or in a
+# territory with its own calendar, a text that was invalidated. Subjects with such an event are left out of the groups
+# and returned one by one, for the core itself to judge.
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentGroup:
     """Consents alike in all that their state rests on; `collected_at` and `expires_at` are one's, good for all.
 
-    Collected on one civil day in Paris, and all before or all after this moment's local time: they lapse together.
+    They were collected on one civil day in Paris, and all before or all after the present local time: they lapse
+    together.
     """
 
     processing: str
@@ -348,13 +351,13 @@ class ConsentGroup:
     number: int
 
     def example(self) -> ConsentEvent:
-        """One of them, as the core judges it."""
+        """Return one of them, as the core judges it."""
         return ConsentEvent(
             UUID(int=0), self.decision, self.processing, self.collected_at, 1, self.version, expires_at=self.expires_at
         )
 
 
-# Those of whom one event may make a state depend on another. Never too few: the core then says what is so.
+# Subjects of whom one event may make a state depend on another. It may be too many, never too few: the core decides.
 _DOUBTED: Final = f"""
 SELECT subject_ref FROM consent_event WHERE {DOUBTFUL}
 UNION
@@ -386,7 +389,7 @@ _AT_ONCE: Final = 2_000
 
 
 async def count_groups(session: ReadSession, now: datetime) -> list[ConsentGroup]:
-    """Every consent but those of doubted subjects, in groups; one pass over the table, for a job and not for a page."""
+    """Count all consents but those of doubted subjects, in groups; it scans the whole table: for a job, not a page."""
     return [
         ConsentGroup(
             processing=row.processing,
@@ -403,7 +406,7 @@ async def count_groups(session: ReadSession, now: datetime) -> list[ConsentGroup
 
 @dataclass(frozen=True, slots=True)
 class EventsOfAProcessing:
-    """How many events of a kind were recorded about a processing; `processing` "" stands for every one."""
+    """How many events of a kind were recorded about a processing; `processing` "" means about every processing."""
 
     processing: str
     kind: EventKind
@@ -421,19 +424,19 @@ WHERE decision = 'granted' AND ended_by IS NULL AND expires_at >= :since AND exp
 
 
 async def count_events(session: ReadSession, since: datetime, until: datetime) -> list[EventsOfAProcessing]:
-    """How many events were recorded between two instants; one pass over the ledger."""
+    """Return how many events were recorded between two instants, in one pass over the ledger."""
     found = await session.execute(_EVENTS, {"since": since, "until": until})
     return [EventsOfAProcessing(row.processing, EventKind(row.kind), row.number) for row in found]
 
 
 async def count_lapsing(session: ReadSession, since: datetime, until: datetime) -> dict[str, int]:
-    """How many consents that nothing ended will expire between two instants, by processing."""
+    """Return how many consents that nothing ended will expire between two instants, by processing."""
     found = await session.execute(_LAPSING, {"since": since, "until": until})
     return {row.processing: row.number for row in found}
 
 
 async def doubted_histories(session: ReadSession) -> AsyncIterator[Sequence[ConsentEvent]]:
-    """The events of each doubted subject, some thousands of subjects read at once."""
+    """Yield the events of each doubted subject, reading some thousands of subjects at a time."""
     found = list((await session.execute(_DOUBTED_ONES)).scalars())
     for start in range(0, len(found), _AT_ONCE):
         for events in (await load_events(session, found[start : start + _AT_ONCE])).values():

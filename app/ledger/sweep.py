@@ -1,8 +1,8 @@
-"""Statements of the sweep: what may be due, held against writers, and what was said about it, written in one go.
+"""Statements of the sweep: they find what may be due, hold it against writers, and write what was flagged in one go.
 
-Everything is for many consents at once: a sweep after a year costs a few statements for each thousand. What is due is
-found by `ix_consent_due` (processing, version, stage, counted_from), and what was flagged leaves the range it was in,
-so that a sweep with nothing to do reads next to nothing however many consents there are.
+Every statement is for many consents at once: a sweep after a year costs a few statements for each thousand. The index
+`ix_consent_due` (processing, version, stage, counted_from) finds what is due, and a flagged consent leaves its range of
+that index, so a sweep with nothing to do reads next to nothing however many consents there are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,12 +21,12 @@ from app.ledger.store import event_of
 from app.ledger.tables import consent, consent_event, renewal_flag, subject
 
 SYSTEM: Final = UUID(int=0)
-"""Who records what the system itself finds: no caller has this id."""
+"""The recorder of what the system itself finds: no caller has this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageGroup:
-    """The live consents to one version of a processing that stand at one stage."""
+    """The live consents to one version of a processing that have reached one stage."""
 
     processing: str
     version: int
@@ -45,7 +45,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing to say about a consent: its flag, and the ledger event that goes with it unless it is a notice."""
+    """One message about a consent: its flag, and the ledger event that goes with it unless it is a notice."""
 
     consent: Held
     flag: Flag
@@ -89,23 +89,23 @@ _COUNT: Final = text(
 
 
 async def list_groups(session: ReadSession) -> list[StageGroup]:
-    """The groups that hold at least one consent about which something may still be said."""
+    """Return the groups with at least one consent that may still be flagged."""
     return [StageGroup(row.processing, row.version, row.renewal_stage) for row in await session.execute(_GROUPS)]
 
 
 Due = Sequence[tuple[StageGroup, datetime]]
-"""Groups, each with the instant before which the years of its consents are counted."""
+"""Groups, each with an instant: a consent is due if its year is counted from before that instant."""
 
 
 async def with_any_due(session: ReadSession, due: Due) -> list[tuple[StageGroup, datetime]]:
-    """Those that hold a consent counted from before their instant: one look at the index for each."""
+    """Return the groups with a consent counted from before their instant; it costs one index look-up for each group."""
     if not due:
         return []
     return [due[row.place - 1] for row in await session.execute(_ANY, _wanted(due))]
 
 
 async def count_due(session: ReadSession, due: Due, *, most: int) -> int:
-    """How many consents of those groups are counted from before their instant; `most` of each."""
+    """Return how many consents of those groups are counted from before their instant, at most `most` of each group."""
     return int((await session.execute(_COUNT, {**_wanted(due), "most": most})).scalar_one())
 
 
@@ -121,14 +121,14 @@ def _wanted(due: Due) -> dict[str, object]:
 async def hold_due(
     session: WriteSession, group: StageGroup, before: datetime, *, after: Held | None, limit: int
 ) -> list[Held]:
-    """Hold the subjects of the next consents of a group, as a writer of theirs would; who is held already is left out.
+    """Hold the subjects of a group's next due consents, as a writer would; those already held elsewhere are left out.
 
     Args:
         session: the transaction that holds them until it ends.
-        group: whose.
-        before: counted from before this instant.
-        after: the last one of the batch before.
-        limit: how many consents at most.
+        group: the group of consents.
+        before: only consents counted from before this instant.
+        after: the last consent of the previous batch.
+        limit: the maximum number of consents.
 
     """
     table = consent.c
@@ -155,7 +155,7 @@ _OF_REFS: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM 
 async def load_events_about(
     session: ReadSession, refs: Iterable[bytes], processing: str
 ) -> dict[bytes, list[ConsentEvent]]:
-    """What the ledgers of those subjects say about one processing, and about the person, in ledger order."""
+    """Return what the subjects' ledgers say about one processing and about the person's age, in ledger order."""
     table = consent_event.c
     age_stated = table.capacity["age_band"].astext.is_not(None)
     concerned = or_(table.processing == processing, table.processing.is_(None), age_stated)
@@ -173,7 +173,7 @@ FROM (SELECT decode(ref, 'hex') AS ref FROM string_to_table(:refs, ',') AS ref) 
 
 
 async def last_orders(session: WriteSession, refs: Iterable[bytes]) -> dict[bytes, int]:
-    """The last ledger order of each subject."""
+    """Return the last ledger order of each subject."""
     found = await session.execute(_LAST, {"refs": as_refs(refs)})
     return {row.ref: row.last for row in found}
 
@@ -188,7 +188,7 @@ ON CONFLICT DO NOTHING RETURNING id
 
 
 async def put_flags(session: WriteSession, processing: str, said: Sequence[Said], at: datetime) -> list[Said]:
-    """Write flags; those that were there already are left as they are, and out of what is given back."""
+    """Write flags and return those that were new; existing flags are left as they are."""
     if not said:
         return []
     rows = (
@@ -224,7 +224,7 @@ WHERE kind = 'closed' AND subject_ref = decode(ref, 'hex') AND processing = :pro
 
 
 async def append_said(session: WriteSession, processing: str, said: Sequence[Said]) -> None:
-    """Append the events to the ledger, each naming the consent that it is about; a closure ends what is open."""
+    """Append the events to the ledger, each naming its consent; a closure ends the open consents."""
     events = [(each.consent, each.event) for each in said if each.event is not None]
     if not events:
         return
@@ -253,7 +253,7 @@ WHERE subject_ref = decode(ref, 'hex') AND id = consent
 
 
 async def advance(session: WriteSession, moved: Sequence[tuple[Held, int]]) -> None:
-    """Note how far the sweep has come with each consent."""
+    """Record the stage that the sweep has reached with each consent."""
     if moved:
         rows = ({"ref": held.subject_ref, "consent": held.id, "stage": stage} for held, stage in moved)
         await session.execute(_ADVANCE, {"rows": as_rows(rows)})
@@ -261,7 +261,7 @@ async def advance(session: WriteSession, moved: Sequence[tuple[Held, int]]) -> N
 
 @dataclass(frozen=True, slots=True)
 class FlagRecord:
-    """One flag as stored; `notice` is in days, 0 for all that is no notice."""
+    """One flag as stored; `notice` is in days, and 0 for every kind but `due`."""
 
     id: UUID
     subject_ref: bytes
@@ -273,7 +273,8 @@ class FlagRecord:
     expires_at: datetime
 
 
-# Each processing and kind in its own order, then together: a page costs no more however many flags there are.
+# Each processing and kind is read in its own order and then merged, so a page costs no more however many flags there
+# are.
 _FLAGS: Final = text("""
 SELECT found.* FROM unnest(CAST(:processings AS text[])) AS wanted, unnest(CAST(:kinds AS text[])) AS sort, LATERAL (
     SELECT * FROM renewal_flag WHERE processing = wanted AND kind = sort
@@ -285,7 +286,7 @@ SELECT found.* FROM unnest(CAST(:processings AS text[])) AS wanted, unnest(CAST(
 async def list_flags(
     session: ReadSession, processings: Sequence[str], kinds: Sequence[FlagKind], *, after: UUID | None, limit: int
 ) -> list[FlagRecord]:
-    """The next flags on those processings, of those kinds, oldest first."""
+    """Return the next flags on those processings, of those kinds, oldest first."""
     values = {"processings": list(processings), "kinds": [kind.value for kind in kinds], "after": after, "most": limit}
     found = await session.execute(_FLAGS, values)
     return [
@@ -313,7 +314,7 @@ class FlagsOfAProcessing:
 
 
 async def count_flags(session: ReadSession, since: datetime, until: datetime) -> list[FlagsOfAProcessing]:
-    """How many flags were raised between two instants, by processing and kind."""
+    """Return how many flags were raised between two instants, by processing and kind."""
     table = renewal_flag.c
     by = (table.processing, table.kind)
     raised = (table.flagged_at >= since) & (table.flagged_at < until)
@@ -322,17 +323,16 @@ async def count_flags(session: ReadSession, since: datetime, until: datetime) ->
 
 
 async def flags_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
-    """Every flag on a person's consents, oldest first; `notice` in days, 0 for all that is no notice."""
+    """Return every flag on a person's consents, oldest first; `notice` is in days, and 0 for every kind but `due`."""
     told = ("processing", "consent", "kind", "notice", "flagged_at", "expires_at")
     columns = [renewal_flag.c[each] for each in told]
     rows = select(*columns).where(renewal_flag.c.subject_ref == ref).order_by(renewal_flag.c.flagged_at)
     return (await session.execute(rows)).mappings().all()
 
 
-# Nothing ended them, as far as events alone tell; whether one is in force is for the core.
-# What was flagged, read back; and the consents that an invalidation may have ended, of which a flag is to tell.
-# Those may rest on one version of a processing, or on one text; the core says which of them do. Of two acts that are
-# one joint consent, the earlier may be the one that a text was shown for.
+# The live consents that an invalidation may have ended, and that must be flagged for it. Live means that no event ended
+# them; the core says whether one is in force. They may rest on one version of a processing, or on one text; the core
+# says which of them do. Of two acts that are one joint consent, the text may have been shown for the earlier one.
 
 _LIVE_FLAG: Final = """
 FROM consent AS live JOIN subject ON subject.subject_ref = live.subject_ref
@@ -362,19 +362,19 @@ _LEFT: Final = text(f"SELECT live.id {_LIVE_FLAG} {_UNTOLD} ORDER BY live.id LIM
 async def list_resting(
     session: ReadSession, processing: str, struck: Struck, *, after: UUID | None, limit: int
 ) -> list[Held]:
-    """The next consents that may rest on it and that nothing ended, by id; nobody is held."""
+    """Return the next live consents, by id, that may rest on what was struck; their subjects are not held."""
     return _held(await session.execute(_PAGE, _values(processing, struck, after) | {"most": limit}))
 
 
 async def hold_resting(
     session: WriteSession, processing: str, struck: Struck, *, after: UUID | None, limit: int
 ) -> list[Held]:
-    """The same of those that were not told of yet; their subjects are held, and who is held already is left out."""
+    """Hold and return the same, but only those not flagged yet; subjects that others hold are left out."""
     return _held(await session.execute(_HOLD, _values(processing, struck, after) | {"most": limit}))
 
 
 async def list_untold(session: ReadSession, processing: str, struck: Struck, *, limit: int) -> list[UUID]:
-    """Some that were not told of yet, whoever holds their subjects."""
+    """Return some consents that are not flagged yet, whether or not their subjects are held."""
     found = await session.execute(_LEFT, _values(processing, struck, None) | {"most": limit})
     return list(found.scalars())
 

@@ -1,7 +1,7 @@
 """The ledger's tables: subjects and their vault, the append-only consent events, their projection, and flags.
 
-`subject_ref` leads every primary key, so that the tables can be distributed by it. The one-year rule of L32-3 IV is
-a CHECK on Paris civil time: a database that was told a longer expiry by whatever code refuses it.
+`subject_ref` leads every primary key, so that the tables can be distributed by it. The one-year rule of L32-3 IV is a
+CHECK on Paris civil time: the database refuses a longer expiry, whichever code sends it.
 """
 
 from typing import Final
@@ -36,7 +36,7 @@ subject = Table(
     metadata,
     Column("subject_ref", LargeBinary, primary_key=True),
     Column("created_at", Instant, nullable=False),
-    # A mailbox that several people share: it has no consents, and is given none (app.core.fold).
+    # A shared mailbox: it has no consents, and is given none (app.core.names).
     Column("shared", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("octet_length(subject_ref) = 32", name="ref_length"),
 )
@@ -46,12 +46,12 @@ subject_locator = Table(
     metadata,
     Column("locator", LargeBinary, nullable=False),
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
-    # Of which of the person's names it is, as the vault has them; each has one row for each key.
+    # The name of the person that it is for, as in the vault; each name has one row for each key.
     Column("name", Uuid, nullable=False),
-    # How the id was normalised and which key was used (app.ledger.pseudonym, `makers`).
+    # How the id was normalised, and by which key it was hashed (app.ledger.pseudonym, `makers`).
     Column("made_by", Text, nullable=False),
     Column("began_at", Instant, nullable=False),
-    # When the account was closed, with all of its rows; the next one of the same id has another row.
+    # When the account was closed, with all of its rows; the next account of the same id has another row.
     Column("ended_at", Instant),
     PrimaryKeyConstraint("locator", "subject_ref"),
     CheckConstraint("octet_length(locator) = 32", name="locator_length"),
@@ -66,12 +66,12 @@ subject_vault = Table(
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
     Column("name", Uuid, nullable=False),
     Column("type", Text, nullable=False),
-    # The locator that the id is bound to by its encryption: it goes with the row.
+    # The locator to which the id is bound by its encryption: it is deleted with the row.
     Column("sealed_for", LargeBinary, nullable=False),
     Column("master_key_id", Text, nullable=False),
     Column("wrapped_key", LargeBinary, nullable=False),
     Column("sealed_id", LargeBinary, nullable=False),
-    # When the account began with this name, or when it was stated to be this person's: how that is known, and by whom.
+    # When the account began with this name, or the name was stated to be this person's: how that is known, and by whom.
     Column("stored_at", Instant, nullable=False),
     Column("basis", Text),
     Column("stated_by", Uuid),
@@ -90,7 +90,7 @@ DOUBTFUL = (
     " OR capacity->>'given_by' IN ('holder_of_parental_responsibility', 'administrator'))"
     " OR capacity->>'age_band' = 'under_15' OR territory IS NOT NULL"
 )
-"""Events that may make a consent invalid or end early, their own or another of the person (app.core.consent); few."""
+"""Events that may make a consent invalid or end early, itself or another one of the person (app.core.consent); few."""
 
 consent_event = Table(
     "consent_event",
@@ -111,7 +111,7 @@ consent_event = Table(
     Column("evidence", JSONB(none_as_null=True)),
     Column("capacity", JSONB(none_as_null=True)),
     Column("text_known", Boolean),
-    # Where it was collected, when that was not in metropolitan France (FR).
+    # Where it was collected, if not in metropolitan France (FR).
     Column("territory", Text),
     Column("recorded_by", Uuid, nullable=False),
     PrimaryKeyConstraint("subject_ref", "seq"),
@@ -133,7 +133,7 @@ consent_event = Table(
     ),
     Index("ix_consent_event_id", "id"),
     Index("ix_consent_event_doubtful", "subject_ref", postgresql_where=text(DOUBTFUL)),
-    # Only of what a parent gave: few.
+    # Only events that a parent gave, which are few.
     Index(
         "ix_consent_event_parent",
         text("(capacity->>'parent_ref')"),
@@ -151,13 +151,13 @@ consent = Table(
     Column("decision", Text, nullable=False),
     Column("collected_at", Instant, nullable=False),
     Column("expires_at", Instant),
-    # An instant not after any that its year is counted from, where that may be before `collected_at`: the first act of
-    # a joint consent, or a territory in which it was still the day before. Null where it is `collected_at`.
+    # An instant no later than any from which its year is counted, set where that may be before `collected_at`: the
+    # first act of a joint consent, or a territory in which it was still the day before. Null means `collected_at`.
     Column("counted_from", Instant),
     Column("ended_by", Text),
     Column("ended_at", Instant),
     # How far the sweep has come with this consent: days of the last notice, 366 for none (app.core.renewal). It only
-    # makes what is due quick to find; what was said is in renewal_flag, and a rebuild leaves it as it is.
+    # makes due consents quick to find; what was flagged is in renewal_flag, and a rebuild leaves it as it is.
     Column("renewal_stage", SmallInteger, nullable=False, server_default=text("366")),
     PrimaryKeyConstraint("subject_ref", "id"),
     CheckConstraint("decision IN ('granted', 'refused')", name="decision"),
@@ -176,16 +176,16 @@ Index(
     postgresql_where=(consent.c.decision == "granted") & consent.c.ended_by.is_(None) & (consent.c.renewal_stage > 0),
 )
 
-# When a person was asked for a processing in a half-year, by whomever (app.core.renewal).
+# When a person was asked for a processing in a half-year, by any caller (app.core.renewal).
 solicitation = Table(
     "solicitation",
     metadata,
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
     Column("processing", Text, ForeignKey("processing.id", ondelete="RESTRICT"), nullable=False),
-    # Its first day in Paris.
+    # The first day of the half-year, in Paris.
     Column("half_year", Date, nullable=False),
     Column("asked_at", ARRAY(Instant), nullable=False),
-    # What shows that one of these was the person's own request; null where none was.
+    # The evidence that one of these was the person's own request; null where none was.
     Column("person_request", Text),
     PrimaryKeyConstraint("subject_ref", "processing", "half_year"),
     CheckConstraint(f"cardinality(asked_at) BETWEEN 1 AND {MOST_ASKED}", name="most_asked"),
@@ -215,7 +215,7 @@ key_check = Table(
     Column("value", Text, nullable=False),
 )
 KEYS_STATED: Final = "pseudonym "
-"""What the names begin with under which pseudonym keys are stated to be in use, each time with another number."""
+"""The prefix of the names under which pseudonym keys are stated to be in use, each time with another number."""
 KEYS_IN_USE: Final = f"""
 SELECT value FROM key_check WHERE name ^@ '{KEYS_STATED}' ORDER BY length(name) DESC, name DESC LIMIT 1"""  # noqa: S608 - a constant
-"""What tells those keys (`Pseudonyms.makers`), with commas between, the one in front first: what was stated last."""
+"""Selects what identifies the keys stated last (`Pseudonyms.makers`), separated by commas, the first key first."""

@@ -1,4 +1,4 @@
-"""The vault: subject ids, encrypted, each under a key of its own that erasure destroys; and secrets of the deployment.
+"""The vault: subject ids, each encrypted under its own key that erasure destroys; and secrets of the deployment.
 
 AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces. The per-subject key is wrapped by a master key of
 SCEAU_MASTER_KEY, which rotates: the first key seals, every listed key opens.
@@ -50,7 +50,7 @@ class Vault:
         self._current = next(iter(self._keys))
 
     def seal(self, bound_to: bytes, identifier: str) -> SealedId:
-        """Encrypt an id under a new key of its own, bound to a locator (or what else stands for its owner)."""
+        """Encrypt an id under a new key for it alone, bound to a locator or another value for its owner."""
         key = secrets.token_bytes(32)
         return SealedId(
             master_key_id=self._current,
@@ -63,7 +63,7 @@ class Vault:
         """Decrypt an id.
 
         Raises:
-            VaultError: the master key is not held, or what is stored was altered.
+            VaultError: the master key is not held, or the stored bytes were altered.
 
         """
         try:
@@ -73,14 +73,14 @@ class Vault:
             raise VaultError from None
 
     def wrap(self, purpose: str, secret: bytes) -> tuple[str, bytes]:
-        """Encrypt a secret of this deployment, apart for each purpose; the master key's id, and what to store."""
+        """Encrypt a secret of this deployment, bound to a purpose; return the master key's id, and what to store."""
         return self._current, _encrypt(self._keys[self._current], secret, purpose.encode())
 
     def unwrap(self, purpose: str, master_key_id: str, wrapped: bytes) -> bytes:
         """Decrypt a secret that was wrapped for this purpose.
 
         Raises:
-            VaultError: the master key is not held, or what is stored was altered or wrapped for another purpose.
+            VaultError: the master key is not held, or the stored bytes were altered or wrapped for another purpose.
 
         """
         try:
@@ -89,19 +89,20 @@ class Vault:
             raise VaultError from None
 
     def seal_apart(self, purpose: str, plain: bytes) -> bytes:
-        """Encrypt one of very many: under a key of its own, made of the master key and 128 random bits.
+        """Encrypt one of very many values, under a key derived from the master key and 128 random bits.
 
-        So that no number of them makes a nonce under one key repeat. It carries the master key's id.
+        With a key for each value, no number of values makes a nonce repeat under one key. The result carries the master
+        key's id.
         """
         salt, name = secrets.token_bytes(_SALT), self._current.encode()
         key = _key_apart(self._keys[self._current], purpose, salt)
         return bytes([len(name)]) + name + salt + AESGCM(key).encrypt(bytes(_NONCE), plain, None)
 
     def open_apart(self, purpose: str, sealed: bytes) -> bytes:
-        """Decrypt what was sealed so for this purpose.
+        """Decrypt what `seal_apart` sealed for this purpose.
 
         Raises:
-            VaultError: the master key is not held, or what is stored was altered or sealed for another purpose.
+            VaultError: the master key is not held, or the stored bytes were altered or sealed for another purpose.
 
         """
         name, rest = sealed[1 : 1 + sealed[0]].decode(errors="replace"), sealed[1 + sealed[0] :]
@@ -112,7 +113,7 @@ class Vault:
             raise VaultError from None
 
     def check_values(self) -> dict[str, str]:
-        """For each key id, what tells its key from another: stored to refuse a wrong key at start."""
+        """Return what identifies each master key, by its id; it is stored so that a wrong key is refused at start."""
         return {
             f"master:{name}": digest(key, b"sceau master key check", sha256).hex() for name, key in self._keys.items()
         }
@@ -131,14 +132,14 @@ def _decrypt(key: bytes, sealed: bytes, ref: bytes) -> bytes:
     return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], ref)
 
 
-# Where the names of people and the check values of keys are kept. Deleting a row here is what erasure means.
-# A name is an id of some type, sealed. A person has one, with which the account began, and those that were stated to
-# be theirs since (`app.core.fold`).
+# The stored names of people and check values of keys. Deleting a row here is what erasure means. A name is a sealed id
+# of some type. A person has the name with which the account began, and those that were stated to be theirs since
+# (`app.core.names`).
 @dataclass(frozen=True, slots=True)
 class KeptName:
     """One name of a person: its type and sealed id, since when it is theirs, and how and by whom that was stated.
 
-    The name with which the account began was stated by nobody.
+    For the name with which the account began, `basis` and `stated_by` are None: nothing was stated.
     """
 
     id: UUID
@@ -181,12 +182,12 @@ def keep_name(session: WriteSession, kept: KeptName) -> None:
 
 
 async def names_of(session: ReadSession, ref: bytes) -> Sequence[KeptName]:
-    """The names of a person, the first one first; none when they were never kept, or were erased."""
+    """Return the names of a person, the first one first; empty when they were never kept, or were erased."""
     return (await load_names(session, [ref])).get(ref, ())
 
 
 async def load_names(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[KeptName]]:
-    """The names of several people, of each the first one first, in one statement; who has none is left out."""
+    """Return the names of several people, each person's first one first, in one statement; others are left out."""
     if not refs:
         return {}
     table = subject_vault.c
@@ -198,12 +199,12 @@ async def load_names(session: ReadSession, refs: Collection[bytes]) -> dict[byte
 
 
 async def load_name(session: ReadSession, ref: bytes, name: UUID) -> KeptName | None:
-    """One name of a person; None when it is not theirs any more, or was erased."""
+    """Return one name of a person; None when it is no longer theirs, or was erased."""
     return next((each for each in await names_of(session, ref) if each.id == name), None)
 
 
 def name_of(row: Row[tuple[object, ...]]) -> KeptName:
-    """The name of a row of the vault."""
+    """Return the name that a row of the vault holds."""
     sealed = SealedId(row.master_key_id, row.wrapped_key, row.sealed_id, row.sealed_for)
     basis = None if row.basis is None else NameBasis(row.basis)
     return KeptName(row.name, bytes(row.subject_ref), row.type, sealed, row.stored_at, basis, row.stated_by)
@@ -221,9 +222,10 @@ FROM subject_vault WHERE subject_ref = :ref
 
 
 async def keep_names_of(session: WriteSession, names_of: bytes, stated: KeptName) -> None:
-    """Keep the names of one account as those of another person too.
+    """Keep the names of one account as names of another person too.
 
-    Each keeps what was stated of it, but for the one named now and the one of which nothing was stated.
+    Each name keeps what was stated about it, except the name stated now and the name with which the account began,
+    about which nothing had been stated: both take what is stated now.
     """
     said = {"into": stated.ref, "ref": names_of, "named": stated.id, "at": stated.kept_at}
     await session.execute(_FOLLOW, {**said, "basis": stated.basis, "by": stated.stated_by})
@@ -242,41 +244,41 @@ async def destroy_names(session: WriteSession, refs: Collection[bytes]) -> None:
 
 
 async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
-    """Store a key's check value if it is the first of its name; whether the stored one is this one."""
+    """Store a key's check value if it is the first of its name; return whether the stored value is this one."""
     await session.execute(insert(key_check).values(name=name, value=value).on_conflict_do_nothing())
     stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
     return bool(stored.scalar_one() == value)
 
 
 async def keys_in_use(session: ReadSession) -> list[str]:
-    """What tells the pseudonym keys that were stated last, the one in front first; nothing before the first start."""
+    """Return what identifies the pseudonym keys stated last, first key first; empty before the first start."""
     stated: str | None = (await session.execute(text(KEYS_IN_USE))).scalar_one_or_none()
     return stated.split(",") if stated is not None else []
 
 
 async def state_keys_in_use(session: WriteSession, makers: Sequence[str]) -> None:
-    """State which keys a process finds subjects by: from now on nobody records who lacks the one in front.
+    """State by which keys processes find subjects: from now on, a process that lacks one of them cannot record.
 
-    The keys are held (`app.ledger.locators.hold_keys`), so that one process at a time does.
+    The keys are held (`app.ledger.locators.hold_keys`), so one process at a time does this.
     """
     number = len(await list_checks(session, KEYS_STATED)) + 1
     await agree_on_check(session, f"{KEYS_STATED}{number}", ",".join(makers))
 
 
 async def list_checks(session: ReadSession, prefix: str) -> list[str]:
-    """The names of check values that begin so."""
+    """Return the names of check values that begin with this prefix."""
     named = select(key_check.c.name).where(key_check.c.name.startswith(prefix, autoescape=True))
     return list((await session.execute(named.order_by(key_check.c.name))).scalars())
 
 
 async def load_check(session: ReadSession, name: str) -> str | None:
-    """The stored check value of that name; None before the first start."""
+    """Return the stored check value of that name; None before the first start."""
     stored = await session.execute(select(key_check.c.value).where(key_check.c.name == name))
     value: str | None = stored.scalar_one_or_none()
     return value
 
 
-# Which person each document stands for, of those that consents name by their hashes: a form, a recording.
+# The person for whom each document stands, of those that consents name by their hashes: a form, a recording.
 
 document: Final = Table(
     "document",
@@ -304,7 +306,7 @@ FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (digest text, ref text)
 
 
 def documents_claimed(digests: Collection[bytes]) -> Lookup[dict[bytes, bytes | None]]:
-    """Find for whom each of some documents stands (subject_ref); None for nobody yet."""
+    """Return a lookup of the subject_ref for whom each document stands; None for an unclaimed document."""
 
     def read(rows: Sequence[Any]) -> dict[bytes, bytes | None]:
         return {**dict.fromkeys(digests), **{bytes(row.sha256): bytes(row.subject_ref) for row in rows}}
@@ -313,5 +315,5 @@ def documents_claimed(digests: Collection[bytes]) -> Lookup[dict[bytes, bytes | 
 
 
 def claim_document(session: WriteSession, digest: bytes, ref: bytes) -> None:
-    """Have a document stand for a person; it stands for nobody yet, and is held since that was looked up."""
+    """Have an unclaimed document stand for a person; it has been held since it was looked up."""
     session.stage(_CLAIM, {"digest": digest, "ref": ref})
