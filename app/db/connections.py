@@ -1,4 +1,4 @@
-"""How every connection to PostgreSQL is opened: to a primary, with time-outs, and with its warnings heard."""
+"""How every connection to PostgreSQL is opened: to a primary, with time-outs, and with its warnings noted."""
 
 import asyncio
 import os
@@ -12,29 +12,29 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import Diagnostic
 
 # A primary that was frozen and thawed, a standby, or one half of a split cluster answers reads as if nothing had
-# happened. So every read that a permit may rest on carries the identity of its server, and counts only if that is the
-# one whose beat was answered last.
+# happened. So every read that a permit may rest on carries the identity of its server, and counts only if that server
+# is the one that answered the last beat.
 
 IDENTITY: Final = (
     "CASE WHEN pg_is_in_recovery() THEN NULL ELSE concat_ws(' ', (SELECT system_identifier FROM pg_control_system()), "
     "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8), extract(epoch FROM pg_postmaster_start_time()), "
     "coalesce(pg_relation_filepath(to_regclass('deployment_epoch')), '')) END"
 )
-"""SQL: the cluster, its timeline, the start of this server, and which database it is; NULL on a standby.
+"""SQL for a server's identity: cluster, timeline, start of this server, and database; NULL on a standby.
 
-A database that takes another's place under the same server is told by the file of a table: its path has the numbers of
-the database and of the table. 15 µs; any role may ask it.
+The file of a table identifies a database that takes another's place under the same server: its path has the numbers of
+the database and of the table. The query takes 15 µs; any role may run it.
 """
 
 PROOF: Final = "SELECT pg_logical_emit_message(true, 'sceau', '')"
-"""SQL that writes to the log of the server and changes nothing.
+"""SQL that writes to the server's log (WAL) and changes nothing.
 
-A transaction that holds it commits only where commits can: behind a synchronous standby, on the present primary alone.
+A transaction that holds it commits only where commits can: behind a synchronous standby, only on the present primary.
 """
 
 
 Accepts = Callable[[str | None], bool]
-"""Whether a server of that identity is wanted."""
+"""Returns whether a server of that identity may be used."""
 
 
 def is_no_standby(identity: str | None) -> bool:
@@ -43,7 +43,7 @@ def is_no_standby(identity: str | None) -> bool:
 
 
 def is_older(identity: str, known: str) -> bool:
-    """Whether a server stands on an earlier timeline of the same cluster than one known before: it was replaced."""
+    """Return whether a server is on an earlier timeline of the same cluster than a known one: it was then replaced."""
     cluster, timeline = identity.split(" ")[:2]
     known_cluster, known_timeline = known.split(" ")[:2]
     return cluster == known_cluster and int(timeline, 16) < int(known_timeline, 16)
@@ -53,36 +53,36 @@ HAS_STANDBY: Final = (
     "current_setting('synchronous_standby_names') <> '' "
     "AND current_setting('synchronous_commit') NOT IN ('off', 'local')"
 )
-"""SQL: whether a COMMIT of this session waits for a standby. That one is there is shown by the COMMIT that returns.
+"""SQL: whether a COMMIT of this session waits for a standby. Only a COMMIT that returns shows that a standby is there.
 
 A pooler may have dropped what a connection asks for (`synchronous_commit = on`).
 """
 
 
 class NotThePrimaryError(Exception):
-    """The server that answered is a standby, or not the one that is believed now."""
+    """The server that answered is a standby, or not the server accepted as primary."""
 
 
 class NoStandbyError(NotThePrimaryError):
-    """No commit waits for a standby on the server that answered, and the deployment wants one."""
+    """On the server that answered no commit waits for a standby, and the deployment wants one."""
 
 
 TRIES: Final = 3
-"""Connections of a pool tried until one leads to the server that is wanted."""
+"""How many connections of a pool are tried until one leads to the wanted server."""
 HANGING_UP_SECONDS: Final = 0.25
-"""What a call is given beyond its deadline to end by an error of its connection."""
+"""Seconds beyond its deadline in which a call may still end by an error of its connection."""
 _HOST_SECONDS: Final = 2
-"""How long one host of a DSN is tried: the least that libpq takes."""
+"""Seconds for which one host of a DSN is tried: the least that libpq takes."""
 _NEXT_HOST_SECONDS: Final = 0.5
-"""How long a host may say nothing before the next one is tried beside it."""
+"""Seconds for which a host may be silent before the next one is tried beside it."""
 _Opened = TypeVar("_Opened", bound="HeardConnection")
 
 
 class HeardConnection(psycopg.AsyncConnection[Any]):
-    """A connection that notes the server's warnings, and which server it was opened to (`app.db.connections`).
+    """A connection that notes the server's warnings, and to which server it was opened (`app.db.connections`).
 
-    A COMMIT that a time-out cut short while it waited for a synchronous standby succeeds, with a warning only: the
-    transaction is committed on this server, and nobody knows whether it is on any other.
+    A COMMIT that a time-out cuts short while it waits for a synchronous standby succeeds, with only a warning: the
+    transaction is committed on this server, and may be on no other.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 - as psycopg
@@ -94,10 +94,10 @@ class HeardConnection(psycopg.AsyncConnection[Any]):
 
     @classmethod
     async def connect(cls, conninfo: str = "", **settings: Any) -> Self:  # noqa: ANN401
-        """Connect to the first host of a DSN that is a server that the setting `accepts` takes.
+        """Connect to the first host of a DSN whose server the setting `accepts` takes.
 
-        The next host is tried once the one before has failed or has said nothing for half a second, so that a host that
-        is a black hole does not use up the deadline of whoever waits. Else it takes and raises what psycopg does.
+        The next host is tried once the previous one has failed or has been silent for half a second, so that a host
+        that never answers does not use up the caller's deadline. Otherwise it takes and raises what psycopg does.
         """
         accepts, open_one = settings.pop("accepts", is_no_standby), super().connect
         opened = [cls._open(open_one(conninfo, **of_one), accepts) for of_one in _one_host_each(settings)]
@@ -105,11 +105,11 @@ class HeardConnection(psycopg.AsyncConnection[Any]):
 
     @staticmethod
     async def _open(opening: "Coroutine[Any, Any, _Opened]", accepts: Accepts) -> "_Opened":
-        """Open a connection, learn which server it leads to, and close it again where that is not wanted."""
+        """Open a connection, learn which server it leads to, and close it again if that server is not accepted."""
         connection = await opening
         try:
             commits = connection.autocommit
-            # A host may take a login and then say nothing: whoever waited for it would be kept for good.
+            # A host may accept a login and then fall silent, and the caller would wait for ever.
             with hanging_up_after(connection, _HOST_SECONDS):
                 await connection.set_autocommit(True)
                 row = await (await connection.execute(f"SELECT {IDENTITY}")).fetchone()
@@ -124,7 +124,7 @@ class HeardConnection(psycopg.AsyncConnection[Any]):
         raise psycopg.OperationalError("it is a standby, or not the primary that is believed now")
 
     async def answers(self, seconds: float) -> bool:
-        """Whether the server answers within that time; if it does not, the connection is shut."""
+        """Return whether the server answers within that time; if it does not, the connection is shut."""
         commits, status = self.autocommit, psycopg.pq.TransactionStatus.IDLE
         if self.closed or self.info.transaction_status is not status:
             return False
@@ -143,7 +143,7 @@ class HeardConnection(psycopg.AsyncConnection[Any]):
 
 
 def _one_host_each(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The settings of a connection to each host that a DSN names, in its order.
+    """Return the settings of a connection to each host that a DSN names, in its order.
 
     What a DSN leaves out is left to libpq, which looks into its environment (PGHOST, PGPORT).
     """
@@ -156,7 +156,7 @@ def _one_host_each(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 async def _first_to_answer(attempts: Sequence[Coroutine[Any, Any, _Opened]]) -> _Opened:
-    """What the first attempt that succeeds gives; the last error when none does. What the others open is closed."""
+    """Return the result of the first attempt that succeeds, or raise the last error; close what the others open."""
     running: set[asyncio.Task[_Opened]] = set()
     waiting, failed = list(attempts), None
     try:
@@ -182,9 +182,9 @@ _unwanted: Final[set["asyncio.Task[Any]"]] = set()
 
 
 def _end(task: "asyncio.Task[_Opened]") -> None:
-    """Let an attempt that is not wanted any more come to its end, seconds from now at most, and close what it opened.
+    """Let an unwanted attempt finish, which takes seconds at most, and close what it opened.
 
-    Cancelled while it connects, it would leave the server's process to the garbage collector.
+    If it were cancelled while it connects, the server's process would be left to the garbage collector.
     """
     _unwanted.add(task)
     task.add_done_callback(_close_unwanted)
@@ -197,23 +197,23 @@ def _close_unwanted(task: "asyncio.Task[_Opened]") -> None:
 
 
 def role_of(url: str) -> str | None:
-    """The role that a DSN names; None when it names none."""
+    """Return the role that a DSN names; None when it names none."""
     role = conninfo_to_dict(libpq_url(url)).get("user")
     return None if role is None else str(role)
 
 
 def patience(url: str) -> float:
-    """Seconds in which every host of a DSN can have been tried."""
+    """Return the seconds within which every host of a DSN can have been tried."""
     return float(_HOST_SECONDS * len(_one_host_each(conninfo_to_dict(libpq_url(url)))) + 1)
 
 
 def libpq_url(url: str) -> str:
-    """A DSN as libpq reads it: without the name of the driver that SQLAlchemy's have."""
+    """Return a DSN as libpq reads it: without the driver's name that SQLAlchemy's DSNs have."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
 def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]:
-    """What libpq is told for a DSN: time-outs, keepalives, UTC.
+    """Return libpq's settings for a DSN: time-outs, keepalives, UTC.
 
     Args:
         url: a PostgreSQL URL; SQLAlchemy's `postgresql+psycopg://` is understood.
@@ -227,31 +227,31 @@ def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]
 
 
 def owner_settings(url: str, *, connect_seconds: int) -> dict[str, Any]:
-    """What libpq is told for a migration's DSN: no statement time-outs, which migrations set themselves."""
+    """Return libpq's settings for a migration's DSN: no statement time-outs, which migrations set themselves."""
     reached = {"connect_timeout": connect_seconds, "target_session_attrs": "read-write"}
     return {**conninfo_to_dict(libpq_url(url)), **reached}
 
 
 def line_settings(statement_seconds: float) -> dict[str, Any]:
-    """What libpq is told of every connection, beside where it leads."""
+    """Return the libpq settings of every connection, apart from where it leads."""
     milliseconds = max(1, int(statement_seconds * 1000))
     session = {
         "timezone": "UTC",
-        "bytea_output": "hex",  # what the log commits to is made of rows as JSON
-        # What was waited for is seen afterwards, whatever a role or a database was given.
+        "bytea_output": "hex",  # the hashes in the log are made from rows as JSON
+        # What was waited for is seen afterwards, even if a role or a database has another default.
         "default_transaction_isolation": "read\\ committed",
         "statement_timeout": milliseconds,
-        # Within the deadline of the whole, so that who waits in vain is told that others hold it.
+        # Shorter than the whole deadline, so that a waiting caller learns that others hold the lock.
         "lock_timeout": max(1, milliseconds // 2),
         "idle_in_transaction_session_timeout": 2 * milliseconds,
-        # An answer means "durable": a role or a database may have been given less.
+        # An answer means "durable", even if a role or a database has a weaker default.
         "synchronous_commit": "on",
         "client_connection_check_interval": 1000,
     }
     return {
         "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
         "connect_timeout": _HOST_SECONDS,
-        "target_session_attrs": "read-write",  # of several hosts, the one that is no standby
+        "target_session_attrs": "read-write",  # of several hosts, one that is not a standby
         "application_name": "sceau",
         "keepalives_idle": 1,
         "keepalives_interval": 1,
@@ -263,16 +263,16 @@ def line_settings(statement_seconds: float) -> dict[str, Any]:
 async def connect(
     url: str, *, statement_seconds: float, autocommit: bool = True, accepts: Accepts = is_no_standby
 ) -> HeardConnection:
-    """A connection of one's own, to a server that `accepts` takes."""
+    """Open a new connection to a server that `accepts` takes."""
     settings = connection_settings(url, statement_seconds=statement_seconds)
     return await HeardConnection.connect(autocommit=autocommit, accepts=accepts, **settings)
 
 
 def cancellations() -> int:
-    """How often the present task was asked to end.
+    """Return how often the present task was asked to end.
 
-    Where it was asked twice, psycopg shuts the connection, and whoever cleans up behind that gets an error of the
-    database. It is none: a loop that took it for one would go on for ever.
+    When it was asked twice, psycopg shuts the connection, and the clean-up behind it gets a database error. That is not
+    a failure of the database: a loop that took it for one would go on for ever.
     """
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
@@ -280,10 +280,11 @@ def cancellations() -> int:
 
 @contextmanager
 def hanging_up_after(connection: psycopg.AsyncConnection[Any], seconds: float) -> Iterator[None]:
-    """Give what is awaited inside so long: then the connection is shut, and whoever waits for it gets an error.
+    """Limit what is awaited inside to `seconds`: then the connection is shut, and the waiting call gets an error.
 
-    Not `asyncio.timeout`: when a wait is cancelled, psycopg asks the server to cancel the statement and waits for that,
-    ten seconds where nothing answers. And not keepalives alone: a proxy may answer them for a server that does not.
+    `asyncio.timeout` would not do: when a wait is cancelled, psycopg asks the server to cancel the statement and waits
+    for that, for ten seconds if nothing answers. Nor would keepalives alone: a proxy may answer them for a silent
+    server.
     """
     timer = asyncio.get_running_loop().call_later(seconds, _hang_up, connection)
     try:

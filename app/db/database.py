@@ -55,42 +55,42 @@ from app.telemetry import spans
 
 
 class Admission:
-    """Open to all by default. Held back, it is open to the task that checks the database, and to no other."""
+    """Controls who may use the database: every task, or, while held back, only the task that checks the database."""
 
     def __init__(self) -> None:
-        """Let everybody in."""
+        """Admit every task."""
         self._checking: asyncio.Task[Any] | None = None
 
     def hold_back(self, checking: "asyncio.Task[Any]") -> None:
-        """Let nobody but this task in, until `open`."""
+        """Admit only this task, until `open`."""
         self._checking = checking
 
     def open(self) -> None:
-        """Let everybody in."""
+        """Admit every task."""
         self._checking = None
 
     @property
     def is_open(self) -> bool:
-        """Whether the database was checked, as far as this process had to."""
+        """Whether every task is admitted, because the database was checked or this process need not check it."""
         return self._checking is None
 
     def admits(self) -> bool:
-        """Whether the present task may use the database."""
+        """Return whether the present task may use the database."""
         return self._checking is None or self._checking is asyncio.current_task()
 
 
 _Lead = Sequence[Lookup[Any]]
 Look = Callable[[ReadSession, str], Awaitable[None]]
-"""Looks at the server that a session reads, given its identity."""
+"""Checks the server that a session reads, given its identity."""
 _PING_SECONDS: Final = 1.0
-# PostgreSQL has rolled back what it refuses so, be it a row or the COMMIT.
+# PostgreSQL has rolled back whatever it refuses with these, be it a row or the COMMIT.
 _HELD_BY_OTHERS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
 _BROKEN: Final = (OperationalError, InterfaceError, InternalError)
 _UNAVAILABLE: Final = (*_BROKEN, PoolTimeoutError, TimeoutError, NotThePrimaryError)
 WHICH: Final = Lookup(
     Prepared(text(f"SELECT {IDENTITY} AS identity, {HAS_STANDBY} AS has_standby")), {}, lambda rows: rows[0]
 )
-"""Which server answers, and whether its commits wait for a standby."""
+"""Looks up which server answers, and whether its commits wait for a standby."""
 _FRESH_SECONDS: Final = 0.25  # any restart of a server takes longer
 
 
@@ -102,7 +102,7 @@ class ServerRefusesError(DatabaseUnavailableError):
     """PostgreSQL answers, and cannot do its work now; nothing was recorded."""
 
     def __init__(self, why: ServerRefusal) -> None:
-        """Say why."""
+        """Take the reason as the message."""
         super().__init__(why.value)
         self.why = why
 
@@ -112,26 +112,26 @@ class NotDurableError(DatabaseUnavailableError):
 
 
 class RestoredBehindError(DatabaseUnavailableError):
-    """The database was set back: it lacks narrowing writes that were answered, and nobody has dealt with that yet."""
+    """The database was set back and not dealt with since: it lacks narrowing writes that were answered."""
 
 
 class BusyError(DatabaseUnavailableError):
-    """Another transaction holds what this one needs, and did not let it go in time; nothing was recorded."""
+    """Another transaction holds what this one needs, and did not release it in time; nothing was recorded."""
 
 
 class OutcomeUnknownError(DatabaseUnavailableError):
-    """Nobody knows whether a transaction was recorded, or whether it would outlive the server that recorded it."""
+    """It is unknown whether a transaction was recorded, or whether it would outlive the server that recorded it."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a call has come: whether it has asked for a COMMIT whose outcome is not known yet."""
+    """The progress of a call: whether it has sent a COMMIT whose outcome is not known yet."""
 
     committing: bool = False
     cancelled: int = field(default_factory=cancellations)
 
     def unavailable(self, cause: BaseException) -> BaseException:
-        """What a failure at this point means."""
+        """Return the exception to raise for a failure at this point."""
         if cancellations() > self.cancelled:
             return asyncio.CancelledError()
         if isinstance(cause, NoStandbyError):
@@ -157,7 +157,7 @@ class PoolLimits:
 
 
 class Database:
-    """Opens read and write sessions; `in_use` connections have been handed out, and `waiting` calls wait for one."""
+    """Opens read and write sessions; `in_use` counts the connections in use, `waiting` the calls that wait for one."""
 
     def __init__(
         self, url: str, *, limits: PoolLimits | None = None, clock: Clock | None = None, synchronous: bool = False
@@ -167,7 +167,7 @@ class Database:
         Args:
             url: a DSN, of one host or of several.
             limits: how much of the database to use.
-            clock: another clock than the database's, for tests.
+            clock: a clock other than the database's, for tests.
             synchronous: whether nothing may be recorded where no COMMIT waits for a standby.
 
         """
@@ -177,20 +177,20 @@ class Database:
         self.in_use = self.waiting = 0
         self.admission = Admission()
         self.refusal: ServerRefusal | None = None
-        """Why the server recorded nothing when it was asked last; None when it did, or did not answer."""
+        """Why the server refused the last write that it answered; None if it recorded it, or did not answer."""
         self._accepts: Accepts = is_no_standby
         self._engine = self._make_engine(url)
 
     def follow(self, accepts: Accepts) -> None:
-        """Use connections to servers that this takes, and no others."""
+        """Use only connections to servers that `accepts` takes."""
         self._accepts = accepts
 
     @asynccontextmanager
     async def read(self, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
-        """A session for reading, each statement on its own.
+        """Open a session for reading, in which each statement stands alone.
 
         Args:
-            at_once: every statement sees the database as the first one does (REPEATABLE READ).
+            at_once: whether every statement sees the database as the first one does (REPEATABLE READ).
 
         Raises:
             DatabaseUnavailableError: no connection, a broken one, an overfull queue, or the deadline passed.
@@ -202,9 +202,9 @@ class Database:
 
     @asynccontextmanager
     async def read_from(self, server: str, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
-        """A session whose statements are answered by the server of that identity; each sees what is committed by then.
+        """Open a session on the server of that identity; each statement sees what is committed when it runs.
 
-        It is a transaction, so that a pooler keeps it on one server. `at_once`: as for `read`.
+        The session is a transaction, so that a pooler keeps it on one server. `at_once`: as for `read`.
 
         Raises:
             DatabaseUnavailableError: as for `read`; or no connection leads to that server.
@@ -217,13 +217,14 @@ class Database:
     async def read_and_prove(
         self, *, look: Look, by_commit: bool | None = None, at_once: bool = False
     ) -> AsyncIterator[ReadSession]:
-        """A session for reading while no beat tells which server is the primary.
+        """Open a session for reading while no beat says which server is the primary.
 
         Args:
-            look: looks at the server first, given its identity; what it raises ends the read.
-            by_commit: end with a COMMIT that writes: behind a synchronous standby it succeeds on the present primary
-                alone, so that what was read before it was current. Without, it is only known to be no standby. None:
-                where the server's commits wait for a standby, whatever the deployment says, or it wants one.
+            look: checks the server first, given its identity; an exception that it raises ends the read.
+            by_commit: whether to end with a COMMIT that writes. Behind a synchronous standby it succeeds only on the
+                present primary, which proves that what was read before was current. Without it the server is only known
+                not to be a standby. None: do so where the server's commits wait for a standby, or the deployment wants
+                one.
             at_once: as for `read`.
 
         Raises:
@@ -239,7 +240,7 @@ class Database:
                 by_commit = self._synchronous or found.has_standby
             await look(session, identity)
             yield session
-            is_same = (await _which(session)).identity == identity  # else another was restored over it meanwhile
+            is_same = (await _which(session)).identity == identity  # if not, another was restored over it meanwhile
             if by_commit:
                 await connection.execute(text(PROOF))
             if not is_same or (by_commit and not await WriteSession(connection, self._clock).commit()):
@@ -249,21 +250,21 @@ class Database:
     async def write(
         self, server: str | None = None, lead: _Lead = (), done: Committing | None = None, *, at_once: bool = False
     ) -> AsyncIterator[WriteSession]:
-        """One transaction, committed when the block ends well and rolled back when it raises.
+        """Run one transaction: committed when the block ends normally, rolled back when it raises.
 
         Args:
-            server: the identity of the server that it must be recorded on; None for whichever the DSN leads to.
-            lead: look-ups that begin it, in one round trip with the question which server answers; sent again where
-                another server did.
-            done: takes what is known of it, also when it fails.
-            at_once: every statement sees the database as the first one does (REPEATABLE READ).
+            server: the identity of the server on which it must be recorded; None for any server to which the DSN leads.
+            lead: look-ups that begin it, in one round trip with the question which server answers; they are sent again
+                if another server answered.
+            done: receives what is known of the transaction, even if it fails.
+            at_once: whether every statement sees the database as the first one does (REPEATABLE READ).
 
         Raises:
             OutcomeUnknownError: the answer to COMMIT was lost, or it waited in vain for a synchronous standby.
             DatabaseUnavailableError: as for `read`; nothing was recorded.
 
         """
-        # Which server it is recorded on is always asked for: what is read of others says nothing of this write.
+        # Always ask which server records it: what is read of other servers says nothing about this write.
         async with self._guarded() as progress, self._begun(server, lead, at_once=at_once) as (connection, found):
             session = WriteSession(connection, self._clock, done or Committing(), lead=found)
             session.committing.server = found[WHICH][0].identity
@@ -273,10 +274,10 @@ class Database:
                 raise OutcomeUnknownError
 
     async def is_durable(self) -> bool:
-        """Whether commits wait for a standby, where they must.
+        """Return whether commits wait for a standby, where they must.
 
         Raises:
-            DatabaseUnavailableError: it does not answer.
+            DatabaseUnavailableError: the database does not answer.
 
         """
         if not self._synchronous:
@@ -303,7 +304,7 @@ class Database:
         return engine
 
     def _check(self, adapted: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
-        """Have the pool forget all its connections where one that was used before is dead or leads elsewhere."""
+        """Make the pool drop all its connections if one that was used before is dead or leads to an unwanted server."""
         if (returned := record.info.get("returned")) is None:
             return
         is_wanted = self._accepts(cast("HeardConnection", adapted.driver_connection).server)
@@ -323,23 +324,25 @@ class Database:
             self.waiting -= 1
         self.in_use += 1
         try:
-            # Before the call's deadline: when that cancels a wait, psycopg waits for the server, which may be silent.
+            # This ends before the call's deadline: when that cancels a wait, psycopg waits for the server, which may be
+            # silent.
             heard = cast("HeardConnection", (await connection.get_raw_connection()).driver_connection)
             with hanging_up_after(heard, self._limits.deadline.total_seconds()):
                 yield connection
         except asyncio.CancelledError:
-            # psycopg may leave its pipeline open where it is cancelled: whoever had the connection next read nothing.
+            # A cancelled psycopg call may leave its pipeline open, and the next user of the connection would read
+            # nothing.
             await connection.invalidate()
             raise
         finally:
             self.in_use -= 1
-            await asyncio.shield(connection.close())  # or a second cancellation keeps the connection from the pool
+            await asyncio.shield(connection.close())  # a second cancellation must not keep the connection from the pool
 
     @asynccontextmanager
     async def _begun(
         self, server: str | None, lead: _Lead | None = None, *, at_once: bool = False
     ) -> AsyncIterator[tuple[AsyncConnection, LookedUp]]:
-        """A connection to that server, or to any, with a transaction begun, which is rolled back unless committed."""
+        """Open a connection to that server, or to any, with a transaction that is rolled back unless committed."""
         for _ in range(TRIES):
             async with self._connection() as connection:
                 if at_once:
@@ -352,9 +355,10 @@ class Database:
         raise NotThePrimaryError
 
     async def _led(self, connection: AsyncConnection, server: str | None, lead: _Lead | None) -> LookedUp | None:
-        """Begin with look-ups; None where the connection leads to another server. NoStandbyError is raised here.
+        """Begin with look-ups; return None where the connection leads to another server.
 
         A read without look-ups (`lead` None) need not know which server answers, unless one is asked for.
+        NoStandbyError is raised here.
         """
         if server is None and not self._synchronous and lead is None:
             return {}
@@ -392,10 +396,8 @@ async def _which(session: ReadSession) -> Any:  # noqa: ANN401 - a row
     return (await session.rows(WHICH))[0]
 
 
-# The pool that a replica's memory reads with: plain psycopg connections, a bounded queue and a deadline.
-#
-# A statement's compiled text runs here without an engine around it: 166 µs against 318 for one indexed read on the
-# first machine measured.
+# The pool that fills replicas' memory: plain psycopg connections, a bounded queue and a deadline. It runs a statement's
+# compiled text without an engine: 166 µs against 318 for one indexed read on the first machine measured.
 
 
 class ReadPool:
@@ -424,25 +426,25 @@ class ReadPool:
         self._accepts: Accepts = is_no_standby
 
     def follow(self, accepts: Accepts) -> None:
-        """Use connections to servers that this takes, and no others."""
+        """Use only connections to servers that `accepts` takes."""
         self._accepts = accepts
 
     def _is_accepted(self, identity: str | None) -> bool:
         return self._accepts(identity)
 
     async def _check(self, connection: HeardConnection) -> None:
-        """Have the pool replace a connection that was opened to a server that is not believed any more."""
+        """Make the pool replace a connection to a server that is no longer accepted."""
         if not self._is_accepted(connection.server):
-            await connection.close()  # or the pool would take it back and give it out again
+            await connection.close()  # otherwise the pool would take it back and hand it out again
             raise psycopg.OperationalError("it leads to another server")
 
     def in_use(self) -> int:
-        """How many connections are handed out now."""
+        """Return how many connections are in use."""
         told = self._pool.get_stats()
         return told.get("pool_size", 0) - told.get("pool_available", 0)
 
     def waiting(self) -> int:
-        """How many calls wait for one."""
+        """Return how many calls wait for a connection."""
         return self._pool.get_stats().get("requests_waiting", 0)
 
     async def open(self) -> None:
@@ -454,7 +456,7 @@ class ReadPool:
         await self._pool.close(timeout=timedelta(seconds=2).total_seconds())
 
     async def fetch(self, server: str, statement: Prepared, values: Mapping[str, Any]) -> list[Any]:
-        """The rows of a statement, answered by the server of that identity; their order is not kept.
+        """Return the rows of a statement, in any order, as answered by the server of that identity.
 
         Raises:
             DatabaseUnavailableError: no connection, a broken one, none to that server, an overfull queue, or the

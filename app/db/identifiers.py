@@ -10,27 +10,27 @@ _RANDOM_BITS = 74
 
 
 def random_id() -> UUID:
-    """A new identifier that says nothing: UUID version 4 (RFC 9562, section 5.4)."""
+    """Return a new random identifier, which carries no information: UUID version 4 (RFC 9562, section 5.4)."""
     return UUID(bytes=secrets.token_bytes(16), version=4)
 
 
 def new_number() -> int:
-    """A number (34 bits) for a process or an edge that numbers its decisions, drawn by chance."""
+    """Return a random number (34 bits) for a process or an edge that numbers its decisions."""
     return secrets.randbits(_NUMBER_BITS)
 
 
 class _Pool:
-    """What a process makes identifiers of, so that it need not ask the system for random bytes each time.
+    """What a process makes identifiers from, so that it need not ask the system for random bytes each time.
 
-    `ids` and `counts`: this process's number, and those of its decisions. `beginning`: the text of a decision's id at
-    the instant `milliseconds`, up to its count.
+    `ids` and `counts` are this process's number and the counter of its decisions. `beginning` is the text of a
+    decision's id at the instant `milliseconds`, up to its count.
     """
 
     def __init__(self) -> None:
         self.empty()
 
     def empty(self) -> None:
-        """Begin as another process."""
+        """Start afresh, as another process."""
         self.digits = ""
         self.used = 0
         self.ids = new_number()
@@ -47,7 +47,7 @@ os.register_at_fork(after_in_child=_pool.empty)  # two processes, two streams
 
 
 def random_hex(digits: int) -> str:
-    """So many random hexadecimal digits (at most 8192), none of them handed out twice."""
+    """Return random hexadecimal digits (at most 8192), none of which is handed out twice."""
     used = _pool.used
     if used + digits > len(_pool.digits):
         _pool.digits = os.urandom(_POOL_BYTES).hex()
@@ -57,7 +57,7 @@ def random_hex(digits: int) -> str:
 
 
 def decision_id(at: float) -> bytes:
-    """A new id of a decision that this process takes at an epoch time in seconds, as ASCII text (`numbered_id`)."""
+    """Return a new id for a decision of this process at an epoch time in seconds, as ASCII text (`numbered_id`)."""
     milliseconds = int(at * 1000)
     if milliseconds != _pool.milliseconds:
         _pool.milliseconds, _pool.beginning = milliseconds, numbered_id(at, _pool.ids, 0)[: -_COUNT_BITS // 4]
@@ -65,14 +65,14 @@ def decision_id(at: float) -> bytes:
 
 
 def numbered_id(at: float, ids: int, count: int) -> bytes:
-    """The id of a decision, as ASCII text: version 7 (RFC 9562, 5.7 and 6.2), with a counter.
+    """Return the id of a decision, as ASCII text: version 7 (RFC 9562, 5.7 and 6.2), with a counter.
 
-    Decisions of one process differ in few bytes, so that the log holds their ids in less than four each.
+    The ids of one process differ in few bytes, so the log holds them in less than four bytes each.
 
     Args:
-        at: when it was taken, as an epoch time in seconds.
+        at: when the decision was taken, as an epoch time in seconds.
         ids: the number of the process or edge that takes it (`new_number`).
-        count: of its decisions, 40 bits of it.
+        count: the decision's number; its low 40 bits are used.
 
     """
     own = ids << _COUNT_BITS | (count & _MOST_COUNTED)
@@ -83,7 +83,7 @@ _MOST_COUNTED = 2**_COUNT_BITS - 1
 
 
 def uuid7(at: datetime) -> UUID:
-    """A new identifier carrying an instant in milliseconds, and 74 random bits.
+    """Return a new identifier with an instant in milliseconds, and 74 random bits.
 
     Args:
         at: the instant, aware; before 1970 it counts as 1970.

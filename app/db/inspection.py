@@ -1,4 +1,4 @@
-"""What the doctor asks of a database: its server, its rights, its sessions, and a pooler before it."""
+"""What the doctor checks in a database: its server, its rights, its sessions, and a pooler in front of it."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _CONFIRMED_SECONDS: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What one server says of itself. `waits`: a COMMIT waits for a synchronous standby. `version`: 18 of 18.4."""
+    """The state that one server reports. `waits`: a COMMIT waits for a synchronous standby. `version`: 18 of 18.4."""
 
     is_standby: bool
     clock: datetime
@@ -39,7 +39,7 @@ class ServerState:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveState:
-    """What became of the server's WAL: whether it is archived, and when that worked and failed last."""
+    """The state of WAL archiving: whether it is on, when it last worked and last failed, and the server's clock."""
 
     is_on: bool
     archived_at: datetime | None
@@ -48,7 +48,7 @@ class ArchiveState:
 
 
 def server_state(connection: psycopg.Connection[Any]) -> ServerState:
-    """What the server says of itself now."""
+    """Return the state that the server reports now."""
     row = connection.execute(_STATE).fetchone()
     if row is None:
         raise psycopg.OperationalError("the server gave no row")
@@ -56,10 +56,10 @@ def server_state(connection: psycopg.Connection[Any]) -> ServerState:
 
 
 def commit_is_confirmed(connection: psycopg.Connection[Any]) -> bool:
-    """Whether a COMMIT that writes nothing but a message to the WAL returns within three seconds without a warning.
+    """Return whether a COMMIT that only writes a message to the WAL returns in three seconds without a warning.
 
-    A role without pg_monitor is not told which standbys are in sync: that one is there is shown by the COMMIT alone.
-    No time-out of the server ends that wait. A COMMIT that is cancelled in it succeeds with a warning.
+    A role without pg_monitor cannot see which standbys are in sync, so only such a COMMIT shows that one is there. No
+    time-out of the server ends that wait; a COMMIT that is cancelled while waiting succeeds with a warning.
     """
     warned: list[bool] = []
     connection.add_notice_handler(lambda said: warned.append(said.severity_nonlocalized == "WARNING"))
@@ -77,13 +77,13 @@ def commit_is_confirmed(connection: psycopg.Connection[Any]) -> bool:
 
 
 def entries_ahead(connection: psycopg.Connection[Any]) -> int:
-    """How many entries of the ledger say that they were recorded later than the database's clock says now."""
+    """Return how many entries of the ledger have a recording time later than the database's clock."""
     row = connection.execute(_AHEAD).fetchone()
     return 0 if row is None else int(row[0])
 
 
 def archive_state(connection: psycopg.Connection[Any]) -> ArchiveState:
-    """Whether and when the server's WAL was archived."""
+    """Return whether and when the server's WAL was archived."""
     row = connection.execute(_ARCHIVER).fetchone()
     if row is None:
         raise psycopg.OperationalError("the server gave no row")
@@ -127,14 +127,14 @@ SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespac
 
 @dataclass(frozen=True, slots=True)
 class RoleRights:
-    """What a role lacks, and what it has beyond what it should, in words: `UPDATE on consent_event`."""
+    """The rights that a role lacks, and those that it has but should not, in words: `UPDATE on consent_event`."""
 
     lacking: tuple[str, ...]
     beyond: tuple[str, ...]
 
 
 def application_rights(connection: psycopg.Connection[Any]) -> RoleRights:
-    """The rights of the connected role, compared with those that a migration grants the service's role."""
+    """Compare the rights of the connected role with those that a migration grants the service's role."""
     row: tuple[bool, ...] = connection.execute(_ATTRIBUTES).fetchone() or (False,) * len(_ATTRIBUTE_WORDS)
     powers = [word for word, is_so in zip(_ATTRIBUTE_WORDS, row, strict=True) if is_so]
     if row[0] or row[-1]:
@@ -148,7 +148,7 @@ def application_rights(connection: psycopg.Connection[Any]) -> RoleRights:
 
 
 def tables_not_owned(connection: psycopg.Connection[Any]) -> int:
-    """How many tables of the schema the connected role does not own: migrations could not change them."""
+    """Return how many tables of the schema the connected role does not own: migrations could not change them."""
     row = connection.execute(_OWNS).fetchone()
     return 0 if row is None else int(row[0])
 
@@ -159,7 +159,7 @@ def _has(connection: psycopg.Connection[Any]) -> Iterator[str]:
 
 
 def _of_the_whole(right: str) -> str:
-    """The right on a table that takes in one on a column of it."""
+    """Return the right on a whole table that includes a right on one of its columns."""
     return f"{right.partition(' ')[0]} on {right.rpartition(' ')[2]}"
 
 
@@ -179,15 +179,15 @@ def _may(connection: psycopg.Connection[Any], asked: str, what: str) -> bool:
 
 InspectedConnection = psycopg.Connection[Any]
 REFUSES: Final = "unsupported startup parameter"
-"""What PgBouncer says of a connection that asks for something that it is not told to ignore."""
+"""PgBouncer's message for a connection that asks for a parameter that it is not set to ignore."""
 _STATEMENT_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 2
 
 
 class InspectionError(Exception):
-    """The database could not be looked at; the message is the class of the error, and holds nothing of the DSN.
+    """The database could not be inspected; the message is the class of the error, and holds nothing of the DSN.
 
-    `refuses_options`: a pooler refused the connection because of what it asked for.
+    `refuses_options`: a pooler refused the connection because of the options that it asked for.
     """
 
     def __init__(self, cause: psycopg.Error) -> None:
@@ -198,7 +198,7 @@ class InspectionError(Exception):
 
 @contextmanager
 def service_session(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection that asks for what the service asks for.
+    """Open a connection with the settings of the service's own connections.
 
     Raises:
         InspectionError: it cannot be opened, or the block met an error of the database.
@@ -214,7 +214,7 @@ def service_session(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 @contextmanager
 def owner_session(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection as migrations open it.
+    """Open a connection as migrations do.
 
     Raises:
         InspectionError: it cannot be opened, or the block met an error of the database.
@@ -228,15 +228,15 @@ def owner_session(url: str) -> Iterator[psycopg.Connection[Any]]:
         raise InspectionError(error) from None
 
 
-# Whether a pooler such as PgBouncer stands before a server, and how it lends its connections.
-# A pooler tells a client a process id of its own making; the server tells the process that really answers.
+# Whether a pooler such as PgBouncer stands in front of a server, and how it lends its connections. A pooler gives a
+# client a process id of its own making; the server reports the process that really answers.
 
 _WHO: Final = "SELECT pg_backend_pid()"
 _ASKED: Final = "SELECT current_setting('statement_timeout') <> '0', current_setting('TimeZone')"
 
 
 class Pooling(StrEnum):
-    """How a server is reached, as `POOL_MODE` of PgBouncer is called."""
+    """How a server is reached, in the words of PgBouncer's `POOL_MODE`."""
 
     DIRECT = "direct"
     SESSION = "session"
@@ -245,15 +245,15 @@ class Pooling(StrEnum):
 
 
 def is_pooled(connection: psycopg.Connection[Any]) -> bool:
-    """Whether another process answers than the one that the connection was told at its start."""
+    """Return whether the process that answers differs from the one announced when the connection began."""
     return _backend(connection) != connection.info.backend_pid
 
 
 def pooling(url: str) -> Pooling:
-    """How the server of a DSN is reached.
+    """Return how the server of a DSN is reached.
 
     Raises:
-        InspectionError: it cannot be.
+        InspectionError: the server cannot be reached.
 
     """
     with service_session(url) as first:
@@ -264,7 +264,7 @@ def pooling(url: str) -> Pooling:
                 first.execute(_WHO)
         except psycopg.Error:
             return Pooling.STATEMENT
-        # A connection of the server that the first client is not using goes to the next one: not in session mode.
+        # Except in session mode, a server connection that the first client is not using goes to the next client.
         mine = {_backend(first) for _ in range(3)}
         with service_session(url) as second:
             theirs = {_backend(second) for _ in range(3)}
@@ -272,7 +272,7 @@ def pooling(url: str) -> Pooling:
 
 
 def keeps_prepared(url: str) -> bool:
-    """Whether a prepared statement is known on the next connection of the server too (`max_prepared_statements`).
+    """Return whether a prepared statement is known on the server's next connection too (`max_prepared_statements`).
 
     Raises:
         InspectionError: the server cannot be reached.
@@ -281,7 +281,7 @@ def keeps_prepared(url: str) -> bool:
     with service_session(url) as first, service_session(url) as other:
         first.execute(_WHO, prepare=True)
         with suppress(psycopg.Error), other.transaction():
-            other.execute(_WHO, prepare=False)  # it holds the connection on which the statement was prepared
+            other.execute(_WHO, prepare=False)  # it occupies the connection on which the statement was prepared
             try:
                 first.execute(_WHO, prepare=True)
             except psycopg.Error:
@@ -290,7 +290,7 @@ def keeps_prepared(url: str) -> bool:
 
 
 def settings_in_force(connection: psycopg.Connection[Any]) -> bool:
-    """Whether statements have a time-out and the time zone is UTC: a pooler drops what a connection asks for."""
+    """Return whether statements have a time-out and the time zone is UTC: a pooler drops what a connection asks for."""
     row = connection.execute(_ASKED).fetchone()
     return row is not None and bool(row[0]) and row[1] in {"UTC", "Etc/UTC"}
 

@@ -1,7 +1,7 @@
 """Bring a database to this code's schema.
 
-Runs as the owner of the schema, never as the application: afterwards the application's role is granted exactly what
-`PRIVILEGES` says. On the ledger that is INSERT and SELECT.
+This runs as the owner of the schema, never as the application: afterwards the application's role is granted exactly
+what `PRIVILEGES` says. On the ledger that is INSERT and SELECT.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ PRIVILEGES: Final = {
     "subject": "SELECT, INSERT, UPDATE (subject_ref)",
     "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
     "deployment_epoch": "SELECT, INSERT",
-    # UPDATE on one column only allows SELECT … FOR UPDATE: nobody changes a line.
+    # UPDATE on these columns only allows SELECT … FOR UPDATE: no code changes a line.
     "journal_note": "SELECT, INSERT, UPDATE (line, put_at)",
     "document": "SELECT, INSERT",
     "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, until)",
@@ -60,7 +60,7 @@ PRIVILEGES: Final = {
     "administrative_act": "SELECT, INSERT",
     "owner_limit": "SELECT",
     "retention_rule": "SELECT",
-    "retention_hold": "SELECT, INSERT",  # a restore writes them; who adds one only keeps more
+    "retention_hold": "SELECT, INSERT",  # a restore writes them; adding one only keeps more
     "staff_notice": "SELECT, INSERT",
     "staff_member": "SELECT, INSERT, UPDATE (left_at)",
     "staff_name": "SELECT, INSERT, DELETE",
@@ -97,7 +97,7 @@ PRIVILEGES: Final = {
 
 
 OLDEST_SERVER: Final = 16
-"""The oldest major version of PostgreSQL that a schema is made on."""
+"""The oldest major version of PostgreSQL that Sceau supports."""
 _LOCK_SECONDS: Final = 5
 _TURN_SECONDS: Final = 120
 
@@ -107,18 +107,18 @@ FUNCTIONS: Final = (
     "sceau_drop_log_before(date)",
     "sceau_merge_segments(uuid, date, timestamptz, timestamptz, integer, jsonb, bytea, bytea, bytea, uuid[], boolean)",
 )
-"""What the application role may call: it cannot make or drop tables itself."""
+"""The functions that the application role may call: it cannot make or drop tables itself."""
 
 SEQUENCES: Final = (
     "procrastinate_jobs_id_seq",
     "procrastinate_events_id_seq",
     "procrastinate_periodic_defers_id_seq",
 )
-"""What Procrastinate numbers its rows with; its functions run with the rights of whoever calls them."""
+"""The sequences that number Procrastinate's rows; its functions run with the rights of their caller."""
 
 
 def configuration() -> Config:
-    """Alembic's configuration for this project; the connection is handed over by the caller."""
+    """Return Alembic's configuration for this project; the caller passes the connection."""
     config = Config()
     config.set_main_option("script_location", str(migrations()))
     return config
@@ -127,14 +127,15 @@ def configuration() -> Config:
 def migrate(owner_url: str, application_url: str) -> None:
     """Migrate to this code's revision in one transaction, then grant the application role its privileges.
 
-    A database whose schema is ahead of this code is left as it is, privileges too: those are the newer code's.
+    A database whose schema is ahead of this code is left as it is, including its privileges, which are the newer
+    code's.
 
     Args:
         owner_url: DSN of the role that owns the schema.
-        application_url: DSN of the service; its user name is the role that is granted.
+        application_url: DSN of the service; its user name is the role that gets the privileges.
 
     Raises:
-        MigrationRefusedError: it could not be done, and nothing was.
+        MigrationRefusedError: it could not be done, and nothing was changed.
 
     """
     owner, role = role_of(owner_url), role_of(application_url)
@@ -150,7 +151,7 @@ def migrate(owner_url: str, application_url: str) -> None:
 
 
 def _refusal(error: DBAPIError, owner_url: str, role: str | None) -> str:
-    """What a person is told: which setting or session is at fault, and what to do."""
+    """Return the message for a person: which setting or session is at fault, and what to do."""
     cause = error.orig
     if isinstance(cause, errors.LockNotAvailable):
         return (
@@ -203,7 +204,7 @@ def upgrade(connection: Connection) -> bool:
 
 
 def _heads(connection: Connection) -> tuple[str, ...]:
-    """The revisions that a database is at: none, or one."""
+    """Return the revisions that a database is at: none, or one."""
     return MigrationContext.configure(connection).get_current_heads()
 
 
@@ -217,7 +218,7 @@ VALUES (:id, :at, 'schema.migrated', 'command', jsonb_strip_nulls(jsonb_build_ob
 def _record(connection: Connection, before: tuple[str, ...]) -> None:
     """Record in the trail of administrative acts (`app.audit.trail`) that the schema was migrated, if it was.
 
-    In SQL of its own: what migrates knows no store.
+    It uses its own SQL because the migration code does not import any store.
     """
     after = _heads(connection)
     if after == before:

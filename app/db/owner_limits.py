@@ -1,4 +1,4 @@
-"""What only the owner of the database may loosen, and how the owner says so."""
+"""The limits that only the owner of the database may loosen, and how the owner sets them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +28,7 @@ _CONNECT_SECONDS: Final = 10
 
 
 def owner_engine(url: str) -> Engine:
-    """An engine on a DSN of one host or of several, which shows no parameters in its errors."""
+    """Return an engine on a DSN of one host or several, which shows no parameters in its errors."""
 
     def open_one() -> psycopg.Connection[Any]:
         return psycopg.connect(**owner_settings(url, connect_seconds=_CONNECT_SECONDS))
@@ -56,7 +56,7 @@ class OwnerLimitsRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OwnerLimits:
-    """How long the decision log is kept at least, and how far ahead of the database's clock `recorded_at` may lie."""
+    """How long the decision log is kept at least, and how far ahead of the database's clock `recorded_at` may be."""
 
     log_floor: timedelta
     clock_tolerance: timedelta
@@ -65,7 +65,7 @@ class OwnerLimits:
 def owner_limits(
     owner_url: str, *, log_floor: timedelta | None = None, clock_tolerance: timedelta | None = None
 ) -> OwnerLimits:
-    """Change what is given, and read what stands then.
+    """Change the limits that are given, and return those that then stand.
 
     Args:
         owner_url: DSN of the role that owns the schema.
@@ -100,7 +100,7 @@ def owner_limits(
 
 
 def refusal_of_owner(cause: BaseException | None) -> str:
-    """What a person is told: which setting is at fault, and what to do."""
+    """Return the message for a person: which setting is at fault, and what to do."""
     if isinstance(cause, errors.InsufficientPrivilege):
         return "the role of SCEAU_DATABASE_OWNER_URL does not own the schema: name the role that does"
     if isinstance(cause, errors.UndefinedTable):

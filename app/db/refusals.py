@@ -1,6 +1,6 @@
-"""Why PostgreSQL did not let a role in, in one line with its remedy, for the person who starts a command.
+"""Why PostgreSQL refused a role, in one line with its remedy, for the person who starts a command.
 
-libpq gives no SQLSTATE for a connection that failed, and servers speak the language of their `lc_messages`. So the
+libpq gives no SQLSTATE for a connection that failed, and servers write in the language of their `lc_messages`. So the
 cause is not read from the text: the server is asked again, once without logging in and once in a database that every
 cluster has.
 """
@@ -25,7 +25,7 @@ _CONNECT_SECONDS: Final = 2
 _IN_EVERY_CLUSTER: Final = ("postgres", "template1")
 _TAKES_WRITES: Final = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean"
 _OF_A_POOLER: Final = "unsupported startup parameter"
-"""PgBouncer's words, which are English everywhere: there is nothing else to tell it by."""
+"""PgBouncer's message, which is in English everywhere: nothing else identifies it."""
 _STATE: Final = """
 SELECT EXISTS (SELECT FROM pg_database WHERE datname = %(name)s),
     coalesce((SELECT has_database_privilege(oid, 'CONNECT') FROM pg_database WHERE datname = %(name)s), false)"""
@@ -40,17 +40,17 @@ def refusals_told(url: str, setting: str) -> Iterator[None]:
     """Turn failures of a command's database into one line.
 
     Args:
-        url: the DSN that the block connects to.
+        url: the DSN to which the block connects.
         setting: the setting that holds it, for the message.
 
     Raises:
-        DatabaseRefusedError: the cause was found; else what the block raised.
+        DatabaseRefusedError: the cause was found; otherwise the block's own exception passes.
 
     """
     try:
         yield
     except DatabaseUnavailableError as error:
-        # Its subclasses say already what is the matter.
+        # Its subclasses already say what is wrong.
         said = why_refused(url, setting) if type(error) is DatabaseUnavailableError else None
         if said is None:
             raise
@@ -65,14 +65,14 @@ def refusals_told(url: str, setting: str) -> Iterator[None]:
 
 
 def takes_connections(url: str) -> bool:
-    """Whether a server answers where a DSN leads to; asked without logging in, for at most two seconds a host."""
+    """Return whether a server answers at a DSN; asked without logging in, for at most two seconds a host."""
     return pq.PGconn.ping(make_conninfo("", **_tried(_parts(url))).encode()) == pq.Ping.OK
 
 
 def why_refused(url: str, setting: str) -> str | None:
-    """The line that says why a DSN gives no connection, with the remedy; None when it gives one, or nothing is known.
+    """Return the line that says why a DSN gives no connection, with the remedy; None if it does, or nothing is known.
 
-    Takes up to two seconds for each host of the DSN and each attempt. Holds no password.
+    It takes up to two seconds for each host of the DSN and each attempt. The line holds no password.
     """
     parts = _parts(url)
     where = f"{_named(parts, 'host')}:{_named(parts, 'port')}"
@@ -82,7 +82,7 @@ def why_refused(url: str, setting: str) -> str | None:
     if answered == pq.Ping.REJECT:
         return f"PostgreSQL at {where} is starting or stopping and takes no connections: try again, and see its log"
     try:
-        # With what the service asks of each connection, which a pooler may not take.
+        # With the settings of the service's connections, which a pooler may refuse.
         with psycopg.connect(**_tried(parts), options=line_settings(_CONNECT_SECONDS)["options"]) as connection:
             is_standby, is_read_only = connection.execute(_TAKES_WRITES).fetchone() or (False, False)
     except psycopg.OperationalError as error:
@@ -97,7 +97,7 @@ def why_refused(url: str, setting: str) -> str | None:
 
 
 def _refused_by(parts: dict[str, Any], where: str, setting: str, said: str) -> str:
-    """Which of login, database and right is missing on a server that answers, or what a pooler lacks."""
+    """Return which of login, database and right is missing on a server that answers, or what a pooler lacks."""
     role, name = _named(parts, "user"), _named(parts, "dbname")
     if _OF_A_POOLER in said:
         return (
@@ -125,7 +125,7 @@ def _refused_by(parts: dict[str, Any], where: str, setting: str, said: str) -> s
 
 
 def _state(parts: dict[str, Any]) -> tuple[bool, bool] | None:
-    """Whether the database exists and the role may connect to it; None when the role is let in nowhere."""
+    """Return whether the database exists and the role may connect to it; None when the role cannot log in anywhere."""
     for name in _IN_EVERY_CLUSTER:
         try:
             with psycopg.connect(**{**_tried(parts), "dbname": name}) as connection:
@@ -137,7 +137,7 @@ def _state(parts: dict[str, Any]) -> tuple[bool, bool] | None:
 
 
 def _words_of(error: psycopg.OperationalError, parts: dict[str, Any]) -> str:
-    """What the server said, on one line and in parentheses; nothing when it might show the password."""
+    """Return the server's message, on one line and in parentheses; empty when it might show the password."""
     lines = " ".join(str(error).split()).rpartition(" failed: ")[2]
     secret = parts.get("password")
     return "" if not lines or (secret and str(secret) in lines) else f" ({lines})"
@@ -152,7 +152,7 @@ def _parts(url: str) -> dict[str, Any]:
 
 
 def _named(parts: dict[str, Any], keyword: str) -> str:
-    """A part of a DSN for a message; where the DSN leaves it out, what libpq takes from its environment."""
+    """Return a part of a DSN for a message; where the DSN leaves it out, the value that libpq takes by default."""
     if keyword in parts:
         return str(parts[keyword])
     defaults = {each.keyword.decode(): each.val for each in pq.Conninfo.get_defaults()}
@@ -161,7 +161,7 @@ def _named(parts: dict[str, Any], keyword: str) -> str:
 
 # Which server answers, how it replicates and archives, and by how much its clock differs from this host's.
 
-# What of other connections replicates is told to members of pg_read_all_stats alone.
+# Only members of pg_read_all_stats can see how other connections replicate.
 _CONDITION: Final = text(f"""
 SELECT NOT pg_is_in_recovery() AS is_primary,
     CASE WHEN pg_is_in_recovery() THEN NULL
@@ -177,10 +177,11 @@ FROM pg_stat_archiver AS archiver
 
 @dataclass(frozen=True, slots=True)
 class DatabaseCondition:
-    """What one server says of itself.
+    """The condition that one server reports.
 
-    `standbys` in sync: None where the role may not know. `archived_at`: when the last file of its log was archived,
-    None before the first. `schema` is a revision. `ahead`: seconds by which its clock is ahead of this host's.
+    `standbys` is the number in sync, None where the role may not know. `archived_at` is when the last file of its log
+    was archived, None before the first. `schema` is a revision. `ahead` is the seconds by which its clock is ahead of
+    this host's.
     """
 
     is_primary: bool
@@ -195,7 +196,7 @@ class DatabaseCondition:
 
 
 async def condition_of(session: ReadSession, wall_clock: Callable[[], datetime]) -> DatabaseCondition:
-    """Ask the server of a session; `wall_clock` is this host's."""
+    """Ask the server of a session for its condition; `wall_clock` is this host's."""
     sent = wall_clock()
     row = (await session.execute(_CONDITION)).one()
     half_way = sent + (wall_clock() - sent) / 2

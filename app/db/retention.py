@@ -1,7 +1,7 @@
 """How long proof is kept, as the owner of the database sets and carries it out.
 
 The application's role reads the schedule, and can neither change it nor destroy anything. A change and a run leave an
-entry in the trail; a run is stated in the log as well, with the places of the entries whose bodies are gone.
+entry in the trail; the log also records a run, with the places of the entries whose bodies are gone.
 """
 
 import json
@@ -73,15 +73,15 @@ retention_hold: Final = Table(
 )
 
 _ALONE: Final = text("SELECT pg_advisory_xact_lock(hashtext('sceau retention'))")
-"""No run is under way behind it: what is answered as held, or as signed, holds for the next one."""
+"""Waits until no run is under way: what is answered as held, or as signed, holds for the next run."""
 _TWO_DECIDE: Final = text("SELECT FROM key_check WHERE name = :name").bindparams(name=APPROVAL_CHECK)
 _TOGETHER: Final = 500
-"""People whose ledgers are looked at in one transaction; those whose are taken out are held meanwhile."""
+"""How many people's ledgers one transaction examines; the people whose ledgers it removes are held meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """For how long one kind of decision is kept; until `signed_at` is set it is proposed, and nothing is destroyed."""
+    """How long one kind of decision is kept; until `signed_at` is set it is only proposed, and nothing is destroyed."""
 
     kind: str
     basis: str
@@ -107,9 +107,9 @@ class RetentionHold:
 
 @dataclass(slots=True)
 class RetentionRun:
-    """What a run took out: ledgers of people who consented, of people who only ever refused, and the events in them.
+    """What a run removed: ledgers of people who consented, of people who only ever refused, and the events in them.
 
-    `share` of all people, from 0 to 1: references are random, and looked at in order.
+    `share` is the part of all people examined, from 0 to 1: references are random, and examined in order.
     """
 
     consents: int = 0
@@ -119,7 +119,7 @@ class RetentionRun:
 
 
 class RetentionSchedule:
-    """The schedule and the holds, as the owner."""
+    """The schedule and the holds, as the owner uses them."""
 
     def __init__(self, owner_url: str) -> None:
         """Prepare; nothing is connected yet.
@@ -131,19 +131,19 @@ class RetentionSchedule:
         self._engine = owner_engine(owner_url)
 
     def rules(self) -> list[RetentionRule]:
-        """The schedule."""
+        """Return the schedule."""
         with self._begun() as connection:
             return [RetentionRule(**row) for row in connection.execute(select(retention_rule)).mappings()]
 
     def sign(self, periods: dict[str, str], by: str, basis: str | None, approval: RegisterApproval) -> None:
-        """Put the schedule in force, with other periods where some are given (ISO 8601, thirteen months at least).
+        """Put the schedule in force, with new periods if given (ISO 8601, at least thirteen months).
 
         Args:
-            periods: by kind; those that are left out stay as they are.
+            periods: by kind; the kinds that are left out stay as they are.
             by: who answers for it.
-            basis: why the given periods are other ones than the proposed; kept, and shown with the schedule.
-            approval: with two persons, or where two decide in this deployment, what is shorter than it was needs an
-                approved proposal of just these periods.
+            basis: why the given periods differ from those proposed; kept, and shown with the schedule.
+            approval: with two persons, or where two decide in this deployment, a shorter period than before needs an
+                approved proposal of exactly these periods.
 
         Raises:
             OwnerLimitsRefusedError: a basis or an approval is missing, or the database refuses it; nothing was changed.
@@ -171,7 +171,7 @@ class RetentionSchedule:
                 connection.execute(update(retention_rule).where(retention_rule.c.kind == kind).values(**values))
 
     def holds(self) -> list[RetentionHold]:
-        """The holds that stand."""
+        """Return the holds that stand."""
         with self._begun() as connection:
             standing = select(retention_hold).where(retention_hold.c.released_at.is_(None)).order_by("made_at")
             return [
@@ -184,14 +184,14 @@ class RetentionSchedule:
     def hold(
         self, *, reason: str, by: str, processing: str | None, consent: UUID | None, until: datetime | None
     ) -> UUID:
-        """Keep something for as long as the hold stands: what a processing rests on, one person's, or everything.
+        """Keep something while the hold stands: what rests on a processing, one person's ledger, or everything.
 
         Args:
             reason: why; it is kept.
-            by: who says so.
-            processing: which one; None for every one.
-            consent: any consent of the person whose it is; None for everybody.
-            until: when the hold ends by itself; None for not before it is released.
+            by: the person who orders it.
+            processing: the processing; None for every one.
+            consent: any consent of the person concerned; None for everyone.
+            until: when the hold ends by itself; None if only a release ends it.
 
         Raises:
             OwnerLimitsRefusedError: there is no such processing or consent.
@@ -216,7 +216,7 @@ class RetentionSchedule:
             return identifier
 
     def release(self, identifier: UUID) -> bool:
-        """End a hold; whether it stood."""
+        """End a hold; return whether it stood."""
         with self._begun() as connection:
             standing = (retention_hold.c.id == identifier) & retention_hold.c.released_at.is_(None)
             ended = update(retention_hold).where(standing).values(released_at=text("clock_timestamp()"))
@@ -226,10 +226,10 @@ class RetentionSchedule:
             return stood
 
     def run(self, *, dry: bool) -> Iterator[RetentionRun]:
-        """Take out everything that is past the schedule; what was taken out until then, after each transaction.
+        """Remove everything that is past the schedule; yield the totals so far after each transaction.
 
         Args:
-            dry: undo each transaction: count only.
+            dry: whether to undo each transaction, so as only to count.
 
         """
         total, last = RetentionRun(), b""
@@ -265,7 +265,7 @@ class RetentionSchedule:
 
 
 def _check_approved(connection: Connection, shorter: dict[str, str]) -> None:
-    """Refuse shorter periods that no second person approved since the schedule was signed last.
+    """Refuse shorter periods that no second person has approved since the schedule was last signed.
 
     Raises:
         OwnerLimitsRefusedError: there is no such approval left.
@@ -285,7 +285,7 @@ def _check_approved(connection: Connection, shorter: dict[str, str]) -> None:
 
 
 def _state(connection: Connection, found: Any) -> None:  # noqa: ANN401 - a row
-    """State in the log what was destroyed, before which head, and by which schedule; and in the trail how much."""
+    """Record in the log what was destroyed, before which head and by which schedule, and in the trail how much."""
     head = connection.execute(text("SELECT note FROM proof_checkpoint ORDER BY size DESC LIMIT 1")).scalar_one_or_none()
     rules = connection.execute(select(retention_rule.c.kind, retention_rule.c.period)).all()
     now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()

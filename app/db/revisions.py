@@ -11,11 +11,11 @@ from sqlalchemy import text
 from app.core.article import paris_midnight
 from app.db.session import ReadSession
 
-# The first answer comes from the names of the migrations' files, which are the revisions: importing
-# Alembic and reading all migrations took a tenth of each start.
+# The schema question is answered from the names of the migrations' files, which are the revisions: importing Alembic
+# and reading all migrations took a tenth of each start.
 
 _UNRELEASED: Final = re.compile(r"[0-9]{4}")
-"""What revisions were called before the baseline."""
+"""The form of revisions before the baseline."""
 
 
 class MigrationRefusedError(Exception):
@@ -38,20 +38,20 @@ class UnreleasedSchemaError(MigrationRefusedError):
 
 
 def migrations() -> Path:
-    """The folder that Alembic reads: beside `app`, in a checkout as in what the wheel installs."""
+    """Return the folder that Alembic reads: beside `app`, in a checkout and in what the wheel installs."""
     return Path(__file__).resolve().parents[2] / "migrations"
 
 
 def known_revisions() -> list[str]:
-    """The revisions that this code knows, oldest first: each follows the one before it, the last is this code's own."""
+    """Return the revisions that this code knows, oldest first: each follows the one before; the last is this code's."""
     return sorted(path.stem for path in (migrations() / "versions").glob("[0-9]*_*.py"))
 
 
 def refuse_unreleased(found: Iterable[str]) -> None:
-    """Refuse a database at one of these revisions, if one is of before the baseline.
+    """Refuse a database at one of these revisions, if the revision is older than the baseline.
 
     Raises:
-        UnreleasedSchemaError: it is.
+        UnreleasedSchemaError: a revision is older than the baseline.
 
     """
     if any(_UNRELEASED.fullmatch(each) for each in found):
@@ -59,7 +59,7 @@ def refuse_unreleased(found: Iterable[str]) -> None:
 
 
 async def current_revision(session: ReadSession) -> str | None:
-    """The revision that a database is at; None where it has no schema."""
+    """Return the revision that a database is at; None where it has no schema."""
     present = (await session.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))).scalar_one()
     return (await session.execute(text("SELECT min(version_num) FROM alembic_version"))).scalar() if present else None
 
@@ -79,7 +79,7 @@ async def check_schema(session: ReadSession) -> None:
 
 
 async def may_rewrite_ledger(session: ReadSession) -> bool:
-    """Whether the connected role could change or remove consent events, were it not for the triggers."""
+    """Return whether the connected role could change or remove consent events, were it not for the triggers."""
     statement = text("SELECT has_table_privilege('consent_event', 'UPDATE, DELETE, TRUNCATE')")
     return bool((await session.execute(statement)).scalar_one())
 
@@ -95,7 +95,7 @@ _MIDNIGHTS = text(
 
 
 async def time_zones_agree(session: ReadSession) -> bool:
-    """Whether midnight in Paris is the same instant for both, for one day of each week of thirty years."""
+    """Return whether Python and PostgreSQL agree on midnight in Paris, for one day of each week of thirty years."""
     days = [_FIRST + _STEP * week for week in range((_LAST - _FIRST) // _STEP + 1)]
     found = await session.execute(_MIDNIGHTS, {"first": _FIRST, "weeks": len(days) - 1})
     theirs: list[datetime] = list(found.scalars())

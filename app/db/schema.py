@@ -1,4 +1,4 @@
-"""What tables are declared with: one metadata, and the types of their columns."""
+"""What tables are declared with: one metadata object, and the types of their columns."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
 LIBRARY_PREFIX: Final = "procrastinate_"
-"""Tables that a library brings by its own DDL: migrated with ours, declared by nobody here."""
+"""The prefix of tables that a library creates by its own DDL: migrated with ours, but not declared here."""
 
 metadata = MetaData(
     naming_convention={
@@ -25,7 +25,7 @@ Instant: Final = DateTime(timezone=True)
 
 
 def is_declared_here(name: str | None, kind: str, _: Mapping[Any, str | None]) -> bool:
-    """What Alembic is to compare (its `include_name`): everything but a library's tables."""
+    """Return whether Alembic compares an object (its `include_name`): everything but a library's tables."""
     return kind != "table" or name is None or not name.startswith(LIBRARY_PREFIX)
 
 
@@ -35,7 +35,7 @@ class Snapshot(UserDefinedType[str]):
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
-        """The name of the type in DDL."""
+        """Return the name of the type in DDL."""
         return "PG_SNAPSHOT"
 
 
@@ -45,9 +45,9 @@ class TransactionId(UserDefinedType[str]):
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - as SQLAlchemy calls it
-        """The name of the type in DDL."""
+        """Return the name of the type in DDL."""
         return "XID8"
 
 
-ischema_names["xid8"] = TransactionId  # so that Alembic knows the type again when it compares
+ischema_names["xid8"] = TransactionId  # so that Alembic recognises the type when it compares
 ischema_names["pg_snapshot"] = Snapshot

@@ -1,7 +1,7 @@
-"""What an operation is given to work with: a connection for reading, or a transaction for writing.
+"""What an operation works with: a connection for reading, or a transaction for writing.
 
-The two are different types, so that an operation says in its signature which one it needs. Neither commits:
-`Database.write` does, at the edge.
+The two are different types, so an operation says in its signature which one it needs. Neither commits: `Database.write`
+does, at the edge.
 """
 
 import json
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from sqlalchemy import ClauseElement
 
 
-# Hand many rows to one statement as one parameter: JSON is written in C, an array of a thousand elements is not.
-# In SQL: `json_to_recordset(CAST(:rows AS json)) AS given (ref text, at timestamptz, …)`, and `decode(ref, 'hex')`
-# for what is binary; `decode(each, 'hex') FROM string_to_table(:refs, ',') AS each` for references alone.
+# Many rows are passed to one statement as one parameter: JSON is encoded in C, an array of a thousand elements is not.
+# In SQL: `json_to_recordset(CAST(:rows AS json)) AS given (ref text, at timestamptz, …)`, with `decode(ref, 'hex')` for
+# binary values; `decode(each, 'hex') FROM string_to_table(:refs, ',') AS each` for references alone.
 def as_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """Rows as a JSON array of objects; bytes become hexadecimal digits, all else that JSON does not know its text."""
+    """Return rows as a JSON array of objects; bytes become hexadecimal digits, other non-JSON values their text."""
     return json.dumps(list(rows), default=_text, separators=(",", ":"))
 
 
 def as_refs(refs: Iterable[bytes]) -> str:
-    """References as hexadecimal digits with commas between."""
+    """Return references as hexadecimal digits separated by commas."""
     return ",".join(ref.hex() for ref in refs)
 
 
@@ -48,8 +48,8 @@ def _text(value: object) -> str:
 
 
 # A look-up is a value, made before there is a transaction. `WriteSession.look_up` sends several in psycopg's pipeline,
-# in the order in which they are given; PostgreSQL runs them one after another, so that one which follows a lock sees
-# what the holder before had committed.
+# in the order in which they are given; PostgreSQL runs them one after another, so a look-up that follows a lock sees
+# what the previous holder of the lock had committed.
 
 T = TypeVar("T")
 _DIALECT: Final = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -62,20 +62,20 @@ class Prepared:
     """
 
     def __init__(self, clause: Executable) -> None:
-        """Keep it; it is compiled when it is first sent."""
+        """Keep the statement; it is compiled when it is first sent."""
         self.clause = clause
 
     @cached_property
     def sql(self) -> str:
-        """The statement as it is."""
+        """The statement's text, unchanged."""
         return str(as_type("ClauseElement", self.clause).compile(dialect=_DIALECT))
 
     @cached_property
     def telling_server(self) -> str:
-        """The statement with two columns more: `server`, the identity of the server that answers, and `found`.
+        """The statement with two more columns: `server`, the identity of the server that answers, and `found`.
 
-        `found` is true but for the one row that stands where nothing was found. It is one statement, so that a pooler
-        cannot have one server answer and another say who it is (`app.db.connections`).
+        `found` is null only in the single row returned when nothing was found, and true otherwise. It is one statement,
+        so a pooler cannot have one server answer and another give its identity (`app.db.connections`).
         """
         rows = f"(SELECT true AS found, rows.* FROM ({self.sql}) AS rows) AS asked"  # noqa: S608 - of our own making
         return f"SELECT {IDENTITY} AS server, asked.* FROM (VALUES (1)) AS one LEFT JOIN {rows} ON true"  # noqa: S608
@@ -83,7 +83,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookup(Generic[T]):
-    """One statement with its values, and what its rows mean."""
+    """One statement with its values, and the function that interprets its rows."""
 
     statement: Prepared
     values: Mapping[str, object]
@@ -91,11 +91,11 @@ class Lookup(Generic[T]):
 
 
 LookedUp = Mapping[Lookup[Any], Sequence[Any]]
-"""The rows of some look-ups: `lookup.read(found[lookup])` is what one of them found."""
+"""The rows of several look-ups: `lookup.read(found[lookup])` interprets those of one look-up."""
 
 
 async def send(driver: psycopg.AsyncConnection[Any], lookups: Sequence[Lookup[Any]]) -> LookedUp:
-    """Send look-ups in one round trip.
+    """Send look-ups in one round trip and return their rows.
 
     Raises:
         psycopg.Error: the database refused one of them, or the connection broke.
@@ -113,18 +113,18 @@ def nothing(_: Sequence[Any]) -> None:
 
 
 class PartRefusedError(Exception):
-    """The database refused a statement of a part of a transaction, for what it says; the rest of it stands."""
+    """The database refused a statement of one part of a transaction because of its content; the rest stands."""
 
 
 class TransactionRefusedError(Exception):
-    """The database refused a row that an earlier part of a transaction had staged: the whole of it is to end."""
+    """The database refused a row that an earlier part of a transaction had staged: the whole transaction must end."""
 
 
 class Clock(Protocol):
-    """Where the current instant comes from: the database, or a test."""
+    """The source of the current instant: the database, or a test."""
 
     def read(self, told: datetime) -> datetime:
-        """The current instant, aware (UTC), where the database's own clock tells this one."""
+        """Return the current instant, aware (UTC), given the instant of the database's own clock."""
         ...
 
 
@@ -132,7 +132,7 @@ class DatabaseClock:
     """The database's own clock, which orders the events of every replica (`clock_timestamp`)."""
 
     def read(self, told: datetime) -> datetime:
-        """What the database's clock tells."""
+        """Return the instant of the database's clock."""
         return told
 
 
@@ -144,7 +144,7 @@ INSTANT: Final[Lookup[datetime]] = Lookup(
 
 @dataclass(frozen=True, slots=True)
 class ReadSession:
-    """A connection on which each statement sees what is committed by then."""
+    """A connection on which each statement sees what is committed when it runs."""
 
     connection: AsyncConnection
     clock: Clock
@@ -155,28 +155,28 @@ class ReadSession:
         return result
 
     async def rows(self, lookup: Lookup[Any]) -> Sequence[Any]:
-        """The rows of one look-up, for its `read`."""
+        """Return the rows of one look-up, for its `read`."""
         return (await self.execute(lookup.statement.clause, dict(lookup.values))).all()
 
     async def instant(self) -> datetime:
-        """The database's own wall clock (UTC), which no test moves."""
+        """Return the instant of the database's own wall clock (UTC), which no test moves."""
         return INSTANT.read(await self.rows(INSTANT))
 
     async def now(self) -> datetime:
-        """The current instant (UTC), by the database's clock."""
+        """Return the current instant (UTC), by the database's clock."""
         return self.clock.read(await self.instant())
 
 
 LogName = tuple[str, str]
-"""What an entry of the proof log is found by: the kind under which its row is queued, and its id."""
+"""The key of an entry of the proof log: the kind under which its row is queued, and its id."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Put:
     """How one kind of row is written, many in one statement.
 
-    `sql` takes them as the parameter `%(rows)s` (`app.db.session`). Kinds of a lower `order` are written first: others
-    refer to them. `tells_xid`: the statement answers with the id of its transaction.
+    `sql` takes them as the parameter `%(rows)s` (`app.db.session`). Kinds of a lower `order` are written first, because
+    others refer to them. `tells_xid`: the statement returns the id of its transaction.
     """
 
     order: int
@@ -186,16 +186,16 @@ class Put:
 
 @dataclass(slots=True)
 class Committing:
-    """What whoever commits a transaction must know afterwards.
+    """What must be known of a transaction after its commit.
 
-    `subjects` are those whose ledgers it holds. `changes` are the cached facts that it changes, as (kind, ref);
-    `narrowing` says that some of it forbids what was permitted, so that it must not be answered while a replica could
-    still permit; `widening` that some of it may permit what was not; `set_back` that the database is known to be set
-    back, and takes none of that; `xid` is the transaction's own. `repeats`: some of it repeats an earlier transaction
-    and changes nothing, so that this process has not forgotten what that one changed. `server` is the identity of the
-    server that it runs on, where a look-up of its own has told that. `staged` are rows to be written yet. `notes` are
-    facts for the journal, each with its kind and the name of its entry in the proof log.
-    `kinds` say, for metrics, what happened to consents.
+    `subjects` are the subjects whose ledgers it holds. `changes` are the cached facts that it changes, as (kind, ref).
+    `narrowing`: some of it forbids what was permitted, so it must not be answered while a replica could still permit
+    that. `widening`: some of it may permit what was not permitted. `set_back`: the database is known to be set back,
+    and accepts nothing that widens. `repeats`: some of it repeats an earlier transaction and changes nothing, so this
+    process has not forgotten what the earlier one changed. `xid` is the transaction's id. `server` is the identity of
+    the server on which it runs, where one of its look-ups gave it. `staged` are rows that are still to be written.
+    `notes` are facts for the journal, each with its kind and the name of its entry in the proof log. `kinds` say, for
+    metrics, what happened to consents.
     """
 
     changes: dict[tuple[int, bytes], None] = field(default_factory=dict)
@@ -229,9 +229,9 @@ _REFUSALS: Final = {
 
 
 def refusal_of(error: BaseException | None) -> ServerRefusal | None:
-    """Why the server refused a statement or a COMMIT, which it has rolled back; None for any other error.
+    """Return why the server refused a statement or a COMMIT and rolled it back; None for any other error.
 
-    An error that ends the connection too (FATAL) is none: a COMMIT may have gone before it.
+    An error that also ends the connection (FATAL) does not count: a COMMIT may have succeeded before it.
     """
     if not isinstance(error, psycopg.Error) or error.diag.severity_nonlocalized != "ERROR":
         return None
@@ -240,7 +240,7 @@ def refusal_of(error: BaseException | None) -> ServerRefusal | None:
 
 
 def _as_sqlalchemy_has_it(error: psycopg.Error) -> Exception:
-    """What an error of the driver is to callers: of a row for what it says, or of the connection or the server."""
+    """Return the exception for callers: OperationalError for the connection or server, else PartRefusedError."""
     if refusal_of(error) is not None or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         # No statement and no parameters: they hold rows.
         return OperationalError(None, None, error, connection_invalidated=isinstance(error, psycopg.InterfaceError))
@@ -248,30 +248,30 @@ def _as_sqlalchemy_has_it(error: psycopg.Error) -> Exception:
 
 
 def _ends_all(error: DBAPIError) -> bool:
-    """Whether an error is one of the connection, or of waiting, and not of what a statement says."""
+    """Return whether an error is of the connection or of waiting, not of a statement's content."""
     return isinstance(error, OperationalError) or error.connection_invalidated
 
 
 @dataclass(frozen=True, slots=True)
 class WriteSession(ReadSession):
-    """One transaction, committed by whoever opened it.
+    """One transaction, committed by `Database.write`.
 
     Staged rows are written just before the next statement runs, or with the commit. So each statement sees what was
     staged before it, and rows that many operations stage one after another are written by a few statements.
 
-    `lead`: what the look-ups found that `Database.write` was given.
+    `lead` holds the rows of the look-ups that `Database.write` was given.
     """
 
     committing: Committing = field(default_factory=Committing)
     lead: LookedUp = field(default_factory=dict)
 
     async def execute(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:  # noqa: ANN401 - as SQLAlchemy
-        """Write what is staged, and run a statement."""
+        """Write what is staged, then run a statement."""
         await self.flush()
         return await ReadSession.execute(self, statement, rows)
 
     def stage(self, put: Put, row: Mapping[str, object]) -> None:
-        """Have a row written before the next statement, or the commit."""
+        """Stage a row, to be written before the next statement or with the commit."""
         self.committing.staged.setdefault(put, []).append(row)
 
     async def commit(self) -> bool:
@@ -281,24 +281,25 @@ class WriteSession(ReadSession):
             False where the server warned that its standby may not have the transaction.
 
         Raises:
-            PartRefusedError: the database refused a row for what it says.
-            TransactionRefusedError: a statement had failed, so that there is nothing to commit.
+            PartRefusedError: the database refused a row because of its content.
+            TransactionRefusedError: a statement had failed, so there is nothing to commit.
 
         """
         driver = await self._driver()
         if driver.info.transaction_status is TransactionStatus.INERROR:
-            raise TransactionRefusedError  # PostgreSQL would take the COMMIT for a ROLLBACK, without an error
+            raise TransactionRefusedError  # PostgreSQL would treat the COMMIT as a ROLLBACK, without an error
         driver.warned = False
         if self.committing.staged:
             await self._write_staged(driver, commit=True)
-        await self.connection.commit()  # with rows the driver has committed: this tells SQLAlchemy
+        await self.connection.commit()  # if rows were staged, the driver has committed: this informs SQLAlchemy
         return not driver.warned
 
     async def flush(self) -> None:
         """Write what is staged.
 
         Raises:
-            PartRefusedError: the database refused a row for what it says; the transaction, or the attempt, is to end.
+            PartRefusedError: the database refused a row because of its content; the transaction, or the attempt, must
+                end.
 
         """
         if self.committing.staged:
@@ -323,7 +324,7 @@ class WriteSession(ReadSession):
         """Write what is staged, and send look-ups in one round trip; each sees what is committed when it runs.
 
         Raises:
-            PartRefusedError: the database refused one of them for what it says.
+            PartRefusedError: the database refused one of them because of its content.
 
         """
         await self.flush()
@@ -334,9 +335,9 @@ class WriteSession(ReadSession):
             raise _as_sqlalchemy_has_it(error) from error
 
     async def _driver(self) -> HeardConnection:
-        """The driver's own connection, in a transaction: SQLAlchemy knows no pipeline, and holds the rest."""
+        """Return the driver's connection, in a transaction: SQLAlchemy has no pipeline, and manages the rest."""
         if not self.connection.in_transaction():
-            await self.connection.begin()  # or SQLAlchemy would not know of anything to commit
+            await self.connection.begin()  # otherwise SQLAlchemy would know of nothing to commit
         return as_type("HeardConnection", (await self.connection.get_raw_connection()).driver_connection)
 
     @property
@@ -345,28 +346,29 @@ class WriteSession(ReadSession):
         return self.committing.xid is not None or any(put.tells_xid for put in self.committing.staged)
 
     def narrow(self) -> None:
-        """Say that this transaction forbids something that was permitted, or repeats one that did."""
+        """Mark this transaction as forbidding something that was permitted, or as repeating one that did."""
         self.committing.narrowing = True
 
     def widen(self) -> None:
-        """Say that this transaction may permit more: a database that was set back takes none of that."""
+        """Mark this transaction as one that may permit more: a database that was set back accepts none of these."""
         self.committing.widening = True
 
     def note(self, kind: str, fact: object, entry: LogName | None = None) -> None:
-        """Have a fact that forbids something kept in the journal once it is committed (`app.journal`).
+        """Have a fact that forbids something kept in the journal once the transaction is committed (`app.journal`).
 
-        `entry`: what the proof log enters it as, where it does.
+        `entry` names the proof log's entry for the fact, if it has one.
         """
         self.committing.notes.append((kind, fact, entry))
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
-        """Run a part of the transaction for itself: when it raises, what it wrote is undone, and the rest stands.
+        """Run a part of the transaction on its own: when it raises, what it wrote is undone, and the rest stands.
 
-        Within, `committing.subjects` are those of this part alone.
+        Within it, `committing.subjects` are those of this part alone.
 
         Raises:
             PartRefusedError: the database refused a statement of this part.
+            TransactionRefusedError: the database refused a row that was staged before this part.
 
         """
         try:
@@ -392,14 +394,14 @@ class WriteSession(ReadSession):
         whole.subjects |= before
 
     async def repeat(self) -> None:
-        """Say that this transaction repeats one that may have died between its commit and its answer.
+        """Mark this transaction as repeating one that may have died between its commit and its answer.
 
-        It is to be committed though it records nothing, so that it is confirmed like the first.
+        It must be committed although it records nothing, so that it is confirmed like the first.
         """
         self.committing.repeats = True
         self.committing.xid = int((await self.execute(select(cast(func.pg_current_xact_id(), Text)))).scalar_one())
         self.narrow()
 
     def new_id(self, at: datetime) -> UUID:
-        """A new identifier that sorts by time."""
+        """Return a new identifier that sorts by time."""
         return uuid7(at)

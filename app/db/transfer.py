@@ -1,9 +1,9 @@
 """The rows of a deployment as lines of JSON: read in one snapshot, and put into an empty database.
 
-Register, ledger, texts, callers and staff, with the trail and the proof log, whose keys are wrapped by the master key;
-not the keys of callers, secrets of endpoints, decisions, nor what is on its way to somebody. Ids of subjects stay
-sealed: the lines are of use with the deployment's own keys only. PostgreSQL itself makes and reads the JSON
-(`row_to_json`, `json_populate_recordset`), so that every column comes back as it was.
+They hold the register, ledger, texts, callers and staff, with the trail and the proof log, whose keys are wrapped by
+the master key; not the keys of callers, secrets of endpoints, decisions, or pending deliveries. Ids of subjects stay
+sealed, so the lines are of use only with the deployment's own keys. PostgreSQL itself makes and reads the JSON
+(`row_to_json`, `json_populate_recordset`), so every column comes back as it was.
 """
 
 import json
@@ -63,12 +63,12 @@ TABLES: Final = (
     "proof_anchor",
     "proof_queue",
 )
-"""What is carried over, in an order in which each refers to those before it only. Tiles are made of the entries."""
+"""The tables carried over, in an order in which each refers only to earlier ones. Tiles are made from the entries."""
 _QUEUE: Final = "proof_queue"
 _OF_A_NEW_ONE: Final = frozenset({"administrative_act", _QUEUE})
-"""The tables in which a database that was only migrated has rows: they stay, beside those that come."""
+"""The tables in which a freshly migrated database already has rows: these stay, beside the rows that come."""
 _NUMBERED: Final = {"journal_note": "number", _QUEUE: "n"}
-"""The columns that order rows and that the database fills: rows go in that order, and are numbered anew."""
+"""The columns that order rows and that the database fills: rows are read in that order, and numbered anew."""
 _TOGETHER: Final = 2_000
 
 
@@ -77,7 +77,7 @@ class RestoreRefusedError(Exception):
 
 
 class ExportHeading(msgspec.Struct, frozen=True):
-    """The first line of an export; `tables`: how many rows of each it has."""
+    """The first line of an export; `tables` gives the number of rows of each table."""
 
     sceau: str = ""
     format: int = 0
@@ -86,7 +86,7 @@ class ExportHeading(msgspec.Struct, frozen=True):
 
 
 class ExportLine(msgspec.Struct, frozen=True):
-    """Any other line of an export: a row of a table as JSON, or the end with a signed note about all before."""
+    """Any other line of an export: a row of a table as JSON, or the end, with a signed note about all lines before."""
 
     table: str = ""
     row: msgspec.Raw = msgspec.Raw()
@@ -94,14 +94,15 @@ class ExportLine(msgspec.Struct, frozen=True):
 
 
 async def export_lines(session: ReadSession) -> AsyncGenerator[str]:
-    """The lines of an export but for its end: what it is, with how many rows of each table, and then the rows.
+    """Yield the lines of an export except its end: the heading, with the number of rows of each table, then the rows.
 
     Args:
-        session: sees the database at one moment (`Database.read(at_once=True)`). Close the generator before it.
+        session: a session that sees the database at one moment (`Database.read(at_once=True)`). Close the generator
+            before it.
 
     """
     yield json.dumps(await _heading(session))
-    # The driver's own connection, in the same transaction: SQLAlchemy knows no COPY.
+    # The driver's own connection, in the same transaction, because SQLAlchemy has no COPY.
     driver = (await session.connection.get_raw_connection()).driver_connection
     for table in TABLES:
         begin = f'{{"table": "{table}", "row": '
@@ -124,13 +125,13 @@ async def _count(session: ReadSession, table: str) -> int:
 
 
 class Restoring:
-    """Puts the rows of an export into a database that holds none, in one transaction."""
+    """Puts the rows of an export into an empty database, in one transaction."""
 
     def __init__(self, session: WriteSession, heading: ExportHeading) -> None:
         """Prepare.
 
         Args:
-            session: the transaction; the schema is there (`sceau migrate`), and no service runs.
+            session: the transaction; the schema exists (`sceau migrate`), and no service runs.
             heading: the first line of the export.
 
         Raises:
@@ -145,10 +146,10 @@ class Restoring:
         self._queued = 0
 
     async def check_empty(self) -> None:
-        """Look whether the database may be restored into.
+        """Check that the database may be restored into.
 
         Raises:
-            RestoreRefusedError: it is in use.
+            RestoreRefusedError: the database is in use.
 
         """
         if await _count(self._session, "processing") or await _count(self._session, "subject"):
@@ -162,7 +163,7 @@ class Restoring:
         self._queued = int((await self._session.execute(last)).scalar_one())
 
     async def put(self, table: str, row: str) -> None:
-        """Put a row, as JSON, behind those of the tables before.
+        """Put a row, as JSON, after those of the earlier tables.
 
         Raises:
             RestoreRefusedError: there is no such table.
@@ -184,7 +185,7 @@ class Restoring:
             await self._leave_queue()
 
     async def _leave_queue(self) -> None:
-        """Take out of the queue what came into it with the rows: most are entered, and the export has those that wait.
+        """Remove from the queue what the restored rows added: most are in the log, and the export has those that wait.
 
         What the new database itself has to enter stays.
         """
@@ -196,7 +197,7 @@ class Restoring:
             try:
                 await self._session.execute(_PUTTING[self._table], {"rows": f"[{','.join(self._rows)}]"})
             except (DataError, IntegrityError):
-                # Without the database's own words, which quote the row.
+                # Without the database's own message, which quotes the row.
                 raise RestoreRefusedError(f"the export holds rows of {self._table} that cannot be") from None
             self._rows = []
 
@@ -211,7 +212,7 @@ _PUTTING: Final = {
     table: text(
         f"INSERT INTO {table} OVERRIDING USER VALUE "  # noqa: S608
         f"SELECT * FROM json_populate_recordset(NULL::{table}, CAST(:rows AS json))"
-        # Two copies of one database that was only migrated have one act: what it says is compared with its entry.
+        # Two copies of one freshly migrated database share one act, whose content is compared with its entry.
         f"{' ON CONFLICT (id) DO NOTHING' if table == 'administrative_act' else ''}"
     )
     for table in TABLES

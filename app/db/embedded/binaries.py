@@ -1,4 +1,4 @@
-"""PostgreSQL's programs: where they are, as whom they run, and a copy that this account may run."""
+"""PostgreSQL's programs: where they are, as which user they run, and a copy that this account may run."""
 
 import hashlib
 import importlib.util
@@ -16,9 +16,8 @@ from pathlib import Path
 
 from app.db.embedded.errors import BinariesNotFound, BinariesUnusable, EmbeddedServerError, NotStartable
 
-# Whose rights the server runs with, and what those rights reach.
-# PostgreSQL refuses to run as root, so root lends it an unprivileged account that exists. Must not create accounts or
-# change the mode of anything.
+# The account whose rights the server runs with, and what those rights reach. PostgreSQL refuses to run as root, so root
+# lends it an unprivileged account that exists. This code must not create accounts or change the mode of anything.
 
 _LENT_BY_ROOT = ("postgres", "nobody")
 
@@ -37,17 +36,17 @@ class Account:
         return self.uid == os.geteuid()
 
     def may(self, info: os.stat_result, bits: int) -> bool:
-        """Whether the mode grants these bits (4 read, 2 write, 1 traverse); no where only an ACL would say yes."""
+        """Return whether the mode grants these bits (4 read, 2 write, 1 traverse); False where only an ACL would."""
         shift = 6 if info.st_uid == self.uid else 3 if info.st_gid == self.gid else 0
         return (stat.S_IMODE(info.st_mode) >> shift) & bits == bits
 
     def can_reach(self, path: Path) -> bool:
-        """Whether every directory above `path` lets this account through."""
+        """Return whether every directory above `path` lets this account through."""
         return all(self.may(parent.stat(), 1) for parent in path.resolve().parents)
 
 
 def choose_account(cluster: Path) -> Account:
-    """The account to run as: our own, or for root the owner of the data, then `postgres`, then `nobody`.
+    """Return the account to run as: our own, or for root the owner of the data, then `postgres`, then `nobody`.
 
     Raises NotStartable when root finds no account to lend, or the data belong to root.
     """
@@ -93,11 +92,10 @@ _SYSTEM = Path("/usr/lib/postgresql")
 
 
 def find_binaries(setting: Path | None) -> Path:
-    """The directory that holds postgres, initdb and psql.
+    """Return the directory that holds postgres, initdb and psql.
 
-    First match: `setting` (then nothing else is tried), the wheel's highest version, PATH, the highest version
-    below /usr/lib/postgresql.
-    Raises BinariesNotFound.
+    The first match counts: `setting` (then nothing else is tried), the wheel's highest version, PATH, the highest
+    version below /usr/lib/postgresql. Raises BinariesNotFound.
     """
     if setting is not None:
         missing = _missing(setting)
@@ -117,7 +115,7 @@ def find_binaries(setting: Path | None) -> Path:
 
 
 def full_version(binaries: Path) -> str:
-    """Such as "18.4", as the program itself says. Raises BinariesUnusable when it does not run."""
+    """Return the version that the program reports, such as "18.4". Raises BinariesUnusable when it does not run."""
     command = [str(binaries / "postgres"), "--version"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
@@ -133,7 +131,7 @@ def full_version(binaries: Path) -> str:
 
 
 def major_version(version: str) -> int:
-    """18 of "18.4", "18beta1" or "18"."""
+    """Return 18 for "18.4", "18beta1" or "18"."""
     found = re.match(r"\d+", version)
     return int(found.group()) if found else 0
 
@@ -155,7 +153,7 @@ def _on_path() -> Iterator[Path]:
 
 
 def _highest_first(directories: Iterator[Path]) -> list[Path]:
-    """Sorted by the number that ends the installation's name; none counts as 0."""
+    """Return them sorted by the number that ends the installation's name; no number counts as 0."""
 
     def number(directory: Path) -> int:
         found = re.search(r"(\d+)(\.\d+)?$", directory.parent.name)
@@ -164,9 +162,9 @@ def _highest_first(directories: Iterator[Path]) -> list[Path]:
     return sorted(directories, key=number, reverse=True)
 
 
-# A copy of the PostgreSQL programs for an account that cannot reach the original.
-# Root's virtual environment may lie below a directory that lets nobody else through. Must not change the mode of
-# anything that exists, and must not run a copy that somebody else could have written.
+# A copy of the PostgreSQL programs for an account that cannot reach the original. Root's virtual environment may lie
+# below a directory that no other user may traverse. This code must not change the mode of anything that exists, and
+# must not run a copy that another user could have written.
 
 _RUN = ("postgres", "initdb")  # psql runs as ourselves
 _SHARED_PLACES = (Path("/var/cache"), Path("/var/tmp"))  # noqa: S108 - checked to be ours below
@@ -174,10 +172,10 @@ _NOT_NEEDED = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig")
 
 
 def runnable_binaries(binaries: Path, account: Account, home: Path) -> Path:
-    """`binaries` itself where `account` can run them, else a private copy, made once for each version.
+    """Return `binaries` itself where `account` can run them, else a private copy, made once for each version.
 
-    The copy lies in `home` when the account can reach that, else in a cache directory of the system.
-    Raises BinariesUnusable.
+    The copy lies in `home` when the account can reach that, else in a cache directory of the system. Raises
+    BinariesUnusable.
     """
     if account.is_ours or _is_open(binaries, account):
         return binaries
@@ -208,7 +206,7 @@ def _unusable(binaries: Path, account: Account, why: str) -> BinariesUnusable:
 
 
 def _is_open(binaries: Path, account: Account) -> bool:
-    """Whether every user may run these programs, judged by the programs and one file of each directory tree."""
+    """Return whether every user may run these programs, judged by the programs and one file of each directory tree."""
     prefix = binaries.parent
     samples = [binaries / name for name in _RUN]
     samples += [next(tree.rglob("*.*"), tree) for tree in (prefix / "lib", prefix / "share") if tree.is_dir()]
@@ -242,14 +240,14 @@ def _copy_once(prefix: Path, target: Path) -> Path:
 
 
 def _remove_others(home: Path, name: str) -> None:
-    """The copies of versions that were run before."""
+    """Remove the copies of versions that were run before."""
     for other in home.glob("binaries-*"):
         if other.name != name:
             shutil.rmtree(other)
 
 
 def _copy(prefix: Path, target: Path) -> None:
-    """The programs find their libraries relative to themselves: in `lib`, or in the `.libs` beside the package."""
+    """Copy the programs with their libraries, found by relative path: `lib`, or `.libs` beside the package."""
     place = target / prefix.parent.name / prefix.name
     (place / "bin").mkdir(parents=True)
     for name in _RUN:

@@ -1,4 +1,4 @@
-"""The data directory as PostgreSQL has it: made, configured, and with its roles and database."""
+"""The data directory as PostgreSQL sees it: created, configured, and with its roles and database."""
 
 import os
 import re
@@ -14,8 +14,8 @@ from app.db.embedded.directory import DataDirectory
 from app.db.embedded.errors import SettingRefused, StartFailed, VersionMismatch, disk_full
 from app.db.embedded.process import clean_environment, launch, no_room_line, relevant_line
 
-# PostgreSQL's settings for the embedded server, as command line options.
-# Must not write configuration files: what a start is given holds for that start only.
+# PostgreSQL's settings for the embedded server, as command line options. This code must not write configuration files:
+# settings hold for one start only.
 
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
@@ -29,12 +29,12 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         "max_wal_senders": "0",
         "min_wal_size": "32MB",
         "max_wal_size": "256MB",
-        # A file that is used again would keep what an erasure has deleted for as long as it is not written over.
+        # A recycled file would keep what an erasure has deleted until it is overwritten.
         "wal_recycle": "off",
     }
 )
 
-# The guarantees of the supervisor rest on these: no TCP, a private socket at a known place, a mark on every process.
+# The supervisor's guarantees rest on these: no TCP, a private socket at a known place, a mark on every process.
 _DECIDED: Mapping[str, str] = MappingProxyType(
     {
         "listen_addresses": "",
@@ -57,21 +57,21 @@ def check_settings(settings: Mapping[str, str]) -> None:
 
 
 def server_options(settings: Mapping[str, str], mark: str) -> list[str]:
-    """`-c name=value` for every setting; `mark` shows in the title of each process of the server."""
+    """Return `-c name=value` for every setting; `mark` shows in the title of each process of the server."""
     given = {name.lower(): value for name, value in settings.items()}
     merged = {**DEFAULTS, **given, **_DECIDED, "cluster_name": mark}
     return [part for name, value in merged.items() for part in ("-c", f"{name}={value}")]
 
 
 def is_durable(settings: Mapping[str, str]) -> bool:
-    """False when the settings give up surviving a power cut (`fsync=off`)."""
+    """Return False when the settings give up surviving a power cut (`fsync=off`)."""
     given = {name.lower(): value.lower() for name, value in settings.items()}
     return given.get("fsync", "on") not in {"off", "false", "no", "0"}
 
 
-# The roles and the database that the application expects, made when missing and otherwise left as they are.
-# The owner makes the schema; the application's role gets nothing beyond the right to connect. Must not create any
-# object of the application: that is the migrations' work.
+# The roles and the database that the application expects, created when missing and otherwise left as they are. The
+# owner creates the schema; the application's role may only connect. This code must not create any object of the
+# application: migrations do that.
 
 OWNER_ROLE = "sceau_owner"
 APP_ROLE = "sceau_app"
@@ -80,8 +80,8 @@ DATABASE = "sceau"
 _BOOTSTRAP_SECONDS = 60.0
 _NOTHING_ELSE = "NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 
-# \gexec runs each row of the query above it as a statement: CREATE DATABASE may not stand in a block.
-# It is made of the constants above alone.
+# \gexec runs each row of the query above it as a statement, because CREATE DATABASE may not stand in a block. The
+# script is made of the constants above alone.
 _SCRIPT = rf"""
 SELECT format('CREATE ROLE %I', wanted) FROM unnest(ARRAY['{OWNER_ROLE}', '{APP_ROLE}']) AS wanted
     WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) \gexec
@@ -128,7 +128,7 @@ _TIMEOUT_SECONDS = 120.0
 
 @contextmanager
 def inherited(directory: Path) -> Iterator[tuple[int, str]]:
-    """An open descriptor of the directory, and a path by which a child that inherits it reaches it.
+    """Yield an open descriptor of the directory, and a path by which a child that inherits it reaches it.
 
     That path works for a child without rights on the directories above.
     """

@@ -27,10 +27,10 @@ from app.db.embedded.process import find_processes, signal_processes
 
 SOCKET_NAME = ".s.PGSQL.5432"
 
-# Who holds a data directory: two advisory locks that die with the processes that hold them.
-# The *starter lock* belongs to the process that supervises, and to no other. The *server lock* is inherited by every
-# process of the server and kept by none else, so that taking it proves that no such process is left, backends
-# orphaned by a killed postmaster included. Must not trust a process id that was written to a file.
+# Two advisory locks say who holds a data directory; they die with the processes that hold them. The *starter lock*
+# belongs to the supervising process alone. The *server lock* is inherited by every process of the server and held by no
+# other, so taking it proves that no such process is left, including backends orphaned by a killed postmaster. This code
+# must not trust a process id that was written to a file.
 
 _POLL_SECONDS = 0.01
 _SHUTDOWN_SECONDS = 15.0  # a postmaster whose parent died is in a fast shutdown, which ends with a checkpoint
@@ -41,7 +41,7 @@ _starter_locks: set[int] = set()
 
 
 def take_lock(path: Path) -> int | None:
-    """An open descriptor that holds the lock, close-on-exec; None when it is held elsewhere. Raises OSError."""
+    """Return an open close-on-exec descriptor that holds the lock; None when it is held elsewhere. Raises OSError."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -58,7 +58,7 @@ def take_lock(path: Path) -> int | None:
 
 
 def take_starter_lock(path: Path) -> int:
-    """Like `take_lock`, but a child made by fork lets go of it. Raises DirectoryInUse when it is held."""
+    """Take a lock as `take_lock` does, but release it in a forked child. Raises DirectoryInUse when it is held."""
     descriptor = take_lock(path)
     if descriptor is None:
         raise DirectoryInUse(
@@ -70,13 +70,13 @@ def take_starter_lock(path: Path) -> int:
 
 
 def release_starter_lock(descriptor: int) -> None:
-    """Let go of a lock taken with `take_starter_lock`."""
+    """Release a lock taken with `take_starter_lock`."""
     _starter_locks.discard(descriptor)
     os.close(descriptor)
 
 
 def take_server_lock(path: Path, mark: str, uid: int) -> int:
-    """The server lock, once nothing is left of an earlier server; ends what does not leave by itself.
+    """Return the server lock, once nothing is left of an earlier server; end what does not leave by itself.
 
     Raises DirectoryInUse when something stays even then (after 26 seconds at most).
     """
@@ -120,19 +120,19 @@ def _let_go_in_child() -> None:
 os.register_at_fork(after_in_child=_let_go_in_child)
 
 
-# A path to the socket that every client can use.
-# A socket's path may have 107 bytes, and clients read commas, colons and the like in it as something else: then a
-# short symbolic link stands for the directory. Must not make anything for a directory whose own path will do.
+# A path to the socket that every client can use. A socket's path may have 107 bytes, and clients misread commas, colons
+# and the like in it: in those cases a short symbolic link stands for the directory. This code must not make anything
+# for a directory whose own path will do.
 
 _LIMIT_BYTES = 107
 _PLAIN = re.compile(rb"[A-Za-z0-9/._-]+")
 
 
 def socket_directory(cluster: Path, mark: str) -> Path:
-    """The directory to give to clients: `cluster`, or a link to it, made now, the same at each call.
+    """Return the directory to give to clients: `cluster`, or a link to it, made now, the same at each call.
 
     The link lies in a directory of our own, which lets others through (so that the server's account may use it) to a
-    cluster that does not. Raises DirectoryRefused when no short place can be had.
+    cluster that does not. Raises DirectoryRefused when no short place is available.
     """
     if _fits(cluster):
         return cluster
@@ -165,15 +165,15 @@ def _fits(directory: Path) -> bool:
 
 
 def _make_link(link: Path, cluster: Path) -> bool:
-    """False when the place is not ours, or cannot be."""
+    """Return False when the place is not ours, or cannot be made ours."""
     try:
         if not link.parent.exists():
             link.parent.mkdir(0o700)
-            link.parent.chmod(0o711)  # whatever the umask: it is new, and ours
+            link.parent.chmod(0o711)  # despite the umask: it is new, and ours
         info = link.parent.lstat()
         if link.parent.is_symlink() or info.st_uid != os.geteuid() or info.st_mode & 0o022:
             return False
-        link.unlink(missing_ok=True)  # of a start that was killed
+        link.unlink(missing_ok=True)  # left by a start that was killed
         link.symlink_to(cluster)
     except OSError:
         return False
@@ -207,17 +207,17 @@ class DataDirectory:
 
     @property
     def log(self) -> Path:
-        """What the server writes to its standard error."""
+        """The file that receives the server's standard output and error."""
         return self.path / "postgresql.log"
 
     @property
     def server_lock(self) -> Path:
-        """See locks.py."""
+        """The file of the server lock (`take_server_lock`)."""
         return self.path / "server.lock"
 
     @property
     def mark(self) -> str:
-        """The same for one directory whatever its path, and different for any other one on this machine."""
+        """The directory's mark: the same whatever its path, and different for any other directory on this machine."""
         info = self.path.stat()
         return "sceau-" + hashlib.sha256(f"{info.st_dev}:{info.st_ino}".encode()).hexdigest()[:16]
 
@@ -229,8 +229,9 @@ class DataDirectory:
     def remove_misleading_pid_file(self) -> None:
         """Remove PostgreSQL's pid file when its number now belongs to another program. Only with the server lock held.
 
-        PostgreSQL would take that program for itself and refuse to start: the rule in containers, where the numbers
-        are few and come again. When the number is nobody's, or a PostgreSQL's, the file stays: PostgreSQL knows better.
+        PostgreSQL would take that program for itself and refuse to start. This is the rule in containers, where few
+        numbers recur. When the number belongs to no process, or to a PostgreSQL, the file stays: PostgreSQL judges that
+        better.
         """
         pid_file = self.cluster / "postmaster.pid"
         try:
@@ -243,7 +244,7 @@ class DataDirectory:
             (self.cluster / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
 
     def open_log(self) -> int:
-        """A descriptor to append to the log; a large one is set aside first."""
+        """Return a descriptor for appending to the log; a large log is set aside first."""
         if self.log.is_file() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
             self.log.rename(self.log.with_name("postgresql.log.1"))
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -253,12 +254,12 @@ class DataDirectory:
         return descriptor
 
     def settle(self) -> None:
-        """The start succeeded: what it made is there to stay."""
+        """Keep what the start made, because it succeeded."""
         self.is_new = False
         self.made.clear()
 
     def discard(self) -> None:
-        """The start failed, and no process of it is left: remove what it made, and let go of the directory."""
+        """Remove what a failed start made, once no process of it is left, and release the directory."""
         try:
             if self.is_new:
                 for entry in (*self.path.glob(_COPIES), *(self.path / name for name in _OURS)):
@@ -268,7 +269,7 @@ class DataDirectory:
             self.close()
 
     def close(self) -> None:
-        """Let go of the directory."""
+        """Release the directory."""
         release_starter_lock(self.starter_lock)
 
 
@@ -308,7 +309,7 @@ def _make(path: Path, account: Account, made: list[Path]) -> None:
 
 
 def _check_content(path: Path, account: Account) -> bool:
-    """Whether there is no cluster yet. Raises DirectoryRefused for content that is not ours."""
+    """Return whether there is no cluster yet. Raises DirectoryRefused for content that is not ours."""
     names = {entry.name for entry in path.iterdir()}
     if "cluster" not in names:
         foreign = sorted(name for name in names if name not in _OURS and not name.startswith("binaries-"))

@@ -1,6 +1,6 @@
 """What the embedded server refuses, one class each; every message is one line: what is wrong, then how to mend it.
 
-Must not hold logic beyond telling a full disk from any other failure of the file system.
+This module must hold no logic beyond distinguishing a full disk from other failures of the file system.
 """
 
 import errno
@@ -35,7 +35,7 @@ class SettingRefused(EmbeddedServerError):
 
 
 class DirectoryRefused(EmbeddedServerError):
-    """The data directory cannot be used: not a directory, not writable, or somebody else's."""
+    """The data directory cannot be used: not a directory, not writable, or owned by another user."""
 
 
 class DirectoryInUse(EmbeddedServerError):
@@ -55,7 +55,7 @@ class StartFailed(EmbeddedServerError):
 
 
 def disk_full(path: Path, detail: str) -> DiskFull:
-    """The refusal for a disk without room, whoever noticed it."""
+    """Return the refusal for a disk without room, whichever process noticed it."""
     return DiskFull(
         f"no room left for {path} ({detail})", "free some space, or choose a data directory on another disk"
     )

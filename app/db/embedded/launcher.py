@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
-    """Drop root when asked, ask for SIGNAL at the parent's death, make sure it still lives, become the program."""
+    """Drop root if asked, set SIGNAL for the parent's death, check that the parent lives, and exec the program."""
     parent, signal, uid, gid = (int(word) for word in arguments[:4])
     command = arguments[4:]
     libc = ctypes.CDLL(None, use_errno=True)
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
-    # After the change of user, which would clear it; and before the check, so that no death falls in between.
+    # After the change of user, which would clear it, and before the check, so that no death falls in between.
     if libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:

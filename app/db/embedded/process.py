@@ -1,7 +1,7 @@
 """Starting, ending and recognising the processes of the server.
 
-Must not decide when the server should run, and must signal only processes that this supervisor started or that carry
-the mark of its data directory and run as its account.
+This module must not decide when the server should run. It must signal only processes that this supervisor started, or
+that carry the mark of its data directory and run as its account.
 """
 
 import os
@@ -22,7 +22,7 @@ _TAIL_BYTES = 64 * 1024
 
 
 def relevant_line(text: str) -> str:
-    """The last fatal line of the output, else its last line; without time stamp or program name; "" of nothing."""
+    """Return the last fatal line of the output, else its last line, without time stamp or program name; "" if empty."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in reversed(lines):
         found = _SERIOUS.search(line)
@@ -33,13 +33,13 @@ def relevant_line(text: str) -> str:
 
 
 def no_room_line(text: str) -> str:
-    """The first line that blames a full disk, in the same form; "" when none does."""
+    """Return the first line that blames a full disk, in the same form; "" when none does."""
     found = _NO_ROOM.search(text)
     return relevant_line(found.group()) if found else ""
 
 
 def read_since(log: Path, offset: int) -> str:
-    """What was appended to the log after `offset` bytes, the last 64 KiB of it; "" when it cannot be read."""
+    """Return what was appended to the log after `offset` bytes, at most the last 64 KiB; "" when it cannot be read."""
     try:
         with log.open("rb") as stream:
             end = stream.seek(0, os.SEEK_END)
@@ -52,7 +52,7 @@ def read_since(log: Path, offset: int) -> str:
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
 
-# PostgreSQL's own words: a fast shutdown, then an immediate one; then the kernel's. Seconds.
+# A fast shutdown, then an immediate one (PostgreSQL's terms), then SIGKILL; each with its patience in seconds.
 _STOP_STEPS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 6.0), (signal.SIGKILL, 5.0))
 
 
@@ -65,7 +65,7 @@ class ServerProcess:
 
 
 def clean_environment() -> dict[str, str]:
-    """What a PostgreSQL program sees of our environment: no PG* variable, no locale."""
+    """Return the environment for a PostgreSQL program: ours without any PG* variable or locale."""
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {**kept, "LC_ALL": "C"}
 
@@ -73,10 +73,10 @@ def clean_environment() -> dict[str, str]:
 def launch(
     command: Sequence[str], account: Account, *, at_parent_death: signal.Signals, keep: Collection[int], output: int
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, as `account`, to be signalled when this process dies.
+    """Start a program in its own session, as `account`, to be signalled when this process dies.
 
-    `keep` are the descriptors it inherits under the same numbers; `output` takes its standard output and error.
-    The signal comes at the death of the calling *thread*: call it from the main one.
+    `keep` are the descriptors it inherits under the same numbers; `output` takes its standard output and error. The
+    signal comes at the death of the calling *thread*, so call this from the main thread.
     """
     words = (str(os.getpid()), str(int(at_parent_death)), str(account.uid), str(account.gid))
     return subprocess.Popen(
@@ -91,7 +91,7 @@ def launch(
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:
-    """Fast shutdown, then an immediate one, then SIGKILL; returns within 21 seconds."""
+    """Stop a process by a fast shutdown, then an immediate one, then SIGKILL; return within 21 seconds."""
     for wanted, patience in _STOP_STEPS:
         if process.poll() is None:
             process.send_signal(wanted)
@@ -103,7 +103,7 @@ def stop_process(process: subprocess.Popen[bytes]) -> None:
 
 
 def find_processes(mark: str, uid: int) -> list[ServerProcess]:
-    """The live processes of user `uid` whose command line or title carries `mark`."""
+    """Return the live processes of user `uid` whose command line or title carries `mark`."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

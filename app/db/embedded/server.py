@@ -1,6 +1,6 @@
 """The supervisor: one PostgreSQL server that lives as long as this process, and no longer.
 
-Must not know the application's schema, listen on TCP, or leave a process or a half-made directory behind.
+It must not know the application's schema, listen on TCP, or leave a process or a half-made directory behind.
 """
 
 import os
@@ -38,7 +38,7 @@ _STATUS_LINE = 7
 
 
 class EmbeddedServer:
-    """A PostgreSQL server on one data directory, reached through a socket in it and nothing else.
+    """A PostgreSQL server on one data directory, reached only through a socket in it.
 
     `binaries` is the directory of its programs (found by `find_binaries` when None); `settings` are PostgreSQL's own,
     by name, for this object's starts. Usable as a context manager, and again after `stop`.
@@ -68,17 +68,17 @@ class EmbeddedServer:
 
     @property
     def log_file(self) -> Path:
-        """Where the server's own log goes, whether it exists yet or not."""
+        """The path of the server's own log, whether it exists yet or not."""
         return self._path / "postgresql.log"
 
     def is_alive(self) -> bool:
-        """Whether the server process runs, asked of the kernel at each call."""
+        """Return whether the server process runs, asked of the kernel at each call."""
         return self._process is not None and self._process.poll() is None
 
     def url(self, *, role: str, database: str) -> str:
-        """A libpq URL. It stays the same over stop and start. Raises NotStartable before the first start.
+        """Return a libpq URL, the same across stop and start. Raises NotStartable before the first start.
 
-        Usable by root and by the account that the server runs as, in this process and any other.
+        It is usable by root and by the account that the server runs as, in this process and any other.
         """
         if self._socket is None:
             raise NotStartable("the embedded server has no address before its first start", "call start first")
@@ -86,7 +86,7 @@ class EmbeddedServer:
         return f"postgresql://{quote(role, safe='')}@/{quote(database, safe='')}?host={host}"
 
     def start(self) -> None:
-        """Start the server and set up roles and database; nothing happens when it runs already.
+        """Start the server and set up roles and database; do nothing if it runs already.
 
         The first start makes the data directory. Raises a subclass of EmbeddedServerError, whose message is one line,
         and then leaves nothing behind that was not there before.
@@ -117,7 +117,7 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Stop the server with a fast shutdown and wait for its end, at most about half a minute.
 
-        Does nothing when it is stopped already, or in a child of the process that made this object.
+        It does nothing when the server is stopped already, or in a child of the process that made this object.
         """
         directory, self._directory = self._directory, None
         if directory is None or os.getpid() != self._owner:
