@@ -1,4 +1,4 @@
-"""Files of a host: the journal's, one a month, appended to in whole lines by every process; and files put whole."""
+"""Files of a host: the journal's, one a month, to which every process appends whole lines; and files put whole."""
 
 import fcntl
 import os
@@ -18,10 +18,10 @@ import msgspec
 
 from app.ledger.vault import Vault, VaultError
 
-# Lines of the journal: sealed, with the epoch of the database that they were written to.
-# One line is a JSON object: `id` (a random UUID, which a database that holds what the note is about has too), `epoch`
-# (an integer), `at` (RFC 3339, when it was written) and `sealed` (base64: the note, encrypted under the master key).
-# A note may stand in several lines of the same id. A note is JSON too: its `kind`, and a `body` that depends on it.
+# A line of the journal is sealed, with the epoch of the database to which its note was written. It is a JSON object:
+# `id` (a random UUID, also stored in a database that holds what the note is about), `epoch` (an integer), `at` (RFC
+# 3339, when it was written) and `sealed` (base64: the note, encrypted under the master key). Several lines may hold one
+# note under the same id. A note is JSON too: its `kind`, and a `body` that depends on the kind.
 
 SEALED_FOR: Final = "journal"
 
@@ -31,13 +31,13 @@ class JournalError(Exception):
 
 
 class JournalNote(msgspec.Struct, frozen=True):
-    """One write that forbids: what kind of fact it recorded, and that fact as JSON."""
+    """One write that forbids: the kind of fact that it recorded, and that fact as JSON."""
 
     kind: str
     body: msgspec.Raw
 
     def ends(self, credential: UUID, now: datetime) -> bool:
-        """Whether it says that this caller, or this key, was revoked, or that its time has ended by now."""
+        """Return whether it says that this caller or key was revoked, or that its time has ended by now."""
         if self.kind not in {"caller", "key"}:
             return False
         said = msgspec.json.decode(self.body, type=_Ended)
@@ -70,21 +70,21 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 def note_of(kind: str, fact: object) -> JournalNote:
-    """A fact as a note: a dataclass or a structure of plain values, times, UUIDs and bytes."""
+    """Return a fact as a note; the fact is a dataclass or a structure of plain values, times, UUIDs and bytes."""
     return JournalNote(kind, msgspec.Raw(msgspec.json.encode(fact)))
 
 
 def line_of(kept: KeptNote, vault: Vault) -> bytes:
-    """The line that keeps a note, with its newline."""
+    """Return the line that keeps a note, with its newline."""
     sealed = vault.seal_apart(SEALED_FOR, msgspec.json.encode(kept.note))
     return msgspec.json.encode(_Line(kept.id, kept.epoch, kept.at, sealed)) + b"\n"
 
 
 def read_line(line: bytes, vault: Vault) -> KeptNote:
-    """What a line keeps.
+    """Return the note that a line keeps.
 
     Raises:
-        JournalError: it is no line of a journal, or was sealed under another master key, or altered.
+        JournalError: it is not a line of a journal, or was sealed under another master key, or altered.
 
     """
     try:
@@ -106,7 +106,7 @@ _TAIL_BYTES: Final = 1_048_576
 
 
 def put_whole(path: Path, content: bytes) -> None:
-    """Put a file in the place of the one before, whole or not at all; nobody but this account may read it.
+    """Replace a file, whole or not at all; only this account may read it.
 
     Raises:
         OSError: it cannot be written.
@@ -127,10 +127,10 @@ def put_whole(path: Path, content: bytes) -> None:
 def append(directory: Path, at: datetime, lines: Sequence[bytes]) -> None:
     """Append lines to the file of a month, and have them on disk before this returns.
 
-    One process at a time appends, with one write: lines do not mix, also where a full disk cuts one short.
+    One process at a time appends, with one write: lines do not mix, even where a full disk cuts one short.
 
     Raises:
-        JournalError: they could not be written, whole.
+        JournalError: they could not be written in full.
 
     """
     path = directory / f"journal-{at:%Y-%m}.ndjson"
@@ -139,7 +139,7 @@ def append(directory: Path, at: datetime, lines: Sequence[bytes]) -> None:
         is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed: nobody appends to a line that is cut short
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed: no process appends to a line that is cut short
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 written = b"\n" + written  # a full disk has cut the last line short
@@ -164,7 +164,7 @@ def _sync(directory: Path) -> None:
 
 
 def lines_of(directory: Path) -> Iterator[bytes]:
-    """Every line of the journal, oldest first; one that a full disk cut short is left out.
+    """Yield every line of the journal, oldest first, except lines that a full disk cut short.
 
     Raises:
         JournalError: a file cannot be read.
@@ -179,9 +179,9 @@ def lines_of(directory: Path) -> Iterator[bytes]:
 
 
 def last_lines(directory: Path, count: int) -> list[bytes]:
-    """So many of the last lines of each of the last two files; of earlier ones where these have fewer together.
+    """Return the last `count` lines of each of the last two files, and of earlier files if these have fewer in all.
 
-    Where a host's clock stood ahead, the last file is not the one that is written now. A mebibyte of a file is read.
+    If a host's clock was ahead, the last file is not the one that is written now. At most a mebibyte of a file is read.
 
     Raises:
         JournalError: a file cannot be read.
@@ -213,24 +213,24 @@ def _is_whole(line: bytes) -> bool:
 
 def _files(directory: Path) -> list[Path]:
     try:
-        # Not `Path.glob`, to which a directory that may not be read is an empty one.
+        # Not `Path.glob`, which treats an unreadable directory as an empty one.
         with os.scandir(directory) as found:
             return sorted(directory / each.name for each in found if fnmatch(each.name, _NAME))
     except OSError as error:
         raise JournalError(f"the journal's directory cannot be read ({error.strerror})") from None
 
 
-# The deployment's own program that takes lines of the journal to where the host's loss does not reach them.
+# The deployment's own program, which takes lines of the journal to a place that survives the loss of the host.
 
 _SECONDS: Final = 5.0
 _SETTING: Final = "SCEAU_"
-"""Settings hold keys, which the program has no use for: a line is sealed."""
+"""The prefix of settings, which are withheld: they hold keys, and the program needs none, as lines are sealed."""
 
 
 def hand_on(hook: Path, lines: Sequence[bytes]) -> None:
-    """Run the program with the lines on its standard input; it has done its work when it ends with 0.
+    """Run the program with the lines on its standard input; exit status 0 means that it has kept them.
 
-    It is not told Sceau's settings. One that takes too long is killed, with whatever it has started.
+    It does not see Sceau's settings. A program that takes too long is killed, with every process that it has started.
 
     Raises:
         JournalError: it cannot be run, fails, or takes longer than five seconds.
@@ -260,9 +260,8 @@ def hand_on(hook: Path, lines: Sequence[bytes]) -> None:
         raise JournalError("the journal's hook failed")
 
 
-# Notes that a process saw in the database, whoever made them: it knows them when their host is gone with its journal.
-#
-# Their ids stand beside the journal, in a file of this host's, so that the next process knows them too.
+# Notes that a process saw in the database, whichever process made them: it still knows them when their host is gone
+# with its journal. Their ids are in a file beside this host's journal, so that the next process knows them too.
 
 _FILE: Final = "seen.json"
 
@@ -276,7 +275,7 @@ class SeenNotes(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class KnownNotes:
-    """What is known outside a database of what it must hold: notes that were kept, and ids that were seen."""
+    """What is known outside a database that it must hold: notes that were kept, and ids that were seen."""
 
     notes: Sequence[KeptNote]
     seen: Sequence[SeenNotes] = ()
@@ -296,7 +295,7 @@ def write_seen(directory: Path, seen: SeenNotes) -> None:
 
 
 def read_seen(directory: Path) -> SeenNotes:
-    """What the file of a host says; nothing where there is none.
+    """Return what the file of a host says; empty where there is no file.
 
     Raises:
         JournalError: it cannot be read.

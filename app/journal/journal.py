@@ -1,6 +1,6 @@
 """Keeps notes of writes that forbid, and keeps a database that lacks one of them from permitting.
 
-Notes are in memory always, and in files and by a hook where the deployment has them.
+Notes are always in memory, and also in files or given to a hook where the deployment has these.
 """
 
 import asyncio
@@ -38,14 +38,14 @@ from app.journal.store import AT_ONCE, compare, is_marked, load_epoch, mark, mar
 from app.ledger.vault import Vault
 
 _LAST: Final = 200
-"""So many of the latest notes tell whether a database has gone back: any loss loses the latest first."""
+"""How many of the latest notes are compared to tell whether a database has gone back: any loss loses these first."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalPlan:
     """Where notes are kept: a directory, a program that gets each line on its standard input; None for neither.
 
-    `vault` seals what is kept there; a plan with neither needs none.
+    `vault` seals what is kept there; a plan with neither needs no vault.
     """
 
     clock: Clock
@@ -56,7 +56,7 @@ class JournalPlan:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Notes of one transaction, and their lines by their ids, where a journal is kept."""
+    """The notes of one transaction, and, where a journal is kept, their lines by note id."""
 
     notes: Sequence[KeptNote] = ()
     lines: dict[UUID, bytes] | None = None
@@ -65,12 +65,12 @@ class Noted:
 class Journal:
     """One process's part of the journal.
 
-    `epoch` is that of the database which is read now; `known` the highest that this process has seen of it. `failures`:
-    how often notes could not be kept.
+    `epoch` is that of the database which is read now; `known` is the highest that this process has seen. `failures`
+    counts how often notes could not be kept.
     """
 
     def __init__(self, plan: JournalPlan) -> None:
-        """Know nothing yet; nothing is read or written."""
+        """Start knowing nothing; nothing is read or written."""
         self.epoch = self.known = 1
         self.failures = 0
         self._plan = plan
@@ -83,9 +83,9 @@ class Journal:
         self._failed_at = 0.0
 
     def note(self, session: WriteSession) -> Noted:
-        """Put notes of what a transaction forbids into it, just before it is committed.
+        """Add notes of what a transaction forbids to the transaction, just before it is committed.
 
-        A write that forbids nothing is not noted: without it less is permitted, and not more.
+        A write that forbids nothing is not noted: losing it would permit less, not more.
         """
         done, vault = session.committing, self._plan.vault
         if not done.narrowing:
@@ -98,16 +98,16 @@ class Journal:
         return Noted(notes, lines)
 
     async def keep(self, database: Database, noted: Noted, *, repeats: bool) -> None:
-        """Keep notes of what was just committed, before that is answered.
+        """Keep the notes of a committed write, before that write is answered.
 
         Args:
             database: where notes wait.
-            noted: what `note` put into the transaction.
-            repeats: the transaction repeats one that may have died before its notes were kept.
+            noted: what `note` added to the transaction.
+            repeats: whether the transaction repeats one that may have died before its notes were kept.
 
         Raises:
             JournalError: they are not kept where they should be; they wait in the database.
-            DatabaseUnavailableError: it cannot be read whether some wait.
+            DatabaseUnavailableError: the database cannot be asked which notes wait.
 
         """
         self._recent.extend(noted.notes)
@@ -124,21 +124,22 @@ class Journal:
             raise
 
     async def keep_waiting(self, database: Database, *, left_for: timedelta | None = None) -> None:
-        """Keep notes that wait in the database.
+        """Keep the notes that wait in the database.
 
         Args:
             database: where they wait.
-            left_for: only those that wait for so long, which their process has left; None: whatever waits.
+            left_for: only notes that have waited for this long, so that their process has left them; None: all that
+                wait.
 
         Raises:
-            JournalError, DatabaseUnavailableError: as `keep`.
+            JournalError, DatabaseUnavailableError: as for `keep`.
 
         """
         if self._plan.vault is None:
             return
         asked = monotonic()
         async with self._keeping:
-            if self._failed_at > asked:  # while this call waited for its turn: it would only take as long again
+            if self._failed_at > asked:  # it failed while this call waited: a retry would take as long
                 raise JournalError("the journal could not be written just now")
             try:
                 while await self._keep_some(database, left_for) == AT_ONCE:
@@ -159,10 +160,10 @@ class Journal:
         return len(lines)
 
     async def mark_kept(self, database: Database) -> None:
-        """Say in the database which notes this process has kept itself.
+        """Mark in the database the notes that this process has kept itself.
 
         Raises:
-            DatabaseUnavailableError: it cannot be written; it is said the next time.
+            DatabaseUnavailableError: it cannot be written; the next call marks them.
 
         """
         if ids := self._kept[:]:
@@ -172,7 +173,7 @@ class Journal:
             self._in_files.difference_update(ids)
 
     async def _keep_lines(self, lines: dict[UUID, bytes]) -> None:
-        """Write lines into the files, each once, and give them to the hook."""
+        """Write lines into the files, each once, and pass them to the hook."""
         fresh = [each for each in lines if each not in self._in_files]
         if self._plan.directory is not None and fresh:
             written = [lines[each] for each in fresh]
@@ -182,12 +183,12 @@ class Journal:
             await asyncio.to_thread(hand_on, self._plan.hook, list(lines.values()))
 
     def saw(self, epoch: int) -> None:
-        """Know which epoch the database has that is read now."""
+        """Record the epoch of the database that is read now."""
         self.epoch = epoch
         self.known = max(self.known, epoch)
 
     async def note_epoch(self) -> None:
-        """Note the database's epoch, unless this host's journal has it: an older database is recognised by it.
+        """Note the database's epoch, unless this host's journal has it: an older database is recognised by its epoch.
 
         Raises:
             JournalError: it cannot be noted.
@@ -198,7 +199,7 @@ class Journal:
             await self.begin(epoch)
 
     async def begin(self, epoch: int) -> None:
-        """Note that a later epoch has begun than the one that was known here.
+        """Note that an epoch later than the one known here has begun.
 
         Raises:
             JournalError: it cannot be noted.
@@ -212,10 +213,10 @@ class Journal:
         self._noted_epoch = epoch
 
     async def latest(self) -> KnownNotes:
-        """What this process and its host know: the latest notes that they kept, and those that they saw.
+        """Return what this process and its host know: the latest notes that they kept, and those that they saw.
 
         Raises:
-            JournalError: the files cannot be read, or a line of them cannot be opened.
+            JournalError: the files cannot be read, or one of their lines cannot be opened.
 
         """
         # In a thread: a file system that hangs must not hold up answers.
@@ -225,25 +226,25 @@ class Journal:
         return KnownNotes(list(made.values()), [seen, self._seen])
 
     def recent(self) -> KnownNotes:
-        """What this process itself knows: the notes that it made since it last compared them, and those that it saw."""
+        """Return what this process itself knows: the notes made since it last compared them, and those that it saw."""
         return KnownNotes(self._recent[:], [self._seen])
 
     def newest(self) -> UUID | None:
-        """The id of the note that this process made last; None before its first."""
+        """Return the id of the last note that this process made; None before its first."""
         return self._recent[-1].id if self._recent else None
 
     def compared(self, known: KnownNotes) -> None:
-        """Keep of the notes that a database was found to hold the latest only. Those made meanwhile all stay."""
+        """Keep only the latest of the notes that a database was found to hold, and all notes made meanwhile."""
         held = {each.id for each in known.notes}
         fresh = [each for each in self._recent if each.id not in held]
         self._recent = [*[each for each in self._recent if each.id in held][-_LAST:], *fresh]
 
     def has_not_seen(self, seen: SeenNotes) -> bool:
-        """Whether there is a note among these that this process has neither made nor seen."""
+        """Return whether one of these notes was not seen by this process before, or is of another epoch."""
         return seen.epoch != self._seen.epoch or not seen.ids <= self._seen.ids
 
     async def see(self, seen: SeenNotes) -> None:
-        """Know the latest notes of a database, whoever made them, and have this host know them after this process.
+        """Remember the latest notes of a database, whichever process made them, also beside the journal on this host.
 
         Raises:
             JournalError: they cannot be written beside the journal.
@@ -257,9 +258,9 @@ class Journal:
         return SeenNotes() if self._plan.directory is None else read_seen(self._plan.directory)
 
     async def has_ended(self, *credentials: UUID) -> bool:
-        """Whether the latest notes say that one of these callers or keys has ended: a restored database may not know.
+        """Return whether the latest notes say that one of these callers or keys has ended; a restored database may not.
 
-        Where the journal cannot be read, nothing tells, and to accept a restore is the way out of that.
+        Return False where the journal cannot be read: then nothing says so, and accepting a restore is the way out.
         """
         try:
             latest = await self.latest()
@@ -269,10 +270,10 @@ class Journal:
         return any(each.note.ends(credential, now) for each in latest.notes for credential in credentials)
 
     def kept_last(self) -> list[KeptNote]:
-        """The latest notes in the files, each once: by their place, for this host's clock may have stood ahead.
+        """Return the latest notes in the files, each once, by their place, since this host's clock may have been ahead.
 
         Raises:
-            JournalError: as `latest`.
+            JournalError: as for `latest`.
 
         """
         vault, directory = self._plan.vault, self._plan.directory
@@ -282,23 +283,22 @@ class Journal:
         return list({each.id: each for each in read}.values())
 
 
-# Keeps a database that was set back from permitting what was withdrawn since.
-#
-# A restored backup, or a standby that was promoted and lacks commits, looks like any other database. What is known
-# outside it tells: it has an earlier epoch, or it does not hold what the journal notes of its epoch.
+# The fence keeps a database that was set back from permitting what was withdrawn since. A restored backup, or a standby
+# that was promoted and lacks commits, looks like any other database. It is recognised by what is known outside it: its
+# epoch is earlier, or it lacks notes that the journal has of its epoch.
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _ANYWAY_SECONDS: Final = 30.0
-"""So long after it was done last, each chore is looked for whatever beats say."""
+"""Seconds after which each chore is done again, whatever the beats report."""
 log = structlog.get_logger("sceau.journal")
 
 
 @dataclass(frozen=True, slots=True)
 class Chores:
-    """What a beat reads besides changes: what there is to look at, so that an idle process asks nothing else.
+    """The chores that a beat reads besides changes, so that an idle process need not ask for them.
 
-    `notes` names the epoch, the newest note and the marks of a database that was set back: another one is another
-    state. `left`: a note waits that its process has left; `dead`: a replica's row does not beat; `changes`: there are
+    `notes` names the epoch, the newest note and the marks of a database that was set back: if it differs, so does the
+    state. `left`: a note waits that its process has left. `dead`: a replica's row no longer beats. `changes`: there are
     changes, which may be trimmed.
     """
 
@@ -312,36 +312,36 @@ class Pulse:
     """The chores of the last beat, while beats come."""
 
     def __init__(self) -> None:
-        """No beat yet."""
+        """Start without a beat."""
         self._last: Chores | None = None
 
     def beat(self, chores: Chores | None) -> None:
-        """A beat has read them; None: beats have ended."""
+        """Record the chores that a beat has read; None: beats have ended."""
         self._last = chores
 
     def chores(self, done: float) -> Chores | None:
-        """What there is to do by the last beat; None: whatever there is, since no beats come or it was done long ago.
+        """Return the chores of the last beat; None: do all of them, as no beats come or they were done long ago.
 
         Args:
-            done: when it was done last, by the monotonic clock.
+            done: when they were last done, by the monotonic clock.
 
         """
         return self._last if monotonic() - done < _ANYWAY_SECONDS else None
 
 
 class Fence:
-    """What this process has found of the server that it reads.
+    """What this process has found out about the server that it reads.
 
-    `behind`: the last server that was looked at has been set back, and nobody has dealt with it yet.
+    `behind`: the server that was checked last was set back, and not dealt with since.
     """
 
     def __init__(self, database: Database, journal: Journal, signed: Callable[[], int]) -> None:
-        """Look at nothing yet.
+        """Start without a check.
 
         Args:
-            database: what is looked at.
-            journal: what is known outside it.
-            signed: gives the epoch of the last checkpoint of the proof log that is kept outside.
+            database: the database to check.
+            journal: what is known outside the database.
+            signed: returns the epoch of the last checkpoint of the proof log that is kept outside.
 
         """
         self.behind = False
@@ -355,11 +355,11 @@ class Fence:
         self._to_mark: tuple[str, int] | None = None
 
     async def admit(self, server: str) -> None:
-        """Look at a server, by its identity (`app.db.connections`), when a feed has just connected to it.
+        """Check a server, by its identity (`app.db.connections`), when a feed has just connected to it.
 
         Raises:
-            RestoredBehindError: it was set back.
-            DatabaseUnavailableError: it cannot be read.
+            RestoredBehindError: the server was set back.
+            DatabaseUnavailableError: the server cannot be read.
 
         """
         self._admitted = None  # the same server may hold another database than before
@@ -367,12 +367,12 @@ class Fence:
             await self.look(session, server)
 
     async def look_by_itself(self) -> None:
-        """Look at the database without a read or a write that asks for it, as when the process starts.
+        """Check the database outside any read or write, as when the process starts.
 
-        What the process notes from then on has the right epoch.
+        The process then notes with the right epoch.
 
         Raises:
-            DatabaseUnavailableError: it cannot be read.
+            DatabaseUnavailableError: the database cannot be read.
 
         """
         with suppress(RestoredBehindError):
@@ -380,18 +380,18 @@ class Fence:
                 pass
 
     async def look(self, session: ReadSession, server: str) -> None:
-        """Look at a server in a session that reads it.
+        """Check a server in a session that reads it.
 
         A server that was found to be good is not compared with the journal again: once a second this process only reads
         whether another one has marked it.
 
         Raises:
-            RestoredBehindError: it was set back.
+            RestoredBehindError: the server was set back.
 
         """
         if await self._is_settled(server, session):
             return
-        async with self._turn:  # of many questions at once, one looks
+        async with self._turn:  # of many concurrent requests, one checks
             if await self._is_settled(server, session):
                 return
             was_behind, self.behind = self.behind, await self._is_behind(session, server)
@@ -403,10 +403,10 @@ class Fence:
             raise RestoredBehindError
 
     async def _is_settled(self, server: str, session: ReadSession) -> bool:
-        """Whether that server was found to be good, and nobody has found otherwise since.
+        """Return whether that server was found to be good, and not marked by another process since.
 
         Raises:
-            RestoredBehindError: the last look, less than a second ago, found that it was set back.
+            RestoredBehindError: the last check, less than a second ago, found that the server was set back.
 
         """
         is_fresh = monotonic() - self._looked < _LOOK_AGAIN_SECONDS
@@ -418,22 +418,22 @@ class Fence:
         return True
 
     def forget(self) -> None:
-        """The feed is lost: whatever answers next is looked at, also where it is the same server."""
+        """Have whatever server answers next checked, even if it is the same one, because the feed is lost."""
         self._admitted = None
 
     async def keep_watching(self) -> None:
-        """Look, until cancelled, whether the database has been set back. The feed ends when it was.
+        """Check, until cancelled, whether the database has been set back. The feed ends if it was.
 
-        Another process may have found it: its journal may note what this one's does not. Or it lacks what this process
-        has noted since it last compared its notes, or what it has seen of others. Each of these shows in what beats
-        say of the notes; where none come, it is looked every second.
+        Another process may have found it, whose journal notes what this one's does not. Or the database lacks what this
+        process has noted since it last compared its notes, or what it has seen of others. Each of these shows in what
+        beats report of the notes; where no beats come, this process checks every second.
         """
         failed, looked = False, -inf
         watched: tuple[str | None, UUID | None] = (None, None)
         while True:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             chores = self.pulse.chores(looked)
-            # What this process noted last as well: beats may be those of a server that has lost it.
+            # The last note of this process counts too: beats may come from a server that has lost it.
             seen = (None if chores is None else chores.notes, self._journal.newest())
             if chores is not None and seen == watched and not failed and not self.behind:
                 continue
@@ -441,7 +441,7 @@ class Fence:
                 await self._watch()
                 failed, watched, looked = False, seen, monotonic()
             except DatabaseUnavailableError:
-                continue  # others say so
+                continue  # others report that
             except Exception as error:  # noqa: BLE001 - whatever it is: what cannot be watched may have been set back
                 self.behind, self._admitted = True, None
                 if not failed:
@@ -450,7 +450,7 @@ class Fence:
 
     async def _watch(self) -> None:
         if self._to_mark is not None:
-            await self._mark(*self._to_mark)  # here, and not while a read holds its connection
+            await self._mark(*self._to_mark)  # done here, and not while a read holds its connection
         journal = self._journal
         async with self.database.read() as session:
             known = journal.recent()
@@ -461,21 +461,22 @@ class Fence:
                 journal.compared(known)
                 journal.saw(found.epoch)
             if self.behind:
-                self._looked = -inf  # whoever reads next looks in full: somebody may have dealt with it
+                self._looked = -inf  # the next reader checks in full, because the restore may have been dealt with
             seen = await see_latest(session)
         if found.is_behind and not found.marked:
-            await self.look_by_itself()  # which server it is, to mark it for the others
+            await self.look_by_itself()  # to learn which server it is and mark it for the others
         elif not self.behind and journal.has_not_seen(seen):
             await self._see()
 
     async def _see(self) -> None:
-        """Know the latest notes of others, from a server that is proven to be the primary.
+        """Remember the latest notes of other processes, from a server that is proven to be the primary.
 
-        Each that follows has them. Another may hold what a failover has lost: no database would ever be whole again.
+        Every later primary has them. Another server may hold notes that a failover has lost, and then no database would
+        ever count as whole again.
         """
         async with self.database.read_and_prove(by_commit=True, look=self.look) as session:
             seen = await see_latest(session)
-        with suppress(JournalError):  # a disk that is full: notes cannot be kept there either, which is told
+        with suppress(JournalError):  # a full disk: notes cannot be kept there either, and that is reported
             await self._journal.see(seen)
 
     async def _is_marked(self, session: ReadSession) -> bool:
@@ -485,9 +486,10 @@ class Fence:
         return epoch < self._journal.known or await is_marked(session, epoch)
 
     async def _mark(self, server: str, epoch: int) -> None:
-        """Tell the others, whose journals may lack nothing; and oneself, for as long as notes go on.
+        """Mark the server as set back, for other processes whose journals may lack nothing and for this one.
 
-        On the server that was looked at, and no other: one that was replaced lacks what its successor has.
+        The mark goes to the server that was checked, and to no other: a server that was replaced lacks what its
+        successor has.
         """
         async with self.database.write(server) as session:
             await mark(session, epoch)
@@ -498,7 +500,7 @@ class Fence:
         try:
             known = await journal.latest()
         except JournalError as error:
-            # Nothing then tells a restored database from another, so this one may be one.
+            # Then nothing distinguishes a restored database from another, so this one may be restored.
             log.error("the journal cannot be read", why=str(error))  # noqa: TRY400 - the message is for an operator
             return True
         found = await compare(session, known, known=max(journal.known, self._signed()))

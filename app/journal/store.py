@@ -1,4 +1,4 @@
-"""Reads and writes of epochs, and the question which notes of the journal a database does not hold."""
+"""Reads and writes of epochs, and the check which notes of the journal a database lacks."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -33,26 +33,26 @@ from app.journal.files import KnownNotes, SeenNotes
 deployment_epoch = Table(
     "deployment_epoch",
     metadata,
-    # The first one has no row: every database begins with it.
+    # The first epoch has no row: every database begins with it.
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("began_at", Instant, nullable=False),
     # How many notes of the journal were replayed, and how many could not be; null where none was replayed.
     Column("replayed", Integer),
     Column("by_hand", Integer),
-    # What is lost, in the words of who answers for it.
+    # What is lost, in the words of the person responsible.
     Column("lost", Text, nullable=False),
-    # Null: on the operator's command line.
+    # Null: accepted on the operator's command line.
     Column("accepted_by", Uuid),
     CheckConstraint("number > 1", name="later"),
 )
 
 
 _SEEN: Final = 200
-"""So many of the latest notes are seen: any loss loses the latest first."""
+"""How many of the latest notes are seen: any loss loses the latest first."""
 
 
 class NoteKind(StrEnum):
-    """The facts that are noted. `other` says what was done, and is done again by hand."""
+    """The kinds of facts that are noted. A note of kind `other` says what was done, and is redone by hand."""
 
     LEDGER = "ledger"
     STATUS = "status"
@@ -89,13 +89,13 @@ class KeyNote(msgspec.Struct, frozen=True):
 
 
 class ForgottenNote(msgspec.Struct, frozen=True):
-    """What leads from an id to a ledger was destroyed (GDPR art. 17)."""
+    """The link from an id to a ledger was destroyed (GDPR art. 17)."""
 
     subject_ref: bytes
 
 
 class OtherNote(msgspec.Struct, frozen=True):
-    """Something that narrows and is not replayed: what was done, and to what."""
+    """A narrowing write that is not replayed: what was done, and to what."""
 
     what: str
     about: str
@@ -103,7 +103,7 @@ class OtherNote(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class NewEpoch:
-    """How somebody dealt with a restore: what was replayed, what is done by hand, what is lost, and who says so."""
+    """How a restore was dealt with: what was replayed, what is done by hand, what is lost, and who says so."""
 
     lost: str
     replayed: int | None = None
@@ -112,29 +112,29 @@ class NewEpoch:
 
 
 async def load_epoch(session: ReadSession) -> int:
-    """The epoch of a database."""
+    """Return the epoch of a database."""
     return (await _epoch(session))[0]
 
 
 async def _epoch(session: ReadSession) -> tuple[int, datetime | None]:
-    """The epoch of a database, and when it began; None for the first one."""
+    """Return the epoch of a database, and when it began, which is None for the first epoch."""
     newest = select(deployment_epoch.c.number, deployment_epoch.c.began_at)
     row = (await session.execute(newest.order_by(deployment_epoch.c.number.desc()).limit(1))).one_or_none()
     return (1, None) if row is None else (row.number, row.began_at)
 
 
 async def is_marked(session: ReadSession, epoch: int) -> bool:
-    """Whether some process has found that the database was set back in this epoch."""
+    """Return whether some process has found that the database was set back in this epoch."""
     marked = text("SELECT EXISTS (SELECT FROM key_check WHERE name = :name)")
     return bool((await session.execute(marked, {"name": f"set back {epoch}"})).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)
 class EpochComparison:
-    """What the journal notes against what a database holds.
+    """How the journal's notes compare with what a database holds.
 
     `epoch` is the database's, `known` the highest that is known outside it, `missing` how many notes since the
-    database's epoch began it does not hold, and `marked` whether some process found before that it was set back.
+    database's epoch began it lacks, and `marked` whether some process found before that it was set back.
     """
 
     epoch: int
@@ -144,16 +144,16 @@ class EpochComparison:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the database was set back, and nobody has dealt with it. Notes of earlier epochs were dealt with."""
+        """Whether the database was set back and not dealt with since. Notes of earlier epochs were dealt with."""
         return self.marked or self.epoch < self.known or self.missing > 0
 
 
 async def compare(session: ReadSession, outside: KnownNotes, *, known: int = 1) -> EpochComparison:
-    """Compare a database with what is known outside it, and with the highest epoch that is known beside that."""
+    """Compare a database with the notes known outside it, and with the highest epoch otherwise known (`known`)."""
     epoch, began = await _epoch(session)
-    # A process learns of a new epoch within a second: what it noted meanwhile says the epoch of before.
+    # A process learns of a new epoch within a second: what it notes meanwhile bears the previous epoch.
     since = [each for each in outside.notes if each.epoch == epoch or (began is not None and each.at > began)]
-    # That an epoch began is noted after it is committed, and has no id in the database.
+    # The note that an epoch began is made after the commit, and its id is not in the database.
     wanted = {each.id for each in since if each.note.kind != NoteKind.EPOCH}
     wanted = wanted.union(*(each.ids for each in outside.seen if each.epoch == epoch))
     missing = len(wanted - await held_ids(session, wanted))
@@ -162,21 +162,21 @@ async def compare(session: ReadSession, outside: KnownNotes, *, known: int = 1) 
 
 
 async def see_latest(session: ReadSession) -> SeenNotes:
-    """The latest notes that a database holds, whoever made them."""
+    """Return the latest notes that a database holds, whichever process made them."""
     newest = select(journal_note.c.id).order_by(journal_note.c.number.desc()).limit(_SEEN)
     return SeenNotes(await load_epoch(session), frozenset((await session.execute(newest)).scalars()))
 
 
 async def mark(session: WriteSession, epoch: int) -> None:
-    """Have every process know that the database was set back, until another epoch begins: notes go on meanwhile."""
+    """Mark the database as set back for every process, until another epoch begins: notes are still made meanwhile."""
     put = text("INSERT INTO key_check (name, value) VALUES (:name, 'found') ON CONFLICT DO NOTHING")
     await session.execute(put, {"name": f"set back {epoch}"})
 
 
 async def begin_epoch(session: WriteSession, begun: NewEpoch, *, known: int = 1) -> int:
-    """Begin the next epoch; its number: later than the database's, and than the highest that is known outside it.
+    """Begin the next epoch, later than the database's and than the highest known outside it; return its number.
 
-    One that the database has lost had notes, which it would lack again.
+    An epoch that the database has lost had notes, which the database would lack again under the same number.
     """
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau epoch'))"))
     number = max(await load_epoch(session), known) + 1
@@ -193,26 +193,25 @@ async def begin_epoch(session: WriteSession, begun: NewEpoch, *, known: int = 1)
     return number
 
 
-# The ids of all notes, and those notes that wait for the journal: committed with what they are about.
-#
-# By its id it is known later whether a database holds what a note is about. Until a note is in the journal's files its
-# line waits here, so that none is lost with its process: one that dies in between leaves it for the others, and a write
-# that is repeated is answered once nothing waits.
+# The ids of all notes, and the lines that wait for the journal, are committed with what they are about. The id later
+# shows whether a database holds what a note is about. A note's line waits here until it is in the journal's files, so
+# that no line is lost with its process: a process that dies in between leaves it for the others, and a repeated write
+# is answered once nothing waits.
 
 AT_ONCE: Final = 50
-"""So many notes are given to a hook together at most, which has a few seconds for them."""
+"""The most notes that are given to a hook together; it has a few seconds for them."""
 
 journal_note = Table(
     "journal_note",
     metadata,
     Column("id", Uuid, primary_key=True),
-    # In the order of what was done: a closure comes before the erasure that follows from it.
+    # The order of the acts: a closure comes before the erasure that follows from it.
     Column("number", BigInteger, Identity(), nullable=False),
     # A line of the journal, sealed (`app.journal.files`), while it waits; NULL once it is kept.
     Column("line", LargeBinary),
-    # When it was put here, or last taken up by somebody who keeps it.
+    # When it was put here, or last taken up by a process that keeps it.
     Column("put_at", Instant, server_default=func.now(), nullable=False),
-    # The kind and id under which the proof log enters what it is about; NULL where that has no entry.
+    # The kind and id of the proof log's entry for what the note is about; NULL where there is no entry.
     Column("fact_kind", Text),
     Column("fact_id", Text),
     CheckConstraint("(fact_kind IS NULL) = (fact_id IS NULL)", name="fact"),
@@ -236,9 +235,9 @@ def put_note(session: WriteSession, identifier: UUID, line: bytes | None, entry:
 
     Args:
         session: the transaction.
-        identifier: the note's.
-        line: its line of the journal; None where it waits for none.
-        entry: how the proof log names what it is about; None where that has no entry.
+        identifier: the note's id.
+        line: its line of the journal; None if it has no line to keep.
+        entry: the proof log's name for what it is about; None where that has no entry.
 
     """
     kind, named = entry or (None, None)
@@ -253,17 +252,17 @@ AND NOT EXISTS (SELECT FROM proof_queue AS queued WHERE queued.kind = note.fact_
 
 
 async def count_without_fact(session: ReadSession) -> int:
-    """How many notes are about what neither stands in the proof log nor waits for it, though it is entered there."""
+    """Return how many notes name an entry of the proof log that is neither in the log nor queued for it."""
     return int((await session.execute(_WITHOUT_FACT)).scalar_one())
 
 
 async def take_up(session: WriteSession, *, left_for: timedelta | None) -> dict[UUID, bytes]:
-    """Take up lines that wait, at most `AT_ONCE`. For some seconds no other process takes up the same ones.
+    """Take up lines that wait, at most `AT_ONCE`, so that for some seconds no other process takes up the same lines.
 
     Args:
-        session: a transaction. Its commit shows that this server is the primary: a write that a failover has lost
-            must not come into the journal.
-        left_for: only those that wait for so long and that nobody else takes up just now; None: whatever waits.
+        session: a transaction. Its commit shows that this server is the primary: a write that a failover has lost must
+            not get into the journal.
+        left_for: only lines that have waited this long and that no other process takes up now; None: all that wait.
 
     """
     waiting = (
@@ -276,7 +275,7 @@ async def take_up(session: WriteSession, *, left_for: timedelta | None) -> dict[
     found = {row.id: row.line for row in await session.execute(waiting)}
     if found:
         taken = update(journal_note).where(journal_note.c.id.in_(found)).values(put_at=func.now())
-        await session.execute(taken)  # rows that it holds already
+        await session.execute(taken)  # on rows that it already holds
     return found
 
 
@@ -284,16 +283,16 @@ _KEPT: Final = text(
     "UPDATE journal_note AS note SET line = NULL FROM (SELECT id FROM journal_note "
     "WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY number FOR UPDATE) AS kept WHERE note.id = kept.id"
 )
-"""In the order in which all processes take rows of it, so that none waits for another in a circle."""
+"""Locks rows in the order in which all processes do, so that they never deadlock."""
 
 
 async def mark_kept(session: WriteSession, ids: Sequence[UUID]) -> None:
-    """Say that notes are in the journal: they wait no longer."""
+    """Mark notes as kept in the journal, so that they no longer wait."""
     if ids:
         await session.execute(_KEPT, {"ids": list(ids)})
 
 
 async def held_ids(session: ReadSession, ids: Collection[UUID]) -> frozenset[UUID]:
-    """Those of these notes that a database holds, and so what they are about."""
+    """Return which of these notes a database holds; it then also holds what they are about."""
     found = text("SELECT id FROM journal_note WHERE id = ANY(CAST(:ids AS uuid[]))")
     return frozenset((await session.execute(found, {"ids": list(ids)})).scalars()) if ids else frozenset()
