@@ -1,10 +1,9 @@
-"""Write the decision log without holding up decisions: what was decided is gathered, sealed and committed by a task.
+"""Write the decision log without delaying decisions: a task gathers, seals and commits what was decided.
 
-What a request has at hand is kept as it is; some dozens of these get their references of person and correspondence at
-once, and a fifth of a second of them becomes one segment (`app.audit.segments`), committed by one INSERT.
-When too many wait, as while the database is away, they are dropped from the log and counted: a decision never waits for
-its log, unless the deployment asks for a durable one, where a permit under IV is answered only after its segment is
-committed.
+An entry is queued as the request has it; some dozens at a time get their references of person and correspondence, and a
+fifth of a second of entries becomes one segment (`app.audit.segments`), committed by one INSERT. When too many wait, as
+while the database is away, they are dropped from the log and counted: a decision never waits for its log, unless the
+deployment wants a durable log, where a permit under IV is answered only after its segment is committed.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ _DIGITS: Final = 16
 
 @cache
 def rules_digest() -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of every module of the rules (`app.core`), by name."""
+    """Return sixteen hexadecimal digits of the SHA-256 of every module of the rules (`app.core`), by name."""
     hashed = hashlib.sha256()
     for name, module in sorted(_modules(files("app.core"), "")):
         hashed.update(name.encode() + b"\0" + hashlib.sha256(module.read_bytes()).digest())
@@ -53,35 +52,39 @@ def _modules(place: Traversable, within: str) -> list[tuple[str, Traversable]]:
 
 
 NO_ID: Final = "(no id)"
-"""What stands in the log for a processing that no register could hold."""
+"""The name in the log for a processing id that no register could hold."""
 DAY_SECONDS: Final = 86_400
 Opaque = Callable[[str, str], bytes]
-"""A keyed hash (32 bytes) of a value, apart for each purpose."""
+"""Returns a keyed hash (32 bytes) of a value, different for each purpose."""
 
 
 def correspondence_ref(opaque: Opaque, ref: bytes, day: int, kind: str, identifier: str) -> bytes:
-    """The reference (16 bytes) under which a correspondence stands in one person's rows of one day, and in no others.
+    """Return the reference (16 bytes) of a correspondence, valid only in one person's rows of one day.
 
-    Two people who were asked about for one message cannot be found by it, nor can anybody without a name to begin with.
+    It does not link two people who were asked about for one message, nor can anyone use it without a name to begin
+    with.
 
     Args:
         opaque: makes keyed hashes.
         ref: the person's subject_ref (32 bytes).
-        day: of the decision (UTC), in days since 1970.
+        day: the day of the decision (UTC), in days since 1970.
         kind: the correspondence's type.
-        identifier: its id.
+        identifier: the correspondence's id.
 
     """
     return opaque("correspondence", f"{ref.hex()}\n{day}\n{kind}\n{identifier}")[:REF_BYTES]
 
 
 Entry = tuple[float, bytes, int, bytes | None, tuple[str, str], LogFacts]
-"""One decision as it is queued: when (epoch time in seconds, by the database's clock), its id (version 7) as text, the
-caller's id as a number, the subject_ref (None: nothing is recorded of the person, or nothing was looked up), the
-correspondence by type and id, and the facts."""
+"""One decision as it is queued.
 
-# A worker numbers its flushes, and the database takes each number of a worker once: a COMMIT without an answer is sent
-# again, whichever server answers then, and whatever became of the segment since.
+In order: when it was taken (epoch time in seconds, by the database's clock); its id (version 7) as text; the caller's
+id as a number; the subject_ref (None: nothing is recorded of the person, or nothing was looked up); the correspondence
+by type and id; and the facts.
+"""
+
+# A worker numbers its flushes, and the database accepts each number of a worker once. So a COMMIT without an answer can
+# be sent again, to any server, and even if the segment has been merged since.
 _INSERT: Final = """
 WITH is_new AS (
     INSERT INTO decision_writer AS writer (id, flushed, at) VALUES (%s, %s, clock_timestamp())
@@ -94,16 +97,16 @@ SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM is_new
 _DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s)"
 _AT_ONCE: Final = 2_000
 _STRETCH: Final = 64
-"""Entries that get their references at once: a few at a time hold up no answer, and one at a time costs more."""
+"""How many entries get their references at once: a few at a time delay no answer, and one at a time costs more."""
 _RETRY_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 0.1
-"""Between tries while the process ends."""
+"""Seconds between tries while the process ends."""
 log = structlog.get_logger("sceau.decision_log")
 
 
 @dataclass(slots=True)
 class LogCounts:
-    """What became of entries: dropped ones found the queue full, were refused, or were not written before the end."""
+    """Counts of entries. Dropped ones found the queue full, were refused, or were not written before the end."""
 
     written: int = 0
     dropped: int = 0
@@ -114,8 +117,8 @@ class LogCounts:
 class LogPlan:
     """How the log is kept: where, how many entries may wait, and how long a flush gathers them (seconds).
 
-    `opaque` makes keyed hashes (`Pseudonyms.opaque`). `patience`: how long (seconds) a decision waits for the commit of
-    its segment. What was judged is answered by then or not at all: no longer than the lease.
+    `opaque` makes keyed hashes (`Pseudonyms.opaque`). `patience` is how long (seconds) a decision waits for the commit
+    of its segment: it is no longer than the lease, because a decision is answered by then or not at all.
     """
 
     url: str
@@ -127,10 +130,10 @@ class LogPlan:
 
 @dataclass(slots=True)
 class _Flush:
-    """A segment on its way, and who waits for it.
+    """A segment to be committed, and the futures of the requests that wait for it.
 
-    `dropped`: how many entries had been dropped when it was made, which is committed with it; 0 where somebody waits.
-    `number`: of this worker's flushes, which are sent in their order.
+    `dropped`: how many entries had been dropped when it was made, which is committed with it; 0 where a request waits.
+    `number`: its number among this worker's flushes, which are sent in that order.
     """
 
     segment: Segment
@@ -146,11 +149,11 @@ class _Hours:
         self.number = 0
         self._opaque = opaque
         self._collectors: dict[int, tuple[Collector, list[asyncio.Future[None]]]] = {}
-        # By the identity of the facts, which are held with it: most entries of one batch share them.
+        # Keyed by the identity of the facts, which are kept here with it: most entries of one batch share them.
         self._cases: dict[tuple[int, int, int], tuple[LogFacts, int]] = {}
 
     def add(self, entry: Entry) -> list[asyncio.Future[None]]:
-        """Take in one; the list of who waits for its hour's segment."""
+        """Add an entry; return the list of futures that wait for its hour's segment."""
         self.number += 1
         seconds, text, caller, subject_ref, correspondence, facts = entry
         identifier = bytes.fromhex(text.replace(b"-", b"").decode())
@@ -171,17 +174,17 @@ class _Hours:
 
     @property
     def waiting(self) -> list[asyncio.Future[None]]:
-        """Who waits for any of them."""
+        """The futures that wait for any of the segments."""
         return [future for _, waiting in self._collectors.values() for future in waiting]
 
     def flushes(self, dropped: int) -> list[_Flush]:
-        """A segment for each hour, with who waits for it."""
+        """Return a segment for each hour, with the futures that wait for it."""
         hours = self._collectors.values()
         return [_Flush(each.sealed(random_id()), dropped, waiting) for each, waiting in hours]
 
 
 class DecisionLog:
-    """What waits to be logged, and the task that logs it."""
+    """The entries that wait to be logged, and the task that logs them."""
 
     def __init__(self, plan: LogPlan) -> None:
         """Prepare."""
@@ -189,16 +192,16 @@ class DecisionLog:
         self._plan = plan
         self._entries: list[Entry] = []  # those that have no references yet
         self._buffered, self._awaited = _Hours(plan.opaque), _Hours(plan.opaque)
-        self._sealing = 0  # of those that are made into segments just now
+        self._sealing = 0  # the number of entries that are being made into segments just now
         self._flushes: deque[_Flush] = deque()
         self._writer: UUID | None = None
         self._numbers = itertools.count(1)
         self._wake, self._ending = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._told = 0  # of the entries that were dropped, how many the database knows of
+        self._told = 0  # how many of the dropped entries the database has been told of
 
     def __len__(self) -> int:
-        """How many entries wait."""
+        """Return how many entries wait."""
         waiting = len(self._entries) + self._buffered.number + self._awaited.number + self._sealing
         return waiting + sum(flush.segment.rows for flush in self._flushes)
 
@@ -208,7 +211,7 @@ class DecisionLog:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self, seconds: float) -> None:
-        """Write what waits, for so long at most; what is left then is counted as dropped."""
+        """Write what waits, within `seconds`; what is left then is counted as dropped."""
         self._ending.set()
         self._wake.set()
         if self._task is not None:
@@ -225,7 +228,7 @@ class DecisionLog:
             self._refer()
 
     def _refer(self) -> None:
-        """Give what waits its references, as far as there is room."""
+        """Give the waiting entries their references, as far as there is room; drop the others."""
         sealed = sum(flush.segment.rows for flush in self._flushes)
         room = max(0, self._plan.capacity - self._buffered.number - sealed)
         self.counts.dropped += len(self._entries[room:])
@@ -236,15 +239,15 @@ class DecisionLog:
             self._wake.set()
 
     async def commit(self, entries: Sequence[Entry]) -> None:
-        """Log the decisions of one request and return when they are committed, together with whatever else waits.
+        """Log the decisions of one request, and return when they are committed, with all others that wait for a commit.
 
         Raises:
-            DatabaseUnavailableError: they cannot be, or not in time; they must then not be answered.
+            DatabaseUnavailableError: they cannot be committed, or not in time; they must then not be answered.
 
         """
         if self._task is None or self._awaited.number >= self._plan.capacity:
             raise DatabaseUnavailableError
-        # Those of one request were taken at one instant: one segment has them all.
+        # The decisions of one request were taken at one instant, so one segment has them all.
         waiting = [self._awaited.add(entry) for entry in entries]
         committed = asyncio.get_running_loop().create_future()
         waiting[-1].append(committed)
@@ -256,7 +259,7 @@ class DecisionLog:
             raise DatabaseUnavailableError from error
 
     async def _run(self) -> None:
-        """One connection, one segment and commit after the other, until the end; `stop` says how long that may take."""
+        """Commit one segment after another on one connection until the end; `stop` limits how long that may take."""
         while not (self._ending.is_set() and not len(self)):
             try:
                 async with await connect(self._plan.url, statement_seconds=10) as connection:
@@ -291,7 +294,7 @@ class DecisionLog:
             try:
                 is_safe = await self._write(connection, flush)
             except (psycopg.IntegrityError, psycopg.DataError) as refusal:
-                # It would be refused for ever, and everything after it would wait: a day that has no partition.
+                # It would be refused for ever and block everything after it, for example where a day has no partition.
                 self._flushes.popleft()
                 self.counts.dropped += flush.segment.rows
                 log.error("flush refused", cause=type(refusal).__name__, dropped=flush.segment.rows)  # noqa: TRY400 - no id
@@ -303,7 +306,7 @@ class DecisionLog:
             _settle(flush.waiting, None if is_safe else DatabaseUnavailableError())
 
     async def _write(self, connection: HeardConnection, flush: _Flush) -> bool:
-        """Commit a segment, unless an earlier try did, and how many were dropped.
+        """Commit a segment, unless an earlier try did, with the number of entries dropped so far.
 
         Returns:
             False where the server warned that its standby may not have it.
@@ -320,12 +323,12 @@ class DecisionLog:
         return not connection.warned
 
     async def _gather(self) -> None:
-        """Wait for a while, unless somebody waits or there is enough; then make segments of what there is."""
+        """Wait for a while, unless a request waits or there is enough; then make segments of what there is."""
         if not self._awaited.number and not self._ending.is_set():
             await _happens(self._wake, self._plan.gather)
         self._wake.clear()
         self._refer()
-        # What somebody waits for makes segments of its own: they go when it is answered that it cannot be committed.
+        # What requests wait for makes separate segments, which are discarded once the requests are told of the failure.
         awaited, self._awaited = self._awaited, _Hours(self._plan.opaque)
         buffered, self._buffered = self._buffered, _Hours(self._plan.opaque)
         self._sealing = awaited.number + buffered.number
@@ -338,7 +341,7 @@ class DecisionLog:
             self._sealing -= hours.number
 
     def _give_up(self) -> None:
-        """Fail what somebody waits for, which is not answered then; keep the rest for the next try."""
+        """Fail the requests that wait, which are then not answered; keep the rest for the next try."""
         failed = [future for flush in self._flushes for future in flush.waiting]
         self._flushes = deque(flush for flush in self._flushes if not flush.waiting)
         failed += self._awaited.waiting
@@ -347,7 +350,7 @@ class DecisionLog:
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    """Whether something happens within a time."""
+    """Return whether an event happens within a time."""
     try:
         async with asyncio.timeout(seconds):
             return await event.wait()
@@ -373,9 +376,9 @@ _RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
 class Recorder:
     """Chooses what to log. `exempt_share` is the share (0 to 1) of permits under III that are logged.
 
-    `durable`: a permit under IV may be answered only when it is committed.
+    `durable`: a permit under IV or the NOTA may be answered only once it is committed.
 
-    Somebody of whom nothing is recorded, and everybody under III, whom nothing is looked up about, is logged without a
+    A person of whom nothing is recorded, and everyone under III, for whom nothing is looked up, is logged without a
     reference: nothing links these decisions to a person, or to one another.
     """
 
@@ -385,7 +388,7 @@ class Recorder:
     _owed: float = 0.0
 
     def wants(self, decision: Decision) -> bool:
-        """Whether this decision is logged: evenly spaced ones of the exempt permits, all others."""
+        """Return whether this decision is logged: an evenly spaced share of the exempt permits, and all others."""
         if decision.reason not in _WITHOUT_CONSENT:
             return True
         self._owed += self.exempt_share
@@ -395,7 +398,7 @@ class Recorder:
         return True
 
     def must_wait(self, decision: Decision) -> bool:
-        """Whether this decision may be answered only once it is logged."""
+        """Return whether this decision may be answered only once it is logged."""
         return self.durable and decision.permitted and decision.article in _RESTS_ON_LAW
 
     def record(  # noqa: PLR0917 - the parts of one entry
@@ -408,7 +411,7 @@ class Recorder:
         decision: Decision,
         facts: LogFacts,
     ) -> Entry | None:
-        """Log one decision; or return its entry, if that must be committed (`log.commit`) before it is answered."""
+        """Log one decision; or return its entry, if it must be committed (`log.commit`) before it is answered."""
         if not self.wants(decision):
             return None
         entry = (at, identifier, caller.int, subject_ref, correspondence, facts)

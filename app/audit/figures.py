@@ -1,4 +1,4 @@
-"""The numbers of consents that the console shows, counted by a job, and what jobs did."""
+"""The numbers of consents that the console shows, counted by a job, and the record of job runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from app.db.session import ReadSession, WriteSession
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One set of numbers: when it was counted and how long that took."""
+    """One set of numbers, with when it was counted and how long that took."""
 
     counted_at: datetime
     took: timedelta
@@ -22,7 +22,7 @@ class Figure:
 
 
 async def load_figure(session: ReadSession, name: str) -> Figure | None:
-    """What was counted last; None when nothing was yet."""
+    """Return the last count of that name; None when there was none yet."""
     row = (await session.execute(select(figure).where(figure.c.name == name))).first()
     if row is None:
         return None
@@ -30,7 +30,7 @@ async def load_figure(session: ReadSession, name: str) -> Figure | None:
 
 
 async def keep_figure(session: WriteSession, name: str, counted: Figure) -> None:
-    """Keep what was counted in the place of what was counted before."""
+    """Keep a count, in place of the previous one."""
     values = {
         "counted_at": counted.counted_at,
         "took_ms": round(counted.took.total_seconds() * 1000),
@@ -41,12 +41,12 @@ async def keep_figure(session: WriteSession, name: str, counted: Figure) -> None
 
 
 async def one_at_a_time(session: WriteSession, name: str) -> bool:
-    """Whether this transaction alone counts these numbers just now."""
+    """Return whether this transaction has the turn to count these numbers; only one has it at a time."""
     turn = select(func.pg_try_advisory_xact_lock(func.hashtext(f"sceau figure {name}")))
     return bool((await session.execute(turn)).scalar_one())
 
 
-# What background tasks did: one row for each task and day (UTC), so that the table stays small.
+# The runs of background tasks: one row for each task and day (UTC), so that the table stays small.
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class JobRun:
     """One run of a task.
 
     `took` is how long it ran, `flagged` how many things it dealt with, `backlog` how many it knows to be left; `error`
-    is the class of what it failed with, None when it ended well. `lost` counts deliveries dropped undelivered.
+    is the class of the exception with which it failed, None when it ended well. `lost` counts deliveries dropped
+    undelivered.
     """
 
     task: str
@@ -70,7 +71,8 @@ class JobRun:
 class DayOfRuns:
     """A task's runs on one day (UTC): sums, and how the last one went.
 
-    `flagged` and `lost` are sums over the day, `last_flagged` is that of the last run; `backlog` is what that left.
+    `flagged` and `lost` are sums over the day, `last_flagged` is that of the last run, and `backlog` what that run
+    left.
     """
 
     task: str
@@ -125,13 +127,13 @@ async def add_run(session: WriteSession, run: JobRun, day: date) -> None:
 
 
 async def latest_runs(session: ReadSession) -> list[DayOfRuns]:
-    """For each task the last day on which it ran, by name of task."""
+    """Return for each task the last day on which it ran, by name of task."""
     statement = select(job_run).ext(distinct_on(job_run.c.task)).order_by(job_run.c.task, job_run.c.day.desc())
     return [_day(row) for row in await session.execute(statement)]
 
 
 async def list_runs(session: ReadSession, *, task: str | None, since: date) -> list[DayOfRuns]:
-    """The days since one, of one task or of all, newest first."""
+    """Return the days since a given one, of one task or of all, newest first."""
     statement = select(job_run).where(job_run.c.day >= since).order_by(job_run.c.day.desc(), job_run.c.task)
     if task is not None:
         statement = statement.where(job_run.c.task == task)
@@ -139,7 +141,7 @@ async def list_runs(session: ReadSession, *, task: str | None, since: date) -> l
 
 
 async def drop_runs_before(session: WriteSession, day: date) -> None:
-    """Forget the days before one."""
+    """Delete the days before a given one."""
     await session.execute(delete(job_run).where(job_run.c.day < day))
 
 

@@ -1,7 +1,7 @@
-"""Read the decision log: by segments, the newest first, and of each no more than the blocks that may be wanted.
+"""Read the decision log by segments, the newest first, reading from each only the blocks that may be wanted.
 
-Whoever reads holds the log still (`Database.read(at_once=True)`): an hour that is merged meanwhile would be read twice,
-or half.
+The reader's session must hold the log still (`Database.read(at_once=True)`): otherwise an hour that is merged meanwhile
+would be read twice, or half.
 """
 
 import asyncio
@@ -41,18 +41,18 @@ _HEADS: Final = 100
 _STRETCH: Final = 128
 _PAUSE_SECONDS: Final = 0.0005
 _LAST_MILLISECONDS: Final = 253_402_300_799_000
-"""The last second of the year 9999: an id may say any time, and no decision is later."""
+"""The last second of the year 9999: an id may hold any time, but no decision is later."""
 _PIECE: Final = 1024 * 1024
 """Bytes of blocks that are read in one statement, unless a single block has more."""
 
 
 UNREADABLE: Final = (ValueError, IndexError, OverflowError, zstandard.ZstdError)
-"""What reading a segment that is none raises."""
+"""The exceptions that reading invalid content as a segment may raise."""
 log = structlog.get_logger("sceau.decision_log")
 
 
 class LogMovesError(Exception):
-    """The log is not held still in this session: this is a fault of the caller."""
+    """The session does not hold the log still: this is an error of the calling code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,10 @@ class Head:
 
 
 async def heads(session: ReadSession, wanted: Wanted) -> AsyncIterator[Head]:
-    """The segments that have decisions of a time, those that end last first.
+    """Yield the segments that have decisions of the wanted time, those that end last first.
 
-    One that cannot be read is told in the service's log and left out: it must not hide the others. `proof replay` names
-    it.
+    A segment that cannot be read is reported in the service's log and left out, since it must not hide the others.
+    `proof replay` names it.
 
     Raises:
         LogMovesError: the session does not hold the log still.
@@ -113,7 +113,7 @@ ORDER BY place
 async def blocks(
     session: ReadSession, found: AsyncIterator[Head], wanted: Wanted
 ) -> AsyncIterator[tuple[Head, Sequence[BlockPlace], bytes]]:
-    """Of each segment, in their order, the blocks that may have what is wanted, in pieces; none, where it has none."""
+    """Yield, in order and in pieces, the blocks of each segment that may have what is wanted; empty if none may."""
     asked: list[tuple[Head, int, int, list[BlockPlace]]] = []
     async for head in found:
         pieces = _pieces(head.directory, wanted.ref) if wanted.is_among(head.counts) else []
@@ -158,13 +158,13 @@ async def _read(
 
 
 async def decisions(session: ReadSession, wanted: Wanted) -> AsyncIterator[tuple[Head, Sequence[LoggedDecision]]]:
-    """All decisions that are wanted, piece by piece, each with the head of its segment; those that end last first."""
+    """Yield all wanted decisions, piece by piece, with the head of their segment; segments that end last come first."""
     async for head, places, content in blocks(session, heads(session, wanted), wanted):
         yield head, list(_readable(head, decisions_in(head.directory, places, content, wanted)))
 
 
 def _readable(head: Head, found: Iterator[Content]) -> Iterator[Content]:
-    """What can be read of a segment; the rest is told as by `heads`."""
+    """Yield what can be read of a segment; report the rest as `heads` does."""
     try:
         yield from found
     except UNREADABLE:
@@ -172,9 +172,9 @@ def _readable(head: Head, found: Iterator[Content]) -> Iterator[Content]:
 
 
 def _gently(found: Iterator[Content]) -> Iterator[Content]:
-    """The same, for a thread of the service: each pause gives the interpreter's lock back to the event loop.
+    """Yield the same items, with pauses that give the interpreter's lock back to the event loop; for a worker thread.
 
-    It waited 0.9 ms at most while 200,000 decisions were read, and 0.4 s without the pauses.
+    The event loop waited 0.9 ms at most while 200,000 decisions were read, and 0.4 s without the pauses.
     """
     for number, each in enumerate(found, 1):
         if not number % _STRETCH:
@@ -191,7 +191,7 @@ class FoundDecisions:
 
     @property
     def looked_back_to(self) -> datetime | None:
-        """How far back the log was looked through; None where that was to its beginning, or to what was asked for."""
+        """How far back the log was searched; None if to its beginning, or to the start that was asked for."""
         return None if self.before is None else instant_of((self.before.int >> 80) * 1_000)
 
 
@@ -205,16 +205,16 @@ async def search(
     correspondence: Callable[[int], bytes] | None = None,
     resting: "Resting | None" = None,
 ) -> FoundDecisions:
-    """The next decisions, newest first: ids sort by time.
+    """Return the next decisions, newest first: ids sort by time.
 
     Args:
-        session: holds the log still.
-        wanted: which.
-        before: those with lower ids.
-        limit: so many at most.
-        seconds: after which it ends with what was found.
-        correspondence: the reference that is wanted, on a day (UTC, in days since 1970).
-        resting: those permits only that rest on this.
+        session: a session that holds the log still.
+        wanted: which decisions.
+        before: only decisions with lower ids.
+        limit: how many at most.
+        seconds: after this time the search ends with what was found.
+        correspondence: returns the wanted reference for a day (UTC, in days since 1970).
+        resting: only permits that rest on this.
 
     """
     began = time.monotonic()
@@ -233,10 +233,10 @@ async def search(
     async for head, places, content in blocks(session, heads(session, wanted), wanted):
         if head is not looked:
             looked = head
-            newest = (microseconds_of(head.to_at) // 1_000 + 1) << 80  # no decision that is left has such an id
+            newest = (microseconds_of(head.to_at) // 1_000 + 1) << 80  # no remaining decision has an id as high as this
             if kept.is_full and kept.oldest >= newest:
                 break
-            # What is looked at is looked at whole: a page that ends where it began would be asked for again, for ever.
+            # A segment is searched whole: a page that ended where it began would be requested again, for ever.
             if reached is not None and newest < reached and time.monotonic() - began > seconds:
                 return kept.found(newest)
             reached = newest if reached is None else reached
@@ -273,7 +273,7 @@ class _Newest:
         return self._kept[0][0]
 
     def take(self, decisions: Iterable[LoggedDecision]) -> None:
-        """Take in more."""
+        """Add decisions."""
         for decision in decisions:
             number = decision.id.int
             if self._before is not None and number >= self._before:
@@ -288,7 +288,7 @@ class _Newest:
                 heappush(self._kept, (number, self._taken, decision))
 
     def found(self, reached: int = 0) -> FoundDecisions:
-        """The page, newest first. `reached`: of lower ids not all are known."""
+        """Return the page, newest first. `reached`: below this id, not all decisions are known."""
         items = [decision for number, _, decision in sorted(self._kept, reverse=True) if number >= reached]
         if len(items) > self._limit:
             return FoundDecisions(items[: self._limit], items[self._limit - 1].id)
@@ -296,15 +296,15 @@ class _Newest:
 
 
 def day_of(at: datetime) -> int:
-    """The day (UTC) of an instant, counted from 1970."""
+    """Return the day (UTC) of an instant, counted from 1970."""
     return hour_of(microseconds_of(at)) // 24
 
 
 # Permits that rested on a consent to one version of a processing, or on one text. A decision names the user's own
-# consent. Whose consents it rested on besides is sealed in it, so that a permit which rested on such a consent of
+# consent. The other people on whose consents it rested are sealed in it, so a permit that rested on such a consent of
 # another party is not found here.
 
-# Of a joint consent in two acts the log names the second; the first may be the one that the text was shown for.
+# Of a joint consent in two acts the log names the second; the text may have been shown for the first.
 _RESTS: Final = text("""
 SELECT granted.id FROM consent_event AS granted
 WHERE granted.id = ANY(CAST(:ids AS uuid[])) AND granted.processing = :processing AND granted.kind = 'granted' AND (
@@ -322,7 +322,7 @@ WHERE granted.id = ANY(CAST(:ids AS uuid[])) AND granted.processing = :processin
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """A version of a processing, or a text, that permits may rest on."""
+    """A version of a processing, or a text, on which permits may rest."""
 
     processing: str
     struck: Struck
@@ -330,7 +330,7 @@ class Resting:
     async def among(
         self, session: ReadSession, head: Head, places: Sequence[BlockPlace], content: bytes
     ) -> frozenset[UUID]:
-        """The consents to it that permits in some blocks name."""
+        """Return the consents to it that permits in some blocks name."""
         found = _gently(_readable(head, facts_in(head.directory, places, content)))
         named = await asyncio.to_thread(
             lambda: {
@@ -352,9 +352,9 @@ class Resting:
 
 @dataclass(frozen=True, slots=True)
 class RelyingCount:
-    """How many logged permits rested on it, the first of them when; `sealed`: how many others may have.
+    """How many logged permits rested on it, and when the first did; `sealed`: how many others may have.
 
-    Those looked at consents of other people, of which the log only says under seal whose they were.
+    The sealed ones looked at consents of other people, whom the log names only under seal.
     """
 
     number: int = 0
@@ -362,13 +362,13 @@ class RelyingCount:
     sealed: int = 0
 
     def __add__(self, other: "RelyingCount") -> "RelyingCount":
-        """Those of two stretches of the log."""
+        """Return the sum of the counts of two stretches of the log."""
         firsts = [each.first_at for each in (self, other) if each.first_at is not None]
         return RelyingCount(self.number + other.number, min(firsts, default=None), self.sealed + other.sealed)
 
 
 async def count_relying(session: ReadSession, resting: Resting, since: datetime, until: datetime) -> RelyingCount:
-    """Count the permits of some whole hours."""
+    """Count the permits of whole hours that rest on it."""
     total = RelyingCount()
     wanted = Wanted(since, until, processings={resting.processing}, permitted=True)
     async for head, places, content in blocks(session, heads(session, wanted), wanted):
@@ -392,7 +392,7 @@ def _relying_in(head: Head, places: Sequence[BlockPlace], content: bytes, wanted
 
 
 async def first_logged(session: ReadSession, since: datetime) -> datetime | None:
-    """When the first decision that the log has since an instant may have been taken; None when there is none."""
+    """Return when the first decision since an instant that the log has may have been taken; None when there is none."""
     table = decision_segment.c
     first = select(func.min(table.from_at)).where(table.to_at >= since, table.day >= since.astimezone(UTC).date())
     return (await session.execute(first)).scalar_one_or_none()
@@ -407,22 +407,22 @@ class Period:
 
     @classmethod
     async def of(cls, session: ReadSession, since: datetime, until: datetime) -> "Period":
-        """The part of a period from the first decision that the log has, up to now."""
+        """Return the part of a period from the first decision that the log has, up to now."""
         first = await first_logged(session, since)
         return cls(max(since, first or since), min(until, await session.now()))
 
     def share_after(self, at: datetime) -> float:
-        """How much of it is behind somebody who reads the newest decisions first and has come to this instant."""
+        """Return the share already read when reading newest first has come to an instant (1.0 for an empty period)."""
         whole = (self.until - self.since).total_seconds()
         return (self.until - at).total_seconds() / whole if whole > 0 else 1.0
 
 
-# --- numbers: from the counts of segments, and of the days that the log dropped ---------------------------------------
+# --- numbers: from the counts of segments, and of the days that the log dropped -----------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerCount:
-    """How often one answer was given about a processing, for one reason; `processing` "" is one that is unknown."""
+    """How often one answer was given about a processing, for one reason; `processing` "" means an unknown one."""
 
     processing: str
     permitted: bool
@@ -432,12 +432,12 @@ class AnswerCount:
 
 @dataclass(frozen=True, slots=True)
 class DecisionCount(AnswerCount):
-    """The same, of the logged decisions of a day (Paris)."""
+    """The same, for the logged decisions of a day (Paris)."""
 
     day: str
 
 
-# No segment has decisions of two hours, so none has of two days of Paris.
+# No segment spans two hours, so none spans two days in Paris.
 _BY_DAY: Final = text("""
 SELECT to_char(day AT TIME ZONE 'Europe/Paris', 'YYYY-MM-DD') AS day, processing, permitted, reason,
     CAST(sum(number) AS bigint) AS number
@@ -453,13 +453,13 @@ FROM (
 
 
 async def count_by_day(session: ReadSession, since: datetime, until: datetime) -> list[DecisionCount]:
-    """The decisions between two midnights (Paris), by day and answer, however old: what the log dropped is counted."""
+    """Count the decisions between two midnights (Paris), by day and answer, including days that the log dropped."""
     found = await session.execute(_BY_DAY, {"since": since, "until": until})
     return [DecisionCount(row.processing, row.permitted, row.reason, row.number, row.day) for row in found]
 
 
 async def answers_between(session: ReadSession, since: datetime, until: datetime) -> list[AnswerCount]:
-    """The same of all these days together, by processing and answer."""
+    """Count the decisions of all these days together, by processing and answer."""
     total: Counter[tuple[str, bool, str]] = Counter()
     for each in await count_by_day(session, since, until):
         total[each.processing, each.permitted, each.reason] += each.number
@@ -467,13 +467,13 @@ async def answers_between(session: ReadSession, since: datetime, until: datetime
 
 
 def midnight(at: datetime) -> datetime:
-    """The midnight (Paris) that began the day of an instant."""
+    """Return the midnight (Paris) that began the day of an instant."""
     return at.astimezone(PARIS).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionsOfADay:
-    """How often one answer was given about somebody on a day (UTC)."""
+    """How often one answer was given about a person on a day (UTC)."""
 
     day: date
     processing: str
@@ -483,7 +483,7 @@ class DecisionsOfADay:
 
 
 async def decisions_about(session: ReadSession, ref: bytes) -> list[DecisionsOfADay]:
-    """The decisions about somebody that are in the log, counted by day (UTC), processing and answer."""
+    """Count the decisions about a person that are in the log, by day (UTC), processing and answer."""
     counted: Counter[tuple[date, str, bool, str]] = Counter()
     async for _, found in decisions(session, Wanted(ref=ref[:REF_BYTES])):
         for each in found:

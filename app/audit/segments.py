@@ -1,8 +1,8 @@
 """Segments of the decision log: what they hold, how they are made, merged and read. Format: docs/decision-log.md.
 
 A segment has the decisions of one hour (UTC), or some of them, sorted by person. Its data are blocks of at most
-`BLOCK_ROWS` decisions, each compressed by itself, so that the decisions about one person are read without the others;
-its directory says where each block lies and holds what most decisions share. Nothing here reads or writes a database.
+`BLOCK_ROWS` decisions, each compressed separately, so that the decisions about one person are read without the others.
+Its directory says where each block lies and holds what most decisions share. Nothing here reads or writes a database.
 """
 
 import json
@@ -23,10 +23,10 @@ from msgspec.structs import asdict, astuple, fields
 
 BLOCK_ROWS: Final = 1_024
 REF_BYTES: Final = 16
-"""Of the reference of a person, and of that of a correspondence."""
+"""The length of the references of persons and of correspondences, in bytes."""
 HOUR: Final = timedelta(hours=1)
 NOBODY: Final = bytes(REF_BYTES)
-"""In the place of the reference of somebody of whom nothing is recorded, or was looked up."""
+"""The reference used where nothing is recorded of the person, or nobody was looked up."""
 MICROSECONDS: Final = 1_000_000
 _HOUR_MICROSECONDS: Final = 3_600 * MICROSECONDS
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,12 +34,12 @@ _UNKNOWN_PROCESSING: Final = "unknown_processing"
 
 
 class Shape(Struct, frozen=True, array_like=True, gc=False):
-    """What many decisions share of what was asked and answered, and of what that was made on.
+    """What many decisions share: the question, the answer, and the facts on which the answer was made.
 
-    `elements` None: the question named none. `version`: of the processing, in force then. `versions` and `changes`: how
-    many of its versions were known, and how many of its changes of status and invalidations, in the order of their
-    instants. `policy`: how periods were counted (`P1Y/start_of_day`). `rules`: a digest of the rules; `build`: the
-    version of Sceau.
+    `elements` None: the question named none. `version` is the processing's version then in force. `versions` and
+    `changes` are the numbers of its versions that were known, and of its changes of status and invalidations, in order
+    of their instants. `policy` says how periods were counted (`P1Y/start_of_day`). `rules` is a digest of the rules,
+    `build` the version of Sceau.
     """
 
     processing: str
@@ -62,12 +62,12 @@ class Shape(Struct, frozen=True, array_like=True, gc=False):
 
 
 class LogFacts(Shape, frozen=True, array_like=True, gc=False):
-    """The same, with what differs from person to person. It is the same for every correspondence.
+    """A shape with what differs from person to person; it is the same for every correspondence.
 
-    `known`: the ledger order of the last event of the subject that was known, 0 where none was. `participants`: how
-    many other parties the question named; None where it did not say, or nothing asked for them. No digest of them: it
-    would lead from an id to the row, whatever else is sealed. `relied`: who was looked at besides the subject, sealed
-    (`app.operations.decisions.judging.DecidedBy`).
+    `known` is the ledger order of the subject's last known event, 0 where there was none. `participants` is the number
+    of other parties that the question named; None where it did not name them, or they did not matter. There is no
+    digest of them: it would lead from an id to the row, whatever else is sealed. `relied` says who was looked at
+    besides the subject, sealed (`app.operations.decisions.judging.DecidedBy`).
     """
 
     consent: UUID | None
@@ -93,19 +93,19 @@ class LoggedDecision:
 
     @property
     def subject_ref(self) -> bytes:
-        """The reference of the person as it is shown: nobody's is of this decision's own, and leads nowhere."""
+        """The person's reference as shown; in place of `NOBODY`, one for this decision only, which leads nowhere."""
         return self.person if self.person != NOBODY else sha256(b"person\n" + self.id.bytes).digest()[:REF_BYTES]
 
     @property
     def correspondence_ref(self) -> bytes:
-        """That of the correspondence, likewise."""
+        """The correspondence's reference as shown; in place of `NOBODY`, one for this decision only."""
         if self.person != NOBODY:
             return self.correspondence
         return sha256(b"correspondence\n" + self.id.bytes).digest()[:REF_BYTES]
 
 
 AnswerCounts = Sequence[tuple[str, bool, str, int]]
-"""How often each answer was given: processing ("" for one that is unknown), permitted, reason, number."""
+"""How often each answer was given: processing ("" for an unknown one), permitted, reason, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +122,17 @@ class Segment:
 
     @property
     def day(self) -> date:
-        """The day (UTC) that it belongs to."""
+        """The day (UTC) to which it belongs."""
         return self.from_at.date()
 
     @property
     def told(self) -> str:
-        """Its counts as JSON, as the database writes it."""
+        """Its counts as JSON, in the form in which the database writes them."""
         return json.dumps(self.counts, ensure_ascii=False)
 
     @property
     def sha256(self) -> bytes:
-        """The digest of all that it says: what the proof log commits to."""
+        """The digest of its whole content, to which the proof log commits."""
         ends = f"{microseconds_of(self.from_at)} {microseconds_of(self.to_at)} {self.rows} {self.told}"
         return sha256(ends.encode() + self.directory + self.data).digest()
 
@@ -141,9 +141,9 @@ class Segment:
 
 
 class _Case(Struct, frozen=True, gc=False):
-    """What a person's decisions share: who asked and the shape, by their place, and what differs between people.
+    """What a person's decisions share: caller and shape, by their place, and what differs between people.
 
-    `consent`: `_NO_CONSENT` for none. `valid_until`: microseconds since 1970.
+    `consent` is `_NO_CONSENT` for none. `valid_until` is in microseconds since 1970.
     """
 
     shape: int
@@ -155,7 +155,7 @@ class _Case(Struct, frozen=True, gc=False):
 
 
 class BlockPlace(Struct, frozen=True, array_like=True, gc=False):
-    """Where a block lies, behind the one before it: the reference of its first person, and how many bytes it has."""
+    """Where a block lies, after the previous one: the reference of its first person, and its size in bytes."""
 
     first: bytes
     size: int
@@ -172,9 +172,9 @@ class Directory(Struct, array_like=True):
     blocks: list[BlockPlace]
 
     def span(self, ref: bytes | None) -> tuple[int, list[BlockPlace]]:
-        """The blocks that may have decisions about a person (None: all), and where the first of them begins.
+        """Return the blocks that may have decisions about a person (None: everyone), after the offset of the first one.
 
-        Nobody has none: what is logged without a reference is not one person's.
+        `NOBODY` has none: decisions logged without a reference are not one person's.
         """
         offset = 0
         found: list[BlockPlace] = []
@@ -196,8 +196,8 @@ class _Block(Struct, array_like=True):
     """The columns of some rows, sorted by person: five about the rows, the others about their cases.
 
     `runs`: how many rows each person has. `tails`: the last ten bytes of each id; the first six are its time in
-    milliseconds (RFC 9562, 5.7). `correspondences` has one for each row of somebody. `case`: for each row, the place of
-    its case; `end`: for each case, the place of its `valid_until` in `ends`.
+    milliseconds (RFC 9562, 5.7). `correspondences` has one for each row with a person. `case`: for each row, the place
+    of its case; `end`: for each case, the place of its `valid_until` in `ends`.
 
     `people`, `times` and `case` are streams of bytes (`_streams`), of numbers of 16, 4 and 2 bytes.
     """
@@ -233,13 +233,13 @@ class Collector:
     """Collects decisions of one hour, and makes one segment of them."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start empty."""
         self._shapes: dict[tuple[bytes, Shape], int] = {}
         self._cases: dict[_Case, int] = {}
         self._rows: list[bytes] = []
 
     def case(self, caller: bytes, facts: LogFacts) -> int:
-        """The number under which the facts of a caller's decisions are kept here."""
+        """Return the number under which the facts of a caller's decisions are kept here."""
         shape = Shape(*astuple(facts)[:_SHARED])
         case = _Case(
             self._shapes.setdefault((caller, shape), len(self._shapes)),
@@ -252,20 +252,20 @@ class Collector:
         return self._cases.setdefault(case, len(self._cases))
 
     def add(self, at: int, identifier: bytes, ref: bytes, correspondence: bytes, case: int) -> None:
-        """Take in one decision: its time (microseconds since 1970), its id, the two references, and the facts.
+        """Add one decision: its time (microseconds since 1970), its id, the two references, and its case's number.
 
-        `at` has the milliseconds that the id begins with.
+        `at` must fall in the millisecond with which the id begins.
         """
         self._rows.append(_ROW.pack(ref, at, identifier[-_TAIL:], correspondence, case))
 
     def put(self, decision: LoggedDecision) -> None:
-        """Take in a decision as it was read."""
+        """Add a decision that was read from a segment."""
         case = self.case(decision.caller.bytes, decision.facts)
         at = microseconds_of(decision.at)
         self.add(at, decision.id.bytes, decision.person, decision.correspondence, case)
 
     def sealed(self, identifier: UUID) -> Segment:
-        """The segment of all that was taken in."""
+        """Return the segment of all decisions that were added."""
         rows, cases = sorted(self._rows), list(self._cases)
         _, times, _, _, numbers = zip(*_ROW.iter_unpack(b"".join(rows)), strict=True)
         begins = min(times)
@@ -297,7 +297,7 @@ class Collector:
 
 
 def _block(rows: Sequence[bytes], cases: Sequence[_Case], begins: int) -> _Block:
-    # Columns at once: a loop over rows takes four times as long, while which no decision is answered.
+    # Works on whole columns: a loop over rows takes four times as long, during which no decision is answered.
     people, times, tails, correspondences, numbers = zip(*_ROW.iter_unpack(b"".join(rows)), strict=True)
     runs = Counter(people)  # in their order, which is that of the rows
     own = {number: place for place, number in enumerate(dict.fromkeys(numbers))}
@@ -308,7 +308,7 @@ def _block(rows: Sequence[bytes], cases: Sequence[_Case], begins: int) -> _Block
         runs=list(runs.values()),
         times=_streams(pack(f">{len(rows)}I", *(time - begins for time in times)), _TIME),
         tails=b"".join(tails),
-        correspondences=b"".join(correspondences[runs.get(NOBODY, 0) :]),  # nobody comes first
+        correspondences=b"".join(correspondences[runs.get(NOBODY, 0) :]),  # `NOBODY` comes first
         case=_streams(pack(f">{len(rows)}H", *(own[number] for number in numbers)), _PLACE),
         shape=list(shape),
         consents=b"".join(consents),
@@ -321,20 +321,20 @@ def _block(rows: Sequence[bytes], cases: Sequence[_Case], begins: int) -> _Block
 
 
 def _streams(numbers: bytes, size: int) -> bytes:
-    """Numbers of `size` bytes as streams: the first byte of each, then the second of each, and so on.
+    """Return numbers of `size` bytes as streams: the first byte of each, then the second of each, and so on.
 
-    A compressor then sees what the first bytes have in common (BYTE_STREAM_SPLIT of Parquet). Given the count of the
-    numbers as `size`, it makes numbers of streams.
+    A compressor then sees what the first bytes have in common (BYTE_STREAM_SPLIT of Parquet). With the count of the
+    numbers as `size`, this turns streams back into numbers.
     """
     return b"".join(numbers[byte::size] for byte in range(size))
 
 
 def directory_of(content: bytes) -> Directory:
-    """Read a directory.
+    """Parse a directory.
 
     Raises:
-        ValueError: it is none.
-        zstandard.ZstdError: it is none.
+        ValueError: the content is not a directory.
+        zstandard.ZstdError: the content is not a directory.
 
     """
     return _read_directory(zstandard.ZstdDecompressor().decompress(content))
@@ -344,7 +344,7 @@ def directory_of(content: bytes) -> Directory:
 class Wanted:
     """Which decisions are read; None asks for all. `since` is included, `until` is not.
 
-    `consents`: permits that rest on one of these events.
+    `consents`: only decisions that rest on one of these events.
     """
 
     since: datetime | None = None
@@ -357,7 +357,7 @@ class Wanted:
     consents: Container[UUID] | None = None
 
     def is_among(self, counts: AnswerCounts) -> bool:
-        """Whether a segment with these counts may have such a decision."""
+        """Return whether a segment with these counts may have such a decision."""
         return any(
             (self.processings is None or not processing or processing in self.processings)
             and self.permitted in {None, permitted}
@@ -366,7 +366,7 @@ class Wanted:
         )
 
     def has(self, facts: LogFacts) -> bool:
-        """Whether a decision with these facts is wanted, if its time, id and person are."""
+        """Return whether a decision with these facts is wanted, if its time, id and person are."""
         return (
             (self.processings is None or facts.processing in self.processings)
             and self.permitted in {None, facts.permitted}
@@ -379,7 +379,7 @@ ALL: Final = Wanted()
 
 
 def facts_in(directory: Directory, places: Sequence[BlockPlace], content: bytes) -> Iterator[tuple[LogFacts, int]]:
-    """The facts of the decisions in some blocks, each with the number of its decisions there."""
+    """Yield the facts of the decisions in some blocks, each with the number of its decisions there."""
     for block in _blocks(places, content):
         number = Counter(_numbers(block.case, "H"))
         for place, (_, facts) in enumerate(_facts(directory, block)):
@@ -389,16 +389,16 @@ def facts_in(directory: Directory, places: Sequence[BlockPlace], content: bytes)
 def decisions_in(
     directory: Directory, places: Sequence[BlockPlace], content: bytes, wanted: Wanted = ALL
 ) -> Iterator[LoggedDecision]:
-    """The decisions in some blocks that are wanted, by person and time.
+    """Yield the wanted decisions of some blocks, by person and time.
 
     Args:
-        directory: of their segment.
-        places: of the blocks, as the directory has them.
-        content: of the blocks, one after the other.
-        wanted: which.
+        directory: the directory of their segment.
+        places: the places of the blocks, from the directory.
+        content: the bytes of the blocks, one after the other.
+        wanted: which decisions.
 
     Raises:
-        ValueError: it is not what such a segment holds.
+        ValueError: the content is not what such a segment holds.
         IndexError: likewise, a case is named that it does not have.
         OverflowError: likewise, an instant is beyond the year 9999.
         zstandard.ZstdError: likewise.
@@ -456,12 +456,12 @@ def _blocks(places: Sequence[BlockPlace], content: bytes) -> Iterator[_Block]:
 
 
 def _numbers(numbers: bytes, form: str) -> Sequence[int]:
-    """Numbers of a form of `struct`, the highest byte first."""
+    """Return the numbers of a `struct` format, the highest byte first."""
     return unpack(f">{len(numbers) // calcsize(form)}{form}", numbers)
 
 
 def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:
-    """For each case of a block, who asked and the facts."""
+    """Return, for each case of a block, the caller and the facts."""
     found = []
     for place, number in enumerate(block.shape):
         caller, shape = directory.shapes[number]
@@ -478,38 +478,36 @@ def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:
 
 
 def microseconds_of(at: datetime) -> int:
-    """An aware instant as microseconds since 1970."""
+    """Return an aware instant as microseconds since 1970."""
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def instant_of(microseconds: int) -> datetime:
-    """The instant (UTC) of microseconds since 1970."""
+    """Return the instant (UTC) of microseconds since 1970."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def hour_begun(at: datetime) -> datetime:
-    """When the hour (UTC) of an instant began."""
+    """Return when the hour (UTC) of an instant began."""
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def hour_of(microseconds: int) -> int:
-    """The hour (UTC) of an instant, counted from 1970: no segment has decisions of two."""
+    """Return the hour (UTC) of an instant, counted from 1970: no segment spans two."""
     return microseconds // _HOUR_MICROSECONDS
 
 
-# Decisions as they leave the deployment: the columns of docs/decision-log.md, a line of JSON each.
-#
-# An auditor gets a merged segment as such lines, in which people and correspondences have names of this segment
-# alone. The proof log commits to them, so that a decision which was changed, taken out or put in is seen without the
-# database.
+# Decisions as they leave the deployment: the columns of docs/decision-log.md, a line of JSON each. An auditor gets a
+# merged segment as such lines, in which people and correspondences have names that are valid in this segment only. The
+# proof log commits to the lines, so a decision that was changed, removed or added is detected without the database.
 
 OWN: Final = ("id", "at", "caller", "subject_ref", "correspondence_ref", "decision")
-"""The columns that are not of `LogFacts`. Who was looked at besides the subject is sealed, and left out."""
+"""The columns outside `LogFacts`. The other people who were looked at are sealed, and left out."""
 _as_json = msgspec.json.Encoder().encode
 
 
 def row_of(decision: LoggedDecision, named: Callable[[bytes], str]) -> Mapping[str, Any]:
-    """The columns of a decision. `named`: what a reference is called there."""
+    """Return the columns of a decision. `named` gives the name of a reference."""
     facts = asdict(decision.facts)
     del facts["relied"]
     refs = (named(decision.subject_ref), named(decision.correspondence_ref))
@@ -519,24 +517,24 @@ def row_of(decision: LoggedDecision, named: Callable[[bytes], str]) -> Mapping[s
 
 
 def line_of(row: Mapping[str, Any]) -> bytes:
-    """A line of JSON; instants in UTC, as RFC 3339 has them."""
+    """Return a line of JSON; instants are in UTC, as in RFC 3339."""
     return _as_json(row) + b"\n"
 
 
 def name_in(segment: UUID, ref: bytes) -> str:
-    """What a reference is called in the lines of a segment: it is random, so that nobody finds it by trying."""
+    """Return the name of a reference in the lines of a segment; the reference is random, so it cannot be guessed."""
     return sha256(segment.bytes + ref).hexdigest()[: 2 * REF_BYTES]
 
 
 def open_lines(segment: UUID, directory: bytes, data: bytes) -> Iterator[tuple[LoggedDecision, bytes]]:
-    """The decisions of a segment, each with its line."""
+    """Yield the decisions of a segment, each with its line."""
     known = directory_of(directory)
     for decision in decisions_in(known, known.blocks, data):
         yield decision, line_of(row_of(decision, lambda ref: name_in(segment, ref)))
 
 
 def open_sha256(segment: Segment) -> str:
-    """The SHA-256 of all lines of a segment, as hex: what the proof log commits to for whoever has no database."""
+    """Return the SHA-256 (hex) of a segment's lines, to which the proof log commits for readers without a database."""
     digest = sha256()
     for _, line in open_lines(segment.id, segment.directory, segment.data):
         digest.update(line)

@@ -1,4 +1,4 @@
-"""The tables of the logs; the partitions of the decision log, and how its segments are replaced by merged ones."""
+"""The tables of the logs; the partitions of the decision log, and how merged segments replace its segments."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -31,13 +31,13 @@ from app.db.owner_limits import owner_limit
 from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
 
-# The decision log, the trail of administrative acts, and what background tasks did.
-# The trail is append-only, in the ledger's manner. The log has one partition a day (UTC), made and dropped by
-# functions that the application role may call; each task has one row a day (UTC). `figure` is what the console shows
-# of consents: counted by a job, numbers only. `decision_count` has the numbers of days that the log dropped.
+# The decision log, the trail of administrative acts, and the runs of background tasks. The trail is append-only, like
+# the ledger. The log has one partition a day (UTC), made and dropped by functions that the application role may call;
+# each task has one row a day (UTC). `figure` holds the console's numbers of consents, counted by a job.
+# `decision_count` has the numbers of days that the log dropped.
 
 # Each row is a segment (`app.audit.segments`): one of a worker's flushes, or with `merged` what these became once their
-# hour was over. The service adds the former; only a function of the database replaces them by the latter.
+# hour was over. The service adds flushes; only a function of the database replaces them by merged segments.
 decision_segment = Table(
     "decision_segment",
     metadata,
@@ -61,7 +61,7 @@ decision_segment = Table(
     postgresql_partition_by="RANGE (day)",
 )
 
-# Rows of the log that found the queue full or were refused: how many, and when the database heard of it.
+# Rows that the log dropped because the queue was full or they were refused: how many, and when this was reported.
 decision_drop = Table(
     "decision_drop",
     metadata,
@@ -72,7 +72,8 @@ decision_drop = Table(
     Index("ix_decision_drop_at", "at"),
 )
 
-# The number of the last flush of each worker, by which each is taken once. Rows of workers that are gone are removed.
+# The number of each worker's last flush, so that each flush is accepted once. Rows of workers that are gone are
+# removed.
 decision_writer = Table(
     "decision_writer",
     metadata,
@@ -143,36 +144,36 @@ administrative_act = Table(
 
 
 async def count_dropped(session: ReadSession, since: datetime, until: datetime) -> int:
-    """How many rows the decision log dropped, as workers reported it to the database between two instants."""
+    """Return how many rows the decision log dropped, as workers reported to the database between two instants."""
     table = decision_drop.c
     number = select(func.coalesce(func.sum(table.number), 0)).where(table.at >= since, table.at < until)
     return int((await session.execute(number)).scalar_one())
 
 
 async def make_partition(session: WriteSession, day: date) -> None:
-    """Make the partition of a day, unless it is there."""
+    """Make the partition of a day, unless it exists."""
     await session.execute(select(func.sceau_make_log_partition(day)))
 
 
 async def forget_writers(session: WriteSession, idle: timedelta) -> None:
-    """Remove what is known of workers that have written nothing for so long."""
+    """Remove the rows of workers that have written nothing for that long."""
     await session.execute(delete(decision_writer).where(decision_writer.c.at < await session.instant() - idle))
 
 
 async def load_log_floor(session: ReadSession) -> timedelta:
-    """How long each day of the log is kept at least: the owner of the database sets it."""
+    """Return how long each day of the log is kept at least; the owner of the database sets it."""
     return timedelta(days=(await session.execute(select(owner_limit.c.log_floor_days))).scalar_one())
 
 
 async def drop_before(session: WriteSession, day: date) -> int:
-    """Drop the partitions of all days before one, none of them younger than the floor; how many there were.
+    """Drop the partitions of all days before one, none of them younger than the floor; return how many there were.
 
     The function leaves an entry in the trail for each (`decision_log.dropped`).
     """
     return int((await session.execute(select(func.sceau_drop_log_before(day)))).scalar_one())
 
 
-# An hour that is over is merged: few segments in the place of many.
+# An hour that is over is merged: a few segments replace many.
 
 _REPLACE: Final = text("""
 SELECT sceau_merge_segments(:id, :day, :from_at, :to_at, :rows, CAST(:counts AS jsonb), :directory, :data, :sha256,
@@ -181,7 +182,7 @@ SELECT sceau_merge_segments(:id, :day, :from_at, :to_at, :rows, CAST(:counts AS 
 
 
 async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[UUID], *, merged: bool) -> None:
-    """Put one segment in the place of others of its hour; `merged`: for good, as it is to be stated."""
+    """Replace other segments of an hour by one; `merged`: for good, so that it can be stated in the log."""
     values = {
         "id": made.id,
         "day": made.day,
@@ -199,7 +200,7 @@ async def replace_segments(session: ReadSession, made: Segment, gone: Sequence[U
 
 
 async def oldest_waiting(session: ReadSession, before: datetime) -> datetime | None:
-    """The hour (UTC) of the first segment that ends before an instant and is not merged yet."""
+    """Return the hour (UTC) of the first segment that begins before an instant and is not merged yet."""
     table = decision_segment.c
     first = select(func.min(table.from_at)).where(~table.merged, table.from_at < before)
     found = (await session.execute(first)).scalar_one_or_none()
@@ -209,9 +210,9 @@ async def oldest_waiting(session: ReadSession, before: datetime) -> datetime | N
 async def waiting_in(
     session: ReadSession, hour: datetime, after: tuple[datetime, UUID] | None, most: int, *, below: int | None = None
 ) -> Sequence[Any]:
-    """Segments of an hour that are not merged yet, in their order: `id`, `from_at`, `rows`, `directory`, `data`.
+    """Return segments of an hour that are not merged yet, in order: `id`, `from_at`, `rows`, `directory`, `data`.
 
-    `below`: those alone that have fewer rows.
+    `below`: only segments with fewer rows.
     """
     table = decision_segment.c
     order = (table.from_at, table.id)
@@ -229,7 +230,7 @@ async def waiting_in(
 
 
 async def count_small(session: ReadSession, hour: datetime, before: datetime, below: int) -> int:
-    """How many segments of an hour that are not merged have fewer rows, and began before an instant."""
+    """Return how many unmerged segments of an hour have fewer rows than `below`, and began before an instant."""
     table = decision_segment.c
     number = select(func.count()).where(
         ~table.merged, table.from_at >= hour, table.from_at < before, table.from_at < hour + HOUR, table.rows < below
@@ -250,7 +251,7 @@ SELECT id, from_at, rows, merged, sha256 = made AS fits, made AS digest FROM (
 
 
 async def segment_content(session: ReadSession, day: date, identifier: UUID) -> tuple[bytes, bytes] | None:
-    """Directory and data of a segment; None where it is gone."""
+    """Return directory and data of a segment; None where it is gone."""
     table = decision_segment.c
     wanted = select(table.directory, table.data).where(table.day == day, table.id == identifier)
     row = (await session.execute(wanted)).one_or_none()
@@ -258,9 +259,9 @@ async def segment_content(session: ReadSession, day: date, identifier: UUID) -> 
 
 
 async def segment_digests(session: ReadSession, since: datetime, until: datetime) -> Sequence[Any]:
-    """The segments that begin in a time, without what they hold.
+    """Return the segments that begin within a period, without their content.
 
-    `id`, `from_at`, `rows`, `merged`; `digest` of all that it says now (`Segment.sha256`), and whether that `fits` the
-    one that stands beside.
+    The columns are `id`, `from_at`, `rows` and `merged`; `digest` of all its present content (`Segment.sha256`), and
+    `fits`: whether that equals the stored digest.
     """
     return (await session.execute(_DIGESTS, {"since": since, "until": until})).all()

@@ -1,7 +1,7 @@
 """The trail of administrative acts: append-only, each entry written in the transaction of the act itself.
 
-The application role may INSERT and SELECT; triggers refuse everything else, to the owner too. Record an act as the last
-thing that its operation does: an entry that is wanted once only waits for others that write the same one, and must not
+The application role may INSERT and SELECT; triggers refuse everything else, even to the owner. Record an act as the
+last step of its operation: an entry with `once` waits for other transactions that write the same entry, and must not
 hold them up.
 """
 
@@ -22,10 +22,10 @@ from app.audit.store import administrative_act
 from app.db.session import ReadSession, WriteSession
 
 
-# Administrative acts: what can be done, on what, and which small details of it are kept. Values only; no SQL.
-# Nothing here may hold an identifier of a person, a key, a URL or words that somebody typed: ids of ours, pseudonyms,
-# words of enums, numbers and times. Two acts are written in SQL by the database itself: a day of the decision log
-# that is dropped, and limits that the owner changes.
+# Administrative acts: what can be done, on what, and which small details of it are kept. Values only; no SQL. Nothing
+# here may hold an identifier of a person, a key, a URL or free text: only our own ids, pseudonyms, words of enums,
+# numbers and times. The database itself writes two acts in SQL: a day of the decision log that is dropped, and limits
+# that the owner changes.
 class ActKind(StrEnum):
     """One kind of administrative act: `thing.what_was_done`. A word never changes its meaning."""
 
@@ -106,7 +106,7 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an act was done to: a thing by its id, a subject by its pseudonym (32 bytes), both, or neither."""
+    """The target of an act: a thing by its id, a subject by its pseudonym (32 bytes), both, or neither."""
 
     thing: TargetKind | None = None
     id: str | None = None
@@ -165,7 +165,7 @@ DETAILS: Final[Mapping[ActKind, frozenset[str]]] = {
     ActKind.WEBHOOK_REPLAYED: frozenset({"event", "queued", "since", "until"}),
     ActKind.WEBHOOK_SECRET_MADE: frozenset({"secret"}),
 }
-"""Which details an act may carry; one that is not listed carries none."""
+"""The details that an act may carry; an act that is not listed carries none."""
 
 
 class UnknownDetailError(Exception):
@@ -173,10 +173,10 @@ class UnknownDetailError(Exception):
 
 
 def checked(act: ActKind, detail: Mapping[str, Detail]) -> dict[str, Detail]:
-    """The details that are there (None is left out), if the act may carry them.
+    """Return the details except those that are None, if the act may carry them.
 
     Raises:
-        UnknownDetailError: it may not.
+        UnknownDetailError: the act may not carry one of them.
 
     """
     if not detail.keys() <= DETAILS.get(act, frozenset()):
@@ -188,9 +188,9 @@ def checked(act: ActKind, detail: Mapping[str, Detail]) -> dict[str, Detail]:
     }
 
 
-# By which way an act arrives and under which request id: set where a request or command begins, read by the trail.
-# Operations say who acts and on what; which request that was is the edge's to know. Passing it through every
-# operation would put HTTP into each of them.
+# How an act arrives, and under which request id: set where a request or command begins, read by the trail. Operations
+# say who acts and on what; only the edge knows which request that was. Passing it through every operation would put
+# HTTP into each of them.
 class EntryPoint(StrEnum):
     """How an act arrived."""
 
@@ -202,26 +202,26 @@ class EntryPoint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How an act arrived, and the id of its request if it is one that may be kept (letters, digits, `._-`)."""
+    """How an act arrived, and the id of its request if that id may be kept (letters, digits, `._-`)."""
 
     way: EntryPoint
     request_id: str | None = None
 
 
 BY_ITSELF: Final = Origin(EntryPoint.SERVICE)
-"""What the service does by itself, at its start."""
+"""The origin of what the service does by itself, at its start."""
 
 _origin: ContextVar[Origin] = ContextVar("sceau_origin", default=BY_ITSELF)
 
 
 def current_origin() -> Origin:
-    """How what runs now arrived."""
+    """Return the origin of the code that runs now."""
     return _origin.get()
 
 
 @contextmanager
 def arriving(origin: Origin) -> Iterator[None]:
-    """What runs in this block arrived so."""
+    """Set the origin of what runs in this block."""
     token = _origin.set(origin)
     try:
         yield
@@ -231,9 +231,9 @@ def arriving(origin: Origin) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One act as recorded, in words as stored: a newer version of this code may have written words of its own.
+    """One act as recorded, in the words as stored: a newer version of this code may have stored words unknown here.
 
-    `caller` None: no caller of the API, but an operator's command or the service itself.
+    `caller` is None for an operator's command and for the service itself, which are not callers of the API.
     """
 
     id: UUID
@@ -253,9 +253,9 @@ _COLUMNS: Final = tuple(Entry.__dataclass_fields__)
 
 @dataclass(frozen=True, slots=True)
 class TrailQuery:
-    """Which entries are searched; None asks for all. `since` is included, `until` is not.
+    """The filters of a search; None matches every entry. `since` is included, `until` is not.
 
-    `within`: only acts on these processings, and those of `caller_within` itself.
+    `within`: only acts on these processings, and acts by `caller_within`.
     """
 
     acts: Sequence[ActKind] | None = None
@@ -282,9 +282,9 @@ async def record_act(
         session: the transaction of the act.
         act: what was done.
         by: the caller's id; None for an operator's command, and for what the service does at its start.
-        target: on what.
+        target: what it was done to.
         detail: what `app.audit.trail.DETAILS` allows; None members are left out.
-        once: when this was recorded before, do not record it again; a day or an hour is a part of it.
+        once: a key, which includes a day or an hour: if an entry with it exists, the act is not recorded again.
 
     Raises:
         UnknownDetailError: the act may not carry one of the details.
@@ -309,7 +309,7 @@ async def record_act(
 
 
 async def search_trail(session: ReadSession, query: TrailQuery, *, before: UUID | None, limit: int) -> list[Entry]:
-    """The next entries that match, newest first: ids of version 7 sort by time."""
+    """Return the next entries that match, newest first: ids of version 7 sort by time."""
     table = administrative_act.c
     statement = select(administrative_act).order_by(table.id.desc()).limit(limit)
     if query.acts is not None:
@@ -335,18 +335,17 @@ async def search_trail(session: ReadSession, query: TrailQuery, *, before: UUID 
     return [Entry(**{name: getattr(row, name) for name in _COLUMNS}) for row in found]
 
 
-# Record that a caller was refused an administrative act: once an hour for each caller and route, whatever it tries.
-#
-# Only callers with a key in force come this far, so no stranger writes here; and one that tries again and again
-# does not fill an append-only table. The metrics count every refusal.
+# A caller that is refused an administrative act is recorded once an hour for each caller, route and problem. Only
+# callers with a key in force come this far, so no stranger can write here, and a caller that keeps trying does not fill
+# an append-only table. The metrics count every refusal.
 
 
 async def record_refusal(session: WriteSession, caller: UUID, method: str, route: str, problem: str) -> None:
     """Record a refusal.
 
     Args:
-        session: a transaction of its own: what was refused left none.
-        caller: who was refused.
+        session: a separate transaction, because what was refused left none.
+        caller: the caller that was refused.
         method: the HTTP method.
         route: the template of the route, never the path that was sent.
         problem: the word of the problem document.
