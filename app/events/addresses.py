@@ -1,7 +1,7 @@
-"""Which addresses a webhook may be sent to: public ones, and the networks that the operator allows by name.
+"""Which addresses a webhook may be sent to: public ones, and those in networks that the operator allows by name.
 
-Guards against server-side request forgery. The lists are those of IANA's special-purpose registries (RFC 6890 and
-later); an address that carries an IPv4 address inside is judged by that one too.
+This guards against server-side request forgery. The lists are those of IANA's special-purpose registries (RFC 6890 and
+later); an address that contains an IPv4 address is judged by that one too.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Gives the addresses of a host name, as text."""
+"""Returns the addresses of a host name, as text."""
 
 _LONGEST_URL: Final = 2_048
 _LOOKUPS_AT_ONCE: Final = 64
@@ -36,14 +36,14 @@ _lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="resolve")
 
 
 class ForbiddenUrlError(ValueError):
-    """Why an address of a receiver is refused: a few words, without the address."""
+    """Why a receiver's address is refused: a few words, without the address."""
 
 
 def parse_networks(words: str) -> tuple[Network, ...]:
-    """Read networks in CIDR form, separated by commas, such as `10.0.0.0/8,fd00::/8`.
+    """Parse networks in CIDR form, separated by commas, such as `10.0.0.0/8,fd00::/8`.
 
     Raises:
-        ValueError: one is no network.
+        ValueError: one of them is not a network.
 
     """
     return tuple(ip_network(word.strip()) for word in words.split(",") if word.strip())
@@ -57,26 +57,26 @@ class AddressPolicy:
 
     @classmethod
     def parse(cls, words: str) -> "AddressPolicy":
-        """Read networks in CIDR form, separated by commas; an empty text allows none.
+        """Parse networks in CIDR form, separated by commas; an empty text allows none.
 
         Raises:
-            ValueError: one is no network.
+            ValueError: one of them is not a network.
 
         """
         return cls(parse_networks(words))
 
     def allows_by_name(self, address: Address) -> bool:
-        """Whether the operator named a network that holds the address: plain HTTP is for these alone."""
+        """Return whether the operator named a network that holds the address; only these may use plain HTTP."""
         plain = _unwrapped(address)
         return any(plain.version == network.version and plain in network for network in self.allowed)
 
     def permits(self, address: Address) -> bool:
-        """Whether a connection to the address may be made."""
+        """Return whether a connection to the address may be made."""
         return self.allows_by_name(address) or _is_public(_unwrapped(address))
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside a mapped one (RFC 4291), else the address without its zone."""
+    """Return the IPv4 address inside a mapped one (RFC 4291), else the address without its zone."""
     if isinstance(address, IPv6Address):
         return address.ipv4_mapped or IPv6Address(int(address))
     return address
@@ -94,11 +94,11 @@ def _is_public(address: Address) -> bool:
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
-    """Refuse a receiver's address that could never be delivered to. What a name resolves to is checked when sending.
+    """Refuse a receiver's address to which nothing could ever be delivered. Resolved names are checked when sending.
 
     Raises:
-        ForbiddenUrlError: it is no http(s) URL, carries a password or a fragment, names an address that may not be
-            reached, or is plain HTTP although no network is allowed by name.
+        ForbiddenUrlError: it is not an http(s) URL, carries a user, a password or a fragment, names an address that may
+            not be reached, or is plain HTTP although no network is allowed by name.
 
     """
     parts = _parts(url)
@@ -125,7 +125,7 @@ def _parts(url: str) -> SplitResult:
 
 
 def literal(host: str) -> Address | None:
-    """The address that a host is written as; None when it is a name."""
+    """Return the address that a host is written as; None when it is a name."""
     try:
         return ip_address(host)
     except ValueError:
@@ -133,10 +133,10 @@ def literal(host: str) -> Address | None:
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a name, by this host's resolver, on threads of its own: a slow one holds up nothing else.
+    """Return the addresses of a name, by this host's resolver, on separate threads: a slow one delays nothing else.
 
     Raises:
-        OSError: there is none.
+        OSError: the name has no address.
 
     """
     found = await asyncio.get_running_loop().run_in_executor(
@@ -146,10 +146,11 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def checked(found: Iterable[str], policy: AddressPolicy, *, plain_http: bool) -> list[Address]:
-    """The addresses of one look-up, if every one of them may be reached: a mixed answer is refused whole.
+    """Return the addresses of one look-up, if every one of them may be reached: a mixed answer is refused whole.
 
     Raises:
-        ForbiddenUrlError: one may not be, or is for plain HTTP and in no network allowed by name; or there is none.
+        ForbiddenUrlError: one may not be reached, or is for plain HTTP and in no network allowed by name; or there is
+            none.
 
     """
     addresses = [ip_address(each) for each in found]

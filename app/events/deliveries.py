@@ -1,7 +1,7 @@
-"""Claim deliveries that are due, and record what became of each attempt.
+"""Claim deliveries that are due, and record the result of each attempt.
 
-A claim moves `next_at` past the longest that an attempt may take, so that what a killed worker had claimed is due
-again by itself. An attempt that ends after it was claimed anew changes nothing, unless it delivered.
+A claim moves `next_at` past the longest time that an attempt may take, so that what a killed worker had claimed becomes
+due again by itself. An attempt that ends after its delivery was claimed anew changes nothing, unless it delivered.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,21 +15,21 @@ from sqlalchemy import text
 from app.db.session import ReadSession, WriteSession
 from app.events.outbox import OutboxEvent, Position
 
-# Turn outbox rows into deliveries: one for each event and endpoint that wants it, in the order of the outbox.
-# Of one subject's deliveries to one endpoint only the first that is not finished has a `next_at`; the others are held
-# until it is delivered or dead. A transaction that adds deliveries holds the endpoints' rows FOR UPDATE, and one that
-# finishes a delivery holds its endpoint's row FOR SHARE, so that neither misses what the other does.
+# Outbox rows become deliveries: one for each event and endpoint that wants it, in the order of the outbox. Of one
+# subject's deliveries to one endpoint, only the first unfinished one has a `next_at`; the others are held until it is
+# delivered or dead. A transaction that adds deliveries holds the endpoints' rows FOR UPDATE, and one that finishes a
+# delivery holds its endpoint's row FOR SHARE, so that neither misses what the other does.
 
 ALLOWED: Final = "(e.processings IS NULL OR o.data ->> 'processing' = ANY (e.processings))"
-"""Whether an endpoint `e` may be told of an event `o` of the outbox at all, as it is set now."""
+"""SQL: whether an endpoint `e`, as it is set now, may receive an event `o` of the outbox at all."""
 WANTED: Final = f"((e.types IS NULL OR o.type = ANY (e.types)) AND {ALLOWED})"
-"""Whether it is sent it."""
+"""SQL: whether the event is sent to the endpoint."""
 
 MOST_DROPPED: Final = 10_000
-"""Of one endpoint in one transaction: a statement has seconds."""
+"""The limit for one endpoint in one transaction, because a statement has only seconds."""
 
 DISPATCHED: Final = "dispatched"
-"""The name under which it is kept how far the outbox was dispatched."""
+"""The name under which the outbox's dispatched position is kept."""
 _TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtext('sceau dispatch'))"
 _HOLD: Final = "SELECT id FROM webhook_endpoint ORDER BY id FOR UPDATE"
 
@@ -55,8 +55,9 @@ WHERE d.endpoint = :endpoint AND d.subject_ref = unwanted.subject_ref AND d.even
 RETURNING d.subject_ref
 """  # noqa: S608 - put together from constants
 
-# The status of others is compared as an expression: else a planner without statistics goes through all that is pending
-# at the endpoint, for each subject, by the index on status; the primary key has a subject's few.
+# The status of the other rows is compared as an expression. Otherwise a planner without statistics goes, for each
+# subject, through all that is pending at the endpoint, by the index on status; the primary key leads to a subject's few
+# rows.
 _RELEASE: Final = """
 UPDATE webhook_delivery AS d SET next_at = :now
 WHERE d.subject_ref = ANY (:refs) AND (CAST(:endpoint AS uuid) IS NULL OR d.endpoint = :endpoint)
@@ -70,7 +71,7 @@ WHERE d.subject_ref = ANY (:refs) AND (CAST(:endpoint AS uuid) IS NULL OR d.endp
 
 
 async def take_turn(session: WriteSession) -> bool:
-    """Whether this transaction is the one that dispatches now; others leave it to it."""
+    """Return whether this transaction is the one that dispatches now; any other leaves the work to it."""
     return bool((await session.execute(text(_TURN))).scalar_one())
 
 
@@ -80,9 +81,9 @@ async def hold_endpoints(session: WriteSession) -> None:
 
 
 async def add_deliveries(session: WriteSession, after: Position, last: Position, *, now: datetime) -> int:
-    """Add a delivery for each event after one position up to another, and each endpoint that wants its type.
+    """Add a delivery for each event after one position, up to another, and each endpoint that wants its type.
 
-    A delivery that exists already stays as it is. `hold_endpoints` must have been called in an earlier statement.
+    A delivery that already exists stays as it is. An earlier statement must have called `hold_endpoints`.
 
     Returns:
         How many were added.
@@ -98,12 +99,12 @@ async def add_deliveries(session: WriteSession, after: Position, last: Position,
 
 
 async def drop_unwanted(session: WriteSession, endpoint: UUID, *, now: datetime, limit: int = MOST_DROPPED) -> int:
-    """Take what an endpoint wants no more out of its queue and its dead letters; what was held behind it goes.
+    """Remove what an endpoint no longer wants from its queue and its dead letters; release what was held behind it.
 
     The endpoint's row must be held FOR UPDATE, by an earlier statement.
 
     Returns:
-        How many were dropped; as many as the limit means that there may be more.
+        How many were dropped; if this equals the limit, there may be more.
 
     """
     dropped = (await session.execute(text(_DROP), {"endpoint": endpoint, "limit": limit})).scalars().all()
@@ -121,9 +122,9 @@ async def release_first(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One delivery to attempt now: its attempt number in all, and since it was last queued (from 1).
+    """One delivery to attempt now: its attempt number in total, and since it was last queued (from 1).
 
-    `traceparent`: of the request that caused the event, where its trace was recorded.
+    `traceparent` is that of the request that caused the event, where its trace was recorded.
     """
 
     endpoint: UUID
@@ -135,7 +136,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one attempt ended: the status of the answer, or the class of what went wrong."""
+    """How one attempt ended: the status of the answer, or the class of the error."""
 
     at: datetime
     took: timedelta
@@ -174,14 +175,14 @@ ON CONFLICT DO NOTHING
 
 
 async def endpoints_with_work(session: ReadSession, *, now: datetime) -> list[UUID]:
-    """The active endpoints at which something is due."""
+    """Return the active endpoints at which something is due."""
     return list((await session.execute(text(_DUE), {"now": now})).scalars())
 
 
 async def claim_deliveries(
     session: WriteSession, endpoint: UUID, *, now: datetime, lease: timedelta, limit: int
 ) -> list[Claim]:
-    """Take deliveries that are due at one active endpoint, for as long as the lease; others do not get them."""
+    """Claim deliveries that are due at one active endpoint, for the length of the lease; no other worker gets them."""
     asked = {"endpoint": endpoint, "now": now, "again": now + lease, "limit": limit}
     return [_claim(row) for row in await session.execute(text(_CLAIM), asked)]
 
@@ -209,16 +210,16 @@ async def _log(session: WriteSession, claim: Claim, attempt: Attempt) -> None:
 
 
 async def hold_endpoint(session: WriteSession, endpoint: UUID) -> bool:
-    """Keep an endpoint as it is, and deliveries from being added, until the end of the transaction; False: it is gone.
+    """Keep an endpoint unchanged, and deliveries from being added, until the transaction ends; False if it is gone.
 
-    Others may hold it too.
+    Other transactions may hold it too.
     """
     held = text("SELECT FROM webhook_endpoint WHERE id = :id FOR SHARE")
     return (await session.execute(held, {"id": endpoint})).first() is not None
 
 
 async def _finish(session: WriteSession, claim: Claim, status: str, now: datetime, and_where: str = "") -> bool:
-    """End a delivery and let the subject's next one go; False when it was ended or claimed otherwise meanwhile."""
+    """End a delivery and release the subject's next one; return False if it was ended or claimed anew meanwhile."""
     ended = text(
         f"UPDATE webhook_delivery SET status = :status, next_at = NULL, finished_at = :now"  # noqa: S608 - constants
         f" WHERE {_ROW}{and_where} RETURNING 1"
@@ -231,13 +232,13 @@ async def _finish(session: WriteSession, claim: Claim, status: str, now: datetim
 
 
 async def mark_delivered(session: WriteSession, claim: Claim, attempt: Attempt, *, now: datetime) -> None:
-    """Record that the receiver took it, even if it was claimed again meanwhile."""
+    """Record that the receiver accepted it, even if it was claimed again meanwhile."""
     await _finish(session, claim, "delivered", now)
     await _log(session, claim, attempt)
 
 
 async def mark_dead(session: WriteSession, claim: Claim, attempt: Attempt, *, now: datetime) -> bool:
-    """Record that the last attempt failed; the subject's later events are held back no longer.
+    """Record that the last attempt failed; the subject's later events are no longer held back.
 
     Returns:
         False when the delivery was ended or claimed anew meanwhile.
@@ -249,7 +250,7 @@ async def mark_dead(session: WriteSession, claim: Claim, attempt: Attempt, *, no
 
 
 async def mark_failed(session: WriteSession, claim: Claim, attempt: Attempt, *, again_at: datetime) -> None:
-    """Record a failed attempt and when the next one is due."""
+    """Record a failed attempt, and when the next one is due."""
     again = text(f"UPDATE webhook_delivery SET next_at = :again WHERE {_ROW} AND attempts = :number")  # noqa: S608
     await session.execute(again, {**_named(claim), "again": again_at, "number": claim.number})
     await _log(session, claim, attempt)
@@ -257,7 +258,7 @@ async def mark_failed(session: WriteSession, claim: Claim, attempt: Attempt, *, 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event's way to one endpoint, as the log shows it."""
+    """One event's delivery to one endpoint, as the log shows it."""
 
     event: UUID
     type: str
@@ -288,9 +289,9 @@ WHERE d.endpoint = :endpoint AND {ALLOWED}
 async def list_deliveries(
     session: ReadSession, endpoint: UUID, *, status: str | None, after: UUID | None, limit: int
 ) -> list[Delivery]:
-    """The next deliveries of an endpoint by event id, with how their last attempt ended.
+    """Return the next deliveries of an endpoint by event id, with how their last attempt ended.
 
-    Those about processings that it may not be told of any more are left out, here and in `find_delivery`.
+    Deliveries about processings that the endpoint may no longer receive are left out, here and in `find_delivery`.
     """
     narrowed = _LIST
     narrowed += " AND d.status = :status" if status is not None else ""
@@ -302,7 +303,7 @@ async def list_deliveries(
 
 
 async def find_delivery(session: ReadSession, endpoint: UUID, event: UUID) -> tuple[Delivery, Sequence[Attempt]] | None:
-    """One delivery with every attempt that was made; None when there is none."""
+    """Return one delivery with every attempt that was made; None when there is none."""
     asked = {"endpoint": endpoint, "event": event}
     row = (await session.execute(text(f"{_LIST} AND d.event = :event"), asked)).first()
     if row is None:
@@ -342,9 +343,9 @@ RETURNING subject_ref
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Which events: one, or those written from one instant up to another; in which state their deliveries are.
+    """Which deliveries to queue again: of one event or of a period of writing, and in which states.
 
-    `missing` adds deliveries of events that the endpoint would be sent today and was not at the time.
+    `missing` adds deliveries of events that the endpoint would get today and did not get at the time.
     """
 
     statuses: Sequence[str]
@@ -360,7 +361,7 @@ async def queue_again(
 ) -> int:
     """Queue deliveries from their first attempt, in order for each subject; the endpoint's row must be held.
 
-    Only events that the endpoint wants now: it may have had others, before it was narrowed.
+    Only events that the endpoint wants now are queued: it may have had others, before it was narrowed.
 
     Returns:
         How many were queued.
@@ -388,14 +389,14 @@ async def queue_again(
     return len(queued)
 
 
-# Remove events that are too old, with their deliveries, and say what was thereby never delivered.
+# Removal of events that are too old, with their deliveries, and the count of those never delivered.
 
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """How many events are gone, the largest transaction id among them (0 for none), and how many deliveries were lost.
+    """How many events were removed, their largest transaction id (0 for none), and how many deliveries were lost.
 
-    `lost` counts by endpoint and status, `pending` or `dead`: what was delivered is none.
+    `lost` counts by endpoint and status, `pending` or `dead`: delivered ones are not lost.
     """
 
     events: int = 0
@@ -403,7 +404,7 @@ class Trimmed:
     lost: Mapping[tuple[UUID, str], int] = field(default_factory=dict)
 
 
-# Endpoints first, as every transaction that changes deliveries does: none are added or removed meanwhile.
+# Endpoints are held first, as in every transaction that changes deliveries: none are added or removed meanwhile.
 EVENTS_KEPT: Final = timedelta(days=30)
 """How long events and deliveries are kept: a receiver that was away for longer has lost some (docs/webhooks.md)."""
 _HOLD_TRIMMING: Final = "SELECT FROM webhook_endpoint ORDER BY id FOR KEY SHARE"
@@ -434,14 +435,14 @@ async def trim_outbox(
 ) -> Trimmed:
     """Remove the oldest events that were written before an instant and come before a transaction.
 
-    Younger deliveries that were held behind one that is gone are due now.
+    Younger deliveries that were held behind a removed one become due now.
 
     Args:
         session: the transaction.
         written_before: events written from then on stay.
-        before: the id of a transaction that must not be reached.
+        before: the id of a transaction; its events and later ones stay.
         now: the database's time.
-        limit: how many are looked at.
+        limit: how many events are examined.
 
     """
     await session.execute(text(_HOLD_TRIMMING))

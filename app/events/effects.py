@@ -1,7 +1,7 @@
-"""What receivers still owe after a consent ended: to stop, and to erase what was derived; and who said it was done.
+"""What receivers still owe after a consent ended: to stop, and to erase what was derived; and their acknowledgements.
 
-Rows are made from the outbox, by the transaction that dispatches it or by the first acknowledgement, and outlive it: a
-processing may have months to erase.
+Rows are made from the outbox, by the transaction that dispatches it or by the first acknowledgement, and outlive it,
+because a processing may have months to erase.
 """
 
 import json
@@ -20,18 +20,18 @@ from app.events.outbox import EventType, OutboxEvent, Position, load_progress
 from app.events.tables import effect_acknowledged, effect_owed
 
 MEDIA_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
-"""Of a body in structured content mode (CloudEvents HTTP protocol binding 1.0.2, section 3.2)."""
+"""The media type of a body in structured content mode (CloudEvents HTTP protocol binding 1.0.2, section 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSubject:
-    """One name of the person whom an event is about, as a receiver that asked for it is told."""
+    """One name of the person whom an event is about, for a receiver that asked for subjects."""
 
     type: str
     id: str
 
     def __repr__(self) -> str:
-        """The type alone."""
+        """Show the type only."""
         return f"KnownSubject(type={self.type!r})"
 
 
@@ -42,15 +42,15 @@ def cloud_event(
     names: Sequence[KnownSubject] | None = None,
     receiver: UUID | None = None,
 ) -> dict[str, Any]:
-    """An event in the JSON event format.
+    """Return an event in the JSON event format.
 
     Args:
-        event: as written to the outbox.
+        event: the event as written to the outbox.
         source: where it comes from: the public address of this deployment.
-        names: who it is about, for receivers that are told: every name of the person, the first one first, and none
-            once they were erased; None leaves the members out.
-        receiver: the endpoint that it is sent to, an extension attribute: one signature then is good for one receiver,
-            which could else hand the message on to another as if it came from here. None leaves it out.
+        names: every name of the person, the first one first, for receivers that asked for subjects; empty once the
+            names were erased. None leaves the members out.
+        receiver: the endpoint to which it is sent, an extension attribute. A signature is then valid for one receiver,
+            which could otherwise pass the message on to another as if it came from here. None leaves it out.
 
     """
     data: dict[str, Any] = dict(event.data)
@@ -124,7 +124,7 @@ _TYPES: Final = {"types": sorted(ENDING), "refused": EventType.REFUSED.value}
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """One end of a consent, by when what was derived is to be erased, and what was said to be done, when first."""
+    """One end of a consent: when derived data must be erased by, and when each effect was first acknowledged."""
 
     event: UUID
     processing: str
@@ -135,7 +135,7 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class EffectCount:
-    """Of a processing: ends of consents that nobody said to have stopped for, or erased after, and what is overdue."""
+    """A processing's ends of consents without an acknowledged stop, without an acknowledged erasure, and overdue."""
 
     processing: str
     not_stopped: int
@@ -144,12 +144,12 @@ class EffectCount:
 
 
 async def owe(session: WriteSession, after: Position, last: Position, delays: Mapping[str, str | None]) -> None:
-    """Write down what is owed for the events after one position up to another.
+    """Record what is owed for the events after one position, up to and including another.
 
     Args:
         session: the transaction that dispatches them.
-        after: the position before the first.
-        last: that of the last.
+        after: the position before the first event.
+        last: the position of the last event.
         delays: how soon each processing erases what it derived (ISO 8601), by its id; None where it does not say.
 
     """
@@ -161,12 +161,12 @@ async def owe(session: WriteSession, after: Position, last: Position, delays: Ma
 
 
 async def owe_one(session: WriteSession, event: UUID, delays: Mapping[str, str | None]) -> None:
-    """Write down what is owed for one event, that is acknowledged before it was dispatched."""
+    """Record what is owed for one event that is acknowledged before it was dispatched."""
     await session.execute(text(_OWE + _ONE), {"event": event, **_TYPES, "delays": json.dumps(dict(delays))})
 
 
 async def find_owed(session: WriteSession, event: UUID) -> Owed | None:
-    """What is owed for an event, held by this transaction; None when nothing is."""
+    """Return what is owed for an event, held by this transaction; None when nothing is."""
     row = (await session.execute(select(effect_owed).where(effect_owed.c.event == event).with_for_update())).first()
     if row is None:
         return None
@@ -176,7 +176,7 @@ async def find_owed(session: WriteSession, event: UUID) -> Owed | None:
 async def acknowledge(  # noqa: PLR0917 - one statement of one receiver
     session: WriteSession, owed: Owed, effect: Effect, by: UUID, at: datetime, count: int | None
 ) -> None:
-    """Keep what a receiver says; the first of each kind closes it. The row must be held (`find_owed`)."""
+    """Keep a receiver's acknowledgement; the first of each kind settles it. The row must be held (`find_owed`)."""
     said = {"event": owed.event, "effect": effect.value, "caller": by, "at": at, "number": count}
     await session.execute(insert(effect_acknowledged).values(said).on_conflict_do_nothing())
     column = effect_owed.c.stopped_at if effect is Effect.STOPPED else effect_owed.c.erased_at
@@ -193,15 +193,15 @@ FROM effect_owed WHERE stopped_at IS NULL OR erased_at IS NULL GROUP BY processi
 
 
 async def count_effects(session: ReadSession, now: datetime) -> list[EffectCount]:
-    """What is not acknowledged yet, by processing; from a partial index of those rows."""
+    """Return what is not acknowledged yet, by processing; it is read from a partial index of those rows."""
     rows = await session.execute(_COUNT, {"now": now})
     return [EffectCount(row.processing, row.not_stopped, row.not_erased, row.overdue) for row in rows]
 
 
-# How many deliveries there are and were: for metrics and for the record of job runs.
+# Counts of deliveries, present and past: for metrics and for the record of job runs.
 
 MOST_COUNTED: Final = 10_000
-"""Events that wait to be dispatched are counted up to here: the count is read at each scrape."""
+"""The limit to which undispatched events are counted: the count is read at each scrape."""
 
 _COUNT_EVENTS: Final = """
 INSERT INTO webhook_count (endpoint, outcome, number)
@@ -209,7 +209,7 @@ SELECT id, :outcome, :number FROM webhook_endpoint WHERE id = :endpoint
 ON CONFLICT (endpoint, outcome) DO UPDATE SET number = webhook_count.number + excluded.number
 """
 _LOST: Final = "lost_"
-"""Begins the outcome under which deliveries are counted that were dropped before they were delivered."""
+"""The prefix of the outcome for deliveries that were dropped before they were delivered."""
 _UNFINISHED: Final = """
 SELECT endpoint, status, count(*) AS number FROM webhook_delivery WHERE status <> 'delivered' GROUP BY endpoint, status
 """
@@ -222,10 +222,10 @@ SELECT count(*) FROM (
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCounts:
-    """Attempts so far by endpoint and how they ended; deliveries that are pending or dead; events not dispatched yet.
+    """Attempts so far by endpoint and outcome; deliveries that are pending or dead; events not dispatched yet.
 
-    `attempts` only grows: `delivered`, a status such as `500`, or a class of error such as `timeout`. So does `lost`:
-    deliveries that were `pending` or `dead` when their events became too old to be kept.
+    `attempts` only grows: by `delivered`, a status such as `500`, or a class of error such as `timeout`. So does
+    `lost`: deliveries that were `pending` or `dead` when their events became too old to be kept.
     """
 
     attempts: Mapping[tuple[UUID, str], int] = field(default_factory=dict)
@@ -235,7 +235,7 @@ class DeliveryCounts:
 
 
 async def count_attempt(session: WriteSession, endpoint: UUID, outcome: str) -> None:
-    """One more attempt; the endpoint's row must be held, so that it is not removed meanwhile."""
+    """Count one more attempt; the endpoint's row must be held, so that it is not removed meanwhile."""
     await session.execute(text(_COUNT_EVENTS), {"endpoint": endpoint, "outcome": outcome, "number": 1})
 
 
@@ -246,7 +246,7 @@ async def count_lost(session: WriteSession, lost: Mapping[tuple[UUID, str], int]
 
 
 async def load_counts(session: ReadSession) -> DeliveryCounts:
-    """All counts; costs what is not delivered yet, whatever was delivered before."""
+    """Return all counts; the cost depends on what is not delivered yet, not on what was delivered."""
     counted = (await session.execute(text("SELECT endpoint, outcome, number FROM webhook_count"))).all()
     unfinished = await session.execute(text(_UNFINISHED))
     place = await load_progress(session, "dispatched")

@@ -1,4 +1,4 @@
-"""The receivers of webhooks: their endpoints, and the secrets and keys by which what they get is signed."""
+"""The receivers of webhooks: their endpoints, and the secrets and keys that sign what they get."""
 
 import base64
 import hmac
@@ -28,10 +28,10 @@ class EndpointStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A receiver: `types` None is every type, `processings` None every processing.
+    """A receiver: `types` None means every type, `processings` None every processing.
 
     `status_reason` says why it is disabled: `by_request`, `gone` when it answered 410, or `maker_ended` when the caller
-    that made or last changed it (`created_by`) may not do any more what it does.
+    that made or last changed it (`created_by`) no longer has the rights that the endpoint needs.
     """
 
     id: UUID
@@ -46,7 +46,7 @@ class Endpoint:
     created_by: UUID
 
     def wants(self, kind: str, processing: str | None) -> bool:
-        """Whether it is sent events of that type about that processing; `WANTED` of `deliveries` says the same."""
+        """Return whether it gets events of that type about that processing; `deliveries.WANTED` is the same in SQL."""
         typed = self.types is None or kind in self.types
         return typed and (self.processings is None or processing in self.processings)
 
@@ -57,7 +57,7 @@ async def add_endpoint(session: WriteSession, endpoint: Endpoint) -> None:
 
 
 async def save_endpoint(session: WriteSession, endpoint: Endpoint) -> None:
-    """Write what changed of an endpoint."""
+    """Write an endpoint's changes."""
     statement = update(webhook_endpoint).where(webhook_endpoint.c.id == endpoint.id)
     await session.execute(statement.values(**_values(endpoint)))
 
@@ -68,20 +68,20 @@ async def remove_endpoint(session: WriteSession, identifier: UUID) -> None:
 
 
 async def count_endpoints(session: WriteSession) -> int:
-    """How many there are; others that count wait until the end of this transaction."""
+    """Return how many endpoints there are; other counting transactions wait until this one ends."""
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau webhook endpoints'))"))
     return int((await session.execute(select(func.count()).select_from(webhook_endpoint))).scalar_one())
 
 
 async def load_endpoint(session: ReadSession, identifier: UUID, *, hold: bool = False) -> Endpoint | None:
-    """One endpoint; None when there is none. `hold` keeps it from changing until the end of the transaction."""
+    """Return one endpoint; None when there is none. `hold` keeps it from changing until the end of the transaction."""
     statement = select(webhook_endpoint).where(webhook_endpoint.c.id == identifier)
     row = (await session.execute(statement.with_for_update() if hold else statement)).first()
     return None if row is None else _endpoint(row)
 
 
 async def list_endpoints(session: ReadSession) -> list[Endpoint]:
-    """Every endpoint, oldest first."""
+    """Return every endpoint, oldest first."""
     found = await session.execute(select(webhook_endpoint).order_by(webhook_endpoint.c.id))
     return [_endpoint(row) for row in found]
 
@@ -115,7 +115,7 @@ def _endpoint(row: Row[Any]) -> Endpoint:
     )
 
 
-# How deliveries are signed (Standard Webhooks), and the secrets by which they are.
+# How deliveries are signed (Standard Webhooks), and the secrets that sign them.
 
 PUBLIC_PREFIX: Final = "whpk_"
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how a secret begins, not one
@@ -123,30 +123,30 @@ SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how a secret begins, not one
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """What signs a message: raw Ed25519 private keys (32 bytes each) and symmetric secrets, the newest first."""
+    """The keys that sign a message: raw Ed25519 private keys (32 bytes each) and symmetric secrets, newest first."""
 
     private_keys: Sequence[bytes] = field(repr=False)
     secrets: Sequence[bytes] = field(default=(), repr=False)
 
 
 def public_text(raw: bytes) -> str:
-    """A public key as the standard writes it: `whpk_` and base64."""
+    """Return a public key in the standard's form: `whpk_` and base64."""
     return PUBLIC_PREFIX + base64.b64encode(raw).decode()
 
 
 def secret_text(raw: bytes) -> str:
-    """A symmetric secret as the standard writes it: `whsec_` and base64."""
+    """Return a symmetric secret in the standard's form: `whsec_` and base64."""
     return SECRET_PREFIX + base64.b64encode(raw).decode()
 
 
 def signature_headers(keys: SigningKeys, message: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers of a message.
+    """Return the three headers of a message.
 
     Args:
-        keys: what signs it.
+        keys: the keys that sign it.
         message: the id of the event, the same at each attempt; it holds no full stop.
         timestamp: when this attempt is made, in whole seconds since 1970.
-        body: exactly what is sent.
+        body: the exact bytes that are sent.
 
     """
     signed = f"{message}.{timestamp}.".encode() + body
@@ -160,7 +160,7 @@ def _text(signature: bytes) -> str:
 
 
 async def add_secret(session: WriteSession, endpoint: UUID, secret: WrappedKey, *, retire: datetime) -> None:
-    """Keep a new symmetric secret of an endpoint; the ones before sign until an instant."""
+    """Keep a new symmetric secret of an endpoint; the previous ones go on signing until an instant."""
     columns = webhook_secret.c
     before = update(webhook_secret).where(columns.endpoint == endpoint, columns.retires_at.is_(None))
     await session.execute(before.values(retires_at=retire))
@@ -175,7 +175,7 @@ async def add_secret(session: WriteSession, endpoint: UUID, secret: WrappedKey, 
 
 
 async def secrets_in_force(session: ReadSession, endpoints: Iterable[UUID], now: datetime) -> list[WrappedKey]:
-    """The symmetric secrets of some endpoints that are in force, the newest first."""
+    """Return the symmetric secrets of some endpoints that are in force, newest first."""
     columns = webhook_secret.c
     in_force = or_(columns.retires_at.is_(None), columns.retires_at > now)
     statement = select(webhook_secret).where(columns.endpoint.in_(list(endpoints)), in_force)

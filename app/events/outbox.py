@@ -46,7 +46,7 @@ TYPE_PREFIX = "fr.sceau.consent."
 class DomainEvent:
     """A fact for others: what happened to which subject's consent, and when.
 
-    `kind`: the word after `fr.sceau.consent.`. `id`: of the outbox row, where something else names it already.
+    `kind` is the word after `fr.sceau.consent.`. `id` is the outbox row's id, where something else already names it.
     """
 
     subject_ref: bytes
@@ -67,7 +67,7 @@ SELECT decode(ref, 'hex'), id, type, occurred_at, data, traceparent FROM json_to
 
 
 async def put_in_outbox(session: WriteSession, *events: DomainEvent) -> None:
-    """Write an outbox row for each in this transaction; those of one subject come in the order of these calls."""
+    """Write an outbox row for each event in this transaction; those of one subject come in the order of these calls."""
     for event in events:
         row = {
             "ref": event.subject_ref,
@@ -81,17 +81,16 @@ async def put_in_outbox(session: WriteSession, *events: DomainEvent) -> None:
         session.committing.kinds.append(event.kind)
 
 
-# Read the outbox in the order in which it is told: no gap and no reordering, whatever order transactions commit in.
-#
-# A row is told once every transaction with a smaller id has ended (`pg_snapshot_xmin` of the reading statement's own
-# snapshot): nothing can then appear before it any more. docs/decisions/0010-order-of-events.md says why that holds.
+# Events are read from the outbox in their order, without gaps or reordering, in whatever order transactions commit. A
+# row is read once every transaction with a smaller id has ended (`pg_snapshot_xmin` of the reading statement's own
+# snapshot): no row can then appear before it. docs/decisions/0010-order-of-events.md says why that holds.
 
 NIL: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place between events: those at or before it are told. `xid` is a transaction's id, `seq` counts within it."""
+    """A place in the order of events: those up to it were read. `xid` is a transaction's id, `seq` counts in it."""
 
     xid: int = 0
     seq: int = 0
@@ -112,7 +111,10 @@ class OutboxEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Some events in order, and the place after them; `dropped` is the last transaction of which events are gone."""
+    """Some events in order, and the place after them.
+
+    `dropped` is the last transaction whose events were removed.
+    """
 
     events: Sequence[OutboxEvent]
     next: Position
@@ -140,16 +142,16 @@ ORDER BY page.xid, page.seq, page.id
 async def read_page(
     session: ReadSession, after: Position, *, limit: int, processings: Collection[str] | None = None
 ) -> EventPage:
-    """The next events after a position, in one statement.
+    """Return the next events after a position, in one statement.
 
     Args:
         session: where to read.
-        after: the position of the page before; the default one is the beginning.
+        after: the position after the previous page; the default is the beginning.
         limit: how many at most.
-        processings: only events about these; None is about all.
+        processings: only events about these; None means about all.
 
     Returns:
-        The events; `next` is after the last of a full page, else after everything that could be told.
+        The events; `next` is after the last event of a full page, else after everything that could be read.
 
     """
     asked = {
@@ -184,13 +186,13 @@ ON CONFLICT (name) DO UPDATE SET xid = excluded.xid, seq = excluded.seq, event =
 
 
 async def load_progress(session: ReadSession, name: str) -> Position:
-    """How far something has come; the beginning if it has not begun."""
+    """Return how far a process has come; the beginning if it has not begun."""
     asked = text("SELECT xid::text, seq, event FROM event_progress WHERE name = :name")
     row = (await session.execute(asked, {"name": name})).first()
     return Position() if row is None else Position(int(row.xid), row.seq, row.event)
 
 
 async def keep_progress(session: WriteSession, name: str, position: Position) -> None:
-    """Remember how far something has come."""
+    """Remember how far a process has come."""
     row = {"name": name, "xid": str(position.xid), "seq": position.seq, "event": position.event}
     await session.execute(text(_PROGRESS), row)

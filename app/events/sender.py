@@ -1,4 +1,4 @@
-"""Send one webhook: to an address that was checked, within bounded time and memory, following nothing.
+"""Send one webhook to an address that was checked, within bounded time and memory, without following redirects.
 
 The name is resolved once and the connection is made to the address that was checked; Host and SNI keep the name.
 Connections are not kept: the next delivery checks again. The body of the answer is not read.
@@ -21,7 +21,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a receiver may take, in seconds: to be connected to, between two bytes, and in all."""
+    """How long a receiver may take, in seconds: to connect, between two bytes, and in total."""
 
     connect: float = 5.0
     read: float = 15.0
@@ -30,9 +30,9 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """What became of a request: the status of the answer, or the class of what went wrong; never a message.
+    """The result of a request: the status of the answer, or the class of the error; never a message.
 
-    `retry_after` is what the answer asks for, in seconds.
+    `retry_after` is the delay that the answer asks for, in seconds.
     """
 
     status: int | None = None
@@ -41,12 +41,12 @@ class SendOutcome:
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver took it: any 2xx."""
+        """Whether the receiver accepted it: any 2xx."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - what 2xx means
 
     @property
     def word(self) -> str:
-        """How it ended, in one word: `delivered`, a status, or the class of what went wrong."""
+        """How it ended, in one word: `delivered`, a status, or the class of the error."""
         return "delivered" if self.delivered else self.error or str(self.status)
 
 
@@ -76,7 +76,7 @@ class Sender:
         await self._transport.aclose()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> SendOutcome:
-        """POST a body; whatever happens is an outcome, but for cancellation."""
+        """POST a body; every result except cancellation is returned as an outcome."""
         try:
             async with asyncio.timeout(self.patience.total):
                 return await self._post(url, headers, body)
@@ -118,13 +118,13 @@ class Sender:
 
 
 def _seconds(said: Sequence[str]) -> int | None:
-    """A Retry-After in seconds (RFC 9110, section 10.2.3); the form with a date is not used."""
+    """Return a Retry-After in seconds (RFC 9110, section 10.2.3); the form with a date is ignored."""
     given = said[0].strip() if said else ""
     return int(given) if given.isascii() and given.isdigit() and len(given) <= len("86400") else None
 
 
 def _class_of(error: Exception) -> str:
-    """What went wrong, in one word of this list: a message could quote a receiver."""
+    """Return the class of an error, in one word of a fixed list: a message could quote a receiver."""
     if isinstance(error, ForbiddenUrlError):
         return "plain_http" if str(error) == "plain_http" else "forbidden_address"
     if isinstance(error, httpx2.ConnectError) and _is_tls(error):

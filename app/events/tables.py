@@ -46,9 +46,10 @@ event_progress = Table(
     Column("seq", Integer, nullable=False),
     Column("event", Uuid, nullable=False),
 )
-"""How far the outbox is `dispatched` to webhooks, and up to where it was `dropped` because it was old."""
+"""How far the outbox is `dispatched` to webhooks, and up to where old events were `dropped` from it."""
 
-# What the end of a consent asks of receivers (app.events.effects); `due_at` where the register says how soon.
+# What the end of a consent requires of receivers (app.events.effects); `due_at` is set where the register says how
+# soon.
 effect_owed = Table(
     "effect_owed",
     metadata,
