@@ -1,4 +1,4 @@
 """Background work: the Procrastinate application and its tasks, each a thin call of an operation.
 
-Runs in the jobs process (`sceau serve --jobs-only`, or beside the web workers). Decisions never depend on it.
+It runs in the jobs process (`sceau serve --jobs-only`, or beside the web workers). Decisions never depend on it.
 """

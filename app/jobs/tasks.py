@@ -41,7 +41,7 @@ def install_links(app: procrastinate.App, work: Work) -> None:
 
 
 def install_renewals(app: procrastinate.App, work: Work) -> None:
-    """Register the two renewal jobs. Processes may run them at once: each skips the people whom another holds."""
+    """Register the two renewal jobs. Several processes may run them at once: each skips people whom another holds."""
 
     async def sweep() -> RunOutcome:
         done = await sweep_renewals(work.database, work.deployment.renewal)
@@ -56,11 +56,11 @@ def install_renewals(app: procrastinate.App, work: Work) -> None:
 
 
 LASTING: Final = timedelta(seconds=58)
-"""Of one run: the next one begins as it ends, in this worker or in another."""
+"""The length of one run: the next run begins as it ends, in this worker or in another."""
 
 
 def install_events(app: procrastinate.App, work: Work) -> None:
-    """Register the two tasks, if there is something to deliver with."""
+    """Register the two tasks, unless there is no courier."""
     courier = work.courier
     if courier is None:
         return
@@ -79,9 +79,8 @@ def install_events(app: procrastinate.App, work: Work) -> None:
     periodic(app, work, "events.trim", HOURLY, trim)
 
 
-# The console's numbers of consents, counted as often as their cost allows: at most about a sixtieth of one
-# connection's time. A count that failed, perhaps because it takes longer than a statement may, is left alone for a
-# while.
+# The console's numbers of consents are counted as often as their cost allows: at most about a sixtieth of one
+# connection's time. After a failed count, perhaps because it takes longer than a statement may, counting pauses.
 
 _REST: Final = 60
 _SHORTEST: Final = timedelta(seconds=50)
@@ -104,7 +103,7 @@ def install_figures(app: procrastinate.App, work: Work) -> None:
 
 
 async def is_time(work: Work, task: str, figure: str) -> bool:
-    """Whether the task may count again: it rested sixty times as long as it worked, and did not fail just now."""
+    """Return whether the task may count again: it rested sixty times as long as it worked, without a recent failure."""
     async with work.database.read() as session:
         now = await session.now()
         failed_at = next((run.last_failed_at for run in await latest_runs(session) if run.task == task), None)
@@ -131,7 +130,7 @@ def install_proof(app: procrastinate.App, work: Work) -> None:
 
 
 async def close_all(work: Work) -> int:
-    """Merge the log's hours that are over and state them, each in a transaction of its own; how many statements."""
+    """Merge the log's finished hours and state them, each in a separate transaction; return how many were stated."""
     made = 0
     for step in (close_next, compact):
         while work.stopping is None or not work.stopping.is_set():
@@ -144,16 +143,17 @@ async def close_all(work: Work) -> int:
 
 
 async def append_all(work: Work, *, waits: bool = False) -> int:
-    """Append until nothing waits, or this process is to stop; how many entries there are more.
+    """Append until nothing waits, or this process is to stop; return how many entries were added.
 
-    `waits`: for whoever else appends, so that all that was recorded before this call is in the log when it ends.
+    `waits`: whether to wait for other appenders, so that all that was recorded before this call is in the log at its
+    end.
     """
     added = 0
     while work.log is not None and (work.stopping is None or not work.stopping.is_set()):
         async with work.database.write() as session:
             done = await append_entries(session, work.deployment, work.log, waits=waits)
         if done.note is not None:
-            # Behind the commit: a head that is kept outside is one that was signed for good.
+            # After the commit: a head that is kept outside must be one that was signed for good.
             work.log.heads.keep(done.note)
         added += done.entries
         if done.is_all:
@@ -167,13 +167,13 @@ log = structlog.get_logger("sceau.proof")
 
 
 def install_stamps(app: procrastinate.App, work: Work) -> None:
-    """Register the task; where no authority is asked, it does nothing."""
+    """Register the task; without an authority it does nothing."""
 
     async def stamp() -> RunOutcome:
         try:
             return RunOutcome(flagged=int(await stamp_newest(work)))
         except AuthorityError as error:
-            # No failure of the task, which would be tried again within seconds: what it could not do is left.
+            # Not a failure of the task, which would be retried within seconds: the checkpoint is left for the next run.
             log.warning("the log was not time-stamped", cause=str(error))
             return RunOutcome(backlog=1)
 
@@ -181,10 +181,10 @@ def install_stamps(app: procrastinate.App, work: Work) -> None:
 
 
 async def stamp_newest(work: Work, *, at_once: bool = False) -> bool:
-    """Have the newest checkpoint stamped if that is due, or with `at_once` whenever it is not; whether it was.
+    """Have the newest checkpoint stamped if that is due, or in any case with `at_once`; return whether it was.
 
     Raises:
-        AuthorityError: the authority gave no time-stamp that can be believed.
+        AuthorityError: the authority gave no valid time-stamp.
 
     """
     if work.authority is None:
@@ -199,7 +199,7 @@ async def stamp_newest(work: Work, *, at_once: bool = False) -> bool:
 
 
 SILENT_SECONDS: Final = 30
-"""A worker that has not said for so long that it lives is dead; it says so every ten seconds."""
+"""A worker that has not reported for this long is taken for dead; a live one reports every ten seconds."""
 
 _KEPT_HOURS: Final = 7 * 24
 
@@ -227,7 +227,7 @@ def install_upkeep(app: procrastinate.App, work: Work) -> None:
 
 
 async def exchange_keys(work: Work) -> int:
-    """Write the locators of all subjects anew, where the keys that are given want others; how many batches it took."""
+    """Write all subjects' locators anew where the given keys require it; return how many batches that took."""
     async with work.database.write() as session:
         if not await rewriting_is_due(session, work.deployment):
             return 0
@@ -242,7 +242,7 @@ async def exchange_keys(work: Work) -> int:
 
 
 async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = SILENT_SECONDS) -> int:
-    """Put jobs that a dead worker held back into the queue, or end those whose like waits there already.
+    """Put jobs that a dead worker held back into the queue, or end them if the same task waits there already.
 
     Returns:
         How many were found.
@@ -254,7 +254,7 @@ async def take_back_stalled(app: procrastinate.App, *, silent_seconds: float = S
     for job in stalled:
         try:
             await manager.retry_job(job)
-        except UniqueViolation:  # the next one of a periodic task waits: it will do what this one did not
+        except UniqueViolation:  # the next run of the periodic task waits, and will do what this one did not
             await manager.finish_job(job, Status.ABORTED, delete_job=True)
     return len(stalled)
 
@@ -264,7 +264,7 @@ _STATEMENT_SECONDS: Final = 5.0
 
 
 def make_jobs(url: str, work: Work) -> procrastinate.App:
-    """The application, not opened yet.
+    """Return the application, not opened yet.
 
     Args:
         url: DSN of the application role, not through a pooler: workers listen on one of its connections.

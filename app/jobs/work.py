@@ -1,7 +1,7 @@
-"""What every task shares: what it works with, how it is tried again, the record of each run, and what runs them.
+"""What every task shares: what it works with, how it is retried, the record of each run, and the worker.
 
-Arguments of jobs are stored and logged by Procrastinate: no identifier of a subject or a correspondence, and no e-mail
-address, may be one.
+Procrastinate stores and logs the arguments of jobs, so none may be an identifier of a subject or a correspondence, or
+an e-mail address.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from app.proof.authority import TimeAuthority
 from app.telemetry.logs import describe
 
 RETRY: Final = procrastinate.RetryStrategy(max_attempts=5, wait=5, linear_wait=10)
-"""How a failed run is tried again: after 5, 15, 25, 35 and 45 seconds; a periodic one comes again by itself anyway."""
+"""How a failed run is retried: after 5, 15, 25, 35 and 45 seconds; a periodic task runs again by itself anyway."""
 
 MINUTELY: Final = "* * * * *"
 HOURLY: Final = "17 * * * *"
@@ -37,8 +37,8 @@ log = structlog.get_logger("sceau.jobs")
 class Work:
     """What tasks work with; without a courier, no event is dispatched or delivered.
 
-    `stopping` is set when this process is to stop: a task that lasts looks at it. `log`: how the log is kept that an
-    outsider can check. `authority`: who stamps it, if anybody does.
+    `stopping` is set when this process is to stop: long tasks check it. `log` says how the log is kept that an outsider
+    can check. `authority` is the time authority that stamps it, if any.
     """
 
     database: Database
@@ -51,7 +51,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run did: how many things it dealt with, how many it knows to be left, and how many it gave up."""
+    """The result of a run: how many things it dealt with, how many it knows to be left, and how many it gave up."""
 
     flagged: int = 0
     backlog: int = 0
@@ -62,9 +62,9 @@ Run = Callable[[], Awaitable[RunOutcome]]
 
 
 def periodic(app: procrastinate.App, work: Work, name: str, cron: str, run: Run) -> None:
-    """Register a task that comes again and again; while one run of it waits, no second one is put behind it.
+    """Register a periodic task; while one run of it waits, no second run is queued behind it.
 
-    Each task has a queue of its own: a worker takes jobs of the tasks that it knows, and leaves those of later code.
+    Each task has its own queue, so a worker takes jobs of the tasks that it knows, and leaves those of later code.
     """
 
     @app.periodic(cron=cron)
@@ -74,7 +74,7 @@ def periodic(app: procrastinate.App, work: Work, name: str, cron: str, run: Run)
 
 
 async def recorded(work: Work, task: str, run: Run) -> RunOutcome:
-    """Run, and record that it ran, how long it took and what came of it; what it raises is raised on."""
+    """Run a task, and record its start, its duration and its result; an exception is recorded and raised again."""
     begun = time.monotonic()
     async with work.database.read() as session:
         started_at = await session.now()
@@ -94,7 +94,7 @@ def _since(begun: float) -> timedelta:
 
 
 async def _record(work: Work, run: JobRun) -> None:
-    """The work is done, or has failed: that its record cannot be written changes neither."""
+    """Record a run. A record that cannot be written is only logged, since the run itself is over."""
     try:
         async with work.database.write() as session:
             await record_job_run(session, run)
@@ -102,7 +102,7 @@ async def _record(work: Work, run: JobRun) -> None:
         log.warning("a run was not recorded", task=run.task)
 
 
-# The worker of a process: a lost database is waited for, and a stop ends within its deadline.
+# The worker of a process: it waits for a lost database, and a stop ends within its deadline.
 
 _AT_ONCE: Final = 4
 _FINISH_SECONDS: Final = 5.0
@@ -111,9 +111,9 @@ _PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
 
 
 async def run_jobs(make: Callable[[], procrastinate.App], stopping: asyncio.Event) -> bool:
-    """Work, and begin anew whenever the database was lost, until `stopping` is set.
+    """Run jobs until `stopping` is set, beginning anew whenever the database was lost.
 
-    What is being done then has five seconds to finish; what has not is given back, to be done again by another.
+    At a stop, running jobs have five seconds to finish; unfinished ones are given back, to be done by another worker.
 
     Returns:
         Whether everything ended within the deadline of six seconds.
