@@ -328,7 +328,8 @@ class DecisionLog:
             await _happens(self._wake, self._plan.gather)
         self._wake.clear()
         self._refer()
-        # What requests wait for makes separate segments, which are discarded once the requests are told of the failure.
+        # What requests wait for makes separate segments, which are discarded if the requests are answered with a
+        # failure.
         awaited, self._awaited = self._awaited, _Hours(self._plan.opaque)
         buffered, self._buffered = self._buffered, _Hours(self._plan.opaque)
         self._sealing = awaited.number + buffered.number

@@ -258,8 +258,8 @@ class _Newest:
         self._limit = limit
         self._before = None if before is None else before.int
         self._correspondence = correspondence
-        self._kept: list[tuple[int, int, LoggedDecision]] = []  # a heap, the oldest first; the second
-        # number is of its own, since nothing says which of two decisions of one id comes first
+        self._kept: list[tuple[int, int, LoggedDecision]] = []  # a heap, the oldest first. The second
+        # number breaks ties, since nothing says which of two decisions with one id comes first
         self._taken = 0
 
     @property

@@ -244,7 +244,7 @@ def _reading(statement: Collection, at: datetime) -> AgeBand | None:
 
 
 def _known(statements: Iterable[Collection], at: datetime) -> AgeBand | None:
-    """Return the band that statements, oldest first, amount to at an instant; None where there is none."""
+    """Return the band that statements, oldest first, amount to at an instant; None without any statement."""
     known: AgeBand | None = None
     heaviest = dict.fromkeys(AgeBand, 0)
     for statement in statements:

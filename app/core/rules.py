@@ -204,7 +204,7 @@ def _party_in_the_way(case: Case, *, unasked_too: bool) -> bool:
 
 
 def _party_consents(case: Case, participant: Participant, unasked_too: bool) -> bool:  # noqa: FBT001 - passed on
-    """Return whether a participant consents: the subject, an outsider where allowed, or a local one in force."""
+    """Return whether a participant is no obstacle: the subject, an outsider where allowed, or a local one in force."""
     if participant.ref == case.request.subject:
         return True
     if not participant.local:

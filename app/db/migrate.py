@@ -26,7 +26,7 @@ PRIVILEGES: Final = {
     "subject": "SELECT, INSERT, UPDATE (subject_ref)",
     "subject_locator": "SELECT, INSERT, DELETE, UPDATE (ended_at)",
     "deployment_epoch": "SELECT, INSERT",
-    # UPDATE on these columns only allows SELECT … FOR UPDATE: no code changes a line.
+    # UPDATE sets the line of a kept note to NULL, and moves put_at when a line is taken up.
     "journal_note": "SELECT, INSERT, UPDATE (line, put_at)",
     "document": "SELECT, INSERT",
     "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, until)",

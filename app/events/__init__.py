@@ -1,1 +1,1 @@
-"""Facts for others: the outbox, written in the transaction of what it tells."""
+"""Facts for others: the outbox, written in the transaction of the facts that it reports."""

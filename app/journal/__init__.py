@@ -1,1 +1,1 @@
-"""What is kept of writes that forbid, outside the database: a restored backup must not revive what was withdrawn."""
+"""Notes of writes that forbid, kept outside the database: a restored backup must not revive what was withdrawn."""

@@ -418,7 +418,7 @@ class Fence:
         return True
 
     def forget(self) -> None:
-        """Have whatever server answers next checked, even if it is the same one, because the feed is lost."""
+        """Have the next server that answers checked, even if it is the same one, because the feed is lost."""
         self._admitted = None
 
     async def keep_watching(self) -> None:

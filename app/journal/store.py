@@ -236,7 +236,7 @@ def put_note(session: WriteSession, identifier: UUID, line: bytes | None, entry:
     Args:
         session: the transaction.
         identifier: the note's id.
-        line: its line of the journal; None if it has no line to keep.
+        line: its line of the journal; None where no journal is kept.
         entry: the proof log's name for what it is about; None where that has no entry.
 
     """

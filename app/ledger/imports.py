@@ -123,7 +123,7 @@ async def add_counts(session: WriteSession, name: str, *, rows: int, grants: int
 
 
 async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
-    """Return the content hashes of those of these rows that were recorded, by row hash."""
+    """Return the content hashes of the rows among these that were recorded already, by row hash."""
     if not hashes:
         return {}
     found = await session.execute(_KNOWN, {"hashes": as_refs(hashes)})

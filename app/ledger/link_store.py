@@ -52,7 +52,7 @@ consent_link = Table(
     Column("token_sha256", LargeBinary, primary_key=True),
     Column("id", Uuid, nullable=False),
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
-    # The name of the person for which it was made: the link is deleted when the name becomes another person's.
+    # The name of the person for which it was made: the link opens nothing once the name is another person's.
     Column("name", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
     Column("processings", ARRAY(Text), nullable=False),

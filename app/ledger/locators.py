@@ -341,8 +341,7 @@ SubjectRows = Mapping[UUID, NameRows]
 async def next_subjects(session: WriteSession, *, after: bytes, limit: int) -> dict[bytes, SubjectRows]:
     """Return the next subjects that have rows, at most `limit`, by subject_ref, held until the transaction ends."""
     table = subject_locator.c
-    # Not DISTINCT, for which PostgreSQL sorts a whole table without statistics each time, as after a migration fills
-    # it.
+    # Without DISTINCT: a table without statistics, as after a migration fills it, would be sorted whole each time.
     refs = select(table.subject_ref).where(table.subject_ref > after).order_by(table.subject_ref).limit(limit)
     chosen = set((await session.execute(refs)).scalars())
     held = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(chosen)).order_by(subject.c.subject_ref)

@@ -155,7 +155,7 @@ _OF_REFS: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM 
 async def load_events_about(
     session: ReadSession, refs: Iterable[bytes], processing: str
 ) -> dict[bytes, list[ConsentEvent]]:
-    """Return what the subjects' ledgers say about one processing and about the person's age, in ledger order."""
+    """Return what the subjects' ledgers say about one processing and about the person as a whole, in ledger order."""
     table = consent_event.c
     age_stated = table.capacity["age_band"].astext.is_not(None)
     concerned = or_(table.processing == processing, table.processing.is_(None), age_stated)

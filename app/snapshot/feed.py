@@ -132,7 +132,7 @@ class Pace:
 
 SHORTEST_LEASE = 0.1
 LONGEST_LEASE = 10.0
-"""Bounds of the lease, in seconds. All processes of a deployment share one lease: the longest that a writer waits."""
+"""Bounds of the lease, in seconds. All processes of a deployment use one length, which bounds how long writers wait."""
 
 
 REGISTER: Final = """

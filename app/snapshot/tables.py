@@ -121,7 +121,7 @@ log = structlog.get_logger("sceau.upkeep")
 
 
 async def keep_up(database: Database, pace: Pace, pulse: Pulse) -> None:
-    """Do both repeatedly until cancelled, whenever a beat reports that there is something to do or no beats come."""
+    """Delete dead rows and trim changes until cancelled, when a beat reports such work or no beats come."""
     looked = trimmed = -inf
     while True:
         try:

@@ -147,8 +147,8 @@ class Writer:
             if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing; the write that it repeats may not have been confirmed
             if session.committing.widening and fence is not None:
-                # Here, where credentials can no longer be exchanged: the one who asserts it may have been revoked since
-                # the backup.
+                # Checked here, where no other database can take this one's place any more: the caller who asks for more
+                # may have been revoked since the backup.
                 await fence.look(session, session.committing.server or "")
             noted = self._journal.note(session)
         committed = boot_seconds()

@@ -1,7 +1,7 @@
 """A link by which a person decides or withdraws: what it is for, and what it offers at an instant.
 
 Withdrawing is never harder than giving (GDPR art. 7(3)): wherever a consent holds, a link that shows it offers to
-withdraw it, even if the link has expired.
+withdraw it, even if the link offers nothing else any more.
 """
 
 import re
@@ -28,7 +28,7 @@ _NATIONAL_DIGITS: Final = 9
 
 
 def account_hint(identifier: str, kind: str = "") -> str:
-    """Return at most two characters, never all, of what stands before the domain: `al…@example.fr`.
+    """Return a hint such as `al…@example.fr`: at most two characters, never all, of what precedes the domain.
 
     A telephone number (by the `kind` of its subject) shows how it begins and its last two digits, in pairs: `+33 6 ••
     •• •• 78`, `06 •• •• •• 78`.

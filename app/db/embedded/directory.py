@@ -1,13 +1,13 @@
 """The data directory: what lies in it, whether it may be used, and how to leave no trace of a start that failed.
 
     DATA_DIRECTORY/          0700, of the server's account
-        starter.lock  server.lock       see locks.py
+        starter.lock  server.lock       see `take_starter_lock` and `take_server_lock`
         cluster/         0700: PostgreSQL's own data directory, with the socket
         cluster.new/     a cluster in the making
-        binaries-*/      see private_copy.py
+        binaries-*/      see `runnable_binaries` in binaries.py
         postgresql.log   0600, and postgresql.log.1, the one before
 
-Must not change the mode or owner of anything that it did not make, nor remove anything that is not named above.
+This module must not change the mode or owner of anything that it did not make, nor remove anything not named above.
 """
 
 import fcntl
@@ -343,5 +343,5 @@ def _remove_empty(made: list[Path]) -> None:
     for directory in reversed(made):
         try:
             directory.rmdir()
-        except OSError:  # somebody else has put something in it meanwhile
+        except OSError:  # another process has put something in it meanwhile
             return

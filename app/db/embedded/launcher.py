@@ -2,7 +2,7 @@
 
     launcher.py PARENT_PID SIGNAL UID GID PROGRAM ARGUMENT...
 
-A script of its own, because code between fork and exec is not safe in a process with threads. It must stay free of
+It is a separate script because code between fork and exec is not safe in a process with threads. It must stay free of
 imports outside the standard library and must do nothing after the program has been started.
 """
 
