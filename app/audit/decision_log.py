@@ -3,7 +3,7 @@
 An entry is queued as the request has it; some dozens at a time get their references of person and correspondence, and a
 fifth of a second of entries becomes one segment (`app.audit.segments`), committed by one INSERT. When too many wait, as
 while the database is away, they are dropped from the log and counted: a decision never waits for its log, unless the
-deployment wants a durable log, where a permit under IV is answered only after its segment is committed.
+deployment wants a durable log, where a permit under IV or the NOTA waits for the commit of its segment.
 """
 
 import asyncio
