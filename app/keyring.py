@@ -36,21 +36,21 @@ receipt_key = _key_table("receipt_key")
 
 
 ALGORITHM: Final = "EdDSA"
-"""Of JWS (RFC 8037, section 3.1); with a key on this curve it says Ed25519."""
+"""The `alg` of JWS (RFC 8037, section 3.1); with a key on this curve it means Ed25519."""
 
 
 def new_private_key() -> tuple[bytes, bytes]:
-    """A new Ed25519 key: its raw private and public halves, 32 bytes each."""
+    """Return a new Ed25519 key: its raw private and public halves, 32 bytes each."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
     return private, key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def signed_jws(key: Ed25519PrivateKey, identifier: str, kind: str, claims: Mapping[str, Any]) -> str:
-    """A compact JWS of claims.
+    """Return a compact JWS of claims.
 
     Args:
-        key: what signs.
+        key: the key that signs.
         identifier: its `kid`.
         kind: the `typ` of the header, by which one kind of token is never taken for another (RFC 8725, 3.11).
         claims: the payload, as JSON.
@@ -62,7 +62,7 @@ def signed_jws(key: Ed25519PrivateKey, identifier: str, kind: str, claims: Mappi
 
 
 def public_jwk(identifier: str, public: bytes) -> dict[str, str]:
-    """The public half of a key as a JSON Web Key (RFC 7517; RFC 8037, section 2)."""
+    """Return the public half of a key as a JSON Web Key (RFC 7517; RFC 8037, section 2)."""
     return {
         "kty": "OKP",
         "crv": "Ed25519",
@@ -74,7 +74,7 @@ def public_jwk(identifier: str, public: bytes) -> dict[str, str]:
 
 
 def base64url(raw: bytes) -> str:
-    """Base64url without padding (RFC 7515, section 2)."""
+    """Return base64url without padding (RFC 7515, section 2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -84,7 +84,7 @@ def _part(value: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys that sign one kind of message. `purpose` is what they are wrapped for, and held by while one is made."""
+    """The keys that sign one kind of message. `purpose`: what they are wrapped for, and the lock while one is made."""
 
     table: Table
     purpose: str
@@ -130,9 +130,9 @@ async def add_key(session: WriteSession, ring: KeyRing, key: WrappedKey) -> None
 
 
 async def retire_keys(session: WriteSession, ring: KeyRing, at: datetime, *, all_of_them: bool = False) -> None:
-    """Let the keys that are in force be in force until an instant and no longer.
+    """Let the keys that are in force stay so until an instant and no longer.
 
-    With `all_of_them`, also those that were to retire later than that: else their instant stays.
+    With `all_of_them`, also those that were to retire later than that, whose instant otherwise stays.
     """
     retires_at = ring.table.c.retires_at
     concerned = or_(retires_at.is_(None), retires_at > at) if all_of_them else retires_at.is_(None)
@@ -140,13 +140,13 @@ async def retire_keys(session: WriteSession, ring: KeyRing, at: datetime, *, all
 
 
 async def all_keys(session: ReadSession, ring: KeyRing) -> list[WrappedKey]:
-    """Every key that a ring ever had, the newest first: what a retired one signed is still to be verified."""
+    """Return every key that a ring ever had, newest first: what a retired one signed must still be verified."""
     found = await session.execute(select(ring.table).order_by(ring.table.c.created_at.desc()))
     return [_key(row) for row in found]
 
 
 async def keys_in_force(session: ReadSession, ring: KeyRing, now: datetime) -> list[WrappedKey]:
-    """The keys of a ring that are in force, the newest first."""
+    """Return the keys of a ring that are in force, the newest first."""
     columns = ring.table.c
     in_force = or_(columns.retires_at.is_(None), columns.retires_at > now)
     found = await session.execute(select(ring.table).where(in_force).order_by(columns.created_at.desc()))

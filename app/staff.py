@@ -74,7 +74,7 @@ staff_acknowledgement = Table(
     Column("acknowledged_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("recorded_by", Uuid, nullable=False),
-    # One that the person did themselves, and one on paper: neither stands in the way of the other.
+    # One that the person made themselves, and one on paper: neither keeps the other from being recorded.
     Index("uq_staff_acknowledgement_own", "member", "notice", unique=True, postgresql_where=text("way <> 'paper'")),
     Index("uq_staff_acknowledgement_paper", "member", "notice", unique=True, postgresql_where=text("way = 'paper'")),
     CheckConstraint("octet_length(text_sha256) = 32", name="text_length"),
@@ -135,12 +135,12 @@ class LatestKnown:
 
 
 async def load_notices(session: ReadSession) -> list[Notice]:
-    """Every version, by number."""
+    """Return every version, by number."""
     return [_notice(row) for row in await session.execute(select(staff_notice).order_by(staff_notice.c.number))]
 
 
 async def load_notice(session: ReadSession, number: int | None = None) -> Notice | None:
-    """A version by its number; without one, the version of today. None when there is none."""
+    """Return a version by its number; without one, the version of today. None when there is none."""
     statement = select(staff_notice).order_by(staff_notice.c.number.desc()).limit(1)
     if number is not None:
         statement = statement.where(staff_notice.c.number == number)
@@ -185,18 +185,18 @@ async def add_member(session: WriteSession, member: Member) -> None:
 
 
 async def load_members(session: ReadSession) -> dict[UUID, Member]:
-    """Every member, those who left included."""
+    """Return every member, those who left included."""
     return {row.id: _member(row) for row in await session.execute(select(staff_member))}
 
 
 async def load_member(session: ReadSession, identifier: UUID) -> Member | None:
-    """One member, if it is kept."""
+    """Return one member, if it is kept."""
     row = (await session.execute(select(staff_member).where(staff_member.c.id == identifier))).first()
     return None if row is None else _member(row)
 
 
 async def hold_member(session: WriteSession, identifier: UUID) -> Member | None:
-    """As `load_member`, locked with its name until the transaction ends."""
+    """Return a member as `load_member` does, locked with its name until the transaction ends."""
     statement = select(staff_member).where(staff_member.c.id == identifier).with_for_update(key_share=True)
     row = (await session.execute(statement)).first()
     return None if row is None else _member(row)
@@ -214,14 +214,14 @@ SealedName = tuple[str, bytes, bytes]
 
 
 async def keep_name(session: WriteSession, member: UUID, sealed: SealedName) -> None:
-    """Keep the name of a member that is held, in the place of the one before."""
+    """Keep the name of a member that is locked, in the place of an earlier one."""
     await destroy_name(session, member)
     row = dict(zip(("master_key_id", "wrapped_key", "sealed_name"), sealed, strict=True))
     await session.execute(insert(staff_name).values(member=member, **row))
 
 
 async def load_names(session: ReadSession, member: UUID | None = None) -> dict[UUID, SealedName]:
-    """The names that are kept: of one member, or of all."""
+    """Return the names that are kept: of one member, or of all."""
     statement = select(staff_name)
     if member is not None:
         statement = statement.where(staff_name.c.member == member)
@@ -238,21 +238,21 @@ async def destroy_name(session: WriteSession, member: UUID) -> None:
 
 
 async def add_acknowledgement(session: WriteSession, added: Acknowledgement) -> None:
-    """Keep an acknowledgement; of a member's own for a version, and of those on paper, the first stays."""
+    """Keep an acknowledgement; of a member and a version the first own one stays, and the first on paper."""
     row = {name: getattr(added, name) for name in Acknowledgement.__dataclass_fields__}
     row |= {"text_sha256": bytes.fromhex(added.text_sha256), "way": added.way.value}
     await session.execute(insert(staff_acknowledgement).values(row).on_conflict_do_nothing())
 
 
 async def load_acknowledgements(session: ReadSession, member: UUID) -> list[Acknowledgement]:
-    """What a member acknowledged, by version; of one version, in the order in which it was recorded."""
+    """Return what a member acknowledged, by version; of one version, in the order in which it was recorded."""
     table = staff_acknowledgement.c
     in_order = select(staff_acknowledgement).order_by(table.notice, table.recorded_at, table.id)
     return [_acknowledgement(row) for row in await session.execute(in_order.where(table.member == member))]
 
 
 async def latest_of_each(session: ReadSession, among: Collection[int], *, own: bool) -> dict[UUID, LatestKnown]:
-    """The highest of these versions that each member acknowledged, and how first; `own`: without paper."""
+    """Return the highest of these versions that each member acknowledged, and how first; `own`: without paper."""
     table = staff_acknowledgement.c
     statement = (
         select(table.member, table.notice, table.acknowledged_at, table.way)

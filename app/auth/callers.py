@@ -70,36 +70,36 @@ class CallerKind(StrEnum):
 
 
 KEY_OVERLAP: Final = timedelta(days=7)
-"""How long a rotated key of a caller, or of webhooks, is good beside its successor, unless the rotation says."""
+"""How long a rotated key of a caller, or of webhooks, is good beside its successor, unless stated otherwise."""
 
 
 def new_key() -> str:
-    """A new API key: `sceau_` and 256 random bits, base64url."""
+    """Return a new API key: `sceau_` and 256 random bits, base64url."""
     return KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
 
 
 def without_scheme(text: str) -> str:
-    """A credential without the word `Bearer` that was pasted with it: no key and no token holds a blank."""
+    """Return a credential without a `Bearer` that was pasted with it: no key and no token holds a blank."""
     text = text.strip()
     return text[7:].strip() if text[:7].lower() == "bearer " else text
 
 
 def bearer_of(authorization: str) -> str | None:
-    """The credential in an `Authorization` of the scheme Bearer (RFC 6750, section 2.1); None if there is none."""
+    """Return the credential in an `Authorization` of the scheme Bearer (RFC 6750, section 2.1); None without one."""
     scheme, _, text = authorization.partition(" ")
     return without_scheme(text) if scheme.lower() == "bearer" else None
 
 
 def key_digest(key: str) -> bytes:
-    """SHA-256 of a key: what is stored and looked up. A key is random, so it needs no salt and no slow hash."""
+    """Return the SHA-256 of a key, which is stored and looked up. A key is random: no salt, no slow hash is needed."""
     return sha256(key.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom an issuer's tokens are about: their `iss` and `sub`, and the client that they were given to.
+    """Who an issuer's tokens are about: their `iss` and `sub`, and the client that they were issued to.
 
-    In what is registered, `client` None takes the subject's tokens whichever client they were given to.
+    When registered with `client` None, it takes the subject's tokens issued to any client.
     """
 
     issuer: str
@@ -109,10 +109,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What an access token says that was found good.
+    """What a valid access token says.
 
     `ref` is the keyed reference of issuer and subject, by which its caller is found. `scopes` None: it does not narrow.
-    From `until` on it is good for nothing. `signed_by` is the key's thumbprint.
+    `until`: when it ends. `signed_by` is the key's thumbprint.
     """
 
     ref: bytes
@@ -126,7 +126,7 @@ class Token:
 class Caller:
     """An authenticated client. `processings` None: it may ask about every processing.
 
-    `identity`: whose tokens it is known by; None for one that is known by keys.
+    `identity`: the one whose tokens it is known by; None for a caller that is known by keys.
     """
 
     id: UUID
@@ -140,7 +140,7 @@ class Caller:
     identity: Identity | None = None
 
     def narrowed(self, scopes: frozenset[Scope] | None) -> "Caller":
-        """The same caller with those of its scopes that are named; None names all."""
+        """Return the same caller with those of its scopes that are named; None names all."""
         return self if scopes is None else replace(self, scopes=self.scopes & scopes)
 
     def require(self, scope: Scope) -> None:
@@ -155,7 +155,7 @@ class Caller:
             raise ScopeMissingError(message)
 
     def require_one_of(self, scopes: Collection[Scope]) -> None:
-        """Refuse unless this caller has one of the scopes; none named is none needed.
+        """Refuse unless this caller has one of the scopes; if none is named, none is needed.
 
         Raises:
             ScopeMissingError: it has none of them.
@@ -167,7 +167,7 @@ class Caller:
             raise ScopeMissingError(message)
 
     def may_ask_about(self, processing: str) -> bool:
-        """Whether the processing is one that this caller may name."""
+        """Return whether this caller may name the processing."""
         return self.processings is None or processing in self.processings
 
     def require_processing(self, processing: str | None) -> None:
@@ -181,7 +181,7 @@ class Caller:
             raise ProcessingNotAllowedError
 
     def covers(self, scopes: Iterable[Scope], processings: frozenset[str] | None) -> bool:
-        """Whether this caller holds at least those scopes and processings itself."""
+        """Return whether this caller holds at least those scopes and processings itself."""
         enough = self.processings is None or (processings is not None and processings <= self.processings)
         return enough and frozenset(scopes) <= self.scopes
 
@@ -198,13 +198,13 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def in_force(self, at: datetime) -> bool:
-        """Whether the key opens anything at an instant."""
+        """Return whether the key opens anything at an instant."""
         return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a client presented: the SHA-256 by which it is remembered, and what it says if it is a token."""
+    """What a client presented: its SHA-256, by which it is remembered, and what it says if it is a token."""
 
     digest: bytes
     token: Token | None = None
@@ -212,9 +212,9 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """A caller as one of its credentials showed it: which one, and until when that one is good.
+    """A caller as found by one of its credentials: which one, and until when that is good.
 
-    `credential` is the id of a key, or of the caller itself where a token showed it; `signed_by` tells the token's key.
+    `credential` is the id of a key, or of the caller itself if it showed a token; `signed_by`: the key of that token.
     `at` is when that was found, by the database's clock.
     """
 
@@ -228,8 +228,8 @@ class Authenticated:
 # How much each caller may ask: buckets that are charged, quotas, and a limit on unknown keys.
 
 # Quotas: so many units within so many seconds, counted for each key by a bucket that refills steadily.
-# Counted in this process alone, in plain numbers, and forgotten with it: no lock, no database. With several workers a
-# client has as many quotas as there are workers that it speaks to.
+# Counted in this process alone, in plain numbers, and lost with it: no lock, no database. With several workers a
+# client has a quota in each worker that it speaks to.
 
 OFF: Final = "off"
 _WRITTEN: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})", re.ASCII)
@@ -245,7 +245,7 @@ class Quota:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """A quota as settings write it, such as `600/60`; None for `off`.
+        """Return a quota as settings write it, such as `600/60`; None for `off`.
 
         Raises:
             ValueError: it is neither.
@@ -266,7 +266,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """How a client stands with a policy: whole units left, and the seconds until one is there again (0: now)."""
+    """How a client stands with a policy: whole units left, and the seconds until there is one (0: now)."""
 
     policy: str
     quota: Quota
@@ -274,10 +274,10 @@ class QuotaStatus:
     wait: int
 
     def fields(self) -> tuple[str, str]:
-        """RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11, sections 3 and 4).
+        """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11, sections 3 and 4).
 
-        The effective window is the policy's own, and while nothing is left the time to wait: what is left over that
-        time is never a rate that the quota does not bear.
+        The effective window is the policy's own or, while nothing is left, the time to wait: units left, divided by the
+        window, never make a rate that the quota does not bear.
         """
         window = self.wait or self.quota.seconds
         policy = f'"{self.policy}";q={self.quota.units};w={self.quota.seconds}'
@@ -297,25 +297,25 @@ class Buckets:
     """One policy's buckets by key. Times are seconds of a clock that only goes forward."""
 
     def __init__(self, policy: str, quota: Quota, *, most: int = _MOST_KEYS) -> None:
-        """Every bucket is full; of so many keys at most something is remembered."""
+        """Begin with every bucket full; remember at most `most` keys."""
         self.policy = policy
         self.quota = quota
         self._most = most
         self._levels: dict[Hashable, tuple[float, float]] = {}
 
     def __len__(self) -> int:
-        """How many keys something is remembered of."""
+        """Return how many keys are remembered."""
         return len(self._levels)
 
     def standing(self, key: Hashable, now: float) -> QuotaStatus:
-        """How a key stands."""
+        """Return how a key stands."""
         return self._standing(self._level(key, now))
 
     def take(self, key: Hashable, now: float, units: int = 1) -> QuotaStatus:
-        """Take units, if there is one; more than there are is owed, so that a large request is not refused for ever.
+        """Take units, if one is left; those beyond are owed, so that a large request is not refused for ever.
 
         Raises:
-            OverQuotaError: there is none; nothing was taken.
+            OverQuotaError: none is left; nothing was taken.
 
         """
         level = self._level(key, now)
@@ -335,17 +335,17 @@ class Buckets:
         return QuotaStatus(self.policy, self.quota, max(0, int(level)), wait)
 
     def _forget(self, now: float) -> None:
-        """Forget the keys that have all of their quota again; if that is not half of them, those begun first too."""
+        """Forget the keys whose quota is full again; if more than half of `most` remain, also the oldest of them."""
         kept = {key: held for key, held in self._levels.items() if self._level(key, now) < self.quota.units}
         half = self._most // 2
         self._levels = dict(list(kept.items())[-half:]) if len(kept) > half else kept
 
 
 # How often each caller may do what. What a person takes back, and what L32-3 III exempts, is not counted.
-# Withdrawals, closures and erasures are never refused for having been many: taking back must be as easy as giving.
+# Withdrawals, closures and erasures are never refused for their number: taking back must be as easy as giving.
 # Questions about exempt processings are neither counted nor refused: the mail must not stop (law.md, trap 14).
 class Counted(StrEnum):
-    """What is counted together; each has a quota of its own, named so in the RateLimit fields."""
+    """What is counted together; each has its own quota, which bears this name in the RateLimit fields."""
 
     ADMINISTRATION = "administration"
     CONSENTS = "consents"
@@ -366,7 +366,7 @@ _BY_SCOPE: Final[Mapping[Scope, Counted | None]] = {
 
 
 def counted_by(scope: Scope) -> Counted | None:
-    """What a route of that scope counts as, unless it says otherwise; None: it is not counted."""
+    """Return what a route of that scope counts as, unless it says otherwise; None: it is not counted."""
     return _BY_SCOPE.get(scope, Counted.ADMINISTRATION)
 
 
@@ -380,21 +380,21 @@ class RateLimits:
         excepted: frozenset[UUID] = frozenset(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Limit what has a quota, for every caller that is not excepted; nothing by default."""
+        """Limit what has a quota, for every caller that is not excepted; by default, limit nothing."""
         self._buckets = {of: Buckets(of.value, quota) for of, quota in (quotas or {}).items()}
         self._excepted = excepted
         self._clock = clock
         self.refused: Counter[Counted] = Counter()
 
     def limits(self, of: Counted) -> bool:
-        """Whether anything of this kind is limited for anybody."""
+        """Return whether anything of this kind is limited."""
         return of in self._buckets
 
     def take(self, of: Counted, caller: UUID, units: int = 1) -> QuotaStatus | None:
-        """Count for a caller; returns what is left of its quota, None where no limit applies.
+        """Count for a caller; return what is left of its quota, None where no limit applies.
 
         Raises:
-            OverQuotaError: its quota is used up, and nothing was counted but the refusal.
+            OverQuotaError: its quota is used up, and only the refusal was counted.
 
         """
         buckets = self._buckets.get(of)
@@ -407,7 +407,7 @@ class RateLimits:
             raise
 
     def used_up(self, of: Counted, caller: UUID) -> QuotaStatus | None:
-        """The quota status of a caller whose next unit would be refused; None for one that may go on."""
+        """Return the quota status of a caller whose next unit would be refused; None for one that may go on."""
         buckets = self._buckets.get(of)
         if buckets is None or caller in self._excepted:
             return None
@@ -417,9 +417,9 @@ class RateLimits:
 
 # Requests without a key in force are bounded by where they come from, so that guessing costs no database.
 # Two bounds, so that one client does not lock out another behind the same address: a credential that is tried again
-# and again uses up its own small quota first, and counts for its address no more after that; and a credential that
-# was good here before is never refused here, whatever else comes from its address. Nothing is decided by this: a key
-# is looked up as it always is.
+# and again uses up its own small quota first, and no longer counts for its address after that; and a credential that
+# was good here before is never refused here, even if others from its address are. This decides nothing: a key is
+# looked up as it always is.
 
 POLICY: Final = "unknown-keys"
 _SHARE: Final = 10
@@ -428,28 +428,28 @@ _MOST_KNOWN: Final = 10_000
 
 
 class UnknownKeyLimiter:
-    """Who failed lately, from where, and who did not."""
+    """Remembers which credentials failed lately, from which address, and which were good."""
 
     def __init__(self, quota: Quota | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """No failures yet; without a quota no request is refused."""
+        """Begin without failures; without a quota no request is refused."""
         self._clock = clock
         self._peers = Buckets(POLICY, quota) if quota is not None else None
         own = Quota(max(1, quota.units // _SHARE), quota.seconds) if quota is not None else None
         self._credentials = Buckets(POLICY, own) if own is not None else None
         self._known: dict[bytes, None] = {}
         self.alert_until = 0.0
-        """Until when anybody may have to be refused; 0 nearly always, which is all that most requests look at."""
+        """Until when some request may have to be refused; 0 nearly always, and most requests look at nothing else."""
         self.refused = 0
 
     def passed(self, credential: bytes) -> None:
-        """A credential (SHA-256 of what was presented) was somebody's."""
+        """Note that a credential (SHA-256 of what was presented) was good."""
         if credential not in self._known:
             if len(self._known) >= _MOST_KNOWN:
                 self._known = dict.fromkeys(list(self._known)[_MOST_KNOWN // 2 :])
             self._known[credential] = None
 
     def failed(self, peer: str, credential: bytes) -> None:
-        """A request from there was refused (401); a credential that fails is not known to be good any more."""
+        """Note that a request from an address was refused (401); its credential no longer counts as good."""
         self._known.pop(credential, None)
         if self._peers is None or self._credentials is None:
             return
@@ -467,7 +467,7 @@ class UnknownKeyLimiter:
             self.alert_until = max(self.alert_until, now + own.wait)
 
     def refuses(self, peer: str, credential: bytes) -> QuotaStatus | None:
-        """The quota status of a request that must not be looked up now; None if it may be."""
+        """Return the quota status of a request that must not be looked up now; None if it may be."""
         if self._peers is None or self._credentials is None:
             return None
         now = self._clock()

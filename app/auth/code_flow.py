@@ -18,12 +18,12 @@ from app.auth.tokens import BadTokenError, TokenRules, read_token, verify_id_tok
 _KEPT_SECONDS: Final = 300.0
 _LONGEST_CODE: Final = 2_048
 _NAMES_ITSELF: Final = "authorization_response_iss_parameter_supported"
-"""Of a discovery document: an answer without `iss` is not the issuer's (RFC 9207, section 3)."""
+"""In a discovery document: if true, an answer without `iss` is not the issuer's (RFC 9207, section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """As whom this deployment asks: its id at the issuer, the secret if it has one, and where answers are sent."""
+    """The client as which this deployment asks: its id at the issuer, its secret if any, and where answers are sent."""
 
     id: str
     secret: str | None
@@ -34,7 +34,7 @@ class CodeFlow:
     """Sends people to an issuer, and finds out who came back."""
 
     def __init__(self, issuer: Issuer, client: Client, rules: TokenRules, lifetime: float) -> None:
-        """Ask nobody yet. `rules` has the algorithms; `lifetime`: for how many seconds a sign-in counts at most."""
+        """Make no request yet. `rules` has the algorithms; `lifetime`: how many seconds a sign-in counts at most."""
         self.issuer = issuer
         self.client = client
         self._rules = TokenRules(
@@ -49,7 +49,7 @@ class CodeFlow:
         self._read = 0.0
 
     async def address(self, attempt: SignInAttempt) -> str:
-        """Where the browser is sent to sign in.
+        """Return the address to which the browser is sent to sign in.
 
         Raises:
             IssuerUnavailableError: its discovery document cannot be read, or names no safe address.
@@ -68,7 +68,7 @@ class CodeFlow:
         return _with(await self._endpoint("authorization_endpoint"), asked)
 
     async def end_address(self, back_to: str) -> str | None:
-        """Where to sign out at the issuer too (RP-Initiated Logout 1.0); None where that cannot be done."""
+        """Return where to sign out at the issuer too (RP-Initiated Logout 1.0); None where that cannot be done."""
         try:
             end = await self._endpoint("end_session_endpoint")
         except IssuerUnavailableError:
@@ -76,11 +76,11 @@ class CodeFlow:
         return _with(end, {"client_id": self.client.id, "post_logout_redirect_uri": back_to})
 
     async def finish(self, answer: Mapping[str, str], attempt: SignInAttempt, now: float) -> Token:
-        """Who came back, as a token that is good for the rest of a session.
+        """Return the person who came back, as a token that is good for the rest of a session.
 
         Args:
             answer: the parameters that the issuer sent the browser back with.
-            attempt: that of the browser.
+            attempt: the browser's.
             now: an epoch time in seconds.
 
         Raises:
@@ -103,7 +103,7 @@ class CodeFlow:
             raise SignInFailedError from error
 
     async def _exchanged(self, code: str, attempt: SignInAttempt) -> str:
-        """The ID token that the issuer gives for a code (OpenID Connect Core, 3.1.3)."""
+        """Return the ID token that the issuer gives for a code (OpenID Connect Core, 3.1.3)."""
         client = self.client
         form = {
             "grant_type": "authorization_code",

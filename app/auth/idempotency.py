@@ -39,14 +39,14 @@ class Answer:
 
 
 async def earlier_answer(session: WriteSession, call: IdempotentCall) -> Answer | None:
-    """Claim the key for this transaction, or give the answer that it got before.
+    """Claim the key for this transaction, or return the answer that it got before.
 
-    A concurrent call under the same key waits here for the other's commit. Answers older than `KEPT` are forgotten,
-    a few of the caller's own at each call.
+    A concurrent call under the same key waits here for the other's commit. Each call forgets a few of the caller's
+    answers that are older than `KEPT`.
 
     Raises:
         IdempotencyMismatchError: the key was used with another request.
-        AnswerErasedError: its answer was about somebody who was erased since.
+        AnswerErasedError: its answer was about a person who was erased since.
 
     """
     claims = KeyClaims([call], waiting=True)
@@ -60,7 +60,7 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall) -> Answer 
 
 
 class KeyClaim(Enum):
-    """What became of a key that was not answered before: it is this transaction's, or another one's that goes on."""
+    """What became of a key that was not answered before: this transaction has it, or another one that goes on."""
 
     OWN = auto()
     OF_ANOTHER = auto()
@@ -69,12 +69,12 @@ class KeyClaim(Enum):
 class KeyClaims:
     """Claim the keys of some calls for a transaction, in one round trip, until the transaction ends.
 
-    Who holds one of them now is waited for, or the key is left to it. The lock and the claim are one statement; what it
-    did not claim, because another transaction had come first and has ended since, the next statement sees.
+    If another transaction holds a key, this one waits for it or leaves the key to it (`waiting`). The lock and the
+    claim are one statement; the next statement sees what it did not claim because another came first and ended since.
     """
 
     def __init__(self, calls: Collection[IdempotentCall], *, waiting: bool) -> None:
-        """Prepare."""
+        """Prepare the look-ups."""
         self._calls = calls
         rows = as_rows([{"name": _name_of(each), **asdict(each)} for each in calls])
         aged = {"rows": rows, "seconds": KEPT.total_seconds()}
@@ -87,9 +87,9 @@ class KeyClaims:
             self.lookups = (*([self._hold] if waiting else []), self._claim, self._trim, self._before)
 
     def told(self, found: LookedUp) -> dict[IdempotentCall, Answer | DomainError | KeyClaim]:
-        """What is known of each call once they were sent.
+        """Return what is known of each call, once the look-ups were sent.
 
-        Where one was answered before, the transaction repeats another (`WriteSession.repeat`).
+        If one was answered before, the transaction repeats another (`WriteSession.repeat`).
         """
         if not self.lookups:
             return {}
@@ -179,7 +179,7 @@ SELECT caller, idempotency.key_hash, idempotency.request_hash, status, body FROM
 JOIN {_GIVEN} USING (caller) WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
 """)  # noqa: S608 - a constant
 )
-# Past what others hold: two that trim the same would wait for each other.
+# It skips rows that others hold: two that trim the same rows would wait for each other.
 _TRIM: Final = Prepared(
     text(f"""
 DELETE FROM idempotency USING (
@@ -202,7 +202,7 @@ def release(session: WriteSession, call: IdempotentCall) -> None:
 
 
 async def forget_answers(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Forget the answers to writes about these subjects, which name what was recorded, and whom they were about.
+    """Forget the answers to writes about these subjects: they name what was recorded, and the subjects themselves.
 
     The keys stay claimed: a client that lost its answer, and repeats the write, must not record it anew.
     """

@@ -1,4 +1,4 @@
-"""What an issuer must offer to be trusted, what becomes of a request while it is away, and what a sign-in is held to.
+"""What an issuer must offer to be trusted, what becomes of a request while it is away, and what binds a sign-in.
 
 Nothing here asks an issuer for anything.
 """
@@ -40,7 +40,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def is_safe(url: str) -> bool:
-    """Whether keys may be read there: over TLS, or from this machine itself."""
+    """Return whether keys may be read there: over TLS, or from this machine itself."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -69,10 +69,10 @@ class SignInAttempt:
 
     @classmethod
     def of(cls, cookie: str, keyed: Callable[[str, str], bytes]) -> "SignInAttempt":
-        """The attempt of a cookie; `keyed` makes a keyed hash of a purpose and a text."""
+        """Return the attempt of a cookie; `keyed` makes a keyed hash of a purpose and a text."""
         return cls(*(keyed(f"sign-in {part}", cookie).hex() for part in ("state", "nonce", "verifier")))
 
     @property
     def challenge(self) -> str:
-        """What the issuer is told of the verifier (RFC 7636, 4.2, S256)."""
+        """What the issuer gets to know of the verifier (RFC 7636, 4.2, S256)."""
         return urlsafe_b64encode(sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()

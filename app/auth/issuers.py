@@ -1,4 +1,4 @@
-"""The issuers whose tokens are taken: their keys, fetched seldom and kept, and tokens, checked once and remembered."""
+"""The issuers whose tokens are accepted: their keys, fetched seldom and kept, and tokens, checked once and kept."""
 
 import asyncio
 import contextlib
@@ -14,8 +14,8 @@ from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.key_sets import KeyFetcher, KeySet, SigningKey
 from app.auth.tokens import BadTokenError, TokenRules, read_token, verify_token
 
-# Tokens with made-up key ids must not make this process ask the issuer each time, nor wait with
-# every caller: one fetch at a time, one in so many seconds, and only those wait whose key is not known.
+# Tokens with made-up key ids must make this process neither ask the issuer each time nor hold up every caller: there
+# is one fetch at a time, one in so many seconds, and only callers whose key is not known wait.
 
 _MOST_WAITING: Final = 100
 log = structlog.get_logger("sceau.issuers")
@@ -25,8 +25,8 @@ log = structlog.get_logger("sceau.issuers")
 class Rhythm:
     """Times in seconds.
 
-    `refresh` is how often keys are fetched anyway, `retry` how soon again after a failure, `interval` how soon again
-    whatever happens, `keep` how long they are used while the issuer is away.
+    `refresh`: between two fetches of the keys, usually. `retry`: until the next one after a failure. `interval`: the
+    least between any two. `keep`: for how long keys are used while the issuer is away.
     """
 
     refresh: float = 300.0
@@ -70,7 +70,7 @@ class Issuer:
         return self._rhythm.retry if self.failures else self._rhythm.refresh
 
     async def keys_for(self, key_id: str | None, algorithm: str) -> list[SigningKey]:
-        """The keys that may have signed a token; empty when the issuer has none such.
+        """Return the keys that may have signed a token; empty when the issuer has none such.
 
         Raises:
             IssuerUnavailableError: that cannot be known now.
@@ -93,7 +93,7 @@ class Issuer:
         return self.keys.fitting(key_id, algorithm)
 
     async def fetch(self) -> KeySet:
-        """Its keys as they are now, whatever is known of them here.
+        """Return its keys as they are now, without regard to what is known of them here.
 
         Raises:
             IssuerUnavailableError: they cannot be read.
@@ -124,7 +124,7 @@ class Issuer:
             flight.exception()  # retrieved: the requests that waited may have ended
 
     async def _fetch(self) -> None:
-        """Fetch, and take what came in the place of what was there."""
+        """Fetch the keys, and put them in the place of those that were there."""
         self.fetches += 1
         try:
             keys = await self.fetch()
@@ -140,7 +140,7 @@ class Issuer:
             self.lost(frozenset(gone))
 
     async def close(self) -> None:
-        """End a fetch that is under way, and whatever is open."""
+        """Cancel a fetch that is under way, and close what is open."""
         if self._flight is not None:
             self._flight.cancel()
             with contextlib.suppress(asyncio.CancelledError, IssuerUnavailableError):
@@ -149,7 +149,7 @@ class Issuer:
 
 
 async def keep_fresh(issuers: Sequence[Issuer]) -> None:
-    """Fetch the keys of every issuer now and again and again, until cancelled; sooner again after a failure."""
+    """Fetch the keys of every issuer now, and again and again until cancelled; sooner after a failure."""
     while True:
         for outcome in await asyncio.gather(*(each.refresh() for each in issuers), return_exceptions=True):
             if isinstance(outcome, Exception):  # unforeseen: the next round runs nevertheless
@@ -165,10 +165,10 @@ _REMEMBERED_AT_MOST: Final = 10_000
 
 
 class TokenCheck:
-    """Says what tokens are worth."""
+    """Checks tokens, and remembers those that are good."""
 
     def __init__(self, rules: TokenRules, issuers: Sequence[Issuer]) -> None:
-        """Take the tokens of these issuers by these rules."""
+        """Accept the tokens of these issuers by these rules."""
         self.issuers: Mapping[str, Issuer] = {each.name: each for each in issuers}
         self.ref = rules.ref
         self.accepted = 0
@@ -180,11 +180,11 @@ class TokenCheck:
             issuer.lost = self._forget_signed_by
 
     def known(self, digest: bytes) -> Token | None:
-        """The token of this SHA-256, if it was found good and is remembered, whether it has expired since or not."""
+        """Return the token of this SHA-256 if it was found good and is remembered, even if it has expired since."""
         return self._remembered.get(digest)
 
     async def check(self, text: str, digest: bytes, now: float) -> Token:
-        """What a token says. The signature is checked the first time only.
+        """Return what a token says. The signature is checked the first time only.
 
         Args:
             text: the token.

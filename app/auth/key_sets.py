@@ -20,12 +20,12 @@ from app.auth.tokens import LONGEST_TOKEN
 
 
 class _Registry(JWSRegistry):
-    """Verifies by the algorithms that are handed in alone; ignores headers that it does not know (RFC 7515, 4)."""
+    """Verifies only by the algorithms that are handed in; ignores headers that it does not know (RFC 7515, 4)."""
 
     max_header_length = LONGEST_TOKEN
 
     def get_alg(self, name: str) -> Any:  # noqa: ANN401 - a class that the library does not export
-        """The algorithm, without a warning that EdDSA has got another name (RFC 9864): issuers still say so."""
+        """Return the algorithm, without a warning that EdDSA has another name now (RFC 9864): issuers still use it."""
         return algorithms_for([name])[name]
 
 
@@ -33,7 +33,7 @@ _REGISTRY: Final = _Registry(strict_check_header=False)
 
 
 def is_signed_by(text: str, algorithm: str, key: Key) -> bool:
-    """Whether a token in compact form was signed with this key by that algorithm, and no other."""
+    """Return whether a token in compact form was signed with this key by that algorithm, and no other."""
     try:
         deserialize_compact(text, key, [algorithm], _REGISTRY)
     except (JoseError, ValueError, TypeError):
@@ -42,7 +42,7 @@ def is_signed_by(text: str, algorithm: str, key: Key) -> bool:
 
 
 LARGEST_SET: Final = 262_144
-"""Bytes of a key set that are read."""
+"""The most bytes of a key set that are read."""
 _MOST_KEYS: Final = 100
 _MODULUS_BITS: Final = range(2_048, 8_193)
 _LONGEST_ID: Final = 256
@@ -54,12 +54,12 @@ _PUBLIC: Final[Mapping[str, tuple[type[Key], tuple[str, ...]]]] = {
 
 
 class BadKeySetError(Exception):
-    """The document is no key set, or none of its keys can be used."""
+    """The document is not a key set, or none of its keys can be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One public key of an issuer: the algorithms that it may verify by, and what tells it from every other key."""
+    """One public key of an issuer: the algorithms that it may verify by, and the thumbprint that identifies it."""
 
     key: Key
     key_id: str | None
@@ -74,7 +74,7 @@ class KeySet:
     keys: tuple[SigningKey, ...] = ()
 
     def fitting(self, key_id: str | None, algorithm: str) -> list[SigningKey]:
-        """The keys that may have signed a token; one that names no key may be signed by the only one there is."""
+        """Return the keys that may have signed a token; if it names no key, the fitting one, if there is only one."""
         fitting = [each for each in self.keys if algorithm in each.algorithms]
         if key_id is None:
             return fitting if len(fitting) == 1 else []
@@ -82,15 +82,15 @@ class KeySet:
 
 
 def algorithms_for(names: Collection[str]) -> Mapping[str, Any]:
-    """The library's algorithms of those names."""
+    """Return the library's algorithms of those names."""
     return {name: JWSRegistry.algorithms[name] for name in names if name in ALGORITHMS}
 
 
 def read_key_set(body: bytes, allowed: Collection[str]) -> KeySet:
-    """The usable keys of a JWK Set; what else stands in it is passed over (RFC 7517, section 5).
+    """Return the usable keys of a JWK Set; anything else in it is passed over (RFC 7517, section 5).
 
     Raises:
-        BadKeySetError: it is none, or holds no key that can be used.
+        BadKeySetError: it is not a key set, or holds no key that can be used.
 
     """
     try:
@@ -121,13 +121,13 @@ def _usable(jwk: Mapping[str, Any], allowed: Collection[str]) -> Iterator[Signin
 
 
 def _named(jwk: Mapping[str, Any], allowed: Collection[str]) -> Collection[str]:
-    """The allowed algorithms that the key does not exclude by its own `alg`."""
+    """Return the allowed algorithms that the key does not exclude by its `alg`."""
     own = jwk.get("alg")
     return allowed if own is None else [name for name in allowed if name == own]
 
 
 def _public(jwk: Mapping[str, Any]) -> Key | None:
-    """The public half of a key, whatever else was published; None for a kind or a size that is not used."""
+    """Return the public half of a key, even if more was published; None for a kind or a size that is not used."""
     kind = jwk.get("kty")
     if not isinstance(kind, str) or kind not in _PUBLIC:
         return None
@@ -186,10 +186,10 @@ class KeyFetcher:
         await self._client.aclose()
 
     async def fetch(self, issuer: str) -> KeySet:
-        """The issuer's keys, as they are now.
+        """Return the issuer's keys, as they are now.
 
         Raises:
-            IssuerUnavailableError: they cannot be read, or are no keys.
+            IssuerUnavailableError: they cannot be read, or are not keys.
 
         """
         body = await self._within(self._key_set(issuer))
@@ -205,7 +205,7 @@ class KeyFetcher:
         return await self._get(url)
 
     async def discovery(self, issuer: str) -> Mapping[str, Any]:
-        """The issuer's discovery document.
+        """Return the issuer's discovery document.
 
         Raises:
             IssuerUnavailableError: it cannot be read, or is another issuer's.
@@ -214,10 +214,10 @@ class KeyFetcher:
         return await self._within(self._document(issuer))
 
     async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, Any] | None:
-        """What an endpoint of the issuer answers to a form; None where it refuses it (4xx).
+        """Return what an endpoint of the issuer answers to a form; None if it refuses the form (4xx).
 
         Raises:
-            IssuerUnavailableError: it cannot be reached, or answers what is no JSON object.
+            IssuerUnavailableError: it cannot be reached, or its answer is not a JSON object.
 
         """
         return await self._within(self._posted(url, form, headers))
@@ -239,7 +239,7 @@ class KeyFetcher:
         return document
 
     async def _within(self, asked: Awaitable[Answered]) -> Answered:
-        """What was asked for, within the deadline."""
+        """Return what was asked for, within the deadline."""
         try:
             async with asyncio.timeout(self.seconds):
                 return await asked
@@ -256,7 +256,7 @@ class KeyFetcher:
 
 
 async def _bounded(answer: httpx2.Response) -> bytes:
-    """The body of an answer, read up to a bound."""
+    """Return the body of an answer, read up to a bound."""
     if answer.status_code != httpx2.codes.OK or "content-encoding" in answer.headers:
         raise IssuerUnavailableError("status")
     body = bytearray()

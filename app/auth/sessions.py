@@ -31,7 +31,7 @@ def parse_origins(text: str) -> Origins:
     """Origins separated by commas: `https://mail.example.fr,https://www.example.fr:8443`.
 
     Raises:
-        ValueError: one is no origin, or neither https nor of this machine.
+        ValueError: one is not an origin, or neither https nor of this machine.
 
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -42,14 +42,14 @@ def parse_origins(text: str) -> Origins:
 
 
 def listed_address(address: str, origins: Origins) -> str | None:
-    """An address as it is kept, if its origin is listed; None for anything else."""
+    """Return an address as it is kept, if its origin is listed; None for anything else."""
     url = _parsed(address)
     kept = str(url) if url is not None and _origin(url) in origins else None
     return kept if listed_host(kept, origins) is not None else None  # percent-encoded, it may have become too long
 
 
 def listed_host(address: str | None, origins: Origins) -> str | None:
-    """The host of a kept address, as people are told it; None where there is none, or its origin is not listed."""
+    """Return the host of a kept address, as people are shown it; None without one, or if its origin is not listed."""
     url = _parsed(address) if address is not None else None
     return url.host if url is not None and _origin(url) in origins else None
 
@@ -72,7 +72,7 @@ def _origin(url: HttpUrl) -> str:
 IDLE: Final = timedelta(minutes=30)
 """How long a session lives without a request."""
 LONGEST: Final = timedelta(hours=12)
-"""How long it lives at all."""
+"""How long it lives at most."""
 CALLBACK: Final = "/console/sign-in/answer"
 """Where an issuer sends people back to, once they signed in there."""
 _SEEN_EVERY: Final = timedelta(minutes=1)
@@ -80,7 +80,7 @@ _TRIMMED_AT_ONCE: Final = 50
 
 
 def session_digest(token: str) -> bytes:
-    """SHA-256 of a token: what is stored and looked up. A token is random, so it needs no salt and no slow hash."""
+    """Return the SHA-256 of a token, to store and look it up. A token is random: it needs no salt and no slow hash."""
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -95,7 +95,7 @@ async def begin_session(session: WriteSession, token: str, by: Authenticated, at
 
 
 async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) -> tuple[Authenticated, bool] | None:
-    """Whose session that is, and whether its time of use is to be noted; None when it is over or its key revoked."""
+    """Return whose session that is, and whether to note its use; None when it is over or its key revoked."""
     table = page_session.c
     live = (table.token_sha256 == token_sha256) & (table.seen_at > at - IDLE) & (table.created_at > at - LONGEST)
     ends = or_(table.ends_at.is_(None), table.ends_at > at)
@@ -123,8 +123,8 @@ async def end_session(session: WriteSession, token_sha256: bytes) -> None:
 
 # When credentials were last used: noted in memory by a plain store, written now and then for many at once.
 #
-# Nothing is written for a request. A use is told to the minute, and up to a minute late: it is there so that keys
-# nobody uses any more are found, not to trace what somebody did.
+# Nothing is written for a request. A use is reported to the minute, and up to a minute late: it serves to find keys
+# that are no longer used, not to trace what a person did.
 
 _WRITE: Final = text("""
 INSERT INTO credential_use (credential, used_at)
@@ -133,7 +133,7 @@ FROM json_to_recordset(CAST(:rows AS json)) AS given (credential uuid, at double
 ORDER BY credential
 ON CONFLICT (credential) DO UPDATE SET used_at = EXCLUDED.used_at WHERE credential_use.used_at < EXCLUDED.used_at
 """)
-# Sorted, so that workers that write of the same credentials at once wait for one another and never in a circle.
+# Sorted, so that workers that write about the same credentials at once wait for one another and never in a circle.
 
 
 class Use:
@@ -142,7 +142,7 @@ class Use:
     __slots__ = ("at", "written")
 
     def __init__(self) -> None:
-        """Never."""
+        """Begin as never used."""
         self.at = self.written = 0.0
 
 
@@ -150,23 +150,23 @@ class Uses:
     """The uses in this process, by credential. One entry for each credential in force that was shown here."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Begin without any use."""
         self._uses: dict[UUID, Use] = {}
 
     def of(self, credential: UUID) -> Use:
-        """Where a credential's use is noted."""
+        """Return the record in which a credential's use is noted."""
         return self._uses.setdefault(credential, Use())
 
     def note(self, found: Authenticated) -> None:
-        """A credential was found good, and used."""
+        """Note that a credential was found good, and used."""
         self.of(found.credential).at = found.at.timestamp()
 
     def unwritten(self) -> Mapping[UUID, float]:
-        """What is to be written: the epoch time of each use that is later than the one that was written last."""
+        """Return what is to be written: the epoch time of each use that is later than the one that was written last."""
         return {credential: use.at for credential, use in self._uses.items() if use.at > use.written}
 
     def written(self, uses: Mapping[UUID, float]) -> None:
-        """Those are in the database now."""
+        """Note that these are in the database now."""
         for credential, at in uses.items():
             self._uses[credential].written = at
 
@@ -178,7 +178,7 @@ async def write_uses(session: WriteSession, uses: Mapping[UUID, float]) -> None:
 
 
 async def last_uses(session: ReadSession, credentials: Collection[UUID]) -> Mapping[UUID, datetime]:
-    """When each of these was last used, to the minute; none for one that never was."""
+    """Return when each of these was last used, to the minute; one that never was is left out."""
     if not credentials:
         return {}
     table = credential_use.c

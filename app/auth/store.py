@@ -1,4 +1,4 @@
-"""Where callers are kept. Who somebody is, is asked here."""
+"""Where callers are kept, and found by what they present."""
 
 import hmac
 from collections.abc import Collection, Mapping
@@ -46,7 +46,7 @@ caller = Table(
     Column("revoked_at", Instant),
     Column("revoked_by", Uuid),
     Column("kind", Text, nullable=False, server_default=text("'machine'")),
-    # Whose access tokens it is known by, when it is known by tokens: shown to administrators, found by the reference.
+    # The identity whose access tokens it is known by, if any: shown to administrators, found by the reference.
     Column("issuer", Text),
     Column("token_subject", Text),
     Column("token_client", Text),
@@ -91,7 +91,7 @@ idempotency = Table(
     Column("request_hash", LargeBinary, nullable=False),
     Column("status", SmallInteger),
     Column("body", Text),
-    # Whom the write was about: the answer goes with them, and the key stays claimed, without a status.
+    # The subjects of the write: the answer goes with them, and the key stays claimed, without a status.
     Column("subject_refs", ARRAY(LargeBinary)),
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("caller", "key_hash"),
@@ -106,7 +106,7 @@ page_session = Table(
     Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
-    # What the session was begun with: it ends with it.
+    # The credential that the session was begun with: the session ends with it.
     Column("credential", Uuid, nullable=False),
     Column("ends_at", Instant),
     # What the caller might do then: a token that names fewer scopes opens no more by way of a session.
@@ -132,7 +132,7 @@ async def add_key(session: WriteSession, added: ApiKey, key: str) -> None:
 
 
 async def keys_of(session: ReadSession, callers: Collection[UUID]) -> Mapping[UUID, list[ApiKey]]:
-    """The keys of these callers, oldest first, ended ones included; an empty list for one that has none."""
+    """Return the keys of these callers, oldest first, ended ones included; an empty list for a caller without any."""
     found: dict[UUID, list[ApiKey]] = {each: [] for each in callers}
     if not callers:
         return found
@@ -143,7 +143,7 @@ async def keys_of(session: ReadSession, callers: Collection[UUID]) -> Mapping[UU
 
 
 async def find_key(session: ReadSession, identifier: UUID) -> ApiKey | None:
-    """A key by its id; None when there is none."""
+    """Return a key by its id; None when there is none."""
     row = (await session.execute(select(caller_key).where(caller_key.c.id == identifier))).first()
     return None if row is None else _key(row)
 
@@ -153,19 +153,19 @@ def _key(row: Row[tuple[object, ...]]) -> ApiKey:
 
 
 def in_force_now() -> ColumnElement[bool]:
-    """Whether a row of the keys is good by the database's clock; its caller may be revoked nevertheless."""
+    """Return the condition that a key's row is good by the database's clock; its caller may be revoked nevertheless."""
     key = caller_key.c
     return key.revoked_at.is_(None) & or_(key.expires_at.is_(None), key.expires_at > func.clock_timestamp())
 
 
 async def is_key_in_force(session: ReadSession, identifier: UUID) -> bool:
-    """Whether there is such a key, and it is neither revoked nor has expired."""
+    """Return whether there is such a key, and it is neither revoked nor has expired."""
     statement = select(caller_key.c.id).where(caller_key.c.id == identifier, in_force_now())
     return (await session.execute(statement)).first() is not None
 
 
 async def is_key_revoked(session: ReadSession, identifier: UUID) -> bool:
-    """Whether a key was revoked, or there is none of that id; one that has expired was not."""
+    """Return whether a key was revoked, or there is none of that id; one that has expired was not."""
     statement = select(caller_key.c.id).where(caller_key.c.id == identifier, caller_key.c.revoked_at.is_(None))
     return (await session.execute(statement)).first() is None
 
@@ -203,7 +203,7 @@ _BY_KEY: Final = Prepared(_KEYS.where(caller_key.c.key_sha256 == bindparam("dige
 
 
 def authentication(credential: Credential) -> Lookup[Authenticated | None]:
-    """Find the caller who presented this; None when it is unknown, revoked, or expired by the database's clock."""
+    """Return the look-up of the caller that presented this; it finds None for one unknown, revoked or expired."""
     token, digest = credential.token, credential.digest
     if token is not None:
         return Lookup(_BY_TOKEN, {"ref": token.ref}, lambda rows: _of_token(rows[0], token) if rows else None)
@@ -211,7 +211,7 @@ def authentication(credential: Credential) -> Lookup[Authenticated | None]:
 
 
 async def authenticate(session: ReadSession, credential: Credential) -> Authenticated | None:
-    """The caller who presented this, as `authentication` finds it."""
+    """Return the caller that presented this, as `authentication` finds it."""
     found = authentication(credential)
     return found.read(await session.rows(found))
 
@@ -230,13 +230,13 @@ def _of_key(row: Any, digest: bytes) -> Authenticated | None:  # noqa: ANN401 - 
 
 
 async def list_by_key(session: ReadSession) -> dict[bytes, Authenticated]:
-    """Every caller by the SHA-256 of each of its keys in force."""
+    """Return every caller by the SHA-256 of each of its keys in force."""
     rows = await session.execute(_KEYS)
     return {row.digest: Authenticated(caller_of(row), row.key_id, row.now, row.expires_at) for row in rows}
 
 
 async def add_caller(session: WriteSession, added: Caller, identity_ref: bytes | None = None) -> bool:
-    """Keep a new caller, one with an identity with the keyed reference of it; keys are added apart.
+    """Keep a new caller, with the keyed reference of its identity if it has one; keys are added separately.
 
     Returns:
         False when another caller in force has that identity, and nothing was kept.
@@ -264,17 +264,17 @@ async def add_caller(session: WriteSession, added: Caller, identity_ref: bytes |
 
 
 async def load_caller(session: ReadSession, identifier: UUID) -> Caller | None:
-    """A caller by id, revoked ones included."""
+    """Return a caller by id, revoked ones included."""
     row = (await session.execute(select(caller).where(caller.c.id == identifier))).first()
     return None if row is None else caller_of(row)
 
 
 async def hold_callers(session: WriteSession, identifiers: Collection[UUID]) -> Mapping[UUID, Caller]:
-    """Those of these callers that exist, locked with their keys until the transaction ends.
+    """Return those of these callers that exist, locked with their keys until the transaction ends.
 
-    In the order of their ids, so that two callers who change each other wait for one another and never in a circle;
-    and not against transactions that only refer to one (FOR NO KEY UPDATE), for the same reason. Who records something
-    for one of them (`keep_as_they_are`) is waited for, and then sees what was changed.
+    They are locked in the order of their ids, so that two callers that change each other wait for one another and never
+    in a circle; and, for the same reason, not against transactions that only refer to one (FOR NO KEY UPDATE). A
+    transaction that records something for one of them (`kept_as_they_are`) is waited for, or sees what was changed.
     """
     await session.execute(_ALONE, {"names": _names(identifiers)})
     chosen = select(caller).where(caller.c.id.in_(identifiers)).order_by(caller.c.id)
@@ -282,9 +282,9 @@ async def hold_callers(session: WriteSession, identifiers: Collection[UUID]) -> 
 
 
 def kept_as_they_are(identifiers: Collection[UUID]) -> Lookup[None]:
-    """Have these callers, their scopes and their keys stay as they are until the transaction ends.
+    """Return the look-up that keeps these callers, their scopes and their keys as they are until the transaction ends.
 
-    Look them up after it: whoever changes one then waits for this transaction, or has been waited for here.
+    Read the callers after it: a transaction that changes one then waits for this one, or this one has waited for it.
     """
     return Lookup(_SHARED, {"names": _names(identifiers)}, nothing)
 
@@ -293,7 +293,7 @@ def _names(identifiers: Collection[UUID]) -> list[str]:
     return sorted(f"caller {each}" for each in identifiers)
 
 
-# Advisory locks, and not those of rows: a row that many share is written by each of them.
+# Advisory locks instead of row locks: a row that many share is written by each of them.
 _SHARED: Final = Prepared(
     text("SELECT pg_advisory_xact_lock_shared(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name")
 )
@@ -303,7 +303,7 @@ _ALONE: Final = text(
 
 
 async def hold_caller(session: WriteSession, identifier: UUID) -> Caller | None:
-    """One caller, held as `hold_callers` does."""
+    """Return one caller, locked as `hold_callers` does."""
     return (await hold_callers(session, [identifier])).get(identifier)
 
 
@@ -321,12 +321,12 @@ WHERE above.maker <> above.made AND NOT (caller.kind = 'machine' AND caller.crea
 
 
 async def holders_of(session: ReadSession, identifiers: Collection[UUID]) -> dict[UUID, frozenset[UUID | Identity]]:
-    """Who may stand behind each of some callers: itself, whoever made it, registered it or rotated its key, and so on.
+    """Return who may stand behind each caller: itself, the makers of it and of its keys, their makers, and so on.
 
-    Each is the id of a caller that is known by keys, or an account of an issuer. An account is compared by what is
-    stored of issuer and subject, and not by its reference: that is another one after an exchange of the pseudonym key.
-    Programs that nobody made are left out: the key that bootstraps a deployment, and what is made at the command line,
-    make the first persons.
+    Each is the id of a caller that is known by keys, or an account of an issuer. An account is compared by the issuer
+    and subject that are stored, and not by its reference, which an exchange of the pseudonym key changes. Programs
+    without a maker are left out: the key that bootstraps a deployment, and callers made at the command line, make the
+    first persons.
     """
     found: dict[UUID, set[UUID]] = {each: {each} for each in identifiers}
     for row in await session.execute(_MAKERS, {"ids": list(identifiers)}):
@@ -341,7 +341,7 @@ async def holders_of(session: ReadSession, identifiers: Collection[UUID]) -> dic
 async def list_callers(
     session: ReadSession, *, after: UUID | None, limit: int, within: frozenset[str] | None = None
 ) -> list[Caller]:
-    """The next callers by id (oldest first), revoked ones included; `within`: those that may name no others."""
+    """Return the next callers by id (oldest first), revoked ones included; `within`: only those limited to these."""
     statement = select(caller).order_by(caller.c.id).limit(limit)
     if within is not None:
         statement = statement.where(caller.c.processings.op("<@")(cast(sorted(within), ARRAY(Text))))
@@ -351,7 +351,7 @@ async def list_callers(
 
 
 async def list_persons(session: ReadSession) -> list[Caller]:
-    """Every person, revoked ones included."""
+    """Return every person, revoked ones included."""
     statement = select(caller).where(caller.c.kind == CallerKind.PERSON.value).order_by(caller.c.id)
     return [caller_of(row) for row in await session.execute(statement)]
 
@@ -374,13 +374,13 @@ async def mark_revoked(session: WriteSession, identifier: UUID, *, at: datetime,
 
 
 async def is_empty(session: WriteSession) -> bool:
-    """Whether no caller was ever added; holds other first starts off until the end of the transaction."""
+    """Return whether no caller was ever added; hold other first starts off until the end of the transaction."""
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sceau first caller'))"))
     return (await session.execute(select(caller.c.id).limit(1))).first() is None
 
 
 def caller_of(row: Row[tuple[object, ...]]) -> Caller:
-    """A caller as its row has it."""
+    """Return a caller as its row has it."""
     return Caller(
         id=row.id,
         name=row.name,

@@ -21,14 +21,14 @@ _LONGEST_NAME: Final = 255
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 _ACCESS_TOKEN: Final = "at+jwt"  # noqa: S105 - the `typ` of a header
 _OF_OTHER_TOKENS: Final = frozenset({"at_hash", "c_hash", "s_hash", "events"})
-"""What ID tokens and logout tokens carry: those are no access tokens, whatever their header says."""
+"""What ID tokens and logout tokens carry: those are not access tokens, even if their header says so."""
 _OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp", "client_id"})
 """What access tokens carry and ID tokens do not (RFC 9068, 2.2; OpenID Connect Core, 2)."""
 _NARROWING: Final = ("scope", "scp")
 
 
 class BadTokenError(Exception):
-    """The token opens nothing. `why` is a word for metrics and logs; a client is told no more than that it is bad."""
+    """The token opens nothing. `why` is a word for metrics and logs; a client learns only that the token is bad."""
 
     WORDS: Final = (
         "algorithm",
@@ -51,7 +51,7 @@ class BadTokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What this deployment takes: who signs, for whom, how, and which type of token.
+    """What this deployment accepts: who signs, for whom, how, and which type of token.
 
     `ref` makes the keyed reference of an issuer and a subject: nothing else is kept of them. `types` are values of
     `typ` in lower case without `application/`. `skew` is how far clocks may differ, in seconds. `scopes_narrow`: a
@@ -69,7 +69,7 @@ class TokenRules:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
-    """A token that was read and not believed: what it is needed for is to look up the key."""
+    """A token that was read but not verified: it serves only to look up the key."""
 
     text: str
     kind: str
@@ -80,7 +80,7 @@ class UnverifiedToken:
 
 
 def looks_like_token(text: str) -> bool:
-    """Whether this could be a JWT in compact form (RFC 7519): a key of `sceau keys` has no dots."""
+    """Return whether this could be a JWT in compact form (RFC 7519): a key of `sceau keys` has no dots."""
     return text.startswith("ey") and text.count(".") == _PARTS - 1
 
 
@@ -88,7 +88,7 @@ def read_token(text: str, rules: TokenRules) -> UnverifiedToken:
     """Read a token, and refuse at once what no signature could make good.
 
     Raises:
-        BadTokenError: it is no JWT, or its type, algorithm or issuer is none that is taken.
+        BadTokenError: it is not a JWT, or its type, algorithm or issuer is not accepted.
 
     """
     parts = text.split(".")
@@ -111,7 +111,7 @@ def read_token(text: str, rules: TokenRules) -> UnverifiedToken:
 
 
 def verify_token(token: UnverifiedToken, keys: "Sequence[SigningKey]", rules: TokenRules, now: float) -> Token:
-    """What a token says, once one of these keys was found to have signed it.
+    """Return what a token says, once one of these keys was found to have signed it.
 
     Args:
         token: as read.
@@ -151,15 +151,15 @@ def verify_id_token(
     nonce: str,
     lifetime: float,
 ) -> Token:
-    """Whom an ID token is about (OpenID Connect Core, 3.1.3.7): it answers one sign-in, and counts for a session.
+    """Return who an ID token is about (OpenID Connect Core, 3.1.3.7): it answers one sign-in, and counts for a session.
 
     Args:
         token: as read.
         keys: those of its issuer that fit its key id and algorithm.
         rules: as for `read_token`; the audience is the client that asked.
         now: an epoch time in seconds.
-        nonce: of the sign-in that it answers.
-        lifetime: for how many seconds what it says counts here: it ends the sign-in itself, not the session.
+        nonce: that of the sign-in that it answers.
+        lifetime: for how many seconds what it says counts here: its `exp` ends the sign-in itself, not the session.
 
     Raises:
         BadTokenError: none of the keys signed it, or it is not for this client, this sign-in or this time.
@@ -187,7 +187,7 @@ def _signed(token: UnverifiedToken, key: "SigningKey") -> bool:
 
 
 def _is_for_access(kind: str, claims: Mapping[str, Any]) -> bool:
-    """Whether it is an access token. Where its header does not say so its claims must: ID tokens have that header too.
+    """Return whether it is an access token. If its header does not say so, its claims must: ID tokens share the header.
 
     Keycloak's `typ` and Cognito's `token_use` say so in a word; without such a word a `nonce`, which is an ID token's
     (OpenID Connect Core, 2), or the lack of all that only access tokens have, is enough to refuse.
@@ -202,7 +202,7 @@ def _is_for_access(kind: str, claims: Mapping[str, Any]) -> bool:
 
 
 def _until(claims: Mapping[str, Any], skew: float, now: float) -> float:
-    """The epoch time from which on the token is not accepted (RFC 7519, 4.1.4), if it is accepted now."""
+    """Return the epoch time from which the token is no longer accepted (RFC 7519, 4.1.4), if it is accepted now."""
     expiry = claims.get("exp")
     if not _is_time(expiry) or not all(_is_time(claims[name]) for name in ("nbf", "iat") if name in claims):
         raise BadTokenError("claims")
@@ -215,7 +215,7 @@ def _until(claims: Mapping[str, Any], skew: float, now: float) -> float:
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[Scope] | None:
-    """Which scopes the token names (RFC 9068, 2.2.3); None when it says nothing of scopes. Other words mean nothing."""
+    """Return the scopes that the token names (RFC 9068, 2.2.3); None without such a claim. Other words mean nothing."""
     said = next((claims[name] for name in _NARROWING if name in claims), None)
     if said is None:
         return None
@@ -224,7 +224,7 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[Scope] | None:
 
 
 def _listed(value: object) -> Sequence[str]:
-    """A claim that is one string or a list of them."""
+    """Return the strings of a claim that is one string or a list of them."""
     if isinstance(value, str):
         return [value]
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
@@ -239,7 +239,7 @@ def _is_time(value: object) -> TypeGuard[float]:
 
 
 def _object(segment: str) -> Mapping[str, Any]:
-    """A JSON object in base64url, no member of it twice."""
+    """Return a JSON object that was in base64url, without any member twice."""
     from joserfc.util import urlsafe_b64decode  # noqa: PLC0415 - as above
 
     try:

@@ -1,4 +1,4 @@
-"""What an auditor reads: acts, decisions, permits that relied on a text. And the partitions of the log."""
+"""What an auditor reads (acts, decisions, permits that relied on a text), and the partitions of the log."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -43,9 +43,9 @@ async def read_audit_trail(
     before: UUID | None,
     limit: int,
 ) -> TrailPage:
-    """The next entries that match and that this caller may see, newest first; `subject` is a name.
+    """Return the next entries that match and that this caller may see, newest first; `subject` is a name.
 
-    A caller that may name some processings only sees what was done to those, and what it did itself.
+    A caller that is limited to some processings sees what was done to those, and what it did itself.
     """
     ref = await ref_of(session, deployment, subject) if subject is not None else None
     within = tuple(sorted(caller.processings)) if caller.processings is not None else None
@@ -77,7 +77,7 @@ class DecisionQuery:
 
 
 _SECONDS: Final = 1.0
-"""After which a page is given as far as it is, so that a long log takes many requests and none too long."""
+"""The time after which a page is returned as it is, so that a long log takes many requests and none too long."""
 
 
 async def search_decisions(
@@ -89,10 +89,10 @@ async def search_decisions(
     before: UUID | None,
     limit: int,
 ) -> FoundDecisions:
-    """The next decisions that match, newest first; the session holds the log still.
+    """Return the next decisions that match, newest first; the session holds the log still.
 
-    A correspondence is searched among one person's decisions: without a subject none is found. Who searched, by what
-    and for whose decisions is recorded: each page, for each shows more.
+    A correspondence is searched among one person's decisions: without a subject none is found. The trail records who
+    searched, by which filters and for whose decisions: once for each page, since each shows more.
     """
     ref = await ref_of(session, deployment, query.subject) if query.subject is not None else None
     wanted = Wanted(
@@ -119,7 +119,7 @@ _FILTER_WORDS: Final = {"processings": "processing"}
 
 
 async def _target(session: WriteSession, query: DecisionQuery, ref: bytes | None) -> Target:
-    """Whose decisions were searched, and about which processing if it is one that the register holds."""
+    """Return whose decisions were searched, and about which processing if the register holds it."""
     only = query.processings[0] if query.processings is not None and len(query.processings) == 1 else None
     known = recorded_ref(ref) if ref is not None else None
     if only is None or await load_processing(session, only) is None:
@@ -130,9 +130,10 @@ async def _target(session: WriteSession, query: DecisionQuery, ref: bytes | None
 async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which page
     session: WriteSession, caller: Caller, processing: str, number: int, before: UUID | None, limit: int
 ) -> FoundDecisions:
-    """The next permits, newest first, of an invalidation in force, waiting or rejected; who looked is recorded.
+    """Return the next permits that rested on what an invalidation strikes, newest first, and record who looked.
 
-    The log is read backwards for a second or so: a page may hold fewer than `limit`, or none, and have a next one.
+    The invalidation may be in force, waiting or rejected. The log is read backwards for a second or so: a page may hold
+    fewer than `limit`, or none, and have a next one.
 
     Raises:
         NotFoundError: no such processing, or no such invalidation of it.
@@ -159,14 +160,14 @@ log = structlog.get_logger("sceau.decision_log")
 
 
 async def keep_log(database: Database, retention: timedelta) -> None:
-    """Do so every hour, until cancelled."""
+    """Turn the log over every hour, until cancelled."""
     while True:
         try:
             async with database.write() as session:
                 await turn_over(session, retention)
         except DatabaseUnavailableError:
             await asyncio.sleep(5)
-        except Exception as error:  # noqa: BLE001 - whatever it is: the day after tomorrow needs its partition
+        except Exception as error:  # noqa: BLE001 - on any error: the day after tomorrow needs its partition
             log.warning("the log could not be turned over", cause=type(error).__name__)
             await asyncio.sleep(60)
         else:
@@ -176,7 +177,7 @@ async def keep_log(database: Database, retention: timedelta) -> None:
 async def turn_over(session: WriteSession, retention: timedelta) -> None:
     """Make the partitions that will be needed, and drop the days (UTC) that are older than the retention.
 
-    No day younger than the owner's floor is dropped: a retention that is shorter waits for it.
+    A day younger than the owner's floor is never dropped, even where the retention is shorter.
     """
     today = (await session.instant()).astimezone(UTC).date()
     for day in (today, today + timedelta(days=1)):

@@ -69,7 +69,7 @@ async def create_key(session: WriteSession, by: Authenticated | None, wanted: Ne
 
     Args:
         session: the transaction.
-        by: who makes it; None is an operator at the command line, who holds everything.
+        by: the caller that makes it; None is an operator at the command line, who holds everything.
         wanted: what the new caller is to be.
 
     Raises:
@@ -83,7 +83,7 @@ async def create_key(session: WriteSession, by: Authenticated | None, wanted: Ne
 
 
 async def hold_maker(session: WriteSession, by: Authenticated | None, wanted: NewCaller) -> Caller | None:
-    """Who makes a caller, as it is now; until the transaction ends nothing is taken from it.
+    """Return the maker of a caller as it is now, locked: until the transaction ends nothing is taken from it.
 
     Raises:
         CredentialEndedError, ScopeMissingError: the caller is no longer in force, or lacks the scope.
@@ -97,7 +97,7 @@ async def hold_maker(session: WriteSession, by: Authenticated | None, wanted: Ne
 
 
 async def create_first_key(session: WriteSession, key: str) -> Caller | None:
-    """Make the first, all-scopes caller of an empty database from SCEAU_BOOTSTRAP_KEY; None when there is one."""
+    """Make the first, all-scopes caller of an empty database from SCEAU_BOOTSTRAP_KEY; None if it has a caller."""
     if not await is_empty(session):
         return None
     return (await _add(session, NewCaller("bootstrap", frozenset(Scope)), key, None)).caller
@@ -106,7 +106,7 @@ async def create_first_key(session: WriteSession, key: str) -> Caller | None:
 async def give_key(
     session: WriteSession, to: Caller, key: str, *, at: datetime, by: UUID | None, expires_at: datetime | None
 ) -> MadeKey:
-    """Give a caller that is there already a key.
+    """Give a key to a caller that exists already.
 
     Raises:
         InvalidExpiryError: the key would have expired already.
@@ -140,7 +140,7 @@ async def _add(session: WriteSession, wanted: NewCaller, key: str, by: Caller | 
 async def tell_of_caller(
     session: WriteSession, made: Caller, *, known_by: str, expires_at: datetime | None = None
 ) -> None:
-    """Put into the trail that a caller was made: what it may do, and whether a key or tokens show who it is."""
+    """Put into the trail that a caller was made: what it may do, and whether a key or tokens identify it."""
     told: dict[str, Detail] = {
         "known_by": known_by,
         "kind": made.kind.value,
@@ -158,16 +158,16 @@ async def register_identity(
 
     Args:
         session: the transaction.
-        by: who makes it; None is an operator at the command line, who holds everything.
+        by: the caller that makes it; None is an operator at the command line, who holds everything.
         wanted: what the caller is to be; tokens bring their own end.
-        identity: whose tokens.
-        check: what knows whose tokens this deployment takes; None where it takes none.
+        identity: the one whose tokens they are.
+        check: knows the issuers whose tokens this deployment accepts; None where it accepts none.
 
     Raises:
         CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
         ScopeNotHeldError: `by` would hand out a scope or a processing that it does not have itself.
-        UnknownIssuerError: no token of that issuer is taken.
-        IdentityTakenError: another caller in force is known by it.
+        UnknownIssuerError: tokens of that issuer are not accepted.
+        IdentityTakenError: another caller in force has that identity.
 
     """
     maker = await hold_maker(session, by, wanted)
@@ -198,7 +198,7 @@ MOST_KEYS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """How a key is rotated: `overlap` zero ends the keys before at once. `expires_at` is the new key's."""
+    """How a key is rotated: `overlap` zero ends the earlier keys at once. `expires_at` is the new key's."""
 
     overlap: timedelta
     expires_at: datetime | None = None
@@ -206,22 +206,22 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """The new key, and the keys that were in force before it, as they stand now."""
+    """The new key, and the earlier keys that were in force, as they stand now."""
 
     made: MadeKey
     before: Sequence[ApiKey]
 
 
 async def rotate_key(session: WriteSession, by: Authenticated | None, identifier: UUID, rotation: Rotation) -> Rotated:
-    """Make a new key for a caller and limit all that were in force. Answer it as a narrowing write: it limits.
+    """Make a new key for a caller and limit all that were in force: a narrowing write, to be answered as one.
 
-    Without an overlap the keys that have expired are revoked too: links that they made ask no more.
+    Without an overlap, keys that have expired are revoked too, so that links which they made no longer ask.
 
     Args:
         session: the transaction.
-        by: who rotates; None is an operator at the command line.
-        identifier: of the caller.
-        rotation: for how long the keys before it go on, and until when the new one is good.
+        by: the caller that rotates; None is an operator at the command line.
+        identifier: the caller's.
+        rotation: how long the earlier keys go on, and until when the new one is good.
 
     Raises:
         CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
@@ -229,7 +229,7 @@ async def rotate_key(session: WriteSession, by: Authenticated | None, identifier
         ScopeNotHeldError: it has a scope or a processing that `by` does not have itself.
         CallerRevokedError: it is revoked: a new key would not open anything.
         KnownByTokenError: it is known by its tokens, and has no key.
-        TooManyKeysError: so many of its keys are in force that no other may be.
+        TooManyKeysError: `MOST_KEYS` of its keys are in force already.
         InvalidExpiryError: the overlap is too long, or the new key would have expired already.
 
     """
@@ -281,7 +281,7 @@ async def revoke_caller(session: WriteSession, by: Authenticated | None, identif
 
 
 async def _revoke_keys(session: WriteSession, caller: Caller, keys: frozenset[UUID], by: UUID | None) -> None:
-    """Revoke some keys of a caller that is held; its others stay."""
+    """Revoke some keys of a caller that is locked; its other keys stay."""
     known = {each.id: each for each in (await keys_of(session, [caller.id]))[caller.id]}
     if not keys <= known.keys():
         raise NotFoundError
@@ -294,7 +294,7 @@ async def _revoke_keys(session: WriteSession, caller: Caller, keys: frozenset[UU
 
 
 async def held_by(session: WriteSession, by: Authenticated | None, identifier: UUID) -> tuple[Caller, Caller | None]:
-    """The caller, if `by` may decide about it (None may about all), and `by` as it is now: both held.
+    """Return the caller, if `by` may decide about it (None may about all), and `by` as it is now; both are locked.
 
     Raises:
         CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
@@ -312,7 +312,7 @@ async def held_by(session: WriteSession, by: Authenticated | None, identifier: U
 
 
 async def forget_caller(session: WriteSession, caller: Caller) -> None:
-    """Have every replica forget what it remembers of a caller, before this write is answered."""
+    """Make every replica forget what it remembers of a caller, before this write is answered."""
     session.narrow()
     await record_change(session, ChangeKind.CALLER, caller.id.bytes)
 
@@ -322,9 +322,9 @@ async def forget_caller(session: WriteSession, caller: Caller) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CallerChange:
-    """What a caller is to be from now on; None leaves a part as it is. `every_processing` takes its list away.
+    """What a caller is to be from now on; None leaves a part as it is. `every_processing` removes its list.
 
-    `revoked_keys` end at once, and its others stay.
+    `revoked_keys` end at once; its other keys stay.
     """
 
     name: str | None = None
@@ -334,7 +334,7 @@ class CallerChange:
     revoked_keys: frozenset[UUID] = frozenset()
 
     def of(self, before: Caller) -> Caller:
-        """The caller as it is after this change."""
+        """Return the caller as it is after this change."""
         processings = before.processings if self.processings is None else self.processings
         return replace(
             before,
@@ -347,7 +347,7 @@ class CallerChange:
 async def change_caller(
     session: WriteSession, by: Authenticated | None, identifier: UUID, change: CallerChange
 ) -> Caller:
-    """Change a caller. What it loses it has lost on every replica when that is answered; what it gains comes soon.
+    """Change a caller. What it loses is gone on every replica when that is answered; what it gains comes soon.
 
     Raises:
         CredentialEndedError, ScopeMissingError: `by` is no longer in force, or lacks the scope.
@@ -367,7 +367,7 @@ async def change_caller(
     after = change.of(before)
     if who is not None and not who.covers(after.scopes, after.processings):
         raise ScopeNotHeldError
-    # Not after a change that only adds. One that changes nothing may repeat one that narrowed and was never answered.
+    # A change that only adds does not narrow. One without effect may repeat one that narrowed and was never answered.
     if after == replace(before, name=after.name) or not after.covers(before.scopes, before.processings):
         session.narrow()
         session.note("other", {"what": "a caller was changed", "about": f"caller {after.id}"})
@@ -382,7 +382,7 @@ async def change_caller(
 
 
 def _told(before: Caller, after: Caller) -> dict[str, Detail]:
-    """What changed, and to what; a name is words that somebody typed. No list of processings is every one."""
+    """Return what changed, and to what; of a name, which is free text, only that it did. No list: every processing."""
     told: dict[str, Detail] = {
         "changed": [name for name in ("name", "scopes", "processings") if getattr(before, name) != getattr(after, name)]
     }
@@ -396,15 +396,15 @@ def _told(before: Caller, after: Caller) -> dict[str, Detail]:
 
 # Check again, inside the write's transaction, that the caller is still in force.
 #
-# Between the look at a credential and the act a request waits: for a connection, for a lock, for an event to happen.
-# What was revoked or narrowed meanwhile is gone once that was answered (docs/callers.md), also for who waits.
+# A request waits between the look at its credential and its act: for a connection, a lock or an event. What was
+# revoked or narrowed meanwhile, and answered, is gone for the waiting request too (docs/callers.md).
 
 
 async def confirm_caller(session: ReadSession, by: Authenticated, scope: Scope) -> Caller:
-    """The caller as it is now.
+    """Return the caller as it is now.
 
     Raises:
-        CredentialEndedError: it, or what it showed, is in force no longer.
+        CredentialEndedError: the caller, or its credential, is no longer in force.
         ScopeMissingError: it no longer has the scope.
 
     """
@@ -414,9 +414,9 @@ async def confirm_caller(session: ReadSession, by: Authenticated, scope: Scope) 
 async def hold_with(
     session: WriteSession, by: Authenticated | None, scope: Scope, *others: UUID
 ) -> tuple[Caller | None, Mapping[UUID, Caller]]:
-    """The acting caller as it is now, and those of the others that exist; all are locked until the transaction ends.
+    """Return the acting caller as it is now, and the others that exist; all are locked until the transaction ends.
 
-    A revocation waits for acts that were begun before it, and an act that comes after one finds it. `by` None is an
+    A revocation waits for acts that were begun before it, and an act that comes after one sees it. `by` None is an
     operator at the command line.
 
     Raises:
@@ -465,14 +465,14 @@ class CallerView:
 async def list_callers(
     session: ReadSession, by: Caller | None, *, after: UUID | None, limit: int, only: UUID | None = None
 ) -> Sequence[CallerView]:
-    """The next callers, oldest first, revoked ones included.
+    """Return the next callers, oldest first, revoked ones included.
 
     Args:
         session: where to read.
-        by: who asks; it is shown none that may name processings which it may not name itself. None is shown all.
+        by: the caller that asks; it is not shown callers with processings that it may not name. None is shown all.
         after: the id of the last caller of the page before.
         limit: how many at most.
-        only: the id of the one caller that is wanted, if it is one.
+        only: the id of the one caller that is wanted, if any.
 
     """
     if only is not None:
@@ -485,10 +485,10 @@ async def list_callers(
 
 
 async def find_caller(session: ReadSession, by: Caller, identifier: UUID) -> CallerView:
-    """One caller.
+    """Return one caller.
 
     Raises:
-        NotFoundError: there is none, or none that is shown to `by`.
+        NotFoundError: there is none, or `by` may not see it.
 
     """
     found = await list_callers(session, by, after=None, limit=1, only=identifier)
@@ -508,7 +508,7 @@ async def _viewed(session: ReadSession, callers: Sequence[Caller]) -> list[Calle
 
 
 async def find_unregistered(session: ReadSession, caller: Caller) -> list[str]:
-    """Ids of processings in the list of a caller that the register does not know, in order."""
+    """Return the ids in a caller's list of processings that the register does not know, in order."""
     named = caller.processings or frozenset()
     known = await load_processings(session, named) if named else {}
     return sorted(named - known.keys())
@@ -518,14 +518,14 @@ _EVERY_SECONDS: Final = 60.0
 
 
 async def keep_uses(database: Database, uses: Uses) -> None:
-    """Write again and again, until cancelled; `flush_uses` then writes the rest."""
+    """Write the noted uses of credentials every minute, until cancelled; `flush_uses` then writes the rest."""
     while True:
         await asyncio.sleep(_EVERY_SECONDS)
         await flush_uses(database, uses)
 
 
 async def flush_uses(database: Database, uses: Uses) -> None:
-    """Write what was noted and is not written yet. What cannot be written now is kept for the next time."""
+    """Write the uses that are not written yet. What cannot be written now is kept for the next time."""
     noted = uses.unwritten()
     if not noted:
         return

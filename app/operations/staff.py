@@ -59,7 +59,7 @@ from app.staff import (
 
 @dataclass(frozen=True, slots=True)
 class MarkedAcknowledgement:
-    """An acknowledgement, and whether somebody else rotated the person's key within the week before it."""
+    """An acknowledgement, and whether another person rotated the member's key within the week before it."""
 
     acknowledgement: Acknowledgement
     rotated_by_other: bool
@@ -85,7 +85,7 @@ async def publish_staff_notice(session: WriteSession, by: UUID, texts: Mapping[s
 
 
 async def ensure_first_notice(session: WriteSession) -> bool:
-    """Keep the text that ships as version 1 where there is none yet; whether it was kept now."""
+    """Keep the text that ships as version 1 if there is no notice yet; return whether it was kept now."""
     return await add_notice(session, 1, first_notice(), at=await session.now(), by=None)
 
 
@@ -101,12 +101,12 @@ class Shown:
 async def acknowledge_notice(
     session: WriteSession, who: Caller, shown: Shown, way: AcknowledgementMethod
 ) -> MarkedAcknowledgement:
-    """Record that a person took note of the notice of today; a second time changes nothing and tells of the first.
+    """Record that a person took note of today's notice; a second time changes nothing and returns the first.
 
     Raises:
         PersonsOnlyError: the caller is a program.
         TextChangedError: what was shown is not the text of today.
-        NoticeUnfinishedError: it is, and leaves out what staff must be told.
+        NoticeUnfinishedError: the text of today leaves out what staff must be told.
 
     """
     if who.kind is not CallerKind.PERSON:
@@ -123,14 +123,14 @@ async def acknowledge_notice(
 async def record_paper(
     session: WriteSession, by: Caller, member: UUID, shown: Shown, at: datetime
 ) -> MarkedAcknowledgement:
-    """Record what a member signed on paper; of any version, at the time at which it was signed.
+    """Record what a member signed on paper, for any version, at the time of signing.
 
     Raises:
         NotFoundError: there is no such member, or no such version in that language.
         PersonsOnlyError: a program has that id.
         NoticeUnfinishedError: that version leaves out what staff must be told.
-        OwnAcknowledgementError: the member has access, and so the page: paper would stand for what they never read.
-        CollectionTimeError: it would have been signed before the version was published, or later than now.
+        OwnAcknowledgementError: the member has access to the page: paper would stand for a text that they never read.
+        CollectionTimeError: the time of signing is before the version was published, or later than now.
 
     """
     await ensure_member(session, member)
@@ -188,7 +188,7 @@ def _is_text(notice: Notice, shown: Shown) -> bool:
     return text is not None and text.sha256 == shown.text_sha256
 
 
-# Who of the staff has seen the present notice, and where one of them stands.
+# Which members of the staff have seen the present notice, and the standing of one of them.
 
 log = structlog.get_logger("sceau.staff")
 
@@ -196,7 +196,7 @@ log = structlog.get_logger("sceau.staff")
 async def register_staff_member(
     session: WriteSession, vault: Vault, by: Caller, name: str, caller: UUID | None
 ) -> Member:
-    """Keep a member's name, sealed; for a person with access to the API, under the id of that access.
+    """Keep a member's name, sealed; for a person with access to the API, under that caller's id.
 
     Raises:
         NotFoundError: there is no such caller.
@@ -216,11 +216,11 @@ async def register_staff_member(
 
 
 async def ensure_member(session: WriteSession, identifier: UUID) -> Member:
-    """The member of that id, held until the transaction ends; a person with access to the API becomes one here.
+    """Return the member of that id, held until the transaction ends; make one of a person with access to the API.
 
     Raises:
         NotFoundError: no member has that id.
-        PersonsOnlyError: a program has.
+        PersonsOnlyError: a program has that id.
 
     """
     found = await hold_member(session, identifier)
@@ -232,16 +232,16 @@ async def ensure_member(session: WriteSession, identifier: UUID) -> Member:
     if caller.kind is not CallerKind.PERSON:
         raise PersonsOnlyError
     member = Member(caller.id, caller.id, await session.now())
-    await add_member(session, member)  # unless another has, while this one waited for the caller
+    await add_member(session, member)  # unless another transaction has, while this one waited for the caller
     return await hold_member(session, identifier) or member
 
 
 async def change_staff_member(session: WriteSession, by: Caller, identifier: UUID, *, left: bool) -> Member:
-    """Note that a member left, or is back; the time of the first note stays.
+    """Record that a member left, or is back; a repetition keeps the time of the first.
 
     Raises:
         NotFoundError: no member has that id.
-        PersonsOnlyError: a program has.
+        PersonsOnlyError: a program has that id.
 
     """
     member = await ensure_member(session, identifier)
@@ -274,13 +274,13 @@ async def erase_staff_member(session: WriteSession, by: Caller, identifier: UUID
 
 
 def seal_name(vault: Vault, member: UUID, name: str) -> tuple[str, bytes, bytes]:
-    """A name, under a key of its own."""
+    """Seal a name, under a key that seals nothing else."""
     sealed = vault.seal(_ref(member), name)
     return sealed.master_key_id, sealed.wrapped_key, sealed.sealed_id
 
 
 def open_name(vault: Vault, member: UUID, sealed: tuple[str, bytes, bytes]) -> str | None:
-    """The name; None where the keys of this deployment do not open it, so that the others are still told."""
+    """Return the name; None if this deployment's keys do not open it, so that the others can still be shown."""
     try:
         return vault.open(SealedId(*sealed, _ref(member)))
     except VaultError:
@@ -293,7 +293,7 @@ def _ref(member: UUID) -> bytes:
 
 
 async def tell_acknowledgements(session: ReadSession, found: Sequence[Acknowledgement]) -> list[MarkedAcknowledgement]:
-    """These acknowledgements with their mark. Paper has none: no key makes it."""
+    """Return these acknowledgements with their mark. Paper has none: no key makes it."""
     keys = await keys_made(session, {each.member for each in found})
     return [
         MarkedAcknowledgement(
@@ -304,13 +304,13 @@ async def tell_acknowledgements(session: ReadSession, found: Sequence[Acknowledg
 
 
 async def keys_made(session: ReadSession, members: Collection[UUID]) -> dict[UUID, list[KeyMade]]:
-    """Every key that each of these members ever had, the first one first."""
+    """Return every key that each of these members ever had, the first one first."""
     found = await keys_of(session, members)
     return {member: [KeyMade(each.created_at, each.created_by) for each in keys] for member, keys in found.items()}
 
 
 # How a person stands towards the staff notice of today, by what they acknowledged themselves.
-# What somebody else recorded for them on paper does not count: who has access reads and acknowledges it themselves.
+# What another person recorded on paper does not count: a person with access reads and acknowledges it themselves.
 # Neither does an acknowledgement of a version that leaves out what staff must be told.
 @dataclass(frozen=True, slots=True)
 class OwnStanding:
@@ -322,7 +322,7 @@ class OwnStanding:
 
 
 async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding:
-    """How a person stands towards the notice of today."""
+    """Return how a person stands towards the notice of today."""
     notice = await load_notice(session)
     own = [each for each in await load_acknowledgements(session, caller.id) if each.way.is_own]
     for each in reversed(own):  # by version, the latest first: mostly the first one counts
@@ -336,8 +336,8 @@ async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding
 class Covered:
     """One member: how they stand, and the latest version that they acknowledged.
 
-    `name` None: it was erased. `access`: whether it is a person with access to the API. `rotated_by_other`: whether
-    somebody else rotated their key within the week before they acknowledged.
+    `name` None: it was erased, or not asked for. `access`: whether it is a person with access to the API.
+    `rotated_by_other`: whether another person rotated their key within the week before they acknowledged.
     """
 
     id: UUID
@@ -353,10 +353,10 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Everybody, by id (oldest first), as against the notice of today.
+    """All members, by id (oldest first), and how they stand towards the notice of today.
 
-    Paper counts for those alone who have no access: the others read and acknowledge themselves. An
-    acknowledgement of a version that leaves out what staff must be told counts for nobody.
+    Paper counts only for those who have no access: the others read and acknowledge themselves. An acknowledgement of a
+    version that leaves out what staff must be told does not count.
     """
 
     notice: Notice
@@ -364,18 +364,18 @@ class Coverage:
 
     @property
     def counts(self) -> Mapping[NoticeStanding, int]:
-        """How many stand how; each standing is there."""
+        """How many members have each standing; every standing is there."""
         counted = Counter(each.standing for each in self.members)
         return {each: counted[each] for each in NoticeStanding}
 
     @property
     def rotated_by_other(self) -> int:
-        """How many know the notice of today by an acknowledgement that somebody else could have made."""
+        """How many know the notice of today by an acknowledgement that another person could have made."""
         return sum(each.rotated_by_other and each.standing is NoticeStanding.ACKNOWLEDGED for each in self.members)
 
 
 async def read_staff_coverage(session: ReadSession, vault: Vault | None = None) -> Coverage:
-    """The coverage of today; with the vault, the names too.
+    """Return the coverage of today; with the vault, the names too.
 
     Raises:
         NotFoundError: there is no notice.
@@ -439,5 +439,5 @@ def _covered(  # noqa: PLR0917 - what is known of one member
 
 
 async def read_acknowledgements(session: ReadSession, member: UUID) -> Sequence[MarkedAcknowledgement]:
-    """What one member acknowledged, by version."""
+    """Return what one member acknowledged, by version."""
     return await tell_acknowledgements(session, await load_acknowledgements(session, member))

@@ -1,4 +1,4 @@
-"""Keeps what others say of checkpoints: time-stamps of authorities, and cosignatures of witnesses."""
+"""Keep what others say of checkpoints: time-stamps of authorities, and cosignatures of witnesses."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from app.proof.store import StoredCheckpoint, proof_anchor, proof_checkpoint
 from app.proof.verifier.anchors import Stamp
 
 LATE: Final = timedelta(hours=2)
-"""How long a checkpoint may wait where the log is stamped each hour."""
+"""How long a checkpoint may wait for an anchor where the log is stamped each hour."""
 
 
 class Anchoring(StrEnum):
-    """How the log stands. PENDING: nothing was stamped yet, and it is not late. OFF: nobody is asked to stamp it."""
+    """How the log stands. PENDING: nothing is stamped yet, and it is not late. OFF: no authority is asked."""
 
     ANCHORED = "anchored"
     PENDING = "pending"
@@ -32,26 +32,26 @@ NOT_ANCHORED: Final = {
     Anchoring.LATE: "not anchored: the log's time-stamps are late by over an hour",
     Anchoring.OFF: "not anchored: nothing outside shows since when the log is as it is",
 }
-"""What `/readyz` says of each standing but the good one."""
+"""What `/readyz` says of each standing except `ANCHORED`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnchoredLog:
     """How far others have stamped or cosigned the log.
 
-    `size`: of the largest checkpoint that they have; None where they have none. `since`: when the first checkpoint
-    behind it was signed; None where there is none.
+    `size`: that of the largest checkpoint that is anchored so; None without one. `since`: when the first checkpoint
+    after it was signed; None without one.
     """
 
     size: int | None
     since: datetime | None
 
     def delay(self, now: datetime) -> timedelta:
-        """For how long the oldest checkpoint has waited that nobody outside has."""
+        """Return for how long the oldest checkpoint that is not anchored has waited."""
         return timedelta(0) if self.since is None else max(now - self.since, timedelta(0))
 
     def standing(self, now: datetime, *, is_on: bool) -> Anchoring:
-        """How the log stands. `is_on`: whether an authority is asked to stamp it."""
+        """Return how the log stands. `is_on`: whether an authority is asked to stamp it."""
         late = self.delay(now) > LATE
         if self.size is not None and not late:
             return Anchoring.ANCHORED
@@ -64,7 +64,7 @@ _NOBODY: Final = ""
 
 
 class AuthorityError(Exception):
-    """There is no time-stamp: the message is a word of `CAUSES`, and nothing of what was answered."""
+    """There is no time-stamp: the message is a word of `CAUSES`, and quotes nothing of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class StampAnswer:
 
 
 class AnchorWay(StrEnum):
-    """How somebody said it."""
+    """How an outside party said it."""
 
     STAMP = "stamp"
     COSIGNATURE = "cosignature"
@@ -84,10 +84,10 @@ class AnchorWay(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What somebody outside said of the checkpoint of a size.
+    """What an outside party said of the checkpoint of a size.
 
-    `told_at`: when, by their clock. `content`: the answer of an authority in DER, or a signature line of a note, UTF-8.
-    `witness`: the verifier key of who cosigned; empty for a stamp.
+    `told_at`: when, by that party's clock. `content`: the answer of an authority in DER, or a signature line of a note,
+    UTF-8. `witness`: the verifier key of the cosigner; empty for a stamp.
     """
 
     size: int
@@ -98,7 +98,7 @@ class Anchor:
 
 
 async def add_anchor(session: WriteSession, identifier: UUID, kept_at: datetime, anchor: Anchor) -> bool:
-    """Keep an anchor; False where one by the same is kept of that checkpoint."""
+    """Keep an anchor; False if one by the same party is kept of that checkpoint."""
     values = {"size": anchor.size, "way": anchor.way.value, "witness": anchor.witness, "told_at": anchor.told_at}
     put = postgresql.insert(proof_anchor).values(id=identifier, kept_at=kept_at, content=anchor.content, **values)
     put = put.on_conflict_do_nothing(index_elements=["size", "witness"])
@@ -106,7 +106,7 @@ async def add_anchor(session: WriteSession, identifier: UUID, kept_at: datetime,
 
 
 async def sizes_anchored(session: ReadSession, first: int, last: int) -> list[int]:
-    """The sizes of checkpoints of which anchors are kept, from one to another, both included, in order."""
+    """Return the sizes of checkpoints that have anchors, from one to another, both included, in order."""
     size = proof_anchor.c.size
     return list(
         (await session.execute(select(size).distinct().where(size.between(first, last)).order_by(size))).scalars()
@@ -114,7 +114,7 @@ async def sizes_anchored(session: ReadSession, first: int, last: int) -> list[in
 
 
 async def anchors_of(session: ReadSession, sizes: Iterable[int]) -> Sequence[Anchor]:
-    """The anchors of the checkpoints of some sizes."""
+    """Return the anchors of the checkpoints of some sizes."""
     columns = proof_anchor.c
     wanted = select(proof_anchor).where(columns.size.in_(list(sizes))).order_by(columns.size, columns.witness)
     return [
@@ -124,14 +124,14 @@ async def anchors_of(session: ReadSession, sizes: Iterable[int]) -> Sequence[Anc
 
 
 async def notes_of(session: ReadSession, sizes: Iterable[int]) -> dict[int, str]:
-    """The checkpoints of some sizes, as they were signed."""
+    """Return the checkpoints of some sizes, as they were signed."""
     columns = proof_checkpoint.c
     rows = await session.execute(select(columns.size, columns.note).where(columns.size.in_(list(sizes))))
     return {row.size: row.note for row in rows}
 
 
 async def anchored_log(session: ReadSession) -> AnchoredLog:
-    """How far others have stamped or cosigned the log, and since when what is behind waits."""
+    """Return how far others have stamped or cosigned the log, and since when the next checkpoint waits."""
     size: int | None = (await session.execute(select(func.max(proof_anchor.c.size)))).scalar_one()
     columns = proof_checkpoint.c
     behind = select(columns.signed_at).where(columns.size > (size or 0)).order_by(columns.size).limit(1)
@@ -139,12 +139,12 @@ async def anchored_log(session: ReadSession) -> AnchoredLog:
 
 
 async def anchor_delay(session: ReadSession) -> float:
-    """Seconds for which the oldest checkpoint has waited that nobody outside has; 0 where none waits."""
+    """Return for how many seconds the oldest checkpoint without an anchor has waited; 0 where none waits."""
     return (await anchored_log(session)).delay(await session.now()).total_seconds()
 
 
 async def last_stamped(session: ReadSession) -> tuple[int, datetime] | None:
-    """The largest size of which a time-stamp is kept, and when that came; None where there is none."""
+    """Return the largest size that has a time-stamp, and when that was kept; None where there is none."""
     columns = proof_anchor.c
     stamps = select(columns.size, columns.kept_at).where(columns.way == AnchorWay.STAMP.value)
     row = (await session.execute(stamps.order_by(columns.size.desc()).limit(1))).one_or_none()
@@ -152,7 +152,7 @@ async def last_stamped(session: ReadSession) -> tuple[int, datetime] | None:
 
 
 async def cosigned_size(session: ReadSession) -> int | None:
-    """The largest size of which a cosignature is kept."""
+    """Return the largest size that has a cosignature."""
     columns = proof_anchor.c
     cosigned = select(func.max(columns.size)).where(columns.witness != _NOBODY)
     found: int | None = (await session.execute(cosigned)).scalar_one()
@@ -160,7 +160,7 @@ async def cosigned_size(session: ReadSession) -> int | None:
 
 
 async def anchored_checkpoint(session: ReadSession, since: datetime | None) -> StoredCheckpoint | None:
-    """The first anchored checkpoint that was signed at an instant or after it; the last of all where there is none."""
+    """Return the first anchored checkpoint signed at an instant or after it; without one, the last anchored of all."""
     columns = proof_checkpoint.c
     has_one = select(proof_anchor.c.id).where(proof_anchor.c.size == columns.size).exists()
     anchored = select(proof_checkpoint).where(has_one).limit(1)

@@ -1,8 +1,8 @@
 """Ask a time-stamping authority (RFC 3161) for a stamp, within a deadline and bounds; nothing is taken on trust.
 
-What it answers is kept only if an authority that is trusted has signed it, for these bytes, in answer to this request.
-It is asked at the address that the operator sets, and at no other: redirects, proxies and credentials of the
-environment are not used. Addresses that callers name, as those of webhooks, are guarded otherwise (`app.events`).
+An answer is kept only if a trusted authority has signed it, for these bytes, in answer to this request. Only the
+address that the operator sets is asked: redirects, proxies and credentials of the environment are not used. Addresses
+that callers name, such as those of webhooks, are guarded differently (`app.events`).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from app.proof.anchors import AuthorityError, StampAnswer
 from app.proof.verifier.anchors import STAMP_FAULTS, StampError, StampTerms, stamp_of
 
 _LONGEST: Final = 65_536
-"""Bytes of an answer at most; with its certificates it has some thousands."""
+"""The most bytes of an answer; with its certificates it has some thousands."""
 
 
 CAUSES: Final = {
@@ -36,7 +36,7 @@ CAUSES: Final = {
 class AuthorityPlan:
     """Which authority is asked.
 
-    `roots`: those that it must be certified under. `password`: the user and the password that it is shown (HTTP
+    `roots`: the certificates under which its own must be. `password`: the user and the password that it is sent (HTTP
     Basic), if any.
     """
 
@@ -46,21 +46,21 @@ class AuthorityPlan:
 
 
 class TimeAuthority:
-    """Asks one authority."""
+    """Asks one authority for stamps."""
 
     def __init__(self, plan: AuthorityPlan, *, seconds: float = 20.0) -> None:
         """Prepare. `seconds`: the deadline of one request, in all."""
         self._plan, self._seconds = plan, seconds
 
     async def stamp(self, content: bytes) -> StampAnswer:
-        """Have some bytes stamped.
+        """Return a stamp of some bytes.
 
         Raises:
-            AuthorityError: they are not.
+            AuthorityError: there is no stamp.
 
         """
         request = TimestampRequestBuilder().data(content).hash_algorithm(HashAlgorithm.SHA256)
-        # With the certificate of who signs: whoever checks the stamp later has only roots.
+        # With the signer's certificate: a check of the stamp, later, has only roots.
         query = request.cert_request(cert_request=True).nonce(nonce=True).build()
         try:
             async with asyncio.timeout(self._seconds):
@@ -76,7 +76,7 @@ class TimeAuthority:
             raise AuthorityError(str(error)) from None
 
     async def _ask(self, query: bytes) -> bytes:
-        """POST a request (RFC 3161, section 3.4); what is answered, up to a bound."""
+        """POST a request (RFC 3161, section 3.4) and return the answer, up to a bound."""
         headers = {
             "Content-Type": "application/timestamp-query",
             "Accept": "application/timestamp-reply",

@@ -1,7 +1,7 @@
 """Entries of the log: canonical JSON (RFC 8785) with a salted commitment to a body that stays in the database.
 
-No identifier, pseudonym or text stands in an entry. Who destroys the salt of one leaves its proofs valid, and nothing
-that can be tried against them.
+No identifier, pseudonym or text stands in an entry. Destroying its salt leaves its proofs valid, and leaves nothing
+that a guess could be tried against.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
 class Sink(Protocol):
-    """What bytes are written to."""
+    """Something that takes bytes."""
 
     def write(self, data: bytes, /) -> object:
         """Write some bytes."""
@@ -44,7 +44,7 @@ class _Hashed:
 
 
 class Bag:
-    """One bag. Leave it by its `with` block: that writes the lists without which it is none."""
+    """One bag. Leave it by its `with` block: that writes the lists without which it is not a bag."""
 
     def __init__(self, target: IO[bytes]) -> None:
         """Write to an open file."""
@@ -55,7 +55,7 @@ class Bag:
 
     @contextmanager
     def open(self, name: str) -> Iterator[_Hashed]:
-        """A file of the payload; its name begins with `data/`."""
+        """Open a file of the payload; its name begins with `data/`."""
         with self._zip.open(name, "w", force_zip64=True) as file:
             hashed = _Hashed(file)
             yield hashed
@@ -68,7 +68,7 @@ class Bag:
             file.write(content)
 
     def __enter__(self) -> Self:
-        """As it is."""
+        """Return the bag as it is."""
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -86,16 +86,16 @@ class Bag:
         self._zip.close()
 
     def put_tag(self, name: str, content: bytes) -> None:
-        """Add a file that stands beside the payload, and that the list of the payload says nothing of."""
+        """Add a file that stands beside the payload, and that the list of the payload does not name."""
         self._tags[name] = content
 
     def manifest_sha256(self) -> str:
-        """Of `manifest-sha256.txt`, which lists the payload, as it is now."""
+        """Return the SHA-256 of `manifest-sha256.txt`, which lists the payload, as it is now."""
         return hashlib.sha256(_manifest(self._listed)).hexdigest()
 
 
 def read_me(language: str) -> str:
-    """What a bundle says of itself: what to run, what it means, and what it cannot prove."""
+    """Return what a bundle says of itself: what to run, what it means, and what it cannot prove."""
     return (files("app.proof") / f"README.{language}.md").read_text(encoding="utf-8")
 
 
@@ -106,15 +106,15 @@ def _manifest(listed: dict[str, str]) -> bytes:
 FORMAT: Final = 1
 SALT_BYTES: Final = 32
 LONGEST: Final = 65_535
-"""Bytes of an entry at most."""
+"""The most bytes of an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """What an entry commits to, as the database has it.
 
-    `subjects` are the pseudonyms in it, by the name of their member: they stand in the body under a hash that is keyed
-    by the salt, so that two bodies of one person cannot be told to be so by whoever holds both.
+    `subjects` are the pseudonyms in it, by the name of their member. They stand in the body under a hash that is keyed
+    by the salt, so that the holder of two bodies cannot tell that they are about one person.
     """
 
     kind: str
@@ -138,34 +138,34 @@ class LogEntry:
 
 
 def body_of(record: Record, salt: bytes) -> bytes:
-    """The body that an entry commits to, as canonical JSON."""
+    """Return the body that an entry commits to, as canonical JSON."""
     hidden = {name: subject_in_body(salt, ref) for name, ref in record.subjects.items()}
     return canonical({**record.facts, **hidden, "v": FORMAT})
 
 
 def canonical(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
-    """JSON in the one form that RFC 8785 gives it."""
+    """Return JSON in the one form that RFC 8785 gives it."""
     return rfc8785.dumps(value)
 
 
 def subject_in_body(salt: bytes, reference: bytes) -> str:
-    """How a pseudonym stands in a body: HMAC-SHA-256 of it under the salt, as hex."""
+    """Return a pseudonym as it stands in a body: HMAC-SHA-256 of it under the salt, as hex."""
     return hmac.new(salt, reference, hashlib.sha256).hexdigest()
 
 
 def commitment(salt: bytes, body: bytes) -> str:
-    """SHA-256 of salt and body, as hex."""
+    """Return the SHA-256 of salt and body, as hex."""
     return hashlib.sha256(salt + body).hexdigest()
 
 
 def entry_of(record: Record, salt: bytes, entered: datetime, *, late: bool) -> LogEntry:
-    """The entry of a record.
+    """Return the entry of a record.
 
     Args:
         record: what it commits to; its `at` is the time that the row claims.
-        salt: 32 random bytes, of this entry alone.
+        salt: 32 random bytes, for this entry alone.
         entered: when it is entered.
-        late: whether it claims to be older, by more than `MERGE_DELAY`, than an entry before it.
+        late: whether it claims to be older than an entry before it by more than `MERGE_DELAY`.
 
     Raises:
         ValueError: the entry would be too long.
@@ -187,10 +187,10 @@ def entry_of(record: Record, salt: bytes, entered: datetime, *, late: bool) -> L
 
 
 def record_of(kind: str, row: Mapping[str, Any], hidden: tuple[str, ...]) -> Record:
-    """A record of a row as PostgreSQL gives it as JSON, bytes in its hexadecimal form.
+    """Return a record of a row as PostgreSQL gives it as JSON, bytes in its hexadecimal form.
 
     Args:
-        kind: the entry's kind, unless the row brings one of its own (`entry_kind`).
+        kind: the entry's kind, unless the row has one itself (`entry_kind`).
         row: its members; `entry_id` and `entry_at` are those of the entry.
         hidden: the members that hold pseudonyms.
 
@@ -201,6 +201,6 @@ def record_of(kind: str, row: Mapping[str, Any], hidden: tuple[str, ...]) -> Rec
 
 
 def parsed(content: bytes) -> dict[str, Any]:
-    """The members of an entry."""
+    """Return the members of an entry."""
     said: dict[str, Any] = json.loads(content)
     return said

@@ -15,7 +15,7 @@ from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, Sig
 
 
 def log_name(public_url: str) -> str:
-    """The name of a deployment's log: its public address without the scheme, and `/ledger`."""
+    """Return the name of a deployment's log: its public address without the scheme, and `/ledger`."""
     address = urlsplit(public_url)
     # A name has no plus: it ends there in a verifier key.
     return f"{address.netloc}{address.path.rstrip('/')}/ledger".replace("+", "%2B")
@@ -30,24 +30,24 @@ class Signer:
 
     @classmethod
     def of(cls, name: str, private: Ed25519PrivateKey) -> "Signer":
-        """A signer of notes under a name."""
+        """Return a signer of notes under a name."""
         return cls(VerifierKey(name, SIGNATURE, private.public_key().public_bytes_raw()), private)
 
 
 def signed_note(text: str, signers: Sequence[Signer]) -> str:
-    """A note with the signatures of all of these. `text` ends with a newline."""
+    """Return a note with the signatures of all of these. `text` ends with a newline."""
     return f"{text}\n" + "".join(
         str(Signature(each.key.name, each.key.id, each.private.sign(text.encode()))) for each in signers
     )
 
 
 def signed_checkpoint(checkpoint: Checkpoint, signers: Sequence[Signer]) -> str:
-    """A checkpoint as a note."""
+    """Return a checkpoint as a note."""
     return signed_note(checkpoint.text, signers)
 
 
 def tlog_proof(index: int, proof: Sequence[bytes], checkpoint: str) -> str:
-    """That an entry stands in a log, in the text form of c2sp.org/tlog-proof.
+    """Return the proof that an entry stands in a log, in the text form of c2sp.org/tlog-proof.
 
     Args:
         index: the place of the entry, from 0.
@@ -61,7 +61,7 @@ def tlog_proof(index: int, proof: Sequence[bytes], checkpoint: str) -> str:
 
 _NAME: Final = "checkpoint"
 _USED: Final = "used"
-"""A file that says that a checkpoint was kept here: without it, the directory is new."""
+"""The file that says that a checkpoint was once kept here: without it, the directory is new."""
 
 
 class HeadsUnreadableError(Exception):
@@ -70,12 +70,12 @@ class HeadsUnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeptHeads:
-    """A directory with the last checkpoint. `directory` None: nothing is kept, and nothing compared."""
+    """A directory with the last checkpoint. `directory` None: nothing is kept or compared."""
 
     directory: Path | None
 
     def last(self) -> str | None:
-        """The last checkpoint that was kept; None where none is kept, or the directory was never used.
+        """Return the last checkpoint that was kept; None where none is kept, or the directory was never used.
 
         Raises:
             HeadsUnreadableError: there was one, and it is gone or cannot be read.
@@ -93,7 +93,7 @@ class KeptHeads:
             raise HeadsUnreadableError(f"{self.directory}: the last checkpoint cannot be read") from error
 
     def epoch(self) -> int:
-        """The epoch of the last checkpoint; the first where none is kept or it cannot be read, which others say."""
+        """Return the epoch of the last checkpoint; 1 where none is kept or it cannot be read, which others report."""
         try:
             kept = self.last()
             return 1 if kept is None else Checkpoint.parse(Note.parse(kept).text).epoch
@@ -101,7 +101,7 @@ class KeptHeads:
             return 1
 
     def keep(self, note: str) -> None:
-        """Put a checkpoint in the place of the last one, whole or not at all; one of fewer entries changes nothing.
+        """Replace the last checkpoint, wholly or not at all; one with fewer entries changes nothing.
 
         Raises:
             HeadsUnreadableError: it cannot be written.
@@ -119,7 +119,7 @@ class KeptHeads:
             raise HeadsUnreadableError(f"{self.directory}: the checkpoint cannot be written") from error
 
     def last_in_place(self) -> str | None:
-        """The checkpoint that is there now."""
+        """Return the checkpoint that is there now."""
         path = (self.directory or Path()) / _NAME
         return path.read_text(encoding="utf-8") if path.exists() else None
 

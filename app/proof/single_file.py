@@ -1,4 +1,4 @@
-"""The verifier as one file: its modules one after the other, without the lines by which they import one another."""
+"""The verifier as one file: its modules one after the other, without the lines that import one from another."""
 
 import ast
 import pprint
@@ -9,7 +9,7 @@ from typing import Final
 from app.proof.verifier import french_sentences
 
 _MODULES: Final = ("french", "notes", "trees", "bodies", "files", "anchors", "decisions", "bundles", "receipts", "main")
-"""In an order in which each needs those before it only."""
+"""In an order in which each module needs only those before it."""
 _PACKAGE: Final = "app.proof.verifier"
 _HEAD: Final = '''#!/usr/bin/env python3
 """Checks proofs of Sceau without Sceau: `python3 verify.py FILE... --key KEY`. It needs the package `cryptography`;
@@ -22,7 +22,7 @@ Written by `sceau proof verify --script`. Read it before you rely on it: that is
 
 @cache
 def verifier_script() -> str:
-    """The whole verifier, as a script."""
+    """Return the whole verifier, as a script."""
     said = pprint.pformat(french_sentences(), width=118, sort_dicts=False)
     imports = set[str]()
     parts = [f"\n\n# --- French ---\n\n_FRENCH = {said}\n\n\ndef french_sentences():\n    return _FRENCH\n"]
@@ -35,7 +35,7 @@ def verifier_script() -> str:
 
 
 def _without_imports(source: str) -> tuple[str, set[str]]:
-    """A module without its imports, and those that are not of the verifier itself."""
+    """Return a module without its imports, and those imports that are not of the verifier itself."""
     lines, imported = source.split("\n"), set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):

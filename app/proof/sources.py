@@ -1,7 +1,7 @@
 """Which rows become entries, and which of their columns decide or prove: an entry commits to these and to no others.
 
-The columns of a kind never change: a body is made anew from the row whenever somebody asks for it, and must come out
-as it was. A column that is added later goes into a new kind, or stands in `tests/proof/test_sources.py` as left out.
+The columns of a kind never change: a body is made anew from the row for each request, and must come out as it was.
+A column that is added later goes into a new kind, or stands in `tests/proof/test_sources.py` as left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from uuid import UUID
 class EntrySource:
     """One kind of row.
 
-    `tables` is what stands behind FROM. `id` and `at` are SQL of the entry's. `key` is SQL of what rows are found
-    by, as text that `typed` makes comparable. `facts`: members of the body, each a column or SQL of its
-    own. `subjects`: the columns that hold pseudonyms. `kind`: SQL of the entry's kind where a row brings one.
+    `tables` is what follows FROM. `id` and `at` are SQL of the entry's id and time. `key` is SQL of what rows are found
+    by, as text that `typed` makes comparable. `facts`: members of the body, each a column or SQL. `subjects`: the
+    columns that hold pseudonyms. `kind`: SQL of the entry's kind, where a row has one itself.
     """
 
     tables: str
@@ -30,7 +30,7 @@ class EntrySource:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def takes(self, identifier: str) -> bool:
-        """Whether an id can be one of these rows."""
+        """Return whether an id can be that of such a row."""
         if self.typed != "uuid":
             return True
         try:
@@ -39,7 +39,7 @@ class EntrySource:
             return False
 
     def members(self) -> dict[str, str]:
-        """SQL of every member of a row, by name."""
+        """Return the SQL of every member of a row, by name."""
         facts = dict(self.facts) if isinstance(self.facts, Mapping) else {name: name for name in self.facts}
         given = {**facts, **self.extra, **{name: name for name in self.subjects}}
         return {**given, "entry_id": self.id, "entry_at": self.at, "entry_kind": self.kind}
@@ -216,17 +216,17 @@ SOURCES: Final[Mapping[str, EntrySource]] = {
         typed="uuid",
     ),
 }
-"""By the kind under which triggers queue them."""
+"""The sources, by the kind under which triggers queue their rows."""
 
 
 def by_id(source: EntrySource) -> str:
-    """SQL of the rows of some ids (`:ids`, texts), as JSON."""
+    """Return SQL for the rows of some ids (`:ids`, texts), as JSON."""
     ids = f"CAST(CAST(:ids AS text[]) AS {source.typed}[])"
     return f"SELECT {_json(source)} FROM {source.tables} WHERE {source.key or source.id} = ANY ({ids})"  # noqa: S608 - constants
 
 
 def without_entry(kind: str, source: EntrySource) -> str:
-    """SQL of the ids of rows that are neither in the log nor in the queue."""
+    """Return SQL for the ids of rows that are neither in the log nor in the queue."""
     return f"""
         SELECT present.id FROM (SELECT {source.id} AS id FROM {source.tables}) AS present
         WHERE NOT EXISTS (SELECT FROM proof_entry AS entered WHERE entered.kind = '{kind}' AND entered.id = present.id

@@ -1,4 +1,4 @@
-"""Reads and writes the log: what waits to be entered, entries, openings, tiles and checkpoints."""
+"""Read and write the log: what waits to be entered, entries, openings, tiles and checkpoints."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,8 +100,8 @@ proof_statement = Table(
     CheckConstraint("kind IN ('key', 'settings', 'standing', 'decision_hour', 'retention_run', 'bundle')", name="kind"),
 )
 
-# What somebody outside said of a checkpoint. A stamp is the DER of an answer (RFC 3161), and has no witness; a
-# cosignature is a line of a signed note, and its witness is the verifier key. `told_at`: when, by their clock.
+# What an outside party said of a checkpoint. A stamp is the DER of an answer (RFC 3161), and has no witness; a
+# cosignature is a line of a signed note, and its witness is the verifier key. `told_at`: when, by that party's clock.
 proof_anchor = Table(
     "proof_anchor",
     metadata,
@@ -121,7 +121,7 @@ proof_anchor = Table(
 
 _APPENDING: Final = "sceau proof append"
 BATCHING: Final = "sceau proof hours"
-"""Whose turn it is to merge and state hours of decisions."""
+"""The name of the turn to merge and state hours of decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +154,18 @@ class StoredCheckpoint:
 
 
 async def take_turn(session: WriteSession, what: str = _APPENDING) -> bool:
-    """Whether this transaction may append (or do something else): one at a time does."""
+    """Return whether this transaction may append (or do what `what` names): one at a time may."""
     turn = select(func.pg_try_advisory_xact_lock(func.hashtext(what)))
     return bool((await session.execute(turn)).scalar_one())
 
 
 async def await_turn(session: WriteSession) -> None:
-    """Come back once this transaction may append."""
+    """Wait until this transaction may append."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(_APPENDING))))
 
 
 async def waiting(session: ReadSession, most: int, behind: int = 0) -> list[Waiting]:
-    """What waits to be entered behind a number of the queue, the oldest first."""
+    """Return what waits to be entered behind a number of the queue, the oldest first."""
     rows = await session.execute(
         select(proof_queue).where(proof_queue.c.n > behind).order_by(proof_queue.c.n).limit(most)
     )
@@ -173,7 +173,7 @@ async def waiting(session: ReadSession, most: int, behind: int = 0) -> list[Wait
 
 
 async def merge_delay(session: ReadSession) -> float:
-    """Seconds for which the oldest recorded thing has waited to be entered; 0 where nothing waits."""
+    """Return for how many seconds the oldest row of the queue has waited to be entered; 0 where none waits."""
     oldest: datetime | None = (
         await session.execute(select(proof_queue.c.queued_at).order_by(proof_queue.c.n).limit(1))
     ).scalar_one_or_none()
@@ -186,14 +186,14 @@ async def done_with(session: WriteSession, queued: Sequence[Waiting]) -> None:
 
 
 async def entered_already(session: ReadSession, names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of some (kind, id) that stand in the log."""
+    """Return those of some (kind, id) that stand in the log."""
     named = tuple_(proof_entry.c.kind, proof_entry.c.id)
     rows = await session.execute(select(proof_entry.c.kind, proof_entry.c.id).where(named.in_(list(names))))
     return {(row.kind, row.id) for row in rows}
 
 
 async def records(session: ReadSession, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Record]:
-    """The records of some (kind, id), as the database has them now; those whose row is gone are missing."""
+    """Return the records of some (kind, id), as the database has them now; those whose row is gone are missing."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, identifier in names:
         by_kind[kind].append(identifier)
@@ -209,12 +209,12 @@ async def records(session: ReadSession, names: Iterable[tuple[str, str]]) -> dic
 
 
 async def size_of_log(session: ReadSession) -> int:
-    """How many entries there are."""
+    """Return how many entries there are."""
     return int((await session.execute(select(func.coalesce(func.max(proof_entry.c.position) + 1, 0)))).scalar_one())
 
 
 async def add_entries(session: WriteSession, first: int, entries: Sequence[tuple[Waiting, LogEntry]]) -> None:
-    """Append entries, the first of them at a position."""
+    """Append entries, the first of them at position `first`."""
     numbered = list(enumerate(entries, first))
     await session.execute(
         insert(proof_entry),
@@ -224,7 +224,7 @@ async def add_entries(session: WriteSession, first: int, entries: Sequence[tuple
 
 
 async def tiles(session: ReadSession, names: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
-    """The hashes of some tiles, by level and index."""
+    """Return the hashes of some tiles, by level and index."""
     named = tuple_(proof_tile.c.level, proof_tile.c.index)
     columns = select(proof_tile.c.level, proof_tile.c.index, proof_tile.c.hashes)
     rows = await session.execute(columns.where(named.in_(list(names))))
@@ -240,7 +240,7 @@ async def put_tiles(session: WriteSession, changed: Mapping[tuple[int, int], byt
 
 
 async def latest_checkpoint(session: ReadSession, *, at_least: int = 0) -> StoredCheckpoint | None:
-    """The checkpoint of the largest size; or with `at_least`, the smallest one that has so many entries."""
+    """Return the checkpoint of the largest size; with `at_least`, the smallest one that has so many entries."""
     columns = proof_checkpoint.c
     wanted = columns.size.asc() if at_least else columns.size.desc()
     found = await session.execute(select(proof_checkpoint).where(columns.size >= at_least).order_by(wanted).limit(1))
@@ -249,13 +249,13 @@ async def latest_checkpoint(session: ReadSession, *, at_least: int = 0) -> Store
 
 
 async def checkpointed_before(session: ReadSession, instant: datetime) -> int:
-    """How many entries the last checkpoint before an instant had; 0 where there was none."""
+    """Return how many entries the last checkpoint before an instant had; 0 where there was none."""
     size = select(func.coalesce(func.max(proof_checkpoint.c.size), 0)).where(proof_checkpoint.c.signed_at < instant)
     return int((await session.execute(size)).scalar_one())
 
 
 async def checkpoint_after(session: ReadSession, instant: datetime | None) -> StoredCheckpoint | None:
-    """The first checkpoint that was signed at an instant or after it; the last of all where none was."""
+    """Return the first checkpoint that was signed at an instant or after it; where none was, the last of all."""
     columns = proof_checkpoint.c
     if instant is None:
         return await latest_checkpoint(session)
@@ -265,7 +265,7 @@ async def checkpoint_after(session: ReadSession, instant: datetime | None) -> St
 
 
 async def claimed_until(session: ReadSession) -> datetime | None:
-    """The latest time that any entry of the log claims; None where there is none."""
+    """Return the latest time that any entry of the log claims; None where there is none."""
     newest = select(proof_checkpoint.c.claimed_until).order_by(proof_checkpoint.c.size.desc()).limit(1)
     found: datetime | None = (await session.execute(newest)).scalar_one_or_none()
     return found
@@ -278,7 +278,7 @@ async def add_checkpoint(session: WriteSession, checkpoint: StoredCheckpoint, cl
 
 
 async def entry_named(session: ReadSession, kind: str, identifier: str) -> StoredEntry | None:
-    """The entry of a row, if it stands in the log."""
+    """Return the entry of a row, if it stands in the log."""
     found = await _entries(session, (proof_entry.c.kind == kind) & (proof_entry.c.id == identifier))
     return found[0] if found else None
 
@@ -296,14 +296,14 @@ ORDER BY told.subject_ref, told.seq
 """)
 """One pass over the ledger in the order of its key, some events at once, by two keys and nothing else.
 
-A condition on the position would have the planner find the entries of each event by that.
+With a condition on the position, the planner would look up the entries of each event by that.
 """
 
 
 async def entries_by_person(
     session: ReadSession, *, after: tuple[bytes, int], most: int
 ) -> list[tuple[bytes, int, StoredEntry | None]]:
-    """The next events of the ledger in the order of persons, as (subject_ref, seq); None for one that is no entry."""
+    """Return the next events of the ledger by person, as (subject_ref, seq, entry); None for one without an entry."""
     ref, seq = after
     given = {"ref": ref, "seq": seq, "most": most}
     return [
@@ -319,14 +319,14 @@ async def entries_by_person(
 async def entries_of(
     session: ReadSession, kinds: Iterable[str], first: int, size: int, *, most: int
 ) -> list[StoredEntry]:
-    """Entries of some kinds in order, from a position to before another: so many at most."""
+    """Return entries of some kinds in order, from position `first` to before `size`: `most` of them at most."""
     position = proof_entry.c.position
     wanted = proof_entry.c.kind.in_(list(kinds)) & (position >= first) & (position < size)
     return await _entries(session, wanted, most)
 
 
 async def entries_from(session: ReadSession, first: int, most: int) -> list[StoredEntry]:
-    """Entries in order, from a position on."""
+    """Return `most` entries in order, from a position on."""
     return await _entries(session, (proof_entry.c.position >= first) & (proof_entry.c.position < first + most))
 
 
@@ -342,7 +342,7 @@ async def _entries(
 
 
 async def unentered(session: ReadSession, size: int) -> list[tuple[str, str]]:
-    """Rows that neither the log of that size nor the queue has, by kind and id."""
+    """Return rows that neither the log of that size nor the queue has, by kind and id."""
     found: list[tuple[str, str]] = []
     for kind in sorted(SOURCES):
         rows = await session.execute(text(without_entry(kind, SOURCES[kind])), {"size": size})
@@ -351,26 +351,26 @@ async def unentered(session: ReadSession, size: int) -> list[tuple[str, str]]:
 
 
 async def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:
-    """How many rows wait to be entered, and since when the oldest does."""
+    """Return how many rows wait to be entered, and since when the oldest does."""
     counted = select(func.count().label("number"), func.min(proof_queue.c.queued_at).label("since"))
     row = (await session.execute(counted.select_from(proof_queue))).mappings().one()
     return int(row["number"]), row["since"]
 
 
 async def waiting_since(session: ReadSession) -> datetime | None:
-    """Since when the row waits that is to be entered next; None where none does."""
+    """Return since when the row has waited that is to be entered next; None where none waits."""
     first = select(proof_queue.c.queued_at).order_by(proof_queue.c.n).limit(1)
     return (await session.execute(first)).scalar_one_or_none()
 
 
 async def stated_keys(session: ReadSession) -> set[str]:
-    """The verifier keys that were stated in the log."""
+    """Return the verifier keys that were stated in the log."""
     keys = select(proof_statement.c.body["key"].astext).where(proof_statement.c.kind == "key")
     return set((await session.execute(keys)).scalars())
 
 
 async def rotations(session: ReadSession) -> list[str]:
-    """The notes by which each key of the log says which one follows it, the first one first."""
+    """Return the notes by which each key of the log names the one that follows it, the first one first."""
     note = proof_statement.c.body["rotation"].astext
     stated = select(note).where(proof_statement.c.kind == "key", note.is_not(None)).order_by(proof_statement.c.id)
     return list((await session.execute(stated)).scalars())
@@ -379,12 +379,12 @@ async def rotations(session: ReadSession) -> list[str]:
 async def add_statement(
     session: WriteSession, identifier: UUID, kind: str, at: datetime, body: Mapping[str, Any]
 ) -> None:
-    """State something that has no row elsewhere."""
+    """Record a statement, of something that has no row elsewhere."""
     await session.execute(insert(proof_statement).values(id=identifier, kind=kind, at=at, body=body))
 
 
 async def latest_statement(session: ReadSession, kind: str) -> Mapping[str, Any] | None:
-    """The body of the last statement of a kind."""
+    """Return the body of the last statement of a kind."""
     newest = select(proof_statement.c.body).where(proof_statement.c.kind == kind).order_by(proof_statement.c.id.desc())
     body: Mapping[str, Any] | None = (await session.execute(newest.limit(1))).scalar_one_or_none()
     return body
@@ -409,18 +409,18 @@ WITH now AS (
 SELECT of, id, now.facts FROM now FULL JOIN said USING (of, id)
 WHERE coalesce(now.facts, 'null') <> coalesce(said.facts, 'null') ORDER BY of, id LIMIT :most
 """)
-"""Rows that decide and that change where they stand: what a caller may do, how long proof is kept, what an import
-expects, what the owner limits. An entry commits to a row as it was, so that each way in which it stood is stated."""
+"""Rows that decide and that change in place: what a caller may do, how long proof is kept, what an import expects,
+what the owner limits. An entry commits to a row as it was, so that each state of such a row is stated."""
 
 
 async def changed_since_stated(session: ReadSession, most: int) -> list[Mapping[str, Any]]:
-    """What stands otherwise than was stated last, or was never stated: `of`, `id` and `facts` (None: it is gone)."""
+    """Return what differs from what was stated last, or was never stated: `of`, `id`, `facts` (None: it is gone)."""
     rows = await session.execute(_CHANGED, {"most": most})
     return [{"of": row.of, "id": row.id, "facts": row.facts} for row in rows]
 
 
 async def statements_from(session: ReadSession, kind: str, position: int) -> list[str]:
-    """The ids of the statements of a kind that stand in the log from a position on, in its order."""
+    """Return the ids of the statements of a kind that stand in the log from a position on, in its order."""
     table, entry = proof_statement.c, proof_entry.c
     stated = select(entry.id).where(entry.kind == "statement", entry.position >= position)
     of_kind = stated.join(proof_statement, cast(table.id, Text) == entry.id).where(table.kind == kind)
@@ -436,12 +436,12 @@ ORDER BY entry.position
 
 
 async def acts_from(session: ReadSession, acts: Sequence[str], position: int) -> list[str]:
-    """The ids of some acts that stand in the log from a position on, in its order."""
+    """Return the ids of the acts of some kinds that stand in the log from a position on, in its order."""
     return list((await session.execute(_ACTS, {"acts": list(acts), "position": position})).scalars())
 
 
 async def stated_until(session: ReadSession, kind: str) -> datetime | None:
-    """Until when the statements of a kind speak; None without any. Ids would tell wrong once a clock was set back."""
+    """Return until when the statements of a kind speak, or None. Their ids would mislead once a clock was set back."""
     table = proof_statement.c
     last = select(func.max(cast(table.body["until"].astext, Instant))).where(table.kind == kind)
     found: datetime | None = (await session.execute(last)).scalar_one_or_none()
@@ -449,7 +449,7 @@ async def stated_until(session: ReadSession, kind: str) -> datetime | None:
 
 
 async def statements_since(session: ReadSession, kind: str, since: datetime) -> list[tuple[UUID, Mapping[str, Any]]]:
-    """The statements of a kind that do not end before an instant, in the order of the times that they speak of."""
+    """Return the statements of a kind that do not end before an instant, in the order of the times that they cover."""
     table = proof_statement.c
     begins, ends = cast(table.body["since"].astext, Instant), cast(table.body["until"].astext, Instant)
     spoken = select(table.id, table.body).where(table.kind == kind, ends >= since).order_by(begins, ends)
@@ -457,7 +457,7 @@ async def statements_since(session: ReadSession, kind: str, since: datetime) -> 
 
 
 async def agrees_with_its_entry(session: ReadSession, identifier: UUID) -> bool:
-    """Whether a statement is what the log committed to, or waits to be entered."""
+    """Return whether a statement is what the log committed to, or waits to be entered."""
     name = ("statement", str(identifier))
     entry = await entry_named(session, *name)
     if entry is None:
@@ -470,14 +470,14 @@ async def agrees_with_its_entry(session: ReadSession, identifier: UUID) -> bool:
 
 
 def is_committed(entry: StoredEntry, record: Record, salt: bytes) -> bool:
-    """Whether a record is what an entry of it committed to."""
+    """Return whether a record is what its entry committed to."""
     said = parsed(entry.content)
     name = (said["kind"], said["id"], said["commitment"])
     return bool(name == (record.kind, record.id, commitment(salt, body_of(record, salt))))
 
 
 async def count_entries_gone(session: ReadSession) -> int:
-    """How many entries are missing, of those that the last checkpoint or the last entry counts."""
+    """Return how many entries are missing, of those that the last checkpoint or the last entry counts."""
     last = await latest_checkpoint(session)
     size = max(await size_of_log(session), 0 if last is None else last.size)
     return size - int((await session.execute(select(func.count()).select_from(proof_entry))).scalar_one())
@@ -487,7 +487,7 @@ _RETAINED: Final = """(
     SELECT DISTINCT jsonb_path_query(body, '$.positions[*] ? (@.type() == "number")')::numeric AS position
     FROM proof_statement WHERE kind = 'retention_run'
 ) AS retained"""
-"""The places that runs of retention state: of a statement that a superuser wrote, what is no number is none."""
+"""The positions that runs of retention state; anything else in a statement, by a superuser, is passed over."""
 _DESTROYED: Final = text(f"""
 SELECT count(*) FROM proof_entry AS entry
 LEFT JOIN proof_opening AS opening USING (position)
@@ -501,17 +501,17 @@ WHERE entry.kind = 'consent_event' AND entry.position >= :first AND entry.positi
 
 
 async def count_emptied(session: ReadSession, first: int, size: int) -> int:
-    """Of how many entries from `first` on and below `size` runs of retention say that they destroyed the body."""
+    """Return of how many entries from `first` to below `size` runs of retention say that they destroyed the body."""
     return int((await session.execute(_EMPTIED, {"first": first, "size": size})).scalar_one())
 
 
 async def count_destroyed(session: ReadSession) -> int:
-    """How many entries have no opening any more, though no run of retention says that it destroyed that."""
+    """Return how many entries have no opening any more, though no run of retention says that it destroyed that."""
     return int((await session.execute(_DESTROYED)).scalar_one())
 
 
 async def count_statements_gone(session: ReadSession) -> int:
-    """How many statements stand in the log and are not in the database any more."""
+    """Return how many statements stand in the log but are no longer in the database."""
     there = select(proof_statement.c.id).where(cast(proof_statement.c.id, Text) == proof_entry.c.id).exists()
     gone = select(func.count()).where(proof_entry.c.kind == "statement", ~there)
     return int((await session.execute(gone.select_from(proof_entry))).scalar_one())

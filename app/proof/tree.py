@@ -9,11 +9,11 @@ from typing import Final
 from app.proof.verifier.trees import node_hash, root_of_subtrees
 
 Subtree = Callable[[int, int], bytes]
-"""Gives the root of a complete subtree: of 2**level leaves, the index-th of that size."""
+"""Returns the root of a complete subtree: of 2**level leaves, the index-th of that size."""
 
 
 def complete_subtrees(size: int) -> list[tuple[int, int]]:
-    """The complete subtrees that a tree of so many leaves is made of, the largest first, as (level, index)."""
+    """Return the complete subtrees that make up a tree of so many leaves, the largest first, as (level, index)."""
     found, start = [], 0
     for level in range(size.bit_length() - 1, -1, -1):
         if size >> level & 1:
@@ -23,12 +23,12 @@ def complete_subtrees(size: int) -> list[tuple[int, int]]:
 
 
 def root_at(size: int, subtree: Subtree) -> bytes:
-    """The root of the tree when it had so many leaves."""
+    """Return the root of the tree when it had so many leaves."""
     return root_of_subtrees([subtree(level, index) for level, index in complete_subtrees(size)])
 
 
 def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:
-    """The hashes that lead from a leaf to the root of a tree of that size.
+    """Return the hashes that lead from a leaf to the root of a tree of that size.
 
     Raises:
         ValueError: there is no such leaf.
@@ -40,7 +40,7 @@ def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:
 
 
 def consistency_proof(first: int, second: int, subtree: Subtree) -> list[bytes]:
-    """The hashes that show that a tree of the second size begins with that of the first.
+    """Return the hashes that show that a tree of the second size begins with that of the first.
 
     Raises:
         ValueError: the first is larger, or negative.
@@ -70,7 +70,7 @@ def _subproof(first: int, start: int, end: int, subtree: Subtree, *, whole: bool
 
 
 def _range_root(start: int, end: int, subtree: Subtree) -> bytes:
-    """The root of the leaves from one to another; each range that proofs ask for begins at a multiple of its parts."""
+    """Return the root of leaves from one to another; each range that proofs need begins at a multiple of its parts."""
     width = end - start
     if width & (width - 1) == 0:
         return subtree(width.bit_length() - 1, start // width)
@@ -79,12 +79,12 @@ def _range_root(start: int, end: int, subtree: Subtree) -> bytes:
 
 
 def _split(width: int) -> int:
-    """The largest power of two that is smaller than the width."""
+    """Return the largest power of two that is smaller than the width."""
     return 1 << (width - 1).bit_length() - 1
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """The root of the tree over these leaf hashes; SHA-256 of nothing where there are none (RFC 9162, 2.1.1)."""
+    """Return the root of the tree over these leaf hashes; without any, SHA-256 of nothing (RFC 9162, 2.1.1)."""
     levels = [list(leaves)]
     while len(levels[-1]) > 1:
         below = levels[-1]
@@ -99,7 +99,7 @@ _LEVELS: Final = 64
 _PATH: Final = re.compile(r"(0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 ReadTile = Callable[[int, int], bytes]
-"""Gives the hashes of a tile, one after the other, by its level and index; a partial tile as far as there is one."""
+"""Returns the hashes of a tile, one after the other, by its level and index; of a partial tile, those it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class TileName:
 
     @classmethod
     def parse(cls, path: str) -> "TileName | None":
-        """Read `<level>/<index>[.p/<width>]`, such as `0/x001/234.p/17`; None where it is not that."""
+        """Read `<level>/<index>[.p/<width>]`, such as `0/x001/234.p/17`; return None for anything else."""
         found = _PATH.fullmatch(path)
         if found is None:
             return None
@@ -121,7 +121,7 @@ class TileName:
         return name if level < _LEVELS and width <= WIDTH and str(name) == path else None
 
     def __str__(self) -> str:
-        """The path of it."""
+        """Return its path."""
         digits = f"{self.index:03d}"
         digits = digits.zfill(-(-len(digits) // 3) * 3)
         parts = [digits[at : at + 3] for at in range(0, len(digits), 3)]
@@ -130,12 +130,12 @@ class TileName:
 
 
 def widths_at(size: int, level: int) -> tuple[int, int]:
-    """How many full tiles a tree has at a level, and how wide the partial one behind them is (0: there is none)."""
+    """Return how many full tiles a tree has at a level, and how wide the partial one behind them is (0: none)."""
     return divmod(size >> HEIGHT * level, WIDTH)
 
 
 def subtree_of(read: ReadTile) -> Callable[[int, int], bytes]:
-    """The root of a complete subtree, computed of tiles that are read as they are needed."""
+    """Return a function that computes the root of a complete subtree, from tiles that are read as they are needed."""
 
     def subtree(level: int, index: int) -> bytes:
         tile_level, within = divmod(level, HEIGHT)
@@ -150,7 +150,7 @@ def subtree_of(read: ReadTile) -> Callable[[int, int], bytes]:
 
 
 def tiles_needed(work: Callable[[Callable[[int, int], bytes]], object]) -> set[tuple[int, int]]:
-    """The tiles, by level and index, that some work on the tree reads: it is given subtrees, and reads no values."""
+    """Return the tiles (level, index) that `work` on the tree reads, by running it on subtrees without real values."""
     needed = set()
 
     def subtree(level: int, index: int) -> bytes:
@@ -169,12 +169,12 @@ def _root(hashes: list[bytes]) -> bytes:
 
 
 def grown(size: int, leaves: Iterable[bytes], partial: Callable[[int], bytes]) -> dict[tuple[int, int], bytes]:
-    """The tiles that change when leaves are added, whole, by level and index.
+    """Return the tiles that change when leaves are added, whole, by level and index.
 
     Args:
         size: how many leaves the tree had.
         leaves: the hashes of the new ones.
-        partial: gives the hashes of the last, partial tile of a level as it was (empty where there was none).
+        partial: returns the hashes of the last, partial tile of a level as it was (empty where there was none).
 
     """
     changed: dict[tuple[int, int], bytes] = {}

@@ -59,19 +59,19 @@ def _every() -> Select[Any]:
 
 
 async def load_waiting(session: ReadSession) -> list[GateProposal]:
-    """What waits but for versions, which are shown with their processing; oldest first."""
+    """Return what waits, except versions, which are shown with their processing; oldest first."""
     waiting = _every().where(gate_ruling.c.proposal.is_(None), gate_proposal.c.kind != Gated.VERSION.value)
     return [_proposal(row) for row in await session.execute(waiting)]
 
 
 async def load_approved(session: ReadSession, kind: Gated, target: str) -> list[GateProposal]:
-    """What was approved of one kind about one thing, oldest first."""
+    """Return what was approved of one kind about one thing, oldest first."""
     approved = _every().where(gate_proposal.c.kind == kind.value, gate_proposal.c.target == target)
     return [_proposal(row) for row in await session.execute(approved.where(gate_ruling.c.approved))]
 
 
 async def list_proposals(session: ReadSession, *, after: UUID | None, limit: int) -> list[GateProposal]:
-    """The next proposals by id (oldest first), whatever became of them."""
+    """Return the next proposals by id (oldest first), whether they wait or were answered."""
     statement = _every().limit(limit)
     if after is not None:
         statement = statement.where(gate_proposal.c.id > after)
@@ -79,13 +79,13 @@ async def list_proposals(session: ReadSession, *, after: UUID | None, limit: int
 
 
 async def load_proposal(session: ReadSession, identifier: UUID) -> GateProposal | None:
-    """A proposal; None when there is none."""
+    """Return a proposal; None when there is none."""
     row = (await session.execute(_every().where(gate_proposal.c.id == identifier))).first()
     return _proposal(row) if row is not None else None
 
 
 async def hold_proposal(session: WriteSession, identifier: UUID) -> GateProposal | None:
-    """A proposal, against others who answer it until the end of the transaction; None when there is none."""
+    """Return a proposal, locked until the transaction ends against others who answer it; None when there is none."""
     await session.execute(select(gate_proposal.c.id).where(gate_proposal.c.id == identifier).with_for_update())
     return await load_proposal(session, identifier)
 
@@ -121,7 +121,7 @@ def _proposal(row: Row[Any]) -> GateProposal:
 async def load_proposals(
     session: ReadSession, ids: Collection[str] | None = None
 ) -> Mapping[str, tuple[Proposal, ...]]:
-    """Every version that was ever proposed of these processings (None: of all), in ascending number."""
+    """Return every version ever proposed of these processings (None: of all), in ascending number."""
     statement = _every().where(gate_proposal.c.kind == Gated.VERSION.value)
     if ids is not None:
         statement = statement.where(gate_proposal.c.target.in_(ids))
@@ -137,7 +137,7 @@ async def load_proposals(
 
 
 async def read_register(session: ReadSession, ids: Collection[str] | None = None) -> dict[str, Registered]:
-    """Register entries by id, in the order of ids; None for all."""
+    """Return register entries by id, in the order of ids; `ids` None for all."""
     records = await load_processings(session, ids)
     proposals = await load_proposals(session, list(records))
     also = [each for of_one in proposals.values() for one in of_one for each in one.version.controllers]
@@ -146,7 +146,7 @@ async def read_register(session: ReadSession, ids: Collection[str] | None = None
 
 
 async def read_names(session: ReadSession, known: Registered) -> Registered:
-    """An entry that was just written, with the names that its controllers have today."""
+    """Return an entry that was just written, with the names that its controllers have today."""
     also = [each for one in known.proposals for each in one.version.controllers]
     named = await name_controllers(session, {known.record.id: known.record}, also)
     return Registered(named[known.record.id], known.proposals)

@@ -36,7 +36,7 @@ _NAMED: Final = (
     "dpv:isIndicatedBy",
     "schema:additionalType",
 )
-"""The members whose texts are IRIs; those of all others are words."""
+"""The members whose texts are IRIs; the texts of all others are words."""
 CONTEXT: Final = {
     "dpv": "https://w3id.org/dpv#",
     "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
@@ -46,7 +46,7 @@ CONTEXT: Final = {
     "schema": "https://schema.org/",
     **{name: {"@id": name, "@type": "@id"} for name in _NAMED},
 }
-"""Of JSON-LD. The terms are those of DPV 2.2 (https://w3id.org/dpv/2.2)."""
+"""The context of JSON-LD. The terms are those of DPV 2.2 (https://w3id.org/dpv/2.2)."""
 PURPOSES: Final[Mapping[Purpose, str]] = {
     Purpose.DISPLAY: "dpv:TechnicalServiceProvision",
     Purpose.SORTING: "dpv:TechnicalServiceProvision",
@@ -91,24 +91,24 @@ class Particulars:
     justification: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What is there, as it is kept."""
+        """Return what is stated, as it is kept."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
-        """Read what was kept; members of later code are left alone."""
+        """Read what was kept; ignore members that later code added."""
         known = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in kept.items() if name in known})
 
 
 def facts_as_json(version: ProcessingVersion) -> dict[str, Any]:
-    """The told facts without a column, as they are kept and shown; one that is not stated is left out."""
+    """Return the told facts without a column, as they are kept and shown; one that is not stated is left out."""
     found = {fact.name: fact.as_json(fact.of(version)) for fact in TOLD_FACTS if fact.name in _IN_JSON}
     return {name: value for name, value in found.items() if value is not None and value != []}
 
 
 def facts_from_json(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a version that were kept so."""
+    """Return the fields of a version from what `facts_as_json` returned."""
     erased = kept.get("derived_data_erased_within")
     return {
         "categories_of_persons": tuple(kept.get("categories_of_persons", ())),
@@ -129,7 +129,7 @@ class VersionRecord:
     """One version: the facts that rules look at, its words in each language, and when it was recorded.
 
     `contact`: the controller's data-protection contact, as people are told it; None when none is registered.
-    `controllers` are ids in the order in which they are named, `reason` is why whoever added the version did.
+    `controllers` are ids in the order in which they are named. `reason`: why the caller that added the version did so.
     """
 
     facts: ProcessingVersion
@@ -143,7 +143,7 @@ class VersionRecord:
 
     @property
     def words(self) -> Words:
-        """What people read beside the told facts: changed without a material version, it takes a second person."""
+        """What people read besides the told facts: changing it without a material version takes a second person."""
         more = self.particulars
         return {
             "name": dict(self.name),
@@ -162,16 +162,16 @@ class VersionRecord:
         return {**self.words, **self.particulars.as_json()}
 
     def notice_hash(self, language: str) -> str | None:
-        """SHA-256 (hex) of the notice in a language (BCP 47: `fr`, `fr-FR`), UTF-8; None when there is no such text."""
+        """Return the SHA-256 (hex) of the UTF-8 notice in a language (BCP 47: `fr`, `fr-FR`); None without one."""
         text = self.notice.get(language.lower().split("-")[0])
         return None if text is None else sha256(text.encode()).hexdigest()
 
     def holds_text(self, digest: str) -> bool:
-        """Whether some notice of this version has that SHA-256 (hex)."""
+        """Return whether some notice of this version has that SHA-256 (hex)."""
         return bool(self.notices(digest))
 
     def notices(self, digest: str) -> list[str]:
-        """The notices of this version that have that SHA-256 (hex)."""
+        """Return the notices of this version that have that SHA-256 (hex)."""
         return [text for text in self.notice.values() if sha256(text.encode()).hexdigest() == digest.lower()]
 
 
@@ -203,23 +203,23 @@ class ProcessingRecord:
         return tuple(each for each in self.changes if isinstance(each, Invalidation))
 
     def next_instant(self, now: datetime) -> datetime:
-        """Now, or just after the last change if a clock stood still or was set back."""
+        """Return now, or the instant just after the last change if a clock stood still or was set back."""
         return max([now, *(each.at + _NEXT_INSTANT for each in self.changes[-1:])])
 
     def struck(self, version: VersionRecord, at: datetime) -> bool:
-        """Whether a version or one of its notices was invalidated by an instant: nobody is asked for it any more."""
+        """Return whether a version or one of its notices was invalidated by an instant: it is no longer asked about."""
         digests = (None, *(version.notice_hash(language) for language in version.notice))
         return any(self.facts.invalidated(version.facts.number, digest, at) for digest in digests)
 
     def says_what_was_struck(self, version: VersionRecord, at: datetime) -> bool:
-        """Whether a version says again what was invalidated: a notice, or all that an invalidated one told."""
+        """Return whether a version says again what was invalidated: a notice, or all that an invalidated one told."""
         return self.struck(version, at) or any(
             self.struck(other, at) and not changed_facts(other.facts, version.facts) and other.notice == version.notice
             for other in self.versions
         )
 
     def names_of(self, version: VersionRecord) -> tuple[str, ...]:
-        """The legal names of a version's controllers, in their order."""
+        """Return the legal names of a version's controllers, in their order."""
         return tuple(self.controller_names.get(each, each) for each in version.controllers) or (self.controller,)
 
     @cached_property
@@ -234,20 +234,20 @@ class ProcessingRecord:
         )
 
     def version(self, number: int) -> VersionRecord | None:
-        """The version of that number, if there is one."""
+        """Return the version of that number, if there is one."""
         return next((version for version in self.versions if version.facts.number == number), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A version that needed a second person, and what was made of it at the gate."""
+    """A version that needed a second person, and its proposal at the gate."""
 
     version: VersionRecord
     made: GateProposal
 
     @property
     def by(self) -> UUID:
-        """Who proposed it."""
+        """The caller that proposed it."""
         return self.made.by
 
     @property
@@ -270,7 +270,7 @@ class Registered:
 
     @property
     def waiting(self) -> Proposal | None:
-        """The proposal that nobody has answered yet: there is one at most."""
+        """The proposal that is not answered yet: there is one at most."""
         return next((each for each in self.proposals if each.ruling is None), None)
 
     @property
@@ -313,7 +313,7 @@ class ControllerRecord:
 
 # Whether the evidence of a grant holds together: what it leaves out proves nothing, and is never filled in.
 #
-# Grants only: a refusal or a withdrawal narrows, so it is recorded whatever is said around it.
+# Grants only: a refusal or a withdrawal narrows, so it is recorded no matter what is said around it.
 
 _IN_WRITING: Final = frozenset({"web_form", "in_app", "api"})
 METHODS_OF: Final[Mapping[PositiveAct, frozenset[str]]] = {
@@ -323,7 +323,7 @@ METHODS_OF: Final[Mapping[PositiveAct, frozenset[str]]] = {
     PositiveAct.SPOKEN: frozenset({"phone"}),
     PositiveAct.NONE: _IN_WRITING | {"paper", "phone"},
 }
-"""By which methods each act can be done: nobody clicks a button by phone."""
+"""The methods by which each act can be done: a button cannot be clicked by phone."""
 
 
 _WHOLE: Final = frozenset(
@@ -341,13 +341,13 @@ _WHOLE: Final = frozenset(
 )
 _ZEROS: Final = "0" * 64
 _NAMED_BY_DOCUMENT: Final = frozenset({"phone"})
-"""Methods whose recording, or script, a grant names by its hash."""
+"""Methods of which a grant names the recording, or the script, by its hash."""
 
 
 def proves(said: Mapping[str, Any], version: VersionRecord, at: datetime) -> bool:
-    """Whether the evidence of an imported grant is complete, and its text was registered or is shown by a signed form.
+    """Return whether an imported grant's evidence is complete, and its text was registered or shown by a signed form.
 
-    What is complete may still contradict itself: `check_evidence` refuses that.
+    Complete evidence may still contradict itself: `check_evidence` refuses that.
     """
     whole = _WHOLE | ({"document_sha256"} if said.get("method") in _NAMED_BY_DOCUMENT else set())
     return said.keys() >= whole and (at >= version.recorded_at or _is_signed_form(said))
@@ -430,7 +430,7 @@ def check_text_existed(said: Mapping[str, Any], version: VersionRecord, at: date
 def present(
     now: datetime, consents: Mapping[bytes, Sequence[ConsentEvent]], record: ProcessingRecord | None = None
 ) -> datetime:
-    """The instant to judge a live request at: now, or the latest thing recorded as done if a clock was set back."""
+    """Return the instant to judge a live request at: now, or the latest recorded as done if a clock was set back."""
     done = [event.collected_at for events in consents.values() for event in events]
     if record is not None:
         done += [change.at for change in record.changes]

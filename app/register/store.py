@@ -50,7 +50,7 @@ from app.register.tables import (
 async def load_processings(
     session: ReadSession, ids: Collection[str] | None = None, *, known_at: datetime | None = None
 ) -> dict[str, ProcessingRecord]:
-    """Register entries by id, in the order of ids, with what has been approved; controllers named as registered.
+    """Return register entries by id, in their order, with what has been approved; controllers named as registered.
 
     Args:
         session: where to read.
@@ -87,7 +87,7 @@ async def load_processings(
 
 
 async def list_ids(session: ReadSession, among: Collection[str] | None, *, after: str, limit: int) -> list[str]:
-    """The next ids of the register, in its order; `among` these only, None for all."""
+    """Return the next ids of the register, in its order; `among` these only, None for all."""
     statement = select(processing.c.id).where(processing.c.id > after).order_by(processing.c.id).limit(limit)
     if among is not None:
         statement = statement.where(processing.c.id.in_([each for each in among if can_be_an_id(each)]))
@@ -95,12 +95,12 @@ async def list_ids(session: ReadSession, among: Collection[str] | None, *, after
 
 
 async def load_processing(session: ReadSession, identifier: str) -> ProcessingRecord | None:
-    """One register entry, or None."""
+    """Return one register entry, or None."""
     return (await load_processings(session, [identifier])).get(identifier)
 
 
 async def lock_processing(session: WriteSession, identifier: str) -> ProcessingRecord | None:
-    """One register entry, held against other writers until the end of the transaction."""
+    """Return one register entry, locked against other writers until the end of the transaction."""
     if not can_be_an_id(identifier):
         return None
     await session.execute(select(processing.c.id).where(processing.c.id == identifier).with_for_update())
@@ -108,7 +108,7 @@ async def lock_processing(session: WriteSession, identifier: str) -> ProcessingR
 
 
 async def hold_processing(session: WriteSession, identifier: str) -> ProcessingRecord | None:
-    """One register entry, kept as it is until the end of the transaction; others may do the same at once."""
+    """Return one register entry, kept as it is until the transaction ends; others may do the same at once."""
     held = select(processing.c.id).where(processing.c.id == identifier)
     await session.execute(held.with_for_update(read=True, key_share=True))
     return await load_processing(session, identifier)
@@ -140,12 +140,12 @@ async def add_version(session: WriteSession, identifier: str, version: VersionRe
 
 
 def version_as_json(version: VersionRecord) -> dict[str, Any]:
-    """A version as it waits at the gate: the columns of its row but whose it is, as JSON has them."""
+    """Return a version as it waits at the gate: the columns of its row except whose it is, as JSON has them."""
     return {name: said.isoformat() if isinstance(said, date) else said for name, said in _said(version).items()}
 
 
 def version_from_json(wanted: Mapping[str, Any]) -> VersionRecord:
-    """The version that waits, or waited, at the gate."""
+    """Return the version that waits, or waited, at the gate."""
     at = {name: datetime.fromisoformat(wanted[name]) for name in ("effective_from", "recorded_at")}
     return version_of(SimpleNamespace(**{**wanted, **at, "started_on": date.fromisoformat(wanted["started_on"])}))
 
@@ -204,7 +204,7 @@ def _record(
 
 
 def version_of(row: Any) -> VersionRecord:  # noqa: ANN401 - a row, or what was read of JSON
-    """The version whose columns these are."""
+    """Return the version that has these columns."""
     facts = ProcessingVersion(
         number=row.number,
         effective_from=row.effective_from,
@@ -234,9 +234,9 @@ def version_of(row: Any) -> VersionRecord:  # noqa: ANN401 - a row, or what was 
 
 
 # Register entries remembered by a process that writes: as long as the register has not grown, they are what it holds.
-# The tables of the register are append-only. What was seen stays, so that a register of which as many rows are seen
-# is the same one: the number of rows in each table, on one server, is an exact stamp of what was read. Another server
-# may hold as many other rows, if the one before was lost with some: its identity is part of the stamp.
+# The tables of the register are append-only: a row that was seen stays. So a register with the same number of rows is
+# the same register, and the number of rows in each table, on one server, is an exact stamp of what was read. Another
+# server may hold as many other rows, if it took over after a loss of some: its identity is part of the stamp.
 
 Stamp = tuple[str | None, int, int, int, int]
 STAMP: Final[Lookup[Stamp]] = Lookup(
@@ -250,7 +250,7 @@ SELECT {IDENTITY} AS server, (SELECT count(*) FROM processing) AS processings,
     {},
     lambda rows: (rows[0].server, rows[0].processings, rows[0].versions, rows[0].changes, rows[0].invalidations),
 )
-"""What the register holds now."""
+"""What the register holds now: the server's identity, and the number of rows in each table."""
 _MOST: Final = 10_000
 
 
@@ -265,13 +265,13 @@ class RegisterEntries:
     async def read(
         self, session: ReadSession, ids: Collection[str], stamp: Stamp
     ) -> dict[str, ProcessingRecord | None]:
-        """These entries as the register had them when its stamp was looked up (`STAMP`), or later."""
+        """Return these entries as the register had them when its stamp was looked up (`STAMP`), or later."""
         if stamp != self._stamp or len(self._entries) > _MOST:
             self._stamp, self._entries = stamp, {}
         entries = self._entries
         missing = set(ids) - entries.keys()
         if missing:
-            # Read behind the stamp, so never older than it; what is newer goes with the next stamp.
+            # Read after the stamp, so never older than it; what is newer comes with the next stamp.
             entries.update(dict.fromkeys(missing) | await load_processings(session, missing))
         return {each: entries[each] for each in ids}
 
@@ -280,7 +280,7 @@ class RegisterEntries:
 
 
 async def load_controllers(session: ReadSession, ids: Collection[str] | None = None) -> dict[str, ControllerRecord]:
-    """Controllers by id, in the order of ids; None for all. One that is not registered is left out."""
+    """Return controllers by id, in the order of ids (`ids` None: all). One that is not registered is left out."""
     heads = select(controller).order_by(controller.c.id)
     versions = select(controller_version).order_by(controller_version.c.controller, controller_version.c.number)
     if ids is not None:
@@ -300,7 +300,7 @@ async def load_controllers(session: ReadSession, ids: Collection[str] | None = N
 
 
 async def lock_controller(session: WriteSession, identifier: str) -> ControllerRecord | None:
-    """One controller, held against other writers until the end of the transaction."""
+    """Return one controller, locked against other writers until the end of the transaction."""
     await session.execute(select(controller.c.id).where(controller.c.id == identifier).with_for_update())
     return (await load_controllers(session, [identifier])).get(identifier)
 
@@ -344,9 +344,9 @@ async def add_controller_version(
 async def name_controllers(
     session: ReadSession, records: Mapping[str, ProcessingRecord], also: Collection[str] = ()
 ) -> dict[str, ProcessingRecord]:
-    """The same register entries with the legal names that their controllers, and those of `also`, have today.
+    """Return the same register entries with the legal names that their controllers, and those of `also`, have today.
 
-    What decides needs no names, and reads none.
+    Decisions need no names, and read none.
     """
     named = {each for record in records.values() for version in record.versions for each in version.controllers}
     names = await load_names(session, named | set(also))
@@ -354,7 +354,7 @@ async def name_controllers(
 
 
 async def load_names(session: ReadSession, ids: Collection[str]) -> dict[str, str]:
-    """The legal names of today of these controllers, by id."""
+    """Return the present legal names of these controllers, by id."""
     if not ids:
         return {}
     latest = (
@@ -387,13 +387,13 @@ def _version(row: Row[tuple[object, ...]]) -> ControllerVersion:
 
 # Reads and writes of invalidations.
 #
-# They are read together with the changes of status, in one statement: whoever sees a change of a processing sees
+# They are read together with the changes of status, in one statement: a read that sees a change of a processing sees
 # all that were made before it, so that a number says which of them were known (`app.audit.relying`).
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidationRecord:
-    """One invalidation: what it strikes, since when, and who asked for it at `asked_at`, and why."""
+    """One invalidation: what it strikes and since when; and who asked for it, when (`asked_at`) and why."""
 
     number: int
     struck: Struck
@@ -404,7 +404,7 @@ class InvalidationRecord:
 
 
 def changes_made() -> Select[Any]:
-    """The changes of status and the invalidations in force of all processings, in the order of their instants."""
+    """Select the changes of status and the invalidations in force of all processings, by their instants."""
     status, struck = processing_status_change.c, processing_invalidation.c
     made = union_all(
         select(
@@ -421,21 +421,21 @@ def changes_made() -> Select[Any]:
 
 
 def change_of(row: Row[Any]) -> StatusChange | Invalidation:
-    """The change of a row."""
+    """Return the change in a row."""
     if row.status is not None:
         return StatusChange(row.at, Status.PROPOSED if row.awaiting_approval else Status(row.status))
     return Invalidation(row.at, row.version, None if row.text_sha256 is None else row.text_sha256.hex())
 
 
 async def load_invalidations(session: ReadSession, processing: str) -> list[InvalidationRecord]:
-    """Every invalidation of a processing, by number."""
+    """Return every invalidation of a processing, by number."""
     struck = processing_invalidation
     rows = select(struck).where(struck.c.processing == processing).order_by(struck.c.number)
     return [_invalidation(row) for row in await session.execute(rows)]
 
 
 async def list_not_told(session: ReadSession) -> list[tuple[str, InvalidationRecord]]:
-    """The invalidations of which not everybody was told yet, with their processings, oldest first."""
+    """Return the invalidations whose ended consents are not all reported yet, with their processings, oldest first."""
     struck, told = processing_invalidation, invalidation_told
     same = (told.c.processing == struck.c.processing) & (told.c.number == struck.c.number)
     rows = select(struck).outerjoin(told, same).where(told.c.number.is_(None)).order_by(struck.c.at)
@@ -443,7 +443,7 @@ async def list_not_told(session: ReadSession) -> list[tuple[str, InvalidationRec
 
 
 async def add_told(session: WriteSession, processing: str, number: int, at: datetime) -> None:
-    """Keep that everybody was told of an invalidation; another process may have kept it already."""
+    """Keep that all consents that an invalidation ended were reported; another process may have kept it already."""
     values = {"processing": processing, "number": number, "told_at": at}
     await session.execute(upsert(invalidation_told).values(values).on_conflict_do_nothing())
 
@@ -452,13 +452,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _seconds(at: datetime) -> str:
-    """Seconds since 1970 as PostgreSQL writes them: `extract(epoch FROM at)`."""
+    """Return the seconds since 1970 as PostgreSQL writes them: `extract(epoch FROM at)`."""
     whole, rest = divmod(at - _EPOCH, timedelta(seconds=1))
     return f"{whole}.{rest.microseconds:06d}"
 
 
 async def add_invalidation(session: WriteSession, processing: str, record: InvalidationRecord) -> None:
-    """Put an invalidation where decisions meet it."""
+    """Put an invalidation where decisions see it."""
     struck = record.struck
     values = {
         "processing": processing,
@@ -481,5 +481,5 @@ def _invalidation(row: Row[Any]) -> InvalidationRecord:
 
 
 def next_number(known: Sequence[InvalidationRecord]) -> int:
-    """The number of the next one: numbers are not given again."""
+    """Return the number of the next one: numbers are not given again."""
     return max((each.number for each in known), default=0) + 1

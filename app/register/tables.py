@@ -30,7 +30,7 @@ STORED_STATUSES = (Status.ACTIVE, Status.SUSPENDED, Status.RETIRED)
 
 
 def one_of(column: str, words: Iterable[str]) -> CheckConstraint:
-    """A CHECK that a column holds one of these words."""
+    """Return a CHECK that a column holds one of these words."""
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -126,7 +126,7 @@ processing_status_change = Table(
 
 
 # Tables of invalidations, append-only like the rest of the register.
-# `invalidation_told`: that all who had a consent in force that it ended were told of.
+# `invalidation_told`: for an invalidation whose ended consents were all reported.
 
 processing_invalidation = Table(
     "processing_invalidation",

@@ -31,12 +31,12 @@ SERVED: Final[Mapping[str, Any]] = {
     "access_log": False,
     "log_config": None,
     "server_header": False,
-    "proxy_headers": False,  # what proxies say is believed by app.api.http.rate_limits alone, and by setting
+    "proxy_headers": False,  # only app.api.http.rate_limits believes what proxies say, and by setting
     "date_header": True,
     "timeout_graceful_shutdown": _GRACE_SECONDS,
     "timeout_worker_healthcheck": 30,  # a worker that is still importing on a busy machine is not dead
 }
-"""How uvicorn serves, but for the address and the number of workers."""
+"""How uvicorn serves, except for the address and the number of workers."""
 
 
 class PortTakenError(Exception):
@@ -50,10 +50,10 @@ def serve(host: str, port: int, workers: int, *, jobs: bool) -> None:
         host: the address to listen on.
         port: its port.
         workers: how many processes answer.
-        jobs: whether a jobs process runs beside; it has stopped when this returns.
+        jobs: whether to run a jobs process beside; it has stopped when this returns.
 
     Raises:
-        NoRoomError: several workers, and no room for what they count.
+        NoRoomError: there are several workers, and no room for the files in which they count.
         SystemExit: 0 after SIGTERM; 1 when workers could not start.
 
     """
@@ -75,14 +75,14 @@ def _serve_alone(config: "uvicorn.Config") -> None:
     from app.serving.web_workers import WebServer
 
     server = WebServer(config)
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it ended by
+    with suppress(KeyboardInterrupt):  # uvicorn raises again the signal that ended it
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 
 
 def _serve_with(config: "uvicorn.Config") -> None:
-    """Run several workers, which count in a directory of their own."""
+    """Run several workers, which count in a directory that is made for them."""
     from app.serving.web_workers import WebWorkers
 
     with counting_directory(config.workers) as counters:
@@ -94,12 +94,12 @@ def _serve_with(config: "uvicorn.Config") -> None:
 
 
 def work(settings: Settings, *, chance: Callable[[], float], beside: bool) -> None:
-    """Run background jobs until SIGTERM or SIGINT; `beside` another process, until SIGTERM or until that one is gone.
+    """Run background jobs until SIGTERM or SIGINT; `beside` another process, until SIGTERM or that process is gone.
 
     Args:
         settings: as loaded.
-        chance: gives a number from 0 up to 1, for the waits between attempts.
-        beside: end with standard input.
+        chance: returns a number from 0 up to 1, for the waits between attempts.
+        beside: end when standard input does.
 
     Raises:
         DeploymentRefusedError: the database is not this deployment's, or its schema is behind.
@@ -107,7 +107,7 @@ def work(settings: Settings, *, chance: Callable[[], float], beside: bool) -> No
 
     """
     if not asyncio.run(_work(settings, chance, beside=beside)):
-        os._exit(1)  # something hangs that cannot be waited for: what it held is taken back by another worker
+        os._exit(1)  # something hangs that cannot be waited for: another worker takes back what it held
 
 
 async def _work(settings: Settings, chance: Callable[[], float], *, beside: bool) -> bool:
@@ -127,7 +127,7 @@ async def _work(settings: Settings, chance: Callable[[], float], *, beside: bool
 
 
 async def _beat() -> None:
-    """Tell the service beside, if there is one, that this event loop turns: one that is silent is started again."""
+    """Report to the service beside, if any, that this event loop turns: a silent process is started again."""
     descriptor = os.environ.get(BEAT_VARIABLE)
     while descriptor is not None:
         os.write(int(descriptor), b".")
@@ -135,7 +135,7 @@ async def _beat() -> None:
 
 
 def _terminate(_: int, __: object) -> NoReturn:
-    # Raised where the signal arrives, so that what was started is stopped on the way out. To be told to end is no
+    # Raised where the signal arrives, so that what was started is stopped on the way out. An end on request is no
     # failure.
     raise SystemExit(0)
 
@@ -144,7 +144,7 @@ def check_free(host: str, port: int) -> None:
     """Refuse an address that cannot be listened on, before anything is started for it.
 
     Raises:
-        PortTakenError: it cannot.
+        PortTakenError: it cannot be listened on.
 
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -16,26 +16,26 @@ log = structlog.get_logger("sceau.serving")
 _GRACE_SECONDS: Final = 8
 _PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _LIVED_SECONDS: Final = 60.0
-"""A process that ran so long had started well: the next one is not kept waiting for the failures before it."""
+"""A process that ran so long had started well: failures before it do not delay the next one."""
 _SILENT_SECONDS: Final = 60.0
-"""A process whose event loop has not turned for so long hangs."""
+"""A process whose event loop has not turned for so long counts as hanging."""
 _WORKER: Final = ("-c", "from app.cli import main; main()", "serve", "--jobs-only", "--beside")
 BEAT_VARIABLE: Final = "JOBS_BEAT_DESCRIPTOR"
-"""Tells the jobs process, in its environment, the descriptor to which it writes that its event loop turns."""
+"""Names, in the jobs process's environment, the descriptor to which it writes that its event loop turns."""
 
 
 class JobsProcess:
     """The jobs process: started again whenever it ends or hangs, stopped when the block does.
 
     It holds one end of a pipe whose other end this process holds, so that it ends too when this one is killed. On
-    another pipe it says every few seconds that its event loop turns.
+    another pipe it reports every few seconds that its event loop turns.
     """
 
     def __init__(self, silent_seconds: float = _SILENT_SECONDS) -> None:
         """Start nothing yet.
 
         Args:
-            silent_seconds: how long it may say nothing before it is killed and started again.
+            silent_seconds: how long it may be silent before it is killed and started again.
 
         """
         self._silent = silent_seconds
@@ -51,7 +51,7 @@ class JobsProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it: with SIGTERM, and with SIGKILL when it takes longer than eight seconds or somebody is impatient."""
+        """Stop it with SIGTERM; kill it with SIGKILL after eight seconds, or at a Ctrl-C meanwhile."""
         self._stopping.set()
         with self._lock:
             process = self._process
@@ -82,7 +82,7 @@ class JobsProcess:
             failures += 1
 
     def _watched(self, process: "subprocess.Popen[bytes]") -> int:
-        """The status with which the process ends, by itself or because it was silent for too long."""
+        """Return the status with which the process ends, by itself or because it was silent for too long."""
         with (
             os.fdopen(self._beats, "rb", buffering=0) as beats,
             process,
@@ -96,14 +96,14 @@ class JobsProcess:
             return process.wait()
 
     def _start(self) -> "subprocess.Popen[bytes] | None":
-        with self._lock:  # a stop that comes meanwhile finds it, or keeps it from being started
+        with self._lock:  # a stop that comes meanwhile finds the process, or prevents its start
             if self._stopping.is_set():
                 return None
             self._beats, writing = os.pipe()
             environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
             environment[BEAT_VARIABLE] = str(writing)
             command = [sys.executable, *_WORKER]
-            # A group of its own: a terminal's Ctrl-C is for the service, which then tells this one.
+            # In another process group: a terminal's Ctrl-C is for the service, which then stops this process.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, env=environment, process_group=0, pass_fds=[writing]
             )

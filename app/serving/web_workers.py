@@ -1,6 +1,6 @@
-"""What answers HTTP: a server alone, or several workers, started again when one dies and told to stop together.
+"""What answers HTTP: a server alone, or several workers that are restarted when one dies and are stopped together.
 
-Workers are forked from a process that has imported the application and does nothing else: a worker more costs neither
+Workers are forked from a process that has imported the application and does nothing else: one more worker costs neither
 the seconds nor the memory of another import.
 """
 
@@ -36,10 +36,10 @@ _ACCEPTS_SECONDS: Final = 1.0
 
 
 class WebServer(uvicorn.Server):
-    """A server that closes its listening sockets once nobody stands in their queues: the system resets who does."""
+    """A server that closes its listening sockets only once their queues are empty: else waiting clients are reset."""
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Accept who waits, for a second at most, then stop to accept, and end as uvicorn does."""
+        """Accept those who wait, for a second at most, then stop accepting, and end as uvicorn does."""
         waiting = select.poll()
         for server in self.servers:
             for each in server.sockets:
@@ -55,8 +55,8 @@ class WebServer(uvicorn.Server):
 class WebWorker(Process):
     """Uvicorn's worker, but forked where the application is imported already.
 
-    The kernel tells whether it has ended (pidfd_open(2)). The fork server tells it to `multiprocessing` as well, but
-    that can be killed: all its workers then pass for dead, nobody stops them, and the service does not end for them.
+    The kernel reports whether it has ended (pidfd_open(2)). The fork server reports it to `multiprocessing` as well,
+    but may be killed: all its workers would then pass for dead, nothing would stop them, and the service would not end.
     """
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
@@ -73,11 +73,11 @@ class WebWorker(Process):
 
     @cached_property
     def server(self) -> uvicorn.Server:
-        """What answers, in the worker."""
+        """The server in the worker."""
         return WebServer(self.config)
 
     def ended(self, seconds: float = 0) -> bool:
-        """Whether it has ended, or does within so many seconds."""
+        """Return whether it has ended, or does within so many seconds."""
         if self._handle is None:
             return True
         ending = select.poll()
@@ -85,7 +85,7 @@ class WebWorker(Process):
         return bool(ending.poll(seconds * 1000))
 
     def is_alive(self, timeout: float = 5) -> bool:
-        """Whether it runs, and answers within so many seconds that it does."""
+        """Return whether it runs, and answers within so many seconds that it does."""
         return not self.ended() and self.ping(timeout)
 
     def terminate(self) -> None:
@@ -97,7 +97,7 @@ class WebWorker(Process):
         self._send(signal.SIGKILL)
 
     def join(self) -> None:
-        """Wait until it has ended, and for its status where that is known."""
+        """Wait until it has ended, and take its status where that is known."""
         while not self.ended(_LOOKS):
             pass
         if self._handle is not None:
@@ -120,7 +120,7 @@ def _answer(run: Callable[[list[socket]], None], sockets: list[socket]) -> None:
 
 @contextmanager
 def _temporary_files_in(directory: str) -> Iterator[None]:
-    """Have the fork server's socket below this directory: its path may have 107 bytes, and TMPDIR more."""
+    """Put the fork server's socket below this directory: its path may have 107 bytes, and TMPDIR more."""
     before, tempfile.tempdir = tempfile.tempdir, directory
     try:
         yield
@@ -131,7 +131,7 @@ def _temporary_files_in(directory: str) -> Iterator[None]:
 class WebWorkers(Multiprocess):
     """Uvicorn's supervisor, which also closes the listening sockets when the workers are told to stop.
 
-    While the parent holds one the system goes on taking connections, which nobody would answer.
+    While the parent holds one, the system goes on accepting connections, which no worker would answer.
     """
 
     processes: list[WebWorker]  # type: ignore[assignment]
@@ -140,9 +140,9 @@ class WebWorkers(Multiprocess):
         """Bind the socket; start nothing yet.
 
         Args:
-            config: of each worker.
-            sockets_in: a directory with a short path that stays until this process ends: multiprocessing makes one of
-                its own there, and removes it last.
+            config: that of each worker.
+            sockets_in: a directory with a short path that stays until this process ends: multiprocessing makes its own
+                directory there, and removes it last.
             stopping: called once, when the service begins to stop.
 
         """
@@ -151,7 +151,7 @@ class WebWorkers(Multiprocess):
         self._stopping = stopping
 
     def run(self) -> None:
-        """Answer until a signal to stop; no worker outlives this, whatever ends it."""
+        """Answer until a signal to stop; no worker outlives this, however it ends."""
         try:
             super().run()
         finally:
@@ -169,7 +169,7 @@ class WebWorkers(Multiprocess):
     handle_ttin = handle_ttou = handle_hup
 
     def terminate_all(self) -> None:
-        """Tell the workers to stop, and leave it to them when to accept no more: each has the sockets too."""
+        """Tell the workers to stop, and leave it to them when to stop accepting: each has the sockets too."""
         self._stopping()
         super().terminate_all()
         for each in self.sockets:
@@ -184,13 +184,13 @@ class WebWorkers(Multiprocess):
         super().join_all()
 
     def init_processes(self) -> None:
-        """Start as many workers as are asked for, and what they are forked from."""
+        """Start as many workers as are asked for, and the process that they are forked from."""
         with _temporary_files_in(self._sockets_in):
             for _ in range(self.processes_num):
                 self.processes.append(self._started())
 
     def keep_subprocess_alive(self) -> None:
-        """Start workers again that died or hang, and forget what they told of the present."""
+        """Restart workers that died or hang, and forget the present values that they reported."""
         if self.should_exit.is_set():
             return
         for place, worker in enumerate(self.processes):

@@ -52,7 +52,7 @@ from app.settings.values import (
 from app.telemetry.logs import MetricsAccess
 
 OUTAGE_FILE: Final = "outage.sealed"
-"""Its name in SCEAU_STATE_DIRECTORY, beside `journal-*.ndjson` and the last checkpoint."""
+"""The outage file's name in SCEAU_STATE_DIRECTORY, beside `journal-*.ndjson` and the last checkpoint."""
 
 
 class Settings(BaseSettings):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "SCEAU_"
 ELSEWHERE: Final = frozenset({"KEY", "KEY_FILE", "TEST_DATABASE_URL", "URL"})
-"""Names under the prefix that are not the service's: of commands that talk to a service, and of its tests."""
+"""Names under the prefix that are not the service's, but of commands that talk to a service, and of its tests."""
 
 
 class SettingsError(Exception):
@@ -19,7 +19,7 @@ class SettingsError(Exception):
 
 
 def line_of(setting: str, kind: str, message: str) -> str:
-    """The line that refuses a setting, from pydantic's type of the error and its message."""
+    """Return the line that refuses a setting, from pydantic's type of the error and its message."""
     name = PREFIX + setting.upper()
     if kind == REFUSED:
         return f"{name} {message}"
@@ -29,7 +29,7 @@ def line_of(setting: str, kind: str, message: str) -> str:
 
 
 def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, Any]:
-    """The values in the files that SCEAU_…_FILE variables name.
+    """Return the values in the files that SCEAU_…_FILE variables name.
 
     Raises:
         SettingsError: a variable under the prefix is no setting, both a setting and its file are named, or the file
@@ -43,7 +43,7 @@ def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[st
 
 
 def read_files(environment: Mapping[str, str], names: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
-    """The same, with a line for each variable that is wrong, in the place of an error for the first."""
+    """Return the same, with a line for each variable that is wrong instead of an error for the first."""
     found: dict[str, Any] = {}
     errors: list[str] = []
     for variable, value in environment.items():
@@ -55,13 +55,13 @@ def read_files(environment: Mapping[str, str], names: frozenset[str]) -> tuple[d
         except SettingsError as error:
             errors.append(str(error))
             continue
-        if text:  # as with a variable that is empty: nothing is set
+        if text:  # else nothing is set, as with an empty variable
             found[base.lower()] = text
     return found, errors
 
 
 def _read(variable: str, value: str, environment: Mapping[str, str], names: frozenset[str]) -> tuple[str, str]:
-    """The setting that a variable's file is for, and what the file holds.
+    """Return the setting that a variable's file is for, and what the file holds.
 
     Raises:
         SettingsError: see `from_files`.
@@ -81,11 +81,11 @@ def _read(variable: str, value: str, environment: Mapping[str, str], names: froz
         raise SettingsError(f"{variable}: {detail}") from None
 
 
-# Settings that say nothing without others: which of those are lacking.
+# Settings that need others: which of those are missing.
 
 
 def lacking(settings: "Settings") -> Iterator[str]:
-    """A line for each setting that stands without the others that it needs."""
+    """Yield a line for each setting that is set without the others that it needs."""
     if settings.oidc_issuer and not settings.oidc_audience:
         how = "is not set: say what tokens must be for (`aud`), such as the address of this deployment"
         yield f"{PREFIX}OIDC_AUDIENCE {how}"

@@ -13,7 +13,7 @@ from app.settings.values import Durability
 
 
 def direct_url(settings: Settings) -> str:
-    """The DSN on which feed and jobs listen: their own, or else the application's.
+    """Return the DSN on which feed and jobs listen: their own, or else the application's.
 
     Raises:
         SettingsError: neither is set.
@@ -29,12 +29,12 @@ HOW_MANY: Final = (
     "set two, so that a new processing is denied until a second person has approved it, or one, if a single key may "
     "register what is analysed without consent"
 )
-"""What an operator chooses who brings a database."""
+"""What an operator with a database of their own must choose."""
 WHAT_SURVIVES: Final = (
     "set it to synchronous if PostgreSQL has a synchronous standby, or to local if it has none (losing the server may "
     "then lose decisions that were answered)"
 )
-"""What an operator chooses who brings a database."""
+"""What an operator with a database of their own must choose."""
 _MADE_BY: Final = {
     "pseudonym_key": f": {HOW_TO_MAKE}, and keep it as long as the database",
     "master_key": f": {HOW_TO_MAKE}, and set 1:KEY",
@@ -44,7 +44,7 @@ _MADE_BY: Final = {
 
 
 def required(value: SecretStr | None, name: str) -> str:
-    """The value of a setting that this command cannot do without.
+    """Return the value of a setting that this command cannot do without.
 
     Raises:
         SettingsError: it is not set.
@@ -57,10 +57,10 @@ def required(value: SecretStr | None, name: str) -> str:
 
 
 def durability(settings: Settings) -> Durability:
-    """What a recorded decision survives; the embedded server's own start sets `local`.
+    """Return what a recorded decision survives; the embedded server's own start sets `local`.
 
     Raises:
-        SettingsError: it is not set: who has a database of their own decides it.
+        SettingsError: it is not set: an operator with a database of their own must decide it.
 
     """
     if settings.durability is None:
@@ -69,10 +69,10 @@ def durability(settings: Settings) -> Durability:
 
 
 def register_approval(settings: Settings) -> RegisterApproval:
-    """How many persons it takes to register a processing; the embedded server's own start sets `one`.
+    """Return how many persons it takes to register a processing; the embedded server's own start sets `one`.
 
     Raises:
-        SettingsError: it is not set: who has a database of their own decides it.
+        SettingsError: it is not set: an operator with a database of their own must decide it.
 
     """
     if settings.register_approval is None:
@@ -95,7 +95,7 @@ class Unprotected:
 
 
 def unprotected(settings: Settings) -> Iterator[Unprotected]:
-    """What protects a deployment and is not set: a service works without it."""
+    """Yield what protects a deployment and is not set: a service works without it."""
     if settings.state_directory is None and settings.journal_hook is None:
         yield Unprotected(
             "journal",

@@ -73,14 +73,14 @@ def _refused(how: str) -> PydanticCustomError:
 
 
 def _must(how: str) -> str:
-    """`is one or two` as a demand."""
+    """Return `is one or two` as a demand."""
     return f"must be {how.removeprefix('is ')}" if how.startswith("is ") else how
 
 
 def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
-    """Reads the text of a setting with `parse`. A wrong text is refused with the setting's name and `how`.
+    """Return a validator that reads a setting with `parse`, and refuses a wrong text with the setting's name and `how`.
 
-    A value that is no text is a default, or one that code hands in: pydantic checks its type.
+    A value that is not text is a default, or one that code hands in: pydantic checks its type.
     """
 
     def read(given: object) -> object:
@@ -120,7 +120,7 @@ def _postgresql_url(value: SecretStr) -> SecretStr:
 
 
 def _names_a_database(text: str) -> bool:
-    """Whether it is a PostgreSQL URL with a database, of one host or of several (`h1:5432,h2:5432`, as in libpq)."""
+    """Return whether it is a PostgreSQL URL with a database, of one host or several (`h1:5432,h2:5432`, as libpq)."""
     try:
         url = urlsplit(text)
         hosts = [urlsplit(f"//{host}") for host in url.netloc.rpartition("@")[2].split(",")]
@@ -141,7 +141,7 @@ _MOST_LOGO_BYTES: Final = 102_400
 
 
 def _logo(path: str | bytes) -> bytes:
-    """The picture itself, so that a page cannot fail for a file that went away."""
+    """Return the picture itself, so that no page can fail because a file has gone."""
     if isinstance(path, bytes):
         return path
     try:
@@ -170,7 +170,7 @@ def _authority_url(value: SecretStr) -> SecretStr:
 
 
 def _roots(path: object) -> object:
-    """The certificates themselves, as `_logo` does it."""
+    """Return the certificates themselves, as `_logo` does with the picture."""
     if not isinstance(path, str):
         return path
     try:
@@ -243,7 +243,7 @@ RATES: Final[Mapping[str, Quota | None]] = {
     "administration": Quota(1_200, 60),
     "unknown_keys": Quota(300, 60),
 }
-"""The quotas of a caller, by what is counted, and of an address without a key in force; None where there is none."""
+"""The quotas of a caller, by what is counted, and of an address without a key in force; None for no quota."""
 
 
 _EXCEPT: Final = "except"
@@ -251,17 +251,17 @@ _EXCEPT: Final = "except"
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The quotas by what is counted, and the callers that none of them applies to."""
+    """The quotas by what is counted, and the callers to which none of them applies."""
 
     quotas: Mapping[str, Quota | None] = field(default_factory=lambda: RATES)
     excepted: frozenset[UUID] = frozenset()
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what a text says otherwise than `RATES`: `searches=600/60,decisions=off,except=ID`; `off` is none.
+        """Read how a text differs from `RATES`: `searches=600/60,decisions=off,except=ID`; `off` sets no quota at all.
 
         Raises:
-            ValueError: it is no such list, or a quota stands twice.
+            ValueError: it is not such a list, or names a quota twice.
 
         """
         if text == OFF:

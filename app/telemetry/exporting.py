@@ -18,9 +18,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from app.telemetry import spans
 from app.telemetry.spans import Value
 
-# What of a span is sent: attributes that stand in a list, and nothing that a caller wrote.
+# What is sent of a span: attributes that are listed here, and nothing that a caller wrote.
 # FastAPI gives each span the path and the query of its request, and links to the consent page hold their secret in
-# the path. An exception's message may quote a body, and `tracestate` is the caller's. So a span is made anew from its
+# the path. An exception's message may quote a body, and `tracestate` is the caller's. So each span is rebuilt from its
 # parts just before it is sent, and what is not listed here stays behind.
 
 ALLOWED: Final = frozenset(
@@ -40,14 +40,14 @@ ALLOWED: Final = frozenset(
         "sceau.webhook.outcome",
     }
 )
-"""`sceau.decision.processing` is the id of a registered processing: what names none is never put there."""
+"""`sceau.decision.processing` is the id of a registered processing: no other id is ever put there."""
 
 
 class AllowedOnly(SpanExporter):
-    """Hands spans on with what is allowed of them."""
+    """Passes spans on, with what is allowed of them."""
 
     def __init__(self, exporter: SpanExporter) -> None:
-        """Hand on to this exporter."""
+        """Pass spans on to this exporter."""
         self._exporter = exporter
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -64,7 +64,7 @@ class AllowedOnly(SpanExporter):
 
 
 def allowed(span: ReadableSpan) -> ReadableSpan:
-    """The span without events, links, words of its status, and attributes that are not listed."""
+    """Return the span without events, links, words of its status, and attributes that are not listed."""
     return ReadableSpan(
         name=span.name,
         context=_bare(span.context),
@@ -80,7 +80,7 @@ def allowed(span: ReadableSpan) -> ReadableSpan:
 
 
 def _bare(context: SpanContext | None) -> SpanContext | None:
-    """The ids alone, without the caller's `tracestate`."""
+    """Return the ids alone, without the caller's `tracestate`."""
     if context is None:
         return None
     return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
@@ -103,7 +103,7 @@ class ProcessTracer:
 
     @contextmanager
     def request(self, route: str, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Span]:
-        """The span of a request that FastAPI does not see, current while the block lasts; the caller ends it."""
+        """Begin the span of a request that FastAPI does not see, current while the block lasts; the caller ends it."""
         given = next((value for name, value in headers if name == b"traceparent"), b"")
         attributes = {"http.request.method": "POST", "http.route": route}
         span = self._tracer.start_span(
@@ -114,7 +114,7 @@ class ProcessTracer:
 
     @contextmanager
     def within(self, name: str) -> Iterator[None]:
-        """A span below the current one, if that is recorded. Of an exception its class alone is kept."""
+        """Make a span below the current one, if that is recorded. Of an exception only its class is kept."""
         if not trace.get_current_span().is_recording():
             yield
             return
@@ -130,7 +130,7 @@ class ProcessTracer:
 
     @contextmanager
     def webhook(self, caused_by: str) -> Iterator[None]:
-        """The span of a delivery, in the trace of the request that caused it."""
+        """Make the span of a delivery, in the trace of the request that caused it."""
         with self._tracer.start_as_current_span(
             "webhook", _remote(caused_by), SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
         ):
@@ -148,12 +148,12 @@ class ProcessTracer:
         trace.get_current_span().set_attributes(attributes)
 
     def trace_id(self) -> str | None:
-        """The id of the current trace."""
+        """Return the id of the current trace."""
         context = trace.get_current_span().get_span_context()
         return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
     def traceparent(self) -> str | None:
-        """The current span as a header says it, if it is recorded."""
+        """Return the current span as a header says it, if it is recorded."""
         if not trace.get_current_span().is_recording():
             return None
         carrier: dict[str, str] = {}
@@ -162,7 +162,7 @@ class ProcessTracer:
 
 
 def _remote(given: str) -> Context:
-    """The context that a `traceparent` names; an empty one where it is none."""
+    """Return the context that a `traceparent` names; an empty one if it is malformed."""
     return _PROPAGATOR.extract({_TRACEPARENT: given}, context=Context())
 
 
@@ -178,7 +178,7 @@ class Traces:
     """
 
     def __init__(self, version: str) -> None:
-        """Prepare, as this version of the service."""
+        """Prepare, for this version of the service."""
         named = {} if os.environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: "sceau"}
         self.provider = TracerProvider(
             resource=Resource.create({**named, SERVICE_VERSION: version}), shutdown_on_exit=False
@@ -192,7 +192,7 @@ class Traces:
     def stop(self) -> None:
         """Send what is left, for two seconds at most, and stop."""
         spans.use(None)
-        # The provider waits half a minute for a receiver that does not answer, whatever it is asked.
+        # The provider waits half a minute for a receiver that does not answer, even if it is asked for less.
         ending = threading.Thread(target=self.provider.shutdown, name="last spans", daemon=True)
         ending.start()
         ending.join(_FLUSH_SECONDS)

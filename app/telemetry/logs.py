@@ -76,14 +76,14 @@ def _without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Add the id of the current trace, if there is one and the line does not say it already."""
+    """Add the id of the current trace, if there is one and the record has none yet."""
     if (current := trace_id()) is not None:
         event.setdefault("trace_id", current)
     return event
 
 
 def describe(error: BaseException) -> list[str]:
-    """An exception and its causes, each as its type and the last places it went through."""
+    """Return an exception and its causes, each as its type and the last places it went through."""
     told, current = [], error
     while True:
         places = traceback.extract_tb(current.__traceback__)[-5:]

@@ -21,7 +21,7 @@ from app.core.decision import Decision
 
 @cache
 def build() -> tuple[str, str]:
-    """The version of the package, and the commit that its image was built from (`unknown` outside an image)."""
+    """Return the package's version, and the commit that its image was built from (`unknown` outside an image)."""
     return version("sceau"), os.environ.get("SERVICE_REVISION") or "unknown"
 
 
@@ -30,10 +30,10 @@ _KEPT: Final = 60
 
 
 class LoopLag:
-    """Measures again and again how much later than asked a sleep ends."""
+    """Measures, over and over, how much later than asked a sleep ends."""
 
     def __init__(self) -> None:
-        """Nothing is measured yet."""
+        """Begin without a measurement."""
         self._late: deque[float] = deque([0.0], maxlen=_KEPT)
 
     async def keep(self) -> None:
@@ -45,23 +45,23 @@ class LoopLag:
             self._late.append(max(0.0, loop.time() - due))
 
     def longest(self) -> float:
-        """The longest of the last fifteen seconds, in seconds."""
+        """Return the longest delay of the last fifteen seconds, in seconds."""
         return max(self._late)
 
 
 class _Told(Collector):
-    """Hands Prometheus families that are made already."""
+    """Gives Prometheus metric families that exist already."""
 
     def __init__(self, families: Sequence[Metric]) -> None:
         self._families = families
 
     def collect(self) -> Sequence[Metric]:
-        """The families."""
+        """Return the families."""
         return self._families
 
 
 def exposition_of(families: Iterable[Metric]) -> bytes:
-    """Metric families in the Prometheus text format, to add to a scrape; empty when there is none."""
+    """Return metric families in the Prometheus text format, to add to a scrape; empty when there is none."""
     listed = list(families)
     if not listed:
         return b""
@@ -90,15 +90,15 @@ class DecisionCounts:
         self._pending: dict[tuple[bool, str], int] = {}
 
     def count(self, decision: Decision) -> None:
-        """One more decision."""
+        """Count one more decision."""
         self.count_reason(permitted=decision.permitted, reason=decision.reason.value)
 
     def count_reason(self, *, permitted: bool, reason: str) -> None:
-        """One more decision of that outcome."""
+        """Count one more decision of that outcome."""
         self.count_outcome((permitted, reason))
 
     def count_outcome(self, outcome: tuple[bool, str]) -> None:
-        """One more decision, permitted or not, for a reason."""
+        """Count one more decision, permitted or not, for a reason."""
         self._pending[outcome] = self._pending.get(outcome, 0) + 1
 
     def settle(self) -> None:
@@ -112,12 +112,12 @@ class RequestTimes:
     """Counts one route's answers of 200, and how long they took."""
 
     def __init__(self, seconds: Histogram, route: str) -> None:
-        """Look up once what is counted into: that costs more than to count."""
+        """Look up once what is counted into: the look-up costs more than counting."""
         self.answers = 0
         self._observe = seconds.labels(route).observe
 
     def observe(self, seconds: float) -> None:
-        """One more answer of 200."""
+        """Count one more answer of 200."""
         self.answers += 1
         self._observe(seconds)
 
@@ -162,10 +162,10 @@ class Metrics:
     """The counters of one application."""
 
     def __init__(self) -> None:
-        """Start at zero, in a registry of its own."""
+        """Start at zero, in a new registry."""
         self._registry = CollectorRegistry()
         self.labels: dict[str, tuple[str, ...]] = {}
-        """The labels of each family, by its name: docs/reference/metrics.md tells them."""
+        """The labels of each family, by its name; docs/reference/metrics.md lists them."""
         self._watched: list[Watched | WatchedCounts] = []
         self.loop_lag = LoopLag()
         self.decisions = DecisionCounts(
@@ -188,39 +188,39 @@ class Metrics:
         )
 
     def _named(self, name: str, about: str, *labels: str) -> tuple[str, str, tuple[str, ...]]:
-        """Note the labels of a family, and give what makes it."""
+        """Note the labels of a family, and return what makes it."""
         self.labels[name] = labels
         return name, about, labels
 
     def times(self, route: str) -> RequestTimes:
-        """Where a decision endpoint counts its answers."""
+        """Return where a decision endpoint counts its answers."""
         times = RequestTimes(self.seconds, route)
         self._watched.append(Watched(self.requests.labels("POST", route, "200"), lambda: times.answers))
         return times
 
     def watch_counter(self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str) -> None:
-        """Tell numbers that only grow, one for each word of a label."""
+        """Report numbers that only grow, one for each word of a label."""
         counter = Counter(*self._named(name, about, label), registry=self._registry)
         self._watched += [Watched(counter.labels(word), read) for word, read in by_word.items()]
 
     def watch_counts(self, name: str, about: str, counts: Mapping[tuple[str, ...], int], labels: Sequence[str]) -> None:
-        """Tell numbers that only grow, by the words of several labels."""
+        """Report numbers that only grow, by the words of several labels."""
         counter = Counter(*self._named(name, about, *labels), registry=self._registry)
         self._watched.append(WatchedCounts(counter, counts))
 
     def observing(self, name: str, about: str) -> Callable[[float], None]:
-        """What takes seconds and tells how they are distributed."""
+        """Return a function that takes seconds, and report how they are distributed."""
         return Histogram(*self._named(name, about), buckets=_SECONDS, registry=self._registry).observe
 
     def watch_gauges(
         self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str, *, of_workers: str
     ) -> None:
-        """The same as `watch_gauge`, for each word of a label."""
+        """Do the same as `watch_gauge`, for each word of a label."""
         gauge = Gauge(*self._named(name, about, label), registry=self._registry, multiprocess_mode=_LIVE[of_workers])
         self._watched += [Watched(gauge.labels(word), read) for word, read in by_word.items()]
 
     def watch_gauge(self, name: str, about: str, read: Callable[[], float], *, of_workers: str) -> None:
-        """Tell a number as it is at the moment; `of_workers` says how several become one: max, min or sum."""
+        """Report a number as it is at the moment; `of_workers`: how those of several become one: max, min or sum."""
         gauge = Gauge(*self._named(name, about), registry=self._registry, multiprocess_mode=_LIVE[of_workers])
         self._watched.append(Watched(gauge, read))
 
@@ -231,7 +231,7 @@ class Metrics:
             watched.settle()
 
     def exposition(self) -> bytes:
-        """The text that a Prometheus server scrapes."""
+        """Return the text that a Prometheus server scrapes."""
         self.settle()
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return generate_latest(self._registry)

@@ -12,9 +12,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-# How often the service started a process of its own again: counted by the parent, told by every worker.
+# How often the service started one of its processes again: counted by the parent, reported by every worker.
 # The parent answers no HTTP. With several workers it writes its counts to a file in the directory where they count; a
-# service of one worker is that worker's own process.
+# service of one worker is itself that worker's process.
 
 PROCESSES: Final = ("worker", "jobs")
 _FILE: Final = "restarts"
@@ -23,7 +23,7 @@ _lock: Final = Lock()
 
 
 def note_restart(process: str) -> None:
-    """One more start of a `worker` or of `jobs` because the one before had ended or hung."""
+    """Count one more start of a `worker` or of `jobs` because the one before had ended or hung."""
     with _lock:
         _counts[process] += 1
         directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
@@ -34,7 +34,7 @@ def note_restart(process: str) -> None:
 
 
 def restarts() -> dict[str, int]:
-    """The counts so far, as the parent of this process has them."""
+    """Return the counts so far, as the parent of this process has them."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if directory is None:
         return dict(_counts)
@@ -52,11 +52,11 @@ _BYTES: Final = {
     "gauge_livemin": 64 * 1024,
     "gauge_livesum": 64 * 1024,
 }
-"""The files of one process. Labels are routes and words of enums: what is counted has an end, and these hold it."""
+"""The bytes of one process's files. Labels are routes and words of enums, so there is an end, and these hold it."""
 BYTES_OF_A_WORKER: Final = sum(_BYTES.values())
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made below it
 _LONGEST_PATH: Final = 75
-"""Bytes of its path: multiprocessing makes `pymp-…/listener-…` beside it, and a socket's path has 107 (unix(7))."""
+"""The most bytes of its path: multiprocessing makes `pymp-…/listener-…` beside it, for 107 in all (unix(7))."""
 _RESTARTS: Final = 4
 """Workers that may die and be started again, each with files of its own, before the room runs out."""
 
@@ -66,7 +66,7 @@ class NoRoomError(Exception):
 
 
 def counting_directory(workers: int, places: Sequence[Path] = ()) -> "tempfile.TemporaryDirectory[str]":
-    """A directory of this service's own with room for what its workers count, and beside which sockets can be made.
+    """Return a new directory with room for what the workers count, beside which sockets can be made.
 
     Args:
         workers: how many processes count.
@@ -94,7 +94,7 @@ def counting_directory(workers: int, places: Sequence[Path] = ()) -> "tempfile.T
 
 
 def take_room() -> None:
-    """Make the files of this process, whole, before anything is counted; nothing where one process counts alone.
+    """Make the files of this process, whole, before anything is counted; do nothing if one process counts alone.
 
     Raises:
         NoRoomError: there is no room.
@@ -129,10 +129,10 @@ def _has_room(directory: Path, needed: int) -> bool:
 
 
 def _make(path: Path, size: int) -> None:
-    """Make a file that whoever reads it sees whole or not at all.
+    """Make a file that every reader sees whole or not at all.
 
     prometheus_client fails to read a file that is still empty: every worker would answer `/metrics` with 500 meanwhile.
-    A worker of the same process id that died has left its counts, which go on.
+    If a worker with the same process id died, its file is there, and its counts go on.
     """
     if not path.exists():
         unnamed = path.with_suffix(".new")
@@ -141,6 +141,6 @@ def _make(path: Path, size: int) -> None:
 
 
 def _fill(path: Path, size: int) -> None:
-    """Give a file so many bytes that the file system really has."""
+    """Give a file so many bytes, and make sure that the file system really has them."""
     with path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, size)

@@ -1,4 +1,4 @@
-"""Spans as the application asks for them: each of these does nothing while traces are off.
+"""Spans as the application asks for them; these functions do nothing while traces are off.
 
 Attributes are words of ours, numbers, and ids of the register; what else got into a span is left out when it is sent
 (`app.telemetry.exporting`).
@@ -31,18 +31,18 @@ def use(tracer: "ProcessTracer | None") -> None:
 
 
 def tracer() -> "ProcessTracer | None":
-    """What makes spans in this process; None while traces are off."""
+    """Return what makes spans in this process; None while traces are off."""
     return _Process.tracer
 
 
 def within(name: str) -> AbstractContextManager[None]:
-    """A span below the current one; none where there is no current one, as in work that no request waits for."""
+    """Make a span below the current one; none without a current one, as in work that no request waits for."""
     made = _Process.tracer
     return _NOTHING if made is None else made.within(name)
 
 
 def webhook(caused_by: str | None) -> AbstractContextManager[None]:
-    """The span of a delivery, in the trace of what caused it; none where that is not known."""
+    """Make the span of a delivery, in the trace of what caused it; none where that is not known."""
     made = _Process.tracer
     return _NOTHING if made is None or caused_by is None else made.webhook(caused_by)
 
@@ -62,19 +62,19 @@ def end(span: "Span", status: int) -> None:
 
 
 def trace_id() -> str | None:
-    """The id of the current trace, in hexadecimal; None without one."""
+    """Return the id of the current trace, in hexadecimal; None without one."""
     made = _Process.tracer
     return None if made is None else made.trace_id()
 
 
 def traceparent() -> str | None:
-    """The current span as a `traceparent` header says it (W3C Trace Context); None unless the trace is recorded."""
+    """Return the current span as a `traceparent` header (W3C Trace Context); None unless the trace is recorded."""
     made = _Process.tracer
     return None if made is None else made.traceparent()
 
 
 def caused_by(cause: str | None) -> AbstractContextManager[None]:
-    """Have what is recorded in the block be caused by another span than the current one, as `traceparent` gave it."""
+    """Make another span the cause of what is recorded in the block, instead of the current one (`traceparent`)."""
     return _NOTHING if cause is None else _caused_by(cause)
 
 
@@ -88,6 +88,6 @@ def _caused_by(cause: str) -> Iterator[None]:
 
 
 def cause() -> str | None:
-    """What causes the events that are recorded now, as a `traceparent`; None unless a trace of it is recorded."""
+    """Return what causes the events recorded now, as a `traceparent`; None unless a trace of it is recorded."""
     made = _Process.tracer
     return None if made is None else _CAUSE.get() or made.traceparent()

@@ -1,4 +1,4 @@
-"""Every setting that is wrong or missing, at once: a start tells of the first one only."""
+"""Every setting that is wrong or missing, at once: a start reports the first one only."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Self
@@ -41,11 +41,11 @@ _LOOKS: Final[Mapping[str, Callable[[Settings], object]]] = {
     "durability": durability,
     "register_approval": register_approval,
 }
-"""What a service cannot do without, and keys, whose form is looked at when they are used."""
+"""What a service cannot do without, and keys, whose form is checked only when they are used."""
 
 
 def settings_errors(environment: Mapping[str, str]) -> list[str]:
-    """A line for each setting that is wrong or missing, with how to mend it; no value is in them.
+    """Return a line for each setting that is wrong or missing, with how to mend it and without its value.
 
     Args:
         environment: names and values, such as `os.environ`.
@@ -63,7 +63,7 @@ def settings_errors(environment: Mapping[str, str]) -> list[str]:
 
 
 def _wrong_values(values: Mapping[str, Any]) -> dict[str, str]:
-    """The settings whose values cannot be read, each with its line."""
+    """Return the settings whose values cannot be read, each with its line."""
     try:
         _GivenSettings(**values)
     except ValidationError as error:
@@ -73,7 +73,7 @@ def _wrong_values(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _wrong_together(settings: Settings, *, but: frozenset[str]) -> Iterator[str]:
-    """What is missing, or has the wrong form, among the settings that could be read."""
+    """Yield what is missing, or has the wrong form, among the settings that could be read."""
     for name, look in _LOOKS.items():
         if name not in but:
             try:

@@ -23,12 +23,12 @@ _COURIER_LIMITS: Final = PoolLimits(size=4, waiting=1_000, deadline=timedelta(se
 async def work_until(
     settings: Settings, stopping: asyncio.Event, *, chance: Callable[[], float], clock: Clock | None = None
 ) -> bool:
-    """Run background jobs until told to stop; whether that ended within its deadline.
+    """Run background jobs until told to stop; return whether they ended within their deadline.
 
     Args:
         settings: as loaded.
         stopping: set when it is to stop.
-        chance: gives a number from 0 up to 1, for the waits between attempts.
+        chance: returns a number from 0 up to 1, for the waits between attempts.
         clock: another clock than the database's for what is due by the law, for tests; deliveries keep to their own.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Makes the parts of a service from settings: keys, what it decided, who issues tokens, the log, traces."""
+"""Make the parts of a service from settings: keys, its choices, token issuers, the log, traces."""
 
 import asyncio
 import base64
@@ -44,7 +44,7 @@ _BOOTSTRAP_CHARACTERS: Final = 32
 
 
 def pseudonym_keys(settings: Settings) -> tuple[bytes, bytes | None]:
-    """The pseudonym key, at least 32 bytes, and the second one during an exchange of keys.
+    """Return the pseudonym key, at least 32 bytes, and the second one during an exchange of keys.
 
     Raises:
         SettingsError: it is missing, one is too short, or there are more than two.
@@ -60,7 +60,7 @@ def pseudonym_keys(settings: Settings) -> tuple[bytes, bytes | None]:
 
 
 def master_keys(settings: Settings) -> dict[str, bytes]:
-    """The master keys by key id, the one that seals first; 32 bytes each.
+    """Return the master keys by key id, the one that seals first; 32 bytes each.
 
     Raises:
         SettingsError: it is missing, a key has another length, or two have one id.
@@ -78,7 +78,7 @@ def master_keys(settings: Settings) -> dict[str, bytes]:
 
 
 def bootstrap_key(settings: Settings) -> str | None:
-    """The bootstrap key, if there is one.
+    """Return the bootstrap key, if there is one.
 
     Raises:
         SettingsError: it is shorter than 32 characters.
@@ -110,7 +110,7 @@ _LASTING: Final = b"sceau hashes that last"
 
 
 def deployment_of(settings: Settings) -> Deployment:
-    """The keys and choices of this deployment.
+    """Return the keys and choices of this deployment.
 
     Raises:
         SettingsError: a key is missing or wrong.
@@ -137,12 +137,12 @@ _WAITING_FOR_ONE: Final = 20
 
 
 def pool_limits(settings: Settings) -> PoolLimits:
-    """How much of the database one process may use, for routes and for what memory lacks alike."""
+    """Return how much of the database one process may use, for routes and for what memory lacks alike."""
     return PoolLimits(settings.pool_size, _WAITING_FOR_ONE * settings.pool_size, settings.database_timeout)
 
 
 def database_of(settings: Settings, *, clock: Clock | None = None) -> Database:
-    """The database as the application role.
+    """Return the database as the application role.
 
     Raises:
         SettingsError: its URL is not set.
@@ -153,33 +153,33 @@ def database_of(settings: Settings, *, clock: Clock | None = None) -> Database:
 
 
 def is_synchronous(settings: Settings) -> bool:
-    """Whether a standby must have each decision before it is answered.
+    """Return whether a standby must have each decision before it is answered.
 
     Raises:
-        SettingsError: nobody said.
+        SettingsError: the setting is missing.
 
     """
     return durability(settings) is Durability.SYNCHRONOUS
 
 
 def pace_of(settings: Settings) -> Pace:
-    """The times of the freshness protocol; the heartbeat is an eighth of the lease."""
+    """Return the times of the freshness protocol; the heartbeat is an eighth of the lease."""
     lease = settings.lease.total_seconds()
     return Pace(lease=lease, heartbeat=lease / 8)
 
 
 def fence_of(settings: Settings, database: Database, journal: Journal) -> Fence:
-    """What tells a database that was set back, by what this host knows outside it."""
+    """Return what detects a database that was set back, by what this host knows outside it."""
     return Fence(database, journal, KeptHeads(settings.state_directory).epoch)
 
 
 def wall_clock() -> datetime:
-    """This machine's clock, aware (UTC)."""
+    """Return the time of this machine's clock, aware (UTC)."""
     return datetime.now(UTC)
 
 
 def journal_of(settings: Settings) -> Journal:
-    """Where this process notes writes that forbid.
+    """Return the journal in which this process notes writes that forbid.
 
     Raises:
         SettingsError: notes are to be kept, and the master key that seals them is missing or wrong.
@@ -239,12 +239,12 @@ def _rules(settings: Settings, pseudonyms: Pseudonyms) -> TokenRules:
 
 
 def origin_of(settings: Settings) -> str:
-    """The name of the log, where it has none yet."""
+    """Return the name of the log for when it has none yet."""
     return log_name(str(settings.public_url))
 
 
 def proof_plan_of(settings: Settings) -> ProofPlan:
-    """How this deployment keeps its log, and which of its settings decide.
+    """Return how this deployment keeps its log, and which of its settings decide.
 
     Raises:
         SettingsError: one that decides is not set.
@@ -263,7 +263,7 @@ def proof_plan_of(settings: Settings) -> ProofPlan:
 
 
 def time_authority_of(settings: Settings) -> "TimeAuthority | None":
-    """Who stamps the log; None where nobody is asked to."""
+    """Return the authority that stamps the log; None where none is asked to."""
     if settings.tsa_url is None:
         return None
     from app.proof.authority import AuthorityPlan, TimeAuthority
@@ -276,7 +276,7 @@ def time_authority_of(settings: Settings) -> "TimeAuthority | None":
 
 
 def traces_of(settings: Settings) -> "Traces | None":
-    """What sends this process's traces; None where they are off.
+    """Return what sends this process's traces; None where they are off.
 
     Raises:
         SettingsError: they are on, and OpenTelemetry's SDK is not installed.

@@ -53,9 +53,8 @@ log = structlog.get_logger("sceau")
 async def running(services: Services, first_key: str | None) -> AsyncIterator[None]:
     """Check the database before the first request, and close it after the last.
 
-    A process that finds the database away may start all the same, if it has a file of what it needs for exempt
-    purposes, or if another worker of its service has started before: nothing else is answered until the database has
-    been checked.
+    A process that finds the database away may start nevertheless, if it has a file of what exempt purposes need, or if
+    another worker of its service has started before: nothing else is answered until the database has been checked.
 
     Args:
         services: as wired.
@@ -79,7 +78,7 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
 
 
 async def _admitted(services: Services, first_key: str | None) -> bool:
-    """Check the database; False when it is away and this process may start nevertheless.
+    """Check the database; return False when it is away and this process may start nevertheless.
 
     The outage file is for a database that is away: one that answers, and whose checks fail for another reason, may have
     recorded a revocation or a suspension since.
@@ -116,7 +115,7 @@ async def _admit(services: Services, first_key: str | None) -> None:
 
 
 async def _answers(services: Services) -> bool:
-    """Whether the database answers at all, be it busy, set back or not proven. If so, what a file told is forgotten."""
+    """Return whether the database answers, be it busy, set back or not proven; if so, forget what a file said."""
     try:
         async with services.database.read() as session:
             await session.now()
@@ -127,7 +126,7 @@ async def _answers(services: Services) -> bool:
 
 
 def _learn_from_file(services: Services) -> bool:
-    """Take what exempt purposes need from the outage file; whether it was there and could be used."""
+    """Take what exempt purposes need from the outage file; return whether it was there and could be used."""
     path = services.outage_file
     if path is None:
         return False
@@ -174,14 +173,14 @@ async def _admitted_later(services: Services, first_key: str | None) -> AsyncIte
 
 
 def _end_if_refused(late: "asyncio.Task[None]") -> None:
-    """A database that is not this deployment's ends the process, as it would have kept it from starting."""
+    """End the process if the database was refused, which would have kept the process from starting."""
     if not late.cancelled() and (error := late.exception()) is not None:
         log.error("the database is refused: this process ends", why=str(error))
         signal.raise_signal(signal.SIGTERM)
 
 
 async def _turn_over_once(services: Services) -> None:
-    """Make the log's partitions before the first decision. A lock that somebody holds on it must not keep us down."""
+    """Make the log's partitions before the first decision. A lock that others hold on it must not prevent the start."""
     try:
         async with services.database.write() as session:
             await turn_over(session, services.log_retention)
@@ -244,8 +243,8 @@ async def _settle(metrics: Metrics) -> None:
 async def _collect_cycles() -> None:
     """Collect unreachable cycles once an hour.
 
-    Python would do so each time that memory has grown by a quarter: with half a million subjects in it, for longer
-    than an answer may take.
+    Python would do so each time that memory has grown by a quarter: with half a million subjects in memory, that takes
+    longer than an answer may.
     """
     while True:
         await asyncio.sleep(_ALL_LOOKED_THROUGH_SECONDS)
@@ -254,11 +253,11 @@ async def _collect_cycles() -> None:
 
 _JOURNAL_SECONDS: Final = 1.0
 _LEFT: Final = timedelta(seconds=10)
-"""A note that waits for longer was left by its process, which else keeps it before it answers, and says so here."""
+"""A note that waits for longer was left by its process, which otherwise keeps it before answering and says so here."""
 
 
 async def keep_journal(services: Services) -> None:
-    """Keep what was left, until cancelled; also say what this process has kept itself, and note a new epoch."""
+    """Keep the notes that were left, until cancelled; also record what this process has kept, and note a new epoch."""
     failed, looked = False, -inf
     while True:
         await asyncio.sleep(_JOURNAL_SECONDS)
@@ -270,7 +269,7 @@ async def keep_journal(services: Services) -> None:
                 looked = monotonic()
             await services.journal.note_epoch()
         except DatabaseUnavailableError:
-            continue  # others say so
+            continue  # others report that
         except JournalError as error:
             if not failed:
                 log.error("notes wait in the database", why=str(error))  # noqa: TRY400 - the message is for an operator
@@ -284,10 +283,10 @@ _LOOK_SECONDS: Final = 0.1
 
 
 async def keep_exempt_known(services: Services) -> None:
-    """Read every half minute, and at once when the feed has found another server, until cancelled.
+    """Read what exempt purposes need every half minute, and at once on a new server of the feed, until cancelled.
 
-    At its first beat on a server a process forgets all that it knew: if that server goes away too before anybody has
-    asked, nobody would be answered.
+    At its first beat on a server a process forgets all that it knew: if that server goes away too before any request
+    came, none could be answered.
     """
     while True:
         incarnation = _incarnation(services)
@@ -325,13 +324,13 @@ async def learn_exempt(services: Services) -> bool:
 
 
 def _incarnation(services: Services) -> UUID | None:
-    """That of the feed, once it has beaten; None without one."""
+    """Return the feed's incarnation, once it has beaten; None before, or without a feed."""
     feed = services.memory.replica.feed if services.memory is not None else None
     return feed.incarnation if feed is not None and feed.server is not None else None
 
 
 async def _write(services: Services, path: Path, kept: ExemptFacts) -> None:
-    """Write the file; one that cannot be written keeps nothing from being answered."""
+    """Write the file; a failure to do so keeps nothing from being answered."""
     try:
         await asyncio.to_thread(write_file, path, kept, services.deployment.vault)
     except OSError as error:

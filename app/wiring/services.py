@@ -1,4 +1,4 @@
-"""Makes what the routes work with from settings: the database, the memory of this replica, the log of decisions."""
+"""Make what the routes work with from settings: the database, the memory of this replica, the log of decisions."""
 
 import os
 import platform
@@ -47,16 +47,16 @@ if TYPE_CHECKING:
 
 
 def rate_limits_of(settings: Settings) -> RateLimits:
-    """The limits of callers."""
+    """Return the limits of callers."""
     rates = settings.rate_limits
     limited = {of: quota for of in Counted if (quota := rates.quotas[of.value]) is not None}
     return RateLimits(limited, excepted=rates.excepted)
 
 
 _LEASED_PATIENCE: Final = 0.03
-"""Without its lease a process has not heard the database for two seconds: it hardly waits for one more read."""
+"""In seconds. Without its lease a process has not heard the database for two seconds: it hardly waits for a read."""
 _STRICT_PATIENCE: Final = 0.5
-"""In strict mode nothing but a read tells that the database is away, and a slow one is no outage."""
+"""In seconds. In strict mode only a read shows that the database is away, and a slow one is no outage."""
 
 
 def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
@@ -107,7 +107,7 @@ def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
 
 
 def _as_chosen(made: Services, settings: Settings) -> Services:
-    """The same parts, with what settings choose for routes and middleware."""
+    """Return the same parts, with what settings choose for routes and middleware."""
     return replace(
         made,
         metrics_access=settings.metrics,
@@ -127,7 +127,7 @@ def _as_chosen(made: Services, settings: Settings) -> Services:
 
 
 def _known(replica: Replica | None, check: "TokenCheck | None") -> LastKnown:
-    """What is remembered for an outage; keys that an issuer withdraws are forgotten there."""
+    """Return what is remembered for an outage; it forgets keys that an issuer withdraws."""
     known = replica.known if replica is not None else LastKnown(KNOWN_SECONDS)
     if check is not None:
         check.withdrawn = (replica or known).forget_signed_by
@@ -158,13 +158,13 @@ def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: 
 
 
 def decided_by(deployment: Deployment) -> DecidedBy:
-    """What decides in this process."""
+    """Return what decides in this process."""
     seal = partial(deployment.vault.seal_apart, SEALED_FOR)
     return DecidedBy(deployment.policy, seal, rules_digest(), version("sceau"))
 
 
 def _no_token(_: bytes) -> None:
-    """Where no tokens are taken, every credential is a key."""
+    """Return None: where no tokens are accepted, every credential is a key."""
 
 
 def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:

@@ -17,24 +17,24 @@ import structlog
 from app.settings import OUTAGE_FILE
 
 _ADMITTED: Final = "admitted"
-"""A file of the service's own directory: some worker of this service has found the database to be its deployment's."""
+"""A file in the service's own directory: some worker of this service found that the database is its deployment's."""
 
 
 def note_admitted() -> None:
-    """Tell workers that start later that the database has been checked once since the service was started."""
+    """Let workers that start later know that the database has been checked once since the service was started."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if directory is not None:
         Path(directory, _ADMITTED).touch()
 
 
 def was_admitted() -> bool:
-    """Whether another worker of this service has found the database to be right: this one may then wait for it."""
+    """Return whether another worker of this service has found the database right: this one may then wait for it."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return directory is not None and Path(directory, _ADMITTED).exists()
 
 
 def shared_outage_file() -> Path | None:
-    """Where the workers of one service keep the outage file for one another when no setting says; None for one alone.
+    """Return where the workers of one service share the outage file when no setting says; None for one alone.
 
     A worker that is started again in an outage finds there what the others knew.
     """
@@ -43,9 +43,9 @@ def shared_outage_file() -> Path | None:
 
 
 def end_with_parent() -> None:
-    """Have a worker of a service stop when the service is killed: nothing then watches over it, or frees its port.
+    """Make a worker of a service stop when the service is killed: nothing would watch over it, or free its port.
 
-    In a process that no other Python process started this does nothing.
+    In a process that was not started by another Python process, this does nothing.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -69,10 +69,10 @@ def say_stopping() -> None:
 
 @contextmanager
 def stopping_in_order(stopping: asyncio.Event, drain_seconds: float) -> Iterator[None]:
-    """While the block lasts, have SIGTERM set `stopping` first, and end the server only after the drain.
+    """While the block lasts, make SIGTERM set `stopping` first, and end the server only after the drain.
 
     The server goes on accepting meanwhile: load balancers need a moment to see that it is not ready. SIGINT, or a
-    second SIGTERM, ends it at once. In a thread that is not the main one, as in tests, nothing is done.
+    second SIGTERM, ends it at once. In a thread that is not the main one, as in tests, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -112,7 +112,7 @@ log = structlog.get_logger("sceau")
 async def end_all(tasks: Collection["asyncio.Task[Any]"]) -> None:
     """Cancel tasks again and again until they have ended, for some seconds at most.
 
-    Once is not always enough: a library may take a cancellation for its own, after which a loop goes on.
+    Once is not always enough: a library may take a cancellation for its own, and its loop then goes on.
     """
     waiting = {task for task in tasks if not task.done()}
     for _ in range(_TIMES):

@@ -50,7 +50,7 @@ class Press(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The button that was pressed, and in which capacity a parent or guardian says to answer, where they do."""
+    """The button that was pressed, and the capacity in which a parent or guardian says that they answer, if they do."""
 
     press: Press
     answering_as: AnsweringAs | None = None
@@ -65,7 +65,7 @@ _ALL: Final = {Press.REFUSE_ALL: Act.REFUSE, Press.WITHDRAW_ALL: Act.WITHDRAW}
 
 @dataclass(frozen=True, slots=True)
 class ConsentForm:
-    """A form as it was shown: about one processing, or about all that have a button ("" for those).
+    """A form as it was shown: about one processing, or about all that have a button (`processing` is "").
 
     `nonce` is 16 random bytes; `shown` identifies the texts that stood on the page (`shown_digest`).
     """
@@ -77,7 +77,7 @@ class ConsentForm:
     shown: str
 
     def seal(self, deployment: Deployment) -> str:
-        """What shows that this service made the form (hex): a keyed hash over all of it."""
+        """Return the proof that this service made the form (hex): a keyed hash over all of it."""
         said = f"{self.token_sha256.hex()} {self.nonce.hex()} {self.processing} {self.language} {self.shown}"
         return deployment.pseudonyms.opaque("consent-form", said).hex()
 
@@ -90,11 +90,11 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     pressed: Pressed,
     page: PageAsShown,
 ) -> bool:
-    """Record what a button says, with the text and the page that were shown. Raised: nothing is recorded.
+    """Record what a button says, with the text and the page that were shown. On an error nothing is recorded.
 
     Returns:
-        Whether it was recorded now. False: the form was sent before. Commit nevertheless: the first time may have ended
-        before it was confirmed, and this one is confirmed in its place.
+        Whether it was recorded now. False: the form was sent before. Commit in that case too: the first attempt may
+            have ended before it was confirmed, and this one is confirmed in its place.
 
     Raises:
         NotFoundError: there is no such link.
@@ -111,7 +111,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     if link is None:
         raise NotFoundError
     subject = await _subject(session, deployment, link)
-    # First of all locks, as in every other write about this subject: what is read from here on does not change.
+    # This lock comes first, as in every other write about this subject: what is read from here on does not change.
     ledgers = await open_ledgers(session, deployment, [subject], link.processings)
     if ledgers.of(subject).ref != link.subject_ref:
         raise ConsentLinkEndedError
@@ -123,7 +123,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
         return False
     press = pressed.press
     act = _ALL.get(press) or Act(press.value)
-    # A withdrawal is always recorded: whoever has the link cannot use up what the person needs to withdraw.
+    # A withdrawal is always recorded: a holder of the link cannot use up what the person needs to withdraw.
     sent = await count_forms(session, form.token_sha256, since=opened.now - _HOUR)
     if act is not Act.WITHDRAW and sent > FORMS_AN_HOUR:
         raise TooManyFormsError
@@ -135,7 +135,7 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
 
 
 def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[ShownProcessing]:
-    """The processings that a button is about, if it is still there and shows what it showed."""
+    """Return the processings that a button is about, if it is still there and shows what it showed."""
     of_all = press in _ALL
     if of_all is not (form.processing == ""):
         raise FormNotOursError
@@ -151,7 +151,7 @@ def _meant(opened: OpenedLink, form: ConsentForm, press: Press) -> Sequence[Show
 
 
 def _check_quality(link: ConsentLink, pressed: Pressed) -> None:
-    """Only the parent's page asks for a capacity, and only a consent cannot go without."""
+    """Refuse a capacity on any page but the parent's, and a parent's consent without one."""
     by_parent = link.given_by is GivenBy.PARENT
     if pressed.answering_as is not None and not by_parent:
         raise FormNotOursError
@@ -160,7 +160,7 @@ def _check_quality(link: ConsentLink, pressed: Pressed) -> None:
 
 
 async def _subject(session: WriteSession, deployment: Deployment, link: ConsentLink) -> SubjectName:
-    """The name that the link was made for, by the id in the vault."""
+    """Return the name that the link was made for, with its id from the vault."""
     name = await load_name(session, link.subject_ref, link.name)
     if name is None:
         raise ConsentLinkEndedError
@@ -169,7 +169,7 @@ async def _subject(session: WriteSession, deployment: Deployment, link: ConsentL
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What one press says of one processing of a person, and how its page looked."""
+    """What one press says about one processing of a person, and how its page looked."""
 
     subject: SubjectName
     form: ConsentForm

@@ -1,4 +1,4 @@
-"""Close and erase a user: the next holder of the address starts with nothing, and an erased one is found by nobody."""
+"""Close or erase a user: the next holder of the address starts with nothing; an erased user is not found again."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from app.snapshot.tables import ChangeKind, record_change
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The entry, the consents that ended with the account, and since when; no entry where there was nobody to erase."""
+    """The entry, the consents that ended with the account, and since when; no entry without an account to erase."""
 
     id: UUID | None
     closed: tuple[UUID, ...]
@@ -41,12 +41,12 @@ class Closure:
 async def close_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
     """Append a closure: it wipes everything decided before it, for every processing registered now or later.
 
-    All names of the person are closed. Whoever has one of them next begins with another subject_ref, and sees nothing
-    of this one's past.
+    All names of the person are closed. The next holder of one of them begins with another subject_ref, and sees nothing
+    of this person's past.
     """
     ledger = await open_ledger(session, deployment, subject)
     if ledger.shared:
-        session.widen()  # that several people share it ends too: it may be given consents from now on
+        session.widen()  # the mailbox is no longer shared either: it may be given consents from now on
     closed = await close_ledger(session, caller, ledger)
     told = {"ended": len(closed.ended)}
     await record_act(session, ActKind.SUBJECT_CLOSED, caller.id, Target(subject_ref=closed.ledger.ref), told)
@@ -62,13 +62,13 @@ class ClosedLedger:
 
     @property
     def closure(self) -> Closure:
-        """What a caller is told."""
+        """The closure, as the answer to its caller."""
         event = self.ledger.entries[-1].event
         return Closure(event.id, tuple(row.id for row in self.ended), event.collected_at)
 
 
 async def close_ledger(session: WriteSession, caller: Caller, ledger: OpenLedger) -> ClosedLedger:
-    """Append a closure to an open ledger, tell receivers, and have the names of the person lead nowhere."""
+    """Append a closure to an open ledger, notify receivers, and make the person's names lead nowhere."""
     ledger, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)
     at = ledger.entries[-1].event.collected_at
     for row in ended:
@@ -80,7 +80,7 @@ async def close_ledger(session: WriteSession, caller: Caller, ledger: OpenLedger
 async def append_for_all(
     session: WriteSession, caller: Caller, ledger: OpenLedger, kind: EventKind
 ) -> tuple[OpenLedger, list[ConsentRow]]:
-    """Append an event about every processing of the subject; the ledger after it, and the consents that it ended."""
+    """Append an event about every processing of the subject; return the ledger after it and the consents it ended."""
     session.narrow()
     at = ledger.after_everything
     event = ConsentEvent(id=session.new_id(at), kind=kind, processing=None, collected_at=at, order=ledger.next_order)
@@ -91,17 +91,17 @@ async def append_for_all(
 async def erase_subject(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
     """Append a closure and an erasure, and destroy what leads from the id to the ledger and back (GDPR art. 17).
 
-    Every name of the person is erased, and closed accounts of each go with them. Nobody finds the past by one of them
-    after this, whoever holds the keys. The ledger keeps what proves, under a random pseudonym. Of each name stays that
-    it was erased, and on which day, so that no import brings back what was said before. Erasing somebody of whom
-    nothing is recorded leaves nothing.
+    Every name of the person is erased, with the closed accounts of each. From then on the past cannot be found by any
+    of them, even with the keys. The ledger keeps what proves, under a random pseudonym. Of each name remains only that
+    it was erased, and on which day, so that no import brings back what was said before. Erasing a user of whom nothing
+    is recorded leaves nothing.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
 
     """
     found_by = deployment.pseudonyms.found_by(subject.type, subject.id)
-    # Before it is looked for: a first consent that is recorded meanwhile is waited for, and closed, or comes after.
+    # Before the look-up: a first consent that is being recorded is waited for and closed, or comes after.
     await session.look_up(names_held(found_by, waiting=True))
     refs = await _hold_all(session, found_by)
     located = located_many([found_by])
@@ -115,7 +115,7 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     else:
         await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(), {"ended": 0})
         closure = Closure(None, (), await session.now())
-    # What is answered is kept as about the account that was open, if at all: nothing leads to an earlier one.
+    # The answer is kept as one about the account that was open, if any: nothing leads to an earlier one.
     session.committing.subjects.intersection_update({live} if live is not None else ())
     await destroy_names(session, refs)
     today = (await session.now()).astimezone(PARIS).date()
@@ -125,7 +125,7 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
 
 
 async def _hold_all(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:
-    """Hold every account that the person's names lead or have led to; they are held in one order, so all at once."""
+    """Hold every account that the person's names lead or have led to, all at once: locks are taken in one order."""
 
     async def hold() -> frozenset[bytes]:
         refs = await every_ref(session, locators)
@@ -138,7 +138,7 @@ async def _hold_all(session: WriteSession, locators: Collection[bytes]) -> froze
 
 
 async def _close(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:
-    """Append the closure and the erasure, and tell receivers of the erasure alone: it says more."""
+    """Append the closure and the erasure, and notify receivers of the erasure alone: it says more."""
     ledger = await open_ledger(session, deployment, subject)
     at = ledger.after_everything
     ledger, ended = await append_for_all(session, caller, ledger, EventKind.CLOSED)

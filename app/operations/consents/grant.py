@@ -37,12 +37,12 @@ from app.register.records import (
     proves,
 )
 
-# What counts of a statement: when it was made, and what it says of who decided and how old they are.
+# The parts of a statement that count: when it was made, and what it says of who decided and how old they are.
 #
 # The database's clock times what is recorded live; what is imported keeps its own past date.
 
 _AT_ONCE: Final = timedelta(seconds=10)
-"""How late a grant may arrive on the day of an erasure."""
+"""How long after its collection a grant may arrive on the day of an erasure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class CollectionTime:
 def time_of_grant(
     ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime | None
 ) -> CollectionTime:
-    """When a grant counts as collected.
+    """Return when a grant counts as collected.
 
     Raises:
-        CollectionTimeError: in the future; further back than `max_backdating`, by a caller that may not import or where
-            two persons decide; or before an earlier account of the same id was closed.
+        CollectionTimeError: the stated time lies in the future; or further back than `max_backdating`, while the caller
+            may not import or two persons decide; or before an earlier account of the same id was closed.
 
     """
     if stated is None:
@@ -78,14 +78,14 @@ def time_of_grant(
 def time_of_narrowing(
     ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime | None, *, field: str
 ) -> CollectionTime:
-    """When a refusal or withdrawal counts as made: after everything recorded, whatever time the caller states.
+    """Return when a refusal or withdrawal counts as made: after everything recorded, however the caller dates it.
 
-    Only a caller that may import, with a time further back than `max_backdating`, records one at its own past date.
-    Where two persons decide, nobody does but by an import.
+    Only a caller that may import, and states a time further back than `max_backdating`, records one at its own past
+    date; where two persons decide, only an import does.
 
     Raises:
-        CollectionTimeError: the stated time lies in the future by more than a clock's error, or is that of an import
-            from before an earlier account of the same id was closed.
+        CollectionTimeError: the stated time lies in the future by more than a clock's error (`max_backdating`), or it
+            is to be imported and lies before an earlier account of the same id was closed.
 
     """
     live = CollectionTime(ledger.after_everything, imported=False)
@@ -104,7 +104,7 @@ def time_of_narrowing(
 def time_of_history(
     ledger: OpenLedger, caller: Caller, stated: datetime | None, *, field: str, narrows: bool
 ) -> CollectionTime:
-    """When a row of an import counts as collected: at its own date, whichever that is; `narrows`: it is a no.
+    """Return when a row of an import counts as collected: always at its own date; `narrows`: it is a no.
 
     Raises:
         ScopeMissingError: the caller may not import.
@@ -124,11 +124,11 @@ def time_of_history(
 def _refuse_before_closure(
     ledger: OpenLedger, stated: datetime, field: str, *, imported: bool, narrows: bool = False
 ) -> None:
-    """Refuse what was collected before an earlier account of this id was closed: it is of whoever had the id then.
+    """Refuse what was collected before an earlier account of this id was closed: another person held the id then.
 
-    A no is this person's where that account was: it was closed when its name was stated to be theirs. An import says
-    nothing about the day of the closure either. Of an erasure nothing but the day is kept: on that day a grant is taken
-    only as soon as it was collected, since a late repetition of one from before cannot be told apart.
+    A no counts if that account was this person's too, closed when its name was stated to be theirs. An import is
+    refused for the whole day of the closure: it cannot say which came first. Of an erasure only the day is kept: on
+    that day a grant is taken only within `_AT_ONCE` of its collection, since a late repetition looks the same.
     """
     closed = ledger.another_until if narrows else ledger.closed_until
     if closed is None:
@@ -143,7 +143,7 @@ def _refuse_before_closure(
 
 
 def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: datetime) -> CollectionTime | None:
-    """The stated time as an import when it is further back than live calls may say; None when it is not."""
+    """Return the stated time as an import if it is further back than live calls may state; else None."""
     if stated >= ledger.now - deployment.max_backdating:
         return None
     if Scope.CONSENTS_IMPORT not in caller.scopes:
@@ -159,16 +159,16 @@ def _within(ledger: OpenLedger, deployment: Deployment, caller: Caller, stated: 
 def refuse_own_parent(
     deployment: Deployment, capacity: Mapping[str, Any] | None, own: Collection[str], field: str
 ) -> None:
-    """Refuse a child as its own parent, by whichever of its names.
+    """Refuse a child as its own parent, by any of its names.
 
     Args:
-        deployment: whose keys a parent's reference is made with.
+        deployment: whose keys make a parent's reference.
         capacity: as received, with the parent's name or reference.
-        own: by what each name of the person would be known as a parent (hex).
-        field: at fault.
+        own: the references that the person's names would have as a parent (hex).
+        field: the field at fault.
 
     Raises:
-        InvalidEvidenceError: it is.
+        InvalidEvidenceError: the parent is the person.
 
     """
     if (without_parent_id(deployment, capacity) or {}).get("parent_ref") in own:
@@ -176,7 +176,7 @@ def refuse_own_parent(
 
 
 def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Capacity with a parent's reference in the place of the parent's id, which is not kept."""
+    """Return the capacity with a parent's reference in place of the parent's id, which is not kept."""
     if capacity is None or "parent" not in capacity:
         return capacity
     said = {name: value for name, value in capacity.items() if name != "parent"}
@@ -186,7 +186,7 @@ def without_parent_id(deployment: Deployment, capacity: Mapping[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class RecordedCapacity:
-    """What is recorded of who decided, and of their age; `widens`: it may permit more than was permitted."""
+    """What is recorded of who decided and of their age; `widens`: it may permit more than was permitted before."""
 
     said: Mapping[str, Any] | None
     widens: bool
@@ -195,16 +195,16 @@ class RecordedCapacity:
 def capacity_of(
     ledger: OpenLedger, deployment: Deployment, kind: EventKind, capacity: Mapping[str, Any] | None, at: datetime
 ) -> RecordedCapacity:
-    """What is recorded of who decided, and of their age.
+    """Return what is recorded of who decided and of their age.
 
-    A grant may permit more, and so may an age that makes the person older: another consent may have waited for it. A
-    refusal or a withdrawal is recorded all the same where the database is known to be set back, without such an age:
-    whoever tells it may have been revoked since the backup.
+    A grant may permit more, and so may an age that makes the person older: another consent may have waited for it.
+    Where the database is known to be set back, a refusal or withdrawal is recorded without such an age: the caller that
+    states it may have been revoked since the backup.
 
     Args:
-        ledger: of the person.
-        deployment: whose keys a parent's reference is made with.
-        kind: of the decision.
+        ledger: the person's.
+        deployment: whose keys make a parent's reference.
+        kind: the kind of the decision.
         capacity: as received.
         at: when it was decided.
 
@@ -218,17 +218,17 @@ def capacity_of(
 
 
 MOST_A_DAY: Final = 100
-"""Consents that are recorded of one person within a day. What forbids is never bounded."""
+"""How many consents are recorded of one person within a day. Decisions that forbid are never bounded."""
 _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What else is recorded, that a grant may contradict.
+    """What is recorded elsewhere that a grant may contradict.
 
-    `own_references`: by what each name of the person would be known as a parent, where a parent is named.
-    `unfound_until`: who was erased before it may not be found by the keys in use, where what is brought in is older;
-    None where everybody is found.
+    `own_references`: the references that the person's names would have as a parent (hex), where a parent is named.
+    `unfound_until`: for a row older than live calls may state, the instant before which the keys in use may not find an
+    erased person; None where they find all.
     """
 
     own_references: frozenset[str] = frozenset()
@@ -239,12 +239,12 @@ class Known:
 class Collected:
     """What a caller says was collected. `evidence` and `capacity` hold the words of design section 4.
 
-    `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and its hash is the
-    evidence's. No API caller can set it, and only with it may a grant leave `collected_at` out: the page's presses are
-    timed by the database's clock. `presented_page`: that page without anything of the person, kept likewise.
-    `historic`: a row of an import. It keeps its date, and a grant whose proof is not complete, or whose text was not
-    registered yet, is recorded as one whose text is unknown: it never permits (`unknown`). `until`: when the older
-    system stopped deciding. `joint_form`: several people signed the form. `quiet`: receivers are not told.
+    `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and the evidence
+    holds its hash. No API caller can set it, and only with it may a grant omit `collected_at`: the database's clock
+    times a press on the page. `presented_page`: that page without anything of the person, kept likewise. `historic`: a
+    row of an import. It keeps its date; a grant whose proof is incomplete, or whose text was not registered yet, is
+    recorded with its text unknown and never permits (`unknown`). `until`: when the older system stopped deciding.
+    `joint_form`: several people signed the form. `quiet`: receivers are not notified.
     """
 
     subject: SubjectName
@@ -267,9 +267,9 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class ConsentView:
-    """One consent at an instant: `expires_at` is the expiry that counts then, None for a refusal.
+    """One consent at an instant; `expires_at` is the expiry that counts then, None for a refusal.
 
-    `defects`: why it is invalid, where it is and was just recorded.
+    `defects`: why it is invalid, given only when it was just recorded.
     """
 
     event: ConsentEvent
@@ -283,8 +283,8 @@ class ConsentView:
 class Recording:
     """An entry to append, and what goes with it.
 
-    `widens`: it may permit more than was permitted. `document`: the hash of the paper or recording that stands for it,
-    which may stand for no other person. `texts`: what Sceau's own page showed, which is kept.
+    `widens`: it may permit more than was permitted. `document`: the hash of the paper or recording that proves it,
+    which may prove no other person's consent. `texts`: what Sceau's own page showed, to be kept.
     """
 
     entry: LedgerEntry
@@ -294,14 +294,14 @@ class Recording:
 
 
 def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, caller: Caller, known: Known) -> Recording:
-    """A grant or a refusal. An unlawfully collected grant is recorded too, as `invalid`: it never permits.
+    """Return the entry of a grant or refusal. An unlawful grant is recorded too, as `invalid`: it never permits.
 
     Args:
         collected: what was collected.
-        ledger: of the person, held.
+        ledger: the person's, held by the transaction.
         deployment: how it counts periods and times.
-        caller: who says so.
-        known: what else is recorded, that it may contradict.
+        caller: the caller that states it.
+        known: what else is recorded that it may contradict.
 
     Raises:
         NotFoundError: no such processing.
@@ -329,9 +329,9 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
 
 
 def document_of(collected: Collected) -> bytes | None:
-    """The hash of the paper or recording that stands for a grant, and may stand for nobody else's; None without one.
+    """Return the hash of the paper or recording that stands for a grant, and for no other person's; None without one.
 
-    Where several people signed one form, it stands for none of them alone.
+    A form that several people signed stands for none of them alone.
     """
     digest = collected.evidence.get("document_sha256")
     claims = collected.kind is EventKind.GRANTED and isinstance(digest, str) and not collected.joint_form
@@ -339,7 +339,7 @@ def document_of(collected: Collected) -> bytes | None:
 
 
 def view_of(entry: LedgerEntry, grown: OpenLedger, deployment: Deployment) -> ConsentView:
-    """The consent that a decision began, at the moment of recording.
+    """Return the consent that a decision began, as it is at the moment of recording.
 
     Args:
         entry: the decision.
@@ -359,7 +359,7 @@ def view_of(entry: LedgerEntry, grown: OpenLedger, deployment: Deployment) -> Co
 
 
 def covers(grown: OpenLedger, entry: LedgerEntry, ended: Sequence[ConsentRow], deployment: Deployment) -> bool:
-    """Whether a grant covers all, and as long, as the consents that it took the place of.
+    """Return whether a grant covers as much, and lasts as long, as the consents that it replaced.
 
     Args:
         grown: the ledger, which ends with the grant.
@@ -396,7 +396,7 @@ def _check_asked(record: ProcessingRecord, collected: Collected, ledger: OpenLed
 
 
 def _check_bound(ledger: OpenLedger) -> None:
-    """Refuse what a program in a loop would record: each read of a person reads all that is recorded of them."""
+    """Refuse a grant past `MOST_A_DAY` within a day: each read of a person reads all that is recorded of them."""
     since, count = ledger.now - _DAY, 0
     for entry in reversed(ledger.entries):  # in the order of recording
         if entry.recorded_at <= since:
@@ -418,9 +418,9 @@ def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected:
 
 
 def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> VersionRecord:
-    """The version decided on: the one named, of a grant by its notice too.
+    """Return the version decided on: the one named or, for a grant that names none, that of its notice.
 
-    Of a refusal that names none, the one in force when it was collected, else the first; never the one in force now.
+    For a refusal that names none: the one in force when it was collected, else the first; never the one in force now.
     """
     number, field = collected.version, "version"
     shown = collected.evidence.get("notice_version")
@@ -442,9 +442,9 @@ def _checked(
 ) -> Collected:
     """Refuse a grant that proves nothing; what Sceau's own page showed and recorded needs no check.
 
-    A row of an import is told apart instead: it is `unknown` without a whole proof, and so is one of after the older
-    system decided. So is all that is brought in and may outlive a no: one that was recorded here before it or is of
-    its very instant, or an erasure by a name that is not found any more.
+    A row of an import is marked `unknown` instead if its proof is incomplete or the older system had stopped deciding.
+    So is every imported grant that might outlive a no: one recorded here before it, one of the very same instant, or an
+    erasure by a name that the keys no longer find.
     """
     if collected.kind is not EventKind.GRANTED or collected.presented_text is not None:
         return collected
@@ -460,7 +460,7 @@ def _checked(
 
 
 def _is_history(collected: Collected, version: VersionRecord, when: CollectionTime) -> bool:
-    """Whether a grant of an import is proved, and was given while the older system decided."""
+    """Return whether a grant of an import is proved, and was given while the older system decided."""
     capacity = collected.capacity or {}
     by_parent = capacity.get("given_by") in {GivenBy.PARENT.value, GivenBy.BOTH.value}
     parent_told = not by_parent or {"parent", "parent_checked_how"} <= capacity.keys()
@@ -469,9 +469,9 @@ def _is_history(collected: Collected, version: VersionRecord, when: CollectionTi
 
 
 def _refused_by(collected: Collected, when: CollectionTime, ledger: OpenLedger) -> bool:
-    """Whether a no that was recorded here is before a grant that is brought in, or any no is of its very instant.
+    """Return whether a no recorded here precedes an imported grant, or any no has the very same instant.
 
-    A date without a time says nothing of which came first: then no stands.
+    A date without a time does not say which came first: then the no stands.
     """
     noes = (
         entry for entry in ledger.entries if entry.event.kind in NOES and entry.event.concerns(collected.processing)
@@ -519,7 +519,7 @@ def _entry(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
 
 
 def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, Any], bool]:
-    """The evidence as it was said, or with the hash of the page's text; and whether the register holds the text."""
+    """Return the evidence as stated, or with the hash of the page's text; and whether the register holds the text."""
     said = collected.evidence
     if collected.presented_text is not None:
         shown = {"presented_text_sha256": text_digest(collected.presented_text).hex()}

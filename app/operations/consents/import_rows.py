@@ -1,6 +1,6 @@
-"""Record rows that another system had: at their own dates, each once, with what proves them as far as it exists.
+"""Record rows of another system: at their own dates, each once, with such proof as exists.
 
-Each row is recorded by what records a single decision (`record`); only the ledgers are opened many at a time.
+`record` records each row as it does a single decision; only the ledgers are opened many at a time.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _AT_A_STRETCH: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """One row: what the older system calls it, what it says as one text, and the decision in it."""
+    """One row: its id in the older system, what it says as one text, and the decision in it."""
 
     source_id: str
     content: str
@@ -53,9 +53,9 @@ class ImportedRow:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What the caller says of the whole: its name, how many grants it will hold, and whether receivers are told.
+    """What the caller says of the whole: its name, how many grants it will hold, and whether receivers are notified.
 
-    `dry_run`: it is undone, which needs nobody's approval. `until`: the instant until which the older system decided.
+    `dry_run`: it is undone, and so needs no approval. `until`: the instant until which the older system decided.
     """
 
     source: str
@@ -68,9 +68,9 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a row: the entry's id and the consent's state, or that it had been recorded, or why it was not.
+    """What became of a row: the entry's id and the consent's state; or `unchanged`, recorded before; or why refused.
 
-    `proven`: of a grant, whether its proof was complete; one whose proof was not never permits.
+    `proven`: for a grant, whether its proof was complete; a grant without complete proof never permits.
     """
 
     id: UUID | None = None
@@ -81,9 +81,9 @@ class Verdict:
 
 
 async def propose_import(session: WriteSession, caller: Caller, whole: Import, rows: Sequence[ImportedRow]) -> None:
-    """Begin an import without a row, and put it before a second person: so many grants, of until then.
+    """Begin an import without a row, and propose it to a second person: how many grants, decided until when.
 
-    As many as its caller expects, or as it has with these rows.
+    The number is what the caller expects, or what the import has with these rows if that is more.
 
     Raises:
         PersonsOnlyError, NoSecondPersonError: it could never be approved.
@@ -101,7 +101,7 @@ async def propose_import(session: WriteSession, caller: Caller, whole: Import, r
 
 
 def _approvable(held: ImportSource) -> dict[str, Any]:
-    """What is approved of an import: how many grants, and until when the older system decided."""
+    """Return what is approved of an import: how many grants, and until when the older system decided."""
     until = held.until.astimezone(UTC).isoformat() if held.until is not None else None
     return {"grants": held.expected, "until": until}
 
@@ -109,15 +109,15 @@ def _approvable(held: ImportSource) -> dict[str, Any]:
 async def import_rows(
     session: WriteSession, deployment: Deployment, caller: Caller, whole: Import, rows: Sequence[ImportedRow]
 ) -> list[Verdict]:
-    """Record rows of one import, each for itself: one that is refused leaves the others.
+    """Record rows of one import, each independently: a refused row leaves the others.
 
-    A row is known by `source` and `source_id`: one that was recorded before is unchanged, and refused if it says
-    something else now.
+    `source` and `source_id` identify a row: one that was recorded before is unchanged, or refused if its content
+    differs.
 
     Raises:
         ImportNotApprovedError: a second person must approve the grants first; nothing was recorded.
         ImportOfAnotherError: another caller began the import of this name.
-        ImportUntilError: `until` lies in the future, or is another than this import began with.
+        ImportUntilError: `until` lies in the future, or differs from the one that this import began with.
 
     """
     held = await hold_source(session, whole.source, caller.id, whole.grants_expected, whole.until)
@@ -141,7 +141,7 @@ async def import_rows(
     recorded = await recorder.record([rows[place] for place in left])
     verdicts.update(zip(left, recorded, strict=True))
     for place, each in enumerate(hashes):
-        if place not in verdicts:  # it stands twice in this request: what holds of the first holds of it
+        if place not in verdicts:  # it stands twice in this request: the first one's verdict holds for both
             before = verdicts[first[each.row]]
             verdicts[place] = before if before.refused is not None else _repeated(hashes[first[each.row]].content, each)
     done = [place for place in left if verdicts[place].refused is None]
@@ -152,17 +152,17 @@ async def import_rows(
     if done:
         await record_import(session, caller)
     if known:
-        await session.repeat()  # the first time of these may have narrowed, and not have been confirmed or noted
+        await session.repeat()  # the first time of these may have narrowed without being confirmed or noted
     return [verdicts[place] for place in range(len(rows))]
 
 
 def _repeated(content: bytes, row: RowHashes) -> Verdict:
-    """What is told of a row that was recorded with this content."""
+    """Return the verdict on a row that was recorded before with this content."""
     return Verdict(unchanged=True) if content == row.content else Verdict(refused=RowChangedError(field="source_id"))
 
 
 async def _require_approval(session: WriteSession, whole: Import, held: ImportSource, grants: int) -> None:
-    """Refuse grants that no second person has approved, or more of them than were approved, or of until later."""
+    """Refuse grants unless a second person approved at least as many of them, decided until the same instant."""
     wanted = max(whole.grants_expected, grants)
     if not wanted or whole.dry_run or await how_many_decide(session, whole.approval) is RegisterApproval.ONE:
         return
@@ -207,7 +207,7 @@ class _Recorder:
         return verdicts
 
     def _refusal(self, row: ImportedRow) -> DomainError | None:
-        """Why a row is refused before anybody is looked up: the caller may not name its processing, or who it is."""
+        """Return why a row is refused before any look-up: the caller may not name its processing, or the id is bad."""
         try:
             self.caller.require_processing(row.said.processing)
             self.deployment.pseudonyms.ids.normalise(row.said.subject.type, row.said.subject.id)

@@ -1,6 +1,6 @@
 """The one way into the ledger: open the ledgers of people, one or many, in one round trip, and append to them.
 
-A ledger is held by the transaction that opened it. What is appended is projected, and told to replicas, in the same
+The transaction that opened a ledger holds it. What is appended is projected, and announced to replicas, in the same
 transaction.
 """
 
@@ -38,21 +38,21 @@ from app.register.store import STAMP, RegisterEntries
 from app.snapshot.tables import ChangeKind, record_change
 
 _AT_A_STRETCH: Final = 25
-"""How many names are worked on before others of this process have their turn: some milliseconds."""
+"""How many names are worked on before other tasks of this process have their turn: some milliseconds."""
 _NEXT_INSTANT: Final = timedelta(microseconds=1)
 _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenLedger:
-    """One person's ledger, held by this transaction: what it holds, and the instant read under its lock.
+    """One person's ledger, held by this transaction: its entries, and the instant read under its lock.
 
-    `closed_until`: when an earlier account of the same id was closed, if one was; `another_until`: that of another
-    person. `locators`: what replicas remember the person by. `register`: what is registered under the ids that the
-    ledger names, and those that were asked for when it was opened; None where nothing is. `keys`: what tells the
-    pseudonym keys by which the person is found. `projected`: the consents
-    that the entries amount to, once that was worked out. `shared`: several people share this mailbox. `set_back`: the
-    database is known to have lost what was answered, and takes nothing that may permit more.
+    `closed_until`: when an earlier account of the same id was closed, if one was; `another_until`: the same, for
+    another person's account. `locators`: those by which replicas remember the person. `register`: the processings that
+    the ledger names or that were asked for when it was opened; None for an id that is not registered. `keys`: identify
+    the pseudonym keys by which the person is found. `projected`: the consents that the entries amount to, once
+    computed. `shared`: several people share this mailbox. `set_back`: the database is known to have lost writes that
+    were answered, and takes nothing that may permit more.
     """
 
     ref: bytes
@@ -78,11 +78,11 @@ class OpenLedger:
         return [entry.event for entry in self.entries]
 
     def with_entries(self, *entries: LedgerEntry) -> "OpenLedger":
-        """The ledger once these were appended to it."""
+        """Return the ledger with these entries appended."""
         return replace(self, entries=[*self.entries, *entries], projected=None)
 
     def registered(self, processing: str) -> ProcessingRecord:
-        """The register's entry of a processing that the ledger names, or that it was opened with.
+        """Return the register's record of a processing that the ledger names, or that it was opened with.
 
         Raises:
             NotFoundError: no such processing.
@@ -102,21 +102,22 @@ class OpenLedger:
 
     @property
     def after_everything(self) -> datetime:
-        """Now, or just after the latest event if a clock was set back: when a live narrowing decision takes effect."""
+        """When a live narrowing decision takes effect: now, or just after the latest event if a clock was set back."""
         latest = max((entry.event.collected_at for entry in self.entries), default=None)
         return self.now if latest is None else max(self.now, latest + _NEXT_INSTANT)
 
 
 Documents = Mapping[SubjectName, Collection[bytes]]
-"""What is to stand for people, by their names: forms and recordings, each by its SHA-256."""
+"""The documents (forms and recordings, each by its SHA-256) that are to stand for people, by their names."""
 _NONE: Final[Documents] = {}
 
 
 @dataclass(slots=True)
 class OpenLedgers:
-    """Ledgers that a transaction holds, by name; names of one person lead to one.
+    """Ledgers that a transaction holds, by name; the names of one person lead to one.
 
-    `begun`: the names, by locator, whose rows are all written. `documents`: for whom each document of theirs stands.
+    `begun`: the locators of names whose rows are all written. `documents`: the subject_ref that each document stands
+    for, None while it stands for no person.
     """
 
     session: WriteSession
@@ -131,16 +132,16 @@ class OpenLedgers:
     unfound: "datetime | Literal['not looked up'] | None" = "not looked up"
 
     async def as_decided(self) -> Deployment:
-        """The deployment, with how many human beings decide now, whatever this process was told when it started."""
+        """Return the deployment with how many people decide now, which may have changed since this process started."""
         if self.decided is None:
             approval = await how_many_decide(self.session, self.deployment.approval)
             self.decided = replace(self.deployment, approval=approval)
         return self.decided
 
     async def unfound_until(self) -> datetime | None:
-        """Until when somebody may have been erased whom the keys in use do not find; None where they find everybody.
+        """Return until when the keys in use may not find a person who was erased; None if they find everyone.
 
-        Of an erasure the day is kept. An exchange of the pseudonym key leaves it under the key of then.
+        Only the day of an erasure is kept. After an exchange of the pseudonym key it stays under the key of that time.
         """
         if self.unfound == "not looked up":
             ended = await last_unfound(self.session, self.deployment.pseudonyms.makers())
@@ -148,9 +149,9 @@ class OpenLedgers:
         return self.unfound
 
     def claim(self, document: bytes, ref: bytes) -> bool:
-        """Have a document (SHA-256) stand for a person, if it stands for nobody yet; whether it stands for this one.
+        """Claim a document (SHA-256) for a person, unless it stands for another; return whether it stands for this one.
 
-        It is held like the person, since before it was looked up, so that nobody else claims it meanwhile.
+        It is locked like the person, before it is looked up, so that no other transaction claims it meanwhile.
         """
         stands = self.documents[document]
         if stands is None:
@@ -159,26 +160,26 @@ class OpenLedgers:
         return stands == ref
 
     def is_busy(self, name: SubjectName) -> bool:
-        """Whether others hold the person now, so that the ledger was not opened."""
+        """Return whether another transaction holds the person now, so that the ledger was not opened."""
         return self.locator_of[name] in self.busy
 
     def account(self, name: SubjectName) -> Located:
-        """What a name leads to."""
+        """Return what a name leads to."""
         return self.located[self.locator_of[name]]
 
     def of(self, name: SubjectName) -> OpenLedger:
-        """The ledger of a name, with what was recorded in it since it was opened."""
+        """Return the ledger of a name, with what was recorded in it since it was opened."""
         account = self.account(name)
         closed_until, another_until = account.closed_until, account.another_until
         return replace(self.ledgers[account.ref], closed_until=closed_until, another_until=another_until)
 
     def grown(self, name: SubjectName, ledger: OpenLedger) -> None:
-        """Note what the ledger of a name has come to be; with its first entry the account begins, if it is new."""
+        """Note the new state of a name's ledger; with its first entry the account begins, if it is new."""
         self.ledgers[self.account(name).ref] = ledger
         self.begin(name)
 
     def begin(self, name: SubjectName) -> None:
-        """Write what is not written yet of a name: the account, if it is new, and rows that lead to it."""
+        """Write what is still missing for a name: the account, if it is new, and the rows that lead to it."""
         locator, account = self.locator_of[name], self.account(name)
         if locator not in self.begun:
             self.begun.add(locator)
@@ -186,7 +187,7 @@ class OpenLedgers:
 
 
 def new_account(deployment: Deployment, name: SubjectName, *, shared: bool = False) -> Located:
-    """An account that begins with a name; `shared`: it is a mailbox of several people."""
+    """Return an account that begins with a name; `shared`: it is a mailbox of several people."""
     return replace(account_of(deployment.pseudonyms.found_by(name.type, name.id)), shared=shared)
 
 
@@ -199,7 +200,7 @@ def write_account(
     *,
     ended_at: datetime | None = None,
 ) -> None:
-    """Write the rows that an account lacks for a name, and of a new one the name; `ended_at`: it begins closed."""
+    """Write the rows that an account lacks for a name, and the name if the account is new; `ended_at`: begin closed."""
     begin_account(session, account, at, ended_at=ended_at)
     if account.new:
         sealed = deployment.vault.seal(account.locators[0], name.id)
@@ -210,9 +211,10 @@ def write_account(
 class Opening:
     """The look-ups that hold some people and find their ledgers, in one round trip; made before there is a transaction.
 
-    The transaction that sends them holds nobody yet: people are held in one order. Those whom others hold are waited
-    for, or are told as busy (`OpenLedgers.is_busy`), and not held. So is a name that leads elsewhere since others, who
-    were waited for, have changed it. `documents_of`: what is to stand for each, held like the name; by its locator.
+    The transaction that sends them must hold no person yet, because people are locked in one order. It waits for people
+    held by others (`waiting`), or reports them as busy (`OpenLedgers.is_busy`) without holding them. Busy is also a
+    name that leads elsewhere now, because the transaction waited for changed it. `documents_of`: by locator, the
+    documents that are to stand for each person, held like the name.
     """
 
     deployment: Deployment
@@ -228,20 +230,20 @@ class Opening:
 
     @property
     def lookups(self) -> tuple[Lookup[Any], ...]:
-        """In the order in which they are to be sent; what is found behind a lock is what its holder had left."""
+        """The look-ups in the order of sending, so that what is read behind a lock is what its holder left."""
         documents = () if self.documents is None else (self.documents,)
         return (self.names, self.accounts, INSTANT, self.located, self.ledgers, STAMP, *documents)
 
     async def open(
         self, session: WriteSession, found: LookedUp, processings: Collection[str], register: RegisterEntries
     ) -> OpenLedgers:
-        """The ledgers, once the look-ups were sent.
+        """Return the ledgers, once the look-ups were sent.
 
         Args:
             session: the transaction that sent them.
             found: what they found.
-            processings: whose register entries each ledger gets besides those that it names already.
-            register: what remembers entries of the register.
+            processings: those whose register entries each ledger gets besides the ones that it names already.
+            register: the cache of register entries.
 
         """
         opened = OpenLedgers(session, self.deployment, locator_of=self.locator_of)
@@ -278,14 +280,14 @@ class Opening:
 async def opening_of(
     deployment: Deployment, names: Collection[SubjectName], *, documents: Documents = _NONE, waiting: bool
 ) -> Opening:
-    """Prepare to open the ledgers of some names, which IDNA takes; two may lead to one ledger.
+    """Prepare to open the ledgers of some names, all of which IDNA accepts; two may lead to one ledger.
 
     Args:
-        deployment: whose names they are.
-        names: which.
-        documents: what their grants will claim. It is held like the names: whoever wants a document that another
-            transaction claims waits for it, or its person is told as busy.
-        waiting: wait for people whom others hold.
+        deployment: the one whose names they are.
+        names: the names.
+        documents: what their grants will claim. They are held like the names: a document that another transaction
+            claims is waited for, or its person is reported as busy.
+        waiting: wait for people that others hold.
 
     """
     wanted: dict[bytes, Mapping[bytes, str]] = {}
@@ -360,7 +362,7 @@ async def append(
     """
     append_entries(session, entries)
     for entry in entries:
-        # By one of the locators a replay finds a person who has another pseudonym since a restore.
+        # By one of the locators a replay finds a person who has a new pseudonym since a restore.
         noted = {"entry": entry, "locators": ledger.locators, "keys": ledger.keys}
         session.note("ledger", noted, ("consent_event", str(entry.event.id)))
     before = {row.id: row for row in ledger.consents}
@@ -376,7 +378,7 @@ async def append(
 async def tell(
     session: WriteSession, ref: bytes, kind: EventKind, at: datetime, *, consent: UUID, processing: str
 ) -> None:
-    """Put into the outbox that something happened to a consent; a closure told from here is that of the account."""
+    """Put into the outbox that something happened to a consent; a closure reported here is that of the account."""
     data = {"consent": str(consent), "processing": processing}
     if kind is EventKind.CLOSED:
         data["cause"] = ClosureCause.ACCOUNT_CLOSED

@@ -1,4 +1,4 @@
-"""Make links for a person: to a page that asks for a consent, and to a page with everything about it."""
+"""Make links for a person: to a page that asks for consents, and to a page with everything recorded about them."""
 
 import secrets
 from collections.abc import Mapping
@@ -56,12 +56,12 @@ _FIELD: Final = "processings"
 
 @dataclass(frozen=True, slots=True)
 class WantedLink:
-    """What a caller asks for: whose link, about which processings, for what.
+    """What a caller asks for: whose link, about which processings, of which kind.
 
     `credential`: the key that asks, or the caller's id where a token does. `person_request`: what shows that the person
-    asked to decide, so that what was refused may be offered. `age_band` None: not stated. `return_to`: an address that
-    was checked. `territory`: where the consents that it asks for are collected. `parent`: of a joint link, who the
-    parent is, and how parental responsibility was checked.
+    asked to decide, so that refused processings may be offered again. `age_band` None: not stated. `return_to`: an
+    address already checked. `territory`: where the consents that it asks for are collected. `parent`: for a joint link,
+    the parent's name, and how parental responsibility was checked.
     """
 
     subject: SubjectName
@@ -93,7 +93,7 @@ class LeftOutReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A processing that the link does not offer; `until` when it may be offered again, for those that were declined."""
+    """A processing that the link does not offer; `until`: when it may be offered again (None: `NO_CONSENT`)."""
 
     processing: str
     reason: LeftOutReason
@@ -102,7 +102,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class MadeLink:
-    """The link with its token, which is shown this once; `parent`: the other one of a joint consent."""
+    """The link with its token, which is shown this once; `parent`: the parent's link of a joint consent."""
 
     token: str
     id: UUID
@@ -115,9 +115,9 @@ class MadeLink:
 async def create_consent_link(
     session: WriteSession, deployment: Deployment, caller: Caller, wanted: WantedLink
 ) -> MadeLink:
-    """Make a link. One that decides lasts `link_validity`; one that withdraws, as long as the longest consent.
+    """Make a link. One that decides lasts `link_validity`; one that withdraws lasts as long as the longest consent.
 
-    A joint one is two: for the child, and for the holder of parental responsibility.
+    A joint consent gets two: for the child, and for the holder of parental responsibility.
 
     Raises:
         NotFoundError: a processing is not registered.
@@ -128,9 +128,9 @@ async def create_consent_link(
         VersionInvalidatedError: what one would ask was invalidated.
         JointConsentNeededError: the person is under fifteen, and the link is not joint.
         JointConsentNotApplicableError: the link is joint, and the person is not known to be under fifteen.
-        SolicitationPausedError: every one was refused or withdrawn too recently.
+        SolicitationPausedError: every one was declined too recently, or asked about often enough in this half-year.
         NothingToWithdrawError: no consent to any of them is in force.
-        MailboxSharedError: it asks, and several people share the mailbox: nobody could decide for it.
+        MailboxSharedError: it asks, and several people share the mailbox: it has no user who could decide.
 
     """
     opened = await open_ledgers(session, deployment, [wanted.subject])
@@ -167,7 +167,7 @@ async def create_consent_link(
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """What links are made of."""
+    """What the links of one request have in common."""
 
     ledger: OpenLedger
     name: UUID
@@ -180,7 +180,7 @@ class _Offer:
 
 
 async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> MadeLink:
-    """Keep one link: of a joint consent, that of one side."""
+    """Keep one link; for a joint consent, that of one side."""
     ledger, wanted = offer.ledger, offer.wanted
     token = secrets.token_urlsafe(TOKEN_BYTES)
     link = ConsentLink(
@@ -240,7 +240,7 @@ def _check(record: ProcessingRecord | None, identifier: str, ledger: OpenLedger,
 
 
 def _check_age(ledger: OpenLedger, wanted: WantedLink) -> None:
-    """Refuse to ask a child alone, and a grown-up together with a parent."""
+    """Refuse to ask a child alone, and a person of fifteen or more together with a parent."""
     young = (wanted.age_band or age_known(ledger.events, ledger.now)) is AgeBand.UNDER_15
     if young and wanted.kind is LinkKind.DECIDE:
         raise JointConsentNeededError(field="age_band")
@@ -258,9 +258,9 @@ def _to_decide(
     wanted: WantedLink,
     asked: Mapping[str, Solicited],
 ) -> _Chosen:
-    """What may be asked now: what was not asked for often enough in this half-year.
+    """Choose what may be asked now: leave out what was asked about often enough in this half-year.
 
-    Unless the person comes by themselves, what no recent decision declined.
+    Unless the person asked to decide, what a recent decision declined is left out too.
     """
     chosen, left_out = [], []
     for identifier in wanted.processings:
@@ -301,7 +301,7 @@ def _holds(ledger: OpenLedger, decision: ConsentEvent | None, record: Processing
 def _to_withdraw(
     deployment: Deployment, ledger: OpenLedger, records: Mapping[str, ProcessingRecord], wanted: WantedLink
 ) -> _Chosen:
-    """What can be withdrawn: the consents that hold, and until when the longest of them does."""
+    """Choose the consents that hold, which can be withdrawn; return also until when the longest of them does."""
     ends: dict[str, datetime] = {}
     at = present(ledger.now, {ledger.ref: ledger.events})
     for identifier in wanted.processings:
@@ -318,7 +318,7 @@ def _to_withdraw(
 # Links to the page about everything that is held about a person: an operator makes one, the person opens it.
 
 VALIDITY: Final = timedelta(days=7)
-"""How long a link shows what is held: long enough to be read, short enough to be forgotten in a mailbox."""
+"""How long an overview link works: long enough to be read, short enough to be forgotten in a mailbox."""
 
 
 async def create_overview_link(
@@ -326,12 +326,12 @@ async def create_overview_link(
 ) -> MadeLink:
     """Make a link by which a person reads everything that is held about them (GDPR art. 15), for a week.
 
-    They can withdraw by it what holds. The audit trail records it as an export of that person's data, for whoever holds
-    the link can read it.
+    By it the person can also withdraw the consents that hold. The audit trail records it as an export of that person's
+    data, since anyone who holds the link can read them.
 
     Raises:
         ScopeMissingError: the caller may not read consents.
-        ProcessingNotAllowedError: the caller may name some processings only.
+        ProcessingNotAllowedError: the caller is limited to some processings.
         NotFoundError: nothing is recorded about the person.
 
     """
@@ -370,9 +370,9 @@ AT_ONCE: Final = 1_000
 
 
 async def remove_ended_links(session: WriteSession, *, limit: int = AT_ONCE) -> int:
-    """Remove some ended links with the nonces of their forms; how many. Fewer than `limit`: there were no more.
+    """Remove some ended links with the nonces of their forms; return how many. Fewer than `limit`: none are left.
 
-    Consents stay: only the way to a page that says "this link has ended" goes, and is answered 404 from then on.
+    Consents stay. Only the page that says "this link has ended" goes; the link is answered 404 from then on.
     """
     now = await session.now()
     return await remove_some(session, at=now, answered_before=now - ANSWERS_SHOWN, limit=limit)

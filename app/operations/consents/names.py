@@ -1,4 +1,4 @@
-"""State whose a name is: one more name of a person, none any more, or a mailbox that several people share."""
+"""State whose a name is: give it to a person, take it from one, or mark a mailbox as shared by several people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ from app.snapshot.tables import ChangeKind, record_change
 
 @dataclass(frozen=True, slots=True)
 class StatedName:
-    """What is stated of a name, and the consents that ended by it; `closed`: an account of its own was closed."""
+    """What is stated of a name, and the consents that this ended; `closed`: the name's own account was closed."""
 
     id: UUID
     basis: NameBasis
@@ -52,16 +52,16 @@ class StatedName:
 async def link_names(  # noqa: PLR0917 - two names and what is said of them
     session: WriteSession, deployment: Deployment, caller: Caller, one: SubjectName, other: SubjectName, by: NameBasis
 ) -> StatedName:
-    """State that `one` is a name of the person of `other`, whose consents go on; stating it again answers what stands.
+    """State that `one` is a name of the person of `other`, whose consents go on; a repetition returns what stands.
 
-    An account of `one` is closed, as its user would close it. Every name of that account becomes this person's. What
-    was refused, withdrawn and stated of an age by them is recorded in this person's ledger, each at its own date, so
-    that it ends every consent that it would have ended if it had been said there.
+    An account of `one` is closed, as its user would close it, and all its names become this person's. Its refusals,
+    withdrawals and statements of age are recorded in this person's ledger, each at its own date, so that they end every
+    consent that they would have ended if they had been made there.
 
     Raises:
         InvalidSubjectError: an id has a domain that IDNA refuses.
         SameNameError: both are one name.
-        TooManyNamesError: the person would have more names than one may.
+        TooManyNamesError: the person would have more names than a person may.
         MailboxSharedError: one of them is a mailbox that several people share.
 
     """
@@ -71,7 +71,7 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
         raise SameNameError(field="to")
     opened = await open_ledgers(session, deployment, [one, other])
     mine, theirs = opened.of(one), opened.of(other)
-    # Also where nothing changes: the first time may have changed something, and not have been confirmed.
+    # Also where nothing changes: the first attempt may have changed something without being confirmed.
     await _forget_in_memory(session, mine, theirs)
     if mine.ref == theirs.ref:
         return await _as_it_stands(session, opened, one, other)
@@ -98,16 +98,16 @@ async def link_names(  # noqa: PLR0917 - two names and what is said of them
 
 
 async def _as_it_stands(session: WriteSession, opened: OpenLedgers, one: SubjectName, other: SubjectName) -> StatedName:
-    """What was stated before of one of two names that lead to one account; of the first name of it, nothing was."""
+    """Return the statement by which two names already lead to one account; the account's first name has none."""
     kept = {each.id: each for each in await names_of(session, opened.account(one).ref)}
     for stated in (kept[opened.account(name).name] for name in (one, other)):
         if stated.basis is not None:
             return StatedName(stated.id, stated.basis, stated.kept_at)
-    raise AssertionError  # pragma: no cover - of every name but the first something was stated
+    raise AssertionError  # pragma: no cover - a statement is kept of every name but the first
 
 
 async def _end(session: WriteSession, caller: Caller, mine: OpenLedger, theirs: OpenLedger) -> ClosedLedger:
-    """Close one account, and have its names lead to another person's."""
+    """Close one account, and make its names lead to another person's."""
     closed = await close_ledger(session, caller, mine)
     await lead_names_to(session, theirs.ref, names_of=mine.ref, at=mine.now)
     return closed
@@ -121,10 +121,10 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     mine: OpenLedger,
     theirs: OpenLedger,
 ) -> list[ConsentRow]:
-    """Record in a person's ledger what was said by a name that is theirs now, as if it had been said there.
+    """Record in a person's ledger what was said under a name that is theirs now, as if it had been said there.
 
-    Every no and every statement of age goes over, at its own date and weight. What had this very person for its parent
-    is no joint consent: it is withdrawn.
+    Every no and every statement of age is carried over, at its own date and weight. A consent that names this very
+    person as the parent is no joint consent: it is withdrawn.
 
     Returns:
         The consents that ended.
@@ -145,7 +145,7 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     _, ended = await append(session, theirs, *added)
     ended = [row for row in ended if row.decision is EventKind.GRANTED]
     for row in ended:
-        # Told as of now: whoever is to erase what was derived has heard of it only now.
+        # Dated now: the receivers that must erase what was derived hear of it only now.
         await tell(session, theirs.ref, EventKind.WITHDRAWN, mine.now, consent=row.id, processing=row.processing)
     return ended
 
@@ -153,7 +153,7 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
 def _carried(
     session: WriteSession, caller: Caller, stated: KeptName, entry: LedgerEntry, after: OpenLedger
 ) -> LedgerEntry:
-    """An entry as it is recorded in the person's ledger: of a grant, the statement of age that came with it alone."""
+    """Return an entry as the person's ledger records it: of a grant, only the statement of age that came with it."""
     event = entry.event
     is_no = event.kind in NOES
     evidence, capacity = age_alone(entry.evidence, entry.capacity) if event.collection.age_band else ({}, None)
@@ -176,7 +176,7 @@ def _carried(
 async def _own_parent(
     session: WriteSession, deployment: Deployment, stated: KeptName, theirs: OpenLedger
 ) -> Sequence[str]:
-    """The processings to which a consent has one of the person's own names for the parent who gave it."""
+    """Return the processings of consents whose parent bears one of the person's own names."""
     own = await own_references(session, deployment, theirs, stated)
     live = (entry for entry in theirs.entries if entry.event.kind is EventKind.GRANTED)
     named = [entry.event.processing for entry in live if (entry.capacity or {}).get("parent_ref") in own]
@@ -186,13 +186,13 @@ async def _own_parent(
 async def unlink_names(
     session: WriteSession, deployment: Deployment, caller: Caller, one: SubjectName, other: SubjectName
 ) -> datetime:
-    """State that `one` is no name of the person of `other` any more; since when. The consents of the person go on.
+    """State that `one` is no longer a name of the person of `other`; return since when. The person's consents go on.
 
-    Nothing is permitted by the name until somebody decides by it anew. Where its account ended before, in this way
-    perhaps, that stands.
+    The name permits nothing until its holder decides anew. If its account ended before, perhaps in this way, the
+    earlier end stands.
 
     Raises:
-        NotFoundError: nothing says that they are one person's.
+        NotFoundError: they are not recorded as two names of one person.
 
     """
     session.narrow()
@@ -205,7 +205,7 @@ async def unlink_names(
         raise NotFoundError("Nothing says that these two names are one person's.")
     await take_name(session, ledger.ref, account.name)
     await forget_name(session, ledger.ref, account.name)
-    # An account of its own, closed from the beginning: what was collected by now is not that of whoever has it next.
+    # The name gets its own account, closed from the start: what was collected so far is not its next holder's.
     write_account(session, deployment, one, new_account(deployment, one), ledger.now, ended_at=ledger.now)
     session.note("other", {"what": "a name was taken from a person", "about": f"subject_ref {ledger.ref.hex()}"})
     await record_act(session, ActKind.SUBJECTS_UNLINKED, caller.id, Target(subject_ref=ledger.ref))
@@ -213,7 +213,7 @@ async def unlink_names(
 
 
 async def _forget_in_memory(session: WriteSession, *ledgers: OpenLedger) -> None:
-    """Have replicas read anew whoever they know by the names of these accounts."""
+    """Make replicas reload the persons that they know by the names of these accounts."""
     for ledger in ledgers:
         for locator in ledger.locators:
             await record_change(session, ChangeKind.SUBJECT, locator)
@@ -221,7 +221,7 @@ async def _forget_in_memory(session: WriteSession, *ledgers: OpenLedger) -> None
 
 @dataclass(frozen=True, slots=True)
 class StatedSharing:
-    """Since when it stands, and the consents that ended by it."""
+    """The instant since when it stands, and the consents that ended by it."""
 
     at: datetime
     ended: tuple[UUID, ...] = ()
@@ -230,9 +230,9 @@ class StatedSharing:
 async def share_mailbox(
     session: WriteSession, deployment: Deployment, caller: Caller, mailbox: SubjectName
 ) -> StatedSharing:
-    """Close the account that the id has, with all of its names, and begin one that is given no consent.
+    """Close the account that the id has, with all of its names, and begin one that takes no consent.
 
-    Stating it again answers what stands.
+    Stating it again returns what stands.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -241,7 +241,7 @@ async def share_mailbox(
     session.narrow()
     opened = await open_ledgers(session, deployment, [mailbox])
     ledger, is_new = opened.of(mailbox), opened.account(mailbox).new
-    for locator in ledger.locators:  # also where it stands already: it may not have been confirmed
+    for locator in ledger.locators:  # also where it stands already: the first attempt may not have been confirmed
         await record_change(session, ChangeKind.SUBJECT, locator)
     if ledger.shared:
         return StatedSharing((await names_of(session, ledger.ref))[0].kept_at)
@@ -258,7 +258,7 @@ async def share_mailbox(
 async def unshare_mailbox(
     session: WriteSession, deployment: Deployment, caller: Caller, mailbox: SubjectName
 ) -> StatedSharing:
-    """State that a mailbox is one person's: its account is closed, so that nothing comes back, and nobody decided yet.
+    """State that a mailbox is one person's: its account is closed, so that the person starts without any decision.
 
     Raises:
         NotFoundError: nothing says that it is shared.

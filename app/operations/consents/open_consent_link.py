@@ -48,11 +48,11 @@ from app.words import LANGUAGES
 class ShownProcessing:
     """One processing on the page.
 
-    `decision` is the person's last one, if any, and `ends_at` when a consent that holds will end by itself;
-    `would_end_at` when one given now would. `presented`: the text that was shown for the last decision, where it is
-    kept. `here`: whether that decision, or the wish not to renew, came after the link was made. `asked`: the link may
-    collect an answer now. `struck`: what it would ask was invalidated. `last_no`: the ledger order of the person's last
-    refusal, withdrawal or closure about it, 0 without one: what was shown before a no does not answer after it.
+    `decision` is the person's last one, if any; `ends_at` is when a consent that holds ends by itself, `would_end_at`
+    when one given now would. `presented`: the text shown for the last decision, where it is kept. `here`: that
+    decision, or the wish not to renew, came after the link was made. `asked`: the link may collect an answer now.
+    `struck`: what it would ask was invalidated. `last_no`: the ledger order of the person's last refusal, withdrawal or
+    closure about it (0: none), so that a form shown before that no is not accepted after it.
     """
 
     id: str
@@ -81,16 +81,16 @@ class ShownProcessing:
         return self.face.situation
 
     def text(self, language: str) -> ConsentText:
-        """The text in a language, as this page shows it."""
+        """Return the text in a language, as this page shows it."""
         return (self.texts or {})[language]
 
     def shown(self, language: str) -> str:
-        """What identifies it as shown: processing, version, hash of the text, and the no that stood last."""
+        """Return what identifies it as shown: processing, version, hash of the text, and the last no that stood."""
         return f"{self.id} {self.version} {self.text(language).sha256} {self.last_no}"
 
 
 def shown_digest(items: Sequence[ShownProcessing], language: str) -> str:
-    """SHA-256 (hex) of what several processings show, one line each."""
+    """Return the SHA-256 (hex) of what several processings show, one line each."""
     return sha256("\n".join(item.shown(language) for item in items).encode()).hexdigest()
 
 
@@ -100,16 +100,16 @@ _BY_AGE = {AgeBand.UNDER_15: Audience.CHILD, AgeBand.MINOR_15_PLUS: Audience.TEE
 
 
 def audience_of(link: ConsentLink, age: AgeBand | None) -> Audience:
-    """Who reads the page of a link: of a joint consent, its side; else by the person's age, as far as it is known."""
+    """Return who reads a link's page: the side that a joint link is for, else by the person's age, if it is known."""
     if link.given_by is not None:
         return _BY_SIDE.get(link.given_by, Audience.ALONE)
-    if link.kind is LinkKind.OVERVIEW:  # a person and whoever answers for them read one and the same page
+    if link.kind is LinkKind.OVERVIEW:  # the person and those who answer for them read the same page
         return Audience.ALONE
     return _BY_AGE.get(age, Audience.ALONE) if age is not None else Audience.ALONE
 
 
 def title_of(link: ConsentLink, items: Sequence[ShownProcessing], *, asks: bool) -> str:
-    """The word of the page's title (`Sentences.frame`)."""
+    """Return the key of the page's title (`Sentences.frame`)."""
     awaited = [item for item in items if item.face.open]
     if awaited:
         return "title_renew" if all(item.face.renews for item in awaited) else "title_decide"
@@ -118,7 +118,7 @@ def title_of(link: ConsentLink, items: Sequence[ShownProcessing], *, asks: bool)
 
 
 def with_texts(items: Sequence[ShownProcessing], title: str, audience: Audience) -> tuple[ShownProcessing, ...]:
-    """The processings with their texts in each language, as one page shows them together."""
+    """Return the processings with their texts in each language, as one page shows them together."""
     asked = [(item.facts, item.face) for item in items]
     pages = {language: on_one_page(asked, language, title=title, audience=audience) for language in LANGUAGES}
     return tuple(
@@ -128,7 +128,7 @@ def with_texts(items: Sequence[ShownProcessing], title: str, audience: Audience)
 
 
 def on_a_struck_text(item: ShownProcessing, record: ProcessingRecord, now: datetime) -> bool:
-    """Whether the text by which a page would ask, in one of its languages, was invalidated."""
+    """Return whether the text by which a page would ask was invalidated, in any of its languages."""
     digests = [text.sha256 for text in (item.texts or {}).values()]
     return item.asked and any(record.facts.invalidated(item.version, each, now) for each in digests)
 
@@ -144,9 +144,9 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
     asks: bool,
     struck: bool = False,
 ) -> ShownProcessing:
-    """What a link shows of one processing, as the ledger and the register stand; the texts come with `with_texts`.
+    """Return what a link shows of one processing, as the ledger and the register stand; `with_texts` adds the texts.
 
-    `struck`: the text that the page would show was invalidated; the version and its notices are looked at here.
+    `struck`: the text that the page would show was invalidated; the version and its notices are checked here.
     """
     facts = record.facts
     events = [entry.event for entry in entries]
@@ -218,16 +218,17 @@ def _answered_here(
 
 _WITHDRAWN_BY_IT: Final = frozenset({Situation.HOLDS, Situation.AWAITING})
 ANSWERS_SHOWN: Final = timedelta(days=7)
-"""For how long after the last answer through it a link shows that answer, when it is good for nothing else."""
+"""How long after the last answer through it a link still shows that answer, once it serves no other use."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedLink:
-    """A link that works: what it is, who made it, what it shows. `under_15`: it records no decision but withdrawals.
+    """A link that works: the link, the caller that made it, and what it shows.
 
-    `name` is whose page this is, and `account` a hint at it, which alone is shown. `shown_until`: when the page goes,
-    of a link that only shows what was answered by it; None while it asks or withdraws. `age_band`: what it was made
-    with, unless an age was stated since. `title`: its word among those of the page. `audience`: who reads it.
+    `under_15`: it records no decision except withdrawals. `name` says whose page this is; the page shows only
+    `account`, a hint at it. `shown_until`: when a page that only shows past answers goes; None while it asks or
+    withdraws. `age_band`: the one that the link was made with, unless an age was stated since. `title`: the key of its
+    title. `audience`: who reads it.
     """
 
     link: ConsentLink
@@ -244,26 +245,26 @@ class OpenedLink:
     audience: Audience = Audience.ALONE
 
     def offering(self, act: Act) -> tuple[ShownProcessing, ...]:
-        """The processings for which a button is there."""
+        """Return the processings for which a button is there."""
         return tuple(item for item in self.items if act in item.acts)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages in which everything on the page is there."""
+        """The languages in which everything on the page is available."""
         return tuple(each for each in LANGUAGES if all(each in item.facts.languages for item in self.items))
 
 
 async def open_consent_link(session: ReadSession, deployment: Deployment, token_sha256: bytes) -> OpenedLink:
-    """What the link with that token's hash shows now.
+    """Return what the link with that token's hash shows now.
 
-    It asks until it expires; after that it goes on for as long as a consent that it names holds, to withdraw it, and
-    for `ANSWERS_SHOWN` after the last answer through it, to show that. One of kind `overview` is about every processing
-    that the person has decided about, and ends when it expires.
+    It asks until it expires. After that it still works while a consent that it names holds, so that the person can
+    withdraw it, and for `ANSWERS_SHOWN` after the last answer through it, to show that answer. One of kind `overview`
+    covers every processing that the person has decided about, and ends when it expires.
 
     Raises:
         NotFoundError: there is no such link.
-        ConsentLinkEndedError: it has expired; or the account was closed or erased since it was made; or who made it may
-            no longer ask, or, of kind `overview`, no longer read.
+        ConsentLinkEndedError: it has expired; or the account was closed or erased since it was made; or its maker may
+            no longer ask or, for kind `overview`, no longer read.
 
     """
     link = await find_link(session, token_sha256)
@@ -287,7 +288,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
     known = await load_controllers(session, _controllers_of(records, now))
 
     def show(struck: frozenset[str]) -> tuple[str, tuple[ShownProcessing, ...]]:
-        """The title, and each processing with its texts; of those processings the text that asks was invalidated."""
+        """Return the title, and each processing with its texts; `struck`: where the text that asks was invalidated."""
         shown = [
             show_processing(
                 *(link, entries, records[each], _who(records[each], known, now), now, deployment.policy),
@@ -314,7 +315,7 @@ async def open_consent_link(session: ReadSession, deployment: Deployment, token_
 
 
 async def show_person(session: ReadSession, deployment: Deployment, name: SubjectName) -> tuple[ShownProcessing, ...]:
-    """Where a person stands on each processing that they decided about, as a page for them would show it.
+    """Return where a person stands on each processing that they decided about, as a page for them would show it.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -346,7 +347,7 @@ async def show_person(session: ReadSession, deployment: Deployment, name: Subjec
 
 
 def _decided_about(entries: Sequence[LedgerEntry]) -> tuple[str, ...]:
-    """The processings that a person ever decided about, in the order in which they first did."""
+    """Return the processings that a person ever decided about, in the order of their first decisions."""
     events = [entry.event for entry in entries if entry.event.kind in DECISIONS]
     return tuple(dict.fromkeys(event.processing for event in events if event.processing is not None))
 
@@ -356,13 +357,13 @@ def _controllers_of(records: Mapping[str, ProcessingRecord], now: datetime) -> f
 
 
 def _who(record: ProcessingRecord, known: Mapping[str, ControllerRecord], now: datetime) -> tuple[Who, ...]:
-    """Who answers for the version that is shown."""
+    """Return who answers for the version that is shown."""
     named = tuple(who_is(known[each]) for each in version_shown(record, now).controllers if each in known)
     return named or (Who(record.controller),)
 
 
 async def _with_presented(session: ReadSession, items: Sequence[ShownProcessing]) -> tuple[ShownProcessing, ...]:
-    """The processings with the texts that were shown for the decisions about them, where those are kept."""
+    """Return the processings with the texts that were shown for the decisions about them, where those are kept."""
     digests = {item.id: _digest_of(item.decision) for item in items}
     texts = await find_texts(session, [each for each in digests.values() if each is not None])
     return tuple(replace(item, presented=texts.get(digests[item.id] or b"")) for item in items)
@@ -374,18 +375,18 @@ def _digest_of(decision: LedgerEntry | None) -> bytes | None:
 
 
 def account_closed(link: ConsentLink, entries: Sequence[LedgerEntry]) -> bool:
-    """Whether the account was closed since the link was made: another may have its address now.
+    """Return whether the account was closed since the link was made: another person may have its address now.
 
-    A closure about one processing is the sweep's, of one that is retired, and concerns no other (docs/renewal.md).
+    A closure about one processing comes from the sweep, after a retirement, and concerns no other (docs/renewal.md).
     """
     closures = (entry.event for entry in entries if entry.event.kind is EventKind.CLOSED)
     return any(event.processing is None and link.ledger_order < event.order for event in closures)
 
 
 async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
-    """Whether the link still works: its maker may still ask for one of its processings, and its key was not revoked.
+    """Return whether the link's maker may still ask about one of its processings, and its key was not revoked.
 
-    A key that ended as it was planned to, at a rotation for instance, leaves its links asking.
+    A key that ended as planned, at a rotation for instance, leaves its links asking.
     """
     if caller.revoked_at is not None or Scope.CONSENTS_WRITE not in caller.scopes:
         return False
@@ -395,7 +396,7 @@ async def _in_force(session: ReadSession, link: ConsentLink, caller: Caller) -> 
 
 
 async def _may_read(session: ReadSession, link: ConsentLink, caller: Caller) -> bool:
-    """Whether who made a link to everything that is held may still read it, and its key was not revoked."""
+    """Return whether the maker of an overview link may still read all that it shows, and its key was not revoked."""
     if caller.revoked_at is not None or Scope.CONSENTS_READ not in caller.scopes or caller.processings is not None:
         return False
     return await _credential_stands(session, link, caller)
@@ -406,10 +407,10 @@ async def _credential_stands(session: ReadSession, link: ConsentLink, caller: Ca
 
 
 async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -> datetime:
-    """Until when a link that no longer takes answers still shows the answers that were given through it.
+    """Return until when a link that takes no more answers still shows those that were given through it.
 
     Raises:
-        ConsentLinkEndedError: nothing was, or that is too long ago.
+        ConsentLinkEndedError: no answer was given through it, or the last one too long ago.
 
     """
     answered_at = await last_form(session, link.token_sha256)
@@ -419,16 +420,16 @@ async def _shown_until(session: ReadSession, link: ConsentLink, now: datetime) -
 
 
 def _bands_since(link: ConsentLink, entries: Sequence[LedgerEntry]) -> list[AgeBand]:
-    """The ages stated since a link was made."""
+    """Return the age bands stated since a link was made."""
     since = (entry.event for entry in entries if entry.event.order > link.ledger_order)
     return [event.collection.age_band for event in since if event.collection.age_band is not None]
 
 
 def _age(link: ConsentLink, entries: Sequence[LedgerEntry], now: datetime) -> AgeBand | None:
-    """How old the person is known to be.
+    """Return how old the person is known to be.
 
-    What a link was made with stands beside what was stated since, and the youngest counts; but a joint link asks only
-    those who still are under fifteen.
+    The age that a link was made with counts beside those stated since, and the youngest wins; but for a joint link the
+    ledger comes first: it asks only those who are still under fifteen.
     """
     if link.age_band is not None and link.kind is not LinkKind.JOINT:
         return max((link.age_band, *_bands_since(link, entries)), key=list(AgeBand).index)

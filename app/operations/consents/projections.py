@@ -22,7 +22,7 @@ from app.register.store import load_processings
 CONSENTS: Final = "consents"
 
 Key = tuple[str, State, str]
-"""Processing, state, and for what is in force the month of its expiry in Paris (`2027-03`); else ""."""
+"""Processing, state and, for a consent in force, the month of its expiry in Paris (`2027-03`), else ""."""
 
 _ENDED: Final = {
     EventKind.CLOSED: State.CLOSED,
@@ -33,11 +33,11 @@ _ENDED: Final = {
 
 
 async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | None:
-    """Count, and keep the numbers; how many there are, None when another process counts already.
+    """Count the consents and keep the numbers; return the total, or None if another process is counting already.
 
     One pass over the projection in its own transaction, which sees all of it as of one moment
-    (`Database.write(at_once=True)`). States are the core's
-    (`app.core.fold`), told once for each group of consents that stand and lapse together.
+    (`Database.write(at_once=True)`). The core computes the states (`app.core.fold`), once for each group of consents
+    that stand and lapse together.
     """
     if not await one_at_a_time(session, CONSENTS):
         return None
@@ -85,16 +85,16 @@ def _key(
     return processing.id, state, f"{lapses.astimezone(PARIS):%Y-%m}"
 
 
-# Rebuild the projection from the ledger, subject by subject, and tell what differed.
+# Rebuild the projection from the ledger, subject by subject, and report what differed.
 
 _BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a rebuild has come: subjects looked at, and consents whose row was not what the ledger says.
+    """How far a rebuild has come: subjects compared, and consents whose row was not what the ledger says.
 
-    `share` of all subjects, from 0 to 1: references are random, and looked at in order.
+    `share`: of all subjects, from 0 to 1; estimated from the references, which are random and visited in order.
     """
 
     subjects: int
@@ -125,7 +125,7 @@ async def rebuild_projection(database: Database, *, repair: bool = True) -> Asyn
 
 
 async def count_differing(session: WriteSession) -> int:
-    """How many consents have a row that is not what the ledger says, or none, in the transaction of the caller."""
+    """Return for how many consents the row is missing or not what the ledger says, in the caller's transaction."""
     after, differing = b"", 0
     while True:
         refs, wrong = await _compare_some(session, after, repair=False)
@@ -136,7 +136,7 @@ async def count_differing(session: WriteSession) -> int:
 
 
 async def _compare_some(session: WriteSession, after: bytes, *, repair: bool) -> tuple[list[bytes], int]:
-    """The next subjects, and how many of their rows are not what the ledger says."""
+    """Compare the next subjects; return them, and how many of their rows are not what the ledger says."""
     refs = await lock_subjects(session, after=after, limit=_BATCH)
     events = await load_events(session, refs)
     register = {identifier: record.facts for identifier, record in (await load_processings(session)).items()}
@@ -147,7 +147,7 @@ async def _compare_some(session: WriteSession, after: bytes, *, repair: bool) ->
 
 
 async def _compare(session: WriteSession, ref: bytes, rows: Sequence[ConsentRow], *, repair: bool) -> int:
-    """How many of a subject's rows are not what the ledger says; they are repaired if asked."""
+    """Return how many of a subject's rows are not what the ledger says; repair them if asked."""
     should = {row.id: row for row in rows}
     stored = await load_rows(session, ref)
     wrong = {each for each in should.keys() | stored.keys() if should.get(each) != stored.get(each)}

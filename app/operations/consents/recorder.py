@@ -1,6 +1,6 @@
 """The one way to record what people decide: in ledgers that are open, each decision as if it were alone.
 
-A page that was pressed, a row of an import, a batch and a single request are recorded here.
+A press on the page, a row of an import, a batch and a single request are all recorded here.
 """
 
 from collections.abc import Iterable
@@ -25,14 +25,14 @@ Done = ConsentView | RecordedWithdrawal
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The entry that was recorded, and what its caller is told."""
+    """The entry that was recorded, and what its caller is answered."""
 
     entry: LedgerEntry
     done: Done
 
 
 def named_in(said: Iterable[Said]) -> dict[SubjectName, set[bytes]]:
-    """Who some decisions are about, each with the documents (SHA-256) that are to stand for their grants."""
+    """Return the subjects of some decisions, each with the documents (SHA-256) that are to stand for their grants."""
     named: dict[SubjectName, set[bytes]] = {}
     for each in said:
         documents = named.setdefault(each.subject, set())
@@ -46,8 +46,8 @@ async def record(
 ) -> Recorded:
     """Record one decision in the ledger of its subject, which was opened with its processing.
 
-    Nothing is staged before all that may refuse it has been asked: what is refused leaves nothing, and leaves the
-    others of the transaction.
+    Every check runs before anything is staged: a decision that is refused leaves nothing behind, and leaves the others
+    of the transaction alone.
 
     Raises:
         DomainError: it is refused (`grant`, `withdrawal`; InvalidEvidenceError: its document stands for another
@@ -94,7 +94,7 @@ async def record(
 
 
 async def record_import(session: WriteSession, caller: Caller) -> None:
-    """Record that this caller imports, once a day (UTC): each import stands in the ledger itself, marked as one."""
+    """Record that this caller imports, once a day (UTC): the ledger itself marks each entry that was imported."""
     now = await session.now()
     await record_act(session, ActKind.CONSENTS_IMPORTED, caller.id, once=f"{now:%Y-%m-%d}")
 
@@ -102,7 +102,7 @@ async def record_import(session: WriteSession, caller: Caller) -> None:
 async def _own_names(
     session: WriteSession, deployment: Deployment, said: Collected, ledger: OpenLedger
 ) -> frozenset[str]:
-    """By what each name of the person would be known as a parent, where a parent is named (hex)."""
+    """Return the references that the person's names would have as a parent (hex); none unless a parent is named."""
     if not {"parent", "parent_ref"} & (said.capacity or {}).keys():
         return frozenset()
     return await own_references(session, deployment, ledger, said.subject)
@@ -111,7 +111,7 @@ async def _own_names(
 async def own_references(
     session: WriteSession, deployment: Deployment, ledger: OpenLedger, also: SubjectName | KeptName
 ) -> frozenset[str]:
-    """By what each name of a person would be known as a parent (hex); `also`: one that may not be kept yet."""
+    """Return the references that a person's names would have as a parent (hex); `also`: a name maybe not kept yet."""
     kept = [*await names_of(session, ledger.ref), *([also] if isinstance(also, KeptName) else [])]
     names = [SubjectName(each.type, deployment.vault.open(each.sealed)) for each in kept]
     names += [also] if isinstance(also, SubjectName) else []

@@ -32,15 +32,15 @@ from app.snapshot.tables import ChangeKind, record_change
 
 _ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
 _BY_ITSELF: Final = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED})
-"""What the sweep records of somebody who says nothing."""
+"""What the sweep records without an act of the person."""
 
 
 async def playable(
     session: WriteSession, entry: LedgerEntry, ref: bytes, events: Sequence[ConsentEvent]
 ) -> LedgerEntry | None:
-    """The part of a noted entry that may be recorded in a ledger with these events; None for nothing.
+    """Return the part of a noted entry that may be recorded in a ledger with these events; None for nothing.
 
-    That ledger may be another one than the entry's own: the person has another pseudonym, or is another person.
+    That ledger may not be the entry's own: the person may have another pseudonym since, or it is another person's.
     """
     event = entry.event
     if event.kind in _ENDS_ACCOUNT:
@@ -54,7 +54,7 @@ async def playable(
     is_own = entry.subject_ref == ref
     if event.kind is not EventKind.GRANTED:
         return entry if is_own else _without_age(entry, events)
-    # A version that was recorded later is another one, to which nobody has agreed.
+    # A version that was recorded later is another one, to which the person has not agreed.
     version = record.version(event.version or 0) if record is not None else None
     knows_version = version is not None and version.recorded_at <= entry.recorded_at
     follows = _follows_grant(event, events)
@@ -65,12 +65,12 @@ async def playable(
 
 
 def used_after(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
-    """Whether somebody said something in a ledger after an event."""
+    """Return whether anything but the sweep's events stands in a ledger after an event."""
     return any(each.collected_at > event.collected_at and each.kind not in _BY_ITSELF for each in events)
 
 
 def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
-    """Whether the last that was decided on its processing before an event is a grant, which it then narrows."""
+    """Return whether the last decision or closure on its processing before an event is a grant, which it narrows."""
     before = [
         each
         for each in events
@@ -82,9 +82,10 @@ def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
 
 
 def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry:
-    """An entry for the ledger of another pseudonym: without an age that makes nobody younger.
+    """Return an entry for the ledger of another pseudonym: without its age, unless that makes the person younger.
 
-    It would be known of the next holder of the address, whose consent then counts where no age was stated.
+    The age would be taken for that of the next holder of the address, whose consent would then count without a
+    statement of their own age.
     """
     event = entry.event
     if event.collection.age_band is None or _makes_younger(event, events):
@@ -94,16 +95,16 @@ def _without_age(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEn
 
 
 def _withdrawn(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry:
-    """A grant to a version that is lost, as the end of the grant before it, which it took the place of.
+    """Turn a grant to a lost version into the withdrawal of the grant that it replaced.
 
-    What was agreed to is not known any more. It may have been less than before.
+    What was agreed to is no longer known. It may have been less than before.
     """
     younger = _makes_younger(entry.event, events)
     return _in_its_place(entry, EventKind.WITHDRAWN, entry.event.processing, with_age=younger)
 
 
 def _age_alone(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> LedgerEntry | None:
-    """An age that an entry tells, where it makes the person younger, without what was decided with it."""
+    """Return only the age that an entry states, without its decision; None unless it makes the person younger."""
     younger = _makes_younger(entry.event, events)
     return _in_its_place(entry, EventKind.AGE_STATED, None, with_age=True) if younger else None
 
@@ -113,7 +114,7 @@ def _makes_younger(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
 
 
 def _in_its_place(entry: LedgerEntry, kind: EventKind, processing: str | None, *, with_age: bool) -> LedgerEntry:
-    """Another event of the same time, under an id of its own, the same each time: the entry may be played later."""
+    """Return another event of the same time, with an id derived from the entry's, which may yet be replayed itself."""
     event = entry.event
     evidence, capacity = age_alone(entry.evidence, entry.capacity) if with_age else (None, None)
     other = ConsentEvent(
@@ -156,9 +157,9 @@ class _InvalidationNote(msgspec.Struct, frozen=True):
 
 
 async def replay_note(session: WriteSession, kept: KeptNote, *, epoch: int) -> ReplayOutcome:
-    """Record one fact, in a transaction of its own or among others. A second time changes nothing.
+    """Record one fact, in its own transaction or among others. A second time changes nothing.
 
-    `epoch` is the database's. Whoever began it had dealt with what earlier epochs left to be done by hand.
+    `epoch` is the database's. When it began, what earlier epochs left to be done by hand had been dealt with.
     """
     outcome = await _replayed(session, kept)
     return ReplayOutcome.HELD if outcome is ReplayOutcome.BY_HAND and kept.epoch < epoch else outcome
@@ -173,12 +174,12 @@ async def _replayed(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     try:
         async with session.attempt():
             return await _REPLAY[kind](session, kept)
-    except PartRefusedError:  # one that the database refuses keeps no other from being recorded
+    except PartRefusedError:  # an entry that the database refuses keeps no other from being recorded
         return ReplayOutcome.BY_HAND
 
 
 def told_by_hand(kept: KeptNote) -> str:
-    """What somebody has to do again, in words; of a person the pseudonym, as lists of consents show it."""
+    """Return in words what must be done again by hand; a person is named by pseudonym, as lists of consents show it."""
     kind, body = NoteKind(kept.note.kind), kept.note.body
     if kind is NoteKind.OTHER:
         note = msgspec.json.decode(body, type=OtherNote)
@@ -196,7 +197,7 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     said = msgspec.json.decode(kept.note.body, type=_LedgerNote)
     ref, event = await _whose(session, said), said.entry.event
     if ref is None:
-        # Only a key in use tells that nobody is meant.
+        # Only a key in use shows that no person known here is meant.
         known = not said.keys or set(said.keys) & set(await keys_in_use(session))
         return ReplayOutcome.NOBODY if known else ReplayOutcome.BY_HAND
     await hold_refs(session, [ref])
@@ -221,7 +222,7 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
 
 
 async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[LedgerEntry]) -> None:
-    """Append an entry to the ledger that holds these, and tell of what it ends."""
+    """Append an entry to the ledger that holds these, and notify receivers of what it ends."""
     ref, event = entry.subject_ref, entry.event
     named = {each.processing for each in (event, *(held.event for held in entries)) if each.processing is not None}
     register = await load_processings(session, named)
@@ -233,13 +234,13 @@ async def _append(session: WriteSession, entry: LedgerEntry, entries: Sequence[L
 
 
 async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
-    """Whose ledger an entry belongs in: that of its pseudonym, or of the one that the person has since the restore."""
+    """Return the ref of an entry's ledger: its own, or the one that the person has since the restore, if any."""
     if await is_subject(session, said.entry.subject_ref):
         return said.entry.subject_ref
     found = await led_to(session, said.locators)
     ref = found[0] if found is not None else None
     if ref is None and said.entry.event.kind is EventKind.ERASED:
-        # The closure that was noted with it has just been played: the id is kept nevertheless.
+        # The closure noted with it has just been replayed: the id is still kept.
         ref = next(iter(await every_ref(session, said.locators)), None)
     return ref
 

@@ -25,7 +25,7 @@ from app.register.store import load_processings
 async def whose_consent(
     session: WriteSession, deployment: Deployment, caller: Caller, identifier: UUID
 ) -> tuple[SubjectName, tuple[str, ...]]:
-    """The user of a consent and its processing, told to this process alone: no answer names the user.
+    """Return the user of a consent and its processing, for use in this process alone: no answer names the user.
 
     Raises:
         NotFoundError: there is no such consent, the caller may not name its processing, or its user left.
@@ -39,7 +39,7 @@ async def whose_consent(
     if not names or not caller.may_ask_about(processing):
         raise NotFoundError("No such consent.", field="consent")
     name = SubjectName(names[0].type, deployment.vault.open(names[0].sealed))
-    # Whoever has the address since the account was closed is another person.
+    # The holder of the address since the account was closed is another person.
     if await find_ref(session, deployment.pseudonyms.found_by(name.type, name.id)) != entry.subject_ref:
         raise NotFoundError("No such consent.", field="consent")
     return name, (processing,)
@@ -51,7 +51,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class ConsentQuery:
-    """What is searched; None asks for all."""
+    """What is searched for; None does not filter."""
 
     subject: SubjectName | None = None
     processings: tuple[str, ...] | None = None
@@ -63,7 +63,7 @@ class ConsentQuery:
 class ConsentPage:
     """Some consents, and where the next page begins; None when there is none.
 
-    `known`: whether anything at all is recorded of the subject searched about those processings; None without one.
+    `known`: whether anything is recorded of the searched subject about those processings; None without a subject.
     """
 
     items: Sequence[ConsentView]
@@ -74,10 +74,10 @@ class ConsentPage:
 async def search_consents(
     session: ReadSession, deployment: Deployment, query: ConsentQuery, *, after: UUID | None, limit: int
 ) -> ConsentPage:
-    """The next consents that match, oldest recorded first.
+    """Return the next consents that match, oldest recorded first.
 
-    A state is computed, never stored: candidates are read in batches until the page is full or enough were looked at,
-    so a page may hold fewer than `limit` and still have a next one.
+    A state is computed, never stored: candidates are read in batches until the page is full or `_SCANNED_AT_MOST` were
+    read, so a page may hold fewer than `limit` and still have a next one.
     """
     wanted = await _filter(session, deployment, query)
     page = await _list(session, deployment, query, wanted, after=after, limit=limit)
@@ -85,7 +85,7 @@ async def search_consents(
 
 
 async def _known(session: ReadSession, ref: bytes, processings: tuple[str, ...] | None) -> bool:
-    """Whether the subject has an entry about one of the processings, or about all; None for any entry."""
+    """Return whether the subject has an entry about one of these processings or about all; None asks for any entry."""
     events = (await load_events(session, {ref})).get(ref, [])
     return any(processings is None or any(map(event.concerns, processings)) for event in events)
 
@@ -99,7 +99,7 @@ async def _list(
     after: UUID | None,
     limit: int,
 ) -> ConsentPage:
-    """The next page, without what is known of the subject."""
+    """Return the next page, without `known`."""
     items: list[ConsentView] = []
     scanned = 0
     while scanned < _SCANNED_AT_MOST:
@@ -119,7 +119,7 @@ async def _list(
 
 
 async def find_consent(session: ReadSession, deployment: Deployment, identifier: UUID) -> ConsentView | None:
-    """One consent by id; None when no grant or refusal has it."""
+    """Return one consent by id; None when no grant or refusal has it."""
     entry = await find_entry(session, identifier)
     if entry is None or entry.event.kind not in {EventKind.GRANTED, EventKind.REFUSED}:
         return None
@@ -129,7 +129,7 @@ async def find_consent(session: ReadSession, deployment: Deployment, identifier:
 async def view_consents(
     session: ReadSession, policy: PeriodPolicy, found: Sequence[tuple[bytes, UUID]]
 ) -> list[ConsentView]:
-    """The consents of those ids, in that order, as they stand now: read in two statements."""
+    """Return the consents of those ids, in that order, as they stand now: read in two statements."""
     events = await load_events(session, {ref for ref, _ in found}) if found else {}
     named = {event.processing for of_one in events.values() for event in of_one if event.processing is not None}
     records = await load_processings(session, named)
@@ -179,9 +179,9 @@ class ConsentHistory:
 
 
 async def consent_history(session: WriteSession, caller: Caller, identifier: UUID) -> ConsentHistory | None:
-    """The entries about a consent's subject and processing, in ledger order; who looked at them is recorded.
+    """Return the entries about a consent's subject and processing, in ledger order, and record who looked at them.
 
-    None when there is no such consent, or it is not the caller's to see.
+    None when there is no such consent, or the caller may not see it.
     """
     entry = await find_entry(session, identifier)
     if entry is None or entry.event.kind not in CONSENTS or entry.event.processing is None:
@@ -196,10 +196,10 @@ async def consent_history(session: WriteSession, caller: Caller, identifier: UUI
 
 
 async def read_event(session: WriteSession, caller: Caller, identifier: UUID) -> LedgerEntry | None:
-    """The entry with that id; who looked at it is recorded.
+    """Return the entry with that id, and record who looked at it.
 
-    None when there is none, or it is not the caller's to see: one about every processing is seen by a caller that is
-    limited to none.
+    None when there is none, or the caller may not see it: an entry about every processing is shown only to a caller
+    that is not limited to some.
     """
     entry = await find_entry(session, identifier)
     if entry is None:

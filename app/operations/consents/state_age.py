@@ -34,9 +34,9 @@ _FIFTEEN_YEARS: Final = 15 * 366
 
 @dataclass(frozen=True, slots=True)
 class StatedAge:
-    """Whose age, which band, who stated it, how that was checked, and when; `at` None is now.
+    """Whose age was stated, the band, who stated it, how it was checked, and when (`at` None: now).
 
-    `under_15_until`: of `under_15` alone, the civil date (Paris) from which on the person is 15.
+    `under_15_until`: only with `under_15`, the civil date (Paris) on which the person turns 15.
     """
 
     subject: SubjectName
@@ -52,7 +52,7 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
 
     Raises:
         CollectionTimeError: `at` lies in the future.
-        AgeDateError: `under_15_until` is not ahead, or the person is not said to be under 15.
+        AgeDateError: `under_15_until` is not within the next fifteen years, or the person is not said to be under 15.
 
     """
     opened = await open_ledgers(session, deployment, [stated.subject])
@@ -64,7 +64,7 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
     _check_until(stated, when.at)
     entry = _entry(session, caller, ledger, stated, when)
     said = entry.event.collection
-    # Of a repetition too, which makes nobody younger: its first time may not have been confirmed.
+    # Also for a repetition, which makes the person no younger: the first attempt may not have been confirmed.
     if stated.age_band is not AgeBand.ADULT or makes_younger(said, ledger.events, when.at):
         session.narrow()
     if makes_older(said, ledger.events, when.at):
@@ -77,7 +77,7 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
 
 
 def _check_until(stated: StatedAge, at: datetime) -> None:
-    """Refuse a day of turning 15 that says nothing, or that would say the person is 15 already."""
+    """Refuse a day of turning 15 that comes without the band `under_15`, or is not within the next fifteen years."""
     until = stated.under_15_until
     if until is None:
         return
@@ -117,10 +117,10 @@ def _entry(
 async def _ask_for_confirmation(
     session: WriteSession, deployment: Deployment, ledger: OpenLedger, grown: OpenLedger
 ) -> None:
-    """Tell receivers, once, of each joint consent in force whose person is a child no more: they decide alone now.
+    """Put a message in the outbox for each joint consent in force of a person who is 15 or more now and decides alone.
 
-    The consent stands until it ends; that it is worth a confirmation by the person is for the operator (facts of LIL
-    art. 45). Told when the band last known was under 15 and the new one is not.
+    The consent stands until it ends; whether to ask the person to confirm it is for the operator (facts of LIL
+    art. 45). This happens once: when the band known before was under 15 and the new one is not.
     """
     events, stated = grown.events, grown.entries[-1].event
     before, after = (age_known(known, stated.collected_at) for known in (ledger.events, events))

@@ -1,10 +1,10 @@
-"""The sweep: say of each consent, once, that it is due for renewal, has lapsed, was superseded or closed.
+"""The sweep: record of each consent, once, that it is due for renewal, has lapsed, was superseded or closed.
 
 A batch is one transaction. It holds the subjects as every writer of their consents does, reads the clock and their
-ledgers under that lock, asks `app.core.renewal` what there is to say, and writes the flag, the ledger event, the
-outbox row and how far it has come. Killed at any point, it has said all of a batch or nothing of it. Subjects that
-another transaction holds are passed over: the next sweep finds them. No decision depends on any of this, and none of
-what is written changes one, so that no replica has to be told.
+ledgers under that lock, asks `app.core.renewal` what there is to record, and writes the flag, the ledger event, the
+outbox row and its progress. Killed at any point, it has written all of a batch or nothing of it. It skips subjects
+that another transaction holds: the next sweep finds them. Decisions do not depend on any of this, and nothing that is
+written changes one, so replicas need not be notified.
 """
 
 import time
@@ -72,7 +72,7 @@ class RecordedDecline:
 async def decline_renewal(
     session: WriteSession, deployment: Deployment, caller: Caller, declined: DeclinedRenewal
 ) -> RecordedDecline:
-    """Append the wish. It decides nothing: the consent permits until it ends, is withdrawn or refused.
+    """Append the wish not to renew. It decides nothing: the consent permits until it ends, is withdrawn or refused.
 
     Raises:
         NotFoundError: no such processing.
@@ -116,7 +116,7 @@ async def decline_renewal(
 class ListedRenewal:
     """A flag, and the state that a decision would see its consent in now.
 
-    `subject`: who is to be reminded, where that was asked for and the id is still kept.
+    `subject`: the user to be reminded, where that was asked for and the id is still kept.
     """
 
     flag: FlagRecord
@@ -141,7 +141,7 @@ async def list_renewals(
     after: UUID | None,
     limit: int,
 ) -> RenewalPage:
-    """The next flags on those processings (None: every one), of those kinds, oldest first."""
+    """Return the next flags on those processings (None: every one), of those kinds, oldest first."""
     named = sorted(await load_processings(session)) if processings is None else sorted(processings)
     flags = await list_flags(session, named, sorted(kinds), after=after, limit=limit + 1)
     shown = flags[:limit]
@@ -153,7 +153,7 @@ async def list_renewals(
 async def name_subjects(
     session: WriteSession, deployment: Deployment, caller: Caller, page: RenewalPage
 ) -> RenewalPage:
-    """The same page with each user's first name in the place of the pseudonym; the audit trail records the reading.
+    """Return the same page with the first name that is kept of each user; the audit trail records the reading.
 
     Raises:
         ScopeMissingError: the caller may not read who users are.
@@ -185,7 +185,7 @@ _EVENTS: Final = {
 
 @dataclass(slots=True)
 class Sweep:
-    """What a sweep said, by kind, and how many consents may wait for the next one."""
+    """What a sweep recorded, by kind, and how many consents may wait for the next one."""
 
     flagged: Counter[FlagKind] = field(default_factory=Counter)
     backlog: int = 0
@@ -195,10 +195,10 @@ async def sweep_renewals(database: Database, renewal: Renewal, *, batch: int = B
     """Flag what is due now, batch by batch, until there is nothing left or the run is over.
 
     Args:
-        database: where each batch is a transaction of its own.
+        database: each batch is a transaction in it.
         renewal: how this deployment announces renewals.
         batch: consents in a transaction.
-        run: for how long batches are begun; what is left then is the backlog.
+        run: for how long new batches begin; what is left then is the backlog.
 
     Raises:
         DatabaseUnavailableError: the batch under way was not written; those before it were.
@@ -221,7 +221,7 @@ async def sweep_renewals(database: Database, renewal: Renewal, *, batch: int = B
 
 
 async def _due(database: Database, renewal: Renewal) -> list[tuple[StageGroup, datetime]]:
-    """The groups in which something may be due, and before which time of collection."""
+    """Return the groups in which something may be due, each with the time before which it was collected."""
     async with database.read() as session:
         groups = await list_groups(session)
         records = await load_processings(session, {group.processing for group in groups})
@@ -242,7 +242,7 @@ def _before(record: ProcessingRecord, group: StageGroup, renewal: Renewal, at: d
 async def _batch(  # noqa: PLR0917 - one step of a sweep
     session: WriteSession, renewal: Renewal, group: StageGroup, after: Held | None, batch: int, sweep: Sweep
 ) -> Sequence[Held]:
-    """Hold, look at and write the next consents of a group; the ones held."""
+    """Hold, examine and write the next consents of a group; return those held."""
     record = await hold_processing(session, group.processing)
     if record is None:
         return ()
@@ -279,7 +279,7 @@ class _Looking:
 def _look(
     session: WriteSession, by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]
 ) -> tuple[list[Said], list[tuple[Held, int]]]:
-    """What there is to say of each consent as its ledger stands now, and the stage that it moves to."""
+    """Return what there is to record of each consent as its ledger stands now, and the stage that it moves to."""
     processing, policy = by.record.facts, by.renewal.policy
     said: list[Said] = []
     moved: list[tuple[Held, int]] = []
@@ -296,10 +296,10 @@ def _look(
 
 
 def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]) -> list[Held]:
-    """The other grants of the same subjects, where the processing is retired: a closure ends them too, in this batch.
+    """Return the subjects' other grants if the processing is retired: a closure ends those too, in this batch.
 
-    A grant ahead of its version stands beside the one in force. What was said of them before is not said again: the
-    flags have a key.
+    A grant ahead of its version stands beside the one in force. The flags have a key, so what was recorded of these
+    grants before is not recorded again.
     """
     if not held or by.record.facts.status_at(min(by.at.values())) is not Status.RETIRED:
         return []
@@ -315,7 +315,7 @@ def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[
 def _with_events(
     said: Sequence[Said], orders: Mapping[bytes, int], at: Mapping[bytes, datetime], processing: str
 ) -> list[Said]:
-    """The same, with the ledger event that goes with each but notices, in the next places of its subject's ledger."""
+    """Return the same, with its ledger event for each but notices, in the next places of its subject's ledger."""
     following = dict(orders)
     complete = []
     for each in said:

@@ -19,10 +19,10 @@ from app.operations.service.deployment import Deployment, SubjectName
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """What a caller says: `processing` None withdraws from every processing of IV, registered now or later.
+    """What a caller says; `processing` None withdraws from every processing of IV, registered now or later.
 
-    `link`: that of the consent page by which it came, if it did. `capacity`: what it says of the person's age.
-    `historic`: a row of an import, which keeps its date. `quiet`: receivers are not told.
+    `link`: the consent page's link through which it came, if any. `capacity`: what it says of the person's age.
+    `historic`: a row of an import, which keeps its date. `quiet`: receivers are not notified.
     """
 
     subject: SubjectName
@@ -37,9 +37,9 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class RecordedWithdrawal:
-    """The entry, the consents that ended, and since when.
+    """The entry, the consents that ended, and when it took effect.
 
-    `matched`: whether anything but withdrawals had been recorded of the id.
+    `matched`: whether anything but withdrawals had been recorded of the id before.
     """
 
     id: UUID
@@ -49,7 +49,7 @@ class RecordedWithdrawal:
 
 
 def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, caller: Caller) -> Recording:
-    """A withdrawal. It is recorded even when there is nothing to withdraw: an older import must not revive.
+    """Return the entry of a withdrawal, even with nothing to withdraw: an older import must not revive a consent.
 
     Raises:
         NotFoundError: no such processing.
@@ -68,8 +68,8 @@ def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, cal
 
 
 def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]) -> RecordedWithdrawal:
-    """What is told of a withdrawal: the ledger before it, and the consents that it ended."""
-    # Earlier withdrawals do not make an id known: a repetition must not hide that it was the wrong one.
+    """Return the answer to a withdrawal, from the ledger before it and the consents that it ended."""
+    # Earlier withdrawals do not make an id known: a repetition must not hide that the id was wrong.
     known = any(event.kind is not EventKind.WITHDRAWN for event in before.events)
     return RecordedWithdrawal(entry.event.id, known, tuple(row.id for row in ended), entry.event.collected_at)
 

@@ -1,7 +1,7 @@
 """Answer a caller's questions, one or many: who asks, the facts, the rules, the quota.
 
-There is one way through here for every request. It takes its facts from memory while a lease allows that, else from
-the primary; what is judged is the same.
+Every request takes the same way through here. Facts come from memory while a lease allows that, else from the primary;
+they are judged alike.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from app.operations.decisions.judging import (
 
 @dataclass(frozen=True, slots=True)
 class DecisionPoint:
-    """What answers: memory (None in strict mode), the primary, and `instant`, an estimate of the database's clock."""
+    """What answers: memory (None in strict mode), the primary, and `instant`, which estimates the database's clock."""
 
     memory: Memory | None
     primary: Primary
@@ -32,7 +32,7 @@ class DecisionPoint:
 
 
 def answer_at_once(point: DecisionPoint, digest: bytes, questions: Sequence[Question]) -> AnsweredRequest | None:
-    """Answer from memory alone; None where something is missing, or the credential is not in force. Awaits nothing.
+    """Answer from memory alone; None if something is missing or the credential is not in force. Awaits nothing.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
@@ -52,7 +52,7 @@ def answer_at_once(point: DecisionPoint, digest: bytes, questions: Sequence[Ques
 async def answer_questions(
     point: DecisionPoint, presented: Credential, questions: Sequence[Question]
 ) -> AnsweredRequest:
-    """Answer, after what memory lacks was read.
+    """Read what memory lacks, then answer.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
@@ -75,14 +75,14 @@ async def answer_questions(
 async def answer_from_primary(
     point: DecisionPoint, presented: Credential, questions: Sequence[Question]
 ) -> AnsweredRequest:
-    """Answer on facts read for this request, whatever memory holds. Raises as `answer_questions` does."""
+    """Answer on facts read for this request, even if memory holds them. Raises as `answer_questions` does."""
     return await answer_from_database(point.primary, presented, questions, point.instant())
 
 
 async def stand_after_waiting(
     point: DecisionPoint, digest: bytes, questions: Sequence[Question], answered: AnsweredRequest
 ) -> bool:
-    """Whether the permits among answers may still be sent after a wait, such as for the commit of their log rows."""
+    """Return whether permits among the answers may still be sent after a wait, as for the commit of their log rows."""
     if point.memory is not None and answered.from_memory:
         return await still_stands(point.memory, digest, questions, answered.answers)
     ends = [answer.decision.valid_until for answer in answered.answers if isinstance(answer, Judged)]
@@ -90,7 +90,7 @@ async def stand_after_waiting(
 
 
 def _counted(point: DecisionPoint, found: Found) -> AnsweredRequest:
-    """Count what was found against the caller's quota."""
+    """Return what was found as answers, counted against the caller's quota."""
     if found.caller is None:
         return AnsweredRequest(None, (), found.at)
     limits = point.primary.limits

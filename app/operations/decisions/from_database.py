@@ -1,7 +1,7 @@
 """Answer on facts read from the primary for this request: in strict mode, and where memory may not be used.
 
 Without the database, purposes of III are still answered, for a caller and from a register entry that were read before
-(law.md, trap 14); every other question cannot be answered then.
+(law.md, trap 14); no other question can be answered then.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ from app.snapshot.leases import boot_seconds
 # Read the facts that some requests need, in three statements whatever their number, and apply the rules to each.
 
 _PARTIES_AT_MOST: Final = 20_000
-"""Users and other parties whose consents one search looks at for a page."""
+"""The most users and other parties whose consents one search looks at for a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactsRead:
-    """The facts of each request, in their order, and the database's time then.
+    """The facts of each request, in their order, and the database's time when they were read.
 
-    `asked` is when it was asked for that time, by CLOCK_BOOTTIME in seconds.
+    `asked`: when the database was asked for that time, by CLOCK_BOOTTIME in seconds.
     """
 
     of_each: Sequence[Facts]
@@ -56,7 +56,7 @@ class FactsRead:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Decisions in the order of the requests, and the database's time then."""
+    """Decisions in the order of the requests, and the database's time when they were taken."""
 
     decisions: Sequence[Decision]
     at: datetime
@@ -80,8 +80,8 @@ async def read_facts(
 ) -> FactsRead:
     """Read the events that requests need, on register entries that were read before.
 
-    The clock is read after the facts, and never behind what was recorded: an instant at which a withdrawal that is
-    in the ledger has not happened yet is never judged.
+    The clock is read after the facts, and never behind what was recorded: no request is judged at an instant before a
+    withdrawal that is in the ledger.
     """
     entries = [records.get(request.processing) for request in requests]
     needed = [
@@ -103,7 +103,7 @@ async def read_facts(
 
 
 def subjects_needed(request: DecisionRequest, processing: Processing | None) -> set[bytes]:
-    """The locators of those whose consents count: nobody under III, participants only in a mode that asks for them."""
+    """Return the locators of those whose consents count: none under III, participants only in a mode that asks them."""
     if processing is None or not processing.rests_on_consent:
         return set()
     needed = {request.subject}
@@ -113,49 +113,49 @@ def subjects_needed(request: DecisionRequest, processing: Processing | None) -> 
 
 
 def affordable(request: DecisionRequest, most: int) -> int:
-    """How many questions with these participants may be judged in one go: at most so many, few if they are many."""
+    """Return how many questions with these participants may be judged in one go: `most`, or fewer for many parties."""
     return max(1, min(most, _PARTIES_AT_MOST // (1 + len(request.participants or ()))))
 
 
 def shared_among(people: Mapping[bytes, Person]) -> frozenset[bytes]:
-    """The locators of those that are mailboxes of several people."""
+    """Return the locators that belong to shared mailboxes."""
     return frozenset(locator for locator, person in people.items() if person.shared)
 
 
 # Whether the database is away, as this process has found: remembered, so that exempt purposes do not wait for it.
-# A server that is gone without a word (a black hole) costs whoever asks it a time-out of seconds. The first call that
-# meets it begins an outage; until a read beside succeeds, calls with exempt purposes are answered at once from what
-# was last known.
+# A server that vanished without a word (a black hole) costs each request a time-out of seconds. The first call that
+# meets it begins an outage; until a background read succeeds, calls with exempt purposes are answered at once from
+# what was last known.
 
 _PAUSE_SECONDS: Final = 0.2
 
 
 class Outage:
-    """Begun by a read that failed or that took too long; ended by one that succeeded.
+    """An outage of the database: begun by a read that failed or took too long, ended by one that succeeded.
 
-    `lasts`: the database was away when it was last asked.
+    `lasts`: whether the database was away when it was last asked.
     """
 
     def __init__(self, reads: PrimaryReads, known: LastKnown) -> None:
-        """Take it that the database is there."""
+        """Assume that the database is there."""
         self.lasts = False
         self._reads = reads
         self._known = known
         self._probe: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """The database does not answer: remember it, and ask again and again beside."""
+        """Remember that the database does not answer, and keep asking it in the background."""
         self._known.away()
         self.lasts = True
         if self._probe is None or self._probe.done():
             self._probe = asyncio.create_task(self._until_it_answers())
 
     def end(self) -> None:
-        """The database has answered. A probe under way is not cancelled: that would break its connection."""
+        """Note that the database has answered. A probe under way is not cancelled: that would break its connection."""
         self.lasts = False
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Stop asking the database."""
         self.lasts = False
         if self._probe is not None:
             self._probe.cancel()
@@ -202,7 +202,7 @@ async def answer_from_database(
         primary: where to read.
         presented: the caller's credential.
         questions: what is asked.
-        instant: an estimate of the database's clock, for when that cannot be asked.
+        instant: an estimate of the database's clock, for when the database cannot be asked.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
@@ -230,12 +230,12 @@ async def answer_from_database(
 async def _read_and_answer(
     primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
 ) -> AnsweredRequest:
-    """Answer on facts read now; without the database if that does not answer."""
+    """Answer on facts read now; without the database if it does not answer."""
     learnt = _Learnt(primary.known.forgettings)
     try:
         async with primary.reads.read() as session:
             answered = await _answer(session, primary, presented, questions, instant, learnt)
-        # Only now is it known that the server which told it is the primary.
+        # Only now is it known that the server which answered is the primary.
         learnt.remember(primary.known, primary.uses)
     except BusyError:
         raise  # the database answers
@@ -254,7 +254,7 @@ async def _read_and_answer(
 async def _exempt_alone(
     primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, others: Unanswered | None
 ) -> AnsweredRequest:
-    """Answer exempt purposes alone: by a read unless `others` is None, else without the database."""
+    """Answer exempt purposes alone: without the database if `others` is None, else by a read; `others` for the rest."""
     if others is not None:
         with suppress(DatabaseUnavailableError):
             answered = await _read_exempt(primary, presented, questions, instant, others)
@@ -268,10 +268,10 @@ async def _exempt_alone(
 async def _read_exempt(
     primary: Primary, presented: Credential, questions: Sequence[Question], instant: float, others: Unanswered
 ) -> AnsweredRequest:
-    """Answer what is asked about exempt purposes on a database that nothing else may rest on; `others` the rest.
+    """Answer exempt purposes from a database that nothing else may rest on; the other questions get `others`.
 
-    Of a database that was set back it is remembered for an outage: hours may pass until somebody has dealt with it. One
-    that is not proven to be the primary teaches nothing.
+    What a database that was set back says is remembered for an outage: hours may pass until an operator has dealt with
+    it. Nothing is remembered from one that is not proven to be the primary.
     """
     learnt = _Learnt(primary.known.forgettings)
     async with primary.reads.read_exempt() as session:
@@ -282,14 +282,14 @@ async def _read_exempt(
 
 
 def _retrieve(task: "asyncio.Task[AnsweredRequest]") -> None:
-    """Take the outcome of a read that nobody waits for any more, so that asyncio does not complain of it."""
+    """Take the outcome of a read that no request awaits any more, so that asyncio does not complain of it."""
     if not task.cancelled():
         task.exception()
 
 
 @dataclass(slots=True)
 class _Learnt:
-    """What a read told, to be remembered for an outage once its server is known to be the primary.
+    """What a read found, to be remembered for an outage once its server is known to be the primary.
 
     `since` is `LastKnown.forgettings` as it was before the read.
     """
@@ -320,7 +320,7 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
     *,
     others: Unanswered | None = None,
 ) -> AnsweredRequest:
-    """Find the caller and judge its questions; with `others`, those about exempt purposes alone, that for the rest."""
+    """Find the caller and judge its questions; with `others`, judge exempt purposes only: the rest get `others`."""
     found = await authenticate(session, presented)
     if found is None:
         primary.known.remember_caller(presented.digest, None, learnt.since)  # forgetting needs no proof
@@ -358,7 +358,7 @@ async def _judge_in_place(  # noqa: PLR0917 - where to read, what is asked, and 
     answers: list[Answer],
     records: Mapping[str, ProcessingRecord],
 ) -> tuple[datetime, float]:
-    """Judge the questions in these places; the database's time, and when it was asked for by CLOCK_BOOTTIME."""
+    """Judge the questions in these places; return the database's time, and when it was asked for (CLOCK_BOOTTIME)."""
     requests = [questions[place].whole() for place in places]
     read = await read_facts(session, requests, records)
     for place, request, facts in zip(places, requests, read.of_each, strict=True):
@@ -371,7 +371,7 @@ def _is_exempt(record: ProcessingRecord | None) -> bool:
 
 
 def _knows_exempt(primary: Primary, presented: Credential, questions: Sequence[Question], at: datetime) -> bool:
-    """Whether this caller is known, and one of the questions is about a processing that is known to be exempt."""
+    """Return whether this caller is known, and one of its questions is about a processing known to be exempt."""
     caller = primary.known.caller(presented.digest, at)
     return caller is not None and any(
         caller.may_ask_about(each.processing) and primary.known.exempt_processing(each.processing) is not None
@@ -396,6 +396,6 @@ def _answer_if_exempt(primary: Primary, caller: Caller, question: Question, at: 
     processing = primary.known.exempt_processing(question.processing)
     if processing is None:
         return Unanswered.UNKNOWABLE
-    # Never before what is recorded as done: a suspension that this process has read binds it, whatever any clock says.
+    # Not before what is recorded as done: a suspension that this process has read binds it, even if a clock is behind.
     done = max((change.at for change in processing.changes), default=at)
     return judge(question.whole(), Facts(processing, {}, max(at, done)), primary.by)

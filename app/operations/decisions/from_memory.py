@@ -1,7 +1,7 @@
-"""Answer from a replica's memory, reading what it lacks: the same rules on the same facts, without the trip.
+"""Answer from a replica's memory, reading what it lacks: the same rules on the same facts, without a round trip.
 
-A look is one plain function: it checks the lease, then looks everything up, and nothing is awaited in between. Most
-questions need no more than one. Otherwise what a look finds missing is read and the look is taken again; a record that
+A look is one plain function: it checks the lease, then looks everything up, and awaits nothing in between. Most
+questions need no more than one. Otherwise what a look finds missing is read and the look is repeated; a record that
 was read for this call counts as found. docs/freshness.md gives the protocol.
 """
 
@@ -40,15 +40,15 @@ from app.snapshot.tables import ChangeKind
 
 _FEW_PARTIES: Final = 4
 _CROWDED: Final = 1_000
-"""How many decisions are remembered that name more other parties than that: each is many times as heavy."""
+"""How many decisions are remembered that name more than `_FEW_PARTIES` other parties: each is many times as heavy."""
 _CIRCUMSTANCES: Final = 10_000
-"""How many circumstances are held once for all decisions in which they are equal."""
+"""How many circumstances are held as one object for all decisions in which they are equal."""
 
 Key = tuple[Circumstances, bytes, tuple[Participant, ...] | None]
 
 
 class Remembered(Struct, frozen=True, eq=False):
-    """What was judged, the records that it rests on, and the epoch time until which it stands while they do."""
+    """What was judged, the records that it rests on, and the epoch time until which it stands if they do not change."""
 
     register: RegisterRecord
     records: tuple[SubjectRecord, ...]
@@ -60,7 +60,7 @@ class RememberedDecisions:
     """A bounded memory of decisions, each of about a kilobyte: fewer of those that name many other parties."""
 
     def __init__(self, most: int) -> None:
-        """Remember nothing yet, and never more than so many."""
+        """Remember nothing yet, and never more than `most` decisions."""
         self._held: RecordCache[Key, Remembered] = RecordCache(most)
         self._crowded: RecordCache[Key, Remembered] = RecordCache(min(most, _CROWDED))
         self._circumstances: dict[Circumstances, Circumstances] = {}
@@ -68,7 +68,7 @@ class RememberedDecisions:
     def get(
         self, key: Key, register: RegisterRecord, records: tuple[SubjectRecord, ...], now: float
     ) -> Remembered | None:
-        """What was judged of this question, if on these very records, and if time has not changed it."""
+        """Return what was judged of this question on these very records; None if nothing, or if time has changed it."""
         found = self._cache_of(key).get(key)
         if found is None or found.register is not register or now >= found.until or found.records != records:
             return None  # records are equal only to themselves
@@ -79,7 +79,7 @@ class RememberedDecisions:
         self._cache_of(key).put(key, remembered)
 
     def one_of_each(self, circumstances: Circumstances) -> Circumstances:
-        """These circumstances, as one object for all decisions in which they are equal."""
+        """Return the one object that stands for all circumstances equal to these."""
         if len(self._circumstances) >= _CIRCUMSTANCES:
             self._circumstances.clear()
         return self._circumstances.setdefault(circumstances, circumstances)
@@ -95,7 +95,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class Memory:
-    """What a process answers from: its replica, the decisions it remembers, and what decides."""
+    """What a process answers from: its replica, the decisions that it remembers, and what decides."""
 
     replica: Replica
     by: DecidedBy
@@ -106,9 +106,9 @@ class Memory:
 
 
 class Found(Struct, frozen=True):
-    """Who asks (None: no credential in force), what was judged of each question, and the epoch time of the look.
+    """The caller (None: no credential in force), what was judged of each question, and the epoch time of the look.
 
-    None in the place of a question is one that the caller may not ask.
+    `judged` has None in the place of a question that the caller may not ask.
     """
 
     caller: Caller | None
@@ -128,15 +128,15 @@ class _Read:
     no_subjects: set[bytes] = field(default_factory=set)
 
     def misses(self) -> bool:
-        """Whether the last look found anything missing."""
+        """Return whether the last look found anything missing."""
         return bool(self.no_caller or self.no_processings or self.no_subjects)
 
 
 def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, Remembered, float] | None:
-    """What `look` finds of one question where its decision is remembered, and when; None where `look` is to be asked.
+    """Return what `look` finds of one question if its decision is remembered, and when; None to ask `look` instead.
 
-    It looks the same things up in the same order, and makes nothing on the way: most questions of a busy server need
-    no more. Who may not ask, and what names other parties, is left to `look`.
+    It looks the same things up in the same order, and creates nothing on the way: most questions of a busy server need
+    no more. It leaves to `look` callers that may not ask, and processings that ask other parties.
     """
     replica = memory.replica
     now = replica.now_if_leased()
@@ -165,9 +165,9 @@ def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, R
 
 
 class Lasting(Struct, frozen=True):
-    """A decision that stands until `until` (epoch time) or until one of these records changes, by kind and reference.
+    """A decision that stands until `until` (epoch time) or until one of the records that it rests on changes.
 
-    `rests_on`: as the rows of `change` name them.
+    `rests_on`: the kind and reference of each record, as the rows of `change` name them.
     """
 
     judged: Judged
@@ -176,9 +176,9 @@ class Lasting(Struct, frozen=True):
 
 
 def lasting(memory: Memory, digest: bytes, question: Question) -> Lasting | None:
-    """What a program of this host may hold of an answer: what is remembered of it at this moment. Awaits nothing.
+    """Return what a program on this host may hold of an answer: what is remembered of it now. Awaits nothing.
 
-    None where nothing is remembered, where the answer depends on other parties, and without a lease.
+    None if nothing is remembered, if the answer depends on other parties, or without a lease.
     """
     found = recall(memory, digest, question)
     if found is None:
@@ -191,13 +191,13 @@ def lasting(memory: Memory, digest: bytes, question: Question) -> Lasting | None
 
 
 def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Read | None = None) -> Found | None:
-    """Answer if all that this needs is held and memory may be used; None otherwise. Awaits nothing.
+    """Answer if all that this needs is held and memory may be used; otherwise return None. Awaits nothing.
 
     Args:
         memory: what this process answers from.
         digest: SHA-256 of the key or token presented.
         questions: what is asked.
-        read: counts as held; takes what is found missing.
+        read: what was read for this call, which counts as held; what is missing is noted in it.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
@@ -228,7 +228,7 @@ def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Re
 
 
 async def read_and_look(memory: Memory, digest: bytes, questions: Sequence[Question]) -> Found | None:
-    """Read what memory lacks and answer; None when memory may not be used: the primary is read then.
+    """Read what memory lacks and answer; None when memory may not be used, so that the primary must be read.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
@@ -251,9 +251,9 @@ async def read_and_look(memory: Memory, digest: bytes, questions: Sequence[Quest
 
 
 async def still_stands(memory: Memory, digest: bytes, questions: Sequence[Question], answers: Sequence[Answer]) -> bool:
-    """Whether answers may be sent after a wait: another look, under a lease held now, finds the same.
+    """Return whether answers may be sent after a wait: another look, under a lease held now, finds the same.
 
-    What memory lacks is read again: news of a grant made just before drop its record a second time.
+    What memory lacks is read again, because the news of a grant made just before drops its record a second time.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all any more.
@@ -270,7 +270,7 @@ async def still_stands(memory: Memory, digest: bytes, questions: Sequence[Questi
 
 
 def _caller_held(replica: Replica, digest: bytes, read: _Read | None) -> CallerRecord | None:
-    """Whose credential that is, or None with that noted: nothing else is looked at for one that may be nobody's."""
+    """Return the record of a credential, or None after noting it as missing: then nothing else is looked up."""
     held = replica.callers.get(digest) or (read.callers.get(digest) if read is not None else None)
     if held is None and read is not None:
         read.no_caller = True
@@ -289,7 +289,7 @@ async def _read_missing(replica: Replica, digest: bytes, read: _Read) -> None:
 
 
 def _decide(memory: Memory, question: Question, read: _Read | None, now: float) -> Judged | None:
-    """One decision on what is held, or None with what is missing noted."""
+    """Return one decision on what is held, or None after noting what is missing."""
     register = memory.replica.register.get(question.processing)
     if register is None and read is not None:
         register = read.register.get(question.processing)
@@ -298,7 +298,7 @@ def _decide(memory: Memory, question: Question, read: _Read | None, now: float) 
     if register is None:
         return None
     participants: tuple[Participant, ...] | None = None
-    subject = question.subject if register.rests_on_consent else b""  # under III it is the same for everybody
+    subject = question.subject if register.rests_on_consent else b""  # under III it is the same for everyone
     refs: tuple[bytes, ...] = (subject,) if subject else ()
     if register.asks_others:
         participants = question.participants() if question.participants is not None else None
@@ -322,7 +322,7 @@ def _with_others(subject: bytes, participants: Sequence[Participant]) -> tuple[b
 
 
 def _records(replica: Replica, refs: tuple[bytes, ...], read: _Read | None) -> tuple[SubjectRecord, ...] | None:
-    """The records of all of these subjects, or None with those that are missing noted."""
+    """Return the records of all of these subjects, or None after noting which are missing."""
     records: list[SubjectRecord] = []
     for ref in refs:
         record = replica.subjects.get(ref) or (read.subjects.get(ref) if read is not None else None)
@@ -343,7 +343,7 @@ def _judge(  # noqa: PLR0917 - the question and each of the facts
     held: dict[bytes, SubjectRecord],
     now: float,
 ) -> Remembered:
-    """Judge a question on records, at the present or at the latest that they record as done if a clock was set back."""
+    """Judge a question on records: now, or at the latest instant that they record as done if a clock was set back."""
     consents = {ref: record.events() for ref, record in held.items()}
     shared = frozenset(ref for ref, record in held.items() if record.shared)
     events = [event for each in consents.values() for event in each]

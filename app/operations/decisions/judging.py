@@ -1,4 +1,4 @@
-"""A question judged: the decision by the rules, with all that wording, counting and logging it need, made once."""
+"""Judge a question by the rules, and make once all that wording, counting and logging need of the decision."""
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,16 +40,16 @@ encode: Final = msgspec.json.Encoder().encode
 
 
 def instant(at: datetime) -> str:
-    """RFC 3339, UTC, with fractions only where there are some."""
+    """Return the instant as RFC 3339 in UTC, with fractions of a second only where there are some."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def left_unsaid(
     request: DecisionRequest, decision: Decision, processing: Processing | None, at: datetime
 ) -> Mapping[str, str] | None:
-    """What to tell the caller's operator when a question was denied for want of what it could have said.
+    """Return what to tell the caller's operator when a question was denied because of what it left unsaid.
 
-    None where the participants were said, or where nobody asks for them: the mailbox is a shared one then.
+    None if it named the participants, or if the version does not ask them: the mailbox is a shared one then.
     """
     if decision.reason is not Reason.OTHER_PARTY or request.participants is not None or processing is None:
         return None
@@ -58,7 +58,7 @@ def left_unsaid(
 
 
 def words_for_user(decision: Decision, processing: Processing | None, at: datetime) -> Mapping[str, str]:
-    """What the user is told of a decision about a processing, as it stands at the instant judged."""
+    """Return the words for the user about a decision on a processing, as it stands at the instant judged."""
     if decision.reason is Reason.PROCESSING_SUSPENDED and processing is not None:
         return _NOT_BEGUN if processing.status_at(at) is Status.PROPOSED else _WORDS[decision.reason]
     return _WORDS[decision.reason]
@@ -70,7 +70,7 @@ def answer(
     unsaid: Mapping[str, str] | None = None,
     words: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The JSON object of one decision; `unsaid` as `left_unsaid`, `words` as `words_for_user` gives it."""
+    """Return the JSON object of one decision; `unsaid` comes from `left_unsaid`, `words` from `words_for_user`."""
     context: dict[str, Any] = {"id": str(identifier), "reason": decision.reason.value}
     if decision.article is not None:
         context["article"] = decision.article.value
@@ -91,9 +91,9 @@ def answer(
 def answer_parts(
     decision: Decision, unsaid: Mapping[str, str] | None = None, words: Mapping[str, str] | None = None
 ) -> tuple[bytes, bytes, bytes]:
-    """The JSON of one decision as bytes: before its id, after it, and its end, which tells the user the reason.
+    """Return the JSON of one decision as bytes: before its id, after it, and its end, which gives the user the reason.
 
-    Beginnings and ends are few, and each is one object for all decisions.
+    There are few beginnings and ends, and each is one object for all decisions.
     """
     before, after = encode(answer(decision, _MARK, unsaid, words)).split(_MARK_TEXT, 1)
     place = after.index(_TOLD)
@@ -102,7 +102,7 @@ def answer_parts(
 
 
 def item_error(status: int, message: str, reason: Reason | None = None) -> dict[str, Any]:
-    """The deny that stands in the place of a batch item that could not be judged (AuthZEN 7.2.1)."""
+    """Return the deny that stands in the place of a batch item that could not be judged (AuthZEN 7.2.1)."""
     context: dict[str, Any] = {"error": {"status": status, "message": message}}
     if reason is not None:
         context = {"reason": reason.value, "reason_user": _WORDS[reason], **context}
@@ -110,9 +110,9 @@ def item_error(status: int, message: str, reason: Reason | None = None) -> dict[
 
 
 class Circumstances(Struct, frozen=True, gc=False):
-    """All of a question but whom it is about. Equal when every member is equal.
+    """All of a question except its people and its correspondence. Equal when every member is equal.
 
-    `elements` None touches all that the processing declares.
+    `elements` None means all that the processing declares.
     """
 
     processing: str
@@ -126,9 +126,9 @@ class Circumstances(Struct, frozen=True, gc=False):
 class Question(Struct, frozen=True):
     """One question: the circumstances, the subject's pseudonym, and the correspondence by its type and id.
 
-    `participants` makes the other parties' pseudonyms, which few processings need; None when the request does not say
-    who they are. `wants_token`: whether a permit is to carry a decision token. `subject_id` is (type, id) as it was
-    sent: a decision token is bound to it, and nothing else reads it.
+    `participants` computes the other parties' pseudonyms, which few processings need; None when the request does not
+    name them. `wants_token`: whether a permit is to carry a decision token. `subject_id` is (type, id) as sent: only a
+    decision token, which is bound to it, reads it.
     """
 
     circumstances: Circumstances
@@ -139,7 +139,7 @@ class Question(Struct, frozen=True):
     wants_token: bool = False
 
     def __repr__(self) -> str:
-        """What is asked, without ids."""
+        """Show what is asked, without ids."""
         return f"Question({self.circumstances})"
 
     @property
@@ -148,18 +148,18 @@ class Question(Struct, frozen=True):
         return self.circumstances.processing
 
     def request(self, participants: tuple[Participant, ...] | None) -> DecisionRequest:
-        """The question as the rules take it, about these other parties."""
-        # By name, all of them: a circumstance that the rules have no place for is an error, and none can be left out.
+        """Return the question as the rules take it, with these other parties."""
+        # By name, all of them: a circumstance that the rules do not know is an error, and none can be left out.
         return DecisionRequest(subject=self.subject, participants=participants, **asdict(self.circumstances))
 
     def whole(self) -> DecisionRequest:
-        """The question as the rules take it, with all that the request says."""
+        """Return the question as the rules take it, with all that the request says."""
         return self.request(self.participants() if self.participants is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The register entry, the events of those whose consents the request needs, and the instant.
+    """The register entry, the events of the people whose consents the request needs, and the instant.
 
     `consents` are by locator; `shared`: the locators that are mailboxes of several people. `subject_ref`: that of the
     subject, if it was looked up and something is recorded of it.
@@ -173,14 +173,14 @@ class Facts:
 
 
 SEALED_FOR: Final = "decision log"
-"""What the vault seals `relied` for."""
+"""The name under which the vault seals `relied`."""
 
 
 @dataclass(frozen=True)
 class DecidedBy:
-    """What decides in this process: how periods are counted, which rules, which build.
+    """What decides in this process: how periods are counted, which rules and which build.
 
-    `seal` encrypts what names other parties: whose consents were looked at.
+    `seal` encrypts whose consents were looked at, since that would name other parties.
     """
 
     policy: PeriodPolicy
@@ -190,16 +190,16 @@ class DecidedBy:
 
     @cached_property
     def policy_text(self) -> str:
-        """How the policy stands in a row: `P1Y/start_of_day`."""
+        """The policy as a log row holds it: `P1Y/start_of_day`."""
         return f"{self.policy.ceiling}/{self.policy.counting.value}"
 
 
 def policy_of(text: str) -> PeriodPolicy:
-    """The policy of a row.
+    """Return the policy of a row.
 
     Raises:
-        ValueError: it is none that these rules know.
-        InvalidPeriodError: its period is none.
+        ValueError: these rules do not know its way of counting.
+        InvalidPeriodError: its period is not a valid one.
 
     """
     ceiling, _, counting = text.partition("/")
@@ -207,7 +207,7 @@ def policy_of(text: str) -> PeriodPolicy:
 
 
 def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by: DecidedBy) -> LogFacts:
-    """What the log keeps of a decision, besides when it was taken and about which correspondence."""
+    """Return what the log keeps of a decision, besides its time and its correspondence."""
     processing = facts.processing
     version = processing.version_at(facts.at) if processing is not None else None
     # Other parties are kept where some version asks for their consents: elsewhere no rule looks at them.
@@ -240,15 +240,15 @@ def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by:
 
 @cache
 def _names(elements: frozenset[Element]) -> tuple[str, ...]:
-    """The words of some elements in their order; there are as many sets as there can be, and they are few."""
+    """Return the words of some elements in their order; cached, as there are few possible sets."""
     return tuple(sorted(each.value for each in elements))
 
 
 def _relied(request: DecisionRequest, others: Sequence[Participant], facts: Facts, by: DecidedBy) -> bytes:
-    """Who was looked at: the subject, then each other party with an account here; how many have none.
+    """Return, sealed, who was looked at: the subject, each other party with an account here, how many have none.
 
-    Each by the id of their last event that was known (null: nothing was), and whether it is a shared mailbox.
-    `named`: the subject is among the participants too. `row`: the subject_ref of the row that this belongs to.
+    Each is given by the id of their last known event (null: none), and whether they are a shared mailbox. `named`: the
+    subject is among the participants too. `row`: the subject_ref of the row that this belongs to.
     """
     here, elsewhere = _parties(request, others)
     parties = [[_last_id(facts.consents.get(ref, ())), ref in facts.shared] for ref in (request.subject, *sorted(here))]
@@ -258,13 +258,13 @@ def _relied(request: DecisionRequest, others: Sequence[Participant], facts: Fact
 
 
 def _parties(request: DecisionRequest, others: Sequence[Participant]) -> tuple[set[bytes], set[bytes]]:
-    """The other parties with an account here, and those without; each once, and never the subject."""
+    """Return the other parties with an account here, and those without; each once, and never the subject."""
     here = {each.ref for each in others if each.local} - {request.subject}
     return here, {each.ref for each in others if not each.local} - {request.subject}
 
 
 def _has(others: Sequence[Participant], request: DecisionRequest) -> bool:
-    """Whether the subject is among the participants too, whatever is said of them there."""
+    """Return whether the subject is among the participants too, local or not."""
     return any(each.ref == request.subject for each in others)
 
 
@@ -277,7 +277,7 @@ class Judged(Struct, frozen=True, eq=False):
 
     `wire`: its JSON as bytes (`answer_parts`). `outcome`: permitted, and the word of the reason.
     `log_facts`: what the log keeps of it. `exempt`: the processing is one of III, so that no quota counts the question.
-    `subject_ref`: of the subject, None where nothing is recorded of it or, under III, nothing was looked up.
+    `subject_ref`: the subject's; None if nothing is recorded of it or, under III, nothing was looked up.
     """
 
     decision: Decision
@@ -289,7 +289,7 @@ class Judged(Struct, frozen=True, eq=False):
 
 
 class Unanswered(Enum):
-    """In the place of a decision."""
+    """Why a question has no decision."""
 
     NOT_ALLOWED = "the caller may not ask about this processing"
     UNKNOWABLE = "the facts cannot be read now"
@@ -301,10 +301,10 @@ Answer = Judged | Unanswered
 
 
 class AnsweredRequest(Struct, frozen=True):
-    """Who asked (None: no credential in force), the answers in the order of the questions, and when they were given.
+    """The caller (None: no credential in force), the answers in the order of the questions, and when they were given.
 
-    `at` is an epoch time by the database's clock, an estimate of it while that cannot be asked. `standing` says how
-    much of the caller's quota is left; None where no limit applies. `from_memory`: by this replica's lease.
+    `at` is an epoch time by the database's clock, or an estimate of it while the database cannot be asked. `standing`:
+    how much of the caller's quota is left; None where no limit applies. `from_memory`: under this replica's lease.
     """
 
     caller: Caller | None

@@ -1,4 +1,4 @@
-"""AuthZEN searches: whom a processing may analyse for, and which processings may analyse."""
+"""AuthZEN searches: the subjects that a processing may analyse for, and the processings that may analyse."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ _ACTIONS_SCANNED_AT_MOST: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class ActionsPage:
-    """Processings that would be permitted, by id, and the id after which the next page begins; None at the end."""
+    """The ids of processings that would be permitted, and the one after which the next page begins; None at the end."""
 
     names: Sequence[str]
     next_after: str | None
@@ -48,9 +48,9 @@ async def search_actions(
     after: str,
     limit: int,
 ) -> ActionsPage:
-    """The next processings that would be permitted now, by id; `among` these only, None for all.
+    """Return the next processings that would be permitted now, by id; `among` these only, None for all.
 
-    A page looks at a bounded number of processings, so it may hold fewer results than wanted and not be the last.
+    A page looks at a bounded number of processings, so one that holds fewer results than wanted need not be the last.
     """
     found: list[str] = []
     most = affordable(question, _ACTIONS_SCANNED_AT_MOST)
@@ -71,7 +71,7 @@ async def search_actions(
     return ActionsPage(found, after)
 
 
-# Search for the subjects that a question would be permitted about (AuthZEN 8.4): the rules asked, one by one.
+# Search for the subjects that a question would be permitted about (AuthZEN 8.4), by putting each to the rules.
 # Candidates come from the projection, decisions from the ledger by `evaluate_requests`, exactly as for a question. A
 # page looks at a bounded number of consents, so it may hold fewer results than wanted, or none, and still not be the
 # last.
@@ -79,14 +79,14 @@ async def search_actions(
 _SCANNED_AT_MOST: Final = 2_000
 _BATCH: Final = 500
 _NOBODY: Final = bytes(32)
-"""The locator of no subject: no id is known that has it, and it leads to no consent."""
+"""The locator of no subject: no known id has it, and it leads to no consent."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectsPage:
     """Ids of subjects that would be permitted, and the consent after which the next page begins; None at the end.
 
-    `everyone` is the permit that any subject gets, whoever it is: then none is listed.
+    `everyone` is the permit that every subject gets; then none is listed.
     """
 
     ids: Sequence[str]
@@ -96,7 +96,7 @@ class SubjectsPage:
 
 @dataclass(frozen=True, slots=True)
 class SubjectQuery:
-    """A question about nobody yet, and the type of the subjects that are searched."""
+    """A question without a subject yet, and the type of the subjects that are searched."""
 
     question: DecisionRequest
     kind: str
@@ -105,15 +105,15 @@ class SubjectQuery:
 async def search_subjects(
     session: ReadSession, deployment: Deployment, query: SubjectQuery, *, after: UUID | None, limit: int
 ) -> SubjectsPage:
-    """The next subjects that would be permitted now, in the order of the consents that they rest on.
+    """Return the next subjects that would be permitted now, in the order of the consents that they rest on.
 
-    A person who has several names of the type is found by the first. Subjects whose id is not kept any more (erased)
-    are left out, like all whose account was closed. Ids that were found are handed out only once `record_search` is
+    A person with several names of the type is returned by the first. Subjects whose id is no longer kept (erased) are
+    left out, and so are those whose account was closed. The ids may be handed out only once `record_search` is
     committed.
     """
     asked = await evaluate_requests(session, deployment.policy, [replace(query.question, subject=_NOBODY)])
     about_nobody = asked.decisions[0]
-    if about_nobody.reason is not Reason.NO_CONSENT:  # rule 11, the first that looks at consents: those before decided
+    if about_nobody.reason is not Reason.NO_CONSENT:  # rule 11 is the first to look at consents: an earlier one decided
         return SubjectsPage((), None, about_nobody if about_nobody.permitted else None)
     found: list[str] = []
     most = affordable(query.question, _SCANNED_AT_MOST)
@@ -134,7 +134,7 @@ async def search_subjects(
 
 
 async def record_search(session: WriteSession, caller: Caller, query: SubjectQuery, page: SubjectsPage) -> None:
-    """Record who was handed ids, and how many: each page, for each shows more."""
+    """Record which caller was handed ids, and how many: once for each page, since each shows more."""
     listed = Target(TargetKind.PROCESSING, query.question.processing)
     await record_act(session, ActKind.SUBJECTS_SEARCHED, caller.id, listed, {"found": len(page.ids)})
 
@@ -142,7 +142,7 @@ async def record_search(session: WriteSession, caller: Caller, query: SubjectQue
 async def _permitted(
     session: ReadSession, deployment: Deployment, query: SubjectQuery, rows: Sequence[ScannedConsent], now: datetime
 ) -> dict[UUID, str]:
-    """The ids of the subjects that would be permitted, each under the one consent that the permit rests on."""
+    """Return the ids of the subjects that would be permitted, each under the one consent that its permit rests on."""
     candidates = [row for row in rows if row.locator and _may_stand(row, now)]
     if not candidates:
         return {}
@@ -163,15 +163,15 @@ async def _permitted(
 
 
 def _may_stand(row: ScannedConsent, now: datetime) -> bool:
-    """Whether a permit could rest on this consent: what ended or lapsed for good is not worth a reading.
+    """Return whether a permit could rest on this consent: one that ended or lapsed for good is not worth a read.
 
-    The stored expiry is the latest that there can be; the rules may find an earlier one.
+    The stored expiry is the latest that is possible; the rules may find an earlier one.
     """
     granted = row.decision is EventKind.GRANTED and row.ended_by is None
     return granted and row.expires_at is not None and row.expires_at > now
 
 
-# Explain: what was, or would have been, the answer at an instant, on what had been recorded by then, and why.
+# Explain what the answer was, or would have been, at an instant, on what had been recorded by then, and why.
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +199,12 @@ async def explain_decision(
     at: datetime | None = None,
     known_at: datetime | None = None,
 ) -> Explanation:
-    """Replay a decision from the ledger and the register, and record who looked at whose.
+    """Replay a decision from the ledger and the register, and record who looked at whose decision.
 
     Args:
-        session: the transaction; what cannot be recorded is not told.
+        session: the transaction; the explanation is not shown unless the look can be recorded.
         policy: how this deployment counts periods, today.
-        caller: who asks.
+        caller: the caller that asks.
         request: the question, as it was or would be asked.
         at: the instant judged; None for the one that a live request would be judged at.
         known_at: only what had been recorded by this instant is used; None for everything known now.
@@ -223,7 +223,7 @@ async def explain_decision(
     concerned = [event for event in consents.get(request.subject, ()) if event.concerns(request.processing)]
     told = {"at": at.isoformat() if at else None, "known_at": known_at.isoformat() if known_at else None}
     target = Target(subject_ref=ref)
-    if record is not None:  # else it is a word of the caller's own
+    if record is not None:  # else it is only a word that the caller sent
         target = replace(target, thing=TargetKind.PROCESSING, id=request.processing)
     await record_act(session, ActKind.DECISION_EXPLAINED, caller.id, target, told)
     return Explanation(decision, judged, known_at or now, rules, processing, concerned, ref)

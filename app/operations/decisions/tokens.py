@@ -1,8 +1,8 @@
 """The keys that sign decision tokens, as a process holds them: read at its start, and again every half minute.
 
 Signing needs no database, so a token adds no round trip to a decision, and permits under III carry theirs while the
-database is away. A new key is published before it signs, and an old one for as long as what it signed may live, so that
-a verifier that keeps the published keys for a while can always verify.
+database is away. A new key is published before it signs, and an old one for as long as a token that it signed may live,
+so that a verifier that keeps the published keys for a while can always verify.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ KEPT_AT_MOST: Final = timedelta(minutes=5)
 LEAD: Final = 2 * KEPT_AT_MOST
 """How long a new key is published before it signs, unless it is the only one."""
 OVERLAP: Final = LEAD + timedelta(seconds=LONGEST_SECONDS) + KEPT_AT_MOST
-"""How long the keys before a new one stay published: until it signs, as long as a token lives, and some more."""
+"""How long older keys stay published beside a new one: until it signs, for the longest life of a token, and longer."""
 _READ_AGAIN_SECONDS: Final = 30
 
 log = structlog.get_logger("sceau.keys")
@@ -47,7 +47,7 @@ class _OpenKey:
 
 
 class DecisionTokens:
-    """Signs decision tokens, and tells the keys that verify them."""
+    """Signs decision tokens, and publishes the keys that verify them."""
 
     def __init__(self, database: Database, deployment: Deployment) -> None:
         """Hold no key yet."""
@@ -57,13 +57,13 @@ class DecisionTokens:
         self.published: Sequence[WrappedKey] = ()
 
     async def read_keys(self, session: ReadSession) -> None:
-        """Hold the keys that are in force now. One that its master key does not open any more is published only."""
+        """Hold the keys that are in force now. One that its master key no longer opens is published only."""
         now = await session.instant()
         self.published = await keys_in_force(session, DECISION_KEYS, now)
         self._open = [each for key in self.published if (each := self._opened(key)) is not None]
 
     async def read_again(self) -> None:
-        """Hold the keys that are in force now, or those that are held while the database is away."""
+        """Hold the keys that are in force now; while the database is away, keep those that are held."""
         with suppress(DatabaseUnavailableError):
             async with self._database.read() as session:
                 await self.read_keys(session)
@@ -77,9 +77,10 @@ class DecisionTokens:
     def of(  # noqa: PLR0917 - what a token is bound to
         self, source: str, caller: Caller, at: float, question: Question, judged: Judged, identifier: UUID
     ) -> str | None:
-        """The token of a permit that was given at an epoch time; None for a deny, or when none can be made.
+        """Return the token of a permit that was given at an epoch time; None for a deny, or when none can be made.
 
-        Ids stand in it as hashes over the correspondence's handle, which the token does not carry.
+        The ids that the caller sent stand in it as hashes made with the correspondence's handle, which it does not
+        carry.
         """
         found = judged.decision
         given = datetime.fromtimestamp(at, UTC)
@@ -108,7 +109,7 @@ class DecisionTokens:
         return self.sign(claims, given, datetime.fromtimestamp(ends, UTC))
 
     def sign(self, claims: Mapping[str, Any], at: datetime, ends: datetime) -> str | None:
-        """A token of these claims, or None when no key can sign one.
+        """Return a token of these claims, or None when no key can sign one.
 
         Args:
             claims: the payload.

@@ -1,7 +1,7 @@
-"""Append what was recorded to the log, sign its new head, and keep what others say of it: nothing else grows it.
+"""Append what was recorded to the log, sign its new head, and keep what witnesses say of it: nothing else grows it.
 
-A head is signed only if the tree still begins with every head that is known: the last one in the database, and the last
-one that was kept outside it. A log that cannot show that is left as it is, and never begun anew.
+A head is signed only if the tree still begins with every known head: the last one in the database, and the last one
+that was kept outside it. A log that cannot show that is left as it is, and never begun anew.
 """
 
 import secrets
@@ -45,17 +45,17 @@ from app.proof.verifier.trees import leaf_hash
 
 @dataclass(frozen=True, slots=True)
 class LogKeys:
-    """Who signs now, and every key by which something of this log may have been signed."""
+    """The key that signs now, and every key that may have signed something of this log."""
 
     signer: Signer
     known: Sequence[VerifierKey]
 
 
 async def name_of_log(session: ReadSession, otherwise: str) -> str:
-    """The origin of the log: that of its first checkpoint for good, whatever the public address becomes.
+    """Return the origin of the log: that of its first checkpoint for good, even if the public address changes.
 
     Raises:
-        LogRefusedError: the last checkpoint in the database is none.
+        LogRefusedError: the last checkpoint in the database cannot be read as one.
 
     """
     signed = await latest_checkpoint(session)
@@ -66,13 +66,13 @@ async def name_of_log(session: ReadSession, otherwise: str) -> str:
 
 
 async def verifier_keys(session: ReadSession, otherwise: str) -> list[VerifierKey]:
-    """Every key that ever signed the log, the newest first; `otherwise` names a log that has no checkpoint yet."""
+    """Return every key that ever signed the log, the newest first; `otherwise` names a log without a checkpoint yet."""
     origin = await name_of_log(session, otherwise)
     return [VerifierKey(origin, SIGNATURE, key.public) for key in await all_keys(session, PROOF_KEYS)]
 
 
 async def log_keys(session: WriteSession, deployment: Deployment, otherwise: str) -> LogKeys:
-    """The keys of the log; the first one is made if there is none.
+    """Return the keys of the log, after making the first one if there is none.
 
     `otherwise` names a log that has no checkpoint yet.
 
@@ -85,7 +85,7 @@ async def log_keys(session: WriteSession, deployment: Deployment, otherwise: str
 
 
 async def held_keys(session: ReadSession, deployment: Deployment, otherwise: str) -> LogKeys:
-    """The keys of a log that has one.
+    """Return the keys of a log that has one.
 
     Raises:
         VaultError: the master key that wraps the newest key is not held.
@@ -99,25 +99,25 @@ async def held_keys(session: ReadSession, deployment: Deployment, otherwise: str
 
 
 async def receipt_keys(session: ReadSession, otherwise: str) -> list[VerifierKey]:
-    """Every key that ever signed receipts, the newest first."""
+    """Return every key that ever signed receipts, the newest first."""
     name = receipts_name(await name_of_log(session, otherwise))
     return [VerifierKey(name, SIGNATURE, key.public) for key in await all_keys(session, RECEIPT_KEYS)]
 
 
 async def every_key(session: ReadSession, otherwise: str) -> list[VerifierKey]:
-    """The keys of the log, and those of receipts, each the newest first."""
+    """Return the keys of the log, and those of receipts, each the newest first."""
     return [*await verifier_keys(session, otherwise), *await receipt_keys(session, otherwise)]
 
 
 def receipts_name(log: str) -> str:
-    """The name under which receipts are signed, by that of the log."""
+    """Return the name under which receipts are signed, from that of the log."""
     return f"{log.removesuffix('/ledger')}/receipts"
 
 
 async def state_rotation(session: WriteSession, deployment: Deployment) -> None:
-    """State that the newest key of the log follows the one before, signed by both; nothing before the first head.
+    """State that the newest key of the log follows the one before, signed by both; do nothing before the first head.
 
-    Not for a key that leaked: whoever has it could sign the same for a key of theirs.
+    Not for a key that leaked: its finder could sign the same for a key of theirs.
 
     Raises:
         VaultError: the master key that wraps one of the two is not held.
@@ -147,21 +147,21 @@ async def state_keys(session: WriteSession, keys: LogKeys) -> None:
 
 log = structlog.get_logger("sceau.proof")
 _AHEAD: Final = timedelta(minutes=10)
-"""By how much the database's clock may have been set back since something was recorded."""
+"""How far the database's clock may have been set back since something was recorded."""
 MOST: Final = 2_000
-"""Entries in one transaction at most."""
+"""The most entries in one transaction."""
 
 
 class LogRefusedError(Exception):
-    """Nothing was appended, for the log is not what was signed before; the message is one line that says what."""
+    """Nothing was appended, because the log is not what was signed before; the message is one line that says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProofPlan:
     """How a deployment keeps its log.
 
-    `origin`: its name, where it has none yet. `settings`: those that decide, to be stated in the log; None where this
-    process may have others than the service.
+    `origin`: the name of a log that has none yet. `settings`: those that decide, to be stated in the log; None where
+    this process may have others than the service.
     """
 
     origin: str
@@ -183,7 +183,7 @@ async def append_entries(
 ) -> Appended:
     """Append what waits, at most `MOST` entries, and sign the new head.
 
-    `waits`: while somebody else appends, instead of leaving it to them.
+    `waits`: wait while another process appends, instead of leaving it to that one.
 
     Raises:
         LogRefusedError: the log does not begin with a head that was signed before.
@@ -206,18 +206,18 @@ async def append_entries(
     queued = await store.waiting(session, MOST)
     entries = await _entries(session, queued, claims)
     taken = await _take_out(session, queued, entries)
-    while len(queued) == MOST and not taken:  # of none of these an entry can be made: what waits behind them goes on
+    while len(queued) == MOST and not taken:  # no entry can be made of any: go on behind them
         queued = await store.waiting(session, MOST, queued[-1].number)
         entries = await _entries(session, queued, claims)
         taken = await _take_out(session, queued, entries)
     is_all = len(queued) < MOST or not taken
     if not entries:
-        signed = await store.latest_checkpoint(session)  # perhaps of a run that ended before it could be kept
+        signed = await store.latest_checkpoint(session)  # its run may have ended before it was kept
         return Appended(0, signed.note if signed else None, is_all=is_all)
     await store.add_entries(session, size, entries)
     root = await grow(session, size, [each.leaf for _, each in entries])
     before = await store.latest_checkpoint(session)
-    # A clock may have been set back since: whoever holds two heads knows that the later one has no fewer entries.
+    # A clock may have been set back since: of two heads, the later one must never have fewer entries.
     signed_at = claims.now if before is None else max(claims.now, before.signed_at)
     head = Checkpoint(keys.signer.key.name, size + len(entries), root, await load_epoch(session), signed_at)
     note = signed_checkpoint(head, [keys.signer])
@@ -226,14 +226,14 @@ async def append_entries(
 
 
 async def _state_settings(session: WriteSession, settings: Mapping[str, Any]) -> None:
-    """State the settings that decide, where they are not those that were stated last."""
+    """State the settings that decide, if they are not those that were stated last."""
     if await store.latest_statement(session, "settings") != settings:
         now = await session.now()
         await store.add_statement(session, session.new_id(now), "settings", now, settings)
 
 
 async def _state_what_stands(session: WriteSession) -> None:
-    """State what decides and stands otherwise than was stated last, whoever changed it and by whatever way."""
+    """State what decides and has changed since it was last stated, no matter by whom or how."""
     for each in await store.changed_since_stated(session, MOST):
         now = await session.now()
         await add_statement(session, session.new_id(now), "standing", now, each)
@@ -261,7 +261,7 @@ async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, si
 
 
 async def root_of_log(session: ReadSession, size: int) -> bytes:
-    """The root of the log when it had so many entries, by its tiles."""
+    """Return the root of the log when it had so many entries, from its tiles."""
     held = await store.tiles(session, tiles_needed(lambda subtree: root_at(size, subtree)))
     try:
         return root_at(size, subtree_of(lambda level, index: held[level, index]))
@@ -271,7 +271,7 @@ async def root_of_log(session: ReadSession, size: int) -> bytes:
 
 
 async def _damaged_tile(session: ReadSession, size: int) -> TileName | None:
-    """The first tile that is not that of what is below it: of the entries, or of the tiles that it is made of."""
+    """Return the first tile that does not match what is below it: the entries, or the tiles that it is made of."""
     level, width = 0, size
     below: list[bytes] = []
     while width:
@@ -298,10 +298,10 @@ class _Claims:
     now: datetime
 
     def entry(self, record: Record) -> LogEntry | None:
-        """The entry of a record; None for one of the future: the service records nothing there.
+        """Return the entry of a record; None if its time lies in the future, where the service records nothing.
 
         Raises:
-            ValueError: it has a time, a number or a text that canonical JSON does not have.
+            ValueError: it has a time, a number or a text that canonical JSON cannot hold.
 
         """
         claimed = datetime.fromisoformat(record.at)
@@ -314,7 +314,7 @@ class _Claims:
 
 
 async def _entries(session: ReadSession, queued: Sequence[Waiting], claims: _Claims) -> list[tuple[Waiting, LogEntry]]:
-    """Entries of what waits, but for what stands in the log already. A row of which none can be made stays queued."""
+    """Return entries of what waits and is not in the log yet. A row of which none can be made stays queued."""
     first = {(each.kind, each.id): each for each in reversed(queued)}
     known = await store.entered_already(session, first)
     records = await store.records(session, [name for name in first if name not in known])
@@ -322,7 +322,7 @@ async def _entries(session: ReadSession, queued: Sequence[Waiting], claims: _Cla
     for each in sorted(first.values(), key=lambda waiting: waiting.number):
         record = records.get((each.kind, each.id))
         if record is not None:
-            with suppress(ValueError):  # such a row stays in the queue, and the log tells of it
+            with suppress(ValueError):  # such a row stays in the queue, and `_take_out` logs it
                 if (entry := claims.entry(record)) is not None:
                     made.append((each, entry))
     return made
@@ -331,7 +331,7 @@ async def _entries(session: ReadSession, queued: Sequence[Waiting], claims: _Cla
 async def _take_out(
     session: WriteSession, queued: Sequence[Waiting], entries: Sequence[tuple[Waiting, LogEntry]]
 ) -> int:
-    """Take out of the queue what is entered now or was before, and give its number; the log says what is left there."""
+    """Take out of the queue what is entered now or was before, and return how many; log what is left there."""
     now = {(each.kind, each.id) for each, _ in entries}
     entered = now | await store.entered_already(session, {(each.kind, each.id) for each in queued} - now)
     done = [each for each in queued if (each.kind, each.id) in entered]
@@ -343,7 +343,7 @@ async def _take_out(
 
 
 async def grow(session: WriteSession, size: int, leaves: Sequence[bytes]) -> bytes:
-    """Write the tiles that change when leaves are added to a tree of that size; the root of the grown tree."""
+    """Write the tiles that change when leaves are added to a tree of that size; return the root of the grown tree."""
     edge = {(level, (size >> HEIGHT * level) // WIDTH) for level in range(8)}
     after = size + len(leaves)
     held = await store.tiles(session, edge | tiles_needed(lambda subtree: root_at(after, subtree)))
@@ -366,10 +366,10 @@ class CosignatureRefusedError(Exception):
 
 
 async def keep_cosignatures(session: WriteSession, content: str, witnesses: Sequence[VerifierKey]) -> list[str]:
-    """Keep what witnesses that are known have cosigned, of a checkpoint of this log; the names of those that are new.
+    """Keep the cosignatures of known witnesses on a checkpoint of this log; return the names of those that are new.
 
     Raises:
-        CosignatureRefusedError: it is no checkpoint of this log, no witness that is known has cosigned it, or the
+        CosignatureRefusedError: it is not a checkpoint of this log, no known witness has cosigned it, or the
             cosignature of one is wrong.
 
     """
@@ -395,9 +395,9 @@ async def keep_cosignatures(session: WriteSession, content: str, witnesses: Sequ
 
 
 async def read_checkpoint(session: ReadSession, *, cosigned: bool = False) -> str | None:
-    """The last checkpoint, with the cosignatures of it that are kept; None while there is none.
+    """Return the last checkpoint, with those of its cosignatures that are kept; None while there is none.
 
-    `cosigned`: the last one that a witness has cosigned.
+    `cosigned`: return the last one that a witness has cosigned.
     """
     if cosigned:
         size = await anchors.cosigned_size(session)
@@ -408,7 +408,7 @@ async def read_checkpoint(session: ReadSession, *, cosigned: bool = False) -> st
 
 
 async def read_tile(session: ReadSession, name: TileName) -> bytes | None:
-    """The hashes of a tile as wide as it was asked for; None where the log at its last head has none so wide."""
+    """Return the hashes of a tile as wide as asked for; None if the log at its last head has none so wide."""
     head = await store.latest_checkpoint(session)
     if head is None:
         return None
@@ -424,14 +424,14 @@ _TOGETHER: Final = 200
 
 
 async def cosignature_lines(session: ReadSession, size: int) -> str:
-    """The signature lines of those who have cosigned the checkpoint of a size; empty where nobody has."""
+    """Return the signature lines of the witnesses that cosigned the checkpoint of a size; empty if none did."""
     return _lines(await anchors.anchors_of(session, [size]))
 
 
 async def anchor_files(session: ReadSession, first: int, last: int) -> AsyncIterator[tuple[str, bytes]]:
-    """The files of a bundle about checkpoints from one size to another, both included, by their names.
+    """Yield the files of a bundle about checkpoints from one size to another, both included, by their names.
 
-    Beside each stamp stands the checkpoint as it was stamped: without cosignatures, which came later.
+    Each stamp comes with the checkpoint as it was stamped: without cosignatures, which came later.
     """
     sizes = await anchors.sizes_anchored(session, first, last)
     for at in range(0, len(sizes), _TOGETHER):
@@ -452,12 +452,12 @@ def _lines(kept: Sequence[Anchor]) -> str:
 
 
 _EVERY: Final = timedelta(minutes=55)
-"""How old the last stamp is before there is another: with a look each five minutes, one an hour."""
+"""How old the last stamp is before another is asked for: with a look each five minutes, one an hour."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
 
 
 async def checkpoint_to_stamp(session: ReadSession, *, at_once: bool = False) -> StoredCheckpoint | None:
-    """The newest checkpoint, if it is not stamped and an hour went by since the last stamp; or `at_once`."""
+    """Return the newest checkpoint if it is not stamped and the last stamp is an hour old (or `at_once`); else None."""
     newest, last = await store.latest_checkpoint(session), await anchors.last_stamped(session)
     if newest is None or last is None:
         return newest
@@ -473,13 +473,13 @@ async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer
     Returns: False where another run was faster, or the checkpoint is not that of the log any more.
 
     Raises:
-        AuthorityError: it is of a time at which the checkpoint was not there yet, or of one that has not come.
+        AuthorityError: the stamp's time is before the checkpoint was signed, or in the future.
 
     """
     now = await session.now()
     if not checkpoint.signed_at - _CLOCKS_DIFFER <= answer.stamp.at <= now + _CLOCKS_DIFFER:
         raise AuthorityError("time")
     if (await anchors.notes_of(session, [checkpoint.size])).get(checkpoint.size) != checkpoint.note:
-        return False  # it was read from a server that is no primary any more, whose log went another way
+        return False  # it was read from a server that is no longer the primary, whose log went another way
     anchor = Anchor(checkpoint.size, AnchorWay.STAMP, answer.stamp.at, answer.content)
     return await anchors.add_anchor(session, session.new_id(now), now, anchor)

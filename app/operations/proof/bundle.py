@@ -1,7 +1,7 @@
 """What an auditor gets: every entry of a period with its body, as lines that are made one after the other.
 
-Nothing here decides what is true: bodies come from the tables as they are now. Whether they are what was committed to
-is for the verifier to say (`app.proof.verifier`), and for nobody who has the database.
+Nothing here decides what is true: bodies come from the tables as they are now. Only the verifier says whether they are
+what was committed to (`app.proof.verifier`); the holder of the database does not.
 """
 
 import hashlib
@@ -43,9 +43,8 @@ class NoLogError(Exception):
 class BundlePlan:
     """What a bundle is to hold. `key`: 32 random bytes of this bundle, under which people get other names in it.
 
-    `processing`: with it, bodies of other processings' consents are left out. `is_anchored`: it ends with a
-    checkpoint that others have stamped or cosigned. `person_of`: with the id of a consent, bodies about other people
-    than the one whose it is are left out.
+    `processing`: leave out bodies of other processings' consents. `is_anchored`: end with a checkpoint that others have
+    stamped or cosigned. `person_of`: the id of a consent; leave out bodies about anyone but its person.
     """
 
     since: datetime | None
@@ -58,12 +57,11 @@ class BundlePlan:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One bundle: whose log it is of, where it begins in it, and the checkpoint that it ends with.
+    """One bundle: the log that it is of, where it begins in that, and the checkpoint that it ends with.
 
-    `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `rotations`: notes that say
-    which key of the log follows which.
-    `person`: whose bodies it has, by pseudonym; None: everybody's. `counts`: of what was written into it.
-    `segments`: of the decision log, day and id, that its entries state.
+    `waiting`: how many rows wait to be entered, the oldest since `waiting_since`. `rotations`: notes that say which key
+    of the log follows which. `person`: the only person whose bodies it has, by pseudonym; None: it has everyone's.
+    `counts`: of what was written into it. `segments`: day and id of the decision log's segments that its entries state.
     """
 
     origin: str
@@ -82,11 +80,11 @@ class Bundle:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it leaves out nobody and no processing: what is chosen of decisions could not be checked."""
+        """Whether it leaves out no person and no processing; a selection of decisions could not be checked."""
         return self.person is None and self.plan.processing is None
 
     def take_segments(self, statement: Mapping[str, Any]) -> None:
-        """Note the segments that a statement of an hour of the decision log names; of another statement, none."""
+        """Note the segments that a statement about an hour of the decision log names; other statements name none."""
         for each in (*statement.get("segments", ()), *statement.get("late", ())):
             self.segments[date.fromisoformat(each["hour"][:10]), UUID(each["id"])] = None
 
@@ -96,18 +94,18 @@ class Bundle:
         return self.checkpoint.size - self.first
 
     def withholds(self, record: Record) -> bool:
-        """Whether the body of a record is left out, as the plan says."""
+        """Return whether the plan leaves out the body of a record."""
         wanted = self.plan.processing
         others = wanted is not None and record.facts.get("processing") not in {None, wanted}
         somebody_else = self.person is not None and any(each != self.person for each in record.subjects.values())
         return (others and record.kind == "consent_event") or somebody_else
 
     def name_of(self, reference: bytes) -> str:
-        """What a person is called in this bundle, and in no other."""
+        """Return what a person is called in this bundle, and in no other."""
         return hmac.new(self.plan.key, reference, hashlib.sha256).hexdigest()[:32]
 
     def about(self) -> dict[str, Any]:
-        """What `data/log.json` says."""
+        """Return the content of `data/log.json`."""
         return {
             "format": FORMAT,
             "origin": self.origin,
@@ -132,7 +130,7 @@ async def write_bundle(
     replay: Mapping[str, Any] | None = None,
     tell: Callable[[float, str], None] = lambda *_: None,
 ) -> Bundle:
-    """Write the payload of a bundle, and say where it begins and ends.
+    """Write the payload of a bundle, and return where it begins and ends.
 
     Args:
         session: where to read, as of one moment.
@@ -171,7 +169,7 @@ async def write_bundle(
 
 
 async def state_bundle(session: WriteSession, bundle: Bundle, manifest_sha256: str) -> UUID:
-    """State for the log that a bundle was made: what was chosen, its counts, and the hash of the list of its files."""
+    """State for the log that a bundle was made: what was chosen, its counts, and the hash of its list of files."""
     now = await session.now()
     about = bundle.about()
     told = {name: about[name] for name in ("first", "size", "since", "until", "processing", "of_one_person")}
@@ -182,7 +180,7 @@ async def state_bundle(session: WriteSession, bundle: Bundle, manifest_sha256: s
 
 
 async def entered_behind(session: ReadSession, bundle: Bundle, statement: UUID) -> bytes | None:
-    """What `later.json` says: the statement of a bundle, and runs of retention behind its end, under the newest head.
+    """Return the content of `later.json`: a bundle's statement and later runs of retention, under the newest head.
 
     None while the statement is not in the log.
     """
@@ -228,7 +226,7 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
             else "nothing was entered in the log yet"
         )
         raise NoLogError(missing)
-    if first >= last.size:  # a bundle without an entry proves nothing, and looks like one that somebody emptied
+    if first >= last.size:  # a bundle without an entry proves nothing, and looks like one that was emptied
         raise NoLogError("nothing was entered in the log in that period")
     origin = await name_of_log(session, "")
     parts = complete_subtrees(first)
@@ -243,7 +241,7 @@ async def open_bundle(session: ReadSession, plan: BundlePlan) -> Bundle:
 
 
 async def _person(session: ReadSession, consent: UUID) -> bytes:
-    """Whose a consent is, by pseudonym."""
+    """Return the pseudonym of the person whose consent it is."""
     found = (await store.records(session, [("consent_event", str(consent))])).get(("consent_event", str(consent)))
     if found is None:
         raise NoLogError("there is no consent of that id")
@@ -251,7 +249,7 @@ async def _person(session: ReadSession, consent: UUID) -> bytes:
 
 
 async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]:
-    """The lines of `data/entries.ndjson`."""
+    """Yield the lines of `data/entries.ndjson`."""
     at = bundle.first
     while at < bundle.checkpoint.size:
         entries = await store.entries_from(session, at, min(_TOGETHER, bundle.checkpoint.size - at))
@@ -266,7 +264,7 @@ async def lines_of(session: ReadSession, bundle: Bundle) -> AsyncIterator[bytes]
 
 
 async def unentered_lines(session: ReadSession, size: int) -> AsyncIterator[bytes]:
-    """The lines of `data/unentered.ndjson`: rows that the log does not know, and that do not wait for it either."""
+    """Yield the lines of `data/unentered.ndjson`: rows that the log does not know, and that do not wait for it."""
     for kind, identifier in await store.unentered(session, size):
         yield json.dumps({"kind": kind, "id": identifier}).encode() + b"\n"
 
@@ -286,7 +284,7 @@ def _line(entry: StoredEntry, record: Record | None, bundle: Bundle) -> dict[str
 async def _write_segment(session: ReadSession, bag: Bag, bundle: Bundle, day: date, identifier: UUID) -> None:
     """Write the decisions of a segment as the log committed to them, and what its people are called in this bundle.
 
-    A segment that is none ends where it cannot be read: the verifier names it.
+    A damaged segment ends where it cannot be read: the verifier names it.
     """
     content = await segment_content(session, day, identifier)
     if content is None:
@@ -307,7 +305,7 @@ async def _write_segment(session: ReadSession, bag: Bag, bundle: Bundle, day: da
 
 @dataclass(frozen=True, slots=True)
 class OpenedEntry:
-    """An entry of a bundle that has its body. `person`: the name of whom it is about in this bundle, "" without one."""
+    """An entry of a bundle that has its body. `person`: the name in this bundle of its person, "" without one."""
 
     position: int
     facts: Mapping[str, Any]
@@ -323,7 +321,7 @@ class BundleReading:
     withheld: int = 0
 
     async def of_kinds(self, *kinds: str) -> AsyncIterator[OpenedEntry]:
-        """The entries of some kinds, in the log's order."""
+        """Yield the entries of some kinds, in the log's order."""
         at, size = self.bundle.first, self.bundle.checkpoint.size
         while found := await store.entries_of(self.session, kinds, at, size, most=_TOGETHER):
             for each in await self._opened(found):
@@ -331,7 +329,7 @@ class BundleReading:
             at = found[-1].position + 1
 
     async def histories(self) -> AsyncIterator[Sequence[OpenedEntry]]:
-        """What each person said, in its order, one person after the other."""
+        """Yield what each person said, in its order, one person after the other."""
         person: list[OpenedEntry] = []
         within, after = range(self.bundle.first, self.bundle.checkpoint.size), (b"", 0)
         while found := await store.entries_by_person(self.session, after=after, most=_TOGETHER):
@@ -346,17 +344,17 @@ class BundleReading:
             yield person
 
     async def missing(self) -> int:
-        """How many entries have no body though no run of retention says that it destroyed it."""
+        """Return how many entries have no body although no run of retention says that it destroyed it."""
         first, size = self.bundle.first, self.bundle.checkpoint.size
         return max(0, self.bundle.counts["gone"] - await store.count_emptied(self.session, first, size))
 
     async def name_of_caller(self, identifier: str) -> str:
-        """The name of who recorded something, as it is now; the id of one that there is no more."""
+        """Return the present name of the caller that recorded something; its id if it no longer exists."""
         caller = await load_caller(self.session, UUID(identifier))
         return caller.name if caller is not None else identifier
 
     async def _opened(self, entries: Sequence[StoredEntry]) -> list[OpenedEntry]:
-        """Those that have a body in the bundle."""
+        """Return those that have a body in the bundle."""
         records = await store.records(self.session, [(each.kind, each.id) for each in entries])
         opened = []
         for entry in entries:

@@ -1,8 +1,8 @@
-"""Merge the decision log's hours that are over, and state in the proof log what each of them has.
+"""Merge the decision log's hours that are over, and state in the proof log what each of them contains.
 
-A statement speaks of the time since the one before it. It names the segments that were made of that hour, with their
-digests and counts, and apart from them those that came late for an hour that was stated already. So each merged segment
-is named by one statement, and a decision that is altered, taken out or dated back since is seen.
+A statement covers the time since the one before it. It names the segments that were made of that hour, with their
+digests and counts, and apart from them those that came late for an hour that was already stated. So each merged segment
+is named by one statement, and a decision that is altered, removed or dated back later is noticed.
 """
 
 import asyncio
@@ -27,20 +27,20 @@ from app.proof import store
 
 KIND: Final = "decision_hour"
 _SETTLED: Final = timedelta(minutes=2)
-"""What is logged is written a fifth of a second later, or once the database is back: this task waits for that too."""
+"""How long to wait: log rows are written a fifth of a second late, or once the database is back."""
 _AT_ONCE: Final = 50
 _MOST_ROWS: Final = 200_000
-"""Of one merged segment, and so of one transaction: it takes seconds, and memory that docs/decision-log.md names."""
+"""The most rows in one merged segment, and so in a transaction: seconds, and memory (see docs/decision-log.md)."""
 
 
 async def close_next(session: WriteSession) -> bool:
-    """Merge and state the next piece of an hour, or a stretch in which nothing was logged. Whether there was one.
+    """Merge and state the next piece of an hour, or a stretch where nothing was logged; return whether there was one.
 
-    An hour that has more than a piece may have is stated piece by piece; the last statement of it ends with its end.
+    An hour that is too large for one piece is stated piece by piece; its last statement ends where the hour ends.
     """
     if not await store.take_turn(session, store.BATCHING):
         return False
-    # The database's own clock, as the log has it, whatever a test's says.
+    # The database's own clock, as the log has it, even where a test sets another one.
     settled = hour_begun(await session.instant() - _SETTLED)
     first = await oldest_waiting(session, settled)
     since = await store.stated_until(session, KIND) or min(first or settled, settled - HOUR)
@@ -71,9 +71,9 @@ _MANY: Final = 100
 
 
 async def compact(session: WriteSession) -> bool:
-    """Put together what is small, of the hour that is not over: whoever reads it looks at few. Whether there was much.
+    """Merge the small segments of the hour that is not over, so that readers open few; return whether there were many.
 
-    What is put together so waits to be merged and stated with the rest of its hour.
+    The merged segment still waits to be merged and stated with the rest of its hour.
     """
     if not await store.take_turn(session, store.BATCHING):
         return False
@@ -85,7 +85,7 @@ async def compact(session: WriteSession) -> bool:
 
 
 async def _merge(session: WriteSession, hour: datetime, *, merged: bool) -> Segment:
-    """Put one segment in the place of all of an hour (UTC), or of all small ones, as far as one may have so many."""
+    """Replace all segments of an hour (UTC), or all small ones, by one, up to the number of rows that one may have."""
     collector, number, gone, after = Collector(), 0, list[UUID](), None
     below = None if merged else _SMALL
     while rows := await waiting_in(session, hour, after, _AT_ONCE, below=below):
@@ -111,7 +111,7 @@ def _collect(collector: Collector, directory: bytes, data: bytes) -> None:
 
 
 async def _named(segment: Segment) -> dict[str, Any]:
-    """A segment in a statement: `sha256` is of all that the database has of it, `open_sha256` of what auditors get."""
+    """Return a segment as statements name it: `sha256` of what the database has, `open_sha256` of what auditors get."""
     return {
         "id": str(segment.id),
         "hour": _text(hour_begun(segment.from_at)),
@@ -131,7 +131,7 @@ _PAGE: Final = 1_000
 
 @dataclass(slots=True)
 class HoursReport:
-    """What became of the statements that speak of a time.
+    """What became of the statements about a span of time.
 
     `same`: how many segments agree with theirs. `altered`: what is wrong. `retired`: how many segments are of days that
     were dropped, or of before the deployment was moved, as the audit trail says. `late`: how many decisions came after
@@ -150,7 +150,7 @@ class HoursReport:
 
 
 async def compare_hours(session: ReadSession, since: datetime, until: datetime) -> HoursReport:
-    """Compare the segments of a time, in whole hours, with the statements of it; the session holds the log still."""
+    """Compare the segments of a span, in whole hours, with the statements about it; the session holds the log still."""
     since, until = hour_begun(since), hour_begun(until + HOUR - timedelta(microseconds=1))
     report = HoursReport()
     if gone := await store.count_statements_gone(session):
@@ -214,13 +214,13 @@ async def _compare(
 
 
 async def _moved_at(session: ReadSession) -> datetime | None:
-    """When this deployment was restored from an export, as the trail has it: segments of before stayed behind."""
+    """Return when this deployment was restored from an export, by the trail: earlier segments stayed behind."""
     found = await search_trail(session, TrailQuery(acts=[ActKind.DEPLOYMENT_RESTORED]), before=None, limit=1)
     return found[0].at if found else None
 
 
 async def _days_dropped(session: ReadSession) -> set[str]:
-    """The days of the log that were dropped, as the trail has it."""
+    """Return the days of the log that were dropped, by the trail."""
     days: set[str] = set()
     query, before = TrailQuery(acts=[ActKind.DECISION_LOG_DROPPED]), None
     while page := await search_trail(session, query, before=before, limit=_PAGE):

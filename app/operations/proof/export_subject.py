@@ -38,13 +38,13 @@ _BESIDE: Final = {
 async def export_subject(
     session: WriteSession, deployment: Deployment, caller: Caller | None, name: SubjectName, *, service: str
 ) -> dict[str, Any]:
-    """All of it, as JSON-LD with members of our own beside; that it was handed out is recorded.
+    """Return all of it, as JSON-LD with members of our own added; record that it was handed out.
 
     Args:
-        session: where it is read; it holds the decision log still (`at_once`).
-        deployment: whose names they are.
-        caller: who asks; None for an operator's command.
-        name: about whom.
+        session: where to read; it holds the decision log still (`at_once`).
+        deployment: the one whose names they are.
+        caller: the caller that asks; None for an operator's command.
+        name: the person's.
         service: the public address.
 
     Raises:
@@ -62,7 +62,7 @@ async def export_subject(
 async def look_at_subject(
     session: WriteSession, deployment: Deployment, caller: Caller, name: SubjectName, *, service: str
 ) -> dict[str, Any]:
-    """The same without decisions, for whoever answers the person; that it was read is recorded.
+    """Return the same without decisions, for the operator who answers the person; record that it was read.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -76,9 +76,9 @@ async def look_at_subject(
 async def everything_about(
     session: ReadSession, vault: Vault, ref: bytes, name: SubjectName, service: str, *, decisions: bool = True
 ) -> dict[str, Any]:
-    """What an export tells, of an account by its subject_ref and the name that the person knows it by.
+    """Return what an export says of an account, by its subject_ref and the name that the person knows it by.
 
-    `decisions`: with what was decided about it, for which the log is gone through.
+    `decisions`: include what was decided about it, for which the decision log is read through.
     """
     entries, now = await load_entries(session, ref), await session.now()
     known = recorded_ref(ref)
@@ -103,7 +103,7 @@ async def everything_about(
 async def _records(
     session: ReadSession, entries: Sequence[LedgerEntry], name: SubjectName, service: str
 ) -> list[dict[str, Any]]:
-    """The consents and refusals of the person, in whose own export alone their name stands."""
+    """Return the consents and refusals of the person, with their name, which stands in no one else's export."""
     records: list[dict[str, Any]] = []
     consents = [entry for entry in entries if entry.event.kind in CONSENTS]
     if consents:
@@ -111,7 +111,7 @@ async def _records(
         for entry in consents:
             try:
                 record = receipt_of(known, entry, None, service).record()
-            except NotFoundError:  # a register that lost a version: the event itself is told all the same
+            except NotFoundError:  # the register lost a version: the event itself is listed nevertheless
                 continue
             record["dpv:hasDataSubject"]["dct:identifier"] = name.id
             records.append(record)
@@ -138,7 +138,7 @@ def _event(entry: LedgerEntry) -> dict[str, Any]:
 
 
 async def _texts(session: ReadSession, entries: Iterable[LedgerEntry]) -> dict[str, str]:
-    """The texts that were shown, by their SHA-256: what Sceau's page showed, and notices that the register holds."""
+    """Return the texts that were shown, by their SHA-256: those of Sceau's page, and notices in the register."""
     digests = {str((entry.evidence or {}).get("presented_text_sha256") or "") for entry in entries} - {""}
     kept = await find_texts(session, [bytes.fromhex(each) for each in sorted(digests)])
     found = {digest.hex(): text for digest, text in kept.items()}
@@ -150,7 +150,7 @@ async def _texts(session: ReadSession, entries: Iterable[LedgerEntry]) -> dict[s
 
 
 async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any]]:
-    """The administrative acts about the person, oldest first, each with the name of whoever did it."""
+    """Return the administrative acts about the person, oldest first, each with the name of the caller that did it."""
     found: list[Entry] = []
     query, before = TrailQuery(target=Target(subject_ref=ref)), None
     while page := await search_trail(session, query, before=before, limit=_PAGE):
@@ -164,7 +164,7 @@ async def _who_looked(session: ReadSession, ref: bytes) -> list[Mapping[str, Any
 
 
 async def _beside(session: ReadSession, vault: Vault, ref: bytes | None) -> dict[str, Any]:
-    """What is kept besides the ledger; `shared_since`: this is a mailbox of several people."""
+    """Return what is kept besides the ledger; `shared_since`: since when this is a mailbox of several people."""
     if ref is None:
         return {name: [] for name in ("names", "consent_links", *_BESIDE)}
     links = await links_of(session, ref)
@@ -183,7 +183,7 @@ async def _beside(session: ReadSession, vault: Vault, ref: bytes | None) -> dict
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row as JSON has it, without what is not known."""
+    """Return a row as JSON has it, without what is not known."""
     return {name: _plain(value) for name, value in row.items() if value is not None}
 
 
@@ -196,7 +196,7 @@ def _plain(value: object) -> object:
 
 
 async def _names_of_processings(session: ReadSession, told: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
-    """What each processing that is named is called now, in each language; those that the register holds."""
+    """Return the present name, in each language, of each processing that is named and that the register holds."""
     lists = ("events", "decisions_by_day", "renewal_flags", "asked")
     named = {each.get("processing") for name in lists for each in told[name]}
     records = await load_processings(session, sorted(named - {None}))
@@ -204,7 +204,7 @@ async def _names_of_processings(session: ReadSession, told: Mapping[str, Any]) -
 
 
 async def _names(session: ReadSession, callers: Collection[UUID]) -> dict[UUID, str]:
-    """The names of callers; the id of one that there is no more."""
+    """Return the names of callers; for a caller that no longer exists, its id."""
     names: dict[UUID, str] = {}
     for each in callers:
         caller = await load_caller(session, each)

@@ -1,7 +1,7 @@
-"""Sign what an export carries, and hold a database that it was put into to the log that came with it.
+"""Sign what an export carries, and check a database that it was loaded into against the log that came with it.
 
-The signature is of the whole file and the log's last head, so that nobody edits it without the log's key. What the
-deployment had recorded and somebody changed before the export is told by the log's entries.
+The signature covers the whole file and the log's last head, so that only the holder of the log's key can edit it. What
+was changed in the deployment before the export shows in the log's entries.
 """
 
 import base64
@@ -26,7 +26,7 @@ from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey, f
 from app.proof.verifier.trees import EMPTY_ROOT, leaf_hash
 
 _WORD: Final = "export"
-"""The second line of what is signed: that of a checkpoint is a number, and that of a rotation another word."""
+"""The second line of what is signed: a checkpoint has a number there, and a rotation another word."""
 _TOGETHER: Final = 8 * WIDTH
 
 
@@ -40,13 +40,13 @@ class ExportEnd:
 
 
 async def sign_export(session: ReadSession, deployment: Deployment, rows: int, sha256: str) -> str:
-    """The note that an export ends with, by the log's newest key.
+    """Return the note that an export ends with, signed by the log's newest key.
 
     Args:
         session: sees the database as the export has it.
         deployment: holds the master key.
-        rows: how many there are.
-        sha256: of all lines, as hex.
+        rows: how many rows the export has.
+        sha256: that of all lines, as hex.
 
     Raises:
         NoLogError: the log has no head yet.
@@ -64,10 +64,10 @@ async def sign_export(session: ReadSession, deployment: Deployment, rows: int, s
 async def check_export(
     session: WriteSession, deployment: Deployment, end: ExportEnd, trusted: Sequence[VerifierKey]
 ) -> None:
-    """Compare the rows of an export, once all are put, with what was signed and entered; make the log's tiles.
+    """Compare the rows of an export, once all are loaded, with what was signed and entered; make the log's tiles.
 
     Raises:
-        RestoreRefusedError: they are not what the log says.
+        RestoreRefusedError: the rows are not what the log says.
         VaultError: the master key that wraps the log's newest key is not held.
 
     """
@@ -86,9 +86,9 @@ async def check_export(
 async def _signed_head(
     session: ReadSession, deployment: Deployment, end: ExportEnd, trusted: Sequence[VerifierKey]
 ) -> Checkpoint:
-    """The last head of the log, of an export that is as it was signed.
+    """Return the last head of the log, if the export is as it was signed.
 
-    Keys that follow those that are trusted, as the export's own log says with the signatures of both, are trusted too.
+    A key that follows a trusted one is trusted too, if the export's own log says so with the signatures of both.
     """
     signed = await store.latest_checkpoint(session)
     try:
@@ -108,7 +108,7 @@ async def _signed_head(
 
 
 def _text(head: Checkpoint, rows: int, sha256: str) -> str:
-    """What is signed."""
+    """Return the text that is signed."""
     return f"{head.origin}\n{_WORD}\n{rows}\n{sha256}\n{head.size}\n{base64.b64encode(head.root).decode()}\n"
 
 
@@ -130,15 +130,15 @@ async def _check_entries(session: WriteSession, head: Checkpoint) -> None:
 
 def _is_as_entered(entry: StoredEntry, record: Record | None) -> bool:
     if entry.salt is None or record is None:
-        return entry.salt is None and record is None  # retention destroyed both, or `count_destroyed` tells
+        return entry.salt is None and record is None  # retention destroyed both, or `count_destroyed` reports it
     try:
         return store.is_committed(entry, record, entry.salt)
-    except (KeyError, ValueError):  # what canonical JSON does not have, or no entry
+    except (KeyError, ValueError):  # canonical JSON does not have it, or it is not an entry
         return False
 
 
 async def _check_queue(session: ReadSession) -> None:
-    """Look whether the rows are there that wait for the log."""
+    """Check that the rows which wait for the log are there."""
     behind, gone = 0, Counter[str]()
     while queued := await store.waiting(session, _TOGETHER, behind):
         names = {(each.kind, each.id) for each in queued}

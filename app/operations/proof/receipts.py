@@ -45,12 +45,12 @@ class EntryProof:
     proof: str
 
     def json(self) -> dict[str, str]:
-        """As it stands in a receipt and on the wire."""
+        """Return it as it stands in a receipt and on the wire."""
         return {"entry": self.entry, "salt": self.salt, "body": self.body, "proof": self.proof}
 
 
 async def prove_consent(session: WriteSession, caller: Caller, identifier: UUID) -> EntryProof | None:
-    """The proof of a consent or a refusal; None while it is not in the log. The audit trail records who read it.
+    """Return the proof of a decision; None while it is not in the log. The audit trail records which caller read it.
 
     Raises:
         NotFoundError: there is no such consent, or the caller may not ask about its processing.
@@ -64,16 +64,16 @@ async def prove_consent(session: WriteSession, caller: Caller, identifier: UUID)
 
 
 async def prove_event(session: ReadSession, identifier: UUID) -> EntryProof | None:
-    """The proof of an event of the ledger; None while it is not in the log, or once its salt was destroyed."""
+    """Return the proof of a consent event; None while it is not in the log, or once its salt was destroyed."""
     return await prove_entry(session, "consent_event", str(identifier))
 
 
 async def prove_entry(
     session: ReadSession, kind: str, identifier: str, head: StoredCheckpoint | None = None
 ) -> EntryProof | None:
-    """The proof of a row of a kind that triggers queue; None while it is not in the log, or once its salt is gone.
+    """Return the proof of a row of a queued kind; None while it is not in the log, or once its salt is gone.
 
-    `head`: the checkpoint that it is to lead to; None for the first one that has the entry.
+    `head`: the checkpoint that the proof is to lead to; None for the first one that has the entry.
     """
     name = (kind, identifier)
     entry = await store.entry_named(session, *name)
@@ -94,7 +94,7 @@ async def prove_entry(
 
 
 async def find_decision(session: ReadSession, caller: Caller, identifier: UUID) -> LedgerEntry:
-    """A consent, a refusal or a withdrawal that a caller may see.
+    """Return a consent, a refusal or a withdrawal that the caller may see.
 
     Raises:
         NotFoundError: there is no such act, or the caller may not ask about its processing.
@@ -107,7 +107,7 @@ async def find_decision(session: ReadSession, caller: Caller, identifier: UUID) 
 
 
 async def record_reading(session: WriteSession, caller: Caller, entry: LedgerEntry) -> None:
-    """Record that a caller read an entry of somebody's history."""
+    """Record that a caller read an entry of a person's history."""
     target = Target(TargetKind.CONSENT, str(entry.event.id), entry.subject_ref)
     await record_act(
         session, ActKind.CONSENT_HISTORY_READ, caller.id, target, {"processing": entry.event.processing or ""}
@@ -123,17 +123,17 @@ _STATUSES: Final = {
     EventKind.GRANTED: "dpv:ConsentGiven",
     EventKind.REFUSED: "dpv:ConsentRefused",
     EventKind.WITHDRAWN: "dpv:ConsentWithdrawn",
-    EventKind.CLOSED: "dpv:ConsentExpired",  # the account ended, nobody said no
+    EventKind.CLOSED: "dpv:ConsentExpired",  # the account ended; the person did not say no
 }
 _GIVERS: Final = {
     GivenBy.SELF: ["dpv:DataSubject"],
     GivenBy.PARENT: ["dpv:ParentOfDataSubject"],
     GivenBy.BOTH: ["dpv:DataSubject", "dpv:ParentOfDataSubject"],
-    GivenBy.ADMINISTRATOR: ["dpv:Entity"],  # nobody whose word is a consent
+    GivenBy.ADMINISTRATOR: ["dpv:Entity"],  # an administrator's word is no consent
 }
 _LAWS: Final = (
     "legal-eu:law-GDPR",
-    # DPV has no term for the code, which Légifrance names so.
+    # DPV has no term for this code; the id is that of Légifrance.
     {
         "@id": "https://www.legifrance.gouv.fr/codes/id/LEGITEXT000006070987",
         "@type": "dpv:Law",
@@ -158,7 +158,7 @@ _NOT_AN_ANSWER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DecidedAbout:
-    """The processing that somebody decided about, and the version of it: of a withdrawal, the one of that time."""
+    """The processing that a person decided about, and its version; for a withdrawal, the version of that time."""
 
     processing: ProcessingRecord
     version: VersionRecord
@@ -166,9 +166,9 @@ class DecidedAbout:
 
 @dataclass(frozen=True, slots=True)
 class ConsentReceipt:
-    """One receipt, of the records that it tells of.
+    """One receipt, with the records that it rests on.
 
-    `service` is the public address. `person` stands for the person, as in the log's entry. `row` tells what ended the
+    `service` is the public address. `person` stands for the person, as in the log's entry. `row` says what ended the
     decision, if anything did. `about`: None for a withdrawal from every processing, whose `controllers` are those of
     all that the person had decided about. `acts`: what was said, and what the other side of a joint consent said
     before. `is_completed`: whether the other side said it afterwards.
@@ -186,7 +186,7 @@ class ConsentReceipt:
     is_completed: bool
 
     def json_ld(self) -> dict[str, Any]:
-        """The receipt as JSON-LD."""
+        """Return the receipt as JSON-LD."""
         return {
             "@context": CONTEXT,
             "@id": f"urn:uuid:{self.id}",
@@ -199,7 +199,7 @@ class ConsentReceipt:
         }
 
     def record(self) -> dict[str, Any]:
-        """The record in it."""
+        """Return the record in it."""
         event, where = self.entry.event, self._where()
         return {
             "@id": f"urn:uuid:{event.id}",
@@ -227,9 +227,9 @@ class ConsentReceipt:
         }
 
     def _where(self) -> list[str | dict[str, str]]:
-        """Where a right is exercised: at the controller's contact, by way of a link that the service makes.
+        """Return where a right is exercised: at the controller's contact, and through a link that the service makes.
 
-        A contact that is an address is its IRI (`mailto:`, `tel:`, `https:`), any other one stands in words.
+        A contact that is an address is given as its IRI (`mailto:`, `tel:`, `https:`), any other one in words.
         """
         contact = self.about.version.contact if self.about is not None else None
         if not contact:
@@ -238,7 +238,7 @@ class ConsentReceipt:
         return [leads or {"@type": "dpv:RightExerciseNotice", "dct:description": contact}, self.service]
 
     def _notice(self, about: DecidedAbout) -> dict[str, Any]:
-        """The text that was shown, by its SHA-256 where the evidence has one, and by its version in the register."""
+        """Return the text that was shown: its SHA-256 where the evidence has one, and its version in the register."""
         said = self.entry.evidence or {}
         return {
             "@type": "dpv:ConsentNotice",
@@ -248,7 +248,7 @@ class ConsentReceipt:
         }
 
     def _process(self, about: DecidedAbout) -> dict[str, Any]:
-        """The processing; a withdrawal names no version of it."""
+        """Return the processing; for a withdrawal, without a version."""
         facts, names = about.version.facts, about.version.name
         language = str((self.entry.evidence or {}).get("language") or "fr").split("-")[0]
         storage: list[dict[str, Any]] = []
@@ -293,7 +293,7 @@ class ConsentReceipt:
         return [*told, {"@type": [ended], "dpv:isIndicatedAtTime": _time(row.ended_at)}]
 
     def _invalidated(self) -> list[dict[str, Any]]:
-        """That what was consented to was invalidated, while nothing had ended the consent yet."""
+        """Return the status of an invalidation that came before anything ended the consent; empty without one."""
         event, ended = self.entry.event, self.row.ended_at if self.row is not None else None
         if event.kind is not EventKind.GRANTED or self.about is None:
             return []
@@ -328,21 +328,21 @@ def _time(at: datetime) -> str:
 
 
 TYPE: Final = "sceau-consent-receipt+jwt"
-"""`typ` of the JWS: a receipt is never taken for a decision, or for anything else that is signed (RFC 8725, 3.11)."""
+"""The JWS's `typ`: a receipt is never taken for a decision, or for anything else that is signed (RFC 8725, 3.11)."""
 
 
 async def make_receipt(
     session: WriteSession, deployment: Deployment, caller: Caller, identifier: UUID, *, service: str, origin: str
 ) -> tuple[str, Mapping[str, Any]]:
-    """A receipt of a consent, a refusal or a withdrawal: as a compact JWS, and the JSON-LD in it.
+    """Return a receipt of a consent, a refusal or a withdrawal: as a compact JWS, and the JSON-LD in it.
 
-    The audit trail records who asked for it.
+    The audit trail records the caller that asked for it.
 
     Args:
-        session: where it is read.
-        deployment: whose key signs.
-        caller: who asks.
-        identifier: of the consent.
+        session: where to read.
+        deployment: the one whose key signs.
+        caller: the caller that asks.
+        identifier: that of the consent event.
         service: the public address.
         origin: names the log where it has no checkpoint yet.
 
@@ -360,7 +360,7 @@ async def make_receipt(
 async def receipt_for_the_person(
     session: ReadSession, deployment: Deployment, ref: bytes, processing: str, *, service: str, origin: str
 ) -> str:
-    """A receipt of the last that somebody decided on a processing, as a compact JWS, for themselves.
+    """Return a receipt of the last decision of a person on a processing, as a compact JWS, for that person.
 
     Raises:
         NotFoundError: they decided nothing about it.
@@ -381,8 +381,8 @@ async def receipt_for_the_person(
 async def signed_receipt(
     session: ReadSession, deployment: Deployment, entry: LedgerEntry, *, service: str, origin: str
 ) -> tuple[str, Mapping[str, Any]]:
-    """The receipt of an entry: as a compact JWS, and the JSON-LD in it. Arguments and errors as of `make_receipt`."""
-    head = await store.latest_checkpoint(session)  # before the entry is looked for: what has none is in no such head
+    """Return the receipt of an entry: as a compact JWS, and its JSON-LD. Arguments and errors as of `make_receipt`."""
+    head = await store.latest_checkpoint(session)  # read first: an entry without a proof is not in this head
     proof = await prove_event(session, entry.event.id)
     receipt = receipt_of(await records_of(session, entry.subject_ref), entry, proof, service)
     json_ld = receipt.json_ld()
@@ -417,7 +417,7 @@ class PersonRecords:
 
 
 async def records_of(session: ReadSession, ref: bytes) -> PersonRecords:
-    """Read what somebody's receipts rest on."""
+    """Read what a person's receipts rest on."""
     events, at = [each.event for each in await load_entries(session, ref)], await session.now()
     register = await load_processings(session, sorted({each.processing for each in events if each.processing}))
     versions = (version for record in register.values() for version in record.versions)
@@ -432,7 +432,7 @@ async def records_of(session: ReadSession, ref: bytes) -> PersonRecords:
 
 
 def receipt_of(records: PersonRecords, entry: LedgerEntry, proof: EntryProof | None, service: str) -> ConsentReceipt:
-    """What a receipt of an entry tells.
+    """Return the receipt of an entry.
 
     Raises:
         NotFoundError: the register does not have what was decided about.
@@ -443,7 +443,7 @@ def receipt_of(records: PersonRecords, entry: LedgerEntry, proof: EntryProof | N
     named = {each.processing for each in records.events if each.order < event.order and each.processing is not None}
     told = [about] if about is not None else [_version_of(records, each, event) for each in sorted(named)]
     controllers = {who for each in told for who in each.version.controllers}
-    # Without an entry in the log the person is named by what no other receipt has: it leads nowhere.
+    # Without an entry in the log, the person gets a name that no other receipt has and that leads nowhere.
     salt = bytes.fromhex(proof.salt) if proof is not None else hashlib.sha256(event.id.bytes).digest()
     return ConsentReceipt(
         id=uuid7(records.at),
@@ -455,13 +455,13 @@ def receipt_of(records: PersonRecords, entry: LedgerEntry, proof: EntryProof | N
         about=about,
         controllers=tuple(record for name, record in records.controllers.items() if name in controllers),
         acts=records.acts.get(event.id, (event,)),
-        # The other side of a joint consent acted after this one: that gave the consent, and renewed none.
+        # The other side of a joint consent acted after this one: it completed the consent, and renewed none.
         is_completed=any(act.id == event.id for acts in records.acts.values() for act in acts[:-1]),
     )
 
 
 def _version_of(records: PersonRecords, processing: str, event: ConsentEvent) -> DecidedAbout:
-    """The version of a processing that an act names, or the one in force when it was said.
+    """Return the version of a processing that an act names, or the one in force when it was said.
 
     Raises:
         NotFoundError: the register does not have it.

@@ -1,7 +1,7 @@
-"""Decide again what the log says was decided, on what was known then, under the settings of then.
+"""Decide again what the log says was decided, on what was known then, under the settings of that time.
 
-The rules of then are those of today where their digest is the same. A row that other rules decided is decided by
-today's as well, and counts as reproduced if that gives the same.
+The rules of that time are today's where their digest is the same. A row that other rules decided is decided by today's
+as well, and counts as reproduced if they give the same.
 """
 
 import json
@@ -33,14 +33,14 @@ SUBJECT: Final = b"subject"
 
 
 class NotReproducibleError(Exception):
-    """Something that a decision was made on is not there any more, or was never kept; its text says what."""
+    """Something that a decision was made on is gone, or was never kept; the error's text says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownThen:
-    """By locators of a replay's own: events, and which are shared mailboxes.
+    """Events and shared mailboxes, by locators that only a replay uses.
 
-    `recorded`: order and time of the subject's events.
+    `recorded`: the order of each of the subject's events, and when it was recorded.
     """
 
     consents: Mapping[bytes, Sequence[ConsentEvent]]
@@ -49,12 +49,12 @@ class KnownThen:
     recorded: Sequence[tuple[int, datetime]]
 
     def heard_in_time(self, known: int, at: datetime, within: timedelta) -> bool:
-        """Whether what was known of the subject is what was recorded by then, but for the last seconds."""
+        """Return whether the known events of the subject are those recorded by `at`, give or take `within`."""
         return all(time <= at + within if order <= known else time >= at - within for order, time in self.recorded)
 
 
 async def facts_of_then(session: ReadSession, vault: Vault, page: Sequence[LoggedDecision]) -> list[KnownThen | str]:
-    """What was known for each of some rows, in their order; a text where that is not there any more."""
+    """Return what was known for each of some rows, in their order; a text instead where that is gone."""
     looked_at = [_opened(vault, row) for row in page]
     others = await events_known(session, {each for told in looked_at if isinstance(told, dict) for each in _ids(told)})
     # The log has the first half of a reference, which is random: no two people share it.
@@ -89,7 +89,7 @@ def _of_row(
 
 
 def _opened(vault: Vault, row: LoggedDecision) -> dict[str, Any] | str | None:
-    """Who was looked at, of a row that says so, if it is this row's own."""
+    """Return who was looked at, if the row says so (None: not); a text if that cannot be opened or is another row's."""
     if row.facts.relied is None:
         return None
     try:
@@ -112,7 +112,7 @@ def _among(
     *,
     has_participants: bool,
 ) -> KnownThen:
-    """What was known of several people: the subject first, then the parties with an account here."""
+    """Return what was known of several people: the subject first, then the parties with an account here."""
     locators = [SUBJECT if place == 0 else b"party %d" % place for place in range(len(told["parties"]))]
 
     def events(last: str | None) -> Sequence[ConsentEvent]:
@@ -126,13 +126,13 @@ def _among(
 
 
 async def replay_report(session: ReadSession, vault: Vault, since: datetime, until: datetime) -> dict[str, Any]:
-    """Decide everything of a period again, compare the log with its statements, and say as JSON what came of it.
+    """Decide everything of a period again, compare the log with its statements, and return the outcome for JSON.
 
     Args:
         session: where to read; it holds the log still.
         vault: opens who was looked at besides the subjects.
         since: the first instant.
-        until: the first instant that is not meant any more.
+        until: the first instant after the period.
 
     """
     report = await replay_decisions(session, vault, since, until)
@@ -156,18 +156,18 @@ async def replay_report(session: ReadSession, vault: Vault, since: datetime, unt
 _PAGE: Final = 1_000
 _COMPARED: Final = ("permitted", "reason", "rule", "law_version", "consent", "valid_until")
 HEARD_WITHIN: Final = timedelta(seconds=15)
-"""More than the longest lease and margin: by then every worker knows of what was recorded, or does not decide."""
+"""Longer than the longest lease and margin: by then every worker knows of what was recorded, or does not decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A decision that comes out otherwise: its id, and for each column what the log says and what comes out."""
+    """A decision that comes out differently: its id, and for each column what the log says and what comes out."""
 
     id: UUID
     columns: Mapping[str, tuple[str, str]]
 
     def json(self) -> dict[str, Any]:
-        """Whole, for a file: by column, what the log says and what comes out now."""
+        """Return it as JSON for a file: by column, what the log says and what comes out now."""
         return {
             "id": str(self.id),
             "columns": {name: {"log": log, "now": now} for name, (log, now) in self.columns.items()},
@@ -176,7 +176,7 @@ class Difference:
 
 @dataclass(slots=True)
 class ReplayReport:
-    """What became of the decisions: `left` counts by reason those that cannot be decided again."""
+    """What became of the decisions; `left` counts, by reason, those that cannot be decided again."""
 
     decisions: int = 0
     reproduced: int = 0
@@ -184,7 +184,7 @@ class ReplayReport:
     left: Counter[str] = field(default_factory=Counter)
 
     def by_column(self) -> Counter[str]:
-        """In how many decisions each column comes out otherwise."""
+        """Return in how many decisions each column comes out differently."""
         return Counter(name for each in self.different for name in each.columns)
 
 
@@ -201,8 +201,8 @@ async def replay_decisions(
         session: where to read.
         vault: opens who was looked at besides the subjects.
         since: the first instant.
-        until: the first instant that is not meant any more.
-        tell: is called now and then with the share that is behind, and the number of decisions in words.
+        until: the first instant after the period.
+        tell: is called now and then with the share that is done, and the number of decisions in words.
 
     """
     report = ReplayReport()
@@ -220,7 +220,7 @@ async def replay_decisions(
 
 
 async def _pages(session: ReadSession, since: datetime, until: datetime) -> AsyncIterator[Sequence[LoggedDecision]]:
-    """The decisions, some at a time: facts are looked up for a page at once."""
+    """Yield the decisions, some at a time: facts are looked up for a page at once."""
     page: list[LoggedDecision] = []
     async for _, found in decisions(session, Wanted(since, until)):
         for each in found:
@@ -235,10 +235,10 @@ async def _pages(session: ReadSession, since: datetime, until: datetime) -> Asyn
 def _decided_again(
     row: LoggedDecision, records: Mapping[str, ProcessingRecord], known: KnownThen | str
 ) -> dict[str, Any]:
-    """What the columns of a row would be if it were decided again.
+    """Return what the columns of a row would be if it were decided again.
 
     Raises:
-        NotReproducibleError: something that it was made on is not there.
+        NotReproducibleError: something that it was made on is gone.
 
     """
     if isinstance(known, str):
@@ -275,7 +275,7 @@ def _decided_again(
 
 
 def _as_known(record: ProcessingRecord | None, told: LogFacts) -> ProcessingRecord | None:
-    """The register's entry as far as it was known."""
+    """Return the register's entry as far as it was known."""
     if not told.versions:
         return None
     if record is None or len(record.versions) < told.versions or len(record.changes) < told.changes:
@@ -284,7 +284,7 @@ def _as_known(record: ProcessingRecord | None, told: LogFacts) -> ProcessingReco
 
 
 def _register_in_time(records: Mapping[str, ProcessingRecord], told: LogFacts, at: datetime) -> bool:
-    """Whether the register's entry was known as it was recorded by then, but for the last seconds."""
+    """Return whether the known register entry is what was recorded by `at`, give or take `HEARD_WITHIN`."""
     record = records.get(told.processing)
     if record is None or not record.facts.rests_on_consent:
         return True  # in an outage exempt purposes are answered on the register as it was read before

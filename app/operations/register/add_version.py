@@ -85,10 +85,10 @@ class VersionDraft:
         recorded_at: datetime,
         controllers: Sequence[ControllerRecord],
     ) -> VersionRecord:
-        """This draft as a numbered version of these controllers.
+        """Return this draft as a numbered version of these controllers.
 
         Raises:
-            InvalidVersionError: no lawful consent could rest on it (`check_lawful`); or it is of III, and what is
+            InvalidVersionError: no lawful consent could rest on it (`check_lawful`); or it is of III, and something
                 unusual for that is not justified.
 
         """
@@ -118,13 +118,13 @@ class VersionDraft:
 
 
 async def find_controllers(session: ReadSession, draft: VersionDraft) -> tuple[ControllerRecord | None, ...]:
-    """The records that a draft names, in its order; None for a legal name that has no record yet.
+    """Return the records that a draft names, in its order; None for a legal name that has no record yet.
 
     A legal name stands for the record of kind `other` that has it today, the first by id if there are several; else
-    for the record under the id that is derived from it (`id_of_name`), whatever that is called by now.
+    for the record under the id that is derived from it (`id_of_name`), even if that has another name by now.
 
     Raises:
-        InvalidVersionError: an id is no controller's.
+        InvalidVersionError: an id is not a controller's.
 
     """
     if draft.controller is not None:
@@ -143,10 +143,10 @@ async def find_controllers(session: ReadSession, draft: VersionDraft) -> tuple[C
 async def resolve_controllers(
     session: WriteSession, caller: Caller, draft: VersionDraft
 ) -> tuple[ControllerRecord, ...]:
-    """The records that a draft names, in its order; one is made for a legal name that has none.
+    """Return the records that a draft names, in its order; make one for a legal name that has none.
 
     Raises:
-        InvalidVersionError: an id is no controller's.
+        InvalidVersionError: an id is not a controller's.
 
     """
     found = await find_controllers(session, draft)
@@ -169,7 +169,7 @@ async def register_processing(
     Raises:
         ProcessingExistsError: the id is taken; a change to it is a new version.
         InvalidVersionError: a controller is not registered, or a justification is missing.
-        PersonsOnlyError, NoSecondPersonError: it has to wait, and nobody could approve it.
+        PersonsOnlyError, NoSecondPersonError: it would wait, and could never be approved.
 
     """
     controllers = await resolve_controllers(session, caller, draft)
@@ -214,7 +214,7 @@ async def add_version(
         NotFoundError: no such processing.
         ProcessingRetiredError: it is retired.
         ProposalPendingError: an earlier version of it waits for a second person.
-        PersonsOnlyError, NoSecondPersonError: it has to wait, and nobody could approve it.
+        PersonsOnlyError, NoSecondPersonError: it would wait, and could never be approved.
         InvalidVersionError: the purpose differs; a controller is not registered; `effective_from` is past, or before
             the version it follows; it claims to have started before the first version did; the change is material and
             `material` is false; it says again what was invalidated; or a justification is missing, or the reason why
@@ -258,7 +258,7 @@ def refuse_struck(record: ProcessingRecord, version: VersionRecord, now: datetim
     """Refuse a version that says again what was invalidated.
 
     Raises:
-        InvalidVersionError: it does.
+        InvalidVersionError: the version does.
 
     """
     if record.says_what_was_struck(version, now):
@@ -269,7 +269,7 @@ def refuse_struck(record: ProcessingRecord, version: VersionRecord, now: datetim
 async def append_approved(
     session: WriteSession, caller: Caller, record: ProcessingRecord, version: VersionRecord
 ) -> None:
-    """Put a version where decisions meet it; it may forbid what was permitted, so every replica must have heard.
+    """Put a version where decisions see it; it may forbid what was permitted, so its answer waits for every replica.
 
     Raises:
         InvalidVersionError: it says again what was invalidated.
@@ -300,7 +300,7 @@ def _check(known: Registered, draft: VersionDraft, now: datetime) -> None:
     if record.purpose is not draft.purpose:
         raise InvalidVersionError("The purpose cannot change: that is a new processing.", field="purpose")
     if draft.facts.started_on < record.versions[0].facts.started_on:
-        # What ran before 31 March 2017 is told by its first version: a later one cannot make it older (rule 10).
+        # The first version says whether it ran before 31 March 2017: a later one cannot make it older (rule 10).
         raise InvalidVersionError("A version cannot have started before the first one did.", field="started_on")
 
 
@@ -318,7 +318,7 @@ def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRe
 
 
 async def _proposed(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> Proposal:
-    """Keep a version at the gate."""
+    """Record a version as a proposal at the gate."""
     at, wanted = version.recorded_at, version_as_json(version)
     made = GateProposal(session.new_id(at), Gated.VERSION, identifier, wanted, at, caller.id)
     await add_proposal(session, made)
@@ -346,10 +346,10 @@ class PreviewedVersion:
 async def preview_version(
     session: ReadSession, identifier: str, draft: VersionDraft, approval: RegisterApproval, *, material: bool
 ) -> PreviewedVersion:
-    """What `add_version` would come to now.
+    """Return what `add_version` would do now.
 
     Raises:
-        DomainError: as `add_version` does, but for who asks and who could approve.
+        DomainError: as `add_version` does, except about the caller and the second person.
 
     """
     record = (await load_processings(session, [identifier])).get(identifier)
@@ -371,7 +371,7 @@ async def preview_version(
 
 
 def _unknown(draft: VersionDraft, now: datetime) -> ControllerRecord:
-    """The record that would be made for a legal name that has none."""
+    """Return the record that would be made for a legal name that has none."""
     name = draft.controller or ""
     return ControllerRecord(id_of_name(name), ControllerKind.OTHER, None, now, (ControllerVersion(1, name, now),))
 
@@ -388,16 +388,16 @@ _ACTS: Final = {
 async def change_status(
     session: WriteSession, caller: Caller, identifier: str, status: Status, approval: RegisterApproval
 ) -> Registered | GateProposal:
-    """Give a processing a status from now on; the one it has already is a no-op.
+    """Give a processing a status from now on; to give it the one that it has already changes nothing.
 
-    A processing of IV that is suspended resumes once a second person has approved it, where two are asked for. One of
-    III resumes at once: mail must not wait.
+    Where two persons decide, a suspended processing of IV resumes once the second has approved it. One of III resumes
+    at once: mail must not wait.
 
     Raises:
         NotFoundError: no such processing.
         ProcessingRetiredError: it is retired, which is final.
         ProcessingNotApprovedError: it waits for a second person, and can only be retired.
-        PersonsOnlyError, NoSecondPersonError: nobody could approve that it resumes.
+        PersonsOnlyError, NoSecondPersonError: that it resumes could never be approved.
 
     """
     record = await _hold(session, identifier)
@@ -462,9 +462,9 @@ async def _with_names(session: WriteSession, record: ProcessingRecord) -> Regist
 async def preview_processing(
     session: ReadSession, draft: VersionDraft, policy: PeriodPolicy
 ) -> Mapping[str, ConsentText]:
-    """The text of a draft in each language, as it would be shown and hashed if it were registered now.
+    """Return the text of a draft in each language, as it would be shown and hashed if it were registered now.
 
-    Empty for a purpose about which nobody is asked.
+    Empty for a purpose that does not rest on consent.
 
     Raises:
         InvalidVersionError: a controller is not registered, or a justification is missing.

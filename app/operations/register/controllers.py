@@ -28,7 +28,7 @@ from app.register.store import add_controller_version as append_version
 
 @dataclass(frozen=True, slots=True)
 class ControllerKey:
-    """The id that a controller has here, and the official identifier of its kind that it is known by."""
+    """The id that a controller has here, and the official identifier by which it is known, with its kind."""
 
     id: str
     kind: ControllerKind | None = None
@@ -46,7 +46,7 @@ class ControllerDraft:
     country: str | None = None
 
     def version(self, number: int, recorded_at: datetime) -> ControllerVersion:
-        """This draft as a numbered version."""
+        """Return this draft as a numbered version."""
         return ControllerVersion(
             number=number,
             legal_name=self.legal_name,
@@ -69,14 +69,14 @@ async def state_controller(
     *,
     same_legal_person: bool = False,
 ) -> ControllerRecord | GateProposal:
-    """Register a controller, or append a version to it, or propose that; what it says already changes nothing.
+    """Register a controller, append a version to it, or propose that; a draft that says nothing new changes nothing.
 
-    A new contact or officer needs nobody, if nothing was struck. The identifier was checked at the edge.
+    A new contact or officer needs no approval, unless something was invalidated. The edge has checked the identifier.
 
     Raises:
         NotFoundError: no such controller, and no kind is given to register it by.
         ControllerExistsError: the id is taken by one of another kind or identifier, or the identifier is another's.
-        PersonsOnlyError, NoSecondPersonError: nobody could approve it.
+        PersonsOnlyError, NoSecondPersonError: it could never be approved.
         ProposalPendingError: another version of it waits, or a version of one of its processings does.
 
     """
@@ -134,7 +134,7 @@ async def approve_controller_version(
 async def put_controller_version(
     session: WriteSession, caller: Caller, record: ControllerRecord, draft: ControllerDraft, *, same_legal_person: bool
 ) -> ControllerRecord:
-    """Append a version, and where it may be another legal person a material version of each of its processings."""
+    """Append a version and, if it may be another legal person, a material version of each of its processings."""
     version = draft.version(record.versions[-1].number + 1, await session.now())
     await append_version(session, record.id, version, by=caller.id)
     target = Target(TargetKind.CONTROLLER, record.id)
@@ -155,13 +155,13 @@ def _is_gated(record: ControllerRecord, draft: ControllerDraft) -> bool:
 
 
 async def _names_what_was_struck(session: WriteSession, identifier: str) -> bool:
-    """Whether anything of a processing of this controller was invalidated."""
+    """Return whether anything was invalidated in a processing that names this controller."""
     struck = [each for each in (await load_processings(session)).values() if each.invalidations]
     return any(identifier in version.controllers for each in struck for version in each.versions)
 
 
 def _may_be_another(record: ControllerRecord, draft: ControllerDraft) -> bool:
-    """Whether nothing checked says that it is still the same legal person: no identifier, or another country."""
+    """Return whether no checked fact says that it is the same legal person: no identifier, or another country."""
     last = record.versions[-1]
     renamed = record.kind is ControllerKind.OTHER and draft.legal_name != last.legal_name
     return renamed or draft.country != last.country
@@ -170,8 +170,8 @@ def _may_be_another(record: ControllerRecord, draft: ControllerDraft) -> bool:
 async def _ask_anew(session: WriteSession, caller: Caller, controller: ControllerRecord) -> None:
     """Add to each processing of a controller a material version that says what the one in force does.
 
-    Also where only a version to come names it, and from now on: a version to come is overtaken, with the consents that
-    were given ahead to it.
+    This includes a processing that only a version to come ties to the controller, and takes effect now: a version to
+    come is overtaken, with the consents that were given ahead to it.
     """
     for identifier in await load_processings(session):
         held = await lock_processing(session, identifier)

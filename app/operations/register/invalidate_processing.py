@@ -1,4 +1,4 @@
-"""Invalidate a version of a processing, or a text: nothing that was consented to by it permits any more."""
+"""Invalidate a version of a processing, or a text: no consent that rests on it permits any more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,11 +35,11 @@ _AT_ONCE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class InvalidationCounts:
-    """What an invalidation would come to now.
+    """What an invalidation would do now.
 
-    `people`: whose consent in force would end. `permits`: how many in the decision log rested on such a consent, in
-    force or ended since, the first of them at `first_permit_at`. `sealed_permits`: how many others looked at consents
-    of other people, which the log keeps under seal: some may have rested on one.
+    `people`: those whose consent in force would end. `permits`: how many in the decision log rested on such a consent,
+    in force or ended since, the first of them at `first_permit_at`. `sealed_permits`: how many other permits looked at
+    consents of other people, which the log keeps sealed: some may have rested on one.
     """
 
     people: int
@@ -51,7 +51,7 @@ class InvalidationCounts:
 async def preview_invalidation(
     database: Database, policy: PeriodPolicy, identifier: str, struck: Struck
 ) -> InvalidationCounts:
-    """Count, as of now; in many short transactions, so that others can be changed in between.
+    """Count, as of now; in many short transactions, so that other writes can happen in between.
 
     Raises:
         NotFoundError: no such processing.
@@ -68,7 +68,7 @@ async def preview_invalidation(
         begins, now = await first_logged(session, record.registered_at - HOUR), await session.instant()
     relying = RelyingCount()
     while begins is not None and begins <= now:
-        begins = hour_begun(begins)  # an hour at a time, and past hours without decisions
+        begins = hour_begun(begins)  # an hour at a time, skipping hours without decisions
         async with database.read(at_once=True) as session:
             relying += await count_relying(session, Resting(identifier, struck), begins, begins + HOUR)
             begins = await first_logged(session, begins + HOUR)
@@ -120,7 +120,7 @@ def _would_end(  # noqa: PLR0917 - one consent among facts read together
 async def invalidate_processing(
     session: WriteSession, caller: Caller, identifier: str, struck: Struck, reason: str
 ) -> InvalidationRecord:
-    """Invalidate from now on, for ever. What is invalidated already is answered as it is: the first reason is kept.
+    """Invalidate from now on, for ever. An invalidation that exists is returned as it is, with its first reason.
 
     Raises:
         NotFoundError: no such processing.
@@ -138,7 +138,7 @@ async def invalidate_processing(
     known = await load_invalidations(session, identifier)
     in_force = next((each for each in known if each.struck == struck), None)
     if in_force is not None:
-        return in_force  # confirmed again: the first time may have ended before it was
+        return in_force  # confirmed again: the first attempt may have ended before it was
     await check_struck(session, record, struck)
     now = await session.now()
     made = InvalidationRecord(next_number(known), struck, reason, now, caller.id, record.next_instant(now))
@@ -171,6 +171,6 @@ async def check_struck(session: ReadSession, record: ProcessingRecord, struck: S
         if any([await may_be_within_texts_shown(session, each, record.id) for each in notices]):
             raise NoticeOnPagesError(field="text")
         return
-    # Texts and whole pages that were shown belong to no processing: what counts is whether a consent to it rests on it.
+    # Texts and pages that were shown belong to no processing: what counts is whether a consent to it rests on one.
     if not await list_resting(session, record.id, struck, after=None, limit=1):
         raise UnknownTextError(field="text")

@@ -25,7 +25,7 @@ from app.snapshot.tables import ChangeKind, record_change
 class GateAnswer:
     """What a second person answers, and why.
 
-    `same_legal_person`: of a controller's version, whether the approver states that it is the same legal person.
+    `same_legal_person`: for a controller's version, the approver states that it is the same legal person.
     """
 
     approved: bool
@@ -36,25 +36,25 @@ class GateAnswer:
 async def rule_on(
     session: WriteSession, caller: Caller, about: UUID | tuple[str, int], answer: GateAnswer, *, known_epoch: int
 ) -> Registered | GateProposal:
-    """Approve or reject a proposal by its id, or a version by its processing and number; what is approved takes effect.
+    """Approve or reject a proposal by its id, or a version by its processing and number; an approval takes effect now.
 
-    A person may reject what they proposed themselves: that takes it back.
+    A person may reject their own proposal: that takes it back.
 
     Args:
         session: the transaction.
-        caller: who answers.
-        about: what is answered.
+        caller: the caller that answers.
+        about: the proposal or version that is answered.
         answer: the answer.
-        known_epoch: of the acceptance of a restore: the latest epoch that this host knows.
+        known_epoch: for the acceptance of a restore, the latest epoch that this host knows.
 
     Raises:
         NotFoundError: no such processing, version or proposal.
         NotProposedError: it does not wait; or what it is about has changed.
         ProcessingRetiredError: the processing is retired.
         PersonsOnlyError: the caller is a program.
-        OwnProposalError: the caller and who proposed it may be one human being, and it is approved.
+        OwnProposalError: it is approved, but the caller and the proposer may be one human being.
         InvalidVersionError: what the version says was invalidated since it was proposed.
-        ScopeMissingError: a restore is accepted by who may recover the deployment.
+        ScopeMissingError: it is a restore, and the caller may not recover the deployment.
 
     """
     if isinstance(about, UUID):
@@ -70,9 +70,9 @@ async def rule_on(
 async def _rule_on_version(
     session: WriteSession, caller: Caller, about: tuple[str, int], answer: GateAnswer
 ) -> Registered:
-    """An approved version is in force from then on, or from its own instant if that is later.
+    """Rule on a version: an approved one is in force from now on, or from its own instant if that is later.
 
-    A new processing is retired with its first version.
+    A new processing is retired if its first version is rejected.
     """
     record, known, proposal = await _find(session, *about)
     if answer.approved:
@@ -131,10 +131,10 @@ async def _keep(
 
 
 async def propose_retention(session: WriteSession, caller: Caller, periods: Mapping[str, str]) -> GateProposal:
-    """Keep the periods (ISO 8601, by kind of ledger) as a proposal, also where one person may sign without it.
+    """Keep the periods (ISO 8601, by kind of ledger) as a proposal, even where one person may sign without one.
 
     Raises:
-        PersonsOnlyError, NoSecondPersonError: nobody could approve it.
+        PersonsOnlyError, NoSecondPersonError: it could never be approved.
         ProposalPendingError: other periods wait.
 
     """
@@ -147,17 +147,17 @@ async def propose_retention(session: WriteSession, caller: Caller, periods: Mapp
 async def accept_or_propose_restore(
     session: WriteSession, caller: Caller, lost: str, approval: RegisterApproval, *, known_epoch: int
 ) -> GateProposal | int:
-    """Accept a restored database as it is: the number of the epoch that begins; or the proposal that waits.
+    """Accept a restored database as it is, and return the number of the epoch that begins; or the proposal that waits.
 
     Args:
         session: the transaction.
-        caller: who answers for it.
+        caller: the person who answers for it.
         lost: what the database lacks for good, in words; they stay in the audit trail.
-        approval: how many human beings this process is set to ask for.
+        approval: how many people this process is set to ask for.
         known_epoch: the latest epoch that this host knows.
 
     Raises:
-        PersonsOnlyError, NoSecondPersonError: nobody could approve it.
+        PersonsOnlyError, NoSecondPersonError: it could never be approved.
         ProposalPendingError: another acceptance waits.
 
     """
@@ -179,7 +179,7 @@ _TARGETS = {
 async def _rule_on_proposal(
     session: WriteSession, caller: Caller, identifier: UUID, answer: GateAnswer, known_epoch: int
 ) -> GateProposal:
-    """A shorter retention then waits for `sceau consents retention sign`, and an import for its rows."""
+    """Rule on a proposal; a shorter retention still awaits `sceau consents retention sign`, an import its rows."""
     held = await _held(session, identifier)
     if not answer.approved:
         check_person(caller)

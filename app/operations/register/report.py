@@ -55,7 +55,7 @@ class Activity:
         return [each.versions[-1] for each in self.controllers]
 
     def row(self, language: str) -> dict[str, str]:
-        """Its cells, by the names of `COLUMNS`; `language`: `fr` or `en`."""
+        """Return its cells, by the names of `COLUMNS`; `language`: `fr` or `en`."""
         facts, more = self.version.facts, self.version.particulars
         recipients = [
             ", ".join(part for part in (each.name, each.role, each.country) if part)
@@ -101,12 +101,12 @@ class Activity:
         return {name: " ".join(cells[name].split()) for name in COLUMNS}
 
     def _legal_basis(self, language: str) -> str:
-        """What the article allows it by, and the GDPR as far as the register knows."""
+        """Return what allows it: the article, and the basis in the GDPR as far as the register knows it."""
         facts = self.record.facts
         return _BASIS["consent" if facts.rests_on_consent else "exempt" if facts.is_exempt else "none"][language]
 
     def json_ld(self, language: str) -> dict[str, Any]:
-        """It as a process, in terms of DPV 2.2."""
+        """Return it as a process, in terms of DPV 2.2."""
         cells = self.row(language)
         told = {
             "@type": "dpv:Process",
@@ -124,7 +124,7 @@ class Activity:
             "dpv:hasService": cells["service"],
             "dpv:hasPurpose": PURPOSES[self.record.purpose],
             "purpose": cells["purpose"],
-            # Of a processing under III the register does not know the basis in the GDPR.
+            # The register does not know the basis in the GDPR of a processing under III.
             "dpv:hasLegalBasis": "eu-gdpr:A6-1-a" if self.record.facts.rests_on_consent else "",
             "legal_basis": cells["legal_basis"],
             "dpv:hasProcessing": "dpv:Analyse",
@@ -143,7 +143,7 @@ class Activity:
         return {name: value for name, value in told.items() if value not in ("", [], {})}
 
     def _storage(self) -> dict[str, str]:
-        """For how long (ISO 8601) and where data is kept, as far as the register knows."""
+        """Return how long (ISO 8601) and where data is kept, as far as the register knows."""
         retention, location = self.version.facts.retention, self.version.facts.storage_location
         return {
             **({"dpv:hasDuration": str(retention)} if retention is not None else {}),
@@ -152,18 +152,18 @@ class Activity:
 
 
 def safe_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: one that begins so gets an apostrophe (OWASP, CSV injection)."""
+    """Return a cell; one that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV injection)."""
     return f"'{text}" if text.startswith(_FORMULAS) else text
 
 
 def record_csv(activities: Sequence[Activity], language: str) -> str:
-    """The record as CSV for a spreadsheet: `;` between cells, and a byte-order mark, by which it knows UTF-8."""
+    """Return the record as CSV for a spreadsheet: `;` between cells, and a byte-order mark, which marks it as UTF-8."""
     headings = [heading[language] for heading in COLUMNS.values()]
     return as_csv([headings, *(list(each.row(language).values()) for each in activities)])
 
 
 def as_csv(rows: Iterable[Iterable[str]]) -> str:
-    """Rows as CSV, with a byte-order mark; no cell is taken for a formula."""
+    """Return rows as CSV, with a byte-order mark; no spreadsheet takes a cell for a formula."""
     sink = StringIO()
     sink.write("\ufeff")
     csv.writer(sink, delimiter=";", lineterminator="\n").writerows([safe_cell(cell) for cell in row] for row in rows)
@@ -179,7 +179,7 @@ def _contact(version: ControllerVersion) -> str:
 
 
 def _kept(retention: Retention | None, language: str) -> str:
-    """How long data is kept, in words; empty where the register does not say."""
+    """Return how long data is kept, in words; empty where the register does not say."""
     if retention is None:
         return ""
     return retention_in_words(retention, language) or _SAID["nothing_kept"][language]
@@ -221,7 +221,7 @@ ACTS: Final = (
     ActKind.SUBJECT_ERASED,
     ActKind.SUBJECT_EXPORTED,
 )
-"""The acts that are told one by one, but for those on people, which are counted."""
+"""The acts that are listed one by one, except those on people, which are counted."""
 _ON_PEOPLE: Final = frozenset({ActKind.SUBJECT_ERASED.value, ActKind.SUBJECT_EXPORTED.value})
 _PAGE: Final = 500
 
@@ -251,10 +251,10 @@ class ReportedAct:
 
 @dataclass(frozen=True, slots=True)
 class PeriodReport:
-    """The report of a period; `since` is included, `until` is not. `lapsing`: consents that end within `SOON` of it.
+    """The report of a period; `since` is included, `until` is not. `lapsing`: consents that end within `SOON` after it.
 
     `erasures` and `exports`: how many people were erased, or had their data handed out. `log_size`: entries of the log
-    when its last head was signed; None without one. `waiting`: what is not entered yet.
+    when its last head was signed; None without one. `waiting`: how many rows are not entered in the log yet.
     """
 
     since: datetime
@@ -276,7 +276,7 @@ class PeriodReport:
 
 
 async def report_period(session: ReadSession, since: datetime, until: datetime) -> PeriodReport:
-    """Read everything that a report of a period tells; it goes through the period's events and logged decisions."""
+    """Read everything that a report of a period says; it goes through the period's events and logged decisions."""
     now = await session.now()
     acts = await _acts(session, since, until)
     names = {each: await _name(session, each) for each in {act.caller for act in acts if act.caller is not None}}
@@ -307,7 +307,7 @@ async def report_period(session: ReadSession, since: datetime, until: datetime) 
 
 
 def month_of(day: date) -> tuple[datetime, datetime]:
-    """When the month of a day begins and ends, in Paris."""
+    """Return when the month of a day begins and ends, in Paris."""
     begin = day.replace(day=1)
     end = (begin + timedelta(days=31)).replace(day=1)
     return _midnight(begin), _midnight(end)
@@ -318,7 +318,7 @@ def _midnight(day: date) -> datetime:
 
 
 def report_json(report: PeriodReport, staff: Mapping[Any, int] | None) -> str:
-    """A report as JSON; `staff`: how many know the notice of today."""
+    """Return a report as JSON; `staff`: how many know the notice of today."""
     return json.dumps({**asdict(report), "staff": staff}, ensure_ascii=False, indent=2, default=_plain)
 
 
@@ -347,7 +347,7 @@ async def _processings(session: ReadSession, now: datetime) -> list[ReportedProc
 
 
 async def _acts(session: ReadSession, since: datetime, until: datetime) -> list[Entry]:
-    """The acts of the period, oldest first."""
+    """Return the acts of the period, oldest first."""
     found: list[Entry] = []
     query, before = TrailQuery(acts=ACTS, since=since, until=until), None
     while page := await search_trail(session, query, before=before, limit=_PAGE):
@@ -365,7 +365,7 @@ async def _name(session: ReadSession, caller: UUID) -> str:
 
 
 async def export_register(session: ReadSession) -> list[Activity]:
-    """Every processing with its version of now, retired ones too, in the order of their ids.
+    """Return every processing with its version of now, retired ones too, in the order of their ids.
 
     One that waits for its first approval is left out: nothing is processed yet.
     """

@@ -45,18 +45,18 @@ async def check_durability(database: Database) -> None:
 
 
 async def keep_checking(database: Database) -> None:
-    """Say every minute, until cancelled, if the standby has been given up: nothing is recorded until it is back."""
+    """Log an error every minute, until cancelled, while there is no standby: nothing is recorded until it is back."""
     while True:
         await asyncio.sleep(_EACH_SECONDS)
         try:
             if not await database.is_durable():
                 log.error("no synchronous standby: nothing is recorded")
         except DatabaseUnavailableError:
-            continue  # others say so
+            continue  # others report that
 
 
 async def accept_restore(session: WriteSession, begun: NewEpoch, *, known: int = 1) -> int:
-    """Begin another epoch, for a reason that stays in the audit trail; its number, which is later than `known`.
+    """Begin another epoch, for a reason that stays in the audit trail; return its number, later than `known`.
 
     Every process of the deployment looks at the database again within a second or two, and answers from it then.
     """
@@ -76,13 +76,13 @@ class DeploymentRefusedError(Exception):
 async def check_deployment(session: WriteSession, deployment: Deployment) -> list[str]:
     """Compare schema, keys, normalisation of ids and time zones with what the database knows.
 
-    The first start stores what tells the keys from others; later ones must agree with it.
+    The first start stores values that identify the keys; later starts must agree with them.
 
     Returns:
-        What does not keep the service from starting, and should be mended: one line each.
+        What should be mended, although it does not keep the service from starting: one line each.
 
     Raises:
-        DeploymentRefusedError: one of them does not.
+        DeploymentRefusedError: one of them does not agree.
 
     """
     try:
@@ -120,7 +120,7 @@ async def check_deployment(session: WriteSession, deployment: Deployment) -> lis
 
 
 async def check_approval(session: WriteSession, approval: RegisterApproval) -> None:
-    """Remember that two persons decide, and refuse whoever says `one` from then on: that would loosen who may permit.
+    """Remember that two persons decide, and refuse a process that says `one` later: it would loosen who may permit.
 
     The service's role can store it and not take it back; the owner of the database can (docs/register.md).
 
@@ -145,7 +145,7 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
         )
     if await keys_in_use(session) == [*pseudonyms.makers()]:
         return
-    await hold_keys(session)  # or somebody might be recorded meanwhile by the keys of before alone
+    await hold_keys(session)  # or a person might be recorded meanwhile by the earlier keys alone
     if not await finds_everybody(session, deployment):
         raise DeploymentRefusedError(
             "SCEAU_PSEUDONYM_KEY is not a key by which every subject of this database is found: give the one of before "
@@ -155,15 +155,15 @@ async def _check_pseudonyms(session: WriteSession, deployment: Deployment) -> No
 
 
 _ERASED_LATELY: Final = timedelta(days=2)
-"""Of an erasure the day is kept: it may have been a day later. A grant of before it may be told of for
-SCEAU_MAX_BACKDATING besides."""
+"""Only the day of an erasure is kept: it may have been a day later. A grant from before it may still be reported for
+SCEAU_MAX_BACKDATING after it."""
 
 
 async def finds_everybody(session: ReadSession, deployment: Deployment) -> bool:
-    """Whether the key in front finds everybody.
+    """Return whether the key in front finds every person.
 
-    It does while it stays in front and no key is taken away. Else it must be one of those that were in use last, each
-    name that is kept must have its row, and nobody may have been erased lately whom the others alone find.
+    It does while it stays in front and no key is taken away. Else it must be one of those that were last in use, each
+    name that is kept must have its row, and no person may have been erased lately that only the other keys find.
     """
     makers, known = deployment.pseudonyms.makers(), await keys_in_use(session)
     if known and makers[0] == known[0] and set(known) <= set(makers):
@@ -175,7 +175,7 @@ async def finds_everybody(session: ReadSession, deployment: Deployment) -> bool:
 
 
 async def _check_protocol(session: WriteSession) -> None:
-    """Refuse code that speaks an older freshness protocol than some process of this deployment has spoken."""
+    """Refuse code with an older freshness protocol than some process of this deployment has spoken."""
     spoken = [int(name.removeprefix(_SPOKEN)) for name in await list_checks(session, _SPOKEN)]
     if max(spoken, default=0) > PROTOCOL:
         raise DeploymentRefusedError(

@@ -1,7 +1,7 @@
-"""What pages tell of the register: the text that asks for consent to a version, and whom people write to about it.
+"""What pages say of the register: the text that asks for consent to a version, and the contacts for questions about it.
 
-Of whom to reach, a stranger is told what every page that asks tells anyway: no processing, nothing of exempt ones, of
-proposals, or of what is planned.
+Of the contacts, a stranger sees only what every page that asks shows anyway: no processing, and nothing of exempt
+ones, of proposals, or of what is planned.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from app.words import LANGUAGES
 def consent_texts(
     purpose: Purpose, controllers: Sequence[Who], version: VersionRecord, policy: PeriodPolicy
 ) -> Mapping[str, ConsentText]:
-    """The text of a version in each language of the page, as a first request; `controllers` in order, at least one."""
+    """Return a version's text in each language of the page, as a first request; `controllers` in order, one or more."""
     asked = asked_by(purpose, controllers, version, policy)
     return {language: consent_text(asked, language) for language in LANGUAGES}
 
@@ -38,7 +38,7 @@ def asked_by(
     changes: Sequence[ToldChange] = (),
     since: int | None = None,
 ) -> Asked:
-    """What a version says to the person asked; `changes` since their answer about version `since`, if there are any."""
+    """Return what a version says to the person asked; `changes`: those since their answer about version `since`."""
     facts = version.facts
     return Asked(
         told={**told(facts), "consent_validity": policy.shorter(facts.consent_validity)},
@@ -51,19 +51,19 @@ def asked_by(
 
 
 def version_shown(record: ProcessingRecord, at: datetime) -> VersionRecord:
-    """The version that a person is asked about: the one in force, else the first."""
+    """Return the version that a person is asked about: the one in force, else the first."""
     in_force = record.facts.version_at(at) or record.facts.versions[0]
     return record.version(in_force.number) or record.versions[0]
 
 
 def who_is(record: ControllerRecord) -> Who:
-    """A controller as people are told of it today."""
+    """Return a controller as people are shown it today."""
     latest = record.versions[-1]
     return Who(latest.legal_name, latest.postal_address, latest.contact, latest.data_protection_officer)
 
 
 def told_changes(record: ProcessingRecord, before: VersionRecord, after: VersionRecord) -> list[ToldChange]:
-    """What differs between two versions, controllers by their names."""
+    """Return what differs between two versions, with controllers by their names."""
     found = version_changes(before.facts, after.facts, words_before=before.said, words_after=after.said)
     return [_told(each.field, each.before, each.after, record) for each in found]
 
@@ -87,7 +87,7 @@ class Reachable:
 
 
 class ReachableOnes:
-    """Who can be reached, remembered for a minute: anybody may ask, and the register may be large."""
+    """Who can be reached, remembered for a minute: anyone may ask, and the register may be large."""
 
     def __init__(self) -> None:
         """Remember nothing yet."""
@@ -95,7 +95,7 @@ class ReachableOnes:
         self._until = 0.0
 
     def at(self, now: float) -> Sequence[Reachable] | None:
-        """What is remembered; None once it is to be read again (`now`: an epoch time)."""
+        """Return what is remembered; None once it is to be read again (`now`: an epoch time)."""
         return self._kept if now < self._until else None
 
     def keep(self, reachable: Sequence[Reachable], now: float) -> None:
@@ -104,7 +104,7 @@ class ReachableOnes:
 
 
 async def whom_to_reach(session: ReadSession) -> list[Reachable]:
-    """The controllers of what people were ever asked about, as they are named today, each once, in order of ids."""
+    """Return the controllers of what people were ever asked about, as named today, each once, in order of ids."""
     now = await session.now()
     contacts: dict[str, list[str]] = {}
     for record in (await load_processings(session)).values():

@@ -17,12 +17,13 @@ HALF_A_YEAR: Final = ConsentPeriod(months=6, days=0)
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Made once, by `app.main`.
+    """What every operation of one deployment shares; made once, by `app.main`.
 
     `max_backdating`: how far back a live grant may say that it was collected. `lease`: how long a replica may decide
     unheard, the same for every process (docs/freshness.md). `solicitation_pause`: how long what was refused or
     withdrawn is not offered again. `link_validity`: how long a link to the consent page asks. `notices`: how many days
-    before its expiry a consent is flagged, longest first. `approval`: how many human beings bring in older consents.
+    before its expiry a consent is flagged, longest first. `approval`: how many people it takes to import older
+    consents.
     """
 
     pseudonyms: Pseudonyms
@@ -49,16 +50,16 @@ class SubjectName:
     id: str
 
     def __repr__(self) -> str:
-        """The type alone."""
+        """Show the type alone."""
         return f"SubjectName(type={self.type!r})"
 
 
 NOBODY: Final = bytes(REF_BYTES)
-"""No subject has this subject_ref: they are random."""
+"""The subject_ref of no subject: those of subjects are random."""
 
 
 async def ref_of(session: ReadSession, deployment: Deployment, name: SubjectName) -> bytes:
-    """The subject_ref of a name; one that nobody has when nothing is recorded, since a closure or an erasure perhaps.
+    """Return the subject_ref of a name; `NOBODY` when nothing is recorded, perhaps since a closure or an erasure.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -69,12 +70,12 @@ async def ref_of(session: ReadSession, deployment: Deployment, name: SubjectName
 
 
 def recorded_ref(ref: bytes) -> bytes | None:
-    """A subject_ref as an act about it is recorded: None for nobody's, under which strangers would find one another."""
+    """Return a subject_ref as an act about it is recorded: None for `NOBODY`, which strangers would have in common."""
     return None if ref == NOBODY else ref
 
 
 def parent_reference(deployment: Deployment, parent: SubjectName) -> bytes:
-    """By what a parent is known in the ledger: the same for all of their children, and for nobody else.
+    """Return the reference by which the ledger knows a parent: the same for all of their children, and for no other.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.

@@ -1,9 +1,9 @@
 """Who may propose what may permit more, and who may approve it: two human beings (`app.core.register`).
 
-Two callers are two human beings where nobody who may stand behind the one may stand behind the other. Whoever made a
-key or registered an account, or made the caller that did, may use it. One human being may have a key and an account,
-and an account at each issuer. The key that bootstraps a deployment makes the first persons' callers, and proposes and
-approves nothing.
+Two callers are two human beings if no person who may stand behind the one may stand behind the other. A person who
+made a key or registered an account, or made the caller that did, may use it. One human being may have a key and an
+account, and an account at each issuer. The key that bootstraps a deployment makes the first persons' callers, and
+proposes and approves nothing.
 """
 
 from dataclasses import replace
@@ -32,7 +32,7 @@ def check_person(caller: Caller) -> None:
     """Refuse a program.
 
     Raises:
-        PersonsOnlyError: the caller is one.
+        PersonsOnlyError: the caller is a program.
 
     """
     if caller.kind is not CallerKind.PERSON:
@@ -40,7 +40,7 @@ def check_person(caller: Caller) -> None:
 
 
 async def check_second_person(session: ReadSession, caller: Caller, proposed_by: UUID) -> None:
-    """Refuse whoever is no second human being beside who proposed something.
+    """Refuse a caller that is not certainly another human being than the proposer.
 
     Raises:
         PersonsOnlyError: the caller is a program.
@@ -58,12 +58,12 @@ async def check_proposer(session: ReadSession, caller: Caller, scope: Scope = Sc
 
     Args:
         session: the database.
-        caller: who proposes.
-        scope: what whoever approves must be allowed besides.
+        caller: the caller that proposes.
+        scope: what the approver must be allowed besides.
 
     Raises:
         PersonsOnlyError: the caller is a program.
-        NoSecondPersonError: nobody else could approve it.
+        NoSecondPersonError: no other person could approve it.
 
     """
     check_person(caller)
@@ -78,14 +78,14 @@ async def check_proposer(session: ReadSession, caller: Caller, scope: Scope = Sc
 
 
 def _are_two(one: frozenset[UUID | Identity], other: frozenset[UUID | Identity]) -> bool:
-    """Whether two callers are certainly two human beings, by who may stand behind each: every pair of these is."""
+    """Return whether two callers are certainly two human beings: those who may stand behind them differ, each pair."""
     return all(_differ(each, another) for each, another in product(one, other))
 
 
 def _differ(one: UUID | Identity, other: UUID | Identity) -> bool:
-    """Whether these are certainly two: two accounts of one issuer, or the holders of two keys.
+    """Return whether these are certainly two people: two accounts of one issuer, or the holders of two keys.
 
-    A key and an account, or accounts of two issuers, may be one human being's.
+    A key and an account, or accounts of two issuers, may belong to one human being.
     """
     if isinstance(one, Identity) and isinstance(other, Identity):
         return one.issuer == other.issuer and one.subject != other.subject
@@ -93,9 +93,9 @@ def _differ(one: UUID | Identity, other: UUID | Identity) -> bool:
 
 
 async def how_many_decide(session: ReadSession, setting: RegisterApproval) -> RegisterApproval:
-    """Two if this process's setting or the database says so: the one place that tells, asked by whatever decides.
+    """Return two if this process's setting or the database says so: every decision asks here, and nowhere else.
 
-    The database keeps that two decide from the first process that says so. A process that said `one` and was started
+    The database keeps that two decide, from the first process that says so. A process that was started with `one`
     before that learns it here, in the transaction in which it would act.
     """
     if setting is RegisterApproval.ONE and await load_check(session, APPROVAL_CHECK) is not None:
@@ -106,13 +106,13 @@ async def how_many_decide(session: ReadSession, setting: RegisterApproval) -> Re
 async def pass_gate(
     session: WriteSession, caller: Caller, approval: RegisterApproval, wanted: GateProposal
 ) -> GateProposal | None:
-    """Let an act pass, or keep it as a proposal: the one place that what may permit more goes through.
+    """Let an act pass, or keep it as a proposal: all that may permit more goes through here.
 
     Args:
         session: the transaction.
-        caller: who wants it.
-        approval: how many human beings this process is set to ask for.
-        wanted: the act; saying it again while it waits answers what stands.
+        caller: the caller that wants it.
+        approval: how many people this process is set to ask for.
+        wanted: the act; repeated while it waits, it gets the proposal that stands.
 
     Returns:
         None where it may take effect now, else the proposal that waits.

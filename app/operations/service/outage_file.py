@@ -21,8 +21,7 @@ from app.register.store import load_processings
 from app.snapshot.last_known import LastKnown
 
 LONGEST_AGE: Final = timedelta(days=1)
-"""A file that is older than this is not used: a key that was revoked or a processing that was suspended may stand in
-it."""
+"""An older file is not used: it may name a key that was revoked since, or a processing that was suspended."""
 _SEALED_FOR: Final = "outage file"
 
 
@@ -47,7 +46,7 @@ async def read_kept(session: ReadSession) -> ExemptFacts:
 
 
 def write_file(path: Path, kept: ExemptFacts, vault: Vault) -> None:
-    """Put the file in the place of the one before, sealed.
+    """Replace the file by this one, sealed.
 
     Raises:
         OSError: it cannot be written.
@@ -57,7 +56,7 @@ def write_file(path: Path, kept: ExemptFacts, vault: Vault) -> None:
 
 
 def read_file(path: Path, vault: Vault) -> ExemptFacts:
-    """What the file holds.
+    """Return what the file holds.
 
     Raises:
         OutageFileError: there is none, or it cannot be opened or read.
@@ -74,7 +73,7 @@ def read_file(path: Path, vault: Vault) -> ExemptFacts:
 
 
 def remember(kept: ExemptFacts, known: LastKnown, now: datetime) -> None:
-    """Take what the file holds as known, for an outage that has lasted since it was written.
+    """Treat what the file holds as known, for an outage that has lasted since it was written.
 
     Raises:
         OutageFileError: it is too old, or of the future.
@@ -87,7 +86,7 @@ def remember(kept: ExemptFacts, known: LastKnown, now: datetime) -> None:
 
 
 def learn(kept: ExemptFacts, known: LastKnown, since: int) -> None:
-    """Take what was read as known; nothing where something was forgotten since (`LastKnown.forgettings`)."""
+    """Treat what was read as known, unless something was forgotten since (`LastKnown.forgettings`)."""
     for digest, found in kept.callers.items():
         known.remember_caller(bytes.fromhex(digest), found, since)
     for processing in kept.processings:

@@ -14,8 +14,8 @@ from app.db.session import WriteSession
 
 _TOKEN_BYTES: Final = 32
 _FOR_THE_NOTICE: Final = "notice-"
-"""How the token of a session begins that opens the staff notice alone: an access token that was narrowed opens no more
-by way of it than it does itself."""
+"""How the token of a session for the staff notice alone begins: through it, an access token that was narrowed opens no
+more than it does itself."""
 
 
 class SignInForm(StrEnum):
@@ -54,11 +54,11 @@ CONSOLE_SCOPES: Final = frozenset(
         Scope.SUBJECTS_READ,
     }
 )
-"""Whoever has one of these finds a page of the console; a key that only asks or records opens none."""
+"""A caller that has one of these finds a page of the console; a key that only asks or records opens none."""
 
 
 def refusal(form: SignInForm, who: Caller) -> SignInRefused | None:
-    """Why a caller may not sign in by this form; None when it may."""
+    """Return why a caller may not sign in by this form; None when it may."""
     if form is SignInForm.CONSOLE and CONSOLE_SCOPES.isdisjoint(who.scopes):
         return SignInRefused.SCOPE_MISSING
     if form is SignInForm.STAFF_NOTICE and who.kind is not CallerKind.PERSON:
@@ -67,9 +67,10 @@ def refusal(form: SignInForm, who: Caller) -> SignInRefused | None:
 
 
 async def sign_in(session: WriteSession, form: SignInForm, presented: Credential, uses: Uses) -> str | SignInRefused:
-    """Begin a session; its token (256 random bits, base64url), or why there is none.
+    """Begin a session; return its token (256 random bits, base64url), or why there is none.
 
-    Sessions begun, and keys in force that may not begin one, go into the audit trail; other keys belong to no caller.
+    The audit trail records sessions that begin, and keys in force that may not begin one; other keys belong to no
+    caller.
     """
     found = await authenticate(session, presented)
     if found is None:
@@ -87,7 +88,7 @@ async def sign_in(session: WriteSession, form: SignInForm, presented: Credential
 
 
 async def signed_in(database: Database, form: SignInForm, token: str) -> Authenticated | None:
-    """Whose session that is, by the primary; None when there is none, it is over, its key was revoked, or not for here.
+    """Return whose session that is, by the primary; None if unknown, over, of a revoked key, or not for this form.
 
     Raises:
         DatabaseUnavailableError: it cannot be known.
@@ -109,7 +110,7 @@ async def signed_in(database: Database, form: SignInForm, token: str) -> Authent
 
 
 async def still_signed_in(session: WriteSession, token: str, who: Authenticated) -> None:
-    """Have the caller of a session stay as it is until the transaction ends, if it is what it was when it was let in.
+    """Keep the caller of a session as it is until the transaction ends, if it is unchanged since it was let in.
 
     Raises:
         CredentialEndedError: the session is over, or its caller was changed or revoked since.

@@ -1,6 +1,6 @@
 """Write the locators of subjects anew from the ids in the vault: for another key, or another way to normalise ids.
 
-Two keys overlap (docs/operating.md): while SCEAU_PSEUDONYM_KEY holds a second one every subject is written down under
+Two keys overlap (docs/operating.md): while SCEAU_PSEUDONYM_KEY holds a second one, every subject is recorded under
 both, and when all are, the two may change places; when the old one is no longer given, its rows are deleted.
 """
 
@@ -25,11 +25,11 @@ BATCH: Final = 1_000
 async def rewrite_locators(session: WriteSession, deployment: Deployment, *, after: bytes, batch: int = BATCH) -> bytes:
     """Write the rows of the next subjects as they should be, in the order of subject_ref.
 
-    Only by the keys in use, which stay so until the transaction ends: whoever was left behind changes no row. Rows of
-    names that are not kept any more stay as they are, unless a key that is no longer given made them.
+    Only the keys in use write rows, and they stay in use until the transaction ends: a process with other keys changes
+    none. Rows of names that are no longer kept stay as they are, unless a key that is no longer given made them.
 
     Returns:
-        The last subject_ref looked at; empty when there was none left, or other keys are in use.
+        The last subject_ref that was looked at; empty when there was none left, or other keys are in use.
 
     """
     await keep_keys(session)
@@ -54,7 +54,7 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
 
 
 async def rewriting_is_due(session: WriteSession, deployment: Deployment) -> bool:
-    """Whether some row was made by a key that is not given any more, or some name lacks one of those wanted."""
+    """Return whether some row was made by a key that is no longer given, or some name lacks a row of a given key."""
     makers = deployment.pseudonyms.makers()
     if not await _are_in_use(session, deployment):
         return False
@@ -62,5 +62,5 @@ async def rewriting_is_due(session: WriteSession, deployment: Deployment) -> boo
 
 
 async def _are_in_use(session: WriteSession, deployment: Deployment) -> bool:
-    """Whether the keys of this process are those in use, whichever is in front."""
+    """Return whether this process's keys are those in use, in any order."""
     return {*await keys_in_use(session)} == {*deployment.pseudonyms.makers()}

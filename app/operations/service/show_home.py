@@ -1,7 +1,7 @@
 """What the console shows first: register, proposals, consents, decisions, deliveries, staff, jobs, the log.
 
-Each section is read by itself: one that cannot be read is said to be so, and the others are shown. No identifier or
-pseudonym of a person is in any of them.
+Each section is read by itself: one that cannot be read is marked so, and the others are shown. None of them holds an
+identifier or pseudonym of a person.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ log = structlog.get_logger("sceau.console")
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[Content]):
-    """One section: what it tells, and the instant as of which it is true.
+    """One section: its content, and the instant as of which it is true.
 
     `now`: when it was read. `content` None: it could not be read. `as_of` None: nothing was counted yet.
     """
@@ -64,7 +64,7 @@ class Deliveries:
 
 @dataclass(frozen=True, slots=True)
 class LogStanding:
-    """Whether somebody outside shows since when the log is as it is, and of how many of its entries."""
+    """Whether an outside party attests since when the log is as it is, and for how many of its entries."""
 
     anchoring: Anchoring
     entries: int
@@ -72,7 +72,7 @@ class LogStanding:
 
 @dataclass(frozen=True, slots=True)
 class HomeFigures:
-    """Every section; what waits at the gate is told to those alone who may read all of the register."""
+    """Every section; only callers that may read all of the register see what waits at the gate."""
 
     register: Read[Mapping[str, Registered]]
     consents: Read[Sequence[ConsentCount]]
@@ -86,7 +86,7 @@ class HomeFigures:
 
 
 async def show_home(database: Database, caller: Caller, *, stamps_log: bool) -> HomeFigures:
-    """Everything that this caller may see: of the processings that it may name, and of the service as a whole.
+    """Return everything that this caller may see: of the processings that it may name, and of the service as a whole.
 
     `stamps_log`: whether an authority outside is asked to stamp the log.
     """
@@ -138,13 +138,13 @@ async def show_home(database: Database, caller: Caller, *, stamps_log: bool) -> 
 
 
 async def staff(session: ReadSession) -> Read[Coverage]:
-    """Who of the staff took note of the notice."""
+    """Return who of the staff took note of the notice."""
     now = await session.now()
     return Read(now, now, await read_staff_coverage(session))
 
 
 async def jobs(session: ReadSession) -> Read[Sequence[DayOfRuns]]:
-    """What each background task did last."""
+    """Return what each background task did last."""
     now = await session.now()
     return Read(now, now, await latest_runs(session))
 
@@ -153,13 +153,13 @@ _FAILED: Final[Read[Any]] = Read()
 
 
 async def _read(database: Database, load: Callable[[ReadSession], Awaitable[Read[Content]]]) -> Read[Content]:
-    """One section, or that it could not be read; the log tells which and why, by the class of the error."""
+    """Return one section, or that it could not be read; the log says which and why, by the class of the error."""
     try:
         async with database.read() as session:
             return await load(session)
     except DatabaseUnavailableError:
         log.warning("a section could not be read", section=load.__name__, cause="DatabaseUnavailableError")
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other sections are shown
+    except Exception as error:  # noqa: BLE001 - on any error, the other sections are shown
         log.warning("a section could not be read", section=load.__name__, cause=type(error).__name__)
     return _FAILED
 
@@ -181,7 +181,7 @@ async def forget_old_runs(session: WriteSession) -> None:
 
 
 async def list_job_runs(session: ReadSession, *, task: str | None, days: int) -> Sequence[DayOfRuns]:
-    """The last days of one task or of all, newest first; `days` 0 gives the last day on which each of them ran."""
+    """Return the last days of one task or of all, newest first; `days` 0: the last day on which each of them ran."""
     if days == 0:
         return [each for each in await latest_runs(session) if task in {None, each.task}]
     today = (await session.now()).astimezone(UTC).date()

@@ -1,4 +1,4 @@
-"""The deployment's signing keys, of whatever ring: made at first, rotated with an overlap, opened to sign with."""
+"""The deployment's signing keys, of every ring: made at first, rotated with an overlap, opened to sign with."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -26,7 +26,7 @@ async def rotate_key(
     by: UUID | None,
     at_once: bool = False,
 ) -> WrappedKey:
-    """Make a new key; those before it stay in force for the overlap, or with `at_once` not a moment longer.
+    """Make a new key; earlier ones stay in force for the overlap or, with `at_once`, not a moment longer.
 
     `by` None stands for an operator's command.
     """
@@ -34,7 +34,7 @@ async def rotate_key(
     now = await session.instant()
     await retire_keys(session, ring, now if at_once else now + overlap, all_of_them=at_once)
     made = await _add(session, deployment, ring, now)
-    if at_once:  # a backup would bring leaked keys back: somebody is to be told
+    if at_once:  # a backup would bring leaked keys back: an operator must end them again
         session.narrow()
         session.note("other", {"what": "leaked signing keys were ended", "about": ring.purpose})
     target = Target(TargetKind.SIGNING_KEY, str(made.id))
@@ -43,7 +43,7 @@ async def rotate_key(
 
 
 def opened(deployment: Deployment, ring: KeyRing, key: WrappedKey) -> bytes:
-    """The raw private half (32 bytes) of a key.
+    """Return the raw private half (32 bytes) of a key.
 
     Raises:
         VaultError: the master key that wraps it is not held.

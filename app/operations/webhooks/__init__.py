@@ -1,1 +1,1 @@
-"""Tell of events: webhooks, their deliveries and the feed."""
+"""Report events: webhooks, their deliveries and the feed."""

@@ -1,6 +1,6 @@
 """Deliver what is due to every receiver: in order for each subject, a few at a time for each endpoint, at least once.
 
-An endpoint is served by a task of its own: a receiver that is slow, or that never answers, holds up only itself.
+Each endpoint has its task: a receiver that is slow, or that never answers, holds up only itself.
 """
 
 import asyncio
@@ -64,9 +64,9 @@ log = structlog.get_logger("sceau.webhooks")
 class Courier:
     """What deliveries are made with.
 
-    `source` is the public address of this deployment; `chance` gives a number from 0 up to 1. `at_once` bounds the
-    attempts under way for one endpoint; `lease` is how long a killed worker's claims are left alone, longer than any
-    attempt takes; `look_again` the seconds between two looks for what is due.
+    `source` is the public address of this deployment; `chance` returns a number from 0 up to 1. `at_once`: the most
+    attempts under way for one endpoint. `lease`: how long a killed worker's claims are left alone, longer than any
+    attempt takes. `look_again`: the seconds between two looks for what is due.
     """
 
     database: Database
@@ -85,12 +85,12 @@ class Courier:
 
 
 async def deliver_webhooks(courier: Courier, serving: dict[UUID, asyncio.Task[None]], until: float) -> None:
-    """Begin to serve each endpoint that has something due and is not being served; returns without waiting.
+    """Begin to serve each endpoint that has something due and is not being served; return without waiting.
 
     Args:
         courier: what to deliver with.
         serving: the tasks under way, by endpoint; tasks that ended are taken out.
-        until: the time of the event loop from which on nothing more is begun.
+        until: the event loop's time from which on nothing more is begun.
 
     """
     for endpoint in [each for each, task in serving.items() if task.done()]:
@@ -103,7 +103,7 @@ async def deliver_webhooks(courier: Courier, serving: dict[UUID, asyncio.Task[No
 
 
 async def serve_endpoint(courier: Courier, endpoint: UUID, until: float = math.inf) -> None:
-    """Deliver what is due at one endpoint until nothing is, or nothing more is to be begun."""
+    """Deliver what is due at one endpoint until nothing is due, or nothing more may be begun."""
     under_way: set[asyncio.Task[None]] = set()
     loop = asyncio.get_running_loop()
     try:
@@ -125,7 +125,7 @@ async def serve_endpoint(courier: Courier, endpoint: UUID, until: float = math.i
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """One attempt, ready to be sent; its headers are made when it is."""
+    """One attempt, ready to be sent; its headers are made when it is sent."""
 
     claim: Claim
     url: str
@@ -140,7 +140,7 @@ async def _take(courier: Courier, identifier: UUID, limit: int) -> list[_Message
         return []
     async with courier.database.write() as session:
         now = await _now(session)
-        # Read before the claim: what is sent is wanted by, and goes to, one and the same state of the endpoint.
+        # Read before the claim: the endpoint that wants what is sent is the one, in the same state, that it goes to.
         endpoint = await load_endpoint(session, identifier)
         if endpoint is None:
             return []
@@ -162,14 +162,14 @@ async def _take(courier: Courier, identifier: UUID, limit: int) -> list[_Message
 
 
 async def _drop(courier: Courier, identifier: UUID) -> None:
-    """Take out what the endpoint wants no more: it was narrowed, and had more waiting than the change dropped."""
+    """Drop what the endpoint no longer wants: it was narrowed, and had more waiting than the change dropped."""
     async with courier.database.write() as session:
         if await load_endpoint(session, identifier, hold=True) is not None:
             await drop_unwanted(session, identifier, now=await _now(session))
 
 
 async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, claim: Claim) -> bytes:
-    """The CloudEvent; the person's names come from the vault each time, and none does once they are erased."""
+    """Return the CloudEvent; the person's names come from the vault each time, and are gone once they are erased."""
     names: list[KnownSubject] | None = None
     if endpoint.include_subject:
         kept = await names_of(session, claim.event.subject_ref)
@@ -208,7 +208,7 @@ async def _attempt(courier: Courier, message: _Message) -> None:
 async def _record(
     session: WriteSession, courier: Courier, claim: Claim, attempt: Attempt, outcome: SendOutcome
 ) -> None:
-    """Record an attempt. The endpoint's row is held first, as by everybody who then touches its deliveries."""
+    """Record an attempt. The endpoint's row is held first, as by every writer that then touches its deliveries."""
     now = await _now(session)
     gone = outcome.status == _HTTP_GONE
     if gone and await disable_webhook(session, claim.endpoint, GONE, now):
@@ -229,7 +229,7 @@ async def _record(
 
 
 def wait_after(attempts: int, outcome: SendOutcome, chance: float) -> float:
-    """Seconds until the next attempt, after so many: the schedule's, or what a Retry-After asks if that is longer."""
+    """Return the seconds until the next attempt after so many: the schedule's, or a Retry-After's if that is longer."""
     asked = min(float(outcome.retry_after or 0), _LONGEST_WAIT)
     return max(SCHEDULE[attempts], asked) * (1 + JITTER * chance)
 
@@ -241,7 +241,7 @@ def _report(task: asyncio.Task[None]) -> None:
 
 
 async def _now(session: ReadSession) -> datetime:
-    """The database's own clock: deliveries go by it whatever decisions go by."""
+    """Return the time of the database's own clock, which deliveries go by even if decisions go by another."""
     return await session.instant()
 
 
@@ -255,7 +255,7 @@ async def run_events(courier: Courier, *, lasting: timedelta, stopping: asyncio.
     under way are given up, and are due again when their claims run out.
 
     Args:
-        courier: delivers.
+        courier: what delivers.
         lasting: how long to look.
         stopping: set when this process is to stop. Nothing more is begun then.
 
@@ -289,23 +289,23 @@ async def run_events(courier: Courier, *, lasting: timedelta, stopping: asyncio.
 
 
 async def _finish(serving: dict[UUID, asyncio.Task[None]], *, cancelled: bool) -> None:
-    """Wait for the attempts under way, which end by themselves, unless they are to be given up."""
+    """Wait for the attempts under way, which end by themselves; cancel them first if they are to be given up."""
     for task in serving.values():
         if cancelled:
             task.cancel()
     await asyncio.gather(*serving.values(), return_exceptions=True)
 
 
-# Turn rows of the outbox into deliveries, and trim what nobody needs any more.
+# Turn rows of the outbox into deliveries, and trim what is no longer needed.
 
 _BATCH: Final = 500
 
 
 async def dispatch_events(database: Database, *, batch: int = _BATCH) -> int:
-    """Dispatch every event that can be told by now.
+    """Dispatch every event that can be dispatched by now.
 
-    Each batch is one transaction, with how far it came: killed in the middle, nothing of it is there, and the next
-    one begins where it began. One process dispatches at a time; the others find nothing to do.
+    Each batch is one transaction, which also notes how far it came: killed in the middle, it leaves nothing behind, and
+    the next one begins at the same place. One process dispatches at a time; the others find nothing to do.
 
     Returns:
         How many events were dispatched.
@@ -353,7 +353,7 @@ async def trim_events(database: Database, retention: timedelta) -> Trim:
     """Remove events that were written longer ago than the retention and are dispatched; deliveries go with them.
 
     How far events are gone is kept in the same transaction: the pull feed refuses a cursor that would miss some. What
-    was never delivered is counted for the metrics, and told in a warning.
+    was never delivered is counted for the metrics, and reported in a warning.
     """
     trim = Trim()
     gone = _TRIMMED_AT_ONCE

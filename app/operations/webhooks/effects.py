@@ -1,4 +1,4 @@
-"""What receivers owe once a consent ended: how soon, and their word that it was done."""
+"""What receivers owe once a consent ended: how soon, and their statement that it was done."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from app.register.store import InvalidationRecord, add_told, hold_processing, li
 
 
 async def erasure_delays(session: ReadSession) -> dict[str, str | None]:
-    """ISO 8601 durations by processing; None where the register does not say."""
+    """Return how soon derived data must be erased: ISO 8601 by processing, None where the register does not say."""
     now = await session.now()
     delays: dict[str, str | None] = {}
     for identifier, record in (await load_processings(session)).items():
@@ -34,7 +34,7 @@ async def erasure_delays(session: ReadSession) -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgedEffect:
-    """What was owed before, and when this was taken note of."""
+    """What was owed before, the effect that is acknowledged now, and when."""
 
     owed: Owed
     effect: Effect
@@ -42,7 +42,7 @@ class AcknowledgedEffect:
 
     @property
     def outstanding(self) -> list[Effect]:
-        """What nobody said to have done yet."""
+        """The effects that no receiver has acknowledged yet."""
         done = {
             Effect.STOPPED: self.owed.stopped_at is not None or self.effect is Effect.STOPPED,
             Effect.ERASED: self.owed.erased_at is not None or self.effect is Effect.ERASED,
@@ -53,10 +53,10 @@ class AcknowledgedEffect:
 async def acknowledge_effect(
     session: WriteSession, caller: Caller, event: UUID, effect: Effect, count: int | None
 ) -> AcknowledgedEffect:
-    """Keep who did what after which event. Saying it again changes nothing: the first time counts.
+    """Keep which caller did what after which event. A repetition changes nothing: the first time counts.
 
     Raises:
-        NotFoundError: the event ended no consent, is not kept any more, or is about what the caller may not name.
+        NotFoundError: the event ended no consent, is not kept any more, or its processing is not the caller's to name.
 
     """
     owed = await find_owed(session, event)
@@ -70,30 +70,30 @@ async def acknowledge_effect(
     return AcknowledgedEffect(owed, effect, now)
 
 
-# Tell receivers of each consent that an invalidation ended, once; decisions do not wait for it.
+# Notify receivers once of each consent that an invalidation ended; decisions do not wait for it.
 #
 # A batch is one transaction, as in the sweep of renewals: it holds the subjects, judges their ledgers under that
-# lock, and writes the flag and the outbox row. Killed at any point, it has told of all of a batch or of nothing of
-# it. Subjects that another transaction holds are passed over: the invalidation is then looked at again by the next
-# run. The ledger gets no entry: that the consent ended is told by the register.
+# lock, and writes the flag and the outbox row. Killed at any point, it has reported all of a batch or nothing of it.
+# It skips subjects that another transaction holds: the next run then looks at the invalidation again. The ledger gets
+# no entry: the register says that the consent ended.
 
 BATCH: Final = 1_000
 RUN: Final = timedelta(seconds=50)
 _UNDER_WAY: Final = timedelta(minutes=1)
-"""A grant that began to be recorded before an invalidation is there by then: nothing is missed."""
+"""After this, a grant that began to be recorded before an invalidation is there: nothing is missed."""
 
 
 async def tell_invalidations(database: Database, renewal: Renewal, *, batch: int = BATCH, run: timedelta = RUN) -> int:
-    """Tell of what is not told yet, batch by batch, until there is nothing left or the run is over.
+    """Report what is not reported yet, batch by batch, until there is nothing left or the run is over.
 
     Args:
-        database: where each batch is a transaction of its own.
+        database: each batch is a transaction in it.
         renewal: how this deployment counts periods.
         batch: consents in a transaction.
-        run: for how long batches are begun; the next run goes on with what is left.
+        run: for how long new batches begin; the next run goes on with what is left.
 
     Returns:
-        Of how many consents it told.
+        How many consents it reported.
 
     """
     until, number = time.monotonic() + run.total_seconds(), 0
@@ -122,7 +122,7 @@ async def _batch(  # noqa: PLR0917 - one step of a run
     after: UUID | None,
     batch: int,
 ) -> tuple[Sequence[Held], set[UUID]]:
-    """Hold, look at and tell of the next consents; those held, and the ids of those that it told of."""
+    """Hold, examine and report the next consents; return those held, and the ids of those reported."""
     record = await hold_processing(session, processing)
     if record is None:
         return (), set()
@@ -146,7 +146,7 @@ def _look(  # noqa: PLR0917 - one consent among facts read together
     events: Sequence[ConsentEvent],
     at: Mapping[bytes, datetime],
 ) -> Said | None:
-    """What there is to say of a consent as its ledger stands now, if it is that it was invalidated."""
+    """Return what there is to report of a consent as its ledger stands now; None unless it was invalidated."""
     moment = at[held.subject_ref]
     consent = next(each for each in events if each.id == held.id)
     found = examine(consent, events, record.facts, NEVER_FLAGGED, renewal, moment)
@@ -162,7 +162,7 @@ def _message(processing: str, said: Said, at: datetime) -> DomainEvent:
 
 
 async def _close(database: Database, processing: str, invalidation: InvalidationRecord, left: set[UUID]) -> None:
-    """Note that everybody was told, once nothing but what was looked at and let be is left."""
+    """Note that every end was reported, once the consents left over were all examined and left alone."""
     async with database.write() as session:
         now = await session.now()
         untold = await list_untold(session, processing, invalidation.struck, limit=len(left) + 1)

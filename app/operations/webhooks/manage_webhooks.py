@@ -1,4 +1,4 @@
-"""Webhooks as callers manage them: receivers, what was delivered to them and is sent again, and events read by page."""
+"""Webhooks as callers manage them: receivers, deliveries and their repetition, and events read by page."""
 
 import asyncio
 import secrets
@@ -47,11 +47,11 @@ from app.operations.service.signing_keys import ensure_key, opened
 GONE: Final = "gone"
 BY_REQUEST: Final = "by_request"
 MAKER_ENDED: Final = "maker_ended"
-"""Whoever answers for it was revoked, or may not do any more what the endpoint does."""
+"""The caller that answers for it was revoked, or may no longer do what the endpoint does."""
 
 
 def answered_for(endpoint: Endpoint, maker: Caller | None) -> bool:
-    """Whether the caller that made or last changed an endpoint may still have it told what it is told."""
+    """Return whether the caller that made or last changed an endpoint may still have it receive what it receives."""
     if maker is None or maker.revoked_at is not None or not maker.covers((), endpoint.processings):
         return False
     needed = {Scope.WEBHOOKS_MANAGE, Scope.CONSENTS_READ} if endpoint.include_subject else {Scope.WEBHOOKS_MANAGE}
@@ -59,7 +59,7 @@ def answered_for(endpoint: Endpoint, maker: Caller | None) -> bool:
 
 
 async def disable_webhook(session: WriteSession, identifier: UUID, reason: str, now: datetime) -> bool:
-    """Disable an endpoint, and keep why; False when it is disabled already, or gone."""
+    """Disable an endpoint and keep the reason; return False if it is disabled already, or gone."""
     endpoint = await load_endpoint(session, identifier, hold=True)
     if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
         return False
@@ -75,7 +75,7 @@ _SECRET_BYTES: Final = 32
 async def new_secret(
     session: WriteSession, deployment: Deployment, caller: Caller, endpoint: UUID, overlap: timedelta
 ) -> tuple[WrappedKey, str]:
-    """Make a symmetric secret for one endpoint, shown once as `whsec_…`; the one before signs for the overlap."""
+    """Make a symmetric secret for one endpoint, shown once as `whsec_…`; the earlier one signs for the overlap."""
     now = await session.instant()
     raw, identifier = secrets.token_bytes(_SECRET_BYTES), session.new_id(now)
     master, wrapped = deployment.vault.wrap(f"{_SECRET} {identifier}", raw)
@@ -87,7 +87,7 @@ async def new_secret(
 
 
 async def signing_keys(session: ReadSession, deployment: Deployment, endpoint: UUID, now: datetime) -> SigningKeys:
-    """All that signs for an endpoint at an instant.
+    """Return all that signs for an endpoint at an instant.
 
     Raises:
         VaultError: the master key that wraps one of them is not held.
@@ -102,9 +102,9 @@ async def signing_keys(session: ReadSession, deployment: Deployment, endpoint: U
 
 
 MOST_ENDPOINTS: Final = 100
-"""Of one deployment: each may have a few requests under way."""
+"""The most endpoints of one deployment: each may have a few requests under way."""
 _TOLD: Final = ("url", "types", "processings", "include_subject", "status")
-"""What the trail says was changed, by name: a URL may hold a secret."""
+"""The properties of which the trail says, by name alone, that they changed: a URL may hold a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +124,10 @@ async def register_webhook(
     """Make an endpoint: it gets the events that are dispatched from now on.
 
     Raises:
-        ScopeMissingError: it would be told who users are, and the caller may not read consents.
-        InvalidUrlError: its address is none that can be sent to.
-        ProcessingNotAllowedError: it would be told of a processing that the caller may not name.
-        TooManyEndpointsError: there are as many as there may be.
+        ScopeMissingError: it would receive who users are, and the caller may not read consents.
+        InvalidUrlError: its address cannot be sent to.
+        ProcessingNotAllowedError: it would hear of a processing that the caller may not name.
+        TooManyEndpointsError: there are `MOST_ENDPOINTS` already.
 
     """
     _check(caller, draft, policy)
@@ -150,12 +150,12 @@ async def change_webhook(
 ) -> Endpoint:
     """Give an endpoint other properties; made active again, it gets what waited for it.
 
-    What waited and is wanted no more is dropped, and counted in the trail; what is left of very much is dropped when
-    it comes due. Whoever changes an endpoint answers for it from then on: it ends with what that caller loses.
+    What waited and is no longer wanted is dropped, and counted in the trail; the rest of a great many is dropped when
+    it comes due. The caller that changes an endpoint answers for it from then on: it ends with what that caller loses.
 
     Raises:
         ScopeMissingError, InvalidUrlError, ProcessingNotAllowedError: as for `register_webhook`.
-        NotFoundError: there is no such endpoint, or it tells of more than the caller may name.
+        NotFoundError: there is no such endpoint, or it reports more than the caller may name.
 
     """
     before = await find_webhook(session, caller, identifier, hold=True)
@@ -180,7 +180,7 @@ async def change_webhook(
 
 
 async def remove_webhook(session: WriteSession, caller: Caller, identifier: UUID) -> Endpoint:
-    """Remove an endpoint with its deliveries and their log, and tell what it was.
+    """Remove an endpoint with its deliveries and their log, and return what it was.
 
     Raises:
         NotFoundError: as for `change_webhook`.
@@ -193,10 +193,10 @@ async def remove_webhook(session: WriteSession, caller: Caller, identifier: UUID
 
 
 async def find_webhook(session: ReadSession, caller: Caller, identifier: UUID, *, hold: bool = False) -> Endpoint:
-    """One endpoint.
+    """Return one endpoint.
 
     Raises:
-        NotFoundError: there is none, or it tells of more than the caller may name.
+        NotFoundError: there is none, or it reports more than the caller may name.
 
     """
     found = await load_endpoint(session, identifier, hold=hold)
@@ -206,7 +206,7 @@ async def find_webhook(session: ReadSession, caller: Caller, identifier: UUID, *
 
 
 async def list_webhooks(session: ReadSession, caller: Caller) -> list[Endpoint]:
-    """Every endpoint that tells of no more than the caller may name, oldest first."""
+    """Return every endpoint that reports no more than the caller may name, oldest first."""
     return [each for each in await list_endpoints(session) if caller.covers((), each.processings)]
 
 
@@ -241,7 +241,7 @@ def _drafted(draft: EndpointDraft, identifier: UUID, created_by: UUID, now: date
 
 
 async def count_deliveries(database: Database) -> DeliveryCounts:
-    """Attempts by endpoint and outcome, what is pending or dead, and what is not dispatched yet."""
+    """Return attempts by endpoint and outcome, what is pending or dead, and what is not dispatched yet."""
     async with database.read() as session:
         return await load_counts(session)
 
@@ -252,7 +252,7 @@ MOST_AT_ONCE: Final = 10_000
 
 
 async def replay_delivery(session: WriteSession, caller: Caller, endpoint: UUID, event: UUID) -> None:
-    """Queue one delivery anew, whatever became of it.
+    """Queue one delivery anew, whether it is pending, delivered or dead.
 
     Raises:
         ScopeMissingError: the caller may not read consents.
@@ -271,15 +271,15 @@ async def replay_span(
 
     Args:
         session: the transaction.
-        caller: who asks.
-        endpoint: where to.
+        caller: the caller that asks.
+        endpoint: the receiver.
         since: where the span begins.
         until: where it ends, not included.
-        all_of_them: those that were delivered too, and those of events that came before the endpoint wanted them;
-            otherwise only dead letters, and pending ones before their time.
+        all_of_them: also those that were delivered, and those of events from before the endpoint wanted them; otherwise
+            only dead letters, and pending ones before their time.
 
     Returns:
-        How many were queued; as many as there may be at once means that there may be more.
+        How many were queued; if that is the most at once, there may be more.
 
     Raises:
         ScopeMissingError: the caller may not read consents.
@@ -295,7 +295,7 @@ async def replay_span(
 async def _replay(
     session: WriteSession, caller: Caller, identifier: UUID, replay: Replay, told: Mapping[str, Detail]
 ) -> int:
-    caller.require(Scope.CONSENTS_READ)  # what is sent again tells the past of many users at once
+    caller.require(Scope.CONSENTS_READ)  # sending again shows the past of many users at once
     endpoint = await find_webhook(session, caller, identifier, hold=True)
     now = await session.instant()
     queued = await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)
@@ -318,21 +318,21 @@ async def read_events(
     wait: float = 0.0,
     stopping: asyncio.Event | None = None,
 ) -> EventPage:
-    """The events after a place that a caller may read, in order; the oldest that are kept without one.
+    """Return the events after a place that a caller may read, in order; without a place, from the oldest that is kept.
 
-    Who waited is looked at again before it is told anything: what it lost meanwhile, it has lost.
+    A caller that waited is checked again before it gets anything: what it lost meanwhile, it has lost.
 
     Args:
         database: where to read.
-        by: who reads; one that may name some processings only reads the events of those.
+        by: the caller that reads; one that is limited to some processings reads only the events of those.
         after: the `next` of the page before.
         limit: how many at most.
         wait: seconds to wait for the first event when there is none yet.
-        stopping: once it is set, nobody waits any longer.
+        stopping: once it is set, the wait ends.
 
     Raises:
         CursorTooOldError: events after that place were dropped, so that some would be missed.
-        CredentialEndedError, ScopeMissingError: it waited, and may read nothing any more.
+        CredentialEndedError, ScopeMissingError: the caller waited, and may no longer read anything.
         InvalidCursorError: the place is ahead of this database, which is then not the one that gave it.
 
     """
