@@ -132,8 +132,7 @@ async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which
 ) -> FoundDecisions:
     """Return the next permits that rested on what an invalidation strikes, newest first, and record who looked.
 
-    The invalidation may be in force, waiting or rejected. The log is read backwards for a second or so: a page may hold
-    fewer than `limit`, or none, and have a next one.
+    The log is read backwards for a second or so: a page may hold fewer than `limit`, or none, and have a next one.
 
     Raises:
         NotFoundError: no such processing, or no such invalidation of it.

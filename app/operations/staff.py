@@ -336,7 +336,7 @@ async def read_own_standing(session: ReadSession, caller: Caller) -> OwnStanding
 class Covered:
     """One member: how they stand, and the latest version that they acknowledged.
 
-    `name` None: it was erased, or not asked for. `access`: whether it is a person with access to the API.
+    `name` None: it was erased, or not asked for. `access`: the person has access to the API, or had it.
     `rotated_by_other`: whether another person rotated their key within the week before they acknowledged.
     """
 
