@@ -1,17 +1,17 @@
-"""What checks proofs: it needs no database, no network and no settings; beside Python only `cryptography`.
+"""The verifier of proofs. It needs no database, network or settings, and of packages only `cryptography`.
 
-Time-stamps it checks with `rfc3161-client`, where that is installed.
+It checks time-stamps with `rfc3161-client`, if that is installed.
 
-`sceau proof verify --script` writes these modules as one file. They import nothing of Sceau but one another.
+`sceau proof verify --script` writes these modules as one file. Of Sceau they import only one another.
 """
 
 from importlib import resources
 
 
 def french_sentences() -> dict[str, str]:
-    """What the verifier says in French, by the English sentence, with `{}` where something of a file stands.
+    """The verifier's French sentences, by the English ones; `{}` marks where text from a file is filled in.
 
-    The single file has this as a dict in its place.
+    In the single file, this function returns a dict that is written into that file.
     """
     from babel.messages.pofile import read_po  # noqa: PLC0415 - English needs none of it
 

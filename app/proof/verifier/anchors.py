@@ -2,7 +2,7 @@
 
 A bundle holds each stamped checkpoint as the bytes that were stamped (`data/stamps/SIZE.checkpoint`), the answer of the
 authority beside it (`data/stamps/SIZE.tsr`), and each cosigned checkpoint as a note (`data/cosigned/SIZE.checkpoint`).
-What one of them shows is shown of as many entries as the checkpoint has, once the bundle's entries have its root.
+Each of them proves as many entries as its checkpoint has, provided that the bundle's entries lead to the same root.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from app.proof.verifier.files import member
 from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey
 from app.proof.verifier.trees import Frontier
 
-# The library `rfc3161-client` checks it, where that is installed. Without the library nothing is said of a time-stamp
-# but how to check it with OpenSSL.
+# The library `rfc3161-client` checks a time-stamp, if it is installed. Without the library, the verifier says only how
+# to check the time-stamp with OpenSSL.
 
 _LIBRARY = "rfc3161_client"
 _GRANTED = 0
@@ -29,7 +29,7 @@ _SHA256 = ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 
 
 class StampError(Exception):
-    """A time-stamp is not what it should be; the message is a word of `STAMP_FAULTS`."""
+    """A time-stamp is not what it should be; the message is a key of `STAMP_FAULTS`."""
 
 
 STAMP_FAULTS = {
@@ -43,7 +43,7 @@ STAMP_FAULTS = {
 
 @dataclass(frozen=True)
 class StampTerms:
-    """What a time-stamp must be. `roots`: who is trusted. `nonce`: the one that it must have; None: any."""
+    """What a time-stamp must fulfil. `roots`: the trusted roots. `nonce`: the one that it must have; None: any."""
 
     roots: Sequence[Certificate]
     nonce: int | None = None
@@ -51,29 +51,29 @@ class StampTerms:
 
 @dataclass(frozen=True)
 class Stamp:
-    """When an authority has signed, and under which of its policies."""
+    """When an authority signed a time-stamp, and under which of its policies."""
 
     at: datetime
     policy: str
 
 
 def can_check_stamps() -> bool:
-    """Whether the library is there that checks signatures."""
+    """Whether the library that checks time-stamps is installed."""
     return find_spec(_LIBRARY) is not None
 
 
 def stamp_of(answer: bytes, content: bytes, terms: StampTerms) -> Stamp:
-    """What an authority has signed of a content: that it was there at a time.
+    """Check that an authority has time-stamped a content; return when, and under which policy.
 
-    The certificates must have been in force at that time. Whether one was revoked is not looked at.
+    The certificates must have been in force at that time. Whether one was revoked is not checked.
 
     Args:
         answer: a TimeStampResp, in DER.
         content: what is stamped, by its SHA-256.
-        terms: what the answer must be.
+        terms: what the answer must fulfil.
 
     Raises:
-        StampError: it is not that.
+        StampError: the answer does not fulfil them, or is no time-stamp of this content.
 
     """
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response  # noqa: PLC0415
@@ -88,7 +88,7 @@ def stamp_of(answer: bytes, content: bytes, terms: StampTerms) -> Stamp:
             raise StampError("imprint")
         if terms.nonce is not None and info.nonce != terms.nonce:
             raise StampError("nonce")
-        # The library adds to a list that it is given.
+        # The library may append to the list that it gets, so it gets a copy.
         VerifierBuilder(roots=list(terms.roots)).build().verify_message(response, content)
     except VerificationError:
         raise StampError("signature") from None
@@ -103,7 +103,7 @@ _TIME_BYTES = 8
 
 @dataclass(frozen=True)
 class Trust:
-    """Whom an auditor trusts beside the log. `roots`: of time-stamping authorities; None where none were given."""
+    """The outside parties that an auditor trusts. `roots`: of time-stamping authorities; None if none were given."""
 
     witnesses: Sequence[VerifierKey] = ()
     roots: Sequence[Certificate] | None = None
@@ -114,7 +114,7 @@ NOBODY = Trust()
 
 @dataclass(frozen=True)
 class Seen:
-    """That somebody outside had a checkpoint. `at`: when; None where that could not be checked."""
+    """The fact that an outside party had a checkpoint. `at`: when; None if that could not be checked."""
 
     head: Checkpoint
     who: str
@@ -123,7 +123,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Cosignature:
-    """What a witness has signed: that it saw a checkpoint at a time. `line`: as it stands in the note."""
+    """The signed statement of a witness that it saw a checkpoint at a time. `line`: its signature line in the note."""
 
     key: VerifierKey
     at: datetime
@@ -132,17 +132,17 @@ class Cosignature:
 
 @dataclass
 class Anchors:
-    """What a bundle holds of others. `waiting`: by size, until the entries are that many; `seen`: those that fit."""
+    """What a bundle holds from outside parties. `waiting`: by size, those not compared yet; `seen`: those that fit."""
 
     waiting: dict[int, list[Seen]] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     newest: datetime | None = None
-    """When somebody outside had a head of the entries so far, the latest of such times."""
+    """The latest time at which an outside party had a head of the entries so far; None if none had."""
     wrong: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     def compare(self, tree: Frontier) -> None:
-        """Compare the checkpoints of the tree's size with it: one of another tree shows nothing of this one."""
+        """Compare the waiting checkpoints of the tree's size with the tree; one with another root is of another log."""
         for each in self.waiting.pop(tree.size, []):
             if each.head.root == tree.root():
                 self.seen.append(each)
@@ -152,7 +152,7 @@ class Anchors:
                 self.wrong.append(f"{each.who} of {each.head.size} entries is of another log: this one was rewritten")
 
     def told(self, size: int) -> tuple[list[str], list[str]]:
-        """What is to be said of a log of so many entries: what was checked, and what was not."""
+        """The lines to print for a log of `size` entries: what was checked, and what was not."""
         shown = [each for each in self.seen if each.at is not None]
         by_whom: dict[str, list[Seen]] = {}
         for each in shown:
@@ -172,7 +172,7 @@ class Anchors:
 
 
 def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
-    """What others say in a bundle, checked as far as it can be without its entries. `path`: where the bundle is."""
+    """What outside parties say in a bundle, checked as far as possible without its entries. `path`: the bundle's."""
     found = Anchors()
     unchecked: list[int] = []
     for kind, size in sorted({(match[1], int(match[2])) for match in map(_ANCHOR.fullmatch, bag.namelist()) if match}):
@@ -200,17 +200,17 @@ def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
 
 
 def head_of(content: bytes) -> Checkpoint:
-    """The checkpoint of a note, whoever signed it.
+    """The checkpoint in a note, whose signatures are not checked.
 
     Raises:
-        NoteError: it is none.
+        NoteError: the content is no checkpoint.
 
     """
     return Checkpoint.parse(Note.parse(content.decode("utf-8", "replace")).text)
 
 
 def cosignatures_of(content: str, witnesses: Iterable[VerifierKey]) -> list[Cosignature]:
-    """Which of these witnesses have cosigned a checkpoint, and when.
+    """The cosignatures that these witnesses made on a checkpoint.
 
     Raises:
         NoteError: it is no note, or the cosignature of one of them is wrong.
@@ -244,7 +244,7 @@ def _time(value: bytes) -> datetime:
 
 
 def _line(who: str, seen: Sequence[Seen]) -> str:
-    """What one of them shows: since when the first entries are there, and since when the most."""
+    """One line on what a party proves: by when the fewest entries were there, and by when the most."""
     ordered = sorted(seen, key=lambda each: each.head.size)
     if len(ordered) == 1:
         return f"{who}: {_since(ordered[0])}"
@@ -256,7 +256,7 @@ def _since(seen: Seen) -> str:
 
 
 def _how_to_check(sizes: Sequence[int], path: str, trust: Trust) -> str:
-    """What an auditor does about the time-stamps of checkpoints of these sizes, which were not checked."""
+    """How an auditor can have the time-stamps of checkpoints of these sizes checked, which were not checked here."""
     wanted = [] if trust.roots is not None else ["give --tsa-ca FILE with the roots that you trust"]
     wanted += [] if can_check_stamps() else ["install rfc3161-client"]
     file, name = shlex.quote(path), f"data/stamps/{max(sizes)}"

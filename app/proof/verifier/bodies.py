@@ -1,6 +1,6 @@
-"""Checks the entries of a bundle: each body is what was committed to, or gone for a reason that the log states.
+"""Checks the entries of a bundle: each body must match its commitment, or be gone for a reason that the log states.
 
-And each entry claims a time that goes with those before it, or is marked as late.
+Each entry must also claim a time that fits those of the entries before it, or be marked as late.
 """
 
 import hashlib
@@ -13,16 +13,17 @@ from typing import Any
 
 _SHOWN = 100
 _ENDING = {"refused", "withdrawn", "closed", "erased"}
-"""What ends a consent. A later grant renews it, or is the other half of a joint one."""
+"""The kinds of event that end a consent. A later `granted` does not: it renews it, or is the half of another parent."""
 
 
 @dataclass
 class Findings:
-    """What a check found. `wrong`: it fails; `missing`: nothing is wrong, and something cannot be checked.
+    """What a check found. `wrong`: what failed; `missing`: what could not be checked; `checked`: what is good.
 
-    `over`: the file is genuine, and what it tells has ended since. `ended`: of the consents that were `asked` about,
-    those that ended later, and by what. `lost`: by commitment, the entries whose bodies are gone without a reason, of a
-    bundle whose entries a trusted head proves. `part`: the log's name, the first entry and the one behind the last.
+    `over`: the file is genuine, but its consent has ended since. `asked`: ids of consents; `ended`: which of these
+    ended later, and by what. `lost`: the names of entries whose bodies are gone without a reason, by commitment; only
+    of a bundle whose entries a trusted head proves. `part`: the log's name, the number of the bundle's first entry, and
+    the number after its last.
     """
 
     wrong: list[str] = field(default_factory=list)
@@ -36,24 +37,24 @@ class Findings:
 
     @property
     def status(self) -> int:
-        """0 good, 1 a check failed or what is told has ended, 3 good but incomplete."""
+        """The exit status: 0 good; 1 a check failed, or the consent has ended; 3 good, but not all could be checked."""
         return 1 if self.wrong or self.over else 3 if self.missing else 0
 
 
 def commits(commitment: str, salt: str, body: bytes) -> bool:
-    """Whether an entry commits to a body: its commitment is SHA-256 of salt and body. Both are hexadecimal."""
+    """Whether a commitment is the SHA-256 of salt and body. Commitment and salt are given in hexadecimal."""
     return hashlib.sha256(bytes.fromhex(salt) + body).hexdigest() == commitment
 
 
 DROPPED = "decision_log.dropped"
 RESTORED = "deployment.restored"
-"""Acts after which decisions that the log states are not there any more: a day was dropped, or all stayed behind."""
+"""The acts after which decisions that the log states are gone: a day was dropped, or a restore left all behind."""
 MERGE_DELAY = timedelta(minutes=1)
-"""Within which what is recorded is entered: what claims to be older than an entry before it by more is late."""
+"""How soon a recorded row is entered. An entry that claims to be older than one before it by more than this is late."""
 
 
 class Claims:
-    """Checks the times that entries claim, one by one. The latest of those before one tells whether it is late."""
+    """Checks the times that entries claim, in order. An entry is late if the latest time before it shows that."""
 
     def __init__(self, found: Findings, *, from_the_first: bool) -> None:
         self.found, self.number, self.from_the_first = found, 0, from_the_first
@@ -61,9 +62,9 @@ class Claims:
         self.first: str | None = None
 
     def check(self, name: str, entry: dict[str, Any], anchored: datetime | None) -> datetime:
-        """Take the next entry, and give what it claims.
+        """Check the next entry, and return the time that it claims.
 
-        `anchored`: when somebody outside had a head of the log before it, if anybody had.
+        `anchored`: the latest time at which an outside party had a head from before this entry; None if none had one.
         """
         claimed, late = datetime.fromisoformat(entry["at"]), entry.get("late") is True
         is_older = claimed < self.latest - MERGE_DELAY
@@ -81,7 +82,7 @@ class Claims:
         return claimed
 
     def tell(self) -> None:
-        """Say how many claim to be older than what the log, or somebody outside, had before."""
+        """Report how many entries claim to be older than what the log, or an outside party, already had."""
         if self.first is not None:
             self.found.missing.append(self.first)
         if self.number > 1:
@@ -90,7 +91,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of retention: where it stands in the log, when it was, under which periods, and which places it emptied."""
+    """A run of retention: its place in the log, when it took place, its periods, and the places that it emptied."""
 
     position: int
     at: str
@@ -99,7 +100,7 @@ class Run:
 
 
 def run_of(position: int, at: str, said: dict[str, Any]) -> Run | None:
-    """A run of retention as it was stated; None where it is none: its places are numbers, and its periods texts."""
+    """The run of retention that a body states; None if it lacks places or periods, or a place is no integer."""
     try:
         places, periods = list(said["positions"]), [str(each) for each in said["schedule"].values()]
     except (AttributeError, KeyError, TypeError):
@@ -110,8 +111,8 @@ def run_of(position: int, at: str, said: dict[str, Any]) -> Run | None:
 class Bodies:
     """Checks bodies one by one, and counts those that are not there.
 
-    `runs`: runs of retention that stand in the log behind the bundle's end. `acts`: of people, which receipts tell that
-    had no entry yet, each with the receipt's name and its record.
+    `runs`: runs of retention that stand in the log after the bundle's end. `acts`: the receipt files whose acts had no
+    entry yet, each with the receipt's record.
     """
 
     def __init__(
@@ -129,11 +130,11 @@ class Bodies:
         self.hours: list[tuple[str, dict[str, Any]]] = []
         """Statements of hours of the decision log, each with the name of its entry."""
         self.endings: list[dict[str, Any]] = []
-        """Acts that end, or leave behind, parts of the decision log."""
+        """Acts that dropped days of the decision log, or left it behind at a restore."""
         self.first = self.size = about["first"]
 
     def check(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
-        """Compare a body with its commitment; note one that is not there."""
+        """Compare an entry's body with its commitment; note a body that was withheld or is gone."""
         self.size = said["position"] + 1
         if said.get("withheld") and entry["kind"] in self._may_withhold():
             self.withheld += 1
@@ -168,14 +169,14 @@ class Bodies:
             self._strike(name, json.loads(body))
 
     def _compare_promises(self, name: str, identifier: str, facts: dict[str, Any]) -> None:
-        """Compare an act with what receipts of before its entry tell of it; they name the person otherwise."""
+        """Compare an act with receipts that were made before it was entered; they name the person differently."""
         for file, record in self.acts:
             if record["dct:identifier"] == identifier:
                 for line in differences({**facts, "subject_ref": None}, record):
                     self.found.wrong.append(f"{name}: {file} tells something else: {line}")
 
     def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
-        """Note a consent that is asked about, and what ended one: a later decision of that person."""
+        """Note a consent that a receipt asks about, and which later decision of the same person ended one."""
         for (who, processing), consent in list(self.given.items()):
             is_about = who == person and facts["processing"] in {None, processing}
             if is_about and facts["kind"] in _ENDING and _rank(facts) > _rank(consent):
@@ -185,7 +186,7 @@ class Bodies:
             self.given[person, facts["processing"]] = facts
 
     def _strike(self, name: str, struck: dict[str, Any]) -> None:
-        """Note consents that are asked about and rest on a version, or a text, that was invalidated afterwards."""
+        """Note as ended the consents asked about that rest on the version, or the text, that this entry invalidates."""
         text = (struck["text_sha256"] or "").removeprefix("\\x")
         for (who, processing), consent in list(self.given.items()):
             shown = ((consent["evidence"] or {}).get("presented_text_sha256") or "").lower()
@@ -195,7 +196,7 @@ class Bodies:
                 del self.given[who, processing]
 
     def tell(self) -> None:
-        """Say how many bodies were compared, and what is not there."""
+        """Report how many bodies were compared, and which are not there."""
         self.found.checked.append(f"{self.good} bodies against their commitments")
         retained = self._retained()
         lost = [name for at, (name, _) in self.gone.items() if at not in retained]
@@ -218,19 +219,19 @@ class Bodies:
                 )
 
     def _may_withhold(self) -> set[str]:
-        """The kinds of entries whose bodies this bundle may leave out, by what it says of itself."""
+        """The kinds of entries whose bodies this bundle may withhold, by the person or processing that it is about."""
         if self.of_one_person:
             return {"consent_event", "administrative_act"}
         return {"consent_event"} if self.processing is not None else set()
 
     def _retained(self) -> set[int]:
-        """The places that runs in the log emptied: of what people said, before the run, and past its schedule then."""
+        """The places that runs were allowed to empty: consent events before the run that were past its schedule."""
         found = set()
         for run in self.runs:
             if datetime.fromisoformat(run.at) > datetime.now(UTC) + _LEEWAY:  # noqa: TID251 - an auditor's own clock
                 self.found.wrong.append(f"entry {run.position}: this run of retention is of the future")
                 continue
-            # Which period an entry fell under is not known any more: it is older than the shorter one at least.
+            # Which period an entry fell under is no longer known, but it must at least be older than the shortest.
             past = max((_before(run.at, each) for each in run.periods), default=_NEVER)
             for place in run.places:
                 _, entry = self.gone.get(place, ("", {}))
@@ -241,8 +242,8 @@ class Bodies:
         return found
 
     def _tell_of_bodies_that_are_there(self, run: Run) -> None:
-        """Name the places that a run of this bundle states as emptied, and that are not: it was stated beforehand."""
-        if run.position >= self.size:  # behind the bundle's end: it may have begun while the bundle was written
+        """Report a run of this bundle that states places as emptied that are not: it was stated before it was done."""
+        if run.position >= self.size:  # after the bundle's end: it may have begun while the bundle was written
             return
         there = [place for place in run.places if self.first <= place < self.size and place not in self.gone]
         if there:
@@ -255,11 +256,14 @@ _PERIOD = re.compile(r"P(?:([0-9]{1,3})Y)?(?:([0-9]{1,3})M)?")
 _LEAST_MONTHS = 13
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _LEEWAY = timedelta(days=4)
-"""A run counts months by its own calendar and clock; three days at most lie between a day 28 and the end of a month."""
+"""A margin: a run counts months by its own calendar and clock, and a month has at most three days after day 28."""
 
 
 def _before(at: str, period: str) -> datetime:
-    """The instant that a period of years and months (ISO 8601) before another was; never, for one that is too short."""
+    """The instant that lies a period (ISO 8601, years and months) before `at`; `_NEVER` if the period is too short.
+
+    The margin is added. A period that cannot be read counts as too short.
+    """
     end, match = datetime.fromisoformat(at), _PERIOD.fullmatch(period)
     months = 12 * int(match[1] or 0) + int(match[2] or 0) if match is not None else 0
     if months < _LEAST_MONTHS or months >= 12 * end.year:
@@ -269,7 +273,7 @@ def _before(at: str, period: str) -> datetime:
 
 
 def _rank(facts: dict[str, Any]) -> tuple[datetime, int]:
-    """What orders the acts of one person: when they were collected, and then how they were recorded."""
+    """The sort key of one person's acts: when each was collected, then the order in which they were recorded."""
     return datetime.fromisoformat(facts["collected_at"]), int(facts["seq"])
 
 
@@ -281,7 +285,7 @@ _STATUSES = {
 
 
 def differences(body: dict[str, Any], record: dict[str, Any]) -> list[str]:
-    """What of a receipt's record does not follow from the body of its entry; the person, where the body names it."""
+    """The facts of a receipt's record that differ from the body of its entry; the person only if the body names one."""
     status, process = record["dpv:hasConsentStatus"][0], record.get("dpv:hasProcess") or {}
     evidence, notice = body["evidence"] or {}, record.get("dpv:hasNotice") or {}
     person = record["dpv:hasDataSubject"]["dct:identifier"]

@@ -1,8 +1,9 @@
-"""Checks a bundle: that its files are whole, its entries the log's, and each body what was committed to.
+"""Checks a bundle: its files must be unchanged, its entries must be the log's, and each body must match its commitment.
 
-A bundle is a BagIt bag (RFC 8493) in a ZIP. `data/log.json` says whose log it is and where the bundle begins in it,
-`data/entries.ndjson` has every entry from there to the checkpoint, with its body where that is there. `later.json`
-stands beside the payload: what the log holds behind the bundle's end and says of it, with proofs under one later head.
+A bundle is a BagIt bag (RFC 8493) in a ZIP. `data/log.json` names the log and the entry at which the bundle begins.
+`data/entries.ndjson` has every entry from there to the checkpoint, with its body unless that is gone or withheld.
+`later.json`, beside the payload, has entries from after the bundle's end, such as the log's statement of the bundle,
+with proofs under one later head.
 """
 
 import json
@@ -33,16 +34,16 @@ from app.proof.verifier.trees import Frontier, LogProof, is_consistent, leaf_has
 
 FORMAT = "sceau-bundle/1"
 _MEMBERS = {"v", "kind", "id", "at", "entered", "commitment"}
-"""Of an entry; one that came late has `late` as well."""
+"""The members of an entry. One that was entered late also has `late`."""
 COUNTED = ("bodies", "withheld", "stamps", "cosigned")
-"""What of a bundle is counted in the statement that the log has of it."""
+"""The counts of a bundle that the log's statement of it gives."""
 
 
 @dataclass(frozen=True)
 class PromisedAct:
-    """An act that a receipt tells and that had no entry yet: the receipt's file, and the log that is to enter it.
+    """An act of a receipt that had no entry yet, with the receipt's file and the name of the log that must enter it.
 
-    `size`: how many entries the log had then, so that the act is none of them.
+    `size`: how many entries the log had then. The act's entry must come after these.
     """
 
     file: str
@@ -53,12 +54,12 @@ class PromisedAct:
 
 @dataclass
 class Beside:
-    """What the other files of a run say of logs. Nothing stands here that a key which is trusted has not signed.
+    """What the other files of a run say of logs. All of it but `heads` and `bundles` is signed by a trusted key.
 
-    `heads`: the file, the note, and whether it must be this log's; whoever uses one checks its signature. `entries`: by
-    log and place, the file and the entry that it has there. `acts`: by id. `asked`: ids of consents of which it is to
-    be told whether they ended. `known`: the heads whose signatures were checked. `forks`: two entries of one place.
-    `bundles`: the files that are bundles.
+    `heads`: the file, the note, and whether it must be of the bundle's log; the code that uses a head checks its
+    signature. `entries`: the file and the entry that it has, by log and place. `acts`: by id. `asked`: ids of consents;
+    bundles must report whether these ended. `known`: the heads whose signatures were checked. `forks`: lines that each
+    report two entries at one place. `bundles`: the files that are bundles.
     """
 
     heads: list[tuple[str, str, bool]] = field(default_factory=list)
@@ -70,7 +71,7 @@ class Beside:
     bundles: set[str] = field(default_factory=set)
 
     def add_entry(self, file: str, origin: str, place: int, entry: bytes) -> None:
-        """Take an entry that a trusted head proves; another one of the same place proves a fork."""
+        """Record an entry that a trusted head proves. A different entry at the same place proves a fork."""
         other, known = self.entries.setdefault((origin, place), (file, entry))
         if known != entry:
             self.forks.append(f"{other} and {file}: {origin} was forked: they have two entries of number {place}")
@@ -81,12 +82,13 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
 
     Args:
         path: the ZIP.
-        trusted: keys of the log that are known from elsewhere; without one, the bundle's own are taken, which is told.
-        beside: what the other files say; heads whose signature is checked here are added.
-        trust: whom to believe what they say of the log: time-stamping authorities and witnesses.
+        trusted: keys of the log that the auditor has from elsewhere. If there are none, the bundle's own keys are used,
+            and the findings say so.
+        beside: what the other files say. Heads whose signatures are checked here are added to it.
+        trust: the time-stamping authorities and witnesses that are believed about the log.
 
     Raises:
-        UnreadableError: it is no bundle, and nothing of it is known to be wrong.
+        UnreadableError: it cannot be read as a bundle, and no check had failed before.
 
     """
     found, later, manifest = Findings(asked=beside.asked), _Later(), ""
@@ -108,7 +110,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
                 )
             later = _later(bag, keys, head, found)
             for each in (head, later.head):
-                if each is not None and trusted:  # whom only its own keys have signed says nothing of others
+                if each is not None and trusted:  # signed by the bundle's own keys alone, it proves nothing
                     beside.known.add(str(path), each)
             anchors = anchors_of(bag, str(path), trust)
             kept = _kept(beside, str(path), keys, about["origin"], found, is_trusted=bool(trusted))
@@ -116,7 +118,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
             entries = _Entries(*(about, head, later.head, kept, anchors, beside, acts, found), is_trusted=bool(trusted))
             _check_contents(bag, entries, later, manifest)
             _add(files, found)
-    except Exception as error:  # a forger chooses what stands in a file, and what is known to be wrong is told
+    except Exception as error:  # a forger chooses what stands in a file; what was found wrong is still reported
         later.compare_list(manifest, found)
         with suppress(Exception):
             _add(files, found)
@@ -133,7 +135,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
 
 
 def _check_contents(bag: zipfile.ZipFile, entries: "_Entries", later: "_Later", manifest: str) -> None:
-    """Check what a bundle has of its log: entries, bodies, decisions, and whether the log states all of it."""
+    """Check a bundle's entries, bodies and decisions, compare the log's statement of it, and report unentered rows."""
     about, found = entries.about, entries.found
     bodies = Bodies(found, about, later.runs, [(each.file, each.record) for each in entries.acts])
     with bag.open("data/entries.ndjson") as lines:
@@ -148,7 +150,7 @@ def _check_contents(bag: zipfile.ZipFile, entries: "_Entries", later: "_Later", 
 
 
 def _add(files: Future[Findings] | None, found: Findings) -> None:
-    """Tell first what was found of the files, as soon as that is known."""
+    """Wait for the check of the files, and put its findings before the others."""
     if files is not None:
         found.wrong[:0], found.checked[:0] = files.result().wrong, files.result().checked
 
@@ -159,7 +161,7 @@ def _check_format(about: dict[str, Any]) -> None:
 
 
 def _entry(content: bytes) -> dict[str, Any] | None:
-    """What an entry says; None where it is none."""
+    """The members of an entry; None if the content is not a well-formed entry."""
     try:
         said = json.loads(content)
     except ValueError:
@@ -169,7 +171,7 @@ def _entry(content: bytes) -> dict[str, Any] | None:
 
 
 def bodies_in(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """Those commitments of these that a bundle has the bodies of, each with its body."""
+    """Yield each wanted commitment that a bundle has the body of, with that body."""
     with zipfile.ZipFile(path) as bag, bag.open("data/entries.ndjson") as lines:
         for _, said in objects(lines):
             if "body" in said and (entry := _entry(said["entry"].encode())) is not None:
@@ -179,13 +181,13 @@ def bodies_in(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]
 
 
 def rotations_in(path: Path) -> list[str]:
-    """The notes by which the keys of a bundle's log follow one another."""
+    """The notes, unchecked, by which one key of a bundle's log replaced another."""
     with zipfile.ZipFile(path) as bag:
         return [str(each) for each in json.loads(member(bag, "data/log.json"))["rotations"]]
 
 
 def heads_in(path: Path) -> list[str]:
-    """The notes of a bundle's heads, unchecked: its last checkpoint, and the later one that states it."""
+    """The notes of a bundle's heads, unchecked: its own checkpoint, and the later one of `later.json` if it has one."""
     with zipfile.ZipFile(path) as bag:
         found = [member(bag, "data/checkpoint").decode("utf-8", "replace")]
         if LATER in bag.namelist():
@@ -201,7 +203,7 @@ def _counts(bag: zipfile.ZipFile, bodies: Bodies) -> dict[str, int]:
 
 
 def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
-    """Say what the bundle does not hold by its own account; nothing of this is taken on trust for what it does hold."""
+    """Report what the bundle says that it leaves out. The checks of what it does hold do not rely on this."""
     if about["first"] > 0:
         found.missing.append(f"the {about['first']} entries before this bundle begins")
     if about["since"] or about["until"]:
@@ -214,7 +216,7 @@ def _tell_what_is_left_out(about: dict[str, Any], found: Findings) -> None:
 
 @dataclass
 class _Later:
-    """What the log holds behind a bundle's end: runs of retention, days that were dropped, the bundle's statement."""
+    """What the log holds after a bundle's end: runs of retention, administrative acts, its statement of the bundle."""
 
     head: Checkpoint | None = None
     runs: list[Run] = field(default_factory=list)
@@ -222,7 +224,7 @@ class _Later:
     statement: dict[str, Any] | None = None
 
     def compare_list(self, manifest: str, found: Findings) -> bool:
-        """Compare the list of its files with the one that the log states, if it states one; whether that is it."""
+        """Return whether the log states this list of files, or none; report it if the log states another list."""
         is_it = self.statement is None or self.statement["manifest_sha256"] == manifest
         if not is_it:
             found.wrong.append("it is not the bundle that the log states: files were changed, left out or added")
@@ -246,7 +248,7 @@ class _Later:
 
 
 def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | None, found: Findings) -> _Later:
-    """Check that what stands behind the bundle's end stands in the same log."""
+    """Read `later.json`, and check that its entries stand in the same log, after the bundle's end."""
     later = _Later()
     if LATER not in bag.namelist() or head is None:
         return later
@@ -280,7 +282,7 @@ def _later(bag: zipfile.ZipFile, keys: list[VerifierKey], head: Checkpoint | Non
 
 
 def _tell_of_replay(bag: zipfile.ZipFile, found: Findings) -> None:
-    """Say what the operator says of the decisions that it decided again: nobody else can, without its database."""
+    """Report the operator's own replay of decisions as its word: a replay needs the operator's database."""
     if "data/replay.json" not in bag.namelist():
         return
     told = json.loads(member(bag, "data/replay.json"))
@@ -320,7 +322,7 @@ def _head(note: str, keys: list[VerifierKey], found: Findings) -> Checkpoint | N
 def _kept(
     beside: Beside, path: str, keys: list[VerifierKey], origin: str, found: Findings, *, is_trusted: bool
 ) -> dict[int, list[tuple[str, bytes]]]:
-    """The roots that the log must have had by other files, by size, each with its file."""
+    """The roots that the log must have had according to other files, by size, each with its file."""
     kept: dict[int, list[tuple[str, bytes]]] = {}
     for file, note, is_ours in beside.heads:
         if file == path:
@@ -342,8 +344,8 @@ def _kept(
 class _Entries:
     """Checks the entries of a bundle, one after the other, against every head that is known of their log.
 
-    `seen`: ids of acts, and `reached`: by number of an act that was promised, the latest time that entries behind it
-    claim; both while any act was promised.
+    `acts`: the acts that receipts promised. If there are any, `seen` has the ids of the acts that were entered, and
+    `reached` the latest time that an entry after a promised act claims, by the act's index.
     """
 
     about: dict[str, Any]
@@ -359,7 +361,7 @@ class _Entries:
     reached: dict[int, datetime] = field(default_factory=dict)
 
     def check(self, lines: IO[bytes], bodies: Bodies) -> None:
-        """Check them all."""
+        """Check all entries, and report what was found."""
         found, head, first = self.found, self.head, self.about["first"]
         if head is not None and not 0 <= first < head.size:
             found.wrong.append("the bundle holds no entry of the log")
@@ -390,7 +392,7 @@ class _Entries:
             found.checked.append(f"{tree.size - first} entries against the checkpoint")
 
     def _take(self, said: dict[str, Any], tree: Frontier, claims: Claims, bodies: Bodies) -> None:
-        """Take the next entry into the tree, and compare what it says."""
+        """Add the next entry to the tree, and check its time, its body, and what other files have at its place."""
         place, content, anchored = tree.size, said["entry"].encode(), self.anchors.newest
         tree.append(leaf_hash(content))
         self._compare(tree)
@@ -410,7 +412,7 @@ class _Entries:
         bodies.check(name, said, entry)
 
     def _compare(self, tree: Frontier) -> None:
-        """Compare the tree with what is known of the log at that size."""
+        """Compare the tree with the heads and anchors that are known of the log at this size."""
         for file, root in self.kept.get(tree.size, []):
             if root != tree.root():
                 self.found.wrong.append(
@@ -421,11 +423,11 @@ class _Entries:
         self.anchors.compare(tree)
 
     def _tell_of_heads(self, size: int) -> None:
-        """Say of heads of smaller or larger size that they were not compared with entries."""
+        """Report heads that are older or newer than the entries, and those that the bundle's later head confirms."""
         for kept, files in sorted(self.kept.items()):
             where = ", ".join(file for file, _ in files)
             if self.later is not None and kept == self.later.size:
-                same = all(root == self.later.root for _, root in files)  # where not, the two heads contradict
+                same = all(root == self.later.root for _, root in files)  # if not, the two heads contradict each other
                 self.found.checked += [f"the log goes on to the checkpoint of {kept} entries of {where}"] * same
                 continue
             if kept < self.about["first"]:
@@ -436,7 +438,7 @@ class _Entries:
                 self.found.missing.append(f"{said}: ask for one that reaches it")
 
     def _tell_of_promise(self, act: PromisedAct, reached: datetime | None) -> None:
-        """Name an act that is not among the entries though later ones are; `reached`: what those claim, behind it."""
+        """Report an act that is not among the entries. `reached`: the latest time that an entry after it claims."""
         at, identifier = datetime.fromisoformat(act.record["dct:created"]), act.record["dct:identifier"]
         if self.about["first"] > act.size:
             self.found.missing.append(f"the act {identifier} of {act.file}: it may stand before this bundle begins")

@@ -1,6 +1,6 @@
-"""Checks the decisions of a bundle: of each hour they are those that the log states, no more, no fewer and no others.
+"""Checks the decisions of a bundle: those of each hour must be exactly the ones that the log states.
 
-A statement (`decision_hour`) names segments with the SHA-256 of their lines, how many they are, and how often each
+A statement (`decision_hour`) names segments, each with the SHA-256 of its lines, their number, and how often each
 answer was given. The lines of a segment stand in `data/decisions/ID.ndjson`.
 """
 
@@ -25,10 +25,10 @@ def check_decisions(
     *,
     chosen: bool,
 ) -> None:
-    """Compare the decisions with the statements of a bundle, which are given with the names of their entries.
+    """Compare the decisions of a bundle with the log's statements. `hours`: these, each with the name of its entry.
 
-    `acts`: of the log, that say that days were dropped, or that the log of before a restore stayed behind. `chosen`:
-    the bundle is about some people or one processing, and so has no decisions.
+    `acts`: acts in the log by which days were dropped, or a restore left the decision log from before it behind.
+    `chosen`: whether the bundle is about one person or one processing, and so has no decisions.
     """
     there = {name for name in bag.namelist() if name.startswith(_PREFIX)}
     stated = _stated(hours, found)
@@ -66,7 +66,7 @@ def _is_before(hour: str, moved: datetime | None) -> bool:
 
 
 def _stated(hours: list[tuple[str, dict[str, Any]]], found: Findings) -> dict[str, dict[str, Any]]:
-    """The segments by id. Each statement goes on where the one before it ended, and names none a second time."""
+    """The stated segments by id. Report a statement that leaves a gap, overlaps, or names a segment again."""
     stated: dict[str, dict[str, Any]] = {}
     until: str | None = None
     for name, hour in hours:

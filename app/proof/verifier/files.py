@@ -1,4 +1,4 @@
-"""Reads the files of a bundle: each within bounds, and none that other tools would take for another.
+"""Reads the files of a bundle within bounds of size, and rejects any that another tool would read differently.
 
 A bundle is a BagIt bag (RFC 8493) in a ZIP: its list names every file of the payload with its SHA-256.
 """
@@ -16,11 +16,11 @@ from typing import IO, Any, cast
 from app.proof.verifier.bodies import Findings
 
 LATER = "later.json"
-"""Beside the payload: what the log holds behind the bundle's end, and says of it."""
+"""The file beside the payload with entries from after the bundle's end, such as the log's statement of the bundle."""
 _NAME = re.compile(r"data/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt", LATER}
 _ZIP64 = b"\x01\x00"
-"""The one extra field that a file may have, for sizes; others can give it another name."""
+"""The id of the one extra field that a file may have, for sizes. Other extra fields can give the file another name."""
 _FIELD_HEAD = 4
 _LOCAL = struct.Struct("<4s5H3I2H")
 _WIDE = struct.Struct("<QQ")
@@ -31,13 +31,13 @@ _LOCATOR = 20
 _IN_WIDE = 0xFFFFFFFF
 _MANY = 0xFFFF
 _DESCRIBED = 8
-"""The flag of a file whose sizes stand behind it: it was written to where nobody can go back."""
+"""The flag of a file whose sizes follow its data, because the ZIP was written to a stream that cannot seek."""
 _SHOWN_NAMES = 20
 _CHUNK = 1 << 20
 _MOST = 1 << 24
-"""Octets of a small file, or of a line, at most: a ZIP of some kilobytes can unpack to gigabytes."""
+"""The most octets of a small file or of a line: a ZIP of some kilobytes can unpack to gigabytes."""
 MOST_LATER = 1 << 26
-"""Of `later.json`, which has the places that runs of retention emptied."""
+"""The most octets of `later.json`, which lists the places that runs of retention emptied."""
 _LONGEST_NAME = 255
 
 
@@ -46,7 +46,7 @@ class UnreadableError(Exception):
 
 
 def member(bag: zipfile.ZipFile, name: str, most: int = _MOST) -> bytes:
-    """A small file of a bundle, whole.
+    """The whole content of a small file of a bundle.
 
     Raises:
         UnreadableError: it is longer than any such file is.
@@ -60,10 +60,10 @@ def member(bag: zipfile.ZipFile, name: str, most: int = _MOST) -> bytes:
 
 
 def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines of a file of a bundle, each with the object that it is.
+    """Yield each line of a file of a bundle, with the JSON object that it holds.
 
     Raises:
-        UnreadableError: a line is longer than any such line, or no object.
+        UnreadableError: a line is longer than any such line is, or is no object.
 
     """
     # A member's own readline costs five times as much.
@@ -78,12 +78,12 @@ def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
 
 
 def _is_plain(extra: bytes) -> bool:
-    """Whether the extra fields of a file in a ZIP are none, or the one for sizes."""
+    """Whether a file in a ZIP has no extra fields, or only the one for sizes."""
     return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
 
 
 def check_layout(bag: zipfile.ZipFile, file: IO[bytes], found: Findings) -> None:
-    """Check that a bundle is nothing but its files, and that its tags are those of its list of tags.
+    """Check that a bundle holds nothing but its files, and that its tag files match the list of tags.
 
     A tool that reads a ZIP from its beginning, and not by its directory, must see the same files under the same names.
     """
@@ -101,9 +101,9 @@ def check_layout(bag: zipfile.ZipFile, file: IO[bytes], found: Findings) -> None
 
 
 def _is_whole(bag: zipfile.ZipFile, file: IO[bytes]) -> bool:
-    """Whether members stand one after the other from the first octet on, and then the directory and its end alone.
+    """Whether the members follow one another from the first octet on, and only the directory and its end come after.
 
-    As the ZIP File Format Specification (APPNOTE 6.3.10) has them: 4.3.7, 4.3.9, 4.3.14 to 4.3.16.
+    Their layout is that of the ZIP File Format Specification (APPNOTE 6.3.10), 4.3.7, 4.3.9, and 4.3.14 to 4.3.16.
     """
     at = 0
     for each in sorted(bag.infolist(), key=lambda each: each.header_offset):
@@ -139,7 +139,10 @@ def _sha256(bag: zipfile.ZipFile, name: str) -> str:
 
 
 def check_list(bag: zipfile.ZipFile, found: Findings) -> tuple[str, dict[str, str]]:
-    """Check that every file is listed, and nothing else is there; the SHA-256 of the list, and that of each file."""
+    """Check that the list names exactly the files that are there, and that no name can deceive another tool.
+
+    Return the SHA-256 of the list, and the listed SHA-256 of each file that is there.
+    """
     listed: dict[str, str] = {}
     whole = hashlib.sha256()
     with bag.open("manifest-sha256.txt") as lines:
@@ -173,7 +176,7 @@ def check_list(bag: zipfile.ZipFile, found: Findings) -> tuple[str, dict[str, st
 def check_files(bag: zipfile.ZipFile, listed: Mapping[str, str]) -> Findings:
     """Compare each file with the SHA-256 that is listed.
 
-    Unpacking and hashing hold no lock of the interpreter: in a thread, this goes on while the entries are checked.
+    Unpacking and hashing release the interpreter's lock: in a thread, this runs while the entries are checked.
     """
     found = Findings()
     for name, said in listed.items():

@@ -1,4 +1,4 @@
-"""Sentences of the verifier in French. What stands in one may be a sentence itself, and is translated likewise."""
+"""Translates the verifier's sentences into French. Text that is filled into one is translated too if it is one."""
 
 from functools import cache
 
@@ -10,12 +10,12 @@ _LONGEST_SAID = 4_000
 
 @cache
 def _longest_first() -> list[tuple[str, str]]:
-    """English and French: of two sentences that fit, the one that says more of it itself is meant."""
+    """The English and French sentences, those with most fixed text first: of two that fit, the first is meant."""
     return sorted(french_sentences().items(), key=lambda pair: len(pair[0].replace("{}", "")), reverse=True)
 
 
 def in_french(said: str, within: int = 0) -> str:
-    """A sentence in French; what is none of the verifier's own, and what a forger made of many, stays as it is."""
+    """Translate a sentence. Text that is not the verifier's stays as it is, as does what a forger made long or deep."""
     if within > _DEEPEST or len(said) > _LONGEST_SAID:
         return said
     for english, said_in_french in _longest_first():
@@ -25,7 +25,7 @@ def in_french(said: str, within: int = 0) -> str:
 
 
 def _filled(parts: list[str], said: str) -> list[str] | None:
-    """What stands between the parts of a sentence; None where it is another one. Each part is looked for once."""
+    """The texts between the parts of a sentence; None if it is another sentence. Each part is searched for once."""
     if len(parts) == 1:
         return [] if said == parts[0] else None
     if not said.startswith(parts[0]):

@@ -1,6 +1,7 @@
 """The command that checks files: `verify FILE… [--key KEY]… [--against CHECKPOINT]… [--tsa-ca FILE]`.
 
-Exit status: 0 all is good; 1 a check failed; 2 a file cannot be read; 3 good, but something could not be checked.
+Exit status: 0 all is good; 1 a check failed, or a consent has ended since; 2 a file cannot be read; 3 good, but
+something could not be checked.
 """
 
 import argparse
@@ -27,7 +28,7 @@ _LONGEST = 1 << 24
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check files, and tell of each what was found."""
+    """Check the files that the arguments name, print what was found of each, and return the exit status."""
     spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
     own = "fr" if spoken.startswith("fr") else "en"
     told: Callable[[str], str] = in_french if own == "fr" else str
@@ -52,14 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     beside = Beside([(str(path), note, True) for path, note in zip(asked.against, against, strict=True)])
     given = len(keys)
     for path in asked.files:
-        with suppress(Exception):  # a forger chooses what stands in a file; one that is wrong is told of its bundle
+        with suppress(Exception):  # a forger chooses what stands in a file; the check of the bundle reports it
             keys = followed(keys, rotations_in(path) if _starts(path, b"PK") else ())
     for key in keys[given:]:
         _say(told(f"{key} follows a key that is trusted, as both have signed"))
     for path in asked.files:
         _stand_beside(path, beside, keys)
     checking = _Checking(keys, beside, roots, told)
-    # Bundles first: they tell what became of the consents of receipts beside them.
+    # Bundles are checked first: they show which consents of the receipts in this run have ended.
     statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
     for line in (*beside.known.contradictions(), *beside.forks, *_bodies_that_were_there(checking.lost, asked.files)):
         _say(f"{told('WRONG')}: {told(line)}")
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _stand_beside(path: Path, beside: Beside, keys: list[VerifierKey]) -> None:
-    """Add what a file says of logs, for the others; one that cannot be read says nothing, and is told in its turn."""
+    """Add what a file says of logs to `beside`. Skip a file that cannot be read: its own check reports it."""
     with suppress(Exception):  # a forger chooses what stands in a file
         if _starts(path, b"PK"):
             beside.bundles.add(str(path))
@@ -89,14 +90,14 @@ class _Checking:
         self.of_logs = [each for each in keys if each.kind == SIGNATURE and not each.name.endswith(RECEIPTS)]
         self.trust = Trust([each for each in keys if each.kind == COSIGNATURE], roots)
         self.ended: dict[tuple[str, str], str] = {}
-        """By log and id of a consent: what ended it."""
+        """What ended a consent, by the name of its log and its id."""
         self.parts: list[tuple[str, int, int]] = []
-        """What the good bundles have: of which log, from which entry on, and up to which one."""
+        """What each good bundle holds: the log's name, the number of its first entry, and the number after its last."""
         self.lost: dict[Path, dict[str, str]] = {}
-        """By bundle: its entries whose bodies are gone without a reason, by commitment."""
+        """For each bundle, the names of its entries whose bodies are gone without a reason, by commitment."""
 
     def told(self, path: Path) -> int:
-        """Tell what was found of a file; its exit status."""
+        """Check a file, print what was found of it, and return its exit status."""
         try:
             found = self._checked(path)
         except (OSError, UnreadableError, NoteError) as error:
@@ -118,7 +119,7 @@ class _Checking:
         if _starts(path, b"PK"):
             found = check_bundle(path, self.of_logs, self.beside, self.trust)
             self.lost[path] = found.lost
-            if self.of_logs and not found.wrong:  # what ended is believed of a log that is known, and of no other
+            if self.of_logs and not found.wrong:  # only a bundle of a trusted log is believed on what ended
                 self.ended.update({(found.part[0], each): by for each, by in found.ended.items()})
                 self.parts.append(found.part)
             return found
@@ -128,12 +129,12 @@ class _Checking:
 
 
 def _bodies_that_were_there(lost: Mapping[Path, Mapping[str, str]], files: Sequence[Path]) -> Iterator[str]:
-    """Of each body that a bundle lacks without a reason: which of the other files has it, and what it says."""
+    """Yield a line for each body that a bundle lacks without a reason and another file has: the file and the facts."""
     for bundle, names in lost.items():
         for file in files if names else ():
             if file == bundle:
                 continue
-            with suppress(Exception):  # a forger chooses what stands in a file, which is told in its turn
+            with suppress(Exception):  # a forger chooses what stands in a file; its own check reports it
                 for commitment, body in _bodies_of(file, names):
                     facts = json.loads(body)
                     said = ", ".join(str(facts[each]) for each in _MEMBERS_TOLD if facts.get(each))
@@ -141,7 +142,7 @@ def _bodies_that_were_there(lost: Mapping[Path, Mapping[str, str]], files: Seque
 
 
 def _bodies_of(file: Path, wanted: Mapping[str, str]) -> list[tuple[str, bytes]]:
-    """Those of the bodies of these commitments that a bundle or a receipt has."""
+    """The commitments and bodies that a bundle or a receipt has. `wanted`: names of entries, by commitment."""
     if _starts(file, b"PK"):
         return list(bodies_in(file, wanted))
     found = body_in(_text(file)) if _starts(file, b"eyJ") else None
@@ -154,7 +155,7 @@ def _key_lines(given: str) -> list[str]:
 
 
 def _why(error: Exception) -> str:
-    """What is wrong in one line, with the name of the file if it is about one."""
+    """The error in one line, which names the file if the file could not be read from the disk."""
     if isinstance(error, OSError):
         return f"{error.filename}: it cannot be read ({error.strerror})"
     return "it is no file of keys" if isinstance(error, UnicodeDecodeError) else str(error)
@@ -169,7 +170,7 @@ def _starts(path: Path, magic: bytes) -> bool:
 
 
 def _note(path: Path) -> str:
-    """A checkpoint that was kept from before; the log is not to blame for one that cannot be read."""
+    """Read a checkpoint that the auditor kept. An unreadable one stops the run, as the log is not to blame for it."""
     try:
         Note.parse(text := path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, NoteError) as error:
@@ -193,7 +194,8 @@ def _text(path: Path) -> str:
 
 
 def _say(line: str, stream: TextIO | None = None) -> None:
-    # What a forger wrote into a file must not make lines of its own, nor signs that a terminal cannot show end a run.
+    # Text that a forger wrote into a file must not add lines to the output, and a character that the terminal cannot
+    # show must not end the run.
     stream = stream or sys.stdout
     shown = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in line)
     stream.write(shown.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8") + "\n")
@@ -201,7 +203,7 @@ def _say(line: str, stream: TextIO | None = None) -> None:
 
 _OVER = "GENUINE, AND OF A CONSENT THAT HAS ENDED: it shows what was, and allows nothing now"
 _MEMBERS_TOLD = ("kind", "processing", "collected_at", "act", "at")
-"""What of a body is told in one line."""
+"""The members of a body that are printed in one line."""
 _VERDICTS = {
     0: "GOOD",
     1: "WRONG: do not rely on it",

@@ -1,6 +1,6 @@
-"""Signed notes, verifier keys and checkpoints, as C2SP writes them (c2sp.org/signed-note, /tlog-checkpoint).
+"""Signed notes, verifier keys and checkpoints, as C2SP specifies them (c2sp.org/signed-note, /tlog-checkpoint).
 
-Also cosignatures of witnesses with Ed25519 (c2sp.org/tlog-cosignature). Signatures of other keys are ignored.
+Cosignatures of witnesses are those with Ed25519 (c2sp.org/tlog-cosignature). Signatures of other keys are ignored.
 """
 
 import base64
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 SIGNATURE = 0x01
 """A key that signs a note's text (Ed25519)."""
 COSIGNATURE = 0x04
-"""A key of a witness, which signs the text with the time at which it saw it (Ed25519)."""
+"""A key of a witness, which signs the text and the time at which the witness saw it (Ed25519)."""
 _DASH = "\u2014 "
 _MOST_SIGNATURES = 64
 _HASH_BYTES = 32
@@ -24,11 +24,11 @@ _ID_BYTES = 4
 _EPOCH = "epoch "
 _SIGNED = "signed "
 _LINES = 4
-"""Of a checkpoint at least: origin, size, root, and nothing behind the last newline."""
+"""The fewest lines of a checkpoint when split: origin, size, root, and the empty text after the last newline."""
 
 
 class NoteError(Exception):
-    """A text is no note, no verifier key or no checkpoint; or nobody who is trusted has signed it."""
+    """A text is no note, no verifier key or no checkpoint; or no trusted key has signed it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class VerifierKey:
 
     @property
     def id(self) -> bytes:
-        """The four bytes that a signature names it by."""
+        """The four bytes by which a signature names the key."""
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class VerifierKey:
         """Read the text form.
 
         Raises:
-            NoteError: it is not that, or of another algorithm.
+            NoteError: the text is no verifier key, or one of another algorithm.
 
         """
         name, _, rest = text.strip().partition("+")
@@ -82,17 +82,17 @@ class Signature:
 
 @dataclass(frozen=True)
 class Note:
-    """A text that ends with a newline, and who claims to have signed it. Nothing is verified yet."""
+    """A text that ends with a newline, and its signatures, which are not verified yet."""
 
     text: str
     signatures: tuple[Signature, ...]
 
     @classmethod
     def parse(cls, content: str) -> "Note":
-        """Take a note apart.
+        """Split a note into its text and its signatures.
 
         Raises:
-            NoteError: it is none.
+            NoteError: the content is no signed note, or has too many signatures.
 
         """
         text, blank, lines = content.rpartition("\n\n")
@@ -104,7 +104,7 @@ class Note:
         return cls(text + "\n", signatures)
 
     def signed_by(self, keys: Iterable[VerifierKey]) -> list[VerifierKey]:
-        """Those of the keys that have signed it.
+        """Return those of the keys that have signed it.
 
         Raises:
             NoteError: a signature that names one of the keys is wrong.
@@ -131,9 +131,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The head of a log: whose it is, how many entries it has, and the root of their tree.
+    """The head of a log: the log's name, how many entries it has, and the root of their tree.
 
-    `epoch`: of the database that it was signed in. It is told, in an extension line, once a restore was dealt with.
+    `epoch`: the epoch of the database that signed it; an extension line states it once a restore was dealt with.
     `signed_at`: when it was signed, in another such line; of two heads of a log the later one never has fewer entries.
     """
 
@@ -145,17 +145,17 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """What is signed."""
+        """The text that is signed."""
         head = f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
         head += "" if self.epoch == 1 else f"{_EPOCH}{self.epoch}\n"
         return head if self.signed_at is None else f"{head}{_SIGNED}{self.signed_at.isoformat()}\n"
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
-        """Read the text of a note as a checkpoint; of the lines behind the third only epoch and time are read.
+        """Read the text of a note as a checkpoint; of the lines after the third, only epoch and time are read.
 
         Raises:
-            NoteError: it is none.
+            NoteError: the text is no checkpoint.
 
         """
         lines = text.split("\n")
@@ -170,7 +170,7 @@ class Checkpoint:
 
 
 def _instant(text: str | None) -> datetime | None:
-    """The time of a checkpoint; None where it says none, or one without a zone."""
+    """The time of a checkpoint; None if it states no time, or one that is malformed or has no zone."""
     try:
         at = None if text is None else datetime.fromisoformat(text)
     except ValueError:
@@ -182,17 +182,17 @@ def _instant(text: str | None) -> datetime | None:
 class KnownHeads:
     """The heads of logs that the files of one run hold, each with the file that it is from.
 
-    KnownHeads of one log agree: of one size they have one root, and one that was signed later has no fewer entries.
+    The heads of an honest log agree: those of one size have one root, and a later head has no fewer entries.
     """
 
     known: dict[tuple[str, Checkpoint], None] = field(default_factory=dict)
 
     def add(self, file: str, head: Checkpoint) -> None:
-        """Take one whose signature is checked."""
+        """Record a head whose signature has been checked."""
         self.known[file, head] = None
 
     def contradictions(self) -> list[str]:
-        """What no one log can have signed, each named with both files."""
+        """A line for each two heads that no honest log can both have signed, with the names of both files."""
         found, heads = [], list(self.known)
         for at, (one, first) in enumerate(heads):
             for other, second in heads[at + 1 :]:
@@ -214,10 +214,10 @@ def _contradiction(one: Checkpoint, other: Checkpoint) -> str | None:
 
 
 def opened(content: str, keys: Iterable[VerifierKey]) -> Checkpoint:
-    """The checkpoint of a note that one of these keys has signed, of the log that has the name of that key.
+    """The checkpoint in a note that one of these keys has signed, of the log that has that key's name.
 
     Raises:
-        NoteError: it is no checkpoint of such a log, no key has signed it, or the signature of one is wrong.
+        NoteError: it is no checkpoint of such a log, none of the keys has signed it, or a signature is wrong.
 
     """
     note = Note.parse(content)
@@ -231,7 +231,7 @@ def opened(content: str, keys: Iterable[VerifierKey]) -> Checkpoint:
 
 
 def _is_name(name: str) -> bool:
-    """Whether a key may have that name: no spaces, no plus, nothing that a terminal would take for more than text."""
+    """Whether a key may have that name: it has no spaces, no plus sign, and nothing that a terminal would interpret."""
     return bool(name) and name.isprintable() and not any(each.isspace() or each == "+" for each in name)
 
 
@@ -250,23 +250,23 @@ def _base64(text: str) -> bytes:
         raise NoteError("what should be base64 is not") from None
 
 
-# Follows a log from one key to the next: a note that both have signed says that the one follows the other.
+# A rotation leads from one key of a log to the next: a note that both have signed states that one replaces the other.
 #
-# Its text is the name of the log, the word `rotated`, and the two verifier keys, each in a line. It is no checkpoint,
-# and no checkpoint is one: the second line of a checkpoint is a number.
+# Its text is the name of the log, the word `rotated`, and the two verifier keys, each on a line. It cannot be mistaken
+# for a checkpoint, or a checkpoint for it: the second line of a checkpoint is a number.
 
 _WORD = "rotated"
 _ROTATION_LINES = 5
-"""Of the text: name, word, two keys, and nothing behind the last newline."""
+"""The lines of that text when split: name, word, two keys, and the empty text after the last newline."""
 
 
 def rotation_text(old: VerifierKey, new: VerifierKey) -> str:
-    """What both keys sign."""
+    """The text that both keys sign."""
     return f"{old.name}\n{_WORD}\n{old}\n{new}\n"
 
 
 def rotation_of(content: str) -> tuple[VerifierKey, VerifierKey]:
-    """The old key and the new one, of a note that both have signed.
+    """The old key and the new one in a note that both have signed.
 
     Raises:
         NoteError: it is no such note, or a signature is missing or wrong.
@@ -286,7 +286,7 @@ def rotation_of(content: str) -> tuple[VerifierKey, VerifierKey]:
 
 
 def followed(trusted: Sequence[VerifierKey], rotations: Iterable[str]) -> list[VerifierKey]:
-    """The keys that are trusted, and those that follow them.
+    """The trusted keys, and the keys that replaced them by these rotations, which stand in order.
 
     Raises:
         NoteError: a rotation is not what it should be.

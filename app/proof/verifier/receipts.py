@@ -24,14 +24,14 @@ _SAID = {
     "dpv:ConsentWithdrawn": "consent withdrawn",
 }
 RECEIPTS = "/receipts"
-"""What the name of a key of receipts ends with; a key of the log has another."""
+"""The end of the name of a key that signs receipts. The name of a log's key ends differently."""
 
 
 @dataclass(frozen=True)
 class SignedReceipt:
-    """A receipt, taken apart. `signer`: the key that it names; `log`: its entry with proof, if it had one yet.
+    """A receipt, split into its parts. `signer`: the key that it names; `log`: its entry with proof, or None.
 
-    `size`: how many entries the log had when it was made, of one without an entry.
+    `size`: how many entries the log had when the receipt was made, if its act had no entry yet.
     """
 
     signed: bytes
@@ -43,7 +43,7 @@ class SignedReceipt:
 
     @classmethod
     def parse(cls, text: str) -> "SignedReceipt":
-        """Take the JWS apart; nothing is verified yet.
+        """Split the JWS into its parts, without verifying anything.
 
         Raises:
             UnreadableError: it is no receipt.
@@ -63,7 +63,7 @@ class SignedReceipt:
         return cls(signed, _octets(parts[2]), signer, _record(claims), claims.get("log"), size)
 
     def is_signed(self) -> bool:
-        """Whether the key that it names has signed it."""
+        """Whether the key that it names has signed it, and is by its name a key that signs receipts."""
         try:
             Ed25519PublicKey.from_public_bytes(self.signer.public).verify(self.signature, self.signed)
         except InvalidSignature:
@@ -71,16 +71,17 @@ class SignedReceipt:
         return self.signer.name.endswith(RECEIPTS)
 
     def _origin(self) -> str:
-        """The name of the log of whoever signed it."""
+        """The name of the log of the deployment that signed it."""
         return self.signer.name.removesuffix(RECEIPTS) + "/ledger"
 
     def _is_consent(self) -> bool:
         return bool(self.record["dpv:hasConsentStatus"][0]["@type"][0] == "dpv:ConsentGiven")
 
     def stand_beside(self, file: str, beside: Beside, trusted: list[VerifierKey]) -> None:
-        """Add what it says of its log, for bundles of the same run: its head and entry, or the act that had none yet.
+        """Add what it says of its log to `beside`: its head and entry, or the act that had no entry yet.
 
-        One that no key which is trusted has signed says nothing of anybody.
+        If it is of a consent, the bundles of the run are asked whether that ended. A receipt that no trusted key has
+        signed is ignored.
         """
         if self.signer not in trusted or not self.is_signed():
             return
@@ -105,9 +106,9 @@ class SignedReceipt:
         ended: Mapping[tuple[str, str], str],
         parts: Sequence[tuple[str, int, int]],
     ) -> Findings:
-        """Check it with the keys that are trusted: of receipts, and of the log.
+        """Check it with the trusted keys of receipts and of the log.
 
-        `ended`: by log and id, as good bundles beside it say; `parts`: what these have of which log.
+        `ended`: what ended a consent, by log and id, as the good bundles of the run say; `parts`: what these hold.
         """
         found = Findings()
         signer = self.signer
@@ -115,7 +116,7 @@ class SignedReceipt:
             found.missing.append(f"no key of receipts was given: the receipt's own was taken (compare: {signer})")
         elif signer not in trusted or not signer.name.endswith(RECEIPTS):
             found.wrong.append(f"the receipt is signed by a key that is not trusted: {signer}")
-            return found  # what stands in it is somebody else's
+            return found  # another party wrote the rest of it
         if not self.is_signed():
             found.wrong.append("the signature of the receipt is wrong: it was changed")
             return found
@@ -143,7 +144,7 @@ class SignedReceipt:
         return f"{said}, {about}, {status['dpv:isIndicatedAtTime']}"
 
     def _tell_of_end(self, by: str, found: Findings) -> None:
-        """Say that the consent has ended. A receipt that says so itself is no less good for it."""
+        """Report that the consent has ended. A receipt that states this itself is still good."""
         if len(self.record["dpv:hasConsentStatus"]) > 1:
             found.checked.append(f"the consent ended by {by}, as the receipt says too")
         else:
@@ -179,7 +180,7 @@ class SignedReceipt:
 
 
 def body_in(text: str) -> tuple[str, bytes] | None:
-    """The commitment that the entry of a receipt makes, with the body that opens it; None where nothing does."""
+    """The commitment in a receipt's entry, and the body; None if it has no entry, or the body does not match."""
     log = SignedReceipt.parse(text).log
     if log is None:
         return None
@@ -211,7 +212,7 @@ def _json(part: str) -> dict[str, Any]:
 
 
 def _octets(part: str) -> bytes:
-    """Base64url without padding, in the one form that it has (RFC 7515, section 2)."""
+    """Decode base64url without padding (RFC 7515, section 2), and accept only the one canonical form."""
     try:
         octets = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except (binascii.Error, ValueError) as error:

@@ -22,10 +22,10 @@ class LogProof:
 
     @classmethod
     def parse(cls, text: str) -> "LogProof":
-        """Read the text form; a line of extra data is left aside.
+        """Read the text form; a line of extra data is ignored.
 
         Raises:
-            NoteError: it is not that.
+            NoteError: the text is no such proof.
 
         """
         head, blank, checkpoint = text.partition("\n\n")
@@ -42,16 +42,16 @@ class LogProof:
         return cls(int(number), hashes, checkpoint)
 
     def holds(self, leaf: bytes, keys: Iterable[VerifierKey]) -> bool:
-        """Whether an entry of that leaf hash stands in the log of one of these keys.
+        """Whether an entry with that leaf hash stands in the log of one of these keys.
 
         Raises:
-            NoteError: the checkpoint is not signed by a key that is trusted.
+            NoteError: none of these keys has signed the checkpoint.
 
         """
         return self.leads_to(leaf, opened(self.checkpoint, keys))
 
     def leads_to(self, leaf: bytes, head: Checkpoint) -> bool:
-        """Whether an entry of that leaf hash stands in the log under a head."""
+        """Whether an entry with that leaf hash stands in the log under a head."""
         return is_included(leaf, self.index, head.size, self.hashes, head.root)
 
 
@@ -73,7 +73,7 @@ class Frontier:
     """A tree that grows leaf by leaf, of which only the roots of its complete subtrees are kept, the largest first."""
 
     def __init__(self, size: int = 0, roots: Iterable[bytes] = ()) -> None:
-        """Go on from a tree of so many leaves.
+        """Start from a tree of `size` leaves.
 
         Args:
             size: how many leaves it has.
@@ -100,7 +100,7 @@ class Frontier:
 
 
 def root_of_subtrees(roots: Sequence[bytes]) -> bytes:
-    """The root of a tree, of the roots of its complete subtrees, the largest first."""
+    """The root of a tree, computed from the roots of its complete subtrees, the largest first."""
     if not roots:
         return EMPTY_ROOT
     root = roots[-1]
