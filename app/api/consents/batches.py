@@ -1,6 +1,6 @@
-"""Many decisions in one request: each is judged, recorded and answered for itself, in the order in which it was sent.
+"""Many decisions in one request: each is judged, recorded and answered separately, in the order of the request.
 
-They are recorded a hundred at a time, together with what other requests send meanwhile (`app.api.consents.groups`).
+They are recorded a hundred at a time, together with those of other requests (`app.api.consents.groups`).
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _CAROL: Final[dict[str, Any]] = {"type": "user", "id": "carol@example.fr"}
 _CAROLS: Final[dict[str, Any]] = {
     **CONSENT_EXAMPLE,
     "subject": _CAROL,
-    # A form of her own: one document stands for one person.
+    # Carol's form differs from the example's, as one document stands for one person.
     "evidence": {**CONSENT_EXAMPLE["evidence"], "document_sha256": sha256(b"Her form as it was scanned").hexdigest()},
 }
 
@@ -100,7 +100,7 @@ _AT_A_STRETCH: Final = 25
 router = strict_router("consents")
 
 _NEEDS: Final = NeedsRemembered(Scope.CONSENTS_WRITE, counted=False)
-"""The items are counted, not the request; those of withdrawals are not."""
+"""The rate limit counts the items of a batch of consents, not the request. It does not count withdrawals."""
 Writer = Annotated[Caller, Depends(_NEEDS)]
 GroupedWriter = Annotated[Grouped, Depends(grouped_for(_NEEDS))]
 
@@ -154,9 +154,9 @@ async def post_withdrawals(
 async def _answer(
     grouped: Grouped, caller: Caller, status: int, items: Sequence[object], read: Callable[[object], Said]
 ) -> Response:
-    """Record what can be, and answer each item.
+    """Record the items that can be recorded, and answer each.
 
-    Once the database is away, or the caller may not write any more, no more of it is tried.
+    Once the database is away, or the caller may no longer write, the remaining groups are not tried.
     """
     told: dict[int, dict[str, Any]] = {}
     wanted: dict[int, Said] = {}
@@ -186,14 +186,14 @@ async def _answer(
 
 
 def _ends_all(answer: Answer | BaseException) -> bool:
-    """Whether what became of an item would become of all that follow."""
+    """Whether all later items would get the same answer as this one."""
     if isinstance(answer, BusyError | RestoredBehindError):
         return False
     return isinstance(answer, DatabaseUnavailableError | UnauthorizedError | ScopeMissingError)
 
 
 def _told(answer: Answer | BaseException) -> dict[str, Any]:
-    """What is told of an item."""
+    """The part of the response about one item: a status, and the answer or the problem."""
     if isinstance(answer, Answer):
         return {"status": answer.status, "answer": json.loads(answer.body)}
     if not isinstance(answer, Exception):

@@ -1,9 +1,9 @@
 """Decisions that arrive together are recorded together: one transaction, one commit and one confirmation for many.
 
-A request makes an order of each decision (`Grouped`). While one group is recorded, what arrives is the next
-(`RecordingGroups`). Each decision is judged, answered and refused for itself, its caller looked up in the transaction,
-and its Idempotency-Key claimed there (`Group`). Nobody waits for a person whom somebody else holds: whoever writes
-about that person waits alone.
+A request makes an order of each decision (`Grouped`). The orders that arrive while one group is recorded form the next
+(`RecordingGroups`). Each decision is judged, and answered or refused, separately; its caller is looked up and its
+Idempotency-Key claimed in the transaction (`Group`). A group never waits for a person whom another transaction holds:
+the orders about that person wait alone.
 """
 
 import asyncio
@@ -39,23 +39,23 @@ from app.snapshot.writer import Writer
 from app.telemetry.spans import cause, caused_by
 
 TOGETHER: Final = 100
-"""How many are recorded in one transaction at most: some tens of milliseconds."""
+"""The most decisions that are recorded in one transaction, which takes some tens of milliseconds."""
 _ABOUT_ONE: Final = 5
 _ALONE_AT_ONCE: Final = 3
 _PATIENCE: Final = 5.0
-"""Seconds that one may wait for its turn to wait alone."""
+"""How many seconds an order may wait for its turn to wait alone."""
 _MOST_WAITING: Final = 2_000
 log = structlog.get_logger("sceau")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Order:
-    """One decision to record, and who waits for its answer.
+    """One decision to record, and the future in which its request gets the answer.
 
-    What is said, who asks (by id, by a digest, and by what looks them up), and under which Idempotency-Key. `status`:
-    of the answer, if it is recorded. `person`: the locator of who it is about, the same however the id is spelt: what
-    is said of one person is recorded in the order in which it came. `cause`: its request's span. `context`: of the
-    request; what a group does belongs to the trace of its first.
+    `said`: the decision. `caller`, `digest`, `ask`: the caller's id, the credential's digest, and the look-up that lets
+    the caller in again. `call`: the Idempotency-Key. `status`: that of the answer, if the decision is recorded.
+    `person`: the locator of its person, the same however the id is spelt; decisions about one person are recorded in
+    the order in which they came. `cause`: the request's span. `context`: the request's; a group runs in its first's.
     """
 
     said: Said
@@ -90,15 +90,15 @@ class Order:
 
 
 _Kept = dict[bytes, deque[Order]]
-"""Of each person, what waits until it is known what became of its group."""
+"""By person, the orders that wait until the result of their group is known."""
 
 
 @dataclass(slots=True)
 class RecordingGroups:
-    """Records what arrives, in groups.
+    """Records the orders that arrive, in groups.
 
-    `alone`: of each person whom others hold, what waits behind the one decision that waits for them. What is said about
-    one person is recorded in the order in which it arrived.
+    `alone`: by person whom other transactions hold, the orders that wait behind the one that waits for the person.
+    Orders about one person are recorded in the order in which they arrived.
     """
 
     writer: Writer
@@ -116,10 +116,10 @@ class RecordingGroups:
         """Record one decision together with others; return its answer once its transaction is committed and confirmed.
 
         Raises:
-            DomainError: it is refused.
-            UnauthorizedError: the credential is not in force any more.
-            OutcomeUnknownError: it is not known whether it was recorded.
-            DatabaseUnavailableError: it was not recorded, or too many wait already.
+            DomainError: the decision is refused.
+            UnauthorizedError: the credential is no longer in force.
+            OutcomeUnknownError: it is not known whether the decision was recorded.
+            DatabaseUnavailableError: it was not recorded, or too many orders wait already.
 
         """
         if len(self.waiting) >= _MOST_WAITING:
@@ -128,7 +128,7 @@ class RecordingGroups:
             self.writer.require_whole()
         self.waiting.append(order)
         if not self.due:
-            # At the end of this pass of the event loop: what arrives in it, as the items of a batch do, is one group.
+            # The group begins at the end of this pass of the event loop, so that the items of a batch are one group.
             self.due = True
             asyncio.get_running_loop().call_soon(self._begin)
         return await order.answer
@@ -140,10 +140,10 @@ class RecordingGroups:
             for task in self.running:
                 task.cancel()
             await asyncio.gather(*self.running, return_exceptions=True)
-            # From Python 3.12 on `gather` waits for nothing where all have ended. What takes them away is called by the
-            # loop, which must have its turn.
+            # From Python 3.12 on, `gather` does not wait if all tasks have ended. The loop calls the callback that
+            # removes them from `running`, so the loop must have its turn.
             await asyncio.sleep(0)
-        for behind in self.alone.values():  # of tasks that were ended before they began
+        for behind in self.alone.values():  # the orders behind tasks that were cancelled before they began
             _tell_all(behind, DatabaseUnavailableError())
 
     def _begin(self) -> None:
@@ -160,9 +160,9 @@ class RecordingGroups:
         return task
 
     def _ended(self, some: Sequence[Order], task: "asyncio.Task[None]") -> None:
-        """Begin what waited for a task that has ended: for its turn, or for its Idempotency-Key."""
+        """Begin the orders that waited for a task that has ended: for their turn, or for an Idempotency-Key."""
         if task.cancelled():
-            _tell_all(some, DatabaseUnavailableError())  # those that are told nothing yet: it had not begun
+            _tell_all(some, DatabaseUnavailableError())  # orders without an answer: the task had not begun
         self.running.discard(task)
         self._recorded(task)
         self._begin()
@@ -197,7 +197,7 @@ class RecordingGroups:
         return taken
 
     async def _run(self, some: list[Order], *, waiting: bool) -> None:
-        """Record a group and answer each order; if others hold a person, or one is refused, each order runs alone."""
+        """Record a group and answer each order; if a person is held, or the database refuses one, each runs alone."""
         kept: _Kept = {}
         try:
             await self._record(some, kept, waiting=waiting)
@@ -205,12 +205,12 @@ class RecordingGroups:
             self._alone(some, error, kept)
         except RestoredBehindError as error:
             await self._without_grants(some, error, waiting=waiting)
-        except DatabaseUnavailableError as error:  # nothing was recorded, or that is not known: as the error says
+        except DatabaseUnavailableError as error:  # it says whether nothing was recorded, or that is unknown
             _tell_all(some, error)
-        except Exception as error:  # noqa: BLE001 - any error at all: no request may wait for ever
+        except Exception as error:  # noqa: BLE001 - whichever error it is, no request may wait for ever
             log.warning("a group of decisions failed", cause=type(error).__name__)
             _tell_all(some, error)
-        except BaseException:  # it is ended from outside, perhaps behind its commit
+        except BaseException:  # the task is cancelled, perhaps after its commit
             _tell_all(some, OutcomeUnknownError())
             raise
         finally:
@@ -219,10 +219,10 @@ class RecordingGroups:
 
     @asynccontextmanager
     async def _turn(self, *, waiting: bool) -> AsyncIterator[None]:
-        """Let a few at a time wait for others, so that they never use up the connections; the rest wait here.
+        """Let a few transactions at a time wait for others, lest they use up the connections; the rest wait here.
 
         Raises:
-            BusyError: its turn did not come in time.
+            BusyError: the turn did not come in time.
 
         """
         if not waiting:
@@ -242,7 +242,8 @@ class RecordingGroups:
         """Refuse the grants of a group, since a database that was set back takes none, and record the rest."""
         rest = [one for one in some if not one.is_grant]
         if len(rest) == len(some):
-            # An order states an age that makes its person older. Sent again it is recorded: the restore is known now.
+            # An order states an age that makes its person older. It is recorded if it is sent again: the restore is
+            # known now.
             _tell_all(some, error)
             return
         _tell_all([one for one in some if one.is_grant], error)
@@ -250,7 +251,7 @@ class RecordingGroups:
             await self._run(rest, waiting=waiting)
 
     def _alone(self, some: Sequence[Order], error: Exception, kept: _Kept) -> None:
-        """Give each order a separate transaction; one that had one already gets the result as its answer."""
+        """Give each order a separate transaction; an order that had one already gets the error as its answer."""
         if len(some) == 1:
             some[0].tell(error)
         else:
@@ -327,15 +328,15 @@ def _tell_all(some: Iterable[Order], error: Exception) -> None:
 
 
 _Callers = dict[tuple[bytes, UUID], Caller | Exception]
-"""By the digest of what was presented and the caller that was let in with it; why it is refused now."""
+"""Each caller, or why it is refused now, by the digest of the credential and the id of the caller let in with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """The decisions of one transaction, and the look-ups that begin it, in one round trip (`Database.write`).
 
-    Callers are looked up behind everything that may have waited for others: a key that was revoked meanwhile records
-    nothing.
+    Callers are looked up after everything that may have waited for other transactions, so that a key that was revoked
+    meanwhile records nothing.
     """
 
     deployment: Deployment
@@ -355,7 +356,7 @@ class Group:
 
         Args:
             session: the transaction that the look-ups began.
-            register: what remembers entries of the register.
+            register: the remembered entries of the register.
 
         """
         callers = self._callers(session.lead)
@@ -374,7 +375,7 @@ class Group:
             elif claim is KeyClaim.OWN and one.person not in waits:
                 left.append(one)
             else:
-                # Another holds its key: what is said of the same person after it waits behind it.
+                # Another request holds its key, or it waits behind such an order: later orders about the person wait.
                 waits.add(one.person)
                 if one.call is not None and claim is KeyClaim.OWN:
                     release(session, one.call)
@@ -387,7 +388,7 @@ class Group:
         return {**told, **await self._record(session, left, callers, opened)}
 
     def _callers(self, found: LookedUp) -> _Callers:
-        """The callers; each stays as it is until this transaction ends, because a change of it or its keys waits."""
+        """The callers. None changes before this transaction ends: a change of a caller or its keys waits for it."""
         callers: _Callers = {}
         for one in self.some:
             asked = (one.digest, one.caller)
@@ -433,9 +434,9 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
     """Prepare to record some decisions in one transaction.
 
     Args:
-        deployment: whose they are.
-        some: which.
-        waiting: wait for people and keys that others hold.
+        deployment: the deployment that records them.
+        some: the orders of the decisions.
+        waiting: whether to wait for people and keys that other transactions hold.
 
     """
     claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
@@ -456,7 +457,7 @@ def _body(done: Done) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """What records the decisions of one request with those of others. `digest`: of the credential presented."""
+    """Records the decisions of one request together with those of others. `digest`: of the presented credential."""
 
     groups: RecordingGroups
     write: Write
@@ -480,7 +481,7 @@ class Grouped:
 
 
 def grouped_for(needs: Needs) -> Callable[..., Grouped]:
-    """A dependency that gives what records for callers who have these scopes."""
+    """A dependency that gives the request's `Grouped`, for callers who have these scopes."""
 
     def wanted(request: Request, ask: Annotated[AskAgain, Depends(asked_again(needs))], write: WriteDep) -> Grouped:
         groups: RecordingGroups = request.app.state.recording_groups

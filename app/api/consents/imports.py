@@ -184,7 +184,7 @@ _AT_A_STRETCH: Final = 25
 
 
 class _DryRunError(Exception):
-    """Ends the transaction of a dry run, with what became of the rows in it."""
+    """Rolls back the transaction of a dry run, and carries the verdicts on its rows."""
 
     def __init__(self, verdicts: Sequence[Verdict]) -> None:
         self.verdicts = verdicts
@@ -243,7 +243,7 @@ class _Importing:
     whole: Import
 
     async def answer(self, items: Sequence[object]) -> Response:
-        """Record what can be, and tell what became of each row."""
+        """Record the rows that can be recorded, and answer with the result of each row."""
         refused: dict[int, Verdict] = {}
         wanted: dict[int, ImportedRow] = {}
         for number, item in enumerate(items):
@@ -256,7 +256,7 @@ class _Importing:
         try:
             verdicts = await self._record(list(wanted.values()))
         except ImportNotApprovedError:
-            # Recorded by itself: what is to be approved must be there.
+            # The proposal gets a separate transaction, so that it is kept although this request fails.
             async with self._begun() as (session, caller):
                 await propose_import(session, caller, self.whole, list(wanted.values()))
             raise
@@ -265,9 +265,9 @@ class _Importing:
 
     @asynccontextmanager
     async def _begun(self) -> AsyncIterator[tuple[WriteSession, Caller]]:
-        """A transaction, and the caller, who stays as it is until that ends.
+        """Begin a transaction and let the caller in again, who cannot change before the transaction ends.
 
-        It is kept first: whoever revokes it waits for this transaction, or has been waited for here.
+        The caller is locked first: a revocation waits for this transaction, or this transaction has waited for it.
         """
         found = self.ask.lookup()
         lead = (kept_as_they_are([self.caller]), found)
@@ -275,7 +275,7 @@ class _Importing:
             yield session, self.ask.admit(found.read(session.lead[found]), self.caller)
 
     async def _record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
-        """Record rows in one transaction; one by one where the database refuses one of them for what it says."""
+        """Record rows in one transaction; if the database refuses a row for its content, record them one by one."""
         try:
             return await self._together(rows)
         except PartRefusedError as error:

@@ -123,7 +123,7 @@ class NewConsentLink(WireModel):
         return self
 
     def told_parent(self) -> tuple[SubjectName, str] | None:
-        """Who the parent is and how that was checked; None of another kind."""
+        """The parent's name, and how parental responsibility was checked; None for a link of another kind."""
         if self.parent is None or self.parent_checked_how is None:
             return None
         return self.parent.name(), self.parent_checked_how
@@ -142,7 +142,7 @@ class NewConsentLink(WireModel):
         return self
 
     def named(self) -> tuple[SubjectName, tuple[str, ...]]:
-        """The subject and the processings of a link that names them; none of an overview."""
+        """The subject and the processings that the body names; an overview names no processing."""
         if self.subject is None:
             raise ValueError("a link by consent names neither")
         return self.subject.name(), tuple(self.processings or ())
@@ -250,10 +250,10 @@ async def get_presented_text(sha256: Digest, _: Reader, database: DatabaseDep) -
 
 
 def _listed(address: str, origins: Origins) -> str:
-    """An address to go back to, as it is kept.
+    """The return address, in the form in which it is kept.
 
     Raises:
-        InvalidRequestError: it is of no origin that the operator listed.
+        InvalidRequestError: the operator has not listed the address's origin.
 
     """
     kept = listed_address(address, origins)

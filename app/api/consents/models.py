@@ -18,7 +18,7 @@ from app.operations.service.deployment import Deployment, SubjectName
 
 Method = Literal["web_form", "in_app", "api", "paper", "phone"]
 Authenticated = Literal["mailbox", "signed_in", "signed_in_strong", "in_person", "telephone"]
-"""As a link says it (`app.core.page.link.Authentication`), or by the telephone that the account is known by."""
+"""How the user was known: as a link says it (`app.core.page.link.Authentication`), or by the account's telephone."""
 Version = Annotated[StrictInt, Field(ge=1, le=2_147_483_647)]
 Language = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["fr"])]
 Token = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -46,7 +46,7 @@ CONSENT_EXAMPLE: Final[dict[str, Any]] = {
     "collected_at": "2026-11-02T09:30:00Z",  # the document says the day before it is made
     "evidence": _EVIDENCE,
 }
-"""What the documents propose."""
+"""The consent that the OpenAPI documents propose as an example."""
 
 
 class Evidence(WireModel):
@@ -90,7 +90,7 @@ class Capacity(WireModel):
     )
 
     def check_parent(self) -> None:
-        """Refuse a grant with, or by, a parent that does not say who that is and how it was checked."""
+        """Refuse a grant that a parent gives, alone or jointly, unless it names the parent and how that was checked."""
         if self.given_by not in {GivenBy.PARENT, GivenBy.BOTH}:
             return
         for name in ("parent", "parent_checked_how"):
@@ -270,7 +270,7 @@ def _plain(said: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def said_in_consent(body: NewConsent, deployment: Deployment) -> Collected:
-    """A grant or a refusal.
+    """The grant or refusal that a body states.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -290,7 +290,7 @@ def said_in_consent(body: NewConsent, deployment: Deployment) -> Collected:
 
 
 def said_in_withdrawal(body: NewWithdrawal, deployment: Deployment) -> Withdrawal:
-    """A withdrawal.
+    """The withdrawal that a body states.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.

@@ -35,7 +35,7 @@ _NOT_ONES = (
 )
 _YVES: dict[str, Any] = {"type": "user", "id": "yves@example.fr"}
 _YVES_TOO: dict[str, Any] = {"type": "user", "id": "yves.martin@example.fr"}
-_ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves: Alice's consents go on
+_ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves, so that Alice's consents go on
 
 
 class NewAge(WireModel):
@@ -231,7 +231,7 @@ async def post_link(body: NewName, caller: Ender, deployment: DeploymentDep, wri
     return await write.perform(caller, 201 if body.linked else 200, state)
 
 
-# The route that says of a mailbox that several people share it.
+# The route that states that several people share a mailbox.
 
 
 _CONTACT: dict[str, Any] = {"type": "user", "id": "contact@example.fr"}
