@@ -1,4 +1,4 @@
-"""Controllers: who answers for processings, as legal persons whose names may change."""
+"""Routes of controllers: the legal persons that answer for processings, whose names may change."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -153,7 +153,7 @@ class ControllersPage(BaseModel):
     response_model_exclude_none=True,
     responses=PROBLEMS,
 )
-async def get_controllers(caller: Reader, database: DatabaseDep) -> ControllersPage:  # noqa: ARG001 - whoever may read
+async def get_controllers(caller: Reader, database: DatabaseDep) -> ControllersPage:  # noqa: ARG001 - only readers
     """Every controller with all of its names, also those that a legal name in a processing made."""
     async with database.read() as session:
         records = await load_controllers(session)

@@ -1,4 +1,4 @@
-"""Invalidations: versions and texts that proved unlawful, by which nothing is permitted any more."""
+"""Invalidations of versions and texts that proved unlawful. Consents to these no longer permit anything."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -58,7 +58,7 @@ class NewInvalidation(WireModel):
         return self
 
     def struck(self) -> Struck:
-        """The core's form of it."""
+        """The core's form of what is invalidated."""
         return Struck(self.version, self.text.lower() if self.text is not None else None)
 
 

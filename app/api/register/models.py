@@ -69,7 +69,7 @@ class Words(WireModel):
     en: Sentence | None = None
 
     def by_language(self) -> dict[str, str]:
-        """The languages there are."""
+        """The texts that are given, by language."""
         return self.model_dump(exclude_none=True)
 
 
@@ -116,7 +116,7 @@ class ParticularsBody(WireModel):
     )
 
     def particulars(self) -> Particulars:
-        """The register's form of it."""
+        """The register's form of the particulars."""
         said = {each.name: getattr(self, each.name) for each in fields(Particulars)}
         said["consequences"] = self.consequences.by_language() if self.consequences is not None else None
         return Particulars(**said)
@@ -226,7 +226,7 @@ class VersionBody(ParticularsBody):
         return self
 
     def draft(self, reason: str | None = None) -> VersionDraft:
-        """The core's form of it."""
+        """The version as an operation takes it."""
         return VersionDraft(
             controller=self.controller,
             controllers=tuple(self.controllers or ()),

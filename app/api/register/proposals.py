@@ -1,4 +1,4 @@
-"""What waits at the gate for a second person, and the answer to it (docs/register.md, "Four eyes")."""
+"""Routes of proposals, which wait at the gate for a second person, and of rulings (docs/register.md, "Four eyes")."""
 
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
@@ -115,7 +115,7 @@ class NewRuling(WireModel):
 
     @property
     def about(self) -> UUID | tuple[str, int]:
-        """What is answered: a proposal, or the version of a processing."""
+        """The id of the proposal that is answered, or a processing and the number of its version."""
         return self.proposal or (self.processing or "", self.version or 0)
 
     def ruling(self) -> GateAnswer:
@@ -130,7 +130,7 @@ class NewRuling(WireModel):
     responses=problems(_INVALID),
 )
 async def get_proposals(
-    caller: Reader,  # noqa: ARG001 - whoever may read all of the register
+    caller: Reader,  # noqa: ARG001 - only callers who may read all of the register
     database: DatabaseDep,
     pseudonyms: PseudonymsDep,
     limit: Limit = LIMIT,

@@ -1,4 +1,4 @@
-"""The register: which processings there are, what each analyses and for what, and since when."""
+"""Routes of the register: its processings, with their versions and status."""
 
 from typing import Annotated
 

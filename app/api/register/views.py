@@ -1,4 +1,4 @@
-"""What the register answers."""
+"""The register's answers on the wire."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -180,7 +180,7 @@ class GateProposalView(BaseModel):
 
 
 def _wanted(proposal: GateProposal) -> dict[str, Any]:
-    """What is to be done; of a version all that it says, by the names under which it was sent."""
+    """The change that is proposed; for a version, all of its fields under the names of the wire."""
     if proposal.kind is not Gated.VERSION:
         return dict(proposal.wanted)
     version = version_from_json(proposal.wanted)
@@ -232,7 +232,7 @@ def _told(version: VersionRecord) -> dict[str, Any]:
 
 
 def versions_view(known: Registered, struck: Sequence[InvalidationRecord]) -> VersionsPage:
-    """Every version by number, with those that were only ever proposed, and what was invalidated."""
+    """The wire form of all versions by number, also those that were never approved, and of all invalidations."""
     proposals = {each.version.facts.number: each for each in known.proposals}
     approved = {each.facts.number: each for each in known.record.versions}
     items = []
@@ -298,7 +298,7 @@ def processing_now(known: Registered, now: datetime) -> ProcessingView:
 def previewed(text: ConsentText) -> PreviewedText:
     """A text as it is hashed, and as HTML: a heading, then questions and answers, spaced as on the page.
 
-    Spacing changes white space only, any run of which the hash takes for one space.
+    Spacing changes only white space, and the hash takes any run of white space for one space.
     """
     lines = [_element("h2", text.name, text.language), '<dl class="said">']
     for row in text.rows:
