@@ -1,4 +1,4 @@
-"""The application: FastAPI, with every router, and what every request passes before and after it."""
+"""The application: FastAPI with every router, and the steps that every request passes before and after its route."""
 
 import asyncio
 import time
@@ -32,8 +32,8 @@ from app.api.register import routes as register
 from app.audit.trail import EntryPoint, Origin, arriving
 from app.auth.callers import OverQuotaError
 
-# A request id, a bound on the body, security headers, one log line and the metrics: here rather than in middleware, so
-# that they hold for a 500 too.
+# The request id, the bound on the body, the security headers, the log line and the metrics are made here rather than in
+# middleware, so that they hold for a 500 too.
 
 _BODY_SECONDS: Final = 15
 _PAGES: Final = ("/consent/", "/console", "/staff/")
@@ -74,7 +74,7 @@ class Sceau(FastAPI):
             self._observe(scope, exchange, time.perf_counter() - started)
 
     async def _within_limits(self, scope: Scope, receive: Receive, exchange: Exchange, answered: Send) -> None:
-        """Answer by FastAPI's routes, unless too many unknown keys came from there."""
+        """Answer by FastAPI's routes, unless too many unknown keys came from where the request comes from."""
         services: Services = self.state.services
         standing = refuses_unknown_key(services, scope) if services.unknown_keys.alert_until else None
         if standing is not None:
@@ -93,7 +93,7 @@ class Sceau(FastAPI):
             await late(scope, receive, answered)
             return
         except _CutOffError:
-            # Who has gone hears nothing of it; a client that has closed its half of the connection alone does.
+            # A client that has gone does not get this; one that has closed only its half of the connection does.
             cut = problem(400, "malformed", "The body ended before it was whole: nothing was done.", headers=_LAST)
             await cut(scope, receive, answered)
             return
@@ -125,7 +125,8 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
     """The whole body, or None when it is larger than the limit.
 
     Raises:
-        _CutOffError: it ended too soon; what came of it may say something else than the whole (RFC 9112, section 8).
+        _CutOffError: the body ended too soon. The part that came may say something else than the whole (RFC 9112,
+            section 8).
 
     """
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -155,7 +156,7 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Hand on a body that was read, then whatever comes after it."""
+    """Give a body that was read already, then what `receive` gives after it."""
     pending = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replayed() -> Message:

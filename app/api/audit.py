@@ -1,4 +1,4 @@
-"""What was decided, which consents permits rested on, and who did what: the logs, for auditors."""
+"""Routes for auditors: the decision log, with the consents that permits rested on, and the trail of acts."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -173,10 +173,10 @@ def logged_body(logged: LoggedDecision) -> LoggedBody:
     )
 
 
-# The trail of administrative acts: who did what, when, on what, and whose record was looked at by whom.
+# The trail of administrative acts shows who did what, when and on what, and who looked at whose record.
 
 
-# Only ids that Sceau made: ids of users never reach a statement.
+# These are only ids that Sceau made: a user's id never reaches a statement.
 ThingId = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$", examples=["ads-mail"])]
 
 

@@ -38,7 +38,7 @@ _EVERY_ONE = "Which processings it may name; left out, every one"
 
 
 def _written_out(value: object) -> object:
-    """Pydantic would also take a number for seconds."""
+    """Refuse a value that is not a duration in words: pydantic would also accept a number, as seconds."""
     if not isinstance(value, str) or not value.startswith("P"):
         raise ValueError("must be a duration, such as P7D or PT12H (ISO 8601)")
     return value
@@ -215,12 +215,12 @@ class KeysPage(BaseModel):
 
 
 def key_body(view: CallerView) -> KeyBody:
-    """A caller on the wire."""
+    """The wire form of a caller."""
     return KeyBody(**_members(view))
 
 
 def rotated_body(rotated: Rotated) -> RotatedBody:
-    """A rotation on the wire, with the new key."""
+    """The wire form of a rotation, with the new key."""
     made = rotated.made
     return RotatedBody(
         id=made.caller.id,

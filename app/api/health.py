@@ -1,4 +1,4 @@
-"""Whether the process lives, whether it can decide, and its metrics."""
+"""Routes of operation: whether the process is alive, whether it can decide, and its metrics."""
 
 import asyncio
 from enum import StrEnum
@@ -119,7 +119,7 @@ async def readyz(
 
 
 async def _amiss(services: Services, need: Need) -> str | None:
-    """What keeps a process from deciding on consents, if anything does. Nobody waits for an outage that is known."""
+    """What keeps the process from deciding on consents; None if nothing does. A known outage is reported at once."""
     if services.outage.lasts:
         return _NO_DATABASE
     asking = asyncio.create_task(_ask(services, need))
@@ -172,26 +172,26 @@ def _ready(services: Services, notes: list[str]) -> Ready:
 
 
 def _silent_edges(services: Services) -> list[str]:
-    """What is to be said of edges that hold up withdrawals."""
+    """The note on edges that hold up withdrawals, if there are any."""
     silent = services.memory.replica.leaves.silent() if services.memory is not None else 0
     return [f"{silent} edges do not answer: a withdrawal waits once for the lease of each."] if silent else []
 
 
 async def _notes(services: Services) -> list[str]:
-    """What is to be said of the log that outsiders check, and of the database's clock."""
+    """The notes on the anchoring of the log and on the database's clock, for what is amiss."""
     try:
         async with services.database.read() as session:
             log, now = await anchored_log(session), await session.now()
             ahead = (await condition_of(session, services.wall_clock)).ahead
     except DatabaseUnavailableError:
-        return []  # whether it can decide was found out before
+        return []  # the caller has found out already whether it can decide
     note = NOT_ANCHORED.get(log.standing(now, is_on=services.stamps_log))
     notes = [] if note is None else [note]
     return [*notes, clock_note(ahead)] if abs(ahead) > _CLOCKS_APART_SECONDS else notes
 
 
 def clock_note(ahead: float) -> str:
-    """What is to be said of a database's clock that is so many seconds ahead of this host's, or behind it."""
+    """The note on a database's clock that is `ahead` seconds ahead of this host's, or behind it if that is negative."""
     way = "ahead of" if ahead > 0 else "behind"
     return (
         f"The database's clock is {abs(ahead):.0f} seconds {way} this host's: consents are dated and expire by it. "
@@ -226,7 +226,7 @@ async def metrics(
 
 
 async def _read_metrics(services: Services) -> list[Metric]:
-    """What is read when Prometheus asks; without the database, what this service knows of itself."""
+    """The metrics that are read when Prometheus asks; without the database, those that the service has itself."""
     try:
         counts = await count_deliveries(services.database)
         durable = await services.database.is_durable()

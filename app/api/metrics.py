@@ -1,8 +1,8 @@
 """Metrics of the service: what this process counts, and what it reads from the database when Prometheus asks.
 
-Counted in plain numbers where it happens, so that a decision pays nothing for it. With several workers counters
-are summed, and of a lag or a failure the worst is told. Labels are words of ours and ids of endpoints: never an
-address, an issuer, a subject or a key.
+Events are counted in plain numbers where they happen, so that a decision pays nothing for it. Over several workers,
+counters are summed, and the worst value of a lag or a failure is reported. Labels are fixed words and ids of
+endpoints: never an address, an issuer, a subject or a key.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,11 +25,11 @@ from app.telemetry.room import restarts
 if TYPE_CHECKING:
     from app.auth.issuers import TokenCheck
 
-# Labels are words of ours, never a name of anybody or anything that a caller sent.
+# Labels are fixed words, never the name of a person or anything that a caller sent.
 
 
 def watch_conditions(services: Services, unanswered: Mapping[tuple[str, ...], int]) -> None:
-    """Have the metrics of an application tell what its parts find; `unanswered` as the wording of answers counts it."""
+    """Make an application's metrics report what its parts find. `unanswered`: as the wording of answers counts it."""
     metrics, writer = services.metrics, services.writer
     writer.confirmer.waited = metrics.observing(
         "sceau_confirmation_seconds", "Seconds that narrowing writes waited between their commit and their answer."
@@ -82,7 +82,7 @@ def _watch_pools(services: Services) -> None:
 
 
 def process_metrics(condition: DatabaseCondition | None) -> Iterator[Metric]:
-    """The build, and how often processes were started again; every worker tells the same."""
+    """The build, and how often processes were started again; every worker reports the same."""
     version, revision = build()
     told = GaugeMetricFamily("sceau_build_info", "Which build answers.", labels=["version", "revision", "schema"])
     told.add_metric([version, revision, "unknown" if condition is None else condition.schema], 1)
@@ -96,7 +96,7 @@ def process_metrics(condition: DatabaseCondition | None) -> Iterator[Metric]:
 
 
 def database_metrics(condition: DatabaseCondition | None, *, durable: bool = True) -> Iterator[Metric]:
-    """The server as it is now; only that it cannot be reached, where it cannot."""
+    """The condition of the database server; if it is None, only that the server cannot be reached."""
     reached = "1 if the database answered this scrape, else 0."
     yield GaugeMetricFamily("sceau_database_up", reached, value=condition is not None)
     if condition is None:
@@ -125,7 +125,7 @@ def database_metrics(condition: DatabaseCondition | None, *, durable: bool = Tru
 
 
 def watch_replica(services: Services) -> None:
-    """Have the metrics of an application tell what its parts count."""
+    """Make an application's metrics report what its confirmations, its memory and its decision log count."""
     metrics, confirmer = services.metrics, services.writer.confirmer
     confirmations = {"notice": lambda: confirmer.by_notice, "deadline": lambda: confirmer.by_deadline}
     metrics.watch_counter(
@@ -187,7 +187,7 @@ def _watch_log(services: Services) -> None:
 
 
 def change_metrics(changes: int) -> Iterator[Metric]:
-    """The size of the change table as the database has it."""
+    """The number of rows in the database's table of changes."""
     about = "Changes kept because some replica has not applied them."
     yield GaugeMetricFamily("sceau_change_rows", about, value=changes)
 
@@ -201,7 +201,7 @@ class IssuerState(BaseModel):
 
 
 def issuer_states(check: "TokenCheck") -> Iterator[IssuerState]:
-    """The issuers, in the order of SCEAU_OIDC_ISSUER."""
+    """The state of each issuer's keys, in the order of SCEAU_OIDC_ISSUER."""
     for issuer in check.issuers.values():
         age = issuer.age
         yield IssuerState(
@@ -212,7 +212,7 @@ def issuer_states(check: "TokenCheck") -> Iterator[IssuerState]:
 
 
 def watch_issuers(services: Services) -> None:
-    """Have the metrics of an application tell of its issuers, where it takes tokens."""
+    """Make an application's metrics report on its issuers, if it accepts access tokens."""
     check, metrics = services.token_check, services.metrics
     if check is None:
         return
@@ -248,7 +248,7 @@ def _refused(check: "TokenCheck", why: str) -> Callable[[], float]:
 
 
 def watch_refusals(services: Services) -> None:
-    """Have the metrics tell how many requests were over a quota, by policy; and how many were not read, by problem."""
+    """Make the metrics report how many requests were over a quota, by policy, and how many were unread, by problem."""
     over_quota: dict[str, Callable[[], float]] = {
         of.value: partial(services.limits.refused.__getitem__, of) for of in Counted
     }
@@ -265,7 +265,7 @@ def watch_refusals(services: Services) -> None:
 
 
 def delivery_metrics(counts: DeliveryCounts) -> Iterator[Metric]:
-    """The families, each with a sample for each endpoint."""
+    """The metrics of webhook deliveries, with samples for each endpoint."""
     attempts = CounterMetricFamily(
         "sceau_webhook_attempts", "Attempts to deliver, by how they ended.", labels=["endpoint", "outcome"]
     )
@@ -303,7 +303,7 @@ _GAUGES: Final = (
 
 
 def proof_metrics(merge: float, anchor: float) -> Iterator[Metric]:
-    """How far the log is behind what was recorded, and those who stamp or cosign it behind the log; in seconds."""
+    """How many seconds the log is behind what was recorded, and how many its stamps and cosignatures are behind it."""
     about = "Seconds for which the oldest recorded thing waits to be entered in the log"
     yield GaugeMetricFamily("sceau_proof_merge_delay_seconds", about, value=merge)
     about = "Seconds for which the log's oldest checkpoint waits to be stamped or cosigned by somebody outside"
@@ -311,7 +311,7 @@ def proof_metrics(merge: float, anchor: float) -> Iterator[Metric]:
 
 
 def job_metrics(runs: Sequence[DayOfRuns]) -> Iterator[Metric]:
-    """The families, each with a sample for each task; none when nothing ran yet."""
+    """The metrics of background jobs, with a sample for each task; none if no task has run yet."""
     if not runs:
         return
     for name, about in _GAUGES:

@@ -47,11 +47,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     ),
     r"\S": "Not empty, and not only spaces.",
 }
-"""What each pattern of the API asks for."""
+"""What each pattern of the API asks for, in words."""
 
 
 def tell_patterns(node: Any) -> None:  # noqa: ANN401 - any part of a JSON document
-    """Add to the description of each schema with a pattern what that asks for, in place."""
+    """Add to the description of each schema that has a pattern what the pattern asks for, in place."""
     if isinstance(node, list):
         for each in node:
             tell_patterns(each)
@@ -68,11 +68,11 @@ def tell_patterns(node: Any) -> None:  # noqa: ANN401 - any part of a JSON docum
 
 
 def tell_words(operation: dict[str, Any], schemas: Mapping[str, Schema]) -> None:
-    """Add to an operation's description which words each member of its body takes, in place."""
+    """Add to an operation's description which words each member of its body accepts, in place."""
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     found = dict(words_of(body, schemas)) if body is not None else {}
     if found:
-        # A list and no table: on a telephone a table is wider than the page.
+        # They are shown as a list, because a table is wider than the page on a telephone.
         rows = [f"- `{member}`: {', '.join(f'`{word}`' for word in words)}" for member, words in found.items()]
         told = "\n".join(["Words that members of the body take:", "", *rows])
         operation["description"] = f"{operation.get('description', '')}\n\n{told}".strip()
@@ -81,10 +81,10 @@ def tell_words(operation: dict[str, Any], schemas: Mapping[str, Schema]) -> None
 def words_of(
     schema: Schema, schemas: Mapping[str, Schema], member: str = "", above: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, list[str]]]:
-    """The members of a body that take some words only, by their path, each with these words."""
+    """Yield the path of each member of a body that accepts only certain words, with these words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        if name not in above:  # a type may hold others of itself
+        if name not in above:  # a type may refer to itself
             yield from words_of(schemas[name], schemas, member, (*above, name))
         return
     if "enum" in schema:
@@ -111,18 +111,18 @@ def _add(node: dict[str, Any], told: str) -> None:
         node["description"] = f"{description}{end} {told}".strip()
 
 
-# Real answers as examples: each was given by the application itself, and is kept in `answers.json`.
-# `tests/docs_page/test_answers.py` plays every operation, and holds the file to what is answered then. Keys, secrets
-# and links in it are no real ones any more.
+# The examples are real answers: the application gave each of them, and `answers.json` keeps them.
+# `tests/docs_page/test_answers.py` performs every operation, and compares the file with the answers. Keys, secrets and
+# links in the file are no longer real.
 
 ANSWERS: Final = Path(__file__).with_name("answers.json")
 PROBLEMS: Final = "problems"
-"""What stands in the place of an operation's id above problems, of which one of each status is enough."""
+"""The name in place of an operation's id under which problems are kept, of which one of each status is enough."""
 
 
 @lru_cache(maxsize=1)
 def kept_answers() -> dict[str, dict[str, dict[str, Any]]]:
-    """By operation id, status and media type."""
+    """The answers that are kept, by operation id, status and media type."""
     answers: dict[str, dict[str, dict[str, Any]]] = json.loads(ANSWERS.read_text(encoding="utf-8"))
     return answers
 
@@ -149,7 +149,7 @@ order: register a processing; record a consent; ask; withdraw; ask again. A deny
 
 Subject ids stand in bodies, never in addresses. Each operation names the scope that it needs.
 """
-"""What the page at /docs begins with: Authorize and the first operation are to stand on the first screen."""
+"""The beginning of the page at /docs. It is short, so that the first screen shows Authorize and the first operation."""
 
 SECTIONS: Final = (
     ("register", "First: which processings there are, what each analyses, and for what purpose."),
@@ -190,11 +190,11 @@ _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "post_key": dict.fromkeys(("get_keys", "patch_key", "post_rotation", "delete_key"), _ID),
     "post_member": {"get_coverage": {"member": "/id"}, "patch_member": _ID},
 }
-"""By operation, or operation and status: which others take what it answers, and where that stands in the answer."""
+"""By operation, or operation and status: the operations that take a value of its answer, and where the value stands."""
 
 
 def link_answers(operation: dict[str, Any]) -> None:
-    """Name at each answer of success the operations that take an id of it, in place: where the real answer has it."""
+    """Link each answer of success to the operations that take an id from it, in place, if the example has that id."""
     for status, response in operation["responses"].items():
         example = response.get("content", {}).get("application/json", {}).get("example")
         own = operation["operationId"]
@@ -219,7 +219,7 @@ def _stands(pointer: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
 
 
 def share(document: dict[str, Any]) -> None:
-    """State once what several operations have alike: refusals, and examples of one type; in place.
+    """State once, in place, what several operations have in common: refusals, and examples of one type.
 
     FastAPI writes each of them out at each operation, which doubles the document.
     """
@@ -228,14 +228,14 @@ def share(document: dict[str, Any]) -> None:
     stated = ((each["responses"], status) for each in operations for status in each["responses"])
     refused = [place for place in stated if not place[1].startswith("2")]
     _share_refusals(document, refused)
-    for holder, status in refused:  # what only one operation refuses so has no example: that of another would mislead
+    for holder, status in refused:  # a refusal of one operation only has no example: another's would mislead
         for content in holder[status].get("content", {}).values():
             content.pop("example", None)
     _shorten(document)
 
 
 def _share_examples(operations: Sequence[dict[str, Any]], schemas: dict[str, Any]) -> None:
-    """Have a type that several operations answer with show one real answer, in the place of one at each of them."""
+    """If several operations answer with a type, show one real answer at the type, and none at each operation."""
     answered: dict[str, list[dict[str, Any]]] = {}
     for operation in operations:
         for status, response in operation["responses"].items():
@@ -250,7 +250,7 @@ def _share_examples(operations: Sequence[dict[str, Any]], schemas: dict[str, Any
 
 
 def _share_refusals(document: dict[str, Any], refused: Sequence[tuple[dict[str, Any], str]]) -> None:
-    """Move refusals that stand in several places into the components; a number tells those of one status apart."""
+    """Move refusals that stand in several places into the components; a number distinguishes those of one status."""
     alike: dict[str, list[dict[str, Any]]] = {}
     for responses, status in refused:
         alike.setdefault(f"{status} {json.dumps(responses[status], sort_keys=True)}", []).append(responses)
@@ -267,10 +267,10 @@ def _share_refusals(document: dict[str, Any], refused: Sequence[tuple[dict[str, 
 
 
 def _shorten(node: Any) -> None:  # noqa: ANN401 - any part of a JSON document
-    """Say the same of each schema and parameter in fewer words, in place.
+    """Shorten each schema and parameter in place, without loss.
 
-    The title that pydantic makes of each name goes, a type that may be null is one type (JSON Schema, "type"), and what
-    a parameter's schema says again is said once.
+    Remove the title that pydantic makes of each name, write a type that may be null as one type (JSON Schema, "type"),
+    and remove what a parameter's schema repeats of the parameter.
     """
     if isinstance(node, list):
         for each in node:
@@ -297,7 +297,7 @@ def _shorten_parameter(parameter: dict[str, Any], schema: dict[str, Any]) -> Non
     if not parameter.get("required"):
         parameter.pop("required", None)
         if isinstance(kinds := schema.get("type"), list):
-            schema["type"] = kinds[0]  # what may be left out is never null
+            schema["type"] = kinds[0]  # an optional parameter is left out, never null
 
 
 _SCHEMA_WORDS: Final = frozenset({"type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const", "properties", "items"})
@@ -327,7 +327,7 @@ def everyday(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _references(node: Any) -> set[str]:  # noqa: ANN401 - any part of a JSON document
-    """What a part of the document refers to."""
+    """The targets of all references in a part of the document."""
     if isinstance(node, list):
         return set().union(*map(_references, node))
     if not isinstance(node, dict):
@@ -364,7 +364,7 @@ def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:
         declared[model.__name__]["examples"] = examples
         for member in declared[model.__name__].get("properties", {}).values():
             if member.get("type") == "array":
-                member.setdefault("items", {})  # of any kind; generators of clients refuse a list of what is not said
+                member.setdefault("items", {})  # any kind: generators of clients refuse a list without it
     schemas.update(declared)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
@@ -382,9 +382,9 @@ _CONSENTED_BEFORE: Final = timedelta(minutes=1)
 
 
 def dated(document: Mapping[str, Any], now: "datetime") -> dict[str, Any]:
-    """The document as it is served at an instant: the consents that it proposes were collected a minute before.
+    """The document as it is served at an instant: the consents in its examples were collected a minute before.
 
-    A grant that is older needs a scope more, and an import where two persons decide; one of a fixed date would lapse.
+    An older grant needs another scope, and an import if two persons decide; a grant of a fixed date would lapse.
     """
     at = f"{now - _CONSENTED_BEFORE:%Y-%m-%dT%H:%M:%SZ}"
     schemas = dict(document["components"]["schemas"])
@@ -455,7 +455,7 @@ SwaggerUIBundle({
 
 
 def _assets() -> Path:
-    """Where the installed Swagger UI files are (the package is only their carrier: none of its code runs)."""
+    """The folder of the installed Swagger UI files (the package only carries them: none of its code runs)."""
     spec = find_spec("fastapi_offline")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the package that carries the Swagger UI files is not installed: fastapi-offline")

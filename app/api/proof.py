@@ -1,6 +1,6 @@
 """Routes of the log: its checkpoint and tiles for everybody (c2sp.org/tlog-tiles), proofs and receipts by key.
 
-Tiles hold hashes only, of entries that commit to bodies under random salts: they tell nothing of anybody.
+Tiles hold only hashes of entries, which commit to bodies under random salts: they reveal nothing about any person.
 """
 
 import json
@@ -169,7 +169,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
         content = json.dumps(json_ld, ensure_ascii=False)
         return Response(content, media_type=_JSON_LD, headers=headers)
     if wanted == _HTML:
-        # The pages are known to the application, which hands over what makes a document.
+        # This module may not import the pages: the application provides the function that makes the document.
         page = request.app.state.receipt_document(json_ld, jws, request.headers.get("accept-language", ""))
         return Response(page, media_type=_HTML, headers=headers)
     return Response(jws, media_type=_JWT, headers=headers)

@@ -1,4 +1,4 @@
-"""The keys that sign webhooks and decision tokens (docs/decision-tokens.md): the public ones, and how each is made."""
+"""Routes that make the keys that sign webhooks and decision tokens (docs/decision-tokens.md), and publish them."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -21,7 +21,7 @@ from app.operations.webhooks.manage_webhooks import find_webhook, new_secret
 router = strict_router("keys")
 
 Manager = Annotated[Caller, Depends(Needs(Scope.KEYS_MANAGE, Scope.WEBHOOKS_MANAGE))]
-"""Who may make a key of some use; each use names its scope."""
+"""A caller who may make a key for some use. The route then requires the scope of the use that is asked for."""
 _KEPT: Final = f"public, max-age={int(KEPT_AT_MOST.total_seconds())}"
 
 
@@ -66,7 +66,7 @@ class NewSigningKey(RootModel[Annotated[ForWebhooks | ForOneWebhook | ForDecisio
     @model_validator(mode="before")
     @classmethod
     def _known(cls, given: object) -> object:
-        if isinstance(given, dict) and given.get("use") not in _USES:  # pydantic would repeat it
+        if isinstance(given, dict) and given.get("use") not in _USES:  # pydantic's message would repeat the value
             raise at_fault("use", f"must be one of: {', '.join(_USES)}")
         return given
 
@@ -175,7 +175,7 @@ async def get_webhook_keys(database: DatabaseDep) -> SigningKeysBody:
     return SigningKeysBody(keys=keys)
 
 
-@router.head("/.well-known/jwks.json", include_in_schema=False)  # Rspamd looks so whether its copy is old
+@router.head("/.well-known/jwks.json", include_in_schema=False)  # Rspamd asks so whether its copy is old
 @router.get("/.well-known/jwks.json", summary="Keys that verify decision tokens")
 @open_to_all
 async def get_jwks(tokens: DecisionTokensDep, response: Response) -> JsonWebKeySet:

@@ -60,7 +60,7 @@ _SAID: Final = {
         "Secrecy outlasts your job.",
     ),
 }
-"""The example: the shape of a notice, and the least that it must say."""
+"""The example of a notice: it shows the form, and the least that a notice must say."""
 
 
 _ROTATED: Final = "Whether somebody else rotated the member's key within the week before: they could have made it"
@@ -97,7 +97,7 @@ class NewNotice(WireModel):
     en: NoticeTextBody | None = None
 
     def texts(self) -> dict[str, NoticeText]:
-        """The languages there are."""
+        """The texts of the version, by language."""
         found = {"fr": self.fr, "en": self.en}
         return {language: said.text() for language, said in found.items() if said is not None}
 
@@ -287,7 +287,7 @@ class CoveredView(BaseModel):
 
     @classmethod
     def of(cls, covered: Covered) -> Self:
-        """The wire form of it."""
+        """The wire form of how a member stands."""
         return cls(**{name: getattr(covered, name) for name in Covered.__dataclass_fields__})
 
 
@@ -303,7 +303,7 @@ class CoverageView(BaseModel):
 
     @classmethod
     def of(cls, coverage: Coverage, page: list[Covered], next_cursor: str | None) -> Self:
-        """The wire form of a page of it."""
+        """The wire form of the coverage, with one page of its members."""
         told: dict[str, Any] = {"notice": coverage.notice.number, "published_at": coverage.notice.published_at}
         items = [CoveredView.of(each) for each in page]
         told |= {"counts": dict(coverage.counts), "rotated_by_other": coverage.rotated_by_other}

@@ -1,4 +1,4 @@
-"""Webhooks: where events are sent to, and what became of them."""
+"""Routes of webhooks and their deliveries, of the feed of events, and of acknowledgements by receivers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -100,7 +100,7 @@ class EndpointChange(WireModel):
         return self
 
     def draft(self, before: Endpoint) -> EndpointDraft:
-        """What the endpoint is to be after the change."""
+        """The endpoint as it is to be after the change."""
         now = EndpointDraft(before.url, before.types, before.processings, before.include_subject, before.status)
         return _draft(self, now)
 
@@ -235,7 +235,7 @@ def delivery_body(delivery: Delivery) -> DeliveryBody:
 
 
 def history_body(delivery: Delivery, attempts: Sequence[Attempt]) -> DeliveryBody:
-    """A delivery with its attempts."""
+    """The wire form of a delivery with its attempts."""
     log = [
         AttemptBody(at=each.at, took_ms=int(each.took.total_seconds() * 1000), answer=each.answer, error=each.error)
         for each in attempts
@@ -303,7 +303,7 @@ async def get_events(  # noqa: PLR0917 - a place, a page and a wait
     )
 
 
-# Where receivers say what they did after a consent ended.
+# The route by which receivers state what they did after a consent ended.
 
 
 Receiver = Annotated[Caller, Depends(Needs(Scope.EVENTS_ACKNOWLEDGE))]
