@@ -38,7 +38,7 @@ _USAGE = 2
 app = typer.Typer(
     cls=RootGroup,
     no_args_is_help=True,
-    add_completion=False,  # by options of our own (app.cli.about)
+    add_completion=False,  # Sceau has options for it (app.cli.about)
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich takes a quarter of a second to import, and help is read by people who wait for it
     help="Sceau: may this processing analyse this letter? `sceau COMMAND --help` says more about each command.",
@@ -172,7 +172,7 @@ def _configure_logs(settings: "Settings") -> None:
 
 
 def _tell_what_does_not_protect(settings: "Settings") -> None:
-    """Say in one line of the log what a service lacks that would protect it; `/readyz` says the same for as long."""
+    """Log in one line which protections a service lacks; `/readyz` reports them as long as they are lacking."""
     import structlog
 
     from app.settings.required import unprotected
@@ -182,7 +182,7 @@ def _tell_what_does_not_protect(settings: "Settings") -> None:
 
 
 def _check(settings: "Settings") -> None:
-    """Refuse a wrong setting or database before anything listens, in words: a worker could only end."""
+    """Refuse a wrong setting or database in words before anything listens: a worker could only end."""
     from app.db.database import DatabaseUnavailableError
     from app.db.refusals import DatabaseRefusedError, takes_connections
     from app.main import create_app
@@ -201,7 +201,7 @@ def _check(settings: "Settings") -> None:
     except (DatabaseRefusedError, DatabaseUnavailableError):
         has_file = settings.outage_file is not None and settings.outage_file.exists()
         if not has_file or takes_connections(required(settings.database_url, "database_url")):
-            raise  # else the workers look whether what the file holds is good enough to start with
+            raise  # else the workers check whether they can start with what the file holds
 
 
 def main() -> None:

@@ -26,19 +26,19 @@ VersionOption = Annotated[
 """`sceau --version`: the version of the installed package."""
 
 
-# Say the help of a command without parsing the others before it.
-# Typer imports pydantic as soon as a group parses what comes before the name of a command, which doubles the time
-# that a help takes. So the command is looked up by the words, and asked for its help.
+# The help of a command is printed without parsing the groups before it.
+# Typer imports pydantic as soon as a group parses the words before a command's name, which doubles the time that a help
+# takes. So the command is looked up by the words, and asked for its help.
 
 _HELP = "--help"
 
 
 def say_help(app: typer.Typer, words: Sequence[str]) -> bool:
-    """Print the help that is asked for; False when none is, or when a word names no command: that is told by parsing.
+    """Print the help that is asked for; return False if none is, or a word names no command, which parsing reports.
 
     Args:
         app: the command.
-        words: what was typed behind its name.
+        words: the words that were typed after its name.
 
     """
     if _HELP not in words:
@@ -49,7 +49,7 @@ def say_help(app: typer.Typer, words: Sequence[str]) -> bool:
     for word in words[: words.index(_HELP)]:
         inner = getattr(command, "commands", None)
         if inner is None:
-            break  # what comes behind a command is its own
+            break  # the words after a command are its arguments
         if word not in inner:
             return False
         command = inner[word]
@@ -58,16 +58,15 @@ def say_help(app: typer.Typer, words: Sequence[str]) -> bool:
     return True
 
 
-# Completion of the command in a shell: typer's own, asked for by flags.
-# Typer's own options for it have no default, and so import pydantic at each start: a fifth of a second for every
-# command.
+# Completion in a shell is typer's, but asked for by flags: typer's options for it have no default, and so import
+# pydantic at each start, which takes every command a fifth of a second.
 
 _ASKED: Final = "_SCEAU_COMPLETE"
-"""What a shell sets when it asks for completions."""
+"""The environment variable that a shell sets when it asks for completions."""
 
 
 def prepare_completion() -> None:
-    """Make typer know the shells, when one asks."""
+    """Register the shells with typer, if a shell asks for completions."""
     if _ASKED in os.environ:
         get_completion_inspect_parameters()
 
@@ -102,7 +101,7 @@ ShowOption = Annotated[
 
 
 def usage(error: typer.TyperException) -> str | None:
-    """The line that wrong usage ends with, and which help tells more; None where the help was printed already."""
+    """The line to print for wrong usage, which names the help to read; None if the help was printed already."""
     if isinstance(error, GivenFileError):
         return error.message
     said = " ".join(error.format_message().replace("Value error, ", "").split())
@@ -113,7 +112,7 @@ def usage(error: typer.TyperException) -> str | None:
 
 
 def refusal(error: Exception) -> str | None:
-    """The line that a refusal ends with; None for an unforeseen error."""
+    """The line to print for a refusal; None if the error was not foreseen."""
     from app.cli.data_directory import DataDirectoryInUseError
     from app.cli.log import NoParquetError
     from app.cli.output import RegisterFileError, UnwritableFileError

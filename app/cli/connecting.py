@@ -1,4 +1,4 @@
-"""Which database a command works on, and the session it works in."""
+"""Finds the database that a command works on, and opens the session that it works in."""
 
 import asyncio
 import os
@@ -27,18 +27,18 @@ DataOption = Annotated[
 ]
 _DATA: Final = ".sceau"
 _OF_ONES_OWN: Final = ("SCEAU_DATABASE_OWNER_URL", "SCEAU_PSEUDONYM_KEY", "SCEAU_MASTER_KEY")
-"""Settings that only somebody with a database of their own has."""
+"""The settings that show that the operator has a separate database."""
 
 
 @contextmanager
 def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> Iterator[Path | None]:
-    """The environment's database, or else a data directory's own, which is then given.
+    """Work on the database that the environment names, or else on a data directory's own; yield that directory or None.
 
     Args:
         data: the data directory that was named.
         join: see `local_deployment`.
-        make: a data directory that holds no deployment gets a new one. Otherwise it is refused: a name that was
-            mistyped would be answered from an empty database.
+        make: whether a data directory without a deployment gets a new one. If not, it is refused, since a mistyped name
+            would be answered from an empty database.
 
     Raises:
         SettingsError: there is neither, or the directory holds no deployment.
@@ -52,7 +52,7 @@ def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> I
 
     named = [name for name in _OF_ONES_OWN if os.environ.get(name) or os.environ.get(f"{name}_FILE")]
     if data is None and named:
-        # Whoever names keys or an owner means a deployment of their own, not the folder that a demo left.
+        # An operator who sets keys or an owner means a separate deployment, not the folder that a demo left.
         raise SettingsError(
             f"SCEAU_DATABASE_URL is not set, and {named[0]} is: set both (or their _FILE forms), or use --data DIR"
         )
@@ -114,9 +114,9 @@ def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]]) 
 
 @asynccontextmanager
 async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
-    """One transaction; when the block has ended, no process of the service takes what it forbids any more.
+    """Open a transaction; when the block has ended, no process of the service still accepts what it forbids.
 
-    It waits for the longest lease that there is: a command may not know which one the service runs with.
+    The end waits for the longest possible lease, because a command may not know with which one the service runs.
     """
     from app.journal.store import load_epoch
     from app.settings import Settings

@@ -1,4 +1,4 @@
-"""`sceau consents`: what people said, imported, compared with the ledger, asked about, and kept for its time."""
+"""`sceau consents`: import decisions, compare the projection with the ledger, ask a question, and set retention."""
 
 import json
 import sys
@@ -65,7 +65,7 @@ def evaluate(
     from app.wiring.parts import deployment_of, fence_of, journal_of
 
     body = sys.stdin.buffer.read() if str(file) == "-" else given_text(file).encode()
-    _question(body, file, lambda *_: b"")  # what is wrong with it is told before anything is connected
+    _question(body, file, lambda *_: b"")  # an error in it is reported before a connection is opened
 
     async def decide(database: "Database") -> dict[str, Any]:
         settings = Settings.load()

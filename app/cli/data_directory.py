@@ -1,6 +1,6 @@
 """A deployment in a data directory: its own PostgreSQL, and keys that are made once and only their owner can read.
 
-The directory holds everything that a checkout needs, and while the server runs, how other commands reach it.
+The directory holds everything that a checkout needs and, while the server runs, the addresses for other commands.
 Deleting it starts afresh.
 """
 
@@ -26,14 +26,14 @@ class DataDirectoryInUseError(Exception):
 
 @contextmanager
 def local_deployment(data: Path, *, join: bool) -> Iterator[None]:
-    """Put this process's environment in front of a data directory's own database, started for as long as it lasts.
+    """Point this process's environment at a data directory's own database, and run that database during the block.
 
     Args:
-        data: the data directory; made if it is not there.
-        join: when another process already runs that database, use it; a command may, a second service may not.
+        data: the data directory; it is made if it does not exist.
+        join: whether to use the database if another process already runs it. A command may, a second service may not.
 
     Raises:
-        DataDirectoryInUseError: another process runs it, and it is not to be joined.
+        DataDirectoryInUseError: another process runs the database, and `join` is false.
         EmbeddedServerError: the server cannot be started; one line says why and how to mend it.
         SettingsError: the directory cannot be written.
 
@@ -58,7 +58,7 @@ def local_deployment(data: Path, *, join: bool) -> Iterator[None]:
 
 @contextmanager
 def _alone(data: Path) -> Iterator[bool]:
-    """Hold the data directory, if no living process does: the lock goes with the process, however it ends."""
+    """Lock the data directory, and yield whether that worked. The lock ends with the process, however that ends."""
     descriptor = os.open(data / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -84,7 +84,7 @@ def _own_server(data: Path) -> Iterator[None]:
         os.environ.update(addresses)
         _choose_for_one_machine(data)
         migrate(addresses[f"{PREFIX}DATABASE_OWNER_URL"], addresses[f"{PREFIX}DATABASE_URL"])
-        if _PUBLIC_URL in os.environ:  # what commands write names the service as it names itself
+        if _PUBLIC_URL in os.environ:  # so that commands name the service as it names itself
             addresses[_PUBLIC_URL] = os.environ[_PUBLIC_URL]
         note = data / _RUNNING
         _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
@@ -95,9 +95,9 @@ def _own_server(data: Path) -> Iterator[None]:
 
 
 def _choose_for_one_machine(data: Path) -> None:
-    """One person registers processings and no standby has a copy, unless somebody has chosen otherwise.
+    """Set, unless the environment says otherwise, that one person decides on the register and no standby is needed.
 
-    What is to outlive the database is kept beside it: one machine has no better place.
+    The state directory, which should outlive the database, is beside it: one machine has no better place.
     """
     state = data / "state"
     state.mkdir(mode=0o700, exist_ok=True)
@@ -142,7 +142,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _running(data: Path) -> dict[str, str]:
-    """How to reach the server that another process of this deployment runs."""
+    """The environment by which commands reach the server that another process of this deployment runs."""
     try:
         addresses: dict[str, str] = json.loads((data / _RUNNING).read_text(encoding="utf-8"))["environment"]
     except (OSError, ValueError, KeyError):

@@ -1,7 +1,7 @@
 """Rows of an older system's files, as `POST /v1/imports` takes them: CSV with a header line, or NDJSON; also gzipped.
 
-A column is named for the member that it holds (`subject.id`, `evidence.method`), or is mapped to it. An empty cell is
-left out: nothing is filled in but what somebody set for every row.
+A column has the name of the member that it holds (`subject.id`, `evidence.method`), or is mapped to it. An empty cell
+is left out: nothing is filled in but the constants that the operator set for every row.
 """
 
 import csv
@@ -61,7 +61,7 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How files are read: which column holds which member, what every row says besides, and what parts columns."""
+    """How files are read: the column of each member, the constants of every row, and the delimiter of columns."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Reading:
         """The rows of a file, one by one.
 
         Raises:
-            ImportFileError: it cannot be opened or read, or a column is mapped that it does not have.
+            ImportFileError: the file cannot be opened or read, or lacks a column that is mapped.
 
         """
         read = self._csv if _kind(path) == "csv" else self._ndjson
@@ -118,7 +118,7 @@ class Reading:
             raise ImportFileError(f"{path}: it is empty")
 
     def _mapped(self, said: dict[str, Any]) -> dict[str, Any]:
-        """A row of NDJSON: members that are mapped are taken from where they stand, the others stay."""
+        """The row of an NDJSON object: mapped members are moved to their names, and the others stay."""
         for member, name in self.columns.items():
             if name in said:
                 _put(said, member, said.pop(name))
@@ -147,7 +147,7 @@ def _kind(path: Path) -> str:
 
 
 def _typed(member: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """A cell as the API wants it. What is neither is left as it is: the API says what is wrong with it."""
+    """A cell in the type that the API expects; a cell that does not fit is left for the API to refuse."""
     if not isinstance(value, str):
         return value
     if member in _FLAGS and value.lower() in _TRUE | _FALSE:
@@ -160,7 +160,7 @@ def _typed(member: str, value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _put(said: dict[str, Any], member: str, value: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - JSON
-    """Put a value where its dotted name says; `keep`: unless something stands there."""
+    """Put a value at its dotted name; with `keep`, leave a value that is there already."""
     *outer, last = member.split(".")
     for name in outer:
         inner = said.setdefault(name, {})

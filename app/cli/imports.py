@@ -1,4 +1,4 @@
-"""`sceau consents import`: send the rows of an older system's files to a running service, and tell what became of each.
+"""`sceau consents import`: send the rows of an older system's files to a running service, and report each result.
 
 It talks to the service over HTTP, as any caller: one request at a time, so that it takes at most one connection of the
 database, and the service goes on answering. Run again, it goes on where it stopped: what was recorded is unchanged.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _TOGETHER: Final = 500
 _LARGEST: Final = 400_000
-"""Bytes of rows in one request at most: below what the service takes."""
+"""The most bytes of rows in one request, which is below what the service accepts."""
 _TRIES: Final = 8
 _SHOWN: Final = 20
 
@@ -39,7 +39,7 @@ class ImportStoppedError(Exception):
 
 @dataclass(slots=True)
 class _Counts:
-    """What became of the rows so far."""
+    """The results of the rows so far, as counts."""
 
     recorded: int = 0
     unchanged: int = 0
@@ -48,7 +48,7 @@ class _Counts:
 
     @property
     def total(self) -> int:
-        """How many rows were told of."""
+        """How many rows have a result."""
         return self.recorded + self.unchanged + self.refused
 
 
@@ -63,7 +63,7 @@ class _Sender:
     counts: _Counts = field(default_factory=_Counts)
 
     def send(self, rows: Sequence[FileRow]) -> None:
-        """Send rows in one request, and note what became of each.
+        """Send rows in one request, and note the result of each.
 
         Raises:
             ImportStoppedError: the service refuses the whole of it, or cannot be reached for minutes.
@@ -167,7 +167,7 @@ def _sender(  # noqa: PLR0917 - the parts of one sender
 
 def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: int) -> None:
     with closing(_Seen()) as seen, progress() as bar:
-        sender.send([])  # whether it may be sent at all is told before the first row
+        sender.send([])  # the service refuses an import that may not be sent before the first row
         for together in _requests(row for file in files for row in reading.rows(file)):
             fresh = []
             for row in together:
@@ -186,14 +186,14 @@ _REPEATED: Final = {
 
 
 class _Seen:
-    """Which rows were sent, by what the older system calls them; in a file of SQLite's own, which goes with it."""
+    """The rows that were sent, by their name in the older system, in a temporary SQLite database."""
 
     def __init__(self) -> None:
         self._known = sqlite3.connect("")
         self._known.execute("CREATE TABLE known (id BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def is_new(self, row: FileRow) -> bool:
-        """Whether this is the first row of its name."""
+        """Whether this is the first row with its name."""
         name = row.said.get("source_id")
         if not isinstance(name, str):
             return True  # the service says what is wrong with it
@@ -201,12 +201,12 @@ class _Seen:
         return self._known.execute("INSERT OR IGNORE INTO known VALUES (?)", [digest]).rowcount == 1
 
     def close(self) -> None:
-        """Forget them."""
+        """Delete the temporary database."""
         self._known.close()
 
 
 def _requests(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:
-    """Rows by requests: so many together, or fewer where they are large."""
+    """Group rows into requests of `_TOGETHER` rows, or of fewer if the rows are large."""
     while together := list(islice(rows, _TOGETHER)):
         size = sum(len(json.dumps(row.said)) for row in together)
         parts = 1 + size // _LARGEST
@@ -215,7 +215,7 @@ def _requests(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:
 
 
 def _count(reading: Reading, files: Sequence[Path]) -> tuple[int, int]:
-    """How many rows there are, and how many grants; what cannot be read is told before anything is sent."""
+    """How many rows there are, and how many grants; an unreadable file is reported here, before anything is sent."""
     total = grants = 0
     for file in files:
         for row in reading.rows(file):

@@ -204,10 +204,10 @@ def keys_revoke(
 
 @contextmanager
 def _named(identifier: UUID) -> Iterator[None]:
-    """Say which id nothing was found by, and where the right ones stand.
+    """Reword the block's `NotFoundError`: name the id that was not found, and the command that lists the right ones.
 
     Raises:
-        NotFoundError: as the block, in other words.
+        NotFoundError: the block raised it.
 
     """
     from app.core.errors import NotFoundError

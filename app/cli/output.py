@@ -1,4 +1,4 @@
-"""What commands print and read: JSON where it is asked for, text files, gzipped where the name ends with .gz."""
+"""What commands print and read: JSON if it is asked for, and text files, gzipped if the name ends with .gz."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - as json hands it over
 
 
 def duration(text: str) -> timedelta:
-    """Read one.
+    """Read a duration.
 
     Raises:
         typer.BadParameter: the text is no duration.
@@ -158,9 +158,9 @@ def open_to_write(path: Path) -> TextIO:
 
 @contextmanager
 def written_whole(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
-    """Write a file that is for its owner only, and is there once it is whole; - is standard output.
+    """Write a file that only its owner can read, and that appears only once it is whole; `-` is standard output.
 
-    What exists and is no regular file (a device, a named pipe) is written to as it is, and never replaced.
+    An existing device, named pipe or other special file is written to directly, and never replaced.
 
     Raises:
         UnwritableFileError: it cannot be opened, written or put in its place.

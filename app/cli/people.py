@@ -20,20 +20,20 @@ _LINES: Final = {1: "one line", 2: "two lines"}
 
 
 def typed_id() -> str:
-    """The one line of standard input.
+    """The single line of standard input.
 
     Raises:
-        Exit: there is none, more than one, or one that is not UTF-8.
+        Exit: there is no line, more than one, or one that is not UTF-8.
 
     """
     return typed_ids(1)[0]
 
 
 def typed_ids(number: int) -> list[str]:
-    """So many lines of standard input.
+    """The lines of standard input, which must be `number` lines.
 
     Raises:
-        Exit: there are fewer, more, or some that are not UTF-8.
+        Exit: there are fewer or more lines, or one is not UTF-8.
 
     """
     if sys.stdin is None:

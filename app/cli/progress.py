@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 _QUIET_SECONDS: Final = 1.0
-"""For so long nothing is shown: most commands have ended by then."""
+"""How long nothing is shown at first: most commands have ended by then."""
 _BETWEEN_SECONDS: Final = 0.2
 
 
@@ -37,7 +37,7 @@ class ProgressLine:
         self._write(f"{share:4.0%}  {said}{left}")
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._width:
             self._write("")
             sys.stderr.write("\r")
@@ -51,7 +51,7 @@ class ProgressLine:
 
 @contextmanager
 def progress() -> Iterator[ProgressLine]:
-    """A line that is taken away when the block ends."""
+    """Yield a progress line, and remove it when the block ends."""
     bar = ProgressLine()
     try:
         yield bar
@@ -60,7 +60,7 @@ def progress() -> Iterator[ProgressLine]:
 
 
 def time_left(seconds: float) -> str:
-    """A duration in words, to the minute where it is longer than that."""
+    """A duration in words, rounded to seconds below a minute and to minutes above."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{max(1, round(seconds))} s"
     hours, minutes = divmod(round(seconds / 60), 60)

@@ -12,7 +12,7 @@ import httpx2
 
 _SECONDS: Final = 15.0
 _AT_ONCE: Final = 8
-"""Connections that are open together: one after the other, they would meet the worker that is idle anyway."""
+"""How many connections are open at once: one after the other, they would all reach the worker that is idle."""
 
 
 class ProbeFailedError(Exception):
@@ -31,10 +31,10 @@ class ProbedService:
         return f"ProbedService({self.url!r})"
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx2.Response:
-        """One request on a connection of its own.
+        """Send one request on a new connection, and return the answer.
 
         Raises:
-            ProbeFailedError: nothing came back.
+            ProbeFailedError: there was no answer.
 
         """
         try:
@@ -45,10 +45,10 @@ class ProbedService:
             raise ProbeFailedError(f"{method} {path}: no answer ({type(error).__name__})") from None
 
     def told(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
-        """The JSON of a request that must succeed.
+        """Send a request that must succeed, and return the JSON of the answer.
 
         Raises:
-            ProbeFailedError: it does not.
+            ProbeFailedError: it does not succeed, or the answer is no JSON.
 
         """
         answer = self.send(method, path, body)
@@ -60,7 +60,7 @@ class ProbedService:
             raise ProbeFailedError(f"{method} {path}: the answer is no JSON: is this a Sceau service?") from None
 
     def ask(self, question: Mapping[str, Any]) -> bool | None:
-        """Whether a question is permitted; None where it was not answered."""
+        """Whether the answer to a question is a permit; None if there was no answer."""
         try:
             answer = self.send("POST", "/access/v1/evaluation", question)
             return bool(answer.json()["decision"]) if answer.is_success else None
@@ -74,7 +74,7 @@ class ProbedService:
 
 
 def _slug(answer: httpx2.Response) -> str:
-    """The last word of a problem's type, which is one of the service's own; never its detail."""
+    """The last part of a problem's type, if it is one of Sceau's. A problem's detail is never shown."""
     try:
         kind = str(answer.json()["type"])
     except (ValueError, KeyError, TypeError):
@@ -88,7 +88,7 @@ _PAUSE_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """For whom to ask, about which processing of IV, how often after the withdrawal; and about which of III, if any."""
+    """What to probe: a processing of IV, a subject, how often to ask after the withdrawal, and perhaps one of III."""
 
     processing: str
     subject: Mapping[str, str]
@@ -98,7 +98,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """What was seen: answers after the withdrawal, how long that took to be answered, and whether III was permitted."""
+    """The answers after the withdrawal, how many seconds the withdrawal took, and whether III was permitted."""
 
     permitted: int
     denied: int
@@ -167,7 +167,7 @@ def _grant(target: ProbedService, probe: Probe) -> None:
 
 
 def _version(versions: Sequence[Mapping[str, Any]], now: datetime) -> Mapping[str, Any]:
-    """The version in force: of those that have begun the last."""
+    """The version in force, which is the approved one that began last."""
     begun = [
         each
         for each in versions

@@ -186,7 +186,7 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
 
 
 async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, replay: bool) -> "Bundle":
-    """Write what a bundle holds, as of one moment: what is entered meanwhile would look unknown to the log."""
+    """Write a bundle's payload as of one moment: what is entered meanwhile would look unknown to the log."""
     from app.operations.proof.bundle import write_bundle
     from app.operations.proof.replay_decisions import replay_report
     from app.pages.bundle import write_pages
@@ -204,7 +204,7 @@ async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, 
 
 
 async def _put_statement(database: "Database", bag: "Bag", bundle: "Bundle") -> bool:
-    """State a bundle in the log, and add the statement to it; a log that refuses states none, which is told."""
+    """State a bundle in the log, and add the statement to the bundle; report it if the log refuses the statement."""
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import entered_behind, state_bundle
     from app.proof.notes import HeadsUnreadableError

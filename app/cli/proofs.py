@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.proof.verifier.notes import Checkpoint, VerifierKey
 
 _MOST: Final = 65_536
-"""Characters of a checkpoint that are read."""
+"""How many characters of a checkpoint are read at most."""
 
 
 def proof_stamp(
@@ -76,7 +76,7 @@ def _keep_cosigned(file: Path, witnesses: list[str], data: Path | None) -> None:
         known = [VerifierKey.parse(each) for each in witnesses]
     except NoteError as error:
         raise typer.BadParameter(str(error), param_hint="--witness") from None
-    # A cosignature does not say by whose name it is: one key under two names would count as two witnesses.
+    # A cosignature does not sign the witness's name: one key under two names would count as two witnesses.
     is_witness = all(each.kind == COSIGNATURE for each in known)
     if not known or not is_witness or len({each.public for each in known}) != len(known):
         how = "name each witness once, by its verifier key, as c2sp.org/tlog-cosignature has it"
@@ -107,7 +107,7 @@ async def appended(database: "Database") -> int:
     from app.wiring.parts import deployment_of, proof_plan_of
 
     settings = Settings.load()
-    # Whoever runs this may have other settings than the service, which states its own.
+    # This command may run with other settings than the service, which states its own in the log.
     plan = replace(proof_plan_of(settings), settings=None)
     return await append_all(Work(database, deployment_of(settings), log=plan), waits=True)
 
@@ -175,7 +175,7 @@ def keys_given(given: list[str]) -> "list[VerifierKey]":
 
 
 def _kept(kept: Path, keys: "list[VerifierKey]") -> "Checkpoint | None":
-    """The head that was kept, if there is one."""
+    """The head that the last run kept; None if there is none."""
     from app.proof.verifier.notes import NoteError, opened
 
     if not kept.exists():
@@ -210,7 +210,7 @@ def _keep(note: str, kept: Path) -> None:
 
 
 def _shown(text: str) -> str:
-    """A server's text, with escapes in the place of control characters that a terminal would obey."""
+    """A server's text, with escapes in place of the control characters that a terminal would obey."""
     return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
 
 
@@ -224,7 +224,7 @@ def _opened(note: str, keys: "list[VerifierKey]") -> "Checkpoint":
 
 
 def _root_at(client: "httpx2.Client", size: int, of: int) -> bytes:
-    """The root that the log had at a size, by the tiles that it serves at another, larger one."""
+    """The root that the log had at `size`, computed from the tiles that it serves at the larger size `of`."""
     from app.proof.tree import root_at, subtree_of
 
     try:

@@ -152,7 +152,7 @@ def replay_journal(
 
 
 def _recorded(counts: "Counter[ReplayOutcome]") -> int:
-    """How many notes became something in the database."""
+    """How many notes were recorded in the database, wholly or in part."""
     from app.operations.consents.replay_journal import ReplayOutcome
 
     return counts[ReplayOutcome.REPLAYED] + counts[ReplayOutcome.PARTLY]
@@ -172,7 +172,7 @@ def accept_restore(
 
 
 def _takes_two(data: Path | None) -> bool:
-    """Whether a second person accepts a restore, by the API, which is the one gate; a command is run by one."""
+    """Whether a second person must accept a restore, which only the API allows: one person runs a command."""
     from app.core.register import RegisterApproval
     from app.settings import Settings
     from app.settings.required import register_approval
@@ -190,7 +190,7 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
 
     async def accept(database: "Database") -> int:
         journal, epochs = _journal(), [known]
-        with suppress(JournalError):  # where a journal is lost as well, to accept is what is left
+        with suppress(JournalError):  # if a journal is lost too, the restore can only be accepted
             outside = await journal.latest()
             epochs += [*(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)]
         async with database.write() as session:
@@ -205,7 +205,7 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
 
 
 async def _is_marked(database: "Database") -> bool:
-    """Whether the service has found that the database was set back: then it answers nothing that needs consent."""
+    """Whether the service has found that the database was set back, and so answers nothing that needs consent."""
     from app.journal.store import is_marked, load_epoch
 
     async with database.read() as session:
@@ -213,7 +213,7 @@ async def _is_marked(database: "Database") -> bool:
 
 
 async def _lost_of_others(database: "Database", directories: Sequence[Path] | None) -> "set[UUID]":
-    """The ids of notes that hosts saw in the database in this epoch, and that it does not hold any more."""
+    """The ids of notes that hosts saw in the database in this epoch, and that it no longer holds."""
     from app.journal.files import read_seen
     from app.journal.store import held_ids, load_epoch
 
@@ -229,7 +229,7 @@ class _NothingKeptError(Exception):
 
 
 async def _replayed(database: "Database", part: "Sequence[KeptNote]", *, keep: bool) -> "list[ReplayOutcome]":
-    """What became of some notes, in one transaction; nothing of it is kept of a dry run."""
+    """Replay some notes in one transaction, and return the outcome of each; without `keep`, roll it back."""
     became: list[ReplayOutcome] = []
     with suppress(_NothingKeptError):
         await _replay(database, part, became, keep=keep)
@@ -259,7 +259,7 @@ def _journal() -> "Journal":
 
 
 def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
-    """The notes of the journals, in the order in which they were kept, read as they are wanted: there may be many.
+    """Yield the notes of the journals in the order in which they were kept; they are read lazily, for they may be many.
 
     Raises:
         JournalError: there is no journal, or it cannot be read.
@@ -275,7 +275,7 @@ def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
 
 
 def _number_of_notes(directories: Sequence[Path] | None) -> int:
-    """How many notes there are; 1 where there is none, to divide by."""
+    """How many notes there are; 1 if there are none, so that the number can be a divisor."""
     from app.journal.files import lines_of
 
     return max(1, sum(1 for directory in _places(directories) for _ in lines_of(directory)))

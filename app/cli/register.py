@@ -81,7 +81,7 @@ def _present(service: Remote) -> "PresentRegister":
 
 
 def _carried_out(service: Remote, plan: "RegisterPlan") -> list[str]:
-    """Send every request; what waits for a second person afterwards."""
+    """Send every request, and return a line for each change that now waits for a second person."""
     waiting = []
     proposed: set[str] = set()
     for step in plan.steps:

@@ -16,7 +16,7 @@ from app.api.register.models import Reason, VersionBody
 from app.cli.output import GivenFileError, RegisterFileError, given_text
 
 ABOUT_A_CHANGE: Final = frozenset({"id", "status", "material", "reason"})
-"""What a file says of a processing beside what its version says."""
+"""The members by which a file describes a change to a processing; they are no part of its version."""
 
 
 class WantedProcessing(VersionBody):
@@ -43,7 +43,7 @@ class WantedRegister(WireModel):
 
 @dataclass(frozen=True, slots=True)
 class RegisterFile:
-    """A file that was checked: what it says on the wire, by id."""
+    """The contents of a file that was checked, in the form of the wire, by id."""
 
     controllers: dict[str, dict[str, Any]]
     processings: dict[str, dict[str, Any]]
@@ -81,7 +81,7 @@ def _by_id(path: Path, listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, 
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML
-    """A value as JSON has it: YAML reads 2026-01-15 as a day."""
+    """A value of YAML in the form of JSON; YAML reads 2026-01-15 as a date, which becomes text again."""
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -91,13 +91,13 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML
 
 _UNORDERED: Final = frozenset({"elements", "data_recipients", "controllers", "categories_of_persons"})
 _LONGEST: Final = 40
-"""Characters of a value in a plan."""
+"""How many characters of a value a plan shows at most."""
 _DEFAULTS: Final = {
     name: field.get_default(call_default_factory=True)
     for name, field in VersionBody.model_fields.items()
     if not field.is_required()
 }
-"""What a version says where a file says nothing."""
+"""The values of a version's members that a file leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class PresentRegister:
-    """The register as the service tells it: controllers, processings and their versions, by id."""
+    """The register as the service gives it: controllers, processings and their versions, by id."""
 
     controllers: Mapping[str, Mapping[str, Any]]
     processings: Mapping[str, Mapping[str, Any]]
@@ -221,7 +221,7 @@ def _version(wanted: Mapping[str, Any]) -> dict[str, Any]:
 def _with_controllers(
     wanted: Mapping[str, Any], present: PresentRegister, latest: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The same with its controllers by id: one legal name stands for the record that has this name today."""
+    """The wanted processing with its controllers by id: a legal name means the record that has this name today."""
     if "controllers" in wanted:
         return wanted
     named = {each["legal_name"]: identifier for identifier, each in present.controllers.items()}

@@ -32,7 +32,7 @@ def key_of(file: Path | None) -> str:
 
     Raises:
         GivenFileError: the file cannot be read, or is empty.
-        ServiceRefusedError: there is none, or it holds what no header can carry.
+        ServiceRefusedError: there is no key, or it holds characters that no header can carry.
 
     """
     key = os.environ.get("SCEAU_KEY", "") if file is None else given_text(file)
@@ -44,23 +44,23 @@ def key_of(file: Path | None) -> str:
 
 
 class Remote:
-    """A service, called in a few words."""
+    """A client of a service that returns JSON, or raises an error of one line."""
 
     def __init__(self, client: "httpx2.Client") -> None:
         """Call through a client that carries the key."""
         self._client = client
 
     def get(self, path: str, **asked: str | int) -> Any:  # noqa: ANN401 - JSON
-        """The JSON of a read.
+        """Read from the service, and return the JSON of the answer.
 
         Raises:
-            ServiceRefusedError: it was refused, or the service cannot be reached.
+            ServiceRefusedError: the service refused, or cannot be reached.
 
         """
         return self._answer("GET", path, params=asked)
 
     def send(self, method: str, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON
-        """The JSON of a write.
+        """Write to the service, and return the JSON of the answer.
 
         Raises:
             ServiceRefusedError: as `get`.
@@ -90,7 +90,7 @@ def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
     """The service at an address, for as long as the block lasts.
 
     Raises:
-        ServiceRefusedError: there is no key, or none that a header can carry.
+        ServiceRefusedError: there is no key that a header can carry, or the address is none.
 
     """
     import httpx2
@@ -105,7 +105,7 @@ def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
 
 
 def problem_of(answer: "httpx2.Response") -> str:
-    """What a problem document says, in one line."""
+    """The content of a problem document, in one line."""
     try:
         said = answer.json()
         detail = said.get("detail") or said["title"]
@@ -156,7 +156,7 @@ def _page(service: Remote, place: str | None, *, wait: int) -> Any:  # noqa: ANN
 
 
 def _line(event: dict[str, Any]) -> str:
-    """An event for a person: when, what, and what it is about."""
+    """An event as a line for people: its time, its type, and what it is about."""
     kind = str(event["type"]).removeprefix("fr.sceau.")
     about = "  ".join(f"{name} {value}" for name, value in event["data"].items() if isinstance(value, str | int))
     return f"{event['time']}  {kind:28}  {about}"

@@ -66,7 +66,7 @@ def report(
 
 
 def _month(asked: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    """When a month begins and ends in Paris; the last whole one where none is asked for."""
+    """The instants at which a month begins and ends in Paris; the last whole month if none is asked for."""
     from app.core.article import PARIS
     from app.operations.register.report import month_of
 

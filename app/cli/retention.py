@@ -82,7 +82,7 @@ def _period(text: str) -> str:
     """A period as the schedule takes it.
 
     Raises:
-        BadParameter: it is none, or too short: a consent could outlast what it is compared with.
+        BadParameter: the text is no period, or one that is too short: a consent could outlast what it is compared with.
 
     """
     from app.core.errors import InvalidPeriodError
@@ -192,7 +192,7 @@ def retention_run(
             for run in kept.run(dry=dry_run):
                 bar.tell(run.share, f"{run.events:,} events")
         typer.echo(_said(run, "would be destroyed" if dry_run else "destroyed"))
-        if run.events and not dry_run:  # so that no bundle is made that lacks bodies and does not know why
+        if run.events and not dry_run:  # else a bundle made now would lack bodies without a reason
             typer.echo(f"The log states it: {append_now(data)} entries appended.", err=True)
 
 
@@ -204,7 +204,7 @@ def _said(run: "RetentionRun", done: str) -> str:
 
 @contextmanager
 def _owner(data: DataOption) -> "Iterator[RetentionSchedule]":
-    """The schedule, as the role of SCEAU_DATABASE_OWNER_URL."""
+    """Open the schedule of retention as the role of SCEAU_DATABASE_OWNER_URL, and close it after the block."""
     from app.db.retention import RetentionSchedule
     from app.settings import Settings
     from app.settings.required import required

@@ -91,7 +91,7 @@ def _overlap_of(what: Signed) -> timedelta:
     from app.auth.callers import KEY_OVERLAP
     from app.operations.decisions.tokens import OVERLAP
 
-    # What keys of the log and of receipts have signed is verified with them for good: nothing has to overlap.
+    # Signatures by keys of the log and of receipts are verified with these keys for good, so they need no overlap.
     overlaps = {Signed.DECISION_TOKENS: OVERLAP, Signed.WEBHOOKS: KEY_OVERLAP}
     return overlaps.get(what, timedelta(0))
 

@@ -1,4 +1,4 @@
-"""`sceau recovery export` and `restore`: a deployment's register and ledger as lines of JSON, and into an empty one."""
+"""`sceau recovery export` and `restore`: write a deployment's register and ledger as JSON lines, and read them back."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _EVERY: Final = 5_000
 _LONGEST_LINE: Final = 1 << 26
-"""Characters; the longest rows are those of runs of retention."""
+"""How many characters a line has at most. The longest rows are those of runs of retention."""
 
 
 def export(
@@ -43,7 +43,7 @@ def export(
         from app.db.transfer import export_lines
 
         async with database.read(at_once=True) as session:
-            async with aclosing(export_lines(session)) as lines:  # a COPY that goes on would hold the connection
+            async with aclosing(export_lines(session)) as lines:  # a COPY left open would hold the connection
                 rows, digest = await _write(lines, sink)
             note = await sign_export(session, deployment_of(Settings.load()), rows, digest)
         sink.write(json.dumps({"end": note}, ensure_ascii=False) + "\n")
@@ -81,7 +81,7 @@ def restore(
 
 
 async def _write(lines: AsyncIterator[str], sink: IO[str]) -> tuple[int, str]:
-    """Write the lines; how many rows they are, and the hash of all."""
+    """Write the lines; return how many rows they are, and the SHA-256 of all lines in hexadecimal."""
     digest, rows, total = sha256(), -1, 0
     with progress() as bar:
         async for line in lines:
@@ -111,7 +111,7 @@ async def _restore(file: Path, trusted: "list[VerifierKey]", settings: "Settings
     try:
         async with database.write() as session:
             end = await _put_all(file, lambda heading: Restoring(session, heading))
-            # Before the commit: keys by which nobody in it would be found are refused.
+            # These checks come before the commit, so that keys by which no person in it could be found are refused.
             await check_deployment(session, ours)
             await check_export(session, ours, end, trusted)
             if differing := await count_differing(session):
@@ -126,7 +126,7 @@ async def _restore(file: Path, trusted: "list[VerifierKey]", settings: "Settings
 
 
 async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") -> "ExportEnd":
-    """Put every row of an export; what its end says, and what that is to be compared with."""
+    """Insert every row of an export; return what its end states, and what that is to be compared with."""
     import zlib
 
     import msgspec
@@ -161,7 +161,7 @@ def _line(lines: IO[str]) -> str:
     """The next line; a file of some megabytes can unpack to gigabytes without one.
 
     Raises:
-        ValueError: it is longer than any line of an export.
+        ValueError: the line is longer than any line of an export.
 
     """
     line = lines.readline(_LONGEST_LINE)

@@ -1,4 +1,4 @@
-"""The words of `sceau`, by who uses them, and where each name of before is found now."""
+"""The commands of `sceau`, by who uses them, and the present name of each former one."""
 
 import os
 import re
@@ -19,7 +19,7 @@ BY_USER: Final = {
     "Who answers for the processing": ("register", "people", "consents", "report"),
     "Who checks it": ("log", "proof", "test"),
 }
-"""The words at top level, in the order of the help."""
+"""The commands at top level, in the order of the help."""
 
 FORMER: Final = {
     "worker": "serve --jobs-only",
@@ -46,7 +46,7 @@ FORMER: Final = {
     "limits": "log limits",
     "watch": "log watch",
 }
-"""Names that commands had earlier, and what is run for them. Scripts of deployments use them, so they stay."""
+"""The former names of commands, with the command that each runs. Scripts of deployments use them, so they stay."""
 
 
 def present(words: Sequence[str]) -> list[str]:
@@ -64,7 +64,7 @@ def group(about: str) -> typer.Typer:
 
 
 class WordGroup(TyperGroup):
-    """A group whose help has the whole first sentence of each command's."""
+    """A group whose help shows the whole first sentence of each command's help."""
 
     def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write the commands into the help."""

@@ -15,7 +15,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncIterator[CheckResult]:
-    """Everything that is read in one session. Nothing of it is written: a start stores what a first start stores."""
+    """Make all checks that read in one session. They write nothing, not even what a service's first start stores."""
     from app.db.revisions import SchemaBehindError, UnreleasedSchemaError, check_schema, time_zones_agree
     from app.wiring.parts import deployment_of
 
@@ -126,7 +126,7 @@ async def _receivers(session: "ReadSession", settings: "Settings") -> AsyncItera
 
 
 async def _trouble_of(url: str, settings: "Settings") -> tuple[str, str] | None:
-    """Why nothing could be sent to an address, and what to do; None if it could. The address is not printed."""
+    """Why nothing could be sent to a URL, and what to do; None if it could. The URL is not in the result."""
     from app.events.addresses import ForbiddenUrlError, check_url, checked, literal, resolve
 
     policy, parts = settings.webhook_networks, urlsplit(url)

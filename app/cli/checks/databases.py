@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _CLOCK_DIFFERS: Final = 2.0
 _CLOCK_IS_WRONG: Final = 30.0
-"""Seconds. Access tokens are refused, and backdated grants with them, long before anything else notices."""
+"""Seconds. Such a difference has access tokens and backdated grants refused, long before anything else notices it."""
 _ARCHIVED_WITHIN: Final = timedelta(days=1)
 _SHOWN: Final = 5
 _ROLES: Final = "deploy/postgres-roles.sh makes the role as it should be, and `sceau migrate` grants it its rights"
 
 
 def application_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
-    """What the role of SCEAU_DATABASE_URL finds: a login, a primary, its rights, clock, durability, WAL."""
+    """Check as the role of SCEAU_DATABASE_URL: the login, a primary, the role's rights, clock, durability, WAL."""
     from app.db.inspection import InspectionError, service_session
     from app.db.refusals import why_refused
 
@@ -81,7 +81,7 @@ def _rights(found: "RoleRights") -> Iterator[CheckResult]:
 
 
 def owner_checks(settings: "Settings") -> Iterator[CheckResult]:
-    """What the role of SCEAU_DATABASE_OWNER_URL finds, where it is set: migrations alone need it."""
+    """Check as the role of SCEAU_DATABASE_OWNER_URL, if it is set: only migrations and a few commands need it."""
     from app.db.inspection import InspectionError, owner_session, tables_not_owned
     from app.db.refusals import why_refused
 
@@ -108,7 +108,7 @@ def owner_checks(settings: "Settings") -> Iterator[CheckResult]:
 
 
 def _clock(read: tuple[datetime, datetime, datetime]) -> CheckResult:
-    """How far two clocks differ at least: the answer was on its way for a while."""
+    """Check by how much two clocks differ at least; the rest may be the time that the answer took."""
     asked, theirs, heard = read
     off = max((asked - theirs).total_seconds(), (theirs - heard).total_seconds(), 0.0)
     remedy = "set both clocks by NTP (chrony, systemd-timesyncd)"
@@ -176,7 +176,7 @@ def _archive(connection: "InspectedConnection") -> CheckResult:
 
 
 def pooler_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
-    """Whether a pooler stands between, and is set as the service needs it; whether feed and jobs reach past it."""
+    """Check that a pooler, if there is one, is set as the service needs it, and that feed and jobs bypass it."""
     from app.db.inspection import InspectionError, Pooling, keeps_prepared, pooling
 
     try:
@@ -219,7 +219,7 @@ def _pooler(url: str, mode: "Pooling", *, prepared: bool) -> Iterator[CheckResul
 
 
 def _directly(settings: "Settings", url: str) -> Iterator[CheckResult]:
-    """Whether the feed and the jobs reach the server itself: a pooler passes no notifications on."""
+    """Check that the feed and the jobs reach the server itself, because a pooler passes no notifications on."""
     from app.db.inspection import InspectionError, is_pooled, service_session
     from app.settings.required import direct_url
 
@@ -238,7 +238,7 @@ def _directly(settings: "Settings", url: str) -> Iterator[CheckResult]:
 
 
 def _parted(said: str) -> tuple[str, str]:
-    """A line that says what is wrong and how to mend it, in its two halves."""
+    """Split a line into what is wrong and how to mend it."""
     what, _, remedy = said.partition(": ")
     return what, remedy or "see the server's log"
 

@@ -138,7 +138,7 @@ def examine(context: typer.Context, as_json: JsonOption = False, data: DataOptio
         return
     import structlog
 
-    # What is found is told once, by the results.
+    # The results alone report what is found, so the log is silenced.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with deployment(data):
         tell(_examined(), as_json=as_json)
@@ -166,7 +166,7 @@ def _examined() -> Iterator[CheckResult]:
 
 
 async def _read(settings: "Settings") -> list[CheckResult]:
-    """What needs an event loop: what the database holds, issuers, the public address."""
+    """Make the checks that need an event loop: of the database's contents, the issuers and the public address."""
     from app.db.database import DatabaseUnavailableError
     from app.db.refusals import DatabaseRefusedError, refusals_told
     from app.keyring import DECISION_KEYS, keys_in_force
@@ -179,7 +179,7 @@ async def _read(settings: "Settings") -> list[CheckResult]:
         with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
             async with database.read() as session:
                 async for each in content_checks(session, settings):
-                    found.append(each)  # noqa: PERF401 - what came before a failure is told
+                    found.append(each)  # noqa: PERF401 - results before a failure are kept
                 if all(each.check != "schema" or each.grade is Grade.OK for each in found):
                     in_force = await keys_in_force(session, DECISION_KEYS, await session.instant())
                     keys = {str(each.id) for each in in_force}

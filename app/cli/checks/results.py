@@ -19,7 +19,7 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line: what was looked at, how it is, and what to do about it. It holds no secret and nobody's id."""
+    """One line: what was checked, its condition, and what to do about it. It holds no secret and no person's id."""
 
     check: str
     grade: Grade
@@ -28,17 +28,17 @@ class CheckResult:
 
 
 def ok(check: str, said: str) -> CheckResult:
-    """All is as it should be."""
+    """The result of a check that found nothing wrong."""
     return CheckResult(check, Grade.OK, said)
 
 
 def warning(check: str, said: str, remedy: str) -> CheckResult:
-    """The service works, and something should be mended."""
+    """The result of a check that found something to mend, although the service works."""
     return CheckResult(check, Grade.WARNING, said, remedy)
 
 
 def wrong(check: str, said: str, remedy: str) -> CheckResult:
-    """Something does not work, or answers would not be what they should be."""
+    """The result of a check that found that something does not work, or that answers would be wrong."""
     return CheckResult(check, Grade.WRONG, said, remedy)
 
 

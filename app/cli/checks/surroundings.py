@@ -21,7 +21,7 @@ _KEYS: Final = "/.well-known/jwks.json"
 
 
 def directory_checks(settings: "Settings") -> Iterator[CheckResult]:
-    """Whether what protects is kept outside the database, can be written, and has room."""
+    """Check that the files that protect the service are kept outside the database, can be written, and have room."""
     from app.settings.required import unprotected
     from app.telemetry.room import NoRoomError, counting_directory
 
@@ -42,7 +42,7 @@ def directory_checks(settings: "Settings") -> Iterator[CheckResult]:
 
 
 def _directory(name: str, directory: Path) -> CheckResult:
-    """Whether a file can be made in a directory, and how much room is left on its file system."""
+    """Check that a file can be made in a directory, and how much room is left on its file system."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             os.posix_fallocate(file.fileno(), 0, _TRIED_BYTES)
@@ -59,7 +59,7 @@ def _directory(name: str, directory: Path) -> CheckResult:
 
 
 async def issuer_checks(settings: "Settings") -> AsyncIterator[CheckResult]:
-    """Whether each issuer of access tokens gives its keys."""
+    """Check that each issuer of access tokens gives its keys."""
     from app.auth.issuer_trust import IssuerUnavailableError
     from app.wiring.parts import deployment_of, token_check_of
 
@@ -85,7 +85,7 @@ async def issuer_checks(settings: "Settings") -> AsyncIterator[CheckResult]:
 
 
 async def address_check(settings: "Settings", own_keys: Collection[str]) -> CheckResult:
-    """Whether SCEAU_PUBLIC_URL leads to this deployment, by the keys that it publishes.
+    """Check that SCEAU_PUBLIC_URL leads to this deployment, by the keys that are published there.
 
     Args:
         settings: as loaded.
