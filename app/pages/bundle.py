@@ -33,7 +33,7 @@ BUNDLE: Final = Catalogue("page", "bundle")
 _ACTS: Final = Catalogue("bundle_act")
 _WAYS: Final = Catalogue("bundle_way")
 _COUNTS: Final = Catalogue("bundle_count")
-"""How many of what is counted for each processing, in their order."""
+"""Words for what is counted for each processing, in the order of the columns."""
 _FILES: Final = {Language.FR: "index.html", Language.EN: "index.en.html"}
 _ENDS_A_CONSENT: Final = frozenset({"superseded", "closed", "erased"})
 _STAND: Final = frozenset({"renewal_declined", "age_stated"})
@@ -43,7 +43,7 @@ _UNTURNED: Final = dict.fromkeys(map(ord, "\u061c\u200e\u200f\u202a\u202b\u202c\
 """Signs that turn the direction of writing: a name that has them would turn the words around it."""
 _CHUNK: Final = 1 << 20
 _LINE: Final = 70
-"""Characters of a shown page that take a line at least: a frame without a script cannot measure what is in it."""
+"""How many characters of a shown page take a line at least: a frame without a script cannot measure its contents."""
 
 
 async def write_pages(session: ReadSession, bundle: Bundle, bag: Bag) -> None:
@@ -51,8 +51,8 @@ async def write_pages(session: ReadSession, bundle: Bundle, bag: Bag) -> None:
 
     Args:
         session: sees the database as it was when the bundle's entries were read.
-        bundle: which one.
-        bag: where it is written.
+        bundle: the bundle.
+        bag: the bag to which the bundle is written.
 
     """
     reading = BundleReading(session, bundle)
@@ -132,11 +132,11 @@ def _giver(body: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True)
 class _Gathered:
-    """What was gathered by the time everything is read; its memory grows with the register and the number of texts.
+    """What is gathered while the bundle is read; its memory grows with the register and the number of texts.
 
-    `missing`: how many bodies are gone, and no destruction that the log states explains it. By SHA-256, `texts` are the
-    numbers of texts, and `notices` the entries of the register that have them. `counts`: events by processing ("" for
-    all at once) and column.
+    `missing`: how many bodies are gone that no destruction stated in the log explains. `texts`: the numbers of texts by
+    SHA-256; `notices`: the entries of the register that hold notices, by SHA-256. `counts`: events by processing (""
+    for all at once) and column.
     """
 
     now: datetime
@@ -188,7 +188,7 @@ class _Writer:
 
     async def write_to(self, file: Sink) -> None:
         """Write the page, once all is known."""
-        # What was escaped cannot look like one of these places.
+        # Escaped text cannot look like one of these places.
         above, _, rest = self._frame().partition("<!-- register -->")
         between, _, rest = rest.partition("<!-- texts -->")
         before, _, after = rest.partition("<!-- histories -->")

@@ -1,4 +1,4 @@
-"""The page at `/`, for people: what this is, how to withdraw, whom to write to. It knows nothing of whoever opens it.
+"""The page at `/`, for people: what this is, how to withdraw, where to write. It does not know who opens it.
 
 Software that asks for anything else than a page finds nothing at this address, as at any other without a route.
 """
@@ -24,7 +24,7 @@ _READS: Final = frozenset({"GET", "HEAD"})
 
 
 class _ForPeopleAlone(PageRoute):
-    """A route that is there for whoever looks for a page, and for nothing else."""
+    """A route that exists only for requests that want a page."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether a request is for this route."""
@@ -57,7 +57,7 @@ async def home(request: Request, language: LanguageDep, database: DatabaseDep) -
 
 
 def _lines(one: Reachable, language: Language, officer: str) -> tuple[Passage, list[Passage]]:
-    """Name and address, then each way to reach them once."""
+    """The name and address of one who can be reached, then each way to reach them once."""
     who = one.who
     named = f"{who.name}, {who.address}" if who.address else who.name
     said = [*one.contacts, *([who.contact] if who.contact else [])]
@@ -68,5 +68,5 @@ def _lines(one: Reachable, language: Language, officer: str) -> tuple[Passage, l
 
 
 def _passage(text: str, given: str, language: Language) -> Passage:
-    """A line with what the register gives in it: addresses in it are links, other words are set apart."""
+    """A line that contains a text of the register: addresses in that text are links; without any, it is set apart."""
     return Passage(text, language.value, reached(given) or (Mark(given),))

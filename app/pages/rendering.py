@@ -1,4 +1,4 @@
-"""How a page is made (a Jinja2 template with autoescape, under headers that let nothing in or out), and a form read.
+"""Makes pages (Jinja2 templates with autoescape, under headers that let nothing in or out), and reads forms.
 
 A page is never kept by a cache, sends no referrer (an address may be a secret), runs no script, loads nothing from
 another origin and stands in no frame. Add a page with `page_router()` and `render`.
@@ -38,10 +38,10 @@ from app.words import Catalogue
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-# Forms that pages send: small, of one kind, each field once; what is read here is not yet believed.
+# Forms that pages send are small, of one kind, and have each field once. What is read from them is not trusted yet.
 
 LONGEST_FORM: Final = 4_096
-"""Bytes of a body, unless a page says otherwise."""
+"""The most bytes of a form's body, unless a page sets another bound."""
 _MOST_FIELDS: Final = 500
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
@@ -56,11 +56,11 @@ async def read_form(
 ) -> dict[str, str]:
     """The fields of a form: exactly these, each once (URL Living Standard, application/x-www-form-urlencoded).
 
-    Those of `optional` may be there or not, as a choice that nobody made; with `others`, so may any.
+    Fields of `optional` may be missing, such as a choice that was not made; with `others`, any field may be added.
 
     Raises:
-        HTTPException: 413, too long.
-        FormNotOursError: anything else that no page of ours sends.
+        HTTPException: 413, the form is too long.
+        FormNotOursError: it is a form that no page of this service sends.
 
     """
     body = await request.body()
@@ -85,7 +85,7 @@ async def read_form(
 _ASIDE: Final = Markup("<bdi{}>{}</bdi>")
 _LINK: Final = Markup('<a href="{}" rel="noopener noreferrer">{}</a>')
 _WHOLE: Final = Markup('<a class="whole" href="{}" rel="noopener noreferrer">{}</a>')
-"""A link that is its own address, which paper need not say twice."""
+"""A link whose text is its address, so that paper need not show the address again."""
 _DATE: Final = Markup("<span data-filled>{}</span>")
 _FOREIGN: Final = Markup('<span lang="fr">{}</span>')
 _FRENCH: Final = re.compile(r"code des postes et des communications électroniques|code pénal")
@@ -95,7 +95,7 @@ _LEADS: Final = ("https://", "mailto:", "tel:")
 def worded(passage: Passage, when: str = "") -> Markup:
     """A passage as HTML; `when` is the date of one that has a place for it.
 
-    Catalogue that others gave are set apart, since they may run from right to left; addresses among them become links.
+    Words that others gave are set apart, since they may run from right to left; addresses among them become links.
     """
     text = typeset(passage.text, passage.language)
     if passage.dated:
@@ -119,7 +119,7 @@ def _marked(mark: Mark, text: str, language: str) -> Markup:
 
 
 def in_french(text: str, language: str) -> Markup:
-    """A text, typeset; in an English one, the French names of codes of law are said to be French."""
+    """A text, typeset; in an English text, the French names of codes of law are marked as French."""
     if language == "fr":
         return escape(typeset(text, language))
     html, place = Markup(), 0
@@ -152,7 +152,7 @@ PAGE_HEADERS: Final = {
     "X-Robots-Tag": "noindex, nofollow, noarchive",
     "Vary": "Accept-Language",
 }
-"""Beside those of every answer (app.api.http.exchange), whose Content-Security-Policy is for JSON."""
+"""The headers of a page, beside those of every answer (app.api.http.exchange), whose policy is for JSON."""
 
 _STYLED: Final = re.compile(r'<link rel="stylesheet"[^>]*>')
 _LOGO: Final = re.compile(r'<img class="logo"[^>]*>\n?')
@@ -208,14 +208,14 @@ def render(  # noqa: PLR0917 - what a page is made of
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """A page.
+    """Render a page.
 
-    The template finds its words as `t` (the shared ones too), `language`, `root` (the path before every route) and
-    what `context` holds; `title` must be in it, `only` may say that there is no other language to switch to, and
-    `sender` who is named above the page where the operator has set no name of its own.
+    The template gets its words as `t` (with the shared ones), `language`, `root` (the path before every route) and the
+    members of `context`. `context` must hold `title`. It may hold `only`, which says that there is no other language to
+    switch to, and `sender`, the name above the page if the operator has set none.
 
     Raises:
-        jinja2.UndefinedError: the template names something that is not there.
+        jinja2.UndefinedError: the template uses a name that is not defined.
 
     """
     services = services_of(request)
@@ -243,7 +243,7 @@ def document(template: str, language: Language, catalogue: Catalogue, context: M
 
 
 def piece(template: str, language: Language, catalogue: Catalogue, context: Mapping[str, Any]) -> str:
-    """A part of a document."""
+    """Render a part of a document."""
     told = {"t": catalogue.in_language(language), "language": language.value, **context}
     return _environment().get_template(template).render(**told)
 
@@ -257,7 +257,7 @@ def standing_alone(html: str, brand: Brand | None = None) -> str:
 def error_page(
     request: Request, status: int, headers: Mapping[str, str] | None = None, detail: str | None = None
 ) -> HTMLResponse:
-    """What a person is told when something went wrong, never what was sent. `detail`: why, where it is known."""
+    """The page that tells a person what went wrong, but never what was sent. `detail`: the reason, if it is known."""
     language = language_of(request)
     known = ERRORS if request.method in _SAFE else {**ERRORS, **FAILED_AFTER_SENDING}
     said = known.get(status, known[_SERVER_ERROR if status >= _SERVER_ERROR else 400]).in_language(language)
@@ -283,7 +283,7 @@ class ElsewhereError(Exception):
 
 
 def _page_of(request: Request, error: Exception) -> Response:
-    """The page of what is no domain error; one that was not foreseen goes into the log."""
+    """The answer to an error that is no domain error; an error that was not foreseen is logged."""
     match error:
         case ElsewhereError():
             return error.answer
@@ -303,7 +303,7 @@ class PageRoute(APIRoute):
     """A route whose errors are pages rather than problem documents."""
 
     def refused(self, request: Request, error: DomainError) -> Response:
-        """The page of what is refused for a domain reason."""
+        """The page for a request that a domain error refused."""
         return error_page(request, status_of(error))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

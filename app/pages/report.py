@@ -29,8 +29,8 @@ def report_document(report: PeriodReport, staff: Mapping[NoticeStanding, int] | 
 
     Args:
         report: what was counted.
-        staff: how many of the staff know the notice of today; None where there is no notice.
-        language: of the document.
+        staff: how many of the staff know the notice of today; None if there is no notice.
+        language: the language of the document.
 
     """
     say = _Tables(report, language)
@@ -82,7 +82,7 @@ class _Tables:
         self._names = {each.id: self._named(each) for each in report.processings}
 
     def register(self) -> Table:
-        """The processings."""
+        """The table of processings."""
         heads = ("processing", "purpose", "status", "version", "remark")
         rows = [
             [
@@ -97,7 +97,7 @@ class _Tables:
         return self._table(heads, rows, texts=5)
 
     def acts(self) -> Table:
-        """What was done to the register and its like."""
+        """The table of acts on the register and the like."""
         rows = [
             [
                 dates.moment(each.at, self._language),
@@ -109,18 +109,18 @@ class _Tables:
         return self._table(("when", "who", "what"), rows, texts=3)
 
     def events(self) -> Table:
-        """What people answered, by processing."""
+        """The table of people's answers, by processing."""
         counted = {(each.processing, each.kind.value): each.number for each in self._report.events}
         return self._by_processing(_EVENTS, counted)
 
     def lapse(self) -> Table:
-        """What lapsed and what will, by processing."""
+        """The table of consents that lapsed or will lapse, by processing."""
         counted = {(each.processing, each.kind.value): each.number for each in self._report.flags}
         counted |= {(processing, "lapsing"): number for processing, number in self._report.lapsing.items()}
         return self._by_processing((*_FLAGS, "lapsing"), counted)
 
     def decisions(self) -> Table:
-        """What was answered to whoever asked, by reason."""
+        """The table of decisions that were answered, by processing and reason."""
         rows = [
             [
                 self._name(each.processing) if each.processing else self.t["unknown"],
@@ -133,7 +133,7 @@ class _Tables:
         return self._table(("processing", "answer", "reason", "number"), rows, texts=3)
 
     def imports(self) -> Table:
-        """What was taken over from other systems."""
+        """The table of imports from other systems."""
         rows = [
             [
                 each.name,
@@ -146,7 +146,7 @@ class _Tables:
         return self._table(("import_name", "when", "rows", "grants"), rows, texts=2)
 
     def log(self) -> str:
-        """How far the log of proofs is."""
+        """A sentence on the log of proofs: its size, when its head was signed, and what waits for entry."""
         report = self._report
         if report.log_size is None or report.log_signed_at is None:
             return self.t["log_none"]

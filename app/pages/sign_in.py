@@ -93,7 +93,7 @@ log = structlog.get_logger("sceau.pages")
 class Entrance:
     """One page that needs a sign-in: who may sign in, the page to go to then, and the words of the form.
 
-    `accounts`: where an issuer is set for the console, people sign in there with their account, and no key does.
+    `accounts`: if an issuer is set for the console, people sign in with their account there, and no key is accepted.
     """
 
     sign_in_form: SignInForm
@@ -192,7 +192,7 @@ class Visit:
         return answer
 
     async def begin(self, services: Services, presented: Credential) -> str:
-        """Begin a session in the place of the one there is: its token, or why there is none."""
+        """Begin a session that replaces the browser's present one; return its token, or why there is none."""
         async with self.database.write() as session:
             signed_in = await page_sessions.sign_in(session, self.entrance.sign_in_form, presented, services.uses)
             if not isinstance(signed_in, SignInRefused):

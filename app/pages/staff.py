@@ -67,7 +67,7 @@ def notice_page(notice: Notice, own: OwnStanding, who: Caller, language: Languag
 router = page_router()
 
 # The staff notice, for a person signed in: `/staff/notice` shows it and records one press of a button.
-# Behind a sign-in with the key of a person, whatever its scopes (`app.pages.sign_in`).
+# It needs a sign-in with the key of a person, which may have any scopes (`app.pages.sign_in`).
 
 _visit: Final = add_sign_in(router, Entrance(SignInForm.STAFF_NOTICE, "/staff/notice", STAFF))
 VisitDep = Annotated[Visit, Depends(_visit)]

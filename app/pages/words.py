@@ -25,7 +25,7 @@ _LONGEST_HEADER: Final = 512
 
 
 def language_of(request: Request) -> Language:
-    """The language of a request's page; what is asked for and unknown counts as not asked for."""
+    """The language of a request's page: the one in its query, if it is known; else the one that the browser prefers."""
     asked = request.query_params.get("lang", "")
     if asked in set(Language):
         return Language(asked)
@@ -71,4 +71,4 @@ ERRORS: Final[Mapping[int, Catalogue]] = {
 FAILED_AFTER_SENDING: Final[Mapping[int, Catalogue]] = {
     status: Catalogue(f"error_{status}", "error_unknown") for status in (500, 503)
 }
-"""The same for what failed after a form was sent: perhaps after its transaction was committed."""
+"""The same for a failure after a form was sent, perhaps after its transaction was committed."""

@@ -22,7 +22,7 @@ from app.words import Catalogue, listed
 OVERVIEW: Final = Catalogue("consent", "overview")
 
 STANDING: Final = Catalogue("consent", "overview_state")
-"""Where a person stands, of an act that may be theirs, a parent's, or one of each."""
+"""Words for where a person stands, after an act that may be theirs, a parent's, or one of each."""
 
 AGES: Final = Catalogue("overview_ages")
 
@@ -31,19 +31,19 @@ STATED_BY: Final = Catalogue("overview_stated_by")
 CHECKED: Final = Catalogue("overview_checked")
 
 GIVEN_BY: Final = Catalogue("overview_given_by")
-"""In which capacity an answer was given, where it was not the person's own alone."""
+"""Words for the capacity in which an answer was given, if it was not the person's alone."""
 
 EVENTS: Final = Catalogue("overview_events")
 
 FLAGS: Final = Catalogue("overview_flags")
 
 ACTS: Final = Catalogue("overview_acts")
-"""By the code of the act; one that has no words here is shown by its code."""
+"""Words for acts, by the code of the act; an act without words is shown by its code."""
 
 
 _ANSWERS: Final = {True: "permitted", False: "denied"}
 _DAYS_SHOWN: Final = 400
-"""Rows of a table of decisions: more of them would be a page that no phone opens; the file has all."""
+"""The most rows of a table of decisions: no phone would open a page with more. The file has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class ToldEvent:
 class ToldStanding:
     """Where a person stands on one processing: the note and its tone, and what the page says of the processing.
 
-    `first`: purpose, what is analysed, who else receives it. `rows`: the rest that GDPR art. 15(1) wants told, by its
-    questions. `form`: with the button that withdraws, and `after` what becomes of what was derived. `decided`: there
-    is an answer to have a receipt of.
+    `first`: purpose, what is analysed, who else receives it. `rows`: the other information that GDPR art. 15(1)
+    requires, by question. `form`: the form with the button that withdraws; `after`: what happens to derived data.
+    `decided`: whether there is an answer, of which a receipt can be made.
     """
 
     id: str
@@ -116,11 +116,11 @@ def overview_page(
     """The context of `overview.html`.
 
     Args:
-        told: what the export tells.
+        told: the contents of the export.
         seals: makes the forms; it has the link, and the language of the page.
         operator: the name by which people know the service; None where the operator has set none.
         decisions_kept: for how long each decision is kept.
-        banner: what the person is told above all when nothing was recorded.
+        banner: the message at the top of the page that says why nothing was recorded.
 
     """
     opened, language = seals.opened, seals.language
@@ -148,7 +148,7 @@ def overview_page(
 
 
 _NOT_TOLD: Final = frozenset({"changed", "what_for", "refuse", "withdraw", "rights"})
-"""Topics of the page that asks which are no answers here, or stand elsewhere on this page."""
+"""Topics of the consent page that answer nothing here, or stand elsewhere on this page."""
 
 
 def _standing(item: ShownProcessing, seals: Seals) -> ToldStanding:
@@ -192,7 +192,7 @@ class Sayer:
     def __init__(
         self, told: Mapping[str, Any], language: Language, operator: str, words: SayerWords = OWN_WORDS
     ) -> None:
-        """Take what was told, and the language."""
+        """Take the contents of an export, and the language."""
         self._told = told
         self._language = language
         self.operator = operator
@@ -200,7 +200,7 @@ class Sayer:
         self._t = words.said.in_language(language)
 
     def event(self, event: Mapping[str, Any]) -> ToldEvent:
-        """One line of the ledger."""
+        """The line of the history for an event of the ledger."""
         shown = (event.get("evidence") or {}).get("presented_text_sha256")
         text = self._told["texts_shown"].get(shown)
         more = [f"{self._t['version']} {event['version']}"] if "version" in event else []
@@ -231,7 +231,7 @@ class Sayer:
         return None
 
     def _who_said(self, event: Mapping[str, Any]) -> Iterator[str]:
-        """By whom an answer was given, and in which capacity; its age, or who stated one and how it was checked."""
+        """Yield who gave an answer and in which capacity; then its age, or who stated one and how it was checked."""
         evidence, capacity = event.get("evidence") or {}, event.get("capacity") or {}
         by = evidence.get("answering_as") or capacity.get("given_by")
         if isinstance(by, str) and by in GIVEN_BY:
@@ -243,7 +243,7 @@ class Sayer:
             yield f"{self._t['age']} {AGES[capacity['age_band']][self._language]}"
 
     def decisions(self) -> Iterator[ToldDecisions]:
-        """What was decided, by processing, the latest day first."""
+        """Yield the decisions, by processing, the latest day first."""
         rows = sorted(self._told["decisions_by_day"], key=lambda row: row["processing"])
         for processing, some in groupby(rows, key=lambda row: row["processing"]):
             days = sorted(some, key=lambda row: row["day"], reverse=True)
@@ -261,7 +261,7 @@ class Sayer:
         return ToldAct(self._moment(act["at"]), said)
 
     def beside(self) -> Iterator[Passage]:
-        """Whatever else is kept about the person, a line each."""
+        """Yield a line for each other thing that is kept about the person."""
         told, t = self._told, self._t
         for each in told["consent_links"]:
             by = f"{self.operator[:1].upper()}{self.operator[1:]}"

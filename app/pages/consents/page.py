@@ -170,7 +170,7 @@ class _ConsentPage:
     def kept(self, opened: OpenedLink, item: ShownProcessing, language: str) -> str:
         """The part of the page about one processing with its style, without personal data, kept as evidence.
 
-        Dates, account, and what ties forms and receipts to somebody are left out, so that it is the same for everyone
+        Dates, account, and what ties forms and receipts to a person are left out, so that it is the same for everyone
         who is shown this version in this state by this build.
         """
         alone, catalogue = replace(opened, items=(item,)), CONSENT_FOR[opened.audience]

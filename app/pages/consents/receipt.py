@@ -30,7 +30,7 @@ def receipt_document(receipt: Mapping[str, Any], jws: str, accept_language: str)
     Args:
         receipt: as JSON-LD (`app.operations.proof.receipts`).
         jws: the same, signed: a link in the document saves it as a file.
-        accept_language: the header of whoever asks (RFC 9110, section 12.5.4).
+        accept_language: the Accept-Language header of the request (RFC 9110, section 12.5.4).
 
     """
     language = accepted(accept_language)
@@ -164,7 +164,7 @@ def receipt_page(opened: OpenedLink, language: Language, service: str) -> dict[s
     """The context of `receipt.html`; `service`: the public address, where a page says whom to write to."""
     t = CONSENT_FOR[opened.audience].in_language(language)
     times, decided = Times(language), [(item, item.decision) for item in opened.items if item.decision is not None]
-    # The link itself does not stand in it: a receipt is shown to others, and whoever has the link answers.
+    # A receipt does not contain the link: it is shown to others, and anyone who has the link can answer.
     address = f"{service}/"
     how = Passage(t["receipt_how"].format(address=address), language.value, (Mark(address, address),))
     answers = [_answer(item, decision, times, t, how) for item, decision in decided]
@@ -178,7 +178,7 @@ def receipt_page(opened: OpenedLink, language: Language, service: str) -> dict[s
 
 
 def receipt_json(opened: OpenedLink) -> dict[str, Any]:
-    """The same as JSON: instants in UTC, words of the API."""
+    """The receipt as JSON: instants in UTC, words of the API."""
     return {
         "account": opened.account,
         "made_at": opened.now.isoformat(),

@@ -1,7 +1,7 @@
 """Sign in to the console with an account: to the issuer and back (`app.auth.code_flow`).
 
-Where an issuer is set for the console no key opens it. The value in the cookie is sent when the issuer sends people
-back, which a session's is not: the page that follows leads on by itself, as a step within this site.
+If an issuer is set for the console, no key opens it. The cookie of the attempt is sent when the issuer sends people
+back; a session's cookie is not. So the page that follows leads on by itself, as a step within this site.
 """
 
 import secrets
@@ -77,7 +77,7 @@ async def from_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
     told = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
     attempt = _attempt(visit, services)
     if attempt is None or told.get("state") != attempt.state:
-        # Not what this browser asked for: any other site can send it here, and that costs nobody a sign-in.
+        # This browser did not ask for it. Any other site can send it here, so it does not count as a failed sign-in.
         return visit.by_account("flow_failed", 403)
     if services.sign_ins.standing(peer, now).wait:
         return visit.by_account("too_many", 429)

@@ -1,8 +1,8 @@
-"""The one way by which the console does anything: an act has a scope, fields, and the operation of the API's route.
+"""The acts, by which alone the console changes anything. Each has a scope, fields, and the API route's operation.
 
-Every button sends its form to `/console/acts/{act}`, with what it is about in a hidden field. Whoever sent it is looked
-up again in the transaction that does it, as for the API. Then the browser is sent to a page that says what was done
-(303); where it was refused, the same page is shown with the form as it was and why.
+Every button sends its form to `/console/acts/{act}`, with what it is about in a hidden field. The caller is looked up
+again in the transaction that performs the act, as for the API. Then the browser is sent to a page that says what was
+done (303). If the act was refused, the same page is shown with the form as it was, and the reason.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ from app.pages.console.frame import Desk, DeskDep, router
 _LONGEST_FORM: Final = 200_000
 _MOST_ABOUT: Final = 4_000
 PREVIEW: Final = "preview"
-"""The value of the button that only says what an act would come to."""
+"""The value of the button that only shows what an act would do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,10 @@ Fields = Sequence[FormField]
 class ConsoleAct:
     """One kind of act.
 
-    `fields` may depend on who asks and about what; `shape` adds to the body what is no field. `back`: shows the page
-    with the form, of one that was refused. `whole`: it is about no processing, or about all. `counted`: whether a quota
-    counts it; of somebody who may not send it, each is counted. `grave`: it cannot be taken back, or ends consents.
+    `fields` may depend on the caller and on what the act is about; `shape` adds to the body what is no field. `back`:
+    shows the page again, with the form of a refused act. `whole`: the act is about no processing, or about all.
+    `counted`: whether a quota counts it; one by a caller who may not send it is always counted. `grave`: it cannot be
+    taken back, or ends consents.
     """
 
     name: str

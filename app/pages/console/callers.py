@@ -1,4 +1,4 @@
-"""Callers: keys and accounts with what they may do in words, when they were last used, and what is done to them."""
+"""Callers: their keys and accounts, what they may do in words, when they were last used, and the acts on them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -86,7 +86,7 @@ async def show_caller(identifier: Annotated[UUID, Path(alias="id")], desk: Calle
 
 
 def _scopes(scopes: Sequence[Scope], desk: Desk) -> Cell:
-    """The first of what a caller may do; its own page has all of it."""
+    """The first few scopes of a caller, in words; the caller's page shows all of them."""
     more = len(scopes) - _SCOPES_SHOWN
     said = desk.joined(SCOPES[each][desk.language] for each in scopes[:_SCOPES_SHOWN])
     return Cell(said, desk.t["and_more"].format(number=more) if more > 0 else "")
@@ -238,13 +238,13 @@ async def _change_fields(desk: Desk, _about: str) -> Fields:
 
 
 def _key_body(_about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The day on which a key ends, as its first instant in UTC."""
+    """Turn the day on which a key ends into the first instant of that day in UTC."""
     day = body.get("expires_at")
     return {**body, "expires_at": f"{day}T00:00:00Z"} if day else body
 
 
 def _changed(_about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Without a list of processings the caller may name every one."""
+    """Let the caller name every processing, if the form lists none."""
     return {"processings": None, **body}
 
 

@@ -1,7 +1,7 @@
 """Fields of the console's forms: shown with their words, read into a body of the API, refused in words at the field.
 
-A form is checked by the model of the API's route, so that it takes what the route takes. A field's name is the path of
-the member in that body (`notice.fr`); what is left empty is left out.
+A form is checked by the model of the API's route, so that it accepts what the route accepts. A field's name is the path
+of the member in that body (`notice.fr`); an empty field is left out of the body.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ UNFIT: Final = Catalogue("console_unfit")
 _CHECKED: Final = "on"
 _DIGITS: Final = 9
 _WHOLE: Final = ""
-"""The form as a whole, in the place of a field's name."""
+"""The name for the form as a whole, in place of a field's."""
 
 
 class Kind(StrEnum):
@@ -50,12 +50,12 @@ class Kind(StrEnum):
 
 
 Choice = tuple[str, str]
-"""A value and what it is called."""
+"""A value and its label."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One field. `word`: the name of its label and help, where that is not its own. `members`: of `ROWS`."""
+    """One field. `word`: the name of its label and help, if not the field's own. `members`: of a row of `ROWS`."""
 
     name: str
     kind: Kind = Kind.TEXT
@@ -117,7 +117,7 @@ needed = partial(FormField, required=True)
 
 
 def _trimmed(row: Mapping[str, str], members: Sequence[str]) -> list[str]:
-    """The members of a row up to the last one that is there."""
+    """The members of a row up to the last one that is not empty."""
     parts = [row.get(name, "") for name in members]
     while parts and not parts[-1]:
         parts.pop()
@@ -159,7 +159,7 @@ class UnfitError(Exception):
     """Some fields are wrong; the error names each and says what is wrong."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
-        """Keep them; what is no field's fault stands under an empty name."""
+        """Keep the errors by field; one that is no field's fault has an empty name."""
         self.errors = errors
         super().__init__()
 
@@ -216,7 +216,7 @@ class ShownField:
 
 @dataclass(frozen=True, slots=True)
 class FilledForm:
-    """A form that was sent and is shown again: what stood in it, and what is wrong, or what it would come to."""
+    """A form that was sent and is shown again: its contents, and what is wrong with them or what the act would do."""
 
     act: str
     about: str
@@ -227,14 +227,14 @@ class FilledForm:
 
     @property
     def problem(self) -> str:
-        """What is wrong with it as a whole."""
+        """What is wrong with the form as a whole."""
         return self.errors.get(_WHOLE, "")
 
 
 def shown_fields(
     prefix: str, fields: Sequence[FormField], sent: Mapping[str, str], errors: Mapping[str, str], language: Language
 ) -> list[ShownField]:
-    """The fields of a form with what stands in them; `prefix` keeps ids of two forms of a page apart."""
+    """The fields of a form with their contents; `prefix` distinguishes the ids of two forms on one page."""
     labels, helps = LABELS.in_language(language), HELP.in_language(language)
     return [
         ShownField(

@@ -1,6 +1,6 @@
 """What every page of the console has: the signed-in caller, the menu of what it may do, and answers.
 
-A page is there for whoever has the scopes that the API asks for the same thing. The menu leaves out the others, and
+A caller can open a page with the scopes that the API requires for the same thing. The menu leaves out other pages, and
 their addresses answer 403.
 """
 
@@ -28,7 +28,7 @@ from app.words import Catalogue
 
 CONSOLE: Final = Catalogue("console")
 PROBLEMS: Final = Catalogue("console_problem")
-"""What an act was refused for, by the slug of the API's problem and, where one is at fault, its field."""
+"""Words for why an act was refused, by the slug of the API's problem and, if a field is at fault, by that field."""
 
 
 class Room(StrEnum):
@@ -44,15 +44,15 @@ class Room(StrEnum):
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """The path of the page."""
         return "/console" if self is Room.HOME else f"/console/{self.value}"
 
     def require(self, caller: Caller) -> None:
-        """Refuse whoever may not do on it what the API has routes for.
+        """Refuse a caller who may not use the API's routes for what the page does.
 
         Raises:
             ScopeMissingError: the caller lacks a scope.
-            ProcessingNotAllowedError: it is about everything, and the caller is limited to some processings.
+            ProcessingNotAllowedError: the page is about everything, and the caller is limited to some processings.
 
         """
         for scopes in _NEEDS[self]:
@@ -70,7 +70,7 @@ _NEEDS: Final[Mapping[Room, tuple[tuple[Scope, ...], ...]]] = {
     Room.STAFF: ((Scope.AUDIT_READ, Scope.STAFF_WRITE),),
     Room.CALLERS: ((Scope.KEYS_MANAGE,),),
 }
-"""Of each of these one is enough."""
+"""The scopes that a page needs: one of each inner tuple is enough."""
 _WHOLE: Final = frozenset({Room.PEOPLE, Room.REPORT, Room.STAFF})
 
 
@@ -84,12 +84,12 @@ class Desk:
 
     @property
     def caller(self) -> Caller:
-        """Who it is, with the scopes of the session."""
+        """The signed-in caller, with the scopes of the session."""
         return self.who.caller
 
     @property
     def language(self) -> Language:
-        """Of the page."""
+        """The language of the page."""
         return self.visit.language
 
     @property
@@ -123,11 +123,11 @@ class Desk:
         return dates.integer(number, self.language)
 
     def joined(self, parts: Iterable[str]) -> str:
-        """Several things on one line."""
+        """Join several texts on one line."""
         return (" ; " if self.language is Language.FR else "; ").join(parts)
 
     def named(self, texts: Mapping[str, str]) -> str:
-        """A text in the language of the page, else in the one there is."""
+        """The text in the language of the page, else the first text that there is."""
         return texts.get(self.language.value) or next(iter(texts.values()), "")
 
     def page(
@@ -136,7 +136,7 @@ class Desk:
         """A page with the menu; `title` must be in `context`. `failed`: a form that is shown again, and why.
 
         Raises:
-            ScopeMissingError, ProcessingNotAllowedError: the caller may not open this page, by whatever way they came.
+            ScopeMissingError, ProcessingNotAllowedError: the caller may not open this page, however they reached it.
 
         """
         room.require(self.caller)
@@ -154,7 +154,7 @@ class Desk:
         return render(self.visit.request, template, self.language, CONSOLE, told, status)
 
     def _done(self) -> str | None:
-        """What the act before this page did, in words; the address names it."""
+        """The words for what the act before this page did; the address of the page names the act."""
         said = self.visit.request.query_params.get("done", "")
         return self.t.get(f"{said}_done")
 
@@ -164,7 +164,7 @@ class Desk:
 
 
 def problem_in_words(error: DomainError, language: Language) -> str:
-    """A refusal as a person reads it."""
+    """The words for a refusal; the API's own detail if there are none."""
     words, at_fault = PROBLEMS.in_language(language), f"{error.slug}:{error.field}"
     other = f"{error.slug}:fact" if error.field is not None else error.slug
     return words.get(at_fault) or words.get(other) or words.get(error.slug) or error.detail
@@ -184,7 +184,7 @@ def _lets_in(room: Room, caller: Caller) -> bool:
 
 
 class ConsoleRoute(PageRoute):
-    """A route of the console: what is refused is said in words."""
+    """A route of the console, whose page of a refusal says in words why."""
 
     def refused(self, request: Request, error: DomainError) -> Response:
         """The page that says why."""
@@ -200,10 +200,10 @@ VisitDep = Annotated[Visit, Depends(_visit)]
 
 
 async def desk(visit: VisitDep, services: ServicesDep) -> Desk:
-    """Whoever is signed in, at their desk.
+    """The desk of the signed-in caller.
 
     Raises:
-        ElsewhereError: nobody is: to the sign-in.
+        ElsewhereError: no caller is signed in; the browser is sent to the sign-in.
 
     """
     who = await visit.signed_in()
@@ -216,7 +216,7 @@ DeskDep = Annotated[Desk, Depends(desk)]
 
 
 def at(room: Room) -> Any:  # noqa: ANN401 - what FastAPI takes
-    """A dependency that gives the desk of whoever may open a page of the menu."""
+    """A dependency that gives the desk of a caller who may open a page of the menu."""
 
     async def admitted(here: DeskDep) -> Desk:
         room.require(here.caller)

@@ -1,7 +1,7 @@
 """The first page of the console: what needs attention, four numbers, two charts, consents by state.
 
-Nothing is counted while somebody waits: consents were counted by a job, decisions are added up from the counts of the
-log's segments. Each part is read by itself, and says so where it cannot be.
+Nothing is counted while a person waits: a job has counted the consents, and decisions are added up from the counts of
+the log's segments. Each part is read separately, and says so if it cannot be read.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ from app.words import Catalogue
 
 ATTENTION: Final = Catalogue("attention")
 STATES: Final = Catalogue("state")
-"""In the order of the table."""
+"""Words for the states, in the order of the table."""
 _STALE: Final = timedelta(hours=1)
 _SWEEP: Final = "renewals.sweep"
 _MONTHS_AHEAD: Final = 12
@@ -42,7 +42,7 @@ _LETTER: Final = 6.9
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing that needs attention, and where to see to it; "" where that is not in the console."""
+    """One thing that needs attention, and the address at which to deal with it; "" if that is not in the console."""
 
     text: str
     href: str = ""
@@ -235,7 +235,7 @@ def lapses_of(content: Sequence[ConsentCount], now: datetime) -> list[tuple[str,
 
 
 def lapses_chart(months: Sequence[tuple[str, int]], desk: Desk) -> Chart:
-    """The same, drawn."""
+    """The chart of how many consents lapse in each month."""
     rows = [(month(each, desk.language, short=True), n, desk.number(n), "one") for each, n in months]
     return bar_chart(desk.t["lapses_chart"], rows)
 

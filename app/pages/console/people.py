@@ -1,7 +1,7 @@
 """One person: found by id, where they stand, their history in words, and what can be done for them.
 
 No id stands in an address or a log. It is sent in a form, and then kept sealed: in a cookie for the page, and in each
-form for the act, so that a form of one window never does anything to whoever is looked at in another.
+form for the act, so that a form in one window never acts on the person who is shown in another.
 """
 
 import json
@@ -67,16 +67,16 @@ BASES: Final = Catalogue("console_basis")
 
 
 def sealed(desk: Desk, name: SubjectName) -> str:
-    """A person as the pages of this session hand them on."""
+    """The sealed handle by which the pages of this session pass a person on."""
     told = json.dumps([name.type, name.id, session_digest(desk.visit.token).hex()])
     return urlsafe_b64encode(desk.services.deployment.vault.seal_apart(_PURPOSE, told.encode())).decode()
 
 
 def opened(desk: Desk, handle: str) -> SubjectName:
-    """Whom a sealed handle of this session stands for.
+    """The name of the person for whom a sealed handle of this session stands.
 
     Raises:
-        NotFoundError: nobody.
+        NotFoundError: the handle is not one of this session.
 
     """
     try:
@@ -197,7 +197,7 @@ def saved(content: str | bytes, media_type: str, name: str) -> Response:
     return Response(content, media_type=media_type, headers=headers)
 
 
-# What can be done. Each is about a sealed person.
+# The acts. Each but the search is about a person by a sealed handle.
 
 
 async def _find(_: WriteSession, asked: ActRequest) -> DoneAct:
@@ -209,7 +209,7 @@ async def _find(_: WriteSession, asked: ActRequest) -> DoneAct:
 
 
 def _of_person(_about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The person's name is put in by the act: it is sealed until the form is known to be ours."""
+    """Put a placeholder for the person, whose name stays sealed until the act knows that the form is this service's."""
     return {**body, "subject": {"type": "user", "id": "sealed"}}
 
 
@@ -265,7 +265,7 @@ async def _name(session: WriteSession, asked: ActRequest) -> DoneAct:
 
 
 def _another_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The name that is typed becomes one of the person's."""
+    """Make the person the one to whom the typed name is added."""
     return {**body, "to": _of_person(about, {})["subject"]}
 
 

@@ -1,4 +1,4 @@
-"""Propose a new processing, or a version of one, by form: with what a person would see, and how many it concerns."""
+"""Propose a new processing, or a version of one, by form. A preview shows the text and how many people it affects."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -39,10 +39,10 @@ PARTY_MODES: Final = Catalogue("party_mode")
 
 
 async def writer_desk(desk: DeskDep) -> Desk:
-    """The desk of whoever may propose.
+    """The desk of a caller who may propose.
 
     Raises:
-        ScopeMissingError: the caller may not.
+        ScopeMissingError: the caller lacks the scope.
 
     """
     Room.REGISTER.require(desk.caller)
@@ -89,7 +89,7 @@ async def _version(desk: Desk, about: str, failed: FilledForm | None) -> Respons
 
 
 async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
-    """The fields of what every version says, as the API has them."""
+    """The fields that every version has, with the names of the API."""
     async with desk.visit.database.read() as session:
         known = await load_controllers(session)
     controllers = tuple((each.id, f"{each.legal_name} ({each.id})") for each in known.values())
@@ -158,7 +158,7 @@ async def _fields_of_version(desk: Desk, about: str) -> Fields:
 
 
 def _as_sent(_about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A body in which nobody receives data where the form names nobody, and which names controllers in one way."""
+    """State in the body that there are no recipients of data, if the form names none."""
     if "recipients" not in body:
         body["data_recipients"] = []
     return body
@@ -185,7 +185,7 @@ async def _propose_version(session: WriteSession, asked: ActRequest) -> DoneAct:
 
 
 async def _preview(asked: ActRequest) -> Mapping[str, Any]:
-    """What would be asked, of a new processing; nobody consented to it yet."""
+    """The preview of a new processing: the texts that would ask. No consent is affected, as there is none yet."""
     desk, body = asked.desk, asked.body
     desk.caller.require_processing(body.id)
     texts, note = await _texts(desk, body)
@@ -214,7 +214,7 @@ async def _preview_version(asked: ActRequest) -> Mapping[str, Any]:
 
 
 async def _texts(desk: Desk, body: NewProcessing | NewVersion) -> tuple[list[Any], str]:
-    """The page in each language; or why there is none."""
+    """The text of the consent page in each language, and a note that says why there is none."""
     if body.purpose not in CONSENT_PURPOSES:
         return [], desk.t["nobody_asked"]
     policy, draft = desk.services.deployment.policy, body.draft()

@@ -1,4 +1,4 @@
-"""The register: what is in it, one processing with its versions, and what can be done to it but for proposing."""
+"""The register: the list, one processing with its versions, and every act on the register except proposing."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -45,10 +45,10 @@ from app.words import Catalogue, listed
 
 RegisterDesk = Annotated[Desk, at(Room.REGISTER)]
 WANTED: Final = Catalogue("console_wanted")
-"""What a proposal wants, by the names of the API."""
+"""Words for what a proposal wants, by the names of the API."""
 _REASON: Final = needed("reason", Kind.AREA, most=2_000)
 _SIDE_BY_SIDE: Final = 3
-"""Versions that stand beside each other: more columns are no longer read."""
+"""How many versions stand side by side at most: people no longer read more columns."""
 
 
 async def in_force_by_processing(session: ReadSession) -> tuple[Mapping[str, int], datetime | None]:
@@ -116,7 +116,7 @@ def _row(known: Registered, now: datetime, desk: Desk, counts: Mapping[str, int]
 
 
 def address_of(desk: Desk, identifier: str) -> str:
-    """Where one processing is shown."""
+    """The address of the page that shows one processing."""
     return desk.address(f"/console/register/{identifier}")
 
 
@@ -227,7 +227,7 @@ async def known_to(session: ReadSession, desk: Desk, identifier: str) -> Registe
     """A processing that the caller may name.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is no such processing.
 
     """
     named = desk.caller.may_ask_about(identifier)
@@ -310,13 +310,13 @@ def affected_in_words(desk: Desk, processing: str, counts: Mapping[str, int], co
 def in_words(
     known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], desk: Desk
 ) -> Mapping[str, str]:
-    """What a version says, by the names of its facts, as the record of GDPR 30 words it."""
+    """The facts of a version, by their names, in the words of the record of GDPR art. 30."""
     who = [controllers[each] for each in version.controllers if each in controllers]
     return Activity(known.record, version, Status.ACTIVE, who).row(desk.language)
 
 
 def changes_table(changes: Sequence[FieldChange], told: Sequence[Mapping[str, str]], desk: Desk) -> Table:
-    """What differs between two versions, in the words of the record of GDPR 30 where it has some."""
+    """The table of what differs between two versions, in the words of the record of GDPR art. 30 if it has some."""
     t = desk.t
     columns = [(t["what"], False), (t["before"], False), (t["after"], False), (t["material"], False)]
     rows = [
@@ -332,7 +332,7 @@ def changes_table(changes: Sequence[FieldChange], told: Sequence[Mapping[str, st
 
 
 def heading(name: str, desk: Desk) -> str:
-    """What a fact of a version is called; its name in the API where nothing else is known."""
+    """The heading of a fact of a version; its name in the API if there is no other."""
     return COLUMNS[name][desk.language] if name in COLUMNS else name
 
 
@@ -378,7 +378,7 @@ def _versions(known: Registered, proposals: Mapping[int, Proposal], names: Mappi
 
 
 def _invalidations(struck: Sequence[InvalidationRecord], names: Mapping[UUID, str], desk: Desk) -> Table:
-    """What was invalidated, since when, why and by whom."""
+    """The table of invalidations: what was invalidated, since when, why and by whom."""
     t = desk.t
     rows = [
         [
@@ -400,7 +400,7 @@ def _kind_of(version: VersionRecord, desk: Desk) -> str:
 
 
 def _side_by_side(known: Registered, controllers: Mapping[str, ControllerRecord], desk: Desk) -> Table:
-    """The last versions in the words of the record of GDPR 30; what differs stands out."""
+    """The table of the last versions in the words of the record of GDPR art. 30; what differs stands out."""
     versions = [*known.record.versions, *([known.waiting.version] if known.waiting and known.last_number > 1 else [])]
     shown = sorted({each.facts.number: each for each in versions}.values(), key=lambda each: each.facts.number)
     told = [in_words(known, each, controllers, desk) for each in shown[-_SIDE_BY_SIDE:]]
@@ -417,7 +417,7 @@ def _side_by_side(known: Registered, controllers: Mapping[str, ControllerRecord]
 def _texts(
     known: Registered, version: VersionRecord, controllers: Mapping[str, ControllerRecord], now: datetime, desk: Desk
 ) -> list[tuple[ConsentText, str]]:
-    """The page as a person sees it now, in each language; none where nobody is asked."""
+    """The text of the consent page as a person would see it now, in each language; empty if no consent is asked for."""
     if not known.record.facts.rests_on_consent:
         return []
     who = [who_is(controllers[each]) for each in version.controllers if each in controllers]
@@ -429,11 +429,11 @@ def _texts(
 
 
 def with_dates(texts: Mapping[str, ConsentText], end: datetime) -> list[tuple[ConsentText, str]]:
-    """Each text, and up to when a consent given now would last, in its language."""
+    """Each text, with the end of a consent given now in the text's language."""
     return [(text, until(end, Language(language))) for language, text in texts.items()]
 
 
-# What can be done.
+# The acts of these pages.
 
 
 async def _rule(session: WriteSession, asked: ActRequest) -> DoneAct:
@@ -449,7 +449,7 @@ async def _rule(session: WriteSession, asked: ActRequest) -> DoneAct:
 
 
 def _ruled(about: str, body: dict[str, Any], *, approved: bool) -> dict[str, Any]:
-    """The answer to what a form is about: a processing and a number of a version, or the id of a proposal."""
+    """The body of a ruling on what a form is about: a processing and the number of a version, or a proposal's id."""
     processing, _, number = about.partition(" ")
     named = {"processing": processing, "version": int(number)} if number.isdecimal() else {"proposal": about}
     return {**body, **named, "approved": approved}

@@ -1,6 +1,6 @@
-"""Renewals, the report of a month, the record of GDPR 30, how far the proof is, and bundles for auditors.
+"""Renewals, the report of a month, the record of GDPR art. 30, the state of the log, and bundles for auditors.
 
-The pages show what is kept counted. The files are made when somebody asks for one, and that may take a while.
+The pages show counts that are kept. A file is made when it is asked for, and that may take a while.
 """
 
 import asyncio
@@ -173,7 +173,7 @@ async def _due_page(desk: Desk, before: RenewalPage) -> RenewalPage:
             after=before.next_after,
             limit=_PAGE,
         )
-    async with writing(desk) as session:  # whoever reads on has to be signed in still
+    async with writing(desk) as session:  # the caller must still be signed in
         return await name_subjects(session, services.deployment, desk.caller, page)
 
 
@@ -214,7 +214,7 @@ async def _report(desk: Desk, about: str, failed: FilledForm | None) -> Response
 
 
 async def _proof(session: ReadSession, desk: Desk, now: datetime) -> list[tuple[str, str]]:
-    """Where the log stands: its head, what waits, and who outside shows since when it is so."""
+    """The state of the log: its head, since when rows wait, and whether outside parties anchor it."""
     head, since = await latest_checkpoint(session), await waiting_since(session)
     anchored = await anchored_log(session)
     t, standing = desk.t, anchored.standing(now, is_on=desk.services.stamps_log)
@@ -270,7 +270,7 @@ class NewBundle(WireModel):
 
 
 _BUNDLING: Final = "import os; os.nice(10); from app.cli import main; main()"
-"""A process of its own: what a bundle costs must not keep a decision waiting."""
+"""The code of a separate process, so that the making of a bundle does not keep a decision waiting."""
 _PIECE: Final = 256 * 1024
 _MOST_DOWNLOADS: Final = 3
 _LOOK_SECONDS: Final = 0.1
@@ -281,7 +281,7 @@ _IS_SAID: Final = re.compile(r"(sceau: |The log does not state this bundle)")
 
 
 async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
-    """Have `sceau proof bundle` make it, and hand on what that writes: the browser shows how far it is."""
+    """Have `sceau proof bundle` make a bundle, and send what it writes: the browser shows the progress."""
     desk, wanted = asked.desk, asked.body
     if max(wanted.since or date.min, wanted.until or date.min) >= _FAR:
         raise UnfitError({"until": desk.t["bundle_reversed"]})
@@ -310,10 +310,10 @@ async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
 
 
 async def _still_here(desk: Desk) -> None:
-    """Look whether the session that asked still stands.
+    """Check that the session that asked is still in force.
 
     Raises:
-        CredentialEndedError: it does not.
+        CredentialEndedError: it is not.
 
     """
     async with writing(desk):
@@ -329,7 +329,7 @@ class Downloads:
 
     @property
     def is_busy(self) -> bool:
-        """Whether another one has to wait."""
+        """Whether another bundle has to wait."""
         is_made = self.making is None or self.making.done()
         return not is_made or self.reading >= _MOST_DOWNLOADS
 
@@ -338,17 +338,17 @@ DOWNLOADS: Final = Downloads()
 
 
 async def bundle_of(words: Sequence[str], check: Callable[[], Awaitable[None]]) -> AsyncGenerator[bytes]:
-    """What `sceau proof bundle` writes with these options, read from a file that it writes to at its own pace.
+    """Yield what `sceau proof bundle` writes with these options, from a file that the command fills at its own speed.
 
-    So a reader that is slow holds a file, and nothing of the database. What fails midway ends the connection: a bundle
-    that is half, that the log does not state, or whose reader was signed out in between, must not look whole.
+    So a slow reader holds a file, and nothing of the database. A failure midway ends the connection: a bundle that is
+    cut off, that the log does not state, or whose reader was signed out in between, must not look whole.
 
     Args:
         words: the command's options.
-        check: called every few seconds; what it raises ends the answer.
+        check: called every few seconds; an error that it raises ends the answer.
 
     """
-    if DOWNLOADS.is_busy:  # two that were asked for at one moment
+    if DOWNLOADS.is_busy:  # two bundles were asked for at one moment
         raise BundleFailedError
     DOWNLOADS.reading += 1
     try:
@@ -367,7 +367,7 @@ async def bundle_of(words: Sequence[str], check: Callable[[], Awaitable[None]]) 
 
 
 async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncGenerator[bytes]:
-    """Start the command, keep what it writes in that file, and give what is there so far, until it has ended."""
+    """Start the command, have its output written to the file, and yield what is there until the command has ended."""
     line = (sys.executable, "-P", "-c", _BUNDLING, "proof", "bundle", "--stated", "--output", "-", *words)
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
     making = DOWNLOADS.making = asyncio.create_task(_made(line, file, environment))
@@ -383,17 +383,17 @@ async def _read_while_written(file: IO[bytes], words: Sequence[str]) -> AsyncGen
             await asyncio.wait([making], timeout=_LOOK_SECONDS)
         making.result()
     finally:
-        making.cancel()  # whoever asked has gone
+        making.cancel()  # if it still runs, the reader has gone
         await asyncio.wait([making])
 
 
 async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, str]) -> None:
-    """Run the command, and write what comes out of it to the file.
+    """Run the command, and write its output to the file.
 
-    It writes to a pipe: into a file it would go back and set sizes right that were read already.
+    The command writes to a pipe: in a file it would go back and correct sizes that were read already.
 
     Raises:
-        BundleFailedError: it did not succeed.
+        BundleFailedError: the command failed.
 
     """
     running = None
@@ -407,13 +407,13 @@ async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, 
             file.flush()
         if await running.wait() != 0:
             why = (await told.read()).decode(errors="replace").strip().rpartition("\n")[2]
-            # The command's own sentence names nobody; the last line of anything else might.
+            # The command's own sentence names no person; the last line of any other output might.
             log.error("a bundle could not be made", status=running.returncode, why=why if _IS_SAID.match(why) else "")
             raise BundleFailedError
     finally:
         if running is not None and running.returncode is None:
             running.kill()
-            await running.communicate()  # and what it wrote is read, so that nothing of it stays open
+            await running.communicate()  # it also reads the rest, so that no pipe stays open
 
 
 class BundleFailedError(Exception):

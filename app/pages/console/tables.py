@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH: Final = 400
-"""Of a drawing, in its own units; it is scaled to the width there is."""
+"""The width of a drawing, in its own units; it is scaled to the width that the page has."""
 _ROW: Final = 22
 _BAR: Final = 14
 _CHART_NUMBER: Final = 74
@@ -13,7 +13,7 @@ _CHART_NUMBER: Final = 74
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in a cell, a second line, a class of the style sheet, and where it leads."""
+    """The text of a cell, a second line, a class of the style sheet, and the address to which the cell links."""
 
     text: str
     more: str = ""
@@ -57,7 +57,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing of that many units in height, with a title; the table beside it has the same numbers."""
+    """A drawing with a title; `height` is in its own units. The table beside it has the same numbers."""
 
     title: str
     bars: tuple[Bar, ...]
@@ -77,7 +77,7 @@ def bar_chart(title: str, rows: Sequence[Row], *, label: int = 92) -> Chart:
     room = WIDTH - label - _CHART_NUMBER
     bars = []
     for place, (name, number, said, series) in enumerate(rows):
-        width = max(round(number / most * room, 2), 1.0) if number else 0.0  # what is there is seen
+        width = max(round(number / most * room, 2), 1.0) if number else 0.0  # a number above 0 is always visible
         parts = (Part(float(label), width, series),) if number else ()
         top = place * _ROW + (_ROW - _BAR) // 2
         bars.append(Bar(name, parts, said, top, place * _ROW + 15, round(label + width + 6, 2)))
