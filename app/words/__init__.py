@@ -20,7 +20,7 @@ _HERE: Final = Path(__file__).parent
 
 @cache
 def _parts() -> Mapping[str, Mapping[str, Texts]]:
-    """What the catalogues hold, by part and name, in the order of the files."""
+    """The texts of the catalogues, by part and name, in the order of the files."""
     from babel.messages.pofile import read_po  # noqa: PLC0415 - a start that says nothing to people need not wait for it
 
     found: dict[str, dict[str, dict[str, str]]] = {}
@@ -37,7 +37,7 @@ def _parts() -> Mapping[str, Mapping[str, Texts]]:
 class Catalogue(Mapping[str, Texts]):
     """The texts of one part by their names.
 
-    Several parts make one: what a later part says takes the place of what an earlier one says by the same name.
+    It may combine several parts: a text of a later part replaces the text of the same name of an earlier part.
     """
 
     def __init__(self, part: str, *instead: str) -> None:
@@ -73,5 +73,5 @@ _LISTED: Final = Catalogue("list")
 
 
 def listed(parts: Sequence[str], language: str) -> str:
-    """Names one after the other: `A, B et C`, `A, B and C`; an empty text for none."""
+    """Join names into one text: `A, B et C`, `A, B and C`; an empty text if there are no names."""
     return _LISTED["last"][language].join([*([", ".join(parts[:-1])] if parts[1:] else []), *parts[-1:]])
