@@ -1,6 +1,6 @@
 """A YAML file as nodes that know their line and their key, so that every problem can be named exactly.
 
-Reads scalars strictly: text stays text, a number is no flag, an instant needs its offset. Knows nothing of cases.
+Scalars are read strictly: text stays text, a number is no flag, an instant needs its offset. Nothing here knows cases.
 """
 
 import re
@@ -57,7 +57,7 @@ class Field:
         return self.node.start_mark.line + 1
 
     def refuse(self, problem: str) -> NoReturn:
-        """Raise what is wrong here.
+        """Raise an error that names this node and the problem.
 
         Raises:
             UnreadableFileError: always.
@@ -71,7 +71,7 @@ class Field:
         return self.node.tag == _PREFIX + "null"
 
     def members(self, required: AbstractSet[str], optional: AbstractSet[str] = frozenset()) -> dict[str, "Field"]:
-        """The members of a mapping: all of the required keys, none but the known, each once."""
+        """The members of a mapping, which must have every required key, no unknown key, and no key twice."""
         if not isinstance(self.node, yaml.MappingNode):
             self._expected("a mapping")
         found: dict[str, Field] = {}

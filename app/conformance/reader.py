@@ -99,7 +99,7 @@ class GoldenFile:
 
 
 def ref_of(subject_id: str) -> bytes:
-    """The subject_ref that stands for an id within a file: there is no key here, and nobody to hide."""
+    """The subject_ref for an id within a file: the id's bytes, as a file has no key and no person to protect."""
     return subject_id.encode()
 
 
@@ -117,7 +117,7 @@ def read_file(path: Path) -> GoldenFile:
     """Read a file of golden cases.
 
     Raises:
-        UnreadableFileError: anything in it is not of the format, or it holds no case.
+        UnreadableFileError: the file departs from the format, or holds no case.
 
     """
     top = read_document(path).members({"processings", "cases"}, {"policy"})
@@ -176,7 +176,7 @@ def _event(field: Field, order: int, register: Mapping[str, Processing]) -> Gold
 
 
 def _target(said: Mapping[str, Field], register: Mapping[str, Processing]) -> tuple[str | None, int | None]:
-    """Which processing and version of this file an event is about; None and None for every one."""
+    """The processing and version of this file that an event is about; None and None if it is about all processings."""
     if "processing" not in said:
         if "version" in said:
             said["version"].refuse("a version of which processing? name it, or leave both out")

@@ -51,7 +51,7 @@ _STARTED_ON: Final = date(2020, 1, 1)
 _SERVICE: Final = "mail"
 _RETENTION: Final = Retention.parse("P30D")
 _SOME: Final = "some"
-"""What stands for automated decisions that the file only says there are."""
+"""A placeholder for the description of automated decisions, of which a file says only that there are some."""
 
 
 def read_register(field: Field) -> dict[str, Processing]:
@@ -112,7 +112,7 @@ def _version(said: dict[str, Field]) -> ProcessingVersion:
 
 
 def _check_ignored(said: dict[str, Field]) -> None:
-    """Look at what decides nothing: it must still be what the register would take."""
+    """Check the members that decide nothing: they must still be such as the register would accept."""
     if "controller" in said:
         said["controller"].text()
     for key in ("name", "notice"):
@@ -144,7 +144,7 @@ def _merged(said: dict[str, Field], known: Processing) -> tuple[StatusChange, ..
 
 
 def _struck(said: dict[str, Field], known: Processing) -> tuple[Invalidation, ...]:
-    """What this entry and those before it say was invalidated: a version by its number, or a text by its SHA-256."""
+    """The invalidations by this entry and those before it: of a version by its number, or of a text by its SHA-256."""
     found = list(known.invalidations)
     for item in said["invalidations"].items() if "invalidations" in said else []:
         struck = item.members({"at"}, {"version", "text"})

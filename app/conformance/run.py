@@ -36,12 +36,12 @@ class Failure:
 
 
 def run(file: GoldenFile) -> list[Failure]:
-    """Run every case of a file; the cases that fail, in order."""
+    """Run every case of a file; return the failures, in order."""
     return [failure for case in file.cases if (failure := compare(case, decide(file, case))) is not None]
 
 
 def decide(file: GoldenFile, case: GoldenCase) -> Decision:
-    """What the core answers to a case."""
+    """The core's decision on a case."""
     asked = case.request
     processing = file.processings.get(asked.request.processing)
     return evaluate(asked.request, processing, case.consents, asked.at, file.policy, set(map(ref_of, case.shared)))
