@@ -221,7 +221,7 @@ def _main() -> int:
         return 0
     prepare_completion()
     try:
-        # Not in typer's standalone mode, which prints wrong usage in a style of its own.
+        # Typer's standalone mode is off, because it prints wrong usage in another style.
         return app(prog_name="sceau", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED

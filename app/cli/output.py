@@ -16,7 +16,7 @@ import typer
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
-def echo_json(value: Any) -> None:  # noqa: ANN401 - whatever a command tells
+def echo_json(value: Any) -> None:  # noqa: ANN401 - any result of a command
     """Print a value as one JSON document: instants in RFC 3339, durations in seconds, sets in order."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 

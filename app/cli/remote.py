@@ -90,7 +90,7 @@ def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
     """The service at an address, for as long as the block lasts.
 
     Raises:
-        ServiceRefusedError: there is no key that a header can carry, or the address is none.
+        ServiceRefusedError: there is no key that a header can carry, or the address is invalid.
 
     """
     import httpx2

@@ -109,7 +109,7 @@ class RootGroup(WordGroup):
 
 
 def reader_left() -> bool:
-    """Whether nobody reads standard output any more; then nothing more is written to it."""
+    """Whether standard output has lost its reader; then nothing more is written to it."""
     try:
         output = sys.stdout.fileno()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What callers send to the register."""
+"""The bodies that callers send to the register."""
 
 from collections.abc import Callable
 from dataclasses import fields

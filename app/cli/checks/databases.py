@@ -1,4 +1,4 @@
-"""Checks of the server and of the roles that the DSNs name; each opens a connection of its own and changes nothing."""
+"""Checks of the server and of the roles that the DSNs name; each opens a separate connection and changes nothing."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -245,7 +245,7 @@ def _acts(known: Registered, now: datetime) -> list[ConsoleAct]:
     return [*can, *([INVALIDATE] if known.record.facts.rests_on_consent else []), RETIRE]
 
 
-def _facts(  # noqa: PLR0917 - what is told of one processing
+def _facts(  # noqa: PLR0917 - what the page shows of a processing
     known: Registered, shown: VersionRecord, now: datetime, desk: Desk, number: int | None, counted: datetime | None
 ) -> list[tuple[str, str]]:
     record, t, language = known.record, desk.t, desk.language
@@ -266,7 +266,7 @@ def _facts(  # noqa: PLR0917 - what is told of one processing
     return rows
 
 
-async def _waiting(  # noqa: PLR0917 - a proposal, and all that is told of it
+async def _waiting(  # noqa: PLR0917 - a proposal, and all that the page shows of it
     waiting: Proposal,
     known: Registered,
     controllers: Mapping[str, ControllerRecord],

@@ -2,7 +2,7 @@
 
 A bundle holds each stamped checkpoint as the bytes that were stamped (`data/stamps/SIZE.checkpoint`), the answer of the
 authority beside it (`data/stamps/SIZE.tsr`), and each cosigned checkpoint as a note (`data/cosigned/SIZE.checkpoint`).
-Each of them proves as many entries as its checkpoint has, provided that the bundle's entries lead to the same root.
+Each of them is evidence for as many entries as its checkpoint has, if the bundle's entries lead to the same root.
 """
 
 import hashlib
@@ -244,7 +244,7 @@ def _time(value: bytes) -> datetime:
 
 
 def _line(who: str, seen: Sequence[Seen]) -> str:
-    """One line on what a party proves: by when the fewest entries were there, and by when the most."""
+    """One line on what a party shows: by when the fewest entries were there, and by when the most."""
     ordered = sorted(seen, key=lambda each: each.head.size)
     if len(ordered) == 1:
         return f"{who}: {_since(ordered[0])}"

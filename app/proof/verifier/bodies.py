@@ -13,7 +13,7 @@ from typing import Any
 
 _SHOWN = 100
 _ENDING = {"refused", "withdrawn", "closed", "erased"}
-"""The kinds of event that end a consent. A later `granted` does not: it renews it, or is the half of another parent."""
+"""The kinds of event that end a consent. A later `granted` renews the consent, or is the other half of a joint one."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ MERGE_DELAY = timedelta(minutes=1)
 
 
 class Claims:
-    """Checks the times that entries claim, in order. An entry is late if the latest time before it shows that."""
+    """Checks the times that entries claim, in order. The latest time before an entry shows whether it is late."""
 
     def __init__(self, found: Findings, *, from_the_first: bool) -> None:
         self.found, self.number, self.from_the_first = found, 0, from_the_first
@@ -176,7 +176,7 @@ class Bodies:
                     self.found.wrong.append(f"{name}: {file} tells something else: {line}")
 
     def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
-        """Note a consent that a receipt asks about, and which later decision of the same person ended one."""
+        """Note a consent that a receipt asks about; note as ended one that a later decision of its person ended."""
         for (who, processing), consent in list(self.given.items()):
             is_about = who == person and facts["processing"] in {None, processing}
             if is_about and facts["kind"] in _ENDING and _rank(facts) > _rank(consent):

@@ -135,7 +135,7 @@ def check_bundle(path: Path, trusted: list[VerifierKey], beside: Beside, trust: 
 
 
 def _check_contents(bag: zipfile.ZipFile, entries: "_Entries", later: "_Later", manifest: str) -> None:
-    """Check a bundle's entries, bodies and decisions, compare the log's statement of it, and report unentered rows."""
+    """Check a bundle's entries, bodies and decisions against the log and its statement, and report unentered rows."""
     about, found = entries.about, entries.found
     bodies = Bodies(found, about, later.runs, [(each.file, each.record) for each in entries.acts])
     with bag.open("data/entries.ndjson") as lines:

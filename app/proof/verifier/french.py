@@ -1,4 +1,4 @@
-"""Translates the verifier's sentences into French. Text that is filled into one is translated too if it is one."""
+"""Translates the verifier's sentences into French, and with them such sentences as are filled into another one."""
 
 from functools import cache
 
@@ -15,7 +15,7 @@ def _longest_first() -> list[tuple[str, str]]:
 
 
 def in_french(said: str, within: int = 0) -> str:
-    """Translate a sentence. Text that is not the verifier's stays as it is, as does what a forger made long or deep."""
+    """Translate a sentence. Text that is not the verifier's, or that a forger made too long or deep, stays as it is."""
     if within > _DEEPEST or len(said) > _LONGEST_SAID:
         return said
     for english, said_in_french in _longest_first():

@@ -45,7 +45,7 @@ class LogProof:
         """Whether an entry with that leaf hash stands in the log of one of these keys.
 
         Raises:
-            NoteError: none of these keys has signed the checkpoint.
+            NoteError: none of these keys has signed the checkpoint, a signature is wrong, or it is of another log.
 
         """
         return self.leads_to(leaf, opened(self.checkpoint, keys))
