@@ -149,7 +149,7 @@ class NewRotation(WireModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap": "P7D"}, {"compromised": True}]})
 
     overlap: Overlap | None = Field(default=None, description="How long they are still good; left out, P7D")
-    compromised: StrictBool = Field(default=False, description="Somebody else may have one: they end at once")
+    compromised: StrictBool = Field(default=False, description="Another person may have a key: they all end at once")
     expires_at: Instant | None = Field(default=None, description="When the new key ends")
 
     @model_validator(mode="after")
@@ -167,7 +167,7 @@ class OneKey(BaseModel):
     created_by: UUID | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
-    last_used_at: datetime | None = Field(default=None, description="To the minute, and told a minute or two later")
+    last_used_at: datetime | None = Field(default=None, description="To the minute, and visible a minute or two later")
 
 
 class KeyBody(BaseModel):
@@ -274,7 +274,7 @@ CallerId = Annotated[UUID, Path(alias="id", description="The id of a caller")]
 _INVALID = (422, "Some fields are not as they should be.")
 _FORBIDDEN = (403, "The caller lacks the scope, or would hand out, or take away, more than it holds.")
 _NO_CALLER = (404, "No such caller.")
-_NO_KEY = (404, "No such caller, or one of the keys is none of its own.")
+_NO_KEY = (404, "No such caller, or one of the keys is not its key.")
 _TAKEN = (409, "Another caller is known by this identity.")
 _REVOKED = (409, "The caller is revoked.")
 _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many keys in force as it may.")
@@ -344,7 +344,7 @@ async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, 
     """Change a caller's name, scopes or processings, or end some of its keys.
 
     When this answers, every replica applies what was taken away. A key that has ended is named again without effect;
-    with one that is none of the caller's, nothing is changed.
+    if one of the keys is not the caller's, nothing is changed.
     """
     async with writer.write() as session:
         await change_caller(session, by, identifier, body.change())

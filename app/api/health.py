@@ -101,8 +101,8 @@ async def readyz(
 ) -> Response:
     """200 while exempt purposes are answered, `degraded` while they alone may be; else 503, and while stopping.
 
-    A load balancer that takes out whatever is not ready asks without `need`: an outage of the database would otherwise
-    take out every process, and nobody would be answered.
+    A load balancer that takes out processes that are not ready asks without `need`: otherwise an outage of the database
+    would take out every process, and no question would be answered.
     """
     if services.stopping.is_set():
         return unavailable(_STOPPING)

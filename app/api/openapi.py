@@ -158,10 +158,10 @@ SECTIONS: Final = (
     ("renewals", "The yearly renewal: what is due or has lapsed, and what the jobs that find it did."),
     ("proof", "What an outsider can check: the log, and receipts for those whose consents they are."),
     ("audit", "Why an answer is what it is, or was."),
-    ("events", "What happened to consents, told to others: sent to webhooks, or read as a feed."),
+    ("events", "What happened to consents, for other systems: sent to webhooks, or read as a feed."),
     ("staff", "What your staff must know (L32-3, V): the notice in versions, who acknowledged it, who is missing."),
     ("keys", "Who may call, and for what. A mail server needs `decisions:evaluate` only."),
-    ("operation", "Whether the service runs; open to everybody."),
+    ("operation", "Whether the service runs; open without a key."),
 )
 """The headings of the page at /docs, in the order in which an administrator needs them."""
 

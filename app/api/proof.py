@@ -122,7 +122,7 @@ async def get_tile(
     },
 )
 async def get_proof(identifier: ConsentId, caller: Reader, writer: WriterDep) -> EntryProofBody | Response:
-    """The entry of a consent, a refusal or a withdrawal, and its proof; until the log has taken it there is none (202).
+    """The entry of a consent, a refusal or a withdrawal, and its proof; 202 until the log holds the entry.
 
     The audit trail records who read it.
     """
@@ -176,7 +176,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
 
 
 class ExportRequest(WireModel):
-    """About whom everything is wanted."""
+    """The person to export."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"subject": {"type": "user", "id": "alice@example.fr"}}]})
 
@@ -195,8 +195,8 @@ async def post_export(
     """Everything that is held about a user since their account began (GDPR art. 15 and 20).
 
     Consents and refusals as records of ISO/IEC TS 27560; every event with its evidence, the texts that were shown,
-    decisions counted by day, and who looked. Somebody of whom nothing is known gets an empty one. The audit trail
-    records who asked for it. Be sure that whoever gets it is that person.
+    decisions counted by day, and who looked. The export of an unknown person is empty. The audit trail records
+    which caller asked for it. Make sure that only that person receives it.
     """
     async with writer.write(at_once=True) as session:
         told = await export_subject(session, deployment, caller, body.subject.name(), service=source)

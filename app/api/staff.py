@@ -63,7 +63,7 @@ _SAID: Final = {
 """The example of a notice: it shows the form, and the least that a notice must say."""
 
 
-_ROTATED: Final = "Whether somebody else rotated the member's key within the week before: they could have made it"
+_ROTATED: Final = "Whether another person rotated the member's key within the week before, and so could have made it"
 
 
 class NoticeLanguage(StrEnum):
@@ -115,7 +115,7 @@ class NoticeView(BaseModel):
 
     number: int
     published_at: datetime
-    to_be_completed: bool = Field(description="Whether it leaves something out: nobody can acknowledge it then")
+    to_be_completed: bool = Field(description="Whether it leaves something out: it cannot be acknowledged then")
     lacking: dict[str, list[Lack]] = Field(description="What it leaves out, by language")
     texts: dict[str, NoticeTextView]
 
@@ -167,7 +167,7 @@ class NewAcknowledgement(WireModel):
 class PaperAcknowledgement(WireModel):
     """What a member signed on paper: who, which version, in which language, and when."""
 
-    member: UUID = Field(description="Somebody without access to the API")
+    member: UUID = Field(description="A member of staff without access to the API")
     notice: Version
     language: NoticeLanguage
     acknowledged_at: Instant
@@ -186,7 +186,7 @@ Paper = Annotated[PaperAcknowledgement, Tag("paper")]
 
 
 class StaffAcknowledgement(RootModel[Annotated[Own | Paper, Discriminator(_whose)]]):
-    """One's own, or with `member` what somebody else signed on paper."""
+    """The caller's own acknowledgement, or with `member` one that a member signed on paper."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256}]}
@@ -329,9 +329,9 @@ _INVALID = (422, "Some fields are not as they should be.")
     responses=problems(_INVALID),
 )
 async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Response:
-    """Publish a version, in force at once and for good. Everybody is asked again; no version is ever changed.
+    """Publish a version, in force at once and for good. All staff are asked again; no version is ever changed.
 
-    One that leaves out what staff must be told is refused: what is secret, that secrecy outlasts the job, code pénal
+    It is refused if it leaves out what staff must know: what is secret, that secrecy outlasts the job, code pénal
     226-13, 226-15 and both paragraphs of 432-9 with their penalties, or a passage that is still to be completed.
     """
 

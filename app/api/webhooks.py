@@ -290,7 +290,7 @@ async def get_events(  # noqa: PLR0917 - a place, a page and a wait
         int, Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for a first event when there is none")
     ] = 0,
 ) -> EventsPage:
-    """Every event once and in order: none is left out or comes later, whatever order transactions commit in.
+    """Every event once and in order: none is left out or comes later, in whichever order transactions commit.
 
     Without `after`, from the oldest event that is kept (thirty days). A caller that may name some
     processings only reads the events of those. A call that waits gets nothing once its key is revoked.
@@ -326,7 +326,7 @@ class NewEffect(WireModel):
 
 
 class EffectBody(BaseModel):
-    """When it was taken note of, and what nobody said to have done yet."""
+    """When the acknowledgement was recorded, and which effects no receiver has confirmed yet."""
 
     event: UUID
     effect: Effect

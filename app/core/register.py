@@ -180,7 +180,7 @@ APPROVAL_CHECK: Final = "register approval"
 class RegisterWarning(StrEnum):
     """What a data-protection officer should look at in a version; the first two must be justified.
 
-    `data_recipients`, `retention`: of a processing of III, which nobody consents to, others receive the data, or they
+    `data_recipients`, `retention`: others receive the data of a processing of III, which needs no consent, or the data
     are kept over 30 days. `advertising_words`: its name or notice speaks of advertising or of profiles, which III does
     not free. `location`: neither a place where data are stored nor a transfer is stated. `dpia`, `security`: no
     assessment of GDPR art. 35, no measures of art. 32.
@@ -306,7 +306,7 @@ class Gated(StrEnum):
 
 
 class ProposalState(StrEnum):
-    """Whether a proposal waits for a second person, was approved (or needed nobody), or was rejected."""
+    """Whether a proposal waits for a second person, was approved (or needed no approval), or was rejected."""
 
     PROPOSED = "proposed"
     APPROVED = "approved"

@@ -85,7 +85,7 @@ EXAMPLE: Final[Mapping[str, Any]] = {
 
 
 class Effect(StrEnum):
-    """What the end of a consent asks of whoever analysed: GDPR art. 7(3) and 17(1)(b)."""
+    """What the end of a consent requires of the receiver that analysed: GDPR art. 7(3) and 17(1)(b)."""
 
     STOPPED = "stopped"
     ERASED = "derived_data_erased"

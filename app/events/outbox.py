@@ -17,7 +17,7 @@ from app.telemetry.spans import cause
 
 
 class EventType(StrEnum):
-    """What others can be told; a receiver ignores the types that it does not know."""
+    """What can be sent to receivers; a receiver ignores the types that it does not know."""
 
     GRANTED = "fr.sceau.consent.granted"
     REFUSED = "fr.sceau.consent.refused"

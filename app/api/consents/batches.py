@@ -105,7 +105,7 @@ Writer = Annotated[Caller, Depends(_NEEDS)]
 GroupedWriter = Annotated[Grouped, Depends(grouped_for(_NEEDS))]
 
 
-_EACH: Final = problems((422, "This is no list of 1 to 1,000 items; what is wrong with an item is told there."))
+_EACH: Final = problems((422, "This is no list of 1 to 1,000 items; the answer says what is wrong with each item."))
 
 
 @router.post(

@@ -198,7 +198,7 @@ class _DryRunError(Exception):
     responses=problems(
         (403, "The caller is a program: an import of grants is proposed by a person, where two approve."),
         (409, "Another person must approve the grants first."),
-        (422, "This is no list of up to 500 rows; what is wrong with a row is told there."),
+        (422, "This is no list of up to 500 rows; the answer says what is wrong with each row."),
     ),
 )
 async def post_import(  # noqa: PLR0917 - dependencies

@@ -157,7 +157,7 @@ class LeftOutBody(BaseModel):
 
 
 class ParentLinkBody(BaseModel):
-    """The link of the holder of parental responsibility: as secret as the child's, and for nobody else."""
+    """The link of the holder of parental responsibility: as secret as the child's, and for that person only."""
 
     id: UUID
     url: str

@@ -177,7 +177,7 @@ class ConsentBody(BaseModel):
     collected_at: datetime
     collected_on: date = Field(description="The civil date in Paris on which the year is counted")
     expires_at: datetime | None = Field(default=None, description="First instant at which it is no longer in force")
-    defects: list[Defect] | None = Field(default=None, description="Why it is invalid, told when it is recorded")
+    defects: list[Defect] | None = Field(default=None, description="Why it is invalid, given when it is recorded")
 
 
 class ConsentsPage(BaseModel):

@@ -82,10 +82,11 @@ async def get_renewals(  # noqa: PLR0917 - a query's parts
 ) -> RenewalsPage:
     """What the sweep flagged: each notice of each consent once, then that it expired, was superseded or closed.
 
-    With `include=subject` it answers whom to remind; `POST /v1/consent-links` with the consent's id makes the link.
+    With `include=subject` the list names the people to remind. `POST /v1/consent-links` with a consent's id makes the
+    link.
 
-    To be told without asking, use webhooks or `GET /v1/events`, which leave nothing out: a flag that is being
-    written while this list is read may stand before the end of a page that was given already.
+    To be notified, use webhooks or `GET /v1/events`, which leave nothing out: a flag that is being written while this
+    list is read may belong to a page that was already given.
     """
     if processing is not None:
         caller.require_processing(processing)
@@ -126,7 +127,7 @@ class NewDecline(WireModel):
 
 
 class DeclineBody(BaseModel):
-    """The entry of the ledger, and the consent that nobody reminds the person of any more."""
+    """The entry of the ledger, and the consent of which the person is no longer reminded."""
 
     id: UUID
     consent: UUID

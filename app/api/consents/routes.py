@@ -68,7 +68,7 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
 
     A grant says when it was collected and which text was shown, and its parts must agree: the version with the notice,
     the language with the text, the act with the method. Nothing left out is filled in. A grant older than the version's
-    registration must be a form signed on paper, named by `document_sha256`. A refusal is recorded whatever it lacks.
+    registration must be a form signed on paper, named by `document_sha256`. A refusal may lack any of this.
 
     A grant that was unlawfully collected (a pre-ticked box, no positive act, bundled with the terms …) is recorded
     and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
@@ -107,7 +107,7 @@ async def post_search(
     """List consents by subject, processing, state and expiry; a POST, so that no id stands in a URL.
 
     States are those that a decision would see now. Go on with `page.cursor` until there is no `next_cursor`. A person
-    who only ever withdrew has no consent to list: `known` says that something is recorded all the same.
+    who only ever withdrew has no consent to list: `known` says that something is recorded of that person.
     """
     if body.processing is not None:
         caller.require_processing(body.processing)
@@ -174,7 +174,7 @@ async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseD
     responses=problems(_NO_EVENT, _INVALID),
 )
 async def get_event(identifier: EventId, caller: Reader, database: DatabaseDep) -> EventBody:
-    """One entry by its id, of whatever kind: a consent, a refusal, a withdrawal, a closure, an age.
+    """One entry of any kind by its id: a consent, a refusal, a withdrawal, a closure, an age.
 
     The audit trail records who read it. An entry about every processing is for callers that may see all of them.
     """

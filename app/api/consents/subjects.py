@@ -39,7 +39,7 @@ _ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves, s
 
 
 class NewAge(WireModel):
-    """An age of a person, as somebody stated it."""
+    """An age of a person, as it was stated."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -106,7 +106,7 @@ class NameBody(BaseModel):
     ended: list[UUID] = Field(
         description="Consents of `from`, whose account was closed, and those of `to` that `from` had said no to"
     )
-    closed: bool = Field(description="Whether `from` had an account of its own, which was closed")
+    closed: bool = Field(description="Whether `from` had a separate account, which was closed")
 
 
 class RemovedName(BaseModel):
@@ -129,7 +129,7 @@ class AgeBody(BaseModel):
 class ClosureBody(BaseModel):
     """The entry of the ledger, the consents that ended with the account, and since when."""
 
-    id: UUID | None = Field(default=None, description="Absent when there was nobody to erase")
+    id: UUID | None = Field(default=None, description="Absent if there was no person to erase")
     closed: list[UUID]
     effective_at: datetime
 
@@ -204,7 +204,7 @@ async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: Deployment
     responses={**problems(_NOT_LINKED, _NOT_ONES, _INVALID), 200: _UNLINKED},
 )
 async def post_link(body: NewName, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
-    """`from` becomes a name of the person of `to`: whatever is decided by one name is decided, once, for all of them.
+    """`from` becomes a name of the person of `to`: a decision by one name then counts for all names of the person.
 
     An account that `from` has is closed, as by `POST /v1/subjects/closures`, and its other names come with it. The
     consents of `to` go on, but for those that `from` had refused or withdrawn since. State it when one account has

@@ -23,7 +23,7 @@ class DecisionContext(BaseModel):
     valid_until: str | None = Field(default=None, description="A permit under IV must not be used from this instant on")
     reason_user: dict[str, str] | None = None
     reason_admin: dict[str, str] | None = Field(
-        default=None, description="For whoever runs the caller: what the question left unsaid, so that it was denied"
+        default=None, description="For the caller's operator: what the question left unsaid, so that it was denied"
     )
     decision_token: str | None = Field(
         default=None, description="A compact JWS of this permit, where the request's context asked for one"

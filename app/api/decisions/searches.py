@@ -100,8 +100,8 @@ async def post_action_search(
 ) -> Response:
     """Processings for which the answer would be a permit now (AuthZEN 8.6), each on all elements that it declares.
 
-    Only processings that the caller may ask about are looked at. Those of III are permitted for anybody, so they are
-    found for a subject that Sceau does not know too.
+    Only processings that the caller may ask about are looked at. Those of III are permitted for every subject, so
+    they are found even for a subject that Sceau does not know.
     """
     body, asked = await _read(request, ActionSearchRequest)
     pseudonyms, kind = deployment.pseudonyms, asked.subject.type

@@ -310,7 +310,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (401, "No key, or none that is in force."),
         (403, "The caller lacks the scope, or may not name this processing."),
         (413, "The body is too large."),
-        (429, "The caller asks too often, or somebody at its address without a key does; `Retry-After` says when."),
+        (429, "The caller asks too often, or a client without a key at its address does; `Retry-After` says when."),
         (503, "The database cannot be reached; nothing was recorded, or that is not known: the type tells."),
     )
 }

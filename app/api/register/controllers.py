@@ -177,10 +177,10 @@ async def put_controller(
     write: WriteDep,
     approval: RegisterApprovalDep,
 ) -> Response:
-    """State who a controller is from now on, under an id of your own; processings name it by that.
+    """State who a controller is from now on, under an id that you choose; processings name it by that id.
 
-    The first time registers it, with `kind` and its identifier, which never change. Later each change is a version of
-    it; saying the same again changes nothing.
+    The first call registers it, with `kind` and its identifier, which never change. Each later change is a version of
+    it; a call that changes nothing records nothing.
 
     A new legal name, address or country waits for another person (202) where SCEAU_REGISTER_APPROVAL is `two`, and so
     does a new contact once anything of one of its processings was invalidated. Of kind `other`, another name is taken

@@ -48,7 +48,7 @@ class NewInvalidation(WireModel):
     text: Annotated[StrictStr, Field(pattern=r"^[0-9A-Fa-f]{64}$")] | None = Field(
         default=None, description="SHA-256 of a text as consents name it: their `presented_text_sha256`"
     )
-    reason: Reason = Field(description="Kept, for whoever asks later why these consents ended")
+    reason: Reason = Field(description="Kept, to answer later why these consents ended")
     dry_run: StrictBool = Field(default=False, description="Say what would end, and change nothing")
 
     @model_validator(mode="after")

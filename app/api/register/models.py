@@ -205,7 +205,7 @@ class VersionBody(ParticularsBody):
         default=False, description="Whether a grant counts only once an age of the user was stated"
     )
     data_protection_contact: Contact | None = Field(
-        default=None, description="Whom people write to about their data, as the consent page shows it"
+        default=None, description="The contact for people's questions about their data, as the consent page shows it"
     )
 
     @model_validator(mode="after")

@@ -205,8 +205,8 @@ async def post_ruling(
     An approved version is in force from now on, or from its own instant if that is later; a new processing whose first
     version is rejected is retired. The answer is the processing, or the proposal. The reason is kept.
 
-    For persons: whoever approves is never who proposed it, nor may be the same human being, by who made the two
-    callers. Whoever proposed something may take it back by rejecting it.
+    For persons: the approver is another caller than the proposer, and not the same human being, as far as the makers of
+    the two callers show. The proposer may withdraw a proposal by rejecting it.
     """
     caller.require_processing(body.processing)
     if await journal.has_ended(caller.id, shown.credential):  # a backup brought its key back

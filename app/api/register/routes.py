@@ -141,7 +141,7 @@ async def post_version(
 ) -> Response:
     """Add a full new version, in force now or later. The purpose cannot change.
 
-    `material: false` is refused when a fact that people are told changes other than by narrowing. A material version
+    `material: false` is refused if a fact on the consent page changes other than by narrowing. A material version
     makes every consent given before it stale once it is in force. Words that change in a version that is not material
     wait for another person. Where SCEAU_REGISTER_APPROVAL is `two`, so does every version that does not narrow or is
     to come into force later, and every version at all once anything of the processing was invalidated:
@@ -180,7 +180,7 @@ async def patch_processing(
     write: WriteDep,
     approval: RegisterApprovalDep,
 ) -> Response:
-    """Give a processing a status from now on. A suspended or retired one is denied whatever consents there are.
+    """Give a processing a status from now on. A suspended or retired one is denied, even where consents are in force.
 
     A suspended one of IV becomes active again once another person has approved it (202), where
     SCEAU_REGISTER_APPROVAL is `two`; one of III at once.

@@ -65,7 +65,7 @@ class ListedVersionView(VersionView):
     """One version, what it changed, and how it was approved if it had to be."""
 
     state: ProposalState = Field(description="`approved` also where no second person was needed")
-    reason: str | None = Field(default=None, description="Why whoever added it did")
+    reason: str | None = Field(default=None, description="Why it was added, in the words of the caller who added it")
     proposed_by: UUID | None = Field(default=None, description="The caller that proposed it")
     ruling: RulingView | None = None
     changes: list[ChangeView] | None = Field(

@@ -75,11 +75,11 @@ class LinkKind(StrEnum):
 
 
 class Authentication(StrEnum):
-    """How the operator knows that whoever opens the link is the subject.
+    """How the operator knows that the person who opens the link is the subject.
 
     `mailbox`: the link went to the subject's own mailbox or account and to nowhere else; `signed_in`: the subject was
     signed in to the service when it was shown; `signed_in_strong`: with two factors; `in_person`: handed over to
-    somebody whose identity was checked.
+    a person whose identity was checked.
     """
 
     MAILBOX = "mailbox"
