@@ -70,8 +70,7 @@ class _Sender:
 
         """
         begun = time.monotonic()
-        answer = self._post({**self.order, "rows": [row.said for row in rows]})
-        for row, told in zip(rows, answer["rows"], strict=True):
+        for row, told in zip(rows, self._answers(rows), strict=True):
             self.note(row, told)
         took = time.monotonic() - begun
         time.sleep(took * (1 - self.share) / self.share)
@@ -87,23 +86,32 @@ class _Sender:
         elif result == "refused" and self.counts.refused <= _SHOWN:
             typer.echo(f"{row.file}:{row.line}: {_why(told)}", err=True)
 
-    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _answers(self, rows: Sequence[FileRow]) -> list[dict[str, Any]]:
+        """Send rows until the service answers; it gets them in halves if it does not finish them together in time.
+
+        Each row about a person reads everything that is recorded of that person: hundreds may take too long.
+        """
         import httpx2
 
         cause = ""
         for attempt in range(_TRIES):
+            halve = False
             try:
-                answer = self.client.post("/v1/imports", json=body)
+                answer = self.client.post("/v1/imports", json={**self.order, "rows": [row.said for row in rows]})
             except httpx2.TransportError as error:
                 cause = type(error).__name__
             else:
                 if answer.status_code == httpx2.codes.OK:
-                    told: dict[str, Any] = answer.json()
+                    told: list[dict[str, Any]] = answer.json()["rows"]
                     return told
                 cause = problem_of(answer)
                 if answer.status_code not in {429, 502, 503, 504}:
                     raise ImportStoppedError(cause)
+                halve = answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE and len(rows) > 1
             time.sleep(min(2**attempt / 2, 20.0))
+            if halve:
+                middle = len(rows) // 2
+                return [*self._answers(rows[:middle]), *self._answers(rows[middle:])]
         raise ImportStoppedError(f"the service does not answer ({cause}): run the same command again when it does")
 
 

@@ -211,10 +211,10 @@ async def post_import(  # noqa: PLR0917 - dependencies
 ) -> Response:
     """Record up to 500 decisions of another system, each at its own date and for itself.
 
-    A row is recorded once, by the import's name and its `source_id`: send the same rows again after a 503 or a broken
-    connection. A grant whose proof is not complete, or whose text this register did not hold yet, is recorded with
-    `proof: unknown` and never permits; a form signed on paper and named by `document_sha256` may be older. A dry run is
-    the same, and then undone.
+    A row is recorded once, by the import's name and its `source_id`: send the same rows again after a broken connection
+    or a 503, then fewer at a time if hundreds are about one person. A grant whose proof is not complete, or whose text
+    this register did not hold yet, is recorded with `proof: unknown` and never permits; a form signed on paper and
+    named by `document_sha256` may be older. A dry run is the same, and then undone.
     """
     caller.require(Scope.CONSENTS_IMPORT)
     whole = Import(body.name, body.grants_expected, body.until, approval, body.notify, dry_run=body.dry_run)

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from app.cli import app as sceau
 from app.cli.about import refusal
+from app.db.database import DatabaseUnavailableError
+from app.operations.consents.import_rows import import_rows
 from tests.consents.imports.test_imports import row
 from tests.faults.service import eventually, free_port
 from tests.support.api import BOOTSTRAP
@@ -97,6 +99,27 @@ def test_grants_without_proof_are_counted(url, tmp_path):
     file.write_text(f"{COLUMNS}\n1;zoe;granted;2026-06-01T00:00:00Z;\n")
     _, told, _ = _run(url, file, "--name=unproved", *MAPPED)
     assert "1 grants have no whole proof: they never permit" in told
+
+
+def test_rows_that_take_too_long_together_are_sent_in_halves(url, tmp_path, monkeypatch):
+    """A service that cannot record more than three rows in time records ten, each once and in the file's order."""
+    sent = []
+
+    async def import_few(session, deployment, caller, order, rows):
+        sent.append(len(rows))
+        if len(rows) > 3:
+            raise DatabaseUnavailableError
+        return await import_rows(session, deployment, caller, order, rows)
+
+    monkeypatch.setattr("app.api.consents.imports.import_rows", import_few)
+    rows = [row(number, "hal", decision="refused") for number in range(10)]
+    file, results = tmp_path / "many.ndjson", tmp_path / "results.ndjson"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    assert _run(url, file, "--name=many", f"--results={results}") == (0, "10 recorded, 0 unchanged, 0 refused.", "")
+    assert [json.loads(line)["source_id"] for line in results.read_text().splitlines()] == [
+        each["source_id"] for each in rows
+    ]
+    assert sent == [0, 10, 5, 2, 3, 5, 2, 3]
 
 
 @pytest.mark.parametrize(
