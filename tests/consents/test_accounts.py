@@ -1,4 +1,4 @@
-"""Who a subject is: one account of one id, found by a row that a closure ends and an erasure deletes."""
+"""A subject is one account of one id; a row finds it, which a closure ends and an erasure deletes."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +58,7 @@ def _refs(database):
 
 
 def _found(api, name):
-    """What every search finds of an id; the searches themselves are in the trail, under nobody."""
+    """How many items the two searches find for an id."""
     return [len(api.ok("POST", path, {"subject": subject(name)})["items"]) for path in SEARCHES[:2]]
 
 
@@ -72,7 +72,7 @@ def _found(api, name):
     ],
 )
 def test_two_people_are_never_one(api, one, other):
-    """What case folding takes for one are two, and a consent of one permits nothing for the other."""
+    """Addresses that case folding would merge are two people, and a consent of one permits nothing for the other."""
     api.decide(one, "ads")
     assert api.reason(one, "ads") == "consent_in_force"
     assert api.reason(other, "ads") == "no_consent"
@@ -87,14 +87,14 @@ def test_two_people_are_never_one(api, one, other):
     ],
 )
 def test_one_domain_in_two_writings_is_one(api, written, same):
-    """A domain is compared as A-labels, in lower case (RFC 5890)."""
+    """Two spellings of an address with one domain are one subject: domains are compared as A-labels in lower case."""
     consent = api.decide(written, "ads")
     assert api.withdraw(same)["withdrawn"] == [consent["id"]]
 
 
 @pytest.mark.parametrize("name", ["zoe@exa mple.fr", "zoe@-a.example", "zoe@", "@zoe:☃.example"])
 def test_a_domain_that_idna_refuses_is_a_400(api, name):
-    """Such an address is nobody's: neither a question nor a write takes it, and no row is made for it."""
+    """An address with a bad domain is a 400 in questions and writes; as another party, it is one without consent."""
     assert api.call("POST", "/access/v1/evaluation", question(name, "ads")).status_code == 400
     for path in ("/v1/withdrawals", "/v1/subjects/closures", "/v1/consents/search"):
         refused = api.call("POST", path, {"subject": subject(name)})
@@ -121,7 +121,7 @@ def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, share
 
 
 def test_decisions_about_nobody_are_not_linked(database):
-    """Under III, and about somebody of whom nothing is recorded, each decision is logged under bytes of its own."""
+    """Each decision under III, or about an unknown subject, is logged under a different reference."""
     with running(database, decision_log="durable", decision_log_exempt_share=1.0) as logging:
         logging.register("ads")
         logging.register("spam", purpose="unsolicited_content_detection")
@@ -133,9 +133,9 @@ def test_decisions_about_nobody_are_not_linked(database):
 
 
 def test_the_pseudonym_key_is_exchanged_while_subjects_come_and_go():
-    """Under both keys everybody is found by either; then the new one alone finds all, and the old one nobody.
+    """After an exchange with both keys in use, the new key alone finds everyone, with their withdrawals.
 
-    Before each open account has its row, the new one cannot stand alone: it would forget withdrawals.
+    The new key cannot be used alone before each open account has its row: it would miss withdrawals.
     """
     both: dict[str, Any] = {"pseudonym_key": f"{PSEUDONYM_KEY},{OTHER_KEY}"}
     swapped: dict[str, Any] = {"pseudonym_key": f"{OTHER_KEY},{PSEUDONYM_KEY}"}
@@ -165,7 +165,7 @@ WAITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND w
 
 
 def test_a_key_that_was_taken_away_never_starts_again():
-    """Only a key that was in use last can be in front: by another one a withdrawal would miss people."""
+    """A pseudonym key that was taken out of use is refused at each later start, alone or in front."""
     with new_database() as database:
         with running(database) as api:
             api.register("ads")
@@ -188,9 +188,9 @@ def test_a_key_that_was_taken_away_never_starts_again():
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_a_process_that_was_left_behind_records_nothing(cache):
-    """It runs on with the old key alone while another uses the new one besides: 503, and nobody is missed.
+    """A process that runs on with the old key alone, while another uses both, answers writes and exports with 503.
 
-    Nor does it tell what is kept about somebody, for it might find nothing; nor does it delete the new key's rows.
+    It does not delete the new key's rows, and it sees a withdrawal that was recorded under the new key alone.
     """
     sent, who = {"subject": subject("alice"), "processing": "ads"}, {"subject": subject("late")}
     refused = [("withdrawals", sent), ("consents", grant("late", "ads"))]
@@ -220,9 +220,9 @@ def _started(database, api, *keys):
 
 
 def test_keys_are_stated_anew_once_what_is_being_recorded_stands():
-    """Somebody who is recorded under the old key alone meanwhile is seen by the start of the new one, which is refused.
+    """A subject recorded under the old key during a start with both keys is seen by the next start, which is refused.
 
-    Whatever isolation the database was given: its connections read what was committed while they waited.
+    This holds even if the database's default isolation is repeatable read.
     """
     with new_database() as database:
         with psycopg.connect(administrator_url(database.name), autocommit=True) as connection:
@@ -244,7 +244,7 @@ def test_keys_are_stated_anew_once_what_is_being_recorded_stands():
 
 
 def test_rows_are_written_anew_by_the_keys_in_use_alone():
-    """An exchange that began before other keys came writes no further batch, and deletes none of their rows."""
+    """A process with the old keys writes no batch of an exchange, and deletes no row of the new keys."""
     rows = "SELECT locator FROM subject_locator ORDER BY 1"
     with new_database() as database, running(database) as straggler:
         straggler.register("ads")
@@ -271,7 +271,7 @@ def days_pass(database):
 
 
 def test_a_key_is_taken_away_once_nobody_was_erased_lately_whom_it_alone_finds():
-    """A grant of before the erasure, told afterwards, would else begin the person's account anew."""
+    """A key that alone finds a recently erased person cannot be taken away until two days have passed."""
     with new_database() as database:
         with running(database) as api:
             api.register("ads")
@@ -289,7 +289,7 @@ def test_a_key_is_taken_away_once_nobody_was_erased_lately_whom_it_alone_finds()
 
 
 def test_a_closed_account_has_a_row_for_a_key_before_that_comes_in_front():
-    """Whoever is kept in the vault is found, also after their account was closed: so that they can be erased."""
+    """A new key cannot come first before closed accounts have rows for it; then it finds them for an erasure."""
     with new_database() as database:
         with running(database) as api:
             api.register("ads")
@@ -305,7 +305,7 @@ def test_a_closed_account_has_a_row_for_a_key_before_that_comes_in_front():
 
 
 def test_what_is_hashed_but_locators_outlives_an_exchange():
-    """A write is repeated under its Idempotency-Key, and a parent known, whichever key is in front by then."""
+    """After an exchange, a repeated Idempotency-Key still gets its first answer, and a parent's export still works."""
     link = {"from": subject("ali"), "to": subject("alice"), "basis": "provider_account"}
     once = {"Idempotency-Key": "linked-once"}
     minor = {"age_band": "under_15", "given_by": "both", "parent": subject("mum")}
@@ -345,7 +345,7 @@ def test_a_command_with_another_key_finds_nobody_and_says_why(database):
 
 
 def test_a_new_key_alone_starts_with_the_old_one_only_beside_both():
-    """Who has both may serve beside either; who has the new one alone starts once each open account has its row."""
+    """A process with the new key alone may run beside one with both keys; the old key alone is refused after that."""
     with new_database() as database:
         with running(database, pseudonym_key=f"{OLD},{NEW}") as both:
             both.register("ads")
@@ -358,13 +358,13 @@ def test_a_new_key_alone_starts_with_the_old_one_only_beside_both():
 
 
 def _exchange(api):
-    """What the task does, in one go."""
+    """Do at once what the task that exchanges keys does."""
     services = api.client.app.state.services
     api.client.portal.call(exchange_keys, Work(services.database, services.deployment))
 
 
 def test_a_first_consent_beside_an_erasure_is_closed_or_comes_after(api):
-    """Recorded while somebody unknown is erased, it is closed by that or comes after; none is severed unclosed."""
+    """A first consent recorded during an erasure is either closed by it or stands after it and can be withdrawn."""
     for number in range(20):
         name = f"racer{number}"
         with ThreadPoolExecutor(2) as pool:
@@ -377,9 +377,9 @@ def test_a_first_consent_beside_an_erasure_is_closed_or_comes_after(api):
 
 
 def test_an_erasure_forgets_kept_answers_and_nothing_is_recorded_anew(api, shared_database, alice):
-    """What a key was answered goes with the person; a client that lost the answer is refused when it repeats the write.
+    """An erasure deletes kept answers, and a client that then repeats its write is refused.
 
-    Otherwise the consent of somebody who was erased would stand again.
+    Otherwise the repetition would record the erased person's consent again.
     """
     body, kept = grant(alice, "ads"), {"Idempotency-Key": "forgotten"}
     consent = api.call("POST", "/v1/consents", body, kept).json()["id"]
@@ -393,7 +393,7 @@ def test_an_erasure_forgets_kept_answers_and_nothing_is_recorded_anew(api, share
 
 @pytest.mark.parametrize("path", ["withdrawals", "subjects/closures"])
 def test_an_erasure_forgets_what_was_answered_under_another_name(api, shared_database, path, alice, ali):
-    """An answer that names consents of the person goes with any of their names; until then it is kept."""
+    """A kept answer that names a person's consent is deleted when the person is erased by another name."""
     api.ok("POST", "/v1/subjects/links", {"from": subject(alice), "to": subject(ali), "basis": "provider_account"})
     consent = api.decide(ali, "ads")["id"]
     api.call("POST", f"/v1/{path}", {"subject": subject(alice)}, {"Idempotency-Key": f"said-once-{path}"})
@@ -404,7 +404,7 @@ def test_an_erasure_forgets_what_was_answered_under_another_name(api, shared_dat
 
 
 def test_the_kept_answer_of_an_erasure_leads_to_no_earlier_account(api, shared_database, alice, ali):
-    """It is about the account that was open, not about those that were closed before and went with it."""
+    """The kept answer of an erasure refers to one account only, the one that was open."""
     api.decide(ali, "ads")
     api.ok("POST", "/v1/subjects/links", {"from": subject(ali), "to": subject(alice), "basis": "user_proved"})
     consent = api.decide(ali, "ads")["id"]
@@ -418,7 +418,7 @@ def test_the_kept_answer_of_an_erasure_leads_to_no_earlier_account(api, shared_d
 
 @pytest.mark.parametrize("came_back", [True, False])
 def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
-    """While the rows of an account that was closed are written for another key, an erasure waits, and severs them."""
+    """An erasure that meets a rewriting of the account's rows waits for it and then removes them."""
     with new_database() as database, running(database) as single:
         single.register("ads")
         single.decide("alice", "ads")
@@ -452,6 +452,6 @@ def _erased_meanwhile(database, both):
 
 
 def _waited_for(database, begun):
-    """Return once another session waits for what this one holds."""
+    """Return once another session waits for a lock that this one holds."""
     assert begun.wait(10)
     eventually(lambda: _rows(database, WAITING))

@@ -1,4 +1,4 @@
-"""The age of a person: stated on its own, counted for every processing, and told on when a child comes of age."""
+"""The age of a person: stated alone, counted for each processing, and announced when a child comes of age."""
 
 import psycopg
 import pytest
@@ -23,7 +23,7 @@ def _told(database, kind):
 
 
 def test_an_age_stated_of_the_person_ends_what_was_given_alone(asking, zoe):
-    """It counts for consents given before, on whatever processing, from the moment it is answered."""
+    """A stated age of under 15 makes a consent that was given alone before it invalid, as soon as it is answered."""
     asking.decide(zoe, "ads-mail")
     assert asking.reason(zoe, "ads-mail") == "consent_in_force"
     assert _age(asking, zoe, "under_15").status_code == 201
@@ -31,7 +31,7 @@ def test_an_age_stated_of_the_person_ends_what_was_given_alone(asking, zoe):
 
 
 def test_a_child_known_on_one_processing_does_not_consent_alone_to_another(asking, zoe):
-    """What was once stated with one consent counts for the next, of another processing."""
+    """An age stated with a consent to one processing counts for a consent to another."""
     asking.decide(zoe, "stats", capacity={**CHILD, "given_by": "both"})
     asking.decide(zoe, "ads-mail")
     assert [asking.reason(zoe, name) for name in ("stats", "ads-mail")] == ["consent_in_force", "consent_invalid"]
@@ -39,7 +39,7 @@ def test_a_child_known_on_one_processing_does_not_consent_alone_to_another(askin
 
 @pytest.mark.parametrize("acts", [(CHILD, PARENT), (PARENT, CHILD)])
 def test_two_acts_are_one_joint_consent(asking, acts, zoe):
-    """The first awaits the other and permits nothing; the second makes both one consent, in either order."""
+    """The first act of a joint consent permits nothing; the second one, by the other side, puts it in force."""
     first = asking.decide(zoe, "ads-mail", capacity=acts[0])
     assert first["state"] == "awaiting_other_parent_or_child"
     assert asking.reason(zoe, "ads-mail") == "consent_invalid"
@@ -48,7 +48,7 @@ def test_two_acts_are_one_joint_consent(asking, acts, zoe):
 
 
 def test_a_withdrawal_may_say_the_age(asking, zoe):
-    """What it says counts for other processings too."""
+    """An age stated with a withdrawal counts for other processings too."""
     for name in ("ads-mail", "stats"):
         asking.decide(zoe, name)
     asking.withdraw(zoe, "ads-mail", capacity=CHILD)
@@ -56,7 +56,7 @@ def test_a_withdrawal_may_say_the_age(asking, zoe):
 
 
 def test_an_age_must_be_stated_where_the_version_says_so(asking, zoe):
-    """Without one a grant permits nothing, also once one is stated afterwards; the next grant does."""
+    """A grant without a required age is invalid, even after an age is stated; the next grant is in force."""
     asking.register("teens", age_statement_required=True)
     consent = asking.decide(zoe, "teens")
     assert (consent["state"], consent["defects"]) == ("invalid", ["age_unknown"])
@@ -67,7 +67,7 @@ def test_an_age_must_be_stated_where_the_version_says_so(asking, zoe):
 
 
 def test_receivers_are_told_once_when_a_child_comes_of_age(asking, shared_database, zoe):
-    """Of each joint consent in force, when the age last known was under 15; the consent itself goes on."""
+    """Receivers hear once that each joint consent in force needs confirmation; the consent itself stays in force."""
     consent = asking.decide(zoe, "ads-mail", capacity={**CHILD, "given_by": "both"})
     other = asking.decide(zoe, "stats", capacity={**CHILD, "given_by": "both"})
     asking.withdraw(zoe, "stats")
@@ -79,14 +79,14 @@ def test_receivers_are_told_once_when_a_child_comes_of_age(asking, shared_databa
 
 
 def test_an_age_is_not_stated_for_the_future(asking, zoe):
-    """An age that is to come is no fact yet."""
+    """An age stated for a future time is refused."""
     refused = _age(asking, zoe, "adult", at="2100-01-01T00:00:00Z")
     assert (refused.status_code, refused.json()["type"]) == (422, "urn:sceau:problem:collection-time")
 
 
 @pytest.mark.parametrize("band", ["adult", "minor_15_plus"])
 def test_a_link_does_not_outlive_an_age_stated_since(asking, band):
-    """A page made for an adult asks nothing of somebody who is said to be under fifteen since, and revives nothing."""
+    """A page made for an adult no longer takes a consent once the person is stated to be under fifteen."""
     [kid] = people("kid")
     person = Person(asking, link(asking, kid, "ads-mail", "stats", age_band=band))
     assert person.press("accept", "stats").status == 200

@@ -1,4 +1,4 @@
-"""Many decisions in one request: each is what it would be alone, and one that is refused leaves the others."""
+"""Many decisions in one request: each gets the answer that it would get alone, and a refused one stops no other."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ def _items(api, path, items, key=None):
 
 
 def _told(answer):
-    """An answer without what is of its own: ids and times."""
+    """An answer without its ids and times."""
     own = ("id", "subject_ref", "collected_at", "collected_on", "expires_at", "effective_at", "withdrawn")
     return {name: value for name, value in answer.items() if name not in own}
 
@@ -62,7 +62,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("size", [1, 3, 50])
 def test_each_item_is_answered_as_it_would_be_alone(pip, monkeypatch, size):
-    """Grants, refusals and what is refused, in any order: status and body are those of single requests."""
+    """Each item of a batch, valid or not, gets the status and the body of a single request."""
     monkeypatch.setattr(groups, "TOGETHER", size)
     good = [grant(f"one{size}", "ads"), {**grant(f"two{size}", "stats"), "decision": "refused"}]
     items = [REFUSED[0], good[0], *REFUSED[1:5], good[1], *REFUSED[5:]]
@@ -82,7 +82,7 @@ def test_each_item_is_answered_as_it_would_be_alone(pip, monkeypatch, size):
 
 
 def test_withdrawals_of_a_batch_hold_once_it_has_answered(pip):
-    """Each ends what it names; one of a processing that nobody registered is refused for itself."""
+    """Each withdrawal of a batch ends its consent; one about an unknown processing is refused alone."""
     names = [f"many{number}" for number in range(60)]
     granted = _items(pip, CONSENTS, [grant(name, "ads") for name in names])
     told = _items(pip, WITHDRAWALS, [_withdrawal("x", "nowhere"), *[_withdrawal(name, "ads") for name in names]])
@@ -99,7 +99,7 @@ def test_the_items_of_one_person_keep_their_order(pip):
 
 
 def test_a_repetition_under_its_key_records_nothing_anew(pip, shared_database):
-    """Also where the first time ended in the middle: what was recorded is answered again, and the rest is recorded."""
+    """A batch repeated under its key gets its first answers again, and records only items that were not recorded."""
     items = [grant(f"twice{number}", "ads") for number in range(4)]
     first = _items(pip, CONSENTS, items, "batch-one")
     assert _items(pip, CONSENTS, items, "batch-one") == first
@@ -113,7 +113,7 @@ def test_a_repetition_under_its_key_records_nothing_anew(pip, shared_database):
 
 @pytest.mark.parametrize("items", [[], [{}] * 1_001, "none"])
 def test_a_list_that_is_none_is_refused_whole(pip, items):
-    """No item, more than a thousand, no list: 422, and nothing is recorded."""
+    """A batch with no item, over a thousand items, or no list at all is a 422."""
     assert pip.call("POST", CONSENTS, {"items": items}).status_code == 422
 
 
@@ -132,7 +132,7 @@ def test_a_caller_s_limits_count_items(database):
 
 
 def test_batches_about_the_same_people_do_not_wait_for_each_other(pip):
-    """In whatever order each names them, all are recorded at the first try."""
+    """Four batches at once about one set of people, in different orders, are all recorded."""
     names = [f"crowd{number}" for number in range(40)]
     with ThreadPoolExecutor(4) as pool:
         sent = [names, names[::-1], names[20:] + names[:20], names[::2] + names[1::2]]
@@ -141,7 +141,7 @@ def test_batches_about_the_same_people_do_not_wait_for_each_other(pip):
 
 
 def test_a_subject_that_others_hold_leaves_the_rest(pip, shared_database):
-    """While somebody else holds one of them, that item alone is 503; the others are recorded one by one."""
+    """While another transaction holds one subject, only its item is a 503, and the others are recorded."""
     names = [f"held{number}" for number in range(3)]
     _items(pip, CONSENTS, [grant(name, "ads") for name in names])
     with psycopg.connect(shared_database.owner_url) as owner:
@@ -154,7 +154,7 @@ def test_a_subject_that_others_hold_leaves_the_rest(pip, shared_database):
 
 
 def test_the_documents_name_the_items(pip):
-    """OpenAPI shows what an item is, although each is checked for itself."""
+    """The OpenAPI document names the schema of an item, although items are checked one by one."""
     document = pip.ok("GET", "/openapi.json")
     (one,) = [document["components"]["schemas"]["ConsentBatch"]["properties"]["items"]["items"]["$ref"]]
     assert one == "#/components/schemas/NewConsent"
@@ -162,7 +162,7 @@ def test_the_documents_name_the_items(pip):
 
 
 def test_a_group_that_takes_too_long_is_not_recorded_and_the_rest_is_left(pip, monkeypatch):
-    """What does not end within the deadline is 503, and so is what follows; it is not tried."""
+    """A group that exceeds its deadline is a 503, and so are later groups, which are not tried."""
     monkeypatch.setattr(batches, "TOGETHER", 2)
     tried = []
 
@@ -180,7 +180,7 @@ def test_a_group_that_takes_too_long_is_not_recorded_and_the_rest_is_left(pip, m
 
 
 def test_a_key_that_is_revoked_meanwhile_records_nothing_more(pip, monkeypatch):
-    """Each transaction asks for the caller anew: what is not recorded by then is 401, or 403 for a lost scope."""
+    """Items of a batch that come after its key is revoked are a 401, or a 403 after its scope is taken."""
     monkeypatch.setattr(batches, "TOGETHER", 2)
     for taken, status in (("key", 401), ("scope", 403)):
         made = pip.ok("POST", "/v1/keys", {"name": "batch", "scopes": ["consents:write", "register:read"]})
@@ -198,7 +198,7 @@ def test_a_key_that_is_revoked_meanwhile_records_nothing_more(pip, monkeypatch):
 
 
 def test_a_repeated_item_beside_a_new_one_waits_for_this_process_too(pip, shared_database, monkeypatch):
-    """What a repetition changed was forgotten by nobody yet; a write that is new was forgotten here as it was made."""
+    """A repeated item beside a new one waits for this process's memory too, which a new write alone does not."""
     real, waited = Confirmer.confirm, []
 
     async def confirm(self, xid, committed, *, own_forgot, server):
@@ -215,7 +215,7 @@ def test_a_repeated_item_beside_a_new_one_waits_for_this_process_too(pip, shared
 
 
 def test_batches_about_linked_people_do_not_wait_for_each_other(pip):
-    """In whatever order each names one of the names of each person, all are recorded at the first try."""
+    """Four batches at once that name linked people by different names, in different orders, are all recorded."""
     people = [(f"lone{number}", f"ltwo{number}") for number in range(8)]
     for one, other in people:
         body = {"from": subject(one), "to": subject(other), "basis": "provider_account"}

@@ -1,4 +1,4 @@
-"""How often somebody's consents are recorded within a day: a program in a loop must not make their ledger too long."""
+"""How often one person's consents are recorded within a day, so that a looping program does not grow their ledger."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -36,7 +36,7 @@ def refused(api, name, processing):
 
 
 def test_one_consent_too_many_is_refused(full):
-    """With a reason; somebody else's is recorded."""
+    """A consent beyond the day's bound is a 409 with its reason; another person's is recorded."""
     api, alice, name = full
     status, kind = refused(api, alice, name)
     assert status == 409
@@ -45,7 +45,7 @@ def test_one_consent_too_many_is_refused(full):
 
 
 def test_what_forbids_is_never_refused(full):
-    """Withdrawals, refusals and closures, however many; nothing is permitted after them."""
+    """A withdrawal, many refusals and a closure are recorded beyond the day's bound."""
     api, alice, name = full
     api.withdraw(alice, name)
     for _ in range(3 * FEW):
@@ -55,7 +55,7 @@ def test_what_forbids_is_never_refused(full):
 
 
 def test_a_day_later_it_is_recorded(moving, shared_clock):
-    """Only what was recorded within a day counts."""
+    """A consent refused for the day's bound is recorded a day later."""
     moving.register("ads")
     for _ in range(FEW):
         moving.decide("alice", "ads")

@@ -148,7 +148,7 @@ def test_versions_added_at_once_get_numbers_of_their_own(pair):
 
 
 def test_a_retirement_at_once_with_others_is_final(pair):
-    """Whatever status changes come at once with a retirement, the processing ends retired."""
+    """A retirement that comes at once with other status changes leaves the processing retired."""
     _, one, other = pair
     one.register("ending")
     statuses = ("suspended", "retired", "active", "suspended")
@@ -163,7 +163,7 @@ def test_a_retirement_at_once_with_others_is_final(pair):
 
 @pytest.mark.parametrize("tampering", TAMPERINGS)
 def test_a_tampered_projection_is_found_and_mended(api, database, tampering):
-    """The control: a projection that differs from the ledger is counted, left alone when asked, and else mended."""
+    """Control: a rebuild counts rows that differ from the ledger, and mends them unless it is asked not to."""
     api.register("ads")
     for name in ("alice", "bob"):
         api.decide(name, "ads")

@@ -81,7 +81,7 @@ def test_child_and_parent_together_consent(pip):
 
 
 def test_a_grant_that_states_no_age_keeps_the_one_stated_before(pip):
-    """Without an age band the one stated for the person counts, on any processing; a half displaces no whole."""
+    """A grant without an age counts with the person's stated age; half a consent does not replace a whole one."""
     pip.decide("young", "ads", capacity={**UNDER_15, "given_by": "both"})
     for name, reason in (("ads", "consent_in_force"), ("half-year", "consent_invalid")):
         assert pip.decide("young", name)["state"] == "awaiting_other_parent_or_child"
@@ -89,7 +89,7 @@ def test_a_grant_that_states_no_age_keeps_the_one_stated_before(pip):
 
 
 def test_a_text_of_another_processing_is_unknown(pip):
-    """The hash must be of a text of this processing: another one's notice was not about it."""
+    """The hash of another processing's text is a defect, because the text shown must be this processing's."""
     digest = sha256(b"Texte de half-year").hexdigest()
     consent = pip.decide("elsewhere", "ads", evidence={"presented_text_sha256": digest})
     assert consent["defects"] == ["text_unknown"]
@@ -117,7 +117,7 @@ def test_a_refusal_ends_a_consent_and_has_no_expiry(pip):
 
 
 def test_saying_yes_again_appends_an_event(pip):
-    """The same answer again is a new entry and a new consent, never a no-op."""
+    """A second yes is a new event and a new consent, which the decision then names."""
     first, second = pip.decide("steady", "ads"), pip.decide("steady", "ads")
     assert first["id"] != second["id"]
     history = pip.ok("GET", f"/v1/consents/{first['id']}/history")["items"]
@@ -149,7 +149,7 @@ def test_a_suspended_processing_takes_consents(pip):
 
 
 def test_an_unknown_processing_is_not_found(pip):
-    """A consent to, or withdrawal from, what nobody registered is 404."""
+    """A consent to, or a withdrawal from, an unregistered processing is a 404."""
     _refused(pip, _body("x", "nowhere"), 404, "not-found")
     answer = pip.call("POST", "/v1/withdrawals", {"subject": subject("x"), "processing": "nowhere"})
     assert answer.status_code == 404
@@ -195,7 +195,7 @@ INVALID: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", INVALID)
 def test_an_invalid_body_is_refused_by_field(pip, case):
-    """What is not as it should be is 422 with the field, quotes nothing, and nothing is kept."""
+    """An invalid body is a 422 that names a field, and nothing is recorded."""
     body = _body(case, **INVALID[case])
     assert _refused(pip, body, 422, "invalid-request")["errors"][0]["field"]
     assert pip.ok("POST", "/v1/consents/search", {"subject": subject(case)})["items"] == []
@@ -225,7 +225,7 @@ def test_another_content_type_is_a_415(pip):
 
 @pytest.mark.parametrize("elements", [["subject_line"], None])
 def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, monkeypatch, elements):
-    """It replaces a joint consent that covered more, though it names no elements itself; one that covers all is not."""
+    """A second half that leaves a joint consent narrower is confirmed like a withdrawal; one that covers all is not."""
     api.register("ads")
     age = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
     api.ok("POST", "/v1/subjects/ages", {"subject": subject("kid"), **age})

@@ -32,7 +32,7 @@ def _refused(pip, body, field, slug):
 
 
 def test_a_grant_says_when_it_was_collected(pip):
-    """A grant without its time is 422; a refusal without it is of now."""
+    """A grant without its time is a 422; a refusal without one counts from now."""
     body = _body("a")
     del body["collected_at"]
     _refused(pip, body, "collected_at", "invalid-request")
@@ -40,7 +40,7 @@ def test_a_grant_says_when_it_was_collected(pip):
 
 
 def test_a_grant_says_which_text_was_shown(pip):
-    """A grant without the hash of the text is 422; a refusal without it is recorded as it was said."""
+    """A grant without the hash of its text is a 422; a refusal without one is recorded."""
     body = {**_body("b"), "evidence": EVIDENCE}
     _refused(pip, body, "evidence.presented_text_sha256", "invalid-request")
     refusal = pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})
@@ -50,7 +50,7 @@ def test_a_grant_says_which_text_was_shown(pip):
 
 @pytest.mark.parametrize("left_out", ["nothing", "the time and the hash"])
 def test_a_grant_repeated_late_does_not_outrank_a_withdrawal(pip, shared_clock, left_out):
-    """The same body sent again after a withdrawal permits nothing: it is as old as it says, or it is refused."""
+    """A grant that is sent again after a withdrawal permits nothing."""
     body = _body(left_out)
     if left_out != "nothing":
         body = {**body, "evidence": EVIDENCE}
@@ -64,7 +64,7 @@ def test_a_grant_repeated_late_does_not_outrank_a_withdrawal(pip, shared_clock, 
 
 
 def test_the_notice_is_that_of_the_version(pip):
-    """A grant whose notice is a token is 422, and so is one of another number than the version named."""
+    """A grant is a 422 if its notice is not a number, or is another version than the one that it names."""
     for more in ({"version": 1}, {}):
         token = _body("c", evidence={"notice_version": "v1"}, **more)
         _refused(pip, token, "evidence.notice_version", "invalid-evidence")
@@ -83,7 +83,7 @@ def _second(identifier):
 
 
 def test_the_notice_names_the_version(pip, shared_clock):
-    """A grant that names no version is to that of its notice, whichever is in force."""
+    """A grant that names no version is to the version of its notice, even if another is in force."""
     pip.register("named")
     shared_clock.at = NOON + timedelta(minutes=1)
     pip.ok("POST", "/v1/processings/named/versions", _second("named"))
@@ -123,7 +123,7 @@ FITTING = {
 @pytest.mark.parametrize("method", sorted(METHODS))
 @pytest.mark.parametrize("act", FITTING)
 def test_the_act_fits_the_method(pip, act, method):
-    """Nobody clicks a button by phone, or speaks on paper: 422."""
+    """A grant whose act does not fit its method, such as a click by phone, is a 422; a refusal is recorded."""
     name = f"{act} {method}"
     recorded = {"document_sha256": hash_of(f"Recorded: {name}")} if method == "phone" else {}
     body = _body(name, evidence={"positive_act": act, "method": method, **recorded})
@@ -164,7 +164,7 @@ def test_what_narrows_is_never_refused_for_its_age(pip):
 
 
 def test_a_withdrawal_says_whether_anybody_was_known(pip):
-    """A withdrawal under a name that nobody consented by is recorded, and says so, as often as it is repeated."""
+    """A withdrawal says whether its subject had consented to anything, each time that it is repeated."""
     first, second = pip.withdraw("k", "ads"), pip.withdraw("k", "ads")
     assert (first["withdrawn"], first["matched"], second["matched"]) == ([], False, False)
     pip.decide("l", "ads")
@@ -187,7 +187,7 @@ def test_every_entry_is_shown_by_its_id(pip):
 
 
 def test_an_erasure_of_nobody_has_no_entry(pip):
-    """An erasure answers with the id of its closure; where nobody was known there is none."""
+    """An erasure answers with the id of its closure, or without one if the subject was unknown."""
     assert "id" not in pip.ok("POST", "/v1/subjects/erasures", {"subject": subject("nobody")})
     pip.withdraw("n")
     erased = pip.ok("POST", "/v1/subjects/erasures", {"subject": subject("n")})["id"]
@@ -203,7 +203,7 @@ def test_entries_of_others_processings_are_not_shown(pip):
 
 
 def test_a_search_finds_who_only_ever_withdrew(pip):
-    """Somebody of whom only a withdrawal is recorded has no consents, and is known, to those who may see it."""
+    """A search says that a subject with a withdrawal alone is known, to callers that may see the withdrawal."""
     pip.withdraw("p", "stats")
     asked = {"subject": subject("p")}
     assert pip.ok("POST", "/v1/consents/search", asked) == {"items": [], "known": True}
@@ -216,7 +216,7 @@ def test_a_search_finds_who_only_ever_withdrew(pip):
 
 
 def test_how_the_person_was_identified_is_said_of_every_grant(pip):
-    """A grant without it is 422; a refusal needs nothing."""
+    """A grant that does not say how the person was identified is a 422; a refusal need not say it."""
     body = _body("unidentified")
     del body["evidence"]["authentication"]
     _refused(pip, body, "evidence.authentication", "invalid-request")
@@ -233,7 +233,7 @@ def test_a_call_names_its_recording(pip):
 
 
 def test_a_document_stands_for_one_person(pip):
-    """The same form proves this person's consents to several processings, and nobody else's."""
+    """A form proves several consents of one person, and is refused for another person."""
     signed = {**SIGNED, "document_sha256": hash_of("One form")}
     for _ in range(2):
         assert pip.ok("POST", "/v1/consents", _body("signatory", evidence=signed))["state"] == "in_force"
@@ -242,13 +242,13 @@ def test_a_document_stands_for_one_person(pip):
 
 
 def test_nothing_was_consented_to_before_the_processing_was_put_in_place(pip):
-    """A date before `started_on` is refused, whatever form shows it."""
+    """A grant dated before the processing's `started_on` is refused, even with a signed form."""
     early = datetime(2019, 12, 31, 12, tzinfo=UTC)
     _refused(pip, _body("early", at=early, evidence=SIGNED), "collected_at", "collection-time")
 
 
 def test_nobody_is_their_own_parent_at_their_first_word(pip):
-    """Somebody of whom nothing is recorded yet is refused too, however the name is written."""
+    """A person who is still unknown cannot be named as their own parent, even in another spelling."""
     parent = {"parent": subject("Own.Parent@Example.fr"), "parent_checked_how": "declaration"}
     capacity = {"age_band": "under_15", "given_by": "both", **parent}
     _refused(pip, {**_body("own.parent@example.fr"), "capacity": capacity}, "capacity.parent", "invalid-evidence")
@@ -256,7 +256,7 @@ def test_nobody_is_their_own_parent_at_their_first_word(pip):
 
 @pytest.mark.parametrize("given_by", ["both", "holder_of_parental_responsibility"])
 def test_a_parent_is_told_and_known_by_a_reference(pip, given_by):
-    """Who the parent is, and how that was checked, must be said; the id is not kept, and is the same for each child."""
+    """A parent and how they were checked are required; the id is not kept, and a parent has one reference."""
     parent = {"parent": {"type": "user", "id": "Mother@Example.fr"}, "parent_checked_how": "family_record_book"}
     capacity = {"age_band": "under_15", "given_by": given_by}
     for left_out in parent:

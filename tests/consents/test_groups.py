@@ -1,4 +1,4 @@
-"""Decisions recorded together: one that fails takes no other with it, and nobody waits for somebody else's."""
+"""Decisions recorded together: one that fails fails no other, and none waits for another person's."""
 
 import asyncio
 import threading
@@ -47,14 +47,14 @@ def api(shared, shared_database):
 
 
 def _with_two_names(api, name):
-    """Somebody who has another name besides."""
+    """Give a person a second name; the first is returned."""
     [other] = people("other")
     api.ok("POST", "/v1/subjects/links", {"from": subject(name), "to": subject(other), "basis": "user_proved"})
     return name
 
 
 def test_a_row_that_the_database_refuses_loses_no_withdrawal_beside_it(api):
-    """Whoever shares its group is recorded all the same, and is denied once that is answered."""
+    """A withdrawal that the database refuses does not stop the other withdrawals of its group."""
     alice, bob, li, mi = people("alice", "bob", "li", "mi")
     items = [
         {"subject": subject(_with_two_names(api, li))},
@@ -68,7 +68,7 @@ def test_a_row_that_the_database_refuses_loses_no_withdrawal_beside_it(api):
 
 
 def test_a_row_that_the_database_refuses_loses_no_grant_beside_it(api):
-    """The same of grants: what is answered 201 is there."""
+    """A grant that the database refuses does not stop the other grants of its group."""
     bob, carol, li = people("bob", "carol", "li")
     items = [grant(carol, "ads"), grant(bob, "bad"), grant(_with_two_names(api, li), "ads")]
     told = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
@@ -79,7 +79,7 @@ def test_a_row_that_the_database_refuses_loses_no_grant_beside_it(api):
 def test_decisions_about_a_person_keep_their_order_where_their_group_fails(
     api, shared_database, monkeypatch, alice, bob
 ):
-    """The later one waits for its key, which another process holds; the earlier one, judged anew, comes before it."""
+    """After a failed group, two decisions about one person are recorded in order, although one waits for its key."""
     at = datetime.now(UTC)
     made = groups_module.together
     prepared: list[list[Order]] = []
@@ -111,7 +111,7 @@ def test_decisions_about_a_person_keep_their_order_where_their_group_fails(
 
 
 def test_a_key_that_waits_for_a_person_holds_up_nobody(api, shared_database):
-    """The same request again, under its key, waits for its first time; a stranger's grant goes on meanwhile."""
+    """While a request and its repetition wait for a locked person, another person's grant is recorded."""
     busy, stranger = people("busy", "stranger")
     api.decide(busy, "ads")
     body, key = {"subject": subject(busy)}, {"Idempotency-Key": "k"}
@@ -136,7 +136,7 @@ def test_a_key_that_waits_for_a_person_holds_up_nobody(api, shared_database):
 
 
 def test_writes_about_a_person_whom_others_hold_end(api, shared_database, monkeypatch):
-    """However many there are, none waits for all those before it: 503, and others go on."""
+    """Twelve writes about a person whom another transaction holds all end with 503, while other writes go on."""
     busy, stranger = people("busy", "stranger")
     monkeypatch.setattr("app.api.consents.groups._PATIENCE", 0.2)
     api.decide(busy, "ads")
@@ -150,7 +150,7 @@ def test_writes_about_a_person_whom_others_hold_end(api, shared_database, monkey
 
 @pytest.mark.parametrize("change", ["revoked", "narrowed"])
 def test_a_key_that_ends_while_its_grant_waits_records_nothing(api, shared_database, change):
-    """A revocation or a narrowing that was answered holds for what is recorded after it; before it, it waits."""
+    """A waiting grant is refused if its key is revoked or narrowed before it is recorded."""
     [busy] = people("busy")
     api.decide(busy, "ads", "refused")
     made = api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["consents:write"]})
@@ -169,7 +169,7 @@ def test_a_key_that_ends_while_its_grant_waits_records_nothing(api, shared_datab
 
 
 def test_what_waits_about_a_person_is_recorded_in_its_order(api, shared_database, monkeypatch):
-    """A batch whose person others hold is recorded as it was sent, though they let go while its next part begins."""
+    """A batch about a locked person is recorded in the order sent, even if the lock ends while its next part begins."""
     [busy] = people("busy")
     api.decide(busy, "ads", "refused")
     groups = api.client.app.state.recording_groups
@@ -206,7 +206,7 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, shared_database
 
 
 def test_an_id_that_is_spelt_otherwise_is_the_same_person_in_a_group(api):
-    """The last of seven decisions of one second is the last word, however its address is spelt."""
+    """The last of seven decisions of one instant counts, even if its address is spelt in capitals."""
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     items = [grant("zoe@example.fr", "ads", at=at, evidence=SIGNED) for _ in range(6)]
     items.append({**grant("ZOE@example.fr", "ads", at=at, evidence=SIGNED), "decision": "refused"})
@@ -216,7 +216,7 @@ def test_an_id_that_is_spelt_otherwise_is_the_same_person_in_a_group(api):
 
 
 def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, shared_database, monkeypatch):
-    """What is said of the same person after it, in the same group, is recorded after it too."""
+    """Decisions behind one whose key another process holds, about one person, are recorded in the order sent."""
     [busy] = people("busy")
     api.decide(busy, "ads", "refused")
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
@@ -254,7 +254,7 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, shared_da
 
 @pytest.mark.parametrize("what", ["imports", "mailboxes", "closures", "links"])
 def test_no_write_of_a_revoked_key_is_recorded_after_the_revocation(api, shared_database, what):
-    """Whoever revokes a key waits for what it began, or finds it refused: an import, a mailbox, a closure, a link."""
+    """A revocation of a key waits for a write that has begun, or the write is refused."""
     busy, other = people("busy", "other")
     api.decide(busy, "ads")
     made = api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["consents:write", "consents:import"]})
@@ -284,7 +284,7 @@ def test_no_write_of_a_revoked_key_is_recorded_after_the_revocation(api, shared_
 
 
 def test_a_key_that_others_hold_holds_up_nobody(api, shared_database):
-    """A write under an Idempotency-Key that another process uses now waits alone; those of its group do not."""
+    """A write whose Idempotency-Key another transaction holds waits alone, and other writes are recorded meanwhile."""
     stranger, one = people("stranger", "one")
     made = api.ok("POST", "/v1/keys", {"name": "test", "scopes": ["consents:write"]})
     with psycopg.connect(administrator_url(shared_database.name)) as holder, ThreadPoolExecutor(1) as pool:
@@ -302,7 +302,7 @@ def test_a_key_that_others_hold_holds_up_nobody(api, shared_database):
 
 
 def test_a_group_has_a_few_decisions_about_one_person():
-    """Thousands about one person, who has a long ledger, leave room for others; their order stays."""
+    """A group takes at most five decisions about one person, in order, and leaves room for others."""
 
     async def taken():
         nothing: Any = None
@@ -316,7 +316,7 @@ def test_a_group_has_a_few_decisions_about_one_person():
 
 
 def test_a_group_that_was_ended_before_it_began_tells_its_own():
-    """A process that stops at that very moment leaves nobody waiting."""
+    """A decision whose group is cancelled before it begins gets an error and does not wait."""
 
     async def closed():
         nothing: Any = None
@@ -339,7 +339,7 @@ def _order(name):
 
 
 def test_what_waits_behind_a_task_that_had_not_begun_is_told():
-    """A process that stops then leaves nobody waiting either."""
+    """Decisions kept for a task that is cancelled before it begins get an error."""
 
     async def closed():
         nothing: Any = None
@@ -356,7 +356,7 @@ def test_what_waits_behind_a_task_that_had_not_begun_is_told():
 
 @pytest.mark.parametrize("error", [RuntimeError, DatabaseUnavailableError, asyncio.CancelledError])
 def test_nobody_waits_for_ever(error, monkeypatch):
-    """Whatever ends a group, each of those in it is told."""
+    """Each decision of a group gets an error, whatever error ends the group."""
 
     async def prepared(*_, **__):
         return SimpleNamespace(lookups=())
@@ -381,7 +381,7 @@ def test_nobody_waits_for_ever(error, monkeypatch):
 
 
 def test_closing_ends_although_a_group_that_has_ended_still_counts_as_running():
-    """What takes a task away is called by the loop, after the task has ended: closing gives the loop its turn."""
+    """Closing ends although an ended task is still listed as running, because it lets the loop remove that task."""
 
     async def closed():
         nothing: Any = None

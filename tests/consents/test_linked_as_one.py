@@ -1,4 +1,4 @@
-"""A name that is linked: what was said by it counts as if it had been said in the person's own ledger."""
+"""Statements by a linked name count as if they stood in the person's own ledger."""
 
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from tests.support.people import people
 
 CHILD = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
 BY_WHICH = pytest.mark.parametrize("linked", [True, False], ids=["first", "second"])
-"""By a name that is linked to the person's afterwards, or by the person's own."""
+"""Said by a name that is linked to the person's afterwards, or by the person's own name."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def _link(api, one, other):
 
 @BY_WHICH
 def test_a_younger_age_counts_though_an_older_one_followed(api, linked):
-    """What was given alone before `under_15` was stated is invalid, by whichever name that was said."""
+    """A consent given alone is invalid once `under_15` was stated, by either name and even if an older age followed."""
     first, second = _by_which(linked)
     api.decide(second, "ads")
     _age(api, first, "under_15")
@@ -51,7 +51,7 @@ def test_a_younger_age_counts_though_an_older_one_followed(api, linked):
 
 @pytest.mark.parametrize("day", [10, 21])
 def test_a_child_s_grant_stays_invalid_after_the_birthday(moving, shared_clock, day):
-    """Who was under 15 until a day, by another name, was so at the grant: linked before that day, or after it."""
+    """A grant by a child under 15 by another name stays invalid, with a link before the birthday or after it."""
     first, second = people("first", "second")
     shared_clock.at = datetime(2026, 6, 1, 9, tzinfo=UTC)
     ads = f"ads-{day}"
@@ -67,7 +67,7 @@ def test_a_child_s_grant_stays_invalid_after_the_birthday(moving, shared_clock, 
 
 @BY_WHICH
 def test_an_age_goes_over_at_its_weight(api, linked):
-    """An identity document outweighs the child's own word by the other name, and what the child says afterwards."""
+    """An age proved by an identity document keeps its weight over the link, against later ages of less weight."""
     first, second = _by_which(linked)
     _age(api, first, "under_15", checked_how="identity_document")
     _age(api, second, "under_15", stated_by="self", checked_how="not_checked")
@@ -79,7 +79,7 @@ def test_an_age_goes_over_at_its_weight(api, linked):
 
 @BY_WHICH
 def test_each_no_goes_over(api, linked):
-    """One that was said here stands behind one that was imported: a grant that is imported afterwards is unknown."""
+    """An imported no and one recorded here both carry over a link, so that a later imported grant does not permit."""
     first, second = _by_which(linked)
     api.ok("POST", "/v1/consents", {**grant(first, "ads"), "decision": "refused"})
     now = datetime.now(UTC)
@@ -95,7 +95,7 @@ def test_each_no_goes_over(api, linked):
 @pytest.mark.parametrize("to", ["kid", "mum"])
 @pytest.mark.parametrize("acts", [["both"], ["self", "holder_of_parental_responsibility"]])
 def test_a_joint_consent_ends_when_its_parent_is_stated_to_be_the_child(api, acts, to):
-    """The two ids are one person's: nobody consented with the child. Of another child it stays the parent."""
+    """A joint consent ends when its parent is linked to the child as one person; another child's consent stands."""
     kid, other, mum = people("kid", "other", "mum")
     both = {"parent": subject(mum), "parent_checked_how": "declaration"}
     for name in (kid, other):
@@ -109,7 +109,7 @@ def test_a_joint_consent_ends_when_its_parent_is_stated_to_be_the_child(api, act
 
 
 def test_a_parent_s_button_does_not_count_once_the_parent_is_stated_to_be_the_child(api):
-    """The page was opened before the ids were stated to be one person's, and the button is pressed after it."""
+    """A parent's button does not count if the parent is linked to the child as one person before it is pressed."""
     kid, mum = people("kid", "mum")
     child, parent = two(api, kid, "ads", parent=subject(mum), parent_checked_how="declaration")
     child.press("accept", "ads")

@@ -64,7 +64,7 @@ def test_a_key_is_not_replayed(shared_register):
     ],
 )
 def test_what_is_refused(shared_register, more, status):
-    """Nothing to ask about, twice the same, unknown words, a processing that is not registered."""
+    """A link is refused for no or a repeated processing, an unknown word or an unregistered processing."""
     assert ask_link(shared_register, "alice", "ads-mail", **more).status_code == status
 
 
@@ -79,7 +79,7 @@ def test_what_is_refused(shared_register, more, status):
     ],
 )
 def test_what_no_consent_can_permit_is_not_asked(shared_register, identifier, expected):
-    """Exempt, of no listed purpose, read by a person, suspended, retired: 409 that names which and says why."""
+    """No link asks about a processing that no consent can permit; the 409 names it and says why."""
     answer = ask_link(shared_register, "alice", "ads-mail", identifier)
     assert (answer.status_code, slug(answer)) == (409, expected)
     assert identifier in answer.json()["detail"]
@@ -94,7 +94,7 @@ def test_what_is_stopped_can_still_be_withdrawn(shared_register, identifier):
 
 
 def test_nothing_to_withdraw(shared_register):
-    """Where no consent holds, a withdraw link is a 409; one that does not hold among others is left out."""
+    """A withdraw link without any consent is a 409; a processing without one among others is left out."""
     answer = ask_link(shared_register, "nobody", "ads-mail", kind="withdraw")
     assert (answer.status_code, slug(answer)) == (409, "nothing-to-withdraw")
     shared_register.decide("partly", "ads-mail")
@@ -105,7 +105,7 @@ def test_nothing_to_withdraw(shared_register):
 
 @pytest.mark.parametrize("how", ["stated", "recorded"])
 def test_under_fifteen(shared_register, how):
-    """Nobody under fifteen gets a link to decide, whether the request says so or an earlier decision did."""
+    """A link to decide is refused for a person under fifteen, by the request's word or an earlier decision's."""
     stated = {"age_band": "under_15"} if how == "stated" else {}
     if how == "recorded":
         capacity = {"age_band": "under_15", "given_by": "both"}
@@ -116,7 +116,7 @@ def test_under_fifteen(shared_register, how):
 
 @pytest.mark.parametrize("declined", ["refused", "withdrawn"])
 def test_what_was_declined_is_not_offered_for_six_months(moving, shared_clock, declined):
-    """Left out with the date when it may be asked; all of it left out is 409; asked by the person, it is offered."""
+    """A declined processing is left out for six months, unless the person asks; a link with nothing left is a 409."""
     shared_clock.at = NOON
     one, other = f"one-{declined}", f"other-{declined}"
     for identifier in (one, other):
@@ -142,7 +142,7 @@ def test_what_was_declined_is_not_offered_for_six_months(moving, shared_clock, d
 
 
 def test_the_pause_is_a_setting(database, clock):
-    """SCEAU_SOLICITATION_PAUSE says how long; a closed account and a renewal are not paused."""
+    """SCEAU_SOLICITATION_PAUSE sets the pause, which holds neither for a closed account nor for a renewal."""
     with running(database, clock=clock, solicitation_pause="P30D") as api:
         api.register("ads-mail")
         api.decide("alice", "ads-mail", "refused")
@@ -156,12 +156,12 @@ def test_the_pause_is_a_setting(database, clock):
 
 @pytest.mark.parametrize("pause", ["P2Y", "six months", "P0D"])
 def test_a_pause_that_cannot_be_one_is_refused_at_start(monkeypatch, pause):
-    """More than a year, no period, or none at all: the service does not start, and says which setting."""
+    """A pause of over a year, of no days or in bad form stops the start, and the refusal names the setting."""
     assert "SCEAU_SOLICITATION_PAUSE: " in refusal_of(monkeypatch, solicitation_pause=pause)
 
 
 def test_who_is_asked_is_told_a_contact(asking):
-    """Without a contact for the protection of data nobody is asked (GDPR art. 13): 409; a consent can be withdrawn."""
+    """A version without a data-protection contact gets no link to decide (GDPR art. 13), but one to withdraw."""
     asking.register("silent", data_protection_contact=None)
     answer = ask_link(asking, "alice", "ads-mail", "silent")
     assert (answer.status_code, slug(answer)) == (409, "contact-missing")
@@ -171,7 +171,7 @@ def test_who_is_asked_is_told_a_contact(asking):
 
 
 def test_a_version_that_loses_its_contact_is_not_asked_for(asking):
-    """A link that was sent collects nothing for a version that tells no contact."""
+    """A link that was sent collects no consent for a later version without a contact."""
     asking.register("losing")
     person = Person(asking, link(asking, "alice", "losing"))
     without = {**VERSION, "notice": processing("losing")["notice"], "data_protection_contact": None, "material": True}

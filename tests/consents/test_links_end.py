@@ -1,4 +1,4 @@
-"""What ends a link to the consent page, what it is good for until then, and what it still does afterwards."""
+"""What ends a link to the consent page, and what it offers before and after its end."""
 
 from datetime import timedelta
 
@@ -35,13 +35,13 @@ def with_processings(moving):
 
 @pytest.fixture
 def served(with_processings, shared_clock):
-    """The same, at noon of 15 June 2026."""
+    """That service, at noon of 15 June 2026."""
     shared_clock.at = utc("2026-06-15T12:00:00Z")
     return with_processings
 
 
 def test_unknown_altered_and_ended_links_are_one_page(served, shared_clock, alice):
-    """404 for one that there is not, 410 for one that ended; the same page word for word, which names nobody."""
+    """An unknown link is a 404 and an ended one a 410, with one page, word for word, that names no company."""
     path = link(served, alice, "ads-mail")
     altered = path[:-1] + ("A" if path[-1] != "A" else "B")
     texts = []
@@ -56,7 +56,7 @@ def test_unknown_altered_and_ended_links_are_one_page(served, shared_clock, alic
 
 
 def test_a_form_opened_in_time_and_sent_too_late_records_nothing(served, shared_clock):
-    """The link expires between the page and the button."""
+    """A form that is sent after its link has expired is a 410 and records nothing."""
     [late] = people("late")
     person = Person(served, link(served, late, "ads-mail"))
     fields = person.open().filled("accept", "ads-mail")
@@ -66,7 +66,7 @@ def test_a_form_opened_in_time_and_sent_too_late_records_nothing(served, shared_
 
 
 def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(served, shared_clock):
-    """Expired, it asks no more, and still shows the one button that withdraws; after the consent's end it is gone."""
+    """An expired link still shows the button that withdraws what it collected, and then the withdrawal."""
     [keeper] = people("keeper")
     person = Person(served, link(served, keeper, "ads-mail", "stats"))
     person.press("accept", "ads-mail")
@@ -88,7 +88,7 @@ def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(served, sh
 
 
 def test_an_answer_is_shown_for_a_week_after_the_link_is_good_for_nothing_else(clocked, clock):
-    """The page that tells of a withdrawal stays, and its row; then it ends, and says nothing of what was decided."""
+    """A page shows a withdrawal for a week; then it is a 410 without any answer, and its row is removed."""
     clocked.register("ads-mail")
     person = Person(clocked, link(clocked, "keeper", "ads-mail"))
     person.press("accept", "ads-mail")
@@ -106,7 +106,7 @@ def test_an_answer_is_shown_for_a_week_after_the_link_is_good_for_nothing_else(c
 
 
 def test_a_withdraw_link_lives_as_long_as_the_consent(served, shared_clock, alice):
-    """It answers until the last instant of the longest consent, also of one renewed meanwhile, and not after."""
+    """A withdraw link works until the end of its longest consent, even of one that was renewed meanwhile."""
     for identifier in ("ads-mail", "short"):
         served.decide(alice, identifier)
     body = ask_link(served, alice, "ads-mail", "short", kind="withdraw").json()
@@ -126,7 +126,7 @@ def test_a_withdraw_link_lives_as_long_as_the_consent(served, shared_clock, alic
 
 @pytest.mark.parametrize("how", ["closures", "erasures"])
 def test_a_link_ends_with_the_account(served, shared_clock, how, alice):
-    """Closed or erased, the account's links are gone, also when somebody else gets the address."""
+    """The links of a closed or erased account are gone, even after a new holder of the address has consented."""
     served.decide(alice, "ads-mail")
     pages = [Person(served, link(served, alice, "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
     served.ok("POST", f"/v1/subjects/{how}", {"subject": {"type": "user", "id": alice}})
@@ -138,7 +138,7 @@ def test_a_link_ends_with_the_account(served, shared_clock, how, alice):
 
 
 def test_a_retired_processing_ends_no_link_about_others(clocked, clock, database):
-    """What the sweep closes for one processing leaves a link about another as it was."""
+    """A link about one processing still works after the sweep has closed a consent to a retired one."""
     for identifier in ("ads-mail", "ended"):
         clocked.register(identifier)
         clocked.decide("alice", identifier)
@@ -170,7 +170,7 @@ def take_away(how: str, api: Api, made: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("how", ["caller", "key", "compromised", "scope", "processing"])
 def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
-    """Revoked, its key revoked or known to others, its scope or the processing taken: a link only withdraws."""
+    """The links of a caller that lost its key, its scope or the processing collect nothing, and still withdraw."""
     made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write", "consents:read"]})
     form, names = asking.with_key(made["key"]), (f"asked-{how}", f"given-{how}")
     asked, given = (Person(asking, link(form, name, "ads-mail")) for name in names)
@@ -185,7 +185,7 @@ def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
 
 
 def test_a_key_that_ends_as_planned_leaves_its_links_asking(served, shared_clock, alice):
-    """A rotation, and the old key's end after its overlap, stop no link that was sent; a later revocation does."""
+    """A planned rotation of its caller's key ends no link; a rotation because the key is compromised does."""
     made = served.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
     person = Person(served, link(served.with_key(made["key"]), alice, "ads-mail"))
     served.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
@@ -196,7 +196,7 @@ def test_a_key_that_ends_as_planned_leaves_its_links_asking(served, shared_clock
 
 
 def test_only_one_of_several_processings_is_taken_away(asking):
-    """A caller that may name one of a link's processings no more asks about the others by it."""
+    """A link still asks about its other processings when its caller loses one of them."""
     made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write"]})
     person = Person(asking, link(asking.with_key(made["key"]), "both", "ads-mail", "stats"))
     take_away("processing", asking, made)
@@ -216,7 +216,7 @@ def removed(api: Api, limit: int = 1_000) -> int:
 
 
 def test_ended_links_are_removed_and_no_others(clocked: Api, clock: TestClock, database: TestDatabase):
-    """Removed are links past their end by which nothing can be withdrawn, in batches; consents stay."""
+    """The job removes, in batches, ended links that can withdraw nothing, and leaves the consents."""
     clocked.register("ads-mail")
     unanswered, refused, accepted = (Person(clocked, link(clocked, name, "ads-mail")) for name in "ura")
     refused.press("refuse", "ads-mail")

@@ -47,7 +47,7 @@ def test_a_subjects_consents_in_the_order_recorded(pip):
 
 
 def test_nobody_has_no_consents(pip):
-    """A subject that nobody knows has an empty list, not an error."""
+    """A search for an unknown subject finds an empty list and is no error."""
     assert pip.ok("POST", SEARCH, {"subject": subject("nobody")}) == {"items": [], "known": False}
 
 
@@ -97,14 +97,14 @@ def test_filters_narrow_together(pip):
 @pytest.mark.parametrize("query", [{}, {"state": "in_force"}, {"processing": "ads"}])
 @pytest.mark.parametrize("limit", [1, 2, 3, 500])
 def test_pages_hold_everything_once(pip, query, limit):
-    """However small its pages, a list gives each consent once and in one order."""
+    """A list gives each consent once and in one order, with pages of any size."""
     ids = [item["id"] for item in _pages(pip, query, limit)]
     assert ids == [item["id"] for item in _pages(pip, query)]
     assert len(set(ids)) == len(ids)
 
 
 def test_a_cursor_is_good_for_its_query_alone(pip):
-    """A cursor with another query is refused: its list would be another one."""
+    """A cursor is refused with another query than the one that it came from."""
     cursor = _first_cursor(pip, {"processing": "ads"})
     for query in ({}, {"processing": "stats"}, {"processing": "ads", "state": "in_force"}):
         answer = pip.call("POST", SEARCH, {**query, "page": {"cursor": cursor}})
@@ -112,7 +112,7 @@ def test_a_cursor_is_good_for_its_query_alone(pip):
 
 
 def test_a_cursor_goes_on_with_another_page_size(pip):
-    """The size of a page is no part of the query."""
+    """A cursor may be used with another page size."""
     cursor = _first_cursor(pip, {"processing": "ads"})
     assert pip.ok("POST", SEARCH, {"processing": "ads", "page": {"cursor": cursor, "limit": 7}})["items"]
 
@@ -136,7 +136,7 @@ def test_an_altered_cursor_is_refused(pip):
 
 @pytest.mark.parametrize("page", [{"limit": 0}, {"limit": 501}, {"limit": "5"}, {"limit": True}, {"cursor": 5}])
 def test_a_page_that_is_none_is_refused(pip, page):
-    """A limit out of bounds or no number, and a cursor that is no text, are 422."""
+    """A page limit that is out of bounds or not a number, or a cursor that is not a text, is a 422."""
     assert pip.call("POST", SEARCH, {"page": page}).status_code == 422
 
 
@@ -144,7 +144,7 @@ def test_a_page_that_is_none_is_refused(pip, page):
     "wrong", [{"state": "active"}, {"page": {"limt": 5}}, {"subjects": []}, {"expires_before": 5}, {"subject": "x"}]
 )
 def test_a_misspelt_filter_is_refused(pip, wrong):
-    """A filter that is not understood is 422: ignored, it would list more than was asked for."""
+    """An unknown filter is a 422, because ignoring it would list more than was asked for."""
     assert pip.call("POST", SEARCH, wrong).status_code == 422
 
 
@@ -174,13 +174,13 @@ def test_the_history_of_a_consent_is_its_proof(pip):
 
 
 def test_the_history_of_one_processing_leaves_others_out(pip):
-    """A history holds what concerns its processing, and what concerns all of them."""
+    """The history of a consent leaves out entries about other processings."""
     item = _pages(pip, {"subject": subject("user0"), "processing": "stats"})[0]
     assert [entry["processing"] for entry in pip.ok("GET", f"/v1/consents/{item['id']}/history")["items"]] == ["stats"]
 
 
 def test_what_is_no_consent_is_not_found(pip):
-    """An unknown id, and that of an entry that is no consent, is 404 alone and with its history; no id is 422."""
+    """An id that is unknown, or a withdrawal's, is a 404 as a consent; a text that is not an id is a 422."""
     item = _pages(pip, {"subject": subject("user2")})[0]
     withdrawal = pip.ok("GET", f"/v1/consents/{item['id']}/history")["items"][1]["id"]
     for identifier in ("01990000-0000-7000-8000-000000000000", withdrawal):

@@ -1,4 +1,4 @@
-"""Several names of one person lead to one ledger: what is decided by one is decided, once, for all of them."""
+"""Several names of one person lead to one ledger: a decision by one name is one decision for all of them."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -38,14 +38,14 @@ def _unlink(api, one, other):
 
 @pytest.mark.parametrize("more", [{}, {"linked": True}, {"linked": False, "basis": "user_proved"}, {"basis": None}])
 def test_how_it_is_known_is_said_of_linked_names_alone(api, more):
-    """A link without its basis is 422 under that name, and so is a basis of names that are linked no more."""
+    """A link without its basis is a 422 that names `basis`, and so is the end of a link with one."""
     body = {"from": subject("ali"), "to": subject("alice"), **more}
     answer = api.call("POST", "/v1/subjects/links", body)
     assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, ["basis"])
 
 
 def test_a_name_is_taken_away_by_who_records_consents(api, alice, ali):
-    """Every other scope together takes no name away, and neither does a caller of some processings."""
+    """Only a caller with `consents:write` for all processings may take a name away."""
     _linked(api, ali, alice)
     others = [each.value for each in Scope if each is not Scope.CONSENTS_WRITE]
     assert _problem(_unlink(api.with_key(api.new_key(*others)), ali, alice)) == (403, "scope-missing")
@@ -94,7 +94,7 @@ def api(shared):
 
 @pytest.mark.parametrize("said_by", range(3), ids=["alice", "ali", "al"])
 def test_a_withdrawal_by_any_name_is_one_event(api, shared_database, said_by):
-    """It ends the one consent that there is, is answered by its id, and counts for every name; not for a stranger."""
+    """A withdrawal by any name of a person ends their consent for every name, in one event, and no other person's."""
     *names, bob = people("alice", "ali", "al", "bob")
     _person(api, *names)
     consent = api.decide(names[0], "ads")["id"]
@@ -109,7 +109,7 @@ def test_a_withdrawal_by_any_name_is_one_event(api, shared_database, said_by):
 
 
 def test_without_a_link_nobody_elses_consent_ends(api, alice, ali):
-    """The control: two names of which nothing is stated are two persons, and a withdrawal by a wrong one says so."""
+    """Control: two names without a link are two persons, and a withdrawal by the wrong one matches none."""
     api.decide(alice, "ads")
     said = api.withdraw(ali, "ads")
     assert (said["withdrawn"], said["matched"]) == ([], False)
@@ -117,7 +117,7 @@ def test_without_a_link_nobody_elses_consent_ends(api, alice, ali):
 
 
 def test_a_name_that_has_an_account_has_it_closed(api, shared_database, alice, ali):
-    """Its consents end, receivers are told that they are closed, and the answer says so; the person's own go on."""
+    """A link closes the name's own account with its consents and tells receivers; the person's consents stand."""
     mine, theirs = (api.decide(name, "ads")["id"] for name in (ali, alice))
     stated = _linked(api, ali, alice)
     assert (stated["ended"], stated["closed"]) == ([mine], True)
@@ -129,7 +129,7 @@ def test_a_name_that_has_an_account_has_it_closed(api, shared_database, alice, a
 
 
 def test_an_account_begins_where_the_person_has_none(api):
-    """A name may be stated of somebody who never decided; nothing of the name's own account is carried to them."""
+    """A name may be linked to a person who never decided; the grants of its own account do not carry over."""
     alice, ali, new = people("alice", "ali", "new")
     api.decide(ali, "ads")
     assert _linked(api, ali, alice)["closed"] is True
@@ -142,7 +142,7 @@ def test_an_account_begins_where_the_person_has_none(api):
 
 @pytest.mark.parametrize("said", ["refused", "withdrawn"])
 def test_what_a_name_said_comes_over_as_what_it_was(api, said, alice, ali):
-    """A refusal that a name brings along is a refusal, and a withdrawal is one: the person reads what they did."""
+    """A refusal by a linked name carries over as a refusal, and a withdrawal as a withdrawal."""
     api.decide(alice, "ads")
     if said == "refused":
         api.decide(ali, "ads", "refused")
@@ -153,7 +153,7 @@ def test_what_a_name_said_comes_over_as_what_it_was(api, said, alice, ali):
 
 
 def test_all_names_of_the_account_that_is_closed_come_over(api):
-    """Two persons who are one: a withdrawal by a name of either ends what stands."""
+    """A link between two persons unites all their names: a withdrawal by one name ends the consent of all."""
     alice, ali, al, alicia = people("alice", "ali", "al", "alicia")
     _person(api, ali, al)
     _person(api, alice, alicia)
@@ -174,7 +174,7 @@ def test_all_names_of_the_account_that_is_closed_come_over(api):
     ids=["of one", "of all", "of before"],
 )
 def test_a_no_by_a_name_ends_the_older_yes_of_the_person(api, no, ended, alice, ali):
-    """Each consent that is older than a withdrawal by the name ends with the link; one that is younger stands."""
+    """A link ends each of the person's consents that is older than a withdrawal by the name."""
     consents = {about: api.decide(alice, about, collected_at=_ago(days=60))["id"] for about in ("ads", "stats")}
     api.withdraw(ali, **no)
     stated = _linked(api, ali, alice)
@@ -185,7 +185,7 @@ def test_a_no_by_a_name_ends_the_older_yes_of_the_person(api, no, ended, alice, 
 
 @pytest.mark.parametrize("linked_first", [True, False], ids=["linked first", "linked afterwards"])
 def test_a_yes_that_arrives_late_does_not_outlive_a_no(api, linked_first, alice, ali):
-    """A consent of sixty days ago, imported last, meets a withdrawal of thirty days ago by the other name."""
+    """A consent that is recorded last does not permit if it is older than a withdrawal by the person's other name."""
     if linked_first:
         _linked(api, ali, alice)
     api.withdraw(ali, "ads", received_at=_ago(days=30))
@@ -199,7 +199,7 @@ def test_a_yes_that_arrives_late_does_not_outlive_a_no(api, linked_first, alice,
 
 @pytest.mark.parametrize("before", ["an account", "no account", "another person"])
 def test_a_no_of_before_the_link_that_arrives_late_is_recorded(api, before, alice, ali):
-    """A withdrawal of thirty days ago by the name ends the person's older consent; one of a stranger does not."""
+    """A late withdrawal by a linked name ends an older consent, unless the name was then another person's."""
     if before != "no account":
         api.decide(ali, "ads")
     if before == "another person":
@@ -226,7 +226,7 @@ def test_a_no_of_before_the_link_that_arrives_late_is_recorded(api, before, alic
     ],
 )
 def test_the_younger_of_two_ages_is_the_persons(api, mine, theirs, reason):
-    """Under fifteen by one name, the person consents alone by none; who was known older makes nobody older."""
+    """A person who is under fifteen by one of two linked names cannot consent alone by either."""
     kid, kiddo = people("kid", "kiddo")
     for name, band in ((kid, mine), (kiddo, theirs)):
         if band is not None:
@@ -237,7 +237,7 @@ def test_the_younger_of_two_ages_is_the_persons(api, mine, theirs, reason):
 
 
 def test_stating_it_again_answers_what_stands(api, alice, ali):
-    """In whichever order, and with another basis: the same id is answered, and nothing ends."""
+    """A link that is stated again, in either order and with another basis, answers the first id and ends nothing."""
     api.decide(alice, "ads")
     first = _linked(api, ali, alice)
     for one, other in ((ali, alice), (alice, ali)):
@@ -247,13 +247,13 @@ def test_stating_it_again_answers_what_stands(api, alice, ali):
 
 
 def test_a_name_is_not_linked_with_itself(api):
-    """Two spellings of one address are one name already."""
+    """A link between two spellings of one address is a 422."""
     answer = _link(api, "alice@exemple.example", "ALICE@Exemple.example")
     assert _problem(answer) == (422, "same-subject")
 
 
 def test_a_person_has_fifty_names_at_most(api):
-    """Also where two persons who are one would have more between them; nothing is closed then."""
+    """A person has fifty names at most; a link that would exceed them is refused and closes nothing."""
     alice, bob, one_more, too_many, bobby = people("alice", "bob", "one-more", "too-many", "bobby")
     _person(api, alice, *(f"{alice}-{number}" for number in range(48)))
     _person(api, bob, bobby)
@@ -266,7 +266,7 @@ def test_a_person_has_fifty_names_at_most(api):
 
 @pytest.mark.parametrize("path", ["consents", "withdrawals"])
 def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path, alice):
-    """An item for each name: all succeed, in one ledger."""
+    """One batch with an item for each of a person's fifty names records all of them."""
     names = [alice, *(f"{alice}-{number}" for number in range(49))]
     _person(api, *names)
     items = [grant(each, "ads") if path == "consents" else {"subject": subject(each)} for each in names]
@@ -276,7 +276,7 @@ def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path, alice):
 
 
 def test_a_name_that_is_taken_away_has_decided_nothing(api, alice, ali):
-    """The person's consent goes on; nothing is permitted by the name until it decides anew, nothing older revives."""
+    """A name that is taken away has no decision, takes no older grant, and leaves the person's consent in force."""
     _person(api, alice, ali)
     api.decide(ali, "ads")
     first = _unlink(api, ali, alice)
@@ -290,7 +290,7 @@ def test_a_name_that_is_taken_away_has_decided_nothing(api, alice, ali):
 
 
 def test_the_first_name_can_be_taken_away_too(api, alice, ali):
-    """The person keeps the other; a person's only name, and what nobody stated, cannot be taken away."""
+    """A person's first name can be taken away; an only name, or a link that does not exist, cannot."""
     _person(api, alice, ali)
     api.decide(alice, "ads")
     assert _unlink(api, alice, ali).status_code == 200
@@ -301,7 +301,7 @@ def test_the_first_name_can_be_taken_away_too(api, alice, ali):
 
 
 def test_a_link_of_the_page_ends_with_the_name_that_it_was_made_for(api, alice, ali):
-    """Whoever has the address next opens no page of the person; a link that went to the other name still works."""
+    """The page link of a name that is taken away ends; one that was made for the other name still works."""
     _person(api, alice, ali)
     pages = {name: Person(api, link(api, name, "ads")) for name in (alice, ali)}
     assert pages[ali].open().buttons == {"ads": ["accept", "refuse"]}
@@ -315,7 +315,7 @@ def test_a_link_of_the_page_ends_with_the_name_that_it_was_made_for(api, alice, 
 
 @pytest.mark.parametrize("leaves", ["closures", "erasures"])
 def test_all_names_of_a_person_leave_together(api, leaves, alice, ali):
-    """Whichever is named: the next holders of the addresses are two persons, who start with nothing."""
+    """A closure or erasure by one name covers all names, whose next holders are separate persons without decisions."""
     _person(api, alice, ali)
     consent = api.decide(ali, "ads")["id"]
     assert api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject(alice)})["closed"] == [consent]
@@ -326,7 +326,7 @@ def test_all_names_of_a_person_leave_together(api, leaves, alice, ali):
 
 
 def test_an_erasure_destroys_every_name(database):
-    """No row leads from a name to the past, or holds one: those of accounts that links had closed neither."""
+    """An erasure removes every name of the person from the vault, and leaves no row that joins the names."""
     with running(database) as api:
         api.register("ads")
         api.decide("ali", "ads")
@@ -341,7 +341,7 @@ def test_an_erasure_destroys_every_name(database):
 
 
 def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali):
-    """A name that was taken away is erased without the person; so is the person without the name."""
+    """The erasure of a name that was taken away leaves the person's consent in force."""
     _person(api, alice, ali)
     api.decide(alice, "ads")
     _unlink(api, ali, alice)
@@ -350,7 +350,7 @@ def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali):
 
 
 def test_an_export_tells_every_name(api, alice):
-    """Each with its type, since when it is the person's, and how that is known (GDPR art. 15)."""
+    """An export lists each name of the person with its type and how it is known to be theirs (GDPR art. 15)."""
     body = {"from": subject("@alice:example.fr", "mxid"), "to": subject(alice), "basis": "provider_account"}
     api.ok("POST", "/v1/subjects/links", body)
     told = api.ok("POST", "/v1/subjects/exports", {"subject": subject("@alice:example.fr", "mxid")})
@@ -363,7 +363,7 @@ def test_an_export_tells_every_name(api, alice):
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_another_worker_forgets_each_name(cache):
-    """Once a link, a withdrawal by another name or its removal has answered, no worker permits by what it knew."""
+    """Once a link, its removal or a withdrawal by another name is answered, no worker decides from older memory."""
     with new_database() as database, running(database, cache=cache) as one, running(database, cache=cache) as two:
         one.register("ads")
         for name in ("alice", "ali"):
@@ -391,7 +391,7 @@ def _at_once(*calls):
 
 @pytest.mark.parametrize("known", range(3))
 def test_two_links_at_once_are_one(api, known):
-    """Stated in either order, of names with and without an account: both are answered alike, nobody waits in vain."""
+    """Two links at once between two names, in opposite orders, are answered with one id."""
     for _ in range(8):
         names = people("alice", "ali")
         for name in names[:known]:
@@ -404,7 +404,7 @@ def test_two_links_at_once_are_one(api, known):
 
 
 def test_a_chain_of_links_at_once_is_one_person(api):
-    """Links that each move a name which another moves meanwhile: all are answered, and one withdrawal ends all."""
+    """A chain of links at once makes one person, and one withdrawal then ends all their consents."""
     for _ in range(6):
         names = people("a", "b", "c", "d")
         for name in names:
@@ -416,7 +416,7 @@ def test_a_chain_of_links_at_once_is_one_person(api):
 
 
 def test_a_grant_beside_a_link_is_closed_or_the_persons(api):
-    """Recorded while its name becomes another person's, it ends with the old account or stands for every name."""
+    """A grant beside a link ends with the name's old account, or stands for both names."""
     for _ in range(12):
         names = one, _ = people("ali", "alice")
         api.withdraw(one, "stats")
@@ -431,7 +431,7 @@ def test_a_grant_beside_a_link_is_closed_or_the_persons(api):
 
 
 def test_an_erasure_beside_a_link_leaves_nobody_half_linked(api):
-    """Whichever comes first: a consent that is permitted by one name afterwards is withdrawn by it."""
+    """After an erasure and a link at once, both names get one answer, and a withdrawal by one ends it for both."""
     for _ in range(12):
         names = one, other = people("ali", "alice")
         for name in names:
@@ -445,7 +445,7 @@ def test_an_erasure_beside_a_link_leaves_nobody_half_linked(api):
 
 
 def test_withdrawals_by_two_names_at_once_are_all_recorded(api, alice, ali):
-    """They wait for one account: all are answered, and both names have said no."""
+    """Sixteen withdrawals at once by two names of one person are all recorded."""
     _person(api, alice, ali)
     api.decide(alice, "ads")
     said = _at_once(*(partial(api.withdraw, name) for name in (alice, ali) * 8))

@@ -1,4 +1,4 @@
-"""No consent outlives what was said: an age recorded later cures nothing, no repetition undoes an erasure."""
+"""A later age makes no invalid consent valid, and no repetition or import undoes an erasure or a no."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,19 +18,19 @@ def _age(api, name, band, **more):
 
 @pytest.fixture
 def api(shared):
-    """A deployment where a child, and somebody of whom no age is known, have said yes alone."""
+    """The shared deployment."""
     return shared
 
 
 def _two(api, name):
-    """Two processings of one test's own; the second wants an age."""
+    """Register two processings for one test; the first returned requires an age."""
     api.register(f"{name}-other")
     api.register(f"{name}-ads", age_statement_required=True)
     return f"{name}-ads", f"{name}-other"
 
 
 def test_an_age_with_another_grant_cures_nothing(api):
-    """Recorded after the grant and dated before it, it leaves a child's consent, and an unknown person's, as it was."""
+    """An adult's age that is recorded later, with a grant to another processing, leaves an invalid consent invalid."""
     ads, other = _two(api, "cured")
     before = datetime.now(UTC)
     _age(api, "kid", "under_15")
@@ -56,7 +56,7 @@ def test_an_age_of_the_past_cures_nothing(api):
 
 
 def test_an_age_that_was_there_before_counts(api):
-    """The control: stated and recorded before the grant, it makes the grant lawful."""
+    """Control: an age stated and recorded before the grant makes the grant lawful."""
     ads, _ = _two(api, "known")
     assert _age(api, "grown", "adult").status_code == 201
     api.decide("grown", ads)
@@ -64,7 +64,7 @@ def test_an_age_that_was_there_before_counts(api):
 
 
 def test_a_repetition_after_an_erasure_is_refused(api):
-    """What was signed before the erasure and is sent again after it consents to nothing; what is new does."""
+    """A grant signed before an erasure and sent again after it is refused; a new grant is in force."""
     ads, _ = _two(api, "erased")
     signed = datetime.now(UTC) - timedelta(seconds=30)
     body = grant("eve", ads, at=signed, evidence=SIGNED, capacity={"age_band": "adult"})
@@ -78,7 +78,7 @@ def test_a_repetition_after_an_erasure_is_refused(api):
 
 
 def test_an_exchange_of_the_key_revives_nobody(database):
-    """Once the key is gone by which the erased name is found, an import of before the erasure proves nothing."""
+    """After an exchange of the pseudonym key, an import of an erased person's older grant still permits nothing."""
     now = datetime.now(UTC)
     with running(database) as api:
         api.register("ads")
@@ -99,7 +99,7 @@ def test_an_exchange_of_the_key_revives_nobody(database):
 
 @pytest.mark.parametrize("name", ["ben", "ben-too"])
 def test_a_child_is_not_its_own_parent(api, name):
-    """By none of its names, in a grant or in a link."""
+    """A child cannot be named as its own parent by any of its names, in a grant or in a link."""
     if not api.call("GET", "/v1/processings/own-parent").is_success:
         api.register("own-parent")
         _age(api, "ben", "under_15")
@@ -113,7 +113,7 @@ def test_a_child_is_not_its_own_parent(api, name):
 
 @pytest.mark.parametrize("again", ["import", "live route"])
 def test_a_yes_of_the_very_day_of_a_no_does_not_come_again(api, again):
-    """Who knows days alone brings in a yes and a no of one day; the yes again, under another name, permits nothing."""
+    """A yes and a no imported with one date count as a no, and the yes sent again permits nothing."""
     ads, name = people("day", "somebody")
     api.register(ads)
     imported(api, row(1, name, processing=ads), row(2, name, "withdrawn", processing=ads), name=ads)
@@ -127,7 +127,7 @@ def test_a_yes_of_the_very_day_of_a_no_does_not_come_again(api, again):
 
 @pytest.mark.parametrize("how", ["erasures", "closures"])
 def test_an_old_form_revives_nobody_whom_the_new_key_does_not_find(database, how):
-    """The pseudonym key was exchanged: what is older than that is unknown when it is brought in by the live route."""
+    """After an exchange of the pseudonym key, an old form of an erased or closed person permits nothing."""
     body = grant("gone", "ads", at=datetime.now(UTC) - timedelta(days=100), evidence=SIGNED)
     with running(database) as api:
         api.register("ads")

@@ -1,6 +1,6 @@
-"""Sixty requests that write, pinned: status, head, body, events and rows are what they were when written down.
+"""Sixty requests that write still get the status, head and body, and leave the rows, that pinned.json holds.
 
-SCEAU_TEST_WRITE_PINNED=1 writes them down anew: for a change that is meant to be seen, and is told in CHANGELOG.md.
+SCEAU_TEST_WRITE_PINNED=1 writes that file anew, for a change that is intended and stands in CHANGELOG.md.
 """
 
 import json
@@ -34,7 +34,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class Recording:
-    """Sends requests, each a minute after the one before, and keeps what came of each."""
+    """Sends requests, each a minute after the one before, and keeps the answers."""
 
     def __init__(self, api, clock) -> None:
         """Send by an application and its clock."""
@@ -55,7 +55,7 @@ class Recording:
         return self.send("/v1/consents", grant(name, identifier, at=self.clock.at, **more), key, again)
 
     def say(self, path: str, name: str, key: str | None = None, **more: Any):
-        """Anything about a person."""
+        """Send a request about a person."""
         return self.send(path, {"subject": subject(name), **more}, key)
 
 
@@ -164,7 +164,7 @@ def _rows(url: str) -> dict[str, list[Any]]:
 
 
 def _without_chance(requests: list[Any], rows: dict[str, list[Any]]) -> dict[str, Any]:
-    """What was found, with which id it is in the place of each random one that was answered: the first, the second."""
+    """The findings, with a number in place of each random id, by the order in which the ids were answered."""
     names: dict[str, str] = {}
     told = RANDOM.sub(lambda each: names.setdefault(each[0], f"random {len(names) + 1}"), _text(requests))
     held = json.loads(RANDOM.sub(lambda each: names.get(each[0], "random"), _text(rows)))
@@ -176,7 +176,7 @@ def _text(found: Any) -> str:
 
 
 def test_sixty_requests_do_what_they_did(database, clocked, clock):
-    """Each is answered as it was, and the tables hold what they held."""
+    """Each request gets its pinned answer, and the tables hold the pinned rows."""
     clocked.register("ads")
     clocked.register("stats", purpose="statistics")
     clocked.register("sorting", purpose="sorting")

@@ -39,7 +39,7 @@ def _told(page):
 
 
 def test_flags_are_listed_with_the_state_of_now(swept):
-    """Every flag is told, oldest first, with the state that its consent has now: a renewed one is replaced."""
+    """Each flag is listed, oldest first, with the present state of its consent."""
     told = _told(swept.ok("GET", "/v1/renewals"))
     assert sorted(told[:3]) == [
         ("due", "P30D", "ads", "expired"),
@@ -50,7 +50,7 @@ def test_flags_are_listed_with_the_state_of_now(swept):
 
 
 def test_flags_are_filtered(swept):
-    """By processing, and by one kind or more."""
+    """Flags can be filtered by processing and by one kind or more."""
     assert len(swept.ok("GET", "/v1/renewals?processing=stats")["items"]) == 2
     assert len(swept.ok("GET", "/v1/renewals?kind=expired")["items"]) == 2
     assert len(swept.ok("GET", "/v1/renewals?kind=expired&kind=due&processing=ads")["items"]) == 3
@@ -71,7 +71,7 @@ def test_pages_of_flags_hold_each_once(swept):
 
 
 def test_a_restricted_caller_sees_its_processings(swept):
-    """A caller that may name some processings is told of those only; without the scope, of none."""
+    """A caller limited to a processing sees its flags only, and no job runs."""
     limited = swept.with_key(swept.new_key("consents:read", processings=["stats"]))
     assert {item["processing"] for item in limited.ok("GET", "/v1/renewals")["items"]} == {"stats"}
     assert limited.call("GET", "/v1/renewals?processing=ads").status_code == 403
@@ -79,7 +79,7 @@ def test_a_restricted_caller_sees_its_processings(swept):
 
 
 def test_runs_are_told_by_the_api_and_metrics(api, database):
-    """Last run, how long it took, what it flagged and left, and the class of its error, in the API and in /metrics."""
+    """The API and /metrics report job runs: how many, their failures, flags, backlog, duration and last error."""
 
     async def record():
         made = Database(database.app_url)

@@ -37,7 +37,7 @@ def _is_leased(api):
 
 @asynccontextmanager
 async def _dies(self, _=None, lead=()):
-    """Commit, and end before anybody is told."""
+    """Commit, and fail before the write is confirmed."""
     async with self._database.write(None, lead) as session:
         yield session
     raise OutcomeUnknownError
@@ -45,7 +45,7 @@ async def _dies(self, _=None, lead=()):
 
 @pytest.mark.parametrize(("path", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_a_repetition_is_answered_when_no_worker_permits_any_more(workers, monkeypatch, path, body):
-    """Two workers hold the permit; the first try is committed and its process ends; after the second none permits."""
+    """When a write that failed after its commit is repeated and answered, neither worker permits any more."""
     one, two = workers
     alice, ali = people("alice", "ali")
     said = body(subject(alice), subject(ali))

@@ -1,4 +1,4 @@
-"""A mailbox that several people share has no user who could consent for it: it has no consents, and is given none."""
+"""A mailbox that several people share has no user who could consent for it, so it has no consents."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -57,7 +57,7 @@ def asked(request):
 
 
 def test_what_rests_on_consent_is_denied_and_the_rest_is_untouched(asked):
-    """Marked, its consent is closed and the answer is another party's, decided or not; purposes of III go on."""
+    """Marking a mailbox as shared closes its consents and denies what needs one; a purpose of III stays permitted."""
     contact, never_decided = people("contact", "never-decided")
     consent = asked.decide(contact, "ads")["id"]
     assert asked.reason(contact, "ads") == "consent_in_force"
@@ -72,7 +72,7 @@ def test_what_rests_on_consent_is_denied_and_the_rest_is_untouched(asked):
 
 
 def test_it_stands_in_the_way_where_parties_are_asked(asked, contact, alice):
-    """As a local participant it cannot consent; where nobody asks for parties it is in nobody's way."""
+    """A shared mailbox among the participants denies a processing that asks other parties, and no other processing."""
     parties = [{"id": contact, "local": True}]
     for name, about in ((alice, "ads"), (alice, "training"), (contact, "training")):
         asked.decide(name, about)
@@ -83,7 +83,7 @@ def test_it_stands_in_the_way_where_parties_are_asked(asked, contact, alice):
 
 
 def test_nothing_comes_back_with_the_end_of_the_mark(asked, contact):
-    """Unmarked, the mailbox never decided, whatever was consented before; it can decide anew then."""
+    """A mailbox that is no longer shared has no decision from before, and can consent anew."""
     asked.decide(contact, "ads")
     _shared(asked, contact)
     assert _shared(asked, contact, shared=False)["shared"] is False
@@ -94,7 +94,7 @@ def test_nothing_comes_back_with_the_end_of_the_mark(asked, contact):
 
 
 def test_a_consent_is_refused_by_every_way(api, contact):
-    """By the API, in a batch, by an import, by a form that was open; a refusal and a withdrawal are recorded."""
+    """A shared mailbox's consent is refused in every way of giving it; its refusal and withdrawal are recorded."""
     page = Person(api, link(api, contact, "ads"))
     form = page.open().filled("accept", "ads")
     _shared(api, contact)
@@ -117,7 +117,7 @@ def test_a_consent_is_refused_by_every_way(api, contact):
 
 
 def test_it_is_nobodys_name(api, contact, alice):
-    """It cannot be stated to be a person's, from either side; nor does it have holders."""
+    """A shared mailbox cannot be linked to a person in either order, and takes no list of holders."""
     _shared(api, contact)
     for one, other in ((contact, alice), (alice, contact)):
         body = {"from": subject(one), "to": subject(other), "basis": "user_proved"}
@@ -126,7 +126,7 @@ def test_it_is_nobodys_name(api, contact, alice):
 
 
 def test_the_other_names_of_the_account_that_it_had_are_closed_with_it(api):
-    """They are not shared by that: each has decided nothing, and is nobody's name any more."""
+    """The other names of a mailbox's account are closed when it is marked as shared, and are not shared themselves."""
     contact, info = people("contact", "info")
     api.ok("POST", "/v1/subjects/links", {"from": subject(info), "to": subject(contact), "basis": "user_proved"})
     api.decide(info, "ads")
@@ -136,7 +136,7 @@ def test_the_other_names_of_the_account_that_it_had_are_closed_with_it(api):
 
 @pytest.mark.parametrize("leaves", ["closures", "erasures"])
 def test_the_next_holder_of_the_address_starts_with_nothing(api, leaves, contact):
-    """Closing or erasing the mailbox's account forgets that several people shared it."""
+    """After a closure or erasure of a shared mailbox, the address is no longer shared, and can consent."""
     _shared(api, contact)
     api.ok("POST", f"/v1/subjects/{leaves}", {"subject": subject(contact)})
     assert api.reason(contact, "ads") == "no_consent"
@@ -145,7 +145,7 @@ def test_the_next_holder_of_the_address_starts_with_nothing(api, leaves, contact
 
 
 def test_an_explanation_names_the_rule(api, contact):
-    """Rule 9b decides, before any consent is looked at; an export says since when the mailbox is shared."""
+    """An explanation about a shared mailbox names rule 9b; an export says since when the mailbox is shared."""
     marked = _shared(api, contact)
     told = api.ok("POST", "/v1/explanations", question(contact, "ads"))
     assert (told["context"]["reason"], told["rules"][-1]["rule"]) == ("other_party", "9b")
@@ -154,7 +154,7 @@ def test_an_explanation_names_the_rule(api, contact):
 
 
 def test_another_worker_forgets_what_it_permitted(contact):
-    """A worker that remembers the permit denies once another has answered that the mailbox is shared."""
+    """A worker that remembers a permit denies once another worker has answered that the mailbox is shared."""
     with new_database() as database, running(database, cache="leased") as one, running(database, cache="leased") as two:
         one.register("ads")
         one.decide(contact, "ads")
@@ -168,7 +168,7 @@ def test_another_worker_forgets_what_it_permitted(contact):
 
 
 def test_a_mark_beside_a_consent_leaves_none_in_force(api):
-    """Whichever comes first, the consent is closed or refused, and the mailbox is shared."""
+    """A consent at once with the mark of a shared mailbox is closed or refused."""
     for _ in range(12):
         [mailbox] = people("contact")
         with ThreadPoolExecutor(2) as pool:

@@ -23,7 +23,7 @@ class User:
     """One new user of one new processing, and what may happen to both."""
 
     def __init__(self, api, clock):
-        """Register the processing at the start of all times."""
+        """Register the processing a week before the start."""
         self.api, self.clock = api, clock
         number = next(_numbers)
         self.name, self.processing = f"user{number}", f"ads{number}"
@@ -34,12 +34,12 @@ class User:
         clock.at = START
 
     def grant(self):
-        """Consent, as whoever has the id now."""
+        """Consent, as the present holder of the id."""
         self._after_its_closure()
         self.api.decide(self.name, self.processing)
 
     def _after_its_closure(self):
-        """What was collected by the last closure of the id is another's, and refused."""
+        """Move the clock past the last closure of the id, since an earlier grant would be refused."""
         if self.closed_at is not None and self.clock.at <= self.closed_at:
             self.clock.at = self.closed_at + timedelta(milliseconds=1)
 
@@ -51,14 +51,14 @@ class User:
     def grant_ahead(self):
         """Consent to the newest version, in force or not."""
         self._after_its_closure()
-        self.clock.at = max(self.clock.at, self.changed_at)  # nobody is shown a text before it exists
+        self.clock.at = max(self.clock.at, self.changed_at)  # no text is shown before it exists
         versions = self.api.ok("GET", f"/v1/processings/{self.processing}")["versions"]
         self.api.decide(self.name, self.processing, version=versions)
 
     def import_grant(self):
         """Find an older paper consent."""
         stated = self.clock.at - timedelta(days=40)
-        if self.closed_at is None or stated > self.closed_at:  # else it is the consent of whoever had the id before
+        if self.closed_at is None or stated > self.closed_at:  # else it is the consent of the id's earlier holder
             self.api.decide(self.name, self.processing, collected_at=stated.isoformat())
 
     def refuse(self):
@@ -103,11 +103,11 @@ class User:
             self.changed_at = self.clock.at
 
     def wait_a_month(self):
-        """Wait."""
+        """Wait thirty days."""
         self.clock.at += timedelta(days=30)
 
     def wait_a_year(self):
-        """Wait."""
+        """Wait a year."""
         self.clock.at += timedelta(days=365)
 
     def set_the_clock_back(self):

@@ -52,7 +52,7 @@ def test_ids_are_apart_where_the_setting_says_exact(database):
 
 
 def test_a_type_is_a_namespace(asking, alice):
-    """The same id in two types is two subjects."""
+    """One id in two types is two subjects."""
     asking.decide(alice, "ads-mail")
     asking.ok("POST", "/v1/withdrawals", {"subject": subject(alice, "mailbox")})
     assert asking.reason(alice, "ads-mail") == "consent_in_force"
@@ -66,7 +66,7 @@ def test_white_space_and_look_alikes_are_other_subjects(asking, alice):
 
 
 def test_a_participant_is_normalised_like_the_subject(asking):
-    """A participant is the subject of the same id, in whatever writing."""
+    """A participant is matched with the subject of that id in any spelling."""
     asking.register("training", purpose="service_improvement", party_mode="all_local_users")
     alice, bob = people("alice", "Bob")
     for name in (alice, bob):
@@ -113,7 +113,7 @@ def test_an_erasure_leaves_others(asking, shared_database, alice, bob):
 
 
 def test_an_erasure_may_be_repeated_and_of_a_stranger(asking, shared_database):
-    """Erasing twice, or erasing who was never known, ends nothing and keeps no id."""
+    """A second erasure, or the erasure of an unknown subject, ends no consent and keeps no id."""
     alice, stranger = people("alice", "stranger")
     before = _rows(shared_database, VAULT)
     asking.decide(alice, "ads-mail")
@@ -124,7 +124,7 @@ def test_an_erasure_may_be_repeated_and_of_a_stranger(asking, shared_database):
 
 
 def test_an_erased_subject_may_come_back(asking, shared_database, alice):
-    """Who comes back after an erasure decides afresh, and is kept under a new key."""
+    """A subject who comes back after an erasure consents anew and is kept under a new key."""
     asking.decide(alice, "ads-mail")
     key = f"SELECT wrapped_key FROM subject_vault WHERE sealed_for = '\\x{_locator(alice).hex()}'"
     before = _rows(shared_database, key)

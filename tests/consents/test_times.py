@@ -23,7 +23,7 @@ def pip(moving, shared_clock):
 
 @pytest.fixture
 def live(pip):
-    """The same, called by a consent form: it may not import."""
+    """That service, called with a consent form's key, which may not import."""
     return pip.with_key(pip.new_key("consents:write", "consents:read", "decisions:evaluate"))
 
 
@@ -98,7 +98,7 @@ def test_an_import_of_long_ago_has_expired_already(pip):
 
 @pytest.mark.parametrize("ago", [timedelta(minutes=5), timedelta(days=100)])
 def test_a_live_withdrawal_is_later_than_everything_recorded(live, ago):
-    """Whatever time a live withdrawal states, it ends a consent given since."""
+    """A live withdrawal ends the consent even if it states an earlier time than the consent's."""
     name = f"h{ago}"
     consent = live.decide(name, "ads")
     withdrawn = live.withdraw(name, "ads", received_at=wire(NOON - ago))
@@ -109,14 +109,14 @@ def test_a_live_withdrawal_is_later_than_everything_recorded(live, ago):
 
 
 def test_a_live_refusal_is_later_than_everything_recorded(live):
-    """Whatever time a live refusal states, it ends a consent given since."""
+    """A live refusal ends the consent even if it states an earlier time than the consent's."""
     live.decide("i", "ads")
     live.decide("i", "ads", "refused", collected_at=_ago(minutes=9))
     assert live.reason("i", "ads") == "consent_refused"
 
 
 def test_a_withdrawal_just_stated_by_an_importer_is_live(pip):
-    """A caller that may import is live too within ten minutes: the withdrawal ends a consent given since."""
+    """A withdrawal of nine minutes ago by a caller that may import is live, and ends a consent given since."""
     pip.decide("j", "ads")
     pip.withdraw("j", "ads", received_at=_ago(minutes=9))
     assert pip.reason("j", "ads") == "consent_withdrawn"
@@ -150,7 +150,7 @@ def test_a_withdrawal_from_all_covers_what_is_registered_later(pip, shared_clock
 
 
 def test_what_was_collected_before_a_closure_is_refused_after_it(pip):
-    """It belongs to whoever had the id then, for a processing that is registered afterwards too."""
+    """A decision collected before a closure is refused after it, even for a processing that is registered later."""
     pip.ok("POST", "/v1/subjects/closures", {"subject": subject("n")})
     pip.register("later-for-closures")
     signed = grant("n", "later-for-closures", at=NOON - timedelta(days=30), evidence=SIGNED)
@@ -164,7 +164,7 @@ def test_what_was_collected_before_a_closure_is_refused_after_it(pip):
 
 
 def test_a_withdrawal_from_all_ends_every_consent(live):
-    """A withdrawal without a processing ends the consents to all of them, and names each."""
+    """A withdrawal that names no processing ends the consents to all processings, and lists them."""
     consents = {live.decide("o", name)["id"] for name in ("ads", "stats")}
     assert set(live.withdraw("o")["withdrawn"]) == consents
     assert {live.reason("o", name) for name in ("ads", "stats")} == {"consent_withdrawn"}
@@ -190,7 +190,7 @@ def test_renewing_all_day_long_never_exceeds_a_year(live, shared_clock):
 
 
 def test_a_consent_lapses_at_its_expiry_with_nothing_running(live, shared_clock):
-    """A permit ends at its `valid_until` exactly, by comparing times alone."""
+    """A permit ends exactly at its `valid_until`, without any job running."""
     live.decide("r", "ads")
     until = utc(live.evaluate("r", "ads")["context"]["valid_until"])
     shared_clock.at = until - timedelta(microseconds=1)

@@ -27,7 +27,7 @@ def of_january(moving, shared_clock):
 
 @pytest.fixture
 def pip(of_january, shared_clock):
-    """The same, in mid-June."""
+    """That service, in mid-June."""
     shared_clock.at = NOON
     return of_january
 
@@ -87,7 +87,7 @@ def test_a_grant_ahead_of_its_version_is_pending(pip, shared_clock, alice):
 
 
 def test_a_withdrawal_ends_a_grant_that_is_pending(pip, shared_clock, alice):
-    """A withdrawal ends what was granted ahead too."""
+    """A withdrawal also ends a grant that is ahead of its version."""
     pip.register("ended")
     _add(pip, "ended", "2026-07-01T00:00:00Z")
     ahead = pip.decide(alice, "ended", version=2)

@@ -1,4 +1,4 @@
-"""Short ways to say a register entry, an event and a request: what a test does not name is lawful and usual."""
+"""Short builders of register entries, events and requests; what a test does not name is lawful and usual."""
 
 from datetime import UTC, date, datetime
 from uuid import UUID

@@ -51,7 +51,7 @@ def test_a_statement_weighs_by_who_made_it_and_how_it_was_checked(stated_by, che
 
 
 def test_weights_are_stored_as_these_numbers():
-    """Their order decides; a number that is stored with an age must not come to mean another weight."""
+    """Each weight keeps its number, because the numbers are stored with ages and their order decides."""
     assert [(each.name, each.value) for each in (OWN, PARENT, OPERATOR, DOCUMENT)] == [
         ("OWN_WORD", 1),
         ("PARENT", 2),
@@ -75,13 +75,13 @@ def test_weights_are_stored_as_these_numbers():
     ],
 )
 def test_who_is_older_is_believed_only_by_a_statement_that_weighs_as_much(said, known):
-    """Who is younger is believed at once; an older age must weigh as much as the heaviest that it contradicts."""
+    """A younger age is believed at once; an older one must weigh as much as the heaviest that it contradicts."""
     events = [stated(band, f"2026-01-{order:02}", order, weight) for order, (band, weight) in enumerate(said, start=1)]
     assert age_known(events, AT) is known
 
 
 def test_who_turns_15_on_a_day_is_15_from_its_first_instant_in_paris():
-    """A statement of under 15 with that day reads 15 or more from 00:00 on; another one, without a day, does not."""
+    """A statement of under 15 reads as 15 or more from 00:00 in Paris on the day that it gives, if it gives one."""
     child = stated(CHILD, "2026-01-05", 1, DOCUMENT, under_15_until=date(2026, 3, 10))
     assert age_known([child], utc("2026-03-09T22:59:59.999999")) is CHILD
     assert age_known([child], utc("2026-03-09T23:00:00")) is TEEN
@@ -102,7 +102,7 @@ def test_who_turns_15_on_a_day_is_15_from_its_first_instant_in_paris():
     ],
 )
 def test_for_a_grant_counts_what_stood_and_whatever_younger_was_stated_since(before, own, after, band, known_then):
-    """An age stated later never makes the person older at the grant, nor is it an age that was stated by then."""
+    """An age stated later can only make the person younger at the grant, and does not count as stated by then."""
     grant = granted("2026-03-10", 2, age_band=own)
     said = [
         *([stated(before, "2026-01-10", 1)] if before else []),
@@ -124,18 +124,18 @@ def test_for_a_grant_counts_what_stood_and_whatever_younger_was_stated_since(bef
     ids=["recorded later and dated before", "dated later and recorded before", "younger, dated later", "two since"],
 )
 def test_neither_a_later_record_nor_a_later_date_makes_a_child_older_at_a_grant(said, order):
-    """What stood must be dated and recorded by the grant; of all that was stated since, the youngest counts."""
+    """Only an age dated and recorded before a grant makes a person older at it; of later ages the youngest counts."""
     assert age_for(granted("2026-03-10", order), ages_stated(said, AT)).band is CHILD
 
 
 def test_only_what_states_an_age_is_an_age_and_only_a_child_turns_15_on_a_day():
-    """A decision without an age is none; a day that stands beside another age than under 15 says nothing."""
+    """A decision without an age states none, and a day of turning 15 beside an adult's age has no effect."""
     assert ages_stated([granted("2026-03-10")], AT) == []
     assert age_known([stated(ADULT, "2026-01-10", 1, under_15_until=date(2026, 2, 1))], AT) is ADULT
 
 
 def test_who_is_said_later_to_turn_15_after_a_grant_was_a_child_at_it():
-    """The statement is read at the instant of the grant, also once the day has passed."""
+    """A statement with a day of turning 15 is read at the instant of the grant, even once that day has passed."""
     grant = granted("2026-03-10", 1)
     later = stated(CHILD, "2026-04-01", 2, DOCUMENT, under_15_until=date(2026, 5, 1))
     assert age_for(grant, [later]).band is CHILD
@@ -154,7 +154,7 @@ def test_who_is_said_later_to_turn_15_after_a_grant_was_a_child_at_it():
     ],
 )
 def test_the_age_known_is_the_one_last_stated_among_equals(stated, band):
-    """On whatever processing and by whatever kind of event; None when nobody stated one."""
+    """The last stated age counts, on any processing and by any kind of event; without a statement the age is None."""
     kinds = [EventKind.GRANTED, EventKind.AGE_STATED, EventKind.WITHDRAWN, EventKind.REFUSED]
     events = [
         event(kinds[order - 1], f"2026-03-{order:02}", order, age_band=age, processing=f"p{order}")
@@ -164,7 +164,7 @@ def test_the_age_known_is_the_one_last_stated_among_equals(stated, band):
 
 
 def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
-    """The next holder of an address has an age of their own; that one processing ended says nothing of the person."""
+    """The closure of an account forgets the age; the closure of one processing does not."""
     child = event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=AgeBand.UNDER_15)
     assert age_known([child, event(CLOSED, "2026-04-01", 2, processing=None)], AT) is None
     assert age_known([child, event(CLOSED, "2026-04-01", 2)], AT) is AgeBand.UNDER_15
@@ -184,7 +184,7 @@ def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
     ],
 )
 def test_an_age_makes_somebody_younger_or_older_than_was_known(known, band, younger, older):
-    """Unknown is adult; the same band or none changes nothing. A first age may have been waited for, but a child's."""
+    """An unknown age counts as adult, except that a first age of 15 or more also makes the person older."""
     events = [] if known is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=known)]
     said = Collection(age_band=band)
     assert makes_younger(said, events, AT) is younger
@@ -201,7 +201,7 @@ def test_an_age_to_come_is_not_known_and_the_last_closure_counts():
 
 
 def test_an_age_of_the_account_before_says_nothing_of_the_next_holder():
-    """Recorded after the grant, and dated before the closure that came between: it was said of somebody else."""
+    """An age dated before a closure is not the age at a later grant, even if it is recorded after that grant."""
     grant = granted("2026-04-01", 1)
     events = [grant, event(CLOSED, "2026-03-01", 2, processing=None), stated(CHILD, "2026-02-01", 3)]
     assert age_for(grant, ages_stated(events, AT)).band is None

@@ -14,7 +14,7 @@ def test_a_known_kind_is_read(kind):
 
 @pytest.mark.parametrize("word", ["Granted", "granted ", "GRANTED", "grant", "", "revoked", "true"])
 def test_a_word_close_to_a_kind_is_an_error(word):
-    """A word is not read as the kind that it resembles."""
+    """A word that only resembles a kind is an error."""
     with pytest.raises(UnknownEventKindError):
         parse_kind(word)
 
@@ -28,11 +28,11 @@ def test_an_unknown_kind_is_an_error_and_never_a_grant(word):
 
 
 def test_three_kinds_decide():
-    """A grant, a refusal and a withdrawal decide; a closure wipes; nothing else decides anything."""
+    """Grants, refusals and withdrawals are the decisions, and no other kind is."""
     assert {"granted", "refused", "withdrawn"} == DECISIONS
 
 
 def test_each_kind_is_a_decision_a_note_or_one_of_three_others():
-    """A kind that stands in none of these lists, or in two, would be heard by nobody, or counted as what it is not."""
+    """Each kind is exactly one of these: a decision, a note, a closure, an erasure, a statement of age."""
     lists = [*DECISIONS, *NOTES, EventKind.CLOSED, EventKind.ERASED, EventKind.AGE_STATED]
     assert sorted(lists) == sorted(EventKind)

@@ -24,13 +24,13 @@ def test_a_token_ends_with_its_permit():
 
 
 def test_a_permit_that_is_nearly_over_has_no_token():
-    """A token that would end as it begins is none."""
+    """A permit with less than a second left has no token."""
     assert lifetime(AT, AT + timedelta(milliseconds=500)) is None
 
 
 @given(instants, left)
 def test_no_token_outlives_a_minute_or_its_permit(at, rest):
-    """Whatever the fractions of seconds, it ends no later than a minute from its permit, nor than that permit."""
+    """A token ends at most a minute after its decision and no later than its permit, for any fractions of seconds."""
     until = at + rest if rest is not None else None
     life = lifetime(at, until)
     if life is None:
@@ -43,7 +43,7 @@ def test_no_token_outlives_a_minute_or_its_permit(at, rest):
 
 @given(st.text(), st.text(), st.text(), st.text())
 def test_the_hashes_tell_one_pair_from_another(handle, identifier, other_handle, other_identifier):
-    """Another handle or another user has another hash; ids of no line feed cannot be shifted from one to the other."""
+    """Each pair of handle and user has a hash of its pair alone, as long as neither holds a line feed."""
     if "\n" in handle + identifier + other_handle + other_identifier:
         return
     same = (handle, identifier) == (other_handle, other_identifier)
@@ -52,11 +52,11 @@ def test_the_hashes_tell_one_pair_from_another(handle, identifier, other_handle,
 
 
 def test_the_hash_of_a_user_is_not_that_of_its_id():
-    """Without the handle an id cannot be tried against its hash: it is another one for each correspondence."""
+    """One user has another hash for each handle, so that an id cannot be tried without the handle."""
     assert len({subject_hash(handle, "alice") for handle in ("a", "b", "")}) == 3
 
 
 def test_the_hash_of_a_correspondence_is_the_plain_sha_256_of_its_handle():
-    """Whoever knows the handle can compute it: 32 bytes that begin ba7816bf for `abc` (FIPS 180-2, B.1)."""
+    """The hash of a handle is its SHA-256, which any holder of the handle can compute (FIPS 180-2, B.1, for `abc`)."""
     assert correspondence_hash("abc").hex().startswith("ba7816bf8f01cfea")
     assert len(correspondence_hash("")) == 32

@@ -8,7 +8,7 @@ EVERY = [each for each in vars(errors).values() if isinstance(each, type) and is
 
 @pytest.mark.parametrize("error", EVERY, ids=lambda each: each.__name__)
 def test_the_docstring_of_an_error_is_its_message(error):
-    """Raised with nothing said, an error says its docstring on one line, and names no field."""
+    """An error raised without a message has its docstring, on one line, as its message, and names no field."""
     raised = error()
     assert raised.detail == " ".join(error.__doc__.split())
     assert str(raised) == raised.detail
@@ -16,12 +16,12 @@ def test_the_docstring_of_an_error_is_its_message(error):
 
 
 def test_slugs_are_unique():
-    """Each error has a slug of its own, which becomes the type of the problem document."""
+    """No two errors have the same slug, which becomes the type of the problem document."""
     slugs = [each.slug for each in EVERY]
     assert len(set(slugs)) == len(slugs)
 
 
 def test_an_error_keeps_what_it_is_told():
-    """A message and the field at fault are kept."""
+    """An error keeps the message and the field that it is raised with."""
     raised = InvalidPeriodError("Too long.", field="consent_validity")
     assert (raised.detail, raised.field) == ("Too long.", "consent_validity")

@@ -27,7 +27,7 @@ def decide(entry, request=None, consents=None, at=AT, policy=None):
 
 
 def test_the_rules_stand_in_the_order_of_the_law_page():
-    """Rules 3 to 19 but 5, which is asked before 2; 7b after 7, and 9b after 9."""
+    """The rules are 3 to 19 in order, without 5, which comes before 2; 7b follows 7, and 9b follows 9."""
     numbers = ["3", "4", "6", "7", "7b", "8", "9", "9b", *map(str, range(10, 20))]
     assert [rule.number for rule in RULES] == numbers
     assert all(rule.asks.endswith((".", "?")) for rule in RULES)
@@ -43,20 +43,20 @@ def test_a_permit_names_the_consent_the_law_and_the_rule_it_rests_on():
 
 
 def test_a_refusal_names_no_consent_where_there_is_none():
-    """Where nothing was looked up there is no consent to name, and no expiry."""
+    """A deny for want of any consent names no consent and no expiry."""
     decision = decide(processing(), consents={})
     assert (decision.permitted, decision.reason, decision.rule) == (False, Reason.NO_CONSENT, "11")
     assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, None)
 
 
 def test_a_refusal_is_named_and_expires_never():
-    """The refusal that stands in the way is a consent of its own; it has no expiry."""
+    """A deny because of a refusal names that refusal as its consent, without an expiry."""
     decision = decide(processing(), consents={ALICE: [event(EventKind.REFUSED, "2026-03-10", 3)]})
     assert (decision.consent, decision.expires_at, decision.valid_until) == (UUID(int=3), None, None)
 
 
 def test_a_withdrawal_is_answered_with_the_consent_that_it_ended():
-    """The latest grant or refusal before it, with its expiry; none where there was nothing to withdraw."""
+    """A deny after a withdrawal names the latest grant before it with its expiry, or none if there was no grant."""
     withdrawn = event(EventKind.WITHDRAWN, "2026-05-01", 9)
     earlier = granted("2026-01-10", 3)
     decision = decide(processing(), consents={ALICE: [earlier, GRANT, withdrawn]})
@@ -66,14 +66,14 @@ def test_a_withdrawal_is_answered_with_the_consent_that_it_ended():
 
 
 def test_an_expired_grant_is_named_with_its_expiry():
-    """The answer says when the consent lapsed."""
+    """A deny because of an expired grant names that grant and when it expired."""
     decision = decide(processing(), at=YEAR)
     assert (decision.reason, decision.consent) == (Reason.CONSENT_EXPIRED, UUID(int=7))
     assert (decision.expires_at, decision.valid_until) == (YEAR, None)
 
 
 def test_before_the_article_nothing_is_known():
-    """Before 9 October 2016 no law version is named, whatever is registered."""
+    """Before 9 October 2016 an answer is a deny that names no law version, even for a registered processing."""
     decision, tried = explain(asked(), processing(), CONSENTS, utc("2016-10-08T21:59:59.999999"))
     assert (decision.permitted, decision.reason, decision.rule) == (False, Reason.LAW_VERSION_NOT_HELD, "1")
     assert (decision.law_version, decision.article) == (None, None)
@@ -82,7 +82,7 @@ def test_before_the_article_nothing_is_known():
 
 @pytest.mark.parametrize("entry", [None, processing(version(1, "2026-06-15T12:00:00.000001"))])
 def test_a_processing_is_unknown_until_its_first_version(entry):
-    """Not registered, or not yet: both articles of secrecy are cited, since nothing says who runs it."""
+    """A processing without a version yet is unknown; both articles of secrecy are cited, as its provider is unknown."""
     decision, tried = explain(asked(), entry, CONSENTS, AT)
     assert (decision.permitted, decision.reason, decision.rule) == (False, Reason.UNKNOWN_PROCESSING, "2")
     assert (decision.law_version, decision.article) == ("2025-07-02", "L32-3 I-II")
@@ -90,7 +90,7 @@ def test_a_processing_is_unknown_until_its_first_version(entry):
 
 
 def test_an_explanation_tells_every_rule_tried_and_the_one_that_decided():
-    """Rules 1, 5, 2 and so on to the one that matched, which is the decision's own."""
+    """An explanation lists each rule tried, in order, up to the one that matched, which is the decision's rule."""
     decision, tried = explain(asked(), processing(), {ALICE: [event(EventKind.REFUSED, "2026-03-10")]}, AT)
     numbers = ["1", "5", "2", "3", "4", "6", "7", "7b", "8", "9", "9b", "10", "11", "12"]
     assert [each.number for each in tried] == numbers
@@ -99,7 +99,7 @@ def test_an_explanation_tells_every_rule_tried_and_the_one_that_decided():
 
 
 def test_a_public_message_cites_no_article():
-    """What the article does not govern, it neither permits nor forbids."""
+    """A decision about a public message cites no article, since the article does not govern it."""
     assert decide(processing(), asked(private=False)).article is None
 
 
@@ -122,7 +122,7 @@ def test_secrecy_is_cited_by_the_kind_of_provider(kind, article, facts):
 
 
 def test_a_request_that_names_no_element_touches_all_declared():
-    """Left out or empty, the elements are those of the version in force, all of which the grant must cover."""
+    """A request that names no elements touches all that the version in force declares, and a grant must cover them."""
     grant = granted("2026-03-10T09:00:00", elements=CONTENT)
     entry = processing(version(elements=BOTH))
     reasons = [decide(entry, asked(elements=each), {ALICE: [grant]}).reason for each in (None, frozenset(), CONTENT)]
@@ -151,13 +151,13 @@ LOCAL_BOB, FOREIGN_BOB = Participant(BOB, local=True), Participant(BOB, local=Fa
 
 @pytest.mark.parametrize("mode", [PartyMode.ALL_LOCAL_USERS, PartyMode.ALL_PARTIES])
 def test_a_request_must_say_who_takes_part(mode):
-    """Left out is a refusal; an empty list is an answer; the user alone is enough."""
+    """A request that leaves out its participants is denied; one with none, or with the user alone, is permitted."""
     reasons = [parties(mode, each).reason for each in (None, (), (Participant(ALICE, local=True),))]
     assert reasons == ["other_party", "consent_in_force", "consent_in_force"]
 
 
 def test_somebody_from_elsewhere_stands_in_the_way_of_all_parties_only():
-    """An outsider has no account whose consent could be looked up."""
+    """A participant without an account denies the permit under `all_parties`, and under no other mode."""
     reasons = [parties(mode, (FOREIGN_BOB,)).reason for mode in PartyMode]
     assert reasons == ["consent_in_force", "consent_in_force", "other_party"]
 
@@ -174,20 +174,20 @@ def test_somebody_from_elsewhere_stands_in_the_way_of_all_parties_only():
     ],
 )
 def test_a_local_participant_must_consent_as_the_user_must(theirs):
-    """None, refused, unlawful, lapsed, for another processing or yet to come: each is a missing consent."""
+    """A local participant's consent is missing if it is absent, refused, unlawful, lapsed, elsewhere or yet to come."""
     decision = parties(PartyMode.ALL_LOCAL_USERS, (LOCAL_BOB,), {**CONSENTS, BOB: theirs})
     assert (decision.permitted, decision.reason) == (False, Reason.OTHER_PARTY)
 
 
 def test_an_answer_never_tells_whose_consent_is_missing():
-    """Neither the consent nor its expiry is named: it is somebody else's."""
+    """A deny because of another party names no consent and no expiry."""
     theirs = {**CONSENTS, BOB: [event(EventKind.WITHDRAWN, "2026-03-10", 9)]}
     decision = parties(PartyMode.ALL_PARTIES, (LOCAL_BOB,), theirs)
     assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, None)
 
 
 def test_a_participants_consent_must_cover_what_the_request_touches():
-    """A grant of fewer elements is not enough for all, and is for those it covers."""
+    """A participant's grant of some elements permits a request for those, and not one for all."""
     entry = processing(version(elements=BOTH, party_mode=PartyMode.ALL_LOCAL_USERS))
     consents = {**CONSENTS, BOB: [granted("2026-03-10", elements=CONTENT)]}
     asks = [asked(participants=(LOCAL_BOB,), elements=each) for each in (None, CONTENT)]
@@ -195,25 +195,25 @@ def test_a_participants_consent_must_cover_what_the_request_touches():
 
 
 def test_a_permit_stands_until_the_first_consent_relied_on_lapses():
-    """The expiry shown is the user's own; `valid_until` is the earliest of all parties'."""
+    """A permit shows the user's own expiry; its `valid_until` is the earliest expiry of all parties."""
     theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
     decision = parties(PartyMode.ALL_PARTIES, (LOCAL_BOB,), theirs)
     assert (decision.expires_at, decision.valid_until) == (YEAR, utc("2026-06-30T22:00:00"))
 
 
 def test_what_is_known_of_an_outsider_bounds_nothing():
-    """Only the consents of those who have an account here are relied on."""
+    """The consent of a participant without an account does not bound a permit."""
     theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
     assert parties(PartyMode.ALL_LOCAL_USERS, (FOREIGN_BOB,), theirs).valid_until == YEAR
 
 
 def test_the_user_is_no_outsider_to_their_own_correspondence():
-    """Listed among the participants, the user is the user, whatever the caller says of their account."""
+    """A user listed among the participants is not an outsider, even if the caller says that they have no account."""
     assert parties(PartyMode.ALL_PARTIES, (Participant(ALICE, local=False),)).permitted
 
 
 def test_participants_are_not_looked_up_under_user_only():
-    """The statute's words: the user's consent is the one that counts, and the one that bounds."""
+    """Under `user_only`, a participant's consent does not bound the permit."""
     theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
     assert parties(PartyMode.USER_ONLY, (LOCAL_BOB,), theirs).valid_until == YEAR
 
@@ -255,14 +255,14 @@ def test_where_the_article_does_not_govern_only_what_it_would_exempt_goes_on(req
 
 
 def test_a_request_is_for_the_pair_it_names():
-    """Another user's consent, and a consent to another processing, are nobody's but theirs."""
+    """A user's consent permits nothing for another user or for another processing."""
     assert decide(processing(), DecisionRequest(BOB, ADS)).reason is Reason.NO_CONSENT
     elsewhere = {ALICE: [granted("2026-03-10", processing="other")]}
     assert decide(processing(), consents=elsewhere).reason is Reason.NO_CONSENT
 
 
 def test_a_permit_says_what_it_covers_and_a_refusal_nothing():
-    """The elements touched: those that the request names, or all that the version declares."""
+    """A permit lists the elements that the request names, or all that the version declares; a deny lists none."""
     entry = processing(version(elements=BOTH))
     permits = [decide(entry, asked(elements=each), {ALICE: [GRANT]}).elements for each in (CONTENT, None)]
     assert permits == [CONTENT, BOTH]
@@ -270,7 +270,7 @@ def test_a_permit_says_what_it_covers_and_a_refusal_nothing():
 
 
 def test_an_answer_is_stable_until_something_about_its_own_processing_ends():
-    """A consent to another processing bounds nothing; one's own does, and so does what the register has scheduled."""
+    """An answer is stable until a consent to its own processing expires or a scheduled version of it begins."""
     other = granted("2026-01-10", 1, processing="other")
     assert stable_until(processing(), [other], AT) is None
     assert stable_until(processing(), [other, GRANT], AT) == YEAR

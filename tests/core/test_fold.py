@@ -18,7 +18,7 @@ DECIDES_NOTHING = (
 
 @pytest.mark.parametrize("kind", DECIDES_NOTHING)
 def test_what_is_no_decision_decides_nothing(kind):
-    """A note of the system, an age or a renewal declined hides neither a grant nor the want of one."""
+    """A note of the system, an age or a declined renewal neither hides a grant nor counts as a decision."""
     grant = granted("2026-03-10")
     note = event(kind, "2026-04-01", 2)
     assert fold([grant, note], ONE, AT).latest is grant
@@ -50,12 +50,12 @@ def test_events_about_another_processing_are_not_seen():
 
 
 def test_a_grant_that_names_no_processing_counts_for_none():
-    """A grant for everything is no consent: it names no version of anything."""
+    """A grant that names no processing is not a consent to any."""
     assert fold([granted("2026-03-10", processing=None, version=None)], ONE, AT).latest is None
 
 
 def test_a_closure_wipes_what_came_before():
-    """After a closure the next holder of the address starts with nothing, as if nobody had ever decided."""
+    """After a closure, the next holder of the address starts without any decision."""
     closed = event(CLOSED, "2026-04-01", 2, processing=None)
     standing = fold([granted("2026-03-10"), closed], ONE, AT)
     assert (standing.latest, standing.ever_decided) == (None, False)
@@ -72,7 +72,7 @@ def test_a_closure_wipes_by_ledger_order_at_the_same_instant():
 
 
 def test_the_last_of_several_closures_counts():
-    """Each closure wipes again."""
+    """A grant before any later closure is wiped."""
     events = [
         event(CLOSED, "2026-02-01", 1),
         granted("2026-03-01", 2),
@@ -83,7 +83,7 @@ def test_the_last_of_several_closures_counts():
 
 
 def test_a_grant_counts_once_its_version_is_in_force_and_all_else_at_once():
-    """A grant ahead of its version waits; a refusal or withdrawal does not; a version unheard of never counts."""
+    """A grant counts once its version is in force, and never without a registered one; a refusal counts at once."""
     entry = processing(version(1), version(2, "2026-06-15T12:00:00"))
     ahead = granted("2026-06-01", version=2)
     assert not counts(ahead, entry, utc("2026-06-15T11:59:59.999999"))
@@ -114,7 +114,7 @@ def test_a_renewal_of_the_present_version_does_not_displace_a_consent_to_the_nex
 
 
 def test_the_consent_that_is_named_is_the_one_that_counts():
-    """Renewing the superseded version does not displace the consent to the one after it, nor its name."""
+    """A renewal of a superseded version does not replace the consent to the newer one, which is also the one named."""
     entry = processing(version(1), version(2, "2026-03-01", material=True))
     newer, older = granted("2026-04-01", 1, version=2), granted("2026-05-01", 2, version=1)
     standing = fold([newer, older], entry, AT)
@@ -127,7 +127,7 @@ OTHER_HALF = granted("2026-05-10", 3, given_by=GivenBy.PARENT)
 
 
 def test_half_of_a_joint_consent_does_not_displace_a_whole_one():
-    """A child's yes alone leaves the consent in force at a renewal; the parent's yes completes it; a no ends it."""
+    """At a renewal, a child's yes alone leaves the old consent; a parent's yes then replaces it, and a no ends it."""
     assert fold([WHOLE, HALF], ONE, AT).latest is WHOLE
     assert fold([WHOLE, HALF, OTHER_HALF], ONE, AT).latest is OTHER_HALF
     no = event(REFUSED, "2026-05-05", 4)
@@ -135,7 +135,7 @@ def test_half_of_a_joint_consent_does_not_displace_a_whole_one():
 
 
 def test_a_half_counts_where_there_is_nothing_else_since_the_last_no():
-    """It is then the latest decision, which is not valid; a no before it does not answer for it."""
+    """Half of a joint consent is the latest decision after a no, after an age alone, or after an adult's grant."""
     no = event(REFUSED, "2026-04-01", 4)
     assert fold([WHOLE, no, HALF], ONE, AT).latest is HALF
     child = event(EventKind.AGE_STATED, "2026-01-01", 5, processing=None, age_band=AgeBand.UNDER_15)
@@ -148,7 +148,7 @@ CHILD = event(EventKind.AGE_STATED, "2026-02-01", 1, processing=None, version=No
 
 
 def test_the_halves_of_a_closed_account_are_those_that_were_known_then():
-    """A closure forgets the age, and so does the next holder; what was a half before it was one all the same."""
+    """A child's half stays a half after the account is closed; a grant by the next holder is not one."""
     half, closed = granted("2026-03-10", 2), event(CLOSED, "2026-04-01", 3, processing=None)
     assert halves_said([CHILD, half, closed], ADS, AT) == {2}
     again = granted("2026-05-01", 4)
@@ -156,7 +156,7 @@ def test_the_halves_of_a_closed_account_are_those_that_were_known_then():
 
 
 def test_no_half_is_told_by_what_was_collected_later():
-    """An age or a half that comes after the instant is not known at it."""
+    """At an instant, an age or a half that was collected later is not known."""
     half = granted("2026-03-10", 2)
     assert halves_said([CHILD, half], ADS, utc("2026-03-09")) == frozenset()
     later = granted("2026-07-01", 3)

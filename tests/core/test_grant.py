@@ -21,7 +21,7 @@ def stated(band, at, order=9):
 
 
 def reason(*events, at=AT, entry=ONE):
-    """Why a decision about alice is what it is."""
+    """The reason of a decision about alice."""
     return evaluate(asked(), entry, {ALICE: list(events)}, at).reason
 
 
@@ -47,7 +47,7 @@ def reason(*events, at=AT, entry=ONE):
     ],
 )
 def test_each_way_to_collect_a_grant_unlawfully_is_named(how, age, found):
-    """Every defect is found and named, alone or together; what is lawful has none."""
+    """Each defect of a grant is named, alone or with others; a lawful grant has none."""
     assert defects(Grant(granted("2026-03-10", **how), age), ONE, AT) == found
 
 
@@ -79,7 +79,7 @@ def test_an_expiry_is_the_earliest_that_binds():
 
 
 def test_a_grant_covers_what_it_names_among_what_its_version_declares():
-    """Naming nothing covers all declared; naming what is not declared covers nothing more; no version, nothing."""
+    """A grant that names no elements covers all declared ones; an undeclared element or version adds none."""
     both = frozenset({Element.CONTENT, Element.SUBJECT_LINE})
     entry = processing(version(1, elements=both))
     assert covered(Grant(granted("2026-03-10"), None), entry) == both
@@ -93,7 +93,7 @@ def test_a_grant_covers_what_it_names_among_what_its_version_declares():
 
 
 def test_a_version_that_wants_an_age_takes_no_grant_without_one():
-    """Whether the version granted wants it or the one in force; an age stated after the grant cures nothing."""
+    """A grant without an age is invalid if its version or the one in force requires one; a later age cures nothing."""
     wants = processing(version(age_statement_required=True))
     later = processing(version(1), version(2, "2026-05-01", material=False, age_statement_required=True))
     before = processing(version(1, age_statement_required=True), version(2, "2026-05-01", material=False))
@@ -107,7 +107,7 @@ def test_a_version_that_wants_an_age_takes_no_grant_without_one():
 
 
 def test_a_version_on_which_a_service_depends_takes_no_lawful_grant():
-    """The version granted says it; that a later one says it makes that one another processing."""
+    """A grant to a version that a service depends on is invalid; a later version of that kind supersedes the grant."""
     conditional = processing(version(conditional=True))
     assert reason(granted("2026-03-10"), entry=conditional) == "consent_invalid"
     assert defects(Grant(granted("2026-03-10"), AgeBand.ADULT), conditional, AT) == ("condition_of_service",)
@@ -119,7 +119,7 @@ def test_a_version_on_which_a_service_depends_takes_no_lawful_grant():
 
 @pytest.mark.parametrize(("first", "second"), [(CHILD, PARENT), (PARENT, CHILD)])
 def test_two_acts_are_one_joint_consent(first, second):
-    """In either order; the year counts from the first act; one alone, or two of one side, are none."""
+    """One act of the child and one of a parent, in any order, are a joint consent; its year begins with the first."""
     acts = [granted("2026-03-01T09:00:00", 1, **first), granted("2026-03-20T18:00:00", 2, **second)]
     decision = evaluate(asked(), ONE, {ALICE: acts}, AT)
     assert (decision.reason, decision.valid_until) == ("consent_in_force", utc("2027-02-28T23:00:00"))
@@ -141,7 +141,7 @@ def test_two_acts_are_one_joint_consent(first, second):
     ],
 )
 def test_what_two_acts_must_have_in_common(first, second, wanted):
-    """Thirty times 24 hours, one version, both lawful; what only one of them covers is not covered."""
+    """Two acts join within 30 days if both are lawful and of one version, and cover what both of them cover."""
     entry = processing(version(1), version(2, "2026-03-01", material=False))
     begun = utc("2026-03-01T09:00:00")
     later = {**second}
@@ -153,14 +153,14 @@ def test_what_two_acts_must_have_in_common(first, second, wanted):
 
 @pytest.mark.parametrize("kind", [EventKind.REFUSED, EventKind.WITHDRAWN])
 def test_a_no_between_two_acts_keeps_them_apart(kind):
-    """The second act is the next decision after the first, or there is no joint consent."""
+    """Two acts with a refusal or a withdrawal between them are not a joint consent."""
     child, parent = granted("2026-03-01", 1, **CHILD), granted("2026-03-03", 3, **PARENT)
     assert reason(child, parent) == "consent_in_force"
     assert reason(child, event(kind, "2026-03-02", 2), parent) == "consent_invalid"
 
 
 def test_a_joint_consent_between_two_acts_keeps_them_apart_and_stands():
-    """The act after it is half of another, which does not displace it."""
+    """A joint consent between two single acts stands, and the later act does not replace it."""
     child, parent = granted("2026-03-01", 1, **CHILD), granted("2026-03-03", 3, **PARENT)
     both = granted("2026-03-02", 2, age_band=AgeBand.UNDER_15, given_by=GivenBy.BOTH)
     decision = evaluate(asked(), ONE, {ALICE: [child, both, parent]}, AT)
@@ -168,7 +168,7 @@ def test_a_joint_consent_between_two_acts_keeps_them_apart_and_stands():
 
 
 def test_a_parent_completes_nothing_for_a_person_of_fifteen():
-    """Two acts are joined only under 15: from then on the person consents alone, and nobody for them."""
+    """A parent's act is not joined to the act of a person of 15 or more, and does not consent for them."""
     own, parent = granted("2026-03-01", 1), granted("2026-03-03", 3, given_by=GivenBy.PARENT)
     assert grant_of(parent, [own, parent], []).first_act is None
     assert reason(own, parent) == "consent_invalid"
@@ -187,6 +187,6 @@ def test_a_parent_completes_nothing_for_a_person_of_fifteen():
     ],
 )
 def test_one_side_awaits_the_other_for_thirty_days(age, given_by, first_act, after, awaits):
-    """Under 15 only, of one side only, while the second act may still follow."""
+    """A grant awaits the other side if the person is under 15, one side gave it, and 30 days have not passed."""
     act = granted("2026-03-10", 2, given_by=given_by)
     assert awaits_other_side(Grant(act, age, first_act), act.collected_at + after) is awaits

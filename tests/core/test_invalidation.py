@@ -22,7 +22,7 @@ SHOWN = granted("2026-03-10T09:00:00", text=TEXT)
 
 
 def struck(*invalidations, versions=(), changes=(), **facts):
-    """A processing of which that was invalidated on 1 May."""
+    """A processing with these invalidations, all of 1 May."""
     entry = processing(*versions, changes=changes, **facts)
     return replace(entry, invalidations=tuple(Invalidation(STRUCK, **each) for each in invalidations))
 
@@ -48,7 +48,7 @@ def test_a_grant_permits_nothing_on_what_was_invalidated(grant, what, reason):
 
 
 def test_an_invalidation_counts_from_its_instant():
-    """Before it a consent permits, until then and not beyond; at that very instant it permits no more."""
+    """A consent permits until the instant of the invalidation, which is its `valid_until`, and no longer."""
     entry = struck({"version": 1})
     before = decide(entry, GRANT, at=utc("2026-04-30T23:59:59"))
     assert (before.permitted, before.valid_until) == (True, STRUCK)
@@ -63,7 +63,7 @@ def test_what_is_invalidated_later_and_is_not_rested_on_bounds_nothing():
 
 
 def test_a_later_grant_to_another_version_stands():
-    """Who consented anew, to a version that is valid, is permitted; who consented before to it too."""
+    """A grant to a valid version permits, even after the invalidation of an earlier version, before or after that."""
     versions = (version(1), version(2, "2026-04-01", material=False))
     entry = struck({"version": 1}, versions=versions)
     assert decide(entry, GRANT, granted("2026-06-01", 2, version=2)).permitted
@@ -71,14 +71,14 @@ def test_a_later_grant_to_another_version_stands():
 
 
 def test_an_invalidated_grant_does_not_give_way_to_an_earlier_one():
-    """What it replaced stays replaced: an invalidation never widens, and an earlier consent may cover more."""
+    """An earlier grant does not come back when the grant that replaced it is invalidated."""
     versions = (version(1, elements=frozenset(Element)), version(2, "2026-04-01", material=False))
     entry = struck({"version": 2}, versions=versions)
     assert decide(entry, GRANT, granted("2026-04-02", 2, version=2)).reason is Reason.CONSENT_INVALID
 
 
 def test_of_two_acts_each_must_stand():
-    """A joint consent falls with the text that either of the two was shown."""
+    """A joint consent is invalid if the text that either side was shown is invalidated."""
     child = granted("2026-03-10", 1, age_band=AgeBand.UNDER_15, given_by=GivenBy.SELF, text=TEXT)
     parent = granted("2026-03-12", 2, given_by=GivenBy.PARENT, text=OTHER)
     for text, reason in (
@@ -117,7 +117,7 @@ def test_what_needs_no_consent_goes_on():
     ],
 )
 def test_the_state_of_a_consent_says_so(events, state):
-    """What ended it first comes first, then its invalidation; a refusal is none, nor a grant for a version to come."""
+    """A consent that a later decision ended keeps that state; otherwise invalidation counts, except for a refusal."""
     versions = (version(1), version(2, material=False), version(3, "2027-01-01"), version(4, "2027-02-01"))
     entry = struck({"version": 1}, {"version": 4}, versions=versions)
     assert consent_state(events[0], list(events), entry, AT, POLICY) is state
@@ -133,14 +133,14 @@ def test_the_state_of_a_consent_says_so(events, state):
     ],
 )
 def test_the_end_is_said_once_and_nothing_more(grant, changes, kind):
-    """Of a consent that stood, or lapsed unsaid, receivers hear that it was invalidated; of an invalid one nothing."""
+    """An invalidation of a valid or lapsed consent is flagged once; that of a consent never valid is not flagged."""
     entry = struck({"version": 1}, changes=changes)
     found = examine(grant, [grant], entry, NEVER_FLAGGED, Renewal(POLICY), AT)
     assert found == Examined(None if kind is None else Flag(kind), OVER_STAGE)
 
 
 def test_a_person_may_be_asked_anew():
-    """The page says where they stand and takes an answer."""
+    """After an invalidation, the page says so and offers to accept or to refuse."""
     entry = struck({"version": 1}, versions=(version(1), version(2, "2026-06-01", material=False)))
     stands = situation(GRANT, [GRANT], entry, AT, POLICY)
     assert stands is Situation.INVALIDATED

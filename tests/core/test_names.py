@@ -1,4 +1,4 @@
-"""What was refused and withdrawn by a name goes over to the person whose it is; what was granted does not."""
+"""Refusals and withdrawals under a name carry over to the person who bears it; grants do not."""
 
 from dataclasses import replace
 
@@ -36,14 +36,14 @@ def no(kind=WITHDRAWN, day="2026-04-01", order=2, about=ADS):
     ],
 )
 def test_each_no_to_a_processing_and_to_all_is_found(kind, also, found):
-    """With its own date, whatever was granted since; a closure of the account wipes it, the sweep's does not."""
+    """Each no carries over with its date, even after a later grant; only a closure of the account wipes it."""
     noes = carried_over([granted("2026-03-10", 1), no(kind), *also])
     assert [(each.processing, each.collected_at) for each in noes] == found
     assert all(each.kind is kind for each in noes if each.collected_at == APRIL)
 
 
 def test_each_statement_of_age_is_found():
-    """Also one that came with a grant, which itself is not."""
+    """A statement of age carries over even if it came with a grant; a grant without an age does not."""
     young = granted("2026-03-10", 1, age_band=AgeBand.UNDER_15)
     older = event(EventKind.AGE_STATED, "2026-05-01", 2, processing=None, version=None, age_band=AgeBand.ADULT)
     assert carried_over([granted("2026-03-09", 3), older, young]) == [young, older]
@@ -51,7 +51,7 @@ def test_each_statement_of_age_is_found():
 
 @given(st.data(), INSTANTS)
 def test_no_consent_outlives_a_no_that_was_said_by_another_name(data, at):
-    """Whatever two ledgers hold: once one's noes stand in the other, its latest grant is later than each of them."""
+    """After one ledger's noes are carried into another, a grant that is latest there is later than each of them."""
     kinds = (EventKind.GRANTED, REFUSED, WITHDRAWN)
     mine, theirs = (data.draw(st.lists(events(at, 0, kinds), max_size=4)) for _ in range(2))
     noes = [each for each in carried_over(mine) if each.kind in NOES]

@@ -25,7 +25,7 @@ def numbers(versions):
 
 
 def test_the_version_in_force_is_the_last_that_has_begun():
-    """A version is in force from its instant on, and a later one from its own."""
+    """The version in force at an instant is the last one that has begun by then."""
     entry = processing(version(1, "2026-01-01"), version(2, "2026-02-01"), version(3, "2026-03-01"))
     moments = ["2025-12-31T23:59:59", "2026-01-01", "2026-01-31T23:59:59", "2026-02-01", "2026-03-01"]
     found = [entry.version_at(utc(moment)) for moment in moments]
@@ -48,7 +48,7 @@ def test_a_processing_is_active_until_told_otherwise():
 
 
 def test_a_version_is_material_when_it_says_so_or_adds_an_element_to_the_one_before():
-    """An element dropped and added again is added again; one dropped is not material."""
+    """Adding an element is material, even one that an earlier version had; dropping one is not."""
     entry = processing(
         version(1, material=False, elements=MORE),
         version(2, AFTER, material=False, elements=CONTENT),
@@ -77,7 +77,7 @@ def test_a_purpose_is_exempt_rests_on_consent_or_neither(purpose):
 
 
 def test_a_processing_asks_others_where_one_of_its_versions_does():
-    """An older version may still be the one that a consent rests on; exempt ones ask nobody."""
+    """A processing asks other parties if any of its versions does, unless its purpose is exempt."""
     both = (version(1, party_mode=PartyMode.USER_ONLY), version(2, AFTER, party_mode=PartyMode.ALL_PARTIES))
     assert processing(*both).asks_others
     assert not processing(both[0]).asks_others
@@ -143,12 +143,12 @@ def test_a_wider_version_that_calls_itself_minor_is_refused(field, change):
     ],
 )
 def test_a_version_that_is_no_wider_may_be_minor(change):
-    """The same needs no new consent, nor does less of a fact, a shorter time or a stricter party mode."""
+    """A version with less of a fact, a shorter time or a stricter party mode than the one before may be minor."""
     assert accepted(BEFORE, version(2, AFTER, material=False, **{**SAME, **change}))
 
 
 def test_a_retention_that_is_no_longer_stated_is_lengthened():
-    """Stating one where none was is no longer; leaving it out may mean for ever."""
+    """Leaving out a retention that the version before stated is a material change; stating one anew is not."""
     days = Retention.parse("P30D")
     assert accepted(version(1), version(2, AFTER, material=False))
     assert accepted(version(1), version(2, AFTER, material=False, retention=days))
@@ -178,18 +178,18 @@ def test_party_modes_are_ordered_from_the_statutes_words_to_the_widest():
 
 @pytest.mark.parametrize("text", ["a", "0", "ads-mail", "a.b_c-d", "a" * 100])
 def test_what_can_be_an_id(text):
-    """Small letters, digits and three signs, a letter or digit first, a hundred at most."""
+    """An id has up to a hundred small letters, digits and `.`, `_` or `-`, and begins with a letter or digit."""
     assert can_be_an_id(text)
 
 
 @pytest.mark.parametrize("text", ["", "A", ".a", "-a", "_a", "a" * 101, "alice@example.fr", "a b", "a\n", "é"])
 def test_what_cannot_be_an_id(text):
-    """An address cannot, nor can anything else that is no plain word."""
+    """An id cannot be an address, nor hold capitals, blanks or accents, begin with a sign or exceed 100 characters."""
     assert not can_be_an_id(text)
 
 
 def test_the_first_material_change_is_named():
-    """Of several changes that a version calls minor the first of their order is the field at fault."""
+    """If a version calls several material changes minor, the first of them in the fixed order is the field at fault."""
     with pytest.raises(InvalidVersionError) as caught:
         check_successor(BEFORE, version(2, AFTER, material=False, **{**SAME, "elements": MORE, "service": "chat"}))
     assert caught.value.field == "service"

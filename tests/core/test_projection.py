@@ -39,24 +39,24 @@ def test_what_ends_a_consent_has_no_row_and_may_be_about_all(kind):
 
 
 def test_what_the_system_notes_or_another_processing_decides_ends_nothing():
-    """Notes decide nothing, and a decision is about its own processing."""
+    """A note, and a decision about another processing, end no consent."""
     note = event(EventKind.EXPIRED, "2026-04-01", 2)
     other = event(EventKind.WITHDRAWN, "2026-04-01", 3, processing="other")
     assert ends([GRANT, note, other]) == [None]
 
 
 def test_a_grant_that_names_no_processing_has_no_row():
-    """A grant for everything is no consent to anything."""
+    """A grant that names no processing has no row."""
     assert project([granted("2026-03-10", processing=None, version=None)], ONE) == ()
 
 
 def test_a_grant_that_names_no_version_is_kept_as_version_none():
-    """A row always has a number: 0 is no version's."""
+    """The row of a grant without a version has the version number 0, which no version has."""
     assert project([granted("2026-03-10", version=None)], ONE)[0].version == 0
 
 
 def test_a_year_is_counted_from_no_act_that_came_later():
-    """Within a day of it, and in a territory with a calendar of its own: the first act has no other before it."""
+    """A first act is not counted from a later one, even one within a day and in a territory with another calendar."""
     first = granted("2026-03-10T12:00", 1, given_by=GivenBy.PARENT)
     later = granted("2026-03-10T18:00", 2, given_by=GivenBy.SELF, territory="RE")
     assert project([first, later], ONE)[0].counted_from is None
@@ -96,7 +96,7 @@ def test_a_row_agrees_with_the_state_of_its_consent(world, after):
 
 
 def test_a_grant_that_comes_to_count_replaces_one_that_a_row_says_was_withdrawn():
-    """Withdrawn once their version is in force: the first row tells of the withdrawal, its state of a grant."""
+    """Of two grants ahead of their version, both rows say withdrawn, and the state of the first is replaced."""
     register = processing(version(1, "2026-05-01"))
     events = [granted("2026-04-01"), granted("2026-04-02", 2), event(EventKind.WITHDRAWN, "2026-05-02", 3)]
     assert ends(events, {ADS: register}) == [EventKind.WITHDRAWN, EventKind.WITHDRAWN]
@@ -128,7 +128,7 @@ def test_the_year_of_two_acts_may_be_counted_from_the_first(first, second):
 
 @pytest.mark.parametrize(("first", "second"), [(GivenBy.BOTH, PARENT), (CHILD, GivenBy.BOTH), (PARENT, PARENT)])
 def test_acts_of_other_sides_are_none_of_it(first, second):
-    """Only an act of the child alone and one of a parent alone complete one another."""
+    """Only an act of the child alone and one of a parent alone make a joint consent."""
     assert counted_from(act(1, 1, first), act(5, 2, second)) is None
 
 
@@ -143,7 +143,7 @@ def test_the_first_act_is_the_decision_right_before():
 
 
 def test_what_was_a_half_when_the_account_was_closed_ended_nothing():
-    """Row and state agree: an age that was recorded late, for before the closure, leaves the halves of that account."""
+    """Row and state agree on halves of a closed account, even if the age that makes them halves was recorded late."""
     first, second = granted("2026-03-10", 1), granted("2026-03-10", 2)
     closed = event(EventKind.CLOSED, "2026-03-11", 3, version=None)
     late = [
@@ -161,7 +161,7 @@ def test_what_was_a_half_when_the_account_was_closed_ended_nothing():
 
 
 def test_a_consent_collected_far_away_may_be_counted_from_the_day_before():
-    """Where it was collected it may have been the day before as seen from Paris; a refusal is counted from nothing."""
+    """A grant collected in a far territory may count from a day earlier than in Paris; a refusal has no such date."""
     assert counted_from(act(5, 1, territory="GP")) == utc("2026-03-04T12:00:00")
     assert counted_from(act(1, 1, PARENT), act(5, 2, CHILD, territory="GP")) == MARCH_1
     assert counted_from(event(EventKind.REFUSED, "2026-03-05", 1, territory="GP")) is None

@@ -33,7 +33,7 @@ SAME_INSTANT = PeriodPolicy(Counting.SAME_INSTANT)
 
 
 def test_notices_are_read_longest_first():
-    """Days and weeks are read, in whatever order they stand."""
+    """Notices in days and weeks are read in any order, and sorted with the longest first."""
     assert parse_notices("P7D, P8W,P30D") == (56, 30, 7)
 
 
@@ -54,7 +54,7 @@ def test_other_notices_are_refused(text):
     ],
 )
 def test_a_notice_is_counted_on_the_calendar(expires, days, due):
-    """A notice is due at the same local time so many civil days earlier in Paris, whatever clocks do meanwhile."""
+    """A notice is due that many civil days before the expiry, at the expiry's local time in Paris."""
     assert notice_at(utc(expires), days) == utc(due)
 
 
@@ -67,7 +67,7 @@ NOTICES = st.lists(st.integers(1, 365), unique=True, max_size=4).map(lambda days
 @example(COLLECTED, utc("2026-05-02T10:00:00"), PeriodPolicy(), ConsentPeriod(0, 90), (30,), NEVER_FLAGGED)
 @given(ANY_INSTANT, ANY_INSTANT, POLICIES, PERIODS, NOTICES, st.sampled_from([NEVER_FLAGGED, 200, 60, 30, 7, 1]))
 def test_nothing_that_is_to_be_said_is_passed_over(collected, at, policy, period, notices, stage):  # noqa: PLR0917
-    """A grant collected at or after the bound has nothing to be said about, however years and notices are counted."""
+    """A grant collected at or after the bound is not flagged, however years and notices are counted."""
     renewal, entry = Renewal(policy, notices), processing(version(consent_validity=period))
     at = max(collected, at)
     _agree(granted(collected.isoformat()), entry, renewal, at, stage)
@@ -75,7 +75,7 @@ def test_nothing_that_is_to_be_said_is_passed_over(collected, at, policy, period
 
 @given(st.integers(-3, 3), st.integers(-7200, 7200), ANY_INSTANT, POLICIES, PERIODS, NOTICES)
 def test_nor_close_to_the_bound(days, seconds, at, policy, period, notices):  # noqa: PLR0917
-    """The same within three days of the bound, where the counting of years and clock changes tell."""
+    """Within three days of the bound, where clock changes matter, only a grant collected before it is flagged."""
     renewal, entry = Renewal(policy, notices), processing(version(consent_validity=period))
     bound = _bound(entry, renewal, at)
     collected = min(at, bound + timedelta(days=days, seconds=seconds))
@@ -123,7 +123,7 @@ def test_the_properties_can_fail():
 
 
 def test_what_cannot_be_due_is_not_looked_for():
-    """A version that is to come, or that the register does not hold, has nothing due; retired and superseded all."""
+    """No grant to a future or unknown version is due; of a superseded version or a retired processing, all are."""
     entry = processing(version(), version(2, "2026-09-01T00:00:00"))
     assert collected_before(entry, 2, NEVER_FLAGGED, START, AT) is None
     assert collected_before(entry, 3, NEVER_FLAGGED, START, AT) is None
@@ -141,7 +141,7 @@ def test_what_is_to_come_is_left_as_it_is():
 
 
 def test_what_is_over_by_itself_is_moved_without_a_word():
-    """A grant that a later decision ended is not flagged, and not looked at again for the same reason."""
+    """A grant that a later decision ended is moved to the next stage without a flag."""
     grant = granted("2025-06-01T10:00:00", 1)
     ended = [grant, event(EventKind.WITHDRAWN, "2025-07-01T10:00:00", 2)]
     retired = processing(changes=[StatusChange(AT, Status.RETIRED)])
@@ -167,7 +167,7 @@ def test_what_is_over_by_itself_is_moved_without_a_word():
     ids=["in force", "pending", "superseded", "expired", "invalid"],
 )
 def test_a_retirement_closes_what_it_ended(grant, said):
-    """A consent that held or was to hold is closed; one that had lapsed is said to have; an unlawful one is not."""
+    """A retirement flags a consent as closed, or as superseded or expired if it was; an invalid one is not flagged."""
     versions = version(), version(2, "2025-06-01T00:00:00"), version(3, "2026-09-01T00:00:00")
     retired = processing(*versions, changes=[StatusChange(utc("2026-07-15T00:00:00"), Status.RETIRED)])
     flag = Flag(said) if said is not None else None
@@ -175,7 +175,7 @@ def test_a_retirement_closes_what_it_ended(grant, said):
 
 
 def test_a_suspended_processing_says_no_notice():
-    """Suspended, a consent that is due is left as it is; once active again it is flagged."""
+    """A consent that is due is not flagged while its processing is suspended, and is flagged when it is active."""
     grant = granted("2025-09-01T10:00:00")
     suspended = processing(changes=[StatusChange(utc("2026-01-01T00:00:00"), Status.SUSPENDED)])
     assert examine(grant, [grant], suspended, NEVER_FLAGGED, START, AT) == Examined(None, None)

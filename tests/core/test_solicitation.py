@@ -20,7 +20,7 @@ JANUARY, MARCH, MAY = utc("2026-01-10T10:00:00Z"), utc("2026-03-10T10:00:00Z"), 
     ],
 )
 def test_half_years_are_civil_ones_of_paris(at, begins, ends):
-    """They begin at midnight in Paris, on 1 January and 1 July."""
+    """Half-years begin at midnight in Paris, on 1 January and 1 July."""
     assert (half_year(utc(at)), next_half_year(utc(at))) == (begins, ends)
 
 
@@ -39,5 +39,5 @@ def test_half_years_are_civil_ones_of_paris(at, begins, ends):
     ],
 )
 def test_what_is_enough(asked, no, by_person, enough):
-    """Three at most, whoever asks; after a no one more; the person's own request once."""
+    """A person is asked three times at most, once after a no, and once at their own request."""
     assert asked.is_enough(no, by_person=by_person) is enough

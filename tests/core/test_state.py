@@ -46,7 +46,7 @@ def test_a_lawful_grant_is_in_force_until_it_expires():
     ],
 )
 def test_what_comes_later_ends_a_consent(kind, of_grant, of_refusal):
-    """A later decision, a withdrawal or a closure ends it; what the system notes does not."""
+    """A later decision, withdrawal or closure ends a consent; a note of the system does not."""
     later = event(kind, "2026-04-01", 2)
     assert (state(GRANT, later), state(REFUSAL, later)) == (of_grant, of_refusal)
 
@@ -59,20 +59,20 @@ def test_what_ended_a_consent_first_names_its_state():
 
 
 def test_a_later_entry_of_the_same_instant_ends_a_consent():
-    """Ties are broken by ledger order, both ways."""
+    """Of two events of one instant, the later in the ledger ends the earlier, and not the other way round."""
     tie = event(EventKind.WITHDRAWN, "2026-03-10T09:00:00", 2)
     assert state(GRANT, tie) is State.WITHDRAWN
     assert state(granted("2026-03-10T09:00:00", 3), tie) is State.IN_FORCE
 
 
 def test_what_is_to_come_ends_nothing_yet():
-    """As of an instant, what was collected later had not happened."""
+    """A withdrawal collected after an instant does not end a consent at that instant."""
     later = event(EventKind.WITHDRAWN, "2026-06-15T12:00:00.000001", 2)
     assert state(GRANT, later) is State.IN_FORCE
 
 
 def test_a_grant_is_invalid_before_it_is_superseded_and_superseded_before_it_is_expired():
-    """Rules 14, 15 and 16 in their order; pending comes before all three."""
+    """A grant's state is the first that applies of pending, invalid, superseded and expired."""
     entry = processing(version(1), version(2, "2026-05-01"))
     late = utc("2027-06-01")
     assert state(granted("2026-03-10", conditional=True), entry=entry, at=late) is State.INVALID
@@ -83,13 +83,13 @@ def test_a_grant_is_invalid_before_it_is_superseded_and_superseded_before_it_is_
 
 
 def test_a_grant_of_no_version_that_is_registered_stays_pending():
-    """A version unheard of never comes into force."""
+    """A grant to an unregistered version, or to none, stays pending."""
     assert state(granted("2026-03-10", version=9)) is State.PENDING
     assert state(granted("2026-03-10", version=None)) is State.PENDING
 
 
 def test_a_grant_ahead_ends_the_present_one_when_its_version_begins():
-    """Until then the present one stands; from then on it is replaced."""
+    """A grant ahead of its version is pending until that version begins, and then replaces the present consent."""
     entry = processing(version(1), version(2, "2026-07-01", material=False))
     ahead = granted("2026-06-01", 2, version=2)
     assert (state(GRANT, ahead, entry=entry), state(ahead, GRANT, entry=entry)) == ("in_force", "pending")
@@ -110,7 +110,7 @@ def test_the_age_of_a_grant_is_the_one_stated_by_then_and_since_the_closure():
 def test_states_agree_with_the_decision_at_the_same_instant(world, other_subject):
     """Some consent of a user is in force exactly when the decision says so, or says that its scope falls short."""
     entry = world.processing
-    # As if every version were automated and asked no other party: the state of a consent knows neither.
+    # Every version is made automated and `user_only`, because the state of a consent depends on neither.
     plain = tuple(replace(each, automated=True, party_mode=PartyMode.USER_ONLY) for each in entry.versions)
     entry = Processing(entry.id, Purpose.ADVERTISING, plain)
     subject = next(iter(world.ledger), ALICE) if other_subject else ALICE
@@ -132,7 +132,7 @@ def test_states_agree_with_the_decision_at_the_same_instant(world, other_subject
 
 
 def test_the_first_act_of_a_joint_consent_awaits_the_other_side_for_thirty_days():
-    """It is invalid for decisions all the while; the second act is in force, and the first is then replaced."""
+    """A first act awaits the other side for 30 days and is then invalid; the second act replaces it and is in force."""
     child = granted("2026-06-01", 1, age_band=AgeBand.UNDER_15)
     parent = granted("2026-06-10", 2, given_by=GivenBy.PARENT)
     assert state(child) is State.AWAITING_OTHER
@@ -142,7 +142,7 @@ def test_the_first_act_of_a_joint_consent_awaits_the_other_side_for_thirty_days(
 
 
 def test_a_half_does_not_end_a_whole_consent_whenever_the_account_was_closed():
-    """What a child says alone leaves the joint consent; after a closure, the closure is what ended both."""
+    """A child's act alone does not end the joint consent; after a closure, both are closed."""
     whole = granted("2026-03-10", 1, given_by=GivenBy.BOTH, age_band=AgeBand.UNDER_15)
     half = granted("2026-04-10", 2)
     closed = event(EventKind.CLOSED, "2026-05-01", 3, version=None)
@@ -152,7 +152,7 @@ def test_a_half_does_not_end_a_whole_consent_whenever_the_account_was_closed():
 
 
 def test_a_renewal_of_the_present_version_does_not_end_a_consent_to_the_next():
-    """The consent to the next version waits, and is in force from its beginning; the renewal is then superseded."""
+    """A consent to the next version is in force once that begins; a renewal of the present one is then superseded."""
     entry = processing(version(1), version(2, "2026-06-01"))
     ahead, renewal = granted("2026-05-01", 1, version=2), granted("2026-05-20", 2)
     before = utc("2026-05-31")
@@ -167,7 +167,7 @@ def test_a_renewal_of_the_present_version_does_not_end_a_consent_to_the_next():
 
 
 def test_what_has_not_begun_is_ended_like_any_other():
-    """A withdrawal, a refusal or a closure ends a grant that is ahead of its version too."""
+    """A withdrawal or a refusal also ends a grant that is ahead of its version."""
     register = processing(version(1), version(2, "2026-07-01"))
     ahead = granted("2026-05-01", 1, version=2)
     for kind, expected in ((EventKind.WITHDRAWN, State.WITHDRAWN), (EventKind.REFUSED, State.REPLACED)):
@@ -176,7 +176,7 @@ def test_what_has_not_begun_is_ended_like_any_other():
 
 
 def test_a_refusal_is_ended_by_any_later_grant():
-    """Also by one to a version that a material one superseded since: the refusal is not the person's last word."""
+    """A grant replaces an earlier refusal even if a material version has superseded the grant's version."""
     register = processing(version(1), version(2, "2026-03-01"))
     refusal = event(EventKind.REFUSED, "2026-04-01", 1, version=2)
     grant = granted("2026-04-02", 2, version=1)
@@ -184,7 +184,7 @@ def test_a_refusal_is_ended_by_any_later_grant():
 
 
 def test_of_two_grants_to_a_superseded_version_the_later_replaces_the_earlier():
-    """Only a grant that is still good is not displaced."""
+    """Of two grants to a superseded version, the later replaces the earlier and is superseded."""
     register = processing(version(1), version(2, "2026-06-01"))
     first, second = granted("2026-04-01", 1), granted("2026-04-02", 2)
     assert consent_state(first, [first, second], register, AT, POLICY) is State.REPLACED
@@ -197,6 +197,6 @@ def test_of_two_grants_to_a_superseded_version_the_later_replaces_the_earlier():
     ids=["two wholes", "two halves", "a whole after a half", "a half after a whole"],
 )
 def test_half_of_a_joint_consent_ends_another_half_and_no_whole_grant(halves, ended):
-    """What needs another half does not end what was said whole; a later half takes the place of an earlier one."""
+    """Half of a joint consent replaces an earlier half, and does not replace a whole consent."""
     earlier, later = granted("2026-03-10", 1), granted("2026-04-10", 2)
     assert ends(later, earlier, processing(), utc("2026-06-15"), halves) is ended

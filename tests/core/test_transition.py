@@ -42,14 +42,14 @@ OLD = date(2017, 3, 30)
     ],
 )
 def test_the_transition_is_for_what_ran_before_and_was_not_remade(versions, permitted):
-    """Started before the decree, and no material version in force since."""
+    """The transition permits a processing that started before the decree and has had no material version since."""
     decision = decide(processing(*versions), consents={}, at=SPRING_2017)
     assert (decision.reason is Reason.TRANSITION_2017) == permitted == decision.permitted
 
 
 @pytest.mark.parametrize("kind", [EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN])
 def test_the_transition_is_over_for_a_user_who_decided_and_not_for_the_next_holder_of_the_address(kind):
-    """Whoever decided is asked by the rules that follow; a closure wipes that for whoever comes after."""
+    """The transition does not permit for a user who has decided, until a closure makes way for the next holder."""
     events = [event(kind, "2017-04-10", 1), event(EventKind.CLOSED, "2017-05-01", 2)]
     entry = processing(version(started_on=OLD))
     assert decide(entry, consents={ALICE: events[:1]}, at=SPRING_2017).reason is not Reason.TRANSITION_2017
@@ -57,7 +57,7 @@ def test_the_transition_is_over_for_a_user_who_decided_and_not_for_the_next_hold
 
 
 def test_the_transition_ends_for_all_with_september_2017():
-    """A transitional permit stands until the first instant of October in Paris, or what is scheduled before."""
+    """A transitional permit ends with September 2017 in Paris, or at an earlier scheduled version or suspension."""
     entry = processing(version(started_on=OLD))
     decision = decide(entry, consents={}, at=SPRING_2017)
     assert (decision.article, decision.valid_until) == ("L32-3 NOTA", utc("2017-09-30T22:00:00"))
@@ -88,7 +88,7 @@ def test_other_parties_are_asked_about_in_the_transition_too(participants, their
 
 
 def test_a_transitional_permit_ends_with_the_consent_of_another_party():
-    """What it relies on bounds it: the other party's consent, where that ends before September."""
+    """A transitional permit that relies on another party's consent ends with that consent."""
     entry = processing(version(started_on=OLD, party_mode=PartyMode.ALL_PARTIES))
     theirs = granted("2017-05-01", expires_at=utc("2017-07-01"))
     asks = asked(participants=(Participant(BOB, local=True),))

@@ -15,7 +15,7 @@ def test_every_reason_is_said_in_french_and_english(reason):
 
 
 def test_no_two_reasons_are_said_alike():
-    """A sentence tells one reason from every other."""
+    """No two reasons have the same sentence."""
     for language in ("fr", "en"):
         sentences = [REASON_FOR_USER[reason][language] for reason in Reason]
         assert len(set(sentences)) == len(Reason)
@@ -23,7 +23,7 @@ def test_no_two_reasons_are_said_alike():
 
 @pytest.mark.parametrize("status", Status)
 def test_a_proposal_has_not_begun(status):
-    """Of a processing that is proposed nobody is told that it is suspended or over; of any other they are."""
+    """A user is told that a proposed processing has not begun, and that any other is suspended or over."""
     said = reason_for_user(Reason.PROCESSING_SUSPENDED, status)["fr"]
     assert ("n’a pas encore commencé" in said) is (status is Status.PROPOSED)
     assert ("est suspendu ou a pris fin" in said) is (status is not Status.PROPOSED)

@@ -219,7 +219,7 @@ def read(body: bytes, ref: Any) -> DecisionRequest | None:
 
 
 def _party(kind: str, identifier: str, ref: Any) -> bytes:
-    """A party's pseudonym; that of nobody for an address that names no domain."""
+    """A party's pseudonym, or 32 zero bytes for an address that names no domain."""
     try:
         return bytes(ref(kind, identifier))
     except InvalidSubjectError:

@@ -1,4 +1,4 @@
-"""What each of some sixty requests is answered: alike cold and warm, by the application and through the socket."""
+"""The answer to each of many requests: the same cold and warm, from the application and through a socket."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def pinned():
 
 
 def furnish(api):
-    """Processings in every situation, and people in most."""
+    """Register processings in every situation, and people in most."""
     for identifier, more in {
         "ads-mail": {},
         "filter": {"purpose": "unsolicited_content_detection"},
@@ -85,7 +85,7 @@ def served(tmp_path_factory):
 @pytest.mark.parametrize("asker", ["application", "served"])
 @pytest.mark.parametrize("name", REQUESTS)
 def test_each_request_is_answered_as_pinned(request, asker, name):
-    """The same status, headers and body the first time and each time after."""
+    """Each request gets the pinned status, headers and body the first time and each time after."""
     api = request.getfixturevalue(asker)
     path, headers, body = REQUESTS[name]
     wanted = pinned()[name]
@@ -99,6 +99,6 @@ def test_each_request_is_answered_as_pinned(request, asker, name):
 
 
 def test_every_request_is_pinned():
-    """The file of answers names these requests and no other, of both endpoints."""
+    """The file of answers names exactly these requests, which go to both endpoints."""
     assert pinned().keys() == REQUESTS.keys()
     assert {path for path, _, _ in REQUESTS.values()} == {ONE, MANY}

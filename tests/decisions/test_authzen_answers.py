@@ -36,13 +36,13 @@ def test_a_deny_is_a_200(pdp):
 
 
 def test_an_unknown_processing_is_a_deny(pdp):
-    """A processing that nobody registered is a deny of 200, citing both paragraphs of secrecy."""
+    """A processing that is not registered is a deny of 200, citing both paragraphs of secrecy."""
     context = pdp.evaluate("alice", "nowhere")["context"]
     assert (context["reason"], context["article"]) == ("unknown_processing", "L32-3 I-II")
 
 
 def test_an_exempt_purpose_is_permitted_without_a_deadline(pdp):
-    """A purpose of III is permitted without consent, with no consent and no deadline to tell."""
+    """A purpose of III is permitted without consent, and its answer names no consent and no deadline."""
     answer = pdp.evaluate("nobody", "spam")
     assert answer["decision"] is True
     assert answer["context"].keys() == {"id", "reason", "article", "law_version", "reason_user"}
@@ -149,18 +149,18 @@ def test_an_unfit_request_id_is_replaced(pdp, given):
 
 
 def test_the_longest_request_id_is_kept(pdp):
-    """128 characters are not too long."""
+    """A request id of 128 characters is kept."""
     answer = pdp.call("GET", "/livez", None, {"X-Request-ID": "x" * 128})
     assert answer.headers["x-request-id"] == "x" * 128
 
 
 def test_the_connection_is_said_to_be_kept(pdp):
-    """An explicit keep-alive: some mail servers reuse a connection only then; none when the client closes."""
+    """An answer says keep-alive, which some mail servers need to reuse a connection, unless the client closes it."""
     assert pdp.call("POST", ONE, question("alice", "ads")).headers["connection"] == "keep-alive"
     closing = pdp.call("POST", ONE, question("alice", "ads"), {"Connection": "close"})
     assert closing.headers.get("connection") != "keep-alive"
 
 
 def test_an_answer_is_never_cached(pdp):
-    """Answers may not be stored by anything in between."""
+    """An answer says `no-store`, so that nothing on the way stores it."""
     assert pdp.call("POST", ONE, question("alice", "ads")).headers["cache-control"] == "no-store"

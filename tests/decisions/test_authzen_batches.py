@@ -70,7 +70,7 @@ def test_a_semantic_stops_right_after_its_trigger(pdp, semantic, items, words):
 
 @pytest.mark.parametrize("bad", [BAD, {}, None, 5, "x", [], [question("alice", "ads")]])
 def test_a_bad_item_is_a_deny_in_its_place(pdp, bad):
-    """An item that is none is a deny with an error in its place; its neighbours are answered."""
+    """A malformed item is a deny with an error in its place, and its neighbours are answered."""
     before, wrong, after = _ask(pdp, [PERMIT, bad, PERMIT])
     assert (before["decision"], wrong["decision"], after["decision"]) == (True, False, True)
     assert wrong["context"]["error"]["status"] == 400
@@ -91,7 +91,7 @@ def test_a_thousand_items_are_answered(pdp):
 
 
 def test_a_thousand_and_one_items_are_refused(pdp):
-    """1,001 items are too large."""
+    """A batch of 1,001 items is refused as too large."""
     answer = pdp.call("POST", MANY, {"evaluations": [{}] * 1_001})
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:sceau:problem:too-large")
 
@@ -158,7 +158,7 @@ def _single(pdp, item):
 )
 @given(items=st.lists(questions | broken, min_size=1, max_size=6))
 def test_a_batch_is_its_items_asked_one_by_one(pdp, items):
-    """A batch of N answers what N single questions answer, a bad one in its place."""
+    """A batch of N items gets the answers of N single questions, with an error in the place of a bad item."""
     batch = _ask(pdp, items)
     for item, answer in zip(items, batch, strict=True):
         alone = _single(pdp, item)

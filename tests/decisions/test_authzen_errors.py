@@ -119,7 +119,7 @@ def problem_of(answer):
 @pytest.mark.parametrize("path", [ONE, MANY])
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformed_question_is_a_400(pdp, path, body):
-    """Whatever is wrong with a question is a 400 that quotes nothing, on both endpoints."""
+    """A malformed question is a 400 that quotes nothing of it, on both endpoints."""
     assert problem_of(pdp.call("POST", path, body)) == (400, "malformed")
 
 

@@ -1,4 +1,4 @@
-"""Decisions answered at the connection: the same answers in the same order, however the bytes come."""
+"""Decisions answered at the connection: requests are answered correctly and in order, however their bytes arrive."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ OTHER = "/v1/processings"
 
 
 async def until(happened):
-    """Come back once something has happened."""
+    """Return once something has happened."""
     for _ in range(2_000):
         if happened():
             return
@@ -21,7 +21,7 @@ async def until(happened):
 
 
 def test_a_decision_is_answered_at_the_connection():
-    """Single and batch, one after the other on one connection, without the application."""
+    """A single and a batch decision on one connection are answered there, without the application."""
 
     async def story(made, client):
         assert await client.ask(request()) == AT_CONNECTION
@@ -99,7 +99,7 @@ def test_requests_sent_at_once_are_all_answered_in_order():
 
 
 def test_a_decision_does_not_overtake_the_request_before_it():
-    """While the application has not answered, a decision behind waits."""
+    """A decision waits while the application has not answered the request before it."""
 
     async def story(made, client):
         made.application.go.clear()
@@ -184,7 +184,7 @@ def test_a_server_that_stops_first_answers_what_it_has_begun_to_receive():
 
 @pytest.mark.parametrize("more", [b"", request(b"2"), request(b"2", path=OTHER), request(b"2")[:-1]])
 def test_a_client_that_has_closed_its_half_gets_what_it_asked(more):
-    """What is read for it is answered, and what it sent whole behind that, then the connection ends."""
+    """A client that closed its sending half gets answers to its whole requests; then the connection ends."""
 
     async def story(made, client):
         made.decisions.misses = True
@@ -203,7 +203,7 @@ def test_a_client_that_has_closed_its_half_gets_what_it_asked(more):
 
 
 def test_a_client_that_goes_while_something_is_read_harms_nobody():
-    """What was read for a client that has gone is answered to nobody, and the server goes on."""
+    """When a client goes while something is read for it, the server goes on answering other clients."""
 
     async def story(made, client):
         made.decisions.misses = True
@@ -233,7 +233,7 @@ def test_a_connection_that_is_not_to_be_kept_is_closed(version, more):
 
 
 def test_a_failure_at_the_connection_is_a_problem():
-    """An exception that nobody foresaw is a 500 on a connection that goes on."""
+    """An unforeseen exception is a 500, and its connection goes on."""
 
     async def story(made, client):
         made.decisions.fails = True
@@ -246,7 +246,7 @@ def test_a_failure_at_the_connection_is_a_problem():
 
 
 def test_a_body_that_never_comes_is_timed_once(monkeypatch):
-    """After that time the client is told 408 and the connection ends; the application is not asked."""
+    """A body that does not come in time is answered with 408, nothing is decided, and the connection ends."""
     monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.05)
 
     async def story(made, client):
@@ -334,7 +334,7 @@ def test_a_field_behind_a_chunked_body_is_no_field_of_the_request(path):
 
 @pytest.mark.parametrize("before", ["at the connection", "later", "by the application"])
 def test_a_body_that_breaks_is_refused_whatever_was_answered_before(before):
-    """The answer to the request before, however it was given, is not taken for one to the request that breaks."""
+    """A request whose chunked body breaks is a 400, however the request before it was answered."""
 
     async def story(made, client):
         made.decisions.misses = before == "later"
@@ -349,7 +349,7 @@ def test_a_body_that_breaks_is_refused_whatever_was_answered_before(before):
 
 
 def test_trailers_have_a_bound():
-    """A body with more fields behind it than a request may have is refused."""
+    """A body that is followed by more trailer fields than a request may have is refused with 431."""
 
     async def story(_, client):
         head = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -18,7 +18,7 @@ def of_noon(moving, shared_clock):
 
 @pytest.fixture
 def audit(of_noon, shared_clock):
-    """The same at noon of that day."""
+    """That application at noon of 15 June 2026."""
     shared_clock.at = NOON
     return of_noon
 
@@ -39,7 +39,7 @@ def test_an_explanation_gives_every_rule_and_the_facts(audit, alice):
 
 
 def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock, alice):
-    """With `at` and `known_at` of an old decision, that decision comes again whatever was recorded since."""
+    """With `at` and `known_at` of an old decision, the explanation repeats its reason, despite later events."""
     then = audit.evaluate(alice, "ads")
     shared_clock.at = NOON + timedelta(days=1)
     audit.decide(alice, "ads", collected_at=wire(NOON - timedelta(days=1)))
@@ -49,7 +49,7 @@ def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock, 
 
 
 def test_a_withdrawal_not_yet_known_is_left_out(audit, shared_clock, alice):
-    """What was withdrawn since does not change why a past permit was given."""
+    """A later withdrawal does not change the explanation of an earlier permit as it was known then."""
     audit.decide(alice, "ads")
     shared_clock.at = NOON + timedelta(days=1)
     audit.withdraw(alice, "ads")
@@ -58,14 +58,14 @@ def test_a_withdrawal_not_yet_known_is_left_out(audit, shared_clock, alice):
 
 
 def test_without_an_instant_it_is_the_live_decision(audit, alice):
-    """Right after a withdrawal an explanation tells the withdrawal, as a live request would be told."""
+    """Right after a withdrawal, an explanation without `at` gives it as the reason, as a live decision does."""
     audit.decide(alice, "ads")
     audit.withdraw(alice, "ads")
     assert _explain(audit, alice)["context"]["reason"] == audit.reason(alice, "ads") == "consent_withdrawn"
 
 
 def test_no_other_partys_consents_are_told(audit, alice, bob):
-    """The facts name the subject's own events alone, also when another party's decided."""
+    """The facts name only the subject's own events, even if another party's event decided."""
     audit.register("training", purpose="service_improvement", party_mode="all_local_users")
     mine = audit.decide(alice, "training")
     audit.decide(bob, "training", "refused")
@@ -77,21 +77,21 @@ def test_no_other_partys_consents_are_told(audit, alice, bob):
 
 @pytest.mark.parametrize("at", [0, "2026-06-15", "2026-06-15T12:00:00", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z"])
 def test_an_instant_that_is_none_is_refused(audit, at):
-    """An instant without offset, out of any calendar or no text is 422, for `at` and for `known_at`."""
+    """An instant that has no offset, is out of range or is not a text is a 422, for `at` and for `known_at`."""
     for name in ("at", "known_at"):
         assert audit.call("POST", "/v1/explanations", {**question("alice", "ads"), name: at}).status_code == 422
 
 
 @pytest.mark.parametrize("name", ["at", "known_at"])
 def test_an_instant_within_context_is_refused(audit, name):
-    """Where it stands in `context` it would be ignored, and now be explained in its place: 400 names the field."""
+    """An instant in `context`, where a decision would ignore it, is a 400 that names the field."""
     refused = audit.call("POST", "/v1/explanations", {**question("alice", "ads"), "context": {name: wire(NOON)}})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, f"context.{name}")
 
 
 @pytest.mark.parametrize("where", [(), ("subject",), ("action",), ("resource",)])
 def test_a_member_that_is_not_known_is_refused(audit, where):
-    """A mistyped `at` would be ignored, and now be explained in its place: 400 names each such member."""
+    """An unknown member, such as a mistyped `at`, is a 400 that names it."""
     asked = question("alice", "ads")
     place = asked
     for name in where:
@@ -112,7 +112,7 @@ def test_what_authzen_leaves_open_stays_open(audit):
 
 
 def test_participants_that_were_forgotten_are_told(audit, alice, bob):
-    """A deny for want of other parties says so when the question does not name any, and only then."""
+    """A deny for want of other parties points to `participants` if the question leaves them out, and only then."""
     audit.register("all", party_mode="all_parties")
     audit.decide(alice, "all")
     for told in (audit.evaluate(alice, "all"), audit.ok("POST", "/v1/explanations", question(alice, "all"))):

@@ -1,4 +1,4 @@
-"""An exception that nobody foresaw: it is logged, and the request is answered as a problem."""
+"""An unforeseen exception is logged, and the request is answered with a problem."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_a_failure_is_never_a_bare_500(api, capsys, monkeypatch, path, failing):
 
 @pytest.mark.parametrize("failing", ["read_question", "answer_at_once", "answer_questions"])
 def test_a_failure_of_a_decision_is_a_problem(api, capsys, monkeypatch, failing):
-    """Whatever step of a decision fails, no decision is answered, and the cause is logged."""
+    """If any step of a decision fails, the answer is a problem instead of a decision, and the cause is logged."""
     api.register("ads-mail")
     if failing == "answer_questions":
         monkeypatch.setattr("app.api.decisions.endpoint.answer_at_once", lambda *_: None)

@@ -77,7 +77,7 @@ def _check(replay, case):
 def test_a_golden_case_through_the_api(decisions, case):
     """A golden case gets the decision, reason, article and deadline that it expects, explained and live.
 
-    One about a version that the register refuses runs in the core alone.
+    If the register refuses the case's processing, the API's refusal is checked instead.
     """
     entry = DECISIONS.processings.get(case.request.request.processing)
     if entry is not None and is_refused(entry):
@@ -89,7 +89,7 @@ def test_a_golden_case_through_the_api(decisions, case):
 
 @pytest.mark.parametrize("case", EDGES.cases, ids=lambda case: case.name)
 def test_a_golden_edge_through_the_api(edges, case):
-    """A golden edge case gets what it expects; a word that the wire does not know is refused instead."""
+    """A golden edge case gets what it expects; the one with a territory in lower case is refused instead."""
     if case.name == LOWER_CASE_TERRITORY:
         refused = edges.api.call("POST", "/access/v1/evaluation", edges.question(case))
         assert refused.status_code == 400
@@ -98,7 +98,7 @@ def test_a_golden_edge_through_the_api(edges, case):
 
 
 def test_how_many_cases_are_answered_live():
-    """All golden cases are explained; these are not asked live too: something recorded lies after their instant."""
+    """Six golden cases, and two of the edges, are not asked live, because they record something after their instant."""
     left_out = {case.name for case in DECISIONS.cases if not answered_live(DECISIONS, case)}
     assert len(DECISIONS.cases) == 161
     assert left_out == {

@@ -1,4 +1,4 @@
-"""A request is judged by its own bytes and its own key, whatever was sent before it and by whom."""
+"""A request is judged by its own bytes and its own key, and not by what any caller sent before it."""
 
 import json
 
@@ -17,7 +17,7 @@ RESOURCE_FIRST = ("resource", "action", "subject")
 
 
 def exchanged(who, handle):
-    """A question that is as long before its subject's id as before its correspondence's: only names tell them apart."""
+    """A question with subject and resource of one form: only their names tell the two ids apart."""
     asked = question(who, "ads-mail")
     return {
         "subject": asked["subject"],
@@ -37,13 +37,13 @@ def warmed(api):
 
 @pytest.fixture(scope="module")
 def warm(shared):
-    """Such an application, which other tests ask too."""
+    """A warmed application, which other tests ask too."""
     return warmed(shared)
 
 
 @pytest.fixture
 def untaught(api):
-    """Such an application that nobody else has asked anything."""
+    """A warmed application that no other test asks."""
     return warmed(api)
 
 
@@ -64,7 +64,7 @@ def test_a_stranger_cannot_teach_the_reader_to_exchange_ids(untaught, orders, ke
 
 
 def test_a_caller_cannot_teach_the_reader_to_exchange_ids(untaught):
-    """Nor do the requests of a caller in force, single or batch, change how the next one is read."""
+    """The requests of a caller in force, single or batch, do not change how the next request is read."""
     for order in (SUBJECT_FIRST, RESOURCE_FIRST) * 20:
         untaught.ok("POST", "/access/v1/evaluation", ordered(exchanged("bob", "handle"), *order))
         item = ordered(exchanged("bob", "handle"), *order).decode()
@@ -79,7 +79,7 @@ def test_a_caller_cannot_teach_the_reader_to_exchange_ids(untaught):
 
 @pytest.mark.parametrize("wrong", [{"id": ""}, {"id": "x" * 513}, {"id": "a\tb"}, {"id": "bob", "local": 1}, {}])
 def test_a_malformed_participant_is_400_however_warm_the_service(warm, wrong):
-    """What is no participant is refused on a processing that asks nobody else, cold and warm, alone and in a batch."""
+    """A malformed participant is refused, alone and in a batch, even if the processing asks no other party."""
 
     def asked(participant):
         return question("alice", "ads-mail", participants=[participant])

@@ -1,4 +1,4 @@
-"""Locators are the HMAC that subjects have always been found by, whatever was hashed before them."""
+"""A locator is the HMAC that finds a subject, and no earlier hash changes it."""
 
 import hmac
 import struct
@@ -22,7 +22,7 @@ def slowly(*parts):
 
 @given(st.lists(st.tuples(st.sampled_from(["user", "item", "é"]), texts), min_size=1, max_size=6))
 def test_a_locator_depends_on_its_own_type_and_id(subjects):
-    """In whatever order subjects of several types come, each has the locator that it has alone."""
+    """Each of several subjects has the locator that it has alone, in any order of types."""
     pseudonyms = Pseudonyms(KEY, EXACT)
     for kind, name in subjects * 2:
         assert pseudonyms.locator(kind, name) == slowly("subject", kind, unicodedata.normalize("NFC", name))
@@ -30,7 +30,7 @@ def test_a_locator_depends_on_its_own_type_and_id(subjects):
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "ab"]), texts), min_size=1, max_size=6))
 def test_an_opaque_hash_depends_on_its_own_purpose_and_value(values):
-    """What is kept of a purpose changes no hash of it or of another."""
+    """Earlier hashes for one purpose change no later hash, for that purpose or for another."""
     pseudonyms = Pseudonyms(KEY)
     for purpose, value in values * 2:
         assert pseudonyms.opaque(purpose, value) == slowly("opaque", purpose, value)

@@ -1,4 +1,4 @@
-"""The reader of decision requests against another that shares nothing with it: the same question, or both refuse."""
+"""The reader of decision requests and one that shares nothing with it read the same question, or both refuse."""
 
 import json
 
@@ -82,7 +82,7 @@ def changed(value, place, put):
 
 @given(places, odd, st.booleans())
 def test_the_two_readers_agree_on_altered_questions(place, put, ascii_only):
-    """Whatever stands in one place, both read the same question or both refuse."""
+    """With any value in one place of a body, both readers read the same question or both refuse."""
     body = json.dumps(changed(USUAL, place, put), ensure_ascii=ascii_only).encode()
     assert read(body) == second_reader.read(body, REF)
 
@@ -92,7 +92,7 @@ def test_the_two_readers_agree_on_altered_questions(place, put, ascii_only):
     st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=3),
 )
 def test_the_two_readers_agree_on_altered_texts(at, put):
-    """Whatever is written over one character, both read the same question or both refuse."""
+    """With any text written over one character, both readers read the same question or both refuse."""
     text = json.dumps(USUAL)
     body = (text[:at] + put + text[at + 1 :]).encode()
     assert read(body) == second_reader.read(body, REF)
@@ -109,7 +109,7 @@ def test_the_order_of_members_changes_nothing(members, of_subject, of_resource):
 
 @pytest.mark.parametrize("blanks", [(",", ":"), (", ", ": "), (" , ", " : "), (",\n", "\t:\r")])
 def test_a_member_that_stands_twice_is_refused(blanks):
-    """Two members of one name are nobody's question, however the body is spaced, at every level, in both readers."""
+    """Both readers refuse two members of one name, at every level and with any spacing."""
     text = json.dumps(USUAL, separators=blanks)
     for name in ("subject", "id", "private", "elements", "local", "context"):
         twice = text.replace(f'"{name}"', f'"{name}"{blanks[1]}null{blanks[0]}"{name}"', 1).encode()
@@ -120,7 +120,7 @@ def test_a_member_that_stands_twice_is_refused(blanks):
 
 
 def batch(body):
-    """The questions of a batch as the rules take them, with None where an item is refused; None if all of it is."""
+    """The questions of a batch as the rules take them, with None for a refused item; None if the batch is refused."""
     try:
         found = read_batch(body, REF)
     except (MalformedError, TooLargeError):
@@ -132,7 +132,7 @@ def batch(body):
 
 @given(st.lists(st.tuples(places.filter(bool), odd), max_size=3), st.sets(st.sampled_from(sorted(MEMBERS))))
 def test_a_batch_is_its_singles(changes, left_out):
-    """Each item in front of the batch's defaults is read as the single question would be that it makes with them."""
+    """Each item of a batch is read as the single question that it makes together with the batch's defaults."""
     items = [{name: value for name, value in changed(USUAL, *each).items() if name == each[0][0]} for each in changes]
     defaults = {name: value for name, value in USUAL.items() if name not in left_out}
     found = batch(json.dumps({**defaults, "evaluations": [*items, {}, 7]}).encode())
@@ -142,7 +142,7 @@ def test_a_batch_is_its_singles(changes, left_out):
 
 @given(st.sampled_from(sorted(MEMBERS)), odd)
 def test_a_wrong_default_is_wrong_in_each_item_that_takes_it(name, put):
-    """And in no other."""
+    """A wrong default spoils each item that takes it, and no item that has its own member."""
     good = {"subject": USUAL["subject"], "action": USUAL["action"], "resource": USUAL["resource"], "context": {}}
     found = batch(json.dumps({**USUAL, name: put, "evaluations": [{}, good]}).encode())
     alone = second_reader.read(json.dumps({**USUAL, name: put}).encode(), REF)
@@ -157,7 +157,7 @@ def test_what_nothing_reads_is_not_looked_at(more):
 
 
 def test_nothing_that_was_sent_is_quoted():
-    """What is wrong with a member is told without its value, also where the value imitates the reader's own words."""
+    """A refusal does not quote the value of a wrong member, even if the value imitates the reader's own words."""
     for place in (("action", "properties", "elements"), ("resource", "properties", "channel"), ("subject", "id")):
         for value in (["secret"], "secret", "x\t' - at `$.secret`", ["x' - at `$.secret`"], 5):
             body = json.dumps(changed(USUAL, place, value)).encode()

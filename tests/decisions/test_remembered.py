@@ -1,4 +1,4 @@
-"""Decisions that are remembered: with what they may be used again, and how many of them are held."""
+"""Remembered decisions: when they may be used again, and how many of them are held."""
 
 from datetime import UTC, datetime
 
@@ -28,7 +28,7 @@ def kept():
 
 
 def test_a_remembered_decision_needs_the_very_same_records():
-    """An equal record is another one: something changed between."""
+    """A remembered decision is used only with the same record objects: one that is merely equal may have changed."""
     held = kept()
     assert held.get(KEY, REGISTER, (RECORD,), 49.9).judged is JUDGED
     assert held.get(KEY, REGISTER, (subject_record(None),), 49.9) is None
@@ -38,7 +38,7 @@ def test_a_remembered_decision_needs_the_very_same_records():
 
 
 def test_a_remembered_decision_ends_when_time_alone_could_change_it():
-    """At that instant, not after it."""
+    """A remembered decision is no longer used at the instant at which time alone could change it."""
     held = kept()
     assert held.get(KEY, REGISTER, (RECORD,), 50.0) is None
 
@@ -56,7 +56,7 @@ def test_a_remembered_decision_ends_when_time_alone_could_change_it():
     ids=str,
 )
 def test_a_remembered_decision_is_of_one_question(other):
-    """Equal circumstances made anew are the same question; another member, subject or other party is another one."""
+    """A remembered decision is found by equal circumstances, and not with another member, subject or party."""
     held = kept()
     again = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
     assert held.get((again, b"alice", None), REGISTER, (RECORD,), 0.0).judged is JUDGED
@@ -67,7 +67,7 @@ def test_a_remembered_decision_is_of_one_question(other):
 
 
 def test_as_many_decisions_are_remembered_as_was_said():
-    """The last hundred of a thousand are, where a hundred may be; equal circumstances are one object for all."""
+    """With room for a hundred, the last fifty or more of a thousand are kept; equal circumstances share one object."""
     held = RememberedDecisions(100)
     again = [replace(OF) for _ in range(1_000)]
     assert len({id(held.one_of_each(each)) for each in again}) == 1
@@ -79,7 +79,7 @@ def test_as_many_decisions_are_remembered_as_was_said():
 
 
 def test_decisions_with_many_parties_are_remembered_in_smaller_numbers():
-    """Of 1,100 with five other parties the first is forgotten; control: of as many with four, none is."""
+    """Of 1,100 decisions with five other parties the first is forgotten; control: with four, none is."""
     held = RememberedDecisions(60_000)
     keys = {
         number: [

@@ -33,7 +33,7 @@ def pdp(shared):
 
 
 def ask(pdp, name, identifier, **properties):
-    """The context of an answer that was asked for with a token."""
+    """The context of the answer to a question that asks for a token."""
     return pdp.ok("POST", ONE, {**question(name, identifier, **properties), **ASKS})["context"]
 
 
@@ -101,7 +101,7 @@ def test_a_permit_under_iii_carries_one_without_a_deadline_of_its_own(pdp):
     ],
 )
 def test_a_deny_never_carries_one(pdp, name, identifier, properties):
-    """Whatever the reason of a deny, there is no token."""
+    """A deny has no token, for any reason."""
     answer = pdp.ok("POST", ONE, {**question(name, identifier, **properties), **ASKS})
     assert answer["decision"] is False
     assert "decision_token" not in answer["context"]
@@ -138,20 +138,20 @@ def test_each_item_of_a_batch_asks_by_its_own_or_its_inherited_context(pdp):
 
 
 def test_a_token_names_the_caller_that_asked(pdp):
-    """Two callers get tokens for two audiences."""
+    """The tokens of two callers have two audiences."""
     other = pdp.with_key(pdp.new_key("decisions:evaluate"))
     audiences = {verified(pdp, ask(each, "alice", "ads")["decision_token"])[1]["aud"] for each in (pdp, other)}
     assert len(audiences) == 2
 
 
 def test_a_plain_answer_carries_none(pdp):
-    """A client that asks for a word gets a word."""
+    """A plain-text answer is one word, without the token that was asked for."""
     answer = pdp.call("POST", ONE, {**question("alice", "ads"), **ASKS}, {"Accept": "text/plain"})
     assert answer.text == "permit"
 
 
 def test_a_token_answers_nothing_at_sceau(pdp):
-    """Whoever presents a token instead of a key is nobody."""
+    """A token in place of a key is a 401, and a token in the context turns no deny into a permit."""
     token = ask(pdp, "alice", "ads")["decision_token"]
     assert pdp.with_key(token).call("POST", ONE, question("alice", "ads")).status_code == 401
     shown = {**question("bob", "ads"), "context": {"decision_token": True, "token": token}}
@@ -159,7 +159,7 @@ def test_a_token_answers_nothing_at_sceau(pdp):
 
 
 def test_an_altered_token_is_not_verified(pdp):
-    """The control: one character of the claims changed, and the keys do not verify it."""
+    """Control: the published keys do not verify a token whose claims were changed."""
     head, claims, signature = ask(pdp, "alice", "ads")["decision_token"].split(".")
     read = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
     forged = urlsafe_b64encode(json.dumps({**read, "processing": "training"}).encode()).decode().rstrip("=")
@@ -186,7 +186,7 @@ def test_the_published_keys_may_be_asked_for_by_head(pdp):
 
 
 def test_a_token_ends_with_its_permit(clocked, clock):
-    """A permit with twenty seconds left has a token of twenty seconds, and no permit no token."""
+    """A token ends when its permit ends, and there is no token once the permit has ended."""
     clocked.register("ads")
     until = datetime.fromisoformat(clocked.decide("alice", "ads")["expires_at"])
     clock.at = until - timedelta(seconds=20, milliseconds=500)
@@ -227,7 +227,7 @@ def keys(database, clock):
 
 
 def test_a_new_key_is_published_before_it_signs(keys, clock):
-    """For ten minutes the key before signs on, so that whoever keeps the published keys for five can verify."""
+    """The earlier key signs for a while after a rotation, so that clients with a copy of the old key set can verify."""
     (old,) = published(keys)
     new = rotate(keys)
     assert published(keys) == [new, old]
@@ -237,7 +237,7 @@ def test_a_new_key_is_published_before_it_signs(keys, clock):
 
 
 def test_an_old_key_goes_once_what_it_signed_has_ended(keys, database):
-    """It is published for as long as its last token may live, and not for ever."""
+    """An old key is published for longer than its last token lives, and is gone once it has retired."""
     assert LEAD + timedelta(seconds=60) <= OVERLAP
     (old,) = published(keys)
     new = rotate(keys)
@@ -249,7 +249,7 @@ def test_an_old_key_goes_once_what_it_signed_has_ended(keys, database):
 
 
 def test_a_leaked_key_goes_at_once(keys):
-    """Rotated at once, the keys before verify nothing more, and the new one signs."""
+    """After a rotation at once, the new key signs, and tokens of the earlier keys are no longer verified."""
     token = ask(keys, "x", "spam")["decision_token"]
     rotate(keys)
     new = rotate(keys, at_once=True)
@@ -273,7 +273,7 @@ def test_rotation_is_for_callers_of_every_processing(pdp):
     ],
 )
 def test_each_use_of_a_key_has_its_own_scope(pdp, held, other, uses):
-    """Who has the scope of one use only is refused every other, which is named, and no key is made."""
+    """A caller with the scope of one use is refused each other use; the missing scope is named, and no key is made."""
     before, caller = published(pdp), pdp.with_key(pdp.new_key(held))
     for use in uses:
         answer = caller.call("POST", "/v1/signing-keys", use)
@@ -302,7 +302,7 @@ def test_what_belongs_to_another_use_is_refused(pdp, body, field):
 
 
 def test_the_private_half_is_wrapped(keys, database):
-    """What is stored of the private half opens under the master key only; a start without that key signs nothing."""
+    """The private half is not stored in the clear, and a process without its master key signs nothing."""
     tokens = keys.client.app.state.services.tokens
     private = tokens._open[0].private.private_bytes_raw()
     with psycopg.connect(database.owner_url, autocommit=True) as connection:

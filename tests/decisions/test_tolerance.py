@@ -6,7 +6,7 @@ from tests.support.api import processing, utc
 
 
 def test_a_callers_own_now_is_taken_for_now(api):
-    """A version may come into force at the caller's clock's present, a little behind the database's."""
+    """A start of twenty seconds ago, by a caller's slow clock, is accepted and becomes the present."""
     api.register("ads")
     stated = (datetime.now(UTC) - timedelta(seconds=20)).isoformat()
     body = {**processing("ads"), "material": False, "effective_from": stated}

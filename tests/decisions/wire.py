@@ -16,7 +16,7 @@ BODY = b'{"n":1}'
 
 
 class Decisions:
-    """Stands for the decision endpoint: answers at once what it is sent, unless it is told to miss or to fail."""
+    """A stand-in for the decision endpoint that answers at once with what it is sent, unless set to miss or to fail."""
 
     max_body_bytes = 10_000
     heads = Heads({})

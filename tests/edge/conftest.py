@@ -1,4 +1,4 @@
-"""One service of two workers for the tests of a file; each test has people and processings of its own."""
+"""One service of two workers for the tests of a file; each test uses its own people and processings."""
 
 import pytest
 

@@ -44,7 +44,7 @@ class Service:
         return sum(float(line.rpartition(" ")[2]) for line in named)
 
     def program(self, key: str = KEY) -> "Program":
-        """A program beside, with an edge."""
+        """A separate process with an edge."""
         return Program(self.socket, key)
 
     def caller(self, *scopes: str, **more):
@@ -67,7 +67,7 @@ class Program:
         )
 
     def say(self, line: str) -> str:
-        """The first word of what it answers to a line."""
+        """The first word of the answer to a line."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(line + "\n")
@@ -84,7 +84,7 @@ class Program:
 
 @contextmanager
 def served(database, directory: Path, *, workers: int = 2, both: bool = False, **settings: str) -> Iterator[Service]:
-    """Start it; stop it at the end. `both`: every worker may serve edges, and not the first alone."""
+    """Start a service and stop it at the end. `both`: every worker may serve edges, and not only the first."""
     socket = directory / "edge.sock"
     mine = {"SCEAU_EDGE_SOCKET": str(socket)}
     each = [mine, *(mine if both else {} for _ in range(workers - 1))]

@@ -1,7 +1,7 @@
 """A program with an edge: `python -m tests.edge.program SOCKET`, its key in SCEAU_KEY; it answers line by line.
 
 A line is `USER PROCESSING`; the answer is `permit` or `deny`, and `memory` or `socket`; or `none`.
-At `fork` it forks, and the child answers from then on.
+At `fork` the program forks, and its child answers from then on.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""An edge answers what a worker answers, until it may not."""
+"""An edge answers from memory what a worker would answer, for as long as it may."""
 
 import dataclasses
 from functools import partial
@@ -29,7 +29,7 @@ def said(decision):
 
 
 def held(edge, question):
-    """The answer from memory, once the edge has been answered; what was just recorded is dropped once more at first."""
+    """The answer from memory, once the edge has one; at first, notice of what was just recorded may drop it again."""
     answers: list[Any] = []
 
     def both():
@@ -44,7 +44,7 @@ def held(edge, question):
 
 
 def test_what_was_answered_is_answered_again_from_memory(service, edge):
-    """A permit, a deny of somebody unknown, an exempt purpose: each is the same, word for word."""
+    """Memory repeats a permit, a deny without consent, an exempt permit and an unknown processing word for word."""
     name = service.register()
     service.api[0].decide("alice", name)
     spam = f"spam-{uuid4().hex[:8]}"
@@ -69,7 +69,7 @@ def test_what_was_answered_is_answered_again_from_memory(service, edge):
     ids=str,
 )
 def test_each_circumstance_is_a_question_of_its_own(service, edge, how):
-    """What is held of the usual question answers no other, and the answer to each is the worker's."""
+    """Memory of the usual question does not answer one with another circumstance, whose answer is the worker's."""
     name = service.register()
     service.api[0].decide("alice", name)
     held(edge, asked("alice", name))
@@ -80,7 +80,7 @@ def test_each_circumstance_is_a_question_of_its_own(service, edge, how):
 
 
 def test_some_questions_are_asked_each_time(service, edge):
-    """A processing that asks for other parties, and tokens: what they are answered is not held."""
+    """An edge does not hold answers about a processing that needs other parties, or answers with a token."""
     joint = service.register(party_mode="all_parties")
     name = service.register()
     service.api[0].decide("alice", name)
@@ -103,7 +103,7 @@ ACTS = st.lists(
 @settings(max_examples=examples(10, deep=200))
 @given(ACTS)
 def test_no_act_that_was_answered_leaves_the_edge_with_a_permit(service, edge_of_all, acts):
-    """Whatever is done at either worker, memory permits nothing that the worker denies; a grant is seen a bit later."""
+    """After any acts at either worker, memory permits nothing that the worker denies, and soon agrees with it."""
     name, user = service.register(), f"user-{uuid4().hex[:8]}"
     for act, worker in acts:
         do(service.api[worker], act, user, name)
@@ -114,7 +114,7 @@ def test_no_act_that_was_answered_leaves_the_edge_with_a_permit(service, edge_of
 
 
 def answers(edge, question, permitted):
-    """Whether the socket answers so."""
+    """Whether the socket's answer is a permit exactly if `permitted`."""
     return bool(edge.ask(question).result(10)) == permitted
 
 
@@ -128,7 +128,7 @@ def edge_of_all(service):
 def do(api, act, user, name):
     """One act, of a person or of the register."""
     if act in {"granted", "refused"}:
-        api.call("POST", "/v1/consents", consent(user, name, act))  # a grant is refused while nobody may be asked
+        api.call("POST", "/v1/consents", consent(user, name, act))  # a grant is refused while no user may be asked
     elif act == "withdrawn":
         api.withdraw(user, name)
     elif act == "closed":
@@ -143,7 +143,7 @@ def consent(user, name, decision):
 
 
 def test_what_memory_answers_is_not_refused_for_a_limit(service, edge):
-    """After a 429 nothing is asked that is counted; what was decided here stands, for the log has it."""
+    """After a 429, a question that memory answers is a permit, and another is unknown without being asked."""
     name = service.register()
     service.api[0].decide("alice", name)
     kept = held(edge, asked("alice", name))

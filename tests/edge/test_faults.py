@@ -1,4 +1,4 @@
-"""When an edge, its key or its worker fails, withdrawals are answered, and nothing is stale."""
+"""When an edge, its key or its worker fails, withdrawals are answered and no permit is stale."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ from tests.support.databases import new_database
 
 @pytest.fixture
 def consented(service):
-    """A processing, and somebody who consents to it."""
+    """A processing that alice consents to."""
     name = service.register()
     service.api[0].decide("alice", name)
     return name
@@ -34,13 +34,13 @@ def permitting(program, name):
 
 
 def holding(edge, name):
-    """Return when the edge holds a permit; what was just recorded is dropped once more at first."""
+    """Return when the edge holds a permit; at first, notice of what was just recorded may drop it again."""
     wait_until(lambda: edge.ask(asked("alice", name)).result(10) and edge.permits("alice", name, "handle"))
 
 
 @pytest.mark.parametrize("worker", [0, 1])
 def test_a_stopped_edge_is_waited_for_and_permits_nothing_when_it_wakes(service, consented, worker):
-    """The health page says meanwhile that an edge does not answer; others withdraw meanwhile."""
+    """An edge stopped during a withdrawal denies when it wakes; meanwhile `/readyz` notes that an edge is silent."""
     with service.program(service.caller()["key"]) as program:
         permitting(program, consented)
         program.process.send_signal(signal.SIGSTOP)
@@ -53,7 +53,7 @@ def test_a_stopped_edge_is_waited_for_and_permits_nothing_when_it_wakes(service,
 
 
 def test_an_edge_that_was_killed_holds_no_lease(tmp_path):
-    """The kernel tells that its process has ended: a withdrawal is answered though the lease would last for minutes."""
+    """The kernel reports that the edge's process has ended, so a withdrawal is answered before its lease is over."""
     with new_database() as database, served(database, tmp_path, workers=1, SCEAU_LEASE="PT10S") as service:
         name = service.register()
         service.api[0].decide("alice", name)
@@ -69,7 +69,7 @@ def test_an_edge_that_was_killed_holds_no_lease(tmp_path):
 
 
 def test_a_fork_takes_nothing_along(service, consented):
-    """The child of a fork asks anew: it permits before the withdrawal, and not after it."""
+    """The child of a fork asks anew, and denies after a withdrawal what its parent held a permit for."""
     with service.program() as program:
         permitting(program, consented)
         assert program.say("fork") == "forked"
@@ -91,7 +91,7 @@ NARROWINGS = {
 @pytest.mark.parametrize("narrowing", NARROWINGS)
 @pytest.mark.parametrize("worker", [0, 1])
 def test_a_caller_that_is_narrowed_is_answered_nothing_more(service, consented, narrowing, worker):
-    """Once that was answered, memory answers nothing, and the socket does not permit."""
+    """Once a caller's narrowing was answered, its edge's memory answers nothing, and the socket does not permit."""
     made = service.caller()
     with Edge(service.socket, made["key"]) as edge:
         holding(edge, consented)
@@ -102,7 +102,7 @@ def test_a_caller_that_is_narrowed_is_answered_nothing_more(service, consented, 
 
 
 def test_a_caller_that_was_changed_and_may_still_ask_goes_on(service, consented):
-    """Its rights are looked at again, and it gets a lease anew."""
+    """An edge whose caller was changed and may still ask gets a lease again and holds permits."""
     made = service.caller()
     with Edge(service.socket, made["key"]) as edge:
         assert edge.ask(asked("alice", consented)).result(10)
@@ -134,7 +134,7 @@ WRONG = {
 
 @pytest.mark.parametrize("sent", WRONG.values(), ids=WRONG)
 def test_what_is_no_edge_is_hung_up_on_without_an_answer(service, sent):
-    """And the worker goes on."""
+    """A program without a good hello is hung up on without an answer, and the worker keeps its lease."""
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.settimeout(10)
         stranger.connect(str(service.socket))
@@ -156,13 +156,13 @@ def _welcomed(service, hello):
 
 
 def test_sceau_gives_each_edge_its_number(service):
-    """No edge chooses it, so that none makes the ids of another's decisions."""
+    """Sceau gives each edge a different number and ignores one that the edge proposes."""
     numbers = [_welcomed(service, {**HELLO, "ids": 5})["ids"] for _ in range(3)]
     assert len({5, *numbers}) == 4
 
 
 def test_programs_that_hang_up_again_and_again_keep_nobody_from_the_database(service):
-    """Each is gone before its key was looked up, every second one with a key of others: they are answered meanwhile."""
+    """Programs that hang up before their key is looked up do not keep other callers from being answered."""
     ended = threading.Event()
 
     def hang_up():
@@ -187,7 +187,7 @@ def test_programs_that_hang_up_again_and_again_keep_nobody_from_the_database(ser
 
 
 def test_a_torn_message_of_an_edge_ends_its_connection(service):
-    """What comes after a good hello is checked like the first message."""
+    """A torn report after a good hello ends the edge's connection."""
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.settimeout(10)
         stranger.connect(str(service.socket))
@@ -199,7 +199,7 @@ def test_a_torn_message_of_an_edge_ends_its_connection(service):
 
 
 def test_who_is_no_edge_changes_no_count(service):
-    """A report before the hello is not read."""
+    """A report before the hello is not read, so the count of dropped rows stays."""
     before = service.rows("dropped")
     with socket.socket(socket.AF_UNIX) as stranger, suppress(OSError):
         stranger.settimeout(10)
@@ -211,7 +211,7 @@ def test_who_is_no_edge_changes_no_count(service):
 
 
 def test_long_handles_are_logged_and_what_is_no_handle_is_not_answered_from_memory(service, consented):
-    """A report has as many rows as fit into a message; a handle that Sceau would refuse is left to it."""
+    """All decisions with long handles are logged; memory does not answer a handle that Sceau would refuse."""
     before, lost = service.rows("written"), service.rows("dropped")
     with Edge(service.socket, KEY) as edge:
         holding(edge, consented)
@@ -224,7 +224,7 @@ def test_long_handles_are_logged_and_what_is_no_handle_is_not_answered_from_memo
 
 
 def test_an_edge_that_is_closed_or_cannot_start_raises_nothing(service, consented, monkeypatch):
-    """The client goes on over HTTP."""
+    """A client whose edge is closed or cannot start goes on over HTTP."""
     closed = Edge(service.socket, KEY)
     closed.close()
     broken = Edge(service.socket, KEY)
@@ -245,12 +245,12 @@ def _decide_until_none(edge, name):
 
 
 def test_the_socket_is_for_owner_and_group(service):
-    """Nobody else of the host connects."""
+    """The socket's mode lets only its owner and its group connect."""
     assert service.socket.stat().st_mode & 0o777 == 0o660
 
 
 def test_a_client_uses_http_where_there_is_no_socket(service, consented, tmp_path):
-    """Threads and asyncio: what no edge answers goes the old way."""
+    """A client whose edge finds no socket asks over HTTP, with threads and with asyncio."""
     import asyncio
 
     edge = Edge(tmp_path / "none.sock", KEY)
@@ -266,7 +266,7 @@ def test_a_client_uses_http_where_there_is_no_socket(service, consented, tmp_pat
 
 
 def test_a_client_with_an_edge_asks_once(service, consented):
-    """The second answer comes from memory, for threads and for asyncio, one question and many."""
+    """A client's second answer to a question comes from the edge's memory, with threads and with asyncio."""
     import asyncio
 
     with Edge(service.socket, KEY) as edge, Client(service.url(), KEY, refresh=None, edge=edge) as client:
@@ -285,7 +285,7 @@ def test_a_client_with_an_edge_asks_once(service, consented):
 
 
 def test_what_the_edge_decides_is_in_the_log_under_the_id_that_it_told(service, consented):
-    """With its time, reason and caller; as many as were taken."""
+    """Each decision from memory is logged under the id that the edge gave, with its reason and caller."""
     made = service.caller()
     with Edge(service.socket, made["key"]) as edge:
         holding(edge, consented)
@@ -306,7 +306,7 @@ def test_what_the_edge_decides_is_in_the_log_under_the_id_that_it_told(service, 
 
 
 def test_a_worker_that_stops_takes_the_leases_back(tmp_path):
-    """It ends though edges go on reporting; by then none decides from memory, and a client asks another worker."""
+    """A worker stops although an edge goes on deciding; then its memory answers nothing, and a client uses HTTP."""
     with new_database() as database, served(database, tmp_path) as service:
         name = service.register()
         service.api[0].decide("alice", name)
@@ -324,7 +324,7 @@ def test_a_worker_that_stops_takes_the_leases_back(tmp_path):
 
 
 def test_another_worker_serves_the_socket_when_the_first_has_ended(tmp_path):
-    """Of several that share it one serves at a time; an edge finds the next by itself."""
+    """When the worker that serves the socket is killed, another serves it, and an edge finds that one by itself."""
     with new_database() as database, served(database, tmp_path, both=True) as service:
         name = service.register()
         service.api[1].decide("alice", name)
@@ -342,7 +342,7 @@ def test_another_worker_serves_the_socket_when_the_first_has_ended(tmp_path):
     ],
 )
 def test_where_each_answer_counts_nothing_is_held(tmp_path, setting):
-    """A permit that waits for its row, and a question that a quota counts, are asked for each time."""
+    """An edge holds no permit if each must wait for its log row, or if a quota counts each question."""
     with new_database() as database, served(database, tmp_path, workers=1, **setting) as service:
         name = service.register()
         service.api[0].decide("alice", name)

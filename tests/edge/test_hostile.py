@@ -24,7 +24,7 @@ from tests.support.databases import new_database
 
 
 class Liar:
-    """An edge that says what its test wants: it never forgets, unless told to."""
+    """An edge that says what its test wants, and confirms no change."""
 
     def __init__(self, path, key: str = KEY):
         """Say hello."""
@@ -72,7 +72,7 @@ class Liar:
 
 
 def test_what_an_edge_could_not_have_decided_is_not_logged(service):
-    """Decisions of before the answer, and of long after the withdrawal: the log accuses nobody; the others it takes."""
+    """A reported decision is logged, but not one from before the edge's answer or from long after a withdrawal."""
     name = service.register()
     service.api[0].decide("alice", name)
     with Liar(service.socket) as liar:
@@ -97,7 +97,7 @@ def test_what_an_edge_could_not_have_decided_is_not_logged(service):
 
 
 def test_a_caller_whose_edges_are_waited_for_again_and_again_is_given_no_lease(service):
-    """It connects anew and owes nothing, but the last withdrawal waited for it; its questions are answered."""
+    """A caller that a withdrawal had to wait for connects again and gets answers, but no lease."""
     name = service.register()
     service.api[0].decide("alice", name)
     key = service.caller()["key"]
@@ -126,7 +126,7 @@ def _stay(path, ended):
 
 
 def test_a_program_without_a_key_keeps_no_other_out(service):
-    """It holds as many connections as it can get, and says nothing: another program is let in meanwhile."""
+    """While a program without a key holds as many silent connections as it can, another program is let in."""
     name = service.register()
     service.api[0].decide("alice", name)
     ended = threading.Event()
@@ -143,7 +143,7 @@ def test_a_program_without_a_key_keeps_no_other_out(service):
 
 
 def test_a_caller_takes_no_place_that_another_has(service):
-    """With all places taken an edge of another key is let in, and one of whoever has most is hung up on."""
+    """When one caller's edges hold every place, its next one is refused, and another caller's edge is let in."""
     name = service.register()
     greedy, modest = (service.caller()["key"] for _ in range(2))
     with ExitStack() as stack:
@@ -159,7 +159,7 @@ def test_a_caller_takes_no_place_that_another_has(service):
 
 
 def test_what_a_connection_holds_is_freed_at_its_end(database, tmp_path, monkeypatch):
-    """Once it can decide no more, nothing of it waits for the garbage collector."""
+    """A connection that has ended is freed without the garbage collector, once its edge can decide nothing more."""
     made, begin = [], EdgeConnection.__init__
 
     def noted(self, edges):
@@ -185,7 +185,7 @@ def test_what_a_connection_holds_is_freed_at_its_end(database, tmp_path, monkeyp
 
 
 def test_who_leaves_before_it_is_let_in_says_nothing_odd(service):
-    """A client that is closed at once says goodbye first: that is a message."""
+    """A client whose first message is a goodbye is hung up on, and the log does not say that it sent no message."""
     log = service.workers[0].log
     before = log.read_text().count("no message")
     for _ in range(5):
@@ -199,7 +199,7 @@ def test_who_leaves_before_it_is_let_in_says_nothing_odd(service):
 
 
 def test_keys_that_are_guessed_are_bounded_as_over_http(tmp_path):
-    """After so many a minute of one user nothing is looked up or noted; a key that was good before is let in."""
+    """After five unknown keys in a minute, further ones are not logged; a key that was good before is still let in."""
     bounded = "unknown_keys=5/60"
     with new_database() as database, served(database, tmp_path, workers=1, SCEAU_RATE_LIMITS=bounded) as service:
         with Edge(service.socket, KEY) as edge:

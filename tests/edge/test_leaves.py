@@ -1,4 +1,4 @@
-"""Sub-leases and changes that are owed: when a leaf can decide no more on what was before a change."""
+"""Sub-leases and owed changes: from when a leaf can no longer decide on what was true before a change."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ SUBJECT = (int(ChangeKind.SUBJECT), b"alice")
 
 @pytest.fixture
 def clock(monkeypatch):
-    """CLOCK_BOOTTIME in a test's hands."""
+    """A CLOCK_BOOTTIME that a test sets."""
     now = [100.0]
     monkeypatch.setattr(leases, "boot_seconds", lambda: now[0])
     return now
@@ -48,14 +48,14 @@ class Told:
 
 @pytest.fixture
 def leaves(clock):
-    """With a lease until 102."""
+    """Leaves with a lease until 102."""
     made = Leaves()
     made.grant(102.0, 5.0)
     return made
 
 
 def test_a_leaf_is_granted_the_lease_of_its_replica_and_no_more(leaves, clock):
-    """Its end, and not beyond the end of its credential."""
+    """A leaf's lease ends with its replica's lease or with its own credential, whichever comes first."""
     assert Told(leaves).granted == [(102.0, 5.0)]
     assert Told(leaves, limit=101.0).granted == [(101.0, 5.0)]
     assert Told(leaves, limit=99.0).granted == []
@@ -64,7 +64,7 @@ def test_a_leaf_is_granted_the_lease_of_its_replica_and_no_more(leaves, clock):
 
 
 def test_a_change_holds_until_it_is_forgotten_or_the_lease_of_then_is_over(leaves, clock):
-    """A lease that was granted later does not count: whoever takes it has forgotten the change."""
+    """A change waits for the lease that the leaf had then; a later lease counts only for later changes."""
     told = Told(leaves)
     leaves.tell([SUBJECT])
     assert told.changes == [(1, [told.leaf.opaque(*SUBJECT)], False)]
@@ -82,7 +82,7 @@ def test_a_change_holds_until_it_is_forgotten_or_the_lease_of_then_is_over(leave
 
 
 def test_forgetting_one_change_is_forgetting_all_before_it(leaves):
-    """And none after it."""
+    """A leaf that has forgotten change 2 of 3 counts as having forgotten 1 and 2, and not 3."""
     told = Told(leaves)
     for _ in range(3):
         leaves.tell([SUBJECT])
@@ -92,7 +92,7 @@ def test_forgetting_one_change_is_forgetting_all_before_it(leaves):
 
 
 def test_a_silent_leaf_is_granted_nothing_until_it_answers(leaves, clock):
-    """So that it holds back one lease, and not every write for ever."""
+    """A leaf that owes a change for more than half a second is silent, and is granted no lease until it answers."""
     told = Told(leaves)
     leaves.tell([SUBJECT])
     clock[0] = 100.6
@@ -106,7 +106,7 @@ def test_a_silent_leaf_is_granted_nothing_until_it_answers(leaves, clock):
 
 
 def test_a_caller_whose_leaf_was_waited_for_gets_no_lease_for_ten_times_as_long(leaves, clock):
-    """Nor by another connection, which would owe nothing; what was forgotten at once bars nobody, and no other is."""
+    """The caller of a leaf that a change waited for gets no lease, not even on a new connection; other callers do."""
     told, other = Told(leaves), Told(leaves, OTHER)
     leaves.tell([SUBJECT])
     leaves.forgot(other.leaf, 1)
@@ -125,7 +125,7 @@ def test_a_caller_whose_leaf_was_waited_for_gets_no_lease_for_ten_times_as_long(
 
 
 def test_a_leaf_that_has_ended_or_has_no_lease_is_not_waited_for(leaves, clock):
-    """A program that was killed, and one that hangs without a lease, bar no other of their caller."""
+    """A killed program, and one that hangs without a lease, do not keep another of their caller from a lease."""
     killed, hangs = Told(leaves), Told(leaves, limit=100.1)
     leaves.tell([SUBJECT])
     leaves.ended(killed.leaf)
@@ -138,7 +138,7 @@ def test_a_leaf_that_has_ended_or_has_no_lease_is_not_waited_for(leaves, clock):
 
 
 def test_a_leaf_that_is_gone_holds_until_its_lease_is_over(leaves, clock):
-    """It may still decide: nobody tells it anything. Once its process has ended it holds nothing."""
+    """A leaf that has disconnected holds up a change until its lease is over; one whose process has ended does not."""
     told, killed = Told(leaves), Told(leaves)
     leaves.disconnected(told.leaf)
     leaves.ended(killed.leaf)
@@ -152,7 +152,7 @@ def test_a_leaf_that_is_gone_holds_until_its_lease_is_over(leaves, clock):
 
 
 def test_a_change_of_a_caller_ends_the_lease_of_its_leaves(leaves):
-    """They are looked at again; those of other callers hear nothing of it."""
+    """A change of a caller ends its leaves' leases until they are admitted again; other callers' leaves keep theirs."""
     mine, other = Told(leaves), Told(leaves, OTHER)
     leaves.tell([(int(ChangeKind.CALLER), CALLER.bytes)])
     assert mine.changes == [(1, None, True)]
@@ -166,7 +166,7 @@ def test_a_change_of_a_caller_ends_the_lease_of_its_leaves(leaves):
 
 
 def test_leases_are_released_when_each_leaf_has_said_so_or_its_lease_is_over(leaves, clock):
-    """What was granted after the revocation would count again."""
+    """After a revocation, leases are released as soon as each leaf has confirmed it."""
     told = Told(leaves)
     leaves.revoke()
     assert told.changes == [(1, None, True)]
@@ -185,7 +185,7 @@ def test_leases_are_released_when_each_leaf_has_said_so_or_its_lease_is_over(lea
 
 
 def test_nothing_is_granted_once_the_process_is_about_to_end(leaves):
-    """However often it beats until then."""
+    """A closed set of leaves grants no lease, although its process goes on beating."""
     told = Told(leaves)
     leaves.close()
     leaves.grant(103.0, 5.0)
@@ -193,7 +193,7 @@ def test_nothing_is_granted_once_the_process_is_about_to_end(leaves):
 
 
 def test_numbers_of_one_leaf_say_nothing_to_another(leaves):
-    """Each connection knows a record by another number; one record has one number there."""
+    """Each connection knows a record by one number, which is another on each connection."""
     one, other = Told(leaves), Told(leaves)
     assert one.leaf.opaque(*SUBJECT) == one.leaf.opaque(*SUBJECT)
     assert one.leaf.opaque(*SUBJECT) != other.leaf.opaque(*SUBJECT)
@@ -201,7 +201,7 @@ def test_numbers_of_one_leaf_say_nothing_to_another(leaves):
 
 
 def test_only_the_last_end_of_a_lease_releases_it(leaves):
-    """An earlier one may have a lease behind it that the leaf has not read yet."""
+    """A leaf's lease is released by its answer to the last revocation, and not by its answer to an earlier one."""
     told = Told(leaves)
     leaves.revoke()
     leaves.grant(103.0, 5.0)
@@ -220,7 +220,7 @@ def test_only_the_last_end_of_a_lease_releases_it(leaves):
 
 
 def test_a_leaf_is_silent_by_the_oldest_change_that_it_owes(leaves, clock):
-    """One that is told something new each moment is no less silent; one that is gone is not counted."""
+    """A leaf is silent half a second after its oldest unanswered change, even if it is sent newer ones."""
     _, gone = Told(leaves), Told(leaves)
     leaves.tell([SUBJECT])
     clock[0] = 100.5
@@ -233,7 +233,7 @@ def test_a_leaf_is_silent_by_the_oldest_change_that_it_owes(leaves, clock):
 
 
 def test_nothing_is_granted_before_the_caller_was_looked_at(leaves):
-    """Nor to one that has ended."""
+    """A leaf that is not admitted yet, or whose process has ended, is granted no lease."""
     told, ended = Told(leaves), Told(leaves)
     new = Told(leaves)
     new.leaf.is_admitted = False
@@ -245,7 +245,7 @@ def test_nothing_is_granted_before_the_caller_was_looked_at(leaves):
 
 
 def test_no_change_is_no_message(leaves):
-    """And nothing is owed where nobody is told."""
+    """An empty change is not sent, and a change without any leaf is owed by none."""
     told = Told(leaves)
     leaves.tell([])
     assert (told.changes, leaves.number) == ([], 0)
@@ -255,7 +255,7 @@ def test_no_change_is_no_message(leaves):
 
 
 def test_a_leaf_that_owes_too_much_is_hung_up_on(leaves, monkeypatch):
-    """What it does not read must not fill the memory of its worker."""
+    """A leaf that owes more changes than allowed is hung up on, so that they do not fill the worker's memory."""
     monkeypatch.setattr(leases, "_MOST_OWED", 3)
     told = Told(leaves)
     for _ in range(3):
@@ -266,7 +266,7 @@ def test_a_leaf_that_owes_too_much_is_hung_up_on(leaves, monkeypatch):
 
 
 def test_a_wait_ends_when_its_seconds_are_over(leaves):
-    """It says that somebody may still decide on what was before."""
+    """A wait that ran out of time says that a leaf may not have forgotten the change."""
     Told(leaves)
     leaves.tell([SUBJECT])
     assert asyncio.run(leaves.forgotten(1, seconds=0.0)) is False
@@ -274,7 +274,7 @@ def test_a_wait_ends_when_its_seconds_are_over(leaves):
 
 
 def test_a_lease_that_ends_while_it_is_waited_for_is_over(leaves, monkeypatch):
-    """Whatever the clock says between two looks, a wait ends with an answer."""
+    """A wait for a leaf ends when the leaf's lease does, even if that happens between two readings of the clock."""
     Told(leaves)
     leaves.tell([SUBJECT])
     clock = iter([100.0, 101.999, 102.0, 102.0, 102.0])
@@ -283,14 +283,14 @@ def test_a_lease_that_ends_while_it_is_waited_for_is_over(leaves, monkeypatch):
 
 
 def test_many_changes_at_once_are_told_in_one_word(leaves):
-    """Each leaf forgets everything: what it costs does not grow with the changes."""
+    """Five hundred and one changes at once are sent to a leaf as one message to forget everything."""
     told = Told(leaves)
     leaves.tell([(int(ChangeKind.SUBJECT), b"%d" % number) for number in range(501)])
     assert told.changes == [(1, None, True)]
 
 
 def test_a_leaf_without_a_lease_owes_one_change_and_not_each(leaves, clock):
-    """It holds nothing up, and tells by that one whether it answers."""
+    """A leaf without a lease holds up no write and owes one change only, by which its silence is noticed."""
     told = Told(leaves)
     leaves.tell([SUBJECT])
     clock[0] = 103.0

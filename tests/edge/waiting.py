@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
-    """Return when it holds.
+    """Return when the condition holds.
 
     Raises:
         TimeoutError: it did not in time.

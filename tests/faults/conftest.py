@@ -16,7 +16,7 @@ from tests.support.clusters import PLACE
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
-    """A directory of this module's own."""
+    """A directory for this module."""
     made = Path(tempfile.mkdtemp(prefix="sceau-faults-", dir=os.environ[PLACE]))
     yield made
     shutil.rmtree(made, ignore_errors=True)
@@ -40,20 +40,20 @@ class Starter:
         self.standing: Service | None = None
 
     def start(self, *, workers: int = 1, **settings: str) -> Service:
-        """One that listens."""
+        """Start a service and wait until it listens."""
         settings = {**self._server.settings, "SCEAU_DATABASE_TIMEOUT": "PT2S", "SCEAU_JOBS": "false", **settings}
         output = self._place / f"service{next(self._numbers)}.log"
         return Service(output, settings, workers=workers).wait_until_it_listens()
 
     def standing_one(self) -> Service:
-        """The one that stands from test to test, or another when a test has ended it."""
+        """The service that stays from test to test, or a new one if a test has ended it."""
         if self.standing is None or self.standing.process.poll() is not None:
             self.end()
             self.standing = self.start()
         return self.standing
 
     def end(self) -> None:
-        """End the one that stands."""
+        """End the service that stays from test to test."""
         if self.standing is not None:
             self.standing.end()
 
@@ -68,7 +68,7 @@ def starter(place, server) -> Iterator[Starter]:
 
 @pytest.fixture
 def serve(starter):
-    """Start services of this test's own; each is ended after it."""
+    """Start services for this test; each is ended after it."""
     with ExitStack() as ending:
 
         def start(**settings: Any) -> Service:

@@ -38,7 +38,7 @@ def eventually(condition: Callable[[], Any], seconds: float = HANGS) -> Any:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port on which no process listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -54,7 +54,7 @@ def environment(**more: str) -> dict[str, str]:
         "SCEAU_BOOTSTRAP_KEY": BOOTSTRAP,
         "SCEAU_DRAIN": "PT0S",  # no balancer stands before it
     }
-    if "SCEAU_DATABASE_URL" in more:  # who brings a database chooses; on one of its own the service has a default
+    if "SCEAU_DATABASE_URL" in more:  # with a database given, these must be chosen; with `--data` they have defaults
         keys |= {"SCEAU_REGISTER_APPROVAL": "one", "SCEAU_DURABILITY": "local"}
     return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **keys, **more}
 
@@ -125,7 +125,7 @@ class Service:
         return self.client.request(method, path, json=body, headers=sent)
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of a request that must succeed; sent again, as it asks, where the outcome was not known in time."""
+        """The JSON of a request that must succeed; the request is repeated while its outcome is unknown."""
         once = {"Idempotency-Key": uuid4().hex} if method == "POST" else {}
         answer = self.call(method, path, body, headers=once)
         until = time.monotonic() + HANGS
@@ -153,7 +153,7 @@ class Server:
         *,
         binaries: Path | None = None,
     ) -> None:
-        """Start it on a copy of a migrated cluster; with the `binaries` of another version, on a cluster of its own."""
+        """Start it on a copy of a migrated cluster, or on a new cluster with the `binaries` of another version."""
         given = {**FASTER, **(settings or {})}
         is_copied = binaries is None and PLACE in os.environ
         if is_copied:

@@ -25,7 +25,7 @@ def _is_unavailable(answer) -> bool:
 
 
 def _all_unavailable(service, *calls) -> None:
-    """Calls that wait for the database, made at once: each is told that it is away."""
+    """Make calls at once that need the database; each must be answered that it is away."""
     with ThreadPoolExecutor(len(calls)) as pool:
         answers = list(pool.map(lambda call: service.call(*call), calls))
     refused = [call[:2] for call, answer in zip(calls, answers, strict=True) if not _is_unavailable(answer)]
@@ -63,7 +63,7 @@ def _answers_without_its_database(service) -> None:
 
 
 def test_a_stopped_database(server, service):
-    """While PostgreSQL is stopped III is permitted and all else is 503; started again, all is well with no restart."""
+    """While PostgreSQL is stopped, III is permitted and all else is a 503; once it is started, all works again."""
     before = traces(server)
     server.embedded.stop()
     try:
@@ -87,7 +87,7 @@ def test_a_stopped_database(server, service):
 
 
 def test_a_frozen_database(server, service):
-    """A PostgreSQL that takes connections and answers nothing is as one that is stopped: no call waits for ever."""
+    """While PostgreSQL takes connections and answers nothing, III is permitted and all else is a 503."""
     before = traces(server)
     frozen = server.processes()
     server.signal(signal.SIGSTOP)
@@ -106,7 +106,7 @@ def test_a_frozen_database(server, service):
 
 
 def test_backends_terminated_under_load(server, service):
-    """Connections cut again and again while calls are made: each is answered rightly or 503, and all is well after."""
+    """Calls during which connections are cut are answered rightly or with 503, and all works afterwards."""
 
     def call(number: int) -> Any:
         name = f"user{number}"
@@ -128,7 +128,7 @@ def test_backends_terminated_under_load(server, service):
 
 
 def test_a_revocation_just_before_an_outage_costs_the_others_nothing(server, service):
-    """Replicas forget the caller that was revoked and no other: in an outage right after, III is answered to those."""
+    """In an outage right after a revocation, III is answered to other callers and not to the revoked one."""
     made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
     assert _decide(service, "filter", made["key"]).json()["decision"] is True
     assert service.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
@@ -142,7 +142,7 @@ def test_a_revocation_just_before_an_outage_costs_the_others_nothing(server, ser
 
 
 def test_a_token_known_before_an_outage(server, serve, service):
-    """III is answered to a token that was checked before, as to a known key; a token that was never seen is 503."""
+    """In an outage, III is answered to a token that was checked before; an unknown token gets 503."""
     with issuing() as provider:
         named = {f"SCEAU_{name.upper()}": value for name, value in provider.settings.items()}
         taking = serve(**named)
@@ -164,7 +164,7 @@ def test_a_token_known_before_an_outage(server, serve, service):
 
 
 def test_a_suspension_that_was_seen_binds_in_an_outage(server, serve, service):
-    """A processing of III that another replica suspended is not permitted by this one when the database goes away."""
+    """In an outage, a processing of III that another replica suspended is not permitted by this one."""
     other = serve()
     other.ok("POST", "/v1/processings", processing("virus-scan", purpose="malware_detection"))
     asked = question("alice", "virus-scan")

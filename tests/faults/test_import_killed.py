@@ -1,4 +1,4 @@
-"""An import that is killed goes on where it stopped: no row twice, none lost, whichever side of it dies."""
+"""An import goes on where it stopped if the command or the service is killed: no row is recorded twice or lost."""
 
 import csv
 import os
@@ -55,7 +55,7 @@ def _events(server):
 
 @pytest.mark.parametrize("dies", ["command", pytest.param("service", marks=pytest.mark.deep)])
 def test_an_import_that_is_killed_goes_on_where_it_stopped(server, serve, tmp_path, dies):
-    """Kill -9 of the command, or of the service, twice in the middle; at the end each row stands once."""
+    """After two kills (-9) of the command or of the service during an import, each row is recorded once."""
     before = _events(server)
     file = _file(tmp_path / f"{dies}.csv", dies)
     service = serve(**PATIENT)

@@ -24,7 +24,7 @@ def _command(pid):
 
 
 def _beats(server):
-    """The workers that say that they live; one that was killed says so for a while."""
+    """The workers that the database counts as alive, which one that was killed stays for a while."""
     with server.administrator() as connection:
         if connection.execute("SELECT to_regclass('procrastinate_workers')").fetchone() == (None,):
             return set()
@@ -42,7 +42,7 @@ def test_a_jobs_process_that_dies_is_started_again(serve):
 
 
 def test_it_leaves_nothing_behind_when_the_service_stops(serve, server):
-    """Stopped with the service, the jobs process takes its worker's row away and is gone."""
+    """When the service is stopped, its jobs process removes its worker's row and ends."""
     others = _beats(server)
     service = serve(SCEAU_JOBS="true")
     jobs = eventually(lambda: _jobs_process(service))
@@ -92,7 +92,7 @@ def _of(script):
 
 
 def test_a_jobs_process_that_hangs_is_started_again(monkeypatch):
-    """One whose event loop does not turn is killed, and another takes its place."""
+    """A jobs process whose event loop does not turn is killed and replaced."""
     script = "import time; time.sleep(61)"
     with _beside(monkeypatch, script):
         first = eventually(lambda: _of(script))[0]
@@ -101,7 +101,7 @@ def test_a_jobs_process_that_hangs_is_started_again(monkeypatch):
 
 
 def test_a_jobs_process_that_turns_is_left_alone(monkeypatch, tmp_path):
-    """Control: one that says that it turns is not killed, however long it runs."""
+    """Control: a jobs process that reports its turns is not killed."""
     script = BEATS.format(path=str(tmp_path / "ran"))
     with _beside(monkeypatch, script, silent=3.0):  # longer than a busy machine takes to start Python
         first = eventually(lambda: _of("pathlib.Path"))
@@ -111,7 +111,7 @@ def test_a_jobs_process_that_turns_is_left_alone(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("lived", "waited"), [(0.0, [1.0, 2.0, 5.0, 10.0, 30.0, 30.0]), (61.0, [1.0] * 6)])
 def test_the_pause_shrinks_again(monkeypatch, lived, waited):
-    """One that ended at once is waited for longer and longer; one that had run for a minute, as at first."""
+    """The pause before a restart grows while jobs processes end at once, and shrinks after one ran for a minute."""
     beside, pauses, clock = JobsProcess(), [], iter(lived * each for each in range(100))
 
     def pause(seconds):

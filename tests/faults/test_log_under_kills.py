@@ -39,7 +39,7 @@ def durable(server, serve) -> Service:
 
 
 def _ask(port, seed, stop, answered, refused):
-    """Ask until told to stop; the ids of permits, and the status of whatever else came."""
+    """Ask until `stop` is set; collect the ids of permits, and the status of each other answer."""
     chance, keyed = random.Random(seed), {"Authorization": f"Bearer {BOOTSTRAP}"}
     with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=keyed, timeout=30) as client:
         while not stop.is_set():
@@ -52,7 +52,7 @@ def _ask(port, seed, stop, answered, refused):
 
 @pytest.mark.deep
 def test_every_answered_permit_is_logged_once(server, durable, monkeypatch):
-    """None is missing and none is there twice; some were refused, connections were ended, and segments were merged."""
+    """Each answered permit is logged exactly once, although connections are ended and segments are merged meanwhile."""
     database = TestDatabase("", server.owner_url, server.app_url)
     stop, answered, refused = threading.Event(), list[str](), list[int]()
     ended, merged = [0], [0]

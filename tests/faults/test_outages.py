@@ -1,4 +1,4 @@
-"""Exempt purposes go on while the database is away: none of them waits for it, and a service may start without it."""
+"""Exempt purposes are answered while the database is away, without waiting, and a service may start without it."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ ONE = "/access/v1/evaluation"
 
 @contextmanager
 def frozen(server):
-    """Every process of the server stands still: it takes connections and says nothing."""
+    """Freeze every process of the server, which then takes connections and answers nothing."""
     pids = server.processes()
     server.signal(signal.SIGSTOP)
     try:
@@ -35,7 +35,7 @@ def frozen(server):
 
 @contextmanager
 def stopped(server):
-    """The server is not there: connections are refused."""
+    """Stop the server, so that connections are refused."""
     server.embedded.stop()
     try:
         yield
@@ -54,7 +54,7 @@ def _unknowable(service) -> bool:
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_exempt_questions_do_not_wait_for_a_database_that_is_silent(server, serve, service, cache):
-    """Once a silent database has been noticed, a hundred of them are answered before one question of IV is given up."""
+    """While a database is silent, a hundred exempt questions are answered before one question of IV is given up."""
     asked = serve(SCEAU_CACHE=cache) if cache == "strict" else service
     assert _exempt(asked)
     with frozen(server), ThreadPoolExecutor(1) as pool:
@@ -79,7 +79,7 @@ def kept(serve, service, place):
 
 
 def test_a_service_starts_without_its_database(server, serve, kept):
-    """It answers exempt purposes, says that it is degraded, denies nobody else for good, and goes on to all else."""
+    """A service started without its database answers exempt purposes, is degraded, and recovers with the database."""
     with stopped(server):
         late = serve(SCEAU_STATE_DIRECTORY=str(kept.parent), workers=2)
         assert _exempt(late)
@@ -93,7 +93,7 @@ def test_a_service_starts_without_its_database(server, serve, kept):
 
 @pytest.mark.parametrize("wrong", ["none", "altered", "another master key"])
 def test_a_service_without_a_good_file_does_not_start_without_its_database(server, place, kept, wrong):
-    """A file that is missing, altered or another deployment's is no ground to answer anything."""
+    """A service with a missing, altered or foreign file does not start without its database."""
     if wrong == "none":
         kept.unlink()
     elif wrong == "altered":
@@ -106,7 +106,7 @@ def test_a_service_without_a_good_file_does_not_start_without_its_database(serve
 
 
 def test_a_late_database_of_another_deployment_ends_the_service(server, serve, kept, place):
-    """What would have kept it from starting ends it as soon as it is seen."""
+    """A service started without its database ends when the database turns out to have another deployment's settings."""
     settings = {
         **server.settings,
         "SCEAU_STATE_DIRECTORY": str(kept.parent),
@@ -122,7 +122,7 @@ def test_a_late_database_of_another_deployment_ends_the_service(server, serve, k
 
 
 def test_a_worker_that_dies_in_an_outage_does_not_end_the_service(server, serve, service):
-    """The others go on, the one in its place knows what they knew, and with the database all is well again."""
+    """When a worker dies in an outage, its successor answers exempt purposes, and the service recovers afterwards."""
     pair = serve(workers=2)
     eventually(lambda: all(_exempt(pair) for _ in range(20)))
     eventually(lambda: any((each / OUTAGE_FILE).exists() for each in counted_in(web_workers(pair))))
@@ -141,7 +141,7 @@ VAULT = Vault({"first": b"2" * 32})
 
 
 def test_what_is_kept_is_sealed_and_private(tmp_path):
-    """Nothing of it can be read without the master key, and no other account of the machine may read the file."""
+    """The outage file cannot be read without the master key, and only its owner may open it."""
     path = tmp_path / "kept"
     write_file(path, ExemptFacts(datetime.now(UTC), {}, ()), VAULT)
     assert b"callers" not in path.read_bytes()
@@ -152,7 +152,7 @@ def test_what_is_kept_is_sealed_and_private(tmp_path):
 
 
 def test_a_file_that_is_old_or_of_the_future_is_not_used():
-    """A day is the most; a clock that is a minute off is no reason to refuse it."""
+    """A file from over a day ago or two minutes ahead is refused; one from 23 hours ago or 30 seconds ahead is used."""
     now = datetime.now(UTC)
     for age in (timedelta(hours=23), timedelta(seconds=-30)):
         remember(ExemptFacts(now - age, {}, ()), LastKnown(), now)
@@ -162,7 +162,7 @@ def test_a_file_that_is_old_or_of_the_future_is_not_used():
 
 
 def test_no_command_but_serve_starts_without_its_database(server, kept):
-    """What writes needs the database: the jobs process ends with a message, and its service starts it again."""
+    """`sceau worker` does not start without its database, and says why."""
     with stopped(server):
         settings = environment(**server.settings, SCEAU_STATE_DIRECTORY=str(kept.parent))
         done = run_forked(["worker"], settings, ROOT, HANGS)

@@ -1,4 +1,4 @@
-"""What a person reads when the service does not start: one line that names the setting and says how to mend it."""
+"""A start that is refused prints one line, which names the setting and says how to mend it."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ NOBODY = "postgresql://nobody@127.0.0.1:1/none"
 
 @pytest.fixture
 def start(monkeypatch, capsys, database):
-    """Run `sceau serve` on the test's database with some settings; what it says on standard error, and its status."""
+    """Run `sceau serve` on the test's database with some settings; its standard error, and its status."""
 
     def run(**settings: str | None) -> tuple[str, object]:
         values: dict[str, str | None] = {
@@ -68,7 +68,7 @@ _LOGIN = "https://login.example.fr/realms/staff"
 
 
 def _oidc(**more: str) -> dict[str, str]:
-    """Settings with which tokens are taken, but for what is changed."""
+    """Settings with which tokens are accepted, with these changes."""
     return {"OIDC_ISSUER": _LOGIN, "OIDC_AUDIENCE": "sceau", **more}
 
 
@@ -156,7 +156,7 @@ def test_a_refusal_shows_no_secret(start, secret):
 
 
 def test_a_deployment_that_is_not_this_database_s(start, database):
-    """Other keys, another normalisation of ids than the database was made with are refused, each by its name."""
+    """A start with other keys or another normalisation of ids than the database's is refused, naming the setting."""
     with running(database):
         pass
     for settings, name in (
@@ -170,7 +170,7 @@ def test_a_deployment_that_is_not_this_database_s(start, database):
 
 
 def test_code_of_before_is_refused_beside_a_later_protocol(start, database):
-    """Once a process has spoken a later freshness protocol, one that speaks this one does not start."""
+    """A process does not start once another has used a later freshness protocol on its database."""
     with running(database):
         pass
     with psycopg.connect(database.owner_url) as connection:
@@ -181,7 +181,7 @@ def test_code_of_before_is_refused_beside_a_later_protocol(start, database):
 
 
 def test_a_rotated_master_key_is_accepted(database):
-    """A new master key under a new id, with the old one after it, is no other deployment."""
+    """A start with a new master key, followed by the old one, is accepted."""
     with running(database):
         pass
     with running(database, master_key="second:" + "44" * 32 + "," + MASTER_KEY) as api:
@@ -206,7 +206,7 @@ def test_a_schema_behind(start, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("revision", ["0001", "0041"])
 def test_a_schema_of_before_the_baseline(start, database, revision):
-    """A database that an unreleased version made is refused with what to do, and `sceau migrate` leaves it alone."""
+    """A database from before the baseline is refused with what to do, and `sceau migrate` refuses it too."""
     with psycopg.connect(database.owner_url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
     said, status = start()
@@ -226,7 +226,7 @@ def test_a_schema_ahead(database):
 
 
 def test_two_readings_of_paris(start, monkeypatch):
-    """Python and PostgreSQL at odds about Europe/Paris on one day of thirty years is refused, with what to update."""
+    """A start is refused, with what to update, if Python and PostgreSQL disagree about Europe/Paris on one day."""
     ours = paris_midnight
     odd = revisions._FIRST + 700 * revisions._STEP
     monkeypatch.setattr(
@@ -274,7 +274,7 @@ def test_a_data_directory_that_is_in_use(place):
 
 
 def test_a_deployment_without_its_database_is_not_the_folder_of_a_demo(start, tmp_path, monkeypatch):
-    """Where keys or an owner are named and no database is, no `.sceau` that happens to lie there is used."""
+    """A start with a key or an owner but no database is refused, and a `.sceau` directory that is there is not used."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".sceau").mkdir()
     for named in ("DATABASE_OWNER_URL", "PSEUDONYM_KEY", "MASTER_KEY"):
@@ -297,7 +297,7 @@ def test_a_deployment_without_its_database_is_not_the_folder_of_a_demo(start, tm
     ],
 )
 def test_a_mistyped_data_directory_is_no_new_deployment(tmp_path, monkeypatch, words):
-    """Only `serve` and `restore` make a deployment: no other command answers from an empty one, or leaves one."""
+    """A command with a mistyped data directory is refused and does not make that directory."""
     for name in [name for name in os.environ if name.startswith("SCEAU_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

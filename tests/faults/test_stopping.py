@@ -38,7 +38,7 @@ def test_what_is_being_answered_is_answered(server, service, wanted):
 
 @pytest.fixture
 def alone(place, request):
-    """A service on a data directory of its own, whose interpreter ends as anybody's does."""
+    """A service on its own data directory, started by the real command."""
     workers = getattr(request, "param", 1)
     settings = {"SCEAU_BOOTSTRAP_KEY": ""}
     made = Service(place / "alone.log", settings, data=place / "data", command=COMMAND, workers=workers)
@@ -47,7 +47,7 @@ def alone(place, request):
 
 
 def _helpers(parent: int) -> set[int]:
-    """What workers are forked from, and what tracks their resources: each ends once it sees that its parent ended."""
+    """The fork server and the resource tracker, which end once they see that their parent has ended."""
     helps = b"from multiprocessing."
     return {each for each in children(parent) if helps in Path(f"/proc/{each}/cmdline").read_bytes()}
 
@@ -63,7 +63,7 @@ def _helpers(parent: int) -> set[int]:
     indirect=["alone"],
 )
 def test_stopping_leaves_nothing(alone, place, wanted):
-    """Ctrl-C in a terminal, which all of the job gets, and SIGTERM leave no process, no directory and no traceback."""
+    """Ctrl-C in a terminal, and SIGTERM, leave no process, no directory and no traceback."""
     started = _descendants(alone.process.pid)
     assert started
     helpers, counted = _helpers(alone.process.pid), counted_in(started)
@@ -88,7 +88,7 @@ def test_killing_it_leaves_nothing_running(alone):
 
 
 def test_killing_it_leaves_no_worker_that_nobody_watches(serve):
-    """Kill -9 of a service with several workers ends them too: its port is free for the next one."""
+    """Kill -9 of a service with several workers ends the workers too."""
     service: Service = serve(workers=2)
     started = _descendants(service.process.pid)
     assert len(started) >= 2
@@ -98,7 +98,7 @@ def test_killing_it_leaves_no_worker_that_nobody_watches(serve):
 
 @pytest.fixture(scope="module")
 def pair(place, server):
-    """Starts a service of two workers, without jobs, whose interpreter ends as anybody's does; again where it ended."""
+    """A function that gives a service of two workers without jobs, and starts it again if it has ended."""
     made: list[Service] = []
 
     def standing():
@@ -115,14 +115,14 @@ def pair(place, server):
 
 @pytest.fixture
 def several(pair):
-    """Such a service, which answers."""
+    """A service of two workers that answers."""
     service: Service = pair()
     eventually(lambda: _answers(service))
     return service
 
 
 def test_a_signal_that_would_change_workers_changes_nothing(several):
-    """SIGHUP, SIGTTIN and SIGTTOU to the parent: the same workers answer, and nobody starts one in another way."""
+    """SIGHUP, SIGTTIN and SIGTTOU to the parent leave its workers as they are."""
     service: Service = several
     before = _descendants(service.process.pid)
     for each in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
@@ -133,7 +133,7 @@ def test_a_signal_that_would_change_workers_changes_nothing(several):
 
 
 def test_killed_workers_and_what_forks_them_are_started_again(several):
-    """All of them at once, as a machine without memory may do: others answer."""
+    """When all workers and their fork server are killed at once, new ones are started and answer."""
     service: Service = several
     started = _descendants(service.process.pid)
     for each in started:
@@ -143,7 +143,7 @@ def test_killed_workers_and_what_forks_them_are_started_again(several):
 
 
 def test_a_service_whose_fork_server_was_killed_ends_with_its_workers(several):
-    """SIGKILL of what workers are forked from, then SIGTERM: the workers are told, and the parent does not hang."""
+    """A service whose fork server was killed still ends on SIGTERM, with its workers."""
     service: Service = several
     started = _descendants(service.process.pid)
     for each in _helpers(service.process.pid):
@@ -168,7 +168,7 @@ def _refuses(port) -> bool:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_says_that_it_is_not_ready_before_it_takes_nothing_more(server, serve, service, workers):
-    """After SIGTERM it drains: `/readyz` says no, decisions go on; then no connection is taken, and it ends with 0."""
+    """After SIGTERM, `/readyz` is a 503 while decisions go on; then connections are refused, and it exits with 0."""
     draining = serve(SCEAU_DRAIN="PT3S", workers=workers)
     asked = ("POST", "/access/v1/evaluation", question("alice", "filter"))
     assert draining.call(*asked).json()["decision"] is True
@@ -200,7 +200,7 @@ def test_who_waits_for_events_is_answered(serve, service):
 
 
 def _asked(service) -> bool:
-    """Whether a connection to the service is established, of which it has read everything."""
+    """Whether the service has an established connection from which it has read everything."""
     port = f":{service.port:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(row[1].endswith(port) and row[3] == "01" and row[4].endswith(":00000000") for row in rows)

@@ -1,4 +1,4 @@
-"""What these tests say to a service, and how they look into its database."""
+"""The requests that these tests send to a service, and how they look into its database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ def withdrawal(name: str) -> dict[str, Any]:
 
 
 def works(service: Service, name: str) -> bool:
-    """Whether the whole job can be done: a grant permits, and its withdrawal denies."""
+    """Whether the service works: a grant permits, and its withdrawal denies."""
     if service.call("POST", "/v1/consents", decision(name)).status_code != 201:
         return False
     permitted = service.call("POST", "/access/v1/evaluation", question(name, "ads-mail"))
@@ -50,7 +50,7 @@ def works(service: Service, name: str) -> bool:
 
 
 def recovers(service: Service, name: str) -> None:
-    """Wait until the whole job can be done again."""
+    """Wait until the service works again."""
     eventually(lambda: works(service, name))
 
 
@@ -86,7 +86,7 @@ def agree(server: Server) -> None:
             " (SELECT FROM outbox AS o WHERE o.subject_ref = e.subject_ref AND o.data ->> 'consent' = e.id::text)"
         ).fetchall()
         (without,) = connection.execute(
-            # Of a name that was erased stays that an account of it, with nothing in it, was closed on a day.
+            # An erased name leaves an empty account that was closed on a day.
             "SELECT count(*) FROM subject AS s WHERE NOT EXISTS"
             " (SELECT FROM consent_event AS e WHERE e.subject_ref = s.subject_ref) AND EXISTS"
             " (SELECT FROM subject_locator AS l WHERE l.subject_ref = s.subject_ref AND l.ended_at IS NULL)"

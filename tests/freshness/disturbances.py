@@ -1,7 +1,7 @@
-"""What a worker under test may be told to suffer, by its environment. Nothing of this is reachable from `app`.
+"""Disturbances that a worker under test takes from its environment. Nothing of this is reachable from `app`.
 
 STALE_MUTANT: a mechanism of the protocol to switch off (`tests.freshness.mutants`). STALE_WALL_HOURS: how far its wall
-clock is off. STALE_NO_NOTIFY: its commits wake nobody. STALE_SLOW_LANDING: seconds, at most, between a read and its
+clock is off. STALE_NO_NOTIFY: its commits wake no feed. STALE_SLOW_LANDING: seconds, at most, between a read and its
 keeping. STALE_SLOW_PEEK: seconds, at most, between the parts of a peek; now and then the process is stopped for three
 seconds between forgetting and acknowledging.
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Gate:
-    """Open until it is closed; counts who has come to it."""
+    """Open until it is closed; counts the tasks that have come to it."""
 
     def __init__(self) -> None:
         """Stand open."""
@@ -21,21 +21,21 @@ class Gate:
 
     @property
     def waiting(self) -> bool:
-        """Whether somebody stands before it."""
+        """Whether a task waits at it."""
         return self._standing > 0
 
     @property
     def standing(self) -> int:
-        """How many stand before it."""
+        """How many tasks wait at it."""
         return self._standing
 
     def close(self, *, after: int = 0) -> None:
-        """Let so many more pass, and nobody else."""
+        """Let `after` more tasks pass, and no others."""
         self._allowed = after
         self._moved.set()
 
     def open(self) -> None:
-        """Let everybody pass."""
+        """Let every task pass."""
         self._allowed = None
         self._moved.set()
 
@@ -58,7 +58,7 @@ PAUSE = Gate()
 
 
 async def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
-    """Return when it holds.
+    """Return when the condition holds.
 
     Raises:
         TimeoutError: it did not in time.

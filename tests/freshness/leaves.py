@@ -11,7 +11,7 @@ class SlowLeaf:
     """An edge that reads its messages when the scenario says so, and holds one decision: a permit.
 
     Two edges that are wrong: `confirms_first` says that it has forgotten before it does, `leases_first` takes a lease
-    before it reads what was told before that.
+    before it reads the changes that were sent earlier.
     """
 
     def __init__(self, leaves: Leaves, caller, *, confirms_first: bool = False, leases_first: bool = False):
@@ -31,7 +31,7 @@ class SlowLeaf:
         leaves.admit(self.leaf, float("inf"))
 
     def hold_permit(self):
-        """Be answered with a permit that may be held."""
+        """Take an answer that is a permit and may be held."""
         self._holds = True
 
     def permits(self):
@@ -176,7 +176,7 @@ def beyond_the_lease(patch):
 
 
 def not_released(patch):
-    """A row goes though a leaf still holds a lease."""
+    """A replica's row is deleted although a leaf still holds a lease."""
 
     async def released(_):
         return None

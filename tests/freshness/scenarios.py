@@ -97,7 +97,7 @@ async def second_question_during_a_read(world):
 
 
 async def second_question_without_a_lease(world):
-    """As above, but B has lost its lease meanwhile, and gets one again before the read ends."""
+    """A second question comes during a read of B, which loses its lease and gets one again before the read ends."""
     await world.begin()
     world.b.after_read.close()
     reading = asyncio.create_task(world.ask(world.b))
@@ -176,7 +176,7 @@ async def acknowledgement_of_another_write(world):
 
 
 async def taken_away_between_beats(world):
-    """B's row was taken away between two beats of B; then a peek of B wakes nothing."""
+    """B's row is taken away between two of its beats; B peeks at another grant, and after that nothing wakes it."""
     await world.begin()
     await world.fill(world.b)
     await upkeep.take_away_dead(world.a.services.database, world.b.feed._pace)
@@ -240,7 +240,7 @@ async def own_memory_before_the_commit(world):
 
 
 async def registered_before_the_commit(world):
-    """B comes to be while the withdrawal is under way, before its commit."""
+    """B starts while the withdrawal is under way, before its commit."""
     await world.begin(b=False)
     writing = await world.uncommitted(world.withdraw())
     await world.b.start()
@@ -278,7 +278,7 @@ async def repeated_withdrawal(world):
 
 
 async def repeated_suspension(world):
-    """A dies between the commit of a suspension and its answer; it is suspended again."""
+    """A dies between the commit of a suspension and its answer; the processing is suspended again."""
     return await _said_again(world, _suspend)
 
 
@@ -292,12 +292,12 @@ async def silent_feed_at_an_invalidation(world):
 
 
 async def repeated_invalidation(world):
-    """A dies between the commit of an invalidation and its answer; the same is invalidated again."""
+    """A dies between the commit of an invalidation and its answer; the version is invalidated again."""
     return await _said_again(world, _invalidate)
 
 
 async def _said_again(world, narrow):
-    """B holds the permit, and its feed has stopped; A dies between commit and answer, and is asked the same again."""
+    """B holds the permit, and its feed has stopped; A dies between commit and answer, and the write is sent again."""
     await world.begin()
     await world.fill(world.b)
     await world.b.freeze()
@@ -340,7 +340,7 @@ async def _dies(task):
 
 
 async def graceful_stop(world):
-    """B stops."""
+    """B stops gracefully, and A withdraws meanwhile."""
     await world.begin()
     await world.fill(world.b)
     await world.b.freeze()

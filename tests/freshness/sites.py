@@ -169,7 +169,7 @@ class Site:
         await until(lambda: self.before_beat.waiting)
 
     async def beaten(self, times=1):
-        """Return when so many more beats are done with."""
+        """Return when `times` more beats are done."""
         goal = self.feed.beats + times
         await until(lambda: self.feed.beats >= goal)
 
@@ -211,7 +211,7 @@ class World:
         await self.a.ok("POST", "/v1/withdrawals", {"subject": subject(self.name)}, **headers)
 
     async def ask(self, site):
-        """Whether a site permits; it does not where it answers that nothing can be known now."""
+        """Whether a site permits; the answer that nothing can be known now (503) is not a permit."""
         status, said = await site.call("POST", "/access/v1/evaluation", question(self.name, self.processing))
         assert status in {200, 503}, said
         return said.get("decision", False)

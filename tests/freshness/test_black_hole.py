@@ -1,4 +1,4 @@
-"""A feed whose network swallows everything and tells nobody, at each step that waits for an answer."""
+"""A feed whose network swallows everything without an error, at each step that waits for an answer."""
 
 import asyncio
 from pathlib import Path
@@ -66,7 +66,7 @@ async def late_delivery(world, proxy):
 
 @pytest.mark.parametrize("when", [while_it_beats, while_it_registers, late_delivery])
 def test_a_black_hole_ends_the_lease_and_not_the_feed(database, when):
-    """No stale permit comes out of it, and B decides from memory again when the network is back."""
+    """A black hole leads to no stale permit, and B decides from memory again when the network is back."""
 
     async def scenario(world: World):
         return await proxied(world, when)
@@ -83,7 +83,7 @@ async def stopping(world, proxy):
 
 
 def test_a_black_hole_does_not_keep_a_process_from_stopping(database):
-    """It stops without its row being taken away, which another replica does later."""
+    """B stops within ten seconds while its network swallows everything, and holds no lease afterwards."""
 
     async def scenario(world: World):
         return await proxied(world, stopping)

@@ -1,4 +1,4 @@
-"""What is taken from a caller is gone on every replica once that was answered; each mechanism off, it is not."""
+"""What is taken from a caller is gone at every replica once the write is answered; without a mechanism, it is not."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ def _silent(narrowing):
 
 def _told(narrowing):
     async def scenario(world):
-        """B hears of it as it always does."""
+        """B's feed works normally when the caller is narrowed at A."""
         made = await _held_by_b(world)
         await world.a.ok(*narrowing(made, world.processing))
         return await _permitted(world, world.b, made)
@@ -119,26 +119,26 @@ async def _overtaken(world):
 
 @pytest.mark.parametrize("narrowing", NARROWINGS.values(), ids=NARROWINGS.keys())
 def test_a_narrowed_caller_is_refused_by_a_replica_that_heard_nothing(database, narrowing):
-    """A revocation, rotation or narrowing is answered only when the replica that held the caller may not use it."""
+    """A revocation, rotation or narrowing is answered only when a replica that held the caller may no longer use it."""
     assert not play(_silent(narrowing), database, SHORT)
 
 
 def test_a_caller_known_by_a_token_is_refused_too(database, monkeypatch):
-    """A revocation ends what a replica remembers of a token as it ends a key; control: unconfirmed, it does not."""
+    """A revocation also ends what a replica remembers of a token; control: without confirmation, it does not."""
     assert not play(_token_of_b, database, SHORT)
     writes.no_confirmation(monkeypatch.setattr)
     assert any(play(_token_of_b, database, LONG) for _ in range(TRIES))
 
 
 def test_without_confirmation_it_is_not(database, monkeypatch):
-    """Control: answered at once, a revocation leaves a replica that permits."""
+    """Control: if a revocation is answered without confirmation, a replica goes on permitting the caller."""
     writes.no_confirmation(monkeypatch.setattr)
     scenario = _silent(NARROWINGS["caller revoked"])
     assert any(play(scenario, database, LONG) for _ in range(TRIES))
 
 
 def test_a_change_says_of_whom(database, monkeypatch):
-    """A replica that is told forgets the caller; control: one that forgets nobody goes on permitting."""
+    """A replica that hears of a compromised key forgets its caller; control: one that does not goes on permitting."""
     scenario = _told(NARROWINGS["key compromised"])
     assert not play(scenario, database, LONG)
     monkeypatch.setattr(Replica, "_drop_caller", lambda *_: None)
@@ -146,7 +146,7 @@ def test_a_change_says_of_whom(database, monkeypatch):
 
 
 def test_a_read_that_a_revocation_overtook_is_not_kept(database, monkeypatch):
-    """A caller that was read before its revocation is not kept after it; control: unmarked, it is."""
+    """A caller read before its revocation is not kept after it; control: if reads under way are not marked, it is."""
     assert not play(_overtaken, database, LONG)
     monkeypatch.setattr(RecordCache, "_mark_flights", lambda _: None)
     assert any(play(_overtaken, database, LONG) for _ in range(TRIES))

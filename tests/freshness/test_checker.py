@@ -30,13 +30,13 @@ def stale(asked, *written):
 
 
 def test_a_permit_that_begins_after_the_answer_is_stale():
-    """That is the promise."""
+    """A permit is stale if its decision was asked for after a withdrawal was answered."""
     assert stale(asked(3, 4), granted(0, 0.5), withdrawn(1, 2)) == 1
 
 
 @pytest.mark.parametrize("times", [(1.5, 1.8), (1.5, 9), (0, 9)])
 def test_a_permit_that_begins_before_the_answer_is_not(times):
-    """Whatever it overlaps: the withdrawal was not answered yet."""
+    """A permit is not stale if its decision was asked for before the withdrawal was answered, even if they overlap."""
     assert stale(asked(*times), granted(0, 0.5), withdrawn(1, 2)) == 0
 
 
@@ -46,13 +46,13 @@ def test_a_denial_is_never_stale():
 
 
 def test_the_next_grant_ends_what_a_withdrawal_forbids_when_it_is_sent():
-    """From then on a permit may rest on it; a grant that was answered before the withdrawal lifts nothing."""
+    """A permit may rest on a grant that was sent before the decision ended, and not on one that was sent later."""
     assert stale(asked(3, 6), withdrawn(1, 2), granted(5, 7)) == 0
     assert stale(asked(3, 4), withdrawn(1, 2), granted(5, 7)) == 1
 
 
 def test_a_write_that_was_not_answered_forbids_nothing_and_may_have_granted():
-    """Nobody knows whether it was done."""
+    """A withdrawal without an answer makes no permit stale; a grant without an answer may justify a later permit."""
     assert stale(asked(3, 4), withdrawn(1, None)) == 0
     assert stale(asked(8, 9), granted(0, None), withdrawn(1, 2)) == 0
 
@@ -70,14 +70,14 @@ def test_a_scope_that_is_left_out_is_everything():
 
 
 def test_only_a_resumption_lifts_a_suspension():
-    """A grant does not, and nothing lifts a revocation."""
+    """A resumption lifts a suspension, and a grant does not."""
     suspended = Written("suspended", STATUS, True, 1, 2, processing="ads")
     assert stale(asked(5, 6), suspended, granted(3, 4)) == 1
     assert stale(asked(5, 6), suspended, Written("resumed", STATUS, False, 3, 4, processing="ads")) == 0
 
 
 def test_a_party_that_withdrew_forbids_what_is_about_another():
-    """Where every party's consent is needed; and the other's grant does not make up for it."""
+    """A withdrawal by one of two parties makes a permit about both stale until that party grants again."""
     of_both = asked(5, 6, others=("bob",))
     assert stale(of_both, withdrawn(1, 2, subject="bob")) == 1
     assert stale(of_both, withdrawn(1, 2, subject="bob"), granted(3, 4)) == 1
@@ -86,14 +86,14 @@ def test_a_party_that_withdrew_forbids_what_is_about_another():
 
 
 def test_what_binds_everybody_is_lifted_for_each_by_a_grant_of_their_own():
-    """A material version, and a question that needs two consents."""
+    """After a material version, a permit about two parties is stale until both of them have granted again."""
     version = Written("material version", CONSENT, True, 1, 2, processing="ads")
     assert stale(asked(5, 6, others=("bob",)), version, granted(3, 4)) == 1
     assert stale(asked(5, 6, others=("bob",)), version, granted(3, 4), granted(3, 4, "bob")) == 0
 
 
 def test_a_caller_that_was_narrowed_may_be_widened_again():
-    """Only a widening of the same caller lifts it; the end of a key is for good."""
+    """A widening lifts the narrowing of a caller, which a grant does not; it does not lift the rotation of a key."""
     narrowed = Written("narrowed caller", SCOPE, True, 1, 2, key="k")
     widened = Written("widened caller", SCOPE, False, 3, 4, key="k")
     assert stale(asked(5, 6), narrowed, granted(3, 4)) == 1
@@ -102,7 +102,7 @@ def test_a_caller_that_was_narrowed_may_be_widened_again():
 
 
 def test_races_are_counted():
-    """A narrowing write that met a decision on the same thing, and the permits asked for while it was under way."""
+    """The verdict counts a withdrawal that met a decision on the same consent, and the permits asked for meanwhile."""
     history = History([asked(0, 1.5), asked(1.6, 1.7), asked(1.6, 1.7, subject="bob"), asked(3, 4)], [withdrawn(1, 2)])
     verdict = history.judge()
     every = verdict.every_kind()
@@ -112,7 +112,7 @@ def test_races_are_counted():
 
 
 def test_only_withdrawals_that_raced_prove_something():
-    """A suspension that raced as many decisions counts for itself."""
+    """A suspension that met a decision is counted as a race, but not as a withdrawal that proves something."""
     suspended = Written("suspended", STATUS, True, 1, 2, processing="ads")
     verdict = History([asked(1.6, 1.7)], [suspended]).judge()
     assert verdict.every_kind().raced == 1
@@ -120,7 +120,7 @@ def test_only_withdrawals_that_raced_prove_something():
 
 
 def test_a_way_that_nobody_was_answered_by_is_named():
-    """So that a run which never took it does not count as one that checked it."""
+    """`not_taken` names each way by which no decision was answered."""
     taken = Counter(dict.fromkeys(ways.LEASED, 1))
     assert ways.not_taken(taken, ways.LEASED) == []
     taken[ways.MISSED] = 0

@@ -1,4 +1,4 @@
-"""Whom a narrowing write waits for, and for how long; and what its transaction snapshots show."""
+"""Which replicas a narrowing write waits for, and for how long; and what transaction snapshots show."""
 
 import asyncio
 from types import SimpleNamespace
@@ -62,7 +62,7 @@ def waits(monkeypatch, work, **rows):
 
 
 def test_it_waits_until_every_replica_has_applied(monkeypatch):
-    """One that published nothing, and one that published too little, are waited for."""
+    """A write waits for a replica that published nothing and for one that published too little."""
 
     async def work(rows):
         waiting = rows.confirm()
@@ -78,7 +78,7 @@ def test_it_waits_until_every_replica_has_applied(monkeypatch):
 
 
 def test_a_row_that_is_gone_is_not_waited_for(monkeypatch):
-    """Its replica has stopped, or was taken away, or began anew."""
+    """A write stops waiting for a replica whose row is gone, because it stopped, was taken away or began anew."""
 
     async def work(rows):
         waiting = rows.confirm()
@@ -92,7 +92,7 @@ def test_a_row_that_is_gone_is_not_waited_for(monkeypatch):
 
 
 def test_a_replica_that_registers_later_is_not_waited_for(monkeypatch):
-    """It starts clean, after the commit."""
+    """A write does not wait for a replica that registers after the commit, because it starts with an empty memory."""
 
     async def work(rows):
         waiting = rows.confirm()
@@ -105,7 +105,7 @@ def test_a_replica_that_registers_later_is_not_waited_for(monkeypatch):
 
 
 def test_the_deadline_ends_the_wait(monkeypatch):
-    """After the longest lease and the margin, and not before, a write is answered all the same."""
+    """A write that a replica never applies is answered after the longest lease and the margin, and not before."""
 
     async def work(rows):
         waiting = rows.confirm()
@@ -120,7 +120,7 @@ def test_the_deadline_ends_the_wait(monkeypatch):
 
 
 def test_its_own_row_is_left_out_only_by_a_write_that_forgot(monkeypatch):
-    """A repetition that dropped nothing waits for its own process."""
+    """A write waits for the row of its own process only if that process has not forgotten what it changed."""
 
     async def work(rows):
         await rows.confirm()
@@ -153,7 +153,7 @@ def test_a_reading_that_began_before_a_write_does_not_answer_it(monkeypatch):
 
 
 def test_an_acknowledgement_is_as_good_as_a_row(monkeypatch):
-    """Of the incarnation that it names, whether it comes before the rows were read or after; of no other."""
+    """An acknowledgement counts for the replica that it names, and no other, before or after the rows are read."""
 
     async def work(rows):
         rows.gate.close()
@@ -175,7 +175,7 @@ def test_an_acknowledgement_is_as_good_as_a_row(monkeypatch):
 
 @pytest.mark.parametrize(("seen", "server"), [(BEFORE, "here"), (AFTER, "there")])
 def test_an_acknowledgement_of_less_or_of_another_server_counts_for_nothing(monkeypatch, seen, server):
-    """It must show the transaction, by the numbers of the server on which that was committed."""
+    """An acknowledgement counts only if it shows the transaction and comes from the server that committed it."""
 
     async def work(rows):
         waiting = rows.confirm()
@@ -190,7 +190,7 @@ def test_an_acknowledgement_of_less_or_of_another_server_counts_for_nothing(monk
 
 
 def test_what_is_read_before_the_deadline_is_acknowledged_between_two_beats(database):
-    """A withdrawal is answered though no other beat comes; a notice that is no acknowledgement changes nothing."""
+    """An acknowledgement answers a withdrawal without another beat; a notice that is nonsense has no effect."""
 
     async def answered(world):
         await world.begin()
@@ -212,7 +212,7 @@ def test_what_is_read_before_the_deadline_is_acknowledged_between_two_beats(data
 
 
 def test_what_a_process_reads_after_its_own_write_stays_in_memory(database):
-    """Its own change is dropped once more at once, and not at the next beat: in an outage the new entry is known."""
+    """An entry that a process reads after its own write stays in memory: the write's notification does not drop it."""
 
     async def kept(world):
         await world.begin(b=False)
@@ -227,7 +227,7 @@ def test_what_a_process_reads_after_its_own_write_stays_in_memory(database):
 
 
 def test_rows_that_cannot_be_read_until_the_longest_lease_is_over_fail_the_write(monkeypatch):
-    """It must not be answered; the next one is not concerned."""
+    """A write fails if rows cannot be read until the longest lease is over; a write after that is confirmed again."""
 
     async def work(rows):
         rows.error = DatabaseUnavailableError()
@@ -244,7 +244,7 @@ def test_rows_that_cannot_be_read_until_the_longest_lease_is_over_fail_the_write
 
 
 def test_a_write_is_confirmed_once_rows_can_be_read_again(monkeypatch):
-    """A connection that is lost right behind the commit, and comes back, is no reason for an unknown outcome."""
+    """A write whose rows cannot be read at first is confirmed as soon as they can be read again."""
 
     async def work(rows):
         rows.error = DatabaseUnavailableError()
@@ -259,7 +259,7 @@ def test_a_write_is_confirmed_once_rows_can_be_read_again(monkeypatch):
 
 
 def test_rows_of_another_server_fail_the_write(monkeypatch):
-    """After a failover the old server's rows show other transactions of the same numbers: they say nothing."""
+    """Rows of another server fail the write, because the same numbers mean other transactions there."""
 
     async def work(rows):
         rows.server = "there"
@@ -272,7 +272,7 @@ def test_rows_of_another_server_fail_the_write(monkeypatch):
 
 
 def test_a_write_knows_the_server_that_it_runs_on(database):
-    """Also where no beat has told it: its own look-up does, and the rows that it waits for say whose they are."""
+    """Without a beat, a write finds out its own server, and the rows that it waits for name that server too."""
 
     async def told():
         opened = Database(database.app_url)
@@ -304,7 +304,7 @@ def test_nobody_is_waited_for_when_the_caller_has_gone(monkeypatch):
 
 
 def test_snapshots_show_what_postgresql_says_they_show(database):
-    """`shows` is `pg_visible_in_snapshot`, around every edge."""
+    """`shows` agrees with `pg_visible_in_snapshot` on every number in and around each snapshot."""
     snapshots = ["10:10:", "10:14:", "10:14:10", "10:14:11,13", "10:20:10,14,15", "10:11:10"]
     with psycopg.connect(database.app_url) as connection:
         rows = connection.execute(
@@ -319,14 +319,14 @@ def test_snapshots_show_what_postgresql_says_they_show(database):
 
 @pytest.mark.parametrize("text", ["", "10", "10:20", "a:b:c", "10:20:x", "1:2:3:4"])
 def test_what_is_no_snapshot_is_refused(text):
-    """A text that PostgreSQL does not write is an error."""
+    """A text that is not a snapshot as PostgreSQL writes it raises an error."""
     with pytest.raises(ValueError, match=r"."):
         TransactionSnapshot.parse(text)
 
 
 @pytest.mark.parametrize(("server", "forgot"), [("known", True), (None, False)])
 def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database, monkeypatch, server, forgot):
-    """What it forgot at the commit it may read again from another server, if its first beat is answered only then."""
+    """A write counts its own process as having forgotten only if a beat had named the server of the commit."""
     told = []
 
     async def confirm(_, xid, committed, *, own_forgot, server):

@@ -16,7 +16,7 @@ class Asked(Exception):
 
 
 class Counting:
-    """Stands for the database: nothing but whether it was asked."""
+    """A stand-in for the database that only shows that it was asked."""
 
     def read_and_prove(self, **_):
         """As `Database.read_and_prove`."""
@@ -24,7 +24,7 @@ class Counting:
 
 
 def reads(*, hangs, synchronous):
-    """What reads beside a feed that is between two connections."""
+    """A `PrimaryReads` beside a feed that is between two connections."""
 
     async def settled():
         return
@@ -41,7 +41,7 @@ async def tried(made):
 
 
 def test_a_question_is_refused_while_no_beat_commits():
-    """Behind a synchronous standby: the database is not asked, and the cause is counted."""
+    """While the feed of a synchronous deployment hangs, the database is not asked, and the cause is counted."""
     made = reads(hangs=True, synchronous=True)
     with pytest.raises(DatabaseUnavailableError):
         asyncio.run(tried(made))
@@ -50,6 +50,6 @@ def test_a_question_is_refused_while_no_beat_commits():
 
 @pytest.mark.parametrize(("hangs", "synchronous"), [(False, True), (True, False)])
 def test_else_the_database_is_asked(hangs, synchronous):
-    """The control: where the last connection had a beat, or no commit waits for a standby, the read proves itself."""
+    """Control: the database is asked if the last connection had a beat, or if no commit waits for a standby."""
     with pytest.raises(Asked):
         asyncio.run(tried(reads(hangs=hangs, synchronous=synchronous)))

@@ -35,9 +35,9 @@ def enough(verdict):
 
 
 def test_no_permit_after_an_answered_withdrawal(database, tmp_path):
-    """A worker an hour off that wakes nobody, one slow to keep what it read, a strict one: no stale permit at any.
+    """No permit is stale at a worker an hour off that wakes no feed, at one that keeps reads late, or at a strict one.
 
-    And the workers that may answer from memory did, by every way there is.
+    The two workers that may answer from memory used every way there is between them.
     """
     each = [
         {"STALE_NO_NOTIFY": "1", "STALE_WALL_HOURS": "1"},

@@ -47,7 +47,7 @@ def test_an_idle_process_beats_and_asks_nothing_else(tmp_path, others):
 
 @pytest.mark.parametrize("changes", ["nothing", "the notes by the beat", "the newest note of its own"])
 def test_a_state_that_was_looked_at_is_not_looked_at_again(monkeypatch, changes):
-    """Whatever may tell of a database that was set back is looked at once; a note of its own, whoever's beats come."""
+    """The fence looks once at each new state: when a beat reports other notes, or this process has a newer one."""
     monkeypatch.setattr(fence_module, "_LOOK_AGAIN_SECONDS", 0.01)
     notes: list[UUID | None] = [None]
     journal = SimpleNamespace(newest=lambda: notes[-1])
@@ -70,7 +70,7 @@ def test_a_state_that_was_looked_at_is_not_looked_at_again(monkeypatch, changes)
         return before
 
     before = asyncio.run(run())
-    # The first look is made whatever beats say, and the second where that was before a state was known.
+    # The first look does not depend on beats; the second is made if the first came before a state was known.
     assert (len(looks) == before, before) == (True, 2 if changes == "nothing" else 3)
 
 

@@ -17,7 +17,7 @@ def holder(api):
 
 
 def test_the_command_revokes_before_it_says_so(database, monkeypatch):
-    """When `sceau keys revoke` returns, a service that nobody woke and that knew the key takes it no more."""
+    """When `sceau keys revoke` returns, a running service that knew the key refuses it."""
     for name in [name for name in os.environ if name.startswith("SCEAU_")]:
         monkeypatch.delenv(name)  # the suite's own, which are no settings
     monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
@@ -30,7 +30,7 @@ def test_the_command_revokes_before_it_says_so(database, monkeypatch):
 
 
 def test_the_first_of_two_keys_counts(database):
-    """The decision endpoints and the other routes take the same of two Authorization headers: the first."""
+    """Of two Authorization headers, both evaluation endpoints take the first."""
     with running(database) as api:
         _, key = holder(api)
         both = [("Authorization", f"Bearer {key}"), ("Authorization", "Bearer sceau_unknown")]

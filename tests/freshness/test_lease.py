@@ -1,4 +1,4 @@
-"""The lease: from when a beat was sent, by the clock that also counts sleep; and decisions remembered with records."""
+"""The lease runs from when a beat was sent, by the clock that also counts sleep."""
 
 import time
 
@@ -17,7 +17,7 @@ def clock(monkeypatch):
 
 
 def test_it_is_not_held_at_first(clock):
-    """Nor after it was given up."""
+    """A lease is not held before it is first extended, or after it was given up."""
     lease = Lease()
     assert not lease.held()
     lease.extend(100.0, 2.0)
@@ -27,7 +27,7 @@ def test_it_is_not_held_at_first(clock):
 
 
 def test_it_runs_from_when_the_beat_was_sent(clock):
-    """However late the answer came; at its end it is over."""
+    """A lease runs from when its beat was sent, however late the answer came."""
     lease = Lease()
     clock[0] = 101.5
     lease.extend(100.0, 2.0)
@@ -37,7 +37,7 @@ def test_it_runs_from_when_the_beat_was_sent(clock):
 
 
 def test_an_answer_that_took_longer_than_the_lease_earns_none(clock):
-    """It ended before it began."""
+    """A beat whose answer took longer than the lease earns no lease."""
     lease = Lease()
     clock[0] = 103.0
     lease.extend(100.0, 2.0)
@@ -45,6 +45,6 @@ def test_an_answer_that_took_longer_than_the_lease_earns_none(clock):
 
 
 def test_its_clock_is_the_one_that_counts_sleep(monkeypatch):
-    """CLOCK_BOOTTIME, not CLOCK_MONOTONIC."""
+    """The lease goes by CLOCK_BOOTTIME, which also counts the time that the machine sleeps."""
     monkeypatch.setattr(time, "clock_gettime", float)
     assert boot_seconds() == float(time.CLOCK_BOOTTIME)

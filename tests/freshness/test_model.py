@@ -29,7 +29,7 @@ def names(case):
 
 
 def read(text):
-    """The macros that a model reads. What it defines itself and never tests is none."""
+    """The macros that a model tests. A macro that it only defines does not count."""
     tested = re.findall(r"^#(?:if|ifdef|ifndef|elif)\b(.*?)(?:/\*|$)", text, re.MULTILINE)
     return {name for line in tested for name in re.findall(r"\b[A-Z][A-Z_]*\b", line)}
 
@@ -40,7 +40,7 @@ def flags(text):
 
 
 def without_a_control(text, cases):
-    """The mechanisms that a model can switch off, and no case expects a violation without."""
+    """The mechanisms that a model can switch off and for which no case expects a violation."""
     found = {name for case in cases if case.expected == "found" for name in names(case)}
     return sorted({name for name in read(text) if name.startswith("NC_")} - found)
 
@@ -51,7 +51,7 @@ def not_in_the_model(text, cases):
 
 
 def controls_that_are_promised(cases):
-    """The cases that switch a mechanism off and expect no violation all the same."""
+    """The cases that switch a mechanism off and still expect no violation."""
     return [case.name for case in cases if case.expected == "none" and any(n.startswith("NC_") for n in names(case))]
 
 
@@ -61,7 +61,7 @@ def kinds(case):
 
 
 def without_a_promise(cases):
-    """The controls of which no case says that the same model holds with everything switched on."""
+    """The controls without a case that promises that their model holds with everything switched on."""
     promised = [kinds(case) for case in cases if case.expected == "none"]
     return [case.name for case in cases if case.expected == "found" and kinds(case) not in promised]
 
@@ -72,51 +72,51 @@ def rows(seen):
 
 
 def test_each_mechanism_has_a_case_without_it():
-    """Whatever the model can switch off is switched off by a case that expects a violation."""
+    """Each mechanism that the model can switch off is off in a case that expects a violation."""
     assert without_a_control(MODEL, CASES) == []
 
 
 def test_a_mechanism_without_a_case_is_seen():
-    """The check of mechanisms can fail: a new one, and one that is only used where none is expected."""
+    """The check finds a mechanism without a case, and a mechanism whose only case expects no violation."""
     assert without_a_control(MODEL + "#ifdef NC_NEW  /* NC_OLD */\n", CASES) == ["NC_NEW"]
     assert without_a_control("#ifdef NC_NEW\n", [Case("a", "NC_NEW", "none")]) == ["NC_NEW"]
 
 
 def test_each_macro_of_a_case_is_one_of_the_model():
-    """No case is about something that the model does not read, which would be the plain model once more."""
+    """The model reads each macro of each case; a macro that it did not read would check the plain model once more."""
     assert not_in_the_model(MODEL, CASES) == []
 
 
 def test_a_macro_that_the_model_does_not_read_is_seen():
-    """The check of macros can fail, also by a macro that stands in a comment alone."""
+    """The check finds a macro that the model mentions only in a comment."""
     assert not_in_the_model("/* ACKS */\n#ifdef ACK\n", [Case("a", "ACK ACKS", "none")]) == ["ACKS"]
 
 
 def test_no_case_promises_anything_of_a_mechanism_that_is_off():
-    """Where a mechanism is off, a violation is expected."""
+    """Each case that switches a mechanism off expects a violation."""
     assert controls_that_are_promised(CASES) == []
     assert controls_that_are_promised([Case("a", "NC_NEW", "none")]) == ["a"]
 
 
 def test_each_control_has_its_counterpart():
-    """Where a violation is expected, another case promises that there is none with everything switched on."""
+    """For each case that expects a violation, another promises that there is none with everything switched on."""
     assert without_a_promise(CASES) == []
 
 
 def test_a_control_without_counterpart_is_seen():
-    """The check of counterparts can fail."""
+    """The check finds a case that expects a violation and has no counterpart."""
     assert without_a_promise([Case("a", "ACK NC_NEW", "found"), Case("b", "NW=1", "none")]) == ["a"]
 
 
 def test_each_flag_is_reached_by_a_case():
-    """Each step that the model marks is shown not to be dead."""
+    """Each step that the model marks is reached by a case."""
     reached = {macro.partition("=")[2] for case in CASES for macro in case.macros.split() if macro.startswith("REACH=")}
     assert reached == flags(MODEL)
     assert flags("REACHED(r_new) skip") - reached == {"r_new"}
 
 
 def test_names_of_cases_are_unique():
-    """A name chooses one case."""
+    """No two cases have the same name."""
     assert len({case.name for case in CASES}) == len(CASES)
 
 
@@ -128,7 +128,7 @@ def test_the_results_have_each_case():
 
 
 def test_the_rows_of_results_are_read():
-    """A row is found by its case and its result; what is no row is left out."""
+    """The reader finds the case and the result of each row, and leaves out lines that are not rows."""
     assert rows("# case\tresult\na, b\tfound\t1,012\t0.1\nc\tnot completed\t1\t2\nd\tfound\n") == {
         "a, b": "found",
         "c": "not completed",
@@ -151,5 +151,5 @@ DONE = "  1234 states, stored\nState-vector 76 byte, depth reached 9, errors: 0\
     ],
 )
 def test_only_a_search_that_was_complete_counts(told, verdict):
-    """Spin says "errors: 0" of a search that it broke off, too: that is no result."""
+    """A search that Spin broke off does not count as a result, although Spin says "errors: 0" of it."""
     assert judge(told, 1.0).verdict == verdict

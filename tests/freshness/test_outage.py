@@ -70,7 +70,7 @@ class _unreadable:  # noqa: N801 - stands for a method
 
 
 def exempt(api, *names):
-    """Register some processings of III, and have each seen."""
+    """Register exempt processings, and have the process see each of them."""
     for name in names:
         api.register(name, purpose="malware_detection")
         assert api.reason("alice", name) == "exempt"
@@ -103,7 +103,7 @@ async def _nothing_more(_):
 
 
 def test_a_token_of_an_outage_ends_by_the_databases_clock(database):
-    """On a host an hour ahead, a token given in an outage lives a minute, not an hour and a minute."""
+    """On a host an hour ahead, a token given in an outage is dated by the database's clock."""
     with off_by(1, database) as api:
         exempt(api, "scan")
         with away(api):
@@ -114,7 +114,7 @@ def test_a_token_of_an_outage_ends_by_the_databases_clock(database):
 
 
 def test_decisions_are_logged_by_the_databases_clock(database):
-    """On a host an hour ahead a decision is not logged as of then: a withdrawal in between would accuse it."""
+    """On a host an hour ahead, a decision's time and its id follow the database's clock."""
     with off_by(1, database) as api:
         api.register("ads")
         identifier = api.evaluate("alice", "ads")["context"]["id"]
@@ -125,7 +125,7 @@ def test_decisions_are_logged_by_the_databases_clock(database):
 
 
 def test_what_a_process_itself_took_away_is_known_no_more(database):
-    """Without a feed too, a suspension and a revocation answered here bind in an outage; control: the others stay."""
+    """Without a feed, a process is bound in an outage by a suspension and a revocation that it answered itself."""
     with running(database, cache="strict") as api:
         exempt(api, "suspended", "scan")
         key = api.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
@@ -143,7 +143,7 @@ def test_what_a_process_itself_took_away_is_known_no_more(database):
 
 
 def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(database, tmp_path, monkeypatch):
-    """Its checks are answered, what exempt purposes need is not: only where nothing answers, the file tells it."""
+    """A starting process takes callers from the file only if the database does not even answer the start's checks."""
 
     def gone(*_, **__):
         raise DatabaseUnavailableError
@@ -160,19 +160,19 @@ def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(
 
 @contextmanager
 def unchecked(database):
-    """The database answers, and somebody holds what each start looks at."""
+    """The database answers, and another connection locks the table that each start looks at."""
     with psycopg.connect(database.owner_url) as connection:
         connection.execute("LOCK TABLE key_check IN ACCESS EXCLUSIVE MODE")
         yield
 
 
 def test_the_file_is_for_a_database_that_is_away(database, tmp_path, monkeypatch):
-    """One that answers, and whose checks fail, may hold a revocation: a start is refused, what was started forgets."""
+    """If the database answers but its checks fail, a start is refused; a process started from the file forgets it."""
 
     def gone(*_, **__):
         raise DatabaseUnavailableError
 
-    monkeypatch.setattr(app.snapshot.last_known, "KNOWN_SECONDS", float("inf"))  # what is set aside would be used for
+    monkeypatch.setattr(app.snapshot.last_known, "KNOWN_SECONDS", float("inf"))  # the file does not grow too old
     settings = {"state_directory": tmp_path, "cache": "strict", "database_timeout": timedelta(seconds=1)}
     with running(database, **settings) as api:
         exempt(api, "scan")
@@ -190,7 +190,7 @@ def test_the_file_is_for_a_database_that_is_away(database, tmp_path, monkeypatch
 
 
 def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
-    """A deployment whose workers read the primary still removes the row of one that died with a lease."""
+    """A worker that always reads the primary removes the row of a replica that died with a lease."""
     lease = timedelta(seconds=0.1)
     with (
         running(database, cache="strict", lease=lease),
@@ -210,7 +210,7 @@ def idle_replica(database):
 
 
 def test_a_replica_that_begins_anew_knows_no_caller(replica):
-    """What may have been revoked unheard is forgotten, and a read that was under way then is not kept."""
+    """A replica that begins anew forgets its callers and counts that, so that a read under way is not kept."""
     found = {"name": "x"}
     since = replica.known.forgettings
     replica.known._callers[b"digest"] = (found, 0.0)
@@ -228,7 +228,7 @@ class _Silent:
 
 
 def test_a_database_clock_that_is_set_back_is_followed(replica):
-    """After one beat an hour ahead the replica's time is right at the next one, and it has forgotten everything."""
+    """After a beat that is an hour ahead, the next beat puts the replica's time right and empties its register."""
     feed, hours = replica.feed, iter((0, 1, 0))
     sent = time.clock_gettime(time.CLOCK_BOOTTIME)
 
@@ -252,7 +252,7 @@ def test_a_database_clock_that_is_set_back_is_followed(replica):
 
 
 def test_the_feed_outlives_whatever_happens_to_it(replica):
-    """An error that nobody foresaw ends an incarnation, not the feed."""
+    """An unforeseen error ends one incarnation of the feed, and the feed begins another."""
     lives = []
 
     async def broken():
@@ -270,7 +270,7 @@ def test_the_feed_outlives_whatever_happens_to_it(replica):
 
 
 def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
-    """An error that nobody foresaw ends one round of upkeep, not all of them."""
+    """An unforeseen error ends one round of upkeep, and another round follows."""
     rounds = []
 
     async def broken(*_):
@@ -288,7 +288,7 @@ def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
 
 
 def test_without_its_feed_a_replica_goes_by_what_it_read_last(database):
-    """A suspension and a revocation that only reads told of bind in an outage, whatever memory held."""
+    """Without its feed, a process is bound in an outage by a suspension and a revocation that it learned from reads."""
     lease = timedelta(seconds=0.2)
     with running(database, lease=lease) as api, running(database, cache="strict", lease=lease) as other:
         key = other.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
@@ -312,7 +312,7 @@ def test_without_its_feed_a_replica_goes_by_what_it_read_last(database):
 
 
 def test_what_a_feed_confirmed_to_the_end_is_known_however_late_it_is_asked_for(replica):
-    """Age counts up to the feed's last beat, and from its loss; control: what no beat confirmed is too old."""
+    """An entry that was confirmed shortly before an outage stays known throughout it; control: else it is too old."""
     now, scan = time.clock_gettime(time.CLOCK_BOOTTIME), Processing("scan", Purpose.MALWARE_DETECTION, ())
     replica.register.put("scan", RegisterRecord(scan, None))
     replica.feed.last_beat = now - 5000
@@ -322,7 +322,7 @@ def test_what_a_feed_confirmed_to_the_end_is_known_however_late_it_is_asked_for(
 
 
 def test_what_an_unproven_read_told_is_not_remembered(database, monkeypatch):
-    """A replaced server says that a suspended filter is active, and its proof fails: nothing is decided on that."""
+    """A read that says that a suspended filter is active, and whose proof fails, leads to no permit."""
     with running(database, cache="strict") as api:
         exempt(api, "filter")
         api.ok("PATCH", "/v1/processings/filter", {"status": "suspended"})

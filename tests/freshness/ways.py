@@ -24,7 +24,7 @@ PERMITS: Final = ", a permit"
 LEASED: Final = (KNOWN, KNOWN + PERMITS, MISSED, MISSED + PERMITS, PRIMARY, ROUTE, WAITED, HALVES, ACKNOWLEDGED)
 """What must occur where replicas answer from memory."""
 STRICT: Final = (PRIMARY, PRIMARY + PERMITS, ROUTE, WAITED, HALVES)
-"""What must occur where none may."""
+"""What must occur where no replica may answer from memory."""
 
 
 happened: Counter[str] = Counter()
@@ -32,7 +32,7 @@ happened: Counter[str] = Counter()
 
 
 def not_taken(ways: Mapping[str, int], wanted: tuple[str, ...]) -> list[str]:
-    """Those of the ways that nobody was answered by."""
+    """The wanted ways by which no decision was answered."""
     return [way for way in wanted if not ways.get(way)]
 
 
@@ -99,7 +99,7 @@ def _count_entrances(ways: Counter[str]) -> None:
 
 
 def _count_acknowledgements(ways: Counter[str]) -> None:
-    """Count what other replicas told this one's writes."""
+    """Count the acknowledgements of this replica's writes by others."""
     from app.snapshot.writer import Confirmer
 
     acknowledged: Callable[..., None] = Confirmer.acknowledged

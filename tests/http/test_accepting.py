@@ -50,7 +50,7 @@ def test_text_is_worth_more(accept):
     ],
 )
 def test_json_is_the_answer(accept):
-    """JSON is sent on a draw, where it is worth more, where neither is taken, and where the field makes no sense."""
+    """JSON is sent if it is worth more or as much, if neither type is accepted, and if the field makes no sense."""
     assert preferred(accept, OFFERED) == "application/json"
 
 

@@ -231,7 +231,7 @@ def test_blanks_around_a_request_id_are_no_part_of_it(served, path, written):
 @pytest.mark.parametrize("path", [ONE, f"{MANY}?"])
 @pytest.mark.parametrize("header", ["Expect: 100-continue", CLOSE])
 def test_an_answer_that_comes_before_the_body_is_not_lost(served, path, header):
-    """A client that is refused for the size, and sends its body all the same, reads the refusal before the end."""
+    """A client that is refused for the size, and still sends its body, reads the refusal before the end."""
     body = b" " * 3_000_000
     head = request("1.1", header, path=path, body=b"", length=len(body))
     with connected(served) as connection:

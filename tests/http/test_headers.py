@@ -50,7 +50,7 @@ def _amiss(path, headers):
 
 
 def test_every_route_carries_them(shared):
-    """Whatever a route answers, with every scope or without a key, its headers are those of its kind."""
+    """Every route's answer, with every scope or without a key, has the headers of its kind."""
     for method, template in scopes_by_route(shared.client.app):
         path = template.format(**PLACES)
         for caller in (shared, shared.with_key(None)):
@@ -74,14 +74,14 @@ def test_every_route_carries_them(shared):
     ],
 )
 def test_errors_carry_them(shared, method, path, body, status):
-    """An answer that refuses, or finds nothing, carries them too."""
+    """An answer that refuses, or finds nothing, carries the security headers too."""
     answer = shared.call(method, path, body)
     assert answer.status_code == status
     assert _amiss(path, answer.headers) == []
 
 
 def test_a_failure_carries_them(shared, monkeypatch):
-    """Even an answer to what went wrong inside."""
+    """The answer to an internal failure carries the security headers too."""
     structlog.configure(processors=[structlog.processors.KeyValueRenderer(key_order=["event"])])
     monkeypatch.setattr(Database, "read", lambda _: 1 / 0)
     for path in ("/v1/keys", "/console"):

@@ -62,7 +62,7 @@ def test_a_repeated_write_is_answered_as_before_although_things_changed(pip):
 
 
 def test_without_a_key_each_write_counts(pip):
-    """Without the header, or with other keys, each write is one of its own."""
+    """Without an Idempotency-Key, or with another one, a repeated write is recorded again."""
     for key in ("k3", "k4", "K4"):
         _post(pip, key, "c")
     pip.decide("c", "ads")

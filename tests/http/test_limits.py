@@ -57,7 +57,7 @@ def _stored(database):
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_hostile_bodies_are_refused(world, route):
-    """Whatever the body is, the answer is a short problem document of 4xx, and nothing is stored."""
+    """A hostile body gets a short problem document of 4xx, and nothing is stored."""
     api, database = world
     before = _stored(database)
     for name, body in HOSTILE.items():
@@ -69,7 +69,7 @@ def test_hostile_bodies_are_refused(world, route):
 
 
 def test_well_formed_bodies_are_not(world):
-    """Control: what the same routes are meant to take is taken."""
+    """Control: these routes accept the bodies that they are meant for."""
     api, _ = world
     bodies = (
         (ONE, question("alice", "ads")),
@@ -103,7 +103,7 @@ def test_the_participants_of_one_question_are_bounded(world):
 
 
 def test_of_many_errors_the_first_are_told(world):
-    """An answer does not grow with what is wrong, nor with the names that somebody made up."""
+    """An answer tells at most twenty errors and shortens long field names."""
     api, _ = world
     body = {"name": "x", "scopes": ["audit:read"], **{f"{'y' * 5_000} {number}": 1 for number in range(100)}}
     told = api.call("POST", "/v1/keys", body).json()["errors"]
@@ -143,7 +143,7 @@ def test_a_body_that_does_not_come_is_waited_for_so_long(world, monkeypatch, rou
 
 
 def test_who_waits_to_be_told_to_go_on_is_told_the_end(world):
-    """A body that is declared too large and was not sent yet leaves nothing behind on its connection."""
+    """A client that waits for 100-continue with too large a body gets a 413, and its connection is closed."""
     api, _ = world
     answer = api.call("POST", ONE, b" " * 1_048_577, {"Expect": "100-continue"})
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
@@ -182,7 +182,7 @@ def _texts(value):
 @example("\0", DEEPEST - 30, True)
 @example("\0", 0, False)
 def test_json_is_read_as_it_is_or_refused(value, around, as_escapes):
-    """What is read is what stands there; refused is what is too deep, and what holds a NUL or half of a pair."""
+    """JSON is read unchanged, or refused if it is too deep or holds a NUL or half of a surrogate pair."""
     for _ in range(around):
         value = [value]
     try:
@@ -202,7 +202,7 @@ def test_json_is_read_as_it_is_or_refused(value, around, as_escapes):
 
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]":,0e-\\u d', max_size=60).map(str.encode))
 def test_bytes_that_are_no_json_are_refused_in_words(body):
-    """No bytes make the reader fail otherwise than by saying why: what it reads, Python reads too, and as the same."""
+    """The reader either refuses any bytes with a reason, or reads them as Python's reader does."""
     try:
         found = parse(body)
     except BadJsonError:
@@ -279,7 +279,7 @@ def test_a_body_that_was_cut_off_is_no_body(world, headers, came):
     ],
 )
 def test_a_request_that_came_whole_is_done(world, headers, came):
-    """The control: who hangs up after a whole request is served."""
+    """Control: a request that came whole is done, although its client hangs up."""
     api, _ = world
     before = _signing_keys(api)
     assert _cut(api, ROTATION, headers, *came) == 201

@@ -39,7 +39,7 @@ def _is_told(answer, path, said):
 
 
 def test_a_more_exact_message_stays(shared):
-    """What an operation says itself is not replaced."""
+    """A 404 message that an operation gives itself is not replaced."""
     shared.register("ads")
     body = {"processing": "ads", "version": 7, "approved": True, "reason": "a typing error is mended"}
     assert shared.call("POST", "/v1/rulings", body).json()["detail"] == "There is no such version."

@@ -27,9 +27,9 @@ def takes_all(dependant) -> bool:
 
 
 def test_a_route_names_the_parts_that_it_uses():
-    """None takes more than it uses but sign-ins, which find the caller, what tells of every part, and the console.
+    """No route takes the whole of the services, except those listed and those of the console.
 
-    An act of the console may need any part: its one route hands all of them on.
+    An act of the console may need any part, so its one route takes them all.
     """
     found = whole(main._ROUTES)
     assert {route for route in found if not route[0].startswith("/console/") and route[0] != "/console"} == TAKES_ALL

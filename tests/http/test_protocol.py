@@ -209,7 +209,7 @@ def test_requests_behind_the_last_answer_get_none(caplog):
 
 
 def test_a_next_request_behind_an_unread_body_is_judged_by_itself():
-    """A body that was let go by, and then a head without bounds: the answer, and the refusal of the next request."""
+    """A malformed request behind an unread body is refused by itself, after the first request's answer."""
     answers = exchange(_CHUNKED % (b"/", b"") + b"1\r\na\r\n0\r\n\r\n" + LINE + b"no field\r\n\r\n")
     first, second = answers.split(b"\r\n\r\nok")
     assert first.startswith(b"HTTP/1.1 200 OK")
@@ -217,7 +217,7 @@ def test_a_next_request_behind_an_unread_body_is_judged_by_itself():
 
 
 def test_a_connection_that_was_answered_has_no_such_deadline():
-    """Between two requests the keep-alive of the server counts, and neither of these bounds."""
+    """Between two requests, a connection has no deadline of the protocol."""
 
     async def told():
         async with served() as (port, server):

@@ -62,7 +62,7 @@ def test_each_item_of_a_batch_counts(caller):
 
 
 def test_exempt_processings_are_never_refused(caller):
-    """Spam filtering goes on: III is neither counted nor refused, alone or in a batch, whatever was asked beside."""
+    """Questions under III are neither counted nor refused, alone or in a batch with others."""
     unlimited = caller.call("POST", ONE, question("alice", "spam"))
     assert (unlimited.json()["decision"], LIMIT in unlimited.headers) == (True, False)
     assert LIMIT not in caller.call("POST", MANY, _batch("spam", "spam")).headers
@@ -81,14 +81,14 @@ def test_exempt_processings_are_never_refused(caller):
     ("semantic", "expected"), [("deny_on_first_deny", [True, False]), ("permit_on_first_permit", [True])]
 )
 def test_an_item_without_quota_is_a_deny(caller, semantic, expected):
-    """What is not answered for want of quota ends a batch that ends at a deny."""
+    """An item without quota counts as a deny, and ends a batch that ends at a deny."""
     caller.call("POST", MANY, _batch(*["ads"] * 10))
     answer = caller.ok("POST", MANY, _batch("spam", "ads", "spam", semantic=semantic))
     assert [each["decision"] for each in answer["evaluations"]] == expected
 
 
 def test_one_caller_does_not_use_up_anothers(limited, caller):
-    """Quotas are by caller."""
+    """A caller whose quota is used up does not use up another caller's."""
     caller.call("POST", MANY, _batch(*["ads"] * 10))
     assert _refused(caller.call("POST", ONE, question("alice", "ads")))
     other = limited.with_key(limited.new_key("decisions:evaluate"))
@@ -104,7 +104,7 @@ def test_a_key_and_the_next_are_one_caller(limited):
 
 
 def test_by_default_decisions_have_no_limit_and_no_header(api):
-    """Where nothing is limited nothing is said."""
+    """By default decisions have no limit, and their answers no rate-limit headers."""
     api.register("ads")
     for path, body in ((ONE, question("alice", "ads")), (MANY, _batch("ads"))):
         answer = api.call("POST", path, body)
@@ -174,7 +174,7 @@ def test_refused_attempts_are_counted_before_they_are_recorded(tight):
 
 
 def test_what_is_refused_stores_nothing(tight):
-    """A 429 is before anything is done."""
+    """A write that is refused with 429 stores nothing."""
     caller, (*_, database) = _fresh(tight, "register:write"), tight
     assert caller.call("POST", "/v1/processings", processing("kept")).status_code == 201
     assert _refused(caller.call("POST", "/v1/processings", processing("lost")))
@@ -216,7 +216,7 @@ def test_wrong_keys_are_refused_without_a_look(database):
 
 
 def test_a_stale_key_does_not_lock_out_who_shares_its_address(database):
-    """One client that goes on with a wrong key, or with none, uses up its own share and nobody else's."""
+    """A client that goes on with a wrong key, or without one, does not lock out a good key from its address."""
     with running(database, rate_limits=f"unknown_keys=20/{LONG}") as api:
         late = api.new_key("register:read")
         for key in ("sceau_stale", None):
@@ -272,7 +272,7 @@ def test_a_wrong_limit_keeps_the_service_from_starting(monkeypatch, name, value)
 
 
 def test_quotas_come_back(database):
-    """After the window all of it is there again; the clock is the process's own, whatever the database's says."""
+    """A quota comes back after its window, by the process's clock and not by the database's."""
     with running(database, clock=TestClock(utc("2026-06-15T12:00:00Z")), rate_limits="searches=1/60") as api:
         assert api.call("GET", "/v1/processings").status_code == 200
         assert api.call("GET", "/v1/processings").status_code == 429

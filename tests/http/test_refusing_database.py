@@ -66,7 +66,7 @@ def test_what_the_server_refuses_by_class_is_told(api, shared_database, state, w
 
 @pytest.mark.parametrize("state", ["22012", "25P02"])
 def test_another_fault_of_the_server_has_no_such_type(api, shared_database, state):
-    """Control: an error that no retry mends is no 503, of the class of read-only ones too."""
+    """Control: an error of the database that no retry mends is a 500 and makes no note."""
     with _failing(shared_database, state):
         refused = api.call("POST", "/v1/consents", grant("bob", "ads"))
         assert refused.status_code == 500

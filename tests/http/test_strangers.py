@@ -1,4 +1,4 @@
-"""Who is nobody learns nothing about how a request should look."""
+"""A stranger learns nothing about how a request should look."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def shared(provider):
 )
 @pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"subject": 1, "subject": 2}'])
 def test_a_stranger_learns_nothing_of_a_malformed_body(shared, provider, method, path, body):
-    """Who is nobody gets 401 whatever the body is like; a caller is told what is wrong with it."""
+    """A stranger gets 401 for a malformed body; a caller gets what is wrong with it."""
     for stranger in (None, "sceau_" + "x" * 43, provider.token("stranger"), provider.token(key=new_key())):
         assert shared.with_key(stranger).call(method, path, body).status_code == 401
     assert shared.call(method, path, body).status_code in {400, 422}

@@ -1,4 +1,4 @@
-"""One application for a file of tests whose subjects and processings have names of their own."""
+"""One application for a file of tests, each of which uses its own subjects and processings."""
 
 import pytest
 

@@ -12,19 +12,19 @@ VERSION = {name: value for name, value in processing("x").items() if name != "id
 
 
 def events(api, name, identifier):
-    """Every ledger event of somebody about a processing that they decided on, in order."""
+    """Every ledger event of a person about a processing that they decided on, in order."""
     found = api.ok("POST", "/v1/consents/search", {"subject": subject(name), "processing": identifier})["items"]
     return api.ok("GET", f"/v1/consents/{found[0]['id']}/history")["items"] if found else []
 
 
 @pytest.fixture
 def person(shared, request):
-    """Somebody with a link on one processing, who has answered nothing."""
+    """A person with a link about one processing, who has answered nothing."""
     return Person(shared, link(shared, request.node.name, "ads-mail"))
 
 
 def test_a_form_counts_once(shared, person, request):
-    """Sent twice, a form is recorded once, and the second answer says so and shows where one stands."""
+    """A form that is sent twice is recorded once, and the second answer says so and shows the person's situation."""
     fields = person.open().filled("accept", "ads-mail")
     assert person.send(fields).status == 200
     again = person.send(fields)
@@ -35,7 +35,7 @@ def test_a_form_counts_once(shared, person, request):
 
 
 def test_a_form_kept_from_before_undoes_nothing(shared, person, request):
-    """A refusal sent late, from a page opened before one accepted, is not what that page asked any more."""
+    """A refusal from a page that was opened before the person accepted is refused when it is sent late."""
     old = person.open().filled("refuse", "ads-mail")
     person.press("accept", "ads-mail")
     late = person.send(old)
@@ -69,7 +69,7 @@ def test_a_form_that_the_page_did_not_make_is_refused(shared, person, request):
 
 
 def test_a_form_is_for_its_own_link_and_language(shared):
-    """What one link's page made is worth nothing on another link, or under the other language's text."""
+    """A form of one link's page is refused on another link, or for the text in the other language."""
     one, other = (Person(shared, link(shared, name, "ads-mail")) for name in ("form-one", "form-other"))
     fields = one.open().filled("accept", "ads-mail")
     assert other.send(fields).status == 400
@@ -78,7 +78,7 @@ def test_a_form_is_for_its_own_link_and_language(shared):
 
 
 def test_what_is_not_such_a_form_is_refused(shared, person):
-    """Other kinds of body, too long or too many fields, another site's page: refused, in a page."""
+    """A body of another kind, with too long or too many fields, or from another site is refused with a page."""
     nobody = person.api.client
     assert Page(nobody.post(person.path, json={"press": "accept"})).status == 400
     assert Page(nobody.post(person.path, content=b"\xff\xfe")).status == 400
@@ -91,7 +91,7 @@ def test_what_is_not_such_a_form_is_refused(shared, person):
 
 @pytest.mark.parametrize("material", [True, False])
 def test_a_text_that_changed_meanwhile_is_not_consented_to(shared, material):
-    """A version registered between showing and sending: nothing is recorded, and the new text is shown."""
+    """A form whose text changed before it was sent records nothing, and the page shows the new text."""
     identifier = f"changed-{material}".lower()
     shared.register(identifier)
     person = Person(shared, link(shared, "slow", identifier))
@@ -125,7 +125,7 @@ def test_a_version_with_the_same_words_is_a_change_too(shared):
 
 
 def test_a_changed_text_keeps_nobody_from_withdrawing(shared):
-    """Withdrawing goes on with a form of before the change."""
+    """A form from before a change of text still withdraws."""
     shared.register("reworded-mail")
     shared.decide("leaver", "reworded-mail")
     person = Person(shared, link(shared, "leaver", "reworded-mail", kind="withdraw"))
@@ -137,7 +137,7 @@ def test_a_changed_text_keeps_nobody_from_withdrawing(shared):
 
 @pytest.mark.parametrize("status", ["suspended", "retired"])
 def test_a_processing_stopped_meanwhile_is_not_consented_to_but_withdrawn(shared, status):
-    """Stopped after the page was opened: accepting is refused, and a consent can still be withdrawn."""
+    """A processing stopped after the page was opened takes no consent, and a consent to it can be withdrawn."""
     identifier = f"{status}-mail"
     shared.register(identifier)
     shared.decide("holder", identifier)
@@ -154,7 +154,7 @@ def test_a_processing_stopped_meanwhile_is_not_consented_to_but_withdrawn(shared
 
 
 def test_refusing_all_says_what_was_on_the_page(shared):
-    """A page where one more was answered meanwhile refuses nothing: it showed another set."""
+    """A form to refuse all is refused itself if one of its processings was answered after the page was opened."""
     person = Person(shared, link(shared, "two-tabs", "ads-mail", "stats-mail", "better-mail"))
     fields = person.open().filled("refuse_all")
     person.press("accept", "ads-mail")
@@ -164,7 +164,7 @@ def test_refusing_all_says_what_was_on_the_page(shared):
 
 
 def test_under_fifteen_nothing_is_recorded(shared):
-    """Somebody last said to be under fifteen: the page says so, has no button, and takes no form."""
+    """For a person last stated to be under fifteen, the page says so, has no button and takes no form."""
     person = Person(shared, link(shared, "refused-child", "ads-mail"))
     fields = person.open().filled("accept", "ads-mail")
     shared.decide("refused-child", "ads-mail", "refused", capacity={"age_band": "under_15", "given_by": "both"})
@@ -177,7 +177,7 @@ def test_under_fifteen_nothing_is_recorded(shared):
 
 
 def test_under_fifteen_a_joint_consent_can_be_withdrawn(shared):
-    """What child and parent gave together elsewhere is withdrawn by a link as by anybody."""
+    """A joint consent that was given elsewhere can be withdrawn by a link."""
     shared.decide("joint-child", "ads-mail", capacity={"age_band": "under_15", "given_by": "both"})
     person = Person(shared, link(shared, "joint-child", "ads-mail", kind="withdraw"))
     person.press("withdraw", "ads-mail")
@@ -185,7 +185,7 @@ def test_under_fifteen_a_joint_consent_can_be_withdrawn(shared):
 
 
 def test_under_fifteen_a_page_that_withdraws_does_not_say_that_it_records_nothing(shared):
-    """A link made before the person was said to be under fifteen shows the one button that there is, and says so."""
+    """A link from before the person was stated to be under fifteen offers only to withdraw, and says so."""
     person = Person(shared, link(shared, "grown-down", "ads-mail"))
     shared.decide("grown-down", "ads-mail", capacity={"age_band": "under_15", "given_by": "both"})
     page = person.open()
@@ -195,7 +195,7 @@ def test_under_fifteen_a_page_that_withdraws_does_not_say_that_it_records_nothin
 
 
 def test_too_many_forms(shared, person, monkeypatch):
-    """More forms within an hour than a person sends: 429, and nothing more is recorded but a withdrawal."""
+    """Too many forms within an hour are a 429, except those that withdraw."""
     monkeypatch.setattr(answer_consent_form, "FORMS_AN_HOUR", 1)
     person.press("accept", "ads-mail")
     assert person.press("withdraw", "ads-mail").status == 200
@@ -204,7 +204,7 @@ def test_too_many_forms(shared, person, monkeypatch):
 
 
 def test_two_submissions_at_once_are_one(shared, person, request):
-    """The same form sent by several connections at one moment is recorded once."""
+    """One form sent by several connections at once is recorded once."""
     fields = person.open().filled("accept", "ads-mail")
     with ThreadPoolExecutor(4) as pool:
         statuses = sorted(pool.map(lambda _: person.send(fields).status, range(4)))
@@ -231,7 +231,7 @@ def test_nothing_is_recorded_while_the_database_is_away(database):
 
 
 def test_a_withdrawal_sent_again_is_confirmed_like_the_first(shared, monkeypatch):
-    """Committed and not confirmed, the page says that it does not know; sent again, it waits for the replicas."""
+    """A withdrawal that was committed and not confirmed is confirmed by the replicas when it is sent again."""
     person = Person(shared, link(shared, "sent-again", "ads-mail"))
     person.press("accept", "ads-mail")
     fields = person.open().filled("withdraw", "ads-mail")

@@ -10,7 +10,7 @@ ALL = ("ads-mail", "stats-mail", "better-mail")
 
 
 def test_the_cycle(shared):
-    """Nothing, then accept: permit; then withdraw through the same link: deny; then accept again: permit."""
+    """By one link, accepting permits, withdrawing denies, and accepting again permits."""
     person = Person(shared, link(shared, "cycle", "ads-mail"))
     assert shared.reason("cycle", "ads-mail") == "no_consent"
     assert person.press("accept", "ads-mail").status == 200
@@ -61,7 +61,7 @@ def test_every_question_is_answered_before_anything_is_chosen(shared):
 
 
 def test_the_page_says_whose_account_it_is_about_and_not_the_whole_id(shared):
-    """Who has two mailboxes sees which one is asked about; whoever else sees the page learns no address."""
+    """The page hints at the account that it is about, and does not show the whole address."""
     person = Person(shared, link(shared, "margaux.lefebvre@example.fr", "ads-mail"))
     for page in (person.open(), person.press("accept", "ads-mail")):
         assert "Votre compte : ma…@example.fr" in page.text()
@@ -69,7 +69,7 @@ def test_the_page_says_whose_account_it_is_about_and_not_the_whole_id(shared):
 
 
 def test_nothing_is_selected_and_each_processing_has_its_own_act(shared):
-    """Accept and refuse for each, in that order; refusing everything at once; nothing accepts everything."""
+    """Each processing has its accept and its refuse button; one button refuses all, and none accepts all."""
     page = Person(shared, link(shared, "chooser", *ALL)).open()
     assert page.buttons == {**{each: ["accept", "refuse"] for each in ALL}, "": ["refuse_all"]}
     assert not re.search(r"checked|selected|type=\"(checkbox|radio)\"", page.html)
@@ -99,7 +99,7 @@ def test_the_page_runs_and_loads_nothing(shared):
     ],
 )
 def test_language(shared, query, accept, expected):
-    """The switch comes before the browser's wish, French where neither says."""
+    """The page's language is the switch's, else the browser's, else French."""
     path = link(shared, f"polyglot {query} {accept}", "ads-mail")
     page = Page(shared.with_key(None).client.get(path + query, headers={"Accept-Language": accept}))
     assert f'<html lang="{expected}">' in page.html
@@ -122,7 +122,7 @@ def test_refusing_one_and_all(shared):
 
 
 def test_withdrawing_one_and_all_by_a_withdraw_link(shared):
-    """One page, one press: each consent has its button, and one withdraws them all; others are not asked about."""
+    """A withdraw link has a button for each consent and one for all, and asks about no other processing."""
     for each in ALL:
         shared.decide("leaver", each)
     person = Person(shared, link(shared, "leaver", *ALL, kind="withdraw"))
@@ -146,7 +146,7 @@ def dated(moving):
 
 
 def test_what_is_in_force_and_until_when(dated):
-    """Dates in words, in Paris: when it was accepted, and the last whole day on which it counts."""
+    """The page says in words, in Paris time, when a consent was given and the last whole day on which it counts."""
     dated.clock.at = utc("2027-02-28T23:30:00Z")
     person = Person(dated, link(dated, "dated", "ads-mail"))
     assert "Si vous acceptez maintenant : au plus tard jusqu'au 29 février 2028 inclus." in person.open().text()
@@ -186,7 +186,7 @@ def test_renewal(dated):
     ("declined", "told"), [("refuse", "Un refus est déjà enregistré"), ("withdraw", "Vous avez retiré")]
 )
 def test_a_card_that_was_declined_names_the_buttons_that_it_has(shared, declined, told):
-    """Where only accepting is offered again, nobody is told to press a button that is not there."""
+    """A card that was declined names only the button that it has, which is to accept."""
     person = Person(shared, link(shared, f"decliner-{declined}", "ads-mail"))
     asked = person.open()
     if declined == "withdraw":
@@ -199,7 +199,7 @@ def test_a_card_that_was_declined_names_the_buttons_that_it_has(shared, declined
 
 
 def test_what_is_read_again_is_what_was_asked(shared):
-    """The fold below an answer says whether the text in it is the one that was shown, in that language, or today's."""
+    """The fold below an answer says whether it holds the text that was answered or today's text."""
     shared.register("reread-mail")
     person = Person(shared, link(shared, "rereader", "reread-mail"))
     assert "Relire ce qui vous a été demandé" in person.press("accept", "reread-mail").text()
@@ -211,7 +211,7 @@ def test_what_is_read_again_is_what_was_asked(shared):
 
 
 def test_a_consent_that_is_not_valid_is_not_told_as_one(shared):
-    """A grant that was collected unlawfully is no consent that ended: there never was one."""
+    """The page does not call an unlawfully collected grant a consent that ended."""
     shared.decide("bundled", "ads-mail", evidence={"separate_from_terms": False})
     page = Person(shared, link(shared, "bundled", "ads-mail")).open()
     assert "Aucun accord valable n'est enregistré." in page.text()
@@ -229,7 +229,7 @@ def test_several_controllers_ask_together(shared):
 
 
 def test_french_is_typeset(dated):
-    """Apostrophes of print, and no line that ends within a date or an hour: in the frame and in the hashed text."""
+    """French has typographic apostrophes, and no-break spaces in dates and hours, in frame and hashed text."""
     dated.clock.at = utc("2026-11-25T11:40:00Z")
     page = Person(dated, link(dated, "typeset", "ads-mail")).press("accept", "ads-mail")
     kept = "\N{NO-BREAK SPACE}"
@@ -279,7 +279,7 @@ def test_the_outline_for_a_screen_reader(shared):
 
 
 def test_the_decision_stands_whatever_the_subject_is_called(shared):
-    """Another spelling of the same id is the same person: what the page recorded answers for both."""
+    """An answer by a link counts for the person under another spelling of the id."""
     person = Person(shared, link(shared, "Élodie@Exemple.FR", "ads-mail"))
     person.press("accept", "ads-mail")
     assert shared.evaluate("ÉLODIE@exemple.fr", "ads-mail")["decision"] is True

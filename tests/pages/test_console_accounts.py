@@ -43,7 +43,7 @@ def place(issuer):
 
 @pytest.fixture
 def api(place):
-    """That deployment, where nobody has tried in vain yet."""
+    """That deployment, without any failed attempt to sign in."""
     forget_attempts(place[0])
     return place[0]
 
@@ -91,7 +91,7 @@ def test_there_and_back(api, provider, place):
 
 
 def test_a_confidential_client_shows_its_secret(database, provider):
-    """With a secret the code is exchanged under it; with a wrong one nobody signs in."""
+    """A confidential client exchanges the code with its secret, and a wrong secret signs no one in."""
     with running(database, **provider.settings, **{**CLIENT, "console_client": "sceau-console s3cret&more"}) as api:
         known(api, provider, "ada", "audit:read")
         for provider.secret, status in (("another", 403), ("s3cret&more", 200)):
@@ -101,7 +101,7 @@ def test_a_confidential_client_shows_its_secret(database, provider):
 
 
 def test_no_key_opens_the_console_then(api):
-    """Where an issuer is set for the console the page asks for no key, and a key that is sent opens nothing."""
+    """A console with an issuer asks for no key and refuses one that is sent."""
     visitor = Visitor(api)
     page = visitor.get("/console/sign-in")
     assert 'name="key"' not in page.html
@@ -120,7 +120,7 @@ def test_without_a_client_keys_sign_in(database, provider):
 
 
 def test_an_unknown_account_is_told(api, provider):
-    """An account that nobody registered, or one without a scope of the console, opens nothing, and is told so."""
+    """An unregistered account, or one without a scope of the console, cannot sign in, and the page says so."""
     known(api, provider, "eve", "decisions:evaluate")
     for who in ("mallory", "eve"):
         provider.who = who
@@ -186,7 +186,7 @@ def sessions(place):
 
 
 def test_an_answer_counts_in_the_browser_that_asked(api, provider, place):
-    """Another's answer, one with another state, or one that comes twice, signs nobody in."""
+    """An answer counts only in the browser that asked, with its state, and once."""
     before = sessions(place)
     victim, attacker = Visitor(api), Visitor(api)
     _, mine = begun(attacker, provider)
@@ -242,7 +242,7 @@ def test_signing_out_leads_on_to_the_issuer(api, provider):
 
 
 def test_an_issuer_that_is_away_is_told(database, provider):
-    """While the issuer does not answer nobody signs in, and the page says why."""
+    """While the issuer does not answer, the page says why signing in is not possible."""
     provider.mode = "error"
     with running(database, **provider.settings, **CLIENT) as api:
         page = Visitor(api).get(START)
@@ -251,7 +251,7 @@ def test_an_issuer_that_is_away_is_told(database, provider):
 
 
 def test_what_the_issuer_refuses(api, provider):
-    """An answer without a code, as when somebody presses cancel, leads back to the sign-in; many are not looked at."""
+    """An answer without a code, as after a cancel, leads back to the sign-in page; too many are not processed."""
     visitor = Visitor(api)
     asked, _ = begun(visitor, provider)
     refused = f"{SITE}{ANSWER}?error=access_denied&state={asked['state']}&lang=en"
@@ -274,7 +274,7 @@ def test_nothing_of_it_is_logged(api, provider, capfd):
 
 
 def test_an_answer_that_nobody_asked_for_costs_nobody_a_sign_in(api, provider):
-    """Any site can send a browser here: however often it does, the next one who comes back is let in."""
+    """Unasked answers from an issuer, in any number, do not keep the next person from signing in."""
     visitor = Visitor(api)
     for _ in range(30):
         assert back(visitor, f"{SITE}{ANSWER}?code=x&state=y").status == 403
@@ -282,7 +282,7 @@ def test_an_answer_that_nobody_asked_for_costs_nobody_a_sign_in(api, provider):
 
 
 def test_a_second_sign_in_ends_the_first(api, provider):
-    """The session that a browser has ends when it sets out: the cookie is not sent on the way back."""
+    """A browser's session ends when it begins to sign in a second time."""
     visitor = Visitor(api)
     signed_in(visitor, provider)
     before = visitor.client.cookies[COOKIE]

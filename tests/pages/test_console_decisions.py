@@ -17,7 +17,7 @@ from tests.support.decision_rows import REFUSED, insert, logged, logged_rows, se
 
 
 def test_decisions_by_day_and_reason(database):
-    """What was decided is counted from the log: permitted and denied by day, each reason with its number."""
+    """The console counts decisions from the log: permitted and denied by day, and by reason."""
     with running(database, decision_log="durable", decision_log_exempt_share=1) as api:
         api.register("ads")
         api.register("filter", purpose="malware_detection")
@@ -92,7 +92,7 @@ def _answers(database, since, until):
 
 
 def test_no_log_is_no_gap(database):
-    """Where the log is off, the section says that, and shows no zeros."""
+    """Without a decision log, the section says so and shows no zeros."""
     with running(database, decision_log="off") as api:
         text = Visitor(api).sign_in().text("decisions")
     assert "The decision log is off" in text
@@ -100,7 +100,7 @@ def test_no_log_is_no_gap(database):
 
 
 def test_decisions_of_a_restricted_caller(database):
-    """Neither other processings nor questions about unknown ones are counted for it."""
+    """A caller limited to a processing sees no decisions about other or unknown processings."""
     with running(database, decision_log="durable", decision_log_exempt_share=1) as api:
         api.register("ads")
         api.register("stats", purpose="statistics")

@@ -1,4 +1,4 @@
-"""Forms of the console: what they make of a body and back, that they have all of it, and that every word is there."""
+"""Forms of the console: from body to form and back, with a field for each member and words for each field."""
 
 import pytest
 
@@ -62,7 +62,7 @@ NOT_HERE = {
 
 
 def test_there_and_back():
-    """What a body says is what a form would have sent for it, and comes back as the same body."""
+    """A body that is turned into a form's fields and back is unchanged."""
     assert body_of(FIELDS, sent_of(FIELDS, BODY)) == BODY
 
 
@@ -74,7 +74,7 @@ def test_what_is_left_empty_is_left_out():
 
 @pytest.mark.parametrize("text", ["٣", "1e3", "-1", "9" * 30, "x"])
 def test_a_number_is_digits(text):
-    """What is no plain number goes to the API's model as it is, which refuses it."""
+    """A text that is not a plain number reaches the API's model unchanged, which refuses it."""
     assert body_of(FIELDS, {"version": text})["version"] == text
 
 
@@ -116,7 +116,7 @@ def proposed():
 
 @pytest.mark.parametrize(("act", "model"), [("propose", NewProcessing), ("propose_version", NewVersion)])
 def test_every_fact_can_be_proposed_by_form(proposed, act, model):
-    """Whatever the API takes of a version has its place in the form: a fact that the one gets, the other needs."""
+    """Each member that the API takes of a version has a field in the form."""
     names = {part.split('"')[0] for part in proposed[act].split(' name="')[1:]}
     assert _missing(model, names) == set()
 
@@ -176,7 +176,7 @@ def marked():
 
 @pytest.mark.parametrize("act", ACTS)
 def test_a_refused_act_shows_no_page_that_its_sender_may_not_open(marked, act):
-    """Whoever gets nothing of a page by its address gets nothing by a refused form; none answers 500."""
+    """A refused form shows nothing of a page that its sender may not open, and is never a 500."""
     for officer, proof, is_refused in marked:
         officer._take_seat()
         for about in ("", "ads", "ads 1"):
@@ -186,7 +186,7 @@ def test_a_refused_act_shows_no_page_that_its_sender_may_not_open(marked, act):
 
 
 def test_what_is_refused_is_counted(database):
-    """However a form is refused, the quota of its caller is used by it."""
+    """A refused form counts against its caller's quota, for any refusal."""
     with running(database, rate_limits="administration=5/600") as api:
         officer = Officer(api, api.new_key("staff:write"))
         proof = officer.open("/console").proof

@@ -157,7 +157,7 @@ def test_states_agree_with_the_api(filled, database, clock, counting):
 
 
 def test_lapses_by_month(counted):
-    """Who lapses when, by month in Paris, in the chart and in the table: this month and the twelve that follow."""
+    """Lapses are shown by month in Paris, in the chart and the table, for this month and the next twelve."""
     visitor = Visitor(counted)
     home, renewals = visitor.sign_in(), visitor.get("/console/renewals")
     expected = {"December 2026": 1, "June 2027": 3, "March 2027": 0}
@@ -169,7 +169,7 @@ def test_lapses_by_month(counted):
 
 
 def test_points_of_the_register(database):
-    """A proposal is for whoever may approve it, and waits for another where it is one's own; warnings are points."""
+    """A proposal is a point for those who may approve it, and waits for another person on its proposer's page."""
     with running(database, register_approval="two") as api:
         bob, ada = person(api, "Bob"), person(api, "Ada")
         ada.register("ads")
@@ -196,7 +196,7 @@ def test_points_of_the_service(database):
 
 
 def test_a_set_back_database_is_a_point(api, monkeypatch):
-    """Until somebody has dealt with a restore, the first page says that nothing that needs consent is permitted."""
+    """Until a restore is dealt with, the first page says that nothing that needs consent is permitted."""
 
     async def found(*_):
         return True
@@ -209,7 +209,7 @@ def test_a_set_back_database_is_a_point(api, monkeypatch):
 
 
 def test_what_cannot_be_read_is_a_point_and_no_number(empty, monkeypatch):
-    """A part that fails says so in both languages and takes nothing down; what is not known is no zero."""
+    """A part that cannot be read says so in both languages, shows no zero, and leaves the other parts."""
 
     async def broken(*_):
         raise ValueError
@@ -247,7 +247,7 @@ def test_a_restricted_caller_sees_its_own(counted):
 
 
 def test_without_the_audit_no_number_is_shown(counted):
-    """Who may read the register alone sees what is to be done there, and no number or state of the service."""
+    """A caller that may read only the register sees its points, and no number or state of the service."""
     page = Visitor(counted).sign_in(counted.new_key("register:read"))
     assert "shown to whoever has the scope audit:read" in page.text()
     assert 'data-section="figures"' not in page.html
@@ -255,7 +255,7 @@ def test_without_the_audit_no_number_is_shown(counted):
 
 
 def test_no_page_waits_for_the_ledger(database):
-    """With the ledger locked by another every page but a person's answers whole: nothing is counted meanwhile."""
+    """While the ledger is locked, every page but a person's is answered whole."""
     with running(database, database_timeout="PT1S") as api:
         api.register("ads")
         api.decide("alice", "ads")

@@ -1,4 +1,4 @@
-"""A person in the console: found by id, told of, withdrawn, closed, erased; and where the id never stands."""
+"""A person in the console: found by id, shown, withdrawn for, closed and erased; and where the id never appears."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def served(lent):
 
 @pytest.fixture
 def dpo(served):
-    """Whoever answers people, signed in."""
+    """An officer who answers people, signed in."""
     return Officer(served, served.new_key(*DPO))
 
 
@@ -42,7 +42,7 @@ def found(officer, name):
 
 
 def test_present_state_first_then_history(served, dpo):
-    """Where the person stands on each processing comes first, in words; then what they said, and who looked."""
+    """The page shows the person's situation on each processing first, then the history, then who looked."""
     served.decide("olga@example.fr", "ads-mail")
     served.decide("olga@example.fr", "stats-mail", "refused")
     page = found(dpo, "olga@example.fr")
@@ -123,7 +123,7 @@ def test_file_and_receipt(served, dpo):
 
 
 def test_reading_is_recorded(served, lent, dpo):
-    """That a person's page was opened stands in the trail, by whom, and the person is told of it."""
+    """The opening of a person's page is in the trail with its caller, and in the person's export."""
     served.decide("walt@example.fr", "ads-mail")
     found(dpo, "walt@example.fr")
     entry = next(each for each in reversed(trail(lent)) if each["act"] == "subject.read")
@@ -146,7 +146,7 @@ def test_the_id_stands_in_no_address_and_no_log(served, dpo, capfd):
 
 
 def test_a_form_is_about_the_person_of_its_page(served, dpo):
-    """With two windows open, the form of the first one withdraws for the first person, whoever was found since."""
+    """A form withdraws for the person of its own page, even if another person was found since."""
     for name in ("xeno@example.fr", "yann@example.fr"):
         served.decide(name, "ads-mail")
     first = found(dpo, "xeno@example.fr")
@@ -157,7 +157,7 @@ def test_a_form_is_about_the_person_of_its_page(served, dpo):
 
 
 def test_a_sealed_person_is_of_one_session(served, dpo):
-    """What another session sealed, or nobody did, stands for nobody."""
+    """A person's sealed id from another session, or a forged one, is a 404."""
     served.decide("zeno@example.fr", "ads-mail")
     page = found(dpo, "zeno@example.fr")
     sealed = dict(forms_of(page))["close"]["about"]
@@ -178,7 +178,7 @@ def test_without_the_scopes_nobody_is_found(served, lacking):
 
 
 def test_without_writing_nothing_is_offered(served):
-    """Who may read alone sees where somebody stands and has no button; a key for some processings finds nobody."""
+    """A caller that may only read sees a person without buttons, and one limited to processings finds no one."""
     served.decide("ines@example.fr", "ads-mail")
     reader = Officer(served, served.new_key("subjects:read", "consents:read"))
     page = found(reader, "ines@example.fr")
@@ -207,7 +207,7 @@ def test_in_french(served):
 
 
 def test_two_names_of_one_person(served, dpo):
-    """A name that is added decides for the person; once it is taken away nothing is permitted by it."""
+    """A name that is added counts as the person's, and permits nothing once it is taken away."""
     served.decide("quentin@example.fr", "ads-mail")
     page = found(dpo, "quentin@example.fr")
     page = dpo.press(page, "link_name", **{"from.id": "q.martin@example.fr", "basis": "provider_account"})

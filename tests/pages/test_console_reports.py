@@ -35,7 +35,7 @@ def api():
 
 @pytest.fixture
 def officer(api):
-    """Whoever reads the audit and the register, signed in."""
+    """An officer who reads the audit and the register, signed in."""
     return Officer(api, api.new_key(*AUDITOR))
 
 
@@ -83,7 +83,7 @@ def test_the_proof_is_told(officer):
 
 
 def test_whom_to_remind(database):
-    """The list of people to remind has their ids for whoever may know them; that it was read is recorded."""
+    """The list of people to remind has their ids for callers that may read them, and reading it is recorded."""
     clock = TestClock(utc("2026-06-15T10:00:00Z"))
     with running(database, clock=clock) as api:
         api.register("ads")
@@ -190,11 +190,11 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 
 
 async def nothing():
-    """What is looked at in between: nothing."""
+    """A check between two parts that does nothing."""
 
 
 def test_half_a_bundle_is_no_answer(monkeypatch):
-    """Where the command fails, the answer breaks off: a browser keeps no file that looks whole."""
+    """If the command fails, the download breaks off, so that no file looks complete."""
 
     async def read():
         return [piece async for piece in bundle_of([], nothing)]
@@ -227,7 +227,7 @@ def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
 
 
 def test_of_two_that_are_asked_for_at_one_moment_one_is_made(entered, monkeypatch):
-    """Both were let in before either began: the second breaks off, and starts no process."""
+    """Of two bundles asked for at once, one is made and the other breaks off without a process."""
     _, log = entered
 
     async def whole():
@@ -244,7 +244,7 @@ def test_of_two_that_are_asked_for_at_one_moment_one_is_made(entered, monkeypatc
 
 
 def test_a_download_ends_with_the_session(entered, monkeypatch):
-    """Whoever is signed out while a bundle is read gets no more of it."""
+    """The download of a bundle ends when its session ends."""
     _, log = entered
     monkeypatch.setattr(reports, "_PIECE", 1_000)
     monkeypatch.setattr(reports, "_SIGNED_IN_SECONDS", 0.0)
@@ -264,7 +264,7 @@ def test_a_download_ends_with_the_session(entered, monkeypatch):
 
 
 def test_a_bundle_that_the_log_does_not_state_is_no_answer(logged, monkeypatch):
-    """Its verifier would call it wrong: the answer breaks off where the command says so."""
+    """The download of a bundle that the log does not state breaks off."""
     api, log = logged
     api.register("ads")
     log.append()

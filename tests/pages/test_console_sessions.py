@@ -14,7 +14,7 @@ TITLE, SIGN_IN = "<h1>Console</h1>", "<h1>Console: sign in</h1>"
 
 @pytest.fixture
 def visitor(shared):
-    """Somebody with a browser and no session, where nobody has tried in vain yet."""
+    """A browser without a session, at a deployment without any failed attempt to sign in."""
     forget_attempts(shared)
     return Visitor(shared)
 
@@ -26,7 +26,7 @@ def sessions(database):
 
 
 def test_without_a_session_the_sign_in_is_shown(visitor):
-    """Nobody sees a number before signing in: the address leads to the form."""
+    """Without a session, the console's address leads to the sign-in form and shows no number."""
     page = visitor.get()
     assert SIGN_IN in page.html
     assert "data-section" not in page.html
@@ -74,7 +74,7 @@ def test_over_plain_http_the_cookie_has_no_prefix(database):
 
 @pytest.mark.parametrize("key", ["sceau_" + "x" * 43, "", "é", "x" * 600])
 def test_a_wrong_key(visitor, key):
-    """No key, one that is none, or one too long: the form again, which says so and does not repeat it."""
+    """A missing, wrong or too long key shows the form again, which says so and does not repeat the key."""
     page = visitor.sign_in(key)
     assert page.status == 403
     assert "That key is not valid." in page.text()
@@ -119,7 +119,7 @@ def test_a_session_ends_by_itself(database):
 
 
 def test_sessions_that_are_over_are_removed(database):
-    """Signing in removes sessions of before that nobody can use."""
+    """Signing in removes sessions that are over."""
     clock = TestClock(utc(START))
     with running(database, clock=clock) as api:
         for at in (START, "2026-06-15T12:00:00Z"):
@@ -129,7 +129,7 @@ def test_sessions_that_are_over_are_removed(database):
 
 
 def test_forms_of_other_browsers_and_sites_are_refused(shared, visitor, shared_database):
-    """A form without this browser's cookie, with another's value, or sent by another site signs nobody in or out."""
+    """A form without this browser's cookie, with another's value, or from another site signs no one in or out."""
     before = sessions(shared_database)
     proof = visitor.get("/console/sign-in").proof
     fields = {"proof": proof, "key": BOOTSTRAP}

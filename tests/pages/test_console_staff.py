@@ -17,13 +17,13 @@ COMPLETE = (
 
 @pytest.fixture
 def officer(shared):
-    """Whoever keeps the list of the staff, signed in."""
+    """An officer who keeps the list of the staff, signed in."""
     return Officer(shared, shared.new_key("staff:write"))
 
 
 @pytest.fixture
 def manager(shared):
-    """Whoever manages keys, signed in; with one more scope to hand on."""
+    """An officer who manages keys, signed in, with one more scope to hand on."""
     return Officer(shared, shared.new_key("keys:manage", "decisions:evaluate", "register:read"))
 
 
@@ -113,7 +113,7 @@ def test_rights_are_changed(shared, manager):
 
 
 def test_nobody_hands_out_more_than_they_hold(shared, manager):
-    """A scope that one does not hold is not offered, and a form that names it all the same makes no key."""
+    """A scope that the officer does not hold is not offered, and a form that names it makes no key."""
     page = manager.open("/console/callers")
     refused = manager.press(page, "make_key", **{"name": "x", "kind": "machine", "scopes.subjects:erase": "on"})
     assert refused.status == 422
@@ -143,7 +143,7 @@ def test_an_account_is_added(database):
     ("scopes", "path"), [(["audit:read"], "/console/callers"), (["keys:manage"], "/console/staff")]
 )
 def test_each_page_needs_its_own_scope(shared, scopes, path):
-    """Keys are not for whoever reads the audit, the staff not for whoever manages keys."""
+    """The scope to read the audit does not open the page of keys, and the scope for keys not that of the staff."""
     officer = Officer(shared, shared.new_key(*scopes))
     assert officer.open(path).status == 403
     assert f"{path}?" not in officer.open("/console").html

@@ -1,4 +1,4 @@
-"""Whatever is refused at the address of a page is told in a page; what software asks is answered as before."""
+"""A refusal at a page's address is a page; a refusal to software is a problem document."""
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_too_long_is_a_page(database):
 
 
 def test_a_database_that_is_away_is_told_in_a_page(database):
-    """503, with when to try again."""
+    """While the database is away, a page is a 503 that says when to try again."""
     with running(database) as api:
         api.register("ads-mail")
         person = Person(api, link(api, "waiting", "ads-mail"))
@@ -108,6 +108,6 @@ def test_software_reads_problem_documents(shared, method, path, headers):
     ],
 )
 def test_who_is_a_person(path, accept, expected):
-    """At the addresses of pages who does not ask for JSON alone; elsewhere who asks for HTML, but not of programs'."""
+    """A request wants a page at a page's address unless it asks for JSON alone, and elsewhere if it asks for HTML."""
     headers = [(b"accept", accept.encode())] if accept else []
     assert wants_page({"type": "http", "method": "GET", "path": path, "headers": headers}) is expected

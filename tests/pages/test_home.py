@@ -1,4 +1,4 @@
-"""The page at `/`: how to withdraw and whom to write to, the same for everybody, and nothing else of the deployment."""
+"""The page at `/`: how to withdraw and how to reach the controllers, and nothing else of the deployment."""
 
 import re
 
@@ -63,7 +63,7 @@ def test_it_tells_nothing_else_of_the_deployment(api):
 
 
 def test_what_nobody_approved_yet_is_not_told(database):
-    """A proposal is the operator's secret, with its controller and its contact."""
+    """The page shows nothing of a proposal: not its name, its controller or its contact."""
     with running(database, register_approval="two") as api:
         both = {"kind": "person", "scopes": ["register:approve", "register:write"]}
         keys = [api.ok("POST", "/v1/keys", {"name": name, **both})["key"] for name in ("Ada", "Bob")]
@@ -77,7 +77,7 @@ def test_what_nobody_approved_yet_is_not_told(database):
 
 
 def test_software_finds_what_it_found(shared):
-    """Nothing is at `/` for programs, whatever they do there: 404, as a problem document."""
+    """For programs, `/` is a 404 with a problem document, by any method."""
     for method in ("GET", "HEAD", "POST", "DELETE"):
         for accept in ("application/json", "*/*", "application/problem+json"):
             answer = shared.client.request(method, "/", headers={"Accept": accept})
@@ -86,7 +86,7 @@ def test_software_finds_what_it_found(shared):
 
 
 def test_what_was_read_is_remembered_for_a_minute(clocked, clock):
-    """Anybody may ask, so the register is not read each time; a minute later the page tells what is registered then."""
+    """The page at `/` is remembered for a minute, and shows the present register after that."""
     services = clocked.client.app.state.services
     assert "Aucun responsable" in _home(clocked).text
     clocked.register("ads")

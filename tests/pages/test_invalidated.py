@@ -77,7 +77,7 @@ def test_a_new_version_is_asked_for(api, clock):
 
 
 def test_the_text_of_the_page_is_not_shown_again(api, clock):
-    """What the page showed is invalidated by its fingerprint: who read it is denied, and nobody is asked by it."""
+    """After its text is invalidated by its fingerprint, a page asks no more, and consents given by it are denied."""
     api.register("shown")
     alice, bob = Person(api, link(api, "alice", "shown")), Person(api, link(api, "bob", "shown"), "en")
     text = alice.open().fingerprint("shown")
@@ -100,7 +100,7 @@ def test_a_notice_that_was_invalidated_is_not_asked_by(api):
 
 
 def test_a_notice_is_not_invalidated_by_its_hash_while_a_link_may_show_it(api):
-    """Whoever presses just then read it on the page; the version is invalidated instead, and the page asks no more."""
+    """A notice that a link may show cannot be invalidated by its hash; once its version is, the page asks no more."""
     api.register("linked", notice={"fr": "Un texte.", "en": "A text."})
     person = Person(api, link(api, "alice", "linked"), "en")
     assert slug(invalidate(api, "linked", text=hash_of("Un texte."))) == (409, "notice-on-pages")

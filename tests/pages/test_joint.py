@@ -19,7 +19,7 @@ def two(api, name, *processings, lang="fr", **more):
 
 @pytest.mark.parametrize("child_first", [True, False])
 def test_two_acts_in_either_order_are_one_consent(shared, child_first):
-    """Nothing is permitted after one of them, whoever it was; both together permit."""
+    """One act of two, in either order, permits nothing, and both together permit."""
     name = f"young-{child_first}"
     child, parent = two(shared, name, "ads-mail")
     first, second = (child, parent) if child_first else (parent, child)
@@ -62,7 +62,7 @@ def test_the_parents_act_says_who_they_are_and_how_that_was_checked(shared):
 
 @pytest.mark.parametrize("missing", ["parent", "parent_checked_how"])
 def test_a_joint_link_says_who_the_parent_is(shared, missing):
-    """Without it there is no link, and no other kind of link takes it."""
+    """A joint link needs the parent and the check of them, and another kind of link refuses both."""
     left = {name: value for name, value in PARENT.items() if name != missing}
     half = {"age_band": "under_15", **left, missing: None}
     refused = ask_link(shared, "young-unknown", "ads-mail", kind="joint", **half)
@@ -72,7 +72,7 @@ def test_a_joint_link_says_who_the_parent_is(shared, missing):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_refusal_of_either_permits_nothing(shared, side):
-    """Child or parent says no after the other's yes: refused."""
+    """A refusal by the child or the parent after the other's yes permits nothing."""
     name = f"young-refused-{side}"
     persons = two(shared, name, "ads-mail")
     persons[1 - side].press("accept", "ads-mail")
@@ -85,7 +85,7 @@ def test_a_refusal_of_either_permits_nothing(shared, side):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_either_withdraws(shared, side):
-    """What both gave, each of them can take back alone, by their own link."""
+    """Child and parent can each withdraw a joint consent alone, by their own link."""
     name = f"young-withdrawn-{side}"
     persons = two(shared, name, "ads-mail")
     for each in persons:
@@ -172,14 +172,14 @@ def test_a_parent_says_in_which_capacity_they_consent(shared):
 
 @pytest.mark.parametrize("chosen", ["neighbour", "guardian"])
 def test_nobody_else_states_a_capacity(shared, chosen):
-    """A form of the child's page with one, or a word that the page does not offer, is none of the page's forms."""
+    """A capacity on the child's form, or one that the parent's page does not offer, is a 400."""
     child, parent = two(shared, f"young-{chosen}", "ads-mail")
     person = child if chosen == "guardian" else parent
     assert person.send({**person.open().filled("accept", "ads-mail"), "answering_as": chosen}).status == 400
 
 
 def test_only_of_who_is_under_fifteen(shared):
-    """Somebody of whom nobody says so is asked alone; a child is not asked alone."""
+    """A joint link is refused for a person not stated to be under fifteen, and another link for one who is."""
     answer = ask_link(shared, "grown-up", "ads-mail", kind="joint")
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:sceau:problem:joint-consent-not-applicable")
     alone = ask_link(shared, "child-alone", "ads-mail", age_band="under_15")
@@ -188,7 +188,7 @@ def test_only_of_who_is_under_fifteen(shared):
 
 
 def test_after_thirty_days_a_first_act_waits_for_nothing(clocked, clock):
-    """The second act comes too late: it is another first one."""
+    """A second act after thirty days does not complete the first one."""
     clocked.register("ads-mail")
     child, _ = two(clocked, "slow", "ads-mail")
     child.press("accept", "ads-mail")
@@ -201,7 +201,7 @@ def test_after_thirty_days_a_first_act_waits_for_nothing(clocked, clock):
 
 
 def test_who_turned_fifteen_is_not_asked_by_a_joint_link(shared):
-    """Once somebody states that the person is fifteen, both pages ask no more."""
+    """Both pages of a joint link ask no more once the person is stated to be fifteen."""
     child, parent = two(shared, "older", "ads-mail")
     age = {"subject": {"type": "user", "id": "older"}, "age_band": "minor_15_plus", "stated_by": "operator"}
     answer = shared.call("POST", "/v1/subjects/ages", {**age, "checked_how": "identity_document"})
@@ -213,6 +213,6 @@ def test_who_turned_fifteen_is_not_asked_by_a_joint_link(shared):
 
 
 def test_a_form_of_one_side_is_worth_nothing_on_the_other(shared):
-    """What the child's page made cannot be sent as the parent's."""
+    """A form of the child's page is refused on the parent's page."""
     child, parent = two(shared, "young-forger", "ads-mail")
     assert parent.send(child.open().filled("accept", "ads-mail")).status == 400

@@ -37,7 +37,7 @@ def api():
 
 
 def _answered(api, name):
-    """Somebody who consented to one processing, and refused the other."""
+    """A person who consented to one processing and refused the other."""
     Person(api, link(api, name, "ads")).press("accept", "ads")
     api.decide(name, "stats", "refused")
 
@@ -95,7 +95,7 @@ def test_whoever_is_unknown_has_no_page(api):
 
 
 def test_it_is_for_callers_who_may_read_everything(api):
-    """Whoever may only write consents, or may name some processings only, makes no such link."""
+    """A caller that may only write consents, or is limited to some processings, cannot make this link."""
     for key in (
         api.new_key("consents:write"),
         api.new_key("consents:read"),
@@ -145,7 +145,7 @@ def test_the_next_holder_of_the_id_has_a_page_of_their_own(api):
 
 
 def test_who_made_the_link_is_told(api):
-    """The audit trail, and so the page itself, says that somebody had the means to read everything."""
+    """The making of the link is in the audit trail and in the person's export."""
     before = len(_export(api, "alice")["looked_at"])
     _overview(api)
     looked = _export(api, "alice")["looked_at"]
@@ -155,7 +155,7 @@ def test_who_made_the_link_is_told(api):
 
 
 def test_every_word_there_may_be_is_said():
-    """Each kind of event and of flag has its words, and no act has any that is none."""
+    """Each kind of event and flag, and each word of an age, has its words, and only known acts have any."""
     assert set(EVENTS) == {each.value for each in EventKind}
     assert set(FLAGS) == {each.value for each in FlagKind}
     assert set(AGES) == {each.value for each in AgeBand}
@@ -242,7 +242,7 @@ def test_the_operator_has_a_name_that_people_know(database):
 
 @pytest.mark.parametrize("lang", ["fr", "en"])
 def test_somebody_who_never_answered_has_a_page(api, lang):
-    """Of whom only an age is known: that no answer is recorded, the age, and no button."""
+    """For a person with an age alone, the page shows it, says that no answer is recorded, and has no button."""
     age = {"subject": subject("dan"), "age_band": "adult", "stated_by": "self", "checked_how": "not_checked"}
     api.ok("POST", "/v1/subjects/ages", age)
     page = Page(api.client.get(f"{_path(api, 'dan')}?lang={lang}"))

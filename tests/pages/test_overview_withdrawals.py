@@ -26,14 +26,14 @@ def consented(api, *names):
 
 
 def overview(api, name, lang="fr"):
-    """Whoever has a new link to everything about somebody."""
+    """A visitor with a new link to everything about a person."""
     body = {"subject": subject(name), "kind": "overview", "authentication": "signed_in"}
     made = api.ok("POST", "/v1/consent-links", body)
     return Person(api, made["url"].removeprefix("https://sceau.example.fr"), lang)
 
 
 def events(api, name):
-    """The kinds of what is recorded about somebody, with the processing."""
+    """The kinds of a person's events, with their processings."""
     told = api.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()["events"]
     return [(each["kind"], each.get("processing")) for each in told]
 
@@ -88,7 +88,7 @@ def test_it_is_recorded_like_every_other_withdrawal(held):
 
 
 def test_a_half_of_a_joint_consent_is_taken_back(held):
-    """What waits for the other side can be withdrawn too, by whoever reads the page of a child."""
+    """A first act of a joint consent can be withdrawn on the child's page."""
     young = {"capacity": {"given_by": "self", "age_band": "under_15"}}
     held.decide("kim", "ads", **young)
     person = overview(held, "kim")
@@ -98,7 +98,7 @@ def test_a_half_of_a_joint_consent_is_taken_back(held):
 
 
 def test_it_goes_on_where_nothing_is_asked_any_more(held):
-    """A processing that is suspended is withdrawn from all the same."""
+    """A consent to a suspended processing can be withdrawn on the page."""
     held.register("halted")
     held.decide("ed", "halted")
     held.ok("PATCH", "/v1/processings/halted", {"status": "suspended"})
@@ -108,7 +108,7 @@ def test_it_goes_on_where_nothing_is_asked_any_more(held):
 
 
 def test_a_form_counts_once(held):
-    """Sent again, the page says so, with where one stands, and nothing is recorded twice."""
+    """A form that is sent again records nothing, and the page says so and shows the person's situation."""
     consented(held, "fay")
     person = overview(held, "fay")
     sent = person.open().filled("withdraw", "ads")
@@ -154,7 +154,7 @@ def test_what_is_not_the_page_s_own_press_records_nothing(held):
 
 
 def test_nobody_withdraws_for_somebody_else(held):
-    """A form of bob's page at alice's address, and the other way round: neither ledger has anything of it."""
+    """A form of one person's page, sent to another person's address, records nothing for either."""
     consented(held, "alice", "bob")
     alice, bob = overview(held, "alice"), overview(held, "bob")
     of_alice, of_bob = (each.open().filled("withdraw", "ads") for each in (alice, bob))
@@ -163,7 +163,7 @@ def test_nobody_withdraws_for_somebody_else(held):
 
 
 def test_a_processing_that_one_never_decided_about_has_no_button(held):
-    """What somebody else consented to alone stands on nobody else's page."""
+    """A person's page has no button for a processing that only others decided about."""
     consented(held, "ida", "jo")
     held.register("better", purpose="service_improvement")
     held.decide("jo", "better")
@@ -187,7 +187,7 @@ def test_after_its_end_it_withdraws_nothing(clocked, clock):
 
 
 def test_once_its_maker_may_read_no_more_it_withdraws_nothing(held):
-    """The link shows all that is held, so it ends with its key; a link that only withdraws would go on."""
+    """A link to everything ends when its maker's key is revoked, and then withdraws nothing."""
     consented(held, "lea")
     made = held.ok("POST", "/v1/keys", {"name": "desk", "scopes": ["consents:write", "consents:read"]})
     person = overview(held.with_key(made["key"]), "lea")
@@ -198,7 +198,7 @@ def test_once_its_maker_may_read_no_more_it_withdraws_nothing(held):
 
 
 def test_a_withdrawal_is_taken_however_many_forms_came(held, monkeypatch):
-    """Whoever has the link cannot use up what the person needs to withdraw."""
+    """The limit on forms in an hour does not apply to withdrawals."""
     consented(held, "max")
     monkeypatch.setattr("app.operations.consents.answer_consent_form.FORMS_AN_HOUR", 1)
     person = overview(held, "max")

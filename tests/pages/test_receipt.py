@@ -98,7 +98,7 @@ def test_a_signed_receipt_of_each_answer(shared):
 
 
 def test_there_is_no_receipt_without_an_answer_or_a_link(shared):
-    """Before an answer, by an unknown link, in another form: a page that says so."""
+    """There is no receipt before an answer, by an unknown link or in another format, and a page says so."""
     person = Person(shared, link(shared, "by-nothing", "ads-mail"))
     assert receipt(person).status_code == 404
     assert not any("receipt" in each for each in person.open().links)

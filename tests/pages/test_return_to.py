@@ -16,7 +16,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def listed():
-    """An application that may send people back to three origins; each test asks somebody else."""
+    """An application that may send people back to three origins; each test asks another person."""
     with new_database() as database, running(database, return_to_origins=ORIGINS, **UNLIMITED) as api:
         api.register("ads-mail")
         yield api
@@ -24,13 +24,13 @@ def listed():
 
 @pytest.fixture
 def goer():
-    """Somebody of this test alone."""
+    """A person of this test alone."""
     return f"goer-{next(_numbers)}"
 
 
 @pytest.mark.parametrize("press", ["accept", "refuse"])
 def test_the_way_back_is_a_link_after_an_answer(listed, goer, press):
-    """Before an answer there is none; afterwards one that says where it leads; nobody is sent there by themselves."""
+    """The way back is shown only after an answer, as a link that says where it leads, and never as a redirect."""
     person = Person(listed, link(listed, goer, "ads-mail", return_to=BACK))
     assert BACK not in person.open().links
     page = person.press(press, "ads-mail")
@@ -40,7 +40,7 @@ def test_the_way_back_is_a_link_after_an_answer(listed, goer, press):
 
 
 def test_after_withdrawing_too(listed, goer):
-    """Who came to withdraw goes back as well."""
+    """The way back is shown after a withdrawal too."""
     person = Person(listed, link(listed, goer, "ads-mail"))
     person.press("accept", "ads-mail")
     leaver = Person(listed, link(listed, goer, "ads-mail", kind="withdraw", return_to=BACK))
@@ -49,7 +49,7 @@ def test_after_withdrawing_too(listed, goer):
 
 
 def test_no_other_origin_is_taken(listed, goer):
-    """Another host, port, scheme or user, and whatever only looks like the listed one: 422, named by its field."""
+    """An address of another host, port, scheme or user, or one that only looks listed, is a 422 naming its field."""
     for address in (
         "https://evil.example/",
         "https://mail.example.fr.evil.example/",

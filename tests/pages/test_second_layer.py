@@ -93,7 +93,7 @@ def test_only_whole_languages_are_offered(shared):
 
 
 def test_a_telephone_account_is_recognisable(shared):
-    """How the number begins and its last two digits; never the number."""
+    """The page shows the beginning and the last two digits of a telephone account, and never the whole number."""
     answer = shared.call(
         "POST",
         "/v1/consent-links",
@@ -124,7 +124,7 @@ def clock(asked):
 
 
 def test_not_to_renew_is_a_button_like_the_others(asked, clock):
-    """It ends nothing, is recorded once, folds the page, and nobody is reminded or asked again."""
+    """Declining to renew ends no consent, is recorded once, folds the page, and stops reminders and questions."""
     asked.decide("stayer", "ads-mail")
     clock.at = utc("2027-06-01T10:00:00Z")
     person = Person(asked, link(asked, "stayer", "ads-mail"))
@@ -142,7 +142,7 @@ def test_not_to_renew_is_a_button_like_the_others(asked, clock):
 
 
 def test_after_a_refusal_the_page_folds(shared):
-    """As after an acceptance: where one stands, the one button that changes it, and the details folded below."""
+    """After a refusal, the page shows the button to accept above the folded details."""
     asked, said = (Person(shared, link(shared, name, "ads-mail")) for name in ("fold-reader", "refuser"))
     page = said.press("refuse", "ads-mail")
     assert page.buttons == {"ads-mail": ["accept"]}
@@ -161,7 +161,7 @@ def test_a_link_collects_where_it_says(asked):
 
 
 def test_a_form_that_declines_counts_once_and_where_it_is_offered(asked, clock):
-    """Sent twice, or by who holds nothing, it records nothing more."""
+    """A form that declines to renew records nothing when it is sent twice, or by a person without a consent."""
     asked.decide("twice", "ads-mail")
     clock.at = utc("2027-06-01T10:00:00Z")
     person = Person(asked, link(asked, "twice", "ads-mail"))

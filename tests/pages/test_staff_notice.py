@@ -21,7 +21,7 @@ def ada(staffed):
 
 
 def standing(api, identifier):
-    """How somebody stands."""
+    """How a person stands."""
     items = api.ok("GET", "/v1/staff/coverage?limit=500")["items"]
     return next(each["standing"] for each in items if each["id"] == identifier)
 
@@ -63,7 +63,7 @@ def test_one_press_acknowledges(staffed, ada):
 
 
 def test_a_new_version_asks_again(staffed, ada):
-    """Who knew the text before is told that it changed, and reads the new one."""
+    """A person who acknowledged the earlier text reads that it changed, and the new one."""
     identifier, key = ada
     visitor = Visitor(staffed)
     visitor.post("/staff/notice", visitor.sign_in(key, SIGN_IN).fields)
@@ -102,7 +102,7 @@ def test_french_is_shown_where_there_is_no_english(database):
 
 
 def test_text_of_the_operator_is_text(database):
-    """Whatever an operator writes is shown and never run."""
+    """An operator's text is shown as text and never run."""
     with running(database) as api:
         _, ada = person(api)
         publish(api, fr={"title": "<b>T</b>", "body": f"{ENOUGH['fr']}\n\n# <script>x</script>\n\n- <img src=x>"})
@@ -119,7 +119,7 @@ def test_a_program_is_not_let_in(staffed):
 
 
 def test_forms_of_other_sites_and_sessions_are_refused(staffed, ada):
-    """Without this session's own value, or sent by another site, a form acknowledges nothing."""
+    """A form without this session's value, or from another site, acknowledges nothing."""
     identifier, key = ada
     visitor = Visitor(staffed)
     fields = visitor.sign_in(key, SIGN_IN).fields
@@ -177,7 +177,7 @@ def test_a_person_known_by_tokens_acknowledges_too(database):
 
 
 def test_a_narrowed_token_opens_no_console_by_way_of_the_notice(database):
-    """Whose token was narrowed has a session for the notice, which is worth no more elsewhere than the token itself."""
+    """A session for the notice, opened by a narrowed token, does not open the console."""
     with issuing() as provider, running(database, **provider.settings) as api:
         registered(api, provider)
         visitor = Visitor(api)

@@ -15,7 +15,7 @@ def _pressed(person, press):
 
 
 def test_a_yes_of_before_a_no_on_the_same_page(shared):
-    """Withdrawn; a yes is stuck; another one comes through; withdrawn once more; the stuck one arrives."""
+    """A yes that was stuck does not count if the person has accepted and withdrawn again before it arrives."""
     shared.decide("stuck", "ads-mail")
     person = _person(shared, "stuck")
     _pressed(person, "withdraw")
@@ -29,7 +29,7 @@ def test_a_yes_of_before_a_no_on_the_same_page(shared):
 
 @pytest.mark.parametrize("no", ["withdraw", "refuse"])
 def test_a_yes_of_before_the_same_no_by_another_way(shared, no):
-    """A no on the page; a yes is stuck; the same no is said again by telephone, which changes no button."""
+    """A yes that was stuck does not count if the person has repeated their no in another way before it arrives."""
     name = f"stuck-{no}"
     if no == "withdraw":
         shared.decide(name, "ads-mail")
@@ -45,7 +45,7 @@ def test_a_yes_of_before_the_same_no_by_another_way(shared, no):
 
 
 def test_a_parent_s_yes_of_before_the_parent_s_no(shared):
-    """The child says yes; the parent's yes is stuck; the parent refuses; the child says yes again; it arrives."""
+    """A parent's yes that was stuck does not count if the parent has refused before it arrives."""
     child, parent = two(shared, "stuck-kid", "ads-mail")
     child.press("accept", "ads-mail")
     stuck = parent.open().filled("accept", "ads-mail")
@@ -56,7 +56,7 @@ def test_a_parent_s_yes_of_before_the_parent_s_no(shared):
 
 
 def test_a_yes_without_a_no_in_between_counts(shared):
-    """Control: what was shown before another yes, or before anything, is an answer."""
+    """Control: a late yes counts if no answer was given in between."""
     person = _person(shared, "through")
     stuck = person.open().filled("accept", "ads-mail")
     person.send(stuck)

@@ -1,4 +1,4 @@
-"""Decisions as tests of proofs take them: who asks about whom, by chance, and what a replay says of them."""
+"""Random questions for tests of proofs, and what a replay says of their decisions."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ WIDE: dict[str, Any] = {"decision_log": "durable", "decision_log_exempt_share": 
 
 
 def questions(chance, number):
-    """So many questions by chance, as the API takes them."""
+    """Random questions, as the API takes them."""
     for _ in range(number):
         others = chance.sample([*PEOPLE, "eve"], chance.randint(0, 3))
         properties = {
@@ -43,7 +43,7 @@ def ask(api, chance, number):
 
 
 def ask_many(api, chance, number):
-    """By batches of a thousand."""
+    """Ask them in batches of a thousand."""
     before, left = written(api), number
     while left:
         some = min(left, 1_000)
@@ -59,7 +59,7 @@ def written(api):
 
 
 def replayed(log, *, until=timedelta(minutes=3), more=()):
-    """What the command says of the last hour."""
+    """What `sceau proof replay` says of the last hour."""
     now = datetime.now(UTC)
     begins, ends = now - timedelta(hours=1), now + until
     between = ("--since", f"{begins:%Y-%m-%dT%H:%M:%S}", "--until", f"{ends:%Y-%m-%dT%H:%M:%S}")

@@ -1,4 +1,4 @@
-"""Bundles as an operator forges them who holds the log's key: the list of files, the statement and its proof fit."""
+"""Bundles forged by an operator with the log's key: the list of files, the statement and its proof all fit."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from tests.proof.logs import lines_of, rewritten
 
 
 def state(log, kind, stated):
-    """Something is stated, and waits to be entered."""
+    """Make a statement that waits to be entered."""
     log.superuser(
         f"INSERT INTO proof_statement VALUES (gen_random_uuid(), '{kind}', now(), '{json.dumps(stated)}')",
         "INSERT INTO proof_queue (kind, id) SELECT 'statement', id::text FROM proof_statement ORDER BY at DESC LIMIT 1",
@@ -40,7 +40,7 @@ def _path(place, leaves, *, size=None, whole=True):
 
 
 def forged(log, bundle, changes):
-    """A bundle that its operator forged, and that the log states as it is: only what it tells is wrong."""
+    """A forged bundle that the log states as it is, so that only its content is wrong."""
     altered = rewritten(bundle, log.place / "forged.zip", changes, manifest=True)
     with zipfile.ZipFile(altered) as bag:
         listed = sha256(bag.read("manifest-sha256.txt")).hexdigest()

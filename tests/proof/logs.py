@@ -48,7 +48,7 @@ class Log:
         return run_command(self.database, *words, public_url=PUBLIC_URL, state_directory=str(self.heads), **self.more)
 
     def append(self):
-        """Append everything as the jobs process does; how many entries there are more, or how it refuses."""
+        """Append as the jobs process does; how many entries were added, or why it refused."""
         settings = settings_for(self.database, public_url=PUBLIC_URL, state_directory=self.heads)
 
         async def append():
@@ -115,7 +115,7 @@ class Log:
                 connection.execute(f"INSERT INTO proof_queue (kind, id) {rows}")
 
     def value(self, query):
-        """The only value that a query finds."""
+        """The single value that a query finds."""
         with psycopg.connect(self.database.owner_url) as connection:
             ((value,),) = connection.execute(query).fetchall()
         return value

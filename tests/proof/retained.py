@@ -14,7 +14,7 @@ def owned(log, *words):
 
 
 def known(log, name):
-    """The kinds of everything that somebody said, as an export tells it."""
+    """The kinds of a person's events, as an export tells them."""
     with running(log.database) as api:
         answer = api.call("POST", "/v1/subjects/exports", {"subject": subject(name)}).json()
         api.call("POST", "/v1/subjects/exports", {"subject": subject("nobody")})

@@ -1,7 +1,7 @@
-"""What a superuser alters, and who names it: row by row, on copies of one deployment.
+"""What a superuser alters, and which check names it: row by row, on copies of one deployment.
 
-Each row says by what it is named: `bundle` alone; `head`, a bundle beside a checkpoint that somebody kept outside;
-`receipt`, a bundle beside a receipt that somebody has; `replay`, with the database; `append`, which signs nothing any
+Each row says by what it is named: `bundle` alone; `head`, a bundle beside a checkpoint that was kept outside;
+`receipt`, a bundle beside a receipt that a person has; `replay`, with the database; `append`, which signs nothing any
 more; `late`, told and not called wrong; `stated`, entered as what stands now. An empty row cannot be named: README of
 each bundle says so.
 """
@@ -85,7 +85,7 @@ def _wrong(log, *files):
 
 
 def _named_by(log):
-    """Who names what was altered."""
+    """The checks that name what was altered."""
     refused = not re.fullmatch("[0-9]+ entries appended", log.append())
     status, _, _ = log.sceau("proof", "bundle", "-o", log.place / "bundle.zip")
     if status != 0:
@@ -117,7 +117,7 @@ def event(change, which=GRANT):
 
 
 def put_in(kind, at, *, queued):
-    """An event of somebody that nobody said."""
+    """An event of a person who did not say it."""
     columns = "subject_ref, seq, id, kind, processing, version, collected_at, recorded_at, imported, recorded_by"
     more = "expires_at, counting, evidence, capacity, text_known"
     expires = "expires_at, counting" if kind == "granted" else "NULL, NULL"
@@ -311,7 +311,7 @@ MAYBE = {
 
 @pytest.mark.parametrize("what", ROWS)
 def test_what_is_altered_is_named(log, what):
-    """By those that the table says, and by nobody else."""
+    """An alteration is named by exactly the checks that the table lists for it."""
     row = ROWS[what]
     if callable(row):
         row(log)
@@ -323,7 +323,7 @@ def test_what_is_altered_is_named(log, what):
 
 
 def test_nothing_is_named_where_nothing_was_altered(log):
-    """The same run on the deployment as it is: no tool says anything."""
+    """Control: on a deployment that was not altered, no check names anything."""
     with running(log.database) as api:
         api.decide("zoe", "ads")
     assert _named_by(log) == set()

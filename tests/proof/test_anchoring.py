@@ -1,4 +1,4 @@
-"""That nobody outside has seen the log is said: at `/readyz`, in the metrics, in the console; and when it is late."""
+"""`/readyz`, the metrics and the console say if the log is not anchored outside, or late."""
 
 import asyncio
 import re
@@ -39,12 +39,12 @@ NOT_ON_TIME, ON_TIME = NOW - LATE - timedelta(seconds=1), NOW - LATE
     ],
 )
 def test_how_a_log_stands(size, since, is_on, standing):
-    """Anchored while no checkpoint has waited for over two hours; else late where somebody is asked, or not at all."""
+    """A log is anchored unless a checkpoint has waited for over two hours; then it is late, or not anchored at all."""
     assert AnchoredLog(size, since).standing(NOW, is_on=is_on) is standing
 
 
 def test_a_delay_is_never_negative():
-    """Clocks may be off by a little."""
+    """A delay is zero and not negative if clocks are off by a little."""
     assert AnchoredLog(5, NOW + timedelta(seconds=1)).delay(NOW) == timedelta(0)
 
 
@@ -80,7 +80,7 @@ def _told(log, **settings):
 
 
 def test_it_is_said_wherever_somebody_looks(database, tmp_path, roots):
-    """Not anchored; not yet; late; and nothing any more once a stamp is kept. The service is ready all along."""
+    """All places say that a log is not anchored, waits or is late, and say nothing once a stamp is kept."""
     log = lived_in(database, tmp_path)
     asked = {"tsa_url": "http://127.0.0.1:1/", "tsa_ca_file": str(roots)}
     notes, delay, (english, french) = _told(log)
@@ -103,7 +103,7 @@ def test_it_is_said_wherever_somebody_looks(database, tmp_path, roots):
 
 
 def test_a_run_that_gets_no_stamp_is_no_failure(database, tmp_path, capfd):
-    """The task says why in one word, and leaves it to its next run; without an authority it does nothing."""
+    """A run without a stamp is no failure: the task logs why in one word, and without an authority does nothing."""
     log = lived_in(database, tmp_path)
 
     async def run(authority):
@@ -123,7 +123,7 @@ def test_a_run_that_gets_no_stamp_is_no_failure(database, tmp_path, capfd):
 
 
 def test_an_anchor_of_a_checkpoint_that_there_is_not_is_refused(database):
-    """The service's role could say by it that the log is anchored, for ever, and have nothing stamped any more."""
+    """An anchor of a checkpoint that does not exist is refused: it would count as anchoring the log for ever."""
     row = "(gen_random_uuid(), 1000000, 'stamp', '', now(), now(), 'x')"
     refused = pytest.raises(psycopg.errors.ForeignKeyViolation)
     with psycopg.connect(database.app_url, autocommit=True) as connection, refused:

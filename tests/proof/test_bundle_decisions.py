@@ -26,7 +26,7 @@ def _decisions(bundle):
 
 
 def test_the_decisions_of_a_bundle_are_those_that_were_stated(log):
-    """All of them, with every column that decides, without a reference; the people in them are those of the entries."""
+    """A bundle has all stated decisions, without any pseudonym, and calls people by the names that its entries use."""
     bundle = log.bundle()
     status, said = log.verify(bundle)
     assert (status, "60 decisions against the statements of their hours" in said, "WRONG" in said) == (
@@ -62,7 +62,7 @@ def _rest(decision):
 
 
 def test_a_segment_that_cannot_be_read_is_named(log):
-    """What somebody put in the place of a segment is no segment: its bundle is made, and is wrong."""
+    """A segment that was overwritten does not stop a bundle, which then verifies as wrong."""
     log.superuser("UPDATE decision_segment SET data = 'x'")
     status, said = log.verify(log.bundle())
     assert (status, "are not those that were stated: 0 lines, and 60 were logged" in said) == (WRONG, True), said

@@ -1,4 +1,4 @@
-"""The pages of a bundle: all that it has for an auditor to read, in two languages, and nothing that it leaves out."""
+"""The pages of a bundle show an auditor all that it holds, in two languages, and nothing that it leaves out."""
 
 import json
 import re
@@ -106,7 +106,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bundle(made):
-    """Everything that there is."""
+    """A bundle of the whole deployment."""
     return made[0].bundle(name="all.zip")
 
 
@@ -130,7 +130,7 @@ SAID = {
 
 @pytest.mark.parametrize("language", PAGES)
 def test_a_history_is_told_in_words_and_in_order(made, bundle, language):
-    """Given, renewed, withdrawn, closed and erased, each with its date, under the name that the entries have."""
+    """A person's history is told in words, in order and with dates, under the name that the entries use."""
     _, consents = made
     told = rows(page(bundle, language))
     mine = told[person_of(bundle, consents["alice"])]
@@ -143,7 +143,7 @@ def test_a_history_is_told_in_words_and_in_order(made, bundle, language):
 
 @pytest.mark.parametrize("language", PAGES)
 def test_what_is_in_the_bundle_stands_on_the_page(bundle, language):
-    """Every text that was shown, whole and under its hash; who, when, the counts; what is proved and what is not."""
+    """The page has each text that was shown, with its hash, the counts, and what is proved and what is not."""
     html = page(bundle, language)
     read = Read(html)
     with zipfile.ZipFile(bundle) as bag:
@@ -167,7 +167,7 @@ def test_what_is_in_the_bundle_stands_on_the_page(bundle, language):
 
 @pytest.mark.parametrize("language", PAGES)
 def test_the_page_is_whole_and_stands_alone(bundle, language):
-    """Every element is closed in its place; no script, nothing loaded, nothing folded; the frames may do nothing."""
+    """A page's elements are all closed; it has no script, loads and folds nothing, and its frames are sandboxed."""
     read = Read(page(bundle, language))
     assert (read.astray, read.open) == ([], [])
     tags = {tag for tag, _ in read.elements}
@@ -191,7 +191,7 @@ def test_an_element_that_is_not_closed_is_seen():
 
 @pytest.mark.parametrize("language", PAGES)
 def test_words_of_others_are_words(bundle, language):
-    """A name that is a script, and turns the direction of writing, is text in an element of its own."""
+    """A name that holds a script, or turns the direction of writing, is shown as text in a separate element."""
     html = page(bundle, language)
     assert "<script" not in html
     assert html.count(f"{HOSTILE[:8].replace('<', '&lt;').replace('>', '&gt;')}") > 3
@@ -202,7 +202,7 @@ def test_words_of_others_are_words(bundle, language):
 
 
 def test_what_is_withheld_is_not_on_the_page(made):
-    """Of one person, or of one processing: nobody else's events stand there, and the page says what was chosen."""
+    """The page of a bundle of one person or processing shows no other events, and says what was chosen."""
     log, consents = made
     mine = log.bundle("--person-of", consents["bruno"], name="bruno.zip")
     assert list(rows(page(mine))) == [person_of(mine, consents["bruno"])]
@@ -215,7 +215,7 @@ def test_what_is_withheld_is_not_on_the_page(made):
 
 
 def test_a_bundle_verifies_as_before_and_the_page_is_listed(made, tmp_path):
-    """Its files are in the manifest: who changes a page afterwards is named; the verifier in it is the one we print."""
+    """The manifest lists the pages and the verifier, so that a page that is changed afterwards is named."""
     with copied(made[0], tmp_path) as log:
         bundle = log.bundle()
         status, said = log.verify(bundle)
@@ -237,7 +237,7 @@ def test_a_bundle_verifies_as_before_and_the_page_is_listed(made, tmp_path):
 
 
 def test_a_person_is_read_across_the_pieces(made, bundle, monkeypatch):
-    """However few events are read at once, each person stands there once and whole."""
+    """Each person stands on the page once and whole, however few events are read at once."""
     log, consents = made
     monkeypatch.setattr(bundling, "_TOGETHER", 2)
     other = log.bundle(name="pieces.zip")
@@ -248,7 +248,7 @@ def test_a_person_is_read_across_the_pieces(made, bundle, monkeypatch):
 
 
 def test_a_bundle_of_a_later_time_tells_its_own_entries_alone(made, tmp_path):
-    """What came before its first entry is not on its page."""
+    """The page of a bundle does not show what came before its first entry."""
     with copied(made[0], tmp_path) as log:
         with running(log.database) as api:
             api.decide("dora", "stats")
@@ -303,7 +303,7 @@ PARENT = "holder_of_parental_responsibility"
     ],
 )
 def test_a_grant_is_told_by_what_stands(acts, kinds):
-    """It renews one that stands, joins the other side's, and is new after an end, another processing or a lapse."""
+    """A grant is told as a renewal of one in force, as the second half of a joint one, or else as new."""
     assert _told(*acts) == kinds
 
 

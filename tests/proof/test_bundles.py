@@ -50,7 +50,7 @@ def _consent(log, name):
 
 
 def test_a_bundle_of_one_person_has_nobody_else_s_bodies(log):
-    """Of everybody else only entries are there, which is told and is nothing wrong."""
+    """A bundle of one person has the entries of others without their bodies, says so, and is not wrong for it."""
     mine, other = _consent(log, "alice"), _consent(log, "bruno")
     bundle = log.bundle("--person-of", mine)
     status, said = log.verify(bundle)
@@ -70,7 +70,7 @@ def test_a_bundle_of_one_person_has_nobody_else_s_bodies(log):
 
 
 def test_a_replay_is_told_as_the_operator_s_word(log):
-    """Its counts are named; one that says itself that decisions come out otherwise makes the bundle wrong."""
+    """The counts of a bundle's replay are told as the operator's word; a replay with differences is wrong."""
     today = datetime.now(UTC)
     days = ("--since", f"{today - timedelta(days=1):%Y-%m-%d}", "--until", f"{today + timedelta(days=1):%Y-%m-%d}")
     bundle = log.bundle("--replay", *days)
@@ -89,7 +89,7 @@ def test_a_replay_is_told_as_the_operator_s_word(log):
 
 
 def test_the_log_says_which_bundles_were_made(log):
-    """Each is an entry of its own, with the hash of its list of files: whoever holds one can find it there."""
+    """The log has an entry for each bundle, with the hash of its list of files."""
     first = log.bundle(name="first.zip")
     log.append()
     later = log.bundle(name="later.zip")
@@ -101,7 +101,7 @@ def test_the_log_says_which_bundles_were_made(log):
 
 
 def test_a_name_that_unpacks_to_somewhere_else_is_named(log):
-    """An auditor's tools would write over another file by it, and check that one instead."""
+    """A file name that could unpack over another file is named as wrong."""
     bundle, odd = log.bundle(), log.place / "odd.zip"
     names = ("data/stamps/./1.tsr", "data/../x", "/data/x", "data\\x", "data//x", "../x", "data/.x", "DATA/checkpoint")
     for name in names:
@@ -114,7 +114,7 @@ def test_a_name_that_unpacks_to_somewhere_else_is_named(log):
 
 
 def test_a_file_that_has_another_name_for_other_tools_is_named(log):
-    """Info-ZIP takes a name from an extra field (0x7075), as newer Pythons do: others would unpack something else."""
+    """A file with a second name in an extra field (0x7075), which other tools would use, is named as wrong."""
     bundle, forged = log.bundle(), log.place / "forged.zip"
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(forged, "w") as new:
         for each in old.namelist():
@@ -172,7 +172,7 @@ HIDDEN = {
 
 
 def test_what_is_hidden_in_the_zip_is_named(log):
-    """A bundle is its files and nothing else: tools that read a ZIP from its beginning would see something else."""
+    """Data hidden in the ZIP besides its files, which other tools might read, is named as wrong."""
     bundle = log.bundle()
     assert log.verify(bundle)[0] == 3
     hidden = log.place / "hidden.zip"
@@ -184,7 +184,7 @@ def test_what_is_hidden_in_the_zip_is_named(log):
 
 
 def test_a_changed_tag_is_named(log):
-    """What stands beside the payload is listed too."""
+    """A changed `bag-info.txt` is named, because the list of tags has its hash."""
     bundle, changed = log.bundle(), log.place / "changed.zip"
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(changed, "w") as new:
         for name in old.namelist():
@@ -194,7 +194,7 @@ def test_a_changed_tag_is_named(log):
 
 
 def test_a_bundle_that_was_written_to_a_pipe_is_good(log):
-    """Where nobody can go back, sizes stand behind each file."""
+    """A bundle written to a pipe, where sizes follow each file, verifies as others do."""
     made = log.place / "piped.zip"
     with made.open("wb") as sink:
         line = [sys.executable, "-c", PIPED, str(log.bundle())]

@@ -1,4 +1,4 @@
-"""What the files of one run say of each other: forks, logs that were set back, late rows, bundles that were changed."""
+"""What files verified in one run show together: forks, logs set back, late rows, and changed bundles."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ def _verified(log, *files):
 
 
 def _withdrawn(log, name="alice"):
-    """Somebody withdraws, and that is entered."""
+    """Have a person withdraw, and enter that in the log."""
     with running(log.database, public_url="https://sceau.example.fr") as api:
         api.withdraw(name, "ads")
     log.append()
@@ -56,7 +56,7 @@ def bundled(made, tmp_path_factory):
 
 @pytest.fixture
 def fork(log, tmp_path):
-    """The same log, which went on otherwise on another copy of its database: as far, and with the same keys."""
+    """A fork of the log on another copy of its database, of equal length and with its keys."""
     with copied(log, tmp_path / "fork") as other:
         _withdrawn(log, "alice")
         _withdrawn(other, "carol")
@@ -69,7 +69,7 @@ def _place(tmp_path):
 
 
 def test_a_receipt_that_its_neighbour_s_tree_does_not_hold_is_named(log, fork):
-    """A receipt of one branch and a bundle of the other: at its place another entry stands."""
+    """A receipt of one branch of a fork is named as wrong beside a bundle of the other branch."""
     with running(fork.database, public_url="https://sceau.example.fr") as api:
         consent = api.decide("erin", "ads")["id"]
         fork.append()
@@ -84,7 +84,7 @@ def test_a_receipt_that_its_neighbour_s_tree_does_not_hold_is_named(log, fork):
 
 
 def test_heads_on_either_side_of_a_bundle_accuse_nobody(log):
-    """An honest bundle of a past period, with a head from before and newer ones: each is told, none is wrong."""
+    """An honest bundle of a past period verifies beside older and newer heads, and none is called wrong."""
     old = _kept(log, "old")
     _withdrawn(log)
     _withdrawn(log, "carol")
@@ -101,7 +101,7 @@ def test_heads_on_either_side_of_a_bundle_accuse_nobody(log):
 
 
 def test_what_waited_for_the_log_is_not_late(database, tmp_path):
-    """Rows that wait while nothing is appended, for hours, are entered in their order and accuse nobody."""
+    """Rows that waited for hours before an append are not marked as late."""
     log = Log(database, tmp_path)
     with running(database) as api:
         api.register("ads")
@@ -147,7 +147,7 @@ def test_what_was_taken_out_of_a_bundle_is_counted(log):
     ],
 )
 def test_a_file_that_unpacks_to_gigabytes_is_not_read_whole(bundled, tmp_path, name):
-    """A ZIP of some kilobytes with a file, or a line, of a hundred megabytes is refused in bounded memory."""
+    """A small ZIP with a file or a line of a hundred megabytes is refused in bounded memory."""
     log, bundle = bundled
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
@@ -175,7 +175,7 @@ def _standing(log, name):
 
 
 def test_each_way_in_which_a_caller_stood_is_entered(log):
-    """What a caller may do is stated whenever it is another, by whatever way it was changed: a superuser's too."""
+    """The log states a caller's scopes each time that they change, even if a superuser changes them."""
     with running(log.database) as api:
         key = api.ok("POST", "/v1/keys", {"name": "guest", "scopes": ["decisions:evaluate"]})
     log.append()
@@ -190,7 +190,7 @@ def test_each_way_in_which_a_caller_stood_is_entered(log):
 
 
 def _forged_receipt(name, record, log=None, size=0):
-    """A receipt that somebody signed with a key of their own, under the name of this log's."""
+    """A receipt that a stranger signed with another key, under the name of this log's key."""
     stranger = Signer.of(name, Ed25519PrivateKey.generate())
     receipt = {"@type": "dpv:ConsentReceipt", "dpv:hasRecordOfActivity": [record]}
     claims = {"iss": "https://sceau.example.fr", "iat": 0, "jti": "x", "receipt": receipt, "log": log, "log_size": size}
@@ -211,7 +211,7 @@ def _record_of(receipt):
 
 
 def test_a_stranger_s_receipt_accuses_nobody_and_hides_nothing(log):
-    """What no trusted key has signed says nothing of a log: not of an honest one, nor in the place of a true one."""
+    """A receipt without a trusted signature accuses no honest log, and hides no true receipt beside it."""
     with running(log.database, public_url="https://sceau.example.fr") as api:
         identifier, receipt = _promised(api, log, "alice", "true.jwt")
     record = {**_record_of(receipt), "dct:created": "2020-01-01T00:00:00Z"}
@@ -244,7 +244,7 @@ def _reaching_further(log):
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 def test_every_receipt_of_an_act_is_compared(log, order):
-    """Two of one act, before and after it was altered: whichever is given first, the one that differs is named."""
+    """Of two receipts of one act, the one that differs from the log is named, in either order."""
     with running(log.database, public_url="https://sceau.example.fr") as api:
         identifier, first = _promised(api, log, "alice", "first.jwt")
         log.superuser(
@@ -272,7 +272,7 @@ def test_a_promise_is_of_one_log(log, tmp_path):
 
 
 def test_a_promise_stands_behind_what_the_log_had_when_it_was_made(log):
-    """A clock that is set back between makes an act look older than entries of before: that accuses nobody."""
+    """An act that a clock set back makes look older than earlier entries is not called wrong."""
     log.superuser("UPDATE proof_checkpoint SET claimed_until = claimed_until + interval '5 minutes'")
     with running(log.database, public_url="https://sceau.example.fr") as api:
         api.decide("zoe", "ads")
@@ -291,7 +291,7 @@ def test_a_promise_stands_behind_what_the_log_had_when_it_was_made(log):
 
 
 def test_what_was_said_earlier_ends_nothing_that_was_said_later(log):
-    """What an older system refused, and what is imported later, stands behind the consent in the log, not in time."""
+    """A refusal imported with an earlier date does not end a consent in the verifier's eyes; a withdrawal does."""
     with running(log.database, public_url="https://sceau.example.fr") as api:
         consent = api.decide("olga", "ads")["id"]
         log.append()
@@ -308,7 +308,7 @@ def test_what_was_said_earlier_ends_nothing_that_was_said_later(log):
 
 
 def test_another_log_ends_no_consent(log):
-    """A bundle that no trusted key has signed is wrong itself, and says nothing of the receipt beside it."""
+    """A bundle with altered entries is wrong itself, and does not end the consent of a receipt beside it."""
     with running(log.database, public_url="https://sceau.example.fr") as api:
         consent = api.decide("olga", "ads")["id"]
         log.append()
@@ -326,7 +326,7 @@ def test_another_log_ends_no_consent(log):
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_what_is_wrong_is_told_though_the_rest_cannot_be_read(bundled, tmp_path, language):
-    """A file that no parser bears ends the reading of its bundle; what was found before is told."""
+    """A file that cannot be parsed ends the reading of its bundle, and faults found before it are reported."""
     log, bundle = bundled
     row = json.dumps({"kind": "x", "id": "1 and 2: " * 3_000}) + "\n"
     odd = {"data/unentered.ndjson": lambda _: f"{row}{'[' * 100_000}\n".encode()}
@@ -353,7 +353,7 @@ def test_a_small_file_takes_little_memory(bundled, tmp_path, name):
 
 
 def test_a_body_that_one_file_lacks_and_another_has_is_told(log, capsys):
-    """An act whose row was removed after it was entered: the page warns, and whoever else holds its body is named."""
+    """If an act's row was removed after its entry, the page warns, and a file that still has its body is named."""
     with running(log.database, public_url="https://sceau.example.fr") as api:
         consent = api.decide("julie", "ads")["id"]
         withdrawal = api.withdraw("julie", "ads")["id"]
@@ -387,7 +387,7 @@ def _page(bundle):
 
 
 def test_a_bundle_of_nobody_accuses_nobody(bundled, made_old):
-    """Without a key, or with another's, a stranger's bundle of a log of the same name is no fork of the true one."""
+    """A stranger's bundle of a log of one name is not taken for a fork, with the log's keys or without them."""
     log, mine = bundled
     theirs = made_old.bundle()
     stranger = ("--key", made_old.key().split("\n")[1])  # of receipts: no log's
@@ -400,7 +400,7 @@ def test_a_bundle_of_nobody_accuses_nobody(bundled, made_old):
 
 
 def test_a_receipt_is_judged_by_bundles_that_have_its_entry(log):
-    """What the register said is proved by a good bundle with the receipt's entry, and by none that ends before it."""
+    """A bundle proves what the register said at a receipt only if it has the receipt's entry."""
     before = log.bundle(name="before.zip")
     with running(log.database, public_url="https://sceau.example.fr") as api:
         withdrawal = api.withdraw("alice", "ads")["id"]
@@ -414,7 +414,7 @@ def test_a_receipt_is_judged_by_bundles_that_have_its_entry(log):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
 def test_what_a_terminal_cannot_show_ends_no_run(bundled, tmp_path, encoding):
-    """A file's odd name, and the French words, come out escaped where the output has no such signs."""
+    """A file name or French words that the output's encoding lacks do not stop the verifier."""
     _, bundle = bundled
     odd = rewritten(bundle, tmp_path / "odd.zip", {"data/\u03a9": lambda _: b"x"})
     script = tmp_path / "verify.py"

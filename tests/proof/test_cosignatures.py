@@ -33,7 +33,7 @@ def _handed_in(log, note, *witnesses):
 
 
 def _refused(log, witness):
-    """What is handed in in vain, and what is said of it."""
+    """Hand in a cosignature that must be refused; the refusal."""
     head = log.head()
     parsed = Checkpoint.parse(Note.parse(head).text)
     other = head.replace(f"\n{parsed.size}\n", f"\n{parsed.size - 1}\n")
@@ -48,7 +48,7 @@ def _refused(log, witness):
 
 
 def test_what_is_no_cosignature_of_a_known_witness_is_refused(log, witness):
-    """An unknown key, another head, another time: nothing is kept, and a line says why."""
+    """A cosignature by an unknown key, or of another head or time, is not kept, and a line says why."""
     for case, (note, says) in _refused(log, witness).items():
         status, said = _handed_in(log, note, witness.key)
         assert (status, says in said) == (1, True), f"{case}: {said}"
@@ -67,7 +67,7 @@ LOGS_OWN = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2
     ids=["nobody", "no key", "a log's key"],
 )
 def test_a_witness_is_named_by_its_key(log, witness, named, says):
-    """Without one, with what is none, or with a key that signs logs, nothing is taken: exit 2."""
+    """Handing in a cosignature needs the key of a witness: without one, or with another kind, the exit status is 2."""
     status, said = _handed_in(log, witness.cosigned(log.head()), *named)
     assert (status, says in " ".join(said.split())) == (2, True), said
     status, said = _handed_in(log, witness.cosigned(log.head()), witness.key, witness.key)
@@ -75,7 +75,7 @@ def test_a_witness_is_named_by_its_key(log, witness, named, says):
 
 
 def test_a_head_that_this_log_does_not_have_is_refused(log, witness):
-    """A head that the log's key has signed, of a size at which the log has another (a fork)."""
+    """A head that the log's key signed, but that differs from the log's at that size (a fork), is refused."""
     note = log.head()
     root = Note.parse(note).text.split("\n")[2]
     log.superuser(f"UPDATE proof_checkpoint SET note = replace(note, '{root}', '{'A' * 43}=')")
@@ -85,7 +85,7 @@ def test_a_head_that_this_log_does_not_have_is_refused(log, witness):
 
 
 def test_a_cosignature_is_kept_served_and_bundled(log, witness):
-    """It stands in the checkpoint that is served, in the log, and in bundles; its witness's key makes them anchored."""
+    """A kept cosignature is in the served checkpoint, the log and bundles, which it anchors by the witness's key."""
     note = log.head()
     cosigned = witness.cosigned(note)
     assert _handed_in(log, cosigned, witness.key) == (0, "Kept: witness.example/w1.\n")
@@ -116,7 +116,7 @@ def test_a_cosignature_is_kept_served_and_bundled(log, witness):
 
 
 def test_a_cosignature_in_a_bundle_that_is_wrong_is_named(log, witness, tmp_path):
-    """Whoever makes a bundle may write any time into it, and any name: what was not signed is wrong or not checked."""
+    """A cosignature in a bundle is not accepted with a changed time, or by another key under a witness's name."""
     bundle, note = log.bundle("--anchored"), log.value("SELECT note FROM proof_checkpoint ORDER BY size LIMIT 1")
     name = f"data/cosigned/{len(lines_of(bundle))}.checkpoint"
     for forged, wanted, says in (

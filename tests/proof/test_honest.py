@@ -1,4 +1,4 @@
-"""Honest deployments, in which anything happens between: nobody accuses any of them, whatever is compared with what."""
+"""Honest deployments, in which random things happen: no comparison of their files calls any of them wrong."""
 
 import random
 from contextlib import ExitStack, suppress
@@ -23,14 +23,14 @@ STEPS = 60
 
 
 class Life:
-    """A deployment by chance; what others keep of it stands in files beside: heads, receipts and bundles."""
+    """A random deployment, with the files that others keep of it: heads, receipts and bundles."""
 
     def __init__(self, database, place, chance, patch):
         self.database, self.place, self.chance, self.patch = database, place, chance, patch
         self.log, self.kept, self.number = Log(database, place), [], 0
 
     def begin(self, api):
-        """Register, and let statements of hours begin."""
+        """Register processings, and begin to state hours."""
         self.log.close()
         api.register("ads", consent_validity="P1Y")
         api.register("stats", purpose="statistics", party_mode="all_local_users", consent_validity="P6M")
@@ -38,7 +38,7 @@ class Life:
         api.register("spam", purpose="unsolicited_content_detection")
 
     def step(self, api):
-        """Let one thing happen."""
+        """Do one random thing."""
         name, about = self.chance.choice(NAMES), self.chance.choice(PROCESSINGS)
         body, asked = {"subject": subject(name)}, random.Random(self.chance.random())
         happenings = {
@@ -120,7 +120,7 @@ AGE = {"age_band": "adult", "stated_by": "operator", "checked_how": "account_dat
 
 @pytest.mark.parametrize("seed", range(10))
 def test_nobody_accuses_an_honest_deployment(database, tmp_path, monkeypatch, seed):
-    """Sixty things by chance, and all files in one run; replay; then the same after a move to another database."""
+    """After sixty random acts all files and the replay are good, and again after a move to another database."""
     life = Life(database, tmp_path, random.Random(seed), monkeypatch)
     with running(database, cache="leased", public_url=PUBLIC_URL, **WIDE) as api:
         life.begin(api)

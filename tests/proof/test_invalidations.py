@@ -33,7 +33,7 @@ def log(tmp_path_factory):
 
 
 def test_each_invalidation_is_one_entry_that_tells_no_text(log):
-    """Entries hold neither the hash nor the reason, which stand in the bodies beside them."""
+    """Each invalidation is one entry, without the text's hash and the reason, which are in its body."""
     bundle = log.bundle()
     status, said = log.verify(bundle)
     assert (status, "WRONG" in said) == (GOOD_BUT_NOT_ANCHORED, False), said
@@ -57,7 +57,7 @@ TAMPERED = {
 
 @pytest.mark.parametrize("statement", TAMPERED.values(), ids=TAMPERED.keys())
 def test_an_invalidation_that_was_tampered_with_is_named(log, statement):
-    """What a superuser changes, removes or adds, the verifier names; taken back, all is good again."""
+    """An invalidation that a superuser changed, removed or added is named; once restored, the bundle is good."""
     log.superuser("CREATE TABLE kept AS TABLE processing_invalidation", statement)
     status, said = log.verify(log.bundle())
     log.superuser("DELETE FROM processing_invalidation", "INSERT INTO processing_invalidation SELECT * FROM kept")
@@ -67,7 +67,7 @@ def test_an_invalidation_that_was_tampered_with_is_named(log, statement):
 
 
 def _asked(api, number):
-    """Questions about people whose consents rest on it, and on something else, alone and together."""
+    """Ask about people whose consents rest on the invalidated text or on another, alone and together."""
     written = api.client.app.state.services.recorder.log.counts
     before = written.written
     for _ in range(number):
@@ -78,7 +78,7 @@ def _asked(api, number):
 
 @pytest.mark.parametrize("cache", ["strict", "leased"])
 def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path, cache):
-    """Before it permits, after it denials, in either mode; one that claims not to have known of it is seen."""
+    """Decisions from before and after an invalidation are reproduced, in either mode, and a false one is named."""
     log = Log(database, tmp_path)
     with running(database, cache=cache, decision_log="durable") as api:
         api.register("ads", party_mode="all_local_users")

@@ -81,7 +81,7 @@ DOCUMENTS = pytest.mark.parametrize("name", ["receipt", "refusal", "person", "re
 
 
 def expanded(document):
-    """What JSON-LD processing makes of a document; whoever asks the network for a context fails."""
+    """The document expanded by JSON-LD processing, which may not ask the network for a context."""
 
     def refuse(address, _):
         raise AssertionError(f"it loads {address}")
@@ -99,13 +99,13 @@ def members(value):
 
 
 def values(document, name):
-    """All values of a property, wherever it stands."""
+    """All values of a property, at any depth."""
     return [each for member, found in members(document) if member == name for each in found]
 
 
 @DOCUMENTS
 def test_what_is_asked_of_linked_data_is_a_term_of_dpv(documents, name):
-    """Purpose, legal basis, processing and jurisdiction are IRIs of the vocabulary, wherever they stand."""
+    """Purposes, legal bases, processings and jurisdictions are IRIs of DPV, at any depth."""
     told = expanded(documents[name])
     for wanted in OF_DPV:
         found = values(told, f"{DPV}#{wanted}")
@@ -115,7 +115,7 @@ def test_what_is_asked_of_linked_data_is_a_term_of_dpv(documents, name):
 
 @DOCUMENTS
 def test_the_words_alone_are_no_terms(documents, name):
-    """Control: with the prefixes alone the same members are texts, and without a context not even of the vocabulary."""
+    """Control: with its prefixes alone a purpose is a text, and without a context it is not in the vocabulary."""
     document = documents[name]
     prefixes = {each: to for each, to in document["@context"].items() if isinstance(to, str)}
     (purpose, *_) = values(expanded({**document, "@context": prefixes}), f"{DPV}#hasPurpose")
@@ -126,7 +126,7 @@ def test_the_words_alone_are_no_terms(documents, name):
 
 @DOCUMENTS
 def test_what_names_a_thing_is_no_text(documents, name):
-    """Laws, countries, schemas, who said it and where rights are exercised are IRIs, or things with a type."""
+    """Laws, countries, schemas, persons and places to exercise rights are IRIs, or things with a type."""
     told = expanded(documents[name])
     for each in (value for member in NODES for value in values(told, member)):
         assert ":" in each.get("@id", "") or "@type" in each, each
@@ -135,7 +135,7 @@ def test_what_names_a_thing_is_no_text(documents, name):
 
 @DOCUMENTS
 def test_no_term_is_made_up(documents, name):
-    """Every name in DPV's namespaces that stands in a document was looked up in DPV 2.2."""
+    """Each name in DPV's namespaces in a document is a term of DPV 2.2."""
     found = set()
     for member, value in members(expanded(documents[name])):
         found |= {member, *(value if member == "@type" else [value] if member == "@id" else [])}
@@ -143,12 +143,12 @@ def test_no_term_is_made_up(documents, name):
 
 
 def test_each_purpose_of_the_article_has_a_term():
-    """None is left to words."""
+    """Each purpose of the article has a DPV term."""
     assert {f"{DPV}#{PURPOSES[each].removeprefix('dpv:')}" for each in Purpose} <= TERMS
 
 
 def test_a_contact_is_an_address_or_words(documents):
-    """An e-mail address is its own IRI; what is no address is told in words, as a notice."""
+    """A contact that is an e-mail address is an IRI, and another contact is a notice in words."""
     where = f"{DPV}#isExercisedAt"
     assert {"@id": "mailto:dpo@exemple.example"} in values(expanded(documents["receipt"]), where)
     (told, *_) = [each for each in values(expanded(documents["refusal"]), where) if "@id" not in each]

@@ -1,4 +1,4 @@
-"""The log, end to end: what is recorded is entered, and each way of tampering as a superuser is named."""
+"""The log, end to end: each record is entered, and each way of tampering as a superuser is named."""
 
 import ast
 import json
@@ -43,7 +43,7 @@ def test_everything_that_was_recorded_is_in_the_log_and_verifies(log):
 
 
 def test_the_command_waits_for_whoever_appends(log):
-    """All that was recorded before `sceau proof stamp` is in the log when it ends; the jobs process leaves it."""
+    """`sceau proof stamp` waits for another append and then enters the rest; the jobs process does not wait."""
     with running(log.database) as api:
         api.decide("late", "ads")
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -58,7 +58,7 @@ def test_the_command_waits_for_whoever_appends(log):
 
 
 def test_nothing_is_entered_twice(log):
-    """Appending again adds what was recorded since, and signs nothing where nothing was."""
+    """An append enters only what was recorded since the last one, and signs no head if that is nothing."""
     size = len(lines_of(log.bundle()))
     assert log.append() == "0 entries appended"  # that the bundle was made is entered with it
     head = log.head()
@@ -88,7 +88,7 @@ def _rotated(log, *how):
 
 
 def test_a_key_of_the_log_is_rotated(log):
-    """What the old key signed stays good; whoever trusts it follows to the new one, as both have signed."""
+    """After a rotation signed by both keys, trust in the old key extends to the new one."""
     before = log.bundle(name="before.zip")
     old, new, after = _rotated(log)
     assert new != old
@@ -108,7 +108,7 @@ def test_a_key_of_the_log_is_rotated(log):
 
 
 def test_a_rotation_that_is_forged_is_named(log, tmp_path):
-    """Without both signatures, or with one that is wrong, nobody follows; a key that leaked hands nothing over."""
+    """A rotation without both good signatures is named, and a leaked key hands no trust over."""
     old, _, after = _rotated(log)
     stranger = Signer.of(VerifierKey.parse(old).name, Ed25519PrivateKey.generate())
     text = rotation_text(VerifierKey.parse(old), stranger.key)
@@ -155,7 +155,7 @@ NAMED = {
 
 
 def test_each_row_that_a_superuser_tampered_with_is_named(log):
-    """What was changed, removed or added behind the log, of each kind: every row by its own line, and no other."""
+    """Each row that a superuser changed, removed or added is named by one line, and no other row is."""
     log.superuser(*TAMPERED)
     status, said = log.verify(log.bundle())
     found = re.findall(r": WRONG: (?:entry [0-9]+ \()?(\w+) \S+: (.*)", said)
@@ -163,7 +163,7 @@ def test_each_row_that_a_superuser_tampered_with_is_named(log):
 
 
 def test_two_texts_that_change_places_are_named(log):
-    """A text that was shown is the one whose hash its evidence has; that of another does not pass for it."""
+    """Two shown texts that were exchanged in the database are both named."""
     log.superuser(
         """INSERT INTO presented_text (sha256, text, kept_at)
         SELECT sha256(each::bytea), each, now() FROM unnest(ARRAY['x', 'y']) AS each"""
@@ -181,7 +181,7 @@ def test_two_texts_that_change_places_are_named(log):
 
 
 def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
-    """A new log over altered rows is whole in itself; who kept a head of the old one sees that it is another."""
+    """A log rewritten over altered rows is consistent in itself, and is named beside a head of the old log."""
     (log.place / "old").write_text(log.head())
     log.superuser(
         f"UPDATE consent_event SET seq = 77 WHERE id = {_EVENT}",
@@ -203,7 +203,7 @@ def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
 
 
 def test_a_database_that_was_set_back_is_not_appended_to(log, tmp_path):
-    """An old dump lacks entries that the head outside the database has: nothing is signed, and the command says so."""
+    """A database set back behind the head kept outside signs nothing, and the command says so."""
     size = len(lines_of(log.bundle()))
     with running(log.database) as api:
         api.withdraw("alice", "ads")
@@ -224,7 +224,7 @@ def test_a_database_that_was_set_back_is_not_appended_to(log, tmp_path):
 
 
 def test_a_head_that_cannot_be_read_or_is_gone_stops_the_log(log):
-    """The log is never begun anew, and goes on from nothing that it cannot compare with."""
+    """A kept head that is unreadable or gone stops the log, which is not begun anew."""
     with running(log.database) as api:
         api.withdraw("alice", "ads")
     head = log.head()
@@ -239,7 +239,7 @@ def test_a_head_that_cannot_be_read_or_is_gone_stops_the_log(log):
 
 
 def test_a_directory_that_is_set_later_is_taken_into_use(log):
-    """A log that was kept nowhere goes on; a head that could not be kept when it was signed is kept by the next run."""
+    """A log whose directory is set later goes on, and its next run keeps a head that could not be kept before."""
     shutil.rmtree(log.heads)
     log.heads.mkdir()
     assert log.append() == "0 entries appended"
@@ -252,7 +252,7 @@ def test_a_directory_that_is_set_later_is_taken_into_use(log):
 
 
 def test_a_kept_head_is_never_one_of_fewer_entries(log):
-    """Two processes may come to keep their heads in another order than they signed them."""
+    """A kept head is not replaced by one of fewer entries, which another process may keep later."""
     before = log.head()
     with running(log.database) as api:
         api.withdraw("alice", "ads")
@@ -263,7 +263,7 @@ def test_a_kept_head_is_never_one_of_fewer_entries(log):
 
 
 def test_one_odd_row_stops_nothing(log):
-    """What cannot be entered waits, and is told of; everything behind it is entered."""
+    """A row that cannot be entered waits and is reported, and the rows behind it are entered."""
     log.superuser("INSERT INTO proof_queue (kind, id) VALUES ('nothing', '1'), ('consent_event', 'no id')")
     with running(log.database) as api:
         api.withdraw("alice", "ads")
@@ -274,7 +274,7 @@ def test_one_odd_row_stops_nothing(log):
 
 
 def test_a_page_of_odd_rows_ends_an_append(log, monkeypatch):
-    """Where a whole page of what waits cannot be entered, an append ends and is tried again later; it does not spin."""
+    """An append ends, and does not loop, if a whole page of waiting rows cannot be entered."""
     monkeypatch.setattr("app.operations.proof.append_entries.MOST", 2)
     log.superuser("INSERT INTO proof_queue (kind, id) VALUES ('nothing', '1'), ('nothing', '2'), ('nothing', '3')")
     assert log.append() == "0 entries appended"
@@ -315,7 +315,7 @@ FORGED = {
 
 
 def test_a_forged_bundle_is_never_good(log, tmp_path):
-    """Whoever makes a bundle also makes its manifest: what stands in it is checked, or refused, and never crashes."""
+    """A forged bundle with a fitting manifest is wrong or unreadable, and never good."""
     bundle = log.bundle()
     for name, changes in FORGED.items():
         forged = rewritten(bundle, tmp_path / "forged.zip", changes, manifest=True)
@@ -324,7 +324,7 @@ def test_a_forged_bundle_is_never_good(log, tmp_path):
 
 
 def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp_path):
-    """It is never anchored because it says so; a newline in it does not look like a verdict."""
+    """A bundle is not anchored because it says so, and a newline in it makes no line of the verifier's output."""
     claims = {"data/log.json": _about(lambda said: said.update(anchored=True))}
     status, said = log.verify(rewritten(log.bundle(), tmp_path / "claims.zip", claims, manifest=True))
     assert (status, "not anchored" in said, OTHER_FILES in said) == (1, True, True)
@@ -334,7 +334,7 @@ def test_a_bundle_says_what_it_leaves_out_and_makes_no_lines_of_its_own(log, tmp
 
 
 def test_a_tile_that_was_changed_stops_the_log(log):
-    """The tree must still begin with the last head; otherwise no other head is signed."""
+    """A changed tile stops the log: it signs no head unless its tree begins with the last one."""
     with running(log.database) as api:
         api.withdraw("alice", "ads")
     log.superuser("UPDATE proof_tile SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE level = 0")
@@ -343,7 +343,7 @@ def test_a_tile_that_was_changed_stops_the_log(log):
 
 
 def test_a_bundle_that_was_changed_is_named(log, tmp_path):
-    """A file that was changed, added or left out later; a key of somebody else; what is no bundle."""
+    """A bundle with a changed, added or missing file, or another's key, and a file that is no bundle, are all named."""
     bundle = log.bundle()
     for name, change in (
         ("changed", {"data/entries.ndjson": lambda content: content.replace(b"ads", b"aDs", 1)}),
@@ -361,7 +361,7 @@ def test_a_bundle_that_was_changed_is_named(log, tmp_path):
 
 
 def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
-    """What `sceau proof verify --script` prints says the same of a good bundle and of a bad one, run by itself."""
+    """The printed verifier, run alone, says of good and bad bundles what `sceau proof verify` says."""
     script = tmp_path / "verify.py"
     script.write_text(log.sceau("proof", "verify", "--script")[2])
     assert "app." not in script.read_text().replace("www.app.", "")
@@ -381,7 +381,7 @@ def test_the_verifier_is_one_file_that_needs_nothing_of_ours(log, tmp_path):
 
 
 def test_no_name_is_defined_twice_in_the_single_file(log):
-    """Its modules stand one after the other: of two functions of one name the second would be both."""
+    """No two modules of the single file define one name, since the second would replace the first."""
     body = ast.parse(log.sceau("proof", "verify", "--script")[2]).body
     names = [each.name for each in body if isinstance(each, ast.FunctionDef | ast.ClassDef)]
     names += [
@@ -391,7 +391,7 @@ def test_no_name_is_defined_twice_in_the_single_file(log):
 
 
 def test_people_have_other_names_in_another_bundle(log):
-    """The grouping by person is the same within a bundle, and nothing of one bundle's names stands in another."""
+    """Two bundles group entries by the same people, and have no name for a person in common."""
     names = [
         [
             line["people"]["subject_ref"]
@@ -406,7 +406,7 @@ def test_people_have_other_names_in_another_bundle(log):
 
 
 def test_a_bundle_of_one_processing_keeps_the_bodies_of_others_back(log):
-    """What was not asked for is withheld, which is told, and is nothing wrong."""
+    """A bundle of one processing withholds the bodies of others, says so, and is not wrong for it."""
     with running(log.database) as api:
         api.ok("PATCH", "/v1/processings/stats", {"status": "active"})
         api.decide("alice", "stats")

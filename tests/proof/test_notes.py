@@ -54,7 +54,7 @@ def test_a_note_that_was_changed_is_refused(change):
     ],
 )
 def test_what_is_no_note_is_refused(text):
-    """Form, control characters and base64 are looked at."""
+    """A text with a bad form, control characters or bad base64 is refused as a note."""
     with pytest.raises(NoteError):
         Note.parse(text)
 
@@ -72,13 +72,13 @@ def test_what_is_no_note_is_refused(text):
     ],
 )
 def test_what_is_no_verifier_key_is_refused(text):
-    """The id is that of name and key, and the key one of Ed25519."""
+    """A verifier key is refused if its id does not fit its name and key, or if the key is not Ed25519."""
     with pytest.raises(NoteError):
         VerifierKey.parse(text)
 
 
 def test_a_checkpoint_is_opened_by_the_log_s_own_key_only():
-    """Signed by somebody else, under another origin, or not at all: it is refused."""
+    """A checkpoint is refused if it has another signer or origin, or no signature."""
     signer, stranger = _signer(), _signer()
     note = signed_checkpoint(HEAD, [signer])
     assert opened(note, [signer.key]) == HEAD
@@ -102,7 +102,7 @@ def test_a_checkpoint_is_opened_by_the_log_s_own_key_only():
     ],
 )
 def test_what_is_no_checkpoint_is_refused(text):
-    """A size without leading zeroes, a root of 32 bytes, and an origin."""
+    """A checkpoint is refused without an origin, a size without leading zeroes and a root of 32 bytes."""
     with pytest.raises(NoteError):
         Checkpoint.parse(text.replace("{root}", base64.b64encode(bytes(32)).decode()))
 
@@ -124,7 +124,7 @@ def test_a_witness_signs_the_time_at_which_it_saw_a_checkpoint():
 
 
 def test_a_proof_of_a_log_holds_for_its_entry_only():
-    """The text form, forth and back; another entry, another index or another log's key does not do."""
+    """A proof keeps its value through its text form, and fails for another entry, index or log's key."""
     leaves, signer = [leaf_hash(b"a"), leaf_hash(b"b")], _signer()
     head = Checkpoint(signer.key.name, 2, node_hash(*leaves))
     hashes = inclusion_proof(1, 2, lambda level, index: leaves[index] if level == 0 else head.root)
@@ -141,7 +141,7 @@ def test_a_proof_of_a_log_holds_for_its_entry_only():
 
 
 def test_a_note_has_as_many_signatures_as_are_sensible():
-    """Sixteen are taken, hundreds are not: each would have to be looked at."""
+    """A note may have sixteen signatures and not eighty, because each has to be checked."""
     signers = [_signer(f"key{number}.example") for number in range(16)]
     assert len(Note.parse(signed_note("text\n", signers)).signatures) == len(signers)
     with pytest.raises(NoteError):
@@ -150,7 +150,7 @@ def test_a_note_has_as_many_signatures_as_are_sensible():
 
 @pytest.mark.parametrize(("epoch", "lines"), [(1, 3), (2, 4), (17, 4)])
 def test_a_checkpoint_tells_the_epoch_of_its_database(epoch, lines):
-    """In a line behind the root, from the second epoch on; without the line it is the first one."""
+    """A checkpoint names its database's epoch in a line after the root, and no line means the first epoch."""
     head = Checkpoint("sceau.example/log", 5, bytes(32), epoch)
     assert head.text.count("\n") == lines
     assert Checkpoint.parse(head.text) == head
@@ -158,5 +158,5 @@ def test_a_checkpoint_tells_the_epoch_of_its_database(epoch, lines):
 
 @pytest.mark.parametrize("line", ["epoch ", "epoch -1", "epoch two", "epoch \u0662", "other"])
 def test_a_line_that_tells_no_epoch_is_ignored(line):
-    """Whatever others put behind the root of a checkpoint, it is a checkpoint."""
+    """A checkpoint with another line after its root is still a checkpoint, of the first epoch."""
     assert Checkpoint.parse(Checkpoint("sceau.example/log", 5, bytes(32)).text + line + "\n").epoch == 1

@@ -33,7 +33,7 @@ UNREADABLE = 2
 
 @pytest.fixture
 def own(database, tmp_path):
-    """A service of one test's own with a consent that is not in the log yet: its API, its log, and the consent's id."""
+    """A service for one test, with a consent that is not in the log yet: its API, its log, and the consent's id."""
     with running(database) as api:
         api.register("ads")
         yield api, Log(database, tmp_path), api.decide("alice", "ads")["id"]
@@ -49,7 +49,7 @@ def service(tmp_path_factory):
 
 @pytest.fixture
 def consented(service):
-    """The same with a consent of one person's own that is not in the log yet: the person, and the consent's id too."""
+    """The shared service with a new consent that is not in the log yet: also the person and the consent's id."""
     api, log = service
     [alice] = people("alice")
     return api, log, alice, api.decide(alice, "ads")["id"]
@@ -57,7 +57,7 @@ def consented(service):
 
 @pytest.fixture(scope="module")
 def settled(service):
-    """The same with a consent in the log, for tests that only read it and write receipts of their own."""
+    """The shared service with a consent in the log, for tests that only read it and write their own receipts."""
     api, log = service
     consent = api.decide("alice", "ads")["id"]
     log.append()
@@ -79,7 +79,7 @@ def _verified(log, file):
 
 
 def test_a_receipt_is_proved_once_its_consent_is_in_the_log(consented):
-    """Before that it says so, and its proof is 202; after it, it verifies with the published keys and nothing else."""
+    """A receipt says that its consent is not in the log yet, and once it is, verifies with the published keys alone."""
     api, log, alice, consent = consented
     answer = api.call("GET", f"/v1/consents/{consent}/proof")
     assert (answer.status_code, answer.headers["retry-after"]) == (202, "15")
@@ -94,7 +94,7 @@ def test_a_receipt_is_proved_once_its_consent_is_in_the_log(consented):
 
 
 def test_a_receipt_verifies_a_year_later_with_the_verifier_file_alone(settled, monkeypatch, capsys):
-    """Without Sceau, without a network, and with a clock that has moved on, it is as good as on its day."""
+    """A receipt verifies a year later without Sceau and without a network."""
     api, log, consent = settled
     receipt, script = _receipt(api, log, consent), log.place / "verify.py"
     script.write_text(log.sceau("proof", "verify", "--script")[2])
@@ -134,7 +134,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_a_receipt_that_was_changed_is_named(settled, change):
-    """Its signature is wrong then; and where whoever signs receipts made it so, it differs from the log."""
+    """A changed receipt has a wrong signature; one signed anew after the change differs from the log."""
     api, log, consent = settled
     receipt = _receipt(api, log, consent)
     text = _changed(receipt.read_text(), change)
@@ -153,7 +153,7 @@ def test_a_receipt_that_was_changed_is_named(settled, change):
     "log_says", [5, {}, {"entry": "x"}, [1], {"entry": "{}", "salt": "zz", "body": "", "proof": ""}]
 )
 def test_a_receipt_that_is_odd_stops_nothing(settled, log_says):
-    """Whoever signs receipts may put anything in one: it is refused, and the next file is checked."""
+    """A receipt with odd content is refused, and the next file is still checked."""
     api, log, consent = settled
     receipt = _receipt(api, log, consent)
     claims = json.loads(base64.urlsafe_b64decode(receipt.read_text().split(".")[1] + "=="))
@@ -165,7 +165,7 @@ def test_a_receipt_that_is_odd_stops_nothing(settled, log_says):
 
 
 def test_only_a_key_of_receipts_signs_receipts(settled):
-    """The log's own key, or a key of another deployment's receipts beside our log, does not."""
+    """A receipt signed by a key of the log, or of another deployment's receipts, does not verify."""
     api, log, consent = settled
     claims = json.loads(base64.urlsafe_b64decode(_receipt(api, log, consent).read_text().split(".")[1] + "=="))
     receipt = log.place / "receipt.jwt"
@@ -178,7 +178,7 @@ def test_only_a_key_of_receipts_signs_receipts(settled):
 
 
 def test_a_receipt_of_somebody_else_s_key_is_named(settled):
-    """Only keys that are known from elsewhere are believed; what is no receipt cannot be checked at all."""
+    """A receipt is wrong with an untrusted key, unchecked without a key of receipts, and unreadable in a bad form."""
     api, log, consent = settled
     receipt = _receipt(api, log, consent)
     other = str(Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate()).key)
@@ -192,7 +192,7 @@ def test_a_receipt_of_somebody_else_s_key_is_named(settled):
 
 
 def test_a_receipt_tells_what_a_person_is_to_know(consented):
-    """The record has every field that the guide wants, a withdrawal too, and nothing that names the person."""
+    """The records of a grant and of a withdrawal have each field that the guide wants, and do not name the person."""
     api, log, alice, consent = consented
     log.append()
     api.withdraw(alice, "ads")
@@ -260,14 +260,14 @@ def test_a_receipt_tells_what_ended_a_consent(service, end, status):
 
 @pytest.mark.parametrize(("giver", "entities"), GIVERS.items(), ids=GIVERS.keys())
 def test_a_receipt_names_who_gave_the_consent(service, giver, entities, zoe):
-    """What an administrator gave is never told as the person's own act."""
+    """A receipt names an administrator who gave a consent, and does not call it the person's own act."""
     api, _ = service
     consent = api.decide(zoe, "ads", capacity={**CHILD, "given_by": giver})["id"]
     assert _told(api, consent)[0]["dpv:isIndicatedBy"] == entities
 
 
 def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(consented):
-    """Both tell of a person: the audit trail has the caller, the consent and the processing; a 202 told nothing."""
+    """Reading a proof or a receipt is in the audit trail with caller, consent and processing; a 202 is not."""
     api, log, _, consent = consented
     wanted = {"acts": ["consent.history_read"], "object": {"type": "consent", "id": consent}}
     api.call("GET", f"/v1/consents/{consent}/proof")
@@ -280,7 +280,7 @@ def test_whoever_reads_a_proof_or_a_receipt_is_on_the_trail(consented):
 
 
 def test_a_receipt_that_is_used_after_a_withdrawal_is_named(consented, bob):
-    """Alone it is as it was; beside a bundle of a later time, the verifier says by which entry the consent ended."""
+    """A receipt of a consent withdrawn since is named beside a later bundle, with the entry that ended the consent."""
     api, log, alice, consent = consented
     api.decide(bob, "ads")
     log.append()
@@ -298,7 +298,7 @@ def test_a_receipt_that_is_used_after_a_withdrawal_is_named(consented, bob):
 
 @pytest.mark.parametrize("named", ["version", "text"])
 def test_a_receipt_that_is_used_after_an_invalidation_is_named(service, named):
-    """Beside a bundle of a later time the verifier says which entry invalidated it; that of something else does not."""
+    """A receipt of a consent invalidated since is named beside a later bundle, with the entry that invalidated it."""
     api, log = service
     alice, ads = people("alice", "ads")
     api.register(ads)
@@ -317,7 +317,7 @@ def test_a_receipt_that_is_used_after_an_invalidation_is_named(service, named):
 
 
 def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(settled):
-    """Another processing's caller, another scope, nobody at all, and an id of nothing."""
+    """A caller of another processing gets a 404, one without the scope a 403, one without a key a 401."""
     api, _, consent = settled
     elsewhere = api.with_key(api.new_key("consents:read", processings=["stats"]))
     for what in ("proof", "receipt"):
@@ -330,7 +330,7 @@ def test_whoever_may_not_see_a_consent_gets_neither_proof_nor_receipt(settled):
 
 
 def test_everybody_can_read_the_keys(settled):
-    """Those that the command prints, of log and receipts, without a key of the API."""
+    """The keys of the log and of receipts are served without an API key, as the command prints them."""
     api, log, _ = settled
     answer = api.with_key(None).call("GET", "/proof/v1/keys")
     assert (answer.status_code, answer.text, answer.headers["content-type"]) == (
@@ -342,7 +342,7 @@ def test_everybody_can_read_the_keys(settled):
 
 
 def test_everybody_can_read_the_head_and_the_tree_of_the_log(own):
-    """Without a key: the signed head, and tiles of which its root is made; nothing wider than the head."""
+    """The signed head and the tiles that make its root are served without a key, and no tile beyond the head is."""
     api, log, _ = own
     everybody = api.with_key(None)
     assert everybody.call("GET", "/proof/v1/checkpoint").status_code == 404
@@ -381,7 +381,7 @@ def test_erasing_a_person_leaves_no_receipt_that_names_it(consented):
     ],
 )
 def test_a_receipt_is_a_document_too(settled, language, words):
-    """It stands alone, in either language, names nobody, and saves the signed receipt, which verifies, as a file."""
+    """A receipt as a page stands alone in either language, names no person, and holds the signed receipt as a file."""
     api, log, consent = settled
     headers = {"Accept": "text/html", "Accept-Language": language}
     answer = api.call("GET", f"/v1/consents/{consent}/receipt", headers=headers)
@@ -399,7 +399,7 @@ def test_a_receipt_is_a_document_too(settled, language, words):
 
 
 def test_the_receipt_of_the_first_act_of_a_joint_consent_tells_of_no_renewal(service):
-    """The parent's act completes the child's; what both say a second time renews it."""
+    """The first act of a joint consent is not called a renewal; a second joint consent is."""
     api, _ = service
     [kim] = people("kim")
     sides = ("self", "holder_of_parental_responsibility")
@@ -410,7 +410,7 @@ def test_the_receipt_of_the_first_act_of_a_joint_consent_tells_of_no_renewal(ser
 
 
 def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(service):
-    """The text that the child read was invalidated: the consent of both is, and the parent's receipt says so."""
+    """A parent's receipt says that the joint consent is invalidated if the text that the child read is."""
     api, _ = service
     kid, ads = people("kid", "ads")
     api.register(ads)
@@ -425,14 +425,14 @@ def test_a_receipt_of_a_joint_consent_tells_that_the_other_act_was_invalidated(s
 
 
 def _withdrawal(api, name, processing):
-    """The id of a withdrawal of somebody's, from one processing or from every one."""
+    """The id of a new withdrawal by a person, from one processing or from all."""
     about = {} if processing is None else {"processing": processing}
     return api.ok("POST", "/v1/withdrawals", {"subject": subject(name), **about})["id"]
 
 
 @pytest.mark.parametrize("processing", ["ads", None], ids=["one processing", "every processing"])
 def test_a_withdrawal_has_a_receipt_at_once(consented, processing):
-    """It promises its entry, is proved once the log has it, is a document too, and is changed by nobody unseen."""
+    """A withdrawal's receipt promises an entry at once, verifies once the log has it, and can be read as a page."""
     api, log, alice, _ = consented
     withdrawal = _withdrawal(api, alice, processing)
     file = _receipt(api, log, withdrawal)
@@ -450,7 +450,7 @@ def test_a_withdrawal_has_a_receipt_at_once(consented, processing):
 
 
 def _entered_later(api, log):
-    """Something of three minutes later is entered: what the log was to take before it has its place."""
+    """Enter something of three minutes later, so that each promise from before it is due."""
     api.decide("zoe", "ads")
     log.superuser(
         """UPDATE consent_event SET recorded_at = recorded_at + interval '3 minutes'
@@ -460,7 +460,7 @@ def _entered_later(api, log):
 
 
 def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(own):
-    """The receipt shows it beside a bundle that reaches further; an honest one is found, and accuses nobody."""
+    """A withdrawal removed before its entry is named by its receipt beside a bundle that reaches further."""
     api, log, _ = own
     log.append()
     withdrawal = _withdrawal(api, "alice", "ads")
@@ -483,7 +483,7 @@ def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(own):
 
 @pytest.mark.parametrize("altered", [False, True])
 def test_an_act_that_was_altered_before_it_was_entered_is_named(own, altered):
-    """The receipt of before tells something else than the entry; of an honest log it tells the same."""
+    """An act altered before its entry is named by its earlier receipt; control: an honest act is not."""
     api, log, _ = own
     log.append()
     withdrawal = _withdrawal(api, "alice", "ads")

@@ -1,4 +1,4 @@
-"""Logged decisions are decided again on what was known then; what was altered since is named."""
+"""A replay decides logged decisions again on what was known then, and names what was altered since."""
 
 import os
 import random
@@ -29,7 +29,7 @@ _REFUSAL = "UPDATE consent_event SET kind = 'refused', expires_at = NULL, counti
 
 
 def _happen(api, chance):
-    """A day in the life: people decide, withdraw, and versions come."""
+    """Have people decide and withdraw, and add versions."""
     for _ in range(6):
         name, about = chance.choice(PEOPLE), chance.choice(["ads", "stats", "all"])
         if chance.random() < 0.7:
@@ -40,7 +40,7 @@ def _happen(api, chance):
 
 
 def _made(database, place, number):
-    """Six times so many decisions, under two settings of the service, in either mode, with changes in between."""
+    """Make six times as many decisions, under two settings of the service, in either mode, with changes in between."""
     chance, log = random.Random(7), Log(database, place)
     assert log.close() == 1  # statements begin with the first run, some minutes ago
     with running(database, cache="strict", **WIDE) as api:
@@ -66,7 +66,7 @@ def _made(database, place, number):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A few decisions."""
+    """A deployment with a few decisions."""
     with new_database() as database:
         yield _made(database, tmp_path_factory.mktemp("made"), 12)
 
@@ -80,7 +80,7 @@ def log(made, tmp_path):
 
 @pytest.fixture(scope="module")
 def made_stated(made, tmp_path_factory):
-    """The same decisions, stated as if this hour were over, and entered."""
+    """That deployment, with its decisions stated as if this hour were over, and entered."""
     with copied(made, tmp_path_factory.mktemp("stated")) as log, pytest.MonkeyPatch.context() as patch:
         assert _closed(log, patch) > 0
         log.append()
@@ -114,7 +114,7 @@ def _changed(database, statement, *values):
 
 
 def test_every_decision_comes_out_the_same(database, tmp_path, monkeypatch):
-    """Settings, texts, people and the way to decide have changed in between; each is decided as it was."""
+    """A replay reproduces each decision, although settings, texts, consents and the mode have changed in between."""
     log = _made(database, tmp_path, 40)
     assert _closed(log, monkeypatch) > 0
     status, said = replayed(log)
@@ -123,7 +123,7 @@ def test_every_decision_comes_out_the_same(database, tmp_path, monkeypatch):
 
 
 def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monkeypatch):
-    """Thousands by batch, with other settings, other rules that decide alike and another version in between.
+    """A replay reproduces thousands of decisions of two builds, whose rules have other digests but decide alike.
 
     `REPLAYED=100000 ./dev test tests/proof/test_replay.py -k many` is the size that docs/proof.md speaks of.
     """
@@ -152,7 +152,7 @@ def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monk
 
 
 def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
-    """Rows that Sceau writes by itself are no facts: whoever decided without them decided on all that was known."""
+    """A decision that did not know the sweep's notes is still reproduced, because notes are not facts."""
     with running(database, clock=TestClock(datetime.now(UTC) - timedelta(days=400))) as api:
         for name, more in PROCESSINGS.items():
             api.register(name, **more)
@@ -195,7 +195,7 @@ def test_one_fact_that_was_altered_is_seen(log):
 
 @pytest.mark.parametrize("what", ["answer", "deleted", "added"])
 def test_a_row_that_was_altered_is_seen(stated, what):
-    """Decisions that say something else, are gone, or came later differ from what the log committed to."""
+    """A decision that was changed, deleted or added after it was stated is named as altered."""
     first = next(filter(_is_denied, logged_rows(stated.database)))
     changes = {
         "answer": [lambda it: with_facts(it, permitted=True)],
@@ -209,7 +209,7 @@ def test_a_row_that_was_altered_is_seen(stated, what):
 
 
 def test_a_segment_is_stated_once_and_merging_changes_no_decision(log, monkeypatch):
-    """Merged decisions are those that were logged; they are stated, and a second run finds nothing to do."""
+    """Merging keeps all logged decisions and states them once; a second run has nothing to do."""
     before = logged_rows(log.database)
     assert _closed(log, monkeypatch) > 0
     assert logged_rows(log.database) == before
@@ -220,7 +220,7 @@ def test_a_segment_is_stated_once_and_merging_changes_no_decision(log, monkeypat
 
 @pytest.mark.parametrize("ends", [timedelta(0), timedelta(minutes=30)])
 def test_part_of_an_hour_is_compared_as_the_whole(log, monkeypatch, ends):
-    """A period that begins or ends within an hour accuses nobody of what lies outside it."""
+    """A replay of part of an hour reports nothing as altered because it lies outside that part."""
     _closed(log, monkeypatch)
     last = logged_rows(log.database)[-1].at
     hour = last.replace(minute=0, second=0, microsecond=0)
@@ -231,13 +231,13 @@ def test_part_of_an_hour_is_compared_as_the_whole(log, monkeypatch, ends):
 
 
 def test_decisions_that_are_not_stated_yet_are_told(made):
-    """Those of this hour are decided again, and that nothing shows them unaltered is said."""
+    """A replay covers this hour's decisions too, and says that they are not stated yet."""
     status, said = replayed(made)
     assert (status, f"NOT STATED YET: {len(logged_rows(made.database))} decisions" in said) == (0, True), said
 
 
 def test_decisions_that_come_late_are_stated_late(log, monkeypatch):
-    """What is logged for an hour that was stated already is merged and stated with the next one, and told apart."""
+    """Decisions logged late for a stated hour are stated with the next one, and marked as late."""
     _closed(log, monkeypatch)
     late = segment_of([replace(logged_rows(log.database)[0], id=random_id())])
     add(log.database, late)
@@ -251,7 +251,7 @@ def test_decisions_that_come_late_are_stated_late(log, monkeypatch):
 
 
 def test_decisions_that_were_not_logged_are_told(log, monkeypatch):
-    """A log that was full once says how many decisions it lacks."""
+    """A replay says how many decisions a full log could not take."""
     first = "SELECT gen_random_uuid(), min(from_at), 7 FROM decision_segment"
     _changed(log.database, f"INSERT INTO decision_drop (id, at, number) {first} RETURNING id")
     _closed(log, monkeypatch)
@@ -261,7 +261,7 @@ def test_decisions_that_were_not_logged_are_told(log, monkeypatch):
 
 @pytest.mark.parametrize("what", ["quiet hour", "statement gone", "statement changed"])
 def test_whoever_alters_the_statements_too_is_seen(stated, what):
-    """A decision in an hour without any, and statements that are taken out or rewritten, are all named."""
+    """A decision added to an hour stated as empty, and a statement removed or rewritten, are named."""
     hours = "kind = 'decision_hour' AND body->'segments' <> '[]'"
     changes = {
         "statement gone": "DELETE FROM proof_statement WHERE kind = 'decision_hour' RETURNING id",
@@ -293,14 +293,14 @@ SEGMENTS = {
 
 @pytest.mark.parametrize("statements", SEGMENTS.values(), ids=SEGMENTS.keys())
 def test_what_a_segment_says_is_stated_too(stated, statements):
-    """Altered beside its decisions, or no segment any more, or without what the log committed to: each is named."""
+    """A segment that is altered, unreadable or without what the log committed to is named."""
     stated.superuser(*statements)
     status, said = replayed(stated)
     assert (status, "ALTERED: " in said) == (1, True), said
 
 
 def test_a_second_statement_of_a_segment_is_seen(stated):
-    """Who alters a segment and states it again, as late, is named: each segment is named once."""
+    """An altered segment that is stated a second time, as late, is named."""
     alter(stated.database, once(_is_denied, lambda it: with_facts(it, permitted=True)))
     add_again = """
     INSERT INTO proof_statement (id, kind, at, body)
@@ -315,7 +315,7 @@ def test_a_second_statement_of_a_segment_is_seen(stated):
 
 
 def test_statements_go_on_where_they_ended_though_a_clock_was_set_back(log, monkeypatch):
-    """What was stated last is told by the time that it speaks of: no hour is stated twice."""
+    """No hour is stated twice, even if ids of statements are out of order, because their own times count."""
     assert _closed(log, monkeypatch) > 0
     _changed(
         log.database, "UPDATE proof_statement SET id = gen_random_uuid() WHERE kind = 'decision_hour' RETURNING id"
@@ -324,7 +324,7 @@ def test_statements_go_on_where_they_ended_though_a_clock_was_set_back(log, monk
 
 
 def test_the_running_hour_is_put_together(log, monkeypatch):
-    """Many small segments of the hour that is not over become one, which is merged and stated with the hour."""
+    """Many small segments of the running hour become one, which is stated with the hour."""
     monkeypatch.setattr("app.operations.proof.close_hours._MANY", 10)
     monkeypatch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(0))
     before = logged_rows(log.database)
@@ -351,7 +351,7 @@ def test_a_large_hour_is_stated_piece_by_piece(log, monkeypatch):
 
 
 def test_a_statement_of_another_time_is_compared_all_the_same(stated):
-    """Statements are found by the time that they speak of, however late they were stated."""
+    """A replay finds a statement by the hour that it is about, however late it was stated."""
     _changed(stated.database, "UPDATE proof_statement SET at = at + interval '25 hours' RETURNING id")
     alter(stated.database, once(_is_denied))
     status, said = replayed(stated)
@@ -359,7 +359,7 @@ def test_a_statement_of_another_time_is_compared_all_the_same(stated):
 
 
 def test_a_log_of_decisions_that_stayed_behind_is_no_alteration(log, monkeypatch, tmp_path):
-    """Where a deployment was restored from an export, the trail says so, and nobody is accused of a deletion."""
+    """After a restore from an export, missing decisions are not named as deleted, because the trail has the restore."""
     _closed(log, monkeypatch)
     assert run_command(log.database, "export", tmp_path / "all.ndjson")[0] == 0
     with new_database() as empty:
@@ -375,7 +375,7 @@ def test_a_log_of_decisions_that_stayed_behind_is_no_alteration(log, monkeypatch
 
 
 def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
-    """What the audit trail says was dropped is told apart; without the trail's entry it is an alteration."""
+    """A dropped day is told apart if the audit trail has its drop; otherwise it is named as altered."""
     _closed(log, monkeypatch)
     with psycopg.connect(log.database.owner_url, autocommit=True) as owner:
         owner.execute("SET session_replication_role = replica")
@@ -395,7 +395,7 @@ def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
 
 @pytest.mark.parametrize("what", ["known", "version", "party_mode", "participants", "subject_ref"])
 def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
-    """What a row says that it was decided on must be what decides it, of rows about several people too."""
+    """A row that claims other known facts than those that decide it is named, also a row about several people."""
     changes = {
         "known": {"known": lambda told: told.known + 1},
         "version": {"version": lambda told: told.version + 7},
@@ -417,7 +417,7 @@ def _looked_at_others(decision):
 
 
 def test_a_permit_long_after_a_withdrawal_is_seen(log):
-    """A row that leaves out what had been recorded long before was decided by nobody who keeps the rules."""
+    """A permit dated long after a withdrawal that it does not know of is named."""
     with psycopg.connect(log.database.owner_url) as owner:
         last = owner.execute("SELECT subject_ref, max(seq) FROM consent_event GROUP BY subject_ref").fetchall()
     newest = {bytes(ref)[:16]: order for ref, order in last}
@@ -433,7 +433,7 @@ def test_a_permit_long_after_a_withdrawal_is_seen(log):
 
 
 def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
-    """A period counted in a way that is not known, and other rules that decide otherwise: each with its reason."""
+    """A decision under an unknown counting, or by other rules that decide otherwise, is told as not reproducible."""
     other = once(lambda it: it.facts.reason != "consent_in_force", lambda it: with_facts(it, policy="P2Y/never"))
     alter(log.database, other)
     status, said = replayed(log)
@@ -451,7 +451,7 @@ def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
 
 
 def test_other_parties_are_kept_where_a_processing_asks_for_them_only(made):
-    """A row about a processing that looks at nobody else holds nothing of the participants, in either way to decide."""
+    """A logged row holds nothing of the participants unless its processing asks them, in either mode."""
     with psycopg.connect(made.database.owner_url) as owner:
         shared = owner.execute("SELECT count(*) FROM subject WHERE shared").fetchone()
     assert shared == (1,)  # that it is shared counts for every processing of IV
@@ -461,7 +461,7 @@ def test_other_parties_are_kept_where_a_processing_asks_for_them_only(made):
 
 
 def test_who_was_looked_at_is_sealed(log):
-    """A row that rests on others names nobody to who reads the table; what cannot be opened is not decided again."""
+    """A row seals which events of others it rests on; if the seal cannot be opened, it is not reproducible."""
     with psycopg.connect(log.database.owner_url) as owner:
         ids = [row[0] for row in owner.execute("SELECT id::text FROM consent_event").fetchall()]
     sealed = [it.facts.relied for it in logged_rows(log.database) if it.facts.relied is not None]

@@ -1,4 +1,4 @@
-"""Proof that is past its time is destroyed by the owner alone, as signed; all else stays, and the log verifies."""
+"""Only the database's owner destroys proof, by the signed schedule; the rest stays, and the log verifies."""
 
 import json
 from datetime import timedelta
@@ -20,14 +20,14 @@ GOOD_BUT_INCOMPLETE = 3
 
 
 def test_nothing_is_destroyed_before_the_schedule_is_signed(old):
-    """It is proposed, with its bases, and a run takes out nothing."""
+    """A schedule that is only proposed is shown, and a run destroys nothing."""
     assert "proposed: nothing is destroyed" in owned(old, "show").replace("Proposed", "proposed")
     assert owned(old, "run") == "0 ledgers destroyed (0 of them of refusals only), 0 events.\n"
     assert known(old, "alice") == ["granted", "withdrawn"]
 
 
 def test_what_is_past_its_time_is_destroyed_and_named(old):
-    """Ledgers and ids of people whose last word is years old are gone, and that is stated; nobody else's are."""
+    """A run destroys the ledgers and ids of people whose last decision is years old, states it, and spares others."""
     before = old.bundle(name="before.zip")
     head = old.head()
     sign(old)
@@ -57,7 +57,7 @@ def test_what_is_past_its_time_is_destroyed_and_named(old):
 
 
 def test_nothing_leads_to_whom_was_taken_out(old):
-    """Neither the id nor the pseudonym of somebody stands in any table but that of random names, which lead nowhere."""
+    """After a run, no table leads to a destroyed person, by id or by pseudonym."""
     with psycopg.connect(administrator_url(old.database.name)) as connection:
         ((ref,),) = connection.execute("SELECT subject_ref FROM consent_event WHERE kind = 'withdrawn'").fetchall()
         sign(old)
@@ -78,7 +78,7 @@ def test_nothing_leads_to_whom_was_taken_out(old):
 
 @pytest.mark.parametrize("words", [(), ("--processing", "ads"), ("--consent", None)])
 def test_what_is_held_stays(old, words):
-    """A hold on everything, on a processing or on a person; once it is released, it goes."""
+    """A hold on all, on a processing or on a person keeps its ledgers until it is released."""
     with psycopg.connect(old.database.owner_url) as connection:
         ((consent,),) = connection.execute("SELECT id FROM consent_event WHERE kind = 'withdrawn'").fetchall()
     given = [str(consent) if word is None else word for word in words]
@@ -94,14 +94,14 @@ def test_what_is_held_stays(old, words):
 
 
 def test_a_hold_that_is_over_holds_nothing(old):
-    """It ends by itself at its date."""
+    """A hold ends by itself at its date."""
     sign(old)
     owned(old, "hold", "--reason", "Then.", "--by", "Legal", "--until", "2020-01-01")
     assert owned(old, "run").startswith("2 ledgers destroyed")
 
 
 def test_what_was_only_just_recorded_stays(old):
-    """An import of old decisions, and what the log has not taken yet, are kept, however long ago they were made."""
+    """A run keeps old decisions that were just imported, and events that are not in the log yet."""
     with running(old.database) as api:
         api.ok(
             "POST",
@@ -131,7 +131,7 @@ def test_what_was_only_just_recorded_stays(old):
 
 
 def test_the_service_can_neither_sign_nor_destroy(old):
-    """Its role may read the schedule. The ledger refuses its owner too, but for a DELETE that says it is the run."""
+    """The service's role may only read the schedule; the ledger refuses even its owner a DELETE outside a run."""
     statements = (
         "UPDATE retention_rule SET signed_at = now(), signed_by = 'me'",
         "SELECT sceau_retain('', 10)",
@@ -157,7 +157,7 @@ def test_the_service_can_neither_sign_nor_destroy(old):
 
 
 def test_periods_are_those_of_the_owner(old):
-    """Longer ones keep more; one below thirteen months is refused, and nothing was changed."""
+    """A longer period keeps more, and one that is too short or in bad form is refused and changes nothing."""
     assert "P20Y" in sign(old, "--consents", "P20Y", "--refusals", "P20Y", "--basis", "Archives.")
     assert owned(old, "run").startswith("0 ledgers")
     for short in ("P1D", "P1Y", "P12M", "P360D", "P13M-30D", "P2Y-1D", "P2Y1D", "banana"):
@@ -179,7 +179,7 @@ def _sign(old, *words, approval="one"):
 
 
 def test_six_years_are_proposed_and_another_period_needs_its_basis(old):
-    """Without it nothing is signed; with it the schedule keeps and prints it, until the proposed period is back."""
+    """A period other than the proposed six years needs a basis, which the schedule then prints."""
     shown = owned(old, "show")
     assert (shown.count("P6Y"), shown.count("code de procédure pénale art. 8")) == (2, 2)
     status, said, _ = _sign(old, "--consents", "P8Y")
@@ -192,7 +192,7 @@ def test_six_years_are_proposed_and_another_period_needs_its_basis(old):
 
 
 def test_a_shorter_period_takes_two_persons_once(old):
-    """Under `two` it is signed after just these periods were approved, and once; a longer one needs nobody."""
+    """Under `two`, a shorter period is signed only once, after a second person approved it; a longer one needs none."""
     shorter = ("--consents", "P4Y", "--basis", "Shorter contracts.")
     with running(old.database, register_approval="two") as api:
         ada, bob = person(api, "Ada"), person(api, "Bob")
@@ -224,12 +224,12 @@ def test_a_shorter_period_takes_two_persons_once(old):
 
 
 def test_one_person_signs_a_shorter_period_where_one_decides(old):
-    """The control: with `one` nothing waits."""
+    """Control: with `one`, a shorter period is signed at once."""
     assert _sign(old, "--consents", "P4Y", "--basis", "Shorter contracts.")[0] == 0
 
 
 def test_a_hold_is_restored_with_the_rest(old, tmp_path):
-    """What was kept back is kept back where the deployment goes on, and a hold that was released too."""
+    """A restore brings back holds, both open and released."""
     identifier = owned(old, "hold", "--reason", "Over.", "--by", "Legal").split()[1]
     owned(old, "release", identifier)
     owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", "--processing", "ads")
@@ -242,7 +242,7 @@ def test_a_hold_is_restored_with_the_rest(old, tmp_path):
 
 
 def test_every_day_of_a_month_is_past_its_period_as_postgresql_counts(database):
-    """The verifier allows what the function may take: months are clamped to their last day, and clocks differ."""
+    """The verifier counts months back as PostgreSQL does, for each day of a month."""
     series = "generate_series('2022-12-25 10:00+00'::timestamptz, '2024-04-02', '1 day')"
     days = f"SELECT at, at + interval '3 years' FROM {series} AS at"
     with psycopg.connect(database.owner_url) as connection:
@@ -255,7 +255,7 @@ def test_every_day_of_a_month_is_past_its_period_as_postgresql_counts(database):
 
 
 def test_a_hold_on_what_there_is_not_is_refused(old):
-    """A processing that was mistyped would keep nothing."""
+    """A hold on an unknown processing is refused, because it would keep nothing."""
     words = ("retention", "hold", "--reason", "r", "--by", "b", "--processing", "nope")
     status, said, _ = run_command(old.database, *words, database_owner_url=old.database.owner_url)
     assert (status, said) == (1, "there is no processing nope")

@@ -18,7 +18,7 @@ from tests.support.databases import administrator_url
 
 
 def _forge_run(old, positions, at="now()", schedule='{"consent": "P13M", "refusal": "P13M"}'):
-    """State a run that never was, as the owner of the schema can, and empty the places that it names."""
+    """State a run that did not happen, as the owner of the schema can, and empty the places that it names."""
     body = json.dumps({"positions": positions, "schedule": json.loads(schedule)})
     with psycopg.connect(old.database.owner_url, autocommit=True) as connection:
         put = f"INSERT INTO proof_statement VALUES (gen_random_uuid(), 'retention_run', {at}, %s)"
@@ -40,7 +40,7 @@ def _places(old, kind):
     ],
 )
 def test_a_run_that_never_was_excuses_nothing(old, kind, which, at, schedule):
-    """Whoever owns the schema can state one: it covers what people said, that was past a schedule then, and no more."""
+    """A forged run does not excuse missing bodies that no schedule could have let a run destroy."""
     place = _places(old, kind)[which]
     _forge_run(old, [place], at, schedule)
     old.append()
@@ -49,7 +49,7 @@ def test_a_run_that_never_was_excuses_nothing(old, kind, which, at, schedule):
 
 
 def test_a_run_of_the_future_is_not_entered(old):
-    """A row that says that it was recorded later than now stays in the queue: it would make young entries old."""
+    """A run dated in the future is not entered, because it would make young entries look old."""
     place = _places(old, "consent_event")[-1]
     _forge_run(old, [place], "'2040-01-01'")
     old.append()
@@ -62,7 +62,7 @@ def test_a_run_of_the_future_is_not_entered(old):
 
 
 def test_a_run_that_is_stated_is_not_changed_afterwards(old):
-    """Places that are added to it do not fit what the log committed to."""
+    """A stated run to which places are added later no longer fits what the log committed to."""
     sign(old)
     owned(old, "run")
     place = _places(old, "consent_event")[-1]
@@ -76,7 +76,7 @@ def test_a_run_that_is_stated_is_not_changed_afterwards(old):
 
 
 def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
-    """It holds the run with its proof; one that was changed, or is of another log, is named."""
+    """A bundle that ends before a run holds the run with its proof, and a changed or foreign run is named."""
     sign(old)
     owned(old, "run")
     bundle = old.bundle("--until", "2020-01-01")  # up to the first checkpoint, which was signed before the run
@@ -95,7 +95,7 @@ def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
 
 
 def test_a_child_stays_known_as_one(old):
-    """An age below eighteen is kept until the person must be an adult: they consent with a parent only meanwhile."""
+    """A run keeps a stated age below fifteen, so that the child still cannot consent alone."""
     with running(old.database, clock=TestClock(utc(OLD))) as api:
         stated = {"age_band": "under_15", "stated_by": "operator", "checked_how": "account_data"}
         api.ok("POST", "/v1/subjects/ages", {"subject": subject("kid"), **stated})
@@ -108,7 +108,7 @@ def test_a_child_stays_known_as_one(old):
 
 
 def test_what_was_said_about_every_processing_is_held_with_each(old):
-    """A withdrawal from everything is part of what a hold on one processing keeps."""
+    """A hold on one processing also keeps a withdrawal from all processings."""
     with running(old.database, clock=TestClock(utc(OLD))) as api:
         api.ok("POST", "/v1/withdrawals", {"subject": subject("emma")})
     old.append()
@@ -119,7 +119,7 @@ def test_what_was_said_about_every_processing_is_held_with_each(old):
 
 
 def test_a_hold_waits_for_a_run_and_is_true_when_it_is_answered(old):
-    """While a run is under way nothing is held or signed; what is gone by then cannot be held."""
+    """A hold waits for a run under way, and is refused for what that run has destroyed."""
     sign(old)
     with psycopg.connect(old.database.owner_url) as connection:
         ((consent,),) = connection.execute("SELECT id FROM consent_event WHERE kind = 'withdrawn'").fetchall()
@@ -137,7 +137,7 @@ def test_a_hold_waits_for_a_run_and_is_true_when_it_is_answered(old):
 
 
 def test_a_link_that_was_just_made_keeps_its_ledger(old):
-    """Somebody who was asked again after years can still answer by that link."""
+    """A run keeps the ledger of a person who was just sent a link."""
     with running(old.database) as api:
         body = {"subject": subject("alice"), "kind": "overview", "authentication": "signed_in"}
         api.ok("POST", "/v1/consent-links", body)
@@ -147,7 +147,7 @@ def test_a_link_that_was_just_made_keeps_its_ledger(old):
 
 
 def test_a_replay_says_what_a_run_took(old):
-    """Decisions that rested on it cannot be decided again, and are not called different."""
+    """Decisions that rested on what a run destroyed are not reproducible, and are not called different."""
     with running(old.database, decision_log="durable") as api:
         api.register("joint", party_mode="all_local_users")
         answer = question("alice", "joint")
@@ -164,7 +164,7 @@ def test_a_replay_says_what_a_run_took(old):
 
 
 def test_rows_that_are_never_entered_do_not_stop_what_waits_behind_them(old, monkeypatch):
-    """However many say that they are of the future, all else is entered."""
+    """Rows dated in the future are never entered, and do not stop the rows behind them."""
     monkeypatch.setattr(append_entries, "MOST", 3)
     for _ in range(4):
         _forge_run(old, [], "'2040-01-01'")
@@ -184,7 +184,7 @@ def test_rows_that_are_never_entered_do_not_stop_what_waits_behind_them(old, mon
     ],
 )
 def test_a_run_that_is_none_or_was_stated_beforehand_is_named(old, statement, why):
-    """It makes no bundle unreadable; and bodies cannot be stated as gone first, and destroyed when that suits."""
+    """A malformed run, or one stated before its bodies are destroyed, is named, and leaves the bundle readable."""
     with psycopg.connect(old.database.owner_url, autocommit=True) as connection:
         put = "INSERT INTO proof_statement VALUES (gen_random_uuid(), 'retention_run', now(), %s)"
         connection.execute(put, [json.dumps(statement)])

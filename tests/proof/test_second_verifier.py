@@ -31,7 +31,7 @@ ENTRIES = "data/entries.ndjson"
 
 
 def _second(keys, *files):
-    """What the second verifier ends with, and what it says; run in this process, which has loaded what it imports."""
+    """The second verifier's exit status and output; it runs in this process, which has loaded its imports."""
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
         patch.setattr(sys, "argv", [str(SECOND), str(keys), *map(str, files)])
@@ -41,7 +41,7 @@ def _second(keys, *files):
 
 
 def _both(log, *words, says=""):
-    """The exit status that both verifiers end with, given the log's keys; they must agree. `says`: what ours tells."""
+    """The exit status on which both verifiers must agree, given the log's keys. `says`: what ours must print."""
     (log.place / "keys").write_text(log.key())
     keys = [part for key in log.key().split("\n") for part in ("--key", key)]
     ours, _, said = log.sceau("proof", "verify", *words, *keys)
@@ -60,14 +60,14 @@ def still(made, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def still_decided(made_decided, tmp_path_factory):
-    """The same of a deployment that decided."""
+    """A deployment that has decided, and a bundle of it."""
     with copied(made_decided, tmp_path_factory.mktemp("still")) as log:
         yield log, log.bundle()
 
 
 @pytest.fixture(scope="module")
 def fork(made, tmp_path_factory):
-    """A log that went on otherwise on another copy of its database: one branch, and of both a head and a bundle."""
+    """A forked log: one branch, and a head and a bundle of each."""
     place = tmp_path_factory.mktemp("fork")
     (place / "fork").mkdir()
     with copied(made, place) as log, copied(made, place / "fork") as other:
@@ -81,7 +81,7 @@ def _api(log):
 
 
 def _decided(log, name="erin"):
-    """Somebody consents, and that is entered; the consent's id."""
+    """Record and enter a consent; its id."""
     with _api(log) as api:
         consent = api.decide(name, "ads")["id"]
     log.append()
@@ -89,7 +89,7 @@ def _decided(log, name="erin"):
 
 
 def _withdrawn(log, name="alice", processing="ads", *, entered=True):
-    """Somebody withdraws; the withdrawal's id."""
+    """Record a withdrawal; its id."""
     with _api(log) as api:
         withdrawal = api.withdraw(name, processing)["id"]
     if entered:
@@ -187,12 +187,12 @@ HONEST = {
 
 @pytest.mark.parametrize(("make", "says"), first_each_time(HONEST, 3))
 def test_both_find_nothing_wrong_with_what_is_honest(log, make, says):
-    """As nobody outside has stamped these logs: good, but incomplete; what is odd is told."""
+    """Both verifiers call each honest set of files good but incomplete, as these logs have no outside stamp."""
     assert _both(log, *make(log), says=says) == INCOMPLETE
 
 
 def test_both_say_good_of_a_head_and_refuse_what_is_none(log):
-    """A checkpoint leaves nothing unchecked; what is no file of ours is unreadable, unless another file is wrong."""
+    """Both verifiers call a checkpoint good and another file unreadable, unless a further file is wrong."""
     head, other = _kept(log, "head"), log.place / "other"
     other.write_text("Hello.")
     assert _both(log, head) == GOOD
@@ -206,7 +206,7 @@ def test_both_say_good_of_a_head_and_refuse_what_is_none(log):
 
 
 def test_both_take_what_a_retention_run_destroyed(old):
-    """In a bundle that holds the run, and in one that ends before it."""
+    """Both verifiers accept what a run destroyed, in a bundle with the run and in one that ends before it."""
     sign(old)
     owned(old, "run")
     old.append()
@@ -241,13 +241,13 @@ def _places(log, kind):
     ],
 )
 def test_both_name_what_no_retention_run_could_take(old, which, period, status):
-    """A run that never was excuses what is years old by its schedule, and nothing that somebody said today."""
+    """Both verifiers name a forged run that covers an entry too young for its schedule."""
     assert _both(old, _destroyed(old, _places(old, "consent_event")[0][which], period)) == status
 
 
 @pytest.mark.parametrize("before", [True, False])
 def test_both_name_what_a_run_took_before_it_was_there(old, before):
-    """Something that claims to be years old and was entered behind the run; before it, it may be gone."""
+    """Both verifiers name a destroyed body whose entry comes after the run, and accept one that comes before it."""
 
     def backdate():
         old.superuser(
@@ -267,7 +267,7 @@ def test_both_name_what_a_run_took_before_it_was_there(old, before):
 
 
 def test_both_name_a_text_that_a_run_took(old):
-    """Only consents have an end: a text that was shown is kept, however old it is."""
+    """Both verifiers name a shown text that a run destroyed, because texts are kept at any age."""
     old.superuser(
         "INSERT INTO presented_text (sha256, text, kept_at) VALUES (sha256('x'), 'x', '2020-01-01')",
         "INSERT INTO proof_queue (kind, id) SELECT 'presented_text', encode(sha256('x'), 'hex')",
@@ -277,13 +277,13 @@ def test_both_name_a_text_that_a_run_took(old):
 
 
 def test_both_name_an_entry_that_hides_that_it_is_late(log, monkeypatch):
-    """Whoever has the key and leaves the mark out is found by the times of the entries before."""
+    """Both verifiers name a late entry without its mark, by the times of the entries before it."""
     monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=9))
     assert _both(log, *_backdated(log), says="and is not marked as late") == WRONG
 
 
 def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
-    """Only of entries of a bundle that begins with the first one: elsewhere there may be a later time before them."""
+    """Both verifiers name a false mark of lateness, but only in a bundle that begins with the first entry."""
     monkeypatch.setattr("app.operations.proof.append_entries.MERGE_DELAY", timedelta(days=-9))
     behind = log.bundle()
     assert "late" in json.loads(later_of(behind)["entries"][0]["entry"])
@@ -294,7 +294,7 @@ def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
 
 @pytest.mark.parametrize("stated", [{"positions": "all", "schedule": {}}, {"positions": [2], "schedule": {}}])
 def test_both_name_a_run_that_is_none_or_destroyed_nothing(log, stated):
-    """In the bundle; of one behind its end they wait until a bundle has it."""
+    """Both verifiers name a malformed or empty run once a bundle has its entry, and not behind a bundle's end."""
     state(log, "retention_run", stated)
     behind = log.bundle()
     assert [json.loads(line["entry"])["kind"] for line in later_of(behind)["entries"]].count("retention_run") == 1
@@ -303,7 +303,7 @@ def test_both_name_a_run_that_is_none_or_destroyed_nothing(log, stated):
 
 
 def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
-    """A stated segment that is not there is wrong, but for a restore that was entered, within the bundle or behind."""
+    """Both verifiers call missing decisions wrong, unless the log has a restore, within the bundle or behind it."""
     decided.superuser("DELETE FROM decision_segment")
     assert _both(decided, decided.bundle(), says="that the log states are gone") == WRONG
     _acted(decided, "'deployment.restored', 'service', '{}'::jsonb")
@@ -314,7 +314,7 @@ def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
 
 @pytest.mark.parametrize(("days", "status"), [(0, INCOMPLETE), (1, WRONG)])
 def test_both_take_that_a_day_was_dropped(decided, days, status):
-    """The day of the segment, and not the one before it, within the bundle or behind its end."""
+    """Both verifiers accept missing decisions of a day that was dropped, and not of another day."""
     day = decided.value(f"SELECT (max(day) - {days})::text FROM decision_segment")
     decided.superuser("DELETE FROM decision_segment")
     _acted(decided, f"'decision_log.dropped', 'service', jsonb_build_object('day', '{day}')")
@@ -325,7 +325,7 @@ def test_both_take_that_a_day_was_dropped(decided, days, status):
 
 
 def test_both_check_decisions(still_decided):
-    """Those of a bundle; one of a single processing has none, since a choice could not be checked, and says so."""
+    """Both verifiers check a bundle's decisions; a bundle of one processing has none, and says so."""
     decided, bundle = still_decided
     told = "60 decisions against the statements of their hours"
     assert _both(decided, bundle, says=told) == INCOMPLETE
@@ -334,7 +334,7 @@ def test_both_check_decisions(still_decided):
 
 
 def _lines(change, name=ENTRIES):
-    """A bundle of which somebody changed the lines of a file, and made its list of files fit."""
+    """A bundle with changed lines in one file, and a fitting list of files."""
 
     def changed(content):
         return b"".join(line + b"\n" for line in change(content.splitlines()))
@@ -365,7 +365,7 @@ def _moved(lines):
 
 
 def _renamed(lines):
-    """What the operator calls people: no entry commits to it, the statement of the bundle does."""
+    """A bundle in which the operator renamed people; its statement commits to the names, and its entries do not."""
     told = [json.loads(line) for line in lines]
     named = [{**each, "people": {"subject_ref": "0" * 32}} if "people" in each else each for each in told]
     return [json.dumps(each).encode() for each in named]
@@ -397,7 +397,7 @@ def _texts_swapped(log):
 
 
 def _head_within(log):
-    """A head of the other branch, of a size at which this one signed nothing: its tree alone shows it."""
+    """A head of the other branch at a size at which this one signed none, so that only its tree shows the fork."""
     (log.place / "fork").mkdir()
     with copied(log, log.place / "fork") as other:
         _withdrawn(other, "carol")
@@ -410,7 +410,7 @@ def _head_within(log):
 
 
 def _behind(change):
-    """A bundle of which somebody changed what came later: no list has that file."""
+    """A bundle whose `later.json`, which is in no list, was changed."""
 
     def make(bundle, target):
         later = later_of(bundle)
@@ -446,7 +446,7 @@ def _lines_changed(change):
 
 
 def _bodiless(kind="consent_event", **more):
-    """The body of an entry is left out."""
+    """A bundle without the body of one entry."""
 
     def change(lines):
         place = next(n for n, line in enumerate(lines) if json.loads(line["entry"])["kind"] == kind)
@@ -482,7 +482,7 @@ def _shorter_proof(later):
 
 
 def _set_back(log):
-    """A log that was begun anew, signed fewer entries later, and the head from before."""
+    """A log that was begun anew and signed fewer entries later, and the head from before."""
     _withdrawn(log)
     before = _kept(log, "before")
     log.superuser(
@@ -504,7 +504,7 @@ def _row(column):
 
 
 def _of_one_processing(log):
-    """A bundle of one processing, and of its bodies somebody withheld more."""
+    """A bundle of one processing with more bodies withheld than it may."""
     return [_lines(_withheld)(log.bundle("--processing", "ads"), log.place / "forged.zip")]
 
 
@@ -553,26 +553,26 @@ FORKED = {
 
 @pytest.mark.parametrize(("make", "says"), first_each_time(ALTERED, 3))
 def test_both_say_wrong_of_what_was_altered(log, make, says):
-    """Whatever somebody changed in the database, both verifiers end with 1, and ours says why."""
+    """Both verifiers end with 1 for each change in the database, and ours says why."""
     assert _both(log, *make(log), says=says) == WRONG
 
 
 @pytest.mark.parametrize(("change", "says"), CHANGED.values(), ids=CHANGED.keys())
 def test_both_say_wrong_of_a_bundle_that_was_changed(still, change, says):
-    """Whatever somebody changed in the file."""
+    """Both verifiers end with 1 for each change in a bundle."""
     log, bundle = still
     assert _both(log, change(bundle, log.place / "changed-bundle.zip"), says=says) == WRONG
 
 
 @pytest.mark.parametrize(("files", "says"), FORKED.values(), ids=FORKED.keys())
 def test_both_say_wrong_of_a_fork(fork, files, says):
-    """A head or a bundle of one branch contradicts whatever the other one signed."""
+    """Both verifiers name a head or a bundle of one branch beside one of the other."""
     log, *branches = fork
     assert _both(log, *files(*branches), says=says) == WRONG
 
 
 def test_both_say_wrong_of_a_statement_of_the_other_branch(fork):
-    """Behind a bundle of one branch stands what the other one stated later."""
+    """Both verifiers name a bundle of one branch with a later statement of the other."""
     log, (_, bundle), (_, other) = fork
     with zipfile.ZipFile(other) as bag:
         later = bag.read("later.json")
@@ -582,14 +582,14 @@ def test_both_say_wrong_of_a_statement_of_the_other_branch(fork):
 
 @pytest.mark.parametrize(("changes", "status"), first_each_time(FORGED, 4))
 def test_both_name_what_was_forged_before_the_log_stated_it(still, changes, status):
-    """The list of files and the statement fit: each rule stands by itself."""
+    """Both verifiers name each forgery of a bundle whose list of files and statement fit."""
     log, bundle = still
     assert _both(log, forged(log, bundle, changes)) == status
 
 
 @pytest.mark.parametrize("how", ["gap", "again", "follows"])
 def test_both_name_hours_that_do_not_follow_and_segments_that_are_stated_twice(decided, how):
-    """A statement begins where the one before ended, and each segment is named once; here a restore took them all."""
+    """Both verifiers want each statement to begin where the last one ended, and to name no segment twice."""
     decided.superuser("DELETE FROM decision_segment")
     _acted(decided, "'deployment.restored', 'service', '{}'::jsonb")
     hours = "FROM proof_statement WHERE kind = 'decision_hour'"
@@ -606,14 +606,14 @@ def test_both_name_hours_that_do_not_follow_and_segments_that_are_stated_twice(d
 
 @pytest.mark.parametrize("made", DECISIONS_ALTERED.values(), ids=DECISIONS_ALTERED.keys())
 def test_both_name_decisions_that_were_altered_in_the_database(decided, made):
-    """Digests and counts of the segments fit: what was stated does not."""
+    """Both verifiers name decisions altered in the database, although their segments' digests and counts fit."""
     alter(decided.database, made())
     assert _both(decided, decided.bundle(), says="are not those that were stated") == WRONG
 
 
 @pytest.mark.parametrize("how", ["dropped", "flipped", "invented", "of no statement"])
 def test_both_name_decisions_that_were_altered_in_a_bundle(still_decided, how):
-    """The list of files fits: the statement in the log does not."""
+    """Both verifiers name decisions altered in a bundle, although its list of files fits."""
     decided, bundle = still_decided
     with zipfile.ZipFile(bundle) as bag:
         (name,) = [each for each in bag.namelist() if re.fullmatch(r"data/decisions/[^.]+\.ndjson", each)]
@@ -629,7 +629,7 @@ def test_both_name_decisions_that_were_altered_in_a_bundle(still_decided, how):
 
 
 def test_both_want_a_signature_of_the_log(still):
-    """A checkpoint that only another key than those given has signed is wrong."""
+    """Both verifiers call a checkpoint wrong if none of the given keys has signed it."""
     log, _ = still
     head = _kept(log, "head")
     text, _, line = head.read_text().rpartition("\n\n")
@@ -640,7 +640,7 @@ def test_both_want_a_signature_of_the_log(still):
 
 
 def test_the_example_of_the_document_verifies(tmp_path):
-    """Its checkpoint is signed by its key, and has the root of its two entries."""
+    """The document's example checkpoint is signed by its key and has the root of its two entries."""
     example = FORMAT.read_text().partition("### Worked example")[2]
     key = example.partition("whose verifier key is `")[2].partition("`")[0]
     indented = [line.removeprefix("    ") for line in example.splitlines()]
@@ -653,7 +653,7 @@ def test_the_example_of_the_document_verifies(tmp_path):
 
 
 def test_it_shares_nothing_with_ours_and_is_read_in_one_sitting():
-    """It imports the standard library and `cryptography`, and has 150 lines."""
+    """The second verifier imports only the standard library and `cryptography`, and has at most 150 lines."""
     assert len(SECOND.read_text().splitlines()) <= 150
     nodes = list(ast.walk(ast.parse(SECOND.read_text())))
     named = {each.name for node in nodes if isinstance(node, ast.Import) for each in node.names}

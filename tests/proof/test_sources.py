@@ -1,4 +1,4 @@
-"""Entries commit to every column that decides or proves: one that is left out is left out on purpose."""
+"""Entries commit to each column that decides or proves; each column that is left out is listed."""
 
 import psycopg
 import pytest
@@ -27,7 +27,7 @@ def _table(source):
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_each_column_of_a_source_is_in_the_body(kind):
-    """A column that is added to a table later must be entered, or said to be left out: this is where one is told."""
+    """Each column of an entered table is in the body, or is listed as left out."""
     source = SOURCES[kind]
     columns = {column.name for column in metadata.tables[_table(source)].columns}
     named = {sql.rpartition(".")[2] for sql in source.members().values()}
@@ -35,7 +35,7 @@ def test_each_column_of_a_source_is_in_the_body(kind):
 
 
 def test_each_source_is_queued_by_a_trigger(database):
-    """No kind is entered by luck: the database queues each row itself."""
+    """The database queues each row of each source by a trigger."""
     with psycopg.connect(database.owner_url) as connection:
         triggers = connection.execute(
             "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'queue_for_proof'"

@@ -37,7 +37,7 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory):
-    """An authority that nobody trusts."""
+    """An authority that is not trusted."""
     return Authority(tmp_path_factory.mktemp("tsa") / "other")
 
 
@@ -69,7 +69,7 @@ def test_a_stamped_log_is_good_and_nothing_is_missing(stamped, bundle, authority
 
 
 def test_the_log_states_its_stamps(stamped):
-    """The entry of kind `anchor` comes with the next checkpoint; what is behind the stamp is said to be so."""
+    """The log states a stamp in an `anchor` entry, and the verifier says what is not covered by the stamp."""
     whole = stamped.bundle("--newest")
     assert [line for line in lines_of(whole) if '"kind":"anchor"' in line["entry"]]
     status, said = stamped.verify(whole, roots=stamped.more["tsa_ca_file"])
@@ -83,7 +83,7 @@ def _command(said):
 
 
 def test_without_roots_the_command_that_is_printed_checks_the_stamp(stamped, bundle, authority, stranger, tmp_path):
-    """It is run as it is printed, but for the file of the roots: OpenSSL agrees, and with other roots it does not."""
+    """The printed command has OpenSSL accept the stamp with the authority's roots, and not with other roots."""
     status, said = stamped.verify(bundle)
     assert (status, "not anchored" in said) == (GOOD_BUT_INCOMPLETE, False)
     command = _command(said)
@@ -104,7 +104,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_the_single_file_checks_stamps_where_it_can(stamped, bundle, authority, tmp_path):
-    """With the library it says what the command says; without it, that the stamp is not checked, and how to do it."""
+    """The single file checks stamps if it has the library; otherwise it says that it does not, and how to do it."""
     script = tmp_path / "verify.py"
     script.write_text(stamped.sceau("proof", "verify", "--script")[2])
     words = [script, bundle, "--key", stamped.key().split("\n")[0], "--tsa-ca", authority.roots]
@@ -138,7 +138,7 @@ FORGED = {
 
 @pytest.mark.parametrize("case", FORGED)
 def test_a_stamp_that_is_none_is_named(stamped, authority, stranger, tmp_path, case):
-    """Whoever makes a bundle may put any stamp into it, with a manifest that fits: exit 1, and what is wrong."""
+    """A false stamp in a bundle with a fitting manifest is wrong, with the reason."""
     (forge, says), bundle = FORGED[case], stamped.place / "anchored.zip"
     name = _stamp_in(bundle)
     with zipfile.ZipFile(bundle) as bag:
@@ -150,7 +150,7 @@ def test_a_stamp_that_is_none_is_named(stamped, authority, stranger, tmp_path, c
 
 
 def test_an_answer_that_was_changed_is_a_stamp_of_the_same_or_none(authority):
-    """Whatever byte of an answer is changed: it is refused as one of the faults, or says what it said before."""
+    """An answer with one changed byte is refused with a known fault, or reads as the original stamp."""
     answer, terms = (
         authority.answer(authority.query(b"x")),
         StampTerms(load_pem_x509_certificates(authority.roots.read_bytes())),
@@ -166,7 +166,7 @@ def test_an_answer_that_was_changed_is_a_stamp_of_the_same_or_none(authority):
 
 
 def test_a_stamp_of_another_log_is_named(stamped, bundle, authority, tmp_path):
-    """A good stamp of a head with another root shows nothing of this log, and that there is another."""
+    """A good stamp of a head with another root is named: it shows that the log was rewritten."""
     name = _stamp_in(bundle).replace(".tsr", ".checkpoint")
     with zipfile.ZipFile(bundle) as bag:
         lines = bag.read(name).decode().split("\n")
@@ -179,7 +179,7 @@ def test_a_stamp_of_another_log_is_named(stamped, bundle, authority, tmp_path):
 
 
 def test_a_stamp_that_a_superuser_replaces_or_removes_is_named(stamped, authority):
-    """The log has committed to what was answered: another answer, even a good one, is not that."""
+    """A stamp that was replaced or removed in the database is named, even if the new one is good."""
     note = stamped.value("SELECT note FROM proof_checkpoint JOIN proof_anchor USING (size)")
     another = authority.answer(authority.query(note.encode())).hex()
     stamped.superuser("CREATE TABLE kept AS TABLE proof_anchor")
@@ -206,7 +206,7 @@ class Asking:
         self.roots = load_pem_x509_certificates(authority.roots.read_bytes())
 
     def __call__(self, address, *, seconds=20.0, password=None, at_once=True):
-        """Run once: whether it stamped, or the cause why not."""
+        """Run once: whether it stamped, or why not."""
         plan = AuthorityPlan(address, self.roots, password)
 
         async def once():
@@ -234,7 +234,7 @@ def asking(database, tmp_path, authority):
 
 
 def test_an_authority_that_fails_or_lies_is_not_believed(asking, authority, stranger):
-    """Each way to fail has its cause, and nothing is kept; then the same request, answered well, is."""
+    """Each failure or lie of an authority has a named cause and keeps no stamp; a good answer is then kept."""
     old = authority.answer(authority.query(b"long ago"))
     replayed = []
 
@@ -273,7 +273,7 @@ def test_an_authority_that_fails_or_lies_is_not_believed(asking, authority, stra
 
 
 def test_an_authority_that_hangs_is_given_up(asking, authority):
-    """After the deadline there is no stamp; no transaction is open meanwhile, and what is recorded is entered."""
+    """An authority that hangs is given up at the deadline, and meanwhile no transaction is open and appends go on."""
     asked, goes_on = threading.Event(), threading.Event()
 
     def hang(query):
@@ -300,14 +300,14 @@ def test_an_authority_that_hangs_is_given_up(asking, authority):
 
 @pytest.mark.parametrize("off", ["+ interval '1 hour'", "- interval '1 hour'"])
 def test_a_stamp_of_a_time_that_cannot_be_is_not_believed(asking, authority, off):
-    """Of before the checkpoint was there; control: of after it, however long after."""
+    """A stamp dated before its checkpoint is refused; control: one dated any time after it is kept."""
     asking.log.superuser(f"UPDATE proof_checkpoint SET signed_at = signed_at {off}")
     with serving(authority.answer) as served:
         assert asking(served.address) == ("time" if off.startswith("+") else True)
 
 
 def test_a_stamp_of_the_future_is_not_kept_and_no_stamp_twice(asking):
-    """An hour ahead it cannot be; of two runs at once one keeps its stamp, and the other learns that."""
+    """A stamp an hour in the future is refused, and a second stamp of one checkpoint is not kept."""
     told: list[bool | str] = []
 
     async def keep():
@@ -329,7 +329,7 @@ def test_a_stamp_of_the_future_is_not_kept_and_no_stamp_twice(asking):
 
 
 def test_stamps_hold_across_keys_and_periods(asking, authority):
-    """One whose checkpoint an older key has signed is as good; a bundle of a period has the stamps of that period."""
+    """A stamp stays good after its checkpoint's key is rotated; a bundle of a period has the stamps of that period."""
     log, sizes, oldest = asking.log, [], asking.log.key().split("\n")[0]
     with serving(authority.answer) as served:
         for name in ("alice", "carol"):
@@ -351,7 +351,7 @@ def test_stamps_hold_across_keys_and_periods(asking, authority):
 
 
 def test_the_command_says_why_there_is_no_stamp(asking, authority):
-    """In a sentence and in the word that the log of the jobs process has; without the setting, which one it lacks."""
+    """The command says why there is no stamp, in a sentence and in the jobs log's word; or which setting is missing."""
     status, _, said = asking.log.sceau("proof", "stamp")
     assert (status, "Not time-stamped: SCEAU_TSA_URL names no authority." in said) == (0, True)
     asking.log.more = {"tsa_url": "http://127.0.0.1:1/", "tsa_ca_file": str(authority.roots)}
@@ -363,7 +363,7 @@ def test_the_command_says_why_there_is_no_stamp(asking, authority):
 
 
 def test_a_password_is_shown_to_the_authority_alone(asking, authority):
-    """It goes in a header (HTTP Basic), and not in the address."""
+    """The authority's password is sent in a header (HTTP Basic), and not in the address."""
     with serving(authority.answer) as served:
         assert asking(served.address, password=("user", "secret")) is True
         ((_, headers),) = served.asked
@@ -371,7 +371,7 @@ def test_a_password_is_shown_to_the_authority_alone(asking, authority):
 
 
 def test_the_log_is_stamped_once_an_hour_and_sooner_after_a_failure(asking, authority):
-    """A look each five minutes asks for nothing within the hour; one after a failure asks again."""
+    """A run asks for no stamp within an hour of the last one, and asks again after a failure."""
     with serving(lambda _: b"") as served:
         assert asking(served.address, at_once=False) == "form"
         served.answers = authority.answer

@@ -1,4 +1,4 @@
-"""Everything about one person, for that person, and nothing of anybody else."""
+"""An export tells a person all that is held about them, and nothing about others."""
 
 import json
 
@@ -30,7 +30,7 @@ def _export(api, name):
 
 
 def test_everything_since_the_account_began_is_in_it(api, alice):
-    """Records in DPV terms, every event, the text that was shown, decisions by day, and who looked."""
+    """An export has the person's records in DPV terms, events, shown texts, decisions by day, and who looked."""
     person = Person(api, link(api, alice, "ads"))
     person.press("accept", "ads")
     api.decide(alice, "stats", "refused")
@@ -54,7 +54,7 @@ def test_everything_since_the_account_began_is_in_it(api, alice):
 
 
 def test_a_person_with_many_consents_is_read_as_often_as_one_with_few(api, alice, bob, monkeypatch):
-    """What their receipts rest on is read together: else who was asked often could not be told what is held."""
+    """An export of a person with eight consents makes as many reads as one of a person with one."""
     read, execute = [], WriteSession.execute
 
     async def counted(self, statement, rows=None):
@@ -74,7 +74,7 @@ def test_a_person_with_many_consents_is_read_as_often_as_one_with_few(api, alice
 
 
 def test_it_has_nothing_of_an_earlier_account_or_of_others(api, alice, bob):
-    """After a closure the next holder of the id starts with nothing; nobody else stands in it at any time."""
+    """An export holds nothing of an earlier account of the id, and nothing of other people."""
     api.decide(alice, "ads")
     api.decide(bob, "ads")
     before = json.dumps(_export(api, alice))
@@ -87,7 +87,7 @@ def test_it_has_nothing_of_an_earlier_account_or_of_others(api, alice, bob):
 
 
 def test_an_export_of_nobody_tells_of_nobody_else(api):
-    """Who asked about people without an account is not what another such export hands out."""
+    """An export of an unknown person does not tell who asked about other unknown people."""
     eve, mallory = people("eve", "mallory")
     for name in (eve, mallory):
         assert _export(api, name)["looked_at"] == []
@@ -97,7 +97,7 @@ def test_an_export_of_nobody_tells_of_nobody_else(api):
 
 
 def test_the_command_writes_the_same(api, shared_database, tmp_path, alice):
-    """`sceau subject export` takes the id from standard input, so that it stands in no list of processes."""
+    """`sceau subject export` takes the id from standard input and writes what the API answers."""
     api.decide(alice, "ads")
     status, said, _ = run_command(
         shared_database, "subject", "export", "-o", tmp_path / "alice.json", typed=f"{alice}\n".encode()
@@ -116,14 +116,14 @@ def test_the_command_writes_the_same(api, shared_database, tmp_path, alice):
     ],
 )
 def test_what_is_no_id_is_refused(shared_database, tmp_path, typed, why):
-    """An id that was forgotten makes no file that says that nothing is held."""
+    """A missing or bad id is refused, and no file says that nothing is held."""
     file = tmp_path / "nobody.json"
     status, said, _ = run_command(shared_database, "subject", "export", "-o", file, typed=typed)
     assert (status, said, file.exists()) == (2, f"sceau: {why}\n", False)
 
 
 def test_an_id_of_which_nothing_is_held_is_told(api, shared_database, tmp_path):
-    """The file is written, for that is an answer too; whoever mistyped the id learns it."""
+    """An export of an unknown id is written, and the command says that nothing is held and to check the spelling."""
     file = tmp_path / "nobody.json"
     status, said, _ = run_command(shared_database, "subject", "export", "-o", file, typed=b"nobody")
     assert (status, file.exists()) == (0, True)
@@ -131,7 +131,7 @@ def test_an_id_of_which_nothing_is_held_is_told(api, shared_database, tmp_path):
 
 
 def test_what_is_kept_beside_the_ledger_is_in_it(api):
-    """Links, requests to renew, flags and other names; of whom nothing is held, none."""
+    """An export lists the person's page links and names; an unknown person's has no links, requests, flags or names."""
     alice, eve, alice2 = people("alice", "eve", "alice2")
     link(api, alice, "ads")
     api.ok("POST", "/v1/subjects/links", {"from": subject(alice2), "to": subject(alice), "basis": "user_proved"})

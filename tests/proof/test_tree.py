@@ -1,4 +1,4 @@
-"""The tree of the log: RFC 9162's own example, a reference written down from its definition, and proofs that fail."""
+"""The tree of the log against published vectors and a reference written from RFC 9162, with proofs that fail."""
 
 import hashlib
 from functools import partial
@@ -82,7 +82,7 @@ class Log:
 
 @pytest.mark.parametrize("size", range(1, 9))
 def test_roots_are_those_of_the_published_vectors(size):
-    """A tree of the first n entries has the root that others have published."""
+    """A tree of the first n published entries has the published root."""
     assert root_of(leaf_hash(each) for each in ENTRIES[:size]).hex() == ROOTS[size - 1]
     assert root_of([]) == EMPTY_ROOT
 
@@ -133,7 +133,7 @@ def test_a_frontier_goes_on_from_any_size(first, more):
 
 
 def test_a_tile_that_is_short_is_no_tree():
-    """What a tile does not hold is never made up."""
+    """A tile that is too short is an error."""
     log = Log([300])
     log.tiles[0, 1] = log.tiles[0, 1][: -2 * HASH_BYTES]
     with pytest.raises(ValueError, match="shorter"):
@@ -160,5 +160,5 @@ def test_tile_paths(path, level, index, width):
     ["", "0", "64/000", "0/0000", "0/x000/000", "00/000", "0/001.p/0", "0/001.p/256", "0/001.p/", "0/x1/001", "-1/000"],
 )
 def test_other_paths_name_no_tile(path):
-    """One tile has one path: what is written otherwise names none."""
+    """A path that is not written as the specification says names no tile."""
     assert TileName.parse(path) is None

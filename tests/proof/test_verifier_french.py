@@ -1,4 +1,4 @@
-"""The verifier speaks French: every sentence that it can say has one, and says the same of the same files."""
+"""The verifier's French: each of its sentences has a translation, and its verdicts do not change."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ def _sentences(module):
 
 @pytest.mark.parametrize("module", ["notes", "trees", "anchors", "bodies", "files", "decisions", "bundles", "receipts"])
 def test_every_sentence_has_a_french_one(module):
-    """What stands in the code with a blank between words is said in French, whole or as a part of another sentence."""
+    """Each sentence in the verifier's code has a French one, whole or as a part of another."""
     whole = [re.sub(r"\{\}", " ", english) for english in FRENCH]
     missing = [
         sentence
@@ -52,7 +52,7 @@ def _words(text):
 
 @pytest.mark.parametrize("english", FRENCH)
 def test_each_sentence_is_found_again(english):
-    """It takes as many things as the English one, and those come through as they are, in their order."""
+    """A French sentence takes as many values as the English one, and keeps them unchanged and in order."""
     translated = FRENCH[english]
     assert english.count("{}") == translated.count("{}")
     things = [f"<{number}>" for number in range(english.count("{}"))]
@@ -60,7 +60,7 @@ def test_each_sentence_is_found_again(english):
 
 
 def test_it_says_the_same_of_the_same_files_in_french(made, tmp_path, capsys):
-    """Each line has a French one; the exit status and what stands in files stay; the file alone speaks it as well."""
+    """In French, each line is translated, and the exit status and the content of files are unchanged."""
     with copied(made, tmp_path) as log:
         log.superuser("UPDATE processing_version SET retention = 'P9Y'")
         bundle, key = log.bundle(), log.key().split("\n")[0]
@@ -86,7 +86,7 @@ def test_it_says_the_same_of_the_same_files_in_french(made, tmp_path, capsys):
     ("spoken", "says"), [("fr_FR.UTF-8", "ILLISIBLE"), ("de_DE.UTF-8", "UNREADABLE"), ("", "UNREADABLE")]
 )
 def test_the_environment_chooses_the_language(monkeypatch, capsys, tmp_path, spoken, says):
-    """As for other commands: LC_ALL, LC_MESSAGES, LANG; English where none is French."""
+    """LC_ALL, LC_MESSAGES and LANG choose French, as for other commands; otherwise the verifier speaks English."""
     for name in ("LC_ALL", "LC_MESSAGES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", spoken)

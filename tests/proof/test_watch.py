@@ -80,7 +80,7 @@ def _entries(count, word="entry"):
 
 @pytest.mark.parametrize(("first", "then"), [(1, 2), (3, 700), (WIDTH, WIDTH + 1), (700, 700), (255, 70_000)])
 def test_a_log_that_grows_is_good(served, watch, first, then):
-    """Whatever its sizes are, it begins with the head of before."""
+    """A log that grows from any size to any other begins with the kept head, and is good."""
     served[0].hold(_entries(first))
     status, said = watch()
     assert (status, "the first head" in said) == (0, True)
@@ -99,7 +99,7 @@ def test_a_log_that_grows_is_good(served, watch, first, then):
     ],
 )
 def test_a_log_that_was_set_back_or_rewritten_is_named(served, watch, entries, said):
-    """Its head is printed whole: with the one that was kept it proves the fork; and the kept one stays."""
+    """The head of a log that was set back or rewritten is printed whole, as proof, and the kept head stays."""
     served[0].hold(_entries(300))
     watch()
     served[0].hold(entries)
@@ -109,7 +109,7 @@ def test_a_log_that_was_set_back_or_rewritten_is_named(served, watch, entries, s
 
 
 def test_a_tree_that_is_not_the_head_s_is_named(served, watch):
-    """A head may be signed for entries that the log does not serve; tiles may be missing or short."""
+    """A signed head whose tiles are missing, short or of other entries is named."""
     served[0].hold(_entries(300))
     watch()
     served[0].hold(_entries(400))
@@ -122,7 +122,7 @@ def test_a_tree_that_is_not_the_head_s_is_named(served, watch):
 
 
 def test_a_head_of_somebody_else_is_named(served, watch):
-    """Only a key that is known from elsewhere is believed."""
+    """A head signed by another key than the given one is named."""
     served[0].hold(_entries(3))
     other = str(Signer.of(NAME, Ed25519PrivateKey.generate()).key)
     status, said = watch(key=other)
@@ -132,14 +132,14 @@ def test_a_head_of_somebody_else_is_named(served, watch):
 
 
 def test_what_a_server_says_reaches_a_terminal_as_text(served, watch):
-    """A server may put control characters into what it says: they are shown, and not obeyed."""
+    """Control characters in a server's answer are printed escaped."""
     served[0].note = "\x1b[2Jall is good\r\n"
     status, said = watch()
     assert (status, "\\x1b[2Jall is good\\x0d" in said, "\x1b" in said) == (1, True, False)
 
 
 def test_a_mistake_of_the_watcher_s_own_says_nothing_of_the_log(served, watch, tmp_path):
-    """A key that is none or is of receipts, and a file that holds no head or another log's: status 2, and why."""
+    """A bad key, or a file without this log's head, is a mistake of the watcher: status 2, and why."""
     served[0].hold(_entries(3))
     of_receipts = str(Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate()).key)
     for key, why in (("nothing", "no verifier key"), (of_receipts, "give the log's")):
@@ -154,14 +154,14 @@ def test_a_mistake_of_the_watcher_s_own_says_nothing_of_the_log(served, watch, t
 
 @pytest.mark.parametrize("url", ["nowhere", "http://[", "http://127.0.0.1:1"])
 def test_an_address_that_is_none_is_no_answer(served, tmp_path, url):
-    """It is told in a line, with a status of its own, and nothing is kept."""
+    """An address that does not answer is reported in a line with its own status, and nothing is kept."""
     kept = tmp_path / "head"
     done = CliRunner().invoke(command, ["proof", "watch", url, "--key", str(served[0].signer.key), "--kept", str(kept)])
     assert (done.exit_code, done.output.count("\n"), kept.exists()) == (2, 1, False), done.output
 
 
 def test_a_head_that_cannot_be_kept_is_told_apart_from_a_wrong_log(served, watch, tmp_path):
-    """A directory in the place of the file, or bytes that are no text: neither says anything about the log."""
+    """A kept head that cannot be read or written is reported without calling the log wrong."""
     served[0].hold(_entries(3))
     (tmp_path / "head").write_bytes(b"\xff\xfe")
     assert watch()[0] == 2

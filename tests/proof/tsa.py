@@ -1,4 +1,4 @@
-"""An authority of the test's own: certificates made here, answers by `openssl ts -reply`, over HTTP on loopback."""
+"""A time-stamping authority for tests: its own certificates, and answers by `openssl ts -reply` on loopback."""
 
 import subprocess
 import threading
@@ -47,7 +47,7 @@ class Authority:
         (place / "serial").write_text("01\n")
 
     def answer(self, query: bytes, *, digests="sha256", policy=POLICY) -> bytes:
-        """A TimeStampResp to a TimeStampReq; a refusal where no hash of `digests` is asked for."""
+        """A TimeStampResp to a TimeStampReq; a refusal if the request has no hash of `digests`."""
         configuration = _CONFIGURATION.replace("DIGESTS", digests).replace(
             f"default_policy = {POLICY}", f"default_policy = {policy}"
         )
@@ -67,7 +67,7 @@ class Authority:
 
 
 class Served:
-    """What the authority does with the next requests; `answers` makes an answer of a query."""
+    """An authority's answers to the next requests; `answers` makes an answer from a query."""
 
     def __init__(self):
         """Serve nothing yet."""

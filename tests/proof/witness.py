@@ -1,4 +1,4 @@
-"""A witness of a test's own (c2sp.org/tlog-cosignature)."""
+"""A witness for tests (c2sp.org/tlog-cosignature)."""
 
 import base64
 
@@ -10,7 +10,7 @@ SEEN_AT = 1_790_000_000
 
 
 class Witness:
-    """Somebody outside with a key of their own, who cosigns what they see."""
+    """An outside party with its own key, which cosigns what it sees."""
 
     def __init__(self, name):
         """Make a key."""

@@ -1,4 +1,4 @@
-"""Two callers are two human beings only where every pair that may stand behind them certainly is."""
+"""Two callers count as two human beings only if no one person can stand behind both."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,14 +32,14 @@ def _scopes(api: Api) -> list[str]:
 
 
 def _identity(by: Api, issuer: Issuer, name: str, **claims: Any) -> Api:
-    """The caller that an account of an issuer is, as somebody registered it."""
+    """Register an issuer's account as a caller; that caller."""
     account = {"issuer": issuer.url, "subject": name}
     by.ok("POST", "/v1/keys", {"name": name, "kind": "person", "scopes": _scopes(by), "identity": account})
     return by.with_key(issuer.token(name, **claims))
 
 
 def _may_approve(one: Api, other: Api, identifier: str) -> bool:
-    """Whether what the one proposes the other may approve."""
+    """Whether one caller may approve what the other proposes."""
     made = one.call("POST", "/v1/processings", processing(identifier))
     if made.status_code == 409 and made.json()["type"] == "urn:sceau:problem:no-second-person":
         return False
@@ -50,21 +50,21 @@ def _may_approve(one: Api, other: Api, identifier: str) -> bool:
 
 
 def test_two_accounts_of_one_issuer_are_two(place):
-    """Registered by the bootstrap key, two accounts of one issuer are two human beings."""
+    """Two accounts of one issuer that the bootstrap key registered count as two human beings."""
     api, issuer, _ = place
     assert _may_approve(_identity(api, issuer, "ann"), _identity(api, issuer, "ben"), "two-accounts")
 
 
 @pytest.mark.parametrize(("name", "elsewhere"), [("ada", "ada"), ("bea", "beatrice")])
 def test_accounts_of_two_issuers_are_not_two(place, name, elsewhere):
-    """One human being may have an account at each issuer, under the same name or another."""
+    """Accounts of two issuers do not count as two human beings, under one name or two."""
     api, issuer, other = place
     account = _identity(api, issuer, name)
     assert not _may_approve(account, _identity(api, other, elsewhere), f"two-issuers-{name}")
 
 
 def test_a_key_that_an_account_made_and_a_key_are_not_two(place):
-    """Ian has a key and an account, and by his account makes another key: with his first key it is one human being."""
+    """A key made by Ian's account and Ian's own key do not count as two human beings."""
     api, issuer, _ = place
     by_key, by_token = person(api, "Ian", *_scopes(api)), _identity(api, issuer, "ian")
     made = person(by_token, "Kim", *_scopes(api))
@@ -73,7 +73,7 @@ def test_a_key_that_an_account_made_and_a_key_are_not_two(place):
 
 
 def test_an_account_that_ones_own_account_registered_is_not_a_second_one(place):
-    """Ian registers a program's account of the issuer as a person: it may be his hand."""
+    """An account that Ian's account registered as a person does not count as a second human being beside Ian."""
     api, issuer, _ = place
     ian = _identity(api, issuer, "ian-registrar")
     program = _identity(ian, issuer, "batch-client", client_id="batch-client")
@@ -82,7 +82,7 @@ def test_an_account_that_ones_own_account_registered_is_not_a_second_one(place):
 
 
 def test_two_accounts_that_one_account_registered_are_not_two(place):
-    """Whoever registered both may hold both."""
+    """Two accounts that one account registered do not count as two human beings."""
     api, issuer, _ = place
     ian = _identity(api, issuer, "ian-of-both")
     one, other = _identity(ian, issuer, "first-of-ian"), _identity(ian, issuer, "second-of-ian")
@@ -90,14 +90,14 @@ def test_two_accounts_that_one_account_registered_are_not_two(place):
 
 
 def test_an_account_that_a_key_registered_is_not_two_with_an_account(place):
-    """Who holds the key may have an account too: it may be the other one."""
+    """An account that a key registered does not count with another account as two human beings."""
     api, issuer, _ = place
     eve = person(api, "Eve", *_scopes(api))
     assert not _may_approve(_identity(eve, issuer, "of-eve"), _identity(api, issuer, "eve"), "registered-by-key")
 
 
 def test_the_exchange_of_the_pseudonym_key_makes_one_account_no_second_one():
-    """Known under the new key too, an account approves nothing of its own; nor are two keys of its making two."""
+    """After an exchange of the pseudonym key, an account still cannot approve its own proposal, nor can its keys."""
     with issuing() as issuer, new_database() as database:
         two = {"register_approval": "two", **issuer.settings, **UNLIMITED}
         with running(database, **two) as api:

@@ -25,7 +25,7 @@ def named(**more):
 
 
 def known(api, identifier):
-    """A controller as the register tells it; None when there is none."""
+    """A controller as the register gives it, or None if there is none."""
     return next((each for each in api.ok("GET", "/v1/controllers")["items"] if each["id"] == identifier), None)
 
 
@@ -38,7 +38,7 @@ def refusal(answer):
 
 
 def test_a_controller_is_registered_by_its_siren(pap):
-    """A controller is told with its identifier and its first name and address; said again, it stays as it is."""
+    """A controller is registered with its identifier, name and address; registered again, it does not change."""
     body = controller("by-siren", kind="siren", identifier=SIREN, country="FR", postal_address="1 rue, Paris")
     told = pap.ok(*put_controller(body))
     assert (told["kind"], told["identifier"], told["legal_name"]) == ("siren", SIREN, "by-siren SA")
@@ -63,14 +63,14 @@ def test_a_controller_is_registered_by_its_siren(pap):
     ],
 )
 def test_a_wrong_controller_is_refused(pap, field, more):
-    """An identifier with a wrong check digit, another kind, a country that is no code: 422, naming the field."""
+    """A controller with a bad identifier, kind or country is a 422 that names the field."""
     assert refusal(pap.call(*put_controller({**controller("wrong"), **more}))) == (422, field)
     assert known(pap, "wrong") is None
 
 
 @pytest.mark.parametrize(("name", "stated"), [("same", True), ("another", False)])
 def test_another_name_is_the_same_controller_where_that_is_stated(pap, name, stated):
-    """Of kind `other` nothing checked says so: unless it is stated, everybody is asked anew."""
+    """A new name of a controller of kind `other` supersedes consents, unless it is stated to be one legal person."""
     pap.ok("PUT", f"/v1/controllers/other-{name}", {"kind": "other", "legal_name": "Ancien nom SA"})
     body = {**processing(f"of-{name}"), "controllers": [f"other-{name}"]}
     del body["controller"]
@@ -83,7 +83,7 @@ def test_another_name_is_the_same_controller_where_that_is_stated(pap, name, sta
 
 
 def test_a_controller_that_moves_abroad_is_asked_for_anew(pap):
-    """Another country is another law: whatever the identifier, unless it is stated to be the same legal person."""
+    """A controller with a SIREN that moves to another country supersedes the consents."""
     pap.ok(*put_controller(controller("moved", kind="siren", identifier="542051180", country="FR")))
     body = {**processing("of-moved"), "controllers": ["moved"]}
     del body["controller"]
@@ -94,7 +94,7 @@ def test_a_controller_that_moves_abroad_is_asked_for_anew(pap):
 
 
 def test_renaming_is_not_another_controller(pap):
-    """A new legal name of a SIREN is a version: processings are told under it, and no consent ends."""
+    """A new legal name of a controller with a SIREN is shown for its processings, and ends no consent."""
     pap.ok(*put_controller(controller("renamed", kind="siren", identifier="552081317")))
     body = {**processing("of-renamed"), "controllers": ["renamed"]}
     del body["controller"]
@@ -108,7 +108,7 @@ def test_renaming_is_not_another_controller(pap):
 
 
 def test_a_legal_name_stands_for_a_record(pap):
-    """The old field makes a record of kind `other` once, and finds it again by the name that it has today."""
+    """A legal name in `controller` makes a record of kind `other` once, and later finds it by its present name."""
     first = pap.register("by-name", controller="Par nom SA")
     (identifier,) = first["controllers"]
     assert pap.register("by-name-too", controller="Par nom SA")["controllers"] == [identifier]
@@ -120,7 +120,7 @@ def test_a_legal_name_stands_for_a_record(pap):
 
 
 def test_another_set_of_controllers_is_material(pap):
-    """Naming another controller, or one more, must be called material, and supersedes the consents before."""
+    """A version with another or one more controller must be called material, and supersedes earlier consents."""
     for name in ("joint-a", "joint-b"):
         pap.ok(*put_controller(controller(name)))
     pap.register("joint", controller="Exemple SAS")
@@ -146,13 +146,13 @@ def test_another_set_of_controllers_is_material(pap):
     ],
 )
 def test_controllers_are_named_in_one_way(pap, field, more):
-    """Ids or one legal name, never both nor neither; an id that is nobody's is refused."""
+    """A processing names either ids of controllers or one legal name, and an unknown id is refused."""
     assert refusal(pap.call("POST", "/v1/processings", processing("ambiguous", **more))) == (422, field)
     assert pap.call("GET", "/v1/processings/ambiguous").status_code == 404
 
 
 def test_a_caller_of_some_processings_changes_no_controller(pap):
-    """Controllers are everybody's: a caller with a list of processings names them and changes none."""
+    """A caller limited to some processings may name controllers and may not change them."""
     limited = pap.with_key(pap.new_key("register:write", "register:read", processings=["mine-alone"]))
     assert limited.call(*put_controller(controller("theirs"))).status_code == 403
     assert limited.register("mine-alone")["controller"] == "Exemple SAS"

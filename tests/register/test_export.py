@@ -1,4 +1,4 @@
-"""The record of processing activities (GDPR 30) as a file: what the register holds now, in the order of the article."""
+"""The record of processing activities (GDPR 30) as a file, from the present register and in the article's order."""
 
 import csv
 import io
@@ -42,7 +42,7 @@ CONTROLLER = {
 
 @pytest.fixture
 def written(api, database, tmp_path):
-    """A register of three, exported in any form."""
+    """A register of three processings, exported in any form."""
     api.ok(*put_controller(CONTROLLER))
     body = {**processing("ads", **FULL, controllers=["exemple"]), "data_recipients": ["Régie SARL"]}
     del body["controller"]
@@ -63,7 +63,7 @@ def written(api, database, tmp_path):
 
 
 def test_a_row_for_each_processing_in_the_order_of_the_model(written):
-    """Headings in either language; the version in force; who is responsible and how to reach them; no formula."""
+    """The export has a row for each processing, with headings in either language and no formula."""
     text = written()
     assert text.startswith("\ufeff")
     french = list(csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=";"))
@@ -85,7 +85,7 @@ def test_a_row_for_each_processing_in_the_order_of_the_model(written):
 
 
 def test_the_same_as_json_ld(written):
-    """In terms of DPV: a ROPA of processes."""
+    """The export as JSON-LD is a record of processing activities in terms of DPV."""
     told = json.loads(written("--format", "json-ld", "--language", "en"))
     assert told["@type"] == "dpv:ROPA"
     ads = told["dpv:hasProcess"][0]
@@ -96,7 +96,7 @@ def test_the_same_as_json_ld(written):
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])
 def test_no_cell_is_a_formula(text):
-    """What a spreadsheet would compute gets an apostrophe; other text stays as it is."""
+    """A cell that a spreadsheet would compute gets an apostrophe; other text does not change."""
     assert safe_cell(text) == f"'{text}"
     assert safe_cell(f"a{text}") == f"a{text}"
 

@@ -15,7 +15,7 @@ TWO: dict[str, Any] = {"register_approval": "two", "cache": "strict"}
 
 @pytest.fixture(scope="module")
 def place(shared_clock):
-    """A deployment whose register takes two persons, called with the key that made everybody; them; its database."""
+    """A deployment whose register takes two persons, called with the bootstrap key; the two persons; its database."""
     with new_database() as database, running(database, clock=shared_clock, **TWO) as called:
         yield called, person(called, "Ada"), person(called, "Bob"), database
 
@@ -28,7 +28,7 @@ def clock(shared_clock):
 
 @pytest.fixture
 def api(place):
-    """That deployment, where each test registers processings of its own."""
+    """That deployment, in which each test registers its own processings."""
     return place[0]
 
 
@@ -50,7 +50,7 @@ def refused(answer):
 
 
 def test_one_key_alone_cannot_register_advertising_as_sorting(api, ada):
-    """What one key registers under III permits nothing: neither at once, nor by any call that this key can make."""
+    """A processing that one key registers under III permits nothing, at once or after any other call by that key."""
     assert ada.register("disguised", purpose="sorting")["status"] == "proposed"
     assert ada.reason("alice", "disguised") == "processing_suspended"
     assert refused(rule(ada, "disguised", 1)) == (403, "own-proposal")
@@ -63,7 +63,7 @@ def test_one_key_alone_cannot_register_advertising_as_sorting(api, ada):
 
 
 def test_one_key_cannot_make_itself_a_second_person(api):
-    """A caller approves nothing that was proposed by who made it, directly or through others, nor the other way."""
+    """A caller cannot approve a proposal of a caller that made it, directly or through others, or the reverse."""
     scopes = ("keys:manage", "register:approve", "register:write")
     eve = person(api, "Eve", *scopes)
     again, program = person(eve, "Eve again", *scopes), person(eve, "Her program", *scopes, kind="machine")
@@ -78,7 +78,7 @@ def test_one_key_cannot_make_itself_a_second_person(api):
 
 
 def test_who_rotates_a_key_may_hold_it(api):
-    """A key that somebody else gave a person makes the two one human being."""
+    """A key rotated by another person does not count with that person as two human beings."""
     scopes = ("register:approve", "register:write")
     mallory = person(api, "Mallory", "keys:manage", *scopes)
     ada_id = api.ok("POST", "/v1/keys", {"name": "Ada", "kind": "person", "scopes": list(scopes)})["id"]
@@ -88,7 +88,7 @@ def test_who_rotates_a_key_may_hold_it(api):
 
 
 def test_what_could_never_be_approved_is_refused_when_it_is_proposed(database):
-    """By the bootstrap key and by any program; and by a person while there is no second one. The id is not burnt."""
+    """A proposal by a program, or by a person without a second one, is refused, and its id stays free."""
     with running(database, **TWO) as api:
         body = processing("ads", purpose="sorting")
         assert refused(api.call("POST", "/v1/processings", body)) == (403, "persons-only")
@@ -111,7 +111,7 @@ def test_another_person_puts_it_in_force(ada, bob, clock):
 
 
 def test_a_replay_knows_when_it_was_approved(api, ada, bob, clock):
-    """As of an instant before the approval the answer is a denial, then as now."""
+    """A decision about an instant before the approval is a denial, asked then or later."""
     start = clock.at
     ada.register("replayed", purpose="sorting")
     clock.at += timedelta(hours=1)
@@ -124,14 +124,14 @@ def test_a_replay_knows_when_it_was_approved(api, ada, bob, clock):
 
 
 def test_a_program_approves_nothing(api, ada):
-    """A caller that is a program is refused with its scope; a person without the scope too."""
+    """A program with the scope, and a person without it, cannot approve."""
     ada.register("by-program", purpose="sorting")
     assert refused(rule(person(api, "robot", kind="machine"), "by-program", 1)) == (403, "persons-only")
     assert refused(rule(person(api, "Carol", "register:write"), "by-program", 1)) == (403, "scope-missing")
 
 
 def test_nobody_is_asked_before(api, ada, bob, clock):
-    """No consent is taken for a processing that waits, and a refusal is."""
+    """A processing that waits for approval takes no consent, and takes a refusal."""
     ada.register("asked")
     with pytest.raises(AssertionError, match="processing-not-approved"):
         api.decide("alice", "asked")
@@ -145,7 +145,7 @@ def test_nobody_is_asked_before(api, ada, bob, clock):
 
 
 def test_a_rejected_processing_is_retired(ada, bob):
-    """Rejected, a processing never runs; who proposed it may take it back."""
+    """A processing is retired when it is rejected, or when its proposer takes it back."""
     ada.register("first", purpose="sorting")
     assert rule(bob, "first", 1, approved=False).json()["status"] == "retired"
     ada.register("second", purpose="sorting")
@@ -155,14 +155,14 @@ def test_a_rejected_processing_is_retired(ada, bob):
 
 
 def test_a_processing_that_waits_can_be_retired(ada, bob):
-    """Retired before anybody answered, it takes no answer any more."""
+    """A processing that was retired while it waited can no longer be approved."""
     ada.register("gone")
     assert ada.ok("PATCH", "/v1/processings/gone", {"status": "retired"})["status"] == "retired"
     assert refused(rule(bob, "gone", 1)) == (409, "processing-retired")
 
 
 def test_a_weaker_party_mode_waits(ada, bob, clock):
-    """Until it is approved the stronger mode is in force, and consents stand; then those before are superseded."""
+    """A weaker party mode takes effect, and supersedes the earlier consents, only once it is approved."""
     ada.register("weaker", party_mode="all_local_users")
     rule(bob, "weaker", 1)
     clock.at += timedelta(seconds=1)
@@ -177,7 +177,7 @@ def test_a_weaker_party_mode_waits(ada, bob, clock):
 
 
 def test_a_version_to_come_keeps_its_instant(ada, bob, clock):
-    """Approved before its instant, a version is in force from its instant on."""
+    """A future version that is approved keeps its instant, and the version before stays in force until then."""
     ada.register("to-come", party_mode="all_local_users")
     rule(bob, "to-come", 1)
     later = wire(clock.at + timedelta(days=3))
@@ -196,7 +196,7 @@ def test_a_stronger_version_waits_for_nobody(ada, bob):
 
 
 def test_a_rejected_version_leaves_its_number(ada, bob):
-    """A rejected version never counts, its number is not given again, and the next one may be proposed."""
+    """A rejected version keeps its number and never counts, and another version may be proposed."""
     ada.register("numbers", party_mode="all_local_users")
     rule(bob, "numbers", 1)
     add(ada, "numbers", material=True)
@@ -209,7 +209,7 @@ def test_a_rejected_version_leaves_its_number(ada, bob):
 
 
 def test_who_proposed_and_who_answered_are_kept(ada, bob, place):
-    """The register keeps both callers, the instant and the reason; the trail has the acts, without words."""
+    """The register keeps the proposer, the approver, the instant and the reason; the trail has the acts alone."""
     ada.register("kept", party_mode="all_local_users")
     rule(bob, "kept", 1)
     add(ada, "kept", material=True)
@@ -235,7 +235,7 @@ def test_who_proposed_and_who_answered_are_kept(ada, bob, place):
 
 
 def test_a_person_of_other_processings_answers_nothing(api, ada):
-    """A person with a list of processings approves and rejects those alone."""
+    """A person limited to some processings can approve or reject only those."""
     ada.register("listed")
     made = {"name": "Dan", "kind": "person", "scopes": ["register:approve"], "processings": ["others"]}
     dan = api.with_key(api.ok("POST", "/v1/keys", made)["key"])
@@ -250,7 +250,7 @@ def test_a_proposed_status_cannot_be_patched(ada):
 
 
 def test_an_approval_needs_a_reason(ada, bob):
-    """An approval without words is refused, and nothing is in force by it."""
+    """An approval without a reason is refused and puts nothing in force."""
     ada.register("reasons")
     for body in (
         {"version": 1},
@@ -265,7 +265,7 @@ def test_an_approval_needs_a_reason(ada, bob):
 
 
 def test_a_worker_that_decides_from_memory_hears_of_it(database):
-    """A worker with a lease denies what waits, and permits it once the approval was answered."""
+    """A worker that decides from memory denies a waiting processing, and permits it once its approval is answered."""
     with running(database, register_approval="two", cache="leased") as api:
         bob, ada = person(api, "Bob"), person(api, "Ada")
         ada.register("filter", purpose="sorting")
@@ -275,7 +275,7 @@ def test_a_worker_that_decides_from_memory_hears_of_it(database):
 
 
 def test_the_console_shows_what_waits(database):
-    """The console says which processings and versions wait, who answers for them, and what is unusual under III."""
+    """The console shows which processings and versions wait, their controllers, and what is unusual under III."""
     with running(database, **TWO) as api:
         bob, ada = person(api, "Bob"), person(api, "Ada")
         ada.register("waits", controller="Attente SA")

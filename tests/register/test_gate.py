@@ -1,4 +1,4 @@
-"""The gate: nothing that may permit more takes effect by one human being, where two are asked for."""
+"""The gate: with two persons required, nothing that may permit more takes effect by one human being."""
 
 from datetime import timedelta
 from itertools import count
@@ -16,7 +16,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module", params=["strict", "leased"])
 def place(shared_clock, request):
-    """A deployment where two persons decide, called with the key that made everybody; its database.
+    """A deployment where two persons decide, called with the bootstrap key; its database.
 
     It decides on the database, or from memory.
     """
@@ -51,7 +51,7 @@ def bob(place):
 
 @pytest.fixture
 def acme(ada):
-    """A controller of this test's own."""
+    """A controller for this test."""
     identifier = f"acme-{next(_numbers)}"
     ada.ok("PUT", f"/v1/controllers/{identifier}", {"kind": "other", "legal_name": "Acme SA", "country": "FR"})
     return identifier
@@ -59,7 +59,7 @@ def acme(ada):
 
 @pytest.fixture
 def ads(ada, bob, acme, clock):
-    """A processing of that controller which is in force, with alice's consent to it."""
+    """An approved processing of that controller, with alice's consent to it."""
     identifier = f"ads-{acme}"
     ada.register(identifier, controller=None, controllers=[acme])
     rule(bob, identifier, 1)
@@ -75,13 +75,13 @@ def refused(answer):
 
 
 def waiting(told):
-    """The id of what waits."""
+    """The id of the proposal that a call made."""
     assert told.status_code == 202, told.text
     return told.json()["id"]
 
 
 def test_a_suspended_processing_of_iv_resumes_by_two(ada, bob, clock, ads, place):
-    """One of III at once, for mail must not wait; who proposed it cannot approve it; approved, consents permit."""
+    """A suspended processing of IV resumes once a second person approves; one of III resumes at once."""
     sorting = f"sorting-{ads}"
     ada.register(sorting, purpose="sorting")
     rule(bob, sorting, 1)
@@ -104,7 +104,7 @@ def test_a_suspended_processing_of_iv_resumes_by_two(ada, bob, clock, ads, place
 
 
 def test_a_rejected_proposal_changes_nothing(ada, bob, ads):
-    """Its proposer may take it back as well; it may be proposed anew."""
+    """A proposal that is rejected or taken back changes nothing, and may be made anew."""
     ada.ok("PATCH", f"/v1/processings/{ads}", {"status": "suspended"})
     for who in (bob, ada):
         proposal = waiting(ada.call("PATCH", f"/v1/processings/{ads}", {"status": "active"}))
@@ -119,7 +119,7 @@ def test_a_rejected_proposal_changes_nothing(ada, bob, ads):
 
 
 def test_a_version_waits_with_the_other_proposals(ada, bob, clock, ads):
-    """It is listed with all that it says, and answered by the proposal's id or by its number, once."""
+    """A waiting version is listed with its content, and is answered once, by the proposal's id or its own number."""
     for number in (2, 3):
         notice = {"fr": f"Nous lisons vos messages pour la {number}e fois.", "en": f"We read them {number} times."}
         assert add(ada, ads, material=True, notice=notice, retention="P3D").status_code == 201
@@ -137,7 +137,7 @@ def test_a_version_waits_with_the_other_proposals(ada, bob, clock, ads):
 
 
 def test_a_processing_that_was_retired_meanwhile_does_not_resume(ada, bob, ads):
-    """What is approved must still be there to be done."""
+    """A proposal to resume a processing that was retired meanwhile cannot be approved."""
     ada.ok("PATCH", f"/v1/processings/{ads}", {"status": "suspended"})
     proposal = waiting(ada.call("PATCH", f"/v1/processings/{ads}", {"status": "active"}))
     ada.ok("PATCH", f"/v1/processings/{ads}", {"status": "retired"})
@@ -147,7 +147,7 @@ def test_a_processing_that_was_retired_meanwhile_does_not_resume(ada, bob, ads):
 
 @pytest.mark.parametrize("same", [True, False])
 def test_one_key_alone_gives_no_processing_to_another_company(ada, bob, same, acme, ads):
-    """A controller's new name waits; approved, everybody is asked anew unless it is stated to be the same person."""
+    """A controller's new name waits for approval, and then supersedes consents unless it is one legal person."""
     renamed = {"legal_name": "Courtier Ltd", "country": "FR"}
     proposal = waiting(ada.call("PUT", f"/v1/controllers/{acme}", renamed))
     assert ada.ok("GET", f"/v1/processings/{ads}")["controller"] == "Acme SA"
@@ -158,13 +158,13 @@ def test_one_key_alone_gives_no_processing_to_another_company(ada, bob, same, ac
 
 
 def test_a_new_contact_waits_for_nobody(ada, acme):
-    """How a controller is reached permits nothing more."""
+    """A controller's new contact takes effect at once."""
     same = {"legal_name": "Acme SA", "country": "FR", "contact": "new@acme.example"}
     assert ada.call("PUT", f"/v1/controllers/{acme}", same).status_code == 201
 
 
 def test_a_program_proposes_and_approves_nothing(api, ada, bob, acme, ads):
-    """Nor does the key that bootstrapped the deployment."""
+    """A program, and the bootstrap key, can neither propose nor approve."""
     ada.ok("PATCH", f"/v1/processings/{ads}", {"status": "suspended"})
     robot = person(api, "robot", kind="machine")
     for program in (api, robot):
@@ -177,14 +177,14 @@ def test_a_program_proposes_and_approves_nothing(api, ada, bob, acme, ads):
 
 
 def test_another_act_on_the_same_thing_waits_for_the_first(ada, acme):
-    """Two proposals about one controller would be approved in an order that nobody read."""
+    """A second proposal about one controller is refused while the first one waits."""
     waiting(ada.call("PUT", f"/v1/controllers/{acme}", {"legal_name": "Courtier Ltd"}))
     other = ada.call("PUT", f"/v1/controllers/{acme}", {"legal_name": "Autre Ltd"})
     assert refused(other) == (409, "proposal-pending")
 
 
 def test_a_person_of_some_processings_answers_nothing_here(api, ada, ads):
-    """What is proposed may concern every processing."""
+    """A person limited to some processings cannot answer these proposals, which may concern all processings."""
     made = {"name": "Dan", "kind": "person", "scopes": ["register:approve", "register:read"], "processings": [ads]}
     dan = api.with_key(api.ok("POST", "/v1/keys", made)["key"])
     ada.ok("PATCH", f"/v1/processings/{ads}", {"status": "suspended"})
@@ -195,7 +195,7 @@ def test_a_person_of_some_processings_answers_nothing_here(api, ada, ads):
 
 
 def test_a_shorter_retention_is_proposed_and_approved(ada, bob):
-    """The owner signs it once another person has approved it."""
+    """A shorter retention can be signed by the owner once a second person has approved its proposal."""
     proposal = waiting(ada.call("POST", "/v1/proposals", {"kind": "retention", "consent": "P4Y"}))
     assert refused(answer(ada, proposal)) == (403, "own-proposal")
     assert answer(bob, proposal).json()["wanted"] == {"consent": "P4Y"}

@@ -1,4 +1,4 @@
-"""Two decide from the first process that says so, also by a process that said `one` and was started before."""
+"""Two persons decide as soon as one process says `two`, also at a process started before with `one`."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from tests.support.two_persons import add, person
 
 @pytest.fixture(scope="module")
 def ada() -> Iterator[Api]:
-    """A person's key, at a process that said `one` before another said `two`; there is somebody to approve."""
+    """A person's key, at a process that said `one` before another said `two`; a second person exists."""
     with new_database() as database, running(database, register_approval="one", **UNLIMITED) as api:
         scopes = list(api.ok("GET", "/v1/keys")["items"][0]["scopes"])
         made, _ = person(api, "Ada", *scopes), person(api, "Bob", *scopes)
@@ -27,13 +27,13 @@ def ada() -> Iterator[Api]:
 
 
 def test_a_new_processing_waits(ada):
-    """It is proposed, and denied."""
+    """A new processing waits for approval and is denied."""
     assert ada.register("later", purpose="sorting")["status"] == "proposed"
     assert ada.reason("anybody", "later") == "processing_suspended"
 
 
 def test_a_wider_version_waits(ada):
-    """It is proposed, and the version before stays in force."""
+    """A wider version waits for approval, and the version before stays in force."""
     told = add(ada, "ads", party_mode="user_only", material=True, retention="P1Y").json()
     assert (told["version"]["number"], told["proposed_version"]) == (1, 2)
 
@@ -52,7 +52,7 @@ def test_what_passes_the_gate_waits(ada, method, path, body):
 
 
 def test_older_consents_wait(ada):
-    """No grant of long ago is recorded by one hand, by an import or beside it; a dry run of one needs nobody."""
+    """One person cannot record an old grant, live or by an import; a dry run of an import needs no approval."""
     at = datetime.now(UTC) - timedelta(days=30)
     dated = grant("otto", "ads", at=at, evidence=SIGNED)
     assert ada.call("POST", "/v1/consents", dated).status_code == 422
@@ -65,7 +65,7 @@ def test_older_consents_wait(ada):
 
 
 def test_a_program_proposes_nothing(ada):
-    """A program is refused as where its process says `two`."""
+    """A program is refused as it is at a process that says `two`."""
     robot = person(ada, "robot", kind="machine")
     refused: Any = robot.call("POST", "/v1/processings", processing("more"))
     assert refused.json()["type"] == "urn:sceau:problem:persons-only"

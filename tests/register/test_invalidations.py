@@ -1,4 +1,4 @@
-"""A version or a text that proves unlawful is invalidated: what people consented to by it permits no more."""
+"""Consents that rest on an invalidated version or text permit no more."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def place(shared_clock, request):
 
 @pytest.fixture
 def api(place):
-    """That deployment: each test has names of its own."""
+    """That deployment, in which each test uses its own names."""
     return place[0]
 
 
@@ -42,13 +42,13 @@ def refused(answered):
 
 
 def state(api, name, identifier):
-    """The state of somebody's last consent, as lists have it."""
+    """The state of a person's last consent, as lists show it."""
     found = api.ok("POST", "/v1/consents/search", {"subject": {"type": "user", "id": name}, "processing": identifier})
     return found["items"][-1]["state"]
 
 
 def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
-    """Answered, the invalidation denies: `consent_invalid`; the consent is `invalidated`; another version's stands."""
+    """Once it is answered, an invalidation makes consents to its version invalid, and leaves those to another one."""
     api.register("versions")
     for name in ("alice", "bob"):
         api.decide(name, "versions")
@@ -74,7 +74,7 @@ def test_what_rests_on_an_invalidated_version_permits_no_more(api, clock):
 
 
 def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
-    """Who read the text consented to nothing; who read the same version in another language did."""
+    """An invalidated text makes its readers' consents invalid, and not those of readers in another language."""
     api.register("texts")
     api.decide("alice", "texts")
     api.decide("bob", "texts", evidence={"language": "en"})
@@ -87,7 +87,7 @@ def test_what_rests_on_an_invalidated_text_permits_no_more(api, clock):
 
 
 def test_a_notice_that_the_page_has_shown_is_refused(api, clock):
-    """By its hash it would miss who read it there, in a text of another hash; by the version it misses nobody."""
+    """A notice that the page has shown is invalidated by its version only, as its hash would miss page readers."""
     api.register("pages")
     api.decide("bob", "pages")
     Person(api, link(api, "page-alice", "pages")).press("accept", "pages")
@@ -101,7 +101,7 @@ def test_a_notice_that_the_page_has_shown_is_refused(api, clock):
 
 
 def test_a_hash_that_no_consent_rests_on_is_refused(api, clock):
-    """Of a whole page, of a text that the page showed about another processing: in force, it would strike nobody."""
+    """The hash of a whole page, or of a text about another processing, is refused, because no consent rests on it."""
     api.register("hashes")
     api.register("others", purpose="statistics")
     Person(api, link(api, "hash-alice", "hashes")).press("accept", "hashes")
@@ -117,7 +117,7 @@ def test_a_hash_that_no_consent_rests_on_is_refused(api, clock):
 
 
 def test_an_explanation_knows_since_when(api, clock):
-    """As of an instant before it, whether what was known then is asked for or not, the consent permits."""
+    """An explanation permits for an instant before the invalidation and denies for one after it."""
     start = clock.at
     api.register("explained")
     api.decide("alice", "explained")
@@ -137,7 +137,7 @@ def test_an_explanation_knows_since_when(api, clock):
 
 
 def test_an_invalidation_said_again_is_the_same(place):
-    """The second answer is the first one's, whatever reason it gives; there is one row, and one act."""
+    """A repeated invalidation gets the first answer, and is stored and in the trail once."""
     api, database = place
     api.register("again")
     first = invalidate(api, "again").json()
@@ -152,7 +152,7 @@ def test_an_invalidation_said_again_is_the_same(place):
 
 
 def test_what_no_consent_rests_on_is_not_invalidated(api):
-    """A version or a text that the processing never had, a purpose of III, an unknown processing; in a dry run too."""
+    """An unknown version, text or processing, or a purpose of III, cannot be invalidated, not even in a dry run."""
     api.register("rests")
     api.register("filter", purpose="sorting")
     for identifier, body, expected in (
@@ -168,7 +168,7 @@ def test_what_no_consent_rests_on_is_not_invalidated(api):
 
 
 def test_a_body_names_one_thing_and_a_reason(api):
-    """Neither or both of version and text, no reason and an odd hash are refused."""
+    """An invalidation needs exactly one of version and text, a reason and a well-formed hash."""
     api.register("bodies")
     for body in (
         {"reason": WHY},
@@ -182,7 +182,7 @@ def test_a_body_names_one_thing_and_a_reason(api):
 
 
 def test_one_person_invalidates_where_the_register_takes_two(database, clock):
-    """An invalidation only forbids, so nobody is waited for: it denies once it is answered."""
+    """One person can invalidate where the register takes two, because an invalidation only forbids."""
     with running(database, clock=clock, register_approval="two", cache="leased") as two:
         ada, bob = person(two, "Ada"), person(two, "Bob")
         ada.register("ads")
@@ -201,7 +201,7 @@ def test_one_person_invalidates_where_the_register_takes_two(database, clock):
 
 
 def test_a_caller_of_other_processings_invalidates_and_sees_nothing(api):
-    """A caller with a list of processings invalidates and reads about those alone."""
+    """A caller limited to some processings can invalidate, and read about, only those."""
     api.register("limited")
     invalidate(api, "limited")
     made = {"name": "Dan", "kind": "person", "processings": ["others"]}

@@ -1,4 +1,4 @@
-"""There is no way round the gate: whatever one caller does by any operation, nothing is permitted that was denied.
+"""No operation by one caller alone gets round the gate: each question that was denied stays denied.
 
 Where two persons decide, every writing operation of the API is called by the all-scopes program and by a person, with
 what would permit the most. Afterwards each question that was denied before is denied still. What persons say and are is
@@ -27,14 +27,14 @@ REASON = {"reason": WHY}
 
 @dataclass(frozen=True)
 class Place:
-    """One part of the deployment, with processings and people of its own."""
+    """One part of the deployment, with its own processings and people."""
 
     api: Api
     ada: Api
     number: int
 
     def named(self, word: str) -> str:
-        """A name of this part's own."""
+        """A name in this part."""
         return f"{word}-{self.number}"
 
     def who(self, word: str) -> dict[str, str]:
@@ -215,19 +215,19 @@ OF_NONE = [operation for operation, made in ATTEMPTS.items() if made.__name__ ==
 
 
 def _resumption(place: Place) -> list[Any]:
-    """The proposal that what is suspended resumes, made by the person who will try to approve it."""
+    """A proposal to resume a suspended processing, made by the person who will try to approve it."""
     made = place.ada.call("PATCH", f"/v1/processings/{place.named('off')}", {"status": "active"})
     return [{"proposal": made.json()["id"]}]
 
 
 def _import(place: Place) -> list[Any]:
-    """The proposal of grants, made by the person who will try to approve it."""
+    """A proposal to import grants, made by the person who will try to approve it."""
     place.ada.call("POST", "/v1/imports", _rows(place))
     return [each for each in waiting(place.ada, "import") if each["target"] == place.named("crm")]
 
 
 def _writing(api: Api) -> set[tuple[str, str]]:
-    """Every operation of the API that is no question about a decision and does not only read."""
+    """Each operation of the API that writes and is not a question about a decision."""
     return {
         (method.upper(), path)
         for path, item in api.ok("GET", "/openapi.json")["paths"].items()
@@ -237,14 +237,14 @@ def _writing(api: Api) -> set[tuple[str, str]]:
 
 
 def test_every_operation_is_tried(places):
-    """One that is added must be tried here, or be one of the three by which persons permit."""
+    """Each writing operation is tried here, except the three by which persons permit."""
     assert set(ATTEMPTS) | set(OF_PEOPLE) == _writing(places().api)
     assert not set(ATTEMPTS) & set(OF_PEOPLE)
 
 
 @pytest.mark.parametrize("operation", [each for each in ATTEMPTS if each not in OF_NONE], ids=" ".join)
 def test_one_caller_permits_nothing_more_by_it(places, operation):
-    """Whatever a program is answered, and then a person: each question that was denied before is denied afterwards."""
+    """After an operation by a program and then by a person, each question that was denied is still denied."""
     place: Place = places()
     before = place.permits()
     for by in ("program", "person"):
@@ -253,7 +253,7 @@ def test_one_caller_permits_nothing_more_by_it(places, operation):
 
 
 def test_one_caller_permits_nothing_by_what_is_about_none_of_them(places):
-    """The same, one after the other, of operations that name nobody and no processing of the place."""
+    """After each operation that names no person or processing of the place, each denied question is still denied."""
     place: Place = places()
     before = place.permits()
     for operation in OF_NONE:

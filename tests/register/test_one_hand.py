@@ -1,4 +1,4 @@
-"""What one human being alone cannot do, by whichever callers: a second key, an identity, a later version, old words."""
+"""What one human being alone cannot do: by a second key, an identity, a later version or old words."""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def _scopes(api: Api) -> list[str]:
 
 
 def _identity(place: Place, by: Api, name: str) -> tuple[Api, str]:
-    """The caller that an issuer's account is, as somebody registered it, and its id."""
+    """Register an issuer's account as a caller; that caller and its id."""
     api, _, _, issuer = place
     account = {"issuer": issuer.url, "subject": name}
     made = by.ok("POST", "/v1/keys", {"name": name, "kind": "person", "scopes": _scopes(api), "identity": account})
@@ -50,7 +50,7 @@ def _ads(place: Place, identifier: str, **more: Any) -> str:
 
 @pytest.mark.parametrize("who", ["herself", "the bootstrap program"])
 def test_a_key_and_an_identity_may_be_one_human_beings(place, who):
-    """Whoever registered the identity, a key and an identity are not certainly two."""
+    """A key and an identity do not count as two human beings, no matter who registered the identity."""
     api, ada, _, _ = place
     eve = person(ada, "Eve")
     name = who.replace(" ", "-")
@@ -62,7 +62,7 @@ def test_a_key_and_an_identity_may_be_one_human_beings(place, who):
 
 
 def test_one_account_registered_twice_is_one_human_being(place):
-    """Revoked and registered again it may not approve what it proposed; another account may."""
+    """An account that is revoked and registered again cannot approve its own proposal; another account can."""
     api, *_ = place
     uma, identifier = _identity(place, api, "uma")
     ian, _ = _identity(place, api, "ian")
@@ -75,7 +75,7 @@ def test_one_account_registered_twice_is_one_human_being(place):
 
 @pytest.mark.parametrize("stays", [True, False])
 def test_a_rename_is_not_put_off_by_a_version_far_ahead(place, stays):
-    """Everybody is asked anew from now on, also where a version of 2099 names the controller no more."""
+    """A controller's approved new name supersedes consents at once, even if a version of 2099 drops the controller."""
     api, ada, bob, _ = place
     gone, other = f"gone-{stays}".lower(), f"stays-{stays}".lower()
     for each in (gone, other):
@@ -93,7 +93,7 @@ def test_a_rename_is_not_put_off_by_a_version_far_ahead(place, stays):
 
 
 def test_what_was_invalidated_is_not_said_again(place):
-    """A version that says the same is refused; other words wait for a second person, although they are material."""
+    """A version that repeats invalidated words is refused; one with other words waits for a second person."""
     _, ada, bob, _ = place
     ads = _ads(place, "struck")
     ada.ok("POST", f"/v1/processings/{ads}/invalidations", {"version": 1, **REASON})
@@ -107,7 +107,7 @@ def test_what_was_invalidated_is_not_said_again(place):
 
 @pytest.mark.parametrize("what", ["text", "version"])
 def test_nobody_is_asked_anew_by_one_hand_after_an_invalidation(place, what):
-    """While anything of a processing is invalidated a version that only narrows waits too, and its page asks nobody."""
+    """After an invalidation, even a narrowing version waits, and an invalidated page asks for no consent."""
     api, ada, bob, _ = place
     ads = _ads(place, f"asked-by-{what}")
     page = Person(api, link(api, f"a-{ads}", ads))
@@ -124,7 +124,7 @@ def test_nobody_is_asked_anew_by_one_hand_after_an_invalidation(place, what):
 
 
 def test_a_version_that_one_hand_put_ahead_asks_nobody_after_an_invalidation(place):
-    """A version of later waits also where it only narrows: else it would ask again what is invalidated before then."""
+    """A narrowing version for later waits too, because it could ask again for what is invalidated before then."""
     _, ada, _, _ = place
     ads = _ads(place, "put-ahead")
     later = written(datetime.now(UTC) + timedelta(hours=1))
@@ -132,7 +132,7 @@ def test_a_version_that_one_hand_put_ahead_asks_nobody_after_an_invalidation(pla
 
 
 def test_a_controllers_contact_brings_no_struck_page_back_by_one_hand(place):
-    """The page names the contact: another one would make another text of the page that was invalidated."""
+    """One person cannot bring back an invalidated page with a new contact, which would change the page's text."""
     api, ada, bob, _ = place
     ada.ok("PUT", "/v1/controllers/reached", {"kind": "other", "legal_name": "Reached SA"})
     ads = _ads(place, "reached-ads", controller=None, controllers=["reached"])
@@ -151,7 +151,7 @@ def test_a_controllers_contact_brings_no_struck_page_back_by_one_hand(place):
 
 
 def test_what_was_invalidated_meanwhile_is_not_approved(place):
-    """A version that repeats words which were struck after it was proposed is refused when it is approved."""
+    """A version that repeats words that were invalidated after its proposal cannot be approved."""
     _, ada, bob, _ = place
     ads = _ads(place, "struck-later")
     waits = add(ada, ads, recipients=[{"name": "Régie"}], data_recipients=None, material=True).json()
@@ -161,7 +161,7 @@ def test_what_was_invalidated_meanwhile_is_not_approved(place):
 
 
 def test_a_rename_does_not_say_again_what_was_invalidated(place):
-    """The version that would ask everybody anew says what was struck: the rename waits for another one."""
+    """A rename cannot be approved if the version that it would make repeats invalidated words."""
     api, ada, bob, _ = place
     ada.ok("PUT", "/v1/controllers/struck-name", {"kind": "other", "legal_name": "Before"})
     ads = _ads(place, "struck-named", controller=None, controllers=["struck-name"])
@@ -173,7 +173,7 @@ def test_a_rename_does_not_say_again_what_was_invalidated(place):
 
 
 def test_old_consents_come_in_by_an_import_alone(place):
-    """A program that may import records no grant of long ago beside the gate."""
+    """A program that may import cannot record an old grant through the live route."""
     api, *_ = place
     ads = _ads(place, "old-grants")
     dated = grant("otto", ads, at=datetime(2026, 1, 10, 9, tzinfo=UTC), evidence=SIGNED)
@@ -182,7 +182,7 @@ def test_old_consents_come_in_by_an_import_alone(place):
 
 
 def test_a_no_of_who_may_import_is_as_strong_as_anybodys(place):
-    """Dated an hour ago by a program that may import, it ends a consent of since then."""
+    """A withdrawal dated an hour ago, by a program that may import, ends a consent given since."""
     api, *_ = place
     ads = _ads(place, "late-no")
     api.decide("rita", ads)
@@ -192,7 +192,7 @@ def test_a_no_of_who_may_import_is_as_strong_as_anybodys(place):
 
 
 def test_an_import_that_grew_is_not_what_was_approved(place):
-    """Ada raises the number beside Bob's look: his approval is of what he saw, and no grant beyond it comes in."""
+    """Bob's approval covers the number of grants that he saw, and Ada cannot import more by raising it."""
     api, ada, bob, _ = place
     ads = _ads(place, "grows")
     time.sleep(0.01)

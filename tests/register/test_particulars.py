@@ -51,7 +51,7 @@ def field(answer):
 
 
 def test_what_gdpr_30_asks_is_kept_as_it_was_said(pap):
-    """Every particular of a version is told as it was given; the names of recipients are its data recipients."""
+    """Each particular of a version is returned as it was given; its recipients' names are its data recipients."""
     told = pap.ok("POST", "/v1/processings", body("told", **ALL))["version"]
     assert told["data_recipients"] == ["Hébergeur", "Régie"]
     assert {name: told[name] for name in ALL} == {**ALL, "recipients": [{"name": "Hébergeur"}, ALL["recipients"][0]]}
@@ -59,12 +59,12 @@ def test_what_gdpr_30_asks_is_kept_as_it_was_said(pap):
 
 
 def test_every_told_fact_is_asked_for():
-    """What people are told stands among the particulars above, or in the body that every test registers."""
+    """Each told fact is among the particulars above, or in the body that every test registers."""
     assert {fact.name for fact in TOLD_FACTS} - ALL.keys() - processing("told").keys() == {"controllers"}
 
 
 def test_a_new_recipient_is_material_however_it_is_named(pap):
-    """Another recipient is, and so is another role of one: people are told of both."""
+    """Another recipient, or another role of a recipient, is a material change."""
     pap.ok("POST", "/v1/processings", body("shared", recipients=[{"name": "Régie"}]))
     more = {"recipients": [{"name": "Régie"}, {"name": "Courtier"}], "data_recipients": None}
     assert field(add(pap, "shared", **more)) == (422, "recipients")
@@ -89,7 +89,7 @@ def test_a_new_recipient_is_material_however_it_is_named(pap):
     ],
 )
 def test_a_wrong_particular_is_refused(pap, at_fault, more):
-    """Addresses are https, durations ISO 8601, countries codes; recipients and data recipients agree."""
+    """A wrong address, duration or country, or recipients that disagree with data recipients, are refused."""
     assert field(pap.call("POST", "/v1/processings", body("wrong", **more))) == (422, at_fault)
 
 
@@ -98,7 +98,7 @@ def test_a_wrong_particular_is_refused(pap, at_fault, more):
     [("data_recipients", {"data_recipients": ["Régie"]}), ("retention", {"retention": "P31D"})],
 )
 def test_what_is_unusual_under_iii_is_justified_and_warned_of(pap, warning, more):
-    """A purpose of III with a data recipient or a long retention is refused without a justification, warned of with."""
+    """A purpose of III with a recipient or a long retention is refused without a justification, else warned of."""
     name = f"filter-{warning}".replace("_", "-")
     filtering = body(name, purpose="sorting", **more)
     assert field(pap.call("POST", "/v1/processings", filtering)) == (422, "justification")
@@ -109,7 +109,7 @@ def test_what_is_unusual_under_iii_is_justified_and_warned_of(pap, warning, more
 
 
 def test_a_later_version_is_justified_too(pap):
-    """A version that keeps longer under III is refused without a justification."""
+    """A later version that keeps data longer under III is refused without a justification."""
     pap.register("kept", purpose="sorting")
     longer = {"purpose": "sorting", "retention": "P1Y", "material": True}
     assert field(add(pap, "kept", **longer)) == (422, "justification")
@@ -117,7 +117,7 @@ def test_a_later_version_is_justified_too(pap):
 
 
 def test_what_an_officer_should_look_at_stands_in_the_register(pap):
-    """What is not stated is warned of, and so is a text of III that speaks of advertising."""
+    """The register warns of facts that are not stated, and of a text of III that speaks of advertising."""
     assert pap.register("says-nothing")["warnings"] == UNTOLD
     stated = {"storage_location": "Lyon", "dpia_reference": "DPIA-1", "security_measures": "Encrypted at rest."}
     assert pap.register("says-all", **stated)["warnings"] == []
@@ -126,7 +126,7 @@ def test_what_an_officer_should_look_at_stands_in_the_register(pap):
 
 
 def test_a_preview_is_the_text_that_will_be_shown(pap):
-    """A preview tells each language's text and its hash, as the page will hash it, and records nothing."""
+    """A preview has each language's text and its hash, as the page will hash it, and records nothing."""
     asked = body("previewed", controller="Essai & Cie", notice={"fr": "Texte <b>", "en": "Text"})
     texts = pap.ok("POST", "/v1/processings", {**asked, "dry_run": True})["texts"]
     assert set(texts) == {"fr", "en"}
@@ -151,7 +151,7 @@ def badly_spaced(html):
 
 
 def test_a_preview_is_spaced_as_the_page_is(pap):
-    """French has no-break spaces and curly apostrophes, English none; no line is other than what is hashed."""
+    """A preview has the page's typesetting: no-break spaces and curly apostrophes in French, none in English."""
     notice = {"fr": "Pourquoi ? Pour « mesurer » : 10 000 envois.", "en": "Why? To measure : all."}
     texts = pap.ok("POST", "/v1/processings", body("previewed", notice=notice, dry_run=True))["texts"]
     assert badly_spaced(texts["fr"]["html"]) == []
@@ -163,13 +163,13 @@ def test_a_preview_is_spaced_as_the_page_is(pap):
 
 
 def test_bad_spacing_is_seen():
-    """The control: an ordinary space before high punctuation, one within guillemets, a typewriter's apostrophe."""
+    """Control: the check finds ordinary spaces at French punctuation and typewriter apostrophes."""
     assert len(badly_spaced("Pourquoi ? ... « oui ... l'an ... l&#x27;an")) == 4
     assert badly_spaced("Pourquoi\xa0? «\xa0oui\xa0» l’an") == []
 
 
 def test_a_preview_names_joint_controllers(pap):
-    """Several controllers are told as joint ones."""
+    """A preview calls several controllers joint ones."""
     for name in ("Un", "Deux"):
         pap.ok("PUT", f"/v1/controllers/{name.lower()}", {"kind": "other", "legal_name": name})
     asked = body("previewed", controller=None, controllers=["un", "deux"])
@@ -178,6 +178,6 @@ def test_a_preview_names_joint_controllers(pap):
 
 
 def test_nobody_is_shown_a_text_under_iii(pap):
-    """A dry run of a purpose that asks nobody shows no text; nothing is registered by one."""
+    """A dry run of a purpose of III shows no text and registers nothing."""
     assert pap.ok("POST", "/v1/processings", body("previewed", purpose="sorting", dry_run=True)) == {"texts": {}}
     assert pap.call("GET", "/v1/processings/previewed").status_code == 404

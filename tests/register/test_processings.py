@@ -118,7 +118,7 @@ def test_nothing_of_a_processing_has_a_default(pap, left_out):
     ],
 )
 def test_an_invalid_processing_is_refused(pap, field, value):
-    """What is not as it should be is refused with its field, and nothing is registered."""
+    """An invalid processing is refused with the field at fault, and nothing is registered."""
     body = {**processing("invalid"), field: value}
     answer = pap.call("POST", "/v1/processings", body)
     assert answer.status_code in {400, 422}
@@ -145,7 +145,7 @@ def test_an_invalid_processing_is_refused(pap, field, value):
     ],
 )
 def test_a_material_change_must_be_called_material(pap, field, value):
-    """A fact that people are told and that changes other than by narrowing is refused as immaterial."""
+    """A change of a told fact that does not only narrow is refused if it is called immaterial."""
     name = f"m{sha256(str((field, value)).encode()).hexdigest()[:8]}"
     pap.register(name, party_mode="all_local_users", derived_data_erased_within="P30D")
     usual: dict[str, Any] = {
@@ -171,7 +171,7 @@ def test_a_material_change_must_be_called_material(pap, field, value):
     ],
 )
 def test_a_minor_change_keeps_the_consents(pap, field, value):
-    """A change that asks no more of anybody may be immaterial, and keeps the consents given."""
+    """A change that widens nothing may be immaterial, and keeps the consents given."""
     name = f"n{sha256(str((field, value)).encode()).hexdigest()[:8]}"
     pap.register(name, party_mode="all_local_users", data_recipients=["Régie"])
     consent = pap.decide("alice", name)
@@ -187,7 +187,7 @@ def test_the_purpose_never_changes(pap):
 
 
 def test_a_version_comes_now_or_later(pap, shared_clock):
-    """A version in the past is refused; one to come is listed, and in force from its instant."""
+    """A version in the past is refused; a future one is listed, and is in force from its instant."""
     pap.register("planned")
     past = wire(NOON - timedelta(minutes=1, microseconds=1))
     assert refusal(_add(pap, "planned", effective_from=past)) == (422, "invalid-version", "effective_from")
@@ -232,7 +232,7 @@ def test_a_material_version_supersedes(pap):
 
 @pytest.mark.parametrize("identifier", ["nowhere", "Nowhere", "a%00b", "%00", "%ff", "%F0%9F%98%80", "a%2Fb", "..%2f"])
 def test_what_is_not_registered_is_not_found(pap, identifier):
-    """An id that nobody registered is 404 on every route, whatever characters it holds."""
+    """An unregistered id is a 404 on every route, with any characters."""
     for method, path, body in (
         ("GET", f"/v1/processings/{identifier}", None),
         ("GET", f"/v1/processings/{identifier}/versions", None),

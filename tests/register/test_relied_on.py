@@ -1,4 +1,4 @@
-"""What an invalidation would end, and which permits had relied on it: counted before, and listed."""
+"""What an invalidation would end, counted beforehand, and which permits had relied on it, listed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ SEARCH = "/v1/decisions/search"
 
 
 def struck(identifier):
-    """What asks for the permits that had relied on the first invalidation of a processing."""
+    """The request for the permits that relied on what a processing's first invalidation struck."""
     return {"processing": identifier, "invalidation": 1}
 
 
@@ -32,9 +32,9 @@ CACHES = ["strict", "leased"]
 
 @pytest.fixture(scope="module", params=CACHES)
 def place(request):
-    """A deployment on the database's own clock, for days of which there is a decision log, in either mode.
+    """A deployment on the database's clock, with a decision log, in either mode; and its database.
 
-    Each test has processings of its own; the database is beside.
+    Each test uses its own processings.
     """
     with new_database() as database, running(database, cache=request.param, decision_log="durable") as called:
         yield called, database
@@ -61,7 +61,7 @@ def rows(database):
 
 @pytest.mark.parametrize("cache", CACHES)
 def test_a_dry_run_counts_and_changes_nothing(database, cache):
-    """It tells whose consents would end and which permits rested on them, since when; no row is written."""
+    """A dry run counts the consents that would end and the permits that rested on them, and writes no row."""
     with running(database, cache=cache, decision_log="durable") as logged:
         logged.register("counted", party_mode="all_local_users")
         for name in ("alice", "bob", "carol"):
@@ -93,7 +93,7 @@ def test_a_dry_run_counts_and_changes_nothing(database, cache):
 
 
 def test_the_permits_that_relied_on_it_are_listed(place, monkeypatch):
-    """Page by page, newest first, as the log has them: those of the version alone; who looked is on the trail."""
+    """Permits that relied on an invalidated version are listed, newest first, and the reading is in the trail."""
     logged, database = place
     logged.register("listed")
     for name in ("alice", "bob"):
@@ -132,7 +132,7 @@ def test_the_permits_that_relied_on_it_are_listed(place, monkeypatch):
 
 
 def test_what_rested_on_other_people_is_counted_under_seal(place):
-    """A permit that looked at another party's consent may have rested on it: it is counted, and not listed."""
+    """Permits that may have rested on another party's consent are counted and not listed."""
     logged, database = place
     logged.register("sealed", party_mode="all_local_users")
     logged.decide("alice", "sealed", evidence={"language": "en"})

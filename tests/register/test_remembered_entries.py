@@ -1,4 +1,4 @@
-"""What a writing process remembers of the register is what the register holds, whoever changes it."""
+"""What a writing process remembers of the register is what the register holds, after changes by any process."""
 
 import asyncio
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ IDS = ("ads", "stats", "later", "nowhere")
 
 
 def _changes(api):
-    """Changes of every kind, one by one: registered, a version, suspended, active again, retired, one more."""
+    """Make changes of each kind, one by one."""
     yield "nothing"
     yield api.register("ads")
     yield add(api, "ads", elements=["content"], reason="Less.")
@@ -38,7 +38,7 @@ async def _read(database, entries):
 
 
 def test_what_is_remembered_is_what_is_there(api, database):
-    """After each change by somebody else, and twice without one, it gives what a reading gives; unknown ones too."""
+    """After each change by another process, and again without one, the memory gives what a reading gives."""
     entries = RegisterEntries()
     for _ in _changes(api):
         for _ in range(2):
@@ -47,7 +47,7 @@ def test_what_is_remembered_is_what_is_there(api, database):
 
 
 def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
-    """Control: one that believes that the register never grows is seen to be wrong."""
+    """Control: a memory that ignores the register's stamp gives old entries."""
     monkeypatch.setattr(store, "STAMP", Lookup(Prepared(text("SELECT 1 AS one")), {}, lambda rows: rows[0].one))
     entries = RegisterEntries()
     api.register("ads")
@@ -59,7 +59,7 @@ def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
 
 
 def test_another_server_with_as_many_rows_is_read_anew(monkeypatch):
-    """A promoted standby may lack a version and have another: what the old primary had is not believed."""
+    """After a change of server, the register is read anew, even if the number of its rows is unchanged."""
 
     async def load(session, ids):
         return dict.fromkeys(ids, session.name)

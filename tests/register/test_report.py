@@ -1,4 +1,4 @@
-"""The report of a month, for a data-protection officer: what it counts, and whom it never names."""
+"""The report of a month for a data-protection officer: what it counts, and that it names no data subject."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def database():
 
 @pytest.fixture
 def written(database, tmp_path):
-    """Write a report; what it says."""
+    """Write a report; its content."""
 
     def write(*words):
         month = f"{datetime.now(UTC).astimezone(PARIS):%Y-%m}"
@@ -50,7 +50,7 @@ def written(database, tmp_path):
 
 
 def test_it_counts_what_was_recorded(written):
-    """Answers and decisions by processing, acts on the register, and how often people used their rights."""
+    """A report counts answers and decisions by processing, acts on the register, and uses of people's rights."""
     told = json.loads(written("--format", "json"))
     events = {(each["processing"], each["kind"]): each["number"] for each in told["events"]}
     assert [events["ads", kind] for kind in ("granted", "refused", "withdrawn")] == [2, 1, 1]
@@ -72,7 +72,7 @@ def test_it_counts_what_was_recorded(written):
     ],
 )
 def test_it_is_a_document_in_words(written, language, words):
-    """It stands alone, in either language."""
+    """A report is a document that stands alone, in either language."""
     text = written("--language", language).replace("\N{NO-BREAK SPACE}", " ")
     assert f'<html lang="{language}">' in text
     assert [each for each in words if each not in text] == []
@@ -81,14 +81,14 @@ def test_it_is_a_document_in_words(written, language, words):
 
 
 def test_it_names_nobody_whose_consents_these_are(written):
-    """Not in any form, and not what a caller named that nobody registered."""
+    """A report names no person and no unregistered processing, in any form."""
     for words in ((), ("--format", "json")):
         text = written(*words)
         assert [name for name in ("alice", "bruno", "chloe", "dora", "nobody@example.fr") if name in text] == []
 
 
 def test_another_month_has_nothing_of_it(written):
-    """A month begins and ends at midnight in Paris; the one before this one had nothing."""
+    """The report of the month before this one has nothing of this month."""
     before = datetime.now(UTC).astimezone(PARIS).replace(day=1) - timedelta(days=1)
     told = json.loads(written("--format", "json", "--month", f"{before:%Y-%m}"))
     assert (told["events"], told["answers"], told["acts"]) == ([], [], [])
@@ -98,19 +98,19 @@ def test_another_month_has_nothing_of_it(written):
 
 
 def test_the_last_whole_month_is_the_usual_one(database, tmp_path):
-    """Without a month it is the one before this one."""
+    """A report without a month is of the last whole month."""
     status, said, _ = run_command(database, "report", "-o", tmp_path / "report", "--format", "json")
     before = datetime.now(UTC).astimezone(PARIS).replace(day=1) - timedelta(days=1)
     assert (status, said) == (0, f"The report of {before:%Y-%m} is written.\n")
 
 
 def test_each_act_has_its_words():
-    """An act that is told one by one is told in words."""
+    """Each act that a report lists has its words."""
     assert {each.value for each in ACTS} - _ON_PEOPLE == set(WORDS)
 
 
 def test_a_month_to_come_is_refused(database, tmp_path):
-    """It would be a report of nothing; and the last month that a calendar has would be none at all."""
+    """A report of a future month is refused, also of the last month of the calendar."""
     for month in (f"{datetime.now(UTC) + timedelta(days=40):%Y-%m}", "9999-12"):
         status, said, _ = run_command(database, "report", "-o", tmp_path / "report", "--month", month)
         assert (status, "that month has not begun" in said) == (2, True)

@@ -25,7 +25,7 @@ def _refused(answer, status, slug):
 
 
 def test_a_status_changes_decisions_at_once(pap, shared_clock):
-    """Suspended, a processing is denied; active again, its consents stand as before."""
+    """A suspended processing is denied at once; once it is active again, its consents permit as before."""
     pap.register("paused")
     pap.decide("alice", "paused")
     for status, reason in (("suspended", "processing_suspended"), ("active", "consent_in_force")):
@@ -35,7 +35,7 @@ def test_a_status_changes_decisions_at_once(pap, shared_clock):
 
 
 def test_the_status_it_has_already_is_no_change(pap):
-    """Giving a processing its own status again is a 200 that records nothing."""
+    """Giving a processing the status that it has is a 200 and records nothing."""
     pap.register("same")
     assert pap.ok("PATCH", "/v1/processings/same", {"status": "active"})["status_changes"] == []
     pap.ok("PATCH", "/v1/processings/same", {"status": "suspended"})
@@ -43,7 +43,7 @@ def test_the_status_it_has_already_is_no_change(pap):
 
 
 def test_two_changes_in_one_instant_are_told_in_their_order(pap):
-    """The status told is the one that a decision sees, though the clock has not moved or went back."""
+    """After several status changes in one instant, the last one is shown and is the one that decides."""
     pap.register("quick")
     pap.ok("PATCH", "/v1/processings/quick", {"status": "suspended"})
     assert pap.ok("PATCH", "/v1/processings/quick", {"status": "active"})["status"] == "active"

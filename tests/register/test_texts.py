@@ -21,7 +21,7 @@ def pap(moving, shared_clock):
     [(1, {"notice": OTHER}), (2, {"name": OTHER}), (3, {"consequences": {"fr": "Rien ne change."}})],
 )
 def test_texts_changed_as_minor_wait_for_another_person(pap, shared_clock, number, change):
-    """Whatever the setting, consents do not go on under other words until a second person has approved them."""
+    """Texts changed as minor wait for a second person's approval, with any setting."""
     name = f"words-{number}"
     pap.register(name)
     pap.decide("alice", name)
@@ -45,13 +45,13 @@ def test_other_texts_without_a_reason_are_refused(pap):
 
 
 def test_other_texts_in_a_material_version_wait_for_nobody(pap):
-    """A material version asks everybody again: its texts need no second person where one registers."""
+    """Other texts in a material version need no second person where one registers."""
     pap.register("anew")
     assert add(pap, "anew", notice=OTHER, material=True).json()["version"]["number"] == 2
 
 
 def test_each_version_tells_what_it_changed(pap):
-    """Of each version after the first the register tells each fact before and after, and what is material by itself."""
+    """For each later version, the register lists each changed fact, before and after, and which are material."""
     pap.register("told")
     add(pap, "told", retention="P7D", elements=["content", "attachments"], material=True, storage_location="Roubaix")
     first, second = pap.ok("GET", "/v1/processings/told/versions")["items"]

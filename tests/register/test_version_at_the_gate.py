@@ -1,4 +1,4 @@
-"""A version that waits is kept as JSON, in which it must lose nothing: what is approved is what was proposed."""
+"""A waiting version is kept as JSON, and loses nothing by that."""
 
 import json
 from dataclasses import replace
@@ -18,7 +18,7 @@ WORDS = st.dictionaries(st.sampled_from(["fr", "en"]), st.text(max_size=20))
 
 @given(versions(AT), WORDS, st.lists(st.sampled_from("abc"), unique=True), st.data())
 def test_a_version_comes_back_as_it_was(made, words, controllers, data):
-    """Facts, words, particulars and controllers in their order, to the microsecond."""
+    """A version comes back from JSON unchanged: facts, words, particulars and controllers, to the microsecond."""
     for each in made:
         begins, kept = each.effective_from or AT + timedelta(microseconds=1), each.retention or Retention.parse("PT12H")
         facts = replace(each, effective_from=begins, retention=kept, controllers=frozenset(controllers))

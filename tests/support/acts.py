@@ -1,4 +1,4 @@
-"""Every route that changes something, called so that it succeeds; and the trail read as the database holds it."""
+"""Successful calls of every route that changes something, and the audit trail as the database holds it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def trail(database: TestDatabase) -> list[dict[str, Any]]:
 
 @dataclass
 class World:
-    """An application on a database of its own, and what each call needs to be there before."""
+    """An application on its own database, with what each call needs beforehand."""
 
     api: Api
     database: TestDatabase
@@ -87,7 +87,7 @@ def _version(world: World) -> Any:
 
 
 def _two_persons(world: World) -> tuple[Any, Any]:
-    """One who proposes, and one who answers."""
+    """A person who proposes, and one who answers."""
     made = {"kind": "person", "scopes": ["register:read", "register:write", "register:approve"]}
     keys = [world.api.ok("POST", "/v1/keys", {"name": name, **made})["key"] for name in ("x", "y")]
     proposer, approver = (world.api.with_key(key) for key in keys)
@@ -95,7 +95,7 @@ def _two_persons(world: World) -> tuple[Any, Any]:
 
 
 def _rule(world: World, *, approved: bool = True) -> Any:
-    """A person proposes other texts, and another answers."""
+    """Have one person propose other texts, and another answer."""
     identifier = world.registered()
     body = {**processing("x"), "notice": {"fr": "Autre."}, "material": False, "reason": "A typing error."}
     del body["id"]
@@ -106,7 +106,7 @@ def _rule(world: World, *, approved: bool = True) -> Any:
 
 
 def _answer_proposal(world: World, *, approved: bool = True) -> Any:
-    """What waits at the gate is answered by another person."""
+    """Have another person answer a proposal that waits at the gate."""
     proposer, approver = _two_persons(world)
     proposed = propose_at_gate(world.api, proposer)
     ruling = {"proposal": proposed, "approved": approved, "reason": "Read too."}
@@ -217,7 +217,7 @@ def _erase(world: World) -> Any:
 
 
 def _import(world: World, identifier: str) -> Any:
-    """By a caller of its own: each is noted once a day."""
+    """Import by a new caller, because a caller's imports are noted once a day."""
     said = {"subject": subject("dora"), "processing": world.registered(), "decision": "refused"}
     row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", **said}
     importer = world.api.with_key(world.api.new_key("consents:import"))

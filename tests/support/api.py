@@ -24,7 +24,7 @@ UNLIMITED: dict[str, Any] = {"rate_limits": "off"}
 
 
 class TestClock:
-    """A clock in the place of the database's: it stands where it was set."""
+    """A clock in place of the database's, which stands where it was set."""
 
     __test__ = False
 
@@ -55,7 +55,7 @@ def settings_for(database: TestDatabase, **more: Any) -> Settings:
 
 
 def refusal_of(monkeypatch: pytest.MonkeyPatch, **wrong: str) -> str:
-    """What a person reads when the environment holds these settings, named in lower case, and no others."""
+    """The refusal that a person reads if the environment holds only these settings, named in lower case."""
     with monkeypatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             patch.delenv(name)
@@ -124,7 +124,7 @@ class Api:
         return other
 
     def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-        """One request; a body that is bytes goes as it is, said to be JSON."""
+        """One request; a body of bytes is sent unchanged, as JSON."""
         sent = {"Authorization": f"Bearer {self.key}"} if self.key is not None else {}
         if isinstance(body, bytes):
             sent["Content-Type"] = "application/json"
@@ -154,7 +154,7 @@ class Api:
         return self.ok("POST", "/v1/consents", body)
 
     def _versions(self, identifier: str) -> list[dict[str, Any]]:
-        """What the register says of a processing's versions; what tests register, when it is not told."""
+        """A processing's versions in the register, or, if this caller may not read them, those that tests register."""
         told = self.with_key(self.registrar).call("GET", f"/v1/processings/{identifier}/versions")
         if told.status_code == 200:
             items = told.json()["items"]

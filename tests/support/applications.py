@@ -1,4 +1,4 @@
-"""One application for a whole file of tests that only ask, or that each use names of their own."""
+"""One application for a whole file of tests that only ask, or that each use their own names."""
 
 import pytest
 import structlog
@@ -36,7 +36,7 @@ def _logs_as_they_were():
 
 @pytest.fixture(scope="module")
 def shared_database():
-    """The database of `shared`, and of whatever is made of it."""
+    """The database of `shared` and of the fixtures made from it."""
     with new_database() as database:
         yield database
 
@@ -84,20 +84,20 @@ def asking(shared_register):
 
 @pytest.fixture(scope="module")
 def staffed(shared):
-    """The same with a complete notice, of which each test uses persons of its own."""
+    """The shared application with a complete staff notice; each test uses its own persons."""
     publish(shared)
     return shared
 
 
 @pytest.fixture
 def alice():
-    """The name of somebody whom no other test knows."""
+    """The name of a person that no other test uses."""
     return people("alice")[0]
 
 
 @pytest.fixture
 def ali():
-    """The name of somebody else: often another one of the same person."""
+    """Another name: often a second name of that person."""
     return people("ali")[0]
 
 
@@ -109,5 +109,5 @@ def bob():
 
 @pytest.fixture
 def zoe():
-    """The name of somebody who may be a child."""
+    """The name of a person who may be a child."""
     return people("zoe")[0]

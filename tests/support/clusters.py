@@ -22,7 +22,7 @@ FASTER: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off", "
 
 
 def copy_cluster(data: Path) -> None:
-    """Let a data directory hold a cluster whose database `sceau` is migrated; it is made by whoever comes first."""
+    """Copy a cluster with a migrated database `sceau` into a data directory; the first caller makes the cluster."""
     place = Path(os.environ[PLACE])
     made = place / "made"
     with (place / "lock").open("w") as lock:

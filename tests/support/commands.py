@@ -23,7 +23,7 @@ def run_command(database: TestDatabase, *words: Any, typed: str | bytes = "", **
 
 
 def run_bare(environment: Mapping[str, str | None], *words: Any, typed: str | bytes = "") -> tuple[int, str, str]:
-    """Run a command with these settings and no others: the same."""
+    """Run a command with these settings and no others: its exit status, standard error and standard output."""
     of_the_suite: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SCEAU_")}
     how: dict[str, Any] = {"env": {**of_the_suite, **environment}, "input": typed}
     # In a thread of its own: a test of the browser leaves an event loop running in this one.

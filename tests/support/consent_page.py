@@ -111,7 +111,7 @@ class Page(HTMLParser):
 
     @property
     def said(self) -> dict[str, list[str]]:
-        """What is hashed of each processing: all of it that stands in no other's section, in the order of the page."""
+        """The hashed text of each processing: all that is not in another's section, in the order of the page."""
         return {each: [text for of, text in self._pieces if of in {"", each}] for each in self.stated}
 
     @property
@@ -128,7 +128,7 @@ class Page(HTMLParser):
         return hashlib.sha256(unicodedata.normalize("NFC", "\n".join(lines)).encode()).hexdigest()
 
     def filled(self, press: str, processing: str = "") -> dict[str, str]:
-        """The fields that a button sends; to accept, the first of what there is to choose is chosen."""
+        """The fields that a button sends; if accepting needs a choice, the first one is chosen."""
         for form, presses in zip(self.forms, self.presses, strict=True):
             if form["processing"] == processing and press in presses:
                 chosen = {name: values[0] for name, values in self.choices.items() if press == "accept"}
@@ -142,7 +142,7 @@ class Page(HTMLParser):
 
 
 class Person:
-    """Whoever has a link, and no key."""
+    """A visitor with a link and without a key."""
 
     def __init__(self, api: Api, path: str, lang: str = "fr") -> None:
         """Hold a link and read in a language."""
@@ -166,10 +166,10 @@ class Person:
 
 
 def consents(api, name):
-    """The consents of somebody."""
+    """The consents of a person."""
     return api.ok("POST", "/v1/consents/search", {"subject": subject(name)})["items"]
 
 
 def history(api, name):
-    """Every event about somebody's first consent's processing."""
+    """Every event of a person about the processing of their first consent."""
     return api.ok("GET", f"/v1/consents/{consents(api, name)[0]['id']}/history")["items"]

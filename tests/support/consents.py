@@ -20,7 +20,7 @@ SIGNED: dict[str, Any] = {"method": "paper", "positive_act": "signed", "document
 
 
 def own_form(evidence: dict[str, Any], name: str) -> dict[str, Any]:
-    """The evidence with a form of this person's own, where a test only says that it was signed."""
+    """The evidence with a separate form for this person, if a test only says that it was signed."""
     if evidence.get("document_sha256") != SIGNED["document_sha256"]:
         return evidence
     return {**evidence, "document_sha256": hash_of(f"The form of {name.casefold()}")}
@@ -37,7 +37,7 @@ def notice_of(identifier: str) -> dict[str, str]:
 
 
 def proof(notice: Mapping[str, str], said: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The evidence of a grant to whom that notice was shown, in the language that the evidence names."""
+    """The evidence of a grant by a person who was shown that notice, in the language that the evidence names."""
     evidence = {**EVIDENCE, **(said or {})}
     text = notice.get(str(evidence["language"]).lower().split("-", maxsplit=1)[0], next(iter(notice.values())))
     return {"presented_text_sha256": hash_of(text), **evidence}
@@ -61,7 +61,7 @@ def written(at: datetime) -> str:
 
 
 def shown_at(versions: list[dict[str, Any]], at: str, number: int | None) -> dict[str, Any]:
-    """Of the versions that the register tells, the one named, else the one in force then, else the first."""
+    """The named version, else the one in force then, else the first one."""
     if number is not None:
         return next((each for each in versions if each["number"] == number), versions[0])
     then = datetime.fromisoformat(at)
@@ -70,7 +70,7 @@ def shown_at(versions: list[dict[str, Any]], at: str, number: int | None) -> dic
 
 
 def proven(more: Mapping[str, Any], versions: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
-    """What a test says of a grant, with what a grant must have; an old one is signed unless its evidence is given."""
+    """A test's grant, completed with what a grant must have; an old one is signed unless its evidence is given."""
     at = more.get("collected_at", written(now))
     said = dict(more.get("evidence") or {})
     if not said and datetime.fromisoformat(at) < now - timedelta(minutes=1):

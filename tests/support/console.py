@@ -88,7 +88,7 @@ class Visitor:
 
 
 def forget_attempts(api: Api) -> None:
-    """Nobody has tried to sign in in vain yet."""
+    """Forget all failed attempts to sign in."""
     client: Any = api.client
     client.app.state.services.sign_ins._levels.clear()
 

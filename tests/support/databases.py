@@ -71,7 +71,7 @@ def make_template() -> None:
 
 
 def drop_template() -> None:
-    """Drop the template and whatever databases of this run are left."""
+    """Drop the template and all databases of this run that are left."""
     name = os.environ["SCEAU_TEST_TEMPLATE"]
     with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
         left = connection.execute("SELECT datname FROM pg_database WHERE datname ^@ %s", [name]).fetchall()
@@ -101,7 +101,7 @@ def new_database(*, template: str | None = None) -> Iterator[TestDatabase]:
 
 @contextmanager
 def fresh_database() -> Iterator[TestDatabase]:
-    """A migrated database that nobody has used: what is lent again keeps what its planner has learnt."""
+    """A new migrated database, because one that is lent again keeps its planner's statistics."""
     database = _copy(os.environ["SCEAU_TEST_TEMPLATE"])
     try:
         yield database

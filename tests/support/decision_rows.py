@@ -1,4 +1,4 @@
-"""The decision log as a test sees it: its decisions one by one, and altered as somebody with every right could."""
+"""The decision log for tests: its decisions one by one, and alterations as by a superuser."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ def segment_of(decisions: Iterable[LoggedDecision], identifier: UUID | None = No
 
 
 def logged(at: datetime, facts: LogFacts = REFUSED, ref: bytes = b"\1" * 16) -> LoggedDecision:
-    """A decision that somebody took at an instant, about somebody and some correspondence."""
+    """A logged decision of an instant, about some subject and some correspondence."""
     milliseconds = (at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000
     identifier = UUID(bytes=int(milliseconds).to_bytes(6) + random_id().bytes[6:])
     return LoggedDecision(identifier, at, random_id(), ref, b"\2" * 16, facts)
@@ -81,7 +81,7 @@ def insert(connection: psycopg.Connection, made: Segment, *, merged: bool = Fals
 
 
 def add(database: TestDatabase, made: Segment, *, merged: bool = False) -> None:
-    """The same, as somebody with every right could."""
+    """Put a segment into the log, as a superuser can."""
     with _with_every_right(database) as connection:
         connection.execute("SELECT sceau_make_log_partition(%s)", [made.day])
         insert(connection, made, merged=merged)
@@ -95,7 +95,7 @@ def _with_every_right(database: TestDatabase):
 
 
 def once(where: Callable[[LoggedDecision], bool], *made: Callable[[LoggedDecision], LoggedDecision]) -> Change:
-    """A change that puts others in the place of the first decision that is so; without any, it goes."""
+    """A change that replaces the first matching decision by others, or removes it if there are none."""
     found: list[LoggedDecision] = []
 
     def change(decisions: Sequence[LoggedDecision]) -> Sequence[LoggedDecision]:
@@ -108,7 +108,7 @@ def once(where: Callable[[LoggedDecision], bool], *made: Callable[[LoggedDecisio
 
 
 def every(where: Callable[[LoggedDecision], bool], **facts: Callable[[LogFacts], object]) -> Change:
-    """A change of some of the facts of every decision that is so."""
+    """A change of some facts of every matching decision."""
 
     def change(decisions: Sequence[LoggedDecision]) -> Sequence[LoggedDecision]:
         return [
@@ -120,5 +120,5 @@ def every(where: Callable[[LoggedDecision], bool], **facts: Callable[[LogFacts],
 
 
 def with_facts(decision: LoggedDecision, **facts: object) -> LoggedDecision:
-    """The same decision, with other facts."""
+    """That decision with other facts."""
     return replace(decision, facts=structs.replace(decision.facts, **facts))

@@ -1,4 +1,4 @@
-"""Whoever sits before the console: opens its pages, and sends the forms that stand on them."""
+"""An officer at the console, who opens its pages and sends their forms."""
 
 import html
 import re
@@ -47,7 +47,7 @@ class Officer(Visitor):
         self.cookies = list(self.client.cookies.jar)
 
     def open(self, path: str) -> Seen:
-        """Open a page with this person's cookies, whoever used the browser meanwhile."""
+        """Open a page with this person's cookies, even if another person used the browser meanwhile."""
         self._take_seat()
         seen = self.get(path)
         self.cookies = list(self.client.cookies.jar)

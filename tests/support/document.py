@@ -12,5 +12,5 @@ _NOWHERE = "postgresql://nobody@localhost/none"
 
 @cache
 def document() -> dict[str, Any]:
-    """What `/openapi.json` answers, of an application that has no database; nobody may change it."""
+    """The answer of `/openapi.json` from an application without a database; do not change it."""
     return create_app(settings_for(TestDatabase("none", _NOWHERE, _NOWHERE))).openapi()

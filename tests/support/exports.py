@@ -45,7 +45,7 @@ def counted(lines):
 
 
 def with_digest(lines):
-    """An export whose end has the number and the hash of its lines, under the signature of before."""
+    """An export whose end fits its lines' number and hash, with the earlier signature."""
     note = json.loads(lines[-1])["end"].split("\n")
     note[2:4] = map(str, counted(lines))
     return [*lines[:-1], json.dumps({"end": "\n".join(note)}) + "\n"]

@@ -61,7 +61,7 @@ def _serve_forks(channel: socket.socket) -> dict[str, Any] | None:
 
 
 def _leave(waiting: selectors.BaseSelector) -> None:
-    """A fork holds nothing of the commands beside it."""
+    """Close what belongs to other commands, so that a fork does not hold it."""
     for key in [*waiting.get_map().values()]:
         os.close(key.fd)
         if key.data is not None:
@@ -70,7 +70,7 @@ def _leave(waiting: selectors.BaseSelector) -> None:
 
 
 def _end_all(waiting: selectors.BaseSelector) -> None:
-    """Whoever asked for the commands is gone, however it ended: none of them, nor what they started, outlives it."""
+    """End all commands and what they started, because the process that asked for them is gone."""
     for pid in [key.data[0] for key in waiting.get_map().values() if key.data is not None]:
         with suppress(ProcessLookupError):  # it has ended, or has not begun a session yet
             os.killpg(pid, signal.SIGKILL)
@@ -79,10 +79,10 @@ def _end_all(waiting: selectors.BaseSelector) -> None:
 
 
 def _tell_end(process: int, pid: int, told: int) -> None:
-    """A command has ended: nobody else may wait for it, so its status is told through its pipe."""
+    """Send an ended command's status through its pipe, since only this process can wait for it."""
     os.close(process)
     _, status = os.waitpid(pid, 0)
-    with suppress(BrokenPipeError):  # nobody wants to know any more
+    with suppress(BrokenPipeError):  # the reader has gone
         os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
     os.close(told)
 
@@ -102,7 +102,7 @@ def _become(asked: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Fork until whoever started this is gone; in a fork, run the command."""
+    """Fork until the process that started this one is gone; in a fork, run the command."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the suite's: it ends what it has started
     gc.collect()
     gc.freeze()  # pages that a collection does not touch stay shared

@@ -10,7 +10,7 @@ from tests.support.api import Api
 
 
 def propose_at_gate(api: Api, proposer: Api) -> str:
-    """A proposal of a person, whatever else waits: a shorter retention; its id."""
+    """Have a person propose a shorter retention, which may wait beside other proposals; its id."""
     client: Any = api.client
 
     async def run() -> str:

@@ -67,7 +67,7 @@ class Replay:
                 self.api.ok("POST", f"/v1/processings/{entry.id}/invalidations", {**said, "reason": "Unlawful."})
 
     def name(self, case: GoldenCase, subject_id: str) -> str:
-        """A name of the case's own for one of its subjects."""
+        """A name for one of the case's subjects that no other case has."""
         return f"{case.line}.{subject_id}"
 
     def record(self, case: GoldenCase) -> None:
@@ -128,7 +128,7 @@ class Replay:
             assert refused.json()["type"] == "urn:sceau:problem:consent-not-applicable"
 
     async def _append(self, name: str, event: ConsentEvent, *, order: int) -> None:
-        """What a system event is: appended by a job, through no route."""
+        """Append a system event, as a job does, through no route."""
         pseudonyms = Pseudonyms(bytes.fromhex(PSEUDONYM_KEY))
         at = event.collected_at
         own = ConsentEvent(id=uuid7(at), kind=event.kind, processing=event.processing, collected_at=at, order=order)
@@ -160,12 +160,12 @@ class Replay:
 
 
 def is_refused(entry: Processing) -> bool:
-    """Whether the register takes no such version, so that cases about it run in the core alone."""
+    """Whether the register refuses this version, so that cases about it run in the core alone."""
     return any(version.conditional for version in entry.versions)
 
 
 def answered_live(file: GoldenFile, case: GoldenCase) -> bool:
-    """Whether nothing that the database holds as done lies after the instant judged."""
+    """Whether nothing that the database holds is later than the instant judged."""
     at, asked = case.request.at, case.request
     entry = file.processings.get(asked.request.processing)
     registered = entry is None or (entry.versions[0].effective_from or REGISTERED) <= at

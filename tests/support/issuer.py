@@ -31,7 +31,7 @@ _numbers = count(1)
 
 
 def new_key(kind: str = "EC") -> Key:
-    """A private key with an id of its own."""
+    """A private key with a new id."""
     number = f"key-{next(_numbers)}"
     made: Key
     if kind == "RSA":
@@ -83,7 +83,7 @@ class Issuer:
         self.published = [{**key.as_dict(private=False), "use": "sig", **members} for key in keys]
 
     def rotate(self) -> Key:
-        """Sign with a new key from now on, and publish both; the key before."""
+        """Sign with a new key from now on and publish both; the earlier key."""
         before, self.key = self.key, new_key()
         self.publish(before, self.key)
         return before
@@ -117,7 +117,7 @@ class Issuer:
         return jws.serialize_compact(members, payload, by, registry=registry)
 
     def close(self) -> None:
-        """Be away: nobody listens any more."""
+        """Stop listening."""
         self.held.set()
         self._server.shutdown()
         self._server.server_close()
@@ -160,7 +160,7 @@ class Issuer:
         return Handler
 
     def authorize(self, asked: dict[str, str]) -> str:
-        """Where somebody who signs in at once is sent back to, with a code that is good once."""
+        """The address to which a person who signs in is sent back, with a code that is good once."""
         code = f"code-{next(_numbers)}"
         self.codes[code] = asked
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state'], 'iss': self.url})}"
@@ -215,7 +215,7 @@ _SPOILT: dict[str, Callable[[bytes], bytes]] = {
 
 @contextmanager
 def issuing() -> Iterator[Issuer]:
-    """A provider, away again afterwards."""
+    """A provider, which is closed afterwards."""
     made = Issuer()
     try:
         yield made

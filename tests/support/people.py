@@ -1,4 +1,4 @@
-"""Names of a test's own, where tests share an application."""
+"""Names that are unique to a test, for tests that share an application."""
 
 from itertools import count
 
@@ -6,6 +6,6 @@ _numbers = count(1)
 
 
 def people(*names: str) -> list[str]:
-    """These names as no other test of this process has them."""
+    """These names, made unique among the tests of this process."""
     number = next(_numbers)
     return [f"{name}-{number}" for name in names]

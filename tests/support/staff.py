@@ -50,12 +50,12 @@ def acknowledge(api: Api, language: str = "fr") -> Any:
 
 
 def acknowledged_before(database: TestDatabase, identifier: str, notice: int = 1) -> None:
-    """An acknowledgement of one's own of a version that is not complete, which the service takes from nobody."""
+    """A person's acknowledgement of an incomplete version, which the service would refuse."""
     _insert(database, identifier, notice, "api")
 
 
 def paper_of_before(database: TestDatabase, identifier: str, notice: int = 1) -> None:
-    """A paper that was recorded for a person with access, which the service does for nobody."""
+    """A paper recorded for a person with access, which the service would refuse."""
     _insert(database, identifier, notice, "paper")
 
 
@@ -82,6 +82,6 @@ def covered(api, identifier):
 
 
 def paper(api, member, signed, notice=2, language="fr"):
-    """The answer to whoever records that somebody signed a version, at a time."""
+    """The answer to a record that a person signed a version on paper at a time."""
     body = {"member": member, "notice": notice, "language": language, "acknowledged_at": signed}
     return api.call("POST", "/v1/staff/acknowledgements", body)

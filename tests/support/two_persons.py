@@ -9,7 +9,7 @@ WHY = "Checked against the record of processing activities."
 
 
 def person(api: Api, name: str, *scopes: str, kind: str = "person") -> Api:
-    """A caller of those scopes, of all that the register needs when none is named."""
+    """A caller with those scopes, or, if none is named, with all that the register needs."""
     made = api.ok("POST", "/v1/keys", {"name": name, "kind": kind, "scopes": list(scopes or SCOPES)})
     return api.with_key(made["key"])
 

@@ -1,4 +1,4 @@
-"""`sceau import`: columns of an older system's files, what is refused before anything is sent, and what is told."""
+"""`sceau import`: how columns are mapped, what is refused before anything is sent, and what is printed."""
 
 import gzip
 import json
@@ -52,7 +52,7 @@ def _run(url, *args, key=BOOTSTRAP):
 
 
 def test_columns_are_mapped_and_the_rest_is_set(shared, url, tmp_path):
-    """A file with columns of its own: empty cells are left out, unknown columns are not sent, a word becomes a flag."""
+    """A file with other columns is imported by `--map` and `--set`, without its empty cells and unknown columns."""
     said = [f"--set=evidence.{name}={str(value).lower()}" for name, value in proof(notice_of("ads"), SIGNED).items()]
     file = tmp_path / "older.csv"
     file.write_text(
@@ -67,7 +67,7 @@ def test_columns_are_mapped_and_the_rest_is_set(shared, url, tmp_path):
 
 
 def test_rows_of_ndjson_each_told_in_a_file(url, tmp_path):
-    """Gzipped NDJSON; results name file and line; a name that stands twice is refused; a second run changes none."""
+    """Each row of gzipped NDJSON has its result by line; a repeated id is refused; a second run changes none."""
     rows = [
         row(1, "anna"),
         row(2, "ben", processing="nowhere"),
@@ -94,7 +94,7 @@ def test_rows_of_ndjson_each_told_in_a_file(url, tmp_path):
 
 
 def test_grants_without_proof_are_counted(url, tmp_path):
-    """Whoever imports them is told how many will never permit."""
+    """The command prints how many grants lack proof and will never permit."""
     file = tmp_path / "older.csv"
     file.write_text(f"{COLUMNS}\n1;zoe;granted;2026-06-01T00:00:00Z;\n")
     _, told, _ = _run(url, file, "--name=unproved", *MAPPED)
@@ -134,7 +134,7 @@ def test_rows_that_take_too_long_together_are_sent_in_halves(url, tmp_path, monk
     ],
 )
 def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(tmp_path, content, name, said):
-    """The first pass reads every line: nobody answers at this address, and nobody is asked."""
+    """A file that cannot be read is refused before any request is sent."""
     file = tmp_path / name
     file.write_bytes(content.encode("latin-1"))
     status, _, complained = _run("http://127.0.0.1:9", file, "--name=crm")
@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(tmp_path, co
 
 
 def test_what_stops_an_import_is_said_in_a_line(url, tmp_path):
-    """A wrong key, a wrong name, a wrong member, a column that is not there, no key."""
+    """A wrong or missing key, a bad name, an unknown member or a missing column stops the import with one line."""
     file = tmp_path / "older.csv"
     file.write_text("source_id\n1\n")
     for arguments, key, said in (

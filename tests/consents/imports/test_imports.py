@@ -1,4 +1,4 @@
-"""What an older system recorded: each row once, at its own date, with what proves it; and nothing permits on less."""
+"""Imports from an older system: each row once, at its own date and with its proof, without which it never permits."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -62,7 +62,7 @@ def _counts(api):
 
 
 def test_rows_keep_their_dates_and_permit_what_they_prove(alone):
-    """A signed form counts from its own date, a later withdrawal ends it, a refusal is one; events tell nobody."""
+    """Imported grants, withdrawals and refusals count from their own dates, and make no events."""
     answer = imported(
         alone,
         row(1, "alice"),
@@ -81,7 +81,7 @@ def test_rows_keep_their_dates_and_permit_what_they_prove(alone):
 
 
 def test_receivers_are_told_when_that_is_asked_for(alone):
-    """With `notify` each decision is an event, as a live one is."""
+    """With `notify`, each imported decision is an event."""
     imported(alone, row(1, "alice"), row(2, "alice", "withdrawn", at=datetime.now(UTC)), notify=True)
     assert _kinds(alone, 2) == ["fr.sceau.consent.granted", "fr.sceau.consent.withdrawn"]
 
@@ -98,7 +98,7 @@ def test_receivers_are_told_when_that_is_asked_for(alone):
     ],
 )
 def test_a_grant_without_whole_proof_is_unknown_and_never_permits(registered, evidence, alice):
-    """Nothing at all, a part, or a page shown before the register held its text: recorded, invalid, denied."""
+    """An imported grant with no proof, part of one, or a page older than the register is recorded as invalid."""
     more = {"evidence": evidence} if evidence is not None else {}
     said = {name: value for name, value in row(1, alice).items() if name != "evidence"}
     answer = imported(registered, {**said, **more})
@@ -107,7 +107,7 @@ def test_a_grant_without_whole_proof_is_unknown_and_never_permits(registered, ev
 
 
 def test_a_row_is_recorded_once(registered):
-    """The same rows again are unchanged; one that says something else now is refused; a name twice in one is once."""
+    """Rows that are imported again under one name are unchanged, and a row that has changed is refused."""
     before = _counts(registered)
     rows = [row(number, name) for number, name in enumerate(people(*"abcde"))]
     assert results(imported(registered, *rows, rows[0])) == [*["recorded"] * 5, "unchanged"]
@@ -119,7 +119,7 @@ def test_a_row_is_recorded_once(registered):
 
 
 def test_a_dry_run_says_what_the_real_one_does_and_leaves_nothing(alone):
-    """Row by row the same verdicts; nothing is recorded, nobody is known, and the import is not there."""
+    """A dry run gives the results of the real run row by row, and records nothing."""
     rows = [
         row(1, "alice"),
         row(2, "alice", "withdrawn", at=LONG_AGO + timedelta(days=1)),
@@ -142,7 +142,7 @@ def test_a_dry_run_says_what_the_real_one_does_and_leaves_nothing(alone):
 
 
 def test_what_is_refused_leaves_nobody_behind(registered, alice, bob):
-    """A row that is refused begins no account; the others of the request stand."""
+    """A refused row makes no account, and the other rows of its request are recorded."""
     answer = imported(registered, row(1, alice, processing="nowhere"), row(2, bob))
     assert results(answer) == ["refused", "recorded"]
     assert registered.withdraw(alice)["matched"] is False
@@ -159,7 +159,7 @@ def test_people_with_several_names_are_looked_at_whole(registered, alice, ali):
 
 
 def test_a_closed_account_takes_nothing_from_before(registered, alice):
-    """What was collected before the account was closed belongs to whoever had it then."""
+    """An imported grant from before the account's closure is refused."""
     registered.decide(alice, "ads")
     registered.ok("POST", "/v1/subjects/closures", {"subject": subject(alice)})
     answer = imported(registered, row(1, alice))
@@ -167,7 +167,7 @@ def test_a_closed_account_takes_nothing_from_before(registered, alice):
 
 
 def test_an_import_needs_its_scope_and_its_processings(registered, alice, bob):
-    """Nobody imports without consents:import; a processing that the caller may not name is refused row by row."""
+    """An import without `consents:import` is a 403; a row about a processing out of the caller's reach is refused."""
     plain = registered.with_key(registered.new_key("consents:write"))
     assert plain.call("POST", "/v1/imports", {"import": "crm", "rows": [row(1, alice)]}).status_code == 403
     registered.register("stats", purpose="statistics")
@@ -181,7 +181,7 @@ TWO = ("consents:import", "register:read", "register:write", "register:approve")
 
 
 def test_grants_wait_for_a_second_person():
-    """One alone brings in none, and a program proposes none; refusals wait for nobody. Approved, it goes on."""
+    """With two persons required, imported grants wait for the second one's approval; refusals do not wait."""
     with new_database() as database, running(database, register_approval="two") as api:
         scopes = ["consents:import", "register:read", "register:write", "register:approve", "audit:read"]
         bob, ada = (
@@ -214,7 +214,7 @@ def test_grants_wait_for_a_second_person():
 
 
 def test_what_is_proposed_is_enough_for_the_rows_that_were_sent():
-    """A caller that expects none and sends two grants has two proposed; approved, they come in."""
+    """An import that states no number of grants proposes as many as it sends, and records them once approved."""
     with new_database() as database, running(database, register_approval="two") as api:
         ada, bob = person(api, "Ada", *TWO), person(api, "Bob", *TWO)
         ada.register("ads")
@@ -228,14 +228,14 @@ def test_what_is_proposed_is_enough_for_the_rows_that_were_sent():
 
 
 def test_a_dry_run_asks_for_no_approval_and_begins_nothing():
-    """However many grants it holds."""
+    """A dry run with any number of grants needs no approval and leaves no import behind."""
     with new_database() as database, running(database, register_approval="two") as api:
         imported(api, row(1, "alice"), dry_run=True, grants_expected=5_000)
         assert api.ok("GET", "/v1/imports")["items"] == []
 
 
 def test_a_grant_of_after_the_older_system_decided_is_unknown(registered):
-    """The import names until when the other system decided: what is later is recorded, and never permits."""
+    """A grant of after the import's `until` is recorded as unknown, and `until` can be neither changed nor left out."""
     late, early, more = people("late", "early", "more")
     after = row(2, late, at=datetime.now(UTC) - timedelta(hours=1))
     answer = imported(registered, row(1, early), after)
@@ -250,7 +250,7 @@ def test_a_grant_of_after_the_older_system_decided_is_unknown(registered):
 
 
 def test_a_grant_does_not_outrank_a_no_that_was_recorded_here(registered):
-    """Whatever the file claims of after it; one of before it is history, and the no ends it."""
+    """An imported grant does not permit after a no recorded here, whether it is dated before or after that no."""
     alice, bob, carol = people("alice", "bob", "carol")
     registered.withdraw(alice, "ads")
     registered.decide(bob, "ads", "refused")
@@ -263,7 +263,7 @@ def test_a_grant_does_not_outrank_a_no_that_was_recorded_here(registered):
 
 
 def test_an_import_does_not_revive_an_erased_person(registered, alice):
-    """A row of before the erasure, or of that day, is refused, a withdrawal too; what is later begins anew."""
+    """Imported rows dated up to an erasure are refused, even after the person has consented anew."""
     registered.decide(alice, "ads")
     registered.ok("POST", "/v1/subjects/erasures", {"subject": subject(alice)})
     today = datetime.now(UTC) - timedelta(seconds=1)
@@ -283,7 +283,7 @@ def test_an_import_does_not_revive_an_erased_person(registered, alice):
 
 
 def test_several_people_may_have_signed_one_form(registered):
-    """Where the import says so; else the second person's row is refused."""
+    """A second person's row with one signed form is refused, unless it says that the form is a joint one."""
     ann, ben = people("ann", "ben")
     form = {"document_sha256": "ab" * 32}
     signed = {"evidence": {**own_form(proof(notice_of("ads"), SIGNED), "x"), **form}}
@@ -295,7 +295,7 @@ def test_several_people_may_have_signed_one_form(registered):
 
 @pytest.mark.parametrize("way", ["single", "batch", "import"])
 def test_a_form_that_another_transaction_claims_meanwhile_stands_for_one_person(registered, shared_database, way):
-    """Whoever waits for that transaction is refused once it is committed, and what came with it is recorded."""
+    """A grant that waits for another transaction's claim on its form is refused, and others beside it are recorded."""
     form = hash_of(f"One form by {way}")
     url = administrator_url(shared_database.name)
     with (
@@ -314,7 +314,7 @@ def test_a_form_that_another_transaction_claims_meanwhile_stands_for_one_person(
 
 
 def _signed(api, way, form):
-    """The problem of each, None where it was recorded: one by that form, and one by a form of its own."""
+    """Send a grant by that form and one by another form; the problem of each, or None if it was recorded."""
     bodies = [
         grant(name, "ads", evidence=own_form(proof(notice_of("ads"), SIGNED), name)) for name in people("ann", "ben")
     ]

@@ -18,19 +18,19 @@ from app.pages.rendering import STYLE
     ],
 )
 def test_a_name_with_a_colour_or_without(text, expected):
-    """The colour is the last part, where that begins as one; a name may have commas."""
+    """A brand's colour is its last part if that begins with `#`; a name may have commas."""
     assert Brand.parse(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", ", #0b5d4e", "a" * 61, "a\nb", "Exemple, #0b5", "Exemple, #ffd500", "E, #808080"])
 def test_what_is_no_brand_is_refused(text):
-    """No name, one that is too long or no line, what is no colour, and colours on which white text is hard to read."""
+    """A brand without a name, with a long or two-line name, a bad colour or one too pale for white text is refused."""
     with pytest.raises(ValueError, match=r"^$"):
         Brand.parse(text)
 
 
 def test_the_ratio_is_that_of_wcag():
-    """The values that the definition gives for its ends, and for a grey that is known to pass by little."""
+    """The contrast ratio has WCAG's values at both ends, and for a grey that only just passes."""
     assert round(contrast("#000000", "#ffffff"), 2) == 21
     assert contrast("#123456", "#123456") == 1
     assert round(contrast("#767676", "#ffffff"), 2) == 4.54
@@ -38,7 +38,7 @@ def test_the_ratio_is_that_of_wcag():
 
 @pytest.mark.parametrize("colour", ["#000000", "#0b2545", "#0b5d4e", "#9a1b1b", "#767676"])
 def test_text_can_be_read_on_the_colour_in_the_dark_too(colour):
-    """In either scheme text on the colour, and the colour on the paper, have the contrast that text needs."""
+    """In the light and the dark scheme, text on the colour and the colour on the paper have enough contrast."""
     (act, ink, accent), dark = re.findall(r"--act: (\S+); --act-ink: (\S+); --accent: (\S+);", Brand("A", colour).style)
     assert (act, ink, accent) == (colour, WHITE, colour)
     for one, other in ((act, ink), (act, LIGHT), dark[:2], (dark[0], DARK)):
@@ -46,10 +46,10 @@ def test_text_can_be_read_on_the_colour_in_the_dark_too(colour):
 
 
 def test_a_name_alone_changes_no_style():
-    """Pages keep their own colours where the operator gives none."""
+    """A brand without a colour adds no style, so that pages keep their own colours."""
     assert Brand("A").style == ""
 
 
 def test_the_papers_are_those_of_the_style_sheet():
-    """What contrast is worked out against is what pages have."""
+    """The papers that contrast is computed against are those of the style sheet."""
     assert re.findall(r"--paper: (#\w+);", STYLE.read_text())[:2] == [LIGHT, DARK]

@@ -24,7 +24,7 @@ BOOLEANS = (False, True)
 
 
 def stands(*events, register=None, at=NOW):
-    """Where those events leave a person."""
+    """The situation in which these events leave a person."""
     register = register or processing()
     return situation(latest_decision(events, register, at), events, register, at, POLICY)
 
@@ -44,19 +44,19 @@ def stands(*events, register=None, at=NOW):
     ],
 )
 def test_where_a_person_stands(events, expected):
-    """The last decision since the account was last closed, and whether a grant is in force."""
+    """A person's situation follows from the last decision since a closure, and from whether its grant is in force."""
     assert stands(*events) is expected
 
 
 def test_the_first_act_of_a_joint_consent_awaits_the_other():
-    """Under fifteen, one side's grant is neither a consent nor an unlawful one, for thirty days."""
+    """A grant by a child alone awaits the other side for thirty days, and is invalid after that."""
     child = granted("2026-06-10", age_band=AgeBand.UNDER_15)
     assert stands(child) is Situation.AWAITING
     assert stands(child, at=utc("2026-07-20")) is Situation.INVALID
 
 
 def test_a_grant_for_a_version_to_come_holds():
-    """Collected ahead of a change, it can be withdrawn, so that it is told as a consent that holds."""
+    """A grant for a version to come holds, so that it can be withdrawn."""
     register = processing(version(), version(2, "2026-07-01"))
     assert stands(granted("2026-06-01", version=2), register=register) is Situation.HOLDS
 
@@ -90,7 +90,7 @@ def test_a_grant_for_a_version_to_come_holds():
     ],
 )
 def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
-    """What each kind of link offers, wherever the person stands."""
+    """Each kind of link offers the right buttons in each situation."""
     found = offered(LinkKind(kind), Situation(situation), asks=asks, decided_here=decided_here)
     assert found == {Act(act) for act in acts}
 
@@ -104,13 +104,13 @@ def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
     ],
 )
 def test_who_declined_to_renew_is_not_asked_that_again(kind, stands, asks, here, acts):
-    """After "I do not renew" the page offers to withdraw, and a change of mind, and nothing else."""
+    """After "I do not renew", the page offers to withdraw or to accept after all, and not to decline again."""
     found = offered(LinkKind(kind), Situation(stands), asks=asks, decided_here=here, declined=True)
     assert found == {Act(act) for act in acts}
 
 
 def test_what_holds_can_always_be_withdrawn_and_nothing_else_can():
-    """Withdrawing is offered where a consent holds, or one act of a joint one; accepting never alone at first."""
+    """A page offers to withdraw if a consent or one act of it holds; at first it never offers only to accept."""
     for kind, stand, asks, here in product(LinkKind, Situation, BOOLEANS, BOOLEANS):
         acts = offered(kind, stand, asks=asks, decided_here=here)
         others_turn = kind is LinkKind.JOINT and asks and not here
@@ -123,7 +123,7 @@ def test_what_holds_can_always_be_withdrawn_and_nothing_else_can():
 
 
 def test_a_consent_ends_at_its_expiry_or_at_a_planned_material_version():
-    """The earlier of the two; a version that is not material ends nothing."""
+    """A consent ends at its expiry or at an earlier planned material version; a minor version does not end it."""
     grant = granted("2026-06-01T10:00:00")
     assert consent_ends(grant, [grant], processing(), NOW, POLICY) == utc("2027-05-31T22:00:00")
     planned = processing(version(), version(2, "2026-08-01"))
@@ -135,7 +135,7 @@ def test_a_consent_ends_at_its_expiry_or_at_a_planned_material_version():
 
 
 def test_a_refusal_is_not_asked_again_for_a_while():
-    """Six months on the calendar from a refusal or withdrawal; a grant, or nothing, pauses nothing."""
+    """A refusal or withdrawal pauses questions for six calendar months; a grant, or no decision, does not."""
     half_a_year = ConsentPeriod.parse("P6M")
     assert paused_until(None, half_a_year) is None
     assert paused_until(granted("2026-01-31T10:00:00"), half_a_year) is None
@@ -165,7 +165,7 @@ def test_a_refusal_is_not_asked_again_for_a_while():
     ],
 )
 def test_an_account_is_hinted_at_and_never_told(identifier, hint):
-    """Two characters at most of what names the person, and the domain: never the whole id."""
+    """A hint shows at most two characters of the person's name, and the domain, but never the whole id."""
     assert account_hint(identifier) == hint
     assert account_hint(identifier) != identifier
 
@@ -181,7 +181,7 @@ def test_an_account_is_hinted_at_and_never_told(identifier, hint):
     ],
 )
 def test_a_telephone_number_is_recognisable_and_not_told(identifier, hint):
-    """How it begins and its last two digits, in pairs; what is not said to be a number is hinted at as any other id."""
+    """A telephone number is hinted at by its first and last two digits, if the id is said to be a number."""
     assert account_hint(identifier, "phone") == hint
     assert account_hint(identifier, "user") == f"{identifier[:2]}…"
     assert account_hint("alice", "phone") == "al…"

@@ -1,4 +1,4 @@
-"""What the second layer answers, from everything that the register can hold."""
+"""The answers of the second layer of the consent page, for all that the register can hold."""
 
 import pytest
 
@@ -35,13 +35,13 @@ NO_CONTACT = (
 
 
 def marks(text, topic):
-    """Where the words of others in the answers to a question lead."""
+    """The addresses that the operator's words in the answers to a question lead to."""
     found = (mark for row in text.rows if row.topic == topic for answer in row.answers for mark in answer.marks)
     return {mark.text: mark.address for mark in found}
 
 
 def test_everything_that_the_register_holds_is_told():
-    """Address, officer, roles, countries, transfers, place, decisions, consequences, erasure, links: in French."""
+    """The French page tells each fact of the register: from addresses and officers to transfers, erasure and links."""
     text = consent_text(asked(**WHOLE), "fr")
     assert answers(text, "who") == [
         "Exemple SAS, 1 rue de la Paix, 75002 Paris, responsable du traitement.",
@@ -65,7 +65,7 @@ def test_everything_that_the_register_holds_is_told():
 
 
 def test_addresses_are_links_and_names_are_set_apart():
-    """E-mail, telephone and https addresses lead somewhere; names of the operator's lead nowhere and are marked."""
+    """E-mail, telephone and https addresses become links; the operator's names are marked and are no links."""
     text = consent_text(asked(**WHOLE), "en")
     assert marks(text, "who") == {
         "Exemple SAS, 1 rue de la Paix, 75002 Paris": None,
@@ -82,7 +82,7 @@ def test_addresses_are_links_and_names_are_set_apart():
 
 
 def test_what_the_operator_wrote_in_one_language_says_which():
-    """On the English page, texts that the register keeps in French alone are French, and the operator's own."""
+    """On the English page, texts that are registered only in French are marked as French and as the operator's."""
     text = consent_text(asked(**WHOLE), "en")
     for topic in ("where", "decisions"):
         (row,) = [row for row in text.rows if row.topic == topic]
@@ -115,12 +115,12 @@ def test_what_the_operator_wrote_in_one_language_says_which():
     ],
 )
 def test_what_the_operator_asserts_is_told_as_theirs(more, topic, told):
-    """Each assertion of the register has its sentence."""
+    """Each assertion of the operator in the register has its sentence on the page."""
     assert told in answers(consent_text(asked(**more), "fr"), topic)
 
 
 def test_a_page_is_offered_only_in_languages_that_are_whole():
-    """A name, a notice or a consequence without English keeps the English page from being offered."""
+    """The English page is not offered if a name, a notice or a consequence has no English text."""
     assert asked().languages == set(LANGUAGES)
     for more in ({"name": {"fr": "A"}}, {"notice": {"fr": "A"}}, {"consequences": {"fr": "A"}}):
         assert asked(**more).languages == {"fr"}
@@ -128,7 +128,7 @@ def test_a_page_is_offered_only_in_languages_that_are_whole():
 
 
 def test_what_a_material_version_changed_is_told_first():
-    """Each fact that people are told of, before and after, in the language of the page; nothing about the rest."""
+    """A page first tells each shown fact that has changed, before and after, in its own language, and no other fact."""
     changes = (
         ToldChange("elements", ["subject_line"], ["content", "subject_line"]),
         ToldChange("retention", "P30D", "P1Y"),
@@ -192,7 +192,7 @@ def test_how_somebody_is_reached(text, found):
 
 
 def test_countries():
-    """Countries that are known have a name in both languages; of another the code is told."""
+    """A known country has a name in both languages; an unknown one is shown by its code."""
     assert (country_name("US", "fr"), country_name("US", "en"), country_name("XX", "fr")) == (
         "États-Unis",
         "United States",

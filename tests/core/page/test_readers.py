@@ -1,4 +1,4 @@
-"""Each kind of reader is spoken to in their own words, in the whole text; and who receives the data is seen at once."""
+"""The whole text speaks to each kind of reader in their own words, and shows at once who receives the data."""
 
 import re
 from dataclasses import fields
@@ -42,20 +42,20 @@ def all_texts(audience, language):
 
 @pytest.mark.parametrize("audience", YOUNG)
 def test_the_young_are_never_spoken_to_as_vous(audience):
-    """Whatever is asked and however somebody stands, the French of their pages says `tu`."""
+    """French pages for teenagers and children say `tu` and never `vous`, in each situation."""
     said = {line for text in all_texts(audience, "fr") for line in text.lines}
     assert [line for line in said if re.search(r"\b(vous|votre|vos|\w+ez)\b", line, re.IGNORECASE)] == []
     assert any(re.search(r"\btu\b", line) for line in said)
 
 
 def test_the_words_of_adults_do_say_vous():
-    """Control of the test above: it would find them."""
+    """Control: the words for adults say `vous`, and the search finds it."""
     said = {line for text in all_texts(Audience.ALONE, "fr") for line in text.lines}
     assert [line for line in said if re.search(r"\b(vous|votre|vos)\b", line, re.IGNORECASE)]
 
 
 def test_a_parent_reads_of_the_child_in_the_third_person():
-    """Messages, data and correspondents are the child's; nothing says whose child it is."""
+    """A parent's page never speaks of "your" messages, data or correspondents, or of "your child"."""
     for language, theirs in (
         ("fr", r"vos (messages|données|correspondants)|votre enfant"),
         ("en", r"your (messages|data|child|correspondents)|people you correspond"),
@@ -67,7 +67,7 @@ def test_a_parent_reads_of_the_child_in_the_third_person():
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("audience", YOUNG)
 def test_no_article_is_cited_before_the_fold(audience, language):
-    """What the young see at once cites no article of law, and has no sentence of more than 32 words."""
+    """The first lines for teenagers and children cite no article of law, and have no sentence over 32 words."""
     for text in all_texts(audience, language):
         first = [*text.frame.lines, *(each.text for each in text.first)]
         assert [line for line in first if re.search(r"article|RGPD|GDPR|loi du", line)] == []
@@ -75,7 +75,7 @@ def test_no_article_is_cited_before_the_fold(audience, language):
 
 
 def test_each_reader_has_every_sentence_in_each_language():
-    """No catalogue lacks a word that the adults' has: what it does not say itself, that says."""
+    """The words for each kind of reader have every sentence that those for adults have, in each language."""
     for words in SENTENCES.values():
         for field in fields(Sentences):
             theirs, adults = getattr(words, field.name), getattr(SENTENCES[Audience.ALONE], field.name)
@@ -84,7 +84,7 @@ def test_each_reader_has_every_sentence_in_each_language():
 
 
 def test_a_parent_says_in_which_capacity_they_consent():
-    """The choice is part of the text that is hashed, before the buttons, wherever a consent can be given."""
+    """A parent's text asks for the capacity in which they consent, before the buttons, if a consent can be given."""
     (text,) = on_one_page([(asked(), FIRST)], "fr", audience=Audience.PARENT)
     assert text.lines[-5:-2] == (
         "Pour accepter, dites à quel titre :",
@@ -131,7 +131,7 @@ def at_once(language="fr", **facts):
     ],
 )
 def test_who_receives_the_data_is_seen_at_once(recipients, fr, en):
-    """One line names up to three recipients, and counts those outside the Union; without any there is none."""
+    """One line names up to three recipients, or counts more, and counts those outside the Union; it may be absent."""
     who = frozenset(
         Recipient(name, "", country) for name, country in zip(recipients[::2], recipients[1::2], strict=True)
     )
@@ -141,7 +141,7 @@ def test_who_receives_the_data_is_seen_at_once(recipients, fr, en):
 
 
 def test_a_transfer_to_nobody_named_is_seen_at_once():
-    """Data that leave the Union are told, also where no recipient there is named."""
+    """A transfer out of the Union is shown at once, even if no recipient there is named."""
     told = {"recipients": frozenset({Recipient("A", "", "FR")}), "transfers": frozenset({Transfer("US", "Clauses.")})}
     assert at_once(**told) == [
         "Transmis à A.",
@@ -150,7 +150,7 @@ def test_a_transfer_to_nobody_named_is_seen_at_once():
 
 
 def test_after_a_no_nothing_says_until_when_a_yes_would_last():
-    """After a refusal or a withdrawal the page offers a change of mind without arguing for it."""
+    """After a refusal or a withdrawal, the first lines do not say until when a consent would last."""
     lines = {face: consent_text(asked(), "fr", face).first for face in STANDING}
     dated = {face: any(each.dated for each in first) for face, first in lines.items()}
     assert all(dated[face] is (face.open or face.renews) for face in STANDING)
@@ -167,14 +167,14 @@ def test_after_a_no_nothing_says_until_when_a_yes_would_last():
     ],
 )
 def test_who_withdraws_or_has_answered_reads_to_whom(title, face, line):
-    """The company asks for an answer; it never asks one to withdraw, nor is a refusal said to be a consent."""
+    """The first line says that the company asks, or that a consent or an answer was given to it, as is the case."""
     (text,) = on_one_page([(asked(), STANDING[face])], "fr", title=title)
     assert text.frame is not None
     assert text.frame.who.text == line
 
 
 def test_one_consent_among_several_answers_is_an_answer():
-    """Where one processing was accepted and another refused, both answers were given to the company."""
+    """With one processing accepted and another refused, the page speaks of an answer; one to withdraw, of a consent."""
     shown = [(asked(), STANDING[5]), (asked(notice={"fr": "Autre."}), STANDING[6])]
     texts = {title: on_one_page(shown, "fr", title=title)[0] for title in ("title_answers", "title_withdraw")}
     assert texts["title_answers"].lines[1] == "Réponse donnée à Exemple SAS."

@@ -34,7 +34,7 @@ LINKS = ("privacy_policy", "legal_notice", "accessibility_statement")
 
 
 def asked(**more):
-    """A processing that asks, with whatever words, facts and controllers are different."""
+    """A processing that asks, with these words, facts and controllers instead of the usual ones."""
     words = {**WORDS, **{name: more.pop(name) for name in (*SPOKEN, *LINKS) if name in more}}
     beside = {**BESIDE, **{name: more.pop(name) for name in BESIDE if name in more}}
     return Asked(told(version(**{**FACTS, **more})), words, **beside)
@@ -52,7 +52,7 @@ def answers(text, topic):
 
 
 def test_every_question_is_answered_in_french():
-    """Who, what for, what, until when, refusing, withdrawing, others, rights: in that order, none empty."""
+    """The French text answers every question, in a fixed order."""
     text = consent_text(asked(), "fr")
     assert [row.topic for row in text.rows] == [
         *("who", "what_for", "basis", "what", "how_long", "refuse", "withdraw", "others", "rights"),
@@ -79,7 +79,7 @@ def test_every_question_is_answered_in_french():
 
 
 def test_what_the_register_lacks_is_said():
-    """No contact, nobody else, nothing kept, nothing said of keeping: each is told as it is."""
+    """The page says so if there is no contact, no recipient or nothing kept; an unknown retention is left out."""
     lacking: dict[str, Any] = {
         "data_protection_contact": None,
         "recipients": frozenset(),
@@ -93,7 +93,7 @@ def test_what_the_register_lacks_is_said():
 
 
 def test_a_text_registered_in_french_only_stays_french():
-    """On the English page the name and notice without a translation are French, and said to be."""
+    """On the English page, a name and a notice without a translation are French and marked as French."""
     text = consent_text(asked(name={"fr": "Publicité"}, notice={"fr": "Avis."}), "en")
     assert (text.name.text, text.name.language) == ("Publicité", "fr")
     notice = text.rows[1].answers[1]
@@ -122,14 +122,14 @@ def test_a_text_registered_in_french_only_stays_french():
     ],
 )
 def test_elements_in_words(elements, fr, en):
-    """Each element that a processing declares is told, and no other."""
+    """The page names each element that a processing declares, and no other."""
     wanted = asked(elements=frozenset(elements))
     assert answers(consent_text(wanted, "fr"), "what")[0] == fr
     assert answers(consent_text(wanted, "en"), "what")[0] == en
 
 
 def test_nobody_is_told_to_read_only_when_nobody_does():
-    """That nobody reads is said of an automated analysis only."""
+    """Only of an automated analysis does the page say that no person reads the messages."""
     assert (
         answers(consent_text(asked(), "en"), "what")[1]
         == "The analysis is fully automated: for this processing, no person reads your messages."
@@ -145,7 +145,7 @@ def test_every_purpose_of_iv_has_its_words(purpose):
 
 
 def test_the_hash_is_of_the_lines_in_order():
-    """Name, questions and answers, one a line, white space collapsed, NFC, UTF-8: as docs/consent-page.md says."""
+    """The hash is of the text's lines in order, with white space collapsed, in NFC and UTF-8 (docs/consent-page.md)."""
     text = consent_text(asked(name={"fr": "Publicite\N{COMBINING ACUTE ACCENT}  ici"}), "fr")
     lines = text.plain.split("\n")
     assert lines[:6] == [
@@ -181,7 +181,7 @@ def test_the_hash_is_of_the_lines_in_order():
     ],
 )
 def test_whatever_is_told_is_in_the_hash(more):
-    """A text that tells something else has another hash, in each language."""
+    """A text that tells another fact has another hash, in each language."""
     for language in LANGUAGES:
         assert consent_text(asked(), language).sha256 != consent_text(asked(**more), language).sha256
 
@@ -200,7 +200,7 @@ STANDING = [
 @pytest.mark.parametrize("face", STANDING)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_button_is_named_that_may_not_stand_there(face, language):
-    """A text names the buttons beside it, and that of withdrawing, for later; no other."""
+    """A text names only the buttons beside it, and the button to withdraw later."""
     text = consent_text(asked(), language, face)
     labels = [label for _, label in face.buttons(Voice(language))]
     labels.append({"fr": "Je retire mon accord", "en": "I withdraw my consent"}[language])
@@ -209,7 +209,7 @@ def test_no_button_is_named_that_may_not_stand_there(face, language):
 
 
 def test_each_way_of_standing_is_another_text():
-    """Buttons and what they do are hashed: no two ways of being asked share a hash; all say what the register says."""
+    """No two sets of buttons share a hash of their text, although the text's body is the same for all."""
     for language in LANGUAGES:
         texts = [consent_text(asked(), language, face) for face in STANDING]
         assert len({text.sha256 for text in texts}) == len(STANDING)
@@ -225,7 +225,7 @@ def test_each_way_of_standing_is_another_text():
     ],
 )
 def test_each_kind_of_reader_has_their_own_first_lines(audience, who, how):
-    """Those of 15 to 17, a child and a parent are spoken to as such, instead of being warned as an adult is."""
+    """Teenagers, children and parents each have first lines of their own, instead of an adult's warning about age."""
     (text,) = on_one_page([(asked(), FIRST)], "fr", audience=audience)
     assert text.lines[1] == who
     assert text.lines[3].startswith(how)
@@ -235,14 +235,14 @@ def test_each_kind_of_reader_has_their_own_first_lines(audience, who, how):
 
 @pytest.mark.parametrize("title", ["title_renew", "title_answers", "title_withdraw"])
 def test_the_title_and_the_first_lines_are_in_the_hash(title):
-    """Another title is another text."""
+    """A text with another title has another hash."""
     for language in LANGUAGES:
         (other,) = on_one_page([(asked(), FIRST)], language, title=title)
         assert other.sha256 != consent_text(asked(), language).sha256
 
 
 def test_buttons_come_last_while_an_answer_is_awaited_and_first_afterwards():
-    """Lines are hashed in the order of the page: open, details before buttons; folded, buttons before details."""
+    """In the hashed lines, buttons follow the details while an answer is awaited, and come before them afterwards."""
     positions = {}
     for face in STANDING:
         lines = consent_text(asked(), "fr", face).lines
@@ -255,7 +255,7 @@ def test_buttons_come_last_while_an_answer_is_awaited_and_first_afterwards():
 
 
 def test_what_several_have_in_common_is_said_once():
-    """The same controller, law, withdrawal and rights stand before the cards; what differs stays in each."""
+    """Rows that several processings share stand once before their cards; rows that differ stay in each card."""
     ads = asked()
     statistics = asked(purpose=Purpose.STATISTICS, notice={"fr": "Compter."})
     one, other = on_one_page([(ads, FIRST), (statistics, FIRST)], "fr")
@@ -270,7 +270,7 @@ def test_what_several_have_in_common_is_said_once():
 
 
 def test_the_french_is_typeset_and_what_is_registered_is_not_touched():
-    """Sceau's own words have the apostrophe of print; a controller's name stays as it was registered."""
+    """Sceau's own French has typographic apostrophes; registered texts keep the apostrophes that they have."""
     text = consent_text(asked(controllers=(Who("L'Exemple"),)), "fr")
     assert [line for line in text.plain.split("\n") if "'" in line] == [
         "L'Exemple vous demande votre accord.",

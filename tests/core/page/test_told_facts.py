@@ -1,4 +1,4 @@
-"""The page, the comparison, the differences and the record of GDPR 30 are made from one list of facts."""
+"""The page, the comparison and the differences are made from one list of facts."""
 
 from dataclasses import fields, replace
 from datetime import date
@@ -43,11 +43,11 @@ UNTOLD: dict[str, Any] = {
     "material": False,
     "age_statement_required": True,
 }
-"""What nobody is told: it identifies the version, or narrows what a grant is worth."""
+"""Facts that users are not told: they identify the version, or narrow what a grant is worth."""
 
 
 def test_each_fact_of_a_version_is_told_or_known_not_to_be():
-    """A fact that is added to a version stands in the one list, or this test names it as one that nobody is told."""
+    """Each fact of a version is in the list of told facts, or in this file's list of untold ones."""
     names = {fact.name for fact in TOLD_FACTS}
     assert names == OTHER.keys()
     assert {each.name for each in fields(ProcessingVersion)} == names | UNTOLD.keys()
@@ -62,12 +62,12 @@ def test_the_page_shows_each_told_fact(name):
 
 @pytest.mark.parametrize("name", UNTOLD)
 def test_the_page_shows_nothing_else_of_a_version(name):
-    """What is not in the list changes no text: the page is never given it."""
+    """A fact that is not in the list is not given to the page."""
     assert told(replace(BEFORE, **{name: UNTOLD[name]})) == told(BEFORE)
 
 
 def test_what_a_fact_lists_is_written_in_one_order():
-    """Recipients and transfers have none of their own: the ledger and the API write them sorted, each time alike."""
+    """Recipients and transfers, which are sets, are always written sorted."""
     written = {fact.name: fact.as_json for fact in TOLD_FACTS}
     names = [f"Régie {letter}" for letter in "HBGACFDE"]
     listed = written["recipients"](frozenset(Recipient(name, "processor", "FR") for name in names))
@@ -78,7 +78,7 @@ def test_what_a_fact_lists_is_written_in_one_order():
 
 
 def test_a_fact_that_is_added_to_the_page_alone_fails(monkeypatch):
-    """A page that reads a fact which is not in the list finds nothing to show: control of the tests above."""
+    """Control: a page that reads a fact which is not in the list fails."""
     shown = questions._what
     monkeypatch.setattr(questions, "_what", lambda facts, voice: [*shown(facts, voice), facts["started_on"]])
     with pytest.raises(KeyError, match="started_on"):
@@ -87,7 +87,7 @@ def test_a_fact_that_is_added_to_the_page_alone_fails(monkeypatch):
 
 @pytest.mark.parametrize("name", OTHER)
 def test_a_change_of_a_told_fact_is_seen_there_and_back(name):
-    """It is listed with what it was and is, it has its words, and one of the two directions at least is material."""
+    """A change of a told fact is listed with both values, has its words, and is material in at least one direction."""
     after = replace(BEFORE, **{name: OTHER[name]})
     (change,) = version_changes(BEFORE, after, words_before={}, words_after={})
     assert change.field == name
@@ -98,5 +98,5 @@ def test_a_change_of_a_told_fact_is_seen_there_and_back(name):
 
 @pytest.mark.parametrize("name", UNTOLD)
 def test_what_nobody_is_told_is_never_material_by_itself(name):
-    """A comparison finds no material change in it."""
+    """A comparison finds no material change in a fact that users are not told."""
     assert material_changes(BEFORE, replace(BEFORE, **{name: UNTOLD[name]})) == ()

@@ -12,6 +12,6 @@ from app.core.page.voice import typeset
     ],
 )
 def test_french_spacing(text, expected):
-    """No line ends before high punctuation, nor within a number, a date, an hour or a length; English is left alone."""
+    """French text gets no-break spaces before high punctuation and within numbers, dates, hours and lengths."""
     assert typeset(text, "fr") == expected.replace("_", "\N{NO-BREAK SPACE}")
     assert typeset(text, "en") == text

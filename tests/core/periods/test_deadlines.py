@@ -1,4 +1,4 @@
-"""Until when a permit stands, with what the register has scheduled."""
+"""Until when a permit stands, given what the register has scheduled."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -43,27 +43,27 @@ def decide(entry, request=None, consents=None, at=AT):
     ],
 )
 def test_a_scheduled_version_bounds_a_permit_that_it_would_end_or_shorten(later, until):
-    """A material version always does; a minor one when it would turn this request down or bring the expiry nearer."""
+    """A scheduled version bounds a permit if it is material, would deny the request or bring the expiry nearer."""
     first = version(1)
     entry = processing(first, version(2, "2026-09-01", **{"material": False, **later}))
     assert decide(entry, asked(elements=CONTENT)).valid_until == until
 
 
 def test_a_version_already_in_force_bounds_nothing():
-    """What has begun is what is judged, not what is to come; its period counts already."""
+    """A version that is already in force does not bound a permit."""
     entry = processing(version(1), version(2, "2026-06-15T12:00:00", material=False))
     assert decide(entry).valid_until == YEAR
 
 
 def test_a_version_that_begins_after_the_consent_has_lapsed_bounds_nothing():
-    """At the expiry itself or later there is nothing left to bound."""
+    """A version that begins at a consent's expiry or later does not bound its permit."""
     for begins in ("2027-03-09T23:00:00", "2028-01-01"):
         assert decide(processing(version(1), version(2, begins))).valid_until == YEAR
 
 
 @pytest.mark.parametrize("status", [Status.SUSPENDED, Status.RETIRED])
 def test_a_scheduled_suspension_or_retirement_bounds_a_permit(status):
-    """A permit ends where the processing does."""
+    """A permit ends when its processing is scheduled to be suspended or retired."""
     entry = processing(changes=[StatusChange(utc("2026-09-01"), status)])
     assert decide(entry).valid_until == utc("2026-09-01")
 
@@ -76,27 +76,27 @@ def test_a_resumption_scheduled_for_the_instant_of_a_suspension_does_not_hide_it
 
 
 def test_a_status_that_changes_nothing_bounds_nothing():
-    """Active again is still active."""
+    """A scheduled change from active to active does not bound a permit."""
     entry = processing(changes=[StatusChange(utc("2026-09-01"), Status.ACTIVE)])
     assert decide(entry).valid_until == YEAR
 
 
 def test_the_first_of_several_scheduled_changes_counts():
-    """A shorter period first, then a material version: the nearer end wins, in either order."""
+    """Of a shortened expiry and a material version, the earlier one ends a permit."""
     half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
     assert decide(processing(version(1), half, version(3, "2026-08-15"))).valid_until == utc("2026-08-15")
     assert decide(processing(version(1), half, version(3, "2026-10-01"))).valid_until == utc("2026-09-09T22:00:00")
 
 
 def test_a_suspension_scheduled_before_a_material_version_counts_first():
-    """Versions and statuses are looked at in one order of time."""
+    """A suspension that is scheduled before a material version ends the permit first."""
     changes = [StatusChange(utc("2026-08-01"), Status.SUSPENDED), StatusChange(utc("2026-08-02"), Status.ACTIVE)]
     entry = processing(version(1), version(2, "2026-09-01"), changes=changes)
     assert decide(entry).valid_until == utc("2026-08-01")
 
 
 def test_a_period_lengthened_again_does_not_lengthen_a_permit():
-    """Once a scheduled version has shortened what is relied on, a later one is another processing for the person."""
+    """A scheduled version that lengthens a shortened period again ends a permit instead of lengthening it."""
     half = version(2, "2026-08-01", material=False, consent_validity=ConsentPeriod.parse("P6M"))
     entry = processing(version(1), half, version(3, "2026-08-15", material=False))
     assert decide(entry).valid_until == utc("2026-08-15")
@@ -105,7 +105,7 @@ def test_a_period_lengthened_again_does_not_lengthen_a_permit():
 
 
 def test_a_consent_given_ahead_to_the_version_to_come_does_not_carry_a_permit_over():
-    """The permit rests on the grant of today: it ends with it, and the next is asked for then."""
+    """A permit ends with the grant of today, even if a grant for the next version follows it."""
     ahead = granted("2026-06-01", 8, version=2)
     entry = processing(version(1), version(2, "2026-09-01"))
     decision = decide(entry, consents={ALICE: [GRANT, ahead]})
@@ -114,14 +114,14 @@ def test_a_consent_given_ahead_to_the_version_to_come_does_not_carry_a_permit_ov
 
 
 def test_an_unlawful_consent_given_ahead_bounds_the_permit_of_today():
-    """When a minor version begins, the grant collected for it becomes the latest: an unlawful one permits nothing."""
+    """An unlawful grant for a scheduled minor version bounds a permit, because it becomes the latest grant then."""
     ahead = granted("2026-06-01", 8, version=2, conditional=True)
     entry = processing(version(1), version(2, "2026-09-01", material=False))
     assert decide(entry, consents={ALICE: [GRANT, ahead]}).valid_until == utc("2026-09-01")
 
 
 def test_a_withdrawal_recorded_for_later_is_not_seen_before_its_time():
-    """An event collected after the instant asked about bounds nothing: as of then it was not known."""
+    """A withdrawal collected after the instant asked about does not bound a permit."""
     consents = {ALICE: [GRANT, event(EventKind.WITHDRAWN, "2026-08-01", 8)]}
     entry = processing(version(1), version(2, "2026-09-01", material=False))
     assert decide(entry, consents=consents).valid_until == YEAR
@@ -148,19 +148,19 @@ def test_a_withdrawal_recorded_for_later_is_not_seen_before_its_time():
     ],
 )
 def test_an_answer_stands_until_the_next_thing_scheduled_or_the_next_expiry(entry, events, until):
-    """The first version, status change or expiry after now; None when nothing is to come."""
+    """An answer stands until the next version, status change or expiry, and without an end if none is to come."""
     assert stable_until(entry, events, AT) == (utc(until) if until else None)
 
 
 def test_an_answer_stands_no_longer_than_the_deployment_counts():
-    """The deployment's own ceiling brings an expiry nearer."""
+    """A deployment's ceiling on consents shortens how long an answer stands."""
     policy = PeriodPolicy(ceiling=ConsentPeriod.parse("P6M"))
     assert stable_until(processing(), [GRANT], AT, policy) == utc("2026-09-09T22:00:00")
 
 
 @given(permitting_worlds() | worlds())
 def test_an_answer_that_may_be_remembered_does_not_change(world):
-    """Up to the earliest such instant of all subjects, the same request on the same facts has the same answer."""
+    """Until the earliest such instant of all its subjects, a request on unchanged facts keeps its answer."""
     assume(world.at >= TEXT_MESSAGES.in_force_from)
     known = {ref: [each for each in events if each.collected_at <= world.at] for ref, events in world.ledger.items()}
     facts = replace(world, ledger=known)

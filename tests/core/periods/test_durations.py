@@ -33,13 +33,13 @@ def test_periods_in_words(period, fr, en):
     ],
 )
 def test_retentions_in_words(retention, fr, en):
-    """A retention as people say it; None when nothing is kept."""
+    """A retention as people say it, or None if nothing is kept."""
     parsed = Retention.parse(retention)
     assert (retention_in_words(parsed, "fr"), retention_in_words(parsed, "en")) == (fr, en)
 
 
 def test_the_shorter_of_two_periods_is_told():
-    """A deployment's ceiling is told where it is shorter than the processing's own period."""
+    """The period shown is the shorter of the deployment's ceiling and the processing's own period."""
     policy = PeriodPolicy(ceiling=ConsentPeriod.parse("P6M"))
     assert str(policy.shorter(ConsentPeriod.parse("P1Y"))) == "P6M"
     assert str(policy.shorter(ConsentPeriod.parse("P90D"))) == "P90D"

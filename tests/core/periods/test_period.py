@@ -90,7 +90,7 @@ def test_no_period_and_no_ceiling_exceeds_the_year_of_iv():
 
 @given(ANY_INSTANT | INSTANTS, PERIODS, POLICIES)
 def test_an_expiry_is_never_later_than_one_civil_year(collected, period, policy):
-    """Whatever the period and the counting, the anniversary in Paris is reached and never passed."""
+    """An expiry is after the collection and never after the anniversary in Paris, for any period and counting."""
     expiry = policy.expiry(collected, period)
     anniversary = later_date(civil_date(collected), 12, 0)
     clock = collected.astimezone(PARIS).time()
@@ -110,7 +110,7 @@ def test_an_expiry_is_the_earliest_of_the_period_the_ceiling_and_the_year(collec
 
 @given(ANY_INSTANT | INSTANTS, PERIODS, POLICIES, st.integers(-12, 12))
 def test_an_expiry_depends_on_the_instant_and_not_on_how_it_is_written(collected, period, policy, hours):
-    """The same instant written with another offset lapses at the same instant."""
+    """An instant that is written with another offset has the expiry that it has in UTC."""
     elsewhere = collected.astimezone(timezone(timedelta(hours=hours)))
     assert policy.expiry(elsewhere, period) == policy.expiry(collected, period)
     assert policy.expiry(collected, period).utcoffset() == timedelta(0)
@@ -118,7 +118,7 @@ def test_an_expiry_depends_on_the_instant_and_not_on_how_it_is_written(collected
 
 @given(INSTANTS, PERIODS)
 def test_a_later_collection_never_lapses_earlier(collected, period):
-    """A renewal a moment later never shortens what the user has."""
+    """A consent collected a moment later never lapses earlier."""
     assert START_OF_DAY.expiry(collected + TICK, period) >= START_OF_DAY.expiry(collected, period)
 
 
@@ -162,7 +162,7 @@ def test_a_period_of_one_unit_up_to_a_year_is_read(text, months, days):
     ],
 )
 def test_any_other_period_is_refused(text):
-    """Longer than a year, empty, of two units or otherwise written: refused."""
+    """A period that is longer than a year, empty, of two units or badly written is refused."""
     with pytest.raises(InvalidPeriodError):
         ConsentPeriod.parse(text)
 

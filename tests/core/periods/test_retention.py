@@ -52,7 +52,7 @@ def test_any_other_retention_is_refused(text):
     ],
 )
 def test_a_retention_may_exceed_another(longer, shorter):
-    """A retention that is longer on some calendar may exceed."""
+    """A retention may exceed another if it is longer on some calendar."""
     assert Retention.parse(longer).may_exceed(Retention.parse(shorter))
 
 
@@ -72,5 +72,5 @@ def test_a_retention_may_exceed_another(longer, shorter):
     ],
 )
 def test_a_retention_that_is_shorter_on_every_calendar_never_exceeds(shorter, longer):
-    """Equal or shorter, whatever the months in between."""
+    """A retention that is equal or shorter in any months does not exceed another."""
     assert not Retention.parse(shorter).may_exceed(Retention.parse(longer))

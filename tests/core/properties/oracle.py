@@ -49,7 +49,7 @@ class Facts:
         )
 
     def status(self):
-        """What the last change so far said."""
+        """The status that the last change so far gave."""
         said = "active"
         for change in self.entry.status_changes:
             if change.at <= self.at:
@@ -82,7 +82,7 @@ class Facts:
         return [each for each in self.said(subject) if each.processing in (None, self.entry.id)]
 
     def ever_decided(self, subject):
-        """Whether whoever has the account now ever said yes, no or no more."""
+        """Whether the account's present holder ever granted, refused or withdrew."""
         said = [each.kind for each in self.told(subject)]
         since = max((at for at, kind in enumerate(said) if kind == "closed"), default=-1)
         return any(kind in DECIDING for kind in said[since + 1 :])
@@ -102,7 +102,7 @@ class Facts:
         return (standing or grants or [ending])[-1]
 
     def half(self, subject, grant):
-        """Whether a child or a parent said it alone, and the other has not."""
+        """Whether a child or a parent gave this grant alone, without the other."""
         alone = grant.collection.given_by in TWO_ACTS and len(self.acts(subject, grant)) == 1
         return alone and self.age(subject, grant)[0] == "under_15"
 
@@ -197,7 +197,7 @@ class Facts:
 
 
 def changed(before, after):
-    """Whether a version is another processing for its users than the one before it: all that they are told counts."""
+    """Whether a version is a material change from the one before it, by anything that its users are told."""
     wider = (
         after.elements - before.elements,
         after.recipients - before.recipients,
@@ -216,7 +216,7 @@ TOLD = (
     *("service", "provider_kind", "storage_location", "automated_decisions", "conditional"),
     "categories_of_persons",
 )
-"""What is told and has nothing narrower."""
+"""Facts that users are told and of which no change is a narrowing."""
 
 
 def _text(retention):
@@ -238,7 +238,7 @@ def read_on(how, day):
 
 
 def ill_collected(how):
-    """What is wrong with an act by itself, whoever it is by."""
+    """What is wrong with an act by itself, no matter who gave it."""
     return (
         how.default_state == "selected"
         or how.positive_act == "none"

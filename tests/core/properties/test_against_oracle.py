@@ -31,19 +31,19 @@ def test_the_rules_agree_with_an_oracle_written_from_the_law_page(world):
 @settings(max_examples=5 * TRIED)
 @given(consent_worlds())
 def test_what_a_person_said_is_judged_as_the_oracle_judges_it(world):
-    """The same where nothing but one's own consent is in question: one's age, the two acts, the versions, the year."""
+    """The rules agree with the oracle where only the user's own consent matters: age, two acts, versions, the year."""
     agree(world)
 
 
 @settings(max_examples=4 * TRIED)
 @given(worlds(instants=FIRST_YEARS) | transition_worlds())
 def test_the_rules_of_the_first_years_agree_with_the_oracle(world):
-    """The same around 2016 and 2017, where the article, the decree and the transition begin and end."""
+    """The rules agree with the oracle around 2016 and 2017, when the article and the transition begin or end."""
     agree(world)
 
 
 @settings(max_examples=2 * TRIED)
 @given(exempt_worlds())
 def test_what_needs_no_consent_agrees_with_the_oracle(world):
-    """The same for the five purposes of III: in the article's territory or outside it, on any channel, until when."""
+    """The rules agree with the oracle for the five purposes of III, in any territory and on any channel."""
     agree(world)

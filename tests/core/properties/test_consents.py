@@ -58,7 +58,7 @@ def a_grant(at, order, version, **facts):
 
 @given(WORLDS, SUBJECTS, st.data())
 def test_an_age_is_the_person_s_whichever_processing_it_was_stated_on(world, subject, data):
-    """A statement weighs the same on this processing, on another or on none, and made with a decision on another."""
+    """A statement of age has one effect on the answer, whether made on this processing, on another or on none."""
     stated = data.draw(events(world.at, 50, kinds=(EventKind.AGE_STATED,), collections=STATEMENTS))
     same = [replace(stated, processing=about) for about in (ADS, "other", None)]
     same += [replace(stated, processing="other", kind=kind) for kind in (EventKind.GRANTED, EventKind.REFUSED)]
@@ -68,14 +68,14 @@ def test_an_age_is_the_person_s_whichever_processing_it_was_stated_on(world, sub
 
 @given(WORLDS, SUBJECTS, st.data())
 def test_declining_to_renew_decides_nothing(world, subject, data):
-    """Wherever it falls, `renewal_declined` leaves every answer as it is."""
+    """A `renewal_declined` at any time leaves every answer as it is."""
     declined = data.draw(events(world.at, 50, kinds=(EventKind.RENEWAL_DECLINED,), collections=NO_AGE))
     assert world.with_event(subject, declined).decide() == world.decide()
 
 
 @given(permitting_worlds(), st.data())
 def test_a_joint_consent_never_outlasts_either_of_its_acts(world, data):
-    """What a child and a parent gave one by one ends no later than the year of each act, wherever it was collected."""
+    """A joint consent of two acts ends no later than the year of each act, in any territory."""
     acts = data.draw(two_acts(world.at, tuple(KNOWN_CHILD), ({},)))
     grants = [each for each in acts if each.kind == "granted"]
     assume({each.collection.given_by for each in grants} == TWO_ACTS)
@@ -87,7 +87,7 @@ def test_a_joint_consent_never_outlasts_either_of_its_acts(world, data):
 
 @given(permitting_worlds(), st.data())
 def test_child_and_parent_may_act_in_either_order(world, data):
-    """Of two acts for a person known to be a child, it makes no difference which is whose, whatever falls between."""
+    """Swapping which of two acts is the child's and which the parent's changes no answer, with any event between."""
     between: tuple[dict[str, Any], ...] = (
         {},
         {},
@@ -107,7 +107,7 @@ def test_child_and_parent_may_act_in_either_order(world, data):
 
 @given(permitting_worlds(), UNLAWFUL, st.data())
 def test_nothing_said_later_makes_an_unlawful_grant_lawful(world, how, data):
-    """Short of another grant, what was unlawfully collected permits nothing, whatever is stated or noted afterwards."""
+    """An unlawfully collected grant permits nothing after any later event that is not a grant."""
     *earlier, grant = world.ledger[ALICE]
     world = replace(world, ledger={**world.ledger, ALICE: [*earlier, replace(grant, collection=how)]})
     assume(world.decide().reason is Reason.CONSENT_INVALID)
@@ -121,7 +121,7 @@ def test_nothing_said_later_makes_an_unlawful_grant_lawful(world, how, data):
 
 @given(permitting_worlds(), st.sampled_from([1, 2, 3]), ELEMENTS, st.data())
 def test_whether_a_version_is_material_does_not_depend_on_who_asks(world, number, named, data):
-    """At one instant, the consents to a version are superseded for everybody and every request, or for nobody."""
+    """At one instant, the consents to a version are superseded for every user and request, or for none."""
     in_force: Any = Facts(world.processing, {}, world.at, world.policy).in_force
     declared = in_force.elements
     adult = Collection(age_band=AgeBand.ADULT)
@@ -136,7 +136,7 @@ def test_whether_a_version_is_material_does_not_depend_on_who_asks(world, number
 
 @given(WORLDS)
 def test_a_version_cannot_call_immaterial_what_it_changes(world):
-    """Where a change is material by itself, an answer does not depend on what the version says of it."""
+    """If a version's change is material by itself, the version's own word on that changes no answer."""
     first, *later = world.processing.versions
     said = [
         replace(after, material=not after.material) if changed(before, after) else after
@@ -149,7 +149,7 @@ def test_a_version_cannot_call_immaterial_what_it_changes(world):
 
 @given(permitting_worlds(), COLLECTIONS, st.booleans(), st.data())
 def test_a_renewal_of_the_present_version_never_displaces_a_consent_to_the_next(world, how, user_only, data):
-    """Once the next version is in force, a later yes to the one before it changes nothing for who consented to it."""
+    """A renewal of the present version changes no answer of the next one for a user who has consented to that."""
     known = {
         subject: [each for each in told if each.collected_at <= world.at] for subject, told in world.ledger.items()
     }
@@ -169,20 +169,20 @@ def test_a_renewal_of_the_present_version_never_displaces_a_consent_to_the_next(
 
 @given(WORLDS)
 def test_a_territory_never_lengthens_what_is_permitted(world):
-    """What is permitted on consents collected anywhere is permitted, for at least as long, as if all were French."""
+    """A permit on consents of any territory would last at least as long if all had been collected in France."""
     french = {subject: [replace(each, territory="FR") for each in told] for subject, told in world.ledger.items()}
     assert world.no_wider_than(replace(world, ledger=french))
 
 
 @given(INSTANTS | ANY_INSTANT, PERIODS, POLICIES, st.sampled_from([*sorted(TERRITORIES), "NC", "US", ""]))
 def test_a_territory_never_lengthens_a_year(collected, period, policy, territory):
-    """Wherever it was collected, a consent lapses after its collection and no later than one collected in Paris."""
+    """A consent of any territory lapses after its collection, and no later than one collected in Paris."""
     assert collected < policy.expiry(collected, period, territory) <= policy.expiry(collected, period)
 
 
 @given(permitting_worlds() | WORLDS, SUBJECTS, st.sampled_from(AgeWeight), st.data())
 def test_an_older_age_never_widens_a_grant_that_was_given(world, subject, weight, data):
-    """Whoever states it and however it was checked, an adult's age that is stated after every grant widens nothing."""
+    """An adult's age stated after every grant widens nothing, for any weight of the statement."""
     grants = [each.collected_at for each in world.ledger.get(subject, ()) if each.kind is EventKind.GRANTED]
     stated = data.draw(events(world.at, 100, kinds=(EventKind.AGE_STATED,), collections=STATEMENTS))
     adult = replace(
@@ -195,7 +195,7 @@ def test_an_older_age_never_widens_a_grant_that_was_given(world, subject, weight
 
 @given(WORLDS, st.sampled_from(sorted(TWO_ACTS)), st.data())
 def test_a_half_never_displaces_a_whole(world, given_by, data):
-    """A yes that a child or a parent says alone, after a joint consent in force, changes no answer about it."""
+    """A grant by a child or a parent alone, after a joint consent in force, changes no answer about that consent."""
     whole = a_grant(
         world.at - timedelta(days=3), 90, 1, collection=Collection(age_band=AgeBand.UNDER_15, given_by=GivenBy.BOTH)
     )

@@ -33,14 +33,14 @@ def new_in_transition(kind: EventKind, after: World) -> bool:
 
 @given(WORLDS, SUBJECTS, st.data())
 def test_a_refusal_or_withdrawal_never_widens(world, subject, data):
-    """Wherever it falls in the past, whoever's it is, a refusal or withdrawal that states no age takes nothing away."""
+    """A refusal or withdrawal by any party, at any time and without an age, never widens an answer."""
     added = data.draw(events(world.at, 50, kinds=ENDING, collections=NO_AGE))
     assert world.with_event(subject, added).no_wider_than(world)
 
 
 @given(WORLDS, SUBJECTS, st.data())
 def test_what_ends_a_consent_last_never_widens(world, subject, data):
-    """But for the transition, an age-less refusal, withdrawal or closure later than all that was said never widens."""
+    """Outside the transition, a last refusal, withdrawal or closure without an age never widens an answer."""
     kind = data.draw(st.sampled_from([*ENDING, EventKind.CLOSED]))
     added = data.draw(events(world.at, 50, kinds=(kind,), collections=NO_AGE))
     latest = max((each.collected_at for each in world.ledger.get(subject, ())), default=added.collected_at)
@@ -50,7 +50,7 @@ def test_what_ends_a_consent_last_never_widens(world, subject, data):
 
 @given(WORLDS, SUBJECTS, st.data())
 def test_a_closure_never_widens_what_was_decided_before_it(world, subject, data):
-    """Where it forgets no age and no transition awaits the next holder, a closure wherever it falls only narrows."""
+    """A closure at any time never widens an answer, if it forgets no age and the transition does not permit then."""
     assume(all(each.collection.age_band is None for each in world.ledger.get(subject, ())))
     added = data.draw(events(world.at, 50, kinds=(EventKind.CLOSED,), collections=NO_AGE))
     after = world.with_event(subject, added)
@@ -59,7 +59,7 @@ def test_a_closure_never_widens_what_was_decided_before_it(world, subject, data)
 
 @given(WORLDS, SUBJECTS, st.data())
 def test_nothing_that_the_system_notes_changes_an_answer(world, subject, data):
-    """A note, and an erasure, is no decision: the facts decide. A replay asks of no note whether it was heard."""
+    """A note of the system or an erasure changes no answer, so a replay does not depend on notes."""
     notes = (*sorted(NOTES), EventKind.ERASED)
     added = data.draw(events(world.at, 50, kinds=notes, collections=NO_AGE))
     assert world.with_event(subject, added).decide() == world.decide()
@@ -67,7 +67,7 @@ def test_nothing_that_the_system_notes_changes_an_answer(world, subject, data):
 
 @given(WORLDS | transition_worlds(), st.sampled_from(STRUCK), st.data())
 def test_an_invalidation_never_widens(world, struck, data):
-    """Whatever is invalidated and whenever, nothing is permitted that was not, nor for longer."""
+    """An invalidation of anything, at any time, never widens or lengthens a permit."""
     at = world.at + data.draw(DISTANCES) * data.draw(st.sampled_from([-1, 1]))
     added = tuple(sorted((*world.processing.invalidations, Invalidation(at, **struck)), key=lambda each: each.at))
     assert replace(world, processing=replace(world.processing, invalidations=added)).no_wider_than(world)
@@ -75,9 +75,9 @@ def test_an_invalidation_never_widens(world, struck, data):
 
 @given(permitting_worlds(), st.booleans())
 def test_nothing_permits_that_rests_on_what_was_invalidated(world, by_text):
-    """Once the version of each act of a user, or the text of each of them, is invalidated, none of them permits.
+    """Once the version, or the text, of each of a user's acts is invalidated, no consent of theirs permits.
 
-    Before the first of them the transition of 2017 may, which rests on no consent.
+    The transition of 2017 may still permit, because it rests on no consent.
     """
     grants = [each for each in world.ledger[ALICE] if each.kind is EventKind.GRANTED]
     assume(not by_text or all(each.collection.text for each in grants))
@@ -89,20 +89,20 @@ def test_nothing_permits_that_rests_on_what_was_invalidated(world, by_text):
 
 @given(WORLDS)
 def test_that_people_share_a_mailbox_never_widens(world):
-    """Nothing is permitted with a mailbox that is shared that would not be permitted otherwise, nor for longer."""
+    """A shared mailbox never widens or lengthens a permit."""
     assert world.no_wider_than(replace(world, shared=frozenset()))
 
 
 @given(WORLDS | transition_worlds())
 def test_nothing_of_iv_is_permitted_about_a_shared_mailbox(world):
-    """Whatever stands in the ledger, a permit about a mailbox that several people share rests on no consent."""
+    """A permit about a mailbox that several people share rests on no consent, with any ledger."""
     decision = replace(world, shared=frozenset({ALICE})).decide()
     assert not decision.permitted or decision.reason in {Reason.EXEMPT, Reason.NOT_GOVERNED}
 
 
 @given(permitting_worlds(), st.sampled_from(ENDING))
 def test_a_withdrawal_now_ends_every_permit_under_iv(world, kind):
-    """Whatever the request, once the user has withdrawn or refused, nothing under IV is permitted."""
+    """Once the user has withdrawn or refused, no request under IV is permitted."""
     grant = world.ledger[ALICE][-1]
     ending = replace(grant, kind=kind, collected_at=world.at, order=100, version=None, processing=None)
     assert not world.with_event(ALICE, ending).decide().permitted
@@ -137,7 +137,7 @@ def test_a_permit_rests_on_the_register_and_the_ledger_whatever_the_caller_sends
 
 @given(WORLDS)
 def test_what_a_caller_leaves_at_its_default_is_the_widest(world):
-    """But for III's purposes where the article does not govern, no word permits what the default would not."""
+    """No value in a request permits more than its default, except for III's purposes outside the article's scope."""
     widest = world.asked(automated=True, private=True, territory="FR")
     assert world.decide().reason is Reason.NOT_GOVERNED or world.no_wider_than(widest)
     assert not world.asked(automated=False).decide().permitted
@@ -149,7 +149,7 @@ def test_what_a_caller_leaves_at_its_default_is_the_widest(world):
 
 @given(WORLDS)
 def test_what_the_article_exempts_goes_on_where_it_does_not_govern(world):
-    """An analysis that III permits in France is permitted on a public message and elsewhere, for as long."""
+    """An analysis that III permits in France is also permitted, for as long, on a public message and outside France."""
     decision = world.asked(private=True, territory="FR").decide()
     for ungoverned in ({"private": False}, {"territory": "NC"}):
         then = world.asked(**ungoverned).decide()
@@ -159,7 +159,7 @@ def test_what_the_article_exempts_goes_on_where_it_does_not_govern(world):
 
 @given(WORLDS, st.sampled_from(sorted(TERRITORIES)), st.text(max_size=3))
 def test_only_the_territories_of_the_article_are_governed_by_it(world, covered, word):
-    """France and its like answer alike; any other word answers as a public message does."""
+    """Each territory of the article answers as France does; any other word answers as a public message does."""
     if covered != "WF":
         assert world.asked(territory=covered).decide() == world.asked(territory="FR").decide()
     assert word in TERRITORIES or world.asked(territory=word).decide() == world.asked(private=False).decide()
@@ -177,16 +177,16 @@ def test_asking_for_less_is_permitted_where_more_is(world, fewer):
 
 @given(WORLDS, st.randoms(use_true_random=False))
 def test_an_answer_does_not_depend_on_the_order_in_which_events_are_given(world, chance):
-    """Time of collection, then the ledger's own order, decide; the order in a list never does."""
+    """The order in which events are given changes no answer: they count by time of collection, then by ledger order."""
     shuffled = {subject: chance.sample(given_, len(given_)) for subject, given_ in world.ledger.items()}
     assert replace(world, ledger=shuffled).decide() == world.decide()
 
 
 @given(WORLDS, st.randoms(use_true_random=False))
 def test_an_answer_does_not_depend_on_the_ledger_order_of_distinct_times(world, chance):
-    """Where no two events share an instant, what was recorded first makes no difference, but for ages.
+    """If no two events share an instant and none states an age, their ledger order changes no answer.
 
-    An age that was recorded after a grant never makes anybody older at it, whatever date it bears (`age_for`).
+    Ages are left out, because one recorded after a grant never makes a person older at it, for any date (`age_for`).
     """
     told = [each for given_ in world.ledger.values() for each in given_]
     times = [each.collected_at for each in told]
@@ -200,7 +200,7 @@ def test_an_answer_does_not_depend_on_the_ledger_order_of_distinct_times(world, 
 
 @given(WORLDS, st.data())
 def test_an_answer_does_not_depend_on_anybody_else(world, data):
-    """The events of a subject who takes no part change nothing, nor one about another processing that states no age."""
+    """Events of an uninvolved subject, and ageless events about another processing, change no answer."""
     added = data.draw(events(world.at, 50))
     assert world.with_event(b"stranger", added).decide() == world.decide()
     elsewhere = replace(added, processing="elsewhere", collection=replace(added.collection, age_band=None))
@@ -209,7 +209,7 @@ def test_an_answer_does_not_depend_on_anybody_else(world, data):
 
 @given(WORLDS, st.data())
 def test_an_answer_does_not_depend_on_the_future(world, data):
-    """As of an instant, what is collected a microsecond later or more is not known."""
+    """An event collected a microsecond or more after an instant changes no answer at that instant."""
     added = data.draw(events(world.at, 50))
     future = replace(added, collected_at=max(added.collected_at, world.at + TICK))
     assert world.with_event(ALICE, future).decide() == world.decide()
@@ -217,7 +217,7 @@ def test_an_answer_does_not_depend_on_the_future(world, data):
 
 @given(INSTANTS | ANY_INSTANT, PERIODS, POLICIES)
 def test_a_consent_is_good_until_its_expiry_and_not_at_it(collected, period, policy):
-    """With nothing else in the way: permitted a microsecond before it expires, expired at that instant and after."""
+    """A lone consent permits up to a microsecond before its expiry, and is expired at that instant and after it."""
     assume(collected >= REWRITTEN_ARTICLE.in_force_from)
     entry = processing(version(consent_validity=period))
     alone = World(asked(), entry, {ALICE: [granted(collected.isoformat())]}, collected, policy)
@@ -232,7 +232,7 @@ def test_a_consent_is_good_until_its_expiry_and_not_at_it(collected, period, pol
 
 @given(permitting_worlds() | transition_worlds())
 def test_a_permit_holds_up_to_its_deadline(world):
-    """On the facts known now, every instant before `valid_until` permits the same request; none under IV is open."""
+    """On the facts known now, a permit's request is permitted at every instant before its `valid_until`."""
     decision = world.decide()
     assume(decision.permitted)
     known = {
@@ -249,7 +249,7 @@ def test_a_permit_holds_up_to_its_deadline(world):
 
 @given(permitting_worlds())
 def test_a_deadline_is_no_later_than_the_law_page_says(world):
-    """No later than the expiry relied on, and than the next material version or suspension already scheduled."""
+    """A permit ends no later than its consent and than the next scheduled material version or suspension."""
     decision = world.decide()
     assume(decision.permitted and world.processing.purpose in IV and decision.reason is Reason.CONSENT_IN_FORCE)
     facts = Facts(world.processing, world.ledger, world.at, world.policy)
@@ -262,7 +262,7 @@ def test_a_deadline_is_no_later_than_the_law_page_says(world):
 
 @given(WORLDS)
 def test_the_answer_is_a_function_of_its_facts(world):
-    """Asked twice, or for a request that says its defaults, the answer is the same."""
+    """A request that is repeated, or that states its defaults, gets the first answer again."""
     assert world.decide() == world.decide()
     said = world.asked(elements=world.request.elements or frozenset())
     assert said.decide() == world.decide()

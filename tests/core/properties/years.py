@@ -25,7 +25,7 @@ def civil_date(instant):
 
 
 def shown(wall, zone):
-    """The first instant at which clocks there show a time; if they skip it, the earlier that it may stand for."""
+    """The first instant at which clocks there show a time; if they skip it, the earlier of the instants it may mean."""
     noons = [datetime(wall.year, wall.month, wall.day, 12, tzinfo=UTC) + timedelta(days=days) for days in (-2, 2)]
     guesses = [(wall - noon.astimezone(zone).utcoffset()).replace(tzinfo=UTC) for noon in noons]
     real = [guess for guess in guesses if guess.astimezone(zone).replace(tzinfo=None) == wall]

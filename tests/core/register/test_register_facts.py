@@ -29,7 +29,7 @@ from tests.core.builders import version
 
 @pytest.mark.parametrize("siren", ["732829320", "552081317", "542051180"])
 def test_a_siren_is_nine_digits_with_their_check_digit(siren):
-    """A SIREN that INSEE gave is one; with any other last digit it is none."""
+    """A SIREN that INSEE gave is valid, and invalid with any other last digit."""
     assert is_siren(siren)
     assert not any(is_siren(siren[:8] + str(digit)) for digit in range(10) if str(digit) != siren[8])
 
@@ -42,7 +42,7 @@ def test_what_is_no_siren(text):
 
 @pytest.mark.parametrize("lei", ["506700GE1G29325QX363", "7LTWFZYICNSX8D621K86"])
 def test_a_lei_has_the_check_digits_of_iso_17442(lei):
-    """A LEI of the global register is one; with two characters exchanged, or another digit, it is none."""
+    """A LEI of the global register is valid, and invalid with characters exchanged, another digit or small letters."""
     assert is_lei(lei)
     assert not is_lei(lei[1] + lei[0] + lei[2:])
     assert not is_lei(lei[:-1] + str((int(lei[-1]) + 1) % 10))
@@ -61,14 +61,14 @@ def test_an_identifier_is_one_of_its_kind():
 
 @pytest.mark.parametrize("name", ["Exemple SAS", "Société Générale d’Été", "株式会社", "-", "x" * 300, " é "])
 def test_a_name_has_an_id_of_its_own(name):
-    """Any legal name has an id that may stand in the register, the same each time, and no other name's."""
+    """Each legal name has an id that the register accepts, that is always equal, and that differs from other names'."""
     made = id_of_name(name)
     assert can_be_an_id(made)
     assert made == id_of_name(name) != id_of_name(name + ".")
 
 
 def test_an_id_can_be_read():
-    """Accents and signs go, the hash stays."""
+    """An id begins with the name without accents and signs, or with `controller` if no letter is left."""
     assert id_of_name("Société d’Été, SA").startswith("societe-dete-sa-")
     assert id_of_name("株式会社").startswith("controller-")
 
@@ -97,7 +97,7 @@ MATERIAL = replace(STRONG, number=2, material=True)
     ],
 )
 def test_what_waits_for_a_second_person(before, after, words, one, two):
-    """Other words said to be minor always wait; where two are asked for, so does a version that does not narrow."""
+    """Minor changes of words always wait for a second person; with two required, so does each version that widens."""
     for asked, waits in ((RegisterApproval.ONE, one), (RegisterApproval.TWO, two)):
         assert needs_approval(asked, before, after, words_changed=words, struck=False, ahead=False) is waits
 
@@ -105,14 +105,14 @@ def test_what_waits_for_a_second_person(before, after, words, one, two):
 @pytest.mark.parametrize("asked", RegisterApproval)
 @pytest.mark.parametrize("why", ["struck", "ahead"])
 def test_a_narrowing_version_waits_after_an_invalidation_or_if_it_is_for_later(asked, why):
-    """Where two decide; where one decides it waits for nobody."""
+    """A narrowing version waits after an invalidation, or for later, only if two persons must decide."""
     narrower = replace(MINOR, retention=Retention.parse("P1D"))
     waits = needs_approval(asked, STRONG, narrower, words_changed=False, struck=why == "struck", ahead=why == "ahead")
     assert waits is (asked is RegisterApproval.TWO)
 
 
 def test_a_service_may_not_depend_on_a_consent():
-    """A version of IV that says so is refused; what needs no consent has no such promise to keep."""
+    """A version on which a service depends is refused under IV, and accepted under III."""
     with pytest.raises(InvalidVersionError, match="freely given") as caught:
         check_lawful(Purpose.STATISTICS, version(conditional=True))
     assert caught.value.field == "conditional"
@@ -163,7 +163,7 @@ def test_no_data_leave_the_union_without_safeguards(facts, field):
     ],
 )
 def test_what_is_unusual_under_iii(more, warnings):
-    """A purpose of III is warned of when others receive its data or they are kept over 30 days; no other purpose is."""
+    """Only for a purpose of III is there a warning of recipients, or of data kept over 30 days or without limit."""
     assert unusual(Purpose.SORTING, version(1, **more)) == warnings
     assert unusual(Purpose.ADVERTISING, version(1, **more)) == ()
     assert unusual(Purpose.OTHER, version(1, **more)) == ()
@@ -181,7 +181,7 @@ def test_what_is_unusual_under_iii(more, warnings):
     ],
 )
 def test_words_of_advertising_under_iii_are_warned_of(text, warned):
-    """A name or a notice of III that speaks of advertising or of profiles is told; under IV it is what is asked."""
+    """A name or a notice that speaks of advertising or profiles gets a warning under III, and none under IV."""
     told = version(1, retention=Retention.parse("P1D"), storage_location="Lyon")
     for said in ({"name": {"fr": text}}, {"notice": {"fr": "Tri.", "en": text}}):
         kept = {**said, "dpia_reference": "D", "security_measures": "S"}
@@ -190,14 +190,14 @@ def test_words_of_advertising_under_iii_are_warned_of(text, warned):
 
 
 def test_what_is_not_stated_is_warned_of():
-    """A version that names no place, no assessment and no measures is told, whatever its purpose."""
+    """A version that states no place, no impact assessment or no security measures gets a warning for each."""
     assert warnings_of(Purpose.STATISTICS, version(1), {}) == ("location", "dpia", "security")
     abroad = version(1, transfers=frozenset({Transfer("US", "Standard clauses")}))
     assert warnings_of(Purpose.STATISTICS, abroad, {"dpia_reference": "D"}) == ("security",)
 
 
 def test_what_changed_is_told_with_each_fact_before_and_after():
-    """Told facts come first, then what rests on no consent, then words; what is material by itself is said."""
+    """Changes are listed with both values: told facts first, then other facts, then words; material ones are marked."""
     before = version(1, controllers=frozenset({"a"}))
     after = version(2, "2026-06-01", controllers=frozenset({"a", "b"}), retention=Retention.parse("P7D"))
     words = {"name": {"fr": "Nom"}}
@@ -214,7 +214,7 @@ def test_what_changed_is_told_with_each_fact_before_and_after():
 
 @pytest.mark.parametrize(("approved", "state"), [(None, "proposed"), (True, "approved"), (False, "rejected")])
 def test_a_proposal_waits_until_a_second_person_has_answered(approved, state):
-    """Without a ruling it is proposed; the ruling says what became of it."""
+    """A proposal without a ruling is proposed; a ruling makes it approved or rejected."""
     at, by = datetime(2026, 6, 1, tzinfo=UTC), UUID(int=1)
     ruling = None if approved is None else Ruling(approved, "Read.", at, UUID(int=2))
     assert GateProposal(UUID(int=3), Gated.RETENTION, "", {}, at, by, ruling).state == state

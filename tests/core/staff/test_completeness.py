@@ -1,4 +1,4 @@
-"""A notice counts only when it says what staff must be told, in each of its languages."""
+"""A notice counts only if it says all that staff must be told, in each of its languages."""
 
 import re
 from dataclasses import replace
@@ -38,7 +38,7 @@ def said_only(language, *said, title="Titre"):
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_the_text_that_ships_lacks_what_the_operator_writes_and_nothing_else(language):
-    """Completed by the operator, the text that ships is complete."""
+    """The text that ships lacks only the operator's passage, and is complete once that is written."""
     text = first_notice()[language]
     assert lacks_of(text, language) == (Lack.PASSAGE_TO_COMPLETE,)
     completed = replace(text, body=text.body.replace(PLACEHOLDER[language], "[Written"))
@@ -58,7 +58,7 @@ def test_the_text_that_ships_lacks_what_the_operator_writes_and_nothing_else(lan
     ],
 )
 def test_each_thing_left_out_is_named(language, left_out, lack):
-    """Of a text that says everything, each is missed when it is taken away; the control misses nothing."""
+    """Each required passage is reported as lacking when it is taken out; control: the whole text lacks nothing."""
     whole = (SECRET, REVEALING, OPENING, ARTICLE, AFTER)
     assert said_only(language, *[each[language] for each in whole if each is not left_out]) == lack
 
@@ -68,7 +68,7 @@ def test_each_thing_left_out_is_named(language, left_out, lack):
     "word", [r"l’identité des correspondants|identity", "contenu|content", "intitulé|subject", "documents|attachments"]
 )
 def test_each_of_the_four_secrets_is_named(language, word):
-    """A text that names three of them says not yet what is secret; a list of the four does."""
+    """A text that names only three of the four secrets is incomplete; a list of the four is enough."""
     others = (REVEALING[language], OPENING[language], ARTICLE[language], AFTER[language])
     assert said_only(language, re.sub(word, "…", SECRET[language]), *others) == (Lack.FOUR_ELEMENTS,)
     listed = "\n".join(f"- {each}" for each in re.split(", | et | and ", SECRET[language]))
@@ -87,7 +87,7 @@ def test_each_of_the_four_secrets_is_named(language, word):
     ],
 )
 def test_an_article_counts_with_its_penalty(article, penalty, lack):
-    """Imprisonment and fine stand where the article is named; another article's are not its own."""
+    """An article counts only if its own prison term and its own fine stand beside it."""
     whole = [
         SECRET["fr"],
         REVEALING["fr"].replace("\N{NO-BREAK SPACE}", " "),
@@ -104,7 +104,7 @@ def test_an_article_counts_with_its_penalty(article, penalty, lack):
     "place", ["[À compléter]", "[A COMPLÉTER", "[ à compléter", "[To be completed", "[to be\xa0completed"]
 )
 def test_a_passage_to_complete_is_found_however_it_is_written(place):
-    """With or without accents and capitals, in the body or in the title, in either text."""
+    """A passage to complete is found with or without accents and capitals, in the body or title of either language."""
     for language in ("fr", "en"):
         assert lacks(language, ARTICLE[language], AFTER[language], place) == (Lack.PASSAGE_TO_COMPLETE,)
         found = lacks(language, ARTICLE[language], AFTER[language], title=place)
@@ -125,7 +125,7 @@ def test_a_passage_to_complete_is_found_however_it_is_written(place):
     ],
 )
 def test_both_paragraphs_are_named_in_several_ways(language, line):
-    """Together or one by one, with any hyphen."""
+    """Both paragraphs of 432-9 may be named together or one by one, with any kind of hyphen."""
     assert lacks(language, f"{line}, {OFFICE[language]}", AFTER[language]) == ()
 
 
@@ -140,7 +140,7 @@ def test_both_paragraphs_are_named_in_several_ways(language, line):
     ],
 )
 def test_one_paragraph_or_another_article_s_is_not_both(language, lines):
-    """The paragraphs are looked for where the article is named."""
+    """The two paragraphs must be named beside article 432-9, and not one alone or beside another article."""
     first = f"{lines[0]}, {OFFICE[language]}"
     assert lacks(language, first, *lines[1:], AFTER[language]) == (Lack.BOTH_PARAGRAPHS_OF_432_9,)
 
@@ -160,7 +160,7 @@ def test_one_paragraph_or_another_article_s_is_not_both(language, lines):
     ],
 )
 def test_secrecy_and_what_comes_after_stand_in_one_sentence(language, sentence, says_it):
-    """A sentence about something else that comes after the job says nothing of secrecy."""
+    """Secrecy and the time after the job must stand in one sentence."""
     assert lacks(language, ARTICLE[language], sentence) == (() if says_it else (Lack.SECRECY_AFTER_LEAVING,))
 
 

@@ -1,4 +1,4 @@
-"""An acknowledgement made soon after somebody else rotated the person's key is marked."""
+"""An acknowledgement made soon after another person rotated its author's key is marked."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -23,21 +23,21 @@ FIRST = KeyMade(NOON - timedelta(days=100), BOB)
     ],
 )
 def test_a_week_counts_from_a_rotation_by_another(by, after, marked):
-    """From the rotation on, for seven times 24 hours; whoever rotated, a command of the operator included."""
+    """Acknowledgements are marked for seven times 24 hours after a rotation by another caller or by a command."""
     assert rotated_by_other(ADA, [FIRST, KeyMade(NOON, by)], NOON + after) is marked
 
 
 def test_one_s_own_rotation_marks_nothing():
-    """Who rotates their own key is the person who acknowledges."""
+    """A person's rotation of their own key marks no acknowledgement."""
     assert not rotated_by_other(ADA, [FIRST, KeyMade(NOON, ADA)], NOON)
 
 
 def test_the_first_key_is_no_rotation():
-    """Everybody's first key is made by somebody else; who has none, as with tokens, was given none."""
+    """A first key that another made, or no key at all, marks no acknowledgement."""
     assert not rotated_by_other(ADA, [KeyMade(NOON, BOB)], NOON)
     assert not rotated_by_other(ADA, [], NOON)
 
 
 def test_an_own_rotation_does_not_undo_another_s():
-    """The mark stays when the person rotates again: one of several rotations is enough."""
+    """A person's own later rotation does not undo the mark of a rotation by another."""
     assert rotated_by_other(ADA, [FIRST, KeyMade(NOON, BOB), KeyMade(NOON, ADA)], NOON)

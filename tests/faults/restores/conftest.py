@@ -15,7 +15,7 @@ def _records(service, body):
 
 @pytest.fixture
 def deployment(server, tmp_path):
-    """A deployment with consents of some people, and a copy of it as it was then."""
+    """A deployment with consents of four people, and a copy of its database at that time."""
     made = Restorable(tmp_path, server)
     with made.serving() as service:
         service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "What an earlier test took away."})

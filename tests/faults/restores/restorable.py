@@ -1,4 +1,4 @@
-"""A deployment whose database a test copies and sets back, and what is asked of it."""
+"""A deployment whose database a test can copy and set back, and the questions that tests ask it."""
 
 import signal
 from contextlib import contextmanager, suppress
@@ -15,7 +15,7 @@ ONE = "/access/v1/evaluation"
 
 
 def asked(service: Service, name: str, identifier: str = "ads-mail") -> Any:
-    """Whether it is permitted, or the problem in the place of an answer."""
+    """Whether it is permitted, or the kind of the problem that was answered instead."""
     answer = service.call("POST", ONE, question(name, identifier))
     return answer.json()["decision"] if answer.status_code == 200 else answer.json()["type"].rpartition(":")[2]
 
@@ -28,7 +28,7 @@ def narrow(service: Service) -> None:
 
 
 class Restorable:
-    """A deployment whose database is copied and set back as a test likes."""
+    """A deployment whose database a test can copy and set back."""
 
     def __init__(self, place, server, **settings):
         """Keep the place; start nothing yet."""
@@ -53,7 +53,7 @@ class Restorable:
             service.end(signal.SIGTERM)
 
     def _database(self, statement: str) -> None:
-        """Run a statement that wants a database for itself: a service that runs connects again meanwhile."""
+        """Run a statement that needs a database without connections, although a running service connects again."""
         url = self.server.embedded.url(role="postgres", database="postgres")
         with psycopg.connect(url, autocommit=True) as admin:
             eventually(lambda: self._done_alone(admin, statement))
@@ -72,22 +72,22 @@ class Restorable:
         self._database("CREATE DATABASE kept TEMPLATE sceau OWNER sceau_owner")
 
     def set_back(self):
-        """Put what was kept in the place of the database."""
+        """Replace the database by the copy that was kept."""
         self._database("DROP DATABASE sceau WITH (FORCE)")
         self._database("CREATE DATABASE sceau TEMPLATE kept OWNER sceau_owner")
         with self.server.administrator() as admin:
             admin.execute("GRANT CONNECT ON DATABASE sceau TO sceau_app")
 
     def accept(self):
-        """Accept the database as it is, before anything is replayed: people may say something meanwhile."""
+        """Accept the database as it is before a replay, so that people may decide meanwhile."""
         status, said = self.command("accept-restore", "--lost", "Not known yet.")
         assert status == 0, said
 
     def command(self, *words):
-        """A command of the operator's: its exit status and what it printed."""
+        """Run an operator's command; its exit status and output."""
         done = run_forked(words, environment(**self.settings), ROOT, 120)
         return done.returncode, done.stdout + done.stderr
 
     def journal_holds(self, text):
-        """Whether some line of the journal has this in it."""
+        """Whether a line of the journal contains this text."""
         return any(text in path.read_text() for path in self.journal.glob("journal-*"))

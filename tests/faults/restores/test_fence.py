@@ -1,4 +1,4 @@
-"""A database that was set back permits nothing that was withdrawn since, until somebody has dealt with it."""
+"""A database that was set back permits nothing until an operator has dealt with the restore."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +10,7 @@ from tests.faults.words import decision, withdrawal
 
 
 def test_a_service_that_ran_meanwhile_knows_it_without_a_journal(deployment):
-    """What its workers remember is enough: the database under them is exchanged, and they permit nothing."""
+    """A service without a journal whose database is exchanged while it runs notices that, and permits nothing."""
     nothing = {"SCEAU_STATE_DIRECTORY": ""}
     with deployment.serving(**nothing) as service:
         narrow(service)
@@ -22,7 +22,7 @@ def test_a_service_that_ran_meanwhile_knows_it_without_a_journal(deployment):
 
 
 def test_without_a_fence_it_permits_what_was_withdrawn(deployment):
-    """Control: a new service that has no journal knows of nothing, and the test above would fail."""
+    """Control: a new service without a journal does not notice, and permits what was withdrawn."""
     with deployment.serving() as service:
         narrow(service)
     deployment.set_back()
@@ -31,7 +31,7 @@ def test_without_a_fence_it_permits_what_was_withdrawn(deployment):
 
 
 def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
-    """The journal is lost; a checkpoint of the proof log that was kept elsewhere tells that the database went back."""
+    """Without its journal, a service learns from a checkpoint kept outside that the database was set back."""
     (heads := tmp_path / "heads").mkdir()
     settings = {"SCEAU_STATE_DIRECTORY": str(heads)}
     with deployment.serving(**settings) as service:
@@ -49,9 +49,9 @@ def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
 
 @pytest.mark.deep
 def test_it_stays_set_back_however_much_is_noted_after_that(deployment):
-    """Two hundred later withdrawals do not push what is missing out of sight, for this process and for the next one.
+    """A missing note is still noticed after two hundred later withdrawals, by this process and by the next one.
 
-    Each waits for a lease to end, for nothing can be confirmed meanwhile: so they are sent at the same time.
+    The withdrawals are sent at once, because each has to wait for a lease to end.
     """
     with deployment.serving() as service:
         narrow(service)
@@ -69,7 +69,7 @@ def test_it_stays_set_back_however_much_is_noted_after_that(deployment):
 
 
 def test_a_host_whose_journal_lacks_nothing_learns_it_from_another(deployment, tmp_path):
-    """One process finds that the database was set back; another, which knows of nothing, answers no more either."""
+    """When one process finds that the database was set back, another process without the notes stops permitting too."""
     with deployment.serving() as service:
         narrow(service)
     deployment.set_back()

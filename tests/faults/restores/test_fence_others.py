@@ -1,4 +1,4 @@
-"""What else is kept back, or goes on, while a database that was set back has not been dealt with."""
+"""What else is refused, or goes on, until an operator has dealt with a database that was set back."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def _searched(service, path):
 
 
 def test_searches_find_nobody_until_the_restore_is_dealt_with(deployment):
-    """Neither who withdrew nor who was erased is listed; afterwards only those whose consent stands are."""
+    """Searches get 503 until the restore is dealt with, and then list only people whose consent is in force."""
     with deployment.serving() as service:
         narrow(service)
     deployment.set_back()
@@ -37,7 +37,7 @@ def test_searches_find_nobody_until_the_restore_is_dealt_with(deployment):
 
 
 def test_the_command_line_permits_nothing_from_a_database_that_was_set_back(deployment):
-    """`sceau evaluate` says so in one line, and answers what is exempt."""
+    """`sceau evaluate` refuses a question of IV with a reason, and answers an exempt one."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
     deployment.set_back()
@@ -51,7 +51,7 @@ def test_the_command_line_permits_nothing_from_a_database_that_was_set_back(depl
 
 @pytest.mark.parametrize("how", ["made anew", "restored over"])
 def test_strict_mode_notices_that_the_database_was_exchanged(deployment, how):
-    """The server and the service go on; the database under them is made anew, or a dump is restored over it."""
+    """In strict mode, a running service notices that its database was made anew or that a dump was restored over it."""
     url, dump = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump"
     programs = find_binaries(None)
     subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)
@@ -71,7 +71,7 @@ def test_strict_mode_notices_that_the_database_was_exchanged(deployment, how):
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_exempt_purposes_go_on_when_a_database_that_was_set_back_goes_away(deployment, cache):
-    """Hours may pass until somebody has dealt with a restore: an outage meanwhile stops nothing more."""
+    """Exempt purposes are answered during an outage, also while a restore has not been dealt with."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
     deployment.set_back()

@@ -1,4 +1,4 @@
-"""A database is exchanged under a service that goes on: nothing that permits more is recorded before that is found."""
+"""A running service whose database is exchanged records nothing that widens before it notices the exchange."""
 
 import pytest
 
@@ -16,7 +16,7 @@ WRITES = {
 
 @pytest.mark.parametrize(("cache", "what"), [("strict", "grant"), ("leased", "grant"), ("strict", "key")])
 def test_nothing_is_granted_before_the_restore_is_found(deployment, cache, what):
-    """The first request after the exchange is one of somebody who left since the backup: it is never recorded."""
+    """A grant or a new key by a key that the backup revived is never recorded, even as the first request."""
     path, body = WRITES[what]
     with deployment.serving(SCEAU_CACHE=cache) as service:
         leaver = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": SCOPES})

@@ -1,4 +1,4 @@
-"""Which notes of a journal are the latest, whatever a host's clock says."""
+"""Which notes of a journal are the latest, even with a wrong clock."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -38,19 +38,19 @@ class Host:
 
 
 class Session:
-    """What is noted of a transaction."""
+    """A stand-in for a transaction that is noted."""
 
     def __init__(self):
         """A transaction that forbids."""
         self.committing = Committing(narrowing=True)
 
     def stage(self, put, row):
-        """Nothing is written to a database here."""
+        """Write nothing."""
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=40)])
 def test_notes_made_after_a_clock_was_put_right_are_among_the_latest(tmp_path, ahead):
-    """The clock stood ahead while as many notes were made as are compared: the next ones are compared all the same."""
+    """Notes made after a fast clock was put right are among the latest, despite many notes made before that."""
     host = Host(tmp_path)
     host.now = NOON + ahead
     before = asyncio.run(host.note(MANY))
@@ -63,7 +63,7 @@ def test_notes_made_after_a_clock_was_put_right_are_among_the_latest(tmp_path, a
 
 
 def test_what_was_seen_is_known_to_the_next_process_and_to_this_one_where_it_cannot_be_written(tmp_path):
-    """The file beside the journal tells the next process; where it cannot be written, this one knows all the same."""
+    """The next process knows which notes were seen from a file; if that cannot be written, this process still knows."""
     host = Host(tmp_path / "journal")
     (tmp_path / "journal").mkdir()
     seen = SeenNotes(3, frozenset({UUID(int=1), UUID(int=2)}))
@@ -79,7 +79,7 @@ def test_what_was_seen_is_known_to_the_next_process_and_to_this_one_where_it_can
 
 
 def test_what_was_not_compared_yet_is_never_forgotten(tmp_path):
-    """However much is noted before the next look, all of it is compared then, and after that the latest only."""
+    """All notes made before a comparison are kept for it, and after it only the latest are."""
     host = Host(tmp_path)
     first = asyncio.run(host.note(1))
     asyncio.run(host.note(2 * MANY))

@@ -1,4 +1,4 @@
-"""Whatever a restore loses is noticed: each kind of write, while journals and hooks fail, as another epoch begins."""
+"""Each kind of write that a restore loses is noticed, even if a journal or a hook fails or an epoch begins."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ VERSION = {name: value for name, value in ADS.items() if name != "id"}
 
 @pytest.mark.parametrize("what", REPEATED)
 def test_a_repetition_is_not_answered_while_nothing_can_be_noted(deployment, what):
-    """The journal's directory is gone: a write is answered 503, and sent again too, although nothing is changed."""
+    """While the journal's directory is missing, a write and its repetition are both a 503."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("zoe"))
         aside = deployment.journal.with_name("aside")
@@ -54,7 +54,7 @@ def _key(service, made):
 
 @pytest.mark.parametrize("narrow", [_version, _scopes, _key])
 def test_a_database_that_lacks_only_what_is_done_by_hand_is_noticed(deployment, narrow):
-    """A material version, a narrowed caller, one revoked key: none is replayed, and the loss of each is noticed."""
+    """The loss of a material version, of a narrowed caller or of a revoked key is noticed."""
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
         deployment.back_up()
@@ -68,7 +68,7 @@ def test_a_database_that_lacks_only_what_is_done_by_hand_is_noticed(deployment, 
 
 
 def test_a_hook_that_fails_for_many_does_not_hide_what_is_missing(deployment, tmp_path):
-    """Sixty notes wait for a hook that fails: each stands in the files once, and what came after them is looked for."""
+    """Sixty notes that wait for a failing hook are written once each, and a later lost note is still noticed."""
     hook, on = tmp_path / "hook", tmp_path / "on"
     hook.write_text(f"#!/bin/sh\ncat > /dev/null\n[ -e {on} ]\n")
     hook.chmod(0o755)
@@ -92,7 +92,7 @@ def test_a_hook_that_fails_for_many_does_not_hide_what_is_missing(deployment, tm
 
 
 def test_what_is_written_as_an_epoch_begins_is_noticed(deployment):
-    """A withdrawal right after a restore was accepted is lost by another restore; the journal knows the epoch, too."""
+    """A second restore that loses a withdrawal made just after the first one was accepted is noticed."""
 
     def epochs():
         (path,) = deployment.journal.glob("journal-*.ndjson")
@@ -117,7 +117,7 @@ def test_what_is_written_as_an_epoch_begins_is_noticed(deployment):
 
 
 def test_a_hook_that_hangs_keeps_nothing_from_starting(deployment, tmp_path):
-    """With a hook alone, in a later epoch: the service starts, and answers exempt purposes and others."""
+    """A service whose only journal is a hook that hangs still starts, and answers questions of III and IV."""
     hook = tmp_path / "hook"
     hook.write_text("#!/bin/sh\nexec sleep 20\n")
     hook.chmod(0o755)
@@ -136,7 +136,7 @@ def test_one_connection_is_enough_to_start_on_a_database_that_was_set_back(deplo
 
 
 def test_a_repetition_waits_for_no_clock(deployment):
-    """The server that took over is behind: what waits is noted before a repetition is answered, whenever it was put."""
+    """A waiting note is written before a repetition is answered, even if its time is in the future."""
     aside = deployment.journal.with_name("aside")
     with deployment.serving() as service, deployment.server.administrator() as admin:
         shutil.move(deployment.journal, aside)
@@ -148,13 +148,13 @@ def test_a_repetition_waits_for_no_clock(deployment):
 
 
 def test_a_directory_that_cannot_be_read_is_no_empty_journal(tmp_path):
-    """It is an error, and no journal without a line: nothing would be missed in a database that was set back."""
+    """A journal directory that cannot be read is an error, and does not count as an empty journal."""
     with pytest.raises(JournalError, match="cannot be read"):
         last_lines(tmp_path / "unmounted", 200)
 
 
 def test_a_key_that_was_revoked_accepts_no_restore(deployment):
-    """The backup brings one key of a caller back, whose revocation the journal notes: it may not open the service."""
+    """A key that was revoked and is back from a backup cannot accept the restore; a key in force can."""
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["deployment:recover"]})
         deployment.back_up()

@@ -1,4 +1,4 @@
-"""A loss that the process which answers did not note itself, or noted long before it looks, is noticed."""
+"""A process notices the loss of notes that another host wrote, or that it wrote long before it looks."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def elsewhere(tmp_path):
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_a_host_that_saw_what_another_noted_notices_its_loss(deployment, elsewhere, cache):
-    """One host withdraws and is lost with the primary: the other denies or answers 503, and so does its next start."""
+    """A host that saw another host's note notices its loss and answers 503, and so does its next start."""
     of_the_second = {"SCEAU_STATE_DIRECTORY": str(elsewhere), "SCEAU_CACHE": cache}
     with deployment.serving(**of_the_second) as second:
         with deployment.serving(SCEAU_CACHE=cache) as first:
@@ -47,7 +47,7 @@ def test_a_host_that_saw_what_another_noted_notices_its_loss(deployment, elsewhe
 
 
 def test_a_host_that_nobody_asks_tells_the_others(deployment, elsewhere):
-    """In strict mode it finds by watching that the database was set back, and marks it at once."""
+    """A host in strict mode that gets no questions notices that the database was set back, and tells another host."""
     with deployment.serving(SCEAU_CACHE="strict") as first:
         first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         deployment.set_back()
@@ -57,7 +57,7 @@ def test_a_host_that_nobody_asks_tells_the_others(deployment, elsewhere):
 
 
 def test_what_no_journal_notes_is_said_to_be_lost(deployment, elsewhere):
-    """A replay without the lost host's journal says how many notes it cannot know, and begins no epoch by itself."""
+    """A replay without a lost host's journal says how many notes it lacks, and begins no epoch."""
     with deployment.serving(SCEAU_STATE_DIRECTORY=str(elsewhere)), deployment.serving() as first:
         first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         eventually(lambda: has_seen_all(elsewhere, deployment))
@@ -70,7 +70,7 @@ def test_what_no_journal_notes_is_said_to_be_lost(deployment, elsewhere):
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_many_notes_before_the_first_look_hide_no_loss(deployment, cache):
-    """Three hundred withdrawals are noted on a database that was set back before anybody asks anything."""
+    """Three hundred notes made before the first question do not hide that the database was set back."""
     with deployment.serving(SCEAU_CACHE=cache) as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         deployment.set_back()
@@ -87,7 +87,7 @@ def test_many_notes_before_the_first_look_hide_no_loss(deployment, cache):
 
 
 def test_a_watch_that_fails_goes_on(deployment, elsewhere):
-    """While a dump is restored over the database there is no table to watch: both hosts learn that it was set back."""
+    """Two hosts notice that a dump was restored over their database, although its tables were missing for a while."""
     url, dump = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump"
     programs = find_binaries(None)
     subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)

@@ -1,4 +1,4 @@
-"""Notes of what forbids: each is kept outside the database before it is answered, and none is lost with its process."""
+"""Each narrowing write is noted outside the database before it is answered, and no note is lost with its process."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.deep
 
 
 def test_lines_are_sealed_and_a_line_that_was_altered_is_said(deployment):
-    """No word of a person stands in the journal; a service that cannot read it answers nothing that needs consent."""
+    """The journal's lines are sealed; with an altered line, a service answers no question that needs consent."""
     with deployment.serving() as service:
         narrow(service)
     (path,) = deployment.journal.glob("journal-*.ndjson")
@@ -28,7 +28,7 @@ def test_lines_are_sealed_and_a_line_that_was_altered_is_said(deployment):
 
 
 def test_a_write_that_cannot_be_noted_is_not_answered_as_done(deployment):
-    """The journal's directory is gone: a withdrawal is recorded and answered 503; sent again, with it, it is done."""
+    """Without the journal's directory, a withdrawal is recorded and gets 503; sent again with it, it gets 200."""
     with deployment.serving() as service:
         aside = deployment.journal.with_name("aside")
         shutil.move(deployment.journal, aside)
@@ -40,7 +40,7 @@ def test_a_write_that_cannot_be_noted_is_not_answered_as_done(deployment):
 
 
 def test_a_hook_gets_each_line(deployment, tmp_path):
-    """A program of the deployment gets what the file gets; one that fails leaves the outcome unknown."""
+    """A hook gets each line that the journal's file gets, and a hook that fails makes the write a 503."""
     hook, got = tmp_path / "hook", tmp_path / "got"
     hook.write_text(f"#!/bin/sh\ncat >> {got}\n")
     hook.chmod(0o755)
@@ -54,7 +54,7 @@ def test_a_hook_gets_each_line(deployment, tmp_path):
 
 
 def test_what_could_not_be_noted_is_noted_before_it_is_answered_again(deployment):
-    """Three writes are recorded and not noted, their process is killed: another one notes them, then answers."""
+    """Writes that a killed process recorded without notes are noted by another before it answers their repetitions."""
     calls = [
         ("POST", "/v1/withdrawals", withdrawal("alice")),
         ("POST", "/v1/subjects/closures", {"subject": subject("bob")}),
@@ -85,7 +85,7 @@ def test_what_could_not_be_noted_is_noted_before_it_is_answered_again(deployment
 
 
 def test_a_note_that_was_left_is_kept_by_another_host_and_only_such_a_note(deployment, tmp_path):
-    """Of two hosts each keeps its own notes; one that dies with a note unkept leaves it to the other."""
+    """A host keeps another host's note only if that one died before keeping it."""
     (elsewhere := tmp_path / "elsewhere").mkdir()
 
     def kept():

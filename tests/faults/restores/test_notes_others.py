@@ -1,4 +1,4 @@
-"""Rows of an import that are sent again: answered when their first time is confirmed and noted, and not before."""
+"""Import rows that are sent again are answered only once their first recording is confirmed and noted."""
 
 import shutil
 import time
@@ -28,7 +28,7 @@ def _send(service, *rows):
 
 @pytest.mark.parametrize("others", [[], ["dora"]], ids=["alone", "beside a new grant"])
 def test_rows_that_are_sent_again_are_not_answered_while_nothing_can_be_noted(deployment, others):
-    """The journal's directory is gone: a withdrawal of an import is answered 503 each time, until it is back."""
+    """While the journal's directory is missing, an imported withdrawal is a 503 each time that it is sent."""
     with deployment.serving() as service:
         eventually(lambda: asked(service, "dora") is True)  # the database was looked at, with the journal there
         row = _row("alice")
@@ -42,7 +42,7 @@ def test_rows_that_are_sent_again_are_not_answered_while_nothing_can_be_noted(de
 
 
 def test_rows_that_are_sent_again_are_confirmed_like_the_first_time(deployment):
-    """A process that says nothing is waited for until its lease has ended, by the repetition too."""
+    """A repeated row waits for a silent process's lease to end, as the first sending does."""
     dead = "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (gen_random_uuid(), 2000, clock_timestamp(), '')"
     with deployment.serving() as service:
         row = _row("alice")

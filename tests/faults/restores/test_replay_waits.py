@@ -1,4 +1,4 @@
-"""A replay on a service that answers: it is done once no process can permit what it has ended."""
+"""A replay beside a running service is done once no process can permit what it has ended."""
 
 import signal
 from datetime import timedelta
@@ -18,7 +18,7 @@ _BETWEEN = """
 
 
 def test_a_replay_waits_for_a_process_that_stands_still(deployment):
-    """While one stands still with Rita's consent in its memory, the database is not said to be whole for a lease."""
+    """A replay that ends a consent waits a lease's length for a frozen process that holds the consent in memory."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/consents", decision("rita"))
     deployment.back_up()

@@ -1,4 +1,4 @@
-"""The journal is replayed to a database that was set back: what ended has ended, and the rest is answered again."""
+"""A replay of the journal ends what had ended, and the service then answers from the restored database again."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def _ids(deployment):
 
 @pytest.mark.parametrize("cache", ["leased", pytest.param("strict", marks=pytest.mark.deep)])
 def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deployment, cache):
-    """Whoever asks about consent gets 503 `restored-behind`, exempt purposes go on; replayed, what ended has ended."""
+    """After a restore, questions of IV get `restored-behind` and exempt ones are answered, until a replay."""
     known = _ids(deployment)
     with deployment.serving(SCEAU_CACHE=cache) as service:
         narrow(service)
@@ -53,7 +53,7 @@ def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deplo
 
 
 def test_the_register_and_callers_are_set_right_too(deployment):
-    """Suspensions and revocations are replayed; what cannot be is named, and somebody says that it is done."""
+    """Suspensions and revocations are replayed; other changes are named, and wait for `accept-restore`."""
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
         deployment.back_up()
@@ -76,7 +76,7 @@ def test_the_register_and_callers_are_set_right_too(deployment):
 
 
 def test_somebody_who_has_another_pseudonym_since_is_found(deployment):
-    """Eve came after the backup, and withdrew; her grant is sent again to the restored database, and does not stand."""
+    """Eve came after the backup and withdrew; a replay ends the grant that she sent again after the restore."""
     grant = decision("eve")
     with deployment.serving() as service:
         service.ok("POST", "/v1/consents", grant)
@@ -92,7 +92,7 @@ def test_somebody_who_has_another_pseudonym_since_is_found(deployment):
 
 
 def test_an_account_that_was_used_again_keeps_what_was_said_since(deployment):
-    """Bob's closure ends what he had consented to before it, and nothing that he has said since."""
+    """A replayed closure ends Bob's consent from before it, and not his consent from after the restore."""
     with deployment.serving() as service:
         service.call("POST", "/v1/processings", processing("other-mail"))
         deployment.back_up()
@@ -111,7 +111,7 @@ def test_an_account_that_was_used_again_keeps_what_was_said_since(deployment):
 
 @pytest.mark.deep
 def test_an_erasure_of_a_closed_account_is_replayed(deployment):
-    """The id that the backup brings back is destroyed again, although nothing of it could be permitted."""
+    """A replay destroys the id of a closed account that was erased after the backup."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
         deployment.back_up()
@@ -128,7 +128,7 @@ NEW_KEY = "33" * 32
 
 
 async def _exchange(url):
-    """What the jobs process does each minute where keys were exchanged."""
+    """Do what the jobs process does each minute after an exchange of keys."""
     database = Database(url)
     await exchange_keys(Work(database, deployment_of(Settings.load())))
     await database.close()
@@ -136,7 +136,7 @@ async def _exchange(url):
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_note_is_found_by_each_key_that_was_in_use(deployment, monkeypatch, alone):
-    """Withdrawn under two keys, by the one of the backup; under another alone, it is to be done again by hand."""
+    """A replay finds a note made under two pseudonym keys, and leaves one under another key to the operator."""
     wendy = f"wendy-{alone}".lower()
     at, evidence = written(datetime.now(UTC) - timedelta(days=1)), proof(notice_of("ads-mail"), SIGNED)
     row = {"source_id": "1", "subject": subject(wendy), "processing": "ads-mail", "decision": "granted"}

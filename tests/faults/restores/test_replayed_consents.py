@@ -1,4 +1,4 @@
-"""A replay makes no consent out of what somebody else agreed to, or agreed to about something else."""
+"""A replay makes no consent from another person's agreement, or from agreement to something else."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,14 +17,14 @@ CHILD = {"capacity": {"age_band": "under_15", "given_by": "both", **PARENT}}
 
 
 def replayed(deployment, service, *words):
-    """Replay the journal, and come back when the service answers again."""
+    """Replay the journal, and return when the service answers again."""
     status, said = deployment.command("replay-journal", *words)
     assert status == 0, said
     eventually(lambda: asked(service, "dora") is True)
 
 
 def test_a_processing_that_is_registered_again_otherwise_has_no_consent(deployment):
-    """They agreed that subject lines are read; under the same id it reads everything since the restore."""
+    """A consent is not replayed to a processing whose id was registered again with other facts."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings", processing("x-mail", elements=["subject_line"]))
         service.ok("POST", "/v1/consents", {**grant("alice", "x-mail"), **CHILD})
@@ -36,7 +36,7 @@ def test_a_processing_that_is_registered_again_otherwise_has_no_consent(deployme
 
 
 def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
-    """Mona agreed to a second version; another second version, with another recipient, is there since the restore."""
+    """A consent to a second version is not replayed to another second version that was added after the restore."""
     one, other = {"fr": "Deux", "en": "Two"}, {"fr": "Autre chose", "en": "Something else"}
     first = processing("two-mail")
     version = {name: value for name, value in first.items() if name != "id"} | {"material": True}
@@ -61,7 +61,7 @@ def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
 
 @pytest.mark.parametrize("material", [False, True])
 def test_a_narrower_grant_to_a_lost_version_revives_no_wider_one(deployment, material):
-    """Olga agreed to everything, then to subject lines alone, by a version that is lost: the first does not count."""
+    """A wider consent does not count again if the person had narrowed it by a grant to a lost version."""
     identifier = "wide-mail" if material else "wide-too-mail"
     first = processing(identifier)
     version = {name: value for name, value in first.items() if name != "id"} | {"material": material}
@@ -87,7 +87,7 @@ def test_a_narrower_grant_to_a_lost_version_revives_no_wider_one(deployment, mat
 
 
 def test_a_refusal_that_told_an_age_is_replayed_once_its_processing_is_known(deployment):
-    """First the age alone is recorded, for nobody knows the processing; the second replay records the refusal too."""
+    """A replay records only the age of a refusal of an unknown processing, and a second replay records the refusal."""
     paper = processing("paper-mail")
     row = {"source_id": "bob", "subject": subject("bob"), "processing": "paper-mail", "decision": "granted"}
     at, evidence = written(datetime.now(UTC) - timedelta(days=1)), proof(notice_of("paper-mail"), SIGNED)
@@ -112,7 +112,7 @@ def test_a_refusal_that_told_an_age_is_replayed_once_its_processing_is_known(dep
 
 
 def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
-    """Nina said that she is an adult, and closed her account; of whoever has her address now nobody knows the age."""
+    """An age stated before an account was closed does not count for the next holder of its address after a replay."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings", processing("aged-mail", age_statement_required=True))
         service.ok("POST", "/v1/processings", processing("other-mail"))
@@ -132,7 +132,7 @@ def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
 
 
 def test_one_replay_is_enough_where_an_epoch_was_lost(deployment):
-    """The epoch that begins is later than the lost one, whose notes the database would lack again."""
+    """A replay after which an epoch was lost begins a later one, so that one replay is enough."""
     with deployment.serving() as service:
         lost = service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "A drill."})["epoch"]
         eventually(lambda: deployment.journal_holds(f'"epoch":{lost}'))

@@ -1,4 +1,4 @@
-"""The journal is replayed: to whom a note belongs when the database does not know its pseudonym, and what is left."""
+"""A replay of the journal: to which person a note with an unknown pseudonym belongs, and what is left to do by hand."""
 
 from datetime import UTC, datetime
 
@@ -16,12 +16,12 @@ SECOND = {name: value for name, value in ADS.items() if name != "id"} | {"materi
 
 
 def _some(name, *elements):
-    """A grant to some elements: it is noted, for it may narrow."""
+    """A grant to some elements, which is noted because it may narrow."""
     return {**decision(name), "elements": list(elements)}
 
 
 def _imported(name):
-    """A row of an import: somebody's consent of now."""
+    """An import of one present consent."""
     row = {"source_id": name, "subject": subject(name), "processing": "ads-mail", "decision": "granted"}
     evidence = proof(notice_of("ads-mail"))
     at = written(datetime.now(UTC))
@@ -36,7 +36,7 @@ def _ids(deployment):
 
 
 def test_nothing_of_a_closed_account_comes_to_the_next_one(deployment):
-    """Nina came after the backup, agreed and closed her account; whoever has her address next agreed to nothing."""
+    """A consent from a lost and closed account is not replayed to the next holder of its address."""
     with deployment.serving() as service:
         service.call("POST", "/v1/processings", processing("other-mail"))
         deployment.back_up()
@@ -54,7 +54,7 @@ def test_nothing_of_a_closed_account_comes_to_the_next_one(deployment):
 
 
 def test_a_grant_that_narrows_follows_a_person_to_another_pseudonym(deployment):
-    """Omar agreed to less than before; his first grant is sent again to the restored database, and is narrowed."""
+    """Omar's grant that is sent again after the restore is narrowed by the replay, as his later grant had done."""
     wide, narrow = decision("omar"), _some("omar", "content")
     with deployment.serving() as service:
         service.ok("POST", "/v1/consents", wide)
@@ -72,7 +72,7 @@ def test_a_grant_that_narrows_follows_a_person_to_another_pseudonym(deployment):
 
 
 def test_an_age_is_replayed_without_a_grant_that_is_not(deployment):
-    """Pia said with a consent that she is a child; what she agrees to alone after the restore does not count."""
+    """A replay records the child's age that Pia stated with a lost consent, so that her consent alone is invalid."""
     parent = {"parent": subject("a-parent"), "parent_checked_how": "declaration"}
     child = {"capacity": {"age_band": "under_15", "given_by": "both", **parent}}
     with deployment.serving() as service:
@@ -89,7 +89,7 @@ def test_an_age_is_replayed_without_a_grant_that_is_not(deployment):
 
 
 def test_a_grant_to_a_version_that_is_missing_keeps_nothing_else_back(deployment):
-    """A version came after the backup, and a consent to it: that is left out, and the withdrawal beside it is not."""
+    """A replay leaves out a grant to a lost version, and replays the withdrawal beside it."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings/ads-mail/versions", SECOND)
         body = {**_some("alice", "content"), "version": 2}
@@ -104,7 +104,7 @@ def test_a_grant_to_a_version_that_is_missing_keeps_nothing_else_back(deployment
 
 
 def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_the_account(deployment):
-    """Carol's consent of before ends; her id is left for a person to erase, who is told the pseudonym."""
+    """A replay ends Carol's earlier consent, and names her pseudonym so that an operator erases her id."""
     with deployment.serving() as service:
         service.call("POST", "/v1/processings", processing("other-mail"))
         deployment.back_up()
@@ -124,7 +124,7 @@ def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_th
 
 
 def test_an_import_is_run_again_before_the_replay(deployment):
-    """While grants are refused an import is taken: who withdrew after it is known to the replay, and not permitted."""
+    """An import is taken before the replay, which then also ends a consent of that import that was withdrawn."""
     rows = _imported("rose")
     with deployment.serving() as service:
         service.ok("POST", "/v1/imports", rows)
@@ -140,7 +140,7 @@ def test_an_import_is_run_again_before_the_replay(deployment):
 
 @pytest.mark.parametrize("ended", ["withdrawals", "erasures"])
 def test_an_import_that_is_run_again_is_narrowed_by_a_second_replay(deployment, ended):
-    """Quin was imported after the backup, and withdrew or was erased; imported again, the journal ends it again."""
+    """A consent imported again after one replay is ended by a second replay, as it was withdrawn or erased."""
     name = f"quin-{ended}"
     rows = _imported(name)
     with deployment.serving() as service:
@@ -162,7 +162,7 @@ def test_an_import_that_is_run_again_is_narrowed_by_a_second_replay(deployment, 
 
 @pytest.mark.parametrize("how", ["revoked", "rotated at once", "rotated"])
 def test_a_key_that_was_ended_after_the_backup_opens_nothing(deployment, how):
-    """The backup brings the key back; once the journal is replayed it has ended as it had, and its caller has not."""
+    """A replay ends a key that was revoked or rotated after the backup, and not its caller."""
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
         deployment.back_up()
@@ -185,7 +185,7 @@ def test_a_key_that_was_ended_after_the_backup_opens_nothing(deployment, how):
 
 
 def test_shared_mailboxes_and_linked_names_are_named_to_be_stated_again(deployment):
-    """Neither can be replayed: whoever deals with the restore is told what was stated, and of which account."""
+    """A replay names a lost mark of a shared mailbox, and a lost link, with their accounts, to be stated again."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/subjects/mailboxes", {"subject": subject("dora"), "shared": True})
         linked = {"from": subject("alice"), "to": subject("zoe"), "basis": "user_proved"}
@@ -198,7 +198,7 @@ def test_shared_mailboxes_and_linked_names_are_named_to_be_stated_again(deployme
 
 
 def test_what_the_database_holds_is_not_done_by_hand(deployment):
-    """Nothing was restored: a version that the journal notes, which no replay could make, is held already."""
+    """A version that the database still holds is told as held already, and not as work by hand."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings/ads-mail/versions", SECOND)
     status, said = deployment.command("replay-journal", "--dry-run")

@@ -1,4 +1,4 @@
-"""A key that was revoked after the backup works again until the replay: nothing that it says permits more."""
+"""A revoked key that a backup revived can record nothing that permits more, before or after the replay."""
 
 import time
 
@@ -16,7 +16,7 @@ SCOPES = ["keys:manage", "deployment:recover", "decisions:evaluate", "consents:w
 
 
 def revived(deployment):
-    """The key of somebody who left, and the id of its caller: revoked, and brought back with the database."""
+    """A key and its caller's id that were revoked, and then brought back with the database."""
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": SCOPES})
         deployment.back_up()
@@ -28,7 +28,7 @@ def revived(deployment):
 
 
 def test_it_makes_no_key_that_accepts_the_restore(deployment):
-    """It may not accept the restore, nor make, rotate or register what might."""
+    """A revived key can neither accept the restore nor make or rotate a key that could."""
     made = revived(deployment)
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == "restored-behind")
@@ -44,7 +44,7 @@ def test_it_makes_no_key_that_accepts_the_restore(deployment):
 
 
 def test_it_gives_no_other_key_what_it_may_not_do_itself(deployment):
-    """The other key of who left is not widened, and accepts no restore."""
+    """A revived key cannot widen another key, which accepts no restore either."""
     with deployment.serving() as service:
         other = service.ok("POST", "/v1/keys", {"name": "small", "scopes": ["decisions:evaluate"]})
     made = revived(deployment)
@@ -60,7 +60,7 @@ def test_it_gives_no_other_key_what_it_may_not_do_itself(deployment):
 
 
 def test_a_rotated_key_that_has_ended_accepts_no_restore(deployment):
-    """It was good for a second more and has ended; the backup brings it back without an end."""
+    """A rotated key that has ended cannot accept a restore, although the backup has it without an end."""
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "rotated", "scopes": ["deployment:recover"]})
         deployment.back_up()
@@ -78,7 +78,7 @@ def test_a_rotated_key_that_has_ended_accepts_no_restore(deployment):
 
 @pytest.mark.parametrize("how", ["age", "refusal"])
 def test_it_makes_nobody_older(deployment, how):
-    """A grant that waits for an age does not count by its word, also after the replay; its refusal is recorded."""
+    """An adult's age stated with a revived key validates no grant, even after the replay; its refusal is recorded."""
     name = f"nina-{how}"
     with deployment.serving() as service:
         service.call("POST", "/v1/processings", processing("of-adults-mail", age_statement_required=True))
@@ -99,7 +99,7 @@ def test_it_makes_nobody_older(deployment, how):
 
 
 def test_it_gives_no_mailbox_to_one_person(deployment):
-    """Of a mailbox that several share it does not say that it is one person's, nor close it; it may mark another."""
+    """A revived key cannot unmark or close a shared mailbox, nor link names; it may mark another mailbox."""
     three, two = ({"subject": subject(each), "shared": True} for each in ("three", "two"))
     with deployment.serving() as service:
         service.ok("POST", "/v1/subjects/mailboxes", three)
@@ -114,7 +114,7 @@ def test_it_gives_no_mailbox_to_one_person(deployment):
 
 
 def test_a_restore_is_accepted_where_the_journal_cannot_be_read(deployment):
-    """A broken file beside the journal keeps nobody from saying what is lost: that is the way out of it."""
+    """A restore can be accepted even if a file beside the journal is broken."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
     deployment.set_back()

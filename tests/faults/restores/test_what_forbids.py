@@ -1,4 +1,4 @@
-"""What forbids is recorded in a database that was set back, whatever comes with it or beside it."""
+"""A narrowing write is recorded in a database that was set back, with or beside anything else."""
 
 import subprocess
 import threading
@@ -20,7 +20,7 @@ _DEAD = "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (gen_random_u
 
 
 def test_it_is_recorded_with_an_age_that_is_told_beside(deployment):
-    """Refusals, withdrawals, a child's age and a name that is taken away: nothing waits for the operator."""
+    """Refusals and withdrawals with an age, a child's age and the end of a link are recorded without an operator."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/consents", {**decision("mila", "refused"), **MINOR})
         names = {"from": subject("mila"), "to": subject("milla")}
@@ -39,7 +39,7 @@ def test_it_is_recorded_with_an_age_that_is_told_beside(deployment):
 
 
 def test_it_is_recorded_beside_a_grant(deployment):
-    """Of a batch that is the first write after the exchange the grant is refused, and forty refusals are recorded."""
+    """In the first batch after the database was exchanged, the grant is a 503 and forty refusals are recorded."""
     with deployment.server.administrator() as admin:
         admin.execute(_DEAD)  # each confirmation waits a lease for it: they must have one together
     deployment.back_up()
@@ -59,7 +59,7 @@ def test_it_is_recorded_beside_a_grant(deployment):
 
 
 def test_nothing_is_permitted_while_a_dump_is_restored_in_one_transaction(deployment):
-    """A question of strict mode that began before its COMMIT reads what was restored: it is answered with no permit."""
+    """In strict mode, no question gets a permit while a dump is restored in one transaction, or after it."""
     url, plain = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump.sql"
     programs = find_binaries(None)
     subprocess.run([programs / "pg_dump", f"--file={plain}", url], check=True)

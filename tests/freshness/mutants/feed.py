@@ -1,4 +1,4 @@
-"""The feed and the rows that tell of it, each mechanism switched off (`tests.freshness.mutants`)."""
+"""The feed and its rows in the database, each mechanism switched off (`tests.freshness.mutants`)."""
 
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from tests.freshness.gate import PAUSE
 
 
 def no_invalidation(patch):
-    """The feed says what changed, and nobody forgets it."""
+    """The feed says what changed, and the replica does not forget it."""
     make = Feed.__init__
 
     def deaf(self: Feed, *args, **named):
@@ -69,7 +69,7 @@ async def _rest_of_step(feed: Feed, connection, cursor: str | None, beat: Beat):
 
 
 def lease_before_registration(patch):
-    """A lease is taken, and the row that tells writers of it comes later."""
+    """A lease is taken before the row that makes writers wait for it is inserted."""
     begin = Feed._begin
 
     async def early(self: Feed, connection):

@@ -53,7 +53,7 @@ def look_before_lease(patch):
 
 
 def flight_not_marked(patch):
-    """A change forgets the record, and a read of it that is under way is kept all the same."""
+    """A change forgets the record, but a read of it that is under way is still kept."""
 
     def drop(self, key):
         self._young.pop(key, None)

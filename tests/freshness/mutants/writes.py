@@ -38,7 +38,7 @@ def no_confirmation(patch):
     """A narrowing write is answered as soon as it is committed."""
 
     async def at_once(self: Confirmer, *_, **__):
-        """Wait for nobody."""
+        """Wait for no replica."""
 
     patch(Confirmer, "confirm", at_once)
 
@@ -134,7 +134,7 @@ def own_row_never_waited_for(patch):
 
 
 def acknowledgement_unread(patch):
-    """Whatever a replica acknowledges, each write takes it for its own."""
+    """Each write takes any acknowledgement by a replica as its own."""
 
     def acknowledged(self: Confirmer, told):
         for wait in list(self._waits):
