@@ -9,7 +9,7 @@ from app.core.renewal import Renewal
 from app.db.database import Database
 from app.operations.consents.projections import rebuild_projection
 from app.operations.consents.sweep_renewals import sweep_renewals
-from tests.support.api import processing, utc
+from tests.support.api import processing, subject, utc
 
 RENEWAL = Renewal(PeriodPolicy())
 
@@ -55,7 +55,7 @@ def ads(clocked):
 
 
 def test_each_notice_and_the_expiry_are_flagged_once(ads, sweep, flags, clock):
-    """On its day each notice is flagged at midnight in Paris and not before, then the expiry; nothing is said twice."""
+    """Each notice is flagged once, at midnight in Paris on its day, then the expiry; the export lists the flags."""
     for at, said in [
         ("2027-04-15T21:59:59Z", {}),
         ("2027-04-15T22:00:00Z", {"due": 1}),
@@ -68,6 +68,10 @@ def test_each_notice_and_the_expiry_are_flagged_once(ads, sweep, flags, clock):
         clock.at = utc(at)
         assert (sweep(), sweep()) == (said, {}), at
     assert flags() == [("due", 60), ("due", 30), ("due", 7), ("expired", 0)]
+    told = ads.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})["renewal_flags"]
+    assert [(each["processing"], each["kind"], each["notice"]) for each in told] == [
+        ("ads", kind, notice) for kind, notice in flags()
+    ]
     assert flags(OUTBOX) == [
         ("renewal_due", "P60D"),
         ("renewal_due", "P30D"),

@@ -185,6 +185,8 @@ def test_a_version_to_come_keeps_its_instant(ada, bob, clock):
     told = rule(bob, "to-come", 2).json()
     assert (told["version"]["number"], told["versions"]) == (1, 2)
     assert ada.ok("GET", "/v1/processings/to-come/versions")["items"][1]["effective_from"] == later
+    clock.at += timedelta(days=3)
+    assert ada.ok("GET", "/v1/processings/to-come")["version"]["number"] == 2
 
 
 def test_a_stronger_version_waits_for_nobody(ada, bob):
