@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.audit.figures import JobRun
+from app.core.article import PARIS
 from app.core.errors import CredentialEndedError
 from app.pages.console import reports
 from app.pages.console.reports import DOWNLOADS, BundleFailedError, bundle_of
@@ -43,7 +44,7 @@ def test_the_month_in_three_forms(api, officer):
     """The report of a month is had as a page, a table and data: the same numbers, and nobody's name."""
     for name in ("alice", "bob"):
         api.decide(name, "ads")
-    month = f"{datetime.now(UTC):%Y-%m}"
+    month = f"{datetime.now(PARIS):%Y-%m}"
     page = officer.open("/console/report")
     assert f"month={month}" in page.html
     got = {form: officer.file("/console/report/month", month=month, form=form) for form in _FORMS}
