@@ -87,15 +87,15 @@ class _Sender:
             typer.echo(f"{row.file}:{row.line}: {_why(told)}", err=True)
 
     def _answers(self, rows: Sequence[FileRow]) -> list[dict[str, Any]]:
-        """Send rows until the service answers; it gets them in halves if it does not finish them together in time.
+        """Send rows until the service answers them; it gets rows that it cannot record together (503) in halves.
 
-        Each row about a person reads everything that is recorded of that person: hundreds may take too long.
+        For each row the service reads everything that is recorded of the person: hundreds of rows may take too long.
+        A single row is sent again after a pause, so that an outage is waited for.
         """
         import httpx2
 
         cause = ""
         for attempt in range(_TRIES):
-            halve = False
             try:
                 answer = self.client.post("/v1/imports", json={**self.order, "rows": [row.said for row in rows]})
             except httpx2.TransportError as error:
@@ -107,11 +107,10 @@ class _Sender:
                 cause = problem_of(answer)
                 if answer.status_code not in {429, 502, 503, 504}:
                     raise ImportStoppedError(cause)
-                halve = answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE and len(rows) > 1
+                if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE and len(rows) > 1:
+                    middle = len(rows) // 2
+                    return [*self._answers(rows[:middle]), *self._answers(rows[middle:])]
             time.sleep(min(2**attempt / 2, 20.0))
-            if halve:
-                middle = len(rows) // 2
-                return [*self._answers(rows[:middle]), *self._answers(rows[middle:])]
         raise ImportStoppedError(f"the service does not answer ({cause}): run the same command again when it does")
 
 
