@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, LiteralString, Protocol, TypeVar
 from typing import cast as as_type
@@ -184,6 +184,29 @@ class Put:
     tells_xid: bool = False
 
 
+class ChangeKind(IntEnum):
+    """What a fact that replicas hold in memory is about; the number is what the table `change` stores."""
+
+    SUBJECT = 1
+    PROCESSING = 2
+    CALLER = 3
+
+
+_CHANGE: Final = Put(
+    order=90,
+    sql="""
+WITH put AS (
+    INSERT INTO change (kind, ref)
+    SELECT DISTINCT kind, decode(ref, 'hex')
+    FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (kind smallint, ref text)
+    ON CONFLICT DO NOTHING
+)
+SELECT CAST(pg_current_xact_id() AS text)
+""",
+    tells_xid=True,
+)
+
+
 @dataclass(slots=True)
 class Committing:
     """What must be known of a transaction after its commit.
@@ -344,6 +367,18 @@ class WriteSession(ReadSession):
     def tells_xid(self) -> bool:
         """Whether the id of this transaction will be known when it is committed."""
         return self.committing.xid is not None or any(put.tells_xid for put in self.committing.staged)
+
+    def change(self, kind: ChangeKind, ref: bytes) -> None:
+        """Have replicas forget a fact that this transaction changes; a second call changes nothing.
+
+        Args:
+            kind: what the fact is about.
+            ref: locator, processing id (UTF-8) or caller id (16 bytes).
+
+        """
+        if (int(kind), ref) not in self.committing.changes:
+            self.stage(_CHANGE, {"kind": int(kind), "ref": ref})
+            self.committing.changes[int(kind), ref] = None
 
     def narrow(self) -> None:
         """Mark this transaction as forbidding something that was permitted, or as repeating one that did."""

@@ -36,9 +36,8 @@ from app.core.errors import (
     UnknownIssuerError,
 )
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ChangeKind, ReadSession, WriteSession
 from app.register.store import load_processings
-from app.snapshot.tables import ChangeKind, record_change
 
 if TYPE_CHECKING:
     from app.auth.issuers import TokenCheck
@@ -314,7 +313,7 @@ async def held_by(session: WriteSession, by: Authenticated | None, identifier: U
 async def forget_caller(session: WriteSession, caller: Caller) -> None:
     """Make every replica forget what it remembers of a caller, before this write is answered."""
     session.narrow()
-    await record_change(session, ChangeKind.CALLER, caller.id.bytes)
+    session.change(ChangeKind.CALLER, caller.id.bytes)
 
 
 # Change what a caller is called and allowed: what is taken away is gone when that is answered, on every replica.
@@ -374,7 +373,7 @@ async def change_caller(
     if not before.covers(after.scopes, after.processings):
         session.widen()
     await keep_changes(session, after)
-    await record_change(session, ChangeKind.CALLER, after.id.bytes)
+    session.change(ChangeKind.CALLER, after.id.bytes)
     if after != before:
         target = Target(TargetKind.CALLER, str(after.id))
         await record_act(session, ActKind.CALLER_CHANGED, by_whom, target, _told(before, after))

@@ -19,12 +19,11 @@ from app.auth.callers import Authenticated, Caller
 from app.core.processing import Processing
 from app.db.connections import NotThePrimaryError
 from app.db.database import Database, DatabaseUnavailableError, Look
-from app.db.session import ReadSession
+from app.db.session import ChangeKind, ReadSession
 from app.snapshot.cache import RecordCache
 from app.snapshot.feed import Feed
 from app.snapshot.leases import boot_seconds
 from app.snapshot.records import CallerRecord, RegisterRecord
-from app.snapshot.tables import ChangeKind
 
 # Where a decision reads when memory may not be used: a server that is proven to be the primary, or none.
 

@@ -16,6 +16,8 @@ from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 
+from app.db.session import ChangeKind
+
 _NUMBER_BYTES: Final = 6
 _PATIENCE_SECONDS: Final = 0.5
 """A leaf that has not confirmed a change within this time gets no further lease until it has."""
@@ -24,8 +26,6 @@ _BARRED_TIMES: Final = 10
 _MOST_OWED: Final = 20_000
 _MOST_CHANGES: Final = 500
 """If more records than this change at once, each leaf is sent one message: forget everything."""
-CALLER_KIND: Final = 3
-"""The value of `ChangeKind.CALLER`, which is declared with the tables."""
 
 
 def boot_seconds() -> float:
@@ -176,12 +176,12 @@ class Leaves:
             self.forget_all()
             return
         self.number += 1
-        callers = {UUID(bytes=ref) for kind, ref in changes if kind == CALLER_KIND}
+        callers = {UUID(bytes=ref) for kind, ref in changes if kind == ChangeKind.CALLER}
         for leaf in self._living():
             if leaf.caller in callers:
                 self._end_lease(leaf, doubt=True)
             else:
-                numbers = [leaf.opaque(kind, ref) for kind, ref in changes if kind != CALLER_KIND]
+                numbers = [leaf.opaque(kind, ref) for kind, ref in changes if kind != ChangeKind.CALLER]
                 self._owe(leaf, numbers, end=False)
 
     def forget_all(self) -> None:

@@ -15,6 +15,7 @@ from app.auth.callers import Credential, Token
 from app.auth.sessions import Uses
 from app.auth.store import authenticate
 from app.db.database import Database, DatabaseUnavailableError, ReadPool
+from app.db.session import ChangeKind
 from app.journal.journal import Fence
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
@@ -30,7 +31,6 @@ from app.snapshot.records import (
     register_record,
     subject_record,
 )
-from app.snapshot.tables import ChangeKind
 
 _Key = TypeVar("_Key", bytes, str)
 _Value = TypeVar("_Value", CallerRecord, RegisterRecord, SubjectRecord)

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
 from math import inf
 from time import monotonic
 from typing import Final
@@ -29,7 +28,7 @@ from sqlalchemy import (
 
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.schema import Instant, Snapshot, TransactionId, metadata
-from app.db.session import Put, ReadSession, WriteSession
+from app.db.session import ReadSession
 from app.journal.journal import Pulse
 from app.snapshot.feed import Pace
 
@@ -52,43 +51,6 @@ replica = Table(
     Column("seen_at", Instant, nullable=False),
     Column("about", Text, nullable=False),
 )
-
-
-class ChangeKind(IntEnum):
-    """The cache that a row concerns; the number is what is stored."""
-
-    SUBJECT = 1
-    PROCESSING = 2
-    CALLER = 3
-
-
-_CHANGE: Final = Put(
-    order=90,
-    sql="""
-WITH put AS (
-    INSERT INTO change (kind, ref)
-    SELECT DISTINCT kind, decode(ref, 'hex')
-    FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (kind smallint, ref text)
-    ON CONFLICT DO NOTHING
-)
-SELECT CAST(pg_current_xact_id() AS text)
-""",
-    tells_xid=True,
-)
-
-
-async def record_change(session: WriteSession, kind: ChangeKind, ref: bytes) -> None:
-    """Record that the fact under `ref` changes in this transaction; a second call changes nothing.
-
-    Args:
-        session: the transaction that changes the fact.
-        kind: the cache that holds the fact.
-        ref: locator, processing id (UTF-8) or caller id (16 bytes).
-
-    """
-    if (int(kind), ref) not in session.committing.changes:
-        session.stage(_CHANGE, {"kind": int(kind), "ref": ref})
-        session.committing.changes[int(kind), ref] = None
 
 
 _MOST: Final = 200

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from app.core.errors import NotFoundError
 from app.db.database import Database
-from app.db.session import PartRefusedError, Put
-from app.snapshot.tables import ChangeKind, change, record_change
+from app.db.session import ChangeKind, PartRefusedError, Put
+from app.snapshot.tables import change
 
 
 def _staging(database, work):
@@ -33,7 +33,7 @@ async def _seen(session):
 
 async def _fails(session, *, reads):
     async with session.attempt():
-        await record_change(session, ChangeKind.SUBJECT, b"gone")
+        session.change(ChangeKind.SUBJECT, b"gone")
         if reads:
             await _seen(session)
         raise NotFoundError
@@ -44,7 +44,7 @@ def test_what_is_staged_is_written_with_the_commit(database):
 
     async def work(session):
         for ref in (b"a", b"b", b"a"):
-            await record_change(session, ChangeKind.SUBJECT, ref)
+            session.change(ChangeKind.SUBJECT, ref)
         assert session.committing.xid is None
         await session.flush()
         assert session.committing.xid is not None
@@ -56,7 +56,7 @@ def test_a_statement_sees_what_was_staged_before_it(database):
     """Nobody who reads within the transaction has to know what is staged."""
 
     async def work(session):
-        await record_change(session, ChangeKind.SUBJECT, b"a")
+        session.change(ChangeKind.SUBJECT, b"a")
         assert await _seen(session) == [b"a"]
 
     _staging(database, work)
@@ -66,12 +66,12 @@ def test_an_attempt_that_fails_takes_what_it_staged_away(database):
     """What was staged before it stands, whether the attempt had written its own rows already or not."""
 
     async def work(session):
-        await record_change(session, ChangeKind.SUBJECT, b"before")
+        session.change(ChangeKind.SUBJECT, b"before")
         for reads in (True, False):
             with pytest.raises(NotFoundError):
                 await _fails(session, reads=reads)
         async with session.attempt():
-            await record_change(session, ChangeKind.SUBJECT, b"kept")
+            session.change(ChangeKind.SUBJECT, b"kept")
         assert list(session.committing.changes) == [(1, b"before"), (1, b"kept")]
 
     assert _staging(database, work) == [b"before", b"kept"]
@@ -85,6 +85,6 @@ def test_a_staged_row_that_the_database_refuses_is_of_its_attempt(database):
         with pytest.raises(PartRefusedError):
             async with session.attempt():
                 session.stage(wrong, {})
-        await record_change(session, ChangeKind.SUBJECT, b"after")
+        session.change(ChangeKind.SUBJECT, b"after")
 
     assert _staging(database, work) == [b"after"]

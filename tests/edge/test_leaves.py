@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from app.db.session import ChangeKind
 from app.snapshot import leases
 from app.snapshot.leases import Leaf, Leaves
-from app.snapshot.tables import ChangeKind
 
 CALLER, OTHER = UUID(int=1), UUID(int=2)
 SUBJECT = (int(ChangeKind.SUBJECT), b"alice")

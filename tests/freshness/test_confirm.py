@@ -12,11 +12,10 @@ from sqlalchemy import text
 import app.snapshot.writer as confirm_module
 from app.db.connections import IDENTITY
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import INSTANT, Committing
+from app.db.session import INSTANT, ChangeKind, Committing
 from app.journal.journal import Journal, JournalPlan
 from app.snapshot.feed import Pace, ReplicaAcknowledgement, TransactionSnapshot, channel_of
 from app.snapshot.leases import Leaves
-from app.snapshot.tables import ChangeKind, record_change
 from app.snapshot.writer import Confirmer, Writer
 from app.wiring.parts import wall_clock
 from tests.freshness.gate import Gate, until
@@ -346,7 +345,7 @@ def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database,
                 opened, replica, longest=1.0, journal=Journal(JournalPlan(wall_clock))
             ).write() as session:
                 session.narrow()
-                await record_change(session, ChangeKind.SUBJECT, b"somebody")
+                session.change(ChangeKind.SUBJECT, b"somebody")
         finally:
             await opened.close()
 

@@ -11,7 +11,7 @@ from app.auth.idempotency import forget_answers
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow
-from app.db.session import WriteSession
+from app.db.session import ChangeKind, WriteSession
 from app.ledger.locators import (
     MovedError,
     end_account,
@@ -26,7 +26,6 @@ from app.ledger.projection import LedgerEntry
 from app.ledger.vault import destroy_names
 from app.operations.consents.ledgers import OpenLedger, append, open_ledger, tell
 from app.operations.service.deployment import Deployment, SubjectName
-from app.snapshot.tables import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     live = None if account.new else account.ref
     session.narrow()
     for locator in found_by:  # also where this repeats an erasure that may not have been confirmed
-        await record_change(session, ChangeKind.SUBJECT, locator)
+        session.change(ChangeKind.SUBJECT, locator)
     if live is not None:
         closure = await _close(session, deployment, caller, subject)
     else:

@@ -15,7 +15,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import NotFoundError
 from app.core.fold import ConsentRow, project
-from app.db.session import INSTANT, LookedUp, Lookup, WriteSession
+from app.db.session import INSTANT, ChangeKind, LookedUp, Lookup, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
 from app.ledger.locators import (
     Located,
@@ -35,7 +35,6 @@ from app.operations.service.deployment import Deployment, SubjectName
 from app.operations.service.gate import how_many_decide
 from app.register.records import ProcessingRecord
 from app.register.store import STAMP, RegisterEntries
-from app.snapshot.tables import ChangeKind, record_change
 
 _AT_A_STRETCH: Final = 25
 """How many names are worked on before other tasks of this process have their turn: some milliseconds."""
@@ -370,7 +369,7 @@ async def append(
     grown = replace(grown, projected=grown.consents)
     project_subject(session, ledger.ref, grown.consents, before)
     for locator in ledger.locators:
-        await record_change(session, ChangeKind.SUBJECT, locator)
+        session.change(ChangeKind.SUBJECT, locator)
     stood = {each for each, row in before.items() if row.ended_by is None}
     return grown, [row for row in grown.consents if row.ended_by is not None and row.id in stood]
 

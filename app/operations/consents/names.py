@@ -19,7 +19,7 @@ from app.core.names import (
     TooManyNamesError,
     carried_over,
 )
-from app.db.session import WriteSession
+from app.db.session import ChangeKind, WriteSession
 from app.ledger.locators import begin_account, lead_names_to, take_name
 from app.ledger.projection import LedgerEntry, age_alone, collection_of
 from app.ledger.vault import KeptName, forget_name, keep_name, keep_names_of, names_of
@@ -35,7 +35,6 @@ from app.operations.consents.ledgers import (
 )
 from app.operations.consents.recorder import own_references
 from app.operations.service.deployment import Deployment, SubjectName
-from app.snapshot.tables import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +215,7 @@ async def _forget_in_memory(session: WriteSession, *ledgers: OpenLedger) -> None
     """Make replicas reload the persons that they know by the names of these accounts."""
     for ledger in ledgers:
         for locator in ledger.locators:
-            await record_change(session, ChangeKind.SUBJECT, locator)
+            session.change(ChangeKind.SUBJECT, locator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +241,7 @@ async def share_mailbox(
     opened = await open_ledgers(session, deployment, [mailbox])
     ledger, is_new = opened.of(mailbox), opened.account(mailbox).new
     for locator in ledger.locators:  # also where it stands already: the first attempt may not have been confirmed
-        await record_change(session, ChangeKind.SUBJECT, locator)
+        session.change(ChangeKind.SUBJECT, locator)
     if ledger.shared:
         return StatedSharing((await names_of(session, ledger.ref))[0].kept_at)
     closed = None if is_new else await close_ledger(session, caller, ledger)

@@ -13,7 +13,7 @@ from app.auth.store import end_keys, find_key, let_expire, load_caller, mark_rev
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, makes_younger
 from app.core.processing import Status, StatusChange
-from app.db.session import PartRefusedError, WriteSession
+from app.db.session import ChangeKind, PartRefusedError, WriteSession
 from app.journal.files import KeptNote
 from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, OtherNote, StatusNote
 from app.ledger.locators import end_account, every_ref, hold_refs, is_subject, led_to, locators_of, sever
@@ -28,7 +28,6 @@ from app.register.store import (
     load_processings,
     lock_processing,
 )
-from app.snapshot.tables import ChangeKind, record_change
 
 _ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
 _BY_ITSELF: Final = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED})
@@ -303,7 +302,7 @@ async def _caller(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
         return ReplayOutcome.HELD
     await mark_revoked(session, noted.caller, at=noted.at, by=None)
     session.narrow()
-    await record_change(session, ChangeKind.CALLER, noted.caller.bytes)
+    session.change(ChangeKind.CALLER, noted.caller.bytes)
     return ReplayOutcome.REPLAYED
 
 
@@ -320,13 +319,13 @@ async def _key(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     else:
         await let_expire(session, [key.id], noted.at)
     session.narrow()
-    await record_change(session, ChangeKind.CALLER, key.caller.bytes)
+    session.change(ChangeKind.CALLER, key.caller.bytes)
     return ReplayOutcome.REPLAYED
 
 
 async def _narrow(session: WriteSession, processing: str) -> None:
     session.narrow()
-    await record_change(session, ChangeKind.PROCESSING, processing.encode())
+    session.change(ChangeKind.PROCESSING, processing.encode())
 
 
 _REPLAY: Final[Mapping[NoteKind, Callable[[WriteSession, KeptNote], Awaitable[ReplayOutcome]]]] = {

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from app.auth.callers import Caller, Scope
 from app.core.decision import Participant
 from app.core.evaluate import stable_until
+from app.db.session import ChangeKind
 from app.operations.decisions.judging import (
     Answer,
     Circumstances,
@@ -30,7 +31,6 @@ from app.operations.decisions.judging import (
 from app.snapshot.cache import RecordCache
 from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
-from app.snapshot.tables import ChangeKind
 
 # Decisions remembered with the very records that they rest on.
 # A remembered decision is used only for an equal question (its circumstances, its subject, and the other parties

@@ -32,7 +32,7 @@ from app.core.register import (
     unusual,
     version_changes,
 )
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ChangeKind, ReadSession, WriteSession
 from app.operations.service.consent_texts import consent_texts, who_is
 from app.operations.service.gate import check_proposer, how_many_decide, pass_gate
 from app.register.gate import add_proposal, load_proposals, read_names
@@ -55,7 +55,6 @@ from app.register.store import (
     version_as_json,
 )
 from app.register.store import add_version as append_version
-from app.snapshot.tables import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ async def register_processing(
     )
     if not await add_processing(session, record, by=caller.id):
         raise ProcessingExistsError
-    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    session.change(ChangeKind.PROCESSING, identifier.encode())
     target = Target(TargetKind.PROCESSING, identifier)
     told = {"version": 1, "purpose": draft.purpose.value}
     await record_act(session, ActKind.PROCESSING_REGISTERED, caller.id, target, told)
@@ -280,7 +279,7 @@ async def append_approved(
     await append_version(session, record.id, version, by=caller.id)
     what = {"what": f"version {version.facts.number} was added", "about": f"processing {record.id}"}
     session.note("other", what)
-    await record_change(session, ChangeKind.PROCESSING, record.id.encode())
+    session.change(ChangeKind.PROCESSING, record.id.encode())
 
 
 def _begins(effective_from: datetime | None, now: datetime) -> datetime:
@@ -403,7 +402,7 @@ async def change_status(
     record = await _hold(session, identifier)
     last = record.status_changes[-1] if record.status_changes else None
     before = last.status if last is not None else Status.ACTIVE
-    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    session.change(ChangeKind.PROCESSING, identifier.encode())
     if status is not Status.ACTIVE:
         session.narrow()
     if before is status:
@@ -434,7 +433,7 @@ async def resume(session: WriteSession, caller: Caller, identifier: str) -> None
     if not record.status_changes or record.status_changes[-1].status is not Status.SUSPENDED:
         raise NotProposedError
     session.widen()
-    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    session.change(ChangeKind.PROCESSING, identifier.encode())
     await _change(session, caller, record, Status.ACTIVE)
 
 

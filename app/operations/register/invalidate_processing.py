@@ -16,7 +16,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Invalidation
 from app.core.register import NoticeOnPagesError, Struck, UnknownTextError
 from app.db.database import Database
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ChangeKind, ReadSession, WriteSession
 from app.ledger.link_store import may_be_within_texts_shown
 from app.ledger.sweep import Held, list_resting, load_events_about
 from app.register.records import ProcessingRecord, present
@@ -28,7 +28,6 @@ from app.register.store import (
     lock_processing,
     next_number,
 )
-from app.snapshot.tables import ChangeKind, record_change
 
 _AT_ONCE: Final = 200
 
@@ -134,7 +133,7 @@ async def invalidate_processing(
     if record is None:
         raise NotFoundError
     session.narrow()
-    await record_change(session, ChangeKind.PROCESSING, identifier.encode())
+    session.change(ChangeKind.PROCESSING, identifier.encode())
     known = await load_invalidations(session, identifier)
     in_force = next((each for each in known if each.struck == struck), None)
     if in_force is not None:

@@ -9,7 +9,7 @@ from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
 from app.core.register import Gated, GateProposal, NotProposedError, RegisterApproval, Ruling
-from app.db.session import WriteSession
+from app.db.session import ChangeKind, WriteSession
 from app.journal.store import NewEpoch
 from app.operations.register.add_version import append_approved, resume
 from app.operations.register.controllers import approve_controller_version
@@ -18,7 +18,6 @@ from app.operations.service.gate import check_person, check_second_person, pass_
 from app.register.gate import add_ruling, hold_proposal, load_proposal, load_proposals, read_names
 from app.register.records import ProcessingRecord, Proposal, Registered
 from app.register.store import add_status_change, lock_processing
-from app.snapshot.tables import ChangeKind, record_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ async def _change_status(
     session: WriteSession, caller: Caller, record: ProcessingRecord, change: StatusChange
 ) -> ProcessingRecord:
     await add_status_change(session, record.id, change, by=caller.id)
-    await record_change(session, ChangeKind.PROCESSING, record.id.encode())
+    session.change(ChangeKind.PROCESSING, record.id.encode())
     return replace(record, changes=(*record.changes, change))
 
 

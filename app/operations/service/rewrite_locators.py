@@ -6,7 +6,7 @@ both, and when all are, the two may change places; when the old one is no longer
 
 from typing import Final
 
-from app.db.session import WriteSession
+from app.db.session import ChangeKind, WriteSession
 from app.ledger.locators import (
     Rewritten,
     keep_keys,
@@ -17,7 +17,6 @@ from app.ledger.locators import (
 )
 from app.ledger.vault import keys_in_use, load_names
 from app.operations.service.deployment import Deployment
-from app.snapshot.tables import ChangeKind, record_change
 
 BATCH: Final = 1_000
 
@@ -47,7 +46,7 @@ async def rewrite_locators(session: WriteSession, deployment: Deployment, *, aft
                 continue
             session.narrow()  # a replica that remembers the subject by a row that goes must forget it
             for locator in {*wanted, *held.rows}:
-                await record_change(session, ChangeKind.SUBJECT, locator)
+                session.change(ChangeKind.SUBJECT, locator)
             changed.append(Rewritten(ref, each.id, held, wanted))
     await replace_rows(session, changed)
     return max(subjects)

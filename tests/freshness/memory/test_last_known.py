@@ -8,8 +8,8 @@ import app.snapshot.last_known as last_known_module
 from app.auth.callers import Authenticated, Caller
 from app.core.article import Purpose
 from app.core.processing import Processing, Status, StatusChange
+from app.db.session import ChangeKind
 from app.snapshot.last_known import LastKnown
-from app.snapshot.tables import ChangeKind
 from tests.support.api import utc
 
 NOON = utc("2026-06-15T12:00:00Z")
