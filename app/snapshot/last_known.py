@@ -20,9 +20,8 @@ from app.core.processing import Processing
 from app.db.connections import NotThePrimaryError
 from app.db.database import Database, DatabaseUnavailableError, Look
 from app.db.session import ChangeKind, ReadSession
-from app.snapshot.cache import RecordCache
 from app.snapshot.feed import Feed
-from app.snapshot.leases import boot_seconds
+from app.snapshot.leases import RecordCache, boot_seconds
 from app.snapshot.records import CallerRecord, RegisterRecord
 
 # Where a decision reads when memory may not be used: a server that is proven to be the primary, or none.

@@ -19,10 +19,9 @@ from app.db.session import ChangeKind
 from app.journal.journal import Fence
 from app.ledger.store import fetch_people
 from app.register.store import load_processings
-from app.snapshot.cache import Flight, GatheredReads, RecordCache
 from app.snapshot.feed import Feed, Notifier, Pace
 from app.snapshot.last_known import HeldOrKnown
-from app.snapshot.leases import Leaves, boot_seconds
+from app.snapshot.leases import Flight, GatheredReads, Leaves, RecordCache, boot_seconds
 from app.snapshot.records import (
     CallerRecord,
     RegisterRecord,

@@ -8,7 +8,7 @@ import pytest
 
 from app.auth.callers import Caller, Identity, Scope, Token, key_digest
 from app.auth.store import add_caller
-from app.snapshot.cache import RecordCache
+from app.snapshot.leases import RecordCache
 from app.snapshot.replica import Replica
 from tests.freshness.gate import Gate, until
 from tests.freshness.mutants import writes

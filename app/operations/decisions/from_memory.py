@@ -28,7 +28,7 @@ from app.operations.decisions.judging import (
     Unanswered,
     judge,
 )
-from app.snapshot.cache import RecordCache
+from app.snapshot.leases import RecordCache
 from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-import app.snapshot.cache as gathered_module
+import app.snapshot.leases as gathered_module
 from app.db.database import DatabaseUnavailableError
-from app.snapshot.cache import GatheredReads
+from app.snapshot.leases import GatheredReads
 from tests.freshness.gate import Gate, until
 
 

@@ -6,8 +6,7 @@ import app.operations.decisions.answer_questions as answering
 import app.operations.decisions.from_memory as memory_module
 import app.snapshot.replica as replica_module
 from app.api.decisions import endpoint
-from app.snapshot.cache import RecordCache
-from app.snapshot.leases import Lease, boot_seconds
+from app.snapshot.leases import Lease, RecordCache, boot_seconds
 from app.snapshot.replica import Replica
 from tests.freshness.gate import PAUSE
 
