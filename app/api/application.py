@@ -24,7 +24,7 @@ from app.api.http.exchange import (
     wants_page,
 )
 from app.api.http.problems import over_quota, problem
-from app.api.http.rate_limits import note_key, refuses_unknown_key
+from app.api.http.security import note_key, refuses_unknown_key
 from app.api.http.services import Services
 from app.api.openapi import describe
 from app.api.register import controllers, invalidations, proposals

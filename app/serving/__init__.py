@@ -31,7 +31,7 @@ SERVED: Final[Mapping[str, Any]] = {
     "access_log": False,
     "log_config": None,
     "server_header": False,
-    "proxy_headers": False,  # only app.api.http.rate_limits believes what proxies say, and by setting
+    "proxy_headers": False,  # only app.api.http.security believes what proxies say, and by setting
     "date_header": True,
     "timeout_graceful_shutdown": _GRACE_SECONDS,
     "timeout_worker_healthcheck": 30,  # a worker that is still importing on a busy machine is not dead

@@ -23,8 +23,7 @@ from app.api.consents.models import (
     said_in_withdrawal,
 )
 from app.api.http.problems import InvalidRequestError, Problem, UnauthorizedError, failed, fields_of, response_to
-from app.api.http.rate_limits import charge
-from app.api.http.security import NeedsRemembered, problems, strict_router
+from app.api.http.security import NeedsRemembered, charge, problems, strict_router
 from app.api.http.services import DeploymentDep, RateLimitsDep
 from app.api.http.wire import WireModel
 from app.auth.callers import Caller, Counted, Scope

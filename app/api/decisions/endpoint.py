@@ -48,8 +48,7 @@ from app.api.http.problems import (
     unavailable,
 )
 from app.api.http.protocol import BoundedProtocol
-from app.api.http.rate_limits import note_key, refuses_unknown_key
-from app.api.http.security import credential_of, refuse_strangers
+from app.api.http.security import credential_of, note_key, refuse_strangers, refuses_unknown_key
 from app.api.http.services import Services
 from app.api.http.wire import is_json
 from app.auth.callers import Counted, Credential, OverQuotaError, bearer_of, key_digest

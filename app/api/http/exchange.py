@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.api.http.problems import MEDIA_TYPE, problem
-from app.api.http.rate_limits import fields_of
+from app.api.http.security import fields_of
 from app.api.http.services import Services
 from app.db.identifiers import random_hex
 from app.telemetry.spans import trace_id

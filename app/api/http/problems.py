@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from app.api.http.rate_limits import note
+from app.api.http.security import note
 from app.api.http.services import services_of
 from app.api.http.wire import AT_FAULT, BadJsonError
 from app.audit.trail import record_refusal

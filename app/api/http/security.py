@@ -1,4 +1,4 @@
-"""Routes that read JSON strictly and let in callers alone: each names its scope, which is checked before it runs.
+"""Routes that read JSON strictly and let in callers alone, as often as they may ask: each names its scope.
 
 Deny by default: an application with a route that names no scope does not start (`scopes_by_route`).
 """
@@ -14,9 +14,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.types import Scope as AsgiScope
 
+from app.api.http.peers import peer_of
 from app.api.http.problems import UnauthorizedError
-from app.api.http.rate_limits import charge
 from app.api.http.services import Services, services_of
 from app.api.http.wire import BadJsonError, is_json, parse
 from app.auth.callers import (
@@ -24,6 +25,8 @@ from app.auth.callers import (
     Caller,
     Counted,
     Credential,
+    QuotaStatus,
+    RateLimits,
     Scope,
     bearer_of,
     counted_by,
@@ -373,3 +376,67 @@ def says_json(request: Request) -> bool:
 def strict_router(tag: str) -> APIRouter:
     """A router of strict routes under one heading of the documentation."""
     return APIRouter(route_class=StrictRoute, tags=[tag])
+
+
+# Rate limits at the edge: of callers, counted for each, and of unknown keys, by where they come from. The answer to a
+# request that is counted says how its caller stands; `app.api.http.problems` words the 429, and docs/limits.md tells
+# clients what to do with it. A request with an unknown key is refused before anything is read (`app.auth.callers`);
+# only routes that want a key are concerned, so pages for people, probes and metrics are not.
+
+_STANDING: Final = "standing"
+
+
+def charge(request: Request, limits: RateLimits, of: Counted | None, caller: Caller, units: int = 1) -> None:
+    """Count a request, or the number of items that it holds, against its caller's quota.
+
+    Raises:
+        OverQuotaError: the caller's quota is used up.
+
+    """
+    if of is not None:
+        note(request.scope, limits.take(of, caller.id, units))
+
+
+def note(scope: AsgiScope, standing: QuotaStatus | None) -> None:
+    """Put into the answer to a request how much of its quota the caller has left."""
+    if standing is not None:
+        scope.setdefault("state", {})[_STANDING] = standing
+
+
+def fields_of(scope: AsgiScope) -> dict[str, str]:
+    """The header fields about the caller's quota; empty if no limit applies."""
+    standing: QuotaStatus | None = scope.get("state", {}).get(_STANDING)
+    if standing is None:
+        return {}
+    policy, limit = standing.fields()
+    return {"RateLimit-Policy": policy, "RateLimit": limit}
+
+
+_WITH_A_KEY: Final = ("/v1/", "/access/")
+_NOTHING: Final = b""
+_UNAUTHORIZED: Final = 401
+
+
+def refuses_unknown_key(services: Services, scope: AsgiScope) -> QuotaStatus | None:
+    """The quota status of a request that is refused before its key is looked up; None for every other request."""
+    if not scope["path"].startswith(_WITH_A_KEY):
+        return None
+    return services.unknown_keys.refuses(peer_of(scope, services.proxies), _presented(scope))
+
+
+def note_key(services: Services, scope: AsgiScope, status: int) -> None:
+    """Note whether the key of a request that was looked up belonged to a caller in force."""
+    if not scope["path"].startswith(_WITH_A_KEY):
+        return
+    if status == _UNAUTHORIZED:
+        services.unknown_keys.failed(peer_of(scope, services.proxies), _presented(scope))
+    elif scope.get("state", {}).get("caller") is not None:
+        services.unknown_keys.passed(_presented(scope))
+
+
+def _presented(scope: AsgiScope) -> bytes:
+    """The SHA-256 of the credential that a request presents: for a key, the digest by which it is stored."""
+    said = next((value for name, value in scope["headers"] if name == b"authorization"), _NOTHING)
+    if not said:
+        return _NOTHING
+    return key_digest(without_scheme(said.partition(b" ")[2].decode("latin-1")))

@@ -14,7 +14,7 @@ from fastapi import Depends, Request, Response
 from starlette.responses import RedirectResponse
 
 from app.api.http.problems import status_of
-from app.api.http.rate_limits import charge
+from app.api.http.security import charge
 from app.api.http.services import Services, ServicesDep
 from app.auth.callers import Authenticated, Caller, Counted, Scope
 from app.core.errors import DomainError
