@@ -7,9 +7,8 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, model_validator
 
-from app.api.http.idempotency import as_caller
 from app.api.http.security import Needs, open_to_all, problems, strict_router
-from app.api.http.services import DatabaseDep, DecisionTokensDep, DeploymentDep, WriterDep
+from app.api.http.services import DatabaseDep, DecisionTokensDep, DeploymentDep, WriterDep, as_caller
 from app.api.http.wire import WireModel, at_fault
 from app.auth.callers import KEY_OVERLAP, Caller, Scope
 from app.events.endpoints import public_text

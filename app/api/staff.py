@@ -12,10 +12,9 @@ from uuid import UUID
 from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StrictBool, StrictStr, Tag, model_validator
 
-from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import PROBLEMS, AnyCaller, Needs, everywhere, problems, strict_router
-from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep
+from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep, WriteDep
 from app.api.http.wire import Instant, Name, WireModel, at_fault
 from app.auth.callers import Caller, CallerKind, Scope
 from app.core.errors import PersonsOnlyError

@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, read_place, write_cursor, write_place
 from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import (
@@ -18,6 +17,7 @@ from app.api.http.services import (
     SourceDep,
     StoppingDep,
     WebhookPolicyDep,
+    WriteDep,
 )
 from app.api.http.wire import Instant, ProcessingId, WireModel, at_fault
 from app.auth.callers import Authenticated, Caller, Scope

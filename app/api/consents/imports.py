@@ -24,10 +24,9 @@ from pydantic import (
 )
 
 from app.api.consents.models import Authenticated, Capacity, Language, Method, Sha256, Territory, Token, Version
-from app.api.http.idempotency import Write, WriteDep
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
 from app.api.http.security import AskAgain, Needs, asked_again, problems, strict_router
-from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep
+from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep
 from app.api.http.wire import Instant, ProcessingId, SubjectBody, WireModel, at_fault
 from app.auth.callers import Caller, Scope
 from app.auth.store import kept_as_they_are

@@ -8,10 +8,9 @@ from fastapi import Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.consents.models import Language, Method
-from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import Needs, problems, strict_router
-from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep
+from app.api.http.services import DatabaseDep, DeploymentDep, WriteDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.audit.figures import DayOfRuns
 from app.auth.callers import Caller, Scope

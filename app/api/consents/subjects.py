@@ -8,9 +8,8 @@ from fastapi import Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
-from app.api.http.idempotency import WriteDep
 from app.api.http.security import Needs, problems, strict_router
-from app.api.http.services import DeploymentDep
+from app.api.http.services import DeploymentDep, WriteDep
 from app.api.http.wire import CivilDate, Instant, SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.consent import AgeBand, CheckedHow, StatedBy

@@ -1,25 +1,31 @@
-"""What the routes work with: `app.main` makes it once and puts it on the application's state.
+"""What routes take: the parts that `app.main` made once, and the write that is answered once for each Idempotency-Key.
 
 A route names the parts that it uses in its signature (`database: DatabaseDep`). `Services` as a whole is for what
 serves every route: limits, the search for the caller, metrics.
 """
 
 from asyncio import Event
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request, Response
+from pydantic import BaseModel
 
 from app.api.http.peers import Proxies
+from app.api.http.problems import UnauthorizedError
 from app.audit.decision_log import Recorder
-from app.auth.callers import Buckets, Quota, RateLimits, UnknownKeyLimiter
+from app.auth.callers import Authenticated, Buckets, Caller, Quota, RateLimits, UnknownKeyLimiter
+from app.auth.idempotency import Answer, IdempotentCall, earlier_answer, keep_answer
 from app.auth.sessions import Uses
+from app.auth.store import authentication, kept_as_they_are
 from app.core.page.face import Brand
 from app.core.register import RegisterApproval
-from app.db.database import Database
+from app.db.database import Database, DatabaseUnavailableError
+from app.db.session import WriteSession
 from app.events.addresses import AddressPolicy
 from app.journal.journal import Fence, Journal
 from app.ledger.pseudonym import Pseudonyms
@@ -165,3 +171,116 @@ ReturnOriginsDep = Annotated[frozenset[str], _part(lambda services: services.ret
 SourceDep = Annotated[str, _part(lambda services: services.source)]
 """The public address without a slash at its end."""
 StaffPageDep = Annotated[str, _part(lambda services: services.staff_page)]
+
+
+# Every write answers once for each Idempotency-Key (draft-07), and only when its transaction is committed.
+
+_LONGEST_KEY: Final = 255
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=_LONGEST_KEY,
+        description="Repeat a write safely: the same key gives the same answer, for a day.",
+    ),
+]
+
+
+class WaitsForPerson(BaseModel):
+    """The answer if the request waits for a second person: 202, in the place of the route's usual status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write request, and what is needed to answer it only once."""
+
+    request: Request
+    writer: Writer
+    pseudonyms: Pseudonyms
+    key: str | None
+
+    async def perform(
+        self, caller: Caller, status: int, operation: Callable[[WriteSession], Awaitable[BaseModel | None]]
+    ) -> Response:
+        """Run an operation in a transaction and answer after its commit, or repeat the earlier answer.
+
+        The transaction locks the caller before it looks it up: a change of the caller waits for this transaction, or
+        this one has waited for the change.
+
+        Raises:
+            UnauthorizedError: the credential is not in force any more.
+            DatabaseUnavailableError: the caller was changed since it was let in; sent again, the request finds it so.
+
+        """
+        call = await self.call(caller)
+        async with as_caller(self.request, self.writer, caller) as session:
+            given = await self.once(session, call, status, operation)
+        return Response(given.body or None, given.status, media_type="application/json" if given.body else None)
+
+    async def once(
+        self,
+        session: WriteSession,
+        call: IdempotentCall | None,
+        status: int,
+        operation: Callable[[WriteSession], Awaitable[BaseModel | None]],
+    ) -> Answer:
+        """The answer of an operation, or the earlier answer under its Idempotency-Key."""
+        given = await earlier_answer(session, call) if call is not None else None
+        if given is None:
+            told = await operation(session)
+            body = told.model_dump_json(exclude_none=True) if told is not None else ""
+            given = Answer(202 if isinstance(told, WaitsForPerson) else status, body)
+            if call is not None:
+                await keep_answer(session, call, given)
+        return given
+
+    async def call(self, caller: Caller) -> IdempotentCall | None:
+        """The entry of this request under its Idempotency-Key; None without a key. It hashes the whole body."""
+        if self.key is None:
+            return None
+        body = (await self.request.body()).decode("utf-8", "replace")
+        # With the key in it, so that nobody who holds the database can try bodies without knowing the key.
+        asked = f"{self.key}\n{self.request.method} {self.request.url.path}\n{body}"
+        return IdempotentCall(
+            caller=caller.id,
+            key_hash=self.pseudonyms.opaque("idempotency-key", self.key),
+            request_hash=self.pseudonyms.opaque("idempotent-request", asked),
+        )
+
+    def part_of(self, call: IdempotentCall | None, number: int) -> IdempotentCall | None:
+        """The entry of one part of a request, under a key made from that of the whole."""
+        if call is None:
+            return None
+        # No key of a header has a line break, so that no other request can have this one.
+        return replace(call, key_hash=self.pseudonyms.opaque("idempotency-key", f"{number}\n{self.key}"))
+
+
+@asynccontextmanager
+async def as_caller(request: Request, writer: Writer, caller: Caller) -> AsyncIterator[WriteSession]:
+    """Begin a transaction during which the caller cannot be changed.
+
+    Raises:
+        UnauthorizedError: the credential is not in force any more.
+        DatabaseUnavailableError: the caller was changed since it was let in; sent again, the request finds it so.
+
+    """
+    found = authentication(request.state.presented)
+    async with writer.write(None, (kept_as_they_are([caller.id]), found)) as session:
+        _still_is(caller, found.read(session.lead[found]))
+        yield session
+
+
+def _still_is(caller: Caller, found: Authenticated | None) -> None:
+    if found is None or found.caller.id != caller.id:
+        raise UnauthorizedError(presented=True)
+    if (found.caller.scopes, found.caller.processings) != (caller.scopes, caller.processings):
+        raise DatabaseUnavailableError
+
+
+async def _write(request: Request, writer: WriterDep, pseudonyms: PseudonymsDep, key: IdempotencyKey = None) -> Write:
+    return Write(request, writer, pseudonyms, key)
+
+
+WriteDep = Annotated[Write, Depends(_write)]

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Self
 from fastapi import Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from app.api.http.idempotency import WriteDep
 from app.api.http.security import PROBLEMS, Needs, problems, strict_router
-from app.api.http.services import DatabaseDep, RegisterApprovalDep
+from app.api.http.services import DatabaseDep, RegisterApprovalDep, WriteDep
 from app.api.http.wire import Name, Territory, WireModel, at_fault
 from app.api.register.models import Contact, ControllerId, LegalName
 from app.api.register.views import WaitingView

@@ -7,9 +7,8 @@ from fastapi import Depends, Path, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from app.api.http.idempotency import WriteDep
 from app.api.http.security import Needs, problems, strict_router
-from app.api.http.services import DatabaseDep, DeploymentDep
+from app.api.http.services import DatabaseDep, DeploymentDep, WriteDep
 from app.api.http.wire import WireModel, at_fault
 from app.api.register.models import Reason
 from app.api.register.views import InvalidationView

@@ -6,10 +6,9 @@ from uuid import UUID
 from fastapi import Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from app.api.http.idempotency import WriteDep
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import Needs, as_shown, everywhere, problems, strict_router
-from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep, RegisterApprovalDep
+from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep, RegisterApprovalDep, WriteDep
 from app.api.http.wire import ProcessingId, WireModel, at_fault
 from app.api.register.models import Reason, RetentionText
 from app.api.register.views import EpochBody, GateProposalView, ProcessingView, WaitingView, processing_now

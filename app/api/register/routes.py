@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import Depends, Path, Response
 from fastapi.responses import JSONResponse
 
-from app.api.http.idempotency import WriteDep
 from app.api.http.security import PROBLEMS, Needs, problems, strict_router
-from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep
+from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, WriteDep
 from app.api.register.models import NewProcessing, NewVersion, StatusBody
 from app.api.register.views import (
     PreviewView,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from app.api.http.idempotency import WaitsForPerson
+from app.api.http.services import WaitsForPerson
 from app.api.register.models import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.page.text import ConsentText
