@@ -9,8 +9,7 @@ from typing import Final
 from app.core.article import SECRECY, Article, Channel, Element
 from app.core.consent import ConsentEvent
 from app.core.decision import DecisionRequest, Reason
-from app.core.fold import Standing, fold
-from app.core.grant import Grant, expiry
+from app.core.fold import Grant, Standing, expiry, fold
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion
 

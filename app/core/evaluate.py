@@ -14,7 +14,7 @@ from app.core.article import TERRITORIES, Article, law_version_at
 from app.core.case import Case, Consents
 from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
-from app.core.grant import Grant, expiry
+from app.core.fold import Grant, expiry
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion, Status
 from app.core.rules import RULES, first_match

@@ -20,8 +20,7 @@ from app.core.article import (
 from app.core.case import Case, Outcome, Rule
 from app.core.consent import EventKind
 from app.core.decision import Decision, Participant, Reason
-from app.core.fold import Standing, grant_among
-from app.core.grant import Grant, covered, defects, invalidated
+from app.core.fold import Grant, Standing, covered, defects, grant_among, invalidated
 from app.core.processing import PartyMode, Status
 
 

@@ -5,7 +5,7 @@ import pytest
 from app.core.article import Element
 from app.core.consent import AgeBand, DefaultState, EventKind, GivenBy, PositiveAct
 from app.core.evaluate import evaluate
-from app.core.grant import Grant, awaits_other_side, covered, defects, expiry, grant_of
+from app.core.fold import Grant, awaits_other_side, covered, defects, expiry, grant_of
 from app.core.period import ConsentPeriod, PeriodPolicy
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.core.consent import EventKind
 from app.core.errors import InvalidNoticeError
-from app.core.grant import Grant, expiry
+from app.core.fold import Grant, expiry
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Status, StatusChange
 from app.core.renewal import (

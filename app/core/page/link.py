@@ -12,8 +12,7 @@ from typing import Final
 
 from app.core.article import FRANCE
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, State, ages_stated
-from app.core.fold import consent_expiry, consent_state, history, since_closure
-from app.core.grant import JOINT_WINDOW, halves_among
+from app.core.fold import JOINT_WINDOW, consent_expiry, consent_state, halves_among, history, since_closure
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion
 

@@ -17,8 +17,7 @@ from app.core.errors import (
     TooManyConsentsError,
     UnknownVersionError,
 )
-from app.core.fold import ConsentRow, consent_state, grant_among
-from app.core.grant import covered, defects, expiry
+from app.core.fold import ConsentRow, consent_state, covered, defects, expiry, grant_among
 from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError, RegisterApproval

@@ -18,8 +18,7 @@ from app.core.consent import (
     makes_younger,
 )
 from app.core.errors import AgeDateError
-from app.core.fold import consent_state, fold
-from app.core.grant import is_joint
+from app.core.fold import consent_state, fold, is_joint
 from app.db.session import WriteSession
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.projection import LedgerEntry, collection_of

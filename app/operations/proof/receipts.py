@@ -13,8 +13,7 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy, ages_stated
 from app.core.errors import NotFoundError
-from app.core.fold import CONSENTS, ConsentRow, history, since_closure
-from app.core.grant import grant_of
+from app.core.fold import CONSENTS, ConsentRow, grant_of, history, since_closure
 from app.core.page.voice import COMPLAINTS, reached
 from app.db.identifiers import uuid7
 from app.db.session import ReadSession, WriteSession
