@@ -6,6 +6,7 @@ import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from hmac import digest
 from importlib.metadata import version
@@ -173,9 +174,8 @@ def fence_of(settings: Settings, database: Database, journal: Journal) -> Fence:
     return Fence(database, journal, KeptHeads(settings.state_directory).epoch)
 
 
-def wall_clock() -> datetime:
-    """Return the time of this machine's clock, aware (UTC)."""
-    return datetime.now(UTC)
+wall_clock: Final = partial(datetime.now, UTC)
+"""Returns the time of this machine's clock, aware (UTC)."""
 
 
 def journal_of(settings: Settings) -> Journal:

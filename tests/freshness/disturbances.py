@@ -12,8 +12,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta, tzinfo
-from typing import Any, Self
+from datetime import timedelta
+from typing import Any
 
 from tests.freshness import ways
 from tests.freshness.mutants import IN_A_WORKER
@@ -42,17 +42,14 @@ def disturb() -> None:
 def shift_wall_clock(hours: float) -> None:
     """Put this process's wall clock off; clocks that count from the machine's start stay as they are."""
     real_time, seconds = time.time, hours * 3600
-
-    class Shifted(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Self:
-            return super().now(tz) + timedelta(hours=hours)
-
     time.time = lambda: real_time() + seconds
     time.time_ns = lambda: int((real_time() + seconds) * 1e9)
-    import app.main as root
+    import app.wiring.parts
+    import app.wiring.services
 
-    vars(root)["datetime"] = Shifted
+    for module in (app.wiring.parts, app.wiring.services):
+        real = vars(module)["wall_clock"]  # a KeyError if the clock is read elsewhere by now
+        vars(module)["wall_clock"] = lambda real=real: real() + timedelta(hours=hours)
 
 
 def suppress_notify() -> None:
