@@ -284,6 +284,15 @@ class QuotaStatus:
         return policy, f'"{self.policy}";r={self.left};t={window}'
 
 
+class UnauthorizedError(Exception):
+    """No credential in force. `presented`: a credential was sent, and it is not in force."""
+
+    def __init__(self, *, presented: bool = False) -> None:
+        """Say whether anything was shown."""
+        self.presented = presented
+        super().__init__()
+
+
 class OverQuotaError(Exception):
     """A client has used up a quota."""
 

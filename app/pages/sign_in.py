@@ -21,7 +21,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from app.api.http.peers import peer_of
-from app.api.http.problems import UnauthorizedError
 from app.api.http.security import credential_of, open_to_all
 from app.api.http.services import (
     CodeFlowDep,
@@ -33,7 +32,7 @@ from app.api.http.services import (
     SourceDep,
     services_of,
 )
-from app.auth.callers import Authenticated, Credential
+from app.auth.callers import Authenticated, Credential, UnauthorizedError
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
 from app.db.database import Database

@@ -22,11 +22,11 @@ from app.api.consents.models import (
     said_in_consent,
     said_in_withdrawal,
 )
-from app.api.http.problems import InvalidRequestError, Problem, UnauthorizedError, failed, fields_of, response_to
+from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
 from app.api.http.security import NeedsRemembered, charge, problems, strict_router
 from app.api.http.services import DeploymentDep, RateLimitsDep
 from app.api.http.wire import WireModel
-from app.auth.callers import Caller, Counted, Scope
+from app.auth.callers import Caller, Counted, Scope, UnauthorizedError
 from app.auth.idempotency import Answer
 from app.core.errors import DomainError, ScopeMissingError
 from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError

@@ -20,10 +20,9 @@ import structlog
 from fastapi import Depends, Request, Response
 
 from app.api.consents.models import WithdrawalBody, consent_body
-from app.api.http.problems import UnauthorizedError
 from app.api.http.security import AskAgain, Needs, asked_again
 from app.api.http.services import Write, WriteDep
-from app.auth.callers import Authenticated, Caller
+from app.auth.callers import Authenticated, Caller, UnauthorizedError
 from app.auth.idempotency import Answer, IdempotentCall, KeyClaim, KeyClaims, keep_answer_about, release
 from app.auth.store import kept_as_they_are
 from app.core.consent import EventKind

@@ -42,7 +42,6 @@ from app.api.http.exchange import (
 from app.api.http.problems import (
     MalformedError,
     TooLargeError,
-    UnauthorizedError,
     problem,
     restored_behind,
     unavailable,
@@ -51,7 +50,7 @@ from app.api.http.protocol import BoundedProtocol
 from app.api.http.security import credential_of, note_key, refuse_strangers, refuses_unknown_key
 from app.api.http.services import Services
 from app.api.http.wire import is_json
-from app.auth.callers import Counted, Credential, OverQuotaError, bearer_of, key_digest
+from app.auth.callers import Counted, Credential, OverQuotaError, UnauthorizedError, bearer_of, key_digest
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.answer_questions import (

@@ -20,7 +20,7 @@ from app.api.http.services import services_of
 from app.api.http.wire import AT_FAULT, BadJsonError
 from app.audit.trail import record_refusal
 from app.auth.callers import POLICY as UNKNOWN_KEYS
-from app.auth.callers import OverQuotaError
+from app.auth.callers import OverQuotaError, UnauthorizedError
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.core import errors
 from app.core import register as register_errors
@@ -197,15 +197,6 @@ class TooLargeError(Exception):
         """Say what it has too much of."""
         super().__init__()
         self.detail = detail
-
-
-class UnauthorizedError(Exception):
-    """No credential in force. `presented`: a credential was sent, and it is not in force."""
-
-    def __init__(self, *, presented: bool = False) -> None:
-        """Say whether anything was shown."""
-        self.presented = presented
-        super().__init__()
 
 
 _PHRASES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}

@@ -17,7 +17,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope as AsgiScope
 
 from app.api.http.peers import peer_of
-from app.api.http.problems import UnauthorizedError
 from app.api.http.services import Services, services_of
 from app.api.http.wire import BadJsonError, is_json, parse
 from app.auth.callers import (
@@ -28,6 +27,7 @@ from app.auth.callers import (
     QuotaStatus,
     RateLimits,
     Scope,
+    UnauthorizedError,
     bearer_of,
     counted_by,
     key_digest,

@@ -16,9 +16,8 @@ from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from app.api.http.peers import Proxies
-from app.api.http.problems import UnauthorizedError
 from app.audit.decision_log import Recorder
-from app.auth.callers import Authenticated, Buckets, Caller, Quota, RateLimits, UnknownKeyLimiter
+from app.auth.callers import Authenticated, Buckets, Caller, Quota, RateLimits, UnauthorizedError, UnknownKeyLimiter
 from app.auth.idempotency import Answer, IdempotentCall, earlier_answer, keep_answer
 from app.auth.sessions import Uses
 from app.auth.store import authentication, kept_as_they_are
