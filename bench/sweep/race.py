@@ -25,8 +25,7 @@ from app.ledger.tables import renewal_flag
 from app.ledger.vault import Vault
 from app.operations.consents.grant import Collected
 from app.operations.consents.ledgers import open_ledgers
-from app.operations.consents.recorder import Said, record
-from app.operations.consents.withdrawal import Withdrawal
+from app.operations.consents.recorder import Said, Withdrawal, record
 from app.operations.service.deployment import Deployment, SubjectName
 from bench.loading import load_consents
 from bench.processes import ROOT

@@ -43,7 +43,7 @@ from app.operations.consents.import_rows import (
     import_rows,
     propose_import,
 )
-from app.operations.consents.withdrawal import Withdrawal
+from app.operations.consents.recorder import Withdrawal
 from app.operations.service.deployment import Deployment
 
 MOST: int = 500

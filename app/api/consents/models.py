@@ -13,7 +13,7 @@ from app.core.article import PARIS, Element
 from app.core.consent import AgeBand, DefaultState, Defect, EventKind, GivenBy, PositiveAct, State
 from app.ledger.projection import LedgerEntry
 from app.operations.consents.grant import Collected, ConsentView
-from app.operations.consents.withdrawal import Withdrawal
+from app.operations.consents.recorder import Withdrawal
 from app.operations.service.deployment import Deployment, SubjectName
 
 Method = Literal["web_form", "in_app", "api", "paper", "phone"]

@@ -26,9 +26,8 @@ from app.ledger.vault import load_name
 from app.operations.consents.grant import Collected
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
-from app.operations.consents.recorder import record
+from app.operations.consents.recorder import Withdrawal, record
 from app.operations.consents.sweep_renewals import DeclinedRenewal, decline_renewal
-from app.operations.consents.withdrawal import Withdrawal
 from app.operations.service.deployment import Deployment, SubjectName
 from app.telemetry.metrics import build
 

@@ -33,8 +33,7 @@ from app.ledger.imports import (
 )
 from app.operations.consents.grant import Collected, ConsentView
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
-from app.operations.consents.recorder import named_in, record, record_import
-from app.operations.consents.withdrawal import Withdrawal
+from app.operations.consents.recorder import Withdrawal, named_in, record, record_import
 from app.operations.service.deployment import Deployment
 from app.operations.service.gate import how_many_decide, pass_gate
 from app.register.gate import load_approved

@@ -22,8 +22,7 @@ from app.core.fold import consent_state, fold, is_joint
 from app.db.session import WriteSession
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.projection import LedgerEntry, collection_of
-from app.operations.consents.grant import CollectionTime, time_of_narrowing
-from app.operations.consents.ledgers import OpenLedger, append, open_ledgers
+from app.operations.consents.ledgers import CollectionTime, OpenLedger, append, open_ledgers, time_of_narrowing
 from app.operations.consents.recorder import record_import
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import present
