@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.db.database import Database
-    from app.journal.files import KeptNote
     from app.journal.journal import Journal
-    from app.journal.store import NewEpoch
+    from app.journal.store import KeptNote, NewEpoch
     from app.operations.consents.replay_journal import ReplayOutcome
 
 _TOGETHER: Final = 500
@@ -61,8 +60,8 @@ def restore_check(
     data: DataOption = None,
 ) -> None:
     """Say whether the database was set back, by its epoch and by the journal. Exits with 1 if it was."""
-    from app.journal.files import KnownNotes, read_seen
-    from app.journal.store import EpochComparison, compare
+    from app.journal.files import read_seen
+    from app.journal.store import EpochComparison, KnownNotes, compare
 
     async def check(database: "Database") -> tuple[EpochComparison, int]:
         noted, missing = 0, 0
@@ -265,7 +264,8 @@ def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
         JournalError: there is no journal, or it cannot be read.
 
     """
-    from app.journal.files import lines_of, read_line
+    from app.journal.files import lines_of
+    from app.journal.store import read_line
     from app.settings import Settings
     from app.wiring.parts import deployment_of
 

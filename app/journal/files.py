@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,85 +15,9 @@ from uuid import UUID
 
 import msgspec
 
-from app.ledger.vault import Vault, VaultError
-
-# A line of the journal is sealed, with the epoch of the database to which its note was written. It is a JSON object:
-# `id` (a random UUID, also stored in a database that holds what the note is about), `epoch` (an integer), `at` (RFC
-# 3339, when it was written) and `sealed` (base64: the note, encrypted under the master key). Several lines may hold one
-# note under the same id. A note is JSON too: its `kind`, and a `body` that depends on the kind.
-
-SEALED_FOR: Final = "journal"
-
 
 class JournalError(Exception):
     """The journal cannot be read or written; the message is one line that says why."""
-
-
-class JournalNote(msgspec.Struct, frozen=True):
-    """One write that forbids: the kind of fact that it recorded, and that fact as JSON."""
-
-    kind: str
-    body: msgspec.Raw
-
-    def ends(self, credential: UUID, now: datetime) -> bool:
-        """Return whether it says that this caller or key was revoked, or that its time has ended by now."""
-        if self.kind not in {"caller", "key"}:
-            return False
-        said = msgspec.json.decode(self.body, type=_Ended)
-        return credential in {said.caller, said.key} and (said.revoked or said.at <= now)
-
-
-class _Ended(msgspec.Struct, frozen=True):
-    """A caller that was revoked, or a key that was or has an end (`app.journal.store`)."""
-
-    at: datetime
-    caller: UUID | None = None
-    key: UUID | None = None
-    revoked: bool = True
-
-
-class KeptNote(msgspec.Struct, frozen=True):
-    """A note, with its id and the epoch and the time at which it was made."""
-
-    id: UUID
-    epoch: int
-    at: datetime
-    note: JournalNote
-
-
-class _Line(msgspec.Struct, frozen=True):
-    id: UUID
-    epoch: int
-    at: datetime
-    sealed: bytes
-
-
-def note_of(kind: str, fact: object) -> JournalNote:
-    """Return a fact as a note; the fact is a dataclass or a structure of plain values, times, UUIDs and bytes."""
-    return JournalNote(kind, msgspec.Raw(msgspec.json.encode(fact)))
-
-
-def line_of(kept: KeptNote, vault: Vault) -> bytes:
-    """Return the line that keeps a note, with its newline."""
-    sealed = vault.seal_apart(SEALED_FOR, msgspec.json.encode(kept.note))
-    return msgspec.json.encode(_Line(kept.id, kept.epoch, kept.at, sealed)) + b"\n"
-
-
-def read_line(line: bytes, vault: Vault) -> KeptNote:
-    """Return the note that a line keeps.
-
-    Raises:
-        JournalError: it is not a line of a journal, or was sealed under another master key, or altered.
-
-    """
-    try:
-        read = msgspec.json.decode(line, type=_Line)
-        note = msgspec.json.decode(vault.open_apart(SEALED_FOR, read.sealed), type=JournalNote)
-    except (VaultError, IndexError):
-        raise JournalError("a line of the journal was altered, or sealed under a master key that is not held") from None
-    except msgspec.DecodeError:
-        raise JournalError("the journal has a line that is none") from None
-    return KeptNote(read.id, read.epoch, read.at, note)
 
 
 Clock = Callable[[], datetime]
@@ -271,14 +194,6 @@ class SeenNotes(msgspec.Struct, frozen=True):
 
     epoch: int = 1
     ids: frozenset[UUID] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNotes:
-    """What is known outside a database that it must hold: notes that were kept, and ids that were seen."""
-
-    notes: Sequence[KeptNote]
-    seen: Sequence[SeenNotes] = ()
 
 
 def write_seen(directory: Path, seen: SeenNotes) -> None:

@@ -19,22 +19,23 @@ import structlog
 from app.db.database import Database, DatabaseUnavailableError, RestoredBehindError
 from app.db.identifiers import random_id
 from app.db.session import ReadSession, WriteSession
-from app.journal.files import (
-    Clock,
-    JournalError,
+from app.journal.files import Clock, JournalError, SeenNotes, append, hand_on, last_lines, read_seen, write_seen
+from app.journal.store import (
+    AT_ONCE,
     KeptNote,
     KnownNotes,
-    SeenNotes,
-    append,
-    hand_on,
-    last_lines,
+    compare,
+    is_marked,
     line_of,
+    load_epoch,
+    mark,
+    mark_kept,
     note_of,
+    put_note,
     read_line,
-    read_seen,
-    write_seen,
+    see_latest,
+    take_up,
 )
-from app.journal.store import AT_ONCE, compare, is_marked, load_epoch, mark, mark_kept, put_note, see_latest, take_up
 from app.ledger.vault import Vault
 
 _LAST: Final = 200

@@ -1,4 +1,4 @@
-"""Reads and writes of epochs, and the check which notes of the journal a database lacks."""
+"""Notes of the journal: what they say, their lines and rows; epochs; and which notes a database lacks."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -28,27 +28,90 @@ from sqlalchemy import (
 
 from app.db.schema import Instant, metadata
 from app.db.session import LogName, Put, ReadSession, WriteSession
-from app.journal.files import KnownNotes, SeenNotes
+from app.journal.files import JournalError, SeenNotes
+from app.ledger.vault import Vault, VaultError
 
-deployment_epoch = Table(
-    "deployment_epoch",
-    metadata,
-    # The first epoch has no row: every database begins with it.
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("began_at", Instant, nullable=False),
-    # How many notes of the journal were replayed, and how many could not be; null where none was replayed.
-    Column("replayed", Integer),
-    Column("by_hand", Integer),
-    # What is lost, in the words of the person responsible.
-    Column("lost", Text, nullable=False),
-    # Null: accepted on the operator's command line.
-    Column("accepted_by", Uuid),
-    CheckConstraint("number > 1", name="later"),
-)
+# A line of the journal is sealed, with the epoch of the database to which its note was written. It is a JSON object:
+# `id` (a random UUID, also stored in a database that holds what the note is about), `epoch` (an integer), `at` (RFC
+# 3339, when it was written) and `sealed` (base64: the note, encrypted under the master key). Several lines may hold one
+# note under the same id. A note is JSON too: its `kind`, and a `body` that depends on the kind.
+
+SEALED_FOR: Final = "journal"
 
 
-_SEEN: Final = 200
-"""How many of the latest notes are seen: any loss loses the latest first."""
+class JournalNote(msgspec.Struct, frozen=True):
+    """One write that forbids: the kind of fact that it recorded, and that fact as JSON."""
+
+    kind: str
+    body: msgspec.Raw
+
+    def ends(self, credential: UUID, now: datetime) -> bool:
+        """Return whether it says that this caller or key was revoked, or that its time has ended by now."""
+        if self.kind not in {"caller", "key"}:
+            return False
+        said = msgspec.json.decode(self.body, type=_Ended)
+        return credential in {said.caller, said.key} and (said.revoked or said.at <= now)
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    """A caller that was revoked, or a key that was revoked or has an end."""
+
+    at: datetime
+    caller: UUID | None = None
+    key: UUID | None = None
+    revoked: bool = True
+
+
+class KeptNote(msgspec.Struct, frozen=True):
+    """A note, with its id and the epoch and the time at which it was made."""
+
+    id: UUID
+    epoch: int
+    at: datetime
+    note: JournalNote
+
+
+class _Line(msgspec.Struct, frozen=True):
+    id: UUID
+    epoch: int
+    at: datetime
+    sealed: bytes
+
+
+def note_of(kind: str, fact: object) -> JournalNote:
+    """Return a fact as a note; the fact is a dataclass or a structure of plain values, times, UUIDs and bytes."""
+    return JournalNote(kind, msgspec.Raw(msgspec.json.encode(fact)))
+
+
+def line_of(kept: KeptNote, vault: Vault) -> bytes:
+    """Return the line that keeps a note, with its newline."""
+    sealed = vault.seal_apart(SEALED_FOR, msgspec.json.encode(kept.note))
+    return msgspec.json.encode(_Line(kept.id, kept.epoch, kept.at, sealed)) + b"\n"
+
+
+def read_line(line: bytes, vault: Vault) -> KeptNote:
+    """Return the note that a line keeps.
+
+    Raises:
+        JournalError: it is not a line of a journal, or was sealed under another master key, or altered.
+
+    """
+    try:
+        read = msgspec.json.decode(line, type=_Line)
+        note = msgspec.json.decode(vault.open_apart(SEALED_FOR, read.sealed), type=JournalNote)
+    except (VaultError, IndexError):
+        raise JournalError("a line of the journal was altered, or sealed under a master key that is not held") from None
+    except msgspec.DecodeError:
+        raise JournalError("the journal has a line that is none") from None
+    return KeptNote(read.id, read.epoch, read.at, note)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNotes:
+    """What is known outside a database that it must hold: notes that were kept, and ids that were seen."""
+
+    notes: Sequence[KeptNote]
+    seen: Sequence[SeenNotes] = ()
 
 
 class NoteKind(StrEnum):
@@ -99,6 +162,27 @@ class OtherNote(msgspec.Struct, frozen=True):
 
     what: str
     about: str
+
+
+deployment_epoch = Table(
+    "deployment_epoch",
+    metadata,
+    # The first epoch has no row: every database begins with it.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("began_at", Instant, nullable=False),
+    # How many notes of the journal were replayed, and how many could not be; null where none was replayed.
+    Column("replayed", Integer),
+    Column("by_hand", Integer),
+    # What is lost, in the words of the person responsible.
+    Column("lost", Text, nullable=False),
+    # Null: accepted on the operator's command line.
+    Column("accepted_by", Uuid),
+    CheckConstraint("number > 1", name="later"),
+)
+
+
+_SEEN: Final = 200
+"""How many of the latest notes are seen: any loss loses the latest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +291,7 @@ journal_note = Table(
     Column("id", Uuid, primary_key=True),
     # The order of the acts: a closure comes before the erasure that follows from it.
     Column("number", BigInteger, Identity(), nullable=False),
-    # A line of the journal, sealed (`app.journal.files`), while it waits; NULL once it is kept.
+    # A line of the journal, sealed, while it waits; NULL once it is kept.
     Column("line", LargeBinary),
     # When it was put here, or last taken up by a process that keeps it.
     Column("put_at", Instant, server_default=func.now(), nullable=False),

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from app.journal.files import read_line
+from app.journal.store import read_line
 from app.ledger.pseudonym import Pseudonyms
 from app.ledger.vault import Vault
 from tests.faults.service import Server, Service, eventually

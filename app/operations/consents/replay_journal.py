@@ -14,8 +14,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, makes_younger
 from app.core.processing import Status, StatusChange
 from app.db.session import ChangeKind, PartRefusedError, WriteSession
-from app.journal.files import KeptNote
-from app.journal.store import CallerNote, ForgottenNote, KeyNote, NoteKind, OtherNote, StatusNote
+from app.journal.store import CallerNote, ForgottenNote, KeptNote, KeyNote, NoteKind, OtherNote, StatusNote
 from app.ledger.locators import end_account, every_ref, hold_refs, is_subject, led_to, locators_of, sever
 from app.ledger.projection import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.store import load_entries
