@@ -61,7 +61,7 @@ def test_unbroken_copy_passes(copy):
         ),
         (
             "api/http/probe.py",
-            "from app.api.consents import models",
+            "from app.api.consents import routes",
             "app.api.http is not allowed to import app.api.consents",
         ),
         (

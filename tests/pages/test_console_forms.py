@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api.consents.models import NewWithdrawal
+from app.api.consents.routes import NewWithdrawal
 from app.api.http.problems import STATUS
 from app.api.register.models import NewProcessing, NewVersion
 from app.auth.callers import CallerKind, Scope

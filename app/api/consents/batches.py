@@ -12,13 +12,11 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from app.api.consents.groups import TOGETHER, Grouped, grouped_for
-from app.api.consents.models import (
+from app.api.consents.groups import TOGETHER, ConsentBody, Grouped, WithdrawalBody, grouped_for
+from app.api.consents.routes import (
     CONSENT_EXAMPLE,
-    ConsentBody,
     NewConsent,
     NewWithdrawal,
-    WithdrawalBody,
     said_in_consent,
     said_in_withdrawal,
 )

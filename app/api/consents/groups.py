@@ -12,20 +12,22 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 import structlog
 from fastapi import Depends, Request, Response
+from pydantic import BaseModel, Field
 
-from app.api.consents.models import WithdrawalBody, consent_body
 from app.api.http.security import AskAgain, Needs, asked_again
 from app.api.http.services import Write, WriteDep
 from app.auth.callers import Authenticated, Caller, UnauthorizedError
 from app.auth.idempotency import Answer, IdempotentCall, KeyClaim, KeyClaims, keep_answer_about, release
 from app.auth.store import kept_as_they_are
-from app.core.consent import EventKind
+from app.core.article import PARIS, Element
+from app.core.consent import Defect, EventKind, State
 from app.core.errors import DomainError
 from app.db.database import BusyError, DatabaseUnavailableError, OutcomeUnknownError, RestoredBehindError
 from app.db.session import LookedUp, Lookup, PartRefusedError, TransactionRefusedError, WriteSession
@@ -443,6 +445,52 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
     opening = await opening_of(deployment, named, documents=named, waiting=waiting)
     callers = {one.digest: one.ask.lookup() for one in some}
     return Group(deployment, some, claims, opening, callers)
+
+
+# What is answered to a decision that was recorded. No answer holds a subject's id: the ledger does not keep it.
+
+
+class ConsentBody(BaseModel):
+    """One consent: what a granted or refused event began, and its state now."""
+
+    id: UUID
+    subject_ref: str = Field(description="The subject's pseudonym (hex)")
+    processing: str
+    version: int
+    decision: EventKind
+    state: State
+    elements: list[Element] | None = None
+    collected_at: datetime
+    collected_on: date = Field(description="The civil date in Paris on which the year is counted")
+    expires_at: datetime | None = Field(default=None, description="First instant at which it is no longer in force")
+    defects: list[Defect] | None = Field(default=None, description="Why it is invalid, given when it is recorded")
+
+
+class WithdrawalBody(BaseModel):
+    """The entry of the ledger, the consents that ended, and since when no decision relies on them."""
+
+    id: UUID
+    matched: bool = Field(description="False when nothing was recorded of that id before: is it the right one?")
+    withdrawn: list[UUID]
+    effective_at: datetime
+
+
+def consent_body(view: ConsentView) -> ConsentBody:
+    """The wire form of a consent."""
+    event = view.event
+    return ConsentBody(
+        id=event.id,
+        subject_ref=view.subject_ref.hex(),
+        processing=event.processing or "",
+        version=event.version or 0,
+        decision=event.kind,
+        state=view.state,
+        elements=sorted(event.elements) if event.elements is not None else None,
+        collected_at=event.collected_at,
+        collected_on=event.collected_at.astimezone(PARIS).date(),
+        expires_at=view.expires_at,
+        defects=list(view.defects) or None,
+    )
 
 
 def _body(done: Done) -> str:

@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.api.consents.models import Authenticated, Capacity, Language, Method, Sha256, Territory, Token, Version
+from app.api.consents.routes import Authenticated, Capacity, Language, Method, Sha256, Territory, Token, Version
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
 from app.api.http.security import AskAgain, Needs, asked_again, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep

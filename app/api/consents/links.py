@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import Depends, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from app.api.consents.models import ParentChecked
-from app.api.consents.models import Territory as ConsentTerritory
+from app.api.consents.routes import ParentChecked
+from app.api.consents.routes import Territory as ConsentTerritory
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep

@@ -13,7 +13,7 @@ from uuid import UUID
 from fastapi import Path, Response
 
 from app.api.consents.links import NewConsentLink
-from app.api.consents.models import NewWithdrawal, said_in_withdrawal
+from app.api.consents.routes import NewWithdrawal, said_in_withdrawal
 from app.api.consents.subjects import Mailbox, NewAge, NewName, SubjectOnly
 from app.api.http.security import open_to_all
 from app.api.http.wire import SubjectBody
