@@ -15,7 +15,7 @@ import pytest
 
 from app.api.consents import groups as groups_module
 from app.api.consents.groups import Group, Order, RecordingGroups
-from app.auth.idempotency import IdempotentCall, KeyClaim, KeyClaims, _name_of, release
+from app.auth.store import IdempotentCall, KeyClaim, KeyClaims, _name_of, release
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.deployment import SubjectName
 from app.wiring.parts import deployment_of

@@ -25,7 +25,7 @@ from app.api.http.security import NeedsRemembered, charge, problems, strict_rout
 from app.api.http.services import DeploymentDep, RateLimitsDep
 from app.api.http.wire import WireModel
 from app.auth.callers import Caller, Counted, Scope, UnauthorizedError
-from app.auth.idempotency import Answer
+from app.auth.store import Answer
 from app.core.errors import DomainError, ScopeMissingError
 from app.db.database import BusyError, DatabaseUnavailableError, RestoredBehindError
 from app.operations.consents.recorder import Said

@@ -24,8 +24,7 @@ from pydantic import BaseModel, Field
 from app.api.http.security import AskAgain, Needs, asked_again
 from app.api.http.services import Write, WriteDep
 from app.auth.callers import Authenticated, Caller, UnauthorizedError
-from app.auth.idempotency import Answer, IdempotentCall, KeyClaim, KeyClaims, keep_answer_about, release
-from app.auth.store import kept_as_they_are
+from app.auth.store import Answer, IdempotentCall, KeyClaim, KeyClaims, keep_answer_about, kept_as_they_are, release
 from app.core.article import PARIS, Element
 from app.core.consent import Defect, EventKind, State
 from app.core.errors import DomainError

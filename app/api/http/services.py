@@ -18,9 +18,8 @@ from pydantic import BaseModel
 from app.api.http.peers import Proxies
 from app.audit.decision_log import Recorder
 from app.auth.callers import Authenticated, Buckets, Caller, Quota, RateLimits, UnauthorizedError, UnknownKeyLimiter
-from app.auth.idempotency import Answer, IdempotentCall, earlier_answer, keep_answer
 from app.auth.sessions import Uses
-from app.auth.store import authentication, kept_as_they_are
+from app.auth.store import Answer, IdempotentCall, authentication, earlier_answer, keep_answer, kept_as_they_are
 from app.core.page.face import Brand
 from app.core.register import RegisterApproval
 from app.db.database import Database, DatabaseUnavailableError

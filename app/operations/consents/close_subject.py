@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller
-from app.auth.idempotency import forget_answers
+from app.auth.store import forget_answers
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow

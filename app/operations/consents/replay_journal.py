@@ -8,8 +8,7 @@ from uuid import uuid5
 
 import msgspec
 
-from app.auth.idempotency import forget_answers
-from app.auth.store import end_keys, find_key, let_expire, load_caller, mark_revoked
+from app.auth.store import end_keys, find_key, forget_answers, let_expire, load_caller, mark_revoked
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, makes_younger
 from app.core.processing import Status, StatusChange
