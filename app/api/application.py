@@ -29,8 +29,8 @@ from app.api.http.services import Services
 from app.api.openapi import describe
 from app.api.register import controllers, invalidations, proposals
 from app.api.register import routes as register
-from app.audit.trail import EntryPoint, Origin, arriving
 from app.auth.callers import OverQuotaError
+from app.telemetry.spans import EntryPoint, Origin, arriving
 
 # The request id, the bound on the body, the security headers, the log line and the metrics are made here rather than in
 # middleware, so that they hold for a 500 too.

@@ -13,10 +13,11 @@ from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel, at_fault
 from app.audit.segments import LoggedDecision
-from app.audit.trail import ActKind, Entry, EntryPoint, Target, TargetKind, TrailQuery
+from app.audit.trail import ActKind, Entry, Target, TargetKind, TrailQuery
 from app.auth.callers import Caller, Scope
 from app.core.decision import Reason
 from app.operations.audit import DecisionQuery, list_relying_permits, read_audit_trail, search_decisions
+from app.telemetry.spans import EntryPoint
 
 router = strict_router("audit")
 

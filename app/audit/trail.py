@@ -5,9 +5,7 @@ last step of its operation: an entry with `once` waits for other transactions th
 hold them up.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.audit.store import administrative_act
 from app.db.session import ReadSession, WriteSession
+from app.telemetry.spans import current_origin
 
 
 # Administrative acts: what can be done, on what, and which small details of it are kept. Values only; no SQL. Nothing
@@ -186,47 +185,6 @@ def checked(act: ActKind, detail: Mapping[str, Detail]) -> dict[str, Detail]:
         for name, value in detail.items()
         if value is not None
     }
-
-
-# How an act arrives, and under which request id: set where a request or command begins, read by the trail. Operations
-# say who acts and on what; only the edge knows which request that was. Passing it through every operation would put
-# HTTP into each of them.
-class EntryPoint(StrEnum):
-    """How an act arrived."""
-
-    API = "api"
-    COMMAND = "command"
-    PAGE = "page"
-    SERVICE = "service"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """How an act arrived, and the id of its request if that id may be kept (letters, digits, `._-`)."""
-
-    way: EntryPoint
-    request_id: str | None = None
-
-
-BY_ITSELF: Final = Origin(EntryPoint.SERVICE)
-"""The origin of what the service does by itself, at its start."""
-
-_origin: ContextVar[Origin] = ContextVar("sceau_origin", default=BY_ITSELF)
-
-
-def current_origin() -> Origin:
-    """Return the origin of the code that runs now."""
-    return _origin.get()
-
-
-@contextmanager
-def arriving(origin: Origin) -> Iterator[None]:
-    """Set the origin of what runs in this block."""
-    token = _origin.set(origin)
-    try:
-        yield
-    finally:
-        _origin.reset(token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> I
 
 def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """Do some work on the database of a command, and return its result."""
-    from app.audit.trail import EntryPoint, Origin, arriving
     from app.settings import Settings
+    from app.telemetry.spans import EntryPoint, Origin, arriving
 
     with deployment(data), arriving(Origin(EntryPoint.COMMAND)):
         return run(Settings.load(), work)

@@ -182,10 +182,10 @@ def _takes_two(data: Path | None) -> bool:
 
 def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     """Begin an epoch that is later than any that the journals know."""
-    from app.audit.trail import EntryPoint, Origin, arriving
     from app.core.register import RegisterApproval
     from app.journal.files import JournalError
     from app.operations.service.check_deployment import accept_restore, check_approval
+    from app.telemetry.spans import EntryPoint, Origin, arriving
 
     async def accept(database: "Database") -> int:
         journal, epochs = _journal(), [known]

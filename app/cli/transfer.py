@@ -70,8 +70,8 @@ def restore(
     """
     import asyncio
 
-    from app.audit.trail import EntryPoint, Origin, arriving
     from app.settings import Settings
+    from app.telemetry.spans import EntryPoint, Origin, arriving
 
     refuse_unreadable(file)
     trusted = keys_given(key)

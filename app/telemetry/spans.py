@@ -1,12 +1,14 @@
-"""Spans as the application asks for them; these functions do nothing while traces are off.
+"""What the work at hand belongs to: its span, while traces are on, and the request or command that it came by.
 
-Attributes are words of ours, numbers, and ids of the register; what else got into a span is left out when it is sent
-(`app.telemetry.exporting`).
+Attributes of spans are words of ours, numbers, and ids of the register; what else got into a span is left out when it
+is sent (`app.telemetry.exporting`).
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -91,3 +93,44 @@ def cause() -> str | None:
     """Return what causes the events recorded now, as a `traceparent`; None unless a trace of it is recorded."""
     made = _Process.tracer
     return None if made is None else _CAUSE.get() or made.traceparent()
+
+
+# How an act arrives, and under which request id: set where a request or command begins, read by the trail. Operations
+# say who acts and on what; only the edge knows which request that was. Passing it through every operation would put
+# HTTP into each of them.
+class EntryPoint(StrEnum):
+    """How an act arrived."""
+
+    API = "api"
+    COMMAND = "command"
+    PAGE = "page"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How an act arrived, and the id of its request if that id may be kept (letters, digits, `._-`)."""
+
+    way: EntryPoint
+    request_id: str | None = None
+
+
+BY_ITSELF: Final = Origin(EntryPoint.SERVICE)
+"""The origin of what the service does by itself, at its start."""
+
+_origin: ContextVar[Origin] = ContextVar("sceau_origin", default=BY_ITSELF)
+
+
+def current_origin() -> Origin:
+    """Return the origin of the code that runs now."""
+    return _origin.get()
+
+
+@contextmanager
+def arriving(origin: Origin) -> Iterator[None]:
+    """Set the origin of what runs in this block."""
+    token = _origin.set(origin)
+    try:
+        yield
+    finally:
+        _origin.reset(token)

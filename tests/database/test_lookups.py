@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit.trail import EntryPoint, current_origin
 from app.db.database import BusyError, Database
 from app.db.session import Lookup, PartRefusedError, Prepared
+from app.telemetry.spans import EntryPoint, current_origin
 from tests.faults.service import eventually
 from tests.support.consents import grant
 
