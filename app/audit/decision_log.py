@@ -27,7 +27,7 @@ from app.core.article import Article
 from app.core.decision import Decision, Reason
 from app.db.connections import HeardConnection, connect
 from app.db.database import DatabaseUnavailableError
-from app.db.identifiers import random_id
+from app.db.session import random_id
 
 _DIGITS: Final = 16
 

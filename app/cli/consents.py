@@ -86,7 +86,7 @@ def evaluate(
 
 
 async def _decided(session: "ReadSession", deployment: "Deployment", question: "Question") -> dict[str, Any]:
-    from app.db.identifiers import uuid7
+    from app.db.session import uuid7
     from app.operations.decisions.from_database import evaluate_requests
     from app.operations.decisions.judging import answer
 

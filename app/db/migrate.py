@@ -14,10 +14,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from app.db.connections import role_of
-from app.db.identifiers import uuid7
 from app.db.owner_limits import owner_engine
 from app.db.refusals import why_refused
 from app.db.revisions import MigrationRefusedError, known_revisions, migrations, refuse_unreleased
+from app.db.session import uuid7
 
 PRIVILEGES: Final = {
     "alembic_version": "SELECT",

@@ -30,9 +30,9 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.period import Retention
 from app.core.register import APPROVAL_CHECK, RegisterApproval
-from app.db.identifiers import uuid7
 from app.db.owner_limits import OwnerLimitsRefusedError, owner_engine, refusal_of_owner
 from app.db.schema import Instant, metadata
+from app.db.session import uuid7
 
 retention_rule: Final = Table(
     "retention_rule",

@@ -17,8 +17,7 @@ from uuid import UUID
 import structlog
 
 from app.db.database import Database, DatabaseUnavailableError, RestoredBehindError
-from app.db.identifiers import random_id
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, random_id
 from app.journal.files import Clock, JournalError, SeenNotes, append, hand_on, last_lines, read_seen, write_seen
 from app.journal.store import (
     AT_ONCE,

@@ -30,7 +30,7 @@ from app.db.connections import (
     patience,
 )
 from app.db.database import RestoredBehindError
-from app.db.identifiers import random_id
+from app.db.session import random_id
 from app.journal.journal import Chores, Fence
 from app.snapshot.leases import Lease, Leaves, boot_seconds
 

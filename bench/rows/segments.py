@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from app.audit.segments import NOBODY, Collector, LogFacts, directory_of, microseconds_of
-from app.db.identifiers import numbered_id
+from app.db.session import numbered_id
 from bench.figures import Spread
 from bench.results import Row, bounded
 from bench.world import World

@@ -77,7 +77,7 @@ LEDGER_TRIGGERS: Final = (
 
 # --- the trail of administrative acts --------------------------------------------------------------------------------
 
-# The id is of version 7, as `app.db.identifiers` makes them: the bits that are set make a 7 of a 4.
+# The id is of version 7, as `app.db.session` makes them: the bits that are set make a 7 of a 4.
 RECORD_ACT: Final = """
 CREATE FUNCTION sceau_record_act(done text, arrived text, told jsonb) RETURNS void
 LANGUAGE sql SET search_path = {path} AS $$

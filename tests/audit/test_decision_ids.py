@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.identifiers import decision_id, numbered_id
+from app.db.session import decision_id, numbered_id
 from sceau_client.held import decision_id as of_an_edge
 
 times = st.floats(0, 4e9)

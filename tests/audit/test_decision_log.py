@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from app.audit.decision_log import DecisionLog, correspondence_ref
-from app.db.identifiers import decision_id
+from app.db.session import decision_id
 from app.ledger.pseudonym import Pseudonyms
 from tests.faults.service import eventually
 from tests.proof.logs import Log

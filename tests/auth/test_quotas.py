@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.api.http.peers import peer_of
 from app.auth.callers import Buckets, Counted, OverQuotaError, Quota, RateLimits, Scope, UnknownKeyLimiter, counted_by
-from app.db.identifiers import random_id
+from app.db.session import random_id
 from app.events.addresses import parse_networks
 
 KEYS = [bytes([number]) * 32 for number in range(100)]

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from app.db.identifiers import random_id
+from app.db.session import random_id
 from tests.proof.logs import lines_of
 from tests.support.decision_rows import logged_rows, once, with_facts
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from app.audit.decision_log import rules_digest
-from app.db.identifiers import random_id
+from app.db.session import random_id
 from tests.faults.service import eventually
 from tests.proof.asking import PEOPLE, PROCESSINGS, WIDE, ask, ask_many, replayed
 from tests.proof.logs import Log, copied

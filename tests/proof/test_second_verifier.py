@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from app.db.identifiers import random_id
+from app.db.session import random_id
 from tests.proof.forged import forged, later_of, state
 from tests.proof.logs import PUBLIC_URL, copied, lines_of, rewritten
 from tests.proof.retained import owned, sign

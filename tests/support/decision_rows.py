@@ -11,7 +11,7 @@ from msgspec import structs
 from psycopg.types.json import Jsonb
 
 from app.audit.segments import Collector, LogFacts, LoggedDecision, Segment, decisions_in, directory_of
-from app.db.identifiers import random_id
+from app.db.session import random_id
 from tests.support.databases import TestDatabase
 
 REFUSED = LogFacts(

@@ -11,7 +11,7 @@ from app.conformance.reader import GoldenCase, GoldenEvent, GoldenFile
 from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import Processing, ProcessingVersion, material_changes
 from app.db.database import Database
-from app.db.identifiers import uuid7
+from app.db.session import uuid7
 from app.ledger.locators import find_ref
 from app.ledger.projection import LedgerEntry
 from app.ledger.pseudonym import Pseudonyms

@@ -18,7 +18,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from app.api.decisions.words import Wording
-from app.db.identifiers import decision_id, new_number, numbered_id
+from app.db.session import decision_id, new_number, numbered_id
 from app.operations.decisions.judging import Judged
 from app.snapshot.leases import boot_seconds
 from app.snapshot.replica import Replica

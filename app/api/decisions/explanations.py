@@ -14,7 +14,7 @@ from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller, Scope
 from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import PartyMode
-from app.db.identifiers import uuid7
+from app.db.session import uuid7
 from app.operations.decisions.judging import answer, left_unsaid, words_for_user
 from app.operations.decisions.searches import Explanation, explain_decision
 

@@ -16,7 +16,7 @@ from app.api.http.problems import failed, over_quota, response_to
 from app.audit.decision_log import Entry, Recorder
 from app.auth.callers import Caller, OverQuotaError, QuotaStatus
 from app.core.decision import Reason
-from app.db.identifiers import decision_id
+from app.db.session import decision_id
 from app.operations.decisions.judging import (
     OVER_QUOTA,
     Answer,

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from app.api.http.problems import MEDIA_TYPE, problem
 from app.api.http.security import fields_of
 from app.api.http.services import Services
-from app.db.identifiers import random_hex
+from app.db.session import random_hex
 from app.telemetry.spans import trace_id
 
 _VERSIONS: Final = frozenset({"1.0", "1.1"})

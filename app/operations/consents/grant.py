@@ -20,7 +20,7 @@ from app.core.fold import ConsentRow, consent_state, covered, defects, expiry, g
 from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError
-from app.db.identifiers import uuid7
+from app.db.session import uuid7
 from app.ledger.link_store import text_digest
 from app.ledger.projection import LedgerEntry, collection_of
 from app.operations.consents.ledgers import (

@@ -14,8 +14,7 @@ from app.auth.callers import Caller
 from app.core.consent import AgeBand, ConsentEvent, EventKind, State
 from app.core.errors import ConsentNotApplicableError, InvalidEvidenceError
 from app.core.fold import ConsentRow
-from app.db.identifiers import uuid7
-from app.db.session import WriteSession
+from app.db.session import WriteSession, uuid7
 from app.ledger.link_store import keep_text
 from app.ledger.projection import LedgerEntry, collection_of
 from app.ledger.vault import KeptName, names_of

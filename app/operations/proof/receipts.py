@@ -15,8 +15,7 @@ from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy, ages_s
 from app.core.errors import NotFoundError
 from app.core.fold import CONSENTS, ConsentRow, grant_of, history, since_closure
 from app.core.page.voice import COMPLAINTS, reached
-from app.db.identifiers import uuid7
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.keyring import RECEIPT_KEYS, keys_in_force, signed_jws
 from app.ledger.projection import LedgerEntry, load_rows
 from app.ledger.store import find_entry, load_entries
