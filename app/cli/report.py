@@ -46,7 +46,7 @@ def report(
     from app.operations.register.report import report_json, report_period
     from app.operations.staff import read_staff_coverage
     from app.pages.report import report_document
-    from app.pages.words import Language
+    from app.words import Language
 
     async def read(database: "Database") -> "tuple[PeriodReport, Mapping[NoticeStanding, int] | None]":
         async with database.read() as session:

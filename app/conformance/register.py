@@ -19,6 +19,7 @@ from app.core.processing import (
     StatusChange,
     Transfer,
 )
+from app.words import LANGUAGES
 
 _OPTIONAL: Final = frozenset(
     {
@@ -46,7 +47,6 @@ _OPTIONAL: Final = frozenset(
         "notice",
     }
 )
-_LANGUAGES: Final = frozenset({"fr", "en"})
 _STARTED_ON: Final = date(2020, 1, 1)
 _SERVICE: Final = "mail"
 _RETENTION: Final = Retention.parse("P30D")
@@ -117,7 +117,7 @@ def _check_ignored(said: dict[str, Field]) -> None:
         said["controller"].text()
     for key in ("name", "notice"):
         if key in said:
-            for text in said[key].members(set(), _LANGUAGES).values():
+            for text in said[key].members(set(), frozenset(LANGUAGES)).values():
                 text.text()
 
 

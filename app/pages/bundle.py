@@ -25,9 +25,8 @@ from app.db.session import ReadSession
 from app.operations.proof.bundle import Bundle, BundleReading, OpenedEntry
 from app.pages import dates
 from app.pages.rendering import document, piece
-from app.pages.words import Language
 from app.proof.entries import Bag, Sink, read_me
-from app.words import Catalogue, listed
+from app.words import Catalogue, Language, listed
 
 BUNDLE: Final = Catalogue("page", "bundle")
 _ACTS: Final = Catalogue("bundle_act")

@@ -7,8 +7,7 @@ from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from app.core.article import PARIS
-from app.pages.words import Language
-from app.words import Catalogue
+from app.words import Catalogue, Language
 
 _WORDS: Final = Catalogue("date")
 

@@ -16,8 +16,8 @@ from app.core.page.questions import rights
 from app.core.page.voice import Mark, Passage, Voice, reached
 from app.operations.service.consent_texts import Reachable, whom_to_reach
 from app.pages.rendering import PageRoute, page_router, render
-from app.pages.words import Language, LanguageDep
-from app.words import Catalogue
+from app.pages.words import LanguageDep
+from app.words import Catalogue, Language
 
 HOME: Final = Catalogue("home")
 _READS: Final = frozenset({"GET", "HEAD"})

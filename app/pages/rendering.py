@@ -32,8 +32,8 @@ from app.core.errors import DomainError, FormNotOursError
 from app.core.page.face import Brand
 from app.core.page.voice import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError
-from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, Language, language_of
-from app.words import Catalogue
+from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, language_of
+from app.words import Catalogue, Language
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -10,8 +10,8 @@ from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.operations.register.report import PeriodReport, ReportedProcessing, as_csv
 from app.pages import dates
 from app.pages.rendering import document
-from app.pages.words import REASONS, Language
-from app.words import Catalogue
+from app.pages.words import REASONS
+from app.words import Catalogue, Language
 
 REPORT: Final = Catalogue("report")
 

@@ -40,8 +40,8 @@ from app.ledger.pseudonym import Pseudonyms
 from app.operations.service import page_sessions
 from app.operations.service.page_sessions import SignInForm, SignInRefused
 from app.pages.rendering import LONGEST_FORM, from_this_site, read_form, render, root_of
-from app.pages.words import Language, LanguageDep
-from app.words import Catalogue
+from app.pages.words import LanguageDep
+from app.words import Catalogue, Language
 
 _LONGEST: Final = 64
 

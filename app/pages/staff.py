@@ -15,9 +15,8 @@ from app.operations.staff import OwnStanding, Shown, acknowledge_notice, read_ow
 from app.pages.dates import day, moment
 from app.pages.rendering import page_router, render
 from app.pages.sign_in import Entrance, Visit, add_sign_in
-from app.pages.words import Language
 from app.staff import AcknowledgementMethod
-from app.words import Catalogue
+from app.words import Catalogue, Language
 
 STAFF: Final = Catalogue("staff_page")
 

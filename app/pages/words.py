@@ -1,25 +1,11 @@
 """The words that every page has: its frame, and what went wrong."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from app.words import Catalogue
-
-
-class Language(StrEnum):
-    """A language that pages are written in (BCP 47)."""
-
-    FR = "fr"
-    EN = "en"
-
-    @property
-    def other(self) -> "Language":
-        """The language to switch to."""
-        return Language.EN if self is Language.FR else Language.FR
-
+from app.words import Catalogue, Language
 
 _LONGEST_HEADER: Final = 512
 

@@ -5,12 +5,26 @@ message's context names the part that it belongs to and its name there: `consent
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
-SOURCE: Final = "fr"
-LANGUAGES: Final = (SOURCE, "en")
+
+class Language(StrEnum):
+    """A language that Sceau speaks to people (BCP 47)."""
+
+    FR = "fr"
+    EN = "en"
+
+    @property
+    def other(self) -> "Language":
+        """The language to switch to."""
+        return Language.EN if self is Language.FR else Language.FR
+
+
+SOURCE: Final = Language.FR.value
+LANGUAGES: Final = tuple(each.value for each in Language)
 
 Texts = Mapping[str, str]
 """One text in each of `LANGUAGES`."""

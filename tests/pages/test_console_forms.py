@@ -24,7 +24,7 @@ from app.pages.console.fields import (
 )
 from app.pages.console.frame import PROBLEMS
 from app.pages.console.people import AUTHENTICATIONS, METHODS
-from app.pages.words import Language
+from app.words import Language
 from tests.support.api import running
 from tests.support.databases import new_database
 from tests.support.desk import Officer, forms_of

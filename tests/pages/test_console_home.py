@@ -16,7 +16,8 @@ from app.core.processing import Status
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
 from app.operations.service import show_home
 from app.pages.console.home import STATES
-from app.pages.words import REASONS, Language
+from app.pages.words import REASONS
+from app.words import Language
 from tests.support.api import TestClock, processing, running, utc
 from tests.support.console import Visitor, count, run_recorded
 from tests.support.databases import new_database

@@ -6,7 +6,8 @@ from starlette.requests import Request
 
 from app.pages import words
 from app.pages.rendering import HERE, PAGE_HEADERS, error_page, render
-from app.pages.words import SHARED, Language, accepted
+from app.pages.words import SHARED, accepted
+from app.words import Language
 from tests.support.api import refusal_of, running
 from tests.support.consent_page import link
 

@@ -16,8 +16,8 @@ from app.operations.consents.answer_consent_form import Press
 from app.operations.consents.open_consent_link import ShownProcessing
 from app.pages import dates
 from app.pages.consents.view import SealedForm, Seals, Times, state_in_words, what_is_analysed
-from app.pages.words import REASONS, Language
-from app.words import Catalogue, listed
+from app.pages.words import REASONS
+from app.words import Catalogue, Language, listed
 
 OVERVIEW: Final = Catalogue("consent", "overview")
 

@@ -42,8 +42,9 @@ from app.pages.consents.overview import OVERVIEW, STANDING, overview_page
 from app.pages.consents.receipt import receipt_json, receipt_page
 from app.pages.consents.view import CONSENT, CONSENT_FOR, Seals, banner_of, consent_page, whole
 from app.pages.rendering import PAGE_HEADERS, from_this_site, page_router, read_form, render, standing_alone
-from app.pages.words import Language, LanguageDep
+from app.pages.words import LanguageDep
 from app.proof.notes import log_name
+from app.words import Language
 
 router = page_router()
 

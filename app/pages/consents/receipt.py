@@ -16,9 +16,9 @@ from app.operations.consents.open_consent_link import OpenedLink, ShownProcessin
 from app.pages import dates
 from app.pages.consents.view import CONSENT, CONSENT_FOR, Times, what_is_analysed
 from app.pages.rendering import document
-from app.pages.words import Language, accepted
+from app.pages.words import accepted
 from app.register.records import PURPOSES
-from app.words import Catalogue, listed
+from app.words import Catalogue, Language, listed
 
 RECORD: Final = Catalogue("receipt")
 _COLON: Final = {Language.FR: " :", Language.EN: ":"}

@@ -23,8 +23,7 @@ from app.operations.consents.answer_consent_form import ConsentForm, Press
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, shown_digest
 from app.operations.service.deployment import Deployment
 from app.pages import dates
-from app.pages.words import Language
-from app.words import Catalogue, listed
+from app.words import Catalogue, Language, listed
 
 CONSENT: Final = Catalogue("consent")
 CONSENT_FOR: Final[Mapping[Audience, Catalogue]] = {

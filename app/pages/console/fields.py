@@ -12,8 +12,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from app.pages.words import Language
-from app.words import Catalogue
+from app.words import Catalogue, Language
 
 LABELS: Final = Catalogue("console_field")
 HELP: Final = Catalogue("console_help")

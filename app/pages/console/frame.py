@@ -23,8 +23,8 @@ from app.pages import dates
 from app.pages.console.fields import FilledForm
 from app.pages.rendering import ElsewhereError, PageRoute, error_page, page_router, render, root_of
 from app.pages.sign_in import Entrance, Visit, add_sign_in
-from app.pages.words import Language, language_of
-from app.words import Catalogue
+from app.pages.words import language_of
+from app.words import Catalogue, Language
 
 CONSOLE: Final = Catalogue("console")
 PROBLEMS: Final = Catalogue("console_problem")

@@ -37,11 +37,10 @@ from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import day, moment, until
-from app.pages.words import Language
 from app.register.gate import load_waiting, read_register
 from app.register.records import ControllerRecord, Proposal, Registered, VersionRecord
 from app.register.store import InvalidationRecord, load_controllers, load_invalidations
-from app.words import Catalogue, listed
+from app.words import Catalogue, Language, listed
 
 RegisterDesk = Annotated[Desk, at(Room.REGISTER)]
 WANTED: Final = Catalogue("console_wanted")
