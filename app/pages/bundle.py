@@ -18,9 +18,8 @@ from typing import IO, Any, Final
 from markupsafe import Markup, escape
 
 from app.core.errors import InvalidPeriodError
-from app.core.page.voice import typeset
 from app.core.period import Retention
-from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, retention_in_words
+from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, retention_in_words, typeset
 from app.db.session import ReadSession
 from app.operations.proof.bundle import Bundle, BundleReading, OpenedEntry
 from app.pages import dates

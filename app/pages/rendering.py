@@ -30,7 +30,7 @@ from app.auth.callers import OverQuotaError
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.core.errors import DomainError, FormNotOursError
 from app.core.page.face import Brand
-from app.core.page.voice import FILLED, Mark, Passage, typeset
+from app.core.wording import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, language_of
 from app.words import Catalogue, Language

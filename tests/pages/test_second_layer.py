@@ -5,7 +5,7 @@ import re
 import pytest
 from markupsafe import Markup
 
-from app.core.page.voice import Mark, Passage
+from app.core.wording import Mark, Passage
 from app.pages.rendering import in_french, spoken, worded
 from tests.support.api import processing, put_controller, subject, utc
 from tests.support.consent_page import Person, ask_link, consents, history, link

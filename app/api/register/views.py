@@ -12,9 +12,9 @@ from app.api.http.services import WaitsForPerson
 from app.api.register.models import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.page.text import ConsentText
-from app.core.page.voice import Passage, typeset
 from app.core.processing import PartyMode, Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
+from app.core.wording import Passage, typeset
 from app.register.records import Proposal, Registered, VersionRecord, facts_as_json, present
 from app.register.store import InvalidationRecord, version_from_json
 

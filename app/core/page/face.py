@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
 from app.core.page.link import Act, Situation
-from app.core.page.voice import Audience, Mark, Passage, Voice
+from app.core.wording import Audience, Mark, Passage, Voice
 from app.words import listed
 
 if TYPE_CHECKING:

@@ -7,7 +7,9 @@ from typing import Any, Final
 from app.core.article import Element, Purpose
 from app.core.page.face import Face
 from app.core.page.link import Situation
-from app.core.page.voice import (
+from app.core.period import ConsentPeriod, Retention
+from app.core.processing import UNION, Recipient, Told, Transfer
+from app.core.wording import (
     COMPLAINTS,
     COMPLAINTS_BY_POST,
     Answered,
@@ -16,12 +18,11 @@ from app.core.page.voice import (
     Voice,
     country_name,
     paragraphs,
+    period_in_words,
     reached,
     registered,
+    retention_in_words,
 )
-from app.core.period import ConsentPeriod, Retention
-from app.core.processing import UNION, Recipient, Told, Transfer
-from app.core.wording import period_in_words, retention_in_words
 from app.words import Texts, listed
 
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from app.core.page.face import FIRST, Choice, Face, Frame, choice_for, until_lines
 from app.core.page.questions import Asked, elements_in_words, questions, who_receives
-from app.core.page.voice import Answered, Audience, Passage, Voice, registered
+from app.core.wording import Answered, Audience, Passage, Voice, registered
 
 
 @dataclass(frozen=True)

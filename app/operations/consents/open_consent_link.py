@@ -29,9 +29,9 @@ from app.core.page.link import (
 )
 from app.core.page.questions import Asked, ToldChange, Who
 from app.core.page.text import ConsentText, on_one_page
-from app.core.page.voice import Audience
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
+from app.core.wording import Audience
 from app.db.session import ReadSession
 from app.ledger.link_store import ConsentLink, find_link, find_texts, last_form
 from app.ledger.projection import LedgerEntry

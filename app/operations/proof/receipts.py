@@ -14,7 +14,7 @@ from app.auth.callers import Caller
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy, ages_stated
 from app.core.errors import NotFoundError
 from app.core.fold import CONSENTS, ConsentRow, grant_of, history, since_closure
-from app.core.page.voice import COMPLAINTS, reached
+from app.core.wording import COMPLAINTS, reached
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.keyring import RECEIPT_KEYS, keys_in_force, signed_jws
 from app.ledger.projection import LedgerEntry, load_rows

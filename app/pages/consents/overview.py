@@ -9,9 +9,8 @@ from typing import Any, Final
 from app.core.consent import CheckedHow, EventKind
 from app.core.page.link import Act, account_hint
 from app.core.page.questions import questions, rights
-from app.core.page.voice import Answered, Mark, Passage, Voice, registered
 from app.core.period import Retention
-from app.core.wording import retention_in_words
+from app.core.wording import Answered, Mark, Passage, Voice, registered, retention_in_words
 from app.operations.consents.answer_consent_form import Press
 from app.operations.consents.open_consent_link import ShownProcessing
 from app.pages import dates

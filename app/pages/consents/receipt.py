@@ -8,9 +8,8 @@ from urllib.parse import unquote
 
 from app.core.article import CONSENT_PURPOSES, Element
 from app.core.page.link import Situation
-from app.core.page.voice import Mark, Passage, Voice, reached
 from app.core.period import Retention
-from app.core.wording import ELEMENT_WORDS, retention_in_words
+from app.core.wording import ELEMENT_WORDS, Mark, Passage, Voice, reached, retention_in_words
 from app.ledger.projection import LedgerEntry
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing
 from app.pages import dates

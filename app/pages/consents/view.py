@@ -18,7 +18,7 @@ from app.core.page.face import ASKING
 from app.core.page.link import Act, Situation
 from app.core.page.questions import questions
 from app.core.page.text import ConsentText
-from app.core.page.voice import FILLED, Audience, Passage, Voice
+from app.core.wording import FILLED, Audience, Passage, Voice
 from app.operations.consents.answer_consent_form import ConsentForm, Press
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, shown_digest
 from app.operations.service.deployment import Deployment

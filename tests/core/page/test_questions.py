@@ -4,9 +4,9 @@ import pytest
 
 from app.core.page.questions import ToldChange, Who
 from app.core.page.text import consent_text
-from app.core.page.voice import country_name, reached
 from app.core.period import Retention
 from app.core.processing import Recipient, Transfer
+from app.core.wording import country_name, reached
 from app.words import LANGUAGES
 from tests.core.page.test_text import answers, asked
 

@@ -9,9 +9,9 @@ from app.core.article import CONSENT_PURPOSES, Element
 from app.core.page.face import FIRST
 from app.core.page.questions import ToldChange, Who
 from app.core.page.text import consent_text, on_one_page
-from app.core.page.voice import SENTENCES, Audience, Sentences
 from app.core.period import Retention
 from app.core.processing import PartyMode, Recipient, Transfer
+from app.core.wording import SENTENCES, Audience, Sentences
 from app.words import LANGUAGES
 from tests.core.page.test_questions import WHOLE
 from tests.core.page.test_text import STANDING, asked

@@ -9,9 +9,9 @@ from app.core.page.face import FIRST, Face
 from app.core.page.link import Act, Situation
 from app.core.page.questions import Asked, Who
 from app.core.page.text import consent_text, on_one_page
-from app.core.page.voice import Audience, Voice
 from app.core.period import ConsentPeriod, Retention
 from app.core.processing import Recipient, told
+from app.core.wording import Audience, Voice
 from app.words import LANGUAGES
 from tests.core.builders import version
 

@@ -9,10 +9,10 @@ import pytest
 from app.core.article import Element, ProviderKind
 from app.core.page import questions
 from app.core.page.text import consent_text
-from app.core.page.voice import SENTENCES, Audience
 from app.core.period import ConsentPeriod, Retention
 from app.core.processing import TOLD_FACTS, PartyMode, ProcessingVersion, Recipient, Transfer, material_changes, told
 from app.core.register import version_changes
+from app.core.wording import SENTENCES, Audience
 from app.words import LANGUAGES
 from tests.core.builders import utc, version
 from tests.core.page.test_text import FACTS, asked

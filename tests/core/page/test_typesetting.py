@@ -1,6 +1,6 @@
 import pytest
 
-from app.core.page.voice import typeset
+from app.core.wording import typeset
 
 
 @pytest.mark.parametrize(
