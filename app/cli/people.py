@@ -11,7 +11,7 @@ from app.cli.connecting import DataOption, connected
 from app.cli.output import JsonOption, echo_json, written_whole
 from app.cli.remote import HERE, KeyFileOption, UrlOption, remote
 from app.cli.words import group
-from app.core.page.link import Authentication, LinkKind
+from app.core.consent_link import Authentication, LinkKind
 
 if TYPE_CHECKING:
     from app.db.database import Database

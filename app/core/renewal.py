@@ -15,9 +15,9 @@ from typing import Final
 
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, State
+from app.core.consent_link import renewal_declined
 from app.core.errors import InvalidNoticeError
 from app.core.fold import consent_expiry, consent_state
-from app.core.page.link import renewal_declined
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, Status
 

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.core.article import FRANCE
 from app.core.consent import AgeBand, EventKind, GivenBy
-from app.core.page.link import Authentication, LinkKind
+from app.core.consent_link import Authentication, LinkKind
 from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
 from app.ledger.tables import consent

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from app.api.http.exchange import wants_page
 from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, services_of
-from app.core.page.questions import rights
+from app.core.consent_text import rights
 from app.core.wording import Mark, Passage, Voice, reached
 from app.operations.service.consent_texts import Reachable, whom_to_reach
 from app.pages.rendering import PageRoute, page_router, render

@@ -28,8 +28,8 @@ from app.api.http.security import open_to_all
 from app.api.http.services import services_of
 from app.auth.callers import OverQuotaError
 from app.auth.issuer_trust import IssuerUnavailableError
+from app.core.consent_link import Brand
 from app.core.errors import DomainError, FormNotOursError
-from app.core.page.face import Brand
 from app.core.wording import FILLED, Mark, Passage, typeset
 from app.db.database import DatabaseUnavailableError
 from app.pages.words import ERRORS, FAILED_AFTER_SENDING, SHARED, language_of

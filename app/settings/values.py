@@ -16,8 +16,8 @@ from pydantic_core import PydanticCustomError
 from app.auth.callers import OFF, Quota
 from app.auth.issuer_trust import is_safe
 from app.auth.sessions import Origins, parse_origins
+from app.core.consent_link import Brand
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
-from app.core.page.face import Brand
 from app.core.period import ConsentPeriod, Counting
 from app.core.register import RegisterApproval
 from app.core.renewal import parse_notices

@@ -4,10 +4,10 @@ import pytest
 
 from app.core.article import Element, Purpose
 from app.core.consent import AgeBand, EventKind, GivenBy, State
+from app.core.consent_link import Act, LinkKind, Situation, offered, situation
 from app.core.decision import Participant, Reason
 from app.core.evaluate import evaluate, stable_until
 from app.core.fold import consent_state
-from app.core.page.link import Act, LinkKind, Situation, offered, situation
 from app.core.period import PeriodPolicy
 from app.core.processing import Invalidation, PartyMode, Status, StatusChange
 from app.core.renewal import NEVER_FLAGGED, OVER_STAGE, Examined, Flag, FlagKind, Renewal, examine

@@ -6,7 +6,7 @@ from app.api.consents.routes import NewWithdrawal
 from app.api.http.problems import STATUS
 from app.api.register.models import NewProcessing, NewVersion
 from app.auth.callers import CallerKind, Scope
-from app.core.page.link import Authentication
+from app.core.consent_link import Authentication
 from app.pages.console import ACTS
 from app.pages.console.callers import KINDS, SCOPES
 from app.pages.console.fields import (

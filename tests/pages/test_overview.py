@@ -10,7 +10,7 @@ import pytest
 
 from app.audit.trail import ActKind
 from app.core.consent import AgeBand, CheckedHow, EventKind, GivenBy, StatedBy
-from app.core.page.face import AnsweringAs
+from app.core.consent_link import AnsweringAs
 from app.core.renewal import FlagKind
 from app.pages.consents.overview import ACTS, AGES, CHECKED, EVENTS, FLAGS, GIVEN_BY, STATED_BY
 from tests.faults.service import eventually

@@ -16,8 +16,8 @@ from app.api.http.wire import ProcessingId, SubjectBody, WireModel, at_fault
 from app.auth.callers import Authenticated, Caller, Scope
 from app.auth.sessions import Origins, listed_address
 from app.core.consent import AgeBand
+from app.core.consent_link import Authentication, LinkKind
 from app.core.errors import NotFoundError
-from app.core.page.link import Authentication, LinkKind
 from app.ledger.link_store import find_text
 from app.operations.consents.make_links import (
     LeftOutReason,

@@ -35,7 +35,7 @@ from app.operations.service.deployment import Deployment, SubjectName
 
 Method = Literal["web_form", "in_app", "api", "paper", "phone"]
 Authenticated = Literal["mailbox", "signed_in", "signed_in_strong", "in_person", "telephone"]
-"""How the user was known: as a link says it (`app.core.page.link.Authentication`), or by the account's telephone."""
+"""How the user was known: as a link says it (`app.core.consent_link.Authentication`), or by the account's telephone."""
 Version = Annotated[StrictInt, Field(ge=1, le=2_147_483_647)]
 Language = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["fr"])]
 Token = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]

@@ -20,7 +20,7 @@ from app.audit.decision_log import Recorder
 from app.auth.callers import Authenticated, Buckets, Caller, Quota, RateLimits, UnauthorizedError, UnknownKeyLimiter
 from app.auth.sessions import Uses
 from app.auth.store import Answer, IdempotentCall, authentication, earlier_answer, keep_answer, kept_as_they_are
-from app.core.page.face import Brand
+from app.core.consent_link import Brand
 from app.core.register import RegisterApproval
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import WriteSession

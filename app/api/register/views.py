@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from app.api.http.services import WaitsForPerson
 from app.api.register.models import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
-from app.core.page.text import ConsentText
+from app.core.consent_text import ConsentText
 from app.core.processing import PartyMode, Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
 from app.core.wording import Passage, typeset

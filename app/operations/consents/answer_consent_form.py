@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.core.consent import AgeBand, EventKind, GivenBy
+from app.core.consent_link import Act, AnsweringAs, LinkKind
 from app.core.errors import (
     ConsentLinkEndedError,
     FormNotOursError,
@@ -18,8 +19,6 @@ from app.core.errors import (
     TextChangedError,
     TooManyFormsError,
 )
-from app.core.page.face import AnsweringAs
-from app.core.page.link import Act, LinkKind
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
 from app.ledger.vault import load_name

@@ -12,6 +12,16 @@ from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller, Scope
 from app.core.article import FRANCE, PARIS
 from app.core.consent import AgeBand, ConsentEvent, GivenBy, age_known
+from app.core.consent_link import (
+    Authentication,
+    LinkKind,
+    Situation,
+    consent_ends,
+    latest_decision,
+    paused_until,
+    renewal_declined,
+    situation,
+)
 from app.core.errors import (
     ConsentNotApplicableError,
     ContactMissingError,
@@ -24,16 +34,6 @@ from app.core.errors import (
     SolicitationPausedError,
 )
 from app.core.names import MailboxSharedError
-from app.core.page.link import (
-    Authentication,
-    LinkKind,
-    Situation,
-    consent_ends,
-    latest_decision,
-    paused_until,
-    renewal_declined,
-    situation,
-)
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError, VersionInvalidatedError
 from app.core.renewal import Solicited, next_half_year

@@ -10,13 +10,10 @@ from uuid import UUID
 from app.auth.callers import Caller, Scope
 from app.auth.store import is_key_revoked, load_caller
 from app.core.consent import DECISIONS, AgeBand, EventKind, GivenBy, State, age_known
-from app.core.errors import ConsentLinkEndedError, NotFoundError
-from app.core.fold import consent_state
-from app.core.names import NOES
-from app.core.page.face import Face
-from app.core.page.link import (
+from app.core.consent_link import (
     Act,
     Authentication,
+    Face,
     LinkKind,
     Situation,
     account_hint,
@@ -27,8 +24,10 @@ from app.core.page.link import (
     situation,
     would_end,
 )
-from app.core.page.questions import Asked, ToldChange, Who
-from app.core.page.text import ConsentText, on_one_page
+from app.core.consent_text import Asked, ConsentText, ToldChange, Who, on_one_page
+from app.core.errors import ConsentLinkEndedError, NotFoundError
+from app.core.fold import consent_state
+from app.core.names import NOES
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.wording import Audience

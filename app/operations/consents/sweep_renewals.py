@@ -18,9 +18,9 @@ from uuid import UUID
 from app.audit.trail import NOTHING, ActKind, record_act
 from app.auth.callers import Caller, Scope
 from app.core.consent import ConsentEvent, EventKind, State
+from app.core.consent_link import Situation, latest_decision, situation
 from app.core.errors import ConsentNotApplicableError, NothingToRenewError
 from app.core.fold import consent_expiry
-from app.core.page.link import Situation, latest_decision, situation
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.renewal import FlagKind, Renewal, collected_before, examine

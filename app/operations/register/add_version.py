@@ -8,13 +8,13 @@ from typing import Final
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.article import CONSENT_PURPOSES, Purpose
+from app.core.consent_text import ConsentText
 from app.core.errors import (
     InvalidVersionError,
     NotFoundError,
     ProcessingExistsError,
     ProcessingRetiredError,
 )
-from app.core.page.text import ConsentText
 from app.core.period import PeriodPolicy
 from app.core.processing import ProcessingVersion, Status, StatusChange, check_successor
 from app.core.register import (

@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from app.core.article import Purpose
-from app.core.page.questions import Asked, ToldChange, Who
-from app.core.page.text import ConsentText, consent_text
+from app.core.consent_text import Asked, ConsentText, ToldChange, Who, consent_text
 from app.core.period import PeriodPolicy
 from app.core.processing import Status, told
 from app.core.register import version_changes

@@ -7,8 +7,8 @@ from itertools import groupby, islice
 from typing import Any, Final
 
 from app.core.consent import CheckedHow, EventKind
-from app.core.page.link import Act, account_hint
-from app.core.page.questions import questions, rights
+from app.core.consent_link import Act, account_hint
+from app.core.consent_text import questions, rights
 from app.core.period import Retention
 from app.core.wording import Answered, Mark, Passage, Voice, registered, retention_in_words
 from app.operations.consents.answer_consent_form import Press

@@ -17,6 +17,7 @@ from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep, services_of
 from app.api.http.wire import ProcessingId
 from app.auth.sessions import listed_host
+from app.core.consent_link import AnsweringAs, LinkKind
 from app.core.errors import (
     ConsentLinkEndedError,
     DomainError,
@@ -28,8 +29,6 @@ from app.core.errors import (
     QualityNotStatedError,
     TextChangedError,
 )
-from app.core.page.face import AnsweringAs
-from app.core.page.link import LinkKind
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.ledger.link_store import token_digest

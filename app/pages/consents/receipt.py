@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from app.core.article import CONSENT_PURPOSES, Element
-from app.core.page.link import Situation
+from app.core.consent_link import Situation
 from app.core.period import Retention
 from app.core.wording import ELEMENT_WORDS, Mark, Passage, Voice, reached, retention_in_words
 from app.ledger.projection import LedgerEntry

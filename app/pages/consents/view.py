@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.core.consent import GivenBy
+from app.core.consent_link import ASKING, Act, Situation
+from app.core.consent_text import ConsentText, questions
 from app.core.errors import (
     DomainError,
     FormAlreadySentError,
@@ -14,10 +16,6 @@ from app.core.errors import (
     QualityNotStatedError,
     TextChangedError,
 )
-from app.core.page.face import ASKING
-from app.core.page.link import Act, Situation
-from app.core.page.questions import questions
-from app.core.page.text import ConsentText
 from app.core.wording import FILLED, Audience, Passage, Voice
 from app.operations.consents.answer_consent_form import ConsentForm, Press
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, shown_digest
@@ -32,7 +30,7 @@ CONSENT_FOR: Final[Mapping[Audience, Catalogue]] = {
     Audience.CHILD: Catalogue("consent", "consent_young", "consent_child"),
     Audience.PARENT: Catalogue("consent", "consent_parent"),
 }
-"""What the page says around the hashed text (`app.core.page.text`): frame, buttons, state."""
+"""What the page says around the hashed text (`app.core.consent_text`): frame, buttons, state."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from app.api.http.wire import SubjectBody
 from app.auth.callers import Scope
 from app.auth.sessions import session_digest
 from app.core.consent import AgeBand, CheckedHow, StatedBy
+from app.core.consent_link import Act, LinkKind, Situation
 from app.core.errors import NotFoundError
 from app.core.names import NameBasis
-from app.core.page.link import Act, LinkKind, Situation
 from app.db.session import WriteSession
 from app.ledger.vault import VaultError
 from app.operations.consents.close_subject import close_subject, erase_subject

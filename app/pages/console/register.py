@@ -19,8 +19,8 @@ from app.auth.callers import Scope
 from app.auth.store import load_caller
 from app.core.article import SECRECY
 from app.core.consent import State
+from app.core.consent_text import ConsentText
 from app.core.errors import CredentialEndedError, InvalidPeriodError, NotFoundError
-from app.core.page.text import ConsentText
 from app.core.period import Retention
 from app.core.processing import Status
 from app.core.register import FieldChange, GateProposal, version_changes, warnings_of

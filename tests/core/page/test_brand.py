@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.core.page.face import DARK, ENOUGH, LIGHT, WHITE, Brand, contrast
+from app.core.consent_link import DARK, ENOUGH, LIGHT, WHITE, Brand, contrast
 from app.pages.rendering import STYLE
 
 

@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from app.core.consent import AgeBand, EventKind
-from app.core.page.link import (
+from app.core.consent_link import (
     Act,
     LinkKind,
     Situation,

@@ -2,8 +2,7 @@
 
 import pytest
 
-from app.core.page.questions import ToldChange, Who
-from app.core.page.text import consent_text
+from app.core.consent_text import ToldChange, Who, consent_text
 from app.core.period import Retention
 from app.core.processing import Recipient, Transfer
 from app.core.wording import country_name, reached

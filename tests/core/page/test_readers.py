@@ -6,9 +6,8 @@ from dataclasses import fields
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element
-from app.core.page.face import FIRST
-from app.core.page.questions import ToldChange, Who
-from app.core.page.text import consent_text, on_one_page
+from app.core.consent_link import FIRST
+from app.core.consent_text import ToldChange, Who, consent_text, on_one_page
 from app.core.period import Retention
 from app.core.processing import PartyMode, Recipient, Transfer
 from app.core.wording import SENTENCES, Audience, Sentences

@@ -5,10 +5,8 @@ from typing import Any
 import pytest
 
 from app.core.article import CONSENT_PURPOSES, Element, Purpose
-from app.core.page.face import FIRST, Face
-from app.core.page.link import Act, Situation
-from app.core.page.questions import Asked, Who
-from app.core.page.text import consent_text, on_one_page
+from app.core.consent_link import FIRST, Act, Face, Situation
+from app.core.consent_text import Asked, Who, consent_text, on_one_page
 from app.core.period import ConsentPeriod, Retention
 from app.core.processing import Recipient, told
 from app.core.wording import Audience, Voice
