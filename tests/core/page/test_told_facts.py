@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.core import consent_text as texts
 from app.core.article import Element, ProviderKind
 from app.core.consent_text import consent_text
-from app.core import consent_text
 from app.core.period import ConsentPeriod, Retention
 from app.core.processing import TOLD_FACTS, PartyMode, ProcessingVersion, Recipient, Transfer, material_changes, told
 from app.core.register import version_changes
@@ -79,8 +79,8 @@ def test_what_a_fact_lists_is_written_in_one_order():
 
 def test_a_fact_that_is_added_to_the_page_alone_fails(monkeypatch):
     """Control: a page that reads a fact which is not in the list fails."""
-    shown = consent_text._what
-    monkeypatch.setattr(consent_text, "_what", lambda facts, voice: [*shown(facts, voice), facts["started_on"]])
+    shown = texts._what
+    monkeypatch.setattr(texts, "_what", lambda facts, voice: [*shown(facts, voice), facts["started_on"]])
     with pytest.raises(KeyError, match="started_on"):
         consent_text(asked(), "fr")
 
