@@ -6,37 +6,23 @@ Software that asks for anything else than a page finds nothing at this address, 
 from typing import Any, Final
 
 from fastapi import Request, Response
-from starlette.routing import Match
-from starlette.types import Scope
 
-from app.api.http.exchange import wants_page
 from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, services_of
 from app.core.consent_text import rights
 from app.core.wording import Mark, Passage, Voice, reached
-from app.operations.service.consent_texts import Reachable, whom_to_reach
-from app.pages.rendering import PageRoute, page_router, render
+from app.operations.service.contacts import Reachable, whom_to_reach
+from app.pages.rendering import ForPeopleAlone, page_router, render
 from app.pages.words import LanguageDep
 from app.words import Catalogue, Language
 
 HOME: Final = Catalogue("home")
-_READS: Final = frozenset({"GET", "HEAD"})
 
 
-class _ForPeopleAlone(PageRoute):
-    """A route that exists only for requests that want a page."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is for this route."""
-        if scope["type"] != "http" or scope["method"] not in _READS or not wants_page(scope):
-            return Match.NONE, {}
-        return super().matches(scope)
+router = page_router(ForPeopleAlone)
 
 
-router = page_router(_ForPeopleAlone)
-
-
-@router.api_route("/", methods=sorted(_READS))
+@router.api_route("/", methods=["GET", "HEAD"])
 @open_to_all
 async def home(request: Request, language: LanguageDep, database: DatabaseDep) -> Response:
     """Tell what this is; the answer is the same for everybody."""

@@ -21,8 +21,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
-from app.api.http.exchange import DOCUMENT_HEADERS
+from app.api.http.exchange import DOCUMENT_HEADERS, wants_page
 from app.api.http.problems import RETRY_AFTER_SECONDS, note_refusal, status_of
 from app.api.http.security import open_to_all
 from app.api.http.services import services_of
@@ -321,6 +323,16 @@ class PageRoute(APIRoute):
                 return _page_of(request, error)
 
         return handle_for_a_person
+
+
+class ForPeopleAlone(PageRoute):
+    """A page that is there only for requests that want one, and only to read."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is for this route."""
+        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"} or not wants_page(scope):
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 def page_router(route: type[PageRoute] = PageRoute) -> APIRouter:

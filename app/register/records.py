@@ -10,8 +10,9 @@ from uuid import UUID
 
 from app.core.article import PARIS, Purpose
 from app.core.consent import ConsentEvent, PositiveAct
+from app.core.consent_text import Asked, ConsentText, ToldChange, Who, consent_text
 from app.core.errors import CollectionTimeError, InvalidEvidenceError
-from app.core.period import Retention
+from app.core.period import PeriodPolicy, Retention
 from app.core.processing import (
     TOLD_FACTS,
     Invalidation,
@@ -21,8 +22,10 @@ from app.core.processing import (
     StatusChange,
     Transfer,
     changed_facts,
+    told,
 )
-from app.core.register import ControllerKind, GateProposal, ProposalState, Ruling, Words
+from app.core.register import ControllerKind, GateProposal, ProposalState, Ruling, Words, version_changes
+from app.words import LANGUAGES
 
 _NAMED: Final = (
     "dct:conformsTo",
@@ -436,3 +439,60 @@ def present(
         done += [change.at for change in record.changes]
         done += [each.recorded_at for each in record.versions if each.facts.in_force_at(each.recorded_at)]
     return max([now, *done])
+
+
+# What pages say of a version: the text that asks for consent to it, and what changed.
+
+
+def consent_texts(
+    purpose: Purpose, controllers: Sequence[Who], version: VersionRecord, policy: PeriodPolicy
+) -> Mapping[str, ConsentText]:
+    """Return a version's text in each language of the page, as a first request; `controllers` in order, one or more."""
+    asked = asked_by(purpose, controllers, version, policy)
+    return {language: consent_text(asked, language) for language in LANGUAGES}
+
+
+def asked_by(
+    purpose: Purpose,
+    controllers: Sequence[Who],
+    version: VersionRecord,
+    policy: PeriodPolicy,
+    *,
+    changes: Sequence[ToldChange] = (),
+    since: int | None = None,
+) -> Asked:
+    """Return what a version says to the person asked; `changes`: those since their answer about version `since`."""
+    facts = version.facts
+    return Asked(
+        told={**told(facts), "consent_validity": policy.shorter(facts.consent_validity)},
+        words=version.words,
+        controllers=tuple(controllers),
+        purpose=purpose,
+        changes=tuple(changes),
+        changed_since=since,
+    )
+
+
+def version_shown(record: ProcessingRecord, at: datetime) -> VersionRecord:
+    """Return the version that a person is asked about: the one in force, else the first."""
+    in_force = record.facts.version_at(at) or record.facts.versions[0]
+    return record.version(in_force.number) or record.versions[0]
+
+
+def who_is(record: ControllerRecord) -> Who:
+    """Return a controller as people are shown it today."""
+    latest = record.versions[-1]
+    return Who(latest.legal_name, latest.postal_address, latest.contact, latest.data_protection_officer)
+
+
+def told_changes(record: ProcessingRecord, before: VersionRecord, after: VersionRecord) -> list[ToldChange]:
+    """Return what differs between two versions, with controllers by their names."""
+    found = version_changes(before.facts, after.facts, words_before=before.said, words_after=after.said)
+    return [_told(each.field, each.before, each.after, record) for each in found]
+
+
+def _told(field: str, before: object, after: object, record: ProcessingRecord) -> ToldChange:
+    if field == "controllers" and isinstance(before, list) and isinstance(after, list):
+        names = record.controller_names
+        return ToldChange(field, [names.get(each, each) for each in before], [names.get(each, each) for each in after])
+    return ToldChange(field, before, after)

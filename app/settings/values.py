@@ -15,13 +15,13 @@ from pydantic_core import PydanticCustomError
 
 from app.auth.callers import OFF, Quota
 from app.auth.issuer_trust import is_safe
-from app.auth.sessions import Origins, parse_origins
 from app.core.consent_link import Brand
 from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting
 from app.core.register import RegisterApproval
 from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
+from app.ledger.link_store import Origins, parse_origins
 from app.ledger.pseudonym import SubjectIds
 from app.snapshot.feed import LONGEST_LEASE, SHORTEST_LEASE
 from app.telemetry.logs import MetricsAccess

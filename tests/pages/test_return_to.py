@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from app.auth.sessions import parse_origins
+from app.ledger.link_store import parse_origins
 from tests.support.api import UNLIMITED, refusal_of, running
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.databases import new_database

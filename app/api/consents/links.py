@@ -14,11 +14,10 @@ from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel, at_fault
 from app.auth.callers import Authenticated, Caller, Scope
-from app.auth.sessions import Origins, listed_address
 from app.core.consent import AgeBand
 from app.core.consent_link import Authentication, LinkKind
 from app.core.errors import NotFoundError
-from app.ledger.link_store import find_text
+from app.ledger.link_store import Origins, find_text, listed_address
 from app.operations.consents.make_links import (
     LeftOutReason,
     MadeLink,

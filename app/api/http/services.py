@@ -31,7 +31,7 @@ from app.ledger.vault import Vault
 from app.operations.decisions.from_database import Outage
 from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens
-from app.operations.service.consent_texts import ReachableOnes
+from app.operations.service.contacts import ReachableOnes
 from app.operations.service.deployment import Deployment
 from app.snapshot.feed import Pace
 from app.snapshot.last_known import LastKnown, PrimaryReads

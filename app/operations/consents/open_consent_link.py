@@ -36,9 +36,17 @@ from app.ledger.link_store import ConsentLink, find_link, find_texts, last_form
 from app.ledger.projection import LedgerEntry
 from app.ledger.store import load_entries
 from app.ledger.vault import load_name
-from app.operations.service.consent_texts import asked_by, told_changes, version_shown, who_is
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
-from app.register.records import ControllerRecord, ProcessingRecord, VersionRecord, present
+from app.register.records import (
+    ControllerRecord,
+    ProcessingRecord,
+    VersionRecord,
+    asked_by,
+    present,
+    told_changes,
+    version_shown,
+    who_is,
+)
 from app.register.store import load_controllers, load_processings, name_controllers
 from app.words import LANGUAGES
 

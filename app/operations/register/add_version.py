@@ -33,7 +33,6 @@ from app.core.register import (
     version_changes,
 )
 from app.db.session import ChangeKind, ReadSession, WriteSession
-from app.operations.service.consent_texts import consent_texts, who_is
 from app.operations.service.gate import check_proposer, how_many_decide, pass_gate
 from app.register.gate import add_proposal, load_proposals, read_names
 from app.register.records import (
@@ -44,6 +43,8 @@ from app.register.records import (
     Proposal,
     Registered,
     VersionRecord,
+    consent_texts,
+    who_is,
 )
 from app.register.store import (
     add_controller,

@@ -16,7 +16,6 @@ from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep, services_of
 from app.api.http.wire import ProcessingId
-from app.auth.sessions import listed_host
 from app.core.consent_link import AnsweringAs, LinkKind
 from app.core.errors import (
     ConsentLinkEndedError,
@@ -31,7 +30,7 @@ from app.core.errors import (
 )
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
-from app.ledger.link_store import token_digest
+from app.ledger.link_store import listed_host, token_digest
 from app.operations.consents.answer_consent_form import ConsentForm, Press, Pressed, answer_consent_form
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link
 from app.operations.proof.export_subject import everything_about

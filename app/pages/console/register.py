@@ -31,14 +31,21 @@ from app.operations.register.add_version import change_status
 from app.operations.register.invalidate_processing import invalidate_processing, preview_invalidation
 from app.operations.register.proposals import rule_on
 from app.operations.register.report import COLUMNS, Activity
-from app.operations.service.consent_texts import consent_texts, version_shown, who_is
 from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import day, moment, until
 from app.register.gate import load_waiting, read_register
-from app.register.records import ControllerRecord, Proposal, Registered, VersionRecord
+from app.register.records import (
+    ControllerRecord,
+    Proposal,
+    Registered,
+    VersionRecord,
+    consent_texts,
+    version_shown,
+    who_is,
+)
 from app.register.store import InvalidationRecord, load_controllers, load_invalidations
 from app.words import Catalogue, Language, listed
 
