@@ -23,9 +23,8 @@ from app.db.database import Database
 from app.ledger.pseudonym import Pseudonyms, SubjectIds
 from app.ledger.tables import renewal_flag
 from app.ledger.vault import Vault
-from app.operations.consents.grant import Collected
 from app.operations.consents.ledgers import open_ledgers
-from app.operations.consents.recorder import Said, Withdrawal, record
+from app.operations.consents.recorder import Collected, Said, Withdrawal, record
 from app.operations.service.deployment import Deployment, SubjectName
 from bench.loading import load_consents
 from bench.processes import ROOT

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.operations.consents import grant as grants
+from app.operations.consents import recorder
 from tests.support.api import subject
 from tests.support.consents import grant
 
@@ -15,7 +15,7 @@ FEW = 5
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """A bound that a test can reach."""
-    monkeypatch.setattr(grants, "MOST_A_DAY", FEW)
+    monkeypatch.setattr(recorder, "MOST_A_DAY", FEW)
 
 
 @pytest.fixture

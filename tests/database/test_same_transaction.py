@@ -9,9 +9,8 @@ from sqlalchemy import text
 from app.auth.callers import Caller, Scope
 from app.core.consent import EventKind
 from app.db.database import Database
-from app.operations.consents.grant import Collected
 from app.operations.consents.ledgers import open_ledgers
-from app.operations.consents.recorder import Withdrawal, named_in, record
+from app.operations.consents.recorder import Collected, Withdrawal, named_in, record
 from app.operations.service.deployment import SubjectName
 from app.wiring.parts import deployment_of
 from tests.support.api import settings_for, utc

@@ -35,7 +35,6 @@ from app.core.consent import DefaultState, EventKind, PositiveAct, State
 from app.core.register import ImportNotApprovedError
 from app.db.session import PartRefusedError, WriteSession
 from app.ledger.imports import list_sources
-from app.operations.consents.grant import Collected
 from app.operations.consents.import_rows import (
     Import,
     ImportedRow,
@@ -43,7 +42,7 @@ from app.operations.consents.import_rows import (
     import_rows,
     propose_import,
 )
-from app.operations.consents.recorder import Withdrawal
+from app.operations.consents.recorder import Collected, Withdrawal
 from app.operations.service.deployment import Deployment
 
 MOST: int = 500

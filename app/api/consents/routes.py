@@ -22,8 +22,7 @@ from app.core.article import Element
 from app.core.consent import AgeBand, DefaultState, EventKind, GivenBy, PositiveAct, State
 from app.core.errors import NotFoundError
 from app.ledger.projection import LedgerEntry
-from app.operations.consents.grant import Collected
-from app.operations.consents.recorder import Withdrawal
+from app.operations.consents.recorder import Collected, Withdrawal
 from app.operations.consents.search_consents import (
     ConsentQuery,
     consent_history,

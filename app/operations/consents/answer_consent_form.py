@@ -22,10 +22,9 @@ from app.core.errors import (
 from app.db.session import WriteSession
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
 from app.ledger.vault import load_name
-from app.operations.consents.grant import Collected
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
-from app.operations.consents.recorder import Withdrawal, record
+from app.operations.consents.recorder import Collected, Withdrawal, record
 from app.operations.consents.sweep_renewals import DeclinedRenewal, decline_renewal
 from app.operations.service.deployment import Deployment, SubjectName
 from app.telemetry.metrics import build

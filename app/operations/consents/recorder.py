@@ -5,42 +5,370 @@ A press on the page, a row of an import, a batch and a single request are all re
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from app.audit.trail import ActKind, record_act
 from app.auth.callers import Caller
-from app.core.consent import AgeBand, ConsentEvent, EventKind, State
-from app.core.errors import ConsentNotApplicableError, InvalidEvidenceError
-from app.core.fold import ConsentRow
+from app.core.article import FRANCE, Element
+from app.core.consent import AgeBand, ConsentEvent, Defect, EventKind, GivenBy, State
+from app.core.errors import (
+    CollectionTimeError,
+    ConsentNotApplicableError,
+    InvalidEvidenceError,
+    InvalidVersionError,
+    ProcessingRetiredError,
+    TooManyConsentsError,
+    UnknownVersionError,
+)
+from app.core.fold import ConsentRow, consent_state, covered, defects, expiry, grant_among
+from app.core.names import NOES, MailboxSharedError
+from app.core.processing import Status
+from app.core.register import ProcessingNotApprovedError
 from app.db.session import WriteSession, uuid7
-from app.ledger.link_store import keep_text
+from app.ledger.link_store import keep_text, text_digest
 from app.ledger.projection import LedgerEntry, collection_of
 from app.ledger.vault import KeptName, names_of
-from app.operations.consents.grant import (
-    Collected,
-    ConsentView,
-    Known,
-    Recording,
-    covers,
-    document_of,
-    grant,
-    view_of,
-)
 from app.operations.consents.ledgers import (
     CollectionTime,
     OpenLedger,
     OpenLedgers,
     append,
     capacity_of,
+    refuse_own_parent,
     tell,
+    time_of_grant,
     time_of_history,
     time_of_narrowing,
 )
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
+from app.register.records import (
+    ProcessingRecord,
+    VersionRecord,
+    check_evidence,
+    check_started,
+    check_text_existed,
+    present,
+    proves,
+)
 
-# A withdrawal, from one processing or from all at once: from what is said to the entry. Values in, values out.
+# A grant or a refusal: from what a caller says was collected to the entry of the ledger. Values in, values out.
+
+MOST_A_DAY: Final = 100
+"""How many consents are recorded of one person within a day. Decisions that forbid are never bounded."""
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is recorded elsewhere that a grant may contradict.
+
+    `own_references`: the references that the person's names would have as a parent (hex), where a parent is named.
+    `unfound_until`: for a row older than live calls may state, the instant before which the keys in use may not find an
+    erased person; None where they find all.
+    """
+
+    own_references: frozenset[str] = frozenset()
+    unfound_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a caller says was collected. `evidence` and `capacity` hold the words of design section 4.
+
+    `presented_text`: the text that Sceau's own page made from the register and showed; it is kept, and the evidence
+    holds its hash. No API caller can set it, and only with it may a grant omit `collected_at`: the database's clock
+    times a press on the page. `presented_page`: that page without anything of the person, kept likewise. `historic`: a
+    row of an import. It keeps its date; a grant whose proof is incomplete, or whose text was not registered yet, is
+    recorded with its text unknown and never permits (`unknown`). `until`: when the older system stopped deciding.
+    `joint_form`: several people signed the form. `quiet`: receivers are not notified.
+    """
+
+    subject: SubjectName
+    processing: str
+    kind: EventKind
+    evidence: Mapping[str, Any]
+    capacity: Mapping[str, Any] | None = None
+    version: int | None = None
+    elements: frozenset[Element] | None = None
+    collected_at: datetime | None = None
+    presented_text: str | None = None
+    presented_page: str | None = None
+    territory: str = FRANCE
+    historic: bool = False
+    until: datetime | None = None
+    joint_form: bool = False
+    quiet: bool = False
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    """One consent at an instant; `expires_at` is the expiry that counts then, None for a refusal.
+
+    `defects`: why it is invalid, given only when it was just recorded.
+    """
+
+    event: ConsentEvent
+    subject_ref: bytes
+    state: State
+    expires_at: datetime | None
+    defects: tuple[Defect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """An entry to append, and what goes with it.
+
+    `widens`: it may permit more than was permitted. `document`: the hash of the paper or recording that proves it,
+    which may prove no other person's consent. `texts`: what Sceau's own page showed, to be kept.
+    """
+
+    entry: LedgerEntry
+    widens: bool
+    document: bytes | None = None
+    texts: tuple[str, ...] = ()
+
+
+def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, caller: Caller, known: Known) -> Recording:
+    """Return the entry of a grant or refusal. An unlawful grant is recorded too, as `invalid`: it never permits.
+
+    Args:
+        collected: what was collected.
+        ledger: the person's, held by the transaction.
+        deployment: how it counts periods and times.
+        caller: the caller that states it.
+        known: what else is recorded that it may contradict.
+
+    Raises:
+        NotFoundError: no such processing.
+        ConsentNotApplicableError: its purpose does not rest on consent.
+        ProcessingRetiredError: it is retired: nothing is asked for it any more.
+        ProcessingNotApprovedError: it waits for a second person: nothing is asked for it yet.
+        UnknownVersionError: no such version of it.
+        InvalidVersionError: an element is named that the version does not declare.
+        CollectionTimeError: the time of collection is missing, or one that this caller may not state.
+        InvalidEvidenceError: the evidence of a grant is incomplete, or contradicts itself or the version.
+        MailboxSharedError: several people share the mailbox: it is given no consent.
+        TooManyConsentsError: the person has consented too often within a day.
+
+    """
+    record = ledger.registered(collected.processing)
+    _check_asked(record, collected, ledger)
+    refuse_own_parent(deployment, collected.capacity, known.own_references, "capacity.parent")
+    when = _when(ledger, deployment, caller, collected)
+    version = _version(record, collected, when.at)
+    collected = _checked(collected, version, when, ledger, known)
+    capacity = capacity_of(ledger, deployment, collected.kind, collected.capacity, when.at)
+    entry = _entry_of_grant(replace(collected, capacity=capacity.said), ledger, deployment, caller, version, when)
+    texts = tuple(text for text in (collected.presented_text, collected.presented_page) if text is not None)
+    return Recording(entry, capacity.widens, document_of(collected), texts)
+
+
+def document_of(collected: Collected) -> bytes | None:
+    """Return the hash of the paper or recording that stands for a grant, and for no other person's; None without one.
+
+    A form that several people signed stands for none of them alone.
+    """
+    digest = collected.evidence.get("document_sha256")
+    claims = collected.kind is EventKind.GRANTED and isinstance(digest, str) and not collected.joint_form
+    return bytes.fromhex(str(digest)) if claims else None
+
+
+def view_of(entry: LedgerEntry, grown: OpenLedger, deployment: Deployment) -> ConsentView:
+    """Return the consent that a decision began, as it is at the moment of recording.
+
+    Args:
+        entry: the decision.
+        grown: the ledger, which ends with it.
+        deployment: how it counts periods.
+
+    """
+    record = grown.registered(entry.event.processing or "")
+    events = grown.events
+    at = present(grown.now, {grown.ref: events}, record)
+    state = consent_state(entry.event, events, record.facts, at, deployment.policy)
+    if entry.event.kind is not EventKind.GRANTED:
+        return ConsentView(entry.event, grown.ref, state, None)
+    given = grant_among(entry.event, events, record.facts, at)
+    found = defects(given, record.facts, at) if state is State.INVALID else ()
+    return ConsentView(entry.event, grown.ref, state, expiry(given, record.facts, at, deployment.policy), found)
+
+
+def covers(grown: OpenLedger, entry: LedgerEntry, ended: Sequence[ConsentRow], deployment: Deployment) -> bool:
+    """Return whether a grant covers as much, and lasts as long, as the consents that it replaced.
+
+    Args:
+        grown: the ledger, which ends with the grant.
+        entry: the grant.
+        ended: the consents that it ended.
+        deployment: how it counts periods.
+
+    """
+    record, events = grown.registered(entry.event.processing or ""), grown.events
+    facts, at = record.facts, present(grown.now, {grown.ref: events}, record)
+    by_id = {event.id: event for event in events}
+
+    def reach(event: ConsentEvent) -> tuple[frozenset[Element], datetime]:
+        given = grant_among(event, events, facts, at)
+        return covered(given, facts), expiry(given, facts, at, deployment.policy)
+
+    elements, until = reach(entry.event)
+    before = [reach(by_id[row.id]) for row in ended if row.decision is EventKind.GRANTED]
+    return all(old <= elements and end <= until for old, end in before)
+
+
+def _check_asked(record: ProcessingRecord, collected: Collected, ledger: OpenLedger) -> None:
+    if not record.facts.rests_on_consent:
+        raise ConsentNotApplicableError(field="processing")
+    if ledger.shared and collected.kind is EventKind.GRANTED:
+        raise MailboxSharedError(field="subject")
+    if collected.kind is EventKind.GRANTED and not collected.historic:
+        _check_bound(ledger)
+    status = record.facts.status_at(ledger.now)
+    if status is Status.RETIRED and collected.kind is EventKind.GRANTED:
+        raise ProcessingRetiredError(field="processing")
+    if status is Status.PROPOSED and collected.kind is EventKind.GRANTED:
+        raise ProcessingNotApprovedError(field="processing")
+
+
+def _check_bound(ledger: OpenLedger) -> None:
+    """Refuse a grant past `MOST_A_DAY` within a day: each read of a person reads all that is recorded of them."""
+    since, count = ledger.now - _DAY, 0
+    for entry in reversed(ledger.entries):  # in the order of recording
+        if entry.recorded_at <= since:
+            return
+        count += entry.event.kind is EventKind.GRANTED and not entry.imported
+        if count >= MOST_A_DAY:
+            raise TooManyConsentsError(field="subject")
+
+
+def _when(ledger: OpenLedger, deployment: Deployment, caller: Caller, collected: Collected) -> CollectionTime:
+    if collected.historic:
+        narrows = collected.kind is EventKind.REFUSED
+        return time_of_history(ledger, caller, collected.collected_at, field="collected_at", narrows=narrows)
+    if collected.kind is EventKind.GRANTED:
+        if collected.collected_at is None and collected.presented_text is None:
+            raise CollectionTimeError("A grant says when it was collected.", field="collected_at")
+        return time_of_grant(ledger, deployment, caller, collected.collected_at)
+    return time_of_narrowing(ledger, deployment, caller, collected.collected_at, field="collected_at")
+
+
+def _version(record: ProcessingRecord, collected: Collected, at: datetime) -> VersionRecord:
+    """Return the version decided on: the one named or, for a grant that names none, that of its notice.
+
+    For a refusal that names none: the one in force when it was collected, else the first; never the one in force now.
+    """
+    number, field = collected.version, "version"
+    shown = collected.evidence.get("notice_version")
+    if number is None and collected.kind is EventKind.GRANTED and isinstance(shown, int):
+        number, field = shown, "evidence.notice_version"
+    if number is None:
+        then = record.facts.version_at(at)
+        number = then.number if then is not None else 1
+    version = record.version(number)
+    if version is None:
+        raise UnknownVersionError(field=field)
+    if collected.elements is not None and not collected.elements <= version.facts.elements:
+        raise InvalidVersionError("The version does not declare every element named.", field="elements")
+    return version
+
+
+def _checked(
+    collected: Collected, version: VersionRecord, when: CollectionTime, ledger: OpenLedger, known: Known
+) -> Collected:
+    """Refuse a grant that proves nothing; what Sceau's own page showed and recorded needs no check.
+
+    A row of an import is marked `unknown` instead if its proof is incomplete or the older system had stopped deciding.
+    So is every imported grant that might outlive a no: one recorded here before it, one of the very same instant, or an
+    erasure by a name that the keys no longer find.
+    """
+    if collected.kind is not EventKind.GRANTED or collected.presented_text is not None:
+        return collected
+    check_started(version, when.at)
+    erased = known.unfound_until is not None and when.at < known.unfound_until
+    if when.imported and (erased or _refused_by(collected, when, ledger)):
+        return replace(collected, unknown=True)
+    if collected.historic and not _is_history(collected, version, when):
+        return replace(collected, unknown=True)
+    check_evidence(collected.evidence, version)
+    check_text_existed(collected.evidence, version, when.at)
+    return collected
+
+
+def _is_history(collected: Collected, version: VersionRecord, when: CollectionTime) -> bool:
+    """Return whether a grant of an import is proved, and was given while the older system decided."""
+    capacity = collected.capacity or {}
+    by_parent = capacity.get("given_by") in {GivenBy.PARENT.value, GivenBy.BOTH.value}
+    parent_told = not by_parent or {"parent", "parent_checked_how"} <= capacity.keys()
+    in_time = collected.until is not None and when.at <= collected.until
+    return proves(collected.evidence, version, when.at) and parent_told and in_time
+
+
+def _refused_by(collected: Collected, when: CollectionTime, ledger: OpenLedger) -> bool:
+    """Return whether a no recorded here precedes an imported grant, or any no has the very same instant.
+
+    A date without a time does not say which came first: then the no stands.
+    """
+    noes = (
+        entry for entry in ledger.entries if entry.event.kind in NOES and entry.event.concerns(collected.processing)
+    )
+    at = when.at
+    return any(no.event.collected_at == at or (not no.imported and no.event.collected_at < at) for no in noes)
+
+
+def _entry_of_grant(  # noqa: PLR0917 - the parts of one entry, each from elsewhere
+    collected: Collected,
+    ledger: OpenLedger,
+    deployment: Deployment,
+    caller: Caller,
+    version: VersionRecord,
+    when: CollectionTime,
+) -> LedgerEntry:
+    granted = collected.kind is EventKind.GRANTED
+    evidence, text_known = _evidence(collected, version)
+    period = version.facts.consent_validity
+    expires_at = deployment.policy.expiry(when.at, period, collected.territory) if granted else None
+    recorded_at = max(ledger.now, when.at)
+    event = ConsentEvent(
+        id=uuid7(recorded_at),
+        kind=collected.kind,
+        processing=collected.processing,
+        collected_at=when.at,
+        order=ledger.next_order,
+        version=version.facts.number,
+        elements=collected.elements,
+        collection=collection_of(evidence, collected.capacity, text_known=text_known),
+        expires_at=expires_at,
+        territory=collected.territory,
+    )
+    return LedgerEntry(
+        subject_ref=ledger.ref,
+        event=event,
+        recorded_at=recorded_at,
+        recorded_by=caller.id,
+        imported=when.imported,
+        stated_at=collected.collected_at,
+        counting=deployment.policy.counting.value if granted else None,
+        evidence=evidence,
+        capacity=collected.capacity,
+    )
+
+
+def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, Any], bool]:
+    """Return the evidence as stated, or with the hash of the page's text; and whether the register holds the text."""
+    said = collected.evidence
+    if collected.presented_text is not None:
+        shown = {"presented_text_sha256": text_digest(collected.presented_text).hex()}
+        if collected.presented_page is not None:
+            shown["presented_page_sha256"] = text_digest(collected.presented_page).hex()
+        return {**said, **shown}, True
+    digest = said.get("presented_text_sha256")
+    return dict(said), digest is not None and not collected.unknown and version.holds_text(digest)
+
+
+# A withdrawal, from one processing or from all at once: likewise.
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +418,7 @@ def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, cal
     else:
         when = time_of_narrowing(ledger, deployment, caller, said.received_at, field="received_at")
     capacity = capacity_of(ledger, deployment, EventKind.WITHDRAWN, said.capacity, when.at)
-    return Recording(_entry(caller, ledger, replace(said, capacity=capacity.said), when), capacity.widens)
+    return Recording(_entry_of_withdrawal(caller, ledger, replace(said, capacity=capacity.said), when), capacity.widens)
 
 
 def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]) -> RecordedWithdrawal:
@@ -100,7 +428,7 @@ def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]
     return RecordedWithdrawal(entry.event.id, known, tuple(row.id for row in ended), entry.event.collected_at)
 
 
-def _entry(caller: Caller, ledger: OpenLedger, said: Withdrawal, when: CollectionTime) -> LedgerEntry:
+def _entry_of_withdrawal(caller: Caller, ledger: OpenLedger, said: Withdrawal, when: CollectionTime) -> LedgerEntry:
     recorded_at = max(ledger.now, when.at)
     event = ConsentEvent(
         id=uuid7(recorded_at),
@@ -124,7 +452,7 @@ def _entry(caller: Caller, ledger: OpenLedger, said: Withdrawal, when: Collectio
     )
 
 
-# Each decision is recorded in the ledger of its subject: a grant or refusal (`app.operations.consents.grant`), or a
+# Each decision is recorded in the ledger of its subject: a grant or refusal (`app.operations.consents.recorder`), or a
 # withdrawal.
 
 Said = Collected | Withdrawal

@@ -16,7 +16,7 @@ from app.ledger.locators import find_ref
 from app.ledger.projection import ConsentFilter, LedgerEntry, list_consents
 from app.ledger.store import find_entry, load_entries, load_events
 from app.ledger.vault import names_of
-from app.operations.consents.grant import ConsentView
+from app.operations.consents.recorder import ConsentView
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import ProcessingRecord, present
 from app.register.store import load_processings
