@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from bench.progress import say
 from bench.questions import COLLECTED, EVIDENCE, EXPIRES, PROCESSING, SUBJECT_TYPE, name_of
 

@@ -14,7 +14,7 @@ import psycopg
 
 from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
 from app.db.migrate import migrate
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from bench.generator import Times
 from bench.loading import load_consents
 from bench.processes import ROOT, Server, application, call, sceau

@@ -9,10 +9,10 @@ import app.db.retention
 import app.events.tables
 import app.journal.store
 import app.keyring
+import app.ledger.identifiers
 import app.ledger.imports
 import app.ledger.link_store
 import app.ledger.tables
-import app.ledger.vault
 import app.proof.store
 import app.register.gate
 import app.register.tables

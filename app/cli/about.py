@@ -125,8 +125,8 @@ def refusal(error: Exception) -> str | None:
     from app.db.revisions import MigrationRefusedError
     from app.db.transfer import RestoreRefusedError
     from app.journal.files import JournalError
+    from app.ledger.identifiers import VaultError
     from app.ledger.locators import KeyNotInUseError
-    from app.ledger.vault import VaultError
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import NoLogError
     from app.operations.service.check_deployment import DeploymentRefusedError

@@ -35,7 +35,7 @@ from app.journal.store import (
     see_latest,
     take_up,
 )
-from app.ledger.vault import Vault
+from app.ledger.identifiers import Vault
 
 _LAST: Final = 200
 """How many of the latest notes are compared to tell whether a database has gone back: any loss loses these first."""

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from app.db.schema import Instant, metadata
 from app.db.session import LogName, Put, ReadSession, WriteSession
 from app.journal.files import JournalError, SeenNotes
-from app.ledger.vault import Vault, VaultError
+from app.ledger.identifiers import Vault, VaultError
 
 # A line of the journal is sealed, with the epoch of the database to which its note was written. It is a JSON object:
 # `id` (a random UUID, also stored in a database that holds what the note is about), `epoch` (an integer), `at` (RFC

@@ -48,7 +48,7 @@ subject_locator = Table(
     Column("subject_ref", LargeBinary, ForeignKey("subject.subject_ref", ondelete="RESTRICT"), nullable=False),
     # The name of the person that it is for, as in the vault; each name has one row for each key.
     Column("name", Uuid, nullable=False),
-    # How the id was normalised, and by which key it was hashed (app.ledger.pseudonym, `makers`).
+    # How the id was normalised, and by which key it was hashed (app.ledger.identifiers, `makers`).
     Column("made_by", Text, nullable=False),
     Column("began_at", Instant, nullable=False),
     # When the account was closed, with all of its rows; the next account of the same id has another row.

@@ -33,7 +33,7 @@ from app.core.staff import (
 )
 from app.core.staff import rotated_by_other as is_rotated_by_other
 from app.db.session import ReadSession, WriteSession
-from app.ledger.vault import SealedId, Vault, VaultError
+from app.ledger.identifiers import SealedId, Vault, VaultError
 from app.staff import (
     Acknowledgement,
     AcknowledgementMethod,

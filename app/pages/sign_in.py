@@ -36,7 +36,7 @@ from app.auth.callers import Authenticated, Credential, UnauthorizedError
 from app.auth.tokens import LONGEST_TOKEN
 from app.core.errors import FormNotOursError
 from app.db.database import Database
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from app.operations.service import page_sessions
 from app.operations.service.page_sessions import SignInForm, SignInRefused
 from app.pages.rendering import LONGEST_FORM, from_this_site, read_form, render, root_of

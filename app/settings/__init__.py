@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting
 from app.events.addresses import AddressPolicy
-from app.ledger.pseudonym import SubjectIds
+from app.ledger.identifiers import SubjectIds
 from app.settings.environment import PREFIX, SettingsError, from_files, lacking, line_of
 from app.settings.values import (
     ApprovalChoice,

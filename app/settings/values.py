@@ -21,8 +21,8 @@ from app.core.period import ConsentPeriod, Counting
 from app.core.register import RegisterApproval
 from app.core.renewal import parse_notices
 from app.events.addresses import AddressPolicy, Network, parse_networks
+from app.ledger.identifiers import SubjectIds
 from app.ledger.link_store import Origins, parse_origins
-from app.ledger.pseudonym import SubjectIds
 from app.snapshot.feed import LONGEST_LEASE, SHORTEST_LEASE
 from app.telemetry.logs import MetricsAccess
 

@@ -21,8 +21,7 @@ from app.core.register import RegisterApproval
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
 from app.journal.journal import Fence, Journal, JournalPlan
-from app.ledger.pseudonym import Pseudonyms
-from app.ledger.vault import Vault
+from app.ledger.identifiers import Pseudonyms, Vault
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.deployment import Deployment
 from app.proof.notes import KeptHeads, log_name

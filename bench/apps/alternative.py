@@ -24,8 +24,8 @@ from app.core.decision import DecisionRequest, Participant
 from app.core.evaluate import evaluate
 from app.core.period import ConsentPeriod, Retention
 from app.core.processing import PartyMode, Processing, ProcessingVersion, Status, StatusChange
+from app.ledger.identifiers import Pseudonyms
 from app.ledger.projection import collection_of
-from app.ledger.pseudonym import Pseudonyms
 from app.ledger.tables import consent_event, subject_locator
 from app.register.records import facts_from_json
 from app.register.tables import processing, processing_status_change, processing_version

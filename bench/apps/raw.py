@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from psycopg_pool import AsyncConnectionPool
 
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 
 _SELECT: Final = (
     "SELECT e.* FROM subject_locator AS l JOIN consent_event AS e USING (subject_ref)"

@@ -20,9 +20,8 @@ from app.auth.callers import Caller, Scope
 from app.core.consent import EventKind
 from app.core.period import ONE_YEAR, PeriodPolicy
 from app.db.database import Database
-from app.ledger.pseudonym import Pseudonyms, SubjectIds
+from app.ledger.identifiers import Pseudonyms, SubjectIds, Vault
 from app.ledger.tables import renewal_flag
-from app.ledger.vault import Vault
 from app.operations.consents.ledgers import open_ledgers
 from app.operations.consents.recorder import Collected, Said, Withdrawal, record
 from app.operations.service.deployment import Deployment, SubjectName

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from app.audit.decision_log import DecisionLog, correspondence_ref
 from app.db.session import decision_id
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from tests.faults.service import eventually
 from tests.proof.logs import Log
 from tests.secrecy.sinks import stored

@@ -12,7 +12,7 @@ import pytest
 from app.db.database import Database
 from app.jobs.tasks import exchange_keys
 from app.jobs.work import Work
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from app.operations.service.check_deployment import DeploymentRefusedError, check_deployment
 from app.operations.service.rewrite_locators import rewrite_locators
 from tests.faults.service import eventually

@@ -3,7 +3,7 @@ import unicodedata
 import psycopg
 import pytest
 
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from tests.support.api import PSEUDONYM_KEY, question, running, subject
 from tests.support.databases import administrator_url
 from tests.support.people import people

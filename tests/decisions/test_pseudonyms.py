@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.pseudonym import KeyedHash, Pseudonyms, SubjectIds
+from app.ledger.identifiers import KeyedHash, Pseudonyms, SubjectIds
 
 KEY = b"k" * 32
 EXACT = SubjectIds.parse("exact")

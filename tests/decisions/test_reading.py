@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.api.decisions.reading import BadItem, Batch, read_batch, read_question
 from app.api.http.problems import MalformedError, TooLargeError
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from tests.decisions import second_reader
 from tests.support.api import question
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.ledger.vault import Vault
+from app.ledger.identifiers import Vault
 from app.operations.service.outage_file import ExemptFacts, OutageFileError, read_file, remember, write_file
 from app.settings import OUTAGE_FILE
 from app.snapshot.last_known import LastKnown

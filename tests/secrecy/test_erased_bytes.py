@@ -12,8 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.journal.store import read_line
-from app.ledger.pseudonym import Pseudonyms
-from app.ledger.vault import Vault
+from app.ledger.identifiers import Pseudonyms, Vault
 from tests.faults.service import Server, Service, eventually
 from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, Api, question, subject
 from tests.support.commands import run_bare

@@ -16,7 +16,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.period import PeriodPolicy
 from app.core.renewal import Renewal
 from app.db.database import Database
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from app.operations.consents.sweep_renewals import sweep_renewals
 from app.operations.webhooks.deliver_webhooks import dispatch_events
 from app.snapshot.tables import trim

@@ -12,9 +12,9 @@ from app.core.consent import ConsentEvent, EventKind
 from app.core.processing import Processing, ProcessingVersion, material_changes
 from app.db.database import Database
 from app.db.session import uuid7
+from app.ledger.identifiers import Pseudonyms
 from app.ledger.locators import find_ref
 from app.ledger.projection import LedgerEntry
-from app.ledger.pseudonym import Pseudonyms
 from app.ledger.store import append_entries
 from tests.support.api import PSEUDONYM_KEY, Api, TestClock, processing, question, subject
 from tests.support.consents import grant

@@ -33,7 +33,7 @@ from app.auth.callers import Caller, Scope
 from app.core.decision import Decision
 from app.core.decision import DecisionRequest as Evaluation
 from app.core.errors import InvalidCursorError
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 from app.operations.decisions.judging import Question
 from app.operations.decisions.searches import SubjectQuery, record_search, search_actions, search_subjects
 

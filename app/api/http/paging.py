@@ -11,7 +11,7 @@ from fastapi import Query
 
 from app.core.errors import InvalidCursorError
 from app.events.outbox import Position
-from app.ledger.pseudonym import Pseudonyms
+from app.ledger.identifiers import Pseudonyms
 
 LIMIT: Final = 50
 MOST: Final = 500

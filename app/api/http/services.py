@@ -26,8 +26,7 @@ from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import WriteSession
 from app.events.addresses import AddressPolicy
 from app.journal.journal import Fence, Journal
-from app.ledger.pseudonym import Pseudonyms
-from app.ledger.vault import Vault
+from app.ledger.identifiers import Pseudonyms, Vault
 from app.operations.decisions.from_database import Outage
 from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens

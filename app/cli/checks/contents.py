@@ -45,7 +45,7 @@ async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncI
 
 
 async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> CheckResult:
-    from app.ledger.vault import keys_in_use, load_check
+    from app.ledger.identifiers import keys_in_use, load_check
     from app.operations.service.check_deployment import finds_everybody
 
     pseudonyms = deployment.pseudonyms
@@ -68,7 +68,7 @@ async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> Ch
 
 
 async def _master_keys(session: "ReadSession", deployment: "Deployment") -> CheckResult:
-    from app.ledger.vault import list_checks, load_check
+    from app.ledger.identifiers import list_checks, load_check
 
     held = deployment.vault.check_values()
     for name, value in held.items():

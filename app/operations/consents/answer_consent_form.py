@@ -20,8 +20,8 @@ from app.core.errors import (
     TooManyFormsError,
 )
 from app.db.session import WriteSession
+from app.ledger.identifiers import load_name
 from app.ledger.link_store import ConsentLink, claim_form, count_forms, find_link
-from app.ledger.vault import load_name
 from app.operations.consents.ledgers import OpenLedgers, open_ledgers
 from app.operations.consents.open_consent_link import OpenedLink, ShownProcessing, open_consent_link, shown_digest
 from app.operations.consents.recorder import Collected, Withdrawal, record

@@ -12,6 +12,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow
 from app.db.session import ChangeKind, WriteSession
+from app.ledger.identifiers import destroy_names
 from app.ledger.locators import (
     MovedError,
     end_account,
@@ -23,7 +24,6 @@ from app.ledger.locators import (
     until_held,
 )
 from app.ledger.projection import LedgerEntry
-from app.ledger.vault import destroy_names
 from app.operations.consents.ledgers import OpenLedger, append, open_ledger, tell
 from app.operations.service.deployment import Deployment, SubjectName
 

@@ -19,6 +19,7 @@ from app.core.fold import ConsentRow, project
 from app.core.register import RegisterApproval
 from app.db.session import INSTANT, ChangeKind, LookedUp, Lookup, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
+from app.ledger.identifiers import KeptName, claim_document, documents_claimed, keep_name
 from app.ledger.locators import (
     Located,
     MovedError,
@@ -32,7 +33,6 @@ from app.ledger.locators import (
 )
 from app.ledger.projection import LedgerEntry, collection_of, project_subject, without_age
 from app.ledger.store import append_entries, ledgers_behind
-from app.ledger.vault import KeptName, claim_document, documents_claimed, keep_name
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
 from app.operations.service.gate import how_many_decide
 from app.register.records import ProcessingRecord

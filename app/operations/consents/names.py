@@ -20,9 +20,9 @@ from app.core.names import (
     carried_over,
 )
 from app.db.session import ChangeKind, WriteSession
+from app.ledger.identifiers import KeptName, forget_name, keep_name, keep_names_of, names_of
 from app.ledger.locators import begin_account, lead_names_to, take_name
 from app.ledger.projection import LedgerEntry, age_alone, collection_of
-from app.ledger.vault import KeptName, forget_name, keep_name, keep_names_of, names_of
 from app.operations.consents.close_subject import ClosedLedger, close_ledger
 from app.operations.consents.ledgers import (
     OpenLedger,

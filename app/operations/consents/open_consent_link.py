@@ -32,10 +32,10 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.wording import Audience
 from app.db.session import ReadSession
+from app.ledger.identifiers import load_name
 from app.ledger.link_store import ConsentLink, find_link, find_texts, last_form
 from app.ledger.projection import LedgerEntry
 from app.ledger.store import load_entries
-from app.ledger.vault import load_name
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import (
     ControllerRecord,

@@ -27,9 +27,9 @@ from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError
 from app.db.session import WriteSession, uuid7
+from app.ledger.identifiers import KeptName, names_of
 from app.ledger.link_store import keep_text, text_digest
 from app.ledger.projection import LedgerEntry, collection_of
-from app.ledger.vault import KeptName, names_of
 from app.operations.consents.ledgers import (
     CollectionTime,
     OpenLedger,

@@ -14,10 +14,10 @@ from app.core.consent import DECISIONS, ConsentEvent, EventKind, makes_younger
 from app.core.processing import Status, StatusChange
 from app.db.session import ChangeKind, PartRefusedError, WriteSession
 from app.journal.store import CallerNote, ForgottenNote, KeptNote, KeyNote, NoteKind, OtherNote, StatusNote
+from app.ledger.identifiers import destroy_names, keys_in_use, names_of
 from app.ledger.locators import end_account, every_ref, hold_refs, is_subject, led_to, locators_of, sever
 from app.ledger.projection import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.store import load_entries
-from app.ledger.vault import destroy_names, keys_in_use, names_of
 from app.operations.consents.ledgers import OpenLedger, append, tell
 from app.register.store import (
     InvalidationRecord,

@@ -12,10 +12,10 @@ from app.core.errors import NotFoundError
 from app.core.fold import CONSENTS, consent_expiry, consent_state
 from app.core.period import PeriodPolicy
 from app.db.session import ReadSession, WriteSession
+from app.ledger.identifiers import names_of
 from app.ledger.locators import find_ref
 from app.ledger.projection import ConsentFilter, LedgerEntry, list_consents
 from app.ledger.store import find_entry, load_entries, load_events
-from app.ledger.vault import names_of
 from app.operations.consents.recorder import ConsentView
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import ProcessingRecord, present

@@ -27,6 +27,7 @@ from app.core.renewal import FlagKind, Renewal, collected_before, examine
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
+from app.ledger.identifiers import load_names
 from app.ledger.projection import LedgerEntry
 from app.ledger.sweep import (
     FlagRecord,
@@ -44,7 +45,6 @@ from app.ledger.sweep import (
     put_flags,
     with_any_due,
 )
-from app.ledger.vault import load_names
 from app.operations.consents.ledgers import append, open_ledger, tell
 from app.operations.consents.search_consents import view_consents
 from app.operations.service.deployment import Deployment, SubjectName

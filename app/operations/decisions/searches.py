@@ -14,9 +14,9 @@ from app.core.evaluate import RuleTried, explain
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.session import ReadSession, WriteSession
+from app.ledger.identifiers import load_names
 from app.ledger.projection import ScannedConsent, scan_consents
 from app.ledger.store import load_people
-from app.ledger.vault import load_names
 from app.operations.decisions.from_database import (
     affordable,
     evaluate_requests,

@@ -21,7 +21,7 @@ from app.core.decision import LONGEST_SECONDS, correspondence_hash, lifetime, su
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import ReadSession
 from app.keyring import DECISION_KEYS, WrappedKey, base64url, keys_in_force, signed_jws
-from app.ledger.vault import VaultError
+from app.ledger.identifiers import VaultError
 from app.operations.decisions.judging import Judged, Question, instant
 from app.operations.service.deployment import Deployment
 from app.operations.service.signing_keys import opened

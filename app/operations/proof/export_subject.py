@@ -17,12 +17,12 @@ from app.auth.store import load_caller
 from app.core.errors import NotFoundError
 from app.core.fold import CONSENTS
 from app.db.session import ReadSession, WriteSession
+from app.ledger.identifiers import Vault, names_of
 from app.ledger.link_store import find_texts, links_of
 from app.ledger.locators import shared_since
 from app.ledger.projection import LedgerEntry
 from app.ledger.store import acts_of_parent, load_entries, solicitations_of
 from app.ledger.sweep import flags_of
-from app.ledger.vault import Vault, names_of
 from app.operations.proof.receipts import receipt_of, records_of
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference, recorded_ref, ref_of
 from app.register.records import CONTEXT

@@ -21,8 +21,8 @@ from app.core.decision import DecisionRequest, Participant
 from app.core.errors import InvalidPeriodError
 from app.core.evaluate import evaluate
 from app.db.session import ReadSession
+from app.ledger.identifiers import Vault, VaultError
 from app.ledger.store import events_known, load_events, recording_times, whole_refs
-from app.ledger.vault import Vault, VaultError
 from app.operations.decisions.judging import SEALED_FOR, policy_of
 from app.operations.proof.close_hours import compare_hours
 from app.register.records import ProcessingRecord, present

@@ -18,8 +18,8 @@ from app.db.revisions import (
 )
 from app.db.session import ReadSession, WriteSession
 from app.journal.store import NewEpoch, begin_epoch
+from app.ledger.identifiers import agree_on_check, keys_in_use, list_checks, state_keys_in_use
 from app.ledger.locators import hold_keys, lacks_rows, last_unfound
-from app.ledger.vault import agree_on_check, keys_in_use, list_checks, state_keys_in_use
 from app.operations.service.deployment import Deployment
 from app.operations.service.gate import how_many_decide
 from app.snapshot.feed import PROTOCOL

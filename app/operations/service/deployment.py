@@ -8,9 +8,8 @@ from app.core.period import ConsentPeriod, PeriodPolicy
 from app.core.register import RegisterApproval
 from app.core.renewal import Renewal
 from app.db.session import ReadSession
+from app.ledger.identifiers import Pseudonyms, Vault
 from app.ledger.locators import REF_BYTES, find_ref
-from app.ledger.pseudonym import Pseudonyms
-from app.ledger.vault import Vault
 
 HALF_A_YEAR: Final = ConsentPeriod(months=6, days=0)
 

@@ -24,7 +24,7 @@ from app.core.register import (
     RegisterApproval,
 )
 from app.db.session import ReadSession, WriteSession
-from app.ledger.vault import load_check
+from app.ledger.identifiers import load_check
 from app.register.gate import add_proposal, load_waiting
 
 

@@ -16,7 +16,7 @@ from app.auth.store import list_by_key
 from app.core.processing import Processing
 from app.db.session import ReadSession
 from app.journal.files import put_whole
-from app.ledger.vault import Vault, VaultError
+from app.ledger.identifiers import Vault, VaultError
 from app.register.store import load_processings
 from app.snapshot.last_known import LastKnown
 

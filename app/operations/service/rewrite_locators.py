@@ -7,6 +7,7 @@ both, and when all are, the two may change places; when the old one is no longer
 from typing import Final
 
 from app.db.session import ChangeKind, WriteSession
+from app.ledger.identifiers import keys_in_use, load_names
 from app.ledger.locators import (
     Rewritten,
     keep_keys,
@@ -15,7 +16,6 @@ from app.ledger.locators import (
     next_subjects,
     replace_rows,
 )
-from app.ledger.vault import keys_in_use, load_names
 from app.operations.service.deployment import Deployment
 
 BATCH: Final = 1_000

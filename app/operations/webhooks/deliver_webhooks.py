@@ -39,7 +39,7 @@ from app.events.effects import ENDING, MEDIA_TYPE, KnownSubject, cloud_event, co
 from app.events.endpoints import Endpoint, SigningKeys, load_endpoint, signature_headers
 from app.events.outbox import Position, keep_progress, load_progress, read_page
 from app.events.sender import Sender, SendOutcome
-from app.ledger.vault import VaultError, names_of
+from app.ledger.identifiers import VaultError, names_of
 from app.operations.service.deployment import Deployment
 from app.operations.webhooks.effects import erasure_delays
 from app.operations.webhooks.manage_webhooks import (

@@ -24,7 +24,7 @@ from app.core.consent_link import Act, LinkKind, Situation
 from app.core.errors import NotFoundError
 from app.core.names import NameBasis
 from app.db.session import WriteSession
-from app.ledger.vault import VaultError
+from app.ledger.identifiers import VaultError
 from app.operations.consents.close_subject import close_subject, erase_subject
 from app.operations.consents.ledgers import open_ledgers
 from app.operations.consents.make_links import WantedLink, create_consent_link, create_overview_link

@@ -10,7 +10,7 @@ import pytest
 from app.db.session import Committing
 from app.journal.files import JournalError, SeenNotes
 from app.journal.journal import Journal, JournalPlan
-from app.ledger.vault import Vault
+from app.ledger.identifiers import Vault
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MANY = 200
