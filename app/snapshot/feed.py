@@ -304,6 +304,7 @@ class Feed:
         self._read: deque[tuple[int, str]] = deque()
         self._applied: str | None = None
         self._moved = asyncio.Event()
+        self.turned = asyncio.Event()  # set, and replaced, when an incarnation has its first beat, and when it ends
         self._url = url
         self._pace = pace
         self._drop = drop
@@ -358,6 +359,13 @@ class Feed:
         self._moved.set()
         self._moved = asyncio.Event()
 
+    def _serve_from(self, server: str | None) -> None:
+        """Note the server that beats come from; None: from no server, as this incarnation has ended."""
+        if (self.server is None) != (server is None):
+            self.turned.set()
+            self.turned = asyncio.Event()
+        self.server = server
+
     async def retire(self) -> None:
         """Give up the lease, then delete the row, never in the other order. Call this once `run` has been cancelled."""
         self.give_up()
@@ -386,7 +394,8 @@ class Feed:
         finally:
             self.give_up()
             self._fence.pulse.beat(None)
-            self.server, self.connected, self.hangs = None, False, not self._committed
+            self._serve_from(None)
+            self.connected, self.hangs = False, not self._committed
             self._move()
             # Not `close()`: a connection that hangs must not keep this task from beginning anew.
             connection.pgconn.finish()
@@ -418,7 +427,8 @@ class Feed:
             self._forget(beat)
         self.database_ahead = ahead
         self.last_beat = beat.sent
-        self.server = self._newest = beat.server
+        self._serve_from(beat.server)
+        self._newest = beat.server
         self.lease.extend(beat.sent, self._pace.lease)
         self.leaves.grant(self.lease.end, ahead)
         self.beats += 1

@@ -11,7 +11,6 @@ from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Final
-from uuid import UUID
 
 import structlog
 
@@ -279,7 +278,7 @@ async def keep_journal(services: Services) -> None:
 
 
 _OUTAGE_FILE_SECONDS: Final = 30.0
-_LOOK_SECONDS: Final = 0.1
+_RETRY_SECONDS: Final = 0.1
 
 
 async def keep_exempt_known(services: Services) -> None:
@@ -289,14 +288,13 @@ async def keep_exempt_known(services: Services) -> None:
     came, none could be answered.
     """
     while True:
-        incarnation = _incarnation(services)
+        turned = services.memory.replica.feed.turned if services.memory is not None else asyncio.Event()
         if not await learn_exempt(services):
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
             continue
-        for _ in range(round(_OUTAGE_FILE_SECONDS / _LOOK_SECONDS)):
-            if _incarnation(services) != incarnation:
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OUTAGE_FILE_SECONDS):
+                await turned.wait()
 
 
 async def learn_exempt(services: Services) -> bool:
@@ -321,12 +319,6 @@ async def learn_exempt(services: Services) -> bool:
     if services.outage_file is not None:
         await _write(services, services.outage_file, kept)
     return True
-
-
-def _incarnation(services: Services) -> UUID | None:
-    """Return the feed's incarnation, once it has beaten; None before, or without a feed."""
-    feed = services.memory.replica.feed if services.memory is not None else None
-    return feed.incarnation if feed is not None and feed.server is not None else None
 
 
 async def _write(services: Services, path: Path, kept: ExemptFacts) -> None:
