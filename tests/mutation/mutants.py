@@ -17,7 +17,6 @@ MODULES = (
     "rules",
     "evaluate",
     "fold",
-    "grant",
     "consent",
     "period",
     "processing",
