@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from app.db.database import DatabaseUnavailableError
@@ -25,6 +25,11 @@ _PATIENCE_SECONDS: Final = 0.5
 """A leaf that has not confirmed a change within this time gets no further lease until it has."""
 _BARRED_TIMES: Final = 10
 """A caller whose leaf held up a write gets no lease for this many times as long as the write waited."""
+_AT_A_STRETCH: Final = 0.25
+"""How many seconds between two beats count as time in which this process ran: what is beyond, it may have been stopped.
+
+It is half of `_PATIENCE_SECONDS`: after a stop, this process reads what leaves had sent before it judges them.
+"""
 _MOST_OWED: Final = 20_000
 _MOST_CHANGES: Final = 500
 """If more records than this change at once, each leaf is sent one message: forget everything."""
@@ -55,6 +60,18 @@ class Lease:
         self.end = 0.0
 
 
+class Owed(NamedTuple):
+    """A change that a leaf has not confirmed: its number, and when it was sent.
+
+    `until`: the time until which the leaf may decide without it. `ran`: how long this process had run when it was sent.
+    """
+
+    number: int
+    sent: float
+    until: float
+    ran: float
+
+
 class Leaf:
     """One leaf, on one connection.
 
@@ -81,11 +98,8 @@ class Leaf:
         self.limit = math.inf  # when the credential of the leaf's caller ends, by CLOCK_BOOTTIME
         self.is_admitted = False
         self.is_connected = True
-        # Changes that the leaf has not confirmed: number, time sent, and the time until which it may decide without
-        # them.
-        self.owed: deque[tuple[int, float, float]] = deque()
+        self.owed: deque[Owed] = deque()
         self.ends_with = 0  # the change that ended its lease, if no lease was granted after it
-        self.overdue = 0  # the change that was found overdue at the last beat
         self._secret = secrets.token_bytes(16)
 
     def opaque(self, kind: int, ref: bytes) -> int:
@@ -96,7 +110,7 @@ class Leaf:
     def holds_until(self, number: int) -> float:
         """Return until when the leaf may decide on facts older than a change; 0 if it has forgotten them."""
         # No lease ends before an earlier one, so the last unconfirmed change up to `number` gives the latest time.
-        return next((until for owed, _, until in reversed(self.owed) if owed <= number), 0.0)
+        return next((each.until for each in reversed(self.owed) if each.number <= number), 0.0)
 
     def let_go(self) -> None:
         """Drop the references to the connection, so that what it holds is freed at once."""
@@ -104,7 +118,7 @@ class Leaf:
 
     def is_silent(self, now: float) -> bool:
         """Return whether the leaf has failed to confirm a change in time."""
-        return bool(self.owed) and now - self.owed[0][1] > _PATIENCE_SECONDS
+        return bool(self.owed) and now - self.owed[0].sent > _PATIENCE_SECONDS
 
 
 def _nothing(*_: object) -> None:
@@ -120,6 +134,7 @@ class Leaves:
         self._all: set[Leaf] = set()
         self._barred: dict[UUID, float] = {}  # callers whose leaves held up writes: until when they get no lease
         self._end = self._ahead = 0.0
+        self._ran, self._beat_at = 0.0, boot_seconds()  # at the last beat: how long this process had run, and when
         self._closed = False
         self._moved = asyncio.Event()
 
@@ -151,7 +166,7 @@ class Leaves:
 
     def forgot(self, leaf: Leaf, number: int) -> None:
         """Record that a leaf has confirmed forgetting every change up to `number`."""
-        while leaf.owed and leaf.owed[0][0] <= number:
+        while leaf.owed and leaf.owed[0].number <= number:
             leaf.owed.popleft()
         if leaf.ends_with and number >= leaf.ends_with:
             leaf.until, leaf.ends_with = 0.0, 0
@@ -208,6 +223,7 @@ class Leaves:
         """Extend the leaves' leases, because this process's own lease was extended: none ends later than `end`."""
         self._end, self._ahead = end, ahead
         now = boot_seconds()
+        self._ran, self._beat_at = self._running(now), now
         for leaf in self._all:
             self._note_wait(leaf, now)
         self._barred = {caller: until for caller, until in self._barred.items() if until > now}
@@ -260,19 +276,22 @@ class Leaves:
         self._all.difference_update(gone)
         return list(self._all)
 
+    def _running(self, now: float) -> float:
+        """Return for how long this process has run, without the times at which it may have been stopped."""
+        return self._ran + min(now - self._beat_at, _AT_A_STRETCH)
+
     def _note_wait(self, leaf: Leaf, now: float) -> None:
         """Bar a leaf's caller if the leaf held up writes for too long, since a new connection would owe nothing.
 
-        The same change must be overdue at two beats: this process may itself have been stopped, and between the two
-        beats it reads what the leaf had sent in time.
+        Only time in which this process ran counts: what the leaf sent while it was stopped could not be read.
         """
-        number, told, until = next((each for each in leaf.owed if each[1] < each[2]), (0, now, now))
-        over = min(now, until)
-        if over - told <= _PATIENCE_SECONDS:
+        first = next((each for each in leaf.owed if each.sent < each.until), None)
+        if first is None:
             return
-        if leaf.overdue == number:
-            self._barred[leaf.caller] = max(self._barred.get(leaf.caller, 0.0), over + _BARRED_TIMES * (over - told))
-        leaf.overdue = number
+        over = min(now, first.until)
+        waited = self._ran - first.ran - (now - over)
+        if waited > _PATIENCE_SECONDS:
+            self._barred[leaf.caller] = max(self._barred.get(leaf.caller, 0.0), over + _BARRED_TIMES * waited)
 
     def _owe(self, leaf: Leaf, forgotten: Sequence[int] | None, *, end: bool) -> None:
         # Also recorded for a leaf that is not connected: only the end of its lease keeps it from deciding without the
@@ -280,7 +299,7 @@ class Leaves:
         # answer.
         now = boot_seconds()
         if leaf.until > now or not leaf.owed:
-            leaf.owed.append((self.number, now, leaf.until))
+            leaf.owed.append(Owed(self.number, now, leaf.until, self._running(now)))
         if leaf.is_connected:
             leaf.tell(self.number, forgotten, end)
             if len(leaf.owed) > _MOST_OWED:

@@ -111,17 +111,29 @@ def test_a_caller_whose_leaf_was_waited_for_gets_no_lease_for_ten_times_as_long(
     leaves.tell([SUBJECT])
     leaves.forgot(other.leaf, 1)
     leaves.disconnected(told.leaf)
-    for now in (100.6, 100.7):
-        clock[0] = now
-        leaves.grant(102.7, 5.0)
-    assert Told(leaves).granted == []
-    clock[0] = 102.0
-    leaves.grant(104.0, 5.0)
-    assert len(other.granted) == 4
+    for beats, barred in ((2, False), (1, True), (5, True)):
+        for _ in range(beats):
+            clock[0] += 0.25
+            leaves.grant(clock[0] + 2, 5.0)
+        assert (Told(leaves).granted == []) == barred
+    assert clock[0] == 102.0
+    assert len(other.granted) == 9
     for now, granted in ((121.9, False), (122.1, True)):
         clock[0] = now
         leaves.grant(now + 2, 5.0)
         assert bool(Told(leaves).granted) == granted
+
+
+def test_a_worker_that_was_stopped_bars_nobody(leaves, clock):
+    """A change that was sent just before the worker was stopped keeps no caller from the next lease."""
+    told = Told(leaves)
+    leaves.tell([SUBJECT])
+    for stopped in (0.9, 0.001, 0.001):
+        clock[0] += stopped
+        leaves.grant(clock[0] + 2, 5.0)
+    leaves.forgot(told.leaf, 1)
+    leaves.grant(clock[0] + 2, 5.0)
+    assert told.granted[-1] == (clock[0] + 2, 5.0)
 
 
 def test_a_leaf_that_has_ended_or_has_no_lease_is_not_waited_for(leaves, clock):
