@@ -283,15 +283,16 @@ class Leaves:
     def _note_wait(self, leaf: Leaf, now: float) -> None:
         """Bar a leaf's caller if the leaf held up writes for too long, since a new connection would owe nothing.
 
-        Only time in which this process ran counts: what the leaf sent while it was stopped could not be read.
+        Whether it was too long is judged by the time in which this process ran: what the leaf sent while this process
+        was stopped could not be read.
         """
         first = next((each for each in leaf.owed if each.sent < each.until), None)
         if first is None:
             return
         over = min(now, first.until)
-        waited = self._ran - first.ran - (now - over)
-        if waited > _PATIENCE_SECONDS:
-            self._barred[leaf.caller] = max(self._barred.get(leaf.caller, 0.0), over + _BARRED_TIMES * waited)
+        if self._ran - first.ran - (now - over) > _PATIENCE_SECONDS:
+            barred = over + _BARRED_TIMES * (over - first.sent)
+            self._barred[leaf.caller] = max(self._barred.get(leaf.caller, 0.0), barred)
 
     def _owe(self, leaf: Leaf, forgotten: Sequence[int] | None, *, end: bool) -> None:
         # Also recorded for a leaf that is not connected: only the end of its lease keeps it from deciding without the
