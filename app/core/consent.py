@@ -1,7 +1,7 @@
 """Consent events, and the ages that they state: what the ledger holds, in the words of the rules.
 
-The ledger is append-only. `app.core.fold` computes what a person's events amount to at an instant, `app.core.fold`
-what a grant among them is worth.
+The ledger is append-only. `app.core.fold` computes what a person's events amount to at an instant, and what a grant
+among them is worth.
 """
 
 from collections.abc import Iterable, Sequence

@@ -444,7 +444,7 @@ class WriteSession(ReadSession):
         return uuid7(at)
 
 
-# Identifiers of what is written: they sort by time, as UUID version 7 does (RFC 9562, section 5.7).
+# Identifiers of what is written. Those of UUID version 7 sort by time (RFC 9562, section 5.7).
 
 _RANDOM_BITS = 74
 

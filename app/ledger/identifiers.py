@@ -1,5 +1,8 @@
 """What stands in the database in place of people's ids: keyed hashes by which they are found, and ids encrypted.
 
+Ids are normalised first, so that two spellings are one person. The vault encrypts the deployment's secrets too, and
+check values tell whether a process holds the same keys as the others.
+
 A *locator* is HMAC-SHA-256 under SCEAU_PSEUDONYM_KEY over the type and the normalised id. It leads through one row
 (`app.ledger.locators`) to the subject's random `subject_ref`, under which all else is stored. Erasing a person deletes
 that row: afterwards even a holder of the key cannot find the past by the id. The key can be exchanged for another by

@@ -1,4 +1,4 @@
-"""Reads and writes of links to the consent page, of the forms sent through them, and of the texts that were shown."""
+"""Links to the consent page, the forms sent through them, the texts that were shown, and where a link may lead back."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

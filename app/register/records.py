@@ -1,4 +1,4 @@
-"""Register entries with all that they tell people, and whether the evidence of a grant fits what they asked."""
+"""Register entries: all that they tell people, the text that asks, and whether the evidence of a grant fits it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields

@@ -25,11 +25,8 @@ _PATIENCE_SECONDS: Final = 0.5
 """A leaf that has not confirmed a change within this time gets no further lease until it has."""
 _BARRED_TIMES: Final = 10
 """A caller whose leaf held up a write gets no lease for this many times as long as the write waited."""
-_AT_A_STRETCH: Final = 0.25
-"""How many seconds between two beats count as time in which this process ran: what is beyond, it may have been stopped.
-
-It is half of `_PATIENCE_SECONDS`: after a stop, this process reads what leaves had sent before it judges them.
-"""
+_LOOK_SECONDS: Final = 0.1
+"""How often leaves are looked at, and how late a look may be: after that, this process may have been stopped."""
 _MOST_OWED: Final = 20_000
 _MOST_CHANGES: Final = 500
 """If more records than this change at once, each leaf is sent one message: forget everything."""
@@ -61,15 +58,11 @@ class Lease:
 
 
 class Owed(NamedTuple):
-    """A change that a leaf has not confirmed: its number, and when it was sent.
-
-    `until`: the time until which the leaf may decide without it. `ran`: how long this process had run when it was sent.
-    """
+    """A change that a leaf has not confirmed: its number, when it was sent, and until when it may decide without it."""
 
     number: int
     sent: float
     until: float
-    ran: float
 
 
 class Leaf:
@@ -133,8 +126,7 @@ class Leaves:
         self.number = 0
         self._all: set[Leaf] = set()
         self._barred: dict[UUID, float] = {}  # callers whose leaves held up writes: until when they get no lease
-        self._end = self._ahead = 0.0
-        self._ran, self._beat_at = 0.0, boot_seconds()  # at the last beat: how long this process had run, and when
+        self._end = self._ahead = self._looked = 0.0
         self._closed = False
         self._moved = asyncio.Event()
 
@@ -223,12 +215,34 @@ class Leaves:
         """Extend the leaves' leases, because this process's own lease was extended: none ends later than `end`."""
         self._end, self._ahead = end, ahead
         now = boot_seconds()
-        self._ran, self._beat_at = self._running(now), now
-        for leaf in self._all:
-            self._note_wait(leaf, now)
         self._barred = {caller: until for caller, until in self._barred.items() if until > now}
         for leaf in self._living():
             self._grant(leaf, now)
+
+    # --- what leaves hold up ------------------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Look at the leaves ten times a second, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Bar the callers whose leaves hold up writes for too long, since a new connection would owe nothing.
+
+        A look that comes late judges nobody: this process may have been stopped, and until the next look it reads what
+        leaves had sent in time.
+        """
+        now = boot_seconds()
+        is_late, self._looked = now - self._looked >= 2 * _LOOK_SECONDS, now
+        if is_late:
+            return
+        for leaf in self._all:
+            first = next((each for each in leaf.owed if each.sent < each.until), None)
+            over = min(now, first.until) if first is not None else 0.0
+            if first is not None and over - first.sent > _PATIENCE_SECONDS:
+                barred = over + _BARRED_TIMES * (over - first.sent)
+                self._barred[leaf.caller] = max(self._barred.get(leaf.caller, 0.0), barred)
 
     # --- what waits for the leaves -----------------------------------------------------------------------------------
 
@@ -276,31 +290,13 @@ class Leaves:
         self._all.difference_update(gone)
         return list(self._all)
 
-    def _running(self, now: float) -> float:
-        """Return for how long this process has run, without the times at which it may have been stopped."""
-        return self._ran + min(now - self._beat_at, _AT_A_STRETCH)
-
-    def _note_wait(self, leaf: Leaf, now: float) -> None:
-        """Bar a leaf's caller if the leaf held up writes for too long, since a new connection would owe nothing.
-
-        Whether it was too long is judged by the time in which this process ran: what the leaf sent while this process
-        was stopped could not be read.
-        """
-        first = next((each for each in leaf.owed if each.sent < each.until), None)
-        if first is None:
-            return
-        over = min(now, first.until)
-        if self._ran - first.ran - (now - over) > _PATIENCE_SECONDS:
-            barred = over + _BARRED_TIMES * (over - first.sent)
-            self._barred[leaf.caller] = max(self._barred.get(leaf.caller, 0.0), barred)
-
     def _owe(self, leaf: Leaf, forgotten: Sequence[int] | None, *, end: bool) -> None:
         # Also recorded for a leaf that is not connected: only the end of its lease keeps it from deciding without the
         # change. A leaf without a lease holds nothing up; one owed change is then enough to show that it does not
         # answer.
         now = boot_seconds()
         if leaf.until > now or not leaf.owed:
-            leaf.owed.append(Owed(self.number, now, leaf.until, self._running(now)))
+            leaf.owed.append(Owed(self.number, now, leaf.until))
         if leaf.is_connected:
             leaf.tell(self.number, forgotten, end)
             if len(leaf.owed) > _MOST_OWED:

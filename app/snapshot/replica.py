@@ -111,7 +111,7 @@ class Replica:
         If no lease comes in time, the process takes requests without one: decisions then read the primary, and exempt
         purposes are answered.
         """
-        runs = (self.feed.run(), self._notifier.run())
+        runs = (self.feed.run(), self._notifier.run(), self.feed.leaves.watch())
         self._tasks = [asyncio.create_task(run) for run in runs]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.feed.tried.wait(), _FIRST_LEASE_SECONDS)

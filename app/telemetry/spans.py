@@ -1,7 +1,7 @@
-"""What the work at hand belongs to: its span, while traces are on, and the request or command that it came by.
+"""What the work at hand belongs to: its span, and the request or command that it came by.
 
-Attributes of spans are words of ours, numbers, and ids of the register; what else got into a span is left out when it
-is sent (`app.telemetry.exporting`).
+While traces are off, the functions of spans do nothing. Attributes of spans are words of ours, numbers, and ids of the
+register; what else got into a span is left out when it is sent (`app.telemetry.exporting`).
 """
 
 from collections.abc import Iterator, Mapping

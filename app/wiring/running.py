@@ -289,12 +289,11 @@ async def keep_exempt_known(services: Services) -> None:
     """
     while True:
         turned = services.memory.replica.feed.turned if services.memory is not None else asyncio.Event()
-        if not await learn_exempt(services):
-            await asyncio.sleep(_RETRY_SECONDS)
-            continue
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_OUTAGE_FILE_SECONDS):
-                await turned.wait()
+        if await learn_exempt(services):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_OUTAGE_FILE_SECONDS):
+                    await turned.wait()
+        await asyncio.sleep(_RETRY_SECONDS)  # a feed may begin and end several times a second
 
 
 async def learn_exempt(services: Services) -> bool:

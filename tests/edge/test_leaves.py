@@ -54,6 +54,13 @@ def leaves(clock):
     return made
 
 
+def look_until(leaves, clock, end):
+    """Look at the leaves ten times a second, as a worker does that is never stopped."""
+    while clock[0] < end:
+        clock[0] = min(end, clock[0] + 0.1)
+        leaves.look()
+
+
 def test_a_leaf_is_granted_the_lease_of_its_replica_and_no_more(leaves, clock):
     """A leaf's lease ends with its replica's lease or with its own credential, whichever comes first."""
     assert Told(leaves).granted == [(102.0, 5.0)]
@@ -102,7 +109,7 @@ def test_a_silent_leaf_is_granted_nothing_until_it_answers(leaves, clock):
     leaves.forgot(told.leaf, 1)
     assert leaves.silent() == 0
     leaves.grant(102.7, 5.0)
-    assert told.granted[-1] == (102.7, 5.0), "what is found overdue once may not have been read yet"
+    assert told.granted[-1] == (102.7, 5.0), "no look has found it late"
 
 
 def test_a_caller_whose_leaf_was_waited_for_gets_no_lease_for_ten_times_as_long(leaves, clock):
@@ -111,29 +118,44 @@ def test_a_caller_whose_leaf_was_waited_for_gets_no_lease_for_ten_times_as_long(
     leaves.tell([SUBJECT])
     leaves.forgot(other.leaf, 1)
     leaves.disconnected(told.leaf)
-    for beats, barred in ((2, False), (1, True), (5, True)):
-        for _ in range(beats):
-            clock[0] += 0.25
-            leaves.grant(clock[0] + 2, 5.0)
+    for now, barred in ((100.5, False), (100.7, True), (102.0, True)):
+        look_until(leaves, clock, now)
         assert (Told(leaves).granted == []) == barred
-    assert clock[0] == 102.0
-    assert len(other.granted) == 9
+    leaves.grant(104.0, 5.0)
+    assert len(other.granted) == 2
     for now, granted in ((121.9, False), (122.1, True)):
         clock[0] = now
         leaves.grant(now + 2, 5.0)
         assert bool(Told(leaves).granted) == granted
 
 
-def test_a_worker_that_was_stopped_bars_nobody(leaves, clock):
-    """A change that was sent just before the worker was stopped keeps no caller from the next lease."""
+@pytest.mark.parametrize("answers", [True, False])
+def test_after_a_stop_a_worker_bars_only_who_has_not_answered(leaves, clock, answers):
+    """What a leaf sent while its worker was stopped is read before the next look; the late look judges nobody."""
     told = Told(leaves)
     leaves.tell([SUBJECT])
-    for stopped in (0.9, 0.001, 0.001):
-        clock[0] += stopped
-        leaves.grant(clock[0] + 2, 5.0)
-    leaves.forgot(told.leaf, 1)
-    leaves.grant(clock[0] + 2, 5.0)
-    assert told.granted[-1] == (clock[0] + 2, 5.0)
+    for now in (100.1, 101.0):
+        clock[0] = now
+        leaves.look()
+    if answers:
+        leaves.forgot(told.leaf, 1)
+    clock[0] = 101.1
+    leaves.look()
+    assert bool(Told(leaves).granted) == answers
+
+
+@pytest.mark.parametrize("lease", [2.0, 10.0])
+def test_a_leaf_that_ignores_the_end_of_its_lease_bars_its_caller(leaves, clock, lease):
+    """A worker that has lost its feed waits for such a leaf, with no beat meanwhile, however long its leases are."""
+    leaves.grant(100.0 + lease, 5.0)
+    Told(leaves)
+    leaves.revoke()
+    look_until(leaves, clock, 100.0 + lease)
+    leaves.grant(102.0 + lease, 5.0)
+    assert Told(leaves).granted == []
+    clock[0] = 100.0 + 11 * lease
+    leaves.grant(102.0 + 11 * lease, 5.0)
+    assert Told(leaves).granted
 
 
 def test_a_leaf_that_has_ended_or_has_no_lease_is_not_waited_for(leaves, clock):

@@ -500,6 +500,9 @@ def _body(done: Done) -> str:
     return body.model_dump_json(exclude_none=True)
 
 
+# How a request hands its decisions in.
+
+
 @dataclass(frozen=True, slots=True)
 class Grouped:
     """Records the decisions of one request together with those of others. `digest`: of the presented credential."""

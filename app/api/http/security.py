@@ -1,6 +1,7 @@
-"""Routes that read JSON strictly and let in callers alone, as often as they may ask: each names its scope.
+"""Routes that read JSON strictly, and let in callers alone, as often as these may ask.
 
-Deny by default: an application with a route that names no scope does not start (`scopes_by_route`).
+Each route names its scope, which is checked before it runs. Deny by default: an application with a route that names no
+scope does not start (`scopes_by_route`).
 """
 
 from collections.abc import Awaitable, Callable, Coroutine

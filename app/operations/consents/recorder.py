@@ -368,7 +368,7 @@ def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, A
     return dict(said), digest is not None and not collected.unknown and version.holds_text(digest)
 
 
-# A withdrawal, from one processing or from all at once: likewise.
+# A withdrawal, from one processing or from all at once: from what is said to the entry. Values in, values out.
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,8 +452,7 @@ def _entry_of_withdrawal(caller: Caller, ledger: OpenLedger, said: Withdrawal, w
     )
 
 
-# Each decision is recorded in the ledger of its subject: a grant or refusal (`app.operations.consents.recorder`), or a
-# withdrawal.
+# Each of these is recorded in the ledger of its subject.
 
 Said = Collected | Withdrawal
 Done = ConsentView | RecordedWithdrawal
