@@ -59,6 +59,30 @@ A pooler may have dropped what a connection asks for (`synchronous_commit = on`)
 """
 
 
+class Primary:
+    """Which server may be read and written: that of the feed's last beat; before a beat, any that was not replaced.
+
+    A replaced primary stands on an earlier timeline than the primary that replaced it.
+    """
+
+    def __init__(self) -> None:
+        """Know no server yet."""
+        self.server: str | None = None
+        self._newest: str | None = None
+
+    def beats_from(self, server: str | None) -> None:
+        """Note the identity of the server that answered a beat; None: no beat is answered any more."""
+        self.server, self._newest = server, server or self._newest
+
+    def accepts(self, identity: str | None) -> bool:
+        """Return whether the server with this identity may be read and written now."""
+        if identity is None:
+            return False
+        if self.server is not None:
+            return identity == self.server
+        return self._newest is None or not is_older(identity, self._newest)
+
+
 class NotThePrimaryError(Exception):
     """The server that answered is a standby, or not the server accepted as primary."""
 

@@ -24,9 +24,9 @@ from app.db.connections import (
     HeardConnection,
     NoStandbyError,
     NotThePrimaryError,
+    Primary,
     connect,
     hanging_up_after,
-    is_older,
     patience,
 )
 from app.db.database import RestoredBehindError
@@ -259,7 +259,6 @@ class RowTakenAwayError(Exception):
 class Feed:
     """Keeps this replica's connection alive and owns its lease; runs until it is stopped.
 
-    `server` is the identity of the server that answered this incarnation's last beat; None before the first beat.
     `connected` is true while a connection stands. A replica that is connected and holds no lease is waiting for a beat
     that does not commit, so nothing proves that its server is the primary. `tried` is set once a first lease was
     earned, or a first incarnation has ended without one.
@@ -292,13 +291,12 @@ class Feed:
         self.beats = 0
         self.last_beat = 0.0
         self.database_ahead = 0.0
-        self.server: str | None = None
+        self.primary = Primary()
         self.connected = False
         self.hangs = False  # whether the last incarnation reached a server, but none of its beats committed
         self._committed = False
         self.acknowledged: Callable[[ReplicaAcknowledgement], None] = lambda _: None
         self.tried = asyncio.Event()
-        self._newest: str | None = None
         # Cursors applied here, each with the number of the last change sent to leaves by then: a cursor is published
         # once the leaves have forgotten that change too.
         self._read: deque[tuple[int, str]] = deque()
@@ -332,17 +330,10 @@ class Feed:
                 self.tried.set()
             await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
 
-    def accepts(self, identity: str | None) -> bool:
-        """Return whether a server may be read and written now.
-
-        It must be the server of the last beat; before a beat, any server that was not replaced. A replaced primary
-        stands on an earlier timeline than the primary that replaced it.
-        """
-        if identity is None:
-            return False
-        if self.server is not None:
-            return identity == self.server
-        return self._newest is None or not is_older(identity, self._newest)
+    @property
+    def server(self) -> str | None:
+        """The identity of the server that answered this incarnation's last beat; None before the first beat."""
+        return self.primary.server
 
     def give_up(self) -> None:
         """End this process's lease and those of its leaves."""
@@ -364,7 +355,7 @@ class Feed:
         if (self.server is None) != (server is None):
             self.turned.set()
             self.turned = asyncio.Event()
-        self.server = server
+        self.primary.beats_from(server)
 
     async def retire(self) -> None:
         """Give up the lease, then delete the row, never in the other order. Call this once `run` has been cancelled."""
@@ -380,7 +371,7 @@ class Feed:
         """Run one incarnation: connect, listen, register, and beat until something fails."""
         await self.leaves.released()  # before the row by which writers wait for them is deleted
         async with asyncio.timeout(patience(self._url)):
-            connection = await connect(self._url, statement_seconds=self._pace.lease, accepts=self.accepts)
+            connection = await connect(self._url, statement_seconds=self._pace.lease, accepts=self.primary.accepts)
         try:
             self.connected, self._committed = True, False
             with hanging_up_after(connection, max(2.0, self._pace.lease)):
@@ -428,7 +419,6 @@ class Feed:
         self.database_ahead = ahead
         self.last_beat = beat.sent
         self._serve_from(beat.server)
-        self._newest = beat.server
         self.lease.extend(beat.sent, self._pace.lease)
         self.leaves.grant(self.lease.end, ahead)
         self.beats += 1

@@ -92,7 +92,7 @@ class Replica:
             synchronous=plan.synchronous,
         )
         for reads in (pool, database):
-            reads.follow(self.feed.accepts)
+            reads.follow(self.feed.primary.accepts)
         self.known = HeldOrKnown(self.callers, self.register, self.feed)
         self.lease = self.feed.lease
         self.joins = 0

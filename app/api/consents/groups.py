@@ -439,7 +439,7 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
 
     """
     claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
-    named = named_in(one.said for one in some)
+    named = named_in([one.said for one in some])
     opening = await opening_of(deployment, named, documents=named, waiting=waiting)
     callers = {one.digest: one.ask.lookup() for one in some}
     return Group(deployment, some, claims, opening, callers)

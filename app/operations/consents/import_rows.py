@@ -143,7 +143,7 @@ async def import_rows(
             before = verdicts[first[each.row]]
             verdicts[place] = before if before.refused is not None else _repeated(hashes[first[each.row]].content, each)
     done = [place for place in left if verdicts[place].refused is None]
-    keep_rows(session, (hashes[place] for place in done))
+    keep_rows(session, [hashes[place] for place in done])
     grants = sum(1 for place in done if _is_grant(rows[place]))
     await add_counts(session, whole.source, rows=len(done), grants=grants)
     await _require_approval(session, whole, held, held.grants + grants)

@@ -29,7 +29,7 @@ def lease_before_drops(patch):
 
     async def step(self: Feed, connection, cursor: str | None):
         beat = await self._beat(connection, cursor)
-        self.server = beat.server
+        self._serve_from(beat.server)
         self.lease.extend(beat.sent, self._pace.lease)
         await PAUSE.pass_through()
         _forget(self, beat, cursor)
@@ -45,7 +45,7 @@ def not_cleared_on_registration(patch):
         beat = await self._beat(connection, cursor)
         if cursor is not None:
             _forget(self, beat, cursor)
-        self.server = beat.server
+        self._serve_from(beat.server)
         self.lease.extend(beat.sent, self._pace.lease)
         return await _rest_of_step(self, connection, cursor, beat)
 
@@ -73,7 +73,7 @@ def lease_before_registration(patch):
     begin = Feed._begin
 
     async def early(self: Feed, connection):
-        self.server = connection.server
+        self._serve_from(connection.server)
         self.lease.extend(boot_seconds(), self._pace.lease)
         await PAUSE.pass_through()
         await begin(self, connection)
