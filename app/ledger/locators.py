@@ -8,16 +8,15 @@ row creates none.
 A writer holds, in this order, the name (no account is begun under it meanwhile) and the account (no other writer
 appends to its ledger, or changes which names lead to it). Several are held in order of the locators, then of the
 subject_refs. Only then does the writer look up where the name leads: if that is now an account that it does not hold,
-it releases everything and begins again (`until_held`).
+it releases everything (`WriteSession.attempt`) and begins again (`MovedError`).
 """
 
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, delete, select, text, update
@@ -27,7 +26,6 @@ from app.db.database import DatabaseUnavailableError
 from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
 from app.ledger.tables import KEYS_IN_USE, subject, subject_locator
 
-T = TypeVar("T")
 REF_BYTES: Final = 32
 _LIVE: Final = subject_locator.c.ended_at.is_(None)
 _GIVEN: Final = "ANY (ARRAY(SELECT decode(each, 'hex') FROM string_to_table(:locators, ',') AS each))"
@@ -159,14 +157,6 @@ async def hold_keys(session: WriteSession) -> None:
 
 class MovedError(Exception):
     """While this transaction waited, another one led a name to a different account, which is not held."""
-
-
-async def until_held(session: WriteSession, hold: Callable[[], Awaitable[T]]) -> T:
-    """Call `hold`, which holds what must be held in order; each time it raises `MovedError`, release all and retry."""
-    while True:
-        with suppress(MovedError):
-            async with session.attempt():
-                return await hold()
 
 
 async def hold_refs(session: WriteSession, refs: Collection[bytes]) -> None:

@@ -1,6 +1,7 @@
 """Close or erase a user: the next holder of the address starts with nothing; an erased user is not found again."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -21,7 +22,6 @@ from app.ledger.locators import (
     located_many,
     names_held,
     sever,
-    until_held,
 )
 from app.ledger.projection import LedgerEntry
 from app.operations.consents.ledgers import OpenLedger, append, open_ledger, tell
@@ -125,15 +125,14 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
 
 async def _hold_all(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:
     """Hold every account that the person's names lead or have led to, all at once: locks are taken in one order."""
-
-    async def hold() -> frozenset[bytes]:
-        refs = await every_ref(session, locators)
-        await hold_refs(session, refs)
-        if await every_ref(session, locators) != refs:
-            raise MovedError
-        return refs
-
-    return await until_held(session, hold)
+    while True:
+        with suppress(MovedError):
+            async with session.attempt():
+                refs = await every_ref(session, locators)
+                await hold_refs(session, refs)
+                if await every_ref(session, locators) != refs:
+                    raise MovedError
+                return refs
 
 
 async def _close(session: WriteSession, deployment: Deployment, caller: Caller, subject: SubjectName) -> Closure:

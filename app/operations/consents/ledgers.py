@@ -6,6 +6,7 @@ transaction. When a statement counts in a ledger, and what is kept of who decide
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -29,7 +30,6 @@ from app.ledger.locators import (
     last_unfound,
     located_many,
     names_held,
-    until_held,
 )
 from app.ledger.projection import LedgerEntry, collection_of, project_subject, without_age
 from app.ledger.store import append_entries, ledgers_behind
@@ -327,15 +327,14 @@ async def open_ledgers(
 ) -> OpenLedgers:
     """Hold the people behind some names until the end of the transaction, and open the ledger of each name."""
     opening = await opening_of(deployment, names, documents=documents, waiting=True)
-
-    async def hold() -> OpenLedgers:
-        found = await session.look_up(*opening.lookups)
-        opened = await opening.open(session, found, processings, RegisterEntries())
-        if opened.busy:
-            raise MovedError
-        return opened
-
-    return await until_held(session, hold)
+    while True:
+        with suppress(MovedError):
+            async with session.attempt():
+                found = await session.look_up(*opening.lookups)
+                opened = await opening.open(session, found, processings, RegisterEntries())
+                if opened.busy:
+                    raise MovedError
+                return opened
 
 
 async def open_ledger(
