@@ -59,7 +59,7 @@ A pooler may have dropped what a connection asks for (`synchronous_commit = on`)
 """
 
 
-class Primary:
+class KnownPrimary:
     """Which server may be read and written: that of the feed's last beat; before a beat, any that was not replaced.
 
     A replaced primary stands on an earlier timeline than the primary that replaced it.

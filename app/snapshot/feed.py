@@ -22,9 +22,9 @@ from app.db.connections import (
     HAS_STANDBY,
     IDENTITY,
     HeardConnection,
+    KnownPrimary,
     NoStandbyError,
     NotThePrimaryError,
-    Primary,
     connect,
     hanging_up_after,
     patience,
@@ -291,7 +291,7 @@ class Feed:
         self.beats = 0
         self.last_beat = 0.0
         self.database_ahead = 0.0
-        self.primary = Primary()
+        self.primary = KnownPrimary()
         self.connected = False
         self.hangs = False  # whether the last incarnation reached a server, but none of its beats committed
         self._committed = False

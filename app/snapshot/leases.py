@@ -57,7 +57,7 @@ class Lease:
         self.end = 0.0
 
 
-class Owed(NamedTuple):
+class OwedChange(NamedTuple):
     """A change that a leaf has not confirmed: its number, when it was sent, and until when it may decide without it."""
 
     number: int
@@ -91,7 +91,7 @@ class Leaf:
         self.limit = math.inf  # when the credential of the leaf's caller ends, by CLOCK_BOOTTIME
         self.is_admitted = False
         self.is_connected = True
-        self.owed: deque[Owed] = deque()
+        self.owed: deque[OwedChange] = deque()
         self.ends_with = 0  # the change that ended its lease, if no lease was granted after it
         self._secret = secrets.token_bytes(16)
 
@@ -296,7 +296,7 @@ class Leaves:
         # answer.
         now = boot_seconds()
         if leaf.until > now or not leaf.owed:
-            leaf.owed.append(Owed(self.number, now, leaf.until))
+            leaf.owed.append(OwedChange(self.number, now, leaf.until))
         if leaf.is_connected:
             leaf.tell(self.number, forgotten, end)
             if len(leaf.owed) > _MOST_OWED:
