@@ -17,7 +17,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.audit.store import administrative_act
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.telemetry.spans import current_origin
 
 
@@ -251,7 +251,7 @@ async def record_act(
     now = await session.instant()
     origin = current_origin()
     statement = insert(administrative_act).values(
-        id=session.new_id(now),
+        id=uuid7(now),
         at=now,
         act=act.value,
         way=origin.way.value,

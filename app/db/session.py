@@ -439,10 +439,6 @@ class WriteSession(ReadSession):
         self.committing.xid = int((await self.execute(select(cast(func.pg_current_xact_id(), Text)))).scalar_one())
         self.narrow()
 
-    def new_id(self, at: datetime) -> UUID:
-        """Return a new identifier that sorts by time."""
-        return uuid7(at)
-
 
 # Identifiers of what is written. Those of UUID version 7 sort by time (RFC 9562, section 5.7).
 

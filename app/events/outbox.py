@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db.session import Put, ReadSession, WriteSession
+from app.db.session import Put, ReadSession, WriteSession, uuid7
 from app.telemetry.spans import cause
 
 
@@ -71,7 +71,7 @@ async def put_in_outbox(session: WriteSession, *events: DomainEvent) -> None:
     for event in events:
         row = {
             "ref": event.subject_ref,
-            "id": event.id or session.new_id(event.occurred_at),
+            "id": event.id or uuid7(event.occurred_at),
             "type": TYPE_PREFIX + event.kind,
             "occurred_at": event.occurred_at,
             "data": dict(event.data),

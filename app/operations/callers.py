@@ -36,7 +36,7 @@ from app.core.errors import (
     UnknownIssuerError,
 )
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import ChangeKind, ReadSession, WriteSession
+from app.db.session import ChangeKind, ReadSession, WriteSession, uuid7
 from app.register.store import load_processings
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def give_key(
     """
     if expires_at is not None and expires_at <= at:
         raise InvalidExpiryError(field="expires_at")
-    made = ApiKey(session.new_id(at), to.id, at, by, expires_at)
+    made = ApiKey(uuid7(at), to.id, at, by, expires_at)
     await add_key(session, made, key)
     return MadeKey(to, made, key)
 
@@ -122,7 +122,7 @@ async def _add(session: WriteSession, wanted: NewCaller, key: str, by: Caller | 
     now = await session.now()
     maker = by.id if by is not None else None
     caller = Caller(
-        id=session.new_id(now),
+        id=uuid7(now),
         name=wanted.name,
         scopes=wanted.scopes,
         processings=wanted.processings,
@@ -174,7 +174,7 @@ async def register_identity(
         raise UnknownIssuerError(field="identity.issuer")
     now = await session.now()
     caller = Caller(
-        id=session.new_id(now),
+        id=uuid7(now),
         name=wanted.name,
         scopes=wanted.scopes,
         processings=wanted.processings,

@@ -32,7 +32,7 @@ from app.core.staff import (
     standing,
 )
 from app.core.staff import rotated_by_other as is_rotated_by_other
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.ledger.identifiers import SealedId, Vault, VaultError
 from app.staff import (
     Acknowledgement,
@@ -162,7 +162,7 @@ async def _record(session: WriteSession, signed: _Signed, now: datetime, *, by: 
     await ensure_member(session, signed.member)
     shown = signed.shown
     new = Acknowledgement(
-        id=session.new_id(now),
+        id=uuid7(now),
         member=signed.member,
         notice=shown.notice,
         language=shown.language,
@@ -205,7 +205,7 @@ async def register_staff_member(
     """
     now = await session.now()
     if caller is None:
-        member = Member(session.new_id(now), None, now, by.id)
+        member = Member(uuid7(now), None, now, by.id)
         await add_member(session, member)
     else:
         member = await ensure_member(session, caller)

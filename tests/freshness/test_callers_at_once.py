@@ -8,6 +8,7 @@ import pytest
 
 from app.auth.callers import Caller, Identity, Scope, Token, key_digest
 from app.auth.store import add_caller
+from app.db.session import uuid7
 from app.snapshot.leases import RecordCache
 from app.snapshot.replica import Replica
 from tests.freshness.gate import Gate, until
@@ -85,7 +86,7 @@ async def _token_of_b(world):
     vars(world.b.replica).update(_token_of={key_digest(shown): token}.get)
     identity = Identity("https://login.example", world.name)
     async with world.a.services.database.write() as session:
-        caller = Caller(session.new_id(token.until), "token", frozenset(Scope), None, token.until, identity=identity)
+        caller = Caller(uuid7(token.until), "token", frozenset(Scope), None, token.until, identity=identity)
         assert await add_caller(session, caller, ref)
     made = {"id": str(caller.id), "key": shown}
     assert await _permitted(world, world.b, made)

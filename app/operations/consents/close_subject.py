@@ -12,7 +12,7 @@ from app.auth.store import forget_answers
 from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow
-from app.db.session import ChangeKind, WriteSession
+from app.db.session import ChangeKind, WriteSession, uuid7
 from app.ledger.identifiers import destroy_names
 from app.ledger.locators import (
     MovedError,
@@ -82,7 +82,7 @@ async def append_for_all(
     """Append an event about every processing of the subject; return the ledger after it and the consents it ended."""
     session.narrow()
     at = ledger.after_everything
-    event = ConsentEvent(id=session.new_id(at), kind=kind, processing=None, collected_at=at, order=ledger.next_order)
+    event = ConsentEvent(id=uuid7(at), kind=kind, processing=None, collected_at=at, order=ledger.next_order)
     entry = LedgerEntry(subject_ref=ledger.ref, event=event, recorded_at=at, recorded_by=caller.id)
     return await append(session, ledger, entry)
 

@@ -22,7 +22,7 @@ from app.core.register import (
     RegisterApproval,
     RowChangedError,
 )
-from app.db.session import PartRefusedError, WriteSession
+from app.db.session import PartRefusedError, WriteSession, uuid7
 from app.ledger.imports import (
     ImportSource,
     RowHashes,
@@ -94,7 +94,7 @@ async def propose_import(session: WriteSession, caller: Caller, whole: Import, r
         raise ImportOfAnotherError(field="import")
     now, grants = await session.now(), held.grants + sum(map(_is_grant, rows))
     approvable = _approvable(replace(held, expected=max(held.expected, grants)))
-    wanted = GateProposal(session.new_id(now), Gated.IMPORT, whole.source, approvable, now, caller.id)
+    wanted = GateProposal(uuid7(now), Gated.IMPORT, whole.source, approvable, now, caller.id)
     await pass_gate(session, caller, whole.approval, wanted)
 
 

@@ -37,7 +37,7 @@ from app.core.names import MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError, VersionInvalidatedError
 from app.core.renewal import Solicited, next_half_year
-from app.db.session import WriteSession
+from app.db.session import WriteSession, uuid7
 from app.ledger.link_store import ConsentLink, add_link, token_digest
 from app.ledger.link_store import remove_ended_links as remove_some
 from app.ledger.locators import find_name
@@ -184,7 +184,7 @@ async def _make(session: WriteSession, offer: _Offer, side: GivenBy | None) -> M
     token = secrets.token_urlsafe(TOKEN_BYTES)
     link = ConsentLink(
         token_sha256=token_digest(token),
-        id=session.new_id(ledger.now),
+        id=uuid7(ledger.now),
         subject_ref=ledger.ref,
         name=offer.name,
         kind=wanted.kind,
@@ -344,7 +344,7 @@ async def create_overview_link(
     token = secrets.token_urlsafe(TOKEN_BYTES)
     link = ConsentLink(
         token_sha256=token_digest(token),
-        id=session.new_id(now),
+        id=uuid7(now),
         subject_ref=ref,
         name=name,
         kind=LinkKind.OVERVIEW,

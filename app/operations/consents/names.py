@@ -19,7 +19,7 @@ from app.core.names import (
     TooManyNamesError,
     carried_over,
 )
-from app.db.session import ChangeKind, WriteSession
+from app.db.session import ChangeKind, WriteSession, uuid7
 from app.ledger.identifiers import KeptName, forget_name, keep_name, keep_names_of, names_of
 from app.ledger.locators import begin_account, lead_names_to, take_name
 from app.ledger.projection import LedgerEntry, age_alone, collection_of
@@ -132,10 +132,10 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     said = {entry.event.id: entry for entry in mine.entries}
     after = theirs
     for event in carried_over(mine.events):
-        after = after.with_entries(_carried(session, caller, stated, said[event.id], after))
+        after = after.with_entries(_carried(caller, stated, said[event.id], after))
     for processing in await _own_parent(session, deployment, stated, theirs):
         at = after.after_everything
-        event = ConsentEvent(session.new_id(at), EventKind.WITHDRAWN, processing, at, after.next_order)
+        event = ConsentEvent(uuid7(at), EventKind.WITHDRAWN, processing, at, after.next_order)
         evidence = {"name": str(stated.id), "why": "the parent is this person"}
         after = after.with_entries(LedgerEntry(theirs.ref, event, at, caller.id, evidence=evidence))
     added = after.entries[len(theirs.entries) :]
@@ -149,15 +149,13 @@ async def _carry_over(  # noqa: PLR0917 - what is said of two people
     return ended
 
 
-def _carried(
-    session: WriteSession, caller: Caller, stated: KeptName, entry: LedgerEntry, after: OpenLedger
-) -> LedgerEntry:
+def _carried(caller: Caller, stated: KeptName, entry: LedgerEntry, after: OpenLedger) -> LedgerEntry:
     """Return an entry as the person's ledger records it: of a grant, only the statement of age that came with it."""
     event = entry.event
     is_no = event.kind in NOES
     evidence, capacity = age_alone(entry.evidence, entry.capacity) if event.collection.age_band else ({}, None)
     again = ConsentEvent(
-        session.new_id(after.now),
+        uuid7(after.now),
         event.kind if is_no else EventKind.AGE_STATED,
         event.processing if is_no else None,
         event.collected_at,

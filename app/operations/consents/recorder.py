@@ -53,6 +53,54 @@ from app.register.records import (
     proves,
 )
 
+
+def entry_of(
+    ledger: OpenLedger,
+    caller: Caller,
+    when: CollectionTime,
+    *,
+    kind: EventKind,
+    processing: str | None,
+    stated_at: datetime | None,
+    evidence: Mapping[str, Any] | None,
+    capacity: Mapping[str, Any] | None,
+    text_known: bool = True,
+) -> LedgerEntry:
+    """Return what the entries of all statements have in common.
+
+    Args:
+        ledger: the person's, held by the transaction.
+        caller: the caller that states it.
+        when: when it counts.
+        kind: what is stated.
+        processing: the one that it is about; None for all.
+        stated_at: the time that the caller gave.
+        evidence: as stated.
+        capacity: what is kept of who decided and of their age.
+        text_known: whether the register holds the text that was shown.
+
+    """
+    recorded_at = max(ledger.now, when.at)
+    event = ConsentEvent(
+        id=uuid7(recorded_at),
+        kind=kind,
+        processing=processing,
+        collected_at=when.at,
+        order=ledger.next_order,
+        collection=collection_of(evidence, capacity, text_known=text_known),
+    )
+    return LedgerEntry(
+        subject_ref=ledger.ref,
+        event=event,
+        recorded_at=recorded_at,
+        recorded_by=caller.id,
+        imported=when.imported,
+        stated_at=stated_at,
+        evidence=evidence,
+        capacity=capacity,
+    )
+
+
 # A grant or a refusal: from what a caller says was collected to the entry of the ledger. Values in, values out.
 
 MOST_A_DAY: Final = 100
@@ -330,30 +378,25 @@ def _entry_of_grant(  # noqa: PLR0917 - the parts of one entry, each from elsewh
     evidence, text_known = _evidence(collected, version)
     period = version.facts.consent_validity
     expires_at = deployment.policy.expiry(when.at, period, collected.territory) if granted else None
-    recorded_at = max(ledger.now, when.at)
-    event = ConsentEvent(
-        id=uuid7(recorded_at),
+    entry = entry_of(
+        ledger,
+        caller,
+        when,
         kind=collected.kind,
         processing=collected.processing,
-        collected_at=when.at,
-        order=ledger.next_order,
+        stated_at=collected.collected_at,
+        evidence=evidence,
+        capacity=collected.capacity,
+        text_known=text_known,
+    )
+    event = replace(
+        entry.event,
         version=version.facts.number,
         elements=collected.elements,
-        collection=collection_of(evidence, collected.capacity, text_known=text_known),
         expires_at=expires_at,
         territory=collected.territory,
     )
-    return LedgerEntry(
-        subject_ref=ledger.ref,
-        event=event,
-        recorded_at=recorded_at,
-        recorded_by=caller.id,
-        imported=when.imported,
-        stated_at=collected.collected_at,
-        counting=deployment.policy.counting.value if granted else None,
-        evidence=evidence,
-        capacity=collected.capacity,
-    )
+    return replace(entry, event=event, counting=deployment.policy.counting.value if granted else None)
 
 
 def _evidence(collected: Collected, version: VersionRecord) -> tuple[dict[str, Any], bool]:
@@ -429,25 +472,15 @@ def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]
 
 
 def _entry_of_withdrawal(caller: Caller, ledger: OpenLedger, said: Withdrawal, when: CollectionTime) -> LedgerEntry:
-    recorded_at = max(ledger.now, when.at)
-    event = ConsentEvent(
-        id=uuid7(recorded_at),
+    told = {"method": said.method, "link": str(said.link) if said.link is not None else None}
+    return entry_of(
+        ledger,
+        caller,
+        when,
         kind=EventKind.WITHDRAWN,
         processing=said.processing,
-        collected_at=when.at,
-        order=ledger.next_order,
-        collection=collection_of(None, said.capacity, text_known=True),
-    )
-    told = {"method": said.method, "link": str(said.link) if said.link is not None else None}
-    evidence = {name: value for name, value in told.items() if value is not None} or None
-    return LedgerEntry(
-        subject_ref=ledger.ref,
-        event=event,
-        recorded_at=recorded_at,
-        recorded_by=caller.id,
-        imported=when.imported,
         stated_at=said.received_at,
-        evidence=evidence,
+        evidence={name: value for name, value in told.items() if value is not None} or None,
         capacity=said.capacity,
     )
 

@@ -9,7 +9,6 @@ from app.core.article import PARIS
 from app.core.consent import (
     AgeBand,
     CheckedHow,
-    ConsentEvent,
     EventKind,
     State,
     StatedBy,
@@ -21,9 +20,9 @@ from app.core.errors import AgeDateError
 from app.core.fold import consent_state, fold, is_joint
 from app.db.session import WriteSession
 from app.events.outbox import DomainEvent, put_in_outbox
-from app.ledger.projection import LedgerEntry, collection_of
+from app.ledger.projection import LedgerEntry
 from app.operations.consents.ledgers import CollectionTime, OpenLedger, append, open_ledgers, time_of_narrowing
-from app.operations.consents.recorder import record_import
+from app.operations.consents.recorder import entry_of, record_import
 from app.operations.service.deployment import Deployment, SubjectName
 from app.register.records import present
 
@@ -60,7 +59,7 @@ async def state_age(session: WriteSession, deployment: Deployment, caller: Calle
         deployment = await opened.as_decided()
     when = time_of_narrowing(ledger, deployment, caller, stated.at, field="at")
     _check_until(stated, when.at)
-    entry = _entry(session, caller, ledger, stated, when)
+    entry = _entry(caller, ledger, stated, when)
     said = entry.event.collection
     # Also for a repetition, which makes the person no younger: the first attempt may not have been confirmed.
     if stated.age_band is not AgeBand.ADULT or makes_younger(said, ledger.events, when.at):
@@ -84,30 +83,18 @@ def _check_until(stated: StatedAge, at: datetime) -> None:
         raise AgeDateError(field="under_15_until")
 
 
-def _entry(
-    session: WriteSession, caller: Caller, ledger: OpenLedger, stated: StatedAge, when: CollectionTime
-) -> LedgerEntry:
+def _entry(caller: Caller, ledger: OpenLedger, stated: StatedAge, when: CollectionTime) -> LedgerEntry:
     capacity = {"age_band": stated.age_band.value}
     if stated.under_15_until is not None:
         capacity["under_15_until"] = stated.under_15_until.isoformat()
-    evidence = {"stated_by": stated.stated_by.value, "checked_how": stated.checked_how.value}
-    recorded_at = max(ledger.now, when.at)
-    event = ConsentEvent(
-        id=session.new_id(recorded_at),
+    return entry_of(
+        ledger,
+        caller,
+        when,
         kind=EventKind.AGE_STATED,
         processing=None,
-        collected_at=when.at,
-        order=ledger.next_order,
-        collection=collection_of(evidence, capacity, text_known=True),
-    )
-    return LedgerEntry(
-        subject_ref=ledger.ref,
-        event=event,
-        recorded_at=recorded_at,
-        recorded_by=caller.id,
-        imported=when.imported,
         stated_at=stated.at,
-        evidence=evidence,
+        evidence={"stated_by": stated.stated_by.value, "checked_how": stated.checked_how.value},
         capacity=capacity,
     )
 

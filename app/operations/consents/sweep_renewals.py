@@ -25,7 +25,7 @@ from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.renewal import FlagKind, Renewal, collected_before, examine
 from app.db.database import Database
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.events.outbox import ClosureCause, DomainEvent, put_in_outbox
 from app.ledger.identifiers import load_names
 from app.ledger.projection import LedgerEntry
@@ -90,7 +90,7 @@ async def decline_renewal(
     if consent is None or stands is not Situation.HOLDS:
         raise NothingToRenewError(field="processing")
     event = ConsentEvent(
-        id=session.new_id(at),
+        id=uuid7(at),
         kind=EventKind.RENEWAL_DECLINED,
         processing=declined.processing,
         collected_at=at,
@@ -255,7 +255,7 @@ async def _batch(  # noqa: PLR0917 - one step of a sweep
     events = await load_events_about(session, {each.subject_ref for each in held}, group.processing)
     now = await session.now()
     at = {ref: present(now, {ref: of_one}, record) for ref, of_one in events.items()}
-    said, moved = _look(session, _Looking(renewal, record, group, at), held, events)
+    said, moved = _look(_Looking(renewal, record, group, at), held, events)
     said = await put_flags(session, group.processing, said, now)
     orders = await last_orders(session, {each.consent.subject_ref for each in said}) if said else {}
     said = _with_events(said, orders, at, group.processing)
@@ -277,7 +277,7 @@ class _Looking:
 
 
 def _look(
-    session: WriteSession, by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]
+    by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]
 ) -> tuple[list[Said], list[tuple[Held, int]]]:
     """Return what there is to record of each consent as its ledger stands now, and the stage that it moves to."""
     processing, policy = by.record.facts, by.renewal.policy
@@ -291,7 +291,7 @@ def _look(
             moved.append((each, found.stage))
         if found.flag is not None:
             lapses = consent_expiry(consent, of_one, processing, at, policy)
-            said.append(Said(each, found.flag, session.new_id(at), lapses))
+            said.append(Said(each, found.flag, uuid7(at), lapses))
     return said, moved
 
 

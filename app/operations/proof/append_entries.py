@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.journal.store import load_epoch
 from app.keyring import PROOF_KEYS, RECEIPT_KEYS, all_keys, keys_in_force
 from app.operations.service.deployment import Deployment
@@ -133,7 +133,7 @@ async def state_rotation(session: WriteSession, deployment: Deployment) -> None:
     )
     note = signed_note(rotation_text(old.key, new.key), [old, new])
     now = await session.now()
-    await add_statement(session, session.new_id(now), "key", now, {"key": str(new.key), "rotation": note})
+    await add_statement(session, uuid7(now), "key", now, {"key": str(new.key), "rotation": note})
 
 
 async def state_keys(session: WriteSession, keys: LogKeys) -> None:
@@ -142,7 +142,7 @@ async def state_keys(session: WriteSession, keys: LogKeys) -> None:
     now = await session.now()
     for key in map(str, await every_key(session, keys.signer.key.name)):
         if key not in stated:
-            await add_statement(session, session.new_id(now), "key", now, {"key": key})
+            await add_statement(session, uuid7(now), "key", now, {"key": key})
 
 
 log = structlog.get_logger("sceau.proof")
@@ -229,14 +229,14 @@ async def _state_settings(session: WriteSession, settings: Mapping[str, Any]) ->
     """State the settings that decide, if they are not those that were stated last."""
     if await store.latest_statement(session, "settings") != settings:
         now = await session.now()
-        await store.add_statement(session, session.new_id(now), "settings", now, settings)
+        await store.add_statement(session, uuid7(now), "settings", now, settings)
 
 
 async def _state_what_stands(session: WriteSession) -> None:
     """State what decides and has changed since it was last stated, no matter by whom or how."""
     for each in await store.changed_since_stated(session, MOST):
         now = await session.now()
-        await add_statement(session, session.new_id(now), "standing", now, each)
+        await add_statement(session, uuid7(now), "standing", now, each)
 
 
 async def _check_heads(session: ReadSession, keys: LogKeys, heads: KeptHeads, size: int) -> None:
@@ -386,7 +386,7 @@ async def keep_cosignatures(session: WriteSession, content: str, witnesses: Sequ
     new, now = [], await session.now()
     for each in signed:
         anchor = Anchor(head.size, AnchorWay.COSIGNATURE, each.at, each.line.encode(), str(each.key))
-        if await anchors.add_anchor(session, session.new_id(now), now, anchor):
+        if await anchors.add_anchor(session, uuid7(now), now, anchor):
             new.append(each.key.name)
     return new
 
@@ -482,4 +482,4 @@ async def keep_stamp(session: WriteSession, checkpoint: StoredCheckpoint, answer
     if (await anchors.notes_of(session, [checkpoint.size])).get(checkpoint.size) != checkpoint.note:
         return False  # it was read from a server that is no longer the primary, whose log went another way
     anchor = Anchor(checkpoint.size, AnchorWay.STAMP, answer.stamp.at, answer.content)
-    return await anchors.add_anchor(session, session.new_id(now), now, anchor)
+    return await anchors.add_anchor(session, uuid7(now), now, anchor)

@@ -20,7 +20,7 @@ from app.audit.log_reading import UNREADABLE
 from app.audit.segments import NOBODY, REF_BYTES, name_in, open_lines
 from app.audit.store import segment_content
 from app.auth.store import load_caller
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.ledger.store import whole_refs
 from app.operations.proof.append_entries import anchor_files, cosignature_lines, name_of_log, verifier_keys
 from app.operations.proof.receipts import prove_entry
@@ -174,7 +174,7 @@ async def state_bundle(session: WriteSession, bundle: Bundle, manifest_sha256: s
     about = bundle.about()
     told = {name: about[name] for name in ("first", "size", "since", "until", "processing", "of_one_person")}
     counted = {"counts": dict(bundle.counts), "manifest_sha256": manifest_sha256}
-    identifier = session.new_id(now)
+    identifier = uuid7(now)
     await store.add_statement(session, identifier, "bundle", now, {**told, **counted})
     return identifier
 

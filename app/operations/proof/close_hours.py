@@ -22,7 +22,7 @@ from app.audit.store import (
     waiting_in,
 )
 from app.audit.trail import ActKind, TrailQuery, search_trail
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.proof import store
 
 KIND: Final = "decision_hour"
@@ -62,7 +62,7 @@ async def close_next(session: WriteSession) -> bool:
         "late": [await _named(each) for each in late],
         "dropped": await count_dropped(session, since, until),
     }
-    await store.add_statement(session, session.new_id(now), KIND, now, told)
+    await store.add_statement(session, uuid7(now), KIND, now, told)
     return True
 
 
@@ -99,7 +99,7 @@ async def _merge(session: WriteSession, hour: datetime, *, merged: bool) -> Segm
             after = (rows[-1].from_at, rows[-1].id)
             continue
         break
-    made = await asyncio.to_thread(collector.sealed, session.new_id(await session.now()))
+    made = await asyncio.to_thread(collector.sealed, uuid7(await session.now()))
     await replace_segments(session, made, gone, merged=merged)
     return made
 

@@ -32,7 +32,7 @@ from app.core.register import (
     unusual,
     version_changes,
 )
-from app.db.session import ChangeKind, ReadSession, WriteSession
+from app.db.session import ChangeKind, ReadSession, WriteSession, uuid7
 from app.operations.service.gate import check_proposer, how_many_decide, pass_gate
 from app.register.gate import add_proposal, load_proposals, read_names
 from app.register.records import (
@@ -320,7 +320,7 @@ def _waits(asked: RegisterApproval, record: ProcessingRecord, version: VersionRe
 async def _proposed(session: WriteSession, caller: Caller, identifier: str, version: VersionRecord) -> Proposal:
     """Record a version as a proposal at the gate."""
     at, wanted = version.recorded_at, version_as_json(version)
-    made = GateProposal(session.new_id(at), Gated.VERSION, identifier, wanted, at, caller.id)
+    made = GateProposal(uuid7(at), Gated.VERSION, identifier, wanted, at, caller.id)
     await add_proposal(session, made)
     target = Target(TargetKind.PROCESSING, identifier)
     await record_act(session, ActKind.PROCESSING_PROPOSED, caller.id, target, {"version": version.facts.number})
@@ -414,7 +414,7 @@ async def change_status(
         raise ProcessingNotApprovedError
     if status is Status.ACTIVE and record.facts.rests_on_consent:
         now = await session.now()
-        wanted = GateProposal(session.new_id(now), Gated.RESUMPTION, identifier, {}, now, caller.id)
+        wanted = GateProposal(uuid7(now), Gated.RESUMPTION, identifier, {}, now, caller.id)
         waits = await pass_gate(session, caller, approval, wanted)
         if waits is not None:
             return waits

@@ -9,7 +9,7 @@ from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError, ProcessingRetiredError
 from app.core.processing import Status, StatusChange
 from app.core.register import Gated, GateProposal, NotProposedError, RegisterApproval, Ruling
-from app.db.session import ChangeKind, WriteSession
+from app.db.session import ChangeKind, WriteSession, uuid7
 from app.journal.store import NewEpoch
 from app.operations.register.add_version import append_approved, resume
 from app.operations.register.controllers import approve_controller_version
@@ -138,7 +138,7 @@ async def propose_retention(session: WriteSession, caller: Caller, periods: Mapp
 
     """
     now = await session.now()
-    wanted = GateProposal(session.new_id(now), Gated.RETENTION, "", dict(periods), now, caller.id)
+    wanted = GateProposal(uuid7(now), Gated.RETENTION, "", dict(periods), now, caller.id)
     waits = await pass_gate(session, caller, RegisterApproval.TWO, wanted)
     return wanted if waits is None else waits
 
@@ -161,7 +161,7 @@ async def accept_or_propose_restore(
 
     """
     now = await session.now()
-    wanted = GateProposal(session.new_id(now), Gated.RESTORE, "", {"lost": lost}, now, caller.id)
+    wanted = GateProposal(uuid7(now), Gated.RESTORE, "", {"lost": lost}, now, caller.id)
     waits = await pass_gate(session, caller, approval, wanted)
     return waits or await accept_restore(session, NewEpoch(lost, by=caller.id), known=known_epoch)
 

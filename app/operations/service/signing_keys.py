@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
-from app.db.session import WriteSession
+from app.db.session import WriteSession, uuid7
 from app.keyring import KeyRing, WrappedKey, add_key, hold_keys, keys_in_force, new_private_key, retire_keys
 from app.operations.service.deployment import Deployment
 
@@ -54,7 +54,7 @@ def opened(deployment: Deployment, ring: KeyRing, key: WrappedKey) -> bytes:
 
 async def _add(session: WriteSession, deployment: Deployment, ring: KeyRing, now: datetime) -> WrappedKey:
     private, public = new_private_key()
-    identifier = session.new_id(now)
+    identifier = uuid7(now)
     master, wrapped = deployment.vault.wrap(f"{ring.purpose} {identifier}", private)
     key = WrappedKey(identifier, master, wrapped, now, public=public)
     await add_key(session, ring, key)

@@ -13,7 +13,7 @@ from app.core.errors import NotFoundError
 from app.core.fold import consent_expiry
 from app.core.renewal import NEVER_FLAGGED, FlagKind, Renewal, examine
 from app.db.database import Database
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.events.effects import Effect, Owed, acknowledge, find_owed, owe_one
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
@@ -132,14 +132,13 @@ async def _batch(  # noqa: PLR0917 - one step of a run
     events = await load_events_about(session, {each.subject_ref for each in held}, processing)
     now = await session.now()
     at = {ref: present(now, {ref: of_one}, record) for ref, of_one in events.items()}
-    found = [_look(session, renewal, record, each, events[each.subject_ref], at) for each in held]
+    found = [_look(renewal, record, each, events[each.subject_ref], at) for each in held]
     said = await put_flags(session, processing, [each for each in found if each is not None], now)
     await put_in_outbox(session, *(_message(processing, each, at[each.consent.subject_ref]) for each in said))
     return held, {each.consent.id for each in said}
 
 
-def _look(  # noqa: PLR0917 - one consent among facts read together
-    session: WriteSession,
+def _look(
     renewal: Renewal,
     record: ProcessingRecord,
     held: Held,
@@ -153,7 +152,7 @@ def _look(  # noqa: PLR0917 - one consent among facts read together
     if found.flag is None or found.flag.kind is not FlagKind.INVALIDATED:
         return None
     lapses = consent_expiry(consent, events, record.facts, moment, renewal.policy)
-    return Said(held, found.flag, session.new_id(moment), lapses)
+    return Said(held, found.flag, uuid7(moment), lapses)
 
 
 def _message(processing: str, said: Said, at: datetime) -> DomainEvent:

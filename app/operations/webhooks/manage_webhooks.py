@@ -20,7 +20,7 @@ from app.core.errors import (
     TooManyEndpointsError,
 )
 from app.db.database import Database
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, uuid7
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
 from app.events.deliveries import DISPATCHED, Replay, drop_unwanted, queue_again
 from app.events.effects import DeliveryCounts, load_counts
@@ -77,7 +77,7 @@ async def new_secret(
 ) -> tuple[WrappedKey, str]:
     """Make a symmetric secret for one endpoint, shown once as `whsec_…`; the earlier one signs for the overlap."""
     now = await session.instant()
-    raw, identifier = secrets.token_bytes(_SECRET_BYTES), session.new_id(now)
+    raw, identifier = secrets.token_bytes(_SECRET_BYTES), uuid7(now)
     master, wrapped = deployment.vault.wrap(f"{_SECRET} {identifier}", raw)
     made = WrappedKey(identifier, master, wrapped, now)
     await add_secret(session, endpoint, made, retire=now + overlap)
@@ -135,7 +135,7 @@ async def register_webhook(
         raise TooManyEndpointsError
     await ensure_key(session, deployment, WEBHOOK_KEYS)
     now = await session.instant()
-    endpoint = _drafted(draft, session.new_id(now), caller.id, now)
+    endpoint = _drafted(draft, uuid7(now), caller.id, now)
     await add_endpoint(session, endpoint)
     told = {
         "include_subject": draft.include_subject,
