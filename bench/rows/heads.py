@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 
 from bench.figures import Spread
 from bench.questions import MARK, short_batch, single
@@ -15,6 +16,8 @@ _HELD = 200_000
 _SIZE = 1_000
 _LEAST = 0.6
 _TERRITORIES = ("FR", "BL", "GF", "GP", "MF", "MQ", "PM", "RE")
+_ELEMENTS = ('"content"', '"subject_line"', '"content","subject_line"')
+_FEW = 500
 _ONCE = "HTTP/1.0, a connection each"
 _BARE_ONCE = f"a constant answer, {_ONCE}"
 _HEADERS = {
@@ -77,13 +80,16 @@ def _held(world: World) -> Target:
 
 
 def _judged_anew(world: World) -> Target:
-    """A worker that holds each person and remembers none of what it is asked: each comes back in another territory."""
-    server = world.sceau("judging", SCEAU_CACHE_SUBJECTS=str(3 * SUBJECTS))
+    """A worker that holds each person and remembers none of what it is asked.
+
+    Few people come back in all circumstances, of which there are six times as many as the worker remembers decisions.
+    """
+    server = world.sceau("judging", SCEAU_CACHE_SUBJECTS=str(4 * _FEW))
     checked(server)
 
     def requests() -> Iterator[tuple[str, str]]:
-        for territory in _TERRITORIES:
-            for number in range(SUBJECTS):
-                yield SINGLE, single(number).replace('"FR"', f'"{territory}"', 1)
+        for territory, elements in product(_TERRITORIES, _ELEMENTS):
+            for number in range(_FEW):
+                yield SINGLE, single(number).replace('"FR"', f'"{territory}"', 1).replace('"content"', elements, 1)
 
     return world.target(server, "judged", requests)

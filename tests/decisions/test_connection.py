@@ -1,14 +1,23 @@
 """Decisions answered at the connection: requests are answered correctly and in order, however their bytes arrive."""
 
 import asyncio
+from math import inf
 
 import pytest
 
 from app.api.decisions import endpoint
+from app.api.http import cork
 from tests.decisions.wire import BODY, Client, request, run
 
 AT_CONNECTION = {"at": "connection", "path": "/access/v1/evaluation", "body": BODY.decode()}
 OTHER = "/v1/processings"
+
+
+@pytest.fixture(autouse=True, params=[-inf, inf], ids=["written at once", "held back"])
+def _answers(request, monkeypatch):
+    """Answers are written at once, or each is held back for the turn."""
+    monkeypatch.setattr(cork, "_BACK_TO_BACK", request.param)
+    monkeypatch.setattr(cork, "_LONGEST", 60)
 
 
 async def until(happened):

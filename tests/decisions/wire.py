@@ -8,9 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from app.api.decisions.endpoint import DecisionProtocol, Pending
 from app.api.decisions.words import JSON, Heads, Reply, reply_to
+from app.api.http.cork import Cork
 
 BODY = b'{"n":1}'
 
@@ -25,6 +27,7 @@ class Decisions:
         self.at_connection: list[bytes] = []
         self.observed: list[int] = []
         self.misses = self.fails = False
+        self.cork = Cork()
         self.stopping = asyncio.Event()
         self.reading = asyncio.Event()
         self.read = asyncio.Event()
@@ -154,4 +157,5 @@ def run(story):
                 with suppress(OSError):
                     await client.writer.wait_closed()
 
-    asyncio.run(told())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as in production
+        runner.run(told())

@@ -29,6 +29,7 @@ from app.api.decisions.words import (
     reply_to,
     told_in_trace,
 )
+from app.api.http.cork import Cork, CorkedTransport
 from app.api.http.exchange import (
     BODY_TOO_SLOW,
     MOST_BODY_BYTES,
@@ -131,6 +132,7 @@ class DecisionEndpoint:
         self._waits = services.recorder is not None and services.recorder.durable
         self._recalls = point.memory is not None and not point.primary.limits.limits(Counted.DECISIONS)
         self.max_body_bytes = MOST_BODY_BYTES
+        self.cork = Cork()
         self.stopping = services.stopping
         self.heads = Heads(headers_of_every_answer(services.public_url))
         self._times = {path: services.metrics.times(path) for path in (SINGLE, BATCH)}
@@ -338,16 +340,17 @@ class PendingCycle:
 class DecisionProtocol(BoundedProtocol):
     """The protocol of `sceau serve`: uvicorn's with bounds, which answers decisions at the connection."""
 
-    __slots__ = ("_asked", "_body", "_decisions", "_keep_alive", "_started")
+    __slots__ = ("_asked", "_body", "_corked", "_decisions", "_keep_alive", "_started")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin a connection."""
-        super().connection_made(transport)
+        self._decisions: DecisionEndpoint | None = getattr(getattr(self.app, "state", None), "decisions", None)
+        self._corked = CorkedTransport(transport, self._decisions.cork if self._decisions is not None else Cork())
+        super().connection_made(self._corked)
         self._asked: RequestHead | None = None
         self._body = b""
         self._started = 0.0
         self._keep_alive = True
-        self._decisions: DecisionEndpoint | None = getattr(getattr(self.app, "state", None), "decisions", None)
 
     def begin_request(self, fields: Mapping[bytes, bytes]) -> None:
         """Begin a request whose head is whole; a decision request that can be answered here stays here."""
@@ -457,6 +460,8 @@ class DecisionProtocol(BoundedProtocol):
         keeps = self._keep_alive and not (self._last or decisions.stopping.is_set())
         connection = b"keep-alive" if keeps else b"close"
         head = decisions.heads.of(reply, self.server_state.default_headers, usable_id(asked.request_id), connection)
-        self.transport.write(head + reply.body)
-        if not keeps:
-            self.transport.close()
+        if keeps:
+            self._corked.answer(head + reply.body, self._started)
+        else:
+            self._corked.write(head + reply.body)
+            self._corked.close()

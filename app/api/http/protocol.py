@@ -121,10 +121,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
         uvicorn would close at once, and the answer would be lost.
         """
-        if not self.is_answering():
-            return False
-        self._half_closed = True
-        self.cycle.keep_alive = False
+        if self.is_answering():
+            self._half_closed = True
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()  # not by asyncio, which would end the connection before an answer that is held back
         return True
 
     def on_message_begin(self) -> None:
