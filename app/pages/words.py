@@ -41,7 +41,11 @@ def _weight(parameter: str) -> float:
     return weight if name.strip() == "q" and 0 <= weight <= 1 else 0.0
 
 
-LanguageDep = Annotated[Language, Depends(language_of)]
+async def _language(request: Request) -> Language:
+    return language_of(request)
+
+
+LanguageDep = Annotated[Language, Depends(_language)]
 
 
 SHARED: Final = Catalogue("page")

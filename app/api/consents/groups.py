@@ -8,7 +8,7 @@ the orders about that person wait alone.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -528,10 +528,12 @@ class Grouped:
         return Order(said, caller.id, self.digest, self.ask, call, status, person, cause())
 
 
-def grouped_for(needs: Needs) -> Callable[..., Grouped]:
+def grouped_for(needs: Needs) -> Callable[..., Awaitable[Grouped]]:
     """A dependency that gives the request's `Grouped`, for callers who have these scopes."""
 
-    def wanted(request: Request, ask: Annotated[AskAgain, Depends(asked_again(needs))], write: WriteDep) -> Grouped:
+    async def wanted(
+        request: Request, ask: Annotated[AskAgain, Depends(asked_again(needs))], write: WriteDep
+    ) -> Grouped:
         groups: RecordingGroups = request.app.state.recording_groups
         return Grouped(groups, write, ask, request.state.presented.digest)
 
