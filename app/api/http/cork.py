@@ -17,34 +17,21 @@ _LONGEST: Final = 200e-6
 
 
 class Cork:
-    """The transports of one event loop that hold something back."""
+    """The transports of one event loop that hold an answer back. Times are those of `perf_counter`."""
 
-    __slots__ = ("_holding", "_last", "_since")
+    __slots__ = ("holding", "last", "since")
 
     def __init__(self) -> None:
         """Hold nothing back."""
-        self._holding: list[CorkedTransport] = []
-        self._last = self._since = -inf
-
-    def holds(self, transport: "CorkedTransport", began: float) -> bool:
-        """Return whether a transport shall hold an answer back, to a request that began at `began` (`perf_counter`)."""
-        if began - self._last >= _BACK_TO_BACK:
-            return False
-        if not self._holding:
-            self._since = began
-            asyncio.get_running_loop().call_soon(self.release)
-        self._holding.append(transport)
-        return True
-
-    def answered(self) -> None:
-        """Note that an answer was written or held; write what is held if it has been for long enough."""
-        self._last = perf_counter()
-        if self._holding and self._last - self._since > _LONGEST:
-            self.release()
+        self.holding: list[CorkedTransport] = []
+        self.since = -inf
+        """Since when the oldest answer that is held has been."""
+        self.last = -inf
+        """When the last answer was written or held."""
 
     def release(self) -> None:
         """Write all that is held, in the order in which it was answered."""
-        holding, self._holding = self._holding, []
+        holding, self.holding = self.holding, []
         for transport in holding:
             transport.release()
 
@@ -62,12 +49,19 @@ class CorkedTransport(asyncio.Transport):
         self._held = b""
 
     def answer(self, data: bytes, began: float) -> None:
-        """Write an answer, or hold it back for this turn; its request began at `began` (`perf_counter`)."""
-        if self._cork.holds(self, began):
-            self._held += data
-        else:
+        """Write the answer to a request that began at `began`, or hold it back for this turn."""
+        cork = self._cork
+        if began - cork.last >= _BACK_TO_BACK:
             self.write(data)
-        self._cork.answered()
+        else:
+            if not cork.holding:
+                cork.since = perf_counter()
+                asyncio.get_running_loop().call_soon(cork.release)
+            cork.holding.append(self)
+            self._held += data
+        cork.last = perf_counter()
+        if cork.holding and cork.last - cork.since > _LONGEST:
+            cork.release()
 
     def release(self) -> None:
         """Write what is held, unless the connection has been lost meanwhile."""
