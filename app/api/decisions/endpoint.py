@@ -314,10 +314,11 @@ def _questions_of(read: Question | Batch) -> Sequence[Question]:
 
 # Decisions answered where they arrive: in the parser's callback at the end of a request, without scope or task.
 #
-# A request to a decision endpoint is read from its own bytes, as any other. If memory has all that it needs, the
-# answer is written before the parser goes on. Else a task reads what is missing, and what the client sends meanwhile
-# waits. Whatever is unusual about the request as HTTP (a query, an answer before it that is not complete, `Expect`, a
-# body that is too large) takes uvicorn's way to the application, where the documented route asks the same endpoint.
+# A request to a decision endpoint is read from its own bytes, as any other. If memory has all that it needs, it is
+# answered before the parser goes on (`app.api.http.cork` may hold the answer back for this turn of the event loop).
+# Else a task reads what is missing, and what the client sends meanwhile waits. Whatever is unusual about the request as
+# HTTP (a query, an answer before it that is not complete, `Expect`, a body that is too large) takes uvicorn's way to
+# the application, where the documented route asks the same endpoint.
 
 BODY_SECONDS: Final = 15.0
 """How long a body may take, from the end of its head on."""
@@ -455,7 +456,7 @@ class DecisionProtocol(BoundedProtocol):
         self.on_response_complete()
 
     def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply) -> None:
-        """Write an answer in one piece."""
+        """Write an answer in one piece, or have it held back."""
         # While it drains, each answer ends its connection: a balancer sends nothing on one that is about to be closed.
         keeps = self._keep_alive and not (self._last or decisions.stopping.is_set())
         connection = b"keep-alive" if keeps else b"close"
