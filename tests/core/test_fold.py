@@ -156,9 +156,10 @@ def test_the_halves_of_a_closed_account_are_those_that_were_known_then():
 
 
 def test_no_half_is_told_by_what_was_collected_later():
-    """At an instant, an age or a half that was collected later is not known."""
+    """At an instant, an age or a half that was collected later is not known; one that is collected then is."""
     half = granted("2026-03-10", 2)
     assert halves_said([CHILD, half], ADS, utc("2026-03-09")) == frozenset()
+    assert halves_said([CHILD, half], ADS, half.collected_at) == {2}
     later = granted("2026-07-01", 3)
     assert halves_said([CHILD, half, later], ADS, AT) == {2}
 
