@@ -13,7 +13,7 @@ AT_CONNECTION = {"at": "connection", "path": "/access/v1/evaluation", "body": BO
 OTHER = "/v1/processings"
 
 
-@pytest.fixture(autouse=True, params=[-inf, inf], ids=["written at once", "held back"])
+@pytest.fixture(autouse=True, params=[-inf, 1e9], ids=["written at once", "held back"])
 def _answers(request, monkeypatch):
     """Answers are written at once, or each is held back for the turn."""
     monkeypatch.setattr(cork, "_BACK_TO_BACK", request.param)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from contextlib import asynccontextmanager, suppress
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,7 @@ class Decisions:
         self.observed: list[int] = []
         self.misses = self.fails = False
         self.cork = Cork()
+        self.cork.last = perf_counter()  # as if an answer had just been given: the first may be held back too
         self.stopping = asyncio.Event()
         self.reading = asyncio.Event()
         self.read = asyncio.Event()

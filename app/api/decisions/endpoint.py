@@ -394,7 +394,7 @@ class DecisionProtocol(BoundedProtocol):
         except Exception as error:  # noqa: BLE001 - what says nothing to a client is logged there
             found = reply_to(error)
         if isinstance(found, Reply):
-            self._send(decisions, asked, found)
+            self._send(decisions, asked, found, self._started)
             self.begin_step(self.timeout_keep_alive)
             self.server_state.total_requests += 1
             decisions.observe(asked, found, time.perf_counter() - self._started, self._origin)
@@ -446,23 +446,24 @@ class DecisionProtocol(BoundedProtocol):
     ) -> None:
         """Read what memory lacks and answer; then uvicorn goes on with what has arrived since."""
         reply = await decisions.finish_or_refuse(pending, scope)
-        if not self.transport.is_closing():
+        if not (self._ended or self.transport.is_closing()):
             self._keep_alive = cycle.keep_alive
-            self._send(decisions, pending.asked, reply)
+            self._send(decisions, pending.asked, reply, None)
         cycle.response_complete = True
         decisions.observe(pending.asked, reply, time.perf_counter() - started, lambda: scope)
         if span is not None:
             spans.end(span, reply.status)
         self.on_response_complete()
 
-    def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply) -> None:
-        """Write an answer in one piece, or have it held back."""
+    def _send(self, decisions: DecisionEndpoint, asked: RequestHead, reply: Reply, began: float | None) -> None:
+        """Write an answer in one piece; one that is given at once to a request of `began` may be held back first."""
         # While it drains, each answer ends its connection: a balancer sends nothing on one that is about to be closed.
         keeps = self._keep_alive and not (self._last or decisions.stopping.is_set())
         connection = b"keep-alive" if keeps else b"close"
         head = decisions.heads.of(reply, self.server_state.default_headers, usable_id(asked.request_id), connection)
-        if keeps:
-            self._corked.answer(head + reply.body, self._started)
-        else:
-            self._corked.write(head + reply.body)
+        if keeps and began is not None:
+            self._corked.answer(head + reply.body, began)
+            return
+        self._corked.write(head + reply.body)
+        if not keeps:
             self._corked.close()

@@ -1,8 +1,8 @@
 """Holds answers back until the end of a turn of the event loop, to write them together.
 
 Each write to a socket wakes the process that reads it, which costs the writer 10 µs and more on a virtual machine: a
-fifth of a decision. Answers that are written together wake a reader once, since it is still awake for the next ones.
-Nothing is held while requests come singly: only the answer to a request that had arrived before the last answer left.
+fifth of a decision. Answers that are written together wake their reader once, as it is still awake for the next ones.
+Answers to requests that come right after one another are held; what comes singly is answered at once.
 """
 
 import asyncio
@@ -10,10 +10,14 @@ from math import inf
 from time import perf_counter
 from typing import Any, Final
 
+import structlog
+
 _BACK_TO_BACK: Final = 30e-6
-"""Seconds from one answer to the next request within which no client can have read the one and sent the other."""
+"""A request that begins less than so many seconds after the last answer had, nearly always, arrived before it."""
 _LONGEST: Final = 200e-6
-"""How many seconds an answer is held at most, and the work on one more request."""
+"""While answers keep coming, those that are held are written once the oldest has been for so many seconds. Otherwise
+they wait for the end of the turn, and so for what else was ready in it."""
+log = structlog.get_logger("sceau.http")
 
 
 class Cork:
@@ -30,10 +34,13 @@ class Cork:
         """When the last answer was written or held."""
 
     def release(self) -> None:
-        """Write all that is held, in the order in which it was answered."""
+        """Write all that is held; a connection that cannot be written to keeps no other waiting."""
         holding, self.holding = self.holding, []
         for transport in holding:
-            transport.release()
+            try:
+                transport.release()
+            except Exception:
+                log.exception("an answer could not be written")
 
 
 class CorkedTransport(asyncio.Transport):
@@ -49,7 +56,7 @@ class CorkedTransport(asyncio.Transport):
         self._held = b""
 
     def answer(self, data: bytes, began: float) -> None:
-        """Write the answer to a request that began at `began`, or hold it back for this turn."""
+        """Write the answer to a request whose head was whole at `began`, or hold it back for this turn."""
         cork = self._cork
         if began - cork.last >= _BACK_TO_BACK:
             self.write(data)
@@ -64,7 +71,7 @@ class CorkedTransport(asyncio.Transport):
             cork.release()
 
     def release(self) -> None:
-        """Write what is held, unless the connection has been lost meanwhile."""
+        """Write what is held, unless the connection has been lost or cut off meanwhile."""
         held, self._held = self._held, b""
         if held and not self._transport.is_closing():
             self._transport.write(held)
