@@ -180,7 +180,7 @@ class Metrics:
         self.seconds = Histogram(
             *self._named(
                 "sceau_http_request_seconds",
-                "Seconds from the request's first byte to the end of its answer.",
+                "Seconds from a request's head until its answer is made.",
                 "route",
             ),
             buckets=_SECONDS,
