@@ -6,7 +6,7 @@ from math import inf
 import pytest
 
 from app.api.decisions import endpoint
-from app.api.http import cork
+from app.api.http import protocol
 from tests.decisions.wire import BODY, Client, request, run
 
 AT_CONNECTION = {"at": "connection", "path": "/access/v1/evaluation", "body": BODY.decode()}
@@ -16,8 +16,8 @@ OTHER = "/v1/processings"
 @pytest.fixture(autouse=True, params=[-inf, 1e9], ids=["written at once", "held back"])
 def _answers(request, monkeypatch):
     """Answers are written at once, or each is held back for the turn."""
-    monkeypatch.setattr(cork, "_BACK_TO_BACK", request.param)
-    monkeypatch.setattr(cork, "_LONGEST", 60)
+    monkeypatch.setattr(protocol, "_BACK_TO_BACK", request.param)
+    monkeypatch.setattr(protocol, "_LONGEST", 60)
 
 
 async def until(happened):

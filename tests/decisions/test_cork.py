@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from app.api.decisions.endpoint import DecisionProtocol
-from app.api.http import cork as corks
-from app.api.http.cork import Cork, CorkedTransport
+from app.api.http import protocol as corks
+from app.api.http.protocol import Cork, CorkedTransport
 from tests.decisions.wire import Application, Decisions, request
 
 CONNECTIONS = 3

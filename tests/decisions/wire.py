@@ -13,7 +13,7 @@ import uvloop
 
 from app.api.decisions.endpoint import DecisionProtocol, Pending
 from app.api.decisions.words import JSON, Heads, Reply, reply_to
-from app.api.http.cork import Cork
+from app.api.http.protocol import Cork
 
 BODY = b'{"n":1}'
 

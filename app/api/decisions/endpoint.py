@@ -29,7 +29,6 @@ from app.api.decisions.words import (
     reply_to,
     told_in_trace,
 )
-from app.api.http.cork import Cork, CorkedTransport
 from app.api.http.exchange import (
     BODY_TOO_SLOW,
     MOST_BODY_BYTES,
@@ -47,7 +46,7 @@ from app.api.http.problems import (
     restored_behind,
     unavailable,
 )
-from app.api.http.protocol import BoundedProtocol
+from app.api.http.protocol import BoundedProtocol, Cork, CorkedTransport
 from app.api.http.security import credential_of, note_key, refuse_strangers, refuses_unknown_key
 from app.api.http.services import Services
 from app.api.http.wire import is_json
@@ -315,7 +314,7 @@ def _questions_of(read: Question | Batch) -> Sequence[Question]:
 # Decisions answered where they arrive: in the parser's callback at the end of a request, without scope or task.
 #
 # A request to a decision endpoint is read from its own bytes, as any other. If memory has all that it needs, it is
-# answered before the parser goes on (`app.api.http.cork` may hold the answer back for this turn of the event loop).
+# answered before the parser goes on (`CorkedTransport` may hold the answer back for this turn of the event loop).
 # Else a task reads what is missing, and what the client sends meanwhile waits. Whatever is unusual about the request as
 # HTTP (a query, an answer before it that is not complete, `Expect`, a body that is too large) takes uvicorn's way to
 # the application, where the documented route asks the same endpoint.
