@@ -2,7 +2,7 @@
 
 The parser keeps whatever comes: an endless header, a thousand of them, a byte a minute. Here a head is bounded in size,
 lines and time, and so is the time until a request is whole; what goes beyond is answered as a problem document, and the
-connection closed. Nothing is decided here.
+connection closed. Nothing is decided here. Answers that are ready together are written together (`Cork`).
 """
 
 import asyncio
