@@ -413,10 +413,6 @@ class CorkedTransport(asyncio.Transport):
         self.release()
         self._transport.close()
 
-    def abort(self) -> None:
-        """Cut the connection off."""
-        self._transport.abort()
-
     def is_closing(self) -> bool:
         """Whether the connection is closing."""
         return self._transport.is_closing()
