@@ -241,7 +241,10 @@ class World:
     def cut_feed(self, site):
         """Have the server end a site's feed connection."""
         with psycopg.connect(administrator_url("postgres"), autocommit=True) as connection:
-            ended = connection.execute("SELECT pg_terminate_backend(%s)", [site.backend]).fetchone()
+            ended = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND datname = %s",
+                [site.backend, self.database.name],
+            ).fetchone()
         assert ended == (True,)
 
 
