@@ -52,8 +52,8 @@ log = structlog.get_logger("sceau")
 async def running(services: Services, first_key: str | None) -> AsyncIterator[None]:
     """Check the database before the first request, and close it after the last.
 
-    A process that finds the database away may start nevertheless, if it has a file of what exempt purposes need, or if
-    another worker of its service has started before: nothing else is answered until the database has been checked.
+    A process that cannot check the database may start nevertheless (`_admitted`): nothing is answered but exempt
+    purposes that are known until the database has been checked.
 
     Args:
         services: as wired.
@@ -77,16 +77,16 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
 
 
 async def _admitted(services: Services, first_key: str | None) -> bool:
-    """Check the database; return False when it is away and this process may start nevertheless.
+    """Check the database; return False when this process starts nevertheless, and checks it later.
 
-    The outage file is for a database that is away: one that answers, and whose checks fail for another reason, may have
-    recorded a revocation or a suspension since.
+    A database that answers, be it starting or busy, is waited for, and what a file says is not used: it may have
+    recorded a revocation or a suspension since. One that is away may have a wrong address, so that it is waited for
+    only if the outage file says what exempt purposes need, or another worker has found it right.
     """
     try:
         await _admit(services, first_key)
     except DatabaseUnavailableError:
-        is_known = not await _answers(services) and _learn_from_file(services)
-        if not (is_known or was_admitted()):
+        if not (await _answers(services) or _learn_from_file(services) or was_admitted()):
             raise
         return False
     return True
@@ -140,7 +140,7 @@ def _learn_from_file(services: Services) -> bool:
 @asynccontextmanager
 async def _admitted_later(services: Services, first_key: str | None) -> AsyncIterator[None]:
     """Answer what is known, and check the database as soon as it answers; only then does anything else use it."""
-    log.warning("started without the database: only exempt purposes are answered until it is back")
+    log.warning("started before the database could be checked: only exempt purposes are answered until it is")
     stopping = asyncio.Event()
     services.outage.begin()
 
@@ -153,7 +153,7 @@ async def _admitted_later(services: Services, first_key: str | None) -> AsyncIte
                 await _answers(services)
                 await asyncio.sleep(_ADMIT_AGAIN_SECONDS)
         services.database.admission.open()
-        log.info("the database is back: everything is answered")
+        log.info("the database is checked: everything is answered")
         async with _following(services):
             await stopping.wait()
 

@@ -167,7 +167,7 @@ def unchecked(database):
 
 
 def test_the_file_is_for_a_database_that_is_away(database, tmp_path, monkeypatch):
-    """If the database answers but its checks fail, a start is refused; a process started from the file forgets it."""
+    """A database that answers is waited for without the file, which a process that was started from it forgets."""
 
     def gone(*_, **__):
         raise DatabaseUnavailableError
@@ -178,15 +178,22 @@ def test_the_file_is_for_a_database_that_is_away(database, tmp_path, monkeypatch
         exempt(api, "scan")
         portal = cast("Any", api.client).portal
         assert portal.call(app.wiring.running.learn_exempt, _services(api))
-    with unchecked(database), pytest.raises(DatabaseUnavailableError), running(database, **settings):
-        pass
+
+    def answered(api):
+        return api.call("POST", ONE, question("alice", "scan")).status_code
+
+    with ExitStack() as late:
+        with unchecked(database):
+            api = late.enter_context(running(database, **settings))
+            assert [api.call("GET", "/readyz").status_code, answered(api)] == [503, 503]
+        eventually(lambda: answered(api) == 200)
     with unchecked(database), ExitStack() as late:
         with monkeypatch.context() as patch:
             patch.setattr(Database, "read", gone)
             patch.setattr(Database, "write", gone)
             api = late.enter_context(running(database, **settings))
             assert api.reason("alice", "scan") == "exempt"
-        eventually(lambda: api.call("POST", ONE, question("alice", "scan")).status_code == 503)
+        eventually(lambda: answered(api) == 503)
 
 
 def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
