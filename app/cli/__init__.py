@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.about import InstallOption, ShowOption, VersionOption, prepare_completion, refusal, say_help, usage
+from app.cli.about import InstallOption, ShowOption, VersionOption, prepare_completion, say_help, usage
 from app.cli.checks.doctor import doctor
 from app.cli.connecting import DataOption, deployment, run
 from app.cli.consents import consents
@@ -28,6 +28,7 @@ from app.cli.recovery import recovery
 from app.cli.register import register
 from app.cli.report import report
 from app.cli.words import RootGroup, reader_left
+from app.core.errors import RefusalError
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -231,9 +232,6 @@ def _main() -> int:
         else:  # the help of a group that was called without a command
             typer.echo(error.format_message())
         return _USAGE
-    except Exception as error:
-        refused = refusal(error)
-        if refused is None:
-            raise
-        typer.echo(f"sceau: {refused}", err=True)
+    except RefusalError as error:
+        typer.echo(f"sceau: {error}", err=True)
         return 1

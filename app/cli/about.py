@@ -1,4 +1,4 @@
-"""What the command says of itself: its version, its help at once, completion, and one line for each refusal."""
+"""What the command says of itself: its version, its help at once, completion, and how it is used."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -109,59 +109,3 @@ def usage(error: typer.TyperException) -> str | None:
         return None
     path = getattr(getattr(error, "ctx", None), "command_path", "sceau")
     return f"{said[:1].lower()}{said[1:].rstrip('.')} ({path} --help)"
-
-
-def refusal(error: Exception) -> str | None:
-    """The line to print for a refusal; None if the error was not foreseen."""
-    from app.cli.data_directory import DataDirectoryInUseError
-    from app.cli.log import NoParquetError
-    from app.cli.output import RegisterFileError, UnwritableFileError
-    from app.cli.remote import ServiceRefusedError
-    from app.core.errors import DomainError
-    from app.db.database import DatabaseUnavailableError, RestoredBehindError
-    from app.db.embedded import EmbeddedServerError
-    from app.db.owner_limits import OwnerLimitsRefusedError
-    from app.db.refusals import DatabaseRefusedError
-    from app.db.revisions import MigrationRefusedError
-    from app.db.transfer import RestoreRefusedError
-    from app.journal.files import JournalError
-    from app.ledger.identifiers import VaultError
-    from app.ledger.locators import KeyNotInUseError
-    from app.operations.proof.append_entries import LogRefusedError
-    from app.operations.proof.bundle import NoLogError
-    from app.operations.service.check_deployment import DeploymentRefusedError
-    from app.proof.notes import HeadsUnreadableError
-    from app.serving import PortTakenError
-    from app.settings.environment import SettingsError
-    from app.telemetry.room import NoRoomError
-
-    if isinstance(error, RestoredBehindError):
-        return "the database was set back, and nothing that needs consent is answered from it: see sceau recovery check"
-    if isinstance(error, KeyNotInUseError):
-        return str(error)
-    if isinstance(error, DatabaseUnavailableError):
-        return "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
-    if isinstance(error, VaultError):
-        return "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
-    refusals = (
-        DataDirectoryInUseError,
-        DatabaseRefusedError,
-        DeploymentRefusedError,
-        NoParquetError,
-        DomainError,
-        EmbeddedServerError,
-        HeadsUnreadableError,
-        JournalError,
-        LogRefusedError,
-        MigrationRefusedError,
-        NoLogError,
-        NoRoomError,
-        OwnerLimitsRefusedError,
-        PortTakenError,
-        RegisterFileError,
-        RestoreRefusedError,
-        ServiceRefusedError,
-        SettingsError,
-        UnwritableFileError,
-    )
-    return str(error) if isinstance(error, refusals) else None

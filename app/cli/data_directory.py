@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from app.core.errors import RefusalError
 from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
 from app.settings.environment import PREFIX, SettingsError
 
@@ -20,7 +21,7 @@ _RUNNING: Final = "running.json"
 _PUBLIC_URL: Final = f"{PREFIX}PUBLIC_URL"
 
 
-class DataDirectoryInUseError(Exception):
+class DataDirectoryInUseError(RefusalError):
     """Another process serves from that data directory."""
 
 

@@ -13,6 +13,7 @@ from app.cli.progress import progress
 from app.cli.remote import watch
 from app.cli.retention import limits
 from app.cli.words import group
+from app.core.errors import RefusalError
 
 if TYPE_CHECKING:
     from app.db.database import Database
@@ -24,7 +25,7 @@ log.command()(watch)
 log.add_typer(limits, name="limits")
 
 
-class NoParquetError(Exception):
+class NoParquetError(RefusalError):
     """What writes Parquet is not installed."""
 
 

@@ -13,6 +13,8 @@ from typing import IO, Annotated, Any, TextIO
 
 import typer
 
+from app.core.errors import RefusalError
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -85,11 +87,11 @@ def refuse_reversed(since: datetime | None, until: datetime | None) -> None:
         raise typer.BadParameter("--since must be before --until")
 
 
-class UnwritableFileError(Exception):
+class UnwritableFileError(RefusalError):
     """A file cannot be written; the message is one line that names it."""
 
 
-class RegisterFileError(Exception):
+class RegisterFileError(RefusalError):
     """A file of the register cannot be used; the message has a line for each error."""
 
 

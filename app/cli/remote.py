@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from app.cli.output import JsonOption, given_text
+from app.core.errors import RefusalError
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,7 +24,7 @@ KeyFileOption = Annotated[
 _SECONDS: Final = 60.0
 
 
-class ServiceRefusedError(Exception):
+class ServiceRefusedError(RefusalError):
     """The service refused a command, or cannot be reached; the message is one line that says why."""
 
 

@@ -7,7 +7,21 @@ identifier of a person.
 from typing import ClassVar
 
 
-class DomainError(Exception):
+class RefusalError(Exception):
+    """What was asked for is refused; its text says why, in one line for a person, and holds no secret.
+
+    The command prints it as it is; what is no such error is a fault of the program, and is shown as one.
+    """
+
+    said: ClassVar[str] = ""
+    """The text of an error that is raised without one."""
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return super().__str__() or self.said
+
+
+class DomainError(RefusalError):
     """The request is refused."""
 
     slug: ClassVar[str] = "refused"

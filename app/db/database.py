@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.core.errors import RefusalError
 from app.db.connections import (
     HANGING_UP_SECONDS,
     HAS_STANDBY,
@@ -94,33 +95,43 @@ WHICH: Final = Lookup(
 _FRESH_SECONDS: Final = 0.25  # any restart of a server takes longer
 
 
-class DatabaseUnavailableError(Exception):
+class DatabaseUnavailableError(RefusalError):
     """The database cannot be read or written now."""
+
+    said = "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
 
 
 class ServerRefusesError(DatabaseUnavailableError):
     """PostgreSQL answers, and cannot do its work now; nothing was recorded."""
 
     def __init__(self, why: ServerRefusal) -> None:
-        """Take the reason as the message."""
-        super().__init__(why.value)
+        """Name the reason."""
+        super().__init__(f"PostgreSQL refuses this: {why.value}")
         self.why = why
 
 
 class NotDurableError(DatabaseUnavailableError):
     """PostgreSQL lacks the synchronous standby that the deployment wants: nothing is read for decisions or recorded."""
 
+    said = "the database has no synchronous standby now, and nothing is recorded: bring one back"
+
 
 class RestoredBehindError(DatabaseUnavailableError):
     """The database was set back and not dealt with since: it lacks narrowing writes that were answered."""
+
+    said = "the database was set back, and nothing that needs consent is answered from it: see sceau recovery check"
 
 
 class BusyError(DatabaseUnavailableError):
     """Another transaction holds what this one needs, and did not release it in time; nothing was recorded."""
 
+    said = "another transaction holds what this needs, and nothing was recorded: try again"
+
 
 class OutcomeUnknownError(DatabaseUnavailableError):
     """It is unknown whether a transaction was recorded, or whether it would outlive the server that recorded it."""
+
+    said = "the connection was lost, and whether this was recorded is not known: look before you repeat it"
 
 
 @dataclass(slots=True)

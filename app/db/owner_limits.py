@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from app.core.errors import RefusalError
 from app.db.connections import owner_settings
 from app.db.schema import metadata
 
@@ -50,7 +51,7 @@ owner_limit: Final = Table(
 _LONGEST_FLOOR: Final = timedelta(days=36_500)
 
 
-class OwnerLimitsRefusedError(Exception):
+class OwnerLimitsRefusedError(RefusalError):
     """The limits could not be read or changed; the message is for a person."""
 
 

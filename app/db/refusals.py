@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.core.errors import RefusalError
 from app.db.connections import HAS_STANDBY, libpq_url, line_settings
 from app.db.database import DatabaseUnavailableError
 from app.db.session import ReadSession
@@ -31,7 +32,7 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = %(name)s),
     coalesce((SELECT has_database_privilege(oid, 'CONNECT') FROM pg_database WHERE datname = %(name)s), false)"""
 
 
-class DatabaseRefusedError(Exception):
+class DatabaseRefusedError(RefusalError):
     """The database of a command cannot be used; the message is one line that says why and how to mend it."""
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import text
 
 from app.core.article import paris_midnight
+from app.core.errors import RefusalError
 from app.db.session import ReadSession
 
 # The schema question is answered from the names of the migrations' files, which are the revisions: importing Alembic
@@ -18,7 +19,7 @@ _UNRELEASED: Final = re.compile(r"[0-9]{4}")
 """The form of revisions before the baseline."""
 
 
-class MigrationRefusedError(Exception):
+class MigrationRefusedError(RefusalError):
     """Nothing was migrated; the message is one line that says why and how to mend it."""
 
 

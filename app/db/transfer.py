@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, IntegrityError
 
+from app.core.errors import RefusalError
 from app.db.revisions import known_revisions
 from app.db.session import ReadSession, WriteSession
 
@@ -72,7 +73,7 @@ _NUMBERED: Final = {"journal_note": "number", _QUEUE: "n"}
 _TOGETHER: Final = 2_000
 
 
-class RestoreRefusedError(Exception):
+class RestoreRefusedError(RefusalError):
     """Nothing was restored; the message is one line that says why."""
 
 

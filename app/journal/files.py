@@ -15,8 +15,10 @@ from uuid import UUID
 
 import msgspec
 
+from app.core.errors import RefusalError
 
-class JournalError(Exception):
+
+class JournalError(RefusalError):
     """The journal cannot be read or written; the message is one line that says why."""
 
 

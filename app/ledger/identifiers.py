@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Row, Table, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.errors import InvalidSubjectError
+from app.core.errors import InvalidSubjectError, RefusalError
 from app.core.names import NameBasis
 from app.db.schema import metadata
 from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
@@ -267,8 +267,10 @@ _NONCE = 12
 _SALT = 16
 
 
-class VaultError(Exception):
+class VaultError(RefusalError):
     """A sealed id cannot be opened with the keys that this deployment holds."""
+
+    said = "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
 
 
 @dataclass(frozen=True, slots=True)

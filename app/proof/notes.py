@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.core.errors import RefusalError
 from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, Signature, VerifierKey
 
 
@@ -64,7 +65,7 @@ _USED: Final = "used"
 """The file that says that a checkpoint was once kept here: without it, the directory is new."""
 
 
-class HeadsUnreadableError(Exception):
+class HeadsUnreadableError(RefusalError):
     """The directory or the last checkpoint in it cannot be read or written; the message is one line."""
 
 

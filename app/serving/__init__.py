@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from app.core.errors import RefusalError
 from app.serving.jobs_process import BEAT_VARIABLE, JobsProcess
 from app.settings import Settings
 from app.telemetry.room import counting_directory
@@ -39,7 +40,7 @@ SERVED: Final[Mapping[str, Any]] = {
 """How uvicorn serves, except for the address and the number of workers."""
 
 
-class PortTakenError(Exception):
+class PortTakenError(RefusalError):
     """Another process listens on that address."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from app.core.errors import RefusalError
 from app.settings.values import REFUSED
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ ELSEWHERE: Final = frozenset({"KEY", "KEY_FILE", "TEST_DATABASE_URL", "URL"})
 """Names under the prefix that are not the service's, but of commands that talk to a service, and of its tests."""
 
 
-class SettingsError(Exception):
+class SettingsError(RefusalError):
     """A setting is missing or wrong; the message is one line that names it and says how to mend it."""
 
 

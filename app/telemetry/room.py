@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from app.core.errors import RefusalError
+
 # How often the service started one of its processes again: counted by the parent, reported by every worker.
 # The parent answers no HTTP. With several workers it writes its counts to a file in the directory where they count; a
 # service of one worker is itself that worker's process.
@@ -61,7 +63,7 @@ _RESTARTS: Final = 4
 """Workers that may die and be started again, each with files of its own, before the room runs out."""
 
 
-class NoRoomError(Exception):
+class NoRoomError(RefusalError):
     """There is no room for the files; the message says where, how much is needed, and what to do."""
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.core.errors import RefusalError
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class EmbeddedServerError(Exception):
+class EmbeddedServerError(RefusalError):
     """The embedded PostgreSQL server cannot do what was asked."""
 
     def __init__(self, what: str, mend: str) -> None:

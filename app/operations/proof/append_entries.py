@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.core.errors import RefusalError
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.journal.store import load_epoch
 from app.keyring import PROOF_KEYS, RECEIPT_KEYS, all_keys, keys_in_force
@@ -152,7 +153,7 @@ MOST: Final = 2_000
 """The most entries in one transaction."""
 
 
-class LogRefusedError(Exception):
+class LogRefusedError(RefusalError):
     """Nothing was appended, because the log is not what was signed before; the message is one line that says what."""
 
 

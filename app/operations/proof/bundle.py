@@ -20,6 +20,7 @@ from app.audit.log_reading import UNREADABLE
 from app.audit.segments import NOBODY, REF_BYTES, name_in, open_lines
 from app.audit.store import segment_content
 from app.auth.store import load_caller
+from app.core.errors import RefusalError
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.ledger.store import whole_refs
 from app.operations.proof.append_entries import anchor_files, cosignature_lines, name_of_log, verifier_keys
@@ -35,7 +36,7 @@ from app.proof.verifier.bundles import COUNTED, FORMAT
 _TOGETHER: Final = 1_000
 
 
-class NoLogError(Exception):
+class NoLogError(RefusalError):
     """There is no entry to bundle; the message is one line that says why."""
 
 

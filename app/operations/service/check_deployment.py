@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from app.audit.trail import ActKind, Target, record_act
+from app.core.errors import RefusalError
 from app.core.register import APPROVAL_CHECK, RegisterApproval
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.revisions import (
@@ -69,7 +70,7 @@ async def accept_restore(session: WriteSession, begun: NewEpoch, *, known: int =
 _SPOKEN: Final = "protocol "
 
 
-class DeploymentRefusedError(Exception):
+class DeploymentRefusedError(RefusalError):
     """The service does not start; the message is one line that says what is wrong and how to mend it."""
 
 

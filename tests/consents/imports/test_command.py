@@ -8,7 +8,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from app.cli import app as sceau
-from app.cli.about import refusal
+from app.core.errors import RefusalError
 from app.db.database import DatabaseUnavailableError
 from app.operations.consents.import_rows import import_rows
 from tests.consents.imports.test_imports import row
@@ -47,7 +47,7 @@ def _run(url, *args, key=BOOTSTRAP):
     told = CliRunner().invoke(sceau, ["import", *map(str, args), "--until=2026-11-01T00:00:00Z"], env=environment)
     printed = [line for line in told.stdout.splitlines() if " answered " not in line]
     # As the console script prints it.
-    refused = refusal(told.exception) if isinstance(told.exception, Exception) else None
+    refused = str(told.exception) if isinstance(told.exception, RefusalError) else None
     return told.exit_code, "\n".join(printed), refused or told.stderr
 
 
