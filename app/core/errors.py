@@ -33,6 +33,18 @@ class DomainError(RefusalError):
         super().__init__(self.detail)
 
 
+class ConflictError(DomainError):
+    """What is recorded stands in the way of the request."""
+
+
+class ForbiddenError(DomainError):
+    """The caller may not do this."""
+
+
+class GoneError(DomainError):
+    """What the request names was there, and is over."""
+
+
 class InvalidPeriodError(DomainError):
     """A consent period is P1Y, or 1 to 12 months, 1 to 52 weeks or 1 to 365 days, and never longer than one year."""
 
@@ -63,19 +75,19 @@ class InvalidSubjectError(DomainError):
     slug = "invalid-subject"
 
 
-class ProcessingExistsError(DomainError):
+class ProcessingExistsError(ConflictError):
     """A processing with this id is registered already; add a version to it instead."""
 
     slug = "processing-exists"
 
 
-class TooManyConsentsError(DomainError):
+class TooManyConsentsError(ConflictError):
     """This person has consented a hundred times within a day: record it later. A withdrawal is always recorded."""
 
     slug = "too-many-consents"
 
 
-class ProcessingRetiredError(DomainError):
+class ProcessingRetiredError(ConflictError):
     """The processing is retired, which is final."""
 
     slug = "processing-retired"
@@ -87,13 +99,13 @@ class InvalidVersionError(DomainError):
     slug = "invalid-version"
 
 
-class ConsentNotApplicableError(DomainError):
+class ConsentNotApplicableError(ConflictError):
     """This purpose does not rest on consent (one of L32-3 III, or none of IV's): a decision cannot be recorded."""
 
     slug = "consent-not-applicable"
 
 
-class ContactMissingError(DomainError):
+class ContactMissingError(ConflictError):
     """The version in force names no contact for the protection of data: who is asked must be told one.
 
     GDPR art. 13(1)(a) and (b).
@@ -126,31 +138,31 @@ class InvalidEvidenceError(DomainError):
     slug = "invalid-evidence"
 
 
-class ProcessingSuspendedError(DomainError):
+class ProcessingSuspendedError(ConflictError):
     """The processing is suspended: nothing is asked for it meanwhile."""
 
     slug = "processing-suspended"
 
 
-class SolicitationPausedError(DomainError):
+class SolicitationPausedError(ConflictError):
     """All of this was refused or withdrawn lately, is not to be renewed, or was asked for often enough: not now."""
 
     slug = "solicitation-paused"
 
 
-class NothingToWithdrawError(DomainError):
+class NothingToWithdrawError(ConflictError):
     """No consent to any of these processings is in force."""
 
     slug = "nothing-to-withdraw"
 
 
-class NothingToRenewError(DomainError):
+class NothingToRenewError(ConflictError):
     """No consent to this processing holds, so there is nothing to renew."""
 
     slug = "nothing-to-renew"
 
 
-class JointConsentNeededError(DomainError):
+class JointConsentNeededError(ConflictError):
     """Under fifteen, a consent is given by the child and a holder of parental responsibility together, not by a link.
 
     GDPR art. 8, loi n° 78-17 art. 45.
@@ -159,13 +171,13 @@ class JointConsentNeededError(DomainError):
     slug = "joint-consent-needed"
 
 
-class ConsentLinkEndedError(DomainError):
+class ConsentLinkEndedError(GoneError):
     """The link has expired, or the account that it was made for was closed."""
 
     slug = "consent-link-ended"
 
 
-class JointConsentNotApplicableError(DomainError):
+class JointConsentNotApplicableError(ConflictError):
     """Nobody has stated that this person is under fifteen: a consent is then given by the person alone."""
 
     slug = "joint-consent-not-applicable"
@@ -177,25 +189,25 @@ class FormNotOursError(DomainError):
     slug = "form-not-ours"
 
 
-class FormAlreadySentError(DomainError):
+class FormAlreadySentError(ConflictError):
     """The form was sent before; what it said is recorded once."""
 
     slug = "form-already-sent"
 
 
-class QualityNotStatedError(DomainError):
+class QualityNotStatedError(ConflictError):
     """A parent or guardian consents for a child without saying which of the two they are (LIL art. 45)."""
 
     slug = "quality-not-stated"
 
 
-class FormOutdatedError(DomainError):
+class FormOutdatedError(ConflictError):
     """What the form was about has changed since it was shown; nothing was recorded."""
 
     slug = "form-outdated"
 
 
-class TextChangedError(DomainError):
+class TextChangedError(ConflictError):
     """The text has changed since it was shown; nothing was recorded."""
 
     slug = "text-changed"
@@ -219,25 +231,25 @@ class IdempotencyMismatchError(DomainError):
     slug = "idempotency-key-reused"
 
 
-class AnswerErasedError(DomainError):
+class AnswerErasedError(ConflictError):
     """This was recorded under this Idempotency-Key, and its subject was erased since: nothing is recorded now."""
 
     slug = "subject-erased"
 
 
-class ScopeMissingError(DomainError):
+class ScopeMissingError(ForbiddenError):
     """The caller lacks the scope that this needs."""
 
     slug = "scope-missing"
 
 
-class ProcessingNotAllowedError(DomainError):
+class ProcessingNotAllowedError(ForbiddenError):
     """The caller may not ask about this processing."""
 
     slug = "processing-not-allowed"
 
 
-class ScopeNotHeldError(DomainError):
+class ScopeNotHeldError(ForbiddenError):
     """A caller cannot hand out more than it holds itself."""
 
     slug = "scope-not-held"
@@ -255,19 +267,19 @@ class CredentialEndedError(DomainError):
     slug = "unauthorized"
 
 
-class CallerRevokedError(DomainError):
+class CallerRevokedError(ConflictError):
     """The caller is revoked, which is final: make another."""
 
     slug = "caller-revoked"
 
 
-class KnownByTokenError(DomainError):
+class KnownByTokenError(ConflictError):
     """The caller is known by the tokens of an issuer, and has no key to rotate: its issuer rotates for it."""
 
     slug = "known-by-token"
 
 
-class TooManyKeysError(DomainError):
+class TooManyKeysError(ConflictError):
     """So many keys of this caller are in force that another may not be: revoke one that nobody uses any more."""
 
     slug = "too-many-keys"
@@ -279,7 +291,7 @@ class UnknownIssuerError(DomainError):
     slug = "unknown-issuer"
 
 
-class IdentityTakenError(DomainError):
+class IdentityTakenError(ConflictError):
     """Another caller is known by this issuer and subject: revoke that one, or change it."""
 
     slug = "identity-taken"
@@ -291,31 +303,31 @@ class InvalidUrlError(DomainError):
     slug = "invalid-url"
 
 
-class TooManyEndpointsError(DomainError):
+class TooManyEndpointsError(ConflictError):
     """There are as many webhook endpoints as there may be; remove one first."""
 
     slug = "too-many-endpoints"
 
 
-class CursorTooOldError(DomainError):
+class CursorTooOldError(GoneError):
     """Events after this cursor are no longer kept: read what stands from the API, then begin without a cursor."""
 
     slug = "cursor-too-old"
 
 
-class PersonsOnlyError(DomainError):
+class PersonsOnlyError(ForbiddenError):
     """This is for persons: the caller is a program (its kind is `machine`)."""
 
     slug = "persons-only"
 
 
-class OwnAcknowledgementError(DomainError):
+class OwnAcknowledgementError(ConflictError):
     """Paper is for members without access: who has access acknowledges the notice themselves, on its page."""
 
     slug = "own-acknowledgement"
 
 
-class MemberActiveError(DomainError):
+class MemberActiveError(ConflictError):
     """The member did not leave: note that first."""
 
     slug = "member-active"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.core.consent import ConsentEvent, EventKind
-from app.core.errors import DomainError
+from app.core.errors import ConflictError, DomainError
 from app.core.fold import since_closure
 
 MOST_NAMES: Final = 50
@@ -29,13 +29,13 @@ class SameNameError(DomainError):
     slug = "same-subject"
 
 
-class TooManyNamesError(DomainError):
+class TooManyNamesError(ConflictError):
     """A person may have fifty names; the operator may mean a mailbox that several people share."""
 
     slug = "too-many-names"
 
 
-class MailboxSharedError(DomainError):
+class MailboxSharedError(ConflictError):
     """Several people share this mailbox: it has no user who could consent for it, and is no person's name."""
 
     slug = "mailbox-shared"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
-from app.core.errors import DomainError, InvalidVersionError
+from app.core.errors import ConflictError, DomainError, ForbiddenError, InvalidVersionError
 from app.core.period import Retention
 from app.core.processing import UNION, ProcessingVersion, changed_facts, material_changes
 
@@ -19,37 +19,37 @@ Words = Mapping[str, object]
 """What a version says besides its facts, by the names of the API, as JSON values."""
 
 
-class ControllerExistsError(DomainError):
+class ControllerExistsError(ConflictError):
     """A controller with this id or identifier is registered already; a new name or address is a version of it."""
 
     slug = "controller-exists"
 
 
-class ProcessingNotApprovedError(DomainError):
+class ProcessingNotApprovedError(ConflictError):
     """The processing is proposed: until another person has approved it, it can only be retired."""
 
     slug = "processing-not-approved"
 
 
-class ProposalPendingError(DomainError):
+class ProposalPendingError(ConflictError):
     """A version of this processing waits to be approved or rejected: nothing is added to it before."""
 
     slug = "proposal-pending"
 
 
-class NotProposedError(DomainError):
+class NotProposedError(ConflictError):
     """This version does not wait for anybody: it was never proposed, or it was approved or rejected already."""
 
     slug = "not-proposed"
 
 
-class OwnProposalError(DomainError):
+class OwnProposalError(ForbiddenError):
     """Another person approves: by who made the two callers, this one and who proposed it may be one human being."""
 
     slug = "own-proposal"
 
 
-class NoSecondPersonError(DomainError):
+class NoSecondPersonError(ConflictError):
     """Nobody could approve this: first give another person a caller of kind `person` with `register:approve`.
 
     Whoever proposes by a key needs somebody with another key, and whoever proposes by an account of an issuer somebody
@@ -60,7 +60,7 @@ class NoSecondPersonError(DomainError):
     slug = "no-second-person"
 
 
-class VersionInvalidatedError(DomainError):
+class VersionInvalidatedError(ConflictError):
     """The version in force, or one of its notices, was invalidated: nothing is asked until there is a new version."""
 
     slug = "version-invalidated"
@@ -72,19 +72,19 @@ class UnknownTextError(DomainError):
     slug = "unknown-text"
 
 
-class NoticeOnPagesError(DomainError):
+class NoticeOnPagesError(ConflictError):
     """The consent page has shown this notice within texts of other hashes: invalidate the version."""
 
     slug = "notice-on-pages"
 
 
-class ImportNotApprovedError(DomainError):
+class ImportNotApprovedError(ConflictError):
     """Grants are imported only once another person has approved the import: it waits in GET /v1/proposals."""
 
     slug = "import-not-approved"
 
 
-class RowChangedError(DomainError):
+class RowChangedError(ConflictError):
     """This row of the import was recorded already, and said something else then."""
 
     slug = "import-row-changed"
@@ -96,7 +96,7 @@ class ImportUntilError(DomainError):
     slug = "import-until"
 
 
-class ImportOfAnotherError(DomainError):
+class ImportOfAnotherError(ConflictError):
     """Another caller began the import of this name, and alone goes on with it: choose another name."""
 
     slug = "import-of-another"

@@ -11,7 +11,7 @@ from typing import Final
 from unicodedata import combining, normalize
 from uuid import UUID
 
-from app.core.errors import DomainError
+from app.core.errors import ConflictError, DomainError
 from app.words import LANGUAGES, Catalogue
 
 
@@ -21,7 +21,7 @@ class IncompleteNoticeError(DomainError):
     slug = "incomplete-notice"
 
 
-class NoticeUnfinishedError(DomainError):
+class NoticeUnfinishedError(ConflictError):
     """This version of the notice is not complete, so nobody can acknowledge it: publish a complete one first."""
 
     slug = "notice-unfinished"

@@ -23,9 +23,6 @@ from app.auth.callers import POLICY as UNKNOWN_KEYS
 from app.auth.callers import OverQuotaError, UnauthorizedError
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.core import errors
-from app.core import register as register_errors
-from app.core import staff as staff_errors
-from app.core.names import MailboxSharedError, SameNameError, TooManyNamesError
 from app.db.database import (
     BusyError,
     DatabaseUnavailableError,
@@ -58,70 +55,17 @@ async def note_refusal(request: Request, problem: str) -> None:
 
 
 STATUS: Final[Mapping[type[errors.DomainError], int]] = {
-    errors.AnswerErasedError: 409,
-    errors.CallerRevokedError: 409,
-    errors.AgeDateError: 422,
-    errors.CollectionTimeError: 422,
-    errors.ConsentLinkEndedError: 410,
-    errors.ConsentNotApplicableError: 409,
-    errors.ContactMissingError: 409,
-    errors.CredentialEndedError: 401,
-    errors.CursorTooOldError: 410,
-    errors.FormAlreadySentError: 409,
-    errors.FormNotOursError: 400,
-    errors.FormOutdatedError: 409,
-    errors.QualityNotStatedError: 409,
-    errors.IdempotencyMismatchError: 422,
-    errors.IdentityTakenError: 409,
-    errors.InvalidCursorError: 422,
-    errors.InvalidExpiryError: 422,
-    errors.InvalidNoticeError: 422,
-    errors.InvalidPeriodError: 422,
-    errors.InvalidUrlError: 422,
-    errors.InvalidVersionError: 422,
-    errors.InvalidSubjectError: 400,
-    errors.NothingToRenewError: 409,
-    errors.JointConsentNeededError: 409,
-    errors.JointConsentNotApplicableError: 409,
-    errors.KnownByTokenError: 409,
-    errors.MemberActiveError: 409,
+    errors.DomainError: 422,
+    errors.ConflictError: 409,
+    errors.ForbiddenError: 403,
+    errors.GoneError: 410,
     errors.NotFoundError: 404,
-    errors.NothingToWithdrawError: 409,
-    errors.OwnAcknowledgementError: 409,
-    errors.PersonsOnlyError: 403,
-    errors.ProcessingExistsError: 409,
-    errors.ProcessingNotAllowedError: 403,
-    errors.ProcessingRetiredError: 409,
-    errors.ProcessingSuspendedError: 409,
-    errors.ScopeMissingError: 403,
-    errors.ScopeNotHeldError: 403,
-    errors.SolicitationPausedError: 409,
-    errors.TextChangedError: 409,
-    errors.TooManyConsentsError: 409,
-    errors.TooManyEndpointsError: 409,
+    errors.CredentialEndedError: 401,
+    errors.FormNotOursError: 400,
+    errors.InvalidSubjectError: 400,
     errors.TooManyFormsError: 429,
-    errors.TooManyKeysError: 409,
-    errors.UnknownIssuerError: 422,
-    errors.UnknownVersionError: 422,
-    MailboxSharedError: 409,
-    SameNameError: 422,
-    TooManyNamesError: 409,
-    register_errors.ControllerExistsError: 409,
-    register_errors.ImportNotApprovedError: 409,
-    register_errors.ImportOfAnotherError: 409,
-    register_errors.ImportUntilError: 422,
-    register_errors.NoSecondPersonError: 409,
-    register_errors.NotProposedError: 409,
-    register_errors.RowChangedError: 409,
-    register_errors.OwnProposalError: 403,
-    register_errors.ProcessingNotApprovedError: 409,
-    register_errors.ProposalPendingError: 409,
-    register_errors.NoticeOnPagesError: 409,
-    register_errors.UnknownTextError: 422,
-    register_errors.VersionInvalidatedError: 409,
-    staff_errors.IncompleteNoticeError: 422,
-    staff_errors.NoticeUnfinishedError: 409,
 }
+"""The status of each kind of domain error."""
 
 _MAYBE: Final = "or none that this caller may see"
 _NOT_FOUND: Final[Mapping[str, str]] = {
@@ -290,8 +234,8 @@ def over_quota(scope: Scope, error: OverQuotaError) -> Response:
 
 
 def status_of(error: errors.DomainError) -> int:
-    """The HTTP status of a domain error; 422 for one that has none of its own."""
-    return STATUS.get(type(error), 422)
+    """The HTTP status of a domain error: that of its own class, or else of the nearest above it."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def refused(error: errors.DomainError) -> Response:
