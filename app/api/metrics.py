@@ -322,5 +322,5 @@ def job_metrics(runs: Sequence[DayOfRuns]) -> Iterator[Metric]:
 
 
 def _values(run: DayOfRuns) -> dict[str, float]:
-    values = (run.last_started_at.timestamp(), run.last_took.total_seconds(), run.last_flagged, run.backlog)
+    values = (run.last_started_at.timestamp(), run.last_took, run.last_flagged, run.backlog)
     return dict(zip((name for name, _ in _GAUGES), (*values, run.failures), strict=True))

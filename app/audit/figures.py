@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import RowMapping, delete, func, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from app.audit.store import figure, job_run
@@ -72,7 +72,7 @@ class DayOfRuns:
     """A task's runs on one day (UTC): sums, and how the last one went.
 
     `flagged` and `lost` are sums over the day, `last_flagged` is that of the last run, and `backlog` what that run
-    left.
+    left. `last_took` is in seconds.
     """
 
     task: str
@@ -81,7 +81,7 @@ class DayOfRuns:
     failures: int
     flagged: int
     last_started_at: datetime
-    last_took: timedelta
+    last_took: float
     last_flagged: int
     backlog: int
     last_failed_at: datetime | None
@@ -129,7 +129,7 @@ async def add_run(session: WriteSession, run: JobRun, day: date) -> None:
 async def latest_runs(session: ReadSession) -> list[DayOfRuns]:
     """Return for each task the last day on which it ran, by name of task."""
     statement = select(job_run).ext(distinct_on(job_run.c.task)).order_by(job_run.c.task, job_run.c.day.desc())
-    return [_day(row) for row in await session.execute(statement)]
+    return [_day(row) for row in (await session.execute(statement)).mappings()]
 
 
 async def list_runs(session: ReadSession, *, task: str | None, since: date) -> list[DayOfRuns]:
@@ -137,7 +137,7 @@ async def list_runs(session: ReadSession, *, task: str | None, since: date) -> l
     statement = select(job_run).where(job_run.c.day >= since).order_by(job_run.c.day.desc(), job_run.c.task)
     if task is not None:
         statement = statement.where(job_run.c.task == task)
-    return [_day(row) for row in await session.execute(statement)]
+    return [_day(row) for row in (await session.execute(statement)).mappings()]
 
 
 async def drop_runs_before(session: WriteSession, day: date) -> None:
@@ -145,18 +145,7 @@ async def drop_runs_before(session: WriteSession, day: date) -> None:
     await session.execute(delete(job_run).where(job_run.c.day < day))
 
 
-def _day(row: Row[tuple[object, ...]]) -> DayOfRuns:
-    return DayOfRuns(
-        task=row.task,
-        day=row.day,
-        runs=row.runs,
-        failures=row.failures,
-        flagged=row.flagged,
-        last_started_at=row.last_started_at,
-        last_took=timedelta(milliseconds=row.last_took_ms),
-        last_flagged=row.last_flagged,
-        backlog=row.backlog,
-        last_failed_at=row.last_failed_at,
-        last_error=row.last_error,
-        lost=row.lost,
-    )
+def _day(row: RowMapping) -> DayOfRuns:
+    columns: dict[str, Any] = dict(row)
+    took = columns.pop("last_took_ms") / 1000
+    return DayOfRuns(**columns, last_took=took)

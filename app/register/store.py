@@ -136,12 +136,12 @@ async def add_processing(session: WriteSession, record: ProcessingRecord, *, by:
 async def add_version(session: WriteSession, identifier: str, version: VersionRecord, *, by: UUID) -> None:
     """Append a version to a registered processing."""
     whose = {"processing": identifier, "recorded_by": by}
-    await session.execute(insert(processing_version).values(**whose, **_said(version)))
+    await session.execute(insert(processing_version).values(**whose, **columns_of(version)))
 
 
 def version_as_json(version: VersionRecord) -> dict[str, Any]:
     """Return a version as it waits at the gate: the columns of its row except whose it is, as JSON has them."""
-    return {name: said.isoformat() if isinstance(said, date) else said for name, said in _said(version).items()}
+    return {name: said.isoformat() if isinstance(said, date) else said for name, said in columns_of(version).items()}
 
 
 def version_from_json(wanted: Mapping[str, Any]) -> VersionRecord:
@@ -150,7 +150,8 @@ def version_from_json(wanted: Mapping[str, Any]) -> VersionRecord:
     return version_of(SimpleNamespace(**{**wanted, **at, "started_on": date.fromisoformat(wanted["started_on"])}))
 
 
-def _said(version: VersionRecord) -> dict[str, Any]:
+def columns_of(version: VersionRecord) -> dict[str, Any]:
+    """Return what a version says, by the columns of its row; whose it is comes besides."""
     facts = version.facts
     return {
         "number": facts.number,

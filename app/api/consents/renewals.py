@@ -12,7 +12,6 @@ from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, WriteDep, WriterDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
-from app.audit.figures import DayOfRuns
 from app.auth.callers import Caller, Scope
 from app.core.consent import State
 from app.core.renewal import FlagKind
@@ -195,7 +194,7 @@ async def get_job_runs(
     """When each task last ran, how long it took, what it did and left; none runs when no jobs process does."""
     async with database.read() as session:
         runs = await list_job_runs(session, task=task, days=days)
-    return JobRuns(items=[_run(each) for each in runs])
+    return JobRuns(items=[JobRunBody.model_validate(each, from_attributes=True) for each in runs])
 
 
 def _renewal(each: ListedRenewal) -> RenewalBody:
@@ -211,21 +210,4 @@ def _renewal(each: ListedRenewal) -> RenewalBody:
         expires_at=flag.expires_at,
         state=each.state,
         subject=SubjectBody(type=each.subject.type, id=each.subject.id) if each.subject is not None else None,
-    )
-
-
-def _run(run: DayOfRuns) -> JobRunBody:
-    return JobRunBody(
-        task=run.task,
-        day=run.day,
-        runs=run.runs,
-        failures=run.failures,
-        flagged=run.flagged,
-        last_started_at=run.last_started_at,
-        last_took=run.last_took.total_seconds(),
-        last_flagged=run.last_flagged,
-        backlog=run.backlog,
-        last_failed_at=run.last_failed_at,
-        last_error=run.last_error,
-        lost=run.lost,
     )

@@ -15,8 +15,8 @@ from app.core.consent_text import ConsentText
 from app.core.processing import PartyMode, Status
 from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
 from app.core.wording import Passage, typeset
-from app.register.records import Proposal, Registered, VersionRecord, facts_as_json, present
-from app.register.store import InvalidationRecord, version_from_json
+from app.register.records import Proposal, Registered, VersionRecord, present
+from app.register.store import InvalidationRecord, columns_of, version_from_json
 
 
 class VersionView(ParticularsView):
@@ -204,31 +204,11 @@ def version_view(version: VersionRecord) -> VersionView:
 
 
 def _told(version: VersionRecord) -> dict[str, Any]:
-    facts = version.facts
+    said = columns_of(version)
+    del said["reason"]
     hashes = {language: digest for language in version.notice if (digest := version.notice_hash(language)) is not None}
-    return {
-        **facts_as_json(facts),
-        **version.particulars.as_json(),
-        "number": facts.number,
-        "effective_from": facts.effective_from or version.recorded_at,
-        "recorded_at": version.recorded_at,
-        "controllers": list(version.controllers),
-        "provider_kind": facts.provider_kind,
-        "service": facts.service,
-        "elements": sorted(facts.elements),
-        "automated": facts.automated,
-        "party_mode": facts.party_mode,
-        "started_on": facts.started_on,
-        "consent_validity": str(facts.consent_validity),
-        "material": facts.material,
-        "name": dict(version.name),
-        "notice": dict(version.notice),
-        "notice_sha256": hashes,
-        "data_recipients": sorted(each.name for each in facts.recipients),
-        "retention": str(facts.retention),
-        "age_statement_required": facts.age_statement_required,
-        "data_protection_contact": version.contact,
-    }
+    effective_from = version.facts.effective_from or version.recorded_at
+    return {**said.pop("particulars"), **said, "effective_from": effective_from, "notice_sha256": hashes}
 
 
 def versions_view(known: Registered, struck: Sequence[InvalidationRecord]) -> VersionsPage:
