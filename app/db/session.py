@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, LiteralString, Protocol, 
 from typing import cast as as_type
 from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
-from sqlalchemy import CursorResult, Executable, Text, cast, func, select
+from sqlalchemy import CursorResult, Executable, Row, Text, cast, func, select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,6 +31,11 @@ from app.db.connections import IDENTITY, HeardConnection
 
 if TYPE_CHECKING:
     from sqlalchemy import ClauseElement
+
+
+Kept = TypeVar("Kept")
+_NATIVE: Final = (bytes, datetime, UUID)
+"""What psycopg takes as it is."""
 
 
 # Many rows are passed to one statement as one parameter: JSON is encoded in C, an array of a thousand elements is not.
@@ -43,6 +49,17 @@ def as_rows(rows: Iterable[Mapping[str, object]]) -> str:
 def as_refs(refs: Iterable[bytes]) -> str:
     """Return references as hexadecimal digits separated by commas."""
     return ",".join(ref.hex() for ref in refs)
+
+
+def as_columns(record: object) -> dict[str, Any]:
+    """Return what the columns named as a record's fields hold: values of enums, and the contents of sets, sorted."""
+    columns: dict[str, Any] = msgspec.to_builtins(record, builtin_types=_NATIVE, order="sorted")
+    return columns
+
+
+def record_of(kind: type[Kept], row: Row[Any]) -> Kept:
+    """Return the record whose fields are named as columns of a row; other columns are left out."""
+    return msgspec.convert(row, kind, from_attributes=True)
 
 
 def _text(value: object) -> str:

@@ -11,9 +11,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Row, delete, func, insert, or_, select, text, update
+from sqlalchemy import delete, func, insert, or_, select, text, update
 
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, as_columns, record_of
 from app.events.outbox import EventType
 from app.events.tables import webhook_endpoint, webhook_secret
 from app.keyring import WrappedKey
@@ -53,13 +53,14 @@ class Endpoint:
 
 async def add_endpoint(session: WriteSession, endpoint: Endpoint) -> None:
     """Keep a new endpoint."""
-    await session.execute(insert(webhook_endpoint).values(id=endpoint.id, **_values(endpoint)))
+    await session.execute(insert(webhook_endpoint).values(as_columns(endpoint)))
 
 
 async def save_endpoint(session: WriteSession, endpoint: Endpoint) -> None:
     """Write an endpoint's changes."""
-    statement = update(webhook_endpoint).where(webhook_endpoint.c.id == endpoint.id)
-    await session.execute(statement.values(**_values(endpoint)))
+    columns = as_columns(endpoint)
+    statement = update(webhook_endpoint).where(webhook_endpoint.c.id == columns.pop("id"))
+    await session.execute(statement.values(columns))
 
 
 async def remove_endpoint(session: WriteSession, identifier: UUID) -> None:
@@ -77,42 +78,13 @@ async def load_endpoint(session: ReadSession, identifier: UUID, *, hold: bool = 
     """Return one endpoint; None when there is none. `hold` keeps it from changing until the end of the transaction."""
     statement = select(webhook_endpoint).where(webhook_endpoint.c.id == identifier)
     row = (await session.execute(statement.with_for_update() if hold else statement)).first()
-    return None if row is None else _endpoint(row)
+    return None if row is None else record_of(Endpoint, row)
 
 
 async def list_endpoints(session: ReadSession) -> list[Endpoint]:
     """Return every endpoint, oldest first."""
     found = await session.execute(select(webhook_endpoint).order_by(webhook_endpoint.c.id))
-    return [_endpoint(row) for row in found]
-
-
-def _values(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "url": endpoint.url,
-        "types": None if endpoint.types is None else sorted(each.value for each in endpoint.types),
-        "processings": None if endpoint.processings is None else sorted(endpoint.processings),
-        "include_subject": endpoint.include_subject,
-        "status": endpoint.status.value,
-        "status_reason": endpoint.status_reason,
-        "status_at": endpoint.status_at,
-        "created_at": endpoint.created_at,
-        "created_by": endpoint.created_by,
-    }
-
-
-def _endpoint(row: Row[Any]) -> Endpoint:
-    return Endpoint(
-        id=row.id,
-        url=row.url,
-        types=None if row.types is None else frozenset(map(EventType, row.types)),
-        processings=None if row.processings is None else frozenset(row.processings),
-        include_subject=row.include_subject,
-        status=EndpointStatus(row.status),
-        status_reason=row.status_reason,
-        status_at=row.status_at,
-        created_at=row.created_at,
-        created_by=row.created_by,
-    )
+    return [record_of(Endpoint, row) for row in found]
 
 
 # How deliveries are signed (Standard Webhooks), and the secrets that sign them.

@@ -35,7 +35,7 @@ from app.core.article import FRANCE
 from app.core.consent import AgeBand, EventKind, GivenBy
 from app.core.consent_link import Authentication, LinkKind
 from app.db.schema import Instant, metadata
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, as_columns, record_of
 from app.ledger.tables import consent
 
 # The tables of the consent page: links (their tokens only as hashes), the forms sent through them, and texts shown.
@@ -156,57 +156,13 @@ def text_digest(text: str) -> bytes:
 
 async def add_link(session: WriteSession, link: ConsentLink) -> None:
     """Keep a new link."""
-    await session.execute(
-        insert(consent_link).values(
-            token_sha256=link.token_sha256,
-            id=link.id,
-            subject_ref=link.subject_ref,
-            name=link.name,
-            kind=link.kind.value,
-            processings=list(link.processings),
-            authentication=link.authentication.value,
-            by_person=link.by_person,
-            age_band=link.age_band.value if link.age_band is not None else None,
-            created_at=link.created_at,
-            created_by=link.created_by,
-            expires_at=link.expires_at,
-            ledger_order=link.ledger_order,
-            credential=link.credential,
-            return_to=link.return_to,
-            given_by=link.given_by.value if link.given_by is not None else None,
-            territory=link.territory,
-            parent_ref=link.parent_ref,
-            parent_checked_how=link.parent_checked_how,
-        )
-    )
+    await session.execute(insert(consent_link).values(as_columns(link)))
 
 
 async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | None:
     """Return the link whose token has that hash, even if it has expired; None when there is none."""
     row = (await session.execute(select(consent_link).where(consent_link.c.token_sha256 == token_sha256))).first()
-    if row is None:
-        return None
-    return ConsentLink(
-        token_sha256=row.token_sha256,
-        id=row.id,
-        subject_ref=row.subject_ref,
-        name=row.name,
-        kind=LinkKind(row.kind),
-        processings=tuple(row.processings),
-        authentication=Authentication(row.authentication),
-        by_person=row.by_person,
-        age_band=AgeBand(row.age_band) if row.age_band is not None else None,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        expires_at=row.expires_at,
-        ledger_order=row.ledger_order,
-        credential=row.credential,
-        return_to=row.return_to,
-        given_by=GivenBy(row.given_by) if row.given_by is not None else None,
-        territory=row.territory,
-        parent_ref=row.parent_ref,
-        parent_checked_how=row.parent_checked_how,
-    )
+    return None if row is None else record_of(ConsentLink, row)
 
 
 async def links_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:

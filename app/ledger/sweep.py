@@ -16,7 +16,7 @@ from sqlalchemy import Row, RowMapping, func, or_, select, text, tuple_
 from app.core.consent import ConsentEvent, EventKind
 from app.core.register import Struck
 from app.core.renewal import Flag, FlagKind
-from app.db.session import ReadSession, WriteSession, as_refs, as_rows
+from app.db.session import ReadSession, WriteSession, as_refs, as_rows, record_of
 from app.ledger.store import event_of
 from app.ledger.tables import consent, consent_event, renewal_flag, subject
 
@@ -289,19 +289,7 @@ async def list_flags(
     """Return the next flags on those processings, of those kinds, oldest first."""
     values = {"processings": list(processings), "kinds": [kind.value for kind in kinds], "after": after, "most": limit}
     found = await session.execute(_FLAGS, values)
-    return [
-        FlagRecord(
-            id=row.id,
-            subject_ref=row.subject_ref,
-            processing=row.processing,
-            consent=row.consent,
-            kind=FlagKind(row.kind),
-            notice=row.notice,
-            flagged_at=row.flagged_at,
-            expires_at=row.expires_at,
-        )
-        for row in found
-    ]
+    return [record_of(FlagRecord, row) for row in found]
 
 
 @dataclass(frozen=True, slots=True)

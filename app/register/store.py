@@ -26,7 +26,7 @@ from app.core.period import ConsentPeriod, Retention
 from app.core.processing import Invalidation, PartyMode, ProcessingVersion, Status, StatusChange, can_be_an_id
 from app.core.register import ControllerKind, Struck
 from app.db.connections import IDENTITY
-from app.db.session import Lookup, Prepared, ReadSession, WriteSession
+from app.db.session import Lookup, Prepared, ReadSession, WriteSession, as_columns, record_of
 from app.register.records import (
     ControllerRecord,
     ControllerVersion,
@@ -290,7 +290,7 @@ async def load_controllers(session: ReadSession, ids: Collection[str] | None = N
     found = (await session.execute(heads)).all()
     by_version = defaultdict[str, list[ControllerVersion]](list)
     for row in await session.execute(versions):
-        by_version[row.controller].append(_version(row))
+        by_version[row.controller].append(record_of(ControllerVersion, row))
     return {
         row.id: ControllerRecord(
             row.id, ControllerKind(row.kind), row.identifier, row.registered_at, tuple(by_version[row.id])
@@ -327,19 +327,8 @@ async def add_controller_version(
     session: WriteSession, identifier: str, version: ControllerVersion, *, by: UUID
 ) -> None:
     """Append a version to a registered controller."""
-    await session.execute(
-        insert(controller_version).values(
-            controller=identifier,
-            number=version.number,
-            legal_name=version.legal_name,
-            postal_address=version.postal_address,
-            contact=version.contact,
-            data_protection_officer=version.data_protection_officer,
-            country=version.country,
-            recorded_at=version.recorded_at,
-            recorded_by=by,
-        )
-    )
+    whose = {"controller": identifier, "recorded_by": by}
+    await session.execute(insert(controller_version).values(**whose, **as_columns(version)))
 
 
 async def name_controllers(
@@ -372,18 +361,6 @@ def _named(record: ProcessingRecord, names: Mapping[str, str]) -> ProcessingReco
     kept = {each: record.controller for version in record.versions for each in version.controllers[:1]}
     known = {**kept, **{each: names[each] for each in names}}
     return replace(record, controller=known.get(first or "", record.controller), controller_names=known)
-
-
-def _version(row: Row[tuple[object, ...]]) -> ControllerVersion:
-    return ControllerVersion(
-        number=row.number,
-        legal_name=row.legal_name,
-        recorded_at=row.recorded_at,
-        postal_address=row.postal_address,
-        contact=row.contact,
-        data_protection_officer=row.data_protection_officer,
-        country=row.country,
-    )
 
 
 # Reads and writes of invalidations.
