@@ -281,7 +281,7 @@ class Processing:
 
     @cached_property
     def _numbered(self) -> Mapping[int, ProcessingVersion]:
-        return {version.number: version for version in reversed(self.versions)}
+        return {version.number: version for version in self.versions}
 
     def version_at(self, at: datetime) -> ProcessingVersion | None:
         """Return the version in force at an instant: the highest number that has come into force."""

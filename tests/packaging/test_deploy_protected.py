@@ -1,4 +1,4 @@
-"""Each recipe of a deployment keeps the journal and the outage file where they outlive the process."""
+"""Each recipe of a deployment keeps what its service and its jobs know on what outlives the process."""
 
 import re
 from pathlib import Path, PurePosixPath
@@ -24,10 +24,10 @@ def read(path: str) -> Any:
     return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
 
 
-def compose(path: str) -> Recipe:
-    """The service of a Compose file: its named volumes last."""
+def compose(path: str, name: str = "sceau") -> Recipe:
+    """A service of a Compose file: its named volumes last."""
     whole = read(path)
-    service = whole["services"]["sceau"]
+    service = whole["services"][name]
     mounts = [volume.split(":") for volume in service.get("volumes", [])]
     return Recipe(service["environment"], {target for source, target in mounts if source in whole["volumes"]})
 
@@ -54,9 +54,12 @@ def kubernetes(path: str) -> Recipe:
 
 RECIPES = {
     "compose": compose("deploy/compose.yaml"),
+    "compose, jobs": compose("deploy/compose.yaml", "worker"),
     "docker-compose": compose("docker-compose.yml"),
     "systemd": systemd("deploy/systemd/sceau-serve.service"),
+    "systemd, jobs": systemd("deploy/systemd/sceau-worker.service"),
     "kubernetes": kubernetes("deploy/kubernetes/serve.yaml"),
+    "kubernetes, jobs": kubernetes("deploy/kubernetes/worker.yaml"),
 }
 
 

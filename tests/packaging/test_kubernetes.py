@@ -47,7 +47,6 @@ def problem(document: dict[str, Any], version: str) -> str:
 def test_there_is_one_of_each_kind_that_production_needs():
     """Migration, service, jobs, their budgets, the autoscaler, the network, the address."""
     assert sorted((each["kind"], each["metadata"]["name"]) for each in DOCUMENTS) == [
-        ("Deployment", "sceau-worker"),
         ("HorizontalPodAutoscaler", "sceau-serve"),
         ("Job", f"sceau-migrate-{_version().replace('.', '-')}"),
         ("NetworkPolicy", "sceau"),
@@ -57,6 +56,7 @@ def test_there_is_one_of_each_kind_that_production_needs():
         ("PodDisruptionBudget", "sceau-worker"),
         ("Service", "sceau"),
         ("StatefulSet", "sceau-serve"),
+        ("StatefulSet", "sceau-worker"),
     ]
 
 
@@ -164,7 +164,7 @@ def test_selectors_find_the_pods_that_they_are_for():
     assert found == {
         ("Service", "sceau"): {"sceau-serve"},
         ("StatefulSet", "sceau-serve"): {"sceau-serve"},
-        ("Deployment", "sceau-worker"): {"sceau-worker"},
+        ("StatefulSet", "sceau-worker"): {"sceau-worker"},
         ("PodDisruptionBudget", "sceau-serve"): {"sceau-serve"},
         ("PodDisruptionBudget", "sceau-worker"): {"sceau-worker"},
         ("NetworkPolicy", "sceau"): everybody,

@@ -41,3 +41,16 @@ securityContext:
 - name: SCEAU_MASTER_KEY_FILE
   value: /run/secrets/sceau/master-key
 {{- end -}}
+
+{{/* One claim for each pod, which outlives it: the journal is needed for as long as the oldest backup. */}}
+{{- define "sceau.state" -}}
+- metadata:
+    name: state
+  spec:
+    accessModes: [ReadWriteOnce]
+    {{- with .Values.state.storageClass }}
+    storageClassName: {{ . }}
+    {{- end }}
+    resources:
+      requests: { storage: {{ .Values.state.size }} }
+{{- end -}}
