@@ -13,6 +13,7 @@ if [[ -e $folder ]]; then
   exit 1
 fi
 # Only its owner may enter the folder. The files are readable in it: Compose mounts them as they are, for the image's user.
+mkdir -p -- "$(dirname -- "$folder")"
 mkdir -m 0700 -- "$folder"
 umask 0333
 

@@ -1,5 +1,6 @@
 """docs/reference/scopes.md and problems.md: what callers may do, and what they are told when they may not."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -59,7 +60,7 @@ GENERAL: Final[Mapping[str, tuple[str, str]]] = {
         "503",
         (
             "The database was set back ([restoring](../recovery.md)). Until somebody has dealt with that, IV is not "
-            "answered, and nothing is recorded that may permit more."
+            "answered, and only imports record what may permit more."
         ),
     ),
     "refused": ("4xx", "Any other refusal by the HTTP layer."),
@@ -79,13 +80,17 @@ def domain_errors(base: type[DomainError] = DomainError) -> Iterator[type[Domain
         yield from domain_errors(each)
 
 
+_ARTICLE: Final = re.compile(r"\b(art|D)\. ")
+
+
 def problems_page() -> str:
     """The whole page."""
     general = ((slug, status, when) for slug, (status, when) in sorted(GENERAL.items()))
     told: dict[str, tuple[str, str]] = {}
     for each in domain_errors():
-        if each.slug not in GENERAL:
-            when, end, _ = " ".join((each.__doc__ or "").split()).partition(". ")  # an answer's detail is all of it
+        if "slug" in vars(each) and each.slug not in GENERAL:  # the others are kinds of problems
+            detail = _ARTICLE.sub("\\1.\u00a0", " ".join((each.__doc__ or "").split()))
+            when, end, _ = detail.partition(". ")  # an answer's detail is all of it
             when += end.strip()
             told[each.slug] = (str(status_of(each.__new__(each))), when)
     domain = ((slug, status, when) for slug, (status, when) in sorted(told.items()))

@@ -1,7 +1,7 @@
 """docs/reference/metrics.md: every family of metrics that a service tells, of itself and from its database."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Final
 from uuid import UUID
 
@@ -40,7 +40,7 @@ _CONDITION: Final = DatabaseCondition(
     archive_failures=0, schema="0001_baseline", ahead=0.0,
 )  # fmt: skip
 _RUN: Final = DayOfRuns(
-    task="task", day=date(2026, 1, 1), runs=1, failures=0, flagged=0, last_started_at=_NOW, last_took=timedelta(0),
+    task="task", day=date(2026, 1, 1), runs=1, failures=0, flagged=0, last_started_at=_NOW, last_took=0.0,
     last_flagged=0, backlog=0, last_failed_at=None, last_error=None,
 )  # fmt: skip
 _COUNTS: Final = DeliveryCounts({(_NOBODY, "delivered"): 1}, {(_NOBODY, "dead"): 1}, 0, {(_NOBODY, "dead"): 1})

@@ -331,7 +331,7 @@ async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Resp
     """Publish a version, in force at once and for good. All staff are asked again; no version is ever changed.
 
     It is refused if it leaves out what staff must know: what is secret, that secrecy outlasts the job, code pénal
-    226-13, 226-15 and both paragraphs of 432-9 with their penalties, or a passage that is still to be completed.
+    226-13, 226-15 and both paragraphs of 432-9 with their penalties; or if it still has a passage to be completed.
     """
 
     async def publish(session: WriteSession) -> NoticeView:

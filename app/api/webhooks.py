@@ -346,7 +346,8 @@ class EffectBody(BaseModel):
 async def post_acknowledgement(body: NewEffect, caller: Receiver, write: WriteDep) -> Response:
     """That the analysis stopped (`stopped`), or that what was derived from it is erased (`derived_data_erased`).
 
-    For an event that ended a consent: a withdrawal, a refusal, an expiry, a closure, an erasure, a material version.
+    For an event that ended a consent: a withdrawal, a refusal, an expiry, a closure, an erasure, a material version,
+    an invalidation.
     The console shows what is overdue: not erased within the delay that the register gives
     (`derived_data_erased_within`). Each receiver may say it; the first one to do so closes it.
     """

@@ -256,7 +256,7 @@ class ScopeNotHeldError(ForbiddenError):
 
 
 class InvalidExpiryError(DomainError):
-    """A key expires later than it is made."""
+    """The expiry of a key must lie ahead."""
 
     slug = "invalid-expiry"
 

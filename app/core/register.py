@@ -73,7 +73,7 @@ class UnknownTextError(DomainError):
 
 
 class NoticeOnPagesError(ConflictError):
-    """The consent page has shown this notice within texts of other hashes: invalidate the version."""
+    """The consent page showed this notice within longer texts, whose hashes differ: invalidate the version."""
 
     slug = "notice-on-pages"
 

@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     )
 
     database_url: PostgresUrl | None = Field(default=None, description="DSN of the application role")
-    database_owner_url: PostgresUrl | None = Field(default=None, description="DSN of the schema's owner: migrations")
+    database_owner_url: PostgresUrl | None = Field(
+        default=None, description="DSN of the schema's owner: migrations, limits, retention"
+    )
     pseudonym_key: SecretStr | None = Field(
         default=None, description="32 bytes, hex or base64; KEY,OTHER while one is exchanged (docs/operating.md)"
     )

@@ -241,7 +241,7 @@ BEGIN
     SELECT log_floor_days INTO STRICT floor_days FROM owner_limit;
     IF day > today - floor_days THEN
         RAISE EXCEPTION 'the decision log of the last % days is not dropped', floor_days
-            USING HINT = 'The owner of the database sets how many: sceau limits set.';
+            USING HINT = 'The owner of the database sets how many: sceau log limits set.';
     END IF;
     IF NOT pg_try_advisory_xact_lock(hashtext('sceau log partition')) THEN
         RETURN 0;

@@ -47,7 +47,7 @@ def test_present_state_first_then_history(served, dpo):
     served.decide("olga@example.fr", "stats-mail", "refused")
     page = found(dpo, "olga@example.fr")
     text = page.text()
-    assert "This reading is recorded, with your name." in text
+    assert "This reading is recorded, with the id of your key or account." in text
     assert text.index("Consent in force until") < text.index("Refusal recorded") < text.index("History")
     assert "Consent: Advertising" in page.text("history")
     assert "Nothing is analysed for this." in text

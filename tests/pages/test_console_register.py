@@ -171,7 +171,7 @@ def test_a_resumption_waits_for_another_person(two):
     page = bob.open("/console/register")
     assert "Resumption of a processing: resumed" in page.text("gate")
     page = bob.press(page, "approve_proposal", waits(api, "resumption", "resumed"), reason="The mistake is mended.")
-    assert "it takes effect" in page.text()
+    assert "Approved." in page.text()
     assert api.reason("alice", "resumed") == "no_consent"
 
 

@@ -199,7 +199,9 @@ async def post_proposal(  # noqa: PLR0917 - a body, and the parts that it takes
 async def post_ruling(
     body: NewRuling, caller: Approver, shown: Approving, write: WriteDep, journal: JournalDep
 ) -> Response:
-    """Answer a proposal. What is approved takes effect with this answer; what is rejected never does.
+    """Answer a proposal. What is approved takes effect with this answer, what is rejected never.
+
+    An approved retention takes effect once it is signed, an approved import once it is sent again.
 
     An approved version is in force from now on, or from its own instant if that is later; a new processing whose first
     version is rejected is retired. The answer is the processing, or the proposal. The reason is kept.

@@ -151,7 +151,7 @@ async def accept_or_propose_restore(
     Args:
         session: the transaction.
         caller: the person who answers for it.
-        lost: what the database lacks for good, in words; they stay in the audit trail.
+        lost: what the database lacks for good, in words; they stay with the epoch.
         approval: how many people this process is set to ask for.
         known_epoch: the latest epoch that this host knows.
 

@@ -57,7 +57,7 @@ async def keep_checking(database: Database) -> None:
 
 
 async def accept_restore(session: WriteSession, begun: NewEpoch, *, known: int = 1) -> int:
-    """Begin another epoch, for a reason that stays in the audit trail; return its number, later than `known`.
+    """Begin another epoch, which keeps its reason; return its number, later than `known`.
 
     Every process of the deployment looks at the database again within a second or two, and answers from it then.
     """
