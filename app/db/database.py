@@ -212,23 +212,21 @@ class Database:
             yield ReadSession(await connection.execution_options(isolation_level=level), self._clock)
 
     @asynccontextmanager
-    async def read_from(self, server: str, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
-        """Open a session on the server of that identity; each statement sees what is committed when it runs.
+    async def read_from(self, server: str) -> AsyncIterator[ReadSession]:
+        """Open a session on the server of that identity; every statement sees the database as the first one does.
 
-        The session is a transaction, so that a pooler keeps it on one server. `at_once`: as for `read`.
+        The session is a transaction, so that a pooler keeps it on one server.
 
         Raises:
             DatabaseUnavailableError: as for `read`; or no connection leads to that server.
 
         """
-        async with self._guarded(), self._begun(server, at_once=at_once) as (connection, _):
+        async with self._guarded(), self._begun(server, at_once=True) as (connection, _):
             yield ReadSession(connection, self._clock)
 
     @asynccontextmanager
-    async def read_and_prove(
-        self, *, look: Look, by_commit: bool | None = None, at_once: bool = False
-    ) -> AsyncIterator[ReadSession]:
-        """Open a session for reading while no beat says which server is the primary.
+    async def read_and_prove(self, *, look: Look, by_commit: bool | None = None) -> AsyncIterator[ReadSession]:
+        """Open a session for reading while no beat says which server is the primary; otherwise as `read_from`.
 
         Args:
             look: checks the server first, given its identity; an exception that it raises ends the read.
@@ -236,13 +234,12 @@ class Database:
                 present primary, which proves that what was read before was current. Without it the server is only known
                 not to be a standby. None: do so where the server's commits wait for a standby, or the deployment wants
                 one.
-            at_once: as for `read`.
 
         Raises:
             DatabaseUnavailableError: as for `read`; also when the block has ended and the proof failed.
 
         """
-        async with self._guarded(), self._begun(None, at_once=at_once) as (connection, _):
+        async with self._guarded(), self._begun(None, at_once=True) as (connection, _):
             session = ReadSession(connection, self._clock)
             found = await _which(session)
             if (identity := found.identity) is None:

@@ -61,8 +61,10 @@ class PrimaryReads:
         self.causes: Counter[tuple[str, ...]] = Counter()
 
     @asynccontextmanager
-    async def read(self, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
-        """Open a session on a primary; with `at_once`, every statement sees the database as the first one does.
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """Open a session on a primary, in which every statement sees the database as the first one does.
+
+        So all facts of a decision are of one instant, which is not before its question came.
 
         Raises:
             RestoredBehindError: the database was set back.
@@ -72,10 +74,10 @@ class PrimaryReads:
         server = await self._server()
         try:
             if server is not None:
-                async with self._database.read_from(server, at_once=at_once) as session:
+                async with self._database.read_from(server) as session:
                     yield session
             else:
-                async with self._database.read_and_prove(look=self._look, at_once=at_once) as session:
+                async with self._database.read_and_prove(look=self._look) as session:
                     yield session
         except DatabaseUnavailableError as error:
             if isinstance(error.__cause__, NotThePrimaryError):
@@ -95,7 +97,7 @@ class PrimaryReads:
             DatabaseUnavailableError: the database is away.
 
         """
-        async with self._database.read() as session:
+        async with self._database.read(at_once=True) as session:
             yield session
 
     async def _server(self) -> str | None:

@@ -10,7 +10,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -426,6 +426,9 @@ class RecordCache(Generic[Key, Value]):
     Two generations approximate "least recently used": a record that is looked up moves to the young one; when that is
     full, the old one is forgotten and the young one becomes the old. So a hit costs no bookkeeping. Forgotten records
     are freed two at a time, because freeing all at once would hold up every answer meanwhile.
+
+    A record that a call waits for is kept for it, whatever else is read meanwhile, until it is dropped: so a call never
+    puts together records of which one has changed.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -435,6 +438,8 @@ class RecordCache(Generic[Key, Value]):
         self._old: dict[Key, Value] = {}
         self._forgotten: dict[Key, Value] = {}
         self._flights: dict[Key, Flight[Value]] = {}
+        self._expected: Counter[Key] = Counter()
+        self._arrived: dict[Key, Value] = {}
 
     def __len__(self) -> int:
         """Return how many records are held."""
@@ -447,7 +452,21 @@ class RecordCache(Generic[Key, Value]):
             found = self._old.pop(key, None)
             if found is not None:
                 self._keep(key, found)
+            elif self._arrived:
+                return self._arrived.get(key)
         return found
+
+    def expect(self, keys: Iterable[Key]) -> None:
+        """Keep what is read of these keys until `release`, for a call that needs all of them at once."""
+        self._expected.update(keys)
+
+    def release(self, keys: Iterable[Key]) -> None:
+        """End `expect`."""
+        for key in keys:
+            self._expected[key] -= 1
+            if not self._expected[key]:
+                del self._expected[key]
+                self._arrived.pop(key, None)
 
     def put(self, key: Key, value: Value) -> None:
         """Keep a record, in place of any other under its key."""
@@ -456,7 +475,7 @@ class RecordCache(Generic[Key, Value]):
 
     def drop(self, key: Key) -> None:
         """Forget a record; a read of it that is under way becomes stale, and no later request joins that read."""
-        for generation in (self._young, self._old, self._forgotten):
+        for generation in (self._young, self._old, self._forgotten, self._arrived):
             generation.pop(key, None)
         flight = self._flights.pop(key, None)
         if flight is not None:
@@ -467,11 +486,12 @@ class RecordCache(Generic[Key, Value]):
         for generation in (self._young, self._old):
             for key in [key for key, value in generation.items() if matches(value)]:
                 del generation[key]
+        self._arrived.clear()  # what is expected is read again
         self._mark_flights()
 
     def drop_all(self) -> None:
         """Forget every record and mark every read under way stale."""
-        self._young, self._old, self._forgotten = {}, {}, {}
+        self._young, self._old, self._forgotten, self._arrived = {}, {}, {}, {}
         self._mark_flights()
 
     def flight(self, key: Key) -> Flight[Value] | None:
@@ -486,8 +506,11 @@ class RecordCache(Generic[Key, Value]):
 
     def land(self, key: Key, flight: Flight[Value], value: Value, *, keep: bool = True) -> None:
         """End a read: keep what it found unless a change overtook it, and give it to the requests that joined."""
-        if keep and not flight.stale:
-            self._keep(key, value)
+        if not flight.stale:
+            if keep:
+                self._keep(key, value)
+            if key in self._expected:
+                self._arrived[key] = value
         self._leave(key, flight)
         if not flight.result.done():
             flight.result.set_result(value)

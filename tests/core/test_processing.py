@@ -149,10 +149,10 @@ def test_a_version_that_is_no_wider_may_be_minor(change):
 
 def test_a_validity_in_days_is_compared_by_its_days():
     """A consent that is to last ninety days in the place of thirty is material, and the other way round is not."""
-    short, long = ({"consent_validity": ConsentPeriod.parse(period)} for period in ("P30D", "P90D"))
-    assert accepted(version(1, **long), version(2, AFTER, material=False, **short))
+    short, long = (ConsentPeriod.parse(period) for period in ("P30D", "P90D"))
+    assert accepted(version(1, consent_validity=long), version(2, AFTER, material=False, consent_validity=short))
     with pytest.raises(InvalidVersionError) as caught:
-        check_successor(version(1, **short), version(2, AFTER, material=False, **long))
+        check_successor(version(1, consent_validity=short), version(2, AFTER, material=False, consent_validity=long))
     assert caught.value.field == "consent_validity"
 
 

@@ -1,8 +1,8 @@
 """Answer from a replica's memory, reading what it lacks: the same rules on the same facts, without a round trip.
 
 A look is one plain function: it checks the lease, then looks everything up, and awaits nothing in between. Most
-questions need no more than one. Otherwise what a look finds missing is read and the look is repeated; a record that
-was read for this call counts as found. docs/freshness.md gives the protocol.
+questions need no more than one. Otherwise what a look finds missing is read and the look is repeated, until one finds
+everything: so all facts of a decision stood at one instant. docs/freshness.md gives the protocol.
 """
 
 import math
@@ -118,14 +118,14 @@ class Found(Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Read:
-    """What was read for this call after it began, and what the last look found missing."""
+    """What the last look found missing, and all that memory keeps for this call."""
 
-    callers: dict[bytes, CallerRecord] = field(default_factory=dict)
-    register: dict[str, RegisterRecord] = field(default_factory=dict)
-    subjects: dict[bytes, SubjectRecord] = field(default_factory=dict)
     no_caller: bool = False
     no_processings: set[str] = field(default_factory=set)
     no_subjects: set[bytes] = field(default_factory=set)
+    callers: set[bytes] = field(default_factory=set)
+    processings: set[str] = field(default_factory=set)
+    subjects: set[bytes] = field(default_factory=set)
 
     def misses(self) -> bool:
         """Return whether the last look found anything missing."""
@@ -197,7 +197,7 @@ def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Re
         memory: what this process answers from.
         digest: SHA-256 of the key or token presented.
         questions: what is asked.
-        read: what was read for this call, which counts as held; what is missing is noted in it.
+        read: in it is noted what is missing.
 
     Raises:
         ScopeMissingError: the caller may not ask for decisions at all.
@@ -238,16 +238,21 @@ async def read_and_look(memory: Memory, digest: bytes, questions: Sequence[Quest
     if not memory.replica.lease.held():
         memory.without_lease += 1
         return None
-    read = _Read()
+    read, replica = _Read(), memory.replica
     memory.misses += 1
-    for _ in range(_LOOKS):
-        found = look(memory, digest, questions, read)
-        if found is not None:
-            return found
-        if not memory.replica.lease.held():
-            return None
-        await _read_missing(memory.replica, digest, read)
-    return look(memory, digest, questions, read)
+    try:
+        for _ in range(_LOOKS):
+            found = look(memory, digest, questions, read)
+            if found is not None:
+                return found
+            if not replica.lease.held():
+                return None
+            await _read_missing(replica, digest, read)
+        return look(memory, digest, questions, read)
+    finally:
+        replica.callers.release(read.callers)
+        replica.register.release(read.processings)
+        replica.subjects.release(read.subjects)
 
 
 async def still_stands(memory: Memory, digest: bytes, questions: Sequence[Question], answers: Sequence[Answer]) -> bool:
@@ -271,31 +276,37 @@ async def still_stands(memory: Memory, digest: bytes, questions: Sequence[Questi
 
 def _caller_held(replica: Replica, digest: bytes, read: _Read | None) -> CallerRecord | None:
     """Return the record of a credential, or None after noting it as missing: then nothing else is looked up."""
-    held = replica.callers.get(digest) or (read.callers.get(digest) if read is not None else None)
+    held = replica.callers.get(digest)
     if held is None and read is not None:
         read.no_caller = True
     return held
 
 
 async def _read_missing(replica: Replica, digest: bytes, read: _Read) -> None:
-    """Read what the last look found missing."""
-    if read.no_caller:
-        read.callers[digest] = await replica.load_caller(digest)
-    if read.no_processings:
-        read.register.update(await replica.load_processings(read.no_processings))
-    if read.no_subjects:
-        read.subjects.update(await replica.load_subjects(read.no_subjects))
+    """Read what the last look found missing. What changes meanwhile is missing again in the next look."""
+    callers = {digest} if read.no_caller else set()
+    processings, subjects = read.no_processings, read.no_subjects
     read.no_caller, read.no_processings, read.no_subjects = False, set(), set()
+    replica.callers.expect(callers - read.callers)
+    replica.register.expect(processings - read.processings)
+    replica.subjects.expect(subjects - read.subjects)
+    read.callers |= callers
+    read.processings |= processings
+    read.subjects |= subjects
+    if callers:
+        await replica.load_caller(digest)
+    if processings:
+        await replica.load_processings(processings)
+    if subjects:
+        await replica.load_subjects(subjects)
 
 
 def _decide(memory: Memory, question: Question, read: _Read | None, now: float) -> Judged | None:
     """Return one decision on what is held, or None after noting what is missing."""
     register = memory.replica.register.get(question.processing)
-    if register is None and read is not None:
-        register = read.register.get(question.processing)
-        if register is None:
-            read.no_processings.add(question.processing)
     if register is None:
+        if read is not None:
+            read.no_processings.add(question.processing)
         return None
     participants: tuple[Participant, ...] | None = None
     subject = question.subject if register.rests_on_consent else b""  # under III it is the same for everyone
@@ -325,7 +336,7 @@ def _records(replica: Replica, refs: tuple[bytes, ...], read: _Read | None) -> t
     """Return the records of all of these subjects, or None after noting which are missing."""
     records: list[SubjectRecord] = []
     for ref in refs:
-        record = replica.subjects.get(ref) or (read.subjects.get(ref) if read is not None else None)
+        record = replica.subjects.get(ref)
         if record is not None:
             records.append(record)
         elif read is not None:

@@ -140,7 +140,7 @@ class _ConsentPage:
         services = services_of(self.request)
         try:
             # What a person keeps is read from a server that is known to be the primary.
-            async with services.reads.read(at_once=True) as session:
+            async with services.reads.read() as session:
                 opened = await open_consent_link(session, self.deployment, digest)
                 ref, name = opened.link.subject_ref, opened.name
                 told = await everything_about(session, self.deployment.vault, ref, name, services.source)
