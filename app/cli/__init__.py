@@ -184,8 +184,9 @@ def _tell_what_does_not_protect(settings: "Settings") -> None:
 
 def _check(settings: "Settings") -> None:
     """Refuse a wrong setting or database in words before anything listens: a worker could only end."""
+    from app.db.connections import refuses
     from app.db.database import DatabaseUnavailableError
-    from app.db.refusals import DatabaseRefusedError, takes_connections
+    from app.db.refusals import DatabaseRefusedError
     from app.main import create_app
     from app.operations.service.check_deployment import check_deployment, check_durability
     from app.settings.required import required
@@ -201,7 +202,7 @@ def _check(settings: "Settings") -> None:
         run(settings, check)
     except (DatabaseRefusedError, DatabaseUnavailableError):
         has_file = settings.outage_file is not None and settings.outage_file.exists()
-        if not has_file or takes_connections(required(settings.database_url, "database_url")):
+        if not has_file or refuses(required(settings.database_url, "database_url")):
             raise  # else the workers check whether they can start with what the file holds
 
 

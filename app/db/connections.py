@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, Self, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 
 # A primary that was frozen and thawed, a standby, or one half of a split cluster answers reads as if nothing had
@@ -234,6 +235,22 @@ def patience(url: str) -> float:
 def libpq_url(url: str) -> str:
     """Return a DSN as libpq reads it: without the driver's name that SQLAlchemy's DSNs have."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def refuses(url: str) -> bool:
+    """Return whether a server of a DSN answers and lets nobody in, as one does whose connections are all in use.
+
+    Each host is asked for itself, four seconds at most: one that is silent, that starts, or that is a standby, which
+    lets its callers in, says nothing of a primary.
+    """
+    for each in _one_host_each(conninfo_to_dict(libpq_url(url))):
+        host = {**each, "connect_timeout": 2, "target_session_attrs": "any"}
+        if pq.PGconn.ping(make_conninfo("", **host).encode()) == pq.Ping.OK:
+            try:
+                psycopg.connect(**host).close()
+            except psycopg.OperationalError:
+                return True
+    return False
 
 
 def connection_settings(url: str, *, statement_seconds: float) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from app.db.connections import (
     connection_settings,
     hanging_up_after,
     is_no_standby,
+    refuses,
 )
 from app.db.session import (
     Clock,
@@ -190,6 +191,7 @@ class Database:
         self.refusal: ServerRefusal | None = None
         """Why the server refused the last write that it answered; None if it recorded it, or did not answer."""
         self._accepts: Accepts = is_no_standby
+        self._url = url
         self._engine = self._make_engine(url)
 
     def follow(self, accepts: Accepts) -> None:
@@ -280,6 +282,10 @@ class Database:
             progress.committing = True
             if not await session.commit():
                 raise OutcomeUnknownError
+
+    async def refuses(self) -> bool:
+        """Return whether a server answers and lets nobody in (`app.db.connections.refuses`)."""
+        return await asyncio.to_thread(refuses, self._url)
 
     async def is_durable(self) -> bool:
         """Return whether commits wait for a standby, where they must.

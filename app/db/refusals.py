@@ -65,11 +65,6 @@ def refusals_told(url: str, setting: str) -> Iterator[None]:
         ) from error
 
 
-def takes_connections(url: str) -> bool:
-    """Return whether a server answers at a DSN; asked without logging in, for at most two seconds a host."""
-    return pq.PGconn.ping(make_conninfo("", **_tried(_parts(url))).encode()) == pq.Ping.OK
-
-
 def why_refused(url: str, setting: str) -> str | None:
     """Return the line that says why a DSN gives no connection, with the remedy; None if it does, or nothing is known.
 

@@ -79,8 +79,8 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
 async def _admitted(services: Services, first_key: str | None) -> bool:
     """Check the database; return False when this process starts nevertheless, and checks it later.
 
-    A database that answers, be it starting or busy, is waited for, and what a file says is not used: it may have
-    recorded a revocation or a suspension since. One that is away may have a wrong address, so that it is waited for
+    A database that answers, be it busy or full, is waited for, and what a file says is not used: it may have recorded a
+    revocation or a suspension since. One that is away may have a wrong address, so that it is waited for
     only if the outage file says what exempt purposes need, or another worker has found it right.
     """
     try:
@@ -114,12 +114,13 @@ async def _admit(services: Services, first_key: str | None) -> None:
 
 
 async def _answers(services: Services) -> bool:
-    """Return whether the database answers, be it busy, set back or not proven; if so, forget what a file said."""
+    """Return whether the database answers, be it busy, full, set back or not proven; if so, forget what a file said."""
     try:
         async with services.database.read() as session:
             await session.now()
     except DatabaseUnavailableError:
-        return False
+        if not await services.database.refuses():
+            return False
     services.known.forget_all()
     return True
 

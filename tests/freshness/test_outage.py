@@ -28,6 +28,7 @@ from app.wiring.services import services_of
 from tests.faults.service import eventually
 from tests.freshness.gate import until
 from tests.support.api import question, running, settings_for
+from tests.support.databases import administrator_url
 
 ONE = "/access/v1/evaluation"
 TOKEN = {"context": {"decision_token": True}}
@@ -194,6 +195,37 @@ def test_the_file_is_for_a_database_that_is_away(database, tmp_path, monkeypatch
             api = late.enter_context(running(database, **settings))
             assert api.reason("alice", "scan") == "exempt"
         eventually(lambda: answered(api) == 503)
+
+
+@contextmanager
+def full(database):
+    """The database answers, and has no connection left for the service."""
+    with psycopg.connect(administrator_url("postgres"), autocommit=True) as administrator:
+        administrator.execute(f'ALTER DATABASE "{database.name}" CONNECTION LIMIT 0')
+        try:
+            yield
+        finally:
+            administrator.execute(f'ALTER DATABASE "{database.name}" CONNECTION LIMIT -1')
+
+
+def test_a_database_that_is_full_is_not_away(database, tmp_path):
+    """A start on a full database takes no revoked key and no suspended processing from the file, and waits for it."""
+    settings = {"state_directory": tmp_path, "cache": "strict"}
+    with running(database, **settings) as api:
+        exempt(api, "scan")
+        key = api.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
+        portal = cast("Any", api.client).portal
+        assert portal.call(app.wiring.running.learn_exempt, _services(api))
+    with running(database, cache="strict") as other:
+        other.ok("PATCH", "/v1/processings/scan", {"status": "suspended"})
+        other.call("DELETE", f"/v1/keys/{key['id']}")
+    with ExitStack() as late:
+        with full(database):
+            api = late.enter_context(running(database, **settings))
+            callers = (api, api.with_key(key["key"]))
+            assert {caller.call("POST", ONE, question("alice", "scan")).status_code for caller in callers} == {503}
+        eventually(lambda: api.call("POST", ONE, question("alice", "scan")).status_code == 200)
+        assert api.reason("alice", "scan") == "processing_suspended"
 
 
 def test_rows_of_the_dead_are_taken_away_where_nobody_has_a_feed(database):
