@@ -30,8 +30,8 @@ class EventKind(StrEnum):
 
 
 DECISIONS = frozenset({EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN})
-NOTES = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED, EventKind.RENEWAL_DECLINED})
-"""Events that change no answer: the sweep's own rows, and a refused renewal. Workers need not be notified of them."""
+DERIVED = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED})
+"""What only the sweep records; it also closes the consents to a retired processing (`ConsentEvent.is_derived`)."""
 
 
 class PositiveAct(StrEnum):
@@ -177,6 +177,11 @@ class ConsentEvent:
     def rank(self) -> tuple[datetime, int]:
         """The order in which "latest" is judged: time of collection, then ledger order."""
         return (self.collected_at, self.order)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the sweep recorded what follows from what was there: no act of the person, and no answer changes."""
+        return self.kind in DERIVED or (self.kind is EventKind.CLOSED and self.processing is not None)
 
     def concerns(self, processing: str) -> bool:
         """Return whether this event is about that processing, alone or among all."""

@@ -159,19 +159,23 @@ def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
         api.decide("alice", "ads")  # has lapsed since
         api.decide("dave", "stats")
     with running(database, cache="leased", **WIDE) as api:
+        api.register("old")
+        api.decide("dave", "old")
         services: Any = api.client.app
         eventually(services.state.services.memory.replica.lease.held)
         for name in ("bob", "carol"):
             api.decide(name, "ads")
         assert two_persons.add(api, "ads", elements=["content", "attachments"], material=True).status_code == 201
         api.ok("POST", "/v1/subjects/closures", {"subject": subject("carol")})
+        api.ok("PATCH", "/v1/processings/old", {"status": "retired"})
         ask(api, random.Random(1), 60)
         sweep(database)
         swept = datetime.now(UTC)
         ask(api, random.Random(1), 60)
     with psycopg.connect(database.owner_url) as owner:
-        noted = owner.execute("SELECT DISTINCT kind FROM consent_event WHERE kind IN ('expired', 'superseded')")
-        assert noted.rowcount == 2
+        swept_closure = "kind = 'closed' AND processing = 'old'"
+        noted = f"SELECT DISTINCT kind FROM consent_event WHERE kind IN ('expired', 'superseded') OR {swept_closure}"
+        assert owner.execute(noted).rowcount == 3
     minute = timedelta(minutes=1)  # longer than anybody may take to hear of a fact
     alter(database, lambda every: [replace(each, at=each.at + minute) if each.at > swept else each for each in every])
     report = tmp_path / "differences.ndjson"

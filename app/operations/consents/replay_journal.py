@@ -28,8 +28,6 @@ from app.register.store import (
 )
 
 _ENDS_ACCOUNT: Final = frozenset({EventKind.CLOSED, EventKind.ERASED})
-_BY_ITSELF: Final = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED})
-"""What the sweep records without an act of the person."""
 
 
 async def playable(
@@ -63,7 +61,7 @@ async def playable(
 
 def used_after(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
     """Return whether anything but the sweep's events stands in a ledger after an event."""
-    return any(each.collected_at > event.collected_at and each.kind not in _BY_ITSELF for each in events)
+    return any(each.collected_at > event.collected_at and not each.is_derived for each in events)
 
 
 def _follows_grant(event: ConsentEvent, events: Sequence[ConsentEvent]) -> bool:
@@ -255,7 +253,7 @@ async def _forgotten(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     if not await names_of(session, ref):
         return ReplayOutcome.HELD
     await hold_refs(session, [ref])
-    if any(each.recorded_at > kept.at for each in await load_entries(session, ref)):
+    if any(each.recorded_at > kept.at and not each.event.is_derived for each in await load_entries(session, ref)):
         return ReplayOutcome.BY_HAND
     await _forget(session, ref)
     session.narrow()
