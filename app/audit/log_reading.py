@@ -315,7 +315,7 @@ WHERE granted.id = ANY(CAST(:ids AS uuid[])) AND granted.processing = :processin
         WHERE first.subject_ref = granted.subject_ref AND first.processing = granted.processing
             AND first.kind = 'granted' AND first.version = granted.version
             AND first.collected_at BETWEEN granted.collected_at - interval '30 days' AND granted.collected_at
-            AND first.capacity ->> 'given_by' <> granted.capacity ->> 'given_by'
+            AND coalesce(first.capacity ->> 'given_by', 'self') <> coalesce(granted.capacity ->> 'given_by', 'self')
             AND lower(first.evidence ->> 'presented_text_sha256') = CAST(:text AS text)))
 """)
 

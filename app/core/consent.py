@@ -30,8 +30,8 @@ class EventKind(StrEnum):
 
 
 DECISIONS = frozenset({EventKind.GRANTED, EventKind.REFUSED, EventKind.WITHDRAWN})
-DERIVED = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED})
-"""What only the sweep records; it also closes the consents to a retired processing (`ConsentEvent.is_derived`)."""
+NOTES = frozenset({EventKind.EXPIRED, EventKind.SUPERSEDED, EventKind.RENEWAL_DECLINED})
+"""Events that change no answer: the sweep's own rows, and a refused renewal. Workers need not be notified of them."""
 
 
 class PositiveAct(StrEnum):
@@ -181,7 +181,8 @@ class ConsentEvent:
     @property
     def is_derived(self) -> bool:
         """Whether the sweep recorded what follows from what was there: no act of the person, and no answer changes."""
-        return self.kind in DERIVED or (self.kind is EventKind.CLOSED and self.processing is not None)
+        is_closure = self.kind is EventKind.CLOSED and self.processing is not None  # of a retired processing
+        return is_closure or self.kind in {EventKind.EXPIRED, EventKind.SUPERSEDED}
 
     def concerns(self, processing: str) -> bool:
         """Return whether this event is about that processing, alone or among all."""

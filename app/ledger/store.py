@@ -15,7 +15,7 @@ from sqlalchemy import ARRAY, LargeBinary, Row, RowMapping, any_, bindparam, fun
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.article import FRANCE, Element
-from app.core.consent import DERIVED, ConsentEvent, EventKind, parse_kind
+from app.core.consent import NOTES, ConsentEvent, EventKind, parse_kind
 from app.core.renewal import Solicited, half_year
 from app.db.database import ReadPool
 from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
@@ -123,9 +123,9 @@ async def recording_times(session: ReadSession, refs: Collection[bytes]) -> dict
     """Return, for each person, the ledger order and recording time of each event that may change an answer."""
     table = consent_event.c
     found: dict[bytes, list[tuple[int, datetime]]] = {}
-    is_derived = (table.kind == EventKind.CLOSED) & table.processing.is_not(None)  # as `ConsentEvent.is_derived`
-    changes_nothing = is_derived | table.kind.in_([*sorted(DERIVED), EventKind.RENEWAL_DECLINED])
-    may_change = select(table.subject_ref, table.seq, table.recorded_at).where(~changes_nothing)
+    by_the_sweep = (table.kind == EventKind.CLOSED) & table.processing.is_not(None)  # `ConsentEvent.is_derived`
+    changes = ~(by_the_sweep | table.kind.in_(sorted(NOTES)))
+    may_change = select(table.subject_ref, table.seq, table.recorded_at).where(changes)
     for row in await session.execute(may_change.where(table.subject_ref.in_(list(refs)))):
         found.setdefault(bytes(row.subject_ref), []).append((row.seq, row.recorded_at))
     return found

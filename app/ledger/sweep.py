@@ -331,7 +331,7 @@ WHERE live.processing = :processing AND live.decision = 'granted' AND live.ended
         WHERE shown.subject_ref = live.subject_ref AND shown.processing = live.processing AND shown.kind = 'granted'
             AND lower(shown.evidence ->> 'presented_text_sha256') = :text AND (
                 shown.id = live.id
-                OR shown.version = live.version AND shown.capacity ->> 'given_by' IS NOT NULL
+                OR shown.version = live.version
                     AND shown.collected_at BETWEEN live.collected_at - interval '30 days' AND live.collected_at)))
 """
 _UNTOLD: Final = """

@@ -1,13 +1,18 @@
 """What an invalidation would end, counted beforehand, and which permits had relied on it, listed."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
+from app.core.period import PeriodPolicy
+from app.core.renewal import Renewal
+from app.db.database import Database
+from app.operations.webhooks.effects import tell_invalidations
 from tests.faults.service import eventually
 from tests.support.acts import trail
-from tests.support.api import running, utc
+from tests.support.api import running, subject, utc
 from tests.support.consents import hash_of, notice_of
 from tests.support.databases import new_database
 from tests.support.decision_rows import logged_rows
@@ -146,3 +151,39 @@ def test_what_rested_on_other_people_is_counted_under_seal(place):
     invalidate(logged, "sealed", text=text)
     assert relied_on(logged, "sealed")["items"] == []
     assert logged.reason("alice", "sealed", participants=[{"id": "bob", "local": True}]) == "other_party"
+
+
+@pytest.mark.parametrize("said", [{"capacity": {"given_by": "self"}}, {}])
+@pytest.mark.parametrize("first", ["child", "parent"])
+def test_a_joint_consent_rests_on_either_text(place, first, said):
+    """A joint consent ends with the text of its first act, and its permit is listed, with or without a capacity."""
+    api, database = place
+    name = f"joint-{first}-{len(said)}"
+    api.register(name)
+    child = {"stated_by": "operator", "checked_how": "account_data", "age_band": "under_15"}
+    api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **child})
+    parent = {"capacity": {"given_by": "holder_of_parental_responsibility"}}
+    acts = [said, parent] if first == "child" else [parent, said]
+    for language, act in zip(("fr", "en"), acts, strict=True):
+        api.decide(name, name, evidence={"language": language}, **act)
+    assert api.reason(name, name) == "consent_in_force"
+    eventually(lambda: _decided(database, name) == 1)
+    text = hash_of(notice_of(name)["fr"])
+    counts = invalidate(api, name, text=text, dry_run=True).json()
+    assert (counts["people"], counts["permits"]) == (1, 1)
+    invalidate(api, name, text=text)
+    assert api.reason(name, name) == "consent_invalid"
+    assert len(relied_on(api, name)["items"]) == 1
+
+    async def reported():
+        made = Database(database.app_url)
+        try:
+            return await tell_invalidations(made, Renewal(PeriodPolicy()))
+        finally:
+            await made.close()
+
+    asyncio.run(reported())
+    told = api.ok("POST", "/v1/consents/search", {"processing": name})["items"]
+    events = api.ok("GET", "/v1/events?limit=500")["events"]
+    ended = {each["data"]["consent"] for each in events if "invalidated" in each["type"]}
+    assert ended & {each["id"] for each in told}
