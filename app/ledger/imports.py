@@ -1,7 +1,7 @@
 """The imports, and which of their rows were recorded: a row is recorded once, however often it is sent.
 
 Of each row two keyed hashes are kept: of its id in the older system, and of its content. Neither names a person, nor
-leads to what was recorded.
+leads to what was recorded. Both outlive an erasure: whoever holds the master key and guesses a whole row can test it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

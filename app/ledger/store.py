@@ -5,7 +5,7 @@ Decisions read by locator (`app.ledger.locators`); everything else reads by subj
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from sys import intern
 from typing import Any, Final
@@ -29,8 +29,16 @@ async def load_entries(session: ReadSession, ref: bytes) -> list[LedgerEntry]:
     return [_entry(row) for row in await session.execute(statement)]
 
 
-async def acts_of_parent(session: ReadSession, parent_ref: str) -> list[dict[str, Any]]:
-    """Return what is recorded of a parent by their reference (hex), oldest first, without naming the child."""
+_OF_ONE_BEFORE: Final = timedelta(days=1)
+"""Of an erasure the day is kept, and no hour."""
+
+
+async def acts_of_parent(session: ReadSession, parent_ref: str, locators: Collection[bytes]) -> list[dict[str, Any]]:
+    """Return what is recorded of a parent by their reference (hex), oldest first, without naming the child.
+
+    A reference is made of a name, and whoever has it next is handed nothing of those before: what was recorded until
+    the last account under these locators was closed or erased is left out.
+    """
     told = (
         consent_event.c.kind,
         consent_event.c.processing,
@@ -39,7 +47,11 @@ async def acts_of_parent(session: ReadSession, parent_ref: str) -> list[dict[str
         consent_event.c.capacity["given_by"].astext.label("given_by"),
         consent_event.c.capacity["parent_checked_how"].astext.label("parent_checked_how"),
     )
+    left = select(func.max(subject_locator.c.ended_at)).where(subject_locator.c.locator.in_(list(locators)))
+    end = (await session.execute(left)).scalar_one()
     theirs = consent_event.c.capacity["parent_ref"].astext == parent_ref
+    if end is not None:
+        theirs &= consent_event.c.recorded_at > end + _OF_ONE_BEFORE
     rows = await session.execute(select(*told).where(theirs).order_by(consent_event.c.collected_at))
     return [{**row, "collected_at": row["collected_at"].isoformat()} for row in rows.mappings()]
 

@@ -17,7 +17,7 @@ def test_the_docstring_of_an_error_is_its_message(error):
 
 def test_slugs_are_unique():
     """No two errors have the same slug, which becomes the type of the problem document."""
-    slugs = [each.slug for each in EVERY]
+    slugs = [each.slug for each in EVERY if "slug" in vars(each)]  # the others are kinds of errors
     assert len(set(slugs)) == len(slugs)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.acts import trail
 from tests.support.api import processing, question, running
+from tests.support.consents import grant
 from tests.support.console import Visitor
 from tests.support.databases import new_database
 from tests.support.golden_replay import wire
@@ -142,6 +143,19 @@ def test_nobody_is_asked_before(api, ada, bob, clock):
     clock.at += timedelta(seconds=1)
     rule(bob, "asked", 1)
     assert api.decide("alice", "asked")["state"] == "in_force"
+
+
+def test_what_was_collected_before_the_approval_is_no_consent(api, ada, bob, clock):
+    """A consent collected while a processing waited is refused afterwards too; one collected since is taken."""
+    ada.register("early")
+    clock.at += timedelta(minutes=1)
+    collected = clock.at
+    clock.at += timedelta(minutes=1)
+    assert rule(bob, "early", 1).status_code == 201
+    clock.at += timedelta(minutes=1)
+    early = api.call("POST", "/v1/consents", grant("alice", "early", at=collected))
+    assert refused(early) == (409, "processing-not-approved")
+    assert api.call("POST", "/v1/consents", grant("alice", "early", at=clock.at)).status_code == 201
 
 
 def test_a_rejected_processing_is_retired(ada, bob):

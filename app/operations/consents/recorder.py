@@ -193,7 +193,7 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
         NotFoundError: no such processing.
         ConsentNotApplicableError: its purpose does not rest on consent.
         ProcessingRetiredError: it is retired: nothing is asked for it any more.
-        ProcessingNotApprovedError: it waits for a second person: nothing is asked for it yet.
+        ProcessingNotApprovedError: it waits for a second person, or did when the consent was collected.
         UnknownVersionError: no such version of it.
         InvalidVersionError: an element is named that the version does not declare.
         CollectionTimeError: the time of collection is missing, or one that this caller may not state.
@@ -206,6 +206,8 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
     _check_asked(record, collected, ledger)
     refuse_own_parent(deployment, collected.capacity, known.own_references, "capacity.parent")
     when = _when(ledger, deployment, caller, collected)
+    if collected.kind is EventKind.GRANTED and record.facts.status_at(when.at) is Status.PROPOSED:
+        raise ProcessingNotApprovedError(field="processing")
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when, ledger, known)
     capacity = capacity_of(ledger, deployment, collected.kind, collected.capacity, when.at)

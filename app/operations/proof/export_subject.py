@@ -53,7 +53,8 @@ async def export_subject(
     """
     ref = await ref_of(session, deployment, name)
     told = await everything_about(session, deployment.vault, ref, name, service)
-    told["as_parent"] = await acts_of_parent(session, parent_reference(deployment, name).hex())
+    locators = deployment.pseudonyms.found_by(name.type, name.id)
+    told["as_parent"] = await acts_of_parent(session, parent_reference(deployment, name).hex(), locators)
     by = caller.id if caller is not None else None
     await record_act(session, ActKind.SUBJECT_EXPORTED, by, Target(subject_ref=recorded_ref(ref)))
     return told
