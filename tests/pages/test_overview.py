@@ -6,6 +6,7 @@ What is withdrawn by it is in `test_overview_withdrawals`.
 import json
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from app.audit.trail import ActKind
@@ -184,6 +185,17 @@ def test_it_says_which_age_was_stated_by_whom_and_how_it_was_checked(api):
     assert "Dernier âge déclaré : 15 à 17 ans, déclaré par l'opérateur du service, vérifié par" in page.replace(
         "\N{NO-BREAK SPACE}", " "
     )
+
+
+def test_it_says_how_long_the_owner_keeps_days_at_least(database):
+    """Where the owner's floor is longer than the service's setting, the page says the floor."""
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute("UPDATE owner_limit SET log_floor_days = 365")
+    with running(database) as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        page = Page(api.with_key(None).client.get(f"{_path(api)}?lang=en")).text()
+    assert "Each day is kept for 365 days" in page
 
 
 def test_where_one_stands_comes_first(clocked, clock):

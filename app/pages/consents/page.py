@@ -16,6 +16,7 @@ from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep, services_of
 from app.api.http.wire import ProcessingId
+from app.audit.store import load_log_floor
 from app.core.consent_link import AnsweringAs, LinkKind
 from app.core.errors import (
     ConsentLinkEndedError,
@@ -144,6 +145,7 @@ class _ConsentPage:
                 opened = await open_consent_link(session, self.deployment, digest)
                 ref, name = opened.link.subject_ref, opened.name
                 told = await everything_about(session, self.deployment.vault, ref, name, services.source)
+                kept = max(services.log_retention, await load_log_floor(session))
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)
         language = self.language
@@ -155,7 +157,7 @@ class _ConsentPage:
             told,
             Seals(self.deployment, opened, language, STANDING.in_language(language)),
             operator=services.brand.name if services.brand is not None else None,
-            decisions_kept=services.log_retention,
+            decisions_kept=kept,
             banner=banner_of(refusal, opened.audience, language),
         )
         return render(self.request, "overview.html", language, OVERVIEW, page, _status_after(refusal))
