@@ -276,8 +276,8 @@ class QuotaStatus:
     def fields(self) -> tuple[str, str]:
         """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11, sections 3 and 4).
 
-        The effective window is the policy's own or, while nothing is left, the time to wait: units left, divided by the
-        window, never make a rate that the quota does not bear.
+        The effective window is the policy's own or, while nothing is left, the time to wait, so that a client that
+        spreads the units left over the window stays within the quota.
         """
         window = self.wait or self.quota.seconds
         policy = f'"{self.policy}";q={self.quota.units};w={self.quota.seconds}'

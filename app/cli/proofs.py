@@ -58,7 +58,7 @@ def _stamped(data: Path | None) -> str:
             return "Not time-stamped: SCEAU_TSA_URL names no authority."
         work = Work(database, deployment_of(settings), authority=authority)
         stamped = await stamp_newest(work, at_once=True)
-        return "The newest checkpoint is time-stamped." if stamped else "There is no checkpoint that is not stamped."
+        return "The newest checkpoint is time-stamped." if stamped else "Every checkpoint is stamped already."
 
     try:
         return connected(data, stamp)

@@ -84,8 +84,8 @@ def restore_check(
         )
     else:
         typer.echo(
-            f"Epoch {found.epoch}; the journal knows epoch {found.known} and has {_counted(noted)}, "
-            f"{found.missing} of this epoch not held here."
+            f"Epoch {found.epoch}; the journal knows epoch {found.known} and has {_counted(noted)}; this database "
+            f"lacks {found.missing} of this epoch."
         )
     if found.is_behind:
         typer.echo("The database was set back: run `sceau recovery replay` with the journals of every host.", err=True)

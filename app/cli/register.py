@@ -9,7 +9,7 @@ import typer
 
 from app.cli.connecting import DataOption, connected
 from app.cli.output import JsonOption, echo_json, written_whole
-from app.cli.remote import HERE, KeyFileOption, Remote, UrlOption, remote
+from app.cli.remote import HERE, KeyFileOption, Remote, ServiceRefusedError, UrlOption, remote
 from app.cli.words import group
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ def _carried_out(service: Remote, plan: "RegisterPlan") -> list[str]:
     for step in plan.steps:
         if step.method == "PATCH" and step.path in proposed:
             continue  # a proposal takes no status until it is approved
-        answer: dict[str, Any] = service.send(step.method, step.path, step.body)
+        try:
+            answer: dict[str, Any] = service.send(step.method, step.path, step.body)
+        except ServiceRefusedError as error:
+            raise ServiceRefusedError(f"{step.method} {step.path}: {error}") from None
         number = answer.get("proposed_version")
         if number is not None:
             proposed.add(f"/v1/processings/{answer['id']}")

@@ -115,7 +115,7 @@ def _show(kept: "RetentionSchedule") -> None:
             else "proposed: nothing is destroyed until `sceau consents retention sign`"
         )
         typer.echo(f"{rule.kind}: {rule.period} after {rule.starts_when}; then {rule.afterwards}.")
-        typer.echo(f"  Basis: {rule.basis}. {signed[0].upper()}{signed[1:]}.")
+        typer.echo(f"  Basis: {rule.basis.rstrip('.')}. {signed[0].upper()}{signed[1:]}.")
     for hold in kept.holds():
         what = "one person" if hold.is_of_a_person else hold.processing or "everything"
         until = f"until {hold.until:%Y-%m-%d}" if hold.until is not None else "until it is released"

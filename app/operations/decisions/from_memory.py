@@ -133,7 +133,7 @@ class _Read:
 
 
 def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, Remembered, float] | None:
-    """Return what `look` finds of one question if its decision is remembered, and when; None to ask `look` instead.
+    """Return the caller, the remembered decision of one question, and the time; None where `look` must be asked.
 
     It looks the same things up in the same order, and creates nothing on the way: most questions of a busy server need
     no more. It leaves to `look` callers that may not ask, and processings that ask other parties.

@@ -248,7 +248,7 @@ class Sayer:
             days = sorted(some, key=lambda row: row["day"], reverse=True)
             yield ToldDecisions(
                 processing=self._name(processing),
-                total="; ".join(self._totals(days)),
+                total=("\u00a0; " if self._language is Language.FR else "; ").join(self._totals(days)),
                 days=tuple(self._day(row) for row in islice(days, _DAYS_SHOWN)),
                 is_cut=len(days) > _DAYS_SHOWN,
             )
