@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from app.core.consent import DECISIONS, NOTES, EventKind, parse_kind
 from app.core.errors import UnknownEventKindError
+from tests.core.builders import event
 
 
 @pytest.mark.parametrize("kind", EventKind)
@@ -30,6 +31,22 @@ def test_an_unknown_kind_is_an_error_and_never_a_grant(word):
 def test_three_kinds_decide():
     """Grants, refusals and withdrawals are the decisions, and no other kind is."""
     assert {"granted", "refused", "withdrawn"} == DECISIONS
+
+
+@pytest.mark.parametrize(
+    ("kind", "processing", "is_derived"),
+    [
+        (EventKind.EXPIRED, "ads", True),
+        (EventKind.SUPERSEDED, "ads", True),
+        (EventKind.CLOSED, "ads", True),
+        (EventKind.CLOSED, None, False),
+        (EventKind.RENEWAL_DECLINED, "ads", False),
+        (EventKind.WITHDRAWN, "ads", False),
+    ],
+)
+def test_what_the_sweep_records_is_no_act(kind, processing, is_derived):
+    """The sweep derives an expiry, a supersession, and the closure of one processing; people do all else."""
+    assert event(kind, "2026-01-01", processing=processing).is_derived is is_derived
 
 
 def test_each_kind_is_a_decision_a_note_or_one_of_three_others():
