@@ -1,10 +1,11 @@
 """The imports, and which of their rows were recorded: a row is recorded once, however often it is sent.
 
-Of each row two keyed hashes are kept: of its id in the older system, and of its content. Neither names a person, nor
-leads to what was recorded. Both outlive an erasure: whoever holds the master key and guesses a whole row can test it.
+Of each row two keyed hashes are kept: of its id in the older system, and of its content, which holds the person's id.
+The second one goes with the person (`forget_rows`): whoever holds the master key could test a guess against it. The
+first one stays, so that the row is not recorded again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,8 +13,10 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     DateTime,
+    Index,
     LargeBinary,
     Table,
     Text,
@@ -47,7 +50,10 @@ import_row = Table(
     "import_row",
     metadata,
     Column("row_hash", LargeBinary, primary_key=True),
-    Column("content_hash", LargeBinary, nullable=False),
+    Column("content_hash", LargeBinary),
+    Column("subject_ref", LargeBinary),
+    CheckConstraint("(content_hash IS NULL) = (subject_ref IS NULL)", name="content_of_somebody"),
+    Index("ix_import_row_subject_ref", "subject_ref", postgresql_where=text("subject_ref IS NOT NULL")),
 )
 
 
@@ -78,8 +84,9 @@ class RowHashes:
 _ROW: Final = Put(
     order=85,
     sql="""
-INSERT INTO import_row (row_hash, content_hash) SELECT decode(row_hash, 'hex'), decode(content_hash, 'hex')
-FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (row_hash text, content_hash text)
+INSERT INTO import_row (row_hash, content_hash, subject_ref)
+SELECT decode(row_hash, 'hex'), decode(content_hash, 'hex'), decode(ref, 'hex')
+FROM json_to_recordset(CAST(%(rows)s AS json)) AS given (row_hash text, content_hash text, ref text)
 """,
 )
 _KNOWN: Final = text("""
@@ -122,15 +129,21 @@ async def add_counts(session: WriteSession, name: str, *, rows: int, grants: int
     await session.execute(counted.values(rows=table.rows + rows, grants=table.grants + grants))
 
 
-async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
-    """Return the content hashes of the rows among these that were recorded already, by row hash."""
+async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
+    """Return the content hashes of the rows among these that were recorded, by row hash; None once it was forgotten."""
     if not hashes:
         return {}
     found = await session.execute(_KNOWN, {"hashes": as_refs(hashes)})
-    return {bytes(row.row_hash): bytes(row.content_hash) for row in found}
+    return {bytes(row.row_hash): row.content_hash and bytes(row.content_hash) for row in found}
 
 
-def keep_rows(session: WriteSession, recorded: Iterable[RowHashes]) -> None:
-    """Note that these rows were recorded."""
-    for each in recorded:
-        session.stage(_ROW, {"row_hash": each.row, "content_hash": each.content})
+def keep_rows(session: WriteSession, recorded: Iterable[tuple[RowHashes, bytes]]) -> None:
+    """Note that these rows were recorded, each with the subject_ref of its person."""
+    for each, ref in recorded:
+        session.stage(_ROW, {"row_hash": each.row, "content_hash": each.content, "ref": ref})
+
+
+async def forget_rows(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Forget what the rows about these subjects held; that they were recorded stays known."""
+    about = import_row.c.subject_ref.in_(list(refs))
+    await session.execute(update(import_row).where(about).values(content_hash=None, subject_ref=None))

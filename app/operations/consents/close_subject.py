@@ -14,6 +14,7 @@ from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow
 from app.db.session import ChangeKind, WriteSession, uuid7
 from app.ledger.identifiers import destroy_names
+from app.ledger.imports import forget_rows
 from app.ledger.locators import (
     MovedError,
     end_account,
@@ -116,11 +117,16 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
         closure = Closure(None, (), await session.now())
     # The answer is kept as one about the account that was open, if any: nothing leads to an earlier one.
     session.committing.subjects.intersection_update({live} if live is not None else ())
-    await destroy_names(session, refs)
-    today = (await session.now()).astimezone(PARIS).date()
-    await sever(session, refs, paris_midnight(today))
-    await forget_answers(session, refs)
+    await forget_people(session, refs)
     return closure
+
+
+async def forget_people(session: WriteSession, refs: Collection[bytes]) -> None:
+    """Destroy whatever leads from an id to these ledgers, and back (GDPR art. 17)."""
+    await destroy_names(session, refs)
+    await sever(session, refs, paris_midnight((await session.now()).astimezone(PARIS).date()))
+    await forget_answers(session, refs)
+    await forget_rows(session, refs)
 
 
 async def _hold_all(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:

@@ -68,7 +68,8 @@ class Import:
 class Verdict:
     """What became of a row: the entry's id and the consent's state; or `unchanged`, recorded before; or why refused.
 
-    `proven`: for a grant, whether its proof was complete; a grant without complete proof never permits.
+    `proven`: for a grant, whether its proof was complete; a grant without complete proof never permits. `ref`: the
+    subject_ref of the person whose ledger has the entry.
     """
 
     id: UUID | None = None
@@ -76,6 +77,7 @@ class Verdict:
     proven: bool | None = None
     unchanged: bool = False
     refused: Exception | None = None
+    ref: bytes = b""
 
 
 async def propose_import(session: WriteSession, caller: Caller, whole: Import, rows: Sequence[ImportedRow]) -> None:
@@ -143,7 +145,7 @@ async def import_rows(
             before = verdicts[first[each.row]]
             verdicts[place] = before if before.refused is not None else _repeated(hashes[first[each.row]].content, each)
     done = [place for place in left if verdicts[place].refused is None]
-    keep_rows(session, [hashes[place] for place in done])
+    keep_rows(session, [(hashes[place], verdicts[place].ref) for place in done])
     grants = sum(1 for place in done if _is_grant(rows[place]))
     await add_counts(session, whole.source, rows=len(done), grants=grants)
     await _require_approval(session, whole, held, held.grants + grants)
@@ -154,9 +156,10 @@ async def import_rows(
     return [verdicts[place] for place in range(len(rows))]
 
 
-def _repeated(content: bytes, row: RowHashes) -> Verdict:
-    """Return the verdict on a row that was recorded before with this content."""
-    return Verdict(unchanged=True) if content == row.content else Verdict(refused=RowChangedError(field="source_id"))
+def _repeated(content: bytes | None, row: RowHashes) -> Verdict:
+    """Return the verdict on a row that was recorded before with this content; None: its person was erased since."""
+    is_same = content is None or content == row.content
+    return Verdict(unchanged=True) if is_same else Verdict(refused=RowChangedError(field="source_id"))
 
 
 async def _require_approval(session: WriteSession, whole: Import, held: ImportSource, grants: int) -> None:
@@ -225,6 +228,6 @@ class _Recorder:
             return Verdict(refused=error)
         event = recorded.entry.event
         if not isinstance(recorded.done, ConsentView):
-            return Verdict(event.id)
+            return Verdict(event.id, ref=recorded.entry.subject_ref)
         proven = event.collection.text_known if event.kind is EventKind.GRANTED else None
-        return Verdict(event.id, recorded.done.state, proven)
+        return Verdict(event.id, recorded.done.state, proven, ref=recorded.entry.subject_ref)

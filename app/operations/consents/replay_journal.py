@@ -8,16 +8,16 @@ from uuid import uuid5
 
 import msgspec
 
-from app.auth.store import end_keys, find_key, forget_answers, let_expire, load_caller, mark_revoked
-from app.core.article import PARIS, paris_midnight
+from app.auth.store import end_keys, find_key, let_expire, load_caller, mark_revoked
 from app.core.consent import DECISIONS, ConsentEvent, EventKind, makes_younger
 from app.core.processing import Status, StatusChange
 from app.db.session import ChangeKind, PartRefusedError, WriteSession
 from app.journal.store import CallerNote, ForgottenNote, KeptNote, KeyNote, NoteKind, OtherNote, StatusNote
-from app.ledger.identifiers import destroy_names, keys_in_use, names_of
-from app.ledger.locators import end_account, every_ref, hold_refs, is_subject, led_to, locators_of, sever
+from app.ledger.identifiers import keys_in_use, names_of
+from app.ledger.locators import end_account, every_ref, hold_refs, is_subject, led_to, locators_of
 from app.ledger.projection import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.store import load_entries
+from app.operations.consents.close_subject import forget_people
 from app.operations.consents.ledgers import OpenLedger, append, tell
 from app.register.store import (
     InvalidationRecord,
@@ -210,7 +210,7 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     if wanted.event.kind is EventKind.CLOSED and not used_after(event, [each.event for each in entries]):
         await end_account(session, ref, event.collected_at)
     if wanted.event.kind is EventKind.ERASED:
-        await _forget(session, ref)
+        await forget_people(session, [ref])
     if event.kind is EventKind.ERASED and wanted.event.kind is not EventKind.ERASED:
         return ReplayOutcome.BY_HAND
     return ReplayOutcome.REPLAYED if wanted.event.id == event.id else ReplayOutcome.PARTLY
@@ -240,13 +240,6 @@ async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
     return ref
 
 
-async def _forget(session: WriteSession, ref: bytes) -> None:
-    """Destroy what leads from the id to the ledger, which the backup has brought back (GDPR art. 17)."""
-    await destroy_names(session, [ref])
-    await sever(session, [ref], paris_midnight((await session.now()).astimezone(PARIS).date()))
-    await forget_answers(session, [ref])
-
-
 async def _forgotten(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     noted = msgspec.json.decode(kept.note.body, type=ForgottenNote)
     ref = noted.subject_ref
@@ -255,7 +248,7 @@ async def _forgotten(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     await hold_refs(session, [ref])
     if any(each.recorded_at > kept.at and not each.event.is_derived for each in await load_entries(session, ref)):
         return ReplayOutcome.BY_HAND
-    await _forget(session, ref)
+    await forget_people(session, [ref])
     session.narrow()
     return ReplayOutcome.REPLAYED
 

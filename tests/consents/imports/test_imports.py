@@ -327,3 +327,23 @@ def _signed(api, way, form):
         rows = [row(number, body["subject"]["id"], evidence=body["evidence"]) for number, body in enumerate(bodies)]
         answered = imported(api, *rows)["rows"]
     return [each.get("problem", {}).get("type") for each in answered]
+
+
+def test_an_erasure_takes_the_content_of_rows_with_it(database):
+    """After an erasure no guess of a row can be told from another, and none is recorded; control: before, one can."""
+    with running(database) as api:
+        api.register("ads")
+        at = datetime.now(UTC) - timedelta(days=100)
+        sent = {"import": "crm", "until": written(datetime.now(UTC))}
+        guesses = [row(1, name, "withdrawn", at=at, source_id="4711") for name in ("alice", "bob")]
+
+        def results():
+            told = [api.ok("POST", "/v1/imports", {**sent, "dry_run": True, "rows": [each]}) for each in guesses]
+            return [each["rows"][0]["result"] for each in told]
+
+        assert api.ok("POST", "/v1/imports", {**sent, "rows": guesses[:1]})["recorded"] == 1
+        assert results() == ["unchanged", "refused"]
+        api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
+        assert results() == ["unchanged", "unchanged"]
+    with psycopg.connect(database.owner_url) as owner:
+        assert owner.execute("SELECT content_hash, subject_ref FROM import_row").fetchall() == [(None, None)]
