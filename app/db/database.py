@@ -214,16 +214,17 @@ class Database:
             yield ReadSession(await connection.execution_options(isolation_level=level), self._clock)
 
     @asynccontextmanager
-    async def read_from(self, server: str) -> AsyncIterator[ReadSession]:
+    async def read_from(self, server: str, *, at_once: bool = True) -> AsyncIterator[ReadSession]:
         """Open a session on the server of that identity; every statement sees the database as the first one does.
 
-        The session is a transaction, so that a pooler keeps it on one server.
+        The session is a transaction, so that a pooler keeps it on one server. With `at_once` False each statement sees
+        what is committed when it runs: what is known outside the database may be newer than its first statement.
 
         Raises:
             DatabaseUnavailableError: as for `read`; or no connection leads to that server.
 
         """
-        async with self._guarded(), self._begun(server, at_once=True) as (connection, _):
+        async with self._guarded(), self._begun(server, at_once=at_once) as (connection, _):
             yield ReadSession(connection, self._clock)
 
     @asynccontextmanager
@@ -241,7 +242,7 @@ class Database:
             DatabaseUnavailableError: as for `read`; also when the block has ended and the proof failed.
 
         """
-        async with self._guarded(), self._begun(None, at_once=True) as (connection, _):
+        async with self._guarded(), self._begun(None) as (connection, _):
             session = ReadSession(connection, self._clock)
             found = await _which(session)
             if (identity := found.identity) is None:
@@ -249,6 +250,8 @@ class Database:
             if by_commit is None:
                 by_commit = self._synchronous or found.has_standby
             await look(session, identity)
+            await connection.rollback()  # what was looked at may be newer than a snapshot that was taken before
+            await connection.execution_options(isolation_level="REPEATABLE READ")
             yield session
             is_same = (await _which(session)).identity == identity  # if not, another was restored over it meanwhile
             if by_commit:

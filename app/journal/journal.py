@@ -363,7 +363,7 @@ class Fence:
 
         """
         self._admitted = None  # the same server may hold another database than before
-        async with self.database.read_from(server) as session:
+        async with self.database.read_from(server, at_once=False) as session:
             await self.look(session, server)
 
     async def look_by_itself(self) -> None:

@@ -123,3 +123,37 @@ def test_a_transaction_at_one_moment_begins_with_the_look_up_of_its_server(datab
             await opened.close()
 
     assert [asyncio.run(seen(at_once=at_once)) for at_once in (True, False)] == [0, 1]
+
+
+def test_a_proven_read_is_one_snapshot_that_begins_after_the_look(database):
+    """What commits before or during the look is seen by it and after it; what commits later is not seen."""
+    counted = text("SELECT count(*) FROM key_check")
+
+    def recorded(name):
+        with psycopg.connect(database.owner_url) as other:
+            other.execute("INSERT INTO key_check (name, value) VALUES (%s, 'x')", [name])
+
+    async def run():
+        opened, seen = Database(database.app_url), []
+
+        async def count(session):
+            seen.append((await session.execute(counted)).scalar_one())
+
+        async def look(session, _):
+            await count(session)
+            recorded("during the look")
+            await count(session)
+
+        try:
+            for by_commit in (False, True):
+                async with opened.read_and_prove(look=look, by_commit=by_commit) as session:
+                    await count(session)
+                    recorded("meanwhile")
+                    await count(session)
+                with psycopg.connect(database.owner_url) as other:
+                    other.execute("DELETE FROM key_check WHERE name IN ('during the look', 'meanwhile')")
+        finally:
+            await opened.close()
+        return [each - seen[0] for each in seen]
+
+    assert asyncio.run(run()) == [0, 1, 1, 1] * 2
