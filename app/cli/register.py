@@ -44,8 +44,8 @@ def apply(
     """Register and change controllers and processings until they are as a file says. Run again, it changes nothing.
 
     What the file does not name is left alone. What a second person has to approve is proposed, and said to wait.
-    It needs a key of scopes register:read and register:write. Exit 1: something was refused; the steps
-    listed above it were done.
+    It needs a key of scopes register:read and register:write. Exit 1: the plan is impossible, and
+    nothing was done; or a step was refused, and those before it were done.
     """
     from app.cli.register_plan import RegisterFile, plan_of
 

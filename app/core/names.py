@@ -49,6 +49,6 @@ def carried_over(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
 
     The sweep's closure of a single processing takes none of them back.
     """
-    whole = (event for event in events if event.kind is not EventKind.CLOSED or event.processing is None)
+    whole = (event for event in events if not event.is_derived)
     live = since_closure(sorted(whole, key=lambda event: event.rank))
     return [event for event in live if event.kind in NOES or event.collection.age_band is not None]

@@ -30,7 +30,7 @@ PRIVILEGES: Final = {
     "journal_note": "SELECT, INSERT, UPDATE (line, put_at)",
     "document": "SELECT, INSERT",
     "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, until)",
-    "import_row": "SELECT, INSERT, UPDATE (content_hash, subject_ref)",
+    "import_row": "SELECT, INSERT, DELETE",
     "solicitation": "SELECT, INSERT, UPDATE (asked_at, person_request)",
     "controller": "SELECT, INSERT, UPDATE (id)",
     "controller_version": "SELECT, INSERT",

@@ -1,8 +1,7 @@
 """The imports, and which of their rows were recorded: a row is recorded once, however often it is sent.
 
 Of each row two keyed hashes are kept: of its id in the older system, and of its content, which holds the person's id.
-The second one goes with the person (`forget_rows`): whoever holds the master key could test a guess against it. The
-first one stays, so that the row is not recorded again.
+An erasure deletes both (`forget_rows`): whoever holds the master key could test a guess against the second one.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,7 +12,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
     Column,
     DateTime,
     Index,
@@ -22,6 +20,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     case,
+    delete,
     func,
     select,
     text,
@@ -50,10 +49,9 @@ import_row = Table(
     "import_row",
     metadata,
     Column("row_hash", LargeBinary, primary_key=True),
-    Column("content_hash", LargeBinary),
-    Column("subject_ref", LargeBinary),
-    CheckConstraint("(content_hash IS NULL) = (subject_ref IS NULL)", name="content_of_somebody"),
-    Index("ix_import_row_subject_ref", "subject_ref", postgresql_where=text("subject_ref IS NOT NULL")),
+    Column("content_hash", LargeBinary, nullable=False),
+    Column("subject_ref", LargeBinary, nullable=False),
+    Index("ix_import_row_subject_ref", "subject_ref"),
 )
 
 
@@ -129,12 +127,12 @@ async def add_counts(session: WriteSession, name: str, *, rows: int, grants: int
     await session.execute(counted.values(rows=table.rows + rows, grants=table.grants + grants))
 
 
-async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
-    """Return the content hashes of the rows among these that were recorded, by row hash; None once it was forgotten."""
+async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    """Return the content hashes of the rows among these that were recorded already, by row hash."""
     if not hashes:
         return {}
     found = await session.execute(_KNOWN, {"hashes": as_refs(hashes)})
-    return {bytes(row.row_hash): row.content_hash and bytes(row.content_hash) for row in found}
+    return {bytes(row.row_hash): bytes(row.content_hash) for row in found}
 
 
 def keep_rows(session: WriteSession, recorded: Iterable[tuple[RowHashes, bytes]]) -> None:
@@ -144,6 +142,5 @@ def keep_rows(session: WriteSession, recorded: Iterable[tuple[RowHashes, bytes]]
 
 
 async def forget_rows(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Forget what the rows about these subjects held; that they were recorded stays known."""
-    about = import_row.c.subject_ref.in_(list(refs))
-    await session.execute(update(import_row).where(about).values(content_hash=None, subject_ref=None))
+    """Forget the rows about these subjects: one that is sent again is judged anew."""
+    await session.execute(delete(import_row).where(import_row.c.subject_ref.in_(list(refs))))

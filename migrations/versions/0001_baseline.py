@@ -395,8 +395,7 @@ BEGIN
     DELETE FROM consent_link USING retained WHERE consent_link.subject_ref = retained.subject_ref;
     DELETE FROM consent USING retained WHERE consent.subject_ref = retained.subject_ref;
     DELETE FROM document USING retained WHERE document.subject_ref = retained.subject_ref;
-    UPDATE import_row AS one SET content_hash = NULL, subject_ref = NULL FROM retained
-        WHERE one.subject_ref = retained.subject_ref;
+    DELETE FROM import_row USING retained WHERE import_row.subject_ref = retained.subject_ref;
     DELETE FROM subject_vault USING retained WHERE subject_vault.subject_ref = retained.subject_ref;
     DELETE FROM subject_locator USING retained WHERE subject_locator.subject_ref = retained.subject_ref;
     WITH gone AS (

@@ -156,10 +156,9 @@ async def import_rows(
     return [verdicts[place] for place in range(len(rows))]
 
 
-def _repeated(content: bytes | None, row: RowHashes) -> Verdict:
-    """Return the verdict on a row that was recorded before with this content; None: its person was erased since."""
-    is_same = content is None or content == row.content
-    return Verdict(unchanged=True) if is_same else Verdict(refused=RowChangedError(field="source_id"))
+def _repeated(content: bytes, row: RowHashes) -> Verdict:
+    """Return the verdict on a row that was recorded before with this content."""
+    return Verdict(unchanged=True) if content == row.content else Verdict(refused=RowChangedError(field="source_id"))
 
 
 async def _require_approval(session: WriteSession, whole: Import, held: ImportSource, grants: int) -> None:
