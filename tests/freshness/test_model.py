@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "docs/freshness"
-MODEL = (FOLDER / "freshness.pml").read_text() + (FOLDER / "leaves.pml").read_text()
+MODEL = "".join(model.read_text() for model in sorted(FOLDER.glob("*.pml")))
 SEEN = (FOLDER / "results.tsv").read_text()
 RUNNER = runpy.run_path(str(FOLDER / "check"))
 CASES, judge = RUNNER["CASES"], RUNNER["judge"]
