@@ -149,8 +149,6 @@ class _Hours:
         self.number = 0
         self._opaque = opaque
         self._collectors: dict[int, tuple[Collector, list[asyncio.Future[None]]]] = {}
-        # Keyed by the identity of the facts, which are kept here with it: most entries of one batch share them.
-        self._cases: dict[tuple[int, int, int], tuple[LogFacts, int]] = {}
 
     def add(self, entry: Entry) -> list[asyncio.Future[None]]:
         """Add an entry; return the list of futures that wait for its hour's segment."""
@@ -160,16 +158,16 @@ class _Hours:
         begun = int.from_bytes(identifier[:6]) * 1_000
         at = begun + min(max(int(seconds * MICROSECONDS) - begun, 0), 999)
         hour = hour_of(at)
-        collector, waiting = self._collectors.get(hour) or self._collectors.setdefault(hour, (Collector(), []))
-        case = self._cases.get((hour, caller, id(facts)))
-        if case is None:
-            case = (facts, collector.case(caller.to_bytes(16), facts))
-            self._cases[hour, caller, id(facts)] = case
+        found = self._collectors.get(hour)
+        if found is None:
+            found = self._collectors[hour] = (Collector(), [])
+        collector, waiting = found
+        case = collector.case(caller, facts)
         if subject_ref is None:
-            collector.add(at, identifier, NOBODY, NOBODY, case[1])
+            collector.add(at, identifier, NOBODY, NOBODY, case)
         else:
             about = correspondence_ref(self._opaque, subject_ref, int(seconds // DAY_SECONDS), *correspondence)
-            collector.add(at, identifier, subject_ref[:REF_BYTES], about, case[1])
+            collector.add(at, identifier, subject_ref[:REF_BYTES], about, case)
         return waiting
 
     @property
@@ -177,10 +175,19 @@ class _Hours:
         """The futures that wait for any of the segments."""
         return [future for _, waiting in self._collectors.values() for future in waiting]
 
-    def flushes(self, dropped: int) -> list[_Flush]:
-        """Return a segment for each hour, with the futures that wait for it."""
-        hours = self._collectors.values()
-        return [_Flush(each.sealed(random_id()), dropped, waiting) for each, waiting in hours]
+    async def flushes(self, dropped: int) -> list[_Flush]:
+        """Return a segment for each hour, with the futures that wait for it.
+
+        It is made a block at a time, between which decisions are answered. A thread would take longer in all, and hold
+        decisions up for longer, as it hands the interpreter back only every few milliseconds.
+        """
+        made = []
+        for collector, waiting in self._collectors.values():
+            for segment in collector.sealing(random_id()):
+                if segment is not None:
+                    made.append(_Flush(segment, dropped, waiting))
+                await asyncio.sleep(0)
+        return made
 
 
 class DecisionLog:
@@ -334,11 +341,9 @@ class DecisionLog:
         buffered, self._buffered = self._buffered, _Hours(self._plan.opaque)
         self._sealing = awaited.number + buffered.number
         for hours, dropped in ((awaited, 0), (buffered, self.counts.dropped)):
-            is_large = hours.number > _STRETCH
-            made = await asyncio.to_thread(hours.flushes, dropped) if is_large else hours.flushes(dropped)
-            for flush in made:
+            for flush in await hours.flushes(dropped):
                 flush.number = next(self._numbers)
-            self._flushes.extend(made)
+                self._flushes.append(flush)
             self._sealing -= hours.number
 
     def _give_up(self) -> None:

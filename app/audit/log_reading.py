@@ -336,7 +336,7 @@ class Resting:
             lambda: {
                 facts.consent
                 for facts, _ in found
-                if facts.permitted and facts.processing == self.processing and facts.consent is not None
+                if facts.shape.permitted and facts.shape.processing == self.processing and facts.consent is not None
             }
         )
         if not named:
@@ -487,5 +487,6 @@ async def decisions_about(session: ReadSession, ref: bytes) -> list[DecisionsOfA
     counted: Counter[tuple[date, str, bool, str]] = Counter()
     async for _, found in decisions(session, Wanted(ref=ref[:REF_BYTES])):
         for each in found:
-            counted[each.at.date(), each.facts.processing, each.facts.permitted, each.facts.reason] += 1
+            shape = each.facts.shape
+            counted[each.at.date(), shape.processing, shape.permitted, shape.reason] += 1
     return [DecisionsOfADay(*by, number) for by, number in sorted(counted.items())]

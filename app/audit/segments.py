@@ -7,10 +7,12 @@ Its directory says where each block lies and holds what most decisions share. No
 
 import json
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from struct import Struct as Packed
 from struct import calcsize, pack, unpack
 from typing import Annotated, Any, Final
@@ -19,7 +21,7 @@ from uuid import UUID
 import msgspec
 import zstandard
 from msgspec import Struct
-from msgspec.structs import asdict, astuple, fields
+from msgspec.structs import asdict, astuple
 
 BLOCK_ROWS: Final = 1_024
 REF_BYTES: Final = 16
@@ -31,6 +33,7 @@ MICROSECONDS: Final = 1_000_000
 _HOUR_MICROSECONDS: Final = 3_600 * MICROSECONDS
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN_PROCESSING: Final = "unknown_processing"
+_SHAPES_AT_MOST: Final = 10_000
 
 
 class Shape(Struct, frozen=True, array_like=True, gc=False):
@@ -61,7 +64,13 @@ class Shape(Struct, frozen=True, array_like=True, gc=False):
     build: str
 
 
-class LogFacts(Shape, frozen=True, array_like=True, gc=False):
+@lru_cache(_SHAPES_AT_MOST)
+def one_of_each(shape: Shape) -> Shape:
+    """Return the one object of all equal shapes, or of most: decisions are then grouped without comparing them."""
+    return shape
+
+
+class LogFacts(Struct, frozen=True, gc=False):
     """A shape with what differs from person to person; it is the same for every correspondence.
 
     `known` is the ledger order of the subject's last known event, 0 where there was none. `participants` is the number
@@ -70,11 +79,18 @@ class LogFacts(Shape, frozen=True, array_like=True, gc=False):
     besides the subject, sealed (`app.operations.decisions.judging.DecidedBy`).
     """
 
+    shape: Shape
     consent: UUID | None
     valid_until: datetime | None
     known: int
     participants: int | None
     relied: bytes | None
+
+    def told(self) -> dict[str, Any]:
+        """Return all of it by name, the shape's members first."""
+        told = {**asdict(self.shape), **asdict(self)}
+        del told["shape"]
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +154,6 @@ class Segment:
 
 
 # --- on the wire: MessagePack arrays, in the order of these members -------------------------------------------------
-
-
-class _Case(Struct, frozen=True, gc=False):
-    """What a person's decisions share: caller and shape, by their place, and what differs between people.
-
-    `consent` is `_NO_CONSENT` for none. `valid_until` is in microseconds since 1970.
-    """
-
-    shape: int
-    consent: bytes
-    valid_until: int | None
-    known: int
-    participants: int | None
-    relied: bytes | None
 
 
 class BlockPlace(Struct, frozen=True, array_like=True, gc=False):
@@ -218,12 +220,12 @@ class _Block(Struct, array_like=True):
 
 
 _NO_CONSENT: Final = bytes(16)
-_SHARED: Final = len(fields(Shape))
 _TAIL: Final = 10
 _TIME: Final = 4
 _PLACE: Final = 2
 _ROW: Final = Packed(f">{REF_BYTES}sQ{_TAIL}s{REF_BYTES}sI")
 """A row while it is sorted: person, microseconds since 1970, tail of the id, correspondence, number of the case."""
+_TIME_IN_ROW: Final = itemgetter(slice(REF_BYTES, REF_BYTES + calcsize("Q")))
 _encode = msgspec.msgpack.Encoder().encode
 _read_directory = msgspec.msgpack.Decoder(Directory).decode
 _read_columns = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -234,22 +236,27 @@ class Collector:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._shapes: dict[tuple[bytes, Shape], int] = {}
-        self._cases: dict[_Case, int] = {}
+        self._cases: list[tuple[int, LogFacts]] = []  # by number; so what is known by its identity is kept
+        self._numbers: dict[int, dict[int, int]] = {}  # by caller and identity of the facts
+        self._shapes: dict[tuple[int, int], int] = {}  # by caller and identity of the shape
+        self._directory: list[tuple[bytes, Shape]] = []
+        self._same: dict[LogFacts, LogFacts] = {}
         self._rows: list[bytes] = []
 
-    def case(self, caller: bytes, facts: LogFacts) -> int:
-        """Return the number under which the facts of a caller's decisions are kept here."""
-        shape = Shape(*astuple(facts)[:_SHARED])
-        case = _Case(
-            self._shapes.setdefault((caller, shape), len(self._shapes)),
-            _NO_CONSENT if facts.consent is None else facts.consent.bytes,
-            None if facts.valid_until is None else microseconds_of(facts.valid_until),
-            facts.known,
-            facts.participants,
-            facts.relied,
-        )
-        return self._cases.setdefault(case, len(self._cases))
+    def case(self, caller: int, facts: LogFacts) -> int:
+        """Return the number under which these facts (this object) of a caller's decisions are kept here.
+
+        Facts are not compared: those of a remembered decision are one object, and a comparison takes longer than all
+        else that is done with them.
+        """
+        numbers = self._numbers.get(caller)
+        if numbers is None:
+            numbers = self._numbers[caller] = {}
+        number = numbers.get(id(facts))
+        if number is None:
+            number = numbers[id(facts)] = len(self._cases)
+            self._cases.append((caller, facts))
+        return number
 
     def add(self, at: int, identifier: bytes, ref: bytes, correspondence: bytes, case: int) -> None:
         """Add one decision: its time (microseconds since 1970), its id, the two references, and its case's number.
@@ -260,64 +267,77 @@ class Collector:
 
     def put(self, decision: LoggedDecision) -> None:
         """Add a decision that was read from a segment."""
-        case = self.case(decision.caller.bytes, decision.facts)
+        case = self.case(decision.caller.int, self._same.setdefault(decision.facts, decision.facts))
         at = microseconds_of(decision.at)
         self.add(at, decision.id.bytes, decision.person, decision.correspondence, case)
 
     def sealed(self, identifier: UUID) -> Segment:
         """Return the segment of all decisions that were added."""
-        rows, cases = sorted(self._rows), list(self._cases)
-        _, times, _, _, numbers = zip(*_ROW.iter_unpack(b"".join(rows)), strict=True)
-        begins = min(times)
+        return next(filter(None, self.sealing(identifier)))
+
+    def sealing(self, identifier: UUID) -> Iterator[Segment | None]:
+        """Make the segment of all decisions that were added, a block at a time: None before each block, then it."""
+        rows = sorted(self._rows)
+        times = list(map(_TIME_IN_ROW, rows))
+        begins, ends = (int.from_bytes(most(times)) for most in (min, max))
+        counted: Counter[int] = Counter()
         compress = zstandard.ZstdCompressor().compress
-        blocks = [
-            (part[0][:REF_BYTES], _encode([compress(_encode(each)) for each in astuple(_block(part, cases, begins))]))
-            for part in (rows[place : place + BLOCK_ROWS] for place in range(0, len(rows), BLOCK_ROWS))
-        ]
-        places = [BlockPlace(first, len(content)) for first, content in blocks]
-        directory = compress(_encode(Directory(begins, list(self._shapes), places)))
-        return Segment(
+        places: list[BlockPlace] = []
+        blocks: list[bytes] = []
+        for place in range(0, len(rows), BLOCK_ROWS):
+            yield None
+            part = rows[place : place + BLOCK_ROWS]
+            columns = tuple(zip(*_ROW.iter_unpack(b"".join(part)), strict=True))
+            counted.update(columns[4])
+            blocks.append(_encode([compress(_encode(each)) for each in astuple(self._block(columns, begins))]))
+            places.append(BlockPlace(part[0][:REF_BYTES], len(blocks[-1])))
+        yield Segment(
             identifier,
             instant_of(begins),
-            instant_of(max(times)),
+            instant_of(ends),
             len(rows),
-            self._counts(cases, numbers),
-            directory,
-            b"".join(content for _, content in blocks),
+            self._counts(counted),
+            compress(_encode(Directory(begins, self._directory, places))),
+            b"".join(blocks),
         )
 
-    def _counts(self, cases: Sequence[_Case], numbers: Iterable[int]) -> AnswerCounts:
-        shapes = list(self._shapes)
-        counted: Counter[tuple[str, bool, str]] = Counter()
-        for case, number in Counter(numbers).items():
-            _, shape = shapes[cases[case].shape]
+    def _shape(self, caller: int, shape: Shape) -> int:
+        number = self._shapes.setdefault((caller, id(shape)), len(self._directory))
+        if number == len(self._directory):
+            self._directory.append((caller.to_bytes(16), shape))
+        return number
+
+    def _counts(self, counted: Mapping[int, int]) -> AnswerCounts:
+        found: Counter[tuple[str, bool, str]] = Counter()
+        for case, number in counted.items():
+            shape = self._cases[case][1].shape
             processing = "" if shape.reason == _UNKNOWN_PROCESSING else shape.processing
-            counted[processing, shape.permitted, shape.reason] += number
-        return [(*answer, number) for answer, number in sorted(counted.items())]
+            found[processing, shape.permitted, shape.reason] += number
+        return [(*answer, number) for answer, number in sorted(found.items())]
 
-
-def _block(rows: Sequence[bytes], cases: Sequence[_Case], begins: int) -> _Block:
-    # Works on whole columns: a loop over rows takes four times as long, during which no decision is answered.
-    people, times, tails, correspondences, numbers = zip(*_ROW.iter_unpack(b"".join(rows)), strict=True)
-    runs = Counter(people)  # in their order, which is that of the rows
-    own = {number: place for place, number in enumerate(dict.fromkeys(numbers))}
-    shape, consents, until, known, participants, relied = zip(*(astuple(cases[number]) for number in own), strict=True)
-    ends = {end: place for place, end in enumerate(dict.fromkeys(until))}
-    return _Block(
-        people=_streams(b"".join(runs), REF_BYTES),
-        runs=list(runs.values()),
-        times=_streams(pack(f">{len(rows)}I", *(time - begins for time in times)), _TIME),
-        tails=b"".join(tails),
-        correspondences=b"".join(correspondences[runs.get(NOBODY, 0) :]),  # `NOBODY` comes first
-        case=_streams(pack(f">{len(rows)}H", *(own[number] for number in numbers)), _PLACE),
-        shape=list(shape),
-        consents=b"".join(consents),
-        ends=list(ends),
-        end=[ends[each] for each in until],
-        known=list(known),
-        participants=list(participants),
-        relied=list(relied),
-    )
+    def _block(self, columns: Sequence[tuple[Any, ...]], begins: int) -> _Block:
+        # Works on whole columns: a loop over rows takes four times as long, during which no decision is answered.
+        people, times, tails, correspondences, numbers = columns
+        runs = Counter(people)  # in their order, which is that of the rows
+        own = {number: place for place, number in enumerate(dict.fromkeys(numbers))}
+        cases = [self._cases[number] for number in own]
+        until = [None if facts.valid_until is None else microseconds_of(facts.valid_until) for _, facts in cases]
+        ends = {end: place for place, end in enumerate(dict.fromkeys(until))}
+        return _Block(
+            people=_streams(b"".join(runs), REF_BYTES),
+            runs=list(runs.values()),
+            times=_streams(pack(f">{len(times)}I", *(time - begins for time in times)), _TIME),
+            tails=b"".join(tails),
+            correspondences=b"".join(correspondences[runs.get(NOBODY, 0) :]),  # `NOBODY` comes first
+            case=_streams(pack(f">{len(numbers)}H", *(own[number] for number in numbers)), _PLACE),
+            shape=[self._shape(caller, facts.shape) for caller, facts in cases],
+            consents=b"".join(_NO_CONSENT if facts.consent is None else facts.consent.bytes for _, facts in cases),
+            ends=list(ends),
+            end=[ends[each] for each in until],
+            known=[facts.known for _, facts in cases],
+            participants=[facts.participants for _, facts in cases],
+            relied=[facts.relied for _, facts in cases],
+        )
 
 
 def _streams(numbers: bytes, size: int) -> bytes:
@@ -368,9 +388,9 @@ class Wanted:
     def has(self, facts: LogFacts) -> bool:
         """Return whether a decision with these facts is wanted, if its time, id and person are."""
         return (
-            (self.processings is None or facts.processing in self.processings)
-            and self.permitted in {None, facts.permitted}
-            and self.reason in {None, facts.reason}
+            (self.processings is None or facts.shape.processing in self.processings)
+            and self.permitted in {None, facts.shape.permitted}
+            and self.reason in {None, facts.shape.reason}
             and (self.consents is None or facts.consent in self.consents)
         )
 
@@ -467,13 +487,13 @@ def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:
         caller, shape = directory.shapes[number]
         consent = block.consents[place * REF_BYTES : (place + 1) * REF_BYTES]
         until = block.ends[block.end[place]]
-        values: tuple[Any, ...] = (
-            *astuple(shape),
+        facts = LogFacts(
+            one_of_each(shape),
             None if consent == _NO_CONSENT else UUID(bytes=consent),
             None if until is None else instant_of(until),
             *(block.known[place], block.participants[place], block.relied[place]),
         )
-        found.append((UUID(bytes=caller), LogFacts(*values)))
+        found.append((UUID(bytes=caller), facts))
     return found
 
 
@@ -508,7 +528,7 @@ _as_json = msgspec.json.Encoder().encode
 
 def row_of(decision: LoggedDecision, named: Callable[[bytes], str]) -> Mapping[str, Any]:
     """Return the columns of a decision. `named` gives the name of a reference."""
-    facts = asdict(decision.facts)
+    facts = decision.facts.told()
     del facts["relied"]
     refs = (named(decision.subject_ref), named(decision.correspondence_ref))
     own = (str(decision.id), decision.at, str(decision.caller), *refs, facts.pop("permitted"))

@@ -78,7 +78,7 @@ def _parquet(sink: IO[bytes]) -> Iterator[_Put]:
         raise NoParquetError("Parquet needs the package pyarrow: install sceau[parquet]") from None
     from msgspec.structs import fields
 
-    from app.audit.segments import OWN, LogFacts
+    from app.audit.segments import OWN, LogFacts, Shape
 
     instant, number, flag = pa.timestamp("us", tz="UTC"), pa.int32(), pa.bool_()
     kinds = {
@@ -87,7 +87,8 @@ def _parquet(sink: IO[bytes]) -> Iterator[_Put]:
         **dict.fromkeys(("decision", "automated", "private"), flag),
         "elements": pa.list_(pa.string()),
     }
-    columns = [*OWN, *(each.name for each in fields(LogFacts) if each.name not in {"permitted", "relied"})]
+    told = [each.name for each in (*fields(Shape), *fields(LogFacts))]
+    columns = [*OWN, *(name for name in told if name not in {"shape", "permitted", "relied"})]
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
     with ParquetWriter(sink, schema, compression="zstd") as writer:
         yield lambda rows: writer.write_batch(pa.RecordBatch.from_pylist(list(rows), schema))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from app.audit.segments import NOBODY, Collector, LogFacts, directory_of, microseconds_of
+from app.audit.segments import NOBODY, Collector, LogFacts, Shape, directory_of, microseconds_of, one_of_each
 from app.db.session import numbered_id
 from bench.figures import Spread
 from bench.results import Row, bounded
@@ -39,7 +39,7 @@ def measure(_: World) -> list[Row]:
 
 
 def _measured(name: str, drawn: _Drawn, chance: random.Random) -> Row:
-    collector, caller = Collector(), bytes(16)
+    collector, caller = Collector(), 0
     workers = [chance.getrandbits(34) for _ in range(_WORKERS)]
     times = sorted(chance.randrange(_MICROSECONDS) for _ in range(_ROWS))
     chance.shuffle(order := list(range(_ROWS)))
@@ -67,7 +67,7 @@ def _measured(name: str, drawn: _Drawn, chance: random.Random) -> Row:
 
 def _facts(answer: tuple[bool, str, str, str], consent: UUID | None, known: int, chance: random.Random) -> LogFacts:
     permitted, reason, rule, law_version = answer
-    return LogFacts(
+    shape = Shape(
         processing=chance.choice(("ads-mail", "statistics", "smart-reply")),
         elements=None,
         channel="online",
@@ -76,23 +76,18 @@ def _facts(answer: tuple[bool, str, str, str], consent: UUID | None, known: int,
         reason=reason,
         rule=rule,
         law_version=law_version,
-        consent=consent,
-        valid_until=None
-        if consent is None
-        else datetime(2027, chance.randint(1, 11), chance.randint(1, 28), tzinfo=UTC),
         automated=True,
         private=True,
         version=2,
         versions=2,
         changes=1,
         party_mode="user_only",
-        known=known,
-        participants=None,
-        relied=None,
         policy="P1Y/start_of_day",
         rules="0123456789abcdef",
         build="0.1.0",
     )
+    until = None if consent is None else datetime(2027, chance.randint(1, 11), chance.randint(1, 28), tzinfo=UTC)
+    return LogFacts(one_of_each(shape), consent, until, known, None, None)
 
 
 def _mail(chance: random.Random) -> _Drawn:

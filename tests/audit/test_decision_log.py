@@ -6,7 +6,6 @@ from functools import partial
 
 import psycopg
 import pytest
-from msgspec import structs
 
 from app.audit.decision_log import DecisionLog, correspondence_ref
 from app.db.session import decision_id
@@ -16,7 +15,7 @@ from tests.proof.logs import Log
 from tests.secrecy.sinks import stored
 from tests.support.api import question, running, subject
 from tests.support.databases import administrator_url, new_database
-from tests.support.decision_rows import REFUSED, add, logged_rows, segment_of
+from tests.support.decision_rows import REFUSED, add, but, logged_rows, segment_of
 from tests.support.decision_rows import logged as logged_at
 from tests.support.people import people
 
@@ -109,7 +108,7 @@ def test_no_row_joins_two_people(logging_api, ads, shared_database):
     assert len(logged(logging_api, 5, processing=ads)) == 5
     of_each: dict[bytes, list[bytes]] = {}
     for each in logged_rows(shared_database):
-        if each.facts.processing == ads:
+        if each.facts.shape.processing == ads:
             of_each.setdefault(each.correspondence_ref, []).append(each.subject_ref)
     assert sorted(map(len, of_each.values())) == [1, 1, 1, 2]
     assert all(len(set(refs)) == 1 for refs in of_each.values())
@@ -166,7 +165,7 @@ def test_a_durable_permit_is_in_the_log_when_it_is_answered(durable):
     api.decide("alice", "ads")
     for _ in range(5):
         identifier = api.evaluate("alice", "ads")["context"]["id"]
-        assert [each.facts.permitted for each in logged_rows(database) if str(each.id) == identifier] == [True]
+        assert [each.facts.shape.permitted for each in logged_rows(database) if str(each.id) == identifier] == [True]
 
 
 def test_without_its_log_a_durable_permit_is_not_answered_and_a_denial_is(database):
@@ -185,7 +184,7 @@ def test_without_its_log_a_durable_permit_is_not_answered_and_a_denial_is(databa
 
 def test_a_name_in_a_segment_would_be_seen(database):
     """Control: what looks for names in the tables (tests/secrecy) looks into segments too."""
-    marked = structs.replace(REFUSED, processing="marked-subject")
+    marked = but(REFUSED, processing="marked-subject")
     add(database, segment_of([logged_at(datetime.now(UTC), marked)]))
     with psycopg.connect(database.owner_url) as connection:
         kept = stored(connection)["table decision_segment_" + f"{datetime.now(UTC):%Y%m%d}"]

@@ -21,7 +21,6 @@ from app.audit.segments import (
     BLOCK_ROWS,
     NOBODY,
     Collector,
-    LogFacts,
     LoggedDecision,
     Wanted,
     decisions_in,
@@ -33,14 +32,14 @@ from app.audit.store import decision_segment
 from app.core.register import Struck
 from app.db.database import Database
 from tests.support.databases import new_database
-from tests.support.decision_rows import REFUSED, insert, logged, segment_of
+from tests.support.decision_rows import REFUSED, but, facts_of, insert, logged, segment_of
 
 HOUR = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PEOPLE = [bytes([number]) * 16 for number in (1, 2, 3, 200, 255)]
 CONSENTS = [UUID(int=number) for number in (5, 6)]
 ids = st.builds(UUID, bytes=st.binary(min_size=16, max_size=16))
 facts = st.builds(
-    LogFacts,
+    facts_of,
     processing=st.sampled_from(["ads", "stats", "(no id)"]),
     elements=st.none() | st.lists(st.sampled_from(["content", "attachments"]), unique=True).map(tuple),
     channel=st.sampled_from(["online", "text_message"]),
@@ -105,10 +104,8 @@ def test_what_was_put_in_comes_out(put):
     segment = segment_of(put)
     assert _by_time(_all(segment)) == _by_time(put)
     assert (segment.rows, segment.from_at, segment.to_at) == (len(put), *_ends(put))
-    told = Counter(
-        ("" if each.facts.reason == "unknown_processing" else each.facts.processing, each.facts.permitted)
-        for each in put
-    )
+    shapes = [each.facts.shape for each in put]
+    told = Counter(("" if it.reason == "unknown_processing" else it.processing, it.permitted) for it in shapes)
     counted = Counter[tuple[str, bool]]()
     for processing, permitted, _, number in segment.counts:
         counted[processing, permitted] += number
@@ -135,9 +132,9 @@ def test_what_is_wanted_is_what_a_look_at_each_would_find(put, ref, like):
     segment, middle = segment_of(put), put[len(put) // 2]
     for wanted, is_wanted in (
         (Wanted(ref=ref), lambda it: it.person == ref),
-        (Wanted(permitted=like.permitted), lambda it: it.facts.permitted == like.permitted),
-        (Wanted(processings={like.processing}), lambda it: it.facts.processing == like.processing),
-        (Wanted(reason=like.reason), lambda it: it.facts.reason == like.reason),
+        (Wanted(permitted=like.shape.permitted), lambda it: it.facts.shape.permitted == like.shape.permitted),
+        (Wanted(processings={like.shape.processing}), lambda it: it.facts.shape.processing == like.shape.processing),
+        (Wanted(reason=like.shape.reason), lambda it: it.facts.shape.reason == like.shape.reason),
         (Wanted(identifier=middle.id), lambda it: it.id == middle.id),
         (Wanted(consents={CONSENTS[0]}), lambda it: it.facts.consent == CONSENTS[0]),
         (Wanted(since=middle.at), lambda it: it.at >= middle.at),
@@ -165,7 +162,7 @@ def test_of_one_person_few_blocks_are_read():
 def test_of_nobody_nothing_is_stored_that_could_be_linked():
     """Somebody of whom nothing is recorded has references of each decision's own, which the segment does not hold."""
     collector = Collector()
-    case = collector.case(bytes(16), REFUSED)
+    case = collector.case(0, REFUSED)
     for number in range(3):
         made = logged(HOUR + timedelta(seconds=number))
         collector.add(microseconds_of(made.at), made.id.bytes, NOBODY, NOBODY, case)
@@ -351,12 +348,12 @@ def test_the_service_merges_no_decision_away(database, small, what):
     if what == "one less":
         decisions_ = decisions_[1:]
     elif what == "another answer":
-        permitted = msgspec.structs.replace(REFUSED, permitted=True)
+        permitted = but(REFUSED, permitted=True)
         decisions_[0] = replace(decisions_[0], facts=permitted)
     elif what == "one that is not there":
         gone = [*gone, UUID(int=3)]
     elif what == "fewer than none":
-        permits = msgspec.structs.replace(REFUSED, permitted=True)
+        permits = but(REFUSED, permitted=True)
         decisions_ = [replace(each, facts=permits) for each in decisions_]
         counts = Jsonb([["ads", False, "no_consent", -3], ["ads", True, "no_consent", 3]])
         with psycopg.connect(database.app_url) as connection:
@@ -391,7 +388,7 @@ def test_the_service_only_adds_to_the_log(database, small, statement):
 def test_permits_that_rest_on_nothing_are_none(database, small):
     """What no consent in the ledger bears out is not listed as resting on it."""
     now = small[0].from_at
-    facts_ = msgspec.structs.replace(REFUSED, permitted=True, consent=CONSENTS[0])
+    facts_ = but(REFUSED, permitted=True, consent=CONSENTS[0])
     with psycopg.connect(database.app_url) as connection:
         _add(connection, segment_of([logged(now, facts_)]))
 

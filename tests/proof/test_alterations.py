@@ -241,12 +241,12 @@ ROWS = {
     "tile changed": ("UPDATE proof_tile SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE level = 0",),
     "checkpoint replaced": ("UPDATE proof_checkpoint SET note = replace(note, E'\\n', E'\\n\\n')",),
     "checkpoints deleted": ("DELETE FROM proof_checkpoint",),
-    "decision dropped": lambda log: alter(log.database, once(lambda it: not it.facts.permitted)),
+    "decision dropped": lambda log: alter(log.database, once(lambda it: not it.facts.shape.permitted)),
     "decision flipped": lambda log: alter(
-        log.database, once(lambda it: not it.facts.permitted, lambda it: with_facts(it, permitted=True))
+        log.database, once(lambda it: not it.facts.shape.permitted, lambda it: with_facts(it, permitted=True))
     ),
     "decision of somebody else": lambda log: alter(
-        log.database, once(lambda it: it.facts.permitted, lambda it: replace(it, person=b"\7" * 16))
+        log.database, once(lambda it: it.facts.shape.permitted, lambda it: replace(it, person=b"\7" * 16))
     ),
     "segments deleted": ("DELETE FROM decision_segment",),
     "counts of a segment changed": ("UPDATE decision_segment SET counts = '[]'",),

@@ -36,7 +36,9 @@ def test_the_decisions_of_a_bundle_are_those_that_were_stated(log):
     ), said
     name = _decisions(bundle)
     told, logged = lines_of(bundle, name), logged_rows(log.database)
-    assert {each["id"]: each["decision"] for each in told} == {str(each.id): each.facts.permitted for each in logged}
+    assert {each["id"]: each["decision"] for each in told} == {
+        str(each.id): each.facts.shape.permitted for each in logged
+    }
     assert {each["consent"] for each in told} == {each.facts.consent and str(each.facts.consent) for each in logged}
     refs = {ref.hex() for each in logged for ref in (each.subject_ref, each.correspondence_ref)}
     with zipfile.ZipFile(bundle) as bag:
@@ -50,8 +52,8 @@ def test_the_decisions_of_a_bundle_are_those_that_were_stated(log):
 
 
 ALTERED = {
-    "dropped": lambda: once(lambda it: not it.facts.permitted),
-    "flipped": lambda: once(lambda it: not it.facts.permitted, lambda it: with_facts(it, permitted=True)),
+    "dropped": lambda: once(lambda it: not it.facts.shape.permitted),
+    "flipped": lambda: once(lambda it: not it.facts.shape.permitted, lambda it: with_facts(it, permitted=True)),
     "invented": lambda: once(lambda _: True, lambda it: it, lambda it: type(it)(random_id(), *_rest(it))),
 }
 """Each made anew for a test: a change is made once."""

@@ -96,13 +96,15 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
     status, said = _replayed(log)
     assert said.endswith("14 decisions, 14 reproduced, 0 different, 0 not reproducible\n"), said
     assert status == 0
-    assert Counter(it.facts.reason for it in logged_rows(database)) == {
+    assert Counter(it.facts.shape.reason for it in logged_rows(database)) == {
         "consent_in_force": 6,
         "consent_invalid": 2,
         "other_party": 2,
         "processing_suspended": 4,
     }
-    alter(database, every(lambda it: it.facts.reason == "consent_invalid", changes=lambda told: told.changes - 1))
+    alter(
+        database, every(lambda it: it.facts.shape.reason == "consent_invalid", changes=lambda told: told["changes"] - 1)
+    )
     status, said = _replayed(log)
     assert (status, said.count("DIFFERENT: ")) == (1, 2), said
 

@@ -102,7 +102,7 @@ def _closed(log, monkeypatch):
 
 
 def _is_denied(decision):
-    return not decision.facts.permitted and decision.facts.processing == "ads"
+    return not decision.facts.shape.permitted and decision.facts.shape.processing == "ads"
 
 
 def _changed(database, statement, *values):
@@ -144,7 +144,7 @@ def test_many_decisions_of_two_builds_come_out_the_same(database, tmp_path, monk
     status, said = replayed(log)
     assert said.endswith(f"{2 * half} decisions, {2 * half} reproduced, 0 different, 0 not reproducible\n"), said
     assert status == 0
-    permits = [it.facts for it in logged_rows(database) if it.facts.permitted and it.facts.build == "0.1.0"]
+    permits = [it.facts for it in logged_rows(database) if it.facts.shape.permitted and it.facts.shape.build == "0.1.0"]
     consent = next(told.consent for told in permits if told.consent is not None)
     _changed(log.database, _REFUSAL, consent)
     status, said = replayed(log)
@@ -186,8 +186,8 @@ def test_what_the_sweep_notes_accuses_nobody(database, tmp_path):
 
 def test_one_fact_that_was_altered_is_seen(log):
     """Control: a consent that was made a refusal is named by the decisions that rested on it."""
-    permits = [each.facts for each in logged_rows(log.database) if each.facts.permitted]
-    consent = next(each.consent for each in permits if each.processing == "ads" and each.consent is not None)
+    permits = [each.facts for each in logged_rows(log.database) if each.facts.shape.permitted]
+    consent = next(each.consent for each in permits if each.shape.processing == "ads" and each.consent is not None)
     _changed(log.database, _REFUSAL, consent)
     status, said = replayed(log)
     assert (status, "DIFFERENT: " in said, "consent_in_force in the log, consent_refused now" in said) == (
@@ -401,10 +401,10 @@ def test_a_day_that_was_dropped_is_no_alteration(log, monkeypatch):
 def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
     """A row that claims other known facts than those that decide it is named, also a row about several people."""
     changes = {
-        "known": {"known": lambda told: told.known + 1},
-        "version": {"version": lambda told: told.version + 7},
+        "known": {"known": lambda told: told["known"] + 1},
+        "version": {"version": lambda told: told["version"] + 7},
         "party_mode": {"party_mode": lambda _: "x"},
-        "participants": {"participants": lambda told: told.participants + 5},
+        "participants": {"participants": lambda told: told["participants"] + 5},
     }
     if what == "subject_ref":
         alter(log.database, once(_looked_at_others, lambda it: replace(it, person=b"\7" * 16)))
@@ -417,7 +417,7 @@ def test_a_row_that_says_it_knew_something_else_is_seen(log, what):
 
 def _looked_at_others(decision):
     told = decision.facts
-    return told.relied is not None and told.known > 0 and bool(told.participants) and told.version is not None
+    return told.relied is not None and told.known > 0 and bool(told.participants) and told.shape.version is not None
 
 
 def test_a_permit_long_after_a_withdrawal_is_seen(log):
@@ -428,7 +428,7 @@ def test_a_permit_long_after_a_withdrawal_is_seen(log):
 
     def was_overtaken(it):
         told = it.facts
-        is_permit = told.permitted and told.processing == "ads" and told.known > 0
+        is_permit = told.shape.permitted and told.shape.processing == "ads" and told.known > 0
         return is_permit and newest.get(it.subject_ref, 0) > told.known
 
     alter(log.database, once(was_overtaken, lambda it: replace(it, at=it.at + timedelta(minutes=2))))
@@ -438,7 +438,7 @@ def test_a_permit_long_after_a_withdrawal_is_seen(log):
 
 def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
     """A decision under an unknown counting, or by other rules that decide otherwise, is told as not reproducible."""
-    other = once(lambda it: it.facts.reason != "consent_in_force", lambda it: with_facts(it, policy="P2Y/never"))
+    other = once(lambda it: it.facts.shape.reason != "consent_in_force", lambda it: with_facts(it, policy="P2Y/never"))
     alter(log.database, other)
     status, said = replayed(log)
     assert (status, "NOT REPRODUCIBLE: 1: periods were counted in a way that these rules do not know" in said) == (
@@ -447,7 +447,9 @@ def test_what_cannot_be_decided_again_is_said(log, monkeypatch):
     )
     monkeypatch.setattr("app.operations.proof.replay_decisions.rules_digest", lambda: "other")
     assert replayed(log)[1].endswith("72 decisions, 71 reproduced, 0 different, 1 not reproducible\n")
-    permit = once(lambda it: it.facts.reason == "consent_in_force", lambda it: with_facts(it, reason="consent_expired"))
+    permit = once(
+        lambda it: it.facts.shape.reason == "consent_in_force", lambda it: with_facts(it, reason="consent_expired")
+    )
     alter(log.database, permit)
     status, said = replayed(log)
     assert (status, "0 different, 2 not reproducible" in said) == (INCOMPLETE, True)
@@ -460,8 +462,8 @@ def test_other_parties_are_kept_where_a_processing_asks_for_them_only(made):
         shared = owner.execute("SELECT count(*) FROM subject WHERE shared").fetchone()
     assert shared == (1,)  # that it is shared counts for every processing of IV
     kept = [each.facts for each in logged_rows(made.database)]
-    assert {each.processing for each in kept if each.participants is not None} == {"stats", "all"}
-    assert {each.processing for each in kept if each.relied is not None} <= {"ads", "stats", "all"}
+    assert {each.shape.processing for each in kept if each.participants is not None} == {"stats", "all"}
+    assert {each.shape.processing for each in kept if each.relied is not None} <= {"ads", "stats", "all"}
 
 
 def test_who_was_looked_at_is_sealed(log):
@@ -471,6 +473,8 @@ def test_who_was_looked_at_is_sealed(log):
     sealed = [it.facts.relied for it in logged_rows(log.database) if it.facts.relied is not None]
     assert sealed
     assert not any(each.encode() in blob for blob in sealed for each in ids)
-    alter(log.database, every(lambda it: it.facts.relied is not None, relied=lambda told: (told.relied or b"") + b"\0"))
+    alter(
+        log.database, every(lambda it: it.facts.relied is not None, relied=lambda told: (told["relied"] or b"") + b"\0")
+    )
     status, said = replayed(log)
     assert (status, "who was looked at cannot be opened" in said) == (INCOMPLETE, True)

@@ -52,7 +52,7 @@ def refused(answered):
 
 def _decided(database, identifier):
     """How many decisions about a processing are in the log, which is written a moment later."""
-    return len([each for each in logged_rows(database) if each.facts.processing == identifier])
+    return len([each for each in logged_rows(database) if each.facts.shape.processing == identifier])
 
 
 def rows(database):

@@ -4,19 +4,23 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from msgspec import structs
 from psycopg.types.json import Jsonb
 
-from app.audit.segments import Collector, LogFacts, LoggedDecision, Segment, decisions_in, directory_of
+from app.audit.segments import Collector, LogFacts, LoggedDecision, Segment, Shape, decisions_in, directory_of
 from app.db.session import random_id
 from tests.support.databases import TestDatabase
 
 REFUSED = LogFacts(
-    *("ads", None, "online", "FR", False, "no_consent", "11", None, True, True, 1, 1, 1, None),
-    *("P1Y/start_of_day", "rules", "build", None, None, 0, None, None),
+    Shape(
+        *("ads", None, "online", "FR", False, "no_consent", "11", None, True, True, 1, 1, 1, None),
+        *("P1Y/start_of_day", "rules", "build"),
+    ),
+    *(None, None, 0, None, None),
 )
 """What the log keeps of a denial to somebody of whom nothing is known."""
 
@@ -107,12 +111,12 @@ def once(where: Callable[[LoggedDecision], bool], *made: Callable[[LoggedDecisio
     return change
 
 
-def every(where: Callable[[LoggedDecision], bool], **facts: Callable[[LogFacts], object]) -> Change:
-    """A change of some facts of every matching decision."""
+def every(where: Callable[[LoggedDecision], bool], **facts: Callable[[dict[str, Any]], object]) -> Change:
+    """A change of some facts of every matching decision, each made of all its facts by name."""
 
     def change(decisions: Sequence[LoggedDecision]) -> Sequence[LoggedDecision]:
         return [
-            with_facts(one, **{name: make(one.facts) for name, make in facts.items()}) if where(one) else one
+            with_facts(one, **{name: make(one.facts.told()) for name, make in facts.items()}) if where(one) else one
             for one in decisions
         ]
 
@@ -121,4 +125,15 @@ def every(where: Callable[[LoggedDecision], bool], **facts: Callable[[LogFacts],
 
 def with_facts(decision: LoggedDecision, **facts: object) -> LoggedDecision:
     """That decision with other facts."""
-    return replace(decision, facts=structs.replace(decision.facts, **facts))
+    return replace(decision, facts=but(decision.facts, **facts))
+
+
+def but(facts: LogFacts, **others: object) -> LogFacts:
+    """Those facts, but for some."""
+    return facts_of(**{**facts.told(), **others})
+
+
+def facts_of(**told: Any) -> LogFacts:
+    """The facts with these members, those of the shape among them."""
+    shape = Shape(**{each.name: told.pop(each.name) for each in structs.fields(Shape)})
+    return LogFacts(shape, **told)

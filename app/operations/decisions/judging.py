@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from app.audit.decision_log import NO_ID
-from app.audit.segments import LogFacts
+from app.audit.segments import LogFacts, Shape, one_of_each
 from app.auth.callers import Caller, Counted, OverQuotaError, QuotaStatus, RateLimits
 from app.core.article import Channel, Element
 from app.core.consent import ConsentEvent
@@ -212,7 +212,7 @@ def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by:
     version = processing.version_at(facts.at) if processing is not None else None
     # Other parties are kept where some version asks for their consents: elsewhere no rule looks at them.
     others = request.participants if processing is not None and processing.asks_others else None
-    return LogFacts(
+    shape = Shape(
         processing=request.processing if can_be_an_id(request.processing) else NO_ID,
         elements=None if request.elements is None else _names(request.elements),
         channel=request.channel.value,
@@ -221,20 +221,23 @@ def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by:
         reason=decision.reason.value,
         rule=decision.rule,
         law_version=decision.law_version,
-        consent=decision.consent,
-        valid_until=decision.valid_until,
         automated=request.automated,
         private=request.private,
         version=version.number if version is not None else None,
         versions=len(processing.versions) if processing is not None else 0,
         changes=len(processing.changes) if processing is not None else 0,
         party_mode=version.party_mode.value if version is not None else None,
-        known=max((event.order for event in facts.consents.get(request.subject, ())), default=0),
-        participants=None if others is None else sum(map(len, _parties(request, others))) + _has(others, request),
-        relied=_relied(request, others or (), facts, by) if others or facts.shared else None,
         policy=by.policy_text,
         rules=by.rules,
         build=by.build,
+    )
+    return LogFacts(
+        shape=one_of_each(shape),
+        consent=decision.consent,
+        valid_until=decision.valid_until,
+        known=max((event.order for event in facts.consents.get(request.subject, ())), default=0),
+        participants=None if others is None else sum(map(len, _parties(request, others))) + _has(others, request),
+        relied=_relied(request, others or (), facts, by) if others or facts.shared else None,
     )
 
 

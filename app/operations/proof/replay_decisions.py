@@ -14,7 +14,7 @@ from uuid import UUID
 
 from app.audit.decision_log import NO_ID, rules_digest
 from app.audit.log_reading import Period, decisions
-from app.audit.segments import REF_BYTES, LogFacts, LoggedDecision, Wanted
+from app.audit.segments import REF_BYTES, LoggedDecision, Shape, Wanted
 from app.core.article import Channel, Element
 from app.core.consent import ConsentEvent
 from app.core.decision import DecisionRequest, Participant
@@ -243,7 +243,7 @@ def _decided_again(
     """
     if isinstance(known, str):
         raise NotReproducibleError(known)
-    told, at_row = row.facts, row.at
+    told, at_row = row.facts.shape, row.at
     record = _as_known(records.get(told.processing), told)
     try:
         policy = policy_of(told.policy)
@@ -263,7 +263,7 @@ def _decided_again(
     at = present(at_row, known.consents, record)
     decision = evaluate(request, facts, known.consents, at, policy, known.shared)
     version = facts.version_at(at) if facts is not None else None
-    heard = known.heard_in_time(told.known, at_row, HEARD_WITHIN) and _register_in_time(records, told, at_row)
+    heard = known.heard_in_time(row.facts.known, at_row, HEARD_WITHIN) and _register_in_time(records, told, at_row)
     return {
         **{name: getattr(decision, name) for name in _COMPARED},
         "version": version.number if version is not None else None,
@@ -274,7 +274,7 @@ def _decided_again(
     }
 
 
-def _as_known(record: ProcessingRecord | None, told: LogFacts) -> ProcessingRecord | None:
+def _as_known(record: ProcessingRecord | None, told: Shape) -> ProcessingRecord | None:
     """Return the register's entry as far as it was known."""
     if not told.versions:
         return None
@@ -283,7 +283,7 @@ def _as_known(record: ProcessingRecord | None, told: LogFacts) -> ProcessingReco
     return replace(record, versions=record.versions[: told.versions], changes=record.changes[: told.changes])
 
 
-def _register_in_time(records: Mapping[str, ProcessingRecord], told: LogFacts, at: datetime) -> bool:
+def _register_in_time(records: Mapping[str, ProcessingRecord], told: Shape, at: datetime) -> bool:
     """Return whether the known register entry is what was recorded by `at`, give or take `HEARD_WITHIN`."""
     record = records.get(told.processing)
     if record is None or not record.facts.rests_on_consent:
@@ -298,16 +298,15 @@ def _register_in_time(records: Mapping[str, ProcessingRecord], told: LogFacts, a
 
 
 def _compare(report: ReplayReport, row: LoggedDecision, again: Mapping[str, Any]) -> None:
-    differs = {}
+    differs, told = {}, {**row.facts.told(), "heard in time": True}
     for name, now in again.items():
-        logged = True if name == "heard in time" else getattr(row.facts, name)
+        logged = told[name]
         if logged != now:
             differs[name] = (str(logged), str(now))
     if not differs:
         report.reproduced += 1
-    elif row.facts.rules != rules_digest() and "heard in time" not in differs:
-        report.left[
-            f"decided by the rules {row.facts.rules} of build {row.facts.build}, and otherwise by those of today"
-        ] += 1
+    elif told["rules"] != rules_digest() and "heard in time" not in differs:
+        by = f"the rules {told['rules']} of build {told['build']}"
+        report.left[f"decided by {by}, and otherwise by those of today"] += 1
     else:
         report.different.append(Difference(row.id, differs))
