@@ -219,11 +219,13 @@ def parse_kind(word: str) -> EventKind:
 
 
 # A person's age as far as consent goes (LIL art. 45): what is known at an instant, and what counts for a grant. Age is
-# a fact of the person, stated on any processing or on none, and each statement has a weight. A statement that makes the
-# person younger is believed at once. One that makes the person older is believed only if it weighs at least as much as
-# the heaviest of those that it contradicts. Closing the account forgets all statements.
+# a fact of the person, stated on any processing or on none, and each statement has a weight. A statement speaks of the
+# day on which it is made: it contradicts what was known only if the two differ on that day, or if both say until when
+# the person is under 15. One that makes the person younger is believed at once. One that makes the person older is
+# believed only if it weighs at least as much as the heaviest of those that it contradicts. Closing the account forgets
+# all statements.
 
-_OLDNESS: Final = {band: place for place, band in enumerate(reversed(AgeBand))}
+_OLDNESS: Final[dict[AgeBand | None, int]] = {band: place for place, band in enumerate(reversed(AgeBand))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,24 +251,39 @@ def _reading(statement: Collection, at: datetime) -> AgeBand | None:
     return statement.age_band
 
 
-def _known(statements: Iterable[Collection], at: datetime) -> AgeBand | None:
-    """Return the band that statements, oldest first, amount to at an instant; None without any statement."""
-    known: AgeBand | None = None
-    heaviest = dict.fromkeys(AgeBand, 0)
-    for statement in statements:
-        band = _reading(statement, at)
-        if band is None:
+def _known(statements: Iterable[tuple[Collection, datetime]], at: datetime) -> AgeBand | None:
+    """Return the band that statements, each with its time and oldest first, amount to; None without any."""
+    known: Collection | None = None
+    heard: list[Collection] = []
+    for said, when in statements:
+        if said.age_band is None:
             continue
-        older = known is not None and _OLDNESS[band] > _OLDNESS[known]
-        if known is None or not older or statement.age_weight >= heaviest[known]:
-            known = band
-        heaviest[band] = max(heaviest[band], statement.age_weight)
-    return known
+        if known is None or _counts(said, known, heard, when):
+            known = said
+        heard.append(said)
+    return None if known is None else _reading(known, at)
+
+
+def _counts(said: Collection, known: Collection, heard: Iterable[Collection], when: datetime) -> bool:
+    """Return whether a statement takes the place of what was known when it was made, after all that was heard."""
+    band, before = _reading(said, when), _reading(known, when)
+    until, until_then = said.under_15_until, known.under_15_until
+    if band is not before:
+        is_younger = _OLDNESS[band] < _OLDNESS[before]
+    elif band is not AgeBand.UNDER_15 or until is None or until == until_then:
+        return False  # it says the same
+    else:
+        is_younger = until_then is not None and until > until_then
+    return is_younger or said.age_weight >= max(each.age_weight for each in heard if _reading(each, when) is before)
 
 
 def age_known(events: Iterable[ConsentEvent], at: datetime) -> AgeBand | None:
     """Return the age band known of a person at an instant; None when none was stated."""
-    return _known([event.collection for event in ages_stated(events, at)], at)
+    return _known(_in_time(ages_stated(events, at)), at)
+
+
+def _in_time(events: Iterable[ConsentEvent]) -> list[tuple[Collection, datetime]]:
+    return [(event.collection, event.collected_at) for event in events]
 
 
 def makes_younger(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
@@ -274,8 +291,8 @@ def makes_younger(said: Collection, events: Iterable[ConsentEvent], at: datetime
 
     Consents given before may then no longer count (rule 14).
     """
-    known = [event.collection for event in ages_stated(events, at)]
-    before, after = _known(known, at) or AgeBand.ADULT, _known([*known, said], at) or AgeBand.ADULT
+    known = _in_time(ages_stated(events, at))
+    before, after = _known(known, at) or AgeBand.ADULT, _known([*known, (said, at)], at) or AgeBand.ADULT
     return _OLDNESS[after] < _OLDNESS[before]
 
 
@@ -284,8 +301,8 @@ def makes_older(said: Collection, events: Iterable[ConsentEvent], at: datetime) 
 
     Grants given from then on may count that would not have counted before (rule 14).
     """
-    known = [event.collection for event in ages_stated(events, at)]
-    before, after = _known(known, at), _known([*known, said], at)
+    known = _in_time(ages_stated(events, at))
+    before, after = _known(known, at), _known([*known, (said, at)], at)
     if before is None:
         return after not in {None, AgeBand.UNDER_15}
     return after is not None and _OLDNESS[after] > _OLDNESS[before]
@@ -305,7 +322,7 @@ def age_for(grant: ConsentEvent, ages: Sequence[ConsentEvent]) -> AgeAtGrant:
     """
     at = grant.collected_at
     before = [each for each in ages if each.rank <= grant.rank and each.order <= grant.order]
-    stood = _known([each.collection for each in before], at)
+    stood = _known(_in_time(before), at)
     since = (each for each in ages if each.rank > grant.rank or each.order > grant.order)
     bands = [_reading(each.collection, at) for each in since]
     youngest = min((band for band in bands if band is not None), key=_OLDNESS.__getitem__, default=AgeBand.ADULT)

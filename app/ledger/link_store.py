@@ -95,8 +95,9 @@ consent_form = Table(
     metadata,
     Column("token_sha256", LargeBinary, ForeignKey("consent_link.token_sha256", ondelete="CASCADE"), nullable=False),
     Column("nonce", LargeBinary, nullable=False),
+    Column("press", Text, nullable=False),
     Column("sent_at", Instant, nullable=False),
-    PrimaryKeyConstraint("token_sha256", "nonce"),
+    PrimaryKeyConstraint("token_sha256", "nonce", "press"),
     CheckConstraint("octet_length(nonce) = 16", name="nonce_length"),
 )
 
@@ -173,11 +174,15 @@ async def links_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
     return (await session.execute(rows)).mappings().all()
 
 
-async def claim_form(session: WriteSession, token_sha256: bytes, nonce: bytes, at: datetime) -> bool:
-    """Take a form's nonce (16 bytes) for this transaction; return False when the form was sent before."""
-    row = {"token_sha256": token_sha256, "nonce": nonce, "sent_at": at}
-    claim = insert(consent_form).values(row).on_conflict_do_nothing().returning(consent_form.c.nonce)
-    return (await session.execute(claim)).first() is not None
+async def claim_form(
+    session: WriteSession, token_sha256: bytes, nonce: bytes, press: str, at: datetime
+) -> frozenset[str]:
+    """Note that a button of a form (its nonce: 16 bytes) was pressed; return those that were pressed before."""
+    mine = (consent_form.c.token_sha256 == token_sha256) & (consent_form.c.nonce == nonce)
+    before = (await session.execute(select(consent_form.c.press).where(mine))).scalars().all()
+    row = {"token_sha256": token_sha256, "nonce": nonce, "press": press, "sent_at": at}
+    await session.execute(insert(consent_form).values(row).on_conflict_do_nothing())
+    return frozenset(before)
 
 
 async def count_forms(session: ReadSession, token_sha256: bytes, *, since: datetime) -> int:

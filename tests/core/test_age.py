@@ -85,7 +85,33 @@ def test_who_turns_15_on_a_day_is_15_from_its_first_instant_in_paris():
     child = stated(CHILD, "2026-01-05", 1, DOCUMENT, under_15_until=date(2026, 3, 10))
     assert age_known([child], utc("2026-03-09T22:59:59.999999")) is CHILD
     assert age_known([child], utc("2026-03-09T23:00:00")) is TEEN
-    assert age_known([child, stated(CHILD, "2026-02-01", 2)], AT) is CHILD
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "known"),
+    [
+        (("2026-01-05", DOCUMENT, date(2026, 3, 10)), ("2026-02-01", OWN, None), TEEN),
+        (("2026-01-05", DOCUMENT, date(2026, 3, 10)), ("2026-03-11", OWN, None), CHILD),
+        (("2026-01-05", OWN, None), ("2026-02-01", DOCUMENT, date(2026, 3, 10)), TEEN),
+        (("2026-01-05", DOCUMENT, None), ("2026-02-01", OWN, date(2026, 3, 10)), CHILD),
+        (("2026-01-05", DOCUMENT, date(2026, 3, 10)), ("2026-02-01", OWN, date(2026, 9, 10)), CHILD),
+        (("2026-01-05", DOCUMENT, date(2026, 9, 10)), ("2026-02-01", OWN, date(2026, 3, 10)), CHILD),
+        (("2026-01-05", OWN, date(2026, 9, 10)), ("2026-02-01", DOCUMENT, date(2026, 3, 10)), TEEN),
+    ],
+    ids=[
+        "said again",
+        "said after the day",
+        "a day added",
+        "too light",
+        "a later day",
+        "too light an earlier",
+        "earlier",
+    ],
+)
+def test_a_statement_speaks_of_the_day_on_which_it_is_made(first, second, known):
+    """A child that is called one again turns 15 on its day; another day counts as an older or a younger age does."""
+    said = [stated(CHILD, at, n, weight, under_15_until=day) for n, (at, weight, day) in enumerate((first, second), 1)]
+    assert age_known(said, AT) is known
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from msgspec.structs import replace
 
 from app.audit.figures import JobRun
 from app.core.decision import Reason
@@ -15,7 +14,7 @@ from tests.support.api import processing, subject
 from tests.support.consents import SIGNED, grant, own_form, proof
 from tests.support.console import count, run_recorded
 from tests.support.databases import TestDatabase
-from tests.support.decision_rows import REFUSED, insert, logged, segment_of
+from tests.support.decision_rows import REFUSED, but, insert, logged, segment_of
 
 NOW = datetime.now(UTC)
 FILTER = processing(
@@ -85,7 +84,7 @@ def _decisions(connection: psycopg.Connection, at: datetime, back: int) -> None:
         f" FOR VALUES FROM ('{first}') TO ('{first + timedelta(days=1)}')"
     )
     for identifier, permitted, reason, number in _ANSWERS:
-        facts = replace(REFUSED, processing=identifier, permitted=permitted, reason=reason.value)
+        facts = but(REFUSED, processing=identifier, permitted=permitted, reason=reason.value)
         begun = at.replace(minute=0, second=0, microsecond=0)
         times = [begun + timedelta(milliseconds=place) for place in range(number + (number * back * 3) % 11)]
         insert(connection, segment_of(logged(each, facts) for each in times))

@@ -34,6 +34,26 @@ def test_a_form_counts_once(shared, person, request):
     assert [each["kind"] for each in events(shared, request.node.name, "ads-mail")] == ["granted"]
 
 
+@pytest.mark.parametrize("first", ["accept", "withdraw"])
+def test_each_button_of_a_form_counts(shared, request, first):
+    """A no is recorded although the same form has said yes before, and a yes is not where it has said no."""
+    shared.decide(request.node.name, "ads-mail")
+    person = Person(shared, link(shared, request.node.name, "ads-mail"))
+    page = person.open()
+    fields = {press: page.filled(press, "ads-mail") for press in ("accept", "withdraw")}
+    assert fields["accept"]["form"] == fields["withdraw"]["form"]
+    then = "withdraw" if first == "accept" else "accept"
+    assert person.send(fields[first]).status == 200
+    second = person.send(fields[then])
+    assert (second.status, shared.reason(request.node.name, "ads-mail")) == (
+        200 if then == "withdraw" else 409,
+        "consent_withdrawn",
+    )
+    assert person.send(fields[then]).status == 409
+    shared.decide(request.node.name, "ads-mail")
+    assert person.send(fields["withdraw"]).status == 200, "a no that is sent again withdraws what was given since"
+
+
 def test_a_form_kept_from_before_undoes_nothing(shared, person, request):
     """A refusal from a page that was opened before the person accepted is refused when it is sent late."""
     old = person.open().filled("refuse", "ads-mail")

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import psycopg
-from msgspec.structs import replace
 
 from app.audit.log_reading import answers_between, midnight
 from app.db.database import Database
@@ -13,7 +12,7 @@ from tests.faults.service import eventually
 from tests.proof.logs import Log
 from tests.support.api import running
 from tests.support.console import Visitor
-from tests.support.decision_rows import REFUSED, insert, logged, logged_rows, segment_of
+from tests.support.decision_rows import REFUSED, but, insert, logged, logged_rows, segment_of
 
 
 def test_decisions_by_day_and_reason(database):
@@ -57,7 +56,7 @@ def _has_logged(database, number):
 def test_numbers_stay_when_the_log_is_gone(database):
     """A day that is dropped leaves its numbers, by day of Paris, merged or not; the report tells them as before."""
     floor = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=40)
-    refused = replace(REFUSED, reason="consent_refused")
+    refused = but(REFUSED, reason="consent_refused")
     with psycopg.connect(database.owner_url) as owner:
         owner.execute(
             f"CREATE TABLE decision_segment_{floor:%Y%m%d} PARTITION OF decision_segment"

@@ -115,11 +115,15 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     opened = await open_consent_link(session, deployment, form.token_sha256)
     if len(form.nonce) != _NONCE_BYTES or not hmac.compare_digest(form.seal(deployment), seal):
         raise FormNotOursError
-    if not await claim_form(session, form.token_sha256, form.nonce, opened.now):
-        await session.repeat()
-        return False
     press = pressed.press
     act = _ALL.get(press) or Act(press.value)
+    pressed_before = await claim_form(session, form.token_sha256, form.nonce, press.value, opened.now)
+    given = act is Act.WITHDRAW and any(form.processing in {"", item.id} for item in opened.offering(act))
+    if press.value in pressed_before and not given:
+        await session.repeat()
+        return False
+    if act is Act.ACCEPT and pressed_before:  # whichever came first: of a yes and a no the no stands
+        raise FormOutdatedError
     # A withdrawal is always recorded: a holder of the link cannot use up what the person needs to withdraw.
     sent = await count_forms(session, form.token_sha256, since=opened.now - _HOUR)
     if act is not Act.WITHDRAW and sent > FORMS_AN_HOUR:

@@ -111,21 +111,23 @@ class Facts:
 
         What was recorded after the grant was said since. A closure of the account forgets all of it.
         """
-        weights: list[tuple[str, int]] = []
-        stood, younger, given = None, "adult", False
+        heard: list[Any] = []
+        believed: Any = None
+        stood, younger, given, then = None, "adult", False, civil_date(grant.collected_at)
         for each in self.said(subject):
             if each.kind == "closed" and each.processing is None:
-                stood, younger, weights = None, "adult", []
+                believed, younger, heard = None, "adult", []
                 continue
-            band = read_on(each.collection, civil_date(grant.collected_at))
-            if band and (given or each.order > grant.order):
-                younger = min(younger, band, key=YOUNGEST.index)
-            elif band:
-                heaviest = max((weight for said, weight in weights if said == stood), default=0)
-                if stood is None or not older(band, stood) or each.collection.age_weight >= heaviest:
-                    stood = band
-                weights.append((band, each.collection.age_weight))
+            said = each.collection
+            if said.age_band and (given or each.order > grant.order):
+                younger = min(younger, read_on(said, then), key=YOUNGEST.index)
+            elif said.age_band:
+                day = civil_date(each.collected_at)
+                if believed is None or takes_over(said, believed, heard, day):
+                    believed = said
+                heard.append(said)
             given = given or each is grant
+        stood = None if believed is None else read_on(believed, then)
         return (younger if older(stood or "adult", younger) else stood), stood is not None
 
     def acts(self, subject, grant):
@@ -229,6 +231,20 @@ YOUNGEST = ["under_15", "minor_15_plus", "adult"]
 def older(band, other):
     """Whether one band is older than another."""
     return YOUNGEST.index(band) > YOUNGEST.index(other)
+
+
+def takes_over(said, believed, heard, day):
+    """Whether a statement takes the place of the one believed, as both read on the day on which it is made.
+
+    A day of turning 15 says something new only against no such day, or against another one.
+    """
+    new, old = read_on(said, day), read_on(believed, day)
+    enough = said.age_weight >= max(each.age_weight for each in heard if read_on(each, day) == old)
+    if new != old:
+        return enough or older(old, new)
+    if new != "under_15" or said.under_15_until is None or said.under_15_until == believed.under_15_until:
+        return False
+    return enough or (believed.under_15_until is not None and said.under_15_until > believed.under_15_until)
 
 
 def read_on(how, day):
