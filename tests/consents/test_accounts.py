@@ -84,6 +84,9 @@ def test_two_people_are_never_one(api, one, other):
         ("zoe@BÜCHER.example", "Zoe@xn--bcher-kva.example"),
         ("@Zoe:Exemple.FR", "@zoe:exemple.fr"),
         ("zoe@[192.0.2.1]", "ZOE@[192.0.2.1]"),
+        ("zoe@dot.example", "zoe@dot.example."),
+        ("zoe@dot.bücher.example", "zoe@dot.bücher.example."),
+        ("@zoe:dot.example:8448", "@zoe:dot.example.:8448"),
     ],
 )
 def test_one_domain_in_two_writings_is_one(api, written, same):
@@ -92,7 +95,7 @@ def test_one_domain_in_two_writings_is_one(api, written, same):
     assert api.withdraw(same)["withdrawn"] == [consent["id"]]
 
 
-@pytest.mark.parametrize("name", ["zoe@exa mple.fr", "zoe@-a.example", "zoe@", "@zoe:☃.example"])
+@pytest.mark.parametrize("name", ["zoe@exa mple.fr", "zoe@-a.example", "zoe@a.example..", "zoe@", "@zoe:☃.example"])
 def test_a_domain_that_idna_refuses_is_a_400(api, name):
     """An address with a bad domain is a 400 in questions and writes; as another party, it is one without consent."""
     assert api.call("POST", "/access/v1/evaluation", question(name, "ads")).status_code == 400
