@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     import hashlib
 
 # When two ids are one subject: how ids are normalised before they are looked up. Two people are never merged. Domains
-# are compared as A-labels without the dot of the root (UTS #46 non-transitional, IDNA 2008; RFC 5890 section 2.3.2.1),
-# so `straße.example` and `strasse.example` are two; everything else by Unicode form C and lower case, without folding
-# (RFC 6530 leaves the local part to its domain). The algorithm has a version, which is stored and checked at start: another version would
-# find other people.
+# are compared as A-labels without the dot of the root (UTS #46 non-transitional, IDNA 2008; RFC 5890 section
+# 2.3.2.1), so `straße.example` and `strasse.example` are two; everything else by Unicode form C and lower case,
+# without folding (RFC 6530 leaves the local part to its domain). The algorithm has a version, which is stored and
+# checked at start: another version would find other people.
 
 ALGORITHM: Final = "idna2008-2"
 """The version of the normalisation that this module implements."""

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from typing import Any
 
@@ -199,6 +200,22 @@ def test_an_invalid_body_is_refused_by_field(pip, case):
     body = _body(case, **INVALID[case])
     assert _refused(pip, body, 422, "invalid-request")["errors"][0]["field"]
     assert pip.ok("POST", "/v1/consents/search", {"subject": subject(case)})["items"] == []
+
+
+@pytest.mark.parametrize("path", ["/v1/withdrawals", "/v1/withdrawals/batch"])
+def test_each_offset_of_rfc_3339_is_taken(pip, path):
+    """A withdrawal received at a time with the greatest offset is recorded, and answered in UTC."""
+    name = f"far off, {path}"
+    pip.decide(name, "ads")
+    said = {"subject": subject(name), "received_at": far(timedelta(seconds=1))}
+    answer = pip.ok("POST", path, {"items": [said]} if path.endswith("batch") else said)
+    told = answer["items"][0]["answer"] if path.endswith("batch") else answer
+    assert (told["effective_at"][-1], pip.reason(name, "ads")) == ("Z", "consent_withdrawn")
+
+
+def far(ago):
+    """A time so long ago, as it is 23 hours and 59 minutes east of Greenwich."""
+    return (datetime.now(UTC) - ago).astimezone(timezone(timedelta(hours=23, minutes=59))).isoformat()
 
 
 @pytest.mark.parametrize("left_out", [*EVIDENCE, "presented_text_sha256"])

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import force_setattr
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.article import Channel, Element
@@ -252,8 +253,11 @@ class ExplanationRequest(EvaluationRequest, frozen=True):
     def __post_init__(self) -> None:
         """Refuse instants that no law or record of ours can be of (ValueError)."""
         for name, instant in (("at", self.at), ("known_at", self.known_at)):
-            if instant is not None and not _EARLIEST <= instant < _LATEST:
+            if instant is None:
+                continue
+            if not _EARLIEST <= instant < _LATEST:
                 raise ValueError(f"`{name}` does not lie between {_EARLIEST.year} and {_LATEST.year}")
+            force_setattr(self, name, instant.astimezone(UTC))
 
 
 class Item(Wire, frozen=True):

@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar, get_args
 
@@ -104,9 +103,6 @@ def refused_domain(field: str) -> MalformedError:
 
 def _refused(field: str, message: str) -> MalformedError:
     return MalformedError(WRONG, [FieldError(field=field, message=message)])
-
-
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 Refs = Callable[[str, str], bytes]

@@ -97,7 +97,7 @@ def _written_out(value: object) -> object:
 def _plausible(at: datetime) -> datetime:
     if not _EARLIEST <= at < _LATEST:
         raise ValueError(f"must lie between {_EARLIEST.year} and {_LATEST.year}")
-    return at
+    return at.astimezone(UTC)  # RFC 3339 has offsets that PostgreSQL refuses, and answers are in UTC
 
 
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
