@@ -261,3 +261,16 @@ def test_what_holds_more_is_not_decided_about(world, route):
     theirs, mine = (template.replace("{id}", _caller_of(world.api, name)) for name in ("theirs", "mine"))
     assert world.limited.call(method, theirs, HELD[route]).status_code in {403, 404}
     assert world.limited.call(method, mine, HELD[route]).is_success
+
+
+@pytest.mark.parametrize("path", ["/v1/consents", "/v1/withdrawals"])
+def test_an_age_does_not_reach_beyond_the_list(world, path):
+    """A child stays one whatever greater age such a caller states; that of a caller without a list counts."""
+    name, capacity = f"kid, {path}", {"capacity": {"age_band": "adult"}}
+    stated = {"stated_by": "self", "checked_how": "not_checked", "age_band": "under_15"}
+    world.api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **stated})
+    said = {"subject": subject(name), "processing": "mine"} if path == "/v1/withdrawals" else grant(name, "mine")
+    world.limited.ok("POST", path, {**said, **capacity})
+    assert world.api.decide(name, "theirs")["state"] == "awaiting_other_parent_or_child"
+    world.api.ok("POST", path, {**said, **capacity})  # the control: one without a list
+    assert world.api.decide(name, "theirs")["state"] == "in_force"

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from app.auth.callers import Caller, Scope
 from app.core.article import PARIS, paris_midnight
-from app.core.consent import ConsentEvent, EventKind, makes_older
+from app.core.consent import ConsentEvent, EventKind, age_known, makes_older
 from app.core.errors import CollectionTimeError, InvalidEvidenceError, NotFoundError
 from app.core.fold import ConsentRow, project
 from app.core.register import RegisterApproval
@@ -540,26 +540,33 @@ class RecordedCapacity:
     widens: bool
 
 
-def capacity_of(
-    ledger: OpenLedger, deployment: Deployment, kind: EventKind, capacity: Mapping[str, Any] | None, at: datetime
+def capacity_of(  # noqa: PLR0917 - a decision, and who takes it down
+    ledger: OpenLedger,
+    deployment: Deployment,
+    caller: Caller,
+    kind: EventKind,
+    capacity: Mapping[str, Any] | None,
+    at: datetime,
 ) -> RecordedCapacity:
     """Return what is recorded of who decided and of their age.
 
-    A grant may permit more, and so may an age that makes the person older: another consent may have waited for it.
-    Where the database is known to be set back, a refusal or withdrawal is recorded without such an age: the caller that
-    states it may have been revoked since the backup.
+    A grant may permit more, and so may an age that makes the person older: another consent may have waited for it. Such
+    an age is left out where the caller is limited to some processings, since it would count for all, unless nothing was
+    known. It is left out of a refusal or withdrawal where the database is known to be set back: the caller that states
+    it may have been revoked since the backup.
 
     Args:
         ledger: the person's.
         deployment: whose keys make a parent's reference.
+        caller: who says it.
         kind: the kind of the decision.
         capacity: as received.
         at: when it was decided.
 
     """
-    said = without_parent_id(deployment, capacity)
-    if kind is EventKind.GRANTED:
-        return RecordedCapacity(said, widens=True)
-    if not makes_older(collection_of(None, said, text_known=True), ledger.events, at):
-        return RecordedCapacity(said, widens=False)
-    return RecordedCapacity(without_age(said), widens=False) if ledger.set_back else RecordedCapacity(said, widens=True)
+    said, is_grant = without_parent_id(deployment, capacity), kind is EventKind.GRANTED
+    is_older = makes_older(collection_of(None, said, text_known=True), ledger.events, at)
+    is_beyond_it = caller.processings is not None and age_known(ledger.events, at) is not None
+    if is_older and (is_beyond_it or (ledger.set_back and not is_grant)):
+        return RecordedCapacity(without_age(said), widens=is_grant)
+    return RecordedCapacity(said, widens=is_grant or is_older)

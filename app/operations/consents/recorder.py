@@ -210,7 +210,7 @@ def grant(collected: Collected, ledger: OpenLedger, deployment: Deployment, call
         raise ProcessingNotApprovedError(field="processing")
     version = _version(record, collected, when.at)
     collected = _checked(collected, version, when, ledger, known)
-    capacity = capacity_of(ledger, deployment, collected.kind, collected.capacity, when.at)
+    capacity = capacity_of(ledger, deployment, caller, collected.kind, collected.capacity, when.at)
     entry = _entry_of_grant(replace(collected, capacity=capacity.said), ledger, deployment, caller, version, when)
     texts = tuple(text for text in (collected.presented_text, collected.presented_page) if text is not None)
     return Recording(entry, capacity.widens, document_of(collected), texts)
@@ -462,7 +462,7 @@ def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, cal
         when = time_of_history(ledger, caller, said.received_at, field="received_at", narrows=True)
     else:
         when = time_of_narrowing(ledger, deployment, caller, said.received_at, field="received_at")
-    capacity = capacity_of(ledger, deployment, EventKind.WITHDRAWN, said.capacity, when.at)
+    capacity = capacity_of(ledger, deployment, caller, EventKind.WITHDRAWN, said.capacity, when.at)
     return Recording(_entry_of_withdrawal(caller, ledger, replace(said, capacity=capacity.said), when), capacity.widens)
 
 
