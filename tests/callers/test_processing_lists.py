@@ -263,6 +263,14 @@ def test_what_holds_more_is_not_decided_about(world, route):
     assert world.limited.call(method, mine, HELD[route]).is_success
 
 
+def test_whom_only_others_know_is_not_known(world):
+    """A withdrawal tells such a caller nothing of a person who only decided on what it may not name."""
+    for name in ("mine", "theirs"):
+        world.api.decide(f"known to {name}", name)
+        said = {"subject": subject(f"known to {name}"), "processing": "mine"}
+        assert world.limited.ok("POST", "/v1/withdrawals", said)["matched"] is (name == "mine")
+
+
 @pytest.mark.parametrize("path", ["/v1/consents", "/v1/withdrawals"])
 def test_an_age_does_not_reach_beyond_the_list(world, path):
     """A child stays one whatever greater age such a caller states; that of a caller without a list counts."""

@@ -335,7 +335,7 @@ async def post_withdrawal(
     """Withdraw. Once this has answered, no decision permits what was withdrawn.
 
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
-    `matched: false` says that nothing at all was known of that id: the person may have consented by another name.
+    `matched: false` says that nothing that you may see was known of that id: perhaps the person has another name.
     """
     caller.require_processing(body.processing)
     return await grouped.record(caller, 200, said_in_withdrawal(body, deployment))

@@ -3,7 +3,7 @@
 A press on the page, a row of an import, a batch and a single request are all recorded here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -466,11 +466,17 @@ def withdrawal(said: Withdrawal, ledger: OpenLedger, deployment: Deployment, cal
     return Recording(_entry_of_withdrawal(caller, ledger, replace(said, capacity=capacity.said), when), capacity.widens)
 
 
-def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow]) -> RecordedWithdrawal:
+def is_known(events: Iterable[ConsentEvent], processings: Collection[str] | None) -> bool:
+    """Return whether any of a person's events is about one of these processings or about all; None asks for any."""
+    return any(processings is None or any(map(event.concerns, processings)) for event in events)
+
+
+def recorded(entry: LedgerEntry, before: OpenLedger, ended: Sequence[ConsentRow], caller: Caller) -> RecordedWithdrawal:
     """Return the answer to a withdrawal, from the ledger before it and the consents that it ended."""
     # Earlier withdrawals do not make an id known: a repetition must not hide that the id was wrong.
-    known = any(event.kind is not EventKind.WITHDRAWN for event in before.events)
-    return RecordedWithdrawal(entry.event.id, known, tuple(row.id for row in ended), entry.event.collected_at)
+    others = (event for event in before.events if event.kind is not EventKind.WITHDRAWN)
+    matched = is_known(others, caller.processings)
+    return RecordedWithdrawal(entry.event.id, matched, tuple(row.id for row in ended), entry.event.collected_at)
 
 
 def _entry_of_withdrawal(caller: Caller, ledger: OpenLedger, said: Withdrawal, when: CollectionTime) -> LedgerEntry:
@@ -550,7 +556,7 @@ async def record(
     if isinstance(said, Withdrawal):
         granted = [row for row in ended if row.decision is EventKind.GRANTED]
         told = [] if said.quiet else [(row.id, row.processing) for row in granted]
-        done: Done = recorded(entry, ledger, granted)
+        done: Done = recorded(entry, ledger, granted, caller)
     else:
         told = [] if said.quiet else [(entry.event.id, said.processing)]
         done = view_of(entry, grown, deployment)

@@ -16,7 +16,7 @@ from app.ledger.identifiers import names_of
 from app.ledger.locators import find_ref
 from app.ledger.projection import ConsentFilter, LedgerEntry, list_consents
 from app.ledger.store import find_entry, load_entries, load_events
-from app.operations.consents.recorder import ConsentView
+from app.operations.consents.recorder import ConsentView, is_known
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
 from app.register.records import ProcessingRecord, present
 from app.register.store import load_processings
@@ -86,8 +86,7 @@ async def search_consents(
 
 async def _known(session: ReadSession, ref: bytes, processings: tuple[str, ...] | None) -> bool:
     """Return whether the subject has an entry about one of these processings or about all; None asks for any entry."""
-    events = (await load_events(session, {ref})).get(ref, [])
-    return any(processings is None or any(map(event.concerns, processings)) for event in events)
+    return is_known((await load_events(session, {ref})).get(ref, ()), processings)
 
 
 async def _list(
