@@ -98,6 +98,8 @@ _DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_
 _AT_ONCE: Final = 2_000
 _STRETCH: Final = 64
 """How many entries get their references at once: a few at a time delay no answer, and one at a time costs more."""
+_BLOCK_ROWS: Final = 256
+"""How many entries are sealed between two turns of the event loop: half a millisecond's work."""
 _RETRY_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 0.1
 """Seconds between tries while the process ends."""
@@ -183,7 +185,7 @@ class _Hours:
         """
         made = []
         for collector, waiting in self._collectors.values():
-            for segment in collector.sealing(random_id()):
+            for segment in collector.sealing(random_id(), _BLOCK_ROWS):
                 if segment is not None:
                     made.append(_Flush(segment, dropped, waiting))
                 await asyncio.sleep(0)

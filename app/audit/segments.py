@@ -275,7 +275,7 @@ class Collector:
         """Return the segment of all decisions that were added."""
         return next(filter(None, self.sealing(identifier)))
 
-    def sealing(self, identifier: UUID) -> Iterator[Segment | None]:
+    def sealing(self, identifier: UUID, block_rows: int = BLOCK_ROWS) -> Iterator[Segment | None]:
         """Make the segment of all decisions that were added, a block at a time: None before each block, then it."""
         rows = sorted(self._rows)
         times = list(map(_TIME_IN_ROW, rows))
@@ -284,9 +284,9 @@ class Collector:
         compress = zstandard.ZstdCompressor().compress
         places: list[BlockPlace] = []
         blocks: list[bytes] = []
-        for place in range(0, len(rows), BLOCK_ROWS):
+        for place in range(0, len(rows), block_rows):
             yield None
-            part = rows[place : place + BLOCK_ROWS]
+            part = rows[place : place + block_rows]
             columns = tuple(zip(*_ROW.iter_unpack(b"".join(part)), strict=True))
             counted.update(columns[4])
             blocks.append(_encode([compress(_encode(each)) for each in astuple(self._block(columns, begins))]))
