@@ -15,7 +15,7 @@ from app.db.connections import HAS_STANDBY, PROOF, connection_settings, owner_se
 from app.db.migrate import FUNCTIONS, PRIVILEGES, SEQUENCES
 
 _STATE: Final = f"""
-SELECT pg_is_in_recovery(), clock_timestamp(), current_setting('TimeZone'), {HAS_STANDBY},
+SELECT pg_is_in_recovery(), clock_timestamp(), {HAS_STANDBY},
     current_setting('synchronous_standby_names'), current_setting('synchronous_commit'),
     current_setting('server_version_num')::int / 10000"""
 _AHEAD: Final = "SELECT count(*) FROM consent_event WHERE recorded_at > clock_timestamp()"
@@ -30,7 +30,6 @@ class ServerState:
 
     is_standby: bool
     clock: datetime
-    time_zone: str
     waits: bool
     standby_names: str
     synchronous_commit: str

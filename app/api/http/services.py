@@ -150,15 +150,11 @@ TokenCheckDep = Annotated["TokenCheck | None", _part(lambda services: services.t
 """None where no access tokens are taken."""
 CodeFlowDep = Annotated["CodeFlow | None", _part(lambda services: services.code_flow)]
 """None where nobody signs in to the console with an account."""
-RecorderDep = Annotated[Recorder | None, _part(lambda services: services.recorder)]
-"""None where no decisions are logged."""
 RateLimitsDep = Annotated[RateLimits, _part(lambda services: services.limits)]
 MetricsDep = Annotated[Metrics, _part(lambda services: services.metrics)]
 MetricsAccessDep = Annotated[MetricsAccess, _part(lambda services: services.metrics_access)]
 RegisterApprovalDep = Annotated[RegisterApproval, _part(lambda services: services.register_approval)]
 WebhookPolicyDep = Annotated[AddressPolicy, _part(lambda services: services.webhook_policy)]
-StampsLogDep = Annotated[bool, _part(lambda services: services.stamps_log)]
-"""Whether an authority outside is asked to stamp the log."""
 JournalDep = Annotated[Journal, _part(lambda services: services.journal)]
 StoppingDep = Annotated[Event, _part(lambda services: services.stopping)]
 """Set once this process is about to end."""

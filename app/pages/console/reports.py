@@ -62,7 +62,6 @@ _PAGE: Final = 500
 _SWEEP: Final = "renewals.sweep"
 _MONTHS_BACK: Final = 12
 _DAYS_BACK: Final = 30
-_FORMS: Final = ("html", "csv", "json")
 log = structlog.get_logger("sceau.console")
 Month = Annotated[str, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
