@@ -91,13 +91,14 @@ idempotency = Table(
     metadata,
     Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
     Column("key_hash", LargeBinary, nullable=False),
+    Column("part", SmallInteger, nullable=False),
     Column("request_hash", LargeBinary, nullable=False),
     Column("status", SmallInteger),
     Column("body", Text),
     # The subjects of the write: the answer goes with them, and the key stays claimed, without a status.
     Column("subject_refs", ARRAY(LargeBinary)),
     Column("created_at", Instant, nullable=False),
-    PrimaryKeyConstraint("caller", "key_hash"),
+    PrimaryKeyConstraint("caller", "key_hash", "part"),
     Index("ix_idempotency_caller_created_at", "caller", "created_at"),
     Index("ix_idempotency_subject_refs", "subject_refs", postgresql_using="gin"),
 )
@@ -407,11 +408,23 @@ _TRIMMED_AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class IdempotentCall:
-    """One write under an Idempotency-Key: who calls, and keyed hashes of the key and of the whole request."""
+    """One write under an Idempotency-Key: who calls, and keyed hashes of the key and of the whole request.
+
+    `part`: the place of the item, where the request is a batch. A key is good for the parts of one request.
+    """
 
     caller: UUID
     key_hash: bytes
     request_hash: bytes
+    part: int = 0
+
+    @property
+    def name(self) -> "CallName":
+        """What its answer is kept under."""
+        return (self.caller, self.key_hash, self.part)
+
+
+CallName = tuple[UUID, bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +447,7 @@ async def earlier_answer(session: WriteSession, call: IdempotentCall) -> Answer 
 
     """
     claims = KeyClaims([call], waiting=True)
-    given = claims.told(await session.look_up(*claims.lookups))[call]
+    given = claims.told(session, await session.look_up(*claims.lookups))[call]
     if isinstance(given, DomainError):
         raise given
     if isinstance(given, Answer):
@@ -454,7 +467,8 @@ class KeyClaims:
     """Claim the keys of some calls for a transaction, in one round trip, until the transaction ends.
 
     If another transaction holds a key, this one waits for it or leaves the key to it (`waiting`). The lock and the
-    claim are one statement; the next statement sees what it did not claim because another came first and ended since.
+    claim are one statement; the next statement sees what it did not claim because another came first and ended since,
+    and whether the key was used with another request: the lock is one for all parts.
     """
 
     def __init__(self, calls: Collection[IdempotentCall], *, waiting: bool) -> None:
@@ -463,35 +477,43 @@ class KeyClaims:
         rows = as_rows([{"name": _name_of(each), **asdict(each)} for each in calls])
         aged = {"rows": rows, "seconds": KEPT.total_seconds()}
         self._hold = Lookup(_HOLD, {"rows": rows}, nothing)
-        self._claim = Lookup(_CLAIM, aged, lambda found: {(row.caller, bytes(row.key_hash)) for row in found})
+        self._claim = Lookup(_CLAIM, aged, lambda found: set(_by_name(found)))
         self._trim = Lookup(_TRIM, {**aged, "most": _TRIMMED_AT_ONCE}, nothing)
-        self._before = Lookup(_BEFORE, {"rows": rows}, _by_call)
+        self._before = Lookup(_BEFORE, aged, _by_name)
         self.lookups: tuple[Lookup[Any], ...] = ()
         if calls:
             self.lookups = (*([self._hold] if waiting else []), self._claim, self._trim, self._before)
 
-    def told(self, found: LookedUp) -> dict[IdempotentCall, Answer | DomainError | KeyClaim]:
-        """Return what is known of each call, once the look-ups were sent.
+    def told(self, session: WriteSession, found: LookedUp) -> dict[IdempotentCall, Answer | DomainError | KeyClaim]:
+        """Return what is known of each call, once the look-ups were sent, and give up what was claimed in vain.
 
         If one was answered before, the transaction repeats another (`WriteSession.repeat`).
         """
         if not self.lookups:
             return {}
         claimed, before = self._claim.read(found[self._claim]), self._before.read(found[self._before])
-        return {each: _told(each, claimed, before) for each in self._calls}
+        first: dict[tuple[UUID, bytes], bytes] = {}
+        told: dict[IdempotentCall, Answer | DomainError | KeyClaim] = {}
+        for call in self._calls:
+            # Of two requests under one key the other waits for the first, whose answer it then is refused for.
+            is_first = first.setdefault((call.caller, call.key_hash), call.request_hash) == call.request_hash
+            is_own = call.name in claimed
+            told[call] = _told(call, before, is_own=is_own) if is_first else KeyClaim.OF_ANOTHER
+            if is_own and told[call] is not KeyClaim.OWN:
+                release(session, call)
+        return told
 
 
-def _by_call(rows: Sequence[Any]) -> dict[tuple[UUID, bytes], Any]:
-    return {(row.caller, bytes(row.key_hash)): row for row in rows}
+def _by_name(rows: Sequence[Any]) -> dict[CallName, Any]:
+    return {(row.caller, bytes(row.key_hash), row.part): row for row in rows}
 
 
-def _told(
-    call: IdempotentCall, claimed: Collection[tuple[UUID, bytes]], before: Mapping[tuple[UUID, bytes], Any]
-) -> Answer | DomainError | KeyClaim:
-    name = (call.caller, call.key_hash)
-    if name in claimed:
+def _told(call: IdempotentCall, before: Mapping[CallName, Any], *, is_own: bool) -> Answer | DomainError | KeyClaim:
+    if (call.caller, call.key_hash, _OTHER_REQUEST) in before:
+        return IdempotencyMismatchError()
+    if is_own:
         return KeyClaim.OWN
-    row = before.get(name)
+    row = before.get(call.name)
     if row is None:
         return KeyClaim.OF_ANOTHER
     if bytes(row.request_hash) != call.request_hash:
@@ -513,6 +535,7 @@ def keep_answer_about(session: WriteSession, call: IdempotentCall, answer: Answe
     row = {
         "caller": call.caller,
         "key_hash": call.key_hash,
+        "part": call.part,
         "status": answer.status,
         "body": answer.body,
         "about": [ref.hex() for ref in sorted(about)],
@@ -526,55 +549,69 @@ _KEEP: Final = Put(
 UPDATE idempotency SET status = given.status, body = given.body, subject_refs =
     (SELECT array_agg(decode(ref, 'hex')) FROM unnest(about) AS ref)
 FROM json_to_recordset(CAST(%(rows)s AS json))
-    AS given (caller uuid, key_hash text, status int, body text, about text[])
+    AS given (caller uuid, key_hash text, part smallint, status int, body text, about text[])
 WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
+    AND idempotency.part = given.part
 """,
 )
 _RELEASE: Final = Put(
     order=94,
     sql="""
-DELETE FROM idempotency USING json_to_recordset(CAST(%(rows)s AS json)) AS given (caller uuid, key_hash text)
+DELETE FROM idempotency USING
+    json_to_recordset(CAST(%(rows)s AS json)) AS given (caller uuid, key_hash text, part smallint)
 WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
+    AND idempotency.part = given.part
 """,
 )
 _GIVEN: Final = (
-    "json_to_recordset(CAST(:rows AS json)) AS given (name text, caller uuid, key_hash text, request_hash text)"
+    "json_to_recordset(CAST(:rows AS json))"
+    " AS given (name text, caller uuid, key_hash text, request_hash text, part smallint)"
 )
+_OTHER_REQUEST: Final = -1
+"""The part under which `_BEFORE` says that a key was used with another request."""
 _HOLD: Final = Prepared(
     text(f"""
-SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM (SELECT name FROM {_GIVEN} ORDER BY 1) AS names
+SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM (SELECT DISTINCT name FROM {_GIVEN} ORDER BY 1) AS names
 """)  # noqa: S608 - a constant
 )
 _CLAIM: Final = Prepared(
     text(f"""
-INSERT INTO idempotency (caller, key_hash, request_hash, created_at)
-SELECT caller, decode(key_hash, 'hex'), decode(request_hash, 'hex'), clock_timestamp()
+INSERT INTO idempotency (caller, key_hash, part, request_hash, created_at)
+SELECT caller, decode(key_hash, 'hex'), part, decode(request_hash, 'hex'), clock_timestamp()
 FROM {_GIVEN} WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))
-ORDER BY 1, 2
-ON CONFLICT (caller, key_hash) DO UPDATE
+ORDER BY 1, 2, 3
+ON CONFLICT (caller, key_hash, part) DO UPDATE
     SET request_hash = EXCLUDED.request_hash, created_at = EXCLUDED.created_at, status = NULL, body = NULL
     WHERE idempotency.created_at < clock_timestamp() - make_interval(secs => :seconds)
-RETURNING caller, key_hash
+RETURNING caller, key_hash, part
 """)  # noqa: S608 - a constant
 )
+# A row without an answer is one that this transaction has just claimed, or one of an erased person.
 _BEFORE: Final = Prepared(
     text(f"""
-SELECT caller, idempotency.key_hash, idempotency.request_hash, status, body FROM idempotency
-JOIN {_GIVEN} USING (caller) WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
-""")  # noqa: S608 - a constant
+SELECT caller, idempotency.key_hash, part, idempotency.request_hash, status, body FROM idempotency
+JOIN {_GIVEN} USING (caller, part) WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
+UNION ALL
+SELECT DISTINCT caller, idempotency.key_hash, {_OTHER_REQUEST}, NULL::bytea, NULL::smallint, NULL
+FROM idempotency JOIN (SELECT DISTINCT caller, key_hash, request_hash FROM {_GIVEN}) AS given USING (caller)
+WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
+    AND idempotency.request_hash <> decode(given.request_hash, 'hex') AND status IS NOT NULL
+    AND created_at >= clock_timestamp() - make_interval(secs => :seconds)
+""")  # noqa: S608 - constants
 )
 # It skips rows that others hold: two that trim the same rows would wait for each other.
 _TRIM: Final = Prepared(
     text(f"""
 DELETE FROM idempotency USING (
-    SELECT old.caller, old.key_hash FROM (SELECT DISTINCT caller FROM {_GIVEN}) AS callers
+    SELECT old.caller, old.key_hash, old.part FROM (SELECT DISTINCT caller FROM {_GIVEN}) AS callers
     CROSS JOIN LATERAL (
-        SELECT caller, key_hash FROM idempotency WHERE caller = callers.caller
+        SELECT caller, key_hash, part FROM idempotency WHERE caller = callers.caller
             AND created_at < clock_timestamp() - make_interval(secs => :seconds)
         LIMIT :most FOR UPDATE SKIP LOCKED
     ) AS old
 ) AS trimmed
 WHERE idempotency.caller = trimmed.caller AND idempotency.key_hash = trimmed.key_hash
+    AND idempotency.part = trimmed.part
 RETURNING 1
 """)  # noqa: S608 - a constant
 )
@@ -582,7 +619,7 @@ RETURNING 1
 
 def release(session: WriteSession, call: IdempotentCall) -> None:
     """Give up a key that this transaction has claimed: nothing was recorded under it."""
-    session.stage(_RELEASE, {"caller": call.caller, "key_hash": call.key_hash})
+    session.stage(_RELEASE, {"caller": call.caller, "key_hash": call.key_hash, "part": call.part})
 
 
 async def forget_answers(session: WriteSession, refs: Collection[bytes]) -> None:

@@ -111,6 +111,27 @@ def test_a_repetition_under_its_key_records_nothing_anew(pip, shared_database):
     assert {each["problem"]["type"] for each in changed} == {"urn:sceau:problem:idempotency-key-reused"}
 
 
+def test_a_key_is_good_for_one_request(pip):
+    """Nothing of another request is recorded under a key: a longer one, a single one, one about what was refused."""
+    key, names = "one request", ["a", "b", "c"]
+    first = [_withdrawal("x", "nowhere"), *[_withdrawal(name, "ads") for name in names]]
+    assert [each["status"] for each in _items(pip, WITHDRAWALS, first, key)] == [404, 200, 200, 200]
+    for others in ([_withdrawal("d", "ads"), *first[1:]], [*first, _withdrawal("e", "ads")]):
+        assert {each["status"] for each in _items(pip, WITHDRAWALS, others, key)} == {422}
+    assert pip.call("POST", "/v1/withdrawals", _withdrawal("f", "ads"), {"Idempotency-Key": key}).status_code == 422
+    assert [each["status"] for each in _items(pip, WITHDRAWALS, first, key)] == [404, 200, 200, 200]
+
+
+def test_two_requests_at_once_under_one_key_are_not_mixed(pip):
+    """Of two batches that are sent at once under one key, one is recorded and the other refused, each as a whole."""
+    for turn in range(6):
+        sent = [[_withdrawal(f"{turn} {which} {number}", "ads") for number in range(1 + which)] for which in (0, 1)]
+        with ThreadPoolExecutor(2) as pool:
+            told = list(pool.map(lambda items, key=f"at once {turn}": _items(pip, WITHDRAWALS, items, key), sent))
+        assert sorted({each["status"] for each in one} == {200} for one in told) == [False, True]
+        assert {each["status"] for one in told for each in one} == {200, 422}
+
+
 @pytest.mark.parametrize("items", [[], [{}] * 1_001, "none"])
 def test_a_list_that_is_none_is_refused_whole(pip, items):
     """A batch with no item, over a thousand items, or no list at all is a 422."""

@@ -223,8 +223,8 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, shared_da
     eventually(lambda: datetime.now(UTC) > at)
     told, first = KeyClaims.told, list[Any]()
 
-    def held_by_another(claims: KeyClaims, lead: Any) -> Any:
-        found = dict(told(claims, lead))
+    def held_by_another(claims: KeyClaims, session: Any, lead: Any) -> Any:
+        found = dict(told(claims, session, lead))
         if found and not first:
             first.append(next(iter(found)))
             found[first[0]] = KeyClaim.OF_ANOTHER

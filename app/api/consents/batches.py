@@ -6,6 +6,7 @@ They are recorded a hundred at a time, together with those of other requests (`a
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any, Final
 
@@ -171,7 +172,8 @@ async def _answer(
     for begin in range(0, len(numbers), TOGETHER):
         some = numbers[begin : begin + TOGETHER]
         if ended is None:
-            orders = [grouped.order(caller, grouped.write.part_of(call, each), status, wanted[each]) for each in some]
+            parts = {each: None if call is None else replace(call, part=each) for each in some}
+            orders = [grouped.order(caller, parts[each], status, wanted[each]) for each in some]
             answers = await asyncio.gather(*map(grouped.groups.record, orders), return_exceptions=True)
             told |= {each: _told(answer) for each, answer in zip(some, answers, strict=True)}
             ended = next((answer for answer in answers if _ends_all(answer)), None)

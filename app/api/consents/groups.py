@@ -24,7 +24,16 @@ from pydantic import BaseModel, Field
 from app.api.http.security import AskAgain, Needs, asked_again
 from app.api.http.services import Write, WriteDep
 from app.auth.callers import Authenticated, Caller, UnauthorizedError
-from app.auth.store import Answer, IdempotentCall, KeyClaim, KeyClaims, keep_answer_about, kept_as_they_are, release
+from app.auth.store import (
+    Answer,
+    CallName,
+    IdempotentCall,
+    KeyClaim,
+    KeyClaims,
+    keep_answer_about,
+    kept_as_they_are,
+    release,
+)
 from app.core.article import PARIS, Element
 from app.core.consent import Defect, EventKind, State
 from app.core.errors import DomainError
@@ -74,9 +83,9 @@ class Order:
         return isinstance(self.said, Collected) and self.said.kind is EventKind.GRANTED
 
     @property
-    def key(self) -> tuple[UUID, bytes] | None:
-        """The order's Idempotency-Key, as its caller and its hash."""
-        return None if self.call is None else (self.call.caller, self.call.key_hash)
+    def key(self) -> CallName | None:
+        """The name of the order's part of its Idempotency-Key."""
+        return None if self.call is None else self.call.name
 
     def tell(self, told: Answer | Exception) -> None:
         """Give the answer to the request, if it still waits for it."""
@@ -107,7 +116,7 @@ class RecordingGroups:
     recording: "asyncio.Task[None] | None" = None
     due: bool = False
     register: RegisterEntries = field(default_factory=RegisterEntries)
-    keys: set[tuple[UUID, bytes]] = field(default_factory=set)
+    keys: set[CallName] = field(default_factory=set)
     alone: dict[bytes, deque[Order]] = field(default_factory=dict)
     patient: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ALONE_AT_ONCE))
 
@@ -362,7 +371,7 @@ class Group:
         told: dict[Order, Answer | Exception] = {}
         left: list[Order] = []
         waits: set[bytes] = set()
-        claimed = self.claims.told(session.lead)
+        claimed = self.claims.told(session, session.lead)
         for one in self.some:
             caller, claim = callers[one.digest, one.caller], KeyClaim.OWN if one.call is None else claimed[one.call]
             if isinstance(caller, Exception):

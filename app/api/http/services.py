@@ -7,7 +7,7 @@ serves every route: limits, the search for the caller, metrics.
 from asyncio import Event
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
@@ -241,13 +241,6 @@ class Write:
             key_hash=self.pseudonyms.opaque("idempotency-key", self.key),
             request_hash=self.pseudonyms.opaque("idempotent-request", asked),
         )
-
-    def part_of(self, call: IdempotentCall | None, number: int) -> IdempotentCall | None:
-        """The entry of one part of a request, under a key made from that of the whole."""
-        if call is None:
-            return None
-        # No key of a header has a line break, so that no other request can have this one.
-        return replace(call, key_hash=self.pseudonyms.opaque("idempotency-key", f"{number}\n{self.key}"))
 
 
 @asynccontextmanager
