@@ -274,16 +274,24 @@ async def take_name(session: WriteSession, ref: bytes, name: UUID) -> None:
     await session.execute(rows)
 
 
+# Which accounts an erasure takes for one person's: every account to which the id leads or led; and, for each of these,
+# every account that had one of its other names before, closed when that name was linked or earlier. An account that
+# began later under another name is not reached: it is the next holder's. Nor is the person from whom a name was taken
+# away: the operator has stated that they are two, and the earlier account of that name is erased with the name.
 _EVERY: Final = text("""
-SELECT DISTINCT subject_ref FROM subject_locator WHERE locator = ANY (CAST(:locators AS bytea[])) OR locator IN (
-    SELECT beside.locator FROM subject_locator AS own JOIN subject_locator AS beside USING (subject_ref)
-    WHERE own.locator = ANY (CAST(:locators AS bytea[])) AND own.ended_at IS NULL
+WITH RECURSIVE theirs AS (
+    SELECT locator, subject_ref, began_at FROM subject_locator WHERE locator = ANY (CAST(:locators AS bytea[]))
+    UNION
+    SELECT beside.locator, beside.subject_ref, beside.began_at FROM theirs JOIN subject_locator AS beside
+        ON beside.subject_ref = theirs.subject_ref
+        OR (beside.locator = theirs.locator AND beside.began_at <= theirs.began_at)
 )
+SELECT DISTINCT subject_ref FROM theirs
 """)
 
 
 async def every_ref(session: ReadSession, locators: Collection[bytes]) -> frozenset[bytes]:
-    """Return every account, open or closed, to which a name, or another name of its present holder, leads or led."""
+    """Return every account, open or closed, that is erased with the name that has these locators."""
     return frozenset(map(bytes, (await session.execute(_EVERY, {"locators": list(locators)})).scalars()))
 
 

@@ -325,28 +325,44 @@ def test_all_names_of_a_person_leave_together(api, leaves, alice, ali):
     assert api.reason(ali, "ads") == "consent_in_force"
 
 
-def test_an_erasure_destroys_every_name(database):
-    """An erasure removes every name of the person from the vault, and leaves no row that joins the names."""
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("by", ["alice", "ali", "al"])
+def test_an_erasure_destroys_every_name(database, closed, by):
+    """An erasure by any name of an open or closed person leaves no name, no kept answer and no row that joins names."""
     with running(database) as api:
         api.register("ads")
-        api.decide("ali", "ads")
+        for name in ("al", "ali", "bob"):
+            api.call("POST", "/v1/consents", grant(name, "ads"), {"Idempotency-Key": f"kept-{name}"})
+            if name == "al":
+                api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
         _person(api, "alice", "ali", "al")
-        api.decide("bob", "ads")
-        api.ok("POST", "/v1/subjects/erasures", {"subject": subject("al")})
-        for table in ("subject_vault", "subject_locator WHERE ended_at IS NULL"):
+        if closed:
+            api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
+        api.ok("POST", "/v1/subjects/erasures", {"subject": subject(by)})
+        for table in ("subject_vault", "subject_locator WHERE ended_at IS NULL", "idempotency WHERE body IS NOT NULL"):
             assert _rows(database, f"SELECT count(*) FROM {table}") == [(1,)]  # bob's
         stubs = "SELECT count(*) FROM subject_locator WHERE subject_ref NOT IN (SELECT subject_ref FROM consent_event)"
         assert _rows(database, stubs) == [(3,)]  # each erased name by itself: nothing joins them
         assert _reasons(api, "bob") == ["consent_in_force"]
 
 
-def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali):
-    """The erasure of a name that was taken away leaves the person's consent in force."""
+@pytest.mark.parametrize("known", [False, True])
+def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali, known):
+    """The erasure of a name that was taken away leaves the person's consent in force, and so does the reverse."""
+    al, carol = people("al", "carol")
+    if known:  # the name that is taken away had an account with another name of the person
+        api.decide(ali, "ads")
+        _person(api, ali, al)
     _person(api, alice, ali)
     api.decide(alice, "ads")
     _unlink(api, ali, alice)
     api.ok("POST", "/v1/subjects/erasures", {"subject": subject(ali)})
-    assert api.reason(alice, "ads") == "consent_in_force"
+    assert _reasons(api, alice, ali) == ["consent_in_force", "no_consent"]
+    _person(api, alice, carol)
+    _unlink(api, carol, alice)
+    api.decide(carol, "ads")
+    api.ok("POST", "/v1/subjects/erasures", {"subject": subject(alice)})
+    assert _reasons(api, alice, carol) == ["no_consent", "consent_in_force"]
 
 
 def test_an_export_tells_every_name(api, alice):
