@@ -307,20 +307,28 @@ async def shared_since(session: ReadSession, ref: bytes) -> datetime | None:
     return since
 
 
+_SEVER: Final = text("""
+WITH gone AS (DELETE FROM subject_locator WHERE subject_ref = ANY (CAST(:refs AS bytea[])) RETURNING *)
+SELECT subject_ref, name, locator, made_by, coalesce((
+    SELECT min(next.began_at) FROM subject_locator AS next WHERE next.locator = gone.locator
+        AND next.began_at >= gone.ended_at AND next.subject_ref <> ALL (CAST(:refs AS bytea[]))
+), :day) AS until FROM gone
+""")
+
+
 async def sever(session: WriteSession, refs: Collection[bytes], day: datetime) -> None:
     """Delete the rows of subjects for good: nothing leads to them from an id any more (GDPR art. 17).
 
-    What stays of each name is the minimal refusal (GDPR art. 17(3)(b)): an empty account of that name, closed on a day.
-    It leads to no past, and keeps an import from bringing back what the erased person once said.
+    What stays of each name is the minimal refusal (GDPR art. 17(3)(b)): an empty account of that name, closed on a day,
+    or when the name's next holder began, if it has one: what that person says is not refused. It leads to no past, and
+    keeps an import from bringing back what the erased person once said.
     """
-    columns = (subject_locator.c.subject_ref, subject_locator.c.name, subject_locator.c.locator)
-    gone = delete(subject_locator).where(subject_locator.c.subject_ref.in_(list(refs)))
-    names: dict[tuple[bytes, UUID], dict[bytes, str]] = {}
-    for row in await session.execute(gone.returning(*columns, subject_locator.c.made_by)):
-        names.setdefault((bytes(row.subject_ref), row.name), {})[bytes(row.locator)] = row.made_by
-    once = {frozenset(found_by): found_by for found_by in names.values()}  # earlier accounts had the same name
-    for found_by in once.values():
-        begin_account(session, account_of(found_by), day, ended_at=day)
+    names: dict[tuple[bytes, UUID, datetime], dict[bytes, str]] = {}
+    for row in await session.execute(_SEVER, {"refs": list(refs), "day": day}):
+        names.setdefault((bytes(row.subject_ref), row.name, row.until), {})[bytes(row.locator)] = row.made_by
+    once = {frozenset(found_by): (found_by, until) for (*_, until), found_by in names.items()}  # several had one name
+    for found_by, until in once.values():
+        begin_account(session, account_of(found_by), until, ended_at=until)
 
 
 @dataclass(frozen=True, slots=True)

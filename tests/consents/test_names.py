@@ -346,6 +346,23 @@ def test_an_erasure_destroys_every_name(database, closed, by):
         assert _reasons(api, "bob") == ["consent_in_force"]
 
 
+def test_an_erasure_leaves_the_next_holder_of_another_name(clocked, clock):
+    """The next holder of an erased person's other name is asked for no more, and is handed nothing of before."""
+    clocked.register("ads")
+    _person(clocked, "zoe", "yves")
+    before = clock.at
+    clocked.ok("POST", "/v1/subjects/closures", {"subject": subject("zoe")})
+    for _ in range(2):
+        clock.at += timedelta(minutes=1)
+        clocked.decide("zoe", "ads")
+    lately = clock.at - timedelta(seconds=30)
+    assert clocked.call("POST", "/v1/consents", grant("zoe", "ads", at=lately)).status_code == 201
+    clocked.ok("POST", "/v1/subjects/erasures", {"subject": subject("yves")})
+    taken = [clocked.call("POST", "/v1/consents", grant("zoe", "ads", at=at)).status_code for at in (lately, before)]
+    assert taken == [201, 422]
+    assert _reasons(clocked, "zoe", "yves") == ["consent_in_force", "no_consent"]
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali, known):
     """The erasure of a name that was taken away leaves the person's consent in force, and so does the reverse."""
