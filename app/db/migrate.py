@@ -31,7 +31,7 @@ PRIVILEGES: Final = {
     "document": "SELECT, INSERT",
     "import_source": "SELECT, INSERT, UPDATE (rows, grants, expected, until)",
     "import_row": "SELECT, INSERT, DELETE",
-    "solicitation": "SELECT, INSERT, UPDATE (asked_at, person_request)",
+    "solicitation": "SELECT, INSERT, DELETE, UPDATE (asked_at, person_request)",
     "controller": "SELECT, INSERT, UPDATE (id)",
     "controller_version": "SELECT, INSERT",
     "processing_version": "SELECT, INSERT",

@@ -476,13 +476,6 @@ async def forget_name(session: WriteSession, ref: bytes, name: UUID) -> None:
     await session.execute(delete(subject_vault).where(subject_vault.c.subject_ref == ref, subject_vault.c.name == name))
 
 
-async def destroy_names(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Destroy the keys and sealed ids of every name of some subjects."""
-    for ref in refs:
-        session.note("forgotten", {"subject_ref": ref})
-    await session.execute(delete(subject_vault).where(subject_vault.c.subject_ref.in_(list(refs))))
-
-
 async def agree_on_check(session: WriteSession, name: str, value: str) -> bool:
     """Store a key's check value if it is the first of its name; return whether the stored value is this one."""
     await session.execute(insert(key_check).values(name=name, value=value).on_conflict_do_nothing())

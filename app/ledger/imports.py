@@ -1,10 +1,10 @@
 """The imports, and which of their rows were recorded: a row is recorded once, however often it is sent.
 
 Of each row two keyed hashes are kept: of its id in the older system, and of its content, which holds the person's id.
-An erasure deletes both (`forget_rows`): whoever holds the master key could test a guess against the second one.
+An erasure deletes both: whoever holds the master key could test a guess against the second one.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,7 +20,6 @@ from sqlalchemy import (
     Text,
     Uuid,
     case,
-    delete,
     func,
     select,
     text,
@@ -139,8 +138,3 @@ def keep_rows(session: WriteSession, recorded: Iterable[tuple[RowHashes, bytes]]
     """Note that these rows were recorded, each with the subject_ref of its person."""
     for each, ref in recorded:
         session.stage(_ROW, {"row_hash": each.row, "content_hash": each.content, "ref": ref})
-
-
-async def forget_rows(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Forget the rows about these subjects: one that is sent again is judged anew."""
-    await session.execute(delete(import_row).where(import_row.c.subject_ref.in_(list(refs))))

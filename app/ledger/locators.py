@@ -24,7 +24,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.db.database import DatabaseUnavailableError
 from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
-from app.ledger.tables import KEYS_IN_USE, subject, subject_locator
+from app.ledger.imports import import_row
+from app.ledger.link_store import consent_link
+from app.ledger.tables import KEYS_IN_USE, solicitation, subject, subject_locator, subject_vault
 
 REF_BYTES: Final = 32
 _LIVE: Final = subject_locator.c.ended_at.is_(None)
@@ -307,6 +309,8 @@ async def shared_since(session: ReadSession, ref: bytes) -> datetime | None:
     return since
 
 
+_LEADING: Final = (subject_vault, consent_link, solicitation, import_row)
+"""Tables that lead from something known outside to a subject_ref: an id, a link that was mailed, a ticket, a row."""
 _SEVER: Final = text("""
 WITH gone AS (DELETE FROM subject_locator WHERE subject_ref = ANY (CAST(:refs AS bytea[])) RETURNING *)
 SELECT subject_ref, name, locator, made_by, coalesce((
@@ -317,12 +321,14 @@ SELECT subject_ref, name, locator, made_by, coalesce((
 
 
 async def sever(session: WriteSession, refs: Collection[bytes], day: datetime) -> None:
-    """Delete the rows of subjects for good: nothing leads to them from an id any more (GDPR art. 17).
+    """Delete the rows that lead to subjects for good: no id, link or record leads to them any more (GDPR art. 17).
 
     What stays of each name is the minimal refusal (GDPR art. 17(3)(b)): an empty account of that name, closed on a day,
     or when the name's next holder began, if it has one: what that person says is not refused. It leads to no past, and
     keeps an import from bringing back what the erased person once said.
     """
+    for table in _LEADING:
+        await session.execute(delete(table).where(table.c.subject_ref.in_(list(refs))))
     names: dict[tuple[bytes, UUID, datetime], dict[bytes, str]] = {}
     for row in await session.execute(_SEVER, {"refs": list(refs), "day": day}):
         names.setdefault((bytes(row.subject_ref), row.name, row.until), {})[bytes(row.locator)] = row.made_by

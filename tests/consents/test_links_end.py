@@ -124,16 +124,16 @@ def test_a_withdraw_link_lives_as_long_as_the_consent(served, shared_clock, alic
     assert person.open().status == 410
 
 
-@pytest.mark.parametrize("how", ["closures", "erasures"])
-def test_a_link_ends_with_the_account(served, shared_clock, how, alice):
-    """The links of a closed or erased account are gone, even after a new holder of the address has consented."""
+@pytest.mark.parametrize(("how", "status"), [("closures", 410), ("erasures", 404)])
+def test_a_link_ends_with_the_account(served, shared_clock, how, status, alice):
+    """The links of a closed account are gone and those of an erased one unknown, even if the address is used again."""
     served.decide(alice, "ads-mail")
     pages = [Person(served, link(served, alice, "ads-mail", kind=kind)) for kind in ("decide", "withdraw")]
     served.ok("POST", f"/v1/subjects/{how}", {"subject": {"type": "user", "id": alice}})
-    assert [gone(person) for person in pages] == [(410, 410)] * 2
+    assert [gone(person) for person in pages] == [(status, status)] * 2
     shared_clock.at += timedelta(seconds=1)
     served.decide(alice, "ads-mail")  # the address's next holder
-    assert [gone(person) for person in pages] == [(410, 410)] * 2
+    assert [gone(person) for person in pages] == [(status, status)] * 2
     assert Person(served, link(served, alice, "ads-mail")).open().status == 200
 
 

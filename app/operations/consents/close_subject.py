@@ -13,8 +13,6 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow
 from app.db.session import ChangeKind, WriteSession, uuid7
-from app.ledger.identifiers import destroy_names
-from app.ledger.imports import forget_rows
 from app.ledger.locators import (
     MovedError,
     end_account,
@@ -123,10 +121,10 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
 
 async def forget_people(session: WriteSession, refs: Collection[bytes]) -> None:
     """Destroy whatever leads from an id to these ledgers, and back (GDPR art. 17)."""
-    await destroy_names(session, refs)
+    for ref in refs:
+        session.note("forgotten", {"subject_ref": ref})
     await sever(session, refs, paris_midnight((await session.now()).astimezone(PARIS).date()))
     await forget_answers(session, refs)
-    await forget_rows(session, refs)
 
 
 async def _hold_all(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:
