@@ -152,9 +152,10 @@ class KeyNote(msgspec.Struct, frozen=True):
 
 
 class ForgottenNote(msgspec.Struct, frozen=True):
-    """The link from an id to a ledger was destroyed (GDPR art. 17)."""
+    """What leads from an id to ledgers was destroyed (GDPR art. 17); `named`: the id's locators, with their makers."""
 
-    subject_ref: bytes
+    subject_refs: tuple[bytes, ...]
+    named: tuple[tuple[bytes, str], ...]
 
 
 class OtherNote(msgspec.Struct, frozen=True):

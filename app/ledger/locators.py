@@ -91,10 +91,13 @@ async def find_name(session: ReadSession, found_by: Mapping[bytes, str]) -> tupl
     return found
 
 
-async def led_to(session: ReadSession, locators: Collection[bytes]) -> tuple[bytes, UUID] | None:
-    """Return the subject_ref to which the locators of one name lead now, and the id of that name."""
+async def led_to(
+    session: ReadSession, locators: Collection[bytes], *, ended: bool = False
+) -> tuple[bytes, UUID] | None:
+    """Return the subject_ref to which the locators of one name lead now, or led last (`ended`), and the name's id."""
     columns = (subject_locator.c.subject_ref, subject_locator.c.name)
-    row = (await session.execute(select(*columns).where(subject_locator.c.locator.in_(locators), _LIVE))).first()
+    rows = select(*columns).where(subject_locator.c.locator.in_(locators), _LIVE | ended)
+    row = (await session.execute(rows.order_by(subject_locator.c.ended_at.desc()))).first()
     return None if row is None else (bytes(row.subject_ref), row.name)
 
 
@@ -295,6 +298,12 @@ SELECT DISTINCT subject_ref FROM theirs
 async def every_ref(session: ReadSession, locators: Collection[bytes]) -> frozenset[bytes]:
     """Return every account, open or closed, that is erased with the name that has these locators."""
     return frozenset(map(bytes, (await session.execute(_EVERY, {"locators": list(locators)})).scalars()))
+
+
+async def ended_since(session: ReadSession, locators: Collection[bytes], at: datetime) -> bool:
+    """Return whether an account to which these locators led ended at an instant or later."""
+    ended = (subject_locator.c.ended_at >= at) & subject_locator.c.locator.in_(list(locators))
+    return (await session.execute(select(subject_locator.c.locator).where(ended).limit(1))).first() is not None
 
 
 async def is_subject(session: ReadSession, ref: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Close or erase a user: the next holder of the address starts with nothing; an erased user is not found again."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,8 @@ from app.core.fold import ConsentRow
 from app.db.session import ChangeKind, WriteSession, uuid7
 from app.ledger.locators import (
     MovedError,
+    account_of,
+    begin_account,
     end_account,
     every_ref,
     hold_refs,
@@ -90,9 +92,9 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
     """Append a closure and an erasure, and destroy what leads from the id to the ledger and back (GDPR art. 17).
 
     Every name of the person is erased, with the closed accounts of each. From then on the past cannot be found by any
-    of them, even with the keys. The ledger keeps what proves, under a random pseudonym. Of each name remains only that
-    it was erased, and on which day, so that no import brings back what was said before. Erasing a user of whom nothing
-    is recorded leaves nothing.
+    of them, even with the keys. The ledger keeps what proves, under a random pseudonym. Of each name, even one of which
+    nothing was recorded, remains only that it was erased, and on which day: no import brings back what was said before,
+    and no export what was done under it as a parent.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
@@ -115,16 +117,28 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
         closure = Closure(None, (), await session.now())
     # The answer is kept as one about the account that was open, if any: nothing leads to an earlier one.
     session.committing.subjects.intersection_update({live} if live is not None else ())
-    await forget_people(session, refs)
+    await forget_people(session, refs, found_by, await session.now())
     return closure
 
 
-async def forget_people(session: WriteSession, refs: Collection[bytes]) -> None:
-    """Destroy whatever leads from an id to these ledgers, and back (GDPR art. 17)."""
-    for ref in refs:
-        session.note("forgotten", {"subject_ref": ref})
-    await sever(session, refs, paris_midnight((await session.now()).astimezone(PARIS).date()))
+async def forget_people(
+    session: WriteSession, refs: Collection[bytes], named: Mapping[bytes, str], at: datetime
+) -> None:
+    """Destroy whatever leads from an id to these ledgers, and back (GDPR art. 17), and leave the day of `at`.
+
+    `named`: the locators of the name that was given, each with its maker. Where no ledger is, the day is all there is.
+    """
+    session.note("forgotten", {"subject_refs": sorted(refs), "named": list(named.items())})
+    day = day_of(at)
+    await sever(session, refs, day)
+    if not refs:
+        begin_account(session, account_of(named), day, ended_at=day)
     await forget_answers(session, refs)
+
+
+def day_of(at: datetime) -> datetime:
+    """Return when the day of an instant began, which is all that is kept of when somebody was erased."""
+    return paris_midnight(at.astimezone(PARIS).date())
 
 
 async def _hold_all(session: WriteSession, locators: Collection[bytes]) -> frozenset[bytes]:

@@ -14,10 +14,10 @@ from app.core.processing import Status, StatusChange
 from app.db.session import ChangeKind, PartRefusedError, WriteSession
 from app.journal.store import CallerNote, ForgottenNote, KeptNote, KeyNote, NoteKind, OtherNote, StatusNote
 from app.ledger.identifiers import keys_in_use, names_of
-from app.ledger.locators import end_account, every_ref, hold_refs, is_subject, led_to, locators_of
+from app.ledger.locators import end_account, ended_since, hold_refs, is_subject, led_to, locators_of
 from app.ledger.projection import LedgerEntry, age_alone, collection_of, without_age
 from app.ledger.store import load_entries
-from app.operations.consents.close_subject import forget_people
+from app.operations.consents.close_subject import day_of, forget_people
 from app.operations.consents.ledgers import OpenLedger, append, tell
 from app.register.store import (
     InvalidationRecord,
@@ -184,7 +184,8 @@ def told_by_hand(kept: KeptNote) -> str:
         if kind is NoteKind.LEDGER:
             about = f"subject_ref {msgspec.json.decode(body, type=_LedgerNote).entry.subject_ref.hex()}"
         elif kind is NoteKind.FORGOTTEN:
-            about = f"subject_ref {msgspec.json.decode(body, type=ForgottenNote).subject_ref.hex()}"
+            refs = msgspec.json.decode(body, type=ForgottenNote).subject_refs
+            about = ", ".join(f"subject_ref {ref.hex()}" for ref in refs)
     return f"{kept.at:%Y-%m-%d %H:%M} UTC: {what} ({about})"
 
 
@@ -210,7 +211,7 @@ async def _entry(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     if wanted.event.kind is EventKind.CLOSED and not used_after(event, [each.event for each in entries]):
         await end_account(session, ref, event.collected_at)
     if wanted.event.kind is EventKind.ERASED:
-        await forget_people(session, [ref])
+        await forget_people(session, [ref], {}, kept.at)
     if event.kind is EventKind.ERASED and wanted.event.kind is not EventKind.ERASED:
         return ReplayOutcome.BY_HAND
     return ReplayOutcome.REPLAYED if wanted.event.id == event.id else ReplayOutcome.PARTLY
@@ -232,23 +233,21 @@ async def _whose(session: WriteSession, said: _LedgerNote) -> bytes | None:
     """Return the ref of an entry's ledger: its own, or the one that the person has since the restore, if any."""
     if await is_subject(session, said.entry.subject_ref):
         return said.entry.subject_ref
-    found = await led_to(session, said.locators)
-    ref = found[0] if found is not None else None
-    if ref is None and said.entry.event.kind is EventKind.ERASED:
-        # The closure noted with it has just been replayed: the id is still kept.
-        ref = next(iter(await every_ref(session, said.locators)), None)
-    return ref
+    # The closure noted with an erasure has just been replayed: the id is still kept.
+    found = await led_to(session, said.locators, ended=said.entry.event.kind is EventKind.ERASED)
+    return found[0] if found is not None and await names_of(session, found[0]) else None
 
 
 async def _forgotten(session: WriteSession, kept: KeptNote) -> ReplayOutcome:
     noted = msgspec.json.decode(kept.note.body, type=ForgottenNote)
-    ref = noted.subject_ref
-    if not await names_of(session, ref):
+    named, refs = dict(noted.named), [ref for ref in noted.subject_refs if await names_of(session, ref)]
+    if not refs and await ended_since(session, named, day_of(kept.at)):
         return ReplayOutcome.HELD
-    await hold_refs(session, [ref])
-    if any(each.recorded_at > kept.at and not each.event.is_derived for each in await load_entries(session, ref)):
+    await hold_refs(session, refs)
+    entries = [each for ref in refs for each in await load_entries(session, ref)]
+    if any(each.recorded_at > kept.at and not each.event.is_derived for each in entries):
         return ReplayOutcome.BY_HAND
-    await forget_people(session, [ref])
+    await forget_people(session, refs, named, kept.at)
     session.narrow()
     return ReplayOutcome.REPLAYED
 

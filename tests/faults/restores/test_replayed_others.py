@@ -123,24 +123,28 @@ def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_th
         assert "by hand" not in deployment.command("replay-journal", "--dry-run")[1]
 
 
-def test_an_import_is_run_again_before_the_replay(deployment):
-    """An import is taken before the replay, which then also ends a consent of that import that was withdrawn."""
-    rows = _imported("rose")
+@pytest.mark.parametrize(("ended", "replayed"), [("withdrawals", 1), ("subjects/erasures", 2)])
+def test_an_import_is_run_again_before_the_replay(deployment, ended, replayed):
+    """An import is taken before the replay, which then ends a consent of it that was withdrawn or erased."""
+    name = f"rose-{replayed}"
+    rows = _imported(name)
     with deployment.serving() as service:
         service.ok("POST", "/v1/imports", rows)
-        service.ok("POST", "/v1/withdrawals", withdrawal("rose"))
+        service.ok("POST", f"/v1/{ended}", {"subject": subject(name)})
     deployment.set_back()
     with deployment.serving() as service:
         assert service.call("POST", "/v1/consents", decision("rose")).status_code == 503
         service.ok("POST", "/v1/imports", rows)
-        assert "1 replayed\n" in deployment.command("replay-journal")[1]
+        known = _ids(deployment)
+        assert f"{replayed} replayed\n" in deployment.command("replay-journal")[1]
         eventually(lambda: asked(service, "dora") is True)
-        assert asked(service, "rose") is False
+        assert asked(service, name) is False
+    assert known - _ids(deployment) == (ended == "subjects/erasures")
 
 
 @pytest.mark.parametrize("ended", ["withdrawals", "erasures"])
 def test_an_import_that_is_run_again_is_narrowed_by_a_second_replay(deployment, ended):
-    """A consent imported again after one replay is ended by a second replay, as it was withdrawn or erased."""
+    """A consent imported again after one replay is ended by a second one if it was withdrawn, or refused if erased."""
     name = f"quin-{ended}"
     rows = _imported(name)
     with deployment.serving() as service:
@@ -152,12 +156,10 @@ def test_an_import_that_is_run_again_is_narrowed_by_a_second_replay(deployment, 
     with deployment.serving() as service:
         assert "does not know" in deployment.command("replay-journal")[1]
         eventually(lambda: asked(service, "dora") is True)
-        service.ok("POST", "/v1/imports", rows)
-        known = _ids(deployment)
+        assert service.ok("POST", "/v1/imports", rows)["refused"] == (ended == "erasures")
         status, said = deployment.command("replay-journal")
-        assert (status, "replayed" in said) == (0, True), said
+        assert (status, "replayed" in said) == (0, ended == "withdrawals"), said
         eventually(lambda: asked(service, name) is False)
-    assert known - _ids(deployment) == (ended == "erasures")
 
 
 @pytest.mark.parametrize("how", ["revoked", "rotated at once", "rotated"])
