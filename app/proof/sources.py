@@ -226,14 +226,26 @@ def by_id(source: EntrySource) -> str:
 
 
 def without_entry(kind: str, source: EntrySource) -> str:
-    """Return SQL for the ids of rows that are neither in the log nor in the queue."""
+    """Return SQL for the ids of rows that neither the queue has nor the log, in an entry that can still be opened."""
     return f"""
-        SELECT present.id FROM (SELECT {source.id} AS id FROM {source.tables}) AS present
-        WHERE NOT EXISTS (SELECT FROM proof_entry AS entered WHERE entered.kind = '{kind}' AND entered.id = present.id
-            AND entered.position BETWEEN 0 AND :size - 1)
+        SELECT present.id FROM (
+            SELECT {source.id} AS id, coalesce({source.kind}, '{kind}') AS kind FROM {source.tables}
+        ) AS present
+        WHERE NOT EXISTS (SELECT FROM proof_entry AS entry JOIN proof_opening USING (position)
+            WHERE entry.kind = '{kind}' AND entry.id = present.id AND {is_named("present.kind", "present.id")}
+            AND entry.position BETWEEN 0 AND :size - 1)
         AND NOT EXISTS (SELECT FROM proof_queue AS queued WHERE queued.kind = '{kind}' AND queued.id = present.id)
         ORDER BY present.id
     """  # noqa: S608 - constants
+
+
+def is_named(kind: str, identifier: str) -> str:
+    """Return SQL: whether the octets of `entry` have this kind and id, which stand side by side in canonical JSON.
+
+    The columns `kind` and `id` of an entry only find it: the log's hashes do not cover them.
+    """
+    name = f"""'"id":' || CAST(to_json({identifier}) AS text) || ',"kind":"' || {kind} || '"'"""
+    return f"position(convert_to({name}, 'UTF8') IN entry.entry) > 0"
 
 
 def _json(source: EntrySource) -> str:

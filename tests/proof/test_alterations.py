@@ -238,6 +238,10 @@ ROWS = {
         "DELETE FROM proof_checkpoint WHERE size > 8",
     ),
     "salt destroyed": ("DELETE FROM proof_opening WHERE position = 3",),
+    "entry of a statement filed under another kind": (
+        "UPDATE proof_entry SET kind = 'x' WHERE id = (SELECT id::text FROM proof_statement WHERE kind = 'settings')",
+        "DELETE FROM proof_statement WHERE kind = 'settings'",
+    ),
     "tile changed": ("UPDATE proof_tile SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE level = 0",),
     "checkpoint replaced": ("UPDATE proof_checkpoint SET note = replace(note, E'\\n', E'\\n\\n')",),
     "checkpoints deleted": ("DELETE FROM proof_checkpoint",),
@@ -251,6 +255,10 @@ ROWS = {
     "segments deleted": ("DELETE FROM decision_segment",),
     "counts of a segment changed": ("UPDATE decision_segment SET counts = '[]'",),
     "statement of an hour deleted": ("DELETE FROM proof_statement WHERE kind = 'decision_hour'",),
+    "kind of an hour's statement changed": (
+        "UPDATE proof_statement SET kind = 'bundle' WHERE kind = 'decision_hour'",
+        "DELETE FROM decision_segment",
+    ),
     "locator led to somebody else": (
         f"""UPDATE subject_locator SET subject_ref = {OTHER}
         WHERE subject_ref = (SELECT subject_ref FROM consent_event WHERE id = {GRANT})""",
@@ -270,11 +278,14 @@ ALSO_BY_REPLAY = {
     "elements changed",
     "end of the log cut off",
     "entry deleted",
+    "entry of a statement filed under another kind",
     "expiry moved",
     "grant dated back",
     "grant made a refusal",
+    "kind of an hour's statement changed",
     "purpose changed",
     "recording dated back",
+    "salt destroyed",
     "segments deleted",
     "statement deleted",
     "statement of an hour deleted",
@@ -282,6 +293,8 @@ ALSO_BY_REPLAY = {
     "territory changed",
     "text known changed",
     "version changed",
+    "version put in past the log",
+    "withdrawal put in past the log",
 }
 OTHERWISE = {
     "checkpoint replaced": {"append"},

@@ -69,6 +69,19 @@ def test_a_bundle_of_one_person_has_nobody_else_s_bodies(log):
     assert (status, said) == (1, "there is no consent of that id")
 
 
+@pytest.mark.parametrize("change", ["processing = 'other'", "subject_ref = sha256('x')"])
+def test_a_selection_withholds_only_what_is_as_it_was_entered(log, change):
+    """A withdrawal that was moved to another processing or person is named, and not withheld as somebody else's."""
+    mine = _consent(log, "alice")
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+    log.append()
+    log.superuser(f"UPDATE consent_event SET {change} WHERE kind = 'withdrawn'")
+    selection = ("--processing", "ads") if change.startswith("processing") else ("--person-of", mine)
+    status, said = log.verify(log.bundle(*selection))
+    assert (status, "what the database has is not what was recorded" in said) == (1, True)
+
+
 def test_a_replay_is_told_as_the_operator_s_word(log):
     """The counts of a bundle's replay are told as the operator's word; a replay with differences is wrong."""
     today = datetime.now(UTC)

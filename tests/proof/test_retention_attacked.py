@@ -10,6 +10,7 @@ import pytest
 
 from app.operations.proof import append_entries
 from tests.faults.service import eventually
+from tests.proof.asking import replayed
 from tests.proof.logs import lines_of, replaced
 from tests.proof.retained import OLD, known, owned, sign
 from tests.support.api import TestClock, question, running, subject, utc
@@ -73,6 +74,26 @@ def test_a_run_that_is_stated_is_not_changed_afterwards(old):
     )
     status, said = old.verify(old.bundle(name="excused.zip"))
     assert (status, "what the database has is not what was recorded" in said) == (1, True)
+
+
+@pytest.mark.parametrize("is_relabelled", [True, False])
+def test_a_forged_row_under_the_name_of_an_emptied_entry_is_named(old, is_relabelled):
+    """A bundle and a replay name a row that claims an emptied entry, by its own id or by one that was written over."""
+    place = _places(old, "consent_event")[0]
+    gone = old.value(f"SELECT id FROM proof_entry WHERE position = {place}")
+    sign(old)
+    owned(old, "run")
+    old.append()
+    forged = "11111111-1111-7111-8111-111111111111" if is_relabelled else gone
+    old.superuser(
+        f"""INSERT INTO consent_event SELECT (jsonb_populate_record(event, jsonb_build_object('id', '{forged}',
+        'seq', 90))).* FROM consent_event AS event WHERE kind = 'granted' LIMIT 1""",
+        f"UPDATE proof_entry SET id = '{forged}' WHERE position = {place}",
+    )
+    status, said = old.verify(old.bundle(name="forged.zip"))
+    assert (status, f"consent_event {forged}: recorded, and not in the log" in said) == (1, True)
+    status, said = replayed(old)
+    assert (status, "1 rows were recorded, and are not in the log" in said) == (1, True)
 
 
 def test_a_bundle_that_ends_before_the_run_knows_of_it(old):

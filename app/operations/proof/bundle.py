@@ -94,12 +94,13 @@ class Bundle:
         """How many entries it has."""
         return self.checkpoint.size - self.first
 
-    def withholds(self, record: Record) -> bool:
-        """Return whether the plan leaves out the body of a record."""
+    def withholds(self, entry: StoredEntry, record: Record) -> bool:
+        """Return whether the plan leaves out the body of a record; never of one that is not as it was entered."""
         wanted = self.plan.processing
         others = wanted is not None and record.facts.get("processing") not in {None, wanted}
         somebody_else = self.person is not None and any(each != self.person for each in record.subjects.values())
-        return (others and record.kind == "consent_event") or somebody_else
+        chosen = (others and record.kind == "consent_event") or somebody_else
+        return chosen and store.is_as_entered(entry, record)
 
     def name_of(self, reference: bytes) -> str:
         """Return what a person is called in this bundle, and in no other."""
@@ -274,7 +275,7 @@ def _line(entry: StoredEntry, record: Record | None, bundle: Bundle) -> dict[str
     said: dict[str, Any] = {"position": entry.position, "entry": entry.content.decode()}
     if entry.salt is None or record is None:
         return said
-    if bundle.withholds(record):
+    if bundle.withholds(entry, record):
         return {**said, "withheld": True}
     said |= {"salt": entry.salt.hex(), "body": body_of(record, entry.salt).decode()}
     if record.subjects:
@@ -362,7 +363,7 @@ class BundleReading:
             record = records.get((entry.kind, entry.id))
             if entry.salt is None or record is None:
                 continue
-            if self.bundle.withholds(record):
+            if self.bundle.withholds(entry, record):
                 self.withheld += 1
                 continue
             ref = record.subjects.get("subject_ref")

@@ -153,10 +153,10 @@ async def compare_hours(session: ReadSession, since: datetime, until: datetime) 
     """Compare the segments of a span, in whole hours, with the statements about it; the session holds the log still."""
     since, until = hour_begun(since), hour_begun(until + HOUR - timedelta(microseconds=1))
     report = HoursReport()
-    if gone := await store.count_statements_gone(session):
-        report.altered.append(f"{gone} statements that the log has were taken out of the database")
     if gone := await store.count_entries_gone(session):
-        report.altered.append(f"{gone} entries of the log were taken out of the database")
+        report.altered.append(f"{gone} entries of the log, or their statements, were taken out or renamed")
+    if unentered := await store.unentered(session, await store.size_of_log(session)):
+        report.altered.append(f"{len(unentered)} rows were recorded, and are not in the log")
     stated: dict[str, Mapping[str, Any]] = {}
     late: set[str] = set()
     for identifier, hour in await store.statements_since(session, KIND, since):

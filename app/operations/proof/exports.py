@@ -18,9 +18,7 @@ from app.operations.proof.append_entries import grow, held_keys
 from app.operations.proof.bundle import NoLogError
 from app.operations.service.deployment import Deployment
 from app.proof import store
-from app.proof.entries import Record
 from app.proof.notes import signed_note
-from app.proof.store import StoredEntry
 from app.proof.tree import WIDTH
 from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey, followed, opened
 from app.proof.verifier.trees import EMPTY_ROOT, leaf_hash
@@ -119,22 +117,13 @@ async def _check_entries(session: WriteSession, head: Checkpoint) -> None:
         if [each.position for each in entries] != list(range(size, size + len(entries))):
             break
         records = await store.records(session, [(each.kind, each.id) for each in entries])
-        wrong.update(each.kind for each in entries if not _is_as_entered(each, records.get((each.kind, each.id))))
+        wrong.update(each.kind for each in entries if not store.is_as_entered(each, records.get((each.kind, each.id))))
         root = await grow(session, size, [leaf_hash(each.content) for each in entries])
         size += len(entries)
     if (size, root) != (head.size, head.root) or await store.size_of_log(session) != size:
         raise RestoreRefusedError("the export's log does not have the entries that its head was signed for")
     if wrong:
         raise RestoreRefusedError(f"the export holds rows that are not what its log entered: {_told(wrong)}")
-
-
-def _is_as_entered(entry: StoredEntry, record: Record | None) -> bool:
-    if entry.salt is None or record is None:
-        return entry.salt is None and record is None  # retention destroyed both, or `count_destroyed` reports it
-    try:
-        return store.is_committed(entry, record, entry.salt)
-    except (KeyError, ValueError):  # canonical JSON does not have it, or it is not an entry
-        return False
 
 
 async def _check_queue(session: ReadSession) -> None:
