@@ -29,7 +29,11 @@ def database():
         api.withdraw("bruno", "ads")
         for asked in ("ads", "nobody@example.fr"):
             api.ok("POST", "/access/v1/evaluation", question("alice", asked))
-        api.ok("POST", "/v1/subjects/erasures", {"subject": subject("dora")})
+        api.decide("dora", "ads", "refused")
+        api.decide("emil", "ads", "refused")
+        api.ok("POST", "/v1/subjects/closures", {"subject": subject("emil")})
+        for name in ("dora", "dora", "emil", "emil", "never-seen"):
+            api.ok("POST", "/v1/subjects/erasures", {"subject": subject(name)})
         eventually(lambda: len(api.ok("POST", "/v1/decisions/search", {})["items"]) == 2)
         api.call("POST", EXPORT, {"subject": subject("alice")})
         yield made
@@ -50,16 +54,16 @@ def written(database, tmp_path):
 
 
 def test_it_counts_what_was_recorded(written):
-    """A report counts answers and decisions by processing, acts on the register, and uses of people's rights."""
+    """A report counts answers and decisions by processing, acts on the register, and the people who were erased."""
     told = json.loads(written("--format", "json"))
     events = {(each["processing"], each["kind"]): each["number"] for each in told["events"]}
-    assert [events["ads", kind] for kind in ("granted", "refused", "withdrawn")] == [2, 1, 1]
+    assert [events["ads", kind] for kind in ("granted", "refused", "withdrawn")] == [2, 3, 1]
     answers = {(each["processing"], each["reason"]): each["number"] for each in told["answers"]}
     assert answers == {("ads", "consent_in_force"): 1, ("", "unknown_processing"): 1}
     acts = [each["act"] for each in told["acts"]]
     assert acts.count("processing.registered") == 2
     assert "processing.suspended" in acts
-    assert (told["erasures"], told["exports"] >= 1, told["dropped"]) == (1, True, 0)
+    assert (told["erasures"], told["exports"] >= 1, told["dropped"]) == (2, True, 0)
     assert told["lapsing"] == {}  # a year ahead
     assert told["staff"] is not None
 

@@ -13,6 +13,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, EventKind
 from app.core.fold import ConsentRow
 from app.db.session import ChangeKind, WriteSession, uuid7
+from app.ledger.identifiers import names_of
 from app.ledger.locators import (
     MovedError,
     account_of,
@@ -112,8 +113,10 @@ async def erase_subject(session: WriteSession, deployment: Deployment, caller: C
         session.change(ChangeKind.SUBJECT, locator)
     if live is not None:
         closure = await _close(session, deployment, caller, subject)
-    else:
-        await record_act(session, ActKind.SUBJECT_ERASED, caller.id, Target(), {"ended": 0})
+    else:  # the act is about somebody only if a closed account was left to be erased
+        left = [ref for ref in sorted(refs) if await names_of(session, ref)]
+        about = Target(subject_ref=left[0] if left else None)
+        await record_act(session, ActKind.SUBJECT_ERASED, caller.id, about, {"ended": 0})
         closure = Closure(None, (), await session.now())
     # The answer is kept as one about the account that was open, if any: nothing leads to an earlier one.
     session.committing.subjects.intersection_update({live} if live is not None else ())

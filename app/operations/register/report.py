@@ -298,7 +298,7 @@ async def report_period(session: ReadSession, since: datetime, until: datetime) 
         answers=await answers_between(session, since, until),
         dropped=await count_dropped(session, since, until),
         imports=begun,
-        erasures=sum(act.act == ActKind.SUBJECT_ERASED for act in acts),
+        erasures=sum(act.act == ActKind.SUBJECT_ERASED and act.subject_ref is not None for act in acts),
         exports=sum(act.act == ActKind.SUBJECT_EXPORTED for act in acts),
         log_size=head.size if head is not None else None,
         log_signed_at=head.signed_at if head is not None else None,
