@@ -393,7 +393,10 @@ async def latest_statement(session: ReadSession, kind: str) -> Mapping[str, Any]
 _CHANGED: Final = text("""
 WITH now AS (
     SELECT 'caller' AS of, id::text AS id, jsonb_build_object(
-        'kind', kind, 'scopes', scopes, 'processings', processings, 'revoked_at', revoked_at) AS facts FROM caller
+        'kind', kind, 'scopes', scopes, 'processings', processings, 'revoked_at', revoked_at,
+        'recognised_by', encode(sha256(convert_to(jsonb_build_array(issuer, token_subject, token_client, identity_ref,
+            (SELECT jsonb_agg(to_jsonb(held) ORDER BY held.id) FROM caller_key AS held WHERE held.caller = caller.id)
+        )::text, 'UTF8')), 'hex')) AS facts FROM caller
     UNION ALL SELECT 'import', name, jsonb_build_object('made_by', made_by, 'begun_at', begun_at, 'expected', expected,
         'until', until) FROM import_source
     UNION ALL SELECT 'retention_rule', kind, jsonb_build_object('basis', basis, 'starts_when', starts_when,
@@ -410,7 +413,8 @@ SELECT of, id, now.facts FROM now FULL JOIN said USING (of, id)
 WHERE coalesce(now.facts, 'null') <> coalesce(said.facts, 'null') ORDER BY of, id LIMIT :most
 """)
 """Rows that decide and that change in place: what a caller may do, how long proof is kept, what an import expects,
-what the owner limits. An entry commits to a row as it was, so that each state of such a row is stated."""
+what the owner limits. Of a caller's identity and keys there is a digest. An entry commits to a row as it was, so that
+each state of such a row is stated."""
 
 
 async def changed_since_stated(session: ReadSession, most: int) -> list[Mapping[str, Any]]:

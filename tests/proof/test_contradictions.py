@@ -175,16 +175,26 @@ def _standing(log, name):
 
 
 def test_each_way_in_which_a_caller_stood_is_entered(log):
-    """The log states a caller's scopes each time that they change, even if a superuser changes them."""
+    """The log states what a caller may do, and a digest of what it is known by, whenever a superuser changes them."""
     with running(log.database) as api:
         key = api.ok("POST", "/v1/keys", {"name": "guest", "scopes": ["decisions:evaluate"]})
     log.append()
     before = _standing(log, "before")
-    log.superuser(f"UPDATE caller SET scopes = '{{decisions:evaluate,consents:write}}' WHERE id = '{key['id']}'")
-    log.append()
+    for change in (
+        "UPDATE caller SET scopes = '{decisions:evaluate,consents:write}' WHERE id = 'THIS'",
+        "UPDATE caller SET issuer = 'x', token_subject = 'x', identity_ref = sha256('x') WHERE id = 'THIS'",
+        "UPDATE caller SET identity_ref = sha256('y') WHERE id = 'THIS'",
+        "UPDATE caller_key SET expires_at = now() WHERE caller = 'THIS'",
+        """INSERT INTO caller_key (id, caller, key_sha256, created_at)
+        VALUES (gen_random_uuid(), 'THIS', sha256('x'), now())""",
+    ):
+        log.superuser(change.replace("THIS", key["id"]))
+        log.append()
     after = _standing(log, "after")
     assert after[: len(before)] == before
-    assert [each["scopes"] for each in after[len(before) :]] == [["decisions:evaluate", "consents:write"]]
+    stated = after[len(before) :]
+    assert [each["scopes"] for each in stated] == 5 * [["decisions:evaluate", "consents:write"]]
+    assert len({each["recognised_by"] for each in stated}) == 5
     log.append()
     assert _standing(log, "again") == after
 
