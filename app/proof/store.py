@@ -35,6 +35,7 @@ from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession
 from app.proof.entries import LogEntry, Record, body_of, commitment, parsed, record_of
 from app.proof.sources import SOURCES, by_id, is_named, without_entry
+from app.proof.verifier.bodies import ENDINGS
 
 # The log's tables. Entries, checkpoints and statements are append-only; an opening goes when its body is destroyed.
 # What is to be entered comes into the queue by triggers of the database, in the transaction that recorded it.
@@ -442,6 +443,19 @@ ORDER BY entry.position
 async def acts_from(session: ReadSession, acts: Sequence[str], position: int) -> list[str]:
     """Return the ids of the acts of some kinds that stand in the log from a position on, in its order."""
     return list((await session.execute(_ACTS, {"acts": list(acts), "position": position})).scalars())
+
+
+_ENDINGS: Final = text("""
+SELECT told FROM (
+    SELECT at, id, to_jsonb(done) AS told FROM administrative_act AS done WHERE act = ANY(CAST(:acts AS text[]))
+    UNION ALL SELECT at, id, body FROM proof_statement WHERE kind = 'standing' AND body->>'of' = 'owner_limit'
+) AS every ORDER BY at, id
+""")
+
+
+async def endings(session: ReadSession) -> list[Mapping[str, Any]]:
+    """Return what excuses decisions that are gone, as the verifier takes it, entered or not."""
+    return list((await session.execute(_ENDINGS, {"acts": list(ENDINGS)})).scalars())
 
 
 async def stated_until(session: ReadSession, kind: str) -> datetime | None:

@@ -91,7 +91,7 @@ def _check_log(files):
 
 def _check_contents(files, log, held, size):
     """Bodies are what entries commit to, or may be missing, and decisions are those that were stated."""
-    newest, told, gone, at = time("0001-01-01T00:00:00Z"), [], {}, {}
+    newest, told, gone, at, acts, floors = time("0001-01-01T00:00:00Z"), [], {}, {}, [], list[int]()
     for place, line in held.items():
         it = json.loads(line["entry"])
         at[place], newest = time(it["at"]), max(newest, time(it["at"]))
@@ -101,9 +101,8 @@ def _check_contents(files, log, held, size):
             gone[place] = it["kind"]
             continue
         digest, body = _sha(bytes.fromhex(line["salt"]), line["body"].encode()).hex(), json.loads(line["body"])
-        _check(digest == it["commitment"], f"entry {place}: what the database has is not what was recorded")
-        if it["kind"] == "presented_text":
-            _check(body["sha256"] == rf"\x{_sha(body['text'].encode()).hex()}", f"entry {place} has another text")
+        same = it["kind"] != "presented_text" or body["sha256"][2:] == _sha(body["text"].encode()).hex()
+        _check(same and digest == it["commitment"], f"entry {place}: what the database has is not what was recorded")
         told.append((it["kind"], place, body))
     stated = [body["body"]["manifest_sha256"] for kind, place, body in told if kind == "bundle" and place >= size]
     _check(stated == [_sha(files["manifest-sha256.txt"]).hex()], "it is not the bundle that the log states")
@@ -122,12 +121,14 @@ def _check_contents(files, log, held, size):
     stated = [(each["id"], each) for hour in hours for each in [*hour["segments"], *hour["late"]]]
     names = {name.split("/")[2].partition(".")[0] for name in files if name.startswith("data/decisions/")}
     _check(names <= dict(stated).keys() and len(stated) == len(dict(stated)), "decisions were stated twice, or never")
-    acts = [body for kind, _, body in told if kind == "administrative_act"]
+    for act in (body for kind, _, body in told if kind in {"administrative_act", "standing"}):
+        floors += filter(None, [(act.get("detail", act.get("body", {}).get("facts")) or {}).get("log_floor_days")])
+        acts.append((act.get("act"), act.get("detail", {}).get("day"), time(act["at"]), min(floors[-2:], default=1)))
     for name, each in stated:
         digest, hour = _sha(files.get(f"data/decisions/{name}.ndjson", b"")).hex(), each["hour"]
-        dropped = any(act["act"] == "decision_log.dropped" and act["detail"]["day"] == hour[:10] for act in acts)
-        restored = any(act["act"] == "deployment.restored" and time(act["at"]) > time(hour) for act in acts)
-        excused = name not in names and (chosen["consent_event"] or dropped or restored)
+        days = [day for what, day, at, n in acts if what == "decision_log.dropped" and day < f"{at - timedelta(n):%F}"]
+        restored = any(what == "deployment.restored" and at > time(hour) for what, _, at, _ in acts)
+        excused = name not in names and (chosen["consent_event"] or restored or hour[:10] in days)
         _check(excused or digest == each["open_sha256"], f"the decisions of {hour} are not those that were stated")
 
 
@@ -136,8 +137,7 @@ for name, _, key in (line.split("+", 2) for line in Path(sys.argv[1]).read_text(
 for file in sys.argv[2:]:
     try:
         if zipfile.is_zipfile(file):
-            bag = zipfile.ZipFile(file)
-            _check_log({name: bag.read(name) for name in bag.namelist()})
+            _check_log({name: bag.read(name) for bag in [zipfile.ZipFile(file)] for name in bag.namelist()})
             _check(False, "since when the log is so, and what this verifier leaves out", 3)
         else:
             _head(Path(file).read_text())

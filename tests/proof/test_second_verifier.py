@@ -9,10 +9,11 @@ import subprocess
 import sys
 import zipfile
 from contextlib import redirect_stdout
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from app.db.session import random_id
@@ -21,7 +22,7 @@ from tests.proof.logs import PUBLIC_URL, copied, lines_of, rewritten
 from tests.proof.retained import owned, sign
 from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
 from tests.support.api import running, subject
-from tests.support.decision_rows import alter
+from tests.support.decision_rows import add, alter, logged, segment_of
 from tests.support.properties import first_each_time
 
 SECOND = Path(__file__).with_name("second_verifier.py")
@@ -221,7 +222,10 @@ def _destroyed(log, place, period="P13M", *, first=()):
     for make in (lambda: state(log, "retention_run", {"positions": [place], "schedule": {"consent": period}}), *first):
         make()
         log.append()
-    log.superuser(f"DELETE FROM proof_opening WHERE position = {place}")
+    event = f"id::text = (SELECT id FROM proof_entry WHERE position = {place})"
+    log.superuser(
+        f"WITH gone AS (DELETE FROM consent_event WHERE {event}) DELETE FROM proof_opening WHERE position = {place}"
+    )
     return log.bundle()
 
 
@@ -312,16 +316,25 @@ def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
     assert _both(decided, decided.bundle()) == INCOMPLETE
 
 
-@pytest.mark.parametrize(("days", "status"), [(0, INCOMPLETE), (1, WRONG)])
-def test_both_take_that_a_day_was_dropped(decided, days, status):
-    """Both verifiers accept missing decisions of a day that was dropped, and not of another day."""
-    day = decided.value(f"SELECT (max(day) - {days})::text FROM decision_segment")
-    decided.superuser("DELETE FROM decision_segment")
-    _acted(decided, f"'decision_log.dropped', 'service', jsonb_build_object('day', '{day}')")
-    told = "60 decisions that the log states, from" if status == INCOMPLETE else "that the log states are gone"
-    assert _both(decided, decided.bundle(), says=told) == status
+@pytest.mark.parametrize(
+    ("age", "told", "limit", "status"),
+    [(40, 40, 30, INCOMPLETE), (40, 41, 30, WRONG), (20, 20, 30, WRONG), (20, 20, 10, INCOMPLETE), (0, 0, 1, WRONG)],
+)
+def test_both_take_that_a_day_was_dropped(decided, age, told, limit, status):
+    """Both verifiers accept missing decisions of a day that was dropped when the owner's limit let it, and no other."""
+    at = datetime.now(UTC) - timedelta(days=age)
+    add(decided.database, segment_of([logged(at)]))
+    decided.close()
     decided.append()
-    assert _both(decided, decided.bundle(), says=told) == status
+    decided.superuser(f"DELETE FROM decision_segment WHERE day = '{at:%Y-%m-%d}'")
+    with psycopg.connect(decided.database.owner_url, autocommit=True) as owner:
+        owner.execute(f"UPDATE owner_limit SET log_floor_days = {limit}")
+    day = f"{datetime.now(UTC) - timedelta(days=told):%Y-%m-%d}"
+    _acted(decided, f"'decision_log.dropped', 'service', jsonb_build_object('day', '{day}')")
+    says = "1 decisions that the log states, from" if status == INCOMPLETE else "that the log states are gone"
+    assert _both(decided, decided.bundle(), says=says) == status
+    decided.append()
+    assert _both(decided, decided.bundle(), says=says) == status
 
 
 def test_both_check_decisions(still_decided):

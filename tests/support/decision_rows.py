@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -87,7 +87,10 @@ def insert(connection: psycopg.Connection, made: Segment, *, merged: bool = Fals
 def add(database: TestDatabase, made: Segment, *, merged: bool = False) -> None:
     """Put a segment into the log, as a superuser can."""
     with _with_every_right(database) as connection:
-        connection.execute("SELECT sceau_make_log_partition(%s)", [made.day])
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS decision_segment_{made.day:%Y%m%d} PARTITION OF decision_segment"
+            f" FOR VALUES FROM ('{made.day}') TO ('{made.day + timedelta(days=1)}')"
+        )
         insert(connection, made, merged=merged)
 
 

@@ -30,7 +30,7 @@ from app.proof.entries import Bag, Record, body_of, read_me
 from app.proof.single_file import verifier_script
 from app.proof.store import StoredCheckpoint, StoredEntry
 from app.proof.tree import complete_subtrees, consistency_proof, subtree_of, tiles_needed
-from app.proof.verifier.bodies import DROPPED, RESTORED
+from app.proof.verifier.bodies import ENDINGS
 from app.proof.verifier.bundles import COUNTED, FORMAT
 
 _TOGETHER: Final = 1_000
@@ -199,7 +199,7 @@ async def entered_behind(session: ReadSession, bundle: Bundle, statement: UUID) 
     held = await store.tiles(session, tiles_needed(work))
     consistency = work(subtree_of(lambda level, index: held[level, index]))
     named = [("statement", each) for each in await store.statements_from(session, "retention_run", end)]
-    named += [("administrative_act", each) for each in await store.acts_from(session, (DROPPED, RESTORED), end)]
+    named += [("administrative_act", each) for each in await store.acts_from(session, ENDINGS, end)]
     proofs = [await prove_entry(session, *each, head) for each in [*named, ("statement", str(statement))]]
     told = {
         "checkpoint": head.note,

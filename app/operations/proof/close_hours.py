@@ -21,9 +21,9 @@ from app.audit.store import (
     segment_digests,
     waiting_in,
 )
-from app.audit.trail import ActKind, TrailQuery, search_trail
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.proof import store
+from app.proof.verifier.decisions import excuses
 
 KIND: Final = "decision_hour"
 _SETTLED: Final = timedelta(minutes=2)
@@ -126,9 +126,6 @@ def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
 
 
-_PAGE: Final = 1_000
-
-
 @dataclass(slots=True)
 class HoursReport:
     """What became of the statements about a span of time.
@@ -204,26 +201,10 @@ async def _compare(
             report.same += 1
             report.late += row.rows if told["id"] in late else 0
     gone = stated.keys() - {str(row.id) for row in there}
-    days, moved = (await _days_dropped(session), await _moved_at(session)) if gone else (set[str](), None)
+    is_excused = excuses(await store.endings(session) if gone else ())
     for each in sorted(gone):
         told = stated[each]
-        if told["hour"][:10] in days or (moved is not None and datetime.fromisoformat(told["hour"]) < moved):
+        if is_excused(told["hour"]):
             report.retired += 1
         else:
             report.altered.append(f"{told['hour']}: {told['rows']} decisions were logged, and are gone")
-
-
-async def _moved_at(session: ReadSession) -> datetime | None:
-    """Return when this deployment was restored from an export, by the trail: earlier segments stayed behind."""
-    found = await search_trail(session, TrailQuery(acts=[ActKind.DEPLOYMENT_RESTORED]), before=None, limit=1)
-    return found[0].at if found else None
-
-
-async def _days_dropped(session: ReadSession) -> set[str]:
-    """Return the days of the log that were dropped, by the trail."""
-    days: set[str] = set()
-    query, before = TrailQuery(acts=[ActKind.DECISION_LOG_DROPPED]), None
-    while page := await search_trail(session, query, before=before, limit=_PAGE):
-        days |= {str(each.detail.get("day")) for each in page}
-        before = page[-1].id
-    return days

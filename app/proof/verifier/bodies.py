@@ -49,6 +49,8 @@ def commits(commitment: str, salt: str, body: bytes) -> bool:
 DROPPED = "decision_log.dropped"
 RESTORED = "deployment.restored"
 """The acts after which decisions that the log states are gone: a day was dropped, or a restore left all behind."""
+ENDINGS = (DROPPED, RESTORED, "owner_limits.changed")
+"""These acts, and the one that changes for how many days no day is dropped."""
 MERGE_DELAY = timedelta(minutes=1)
 """How soon a recorded row is entered. An entry that claims to be older than one before it by more than this is late."""
 
@@ -130,7 +132,7 @@ class Bodies:
         self.hours: list[tuple[str, dict[str, Any]]] = []
         """Statements of hours of the decision log, each with the name of its entry."""
         self.endings: list[dict[str, Any]] = []
-        """Acts that dropped days of the decision log, or left it behind at a restore."""
+        """Acts of `ENDINGS` and statements of the owner's limits, in the order of the log."""
         self.first = self.size = about["first"]
 
     def check(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -157,8 +159,8 @@ class Bodies:
                 self.found.wrong.append(f"{name}: what it states is no run of retention")
             else:
                 self.runs.append(run)
-        if entry["kind"] == "administrative_act" and json.loads(body)["act"] in {DROPPED, RESTORED}:
-            self.endings.append(json.loads(body))
+        if entry["kind"] in {"administrative_act", "standing"}:
+            self._note_ending(json.loads(body))
         if entry["kind"] == "decision_hour":
             self.hours.append((name, json.loads(body)["body"]))
         if self.found.asked and entry["kind"] == "consent_event":
@@ -167,6 +169,11 @@ class Bodies:
             self._compare_promises(name, entry["id"], json.loads(body))
         if entry["kind"] == "invalidation":
             self._strike(name, json.loads(body))
+
+    def _note_ending(self, facts: dict[str, Any]) -> None:
+        stated = facts.get("body", facts)
+        if stated.get("act") in ENDINGS or stated.get("of") == "owner_limit":
+            self.endings.append(stated)
 
     def _compare_promises(self, name: str, identifier: str, facts: dict[str, Any]) -> None:
         """Compare an act with receipts that were made before it was entered; they name the person differently."""

@@ -6,8 +6,9 @@ answer was given. The lines of a segment stand in `data/decisions/ID.ndjson`.
 
 import hashlib
 import zipfile
-from collections import Counter
-from datetime import datetime
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.proof.verifier.bodies import DROPPED, RESTORED, Findings
@@ -27,22 +28,21 @@ def check_decisions(
 ) -> None:
     """Compare the decisions of a bundle with the log's statements. `hours`: these, each with the name of its entry.
 
-    `acts`: acts in the log by which days were dropped, or a restore left the decision log from before it behind.
+    `acts`: what `excuses` takes.
     `chosen`: whether the bundle is about one person or one processing, and so has no decisions.
     """
     there = {name for name in bag.namelist() if name.startswith(_PREFIX)}
     stated = _stated(hours, found)
     given = gone = dropped = 0
     first_gone: str | None = None
-    days = {str(each["detail"].get("day")) for each in acts if each["act"] == DROPPED}
-    moved = max((datetime.fromisoformat(each["at"]) for each in acts if each["act"] == RESTORED), default=None)
+    is_excused = excuses(acts)
     for identifier, segment in stated.items():
         name = f"{_PREFIX}{identifier}.ndjson"
         if name in there:
             there -= {name, name.replace(".ndjson", ".people.ndjson")}
             given += segment["rows"]
             _check_segment(bag, name, segment, found)
-        elif not (chosen or segment["hour"][:10] in days or _is_before(segment["hour"], moved)):
+        elif not (chosen or is_excused(segment["hour"])):
             found.wrong.append(f"{segment['rows']} decisions of {segment['hour']} that the log states are gone")
         else:
             gone += segment["rows"]
@@ -61,8 +61,23 @@ def check_decisions(
         found.missing.append(f"{dropped} decisions that were not logged, by the operator's word")
 
 
-def _is_before(hour: str, moved: datetime | None) -> bool:
-    return moved is not None and datetime.fromisoformat(hour) < moved
+def excuses(told: Iterable[Mapping[str, Any]]) -> Callable[[str], bool]:
+    """Return what tells whether the decisions of an hour may be gone.
+
+    `told`: the acts by which days were dropped, or a restore left earlier decisions behind, and what was stated of the
+    owner's limits, in order. A day that is not older than the limit cannot have been dropped: the smaller of the last
+    two that were stated, because a limit that was just changed is stated by its act, and then as it stands.
+    """
+    days, restored, limits = set[str](), list[datetime](), deque[int](maxlen=2)
+    for each in told:
+        said = each.get("facts") or each.get("detail") or {}
+        limits += [said["log_floor_days"]] if "log_floor_days" in said else []
+        if each.get("act") == RESTORED:
+            restored.append(datetime.fromisoformat(each["at"]))
+        elif each.get("act") == DROPPED:
+            kept = datetime.fromisoformat(each["at"]).astimezone(UTC) - timedelta(days=min(limits, default=1))
+            days |= {said["day"]} if str(said.get("day")) < kept.date().isoformat() else set()
+    return lambda hour: hour[:10] in days or any(datetime.fromisoformat(hour) < at for at in restored)
 
 
 def _stated(hours: list[tuple[str, dict[str, Any]]], found: Findings) -> dict[str, dict[str, Any]]:
