@@ -25,6 +25,7 @@ TOLD: Final[Mapping[EventType, str]] = {
     EventType.CLOSED: "The account or the processing ended; `cause` says which.",
     EventType.INVALIDATED: "Its version or text was invalidated: it never was a lawful basis.",
     EventType.ERASED: "The person's identifier is gone.",
+    EventType.NAME_REMOVED: "`subject` is no name of its person any more: stop for it. The consent stands.",
 }
 CAUSES: Final[Mapping[ClosureCause, str]] = {
     ClosureCause.ACCOUNT_CLOSED: "The user left.",

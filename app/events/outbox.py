@@ -30,6 +30,7 @@ class EventType(StrEnum):
     CLOSED = "fr.sceau.consent.closed"
     INVALIDATED = "fr.sceau.consent.invalidated"
     ERASED = "fr.sceau.consent.erased"
+    NAME_REMOVED = "fr.sceau.consent.name_removed"
 
 
 class ClosureCause(StrEnum):

@@ -123,6 +123,26 @@ def test_the_subject_is_told_only_where_asked_for_and_never_once_erased(post):
     assert b"alice" not in b"".join(each.body for each in (*asking.received[-2:], *other.received))
 
 
+def test_a_name_that_is_taken_away_is_told(post):
+    """An endpoint is told, once for each consent that goes on, the name alone that was taken away."""
+    receiver, removed = post.receiver(answering(204)), "fr.sceau.consent.name_removed"
+    endpoint = post.endpoint(receiver.url, include_subject=True, types=[removed])
+    names = {"from": {"type": "user", "id": "ali"}, "to": {"type": "user", "id": "alice"}}
+    with post.working():
+        post.api.decide("alice", "ads")
+        post.api.decide("ali", "ads", "refused")
+        post.api.ok("POST", "/v1/subjects/links", {**names, "basis": "user_proved"})
+        consent = post.api.decide("alice", "ads")["id"]
+        for _ in range(2):
+            post.api.ok("POST", "/v1/subjects/links", {**names, "linked": False})
+        post.delivered(endpoint, 1)
+    (told,) = [each.event for each in receiver.received]
+    assert (told["type"], told["data"]) == (
+        removed,
+        {"consent": consent, "processing": "ads", "subject": {"type": "user", "id": "ali"}},
+    )
+
+
 def test_the_lines_that_receivers_are_shown_verify(post):
     """The code of docs/webhooks.md, run as it stands, accepts what is sent and refuses it altered."""
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/webhooks.md").read_text(), re.DOTALL)

@@ -20,6 +20,7 @@ from app.core.names import (
     carried_over,
 )
 from app.db.session import ChangeKind, WriteSession, uuid7
+from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.identifiers import KeptName, forget_name, keep_name, keep_names_of, names_of
 from app.ledger.locators import begin_account, lead_names_to, take_name
 from app.ledger.projection import LedgerEntry, age_alone, collection_of
@@ -185,6 +186,8 @@ async def unlink_names(
 ) -> datetime:
     """State that `one` is no longer a name of the person of `other`; return since when. The person's consents go on.
 
+    Receivers are told of each of these, as an event about the name that is taken away.
+
     The name permits nothing until its holder decides anew. If its account ended before, perhaps in this way, the
     earlier end stands.
 
@@ -203,7 +206,12 @@ async def unlink_names(
     await take_name(session, ledger.ref, account.name)
     await forget_name(session, ledger.ref, account.name)
     # The name gets its own account, closed from the start: what was collected so far is not its next holder's.
-    write_account(session, deployment, one, new_account(deployment, one), ledger.now, ended_at=ledger.now)
+    begun = new_account(deployment, one)
+    write_account(session, deployment, one, begun, ledger.now, ended_at=ledger.now)
+    for row in ledger.consents:
+        if row.ended_by is None and row.decision is EventKind.GRANTED:
+            data = {"consent": str(row.id), "processing": row.processing}
+            await put_in_outbox(session, DomainEvent(begun.ref, "name_removed", ledger.now, data))
     session.note("other", {"what": "a name was taken from a person", "about": f"subject_ref {ledger.ref.hex()}"})
     await record_act(session, ActKind.SUBJECTS_UNLINKED, caller.id, Target(subject_ref=ledger.ref))
     return ledger.now
