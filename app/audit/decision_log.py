@@ -11,10 +11,12 @@ import hashlib
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -100,6 +102,8 @@ _STRETCH: Final = 64
 """How many entries get their references at once: a few at a time delay no answer, and one at a time costs more."""
 _BLOCK_ROWS: Final = 256
 """How many entries are sealed between two turns of the event loop: half a millisecond's work."""
+_UNTOLD: Final = "dropped-"
+"""How a file's name begins that says how many entries were dropped; a name is written whole or not at all."""
 _RETRY_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 0.1
 """Seconds between tries while the process ends."""
@@ -120,7 +124,8 @@ class LogPlan:
     """How the log is kept: where, how many entries may wait, and how long a flush gathers them (seconds).
 
     `opaque` makes keyed hashes (`Pseudonyms.opaque`). `patience` is how long (seconds) a decision waits for the commit
-    of its segment: it is no longer than the lease, because a decision is answered by then or not at all.
+    of its segment: it is no longer than the lease, because a decision is answered by then or not at all. `directory` is
+    where a process leaves the number of dropped entries that it could not tell the database; the next one tells it.
     """
 
     url: str
@@ -128,6 +133,7 @@ class LogPlan:
     capacity: int = 50_000
     gather: float = 0.2
     patience: float = 2.0
+    directory: Path | None = None
 
 
 @dataclass(slots=True)
@@ -217,6 +223,7 @@ class DecisionLog:
     def start(self) -> None:
         """Begin to write; call it in the event loop."""
         self._writer = random_id()  # not before: processes that are forked from this one are other writers
+        self.counts.dropped += _left_behind(self._plan.directory)
         self._task = asyncio.create_task(self._run())
 
     async def stop(self, seconds: float) -> None:
@@ -228,6 +235,11 @@ class DecisionLog:
             self._task.cancel()
             await asyncio.wait([self._task])
         self.counts.dropped += len(self)
+        if untold := self.counts.dropped - self._told:
+            log.error("dropped until the end", dropped=untold)
+            if self._plan.directory is not None:
+                with suppress(OSError):
+                    (self._plan.directory / f"{_UNTOLD}{untold}-{self._writer}").touch()
 
     def append(self, entry: Entry) -> None:
         """Have a decision logged; drop it when too many wait."""
@@ -355,6 +367,17 @@ class DecisionLog:
         failed += self._awaited.waiting
         self._awaited = _Hours(self._plan.opaque)
         _settle(failed, DatabaseUnavailableError())
+
+
+def _left_behind(directory: Path | None) -> int:
+    """Return how many entries earlier processes dropped and could not tell of; only one process is told so."""
+    number = 0
+    for each in directory.glob(f"{_UNTOLD}*") if directory is not None else ():
+        with suppress(OSError, ValueError):  # another process took it, or it is none of these files
+            said = int(each.name.split("-")[1])
+            each.unlink()
+            number += said
+    return number
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

@@ -171,7 +171,8 @@ def _recorder(settings: Settings, deployment: Deployment) -> Recorder | None:
     if settings.decision_log is DecisionLogMode.OFF:
         return None
     url = required(settings.database_url, "database_url")
-    plan = LogPlan(url, deployment.pseudonyms.opaque, patience=pace_of(settings).lease)
+    patience, directory = pace_of(settings).lease, settings.state_directory
+    plan = LogPlan(url, deployment.pseudonyms.opaque, patience=patience, directory=directory)
     durable = settings.decision_log is DecisionLogMode.DURABLE
     return Recorder(DecisionLog(plan), durable, settings.decision_log_exempt_share)
 

@@ -277,6 +277,18 @@ def test_how_many_were_dropped_is_written_once(database):
     assert _dropped(database) == [3, 2]
 
 
+def test_what_was_dropped_until_a_process_ended_is_told_by_the_next(database, tmp_path):
+    """What a process could not tell the database before its end is told once, by a later one with its directory."""
+    with running(database, state_directory=tmp_path) as api:
+        api.register("ads")
+        _log_of(api).counts.dropped += 3
+    for _ in range(2):
+        with running(database, state_directory=tmp_path) as api:
+            api.evaluate("alice", "ads")
+            eventually(partial(_has_dropped, database, 3))
+    assert (_dropped(database), list(tmp_path.glob("dropped-*"))) == ([3], [])
+
+
 def _has_dropped(database, number):
     return _dropped(database)[-1:] == [number]
 
