@@ -35,7 +35,7 @@ _TABLES = (
     "subject_vault (subject_ref, name, type, sealed_for, master_key_id, wrapped_key, sealed_id, stored_at)",
     f"consent_event ({_OF_EVENT})",
     "consent (subject_ref, id, processing, version, decision, collected_at, expires_at)",
-    "import_row (row_hash, content_hash)",
+    "import_row (row_hash, content_hash, subject_ref)",
 )
 
 
@@ -116,4 +116,4 @@ def _row() -> Iterator[str]:
     rest = f"{_AT}\t{_AT}\tt\t{_UNTIL}\tstart_of_day\tt\t{uuid4()}\t{json.dumps(_SIGNED)}\n"
     yield f"\\\\x{ref}\t1\t{identifier}\tgranted\t{PROCESSING}\t1\t{rest}"
     yield f"\\\\x{ref}\t{identifier}\t{PROCESSING}\t1\tgranted\t{_AT}\t{_UNTIL}\n"
-    yield f"\\\\x{secrets.token_hex(32)}\t\\\\x{secrets.token_hex(32)}\n"
+    yield f"\\\\x{secrets.token_hex(32)}\t\\\\x{secrets.token_hex(32)}\t\\\\x{ref}\n"
