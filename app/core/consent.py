@@ -4,6 +4,7 @@ The ledger is append-only. `app.core.fold` computes what a person's events amoun
 among them is worth.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -266,15 +267,17 @@ def _known(statements: Iterable[tuple[Collection, datetime]], at: datetime) -> A
 
 def _counts(said: Collection, known: Collection, heard: Iterable[Collection], when: datetime) -> bool:
     """Return whether a statement takes the place of what was known when it was made, after all that was heard."""
-    band, before = _reading(said, when), _reading(known, when)
-    until, until_then = said.under_15_until, known.under_15_until
-    if band is not before:
-        is_younger = _OLDNESS[band] < _OLDNESS[before]
-    elif band is not AgeBand.UNDER_15 or until is None or until == until_then:
-        return False  # it says the same
-    else:
-        is_younger = until_then is not None and until > until_then
-    return is_younger or said.age_weight >= max(each.age_weight for each in heard if _reading(each, when) is before)
+    before = _reading(known, when)
+    says_the_same = said.under_15_until is None and _reading(said, when) is before
+    is_younger = _age(said, when) < _age(known, when)
+    heaviest = max(each.age_weight for each in heard if _reading(each, when) is before)
+    return not says_the_same and (is_younger or said.age_weight >= heaviest)
+
+
+def _age(statement: Collection, at: datetime) -> tuple[int, float]:
+    """Return how old a statement makes a person: by its band, then by how soon a child turns 15."""
+    until = statement.under_15_until
+    return _OLDNESS[_reading(statement, at)], -math.inf if until is None else -until.toordinal()
 
 
 def age_known(events: Iterable[ConsentEvent], at: datetime) -> AgeBand | None:
