@@ -3,6 +3,7 @@
 from alembic import context
 
 import app.audit.store
+import app.auth.sessions
 import app.auth.store
 import app.db.owner_limits
 import app.db.retention

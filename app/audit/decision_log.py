@@ -213,7 +213,7 @@ class DecisionLog:
         self._numbers = itertools.count(1)
         self._wake, self._ending = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._told = 0  # how many of the dropped entries the database has been told of
+        self._told = 0  # how many dropped entries the database was told of, less those that earlier processes left
 
     def __len__(self) -> int:
         """Return how many entries wait."""
@@ -223,7 +223,7 @@ class DecisionLog:
     def start(self) -> None:
         """Begin to write; call it in the event loop."""
         self._writer = random_id()  # not before: processes that are forked from this one are other writers
-        self.counts.dropped += _left_behind(self._plan.directory)
+        self._told -= _left_behind(self._plan.directory)
         self._task = asyncio.create_task(self._run())
 
     async def stop(self, seconds: float) -> None:

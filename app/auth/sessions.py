@@ -10,10 +10,27 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    delete,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from app.auth.callers import Authenticated, Scope
-from app.auth.store import credential_use, is_key_in_force, load_caller, page_session
+from app.auth.store import is_key_in_force, load_caller
+from app.db.schema import Instant, metadata
 from app.db.session import ReadSession, WriteSession, as_rows
 
 IDLE: Final = timedelta(minutes=30)
@@ -24,6 +41,29 @@ CALLBACK: Final = "/console/sign-in/answer"
 """Where an issuer sends people back to, once they signed in there."""
 _SEEN_EVERY: Final = timedelta(minutes=1)
 _TRIMMED_AT_ONCE: Final = 50
+
+page_session = Table(
+    "page_session",
+    metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    # The credential that the session was begun with: the session ends with it.
+    Column("credential", Uuid, nullable=False),
+    Column("ends_at", Instant),
+    # What the caller might do then: a token that names fewer scopes opens no more by way of a session.
+    Column("scopes", ARRAY(Text), nullable=False),
+    CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
+    Index("ix_page_session_seen_at", "seen_at"),
+)
+
+credential_use = Table(
+    "credential_use",
+    metadata,
+    Column("credential", Uuid, primary_key=True),
+    Column("used_at", Instant, nullable=False),
+)
 
 
 def session_digest(token: str) -> bytes:

@@ -79,13 +79,6 @@ caller_key = Table(
     CheckConstraint("octet_length(key_sha256) = 32", name="key_length"),
 )
 
-credential_use = Table(
-    "credential_use",
-    metadata,
-    Column("credential", Uuid, primary_key=True),
-    Column("used_at", Instant, nullable=False),
-)
-
 idempotency = Table(
     "idempotency",
     metadata,
@@ -101,22 +94,6 @@ idempotency = Table(
     PrimaryKeyConstraint("caller", "key_hash", "part"),
     Index("ix_idempotency_caller_created_at", "caller", "created_at"),
     Index("ix_idempotency_subject_refs", "subject_refs", postgresql_using="gin"),
-)
-
-page_session = Table(
-    "page_session",
-    metadata,
-    Column("token_sha256", LargeBinary, primary_key=True),
-    Column("caller", Uuid, ForeignKey("caller.id", ondelete="RESTRICT"), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("seen_at", Instant, nullable=False),
-    # The credential that the session was begun with: the session ends with it.
-    Column("credential", Uuid, nullable=False),
-    Column("ends_at", Instant),
-    # What the caller might do then: a token that names fewer scopes opens no more by way of a session.
-    Column("scopes", ARRAY(Text), nullable=False),
-    CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
-    Index("ix_page_session_seen_at", "seen_at"),
 )
 
 
@@ -404,6 +381,8 @@ def caller_of(row: Row[tuple[object, ...]]) -> Caller:
 KEPT: Final = timedelta(hours=24)
 """How long an answer is given again under its Idempotency-Key."""
 _TRIMMED_AT_ONCE = 20
+CallName = tuple[UUID, bytes, int]
+"""What an answer is kept under: the caller, the hash of the key, the part of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,12 +398,9 @@ class IdempotentCall:
     part: int = 0
 
     @property
-    def name(self) -> "CallName":
+    def name(self) -> CallName:
         """What its answer is kept under."""
         return (self.caller, self.key_hash, self.part)
-
-
-CallName = tuple[UUID, bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,10 +455,10 @@ class KeyClaims:
         self._hold = Lookup(_HOLD, {"rows": rows}, nothing)
         self._claim = Lookup(_CLAIM, aged, lambda found: set(_by_name(found)))
         self._trim = Lookup(_TRIM, {**aged, "most": _TRIMMED_AT_ONCE}, nothing)
-        self._before = Lookup(_BEFORE, aged, _by_name)
-        self.lookups: tuple[Lookup[Any], ...] = ()
-        if calls:
-            self.lookups = (*([self._hold] if waiting else []), self._claim, self._trim, self._before)
+        self._before = Lookup(_BEFORE, {"rows": rows}, _by_name)
+        self._misused = Lookup(_MISUSED, aged, lambda found: {(r.caller, r.key_hash, r.request_hash) for r in found})
+        lookups: list[Lookup[Any]] = [self._claim, self._trim, self._before, self._misused]
+        self.lookups = ([self._hold] * waiting + lookups) if calls else []
 
     def told(self, session: WriteSession, found: LookedUp) -> dict[IdempotentCall, Answer | DomainError | KeyClaim]:
         """Return what is known of each call, once the look-ups were sent, and give up what was claimed in vain.
@@ -492,13 +468,20 @@ class KeyClaims:
         if not self.lookups:
             return {}
         claimed, before = self._claim.read(found[self._claim]), self._before.read(found[self._before])
+        misused = self._misused.read(found[self._misused])
         first: dict[tuple[UUID, bytes], bytes] = {}
         told: dict[IdempotentCall, Answer | DomainError | KeyClaim] = {}
         for call in self._calls:
-            # Of two requests under one key the other waits for the first, whose answer it then is refused for.
-            is_first = first.setdefault((call.caller, call.key_hash), call.request_hash) == call.request_hash
-            is_own = call.name in claimed
-            told[call] = _told(call, before, is_own=is_own) if is_first else KeyClaim.OF_ANOTHER
+            row, is_own = before.get(call.name), call.name in claimed
+            if (call.caller, call.key_hash.hex(), call.request_hash.hex()) in misused:
+                told[call] = IdempotencyMismatchError()
+            # Of two requests under one key the second waits here, and is refused once the first is recorded.
+            elif first.setdefault((call.caller, call.key_hash), call.request_hash) != call.request_hash:
+                told[call] = KeyClaim.OF_ANOTHER
+            elif is_own or row is None:
+                told[call] = KeyClaim.OWN if is_own else KeyClaim.OF_ANOTHER
+            else:
+                told[call] = AnswerErasedError() if row.status is None else Answer(row.status, row.body)
             if is_own and told[call] is not KeyClaim.OWN:
                 release(session, call)
         return told
@@ -506,19 +489,6 @@ class KeyClaims:
 
 def _by_name(rows: Sequence[Any]) -> dict[CallName, Any]:
     return {(row.caller, bytes(row.key_hash), row.part): row for row in rows}
-
-
-def _told(call: IdempotentCall, before: Mapping[CallName, Any], *, is_own: bool) -> Answer | DomainError | KeyClaim:
-    if (call.caller, call.key_hash, _OTHER_REQUEST) in before:
-        return IdempotencyMismatchError()
-    if is_own:
-        return KeyClaim.OWN
-    row = before.get(call.name)
-    if row is None:
-        return KeyClaim.OF_ANOTHER
-    if bytes(row.request_hash) != call.request_hash:
-        return IdempotencyMismatchError()
-    return AnswerErasedError() if row.status is None else Answer(row.status, row.body)
 
 
 def _name_of(call: IdempotentCall) -> str:
@@ -546,29 +516,25 @@ def keep_answer_about(session: WriteSession, call: IdempotentCall, answer: Answe
 _KEEP: Final = Put(
     order=95,
     sql="""
-UPDATE idempotency SET status = given.status, body = given.body, subject_refs =
+UPDATE idempotency AS kept SET status = given.status, body = given.body, subject_refs =
     (SELECT array_agg(decode(ref, 'hex')) FROM unnest(about) AS ref)
 FROM json_to_recordset(CAST(%(rows)s AS json))
     AS given (caller uuid, key_hash text, part smallint, status int, body text, about text[])
-WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
-    AND idempotency.part = given.part
+WHERE (kept.caller, kept.key_hash, kept.part) = (given.caller, decode(given.key_hash, 'hex'), given.part)
 """,
 )
 _RELEASE: Final = Put(
     order=94,
     sql="""
-DELETE FROM idempotency USING
-    json_to_recordset(CAST(%(rows)s AS json)) AS given (caller uuid, key_hash text, part smallint)
-WHERE idempotency.caller = given.caller AND idempotency.key_hash = decode(given.key_hash, 'hex')
-    AND idempotency.part = given.part
+DELETE FROM idempotency AS kept
+USING json_to_recordset(CAST(%(rows)s AS json)) AS given (caller uuid, key_hash text, part smallint)
+WHERE (kept.caller, kept.key_hash, kept.part) = (given.caller, decode(given.key_hash, 'hex'), given.part)
 """,
 )
 _GIVEN: Final = (
     "json_to_recordset(CAST(:rows AS json))"
     " AS given (name text, caller uuid, key_hash text, request_hash text, part smallint)"
 )
-_OTHER_REQUEST: Final = -1
-"""The part under which `_BEFORE` says that a key was used with another request."""
 _HOLD: Final = Prepared(
     text(f"""
 SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM (SELECT DISTINCT name FROM {_GIVEN} ORDER BY 1) AS names
@@ -586,18 +552,20 @@ ON CONFLICT (caller, key_hash, part) DO UPDATE
 RETURNING caller, key_hash, part
 """)  # noqa: S608 - a constant
 )
-# A row without an answer is one that this transaction has just claimed, or one of an erased person.
 _BEFORE: Final = Prepared(
     text(f"""
-SELECT caller, idempotency.key_hash, part, idempotency.request_hash, status, body FROM idempotency
+SELECT caller, idempotency.key_hash, part, status, body FROM idempotency
 JOIN {_GIVEN} USING (caller, part) WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
-UNION ALL
-SELECT DISTINCT caller, idempotency.key_hash, {_OTHER_REQUEST}, NULL::bytea, NULL::smallint, NULL
-FROM idempotency JOIN (SELECT DISTINCT caller, key_hash, request_hash FROM {_GIVEN}) AS given USING (caller)
-WHERE idempotency.key_hash = decode(given.key_hash, 'hex')
-    AND idempotency.request_hash <> decode(given.request_hash, 'hex') AND status IS NOT NULL
-    AND created_at >= clock_timestamp() - make_interval(secs => :seconds)
-""")  # noqa: S608 - constants
+""")  # noqa: S608 - a constant
+)
+# The calls whose key another request has used. A row without an answer is one that this transaction has just claimed.
+_MISUSED: Final = Prepared(
+    text(f"""
+SELECT DISTINCT caller, given.key_hash, given.request_hash
+FROM idempotency AS kept JOIN (SELECT DISTINCT caller, key_hash, request_hash FROM {_GIVEN}) AS given USING (caller)
+WHERE kept.key_hash = decode(given.key_hash, 'hex') AND kept.request_hash <> decode(given.request_hash, 'hex')
+    AND status IS NOT NULL AND kept.created_at >= clock_timestamp() - make_interval(secs => :seconds)
+""")  # noqa: S608 - a constant
 )
 # It skips rows that others hold: two that trim the same rows would wait for each other.
 _TRIM: Final = Prepared(
@@ -610,8 +578,7 @@ DELETE FROM idempotency USING (
         LIMIT :most FOR UPDATE SKIP LOCKED
     ) AS old
 ) AS trimmed
-WHERE idempotency.caller = trimmed.caller AND idempotency.key_hash = trimmed.key_hash
-    AND idempotency.part = trimmed.part
+WHERE (idempotency.caller, idempotency.key_hash, idempotency.part) = (trimmed.caller, trimmed.key_hash, trimmed.part)
 RETURNING 1
 """)  # noqa: S608 - a constant
 )

@@ -255,13 +255,16 @@ def _reading(statement: Collection, at: datetime) -> AgeBand | None:
 def _known(statements: Iterable[tuple[Collection, datetime]], at: datetime) -> AgeBand | None:
     """Return the band that statements, each with its time and oldest first, amount to; None without any."""
     known: Collection | None = None
-    heard: list[Collection] = []
+    heard: dict[object, Collection] = {}
     for said, when in statements:
         if said.age_band is None:
             continue
-        if known is None or _counts(said, known, heard, when):
+        if known is None or _counts(said, known, heard.values(), when):
             known = said
-        heard.append(said)
+        # Of all statements of a band and weight two tell what any of them says: those of the first and the last day.
+        for choose in (min, max):
+            key = (said.age_band, said.age_weight, choose)
+            heard[key] = choose(heard.get(key, said), said, key=_turns_15)
     return None if known is None else _reading(known, at)
 
 
@@ -276,8 +279,13 @@ def _counts(said: Collection, known: Collection, heard: Iterable[Collection], wh
 
 def _age(statement: Collection, at: datetime) -> tuple[int, float]:
     """Return how old a statement makes a person: by its band, then by how soon a child turns 15."""
+    return _OLDNESS[_reading(statement, at)], -_turns_15(statement)
+
+
+def _turns_15(statement: Collection) -> float:
+    """Return the day from which on a statement calls the person 15 or more, as a number; infinite if it names none."""
     until = statement.under_15_until
-    return _OLDNESS[_reading(statement, at)], -math.inf if until is None else -until.toordinal()
+    return math.inf if until is None else until.toordinal()
 
 
 def age_known(events: Iterable[ConsentEvent], at: datetime) -> AgeBand | None:

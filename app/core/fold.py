@@ -7,7 +7,7 @@ parental responsibility give it together, or in two acts, the second within thir
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Final
 from uuid import UUID
 
@@ -248,9 +248,8 @@ def fold(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -
     past = history(events, processing, at)
     live = since_closure(past)
     ages = ages_stated(events, at)
-    halves = halves_among(live, ages)
     counting = [event for event in live if counts(event, processing, at)]
-    latest = _latest(counting, halves, processing, at)
+    latest = _latest(counting, live, ages, processing, at)
     granted = latest is not None and latest.kind is EventKind.GRANTED
     ended = next((event for event in reversed(counting) if event.kind is not EventKind.WITHDRAWN), None)
     return Standing(
@@ -262,19 +261,28 @@ def fold(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -
 
 
 def _latest(
-    counting: Sequence[ConsentEvent], halves: frozenset[int], processing: Processing, at: datetime
+    counting: Sequence[ConsentEvent],
+    live: Sequence[ConsentEvent],
+    ages: Sequence[ConsentEvent],
+    processing: Processing,
+    at: datetime,
 ) -> ConsentEvent | None:
     """Return the decision that counts: the last one, except that a superseded grant does not displace one still good.
 
     Among the grants since the last refusal, withdrawal or closure, the latest that is not superseded counts, else the
     latest: renewing the present version does not displace the consent already given to the next one. A half of a joint
-    consent counts only where there is no other grant: then it is not valid (rule 14).
+    consent counts only where there is no other grant: then it is not valid (rule 14). Whether a grant is a half is
+    looked at from the last one back, only as far as needed: each look reads all that the person has said.
     """
     grants = list(takewhile(lambda event: event.kind is EventKind.GRANTED, reversed(counting)))
-    wholes = [event for event in grants if event.order not in halves]
-    standing = wholes or grants or counting[-1:]
-    good = (event for event in standing if not processing.superseded(event.version or 0, at))
-    return next(good, standing[0] if standing else None)
+    may_be_half = any(each.collection.age_band is AgeBand.UNDER_15 for each in ages)
+    wholes = (event for event in grants if not (may_be_half and grant_of(event, live, ages).is_half))
+    for standing in (wholes, iter(grants), iter(counting[-1:])):
+        first = next(standing, None)
+        if first is not None:
+            good = (event for event in chain([first], standing) if not processing.superseded(event.version or 0, at))
+            return next(good, first)
+    return None
 
 
 # The state of one consent at an instant: the same facts and predicates as the decision, applied to one grant. A list, a

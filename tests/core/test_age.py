@@ -1,7 +1,9 @@
-from datetime import date
+from datetime import date, timedelta
+from unittest.mock import Mock
 
 import pytest
 
+import app.core.consent
 from app.core.consent import (
     AgeBand,
     AgeWeight,
@@ -112,6 +114,16 @@ def test_a_statement_speaks_of_the_day_on_which_it_is_made(first, second, known)
     """A child that is called one again turns 15 on its day; another day counts as an older or a younger age does."""
     said = [stated(CHILD, at, n, weight, under_15_until=day) for n, (at, weight, day) in enumerate((first, second), 1)]
     assert age_known(said, AT) is known
+
+
+def test_many_statements_are_read_in_proportion(monkeypatch):
+    """However often an age was stated, each statement is compared with a few only."""
+    read = Mock(wraps=app.core.consent._reading)
+    monkeypatch.setattr(app.core.consent, "_reading", read)
+    days = [date(2030, 1, 1) + timedelta(days=number) for number in range(400)]
+    said = [stated((CHILD, ADULT)[n % 2], "2026-01-05", n, under_15_until=day) for n, day in enumerate(days, start=1)]
+    assert age_known(said, AT) is CHILD
+    assert read.call_count < 30 * len(said)
 
 
 @pytest.mark.parametrize(

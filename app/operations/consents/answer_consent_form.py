@@ -118,11 +118,11 @@ async def answer_consent_form(  # noqa: PLR0917 - a form, what it is worth, and 
     press = pressed.press
     act = _ALL.get(press) or Act(press.value)
     pressed_before = await claim_form(session, form.token_sha256, form.nonce, press.value, opened.now)
-    given = act is Act.WITHDRAW and any(form.processing in {"", item.id} for item in opened.offering(act))
-    if press.value in pressed_before and not given:
+    may_withdraw = act is Act.WITHDRAW and any(form.processing in {"", item.id} for item in opened.offering(act))
+    if press.value in pressed_before and not may_withdraw:
         await session.repeat()
         return False
-    if act is Act.ACCEPT and pressed_before:  # whichever came first: of a yes and a no the no stands
+    if act is Act.ACCEPT and pressed_before:  # this form has said no before, and a no is not undone by going back
         raise FormOutdatedError
     # A withdrawal is always recorded: a holder of the link cannot use up what the person needs to withdraw.
     sent = await count_forms(session, form.token_sha256, since=opened.now - _HOUR)
