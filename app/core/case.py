@@ -9,7 +9,7 @@ from typing import Final
 from app.core.article import SECRECY, Article, Channel, Element
 from app.core.consent import ConsentEvent
 from app.core.decision import DecisionRequest, Reason
-from app.core.fold import Grant, Standing, expiry, fold
+from app.core.fold import Standing, fold
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion
 
@@ -57,33 +57,24 @@ class Case:
 
     def standing_of(self, subject: bytes) -> Standing:
         """Return where a subject (the user, or a local participant) stands on this processing."""
-        return fold(self.consents.get(subject, ()), self.processing, self.at)
-
-    def expiry_of(self, grant: Grant) -> datetime:
-        """Return the first instant at which a grant is no longer in force; the subject's own is computed only once."""
-        own = self._own_expiry
-        if own is not None and grant is own[0]:
-            return own[1]
-        return expiry(grant, self.processing, self.at, self.policy)
+        found = self._standings.get(subject)
+        if found is None:
+            events = self.consents.get(subject, ())
+            found = self._standings[subject] = fold(events, self.processing, self.at, self.policy)
+        return found
 
     @cached_property
-    def _own_expiry(self) -> tuple[Grant, datetime] | None:
-        """The subject's grant, and when it expires."""
-        grant = self.standing.grant
-        return None if grant is None else (grant, expiry(grant, self.processing, self.at, self.policy))
+    def _standings(self) -> dict[bytes, Standing]:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rule decides: a reason, the paragraph cited, and the consent (a grant or refusal) that it rests on.
-
-    `grant` is that consent where rules 14 to 19 looked at it as a grant.
-    """
+    """What a rule decides: a reason, the paragraph cited, and the user's consent (a grant or refusal) it rests on."""
 
     reason: Reason
     article: Article | None
     consent: ConsentEvent | None = None
-    grant: Grant | None = None
     permitted: bool = False
     valid_until: datetime | None = None
 

@@ -5,10 +5,13 @@ among them is worth.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
+from functools import cached_property
+from itertools import accumulate
 from typing import Final
 from uuid import UUID
 
@@ -237,35 +240,162 @@ class AgeAtGrant:
     stated: bool
 
 
-def ages_stated(events: Iterable[ConsentEvent], at: datetime) -> list[ConsentEvent]:
-    """Return the events that state an age, on any processing, since the account was last closed, oldest first."""
-    known = sorted((event for event in events if event.collected_at <= at), key=lambda event: event.rank)
+@dataclass(frozen=True)
+class Ages:
+    """The events that state an age of a person, on any processing, in one account, oldest first by `rank`.
+
+    What they amount to after each, and what is stated from each on, is worked out once for all grants.
+    """
+
+    stated: Sequence[ConsentEvent]
+
+    def known(self, at: datetime) -> AgeBand | None:
+        """Return the age band known at an instant not before any of them; None when none was stated."""
+        return _reading(self._known_after[-1], at)
+
+    def with_another(self, said: Collection, at: datetime) -> AgeBand | None:
+        """Return the age band known at such an instant if that is stated then too."""
+        return _reading(_known_after([*_in_time(self.stated), (said, at)])[-1], at)
+
+    def may_be_a_childs(self) -> bool:
+        """Return whether any of them says that the person is under 15."""
+        return any(each.collection.age_band is AgeBand.UNDER_15 for each in self.stated)
+
+    def at_grant(self, grant: ConsentEvent) -> AgeAtGrant:
+        """Return the age that counts for a grant: the age known when it was given, or a younger age stated since.
+
+        What is stated later, or recorded after the grant whatever its date, never makes the person older at the grant.
+        Every statement is read as of the grant: a person later said to be under 15 until a day was under 15 before that
+        day. The grant's own statement counts.
+        """
+        if not self.stated:
+            return AgeAtGrant(None, stated=False)
+        at, earlier = grant.collected_at, bisect_right(self.stated, grant.rank, key=_rank)
+        if self._highest_order[earlier] <= grant.order:
+            stood, since = self._known_after[earlier], self._youngest_from[earlier]
+        else:  # some were recorded after the grant, for dates before it
+            before = [each for each in self.stated[:earlier] if each.order <= grant.order]
+            late = [each for each in self.stated[:earlier] if each.order > grant.order]
+            stood = _known_after(_in_time(before))[-1]
+            since = _youngest_from([*late, *self.stated[earlier:]])[0]
+        band, youngest = _reading(stood, at), since.reading(at)
+        is_younger = _OLDNESS[youngest] < _OLDNESS[band or AgeBand.ADULT]
+        return AgeAtGrant(youngest if is_younger else band, stated=stood is not None)
+
+    @cached_property
+    def _known_after(self) -> list[Collection | None]:
+        return _known_after(_in_time(self.stated))
+
+    @cached_property
+    def _youngest_from(self) -> "list[_Youngest]":
+        return _youngest_from(self.stated)
+
+    @cached_property
+    def _highest_order(self) -> list[int]:
+        """The highest ledger order among the first statements, by how many they are."""
+        return list(accumulate((each.order for each in self.stated), max, initial=0))
+
+
+def ages_stated(events: Iterable[ConsentEvent], at: datetime) -> Ages:
+    """Return the ages stated of a person by an instant, since the account was last closed."""
+    known = sorted((event for event in events if event.collected_at <= at), key=_rank)
     closures = (index for index, event in enumerate(known) if event.kind is EventKind.CLOSED and not event.processing)
-    return [event for event in known[max(closures, default=-1) + 1 :] if event.collection.age_band is not None]
+    live = known[max(closures, default=-1) + 1 :]
+    return Ages([event for event in live if event.collection.age_band is not None])
 
 
-def _reading(statement: Collection, at: datetime) -> AgeBand | None:
+def age_known(events: Iterable[ConsentEvent], at: datetime) -> AgeBand | None:
+    """Return the age band known of a person at an instant; None when none was stated."""
+    return ages_stated(events, at).known(at)
+
+
+def makes_younger(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
+    """Return whether an age stated at an instant makes a person younger than was known, unknown counting as adult.
+
+    Consents given before may then no longer count (rule 14).
+    """
+    ages = ages_stated(events, at)
+    before, after = ages.known(at) or AgeBand.ADULT, ages.with_another(said, at) or AgeBand.ADULT
+    return _OLDNESS[after] < _OLDNESS[before]
+
+
+def makes_older(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
+    """Return whether a stated age makes a person older than was known, or is the first statement and not a child's.
+
+    Grants given from then on may count that would not have counted before (rule 14).
+    """
+    ages = ages_stated(events, at)
+    before, after = ages.known(at), ages.with_another(said, at)
+    if before is None:
+        return after not in {None, AgeBand.UNDER_15}
+    return after is not None and _OLDNESS[after] > _OLDNESS[before]
+
+
+def _rank(event: ConsentEvent) -> tuple[datetime, int]:
+    return event.rank
+
+
+def _in_time(events: Iterable[ConsentEvent]) -> list[tuple[Collection, datetime]]:
+    return [(event.collection, event.collected_at) for event in events]
+
+
+def _known_after(statements: Iterable[tuple[Collection, datetime]]) -> list[Collection | None]:
+    """Return the statement that counts after the first none, one, two ... of statements with their times, oldest first.
+
+    Each is compared with a few: of all statements of a band and weight, those of the first and the last day tell what
+    any of them says.
+    """
+    known: Collection | None = None
+    heard: dict[object, Collection] = {}
+    after = [known]
+    for said, when in statements:
+        if said.age_band is not None:
+            if known is None or _counts(said, known, heard.values(), when):
+                known = said
+            for choose in (min, max):
+                key = (said.age_band, said.age_weight, choose)
+                heard[key] = choose(heard.get(key, said), said, key=_turns_15)
+        after.append(known)
+    return after
+
+
+@dataclass(frozen=True, slots=True)
+class _Youngest:
+    """What makes a person youngest among statements: the one of a child that turns 15 last, and whether any is a minor.
+
+    A child who has turned 15 is such a minor.
+    """
+
+    child: Collection | None = None
+    minor: bool = False
+
+    def and_also(self, event: ConsentEvent) -> "_Youngest":
+        """Return the same of one statement more."""
+        said = event.collection
+        if said.age_band is not AgeBand.UNDER_15:
+            return _Youngest(self.child, self.minor or said.age_band is AgeBand.MINOR_15_PLUS)
+        return _Youngest(said if self.child is None else max(self.child, said, key=_turns_15), self.minor)
+
+    def reading(self, at: datetime) -> AgeBand:
+        """Return the youngest band that any of the statements means at an instant; adult without any."""
+        if self.child is not None:
+            return _reading(self.child, at) or AgeBand.ADULT
+        return AgeBand.MINOR_15_PLUS if self.minor else AgeBand.ADULT
+
+
+def _youngest_from(stated: Sequence[ConsentEvent]) -> list[_Youngest]:
+    """Return what makes a person youngest among all statements, all but the first, all but two, and so on to none."""
+    return list(accumulate(reversed(stated), _Youngest.and_also, initial=_Youngest()))[::-1]
+
+
+def _reading(statement: Collection | None, at: datetime) -> AgeBand | None:
     """Return the band that a statement means at an instant."""
+    if statement is None:
+        return None
     until = statement.under_15_until
     if statement.age_band is AgeBand.UNDER_15 and until is not None and at >= paris_midnight(until):
         return AgeBand.MINOR_15_PLUS
     return statement.age_band
-
-
-def _known(statements: Iterable[tuple[Collection, datetime]], at: datetime) -> AgeBand | None:
-    """Return the band that statements, each with its time and oldest first, amount to; None without any."""
-    known: Collection | None = None
-    heard: dict[object, Collection] = {}
-    for said, when in statements:
-        if said.age_band is None:
-            continue
-        if known is None or _counts(said, known, heard.values(), when):
-            known = said
-        # Of all statements of a band and weight two tell what any of them says: those of the first and the last day.
-        for choose in (min, max):
-            key = (said.age_band, said.age_weight, choose)
-            heard[key] = choose(heard.get(key, said), said, key=_turns_15)
-    return None if known is None else _reading(known, at)
 
 
 def _counts(said: Collection, known: Collection, heard: Iterable[Collection], when: datetime) -> bool:
@@ -286,56 +416,3 @@ def _turns_15(statement: Collection) -> float:
     """Return the day from which on a statement calls the person 15 or more, as a number; infinite if it names none."""
     until = statement.under_15_until
     return math.inf if until is None else until.toordinal()
-
-
-def age_known(events: Iterable[ConsentEvent], at: datetime) -> AgeBand | None:
-    """Return the age band known of a person at an instant; None when none was stated."""
-    return _known(_in_time(ages_stated(events, at)), at)
-
-
-def _in_time(events: Iterable[ConsentEvent]) -> list[tuple[Collection, datetime]]:
-    return [(event.collection, event.collected_at) for event in events]
-
-
-def makes_younger(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
-    """Return whether an age stated at an instant makes a person younger than was known, unknown counting as adult.
-
-    Consents given before may then no longer count (rule 14).
-    """
-    known = _in_time(ages_stated(events, at))
-    before, after = _known(known, at) or AgeBand.ADULT, _known([*known, (said, at)], at) or AgeBand.ADULT
-    return _OLDNESS[after] < _OLDNESS[before]
-
-
-def makes_older(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
-    """Return whether a stated age makes a person older than was known, or is the first statement and not a child's.
-
-    Grants given from then on may count that would not have counted before (rule 14).
-    """
-    known = _in_time(ages_stated(events, at))
-    before, after = _known(known, at), _known([*known, (said, at)], at)
-    if before is None:
-        return after not in {None, AgeBand.UNDER_15}
-    return after is not None and _OLDNESS[after] > _OLDNESS[before]
-
-
-def age_for(grant: ConsentEvent, ages: Sequence[ConsentEvent]) -> AgeAtGrant:
-    """Return the age that counts for a grant: the age known when it was given, or a younger age stated since.
-
-    What is stated later, or recorded after the grant whatever its date, never makes the person older at the grant.
-    Every statement is read as of the grant: a person later said to be under 15 until a day was under 15 before that
-    day.
-
-    Args:
-        grant: the granted event, whose own statement counts.
-        ages: the events that state an age (`ages_stated`), oldest first.
-
-    """
-    at = grant.collected_at
-    before = [each for each in ages if each.rank <= grant.rank and each.order <= grant.order]
-    stood = _known(_in_time(before), at)
-    since = (each for each in ages if each.rank > grant.rank or each.order > grant.order)
-    bands = [_reading(each.collection, at) for each in since]
-    youngest = min((band for band in bands if band is not None), key=_OLDNESS.__getitem__, default=AgeBand.ADULT)
-    band = youngest if _OLDNESS[youngest] < _OLDNESS[stood or AgeBand.ADULT] else stood
-    return AgeAtGrant(band, stated=stood is not None)

@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
 from app.core.article import FRANCE
-from app.core.consent import DECISIONS, ConsentEvent, EventKind, State, ages_stated
-from app.core.fold import JOINT_WINDOW, consent_expiry, consent_state, halves_among, history, since_closure
+from app.core.consent import ConsentEvent, EventKind, State
+from app.core.fold import JOINT_WINDOW, Standing
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion
 from app.core.wording import Audience, Mark, Passage, Voice
@@ -115,15 +115,13 @@ class Situation(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-def latest_decision(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> ConsentEvent | None:
+def latest_decision(standing: Standing) -> ConsentEvent | None:
     """Return a person's last decision on a processing since the account was last closed, counting yet or not.
 
     Half of a joint consent is returned while the other half may follow, or where there are only halves.
     """
-    live = since_closure(history(events, processing, at))
-    decided = [event for event in live if event.kind in DECISIONS]
-    halves = halves_among(live, ages_stated(events, at))
-    waits = any(at - event.collected_at <= JOINT_WINDOW for event in decided[-1:])
+    decided, halves = standing.account.decisions, standing.account.halves
+    waits = any(standing.at - event.collected_at <= JOINT_WINDOW for event in decided[-1:])
     told = decided if waits else [event for event in decided if event.order not in halves] or decided
     return told[-1] if told else None
 
@@ -142,18 +140,12 @@ def renewal_declined(decision: ConsentEvent | None, events: Iterable[ConsentEven
     )
 
 
-def situation(
-    decision: ConsentEvent | None,
-    events: Sequence[ConsentEvent],
-    processing: Processing,
-    at: datetime,
-    policy: PeriodPolicy,
-) -> Situation:
+def situation(decision: ConsentEvent | None, standing: Standing) -> Situation:
     """Return where the last decision leaves a person; a grant to a future version holds, so it can be withdrawn."""
     if decision is None:
         return Situation.UNDECIDED
     if decision.kind is EventKind.GRANTED:
-        state = consent_state(decision, events, processing, at, policy)
+        state = standing.state_of(decision)
         if state in _TOLD:
             return _TOLD[state]
         return Situation.HOLDS if state in _HOLDING else Situation.LAPSED
@@ -188,11 +180,9 @@ def offered(
     return frozenset({Act.ACCEPT, Act.REFUSE})
 
 
-def consent_ends(
-    grant: ConsentEvent, events: Sequence[ConsentEvent], processing: Processing, at: datetime, policy: PeriodPolicy
-) -> datetime:
+def consent_ends(grant: ConsentEvent, standing: Standing) -> datetime:
     """Return when a grant will end by itself, as known at an instant: at its expiry or a planned material version."""
-    return _ends(consent_expiry(grant, events, processing, at, policy), grant.version or 0, processing)
+    return _ends(standing.expiry_of(grant), grant.version or 0, standing.processing)
 
 
 def would_end(

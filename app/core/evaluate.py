@@ -14,7 +14,7 @@ from app.core.article import TERRITORIES, Article, law_version_at
 from app.core.case import Case, Consents
 from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, DecisionRequest, Reason
-from app.core.fold import Grant, expiry
+from app.core.fold import act_expiry
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing, ProcessingVersion, Status
 from app.core.rules import RULES, first_match
@@ -105,7 +105,7 @@ def stable_until(
     moments = [version.effective_from for version in processing.versions if version.effective_from is not None]
     moments += [change.at for change in processing.changes]
     moments += [
-        expiry(Grant(event, age=None), processing, at, policy)
+        act_expiry(event, processing, at, policy)
         for event in events
         if event.kind is EventKind.GRANTED and event.concerns(processing.id) and processing.version(event.version or 0)
     ]

@@ -4,10 +4,12 @@ Age is a fact of the person, stated on any processing. Under 15, consent is join
 parental responsibility give it together, or in two acts, the second within thirty days of the first.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, takewhile
+from functools import cached_property
+from itertools import chain, islice, takewhile
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from app.core.article import FRANCE, Element
 from app.core.consent import (
     DECISIONS,
     AgeBand,
+    Ages,
     Collection,
     ConsentEvent,
     DefaultState,
@@ -23,8 +26,6 @@ from app.core.consent import (
     GivenBy,
     PositiveAct,
     State,
-    age_for,
-    ages_stated,
 )
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
@@ -60,49 +61,6 @@ class Grant:
     def acts(self) -> tuple[ConsentEvent, ...]:
         """The grant, preceded by the first act of the joint consent if there is one."""
         return (self.event,) if self.first_act is None else (self.first_act, self.event)
-
-
-def grant_of(event: ConsentEvent, live: Sequence[ConsentEvent], ages: Sequence[ConsentEvent]) -> Grant:
-    """Return a granted event as a grant.
-
-    Args:
-        event: the granted event.
-        live: the events that concern its processing since the last closure, oldest first.
-        ages: the events that state an age of the person (`app.core.consent.ages_stated`), oldest first.
-
-    """
-    age = age_for(event, ages)
-    first = _first_act(event, live) if age.band is AgeBand.UNDER_15 else None
-    return Grant(event, age.band, first, age.stated)
-
-
-def halves_among(live: Sequence[ConsentEvent], ages: Sequence[ConsentEvent]) -> frozenset[int]:
-    """Return the ledger orders of the grants that are halves of a joint consent (`Grant.is_half`).
-
-    Args:
-        live: the events that concern one processing since the last closure, oldest first.
-        ages: the events that state an age of the person, oldest first.
-
-    """
-    if all(each.collection.age_band is not AgeBand.UNDER_15 for each in ages):
-        return frozenset()
-    grants = (event for event in live if event.kind is EventKind.GRANTED)
-    return frozenset(event.order for event in grants if grant_of(event, live, ages).is_half)
-
-
-def _first_act(second: ConsentEvent, live: Sequence[ConsentEvent]) -> ConsentEvent | None:
-    """Return the decision just before a grant, if the two form one joint consent."""
-    earlier = [event for event in live if event.kind in DECISIONS and event.rank < second.rank]
-    if not earlier:
-        return None
-    first = earlier[-1]
-    joint = (
-        first.kind is EventKind.GRANTED
-        and first.version == second.version
-        and {first.collection.given_by, second.collection.given_by} == _BOTH_SIDES
-        and second.collected_at - first.collected_at <= JOINT_WINDOW
-    )
-    return first if joint else None
 
 
 def is_joint(grant: Grant) -> bool:
@@ -162,10 +120,11 @@ def expiry(grant: Grant, processing: Processing, at: datetime, policy: PeriodPol
     `at`: a period shortened later applies to earlier consents too. The year of a joint consent counts from its first
     act.
     """
-    return min(_act_expiry(act, processing, at, policy) for act in grant.acts)
+    return min(act_expiry(act, processing, at, policy) for act in grant.acts)
 
 
-def _act_expiry(act: ConsentEvent, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
+def act_expiry(act: ConsentEvent, processing: Processing, at: datetime, policy: PeriodPolicy) -> datetime:
+    """Return the first instant at which one act of a grant, taken alone, is no longer in force, as judged at `at`."""
     granted, present = processing.version(act.version or 0), processing.version_at(at)
     versions = (granted,) if granted is present else (granted, present)
     limits = [
@@ -185,54 +144,83 @@ def covered(grant: Grant, processing: Processing) -> frozenset[Element]:
     return declared
 
 
-# The latest decision counts, by time of collection, ties by ledger order; a closure wipes all before it. Half of a
-# joint consent decides nothing: it does not displace a whole consent.
+# Where a person stands. The latest decision counts, by time of collection, ties by ledger order; a closure wipes all
+# before it. Half of a joint consent decides nothing: it does not displace a whole consent.
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a user stands on one processing at an instant, before any question of time or scope.
+@dataclass(frozen=True)
+class Account:
+    """What a person said on one processing between two closures, oldest first, and the ages stated in that time.
 
-    `latest` is the decision that counts, if any; `consent` is the latest grant or refusal that counts, which a
-    withdrawal may have ended; `grant` is `latest` where that is a grant. `ever_decided` is true also while no decision
-    counts yet. A closure wipes all of it: the next holder of the address never decided.
+    A closure forgets ages, so what was said before it is judged by the ages known when the account was closed.
     """
 
-    latest: ConsentEvent | None
-    consent: ConsentEvent | None
-    ever_decided: bool
-    grant: Grant | None
+    events: Sequence[ConsentEvent]
+    ages: Ages
+
+    def grant_of(self, event: ConsentEvent) -> Grant:
+        """Return a granted event as a grant, with what the person's other events say about it."""
+        age = self.ages.at_grant(event)
+        first = self._first_act(event) if age.band is AgeBand.UNDER_15 else None
+        return Grant(event, age.band, first, age.stated)
+
+    @cached_property
+    def halves(self) -> frozenset[int]:
+        """The ledger orders of the grants that are halves of a joint consent (`Grant.is_half`)."""
+        if not self.ages.may_be_a_childs():
+            return frozenset()
+        grants = (event for event in self.events if event.kind is EventKind.GRANTED)
+        return frozenset(event.order for event in grants if self.grant_of(event).is_half)
+
+    @cached_property
+    def decisions(self) -> Sequence[ConsentEvent]:
+        """The grants, refusals and withdrawals."""
+        return [event for event in self.events if event.kind in DECISIONS]
+
+    def _first_act(self, second: ConsentEvent) -> ConsentEvent | None:
+        """Return the decision just before a grant, if the two form one joint consent."""
+        place = bisect_left(self.decisions, second.rank, key=_rank)
+        if not place:
+            return None
+        first = self.decisions[place - 1]
+        joint = (
+            first.kind is EventKind.GRANTED
+            and first.version == second.version
+            and {first.collection.given_by, second.collection.given_by} == _BOTH_SIDES
+            and second.collected_at - first.collected_at <= JOINT_WINDOW
+        )
+        return first if joint else None
 
 
-def history(events: Iterable[ConsentEvent], processing: Processing, at: datetime) -> list[ConsentEvent]:
-    """Return the events that concern that processing and were collected by that instant, oldest first."""
-    concerned = (event for event in events if event.collected_at <= at and event.concerns(processing.id))
-    return sorted(concerned, key=lambda event: event.rank)
+def accounts(events: Iterable[ConsentEvent], processing: str, at: datetime) -> tuple[Account, ...]:
+    """Return the accounts that a person has had as far as one processing goes, as known at an instant.
 
-
-def since_closure(past: Sequence[ConsentEvent]) -> Sequence[ConsentEvent]:
-    """Return the part of a history after its last closure: the next holder of the address starts with nothing."""
-    closures = (index for index, event in enumerate(past) if event.kind is EventKind.CLOSED)
-    return past[max(closures, default=-1) + 1 :]
-
-
-def halves_said(events: Iterable[ConsentEvent], processing: str, at: datetime) -> frozenset[int]:
-    """Return the ledger orders of a person's halves of joint consents to a processing, in each account that they had.
-
-    A closure forgets ages, so the halves before it are judged by the ages known when the account was closed.
+    The last one is open, and the closure of each other is the last of its events.
     """
-    known = sorted((event for event in events if event.collected_at <= at), key=lambda event: event.rank)
-    found: set[int] = set()
-    account: list[ConsentEvent] = []
-    for index, event in enumerate(known):
-        if not event.concerns(processing):
-            continue
-        if event.kind is EventKind.CLOSED:
-            found |= halves_among(account, ages_stated(known[:index], event.collected_at))
-            account = []
-        else:
-            account.append(event)
-    return frozenset(found | halves_among(account, ages_stated(known, at)))
+    found: list[Account] = []
+    said: list[ConsentEvent] = []
+    stated: list[ConsentEvent] = []
+    for event in sorted((event for event in events if event.collected_at <= at), key=_rank):
+        if event.concerns(processing):
+            said.append(event)
+            if event.kind is EventKind.CLOSED:
+                found.append(Account(said, Ages(tuple(stated))))
+                said = []
+                stated = stated if event.processing else []  # the closure of one processing forgets no age
+                continue
+        if event.collection.age_band is not None:
+            stated.append(event)
+    return (*found, Account(said, Ages(stated)))
+
+
+def account_of(accounts: Sequence[Account], event: ConsentEvent) -> Account:
+    """Return the account in which an event was collected."""
+    return accounts[bisect_left(accounts, event.rank, hi=len(accounts) - 1, key=_closed_by)]
+
+
+def halves_of(accounts: Iterable[Account]) -> frozenset[int]:
+    """Return the ledger orders of the halves of joint consents in all of a person's accounts."""
+    return frozenset[int]().union(*(account.halves for account in accounts))
 
 
 def counts(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
@@ -243,102 +231,130 @@ def counts(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
     return version is not None and version.in_force_at(at)
 
 
-def fold(events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> Standing:
+@dataclass(frozen=True)
+class Standing:
+    """Where a person stands on one processing, as known at an instant: each fact is worked out once, when asked for.
+
+    A list, a filter or a count by state agrees with the decision at the same instant because both come from here.
+    `policy`: how the deployment counts periods.
+    """
+
+    accounts: Sequence[Account]
+    processing: Processing
+    at: datetime
+    policy: PeriodPolicy
+
+    @property
+    def account(self) -> Account:
+        """The account that is open: the next holder of an address that was closed starts with nothing."""
+        return self.accounts[-1]
+
+    @cached_property
+    def latest(self) -> ConsentEvent | None:
+        """The decision that counts, if any: the last, except that a superseded grant does not displace one still good.
+
+        Among the grants since the last refusal, withdrawal or closure, the latest that is not superseded counts, else
+        the latest: renewing the present version does not displace the consent already given to the next one. A half of
+        a joint consent counts only where there is no other grant: then it is not valid (rule 14). Whether a grant is a
+        half is looked at from the last one back, only as far as needed.
+        """
+        grants = list(takewhile(lambda event: event.kind is EventKind.GRANTED, reversed(self._counting)))
+        may_be_half = self.account.ages.may_be_a_childs()
+        wholes = (event for event in grants if not (may_be_half and self.account.grant_of(event).is_half))
+        for standing in (wholes, iter(grants), iter(self._counting[-1:])):
+            first = next(standing, None)
+            if first is not None:
+                good = (each for each in chain([first], standing) if not self._superseded(each))
+                return next(good, first)
+        return None
+
+    @property
+    def consent(self) -> ConsentEvent | None:
+        """The latest grant or refusal that counts, which a withdrawal may have ended."""
+        if self.grant is not None:
+            return self.latest
+        return next((event for event in reversed(self._counting) if event.kind is not EventKind.WITHDRAWN), None)
+
+    @property
+    def ever_decided(self) -> bool:
+        """Whether the person ever decided in the open account, be it that no decision counts yet."""
+        return bool(self.account.decisions)
+
+    @cached_property
+    def grant(self) -> Grant | None:
+        """The decision that counts, where that is a grant."""
+        latest = self.latest
+        return self.account.grant_of(latest) if latest is not None and latest.kind is EventKind.GRANTED else None
+
+    @cached_property
+    def expires_at(self) -> datetime:
+        """The first instant at which `grant` is no longer in force; the instant judged where there is none."""
+        return self.at if self.grant is None else expiry(self.grant, self.processing, self.at, self.policy)
+
+    def grant_of(self, event: ConsentEvent) -> Grant:
+        """Return a granted event of any of the person's accounts as a grant."""
+        return account_of(self.accounts, event).grant_of(event)
+
+    def expiry_of(self, event: ConsentEvent) -> datetime:
+        """Return the first instant at which a granted event is no longer in force."""
+        return expiry(self.grant_of(event), self.processing, self.at, self.policy)
+
+    def state_of(self, consent: ConsentEvent) -> State:
+        """Return the state of a consent: one of the granted or refused events of the person.
+
+        The event that ended it comes first: a closure, a withdrawal, a later decision. Then, for a grant, come the
+        invalidation of what it rests on, and rules 14 to 16 in their order.
+        """
+        later = islice(self._past, bisect_right(self._past, consent.rank, key=_rank), None)
+        ended = next((each for each in later if ends(each, consent, self.processing, self.at, self._halves)), None)
+        if ended is not None:
+            return _ENDED[ended.kind]
+        return State.REFUSED if consent.kind is EventKind.REFUSED else self._state_of_grant(self.grant_of(consent))
+
+    def _state_of_grant(self, grant: Grant) -> State:
+        """Return the state of a grant that no later event ended."""
+        if invalidated(grant, self.processing, self.at):
+            return State.INVALIDATED
+        if not counts(grant.event, self.processing, self.at):
+            return State.PENDING
+        found = defects(grant, self.processing, self.at)
+        if found == (Defect.JOINT_CONSENT_MISSING,) and awaits_other_side(grant, self.at):
+            return State.AWAITING_OTHER
+        if found:
+            return State.INVALID
+        if self._superseded(grant.event):
+            return State.SUPERSEDED
+        lapsed = self.at >= expiry(grant, self.processing, self.at, self.policy)
+        return State.EXPIRED if lapsed else State.IN_FORCE
+
+    @cached_property
+    def _counting(self) -> Sequence[ConsentEvent]:
+        """The decisions that count."""
+        return [event for event in self.account.decisions if counts(event, self.processing, self.at)]
+
+    @cached_property
+    def _past(self) -> Sequence[ConsentEvent]:
+        return [event for account in self.accounts for event in account.events]
+
+    @cached_property
+    def _halves(self) -> frozenset[int]:
+        return halves_of(self.accounts)
+
+    def _superseded(self, grant: ConsentEvent) -> bool:
+        return self.processing.superseded(grant.version or 0, self.at)
+
+
+def fold(events: Iterable[ConsentEvent], processing: Processing, at: datetime, policy: PeriodPolicy) -> Standing:
     """Fold all of a person's events, including those about other processings, into their standing on one."""
-    past = history(events, processing, at)
-    live = since_closure(past)
-    ages = ages_stated(events, at)
-    counting = [event for event in live if counts(event, processing, at)]
-    latest = _latest(counting, live, ages, processing, at)
-    granted = latest is not None and latest.kind is EventKind.GRANTED
-    ended = next((event for event in reversed(counting) if event.kind is not EventKind.WITHDRAWN), None)
-    return Standing(
-        latest=latest,
-        consent=latest if granted else ended,
-        ever_decided=any(event.kind in DECISIONS for event in live),
-        grant=grant_of(latest, live, ages) if latest is not None and granted else None,
-    )
+    return Standing(accounts(events, processing.id, at), processing, at, policy)
 
 
-def _latest(
-    counting: Sequence[ConsentEvent],
-    live: Sequence[ConsentEvent],
-    ages: Sequence[ConsentEvent],
-    processing: Processing,
-    at: datetime,
-) -> ConsentEvent | None:
-    """Return the decision that counts: the last one, except that a superseded grant does not displace one still good.
-
-    Among the grants since the last refusal, withdrawal or closure, the latest that is not superseded counts, else the
-    latest: renewing the present version does not displace the consent already given to the next one. A half of a joint
-    consent counts only where there is no other grant: then it is not valid (rule 14). Whether a grant is a half is
-    looked at from the last one back, only as far as needed: each look reads all that the person has said.
-    """
-    grants = list(takewhile(lambda event: event.kind is EventKind.GRANTED, reversed(counting)))
-    may_be_half = any(each.collection.age_band is AgeBand.UNDER_15 for each in ages)
-    wholes = (event for event in grants if not (may_be_half and grant_of(event, live, ages).is_half))
-    for standing in (wholes, iter(grants), iter(counting[-1:])):
-        first = next(standing, None)
-        if first is not None:
-            good = (event for event in chain([first], standing) if not processing.superseded(event.version or 0, at))
-            return next(good, first)
-    return None
+def _rank(event: ConsentEvent) -> tuple[datetime, int]:
+    return event.rank
 
 
-# The state of one consent at an instant: the same facts and predicates as the decision, applied to one grant. A list, a
-# filter or a count by state agrees with the decision at the same instant because both come from here.
-
-
-def consent_state(
-    consent: ConsentEvent,
-    events: Sequence[ConsentEvent],
-    processing: Processing,
-    at: datetime,
-    policy: PeriodPolicy,
-) -> State:
-    """Return the state of a consent (a granted or refused event) at an instant.
-
-    The event that ended it comes first: a closure, a withdrawal, a later decision. Then, for a grant, come the
-    invalidation of what it rests on, and rules 14 to 16 in their order.
-
-    Args:
-        consent: the consent, one of `events`.
-        events: all of the person's events, including those about other processings.
-        processing: the register's entry for the consent's processing.
-        at: the instant judged.
-        policy: how this deployment counts periods.
-
-    """
-    past = history(events, processing, at)
-    halves = halves_said(events, processing.id, at)
-    later = (event for event in past if event.rank > consent.rank)
-    ended = next((event for event in later if ends(event, consent, processing, at, halves)), None)
-    if ended is not None:
-        return _ENDED[ended.kind]
-    if consent.kind is EventKind.REFUSED:
-        return State.REFUSED
-    grant = grant_of(consent, since_closure(past), ages_stated(events, at))
-    if invalidated(grant, processing, at):
-        return State.INVALIDATED
-    if not counts(consent, processing, at):
-        return State.PENDING
-    return _grant_state(grant, processing, at, policy)
-
-
-def consent_expiry(
-    consent: ConsentEvent,
-    events: Sequence[ConsentEvent],
-    processing: Processing,
-    at: datetime,
-    policy: PeriodPolicy,
-) -> datetime:
-    """Return the first instant at which a grant among a person's events is no longer in force, as judged at `at`."""
-    return expiry(grant_among(consent, events, processing, at), processing, at, policy)
-
-
-def grant_among(consent: ConsentEvent, events: Sequence[ConsentEvent], processing: Processing, at: datetime) -> Grant:
-    """Return a granted event as a grant, with what the person's other events say about it by an instant."""
-    return grant_of(consent, since_closure(history(events, processing, at)), ages_stated(events, at))
+def _closed_by(account: Account) -> tuple[datetime, int]:
+    return account.events[-1].rank
 
 
 def ends(
@@ -355,7 +371,7 @@ def ends(
         consent: a granted or refused event.
         processing: the register's entry for the consent's processing.
         at: the instant judged.
-        halves: the ledger orders of the person's halves (`app.core.fold.halves_said`).
+        halves: the ledger orders of the person's halves (`halves_of`).
 
     """
     if event.kind is EventKind.CLOSED or not counts(event, processing, at):
@@ -374,17 +390,6 @@ _ENDED: Final = {
     EventKind.REFUSED: State.REPLACED,
     EventKind.GRANTED: State.REPLACED,
 }
-
-
-def _grant_state(grant: Grant, processing: Processing, at: datetime, policy: PeriodPolicy) -> State:
-    found = defects(grant, processing, at)
-    if found == (Defect.JOINT_CONSENT_MISSING,) and awaits_other_side(grant, at):
-        return State.AWAITING_OTHER
-    if found:
-        return State.INVALID
-    if processing.superseded(grant.event.version or 0, at):
-        return State.SUPERSEDED
-    return State.EXPIRED if at >= expiry(grant, processing, at, policy) else State.IN_FORCE
 
 
 # What the ledger amounts to, one row for each consent: the shape of the `consent` table, as a pure function. A row says
@@ -431,7 +436,7 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
         if event.kind in CONSENTS and event.processing is not None
     ]
     named = {name for _, name in consents}
-    halves = {name: halves_said(ordered, name, ordered[-1].collected_at) for name in named}
+    halves = {name: halves_of(accounts(ordered, name, ordered[-1].collected_at)) for name in named}
     return tuple(_row(ordered, index, register[name], halves[name]) for index, name in consents)
 
 

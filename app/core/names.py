@@ -10,7 +10,6 @@ from typing import Final
 
 from app.core.consent import ConsentEvent, EventKind
 from app.core.errors import ConflictError, DomainError
-from app.core.fold import since_closure
 
 MOST_NAMES: Final = 50
 """How many names one person may have: an id with more is more likely a shared mailbox."""
@@ -49,6 +48,7 @@ def carried_over(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
 
     The sweep's closure of a single processing takes none of them back.
     """
-    whole = (event for event in events if not event.is_derived)
-    live = since_closure(sorted(whole, key=lambda event: event.rank))
+    whole = sorted((event for event in events if not event.is_derived), key=lambda event: event.rank)
+    closures = (place for place, event in enumerate(whole, 1) if event.kind is EventKind.CLOSED)
+    live = whole[max(closures, default=0) :]
     return [event for event in live if event.kind in NOES or event.collection.age_band is not None]

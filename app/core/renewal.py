@@ -17,7 +17,7 @@ from app.core.article import PARIS, paris_midnight
 from app.core.consent import ConsentEvent, State
 from app.core.consent_link import renewal_declined
 from app.core.errors import InvalidNoticeError
-from app.core.fold import consent_expiry, consent_state
+from app.core.fold import Standing
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Processing, Status
 
@@ -97,14 +97,7 @@ def notice_at(expires_at: datetime, days: int) -> datetime:
     return min(moment.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
 
 
-def examine(  # noqa: PLR0917 - the facts of one consent
-    consent: ConsentEvent,
-    events: Sequence[ConsentEvent],
-    processing: Processing,
-    stage: int,
-    renewal: Renewal,
-    at: datetime,
-) -> Examined:
+def examine(consent: ConsentEvent, standing: Standing, stage: int, renewal: Renewal) -> Examined:
     """Return what to flag now about a grant that has reached a stage.
 
     Only the latest notice that is due is flagged: after days without a sweep the earlier ones are skipped. A consent
@@ -113,30 +106,29 @@ def examine(  # noqa: PLR0917 - the facts of one consent
 
     Args:
         consent: the granted event.
-        events: all events of that subject.
-        processing: the register entry.
+        standing: where its subject stands, at an instant not before any of their events.
         stage: the days of the last notice that was flagged, or one of the stages above.
         renewal: how the deployment announces renewals.
-        at: the instant to judge at, not before anything in `events`.
 
     """
-    state = consent_state(consent, events, processing, at, renewal.policy)
+    processing, at = standing.processing, standing.at
+    state = standing.state_of(consent)
     status = processing.status_at(at)
     if state is State.INVALIDATED or status is Status.RETIRED:
-        stood = consent_state(consent, events, replace(processing, invalidations=()), at, renewal.policy)
+        stood = replace(standing, processing=replace(processing, invalidations=())).state_of(consent)
         kind = _AT_RETIREMENT.get(stood)
         return _for_ever(FlagKind.INVALIDATED if kind is not None and state is State.INVALIDATED else kind)
     if state is State.PENDING:
         return Examined(None, None)
     if processing.superseded(consent.version or 0, at):
         return _for_ever(FlagKind.SUPERSEDED if state is State.SUPERSEDED else None)
-    expires_at = consent_expiry(consent, events, processing, at, renewal.policy)
+    expires_at = standing.expiry_of(consent)
     if at >= expires_at:
         return Examined(Flag(FlagKind.EXPIRED) if state is State.EXPIRED else None, EXPIRED_STAGE)
     due = _latest_due(expires_at, _applicable(processing, consent.version or 0, renewal, at), at)
     if due is None or due >= stage or status is not Status.ACTIVE:
         return Examined(None, None)
-    told = state is State.IN_FORCE and not renewal_declined(consent, events)
+    told = state is State.IN_FORCE and not renewal_declined(consent, standing.account.events)
     return Examined(Flag(FlagKind.DUE, due) if told else None, due)
 
 

@@ -18,9 +18,9 @@ from app.core.article import (
     Article,
 )
 from app.core.case import Case, Outcome, Rule
-from app.core.consent import EventKind
+from app.core.consent import ConsentEvent, EventKind
 from app.core.decision import Decision, Participant, Reason
-from app.core.fold import Grant, Standing, covered, defects, grant_among, invalidated
+from app.core.fold import Grant, Standing, covered, defects, invalidated
 from app.core.processing import PartyMode, Status
 
 
@@ -34,7 +34,7 @@ def first_match(case: Case) -> Decision:
 
 
 def _decision(case: Case, rule: Rule, outcome: Outcome) -> Decision:
-    consent = outcome.consent if outcome.grant is None else outcome.grant.event
+    consent = outcome.consent
     return Decision(
         permitted=outcome.permitted,
         reason=outcome.reason,
@@ -42,21 +42,17 @@ def _decision(case: Case, rule: Rule, outcome: Outcome) -> Decision:
         law_version=case.law,
         rule=rule.number,
         consent=consent.id if consent is not None else None,
-        expires_at=_expires_at(case, outcome),
+        expires_at=_expires_at(case.standing, consent) if consent is not None else None,
         valid_until=outcome.valid_until,
         elements=case.touched if outcome.permitted else None,
     )
 
 
-def _expires_at(case: Case, outcome: Outcome) -> datetime | None:
-    """Return when the grant that an outcome names expires or expired, even if a withdrawal ended that grant."""
-    if outcome.grant is not None:
-        return case.expiry_of(outcome.grant)
-    consent = outcome.consent
-    if consent is None or consent.kind is not EventKind.GRANTED:
+def _expires_at(standing: Standing, consent: ConsentEvent) -> datetime | None:
+    """Return when a consent that an outcome names expires or expired, even if a withdrawal ended it; None for a no."""
+    if consent.kind is not EventKind.GRANTED:
         return None
-    events = case.consents.get(case.request.subject, ())
-    return case.expiry_of(grant_among(consent, events, case.processing, case.at))
+    return standing.expires_at if consent is standing.latest else standing.expiry_of(consent)
 
 
 def _rule_3(case: Case) -> Outcome | None:
@@ -114,7 +110,7 @@ def _rule_10(case: Case) -> Outcome | None:
         return None
     if _party_in_the_way(case, unasked_too=False):
         return Outcome(Reason.OTHER_PARTY, Article.IV)
-    until = min([TRANSITION_END, *(case.expiry_of(grant) for grant in _others_relied_on(case))])
+    until = min([TRANSITION_END, *(each.expires_at for each in _others_relied_on(case))])
     return Outcome(Reason.TRANSITION_2017, Article.NOTA, permitted=True, valid_until=until)
 
 
@@ -166,21 +162,19 @@ def _rule_17(case: Case) -> Outcome | None:
 
 
 def _grant_lacks(case: Case, reason: Reason) -> Outcome | None:
-    grant = case.standing.grant
-    if grant is None or not _LACKS[reason](case, grant):
+    standing, grant = case.standing, case.standing.grant
+    if grant is None or not _LACKS[reason](case, standing, grant):
         return None
-    return Outcome(reason, Article.IV, grant=grant)
+    return Outcome(reason, Article.IV, grant.event)
 
 
-def _unlawful(case: Case, grant: Grant) -> bool:
-    return bool(defects(grant, case.processing, case.at)) or invalidated(grant, case.processing, case.at)
-
-
-_LACKS: Final[Mapping[Reason, Callable[[Case, Grant], bool]]] = {
-    Reason.CONSENT_INVALID: _unlawful,
-    Reason.CONSENT_SUPERSEDED: lambda case, grant: case.processing.superseded(grant.event.version or 0, case.at),
-    Reason.CONSENT_EXPIRED: lambda case, grant: case.at >= case.expiry_of(grant),
-    Reason.CONSENT_SCOPE: lambda case, grant: not case.touched <= covered(grant, case.processing),
+_LACKS: Final[Mapping[Reason, Callable[[Case, Standing, Grant], bool]]] = {
+    Reason.CONSENT_INVALID: lambda case, _, grant: (
+        bool(defects(grant, case.processing, case.at)) or invalidated(grant, case.processing, case.at)
+    ),
+    Reason.CONSENT_SUPERSEDED: lambda case, _, grant: case.processing.superseded(grant.event.version or 0, case.at),
+    Reason.CONSENT_EXPIRED: lambda case, standing, _: case.at >= standing.expires_at,
+    Reason.CONSENT_SCOPE: lambda case, _, grant: not case.touched <= covered(grant, case.processing),
 }
 
 
@@ -211,13 +205,13 @@ def _party_consents(case: Case, participant: Participant, unasked_too: bool) -> 
     standing = case.standing_of(participant.ref)
     if not unasked_too and not standing.ever_decided:
         return True
-    return _grant_in_force(case, standing) is not None
+    return _in_force(case, standing)
 
 
-def _grant_in_force(case: Case, standing: Standing) -> Grant | None:
-    """Return the latest decision, if it is a grant that passes rules 14 to 17."""
+def _in_force(case: Case, standing: Standing) -> bool:
+    """Return whether the latest decision is a grant that passes rules 14 to 17."""
     grant = standing.grant
-    return None if grant is None or any(lacks(case, grant) for lacks in _LACKS.values()) else grant
+    return grant is not None and not any(lacks(case, standing, grant) for lacks in _LACKS.values())
 
 
 def _local_others(case: Case) -> list[bytes]:
@@ -226,16 +220,15 @@ def _local_others(case: Case) -> list[bytes]:
     return [each.ref for each in case.request.participants or () if each.local] if asks else []
 
 
-def _others_relied_on(case: Case) -> list[Grant]:
-    """Return the grants in force of the local participants, where the party mode asks for their consents."""
-    standings = map(case.standing_of, _local_others(case))
-    return [grant for standing in standings if (grant := _grant_in_force(case, standing)) is not None]
+def _others_relied_on(case: Case) -> list[Standing]:
+    """Return the standings of the local participants whose grants are in force, where their consents are asked for."""
+    return [standing for standing in map(case.standing_of, _local_others(case)) if _in_force(case, standing)]
 
 
 def _rule_19(case: Case) -> Outcome | None:
-    own = case.standing.grant
-    expiries = [case.expiry_of(grant) for grant in (own, *_others_relied_on(case)) if grant is not None]
-    return Outcome(Reason.CONSENT_IN_FORCE, Article.IV, grant=own, permitted=True, valid_until=min(expiries))
+    relied = [case.standing, *_others_relied_on(case)]
+    until = min(each.expires_at for each in relied)
+    return Outcome(Reason.CONSENT_IN_FORCE, Article.IV, case.standing.latest, permitted=True, valid_until=until)
 
 
 RULES: Final = (

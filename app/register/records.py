@@ -12,6 +12,7 @@ from app.core.article import PARIS, Purpose
 from app.core.consent import ConsentEvent, PositiveAct
 from app.core.consent_text import Asked, ConsentText, ToldChange, Who, consent_text
 from app.core.errors import CollectionTimeError, InvalidEvidenceError
+from app.core.fold import Standing, fold
 from app.core.period import PeriodPolicy, Retention
 from app.core.processing import (
     TOLD_FACTS,
@@ -439,6 +440,13 @@ def present(
         done += [change.at for change in record.changes]
         done += [each.recorded_at for each in record.versions if each.facts.in_force_at(each.recorded_at)]
     return max([now, *done])
+
+
+def standing_now(
+    events: Sequence[ConsentEvent], record: ProcessingRecord, now: datetime, policy: PeriodPolicy
+) -> Standing:
+    """Return where a person stands on a processing, of whom all events are given, at the instant of `present`."""
+    return fold(events, record.facts, present(now, {b"": events}, record), policy)
 
 
 # What pages say of a version: the text that asks for consent to it, and what changed.

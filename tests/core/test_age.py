@@ -1,18 +1,19 @@
-from datetime import date, timedelta
-from unittest.mock import Mock
+from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-import app.core.consent
 from app.core.consent import (
+    AgeAtGrant,
     AgeBand,
+    Ages,
     AgeWeight,
     CheckedHow,
     Collection,
     EventKind,
     GivenBy,
     StatedBy,
-    age_for,
     age_known,
     age_weight,
     ages_stated,
@@ -116,14 +117,29 @@ def test_a_statement_speaks_of_the_day_on_which_it_is_made(first, second, known)
     assert age_known(said, AT) is known
 
 
-def test_many_statements_are_read_in_proportion(monkeypatch):
-    """However often an age was stated, each statement is compared with a few only."""
-    read = Mock(wraps=app.core.consent._reading)
-    monkeypatch.setattr(app.core.consent, "_reading", read)
-    days = [date(2030, 1, 1) + timedelta(days=number) for number in range(400)]
-    said = [stated((CHILD, ADULT)[n % 2], "2026-01-05", n, under_15_until=day) for n, day in enumerate(days, start=1)]
-    assert age_known(said, AT) is CHILD
-    assert read.call_count < 30 * len(said)
+OLDEST_FIRST = (ADULT, TEEN, CHILD)
+DAYS = st.dates(date(2026, 1, 1), date(2026, 6, 1))
+
+
+@given(
+    st.lists(st.tuples(DAYS, st.sampled_from(OLDEST_FIRST), st.sampled_from(AgeWeight), st.none() | DAYS), max_size=8),
+    st.data(),
+)
+def test_the_age_at_a_grant_is_what_was_known_or_what_is_younger_since(said, data):
+    """For any dates and ledger orders: the age dated and recorded before the grant, or any younger one stated since."""
+    orders = data.draw(st.permutations(range(len(said) + 1)))
+    ages = [
+        stated(band, str(day), order, weight, under_15_until=until)
+        for (day, band, weight, until), order in zip(said, orders[1:], strict=True)
+    ]
+    grant = granted(str(data.draw(DAYS)), orders[0])
+    at = grant.collected_at
+    before = [each for each in ages if each.rank <= grant.rank and each.order <= grant.order]
+    since = [Ages([each]).known(at) for each in ages if each not in before]
+    stood = ages_stated(before, at).known(at)
+    youngest = max([stood or ADULT, *since], key=OLDEST_FIRST.index)
+    band = stood if youngest is (stood or ADULT) else youngest
+    assert ages_stated(ages, AT).at_grant(grant) == AgeAtGrant(band, stated=bool(before))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +163,7 @@ def test_for_a_grant_counts_what_stood_and_whatever_younger_was_stated_since(bef
         *([grant] if own else []),
         *([stated(after, "2026-05-10", 3)] if after else []),
     ]
-    age = age_for(grant, ages_stated(said, AT))
+    age = ages_stated(said, AT).at_grant(grant)
     assert (age.band, age.stated) == (band, known_then)
 
 
@@ -163,12 +179,12 @@ def test_for_a_grant_counts_what_stood_and_whatever_younger_was_stated_since(bef
 )
 def test_neither_a_later_record_nor_a_later_date_makes_a_child_older_at_a_grant(said, order):
     """Only an age dated and recorded before a grant makes a person older at it; of later ages the youngest counts."""
-    assert age_for(granted("2026-03-10", order), ages_stated(said, AT)).band is CHILD
+    assert ages_stated(said, AT).at_grant(granted("2026-03-10", order)).band is CHILD
 
 
 def test_only_what_states_an_age_is_an_age_and_only_a_child_turns_15_on_a_day():
     """A decision without an age states none, and a day of turning 15 beside an adult's age has no effect."""
-    assert ages_stated([granted("2026-03-10")], AT) == []
+    assert ages_stated([granted("2026-03-10")], AT) == Ages([])
     assert age_known([stated(ADULT, "2026-01-10", 1, under_15_until=date(2026, 2, 1))], AT) is ADULT
 
 
@@ -176,9 +192,9 @@ def test_who_is_said_later_to_turn_15_after_a_grant_was_a_child_at_it():
     """A statement with a day of turning 15 is read at the instant of the grant, even once that day has passed."""
     grant = granted("2026-03-10", 1)
     later = stated(CHILD, "2026-04-01", 2, DOCUMENT, under_15_until=date(2026, 5, 1))
-    assert age_for(grant, [later]).band is CHILD
+    assert Ages([later]).at_grant(grant).band is CHILD
     earlier = stated(CHILD, "2026-01-01", 0, DOCUMENT, under_15_until=date(2026, 2, 1))
-    assert age_for(grant, [earlier]).band is TEEN
+    assert Ages([earlier]).at_grant(grant).band is TEEN
 
 
 @pytest.mark.parametrize(
@@ -242,4 +258,4 @@ def test_an_age_of_the_account_before_says_nothing_of_the_next_holder():
     """An age dated before a closure is not the age at a later grant, even if it is recorded after that grant."""
     grant = granted("2026-04-01", 1)
     events = [grant, event(CLOSED, "2026-03-01", 2, processing=None), stated(CHILD, "2026-02-01", 3)]
-    assert age_for(grant, ages_stated(events, AT)).band is None
+    assert ages_stated(events, AT).at_grant(grant).band is None

@@ -1,11 +1,13 @@
 import pytest
 
 from app.core.consent import AgeBand, EventKind, GivenBy
-from app.core.fold import counts, fold, halves_said
+from app.core.fold import accounts, counts, fold, halves_of
+from app.core.period import PeriodPolicy
 from tests.core.builders import ADS, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
 ONE = processing()
+POLICY = PeriodPolicy()
 CLOSED, REFUSED, WITHDRAWN = EventKind.CLOSED, EventKind.REFUSED, EventKind.WITHDRAWN
 DECIDES_NOTHING = (
     EventKind.EXPIRED,
@@ -21,54 +23,54 @@ def test_what_is_no_decision_decides_nothing(kind):
     """A note of the system, an age or a declined renewal neither hides a grant nor counts as a decision."""
     grant = granted("2026-03-10")
     note = event(kind, "2026-04-01", 2)
-    assert fold([grant, note], ONE, AT).latest is grant
-    alone = fold([note], ONE, AT)
+    assert fold([grant, note], ONE, AT, POLICY).latest is grant
+    alone = fold([note], ONE, AT, POLICY)
     assert (alone.latest, alone.ever_decided) == (None, False)
 
 
 def test_the_latest_is_by_collection_then_by_ledger_order():
     """A later collection wins whatever its place in the ledger; at the same instant the later entry wins."""
     early, late = granted("2026-03-10", 2), event(WITHDRAWN, "2026-03-11", 1)
-    assert fold([early, late], ONE, AT).latest is late
+    assert fold([early, late], ONE, AT, POLICY).latest is late
     first, second = granted("2026-03-10", 1), event(REFUSED, "2026-03-10", 2)
-    assert fold([second, first], ONE, AT).latest is second
+    assert fold([second, first], ONE, AT, POLICY).latest is second
 
 
 def test_what_is_collected_later_than_the_instant_is_not_seen():
     """An event counts at its very instant and not a microsecond before."""
     grant = granted("2026-06-15T12:00:00")
-    assert fold([grant], ONE, AT).latest is grant
-    assert fold([grant], ONE, utc("2026-06-15T11:59:59.999999")).latest is None
+    assert fold([grant], ONE, AT, POLICY).latest is grant
+    assert fold([grant], ONE, utc("2026-06-15T11:59:59.999999"), POLICY).latest is None
 
 
 def test_events_about_another_processing_are_not_seen():
     """Consent is specific to each processing; an event that names none is about all."""
-    assert fold([granted("2026-03-10", processing="other")], ONE, AT).latest is None
+    assert fold([granted("2026-03-10", processing="other")], ONE, AT, POLICY).latest is None
     everything = event(WITHDRAWN, "2026-04-01", 2, processing=None, version=None)
-    assert fold([granted("2026-03-10"), everything], ONE, AT).latest is everything
+    assert fold([granted("2026-03-10"), everything], ONE, AT, POLICY).latest is everything
     assert (everything.concerns("x"), granted("2026-03-10").concerns(ADS)) == (True, True)
 
 
 def test_a_grant_that_names_no_processing_counts_for_none():
     """A grant that names no processing is not a consent to any."""
-    assert fold([granted("2026-03-10", processing=None, version=None)], ONE, AT).latest is None
+    assert fold([granted("2026-03-10", processing=None, version=None)], ONE, AT, POLICY).latest is None
 
 
 def test_a_closure_wipes_what_came_before():
     """After a closure, the next holder of the address starts without any decision."""
     closed = event(CLOSED, "2026-04-01", 2, processing=None)
-    standing = fold([granted("2026-03-10"), closed], ONE, AT)
+    standing = fold([granted("2026-03-10"), closed], ONE, AT, POLICY)
     assert (standing.latest, standing.ever_decided) == (None, False)
     again = granted("2026-05-01", 3)
-    assert fold([granted("2026-03-10"), closed, again], ONE, AT).latest is again
+    assert fold([granted("2026-03-10"), closed, again], ONE, AT, POLICY).latest is again
 
 
 def test_a_closure_wipes_by_ledger_order_at_the_same_instant():
     """A grant recorded after the closure of the same instant is the next holder's."""
     closed = event(CLOSED, "2026-04-01", 2)
     before, after = granted("2026-04-01", 1), granted("2026-04-01", 3)
-    assert fold([before, closed], ONE, AT).latest is None
-    assert fold([closed, after], ONE, AT).latest is after
+    assert fold([before, closed], ONE, AT, POLICY).latest is None
+    assert fold([closed, after], ONE, AT, POLICY).latest is after
 
 
 def test_the_last_of_several_closures_counts():
@@ -79,7 +81,7 @@ def test_the_last_of_several_closures_counts():
         event(CLOSED, "2026-04-01", 3),
         event(CLOSED, "2026-05-01", 4),
     ]
-    assert fold(events, ONE, AT).latest is None
+    assert fold(events, ONE, AT, POLICY).latest is None
 
 
 def test_a_grant_counts_once_its_version_is_in_force_and_all_else_at_once():
@@ -98,26 +100,26 @@ def test_a_grant_ahead_of_its_version_leaves_the_present_one_standing():
     """Until the new version is in force the earlier grant is the latest that counts."""
     entry = processing(version(1), version(2, "2026-07-01"))
     present, ahead = granted("2026-03-10"), granted("2026-06-01", 2, version=2)
-    assert fold([present, ahead], entry, AT).latest is present
-    assert fold([present, ahead], entry, utc("2026-07-01")).latest is ahead
+    assert fold([present, ahead], entry, AT, POLICY).latest is present
+    assert fold([present, ahead], entry, utc("2026-07-01"), POLICY).latest is ahead
 
 
 def test_a_renewal_of_the_present_version_does_not_displace_a_consent_to_the_next():
     """Among the grants since the last refusal, withdrawal or closure the latest that is not superseded counts."""
     entry = processing(version(1), version(2, "2026-06-01"))
     ahead, renewal = granted("2026-05-01", 1, version=2), granted("2026-05-20", 2)
-    assert fold([ahead, renewal], entry, utc("2026-05-31")).latest is renewal
-    assert fold([ahead, renewal], entry, AT).latest is ahead
+    assert fold([ahead, renewal], entry, utc("2026-05-31"), POLICY).latest is renewal
+    assert fold([ahead, renewal], entry, AT, POLICY).latest is ahead
     between = event(REFUSED, "2026-05-10", 3)
-    assert fold([ahead, between, renewal], entry, AT).latest is renewal
-    assert fold([granted("2026-05-01", 1), renewal], entry, AT).latest is renewal
+    assert fold([ahead, between, renewal], entry, AT, POLICY).latest is renewal
+    assert fold([granted("2026-05-01", 1), renewal], entry, AT, POLICY).latest is renewal
 
 
 def test_the_consent_that_is_named_is_the_one_that_counts():
     """A renewal of a superseded version does not replace the consent to the newer one, which is also the one named."""
     entry = processing(version(1), version(2, "2026-03-01", material=True))
     newer, older = granted("2026-04-01", 1, version=2), granted("2026-05-01", 2, version=1)
-    standing = fold([newer, older], entry, AT)
+    standing = fold([newer, older], entry, AT, POLICY)
     assert (standing.latest, standing.consent) == (newer, newer)
 
 
@@ -128,20 +130,20 @@ OTHER_HALF = granted("2026-05-10", 3, given_by=GivenBy.PARENT)
 
 def test_half_of_a_joint_consent_does_not_displace_a_whole_one():
     """At a renewal, a child's yes alone leaves the old consent; a parent's yes then replaces it, and a no ends it."""
-    assert fold([WHOLE, HALF], ONE, AT).latest is WHOLE
-    assert fold([WHOLE, HALF, OTHER_HALF], ONE, AT).latest is OTHER_HALF
+    assert fold([WHOLE, HALF], ONE, AT, POLICY).latest is WHOLE
+    assert fold([WHOLE, HALF, OTHER_HALF], ONE, AT, POLICY).latest is OTHER_HALF
     no = event(REFUSED, "2026-05-05", 4)
-    assert fold([WHOLE, HALF, no], ONE, AT).latest is no
+    assert fold([WHOLE, HALF, no], ONE, AT, POLICY).latest is no
 
 
 def test_a_half_counts_where_there_is_nothing_else_since_the_last_no():
     """Half of a joint consent is the latest decision after a no, after an age alone, or after an adult's grant."""
     no = event(REFUSED, "2026-04-01", 4)
-    assert fold([WHOLE, no, HALF], ONE, AT).latest is HALF
+    assert fold([WHOLE, no, HALF], ONE, AT, POLICY).latest is HALF
     child = event(EventKind.AGE_STATED, "2026-01-01", 5, processing=None, age_band=AgeBand.UNDER_15)
-    assert fold([child, HALF], ONE, AT).latest is HALF
+    assert fold([child, HALF], ONE, AT, POLICY).latest is HALF
     adult = granted("2026-01-10", 1)
-    assert fold([adult, HALF], ONE, AT).latest is HALF
+    assert fold([adult, HALF], ONE, AT, POLICY).latest is HALF
 
 
 CHILD = event(EventKind.AGE_STATED, "2026-02-01", 1, processing=None, version=None, age_band=AgeBand.UNDER_15)
@@ -150,23 +152,23 @@ CHILD = event(EventKind.AGE_STATED, "2026-02-01", 1, processing=None, version=No
 def test_the_halves_of_a_closed_account_are_those_that_were_known_then():
     """A child's half stays a half after the account is closed; a grant by the next holder is not one."""
     half, closed = granted("2026-03-10", 2), event(CLOSED, "2026-04-01", 3, processing=None)
-    assert halves_said([CHILD, half, closed], ADS, AT) == {2}
+    assert halves_of(accounts([CHILD, half, closed], ADS, AT)) == {2}
     again = granted("2026-05-01", 4)
-    assert halves_said([CHILD, half, closed, again], ADS, AT) == {2}
+    assert halves_of(accounts([CHILD, half, closed, again], ADS, AT)) == {2}
 
 
 def test_no_half_is_told_by_what_was_collected_later():
     """At an instant, an age or a half that was collected later is not known; one that is collected then is."""
     half = granted("2026-03-10", 2)
-    assert halves_said([CHILD, half], ADS, utc("2026-03-09")) == frozenset()
-    assert halves_said([CHILD, half], ADS, half.collected_at) == {2}
+    assert halves_of(accounts([CHILD, half], ADS, utc("2026-03-09"))) == frozenset()
+    assert halves_of(accounts([CHILD, half], ADS, half.collected_at)) == {2}
     later = granted("2026-07-01", 3)
-    assert halves_said([CHILD, half, later], ADS, AT) == {2}
+    assert halves_of(accounts([CHILD, half, later], ADS, AT)) == {2}
 
 
 def test_of_halves_alone_one_to_a_version_that_is_not_superseded_stands():
     """A later half to an older version does not displace an earlier one to the version in force."""
     two = processing(version(1), version(2, "2026-03-01"))
     newer, older = granted("2026-03-10", 2, version=2), granted("2026-03-11", 3, version=1)
-    standing = fold([CHILD, newer, older], two, AT)
+    standing = fold([CHILD, newer, older], two, AT, POLICY)
     assert standing.latest is newer

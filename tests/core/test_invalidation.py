@@ -7,7 +7,7 @@ from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.consent_link import Act, LinkKind, Situation, offered, situation
 from app.core.decision import Participant, Reason
 from app.core.evaluate import evaluate, stable_until
-from app.core.fold import consent_state
+from app.core.fold import fold
 from app.core.period import PeriodPolicy
 from app.core.processing import Invalidation, PartyMode, Status, StatusChange
 from app.core.renewal import NEVER_FLAGGED, OVER_STAGE, Examined, Flag, FlagKind, Renewal, examine
@@ -87,7 +87,7 @@ def test_of_two_acts_each_must_stand():
         ("cc" * 32, Reason.CONSENT_IN_FORCE),
     ):
         assert decide(struck({"text": text}), child, parent).reason is reason
-    assert consent_state(parent, [child, parent], struck({"text": TEXT}), AT, POLICY) is State.INVALIDATED
+    assert fold([child, parent], struck({"text": TEXT}), AT, POLICY).state_of(parent) is State.INVALIDATED
 
 
 def test_another_party_is_held_to_it_too():
@@ -120,7 +120,7 @@ def test_the_state_of_a_consent_says_so(events, state):
     """A consent that a later decision ended keeps that state; otherwise invalidation counts, except for a refusal."""
     versions = (version(1), version(2, material=False), version(3, "2027-01-01"), version(4, "2027-02-01"))
     entry = struck({"version": 1}, {"version": 4}, versions=versions)
-    assert consent_state(events[0], list(events), entry, AT, POLICY) is state
+    assert fold(list(events), entry, AT, POLICY).state_of(events[0]) is state
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ def test_the_state_of_a_consent_says_so(events, state):
 def test_the_end_is_said_once_and_nothing_more(grant, changes, kind):
     """An invalidation of a valid or lapsed consent is flagged once; that of a consent never valid is not flagged."""
     entry = struck({"version": 1}, changes=changes)
-    found = examine(grant, [grant], entry, NEVER_FLAGGED, Renewal(POLICY), AT)
+    found = examine(grant, fold([grant], entry, AT, POLICY), NEVER_FLAGGED, Renewal(POLICY))
     assert found == Examined(None if kind is None else Flag(kind), OVER_STAGE)
 
 
 def test_a_person_may_be_asked_anew():
     """After an invalidation, the page says so and offers to accept or to refuse."""
     entry = struck({"version": 1}, versions=(version(1), version(2, "2026-06-01", material=False)))
-    stands = situation(GRANT, [GRANT], entry, AT, POLICY)
+    stands = situation(GRANT, fold([GRANT], entry, AT, POLICY))
     assert stands is Situation.INVALIDATED
     acts = offered(LinkKind.DECIDE, stands, asks=True, decided_here=False)
     assert acts == {Act.ACCEPT, Act.REFUSE}

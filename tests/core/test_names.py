@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from app.core.consent import AgeBand, EventKind
 from app.core.fold import fold
 from app.core.names import NOES, carried_over
+from app.core.period import PeriodPolicy
 from tests.core.builders import ADS, event, granted, processing, utc
 from tests.core.properties.registers import INSTANTS
 from tests.core.properties.strategies import events
@@ -56,6 +57,6 @@ def test_no_consent_outlives_a_no_that_was_said_by_another_name(data, at):
     mine, theirs = (data.draw(st.lists(events(at, 0, kinds), max_size=4)) for _ in range(2))
     noes = [each for each in carried_over(mine) if each.kind in NOES]
     carried = [replace(each, order=100) for each in noes if each.collected_at <= at]
-    latest = fold([*theirs, *carried], processing(), at).latest
+    latest = fold([*theirs, *carried], processing(), at, PeriodPolicy()).latest
     if latest is not None and latest.kind is EventKind.GRANTED:
         assert all(latest.collected_at > each.collected_at for each in carried if each.concerns(ADS))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.evaluate import DEFAULT_POLICY
-from app.core.fold import consent_state, project
+from app.core.fold import fold, project
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
 from tests.core.properties.strategies import permitting_worlds, worlds
 
@@ -86,7 +86,7 @@ def test_a_row_agrees_with_the_state_of_its_consent(world, after):
     at = max((each.collected_at for each in events), default=world.at) + after
     for row in rows:
         consent = by_id[row.id]
-        state = consent_state(consent, events, world.processing, at, world.policy)
+        state = fold(events, world.processing, at, world.policy).state_of(consent)
         later = any(each.kind is EventKind.GRANTED and each.rank > consent.rank for each in events)
         if row.ended_by is not None:
             assert state in {STATE_OF[row.ended_by]} | ({State.REPLACED} if later else set())
@@ -100,7 +100,7 @@ def test_a_grant_that_comes_to_count_replaces_one_that_a_row_says_was_withdrawn(
     register = processing(version(1, "2026-05-01"))
     events = [granted("2026-04-01"), granted("2026-04-02", 2), event(EventKind.WITHDRAWN, "2026-05-02", 3)]
     assert ends(events, {ADS: register}) == [EventKind.WITHDRAWN, EventKind.WITHDRAWN]
-    states = [consent_state(each, events, register, utc("2026-05-02"), DEFAULT_POLICY) for each in events[:2]]
+    states = [fold(events, register, utc("2026-05-02"), DEFAULT_POLICY).state_of(each) for each in events[:2]]
     assert states == [State.REPLACED, State.WITHDRAWN]
 
 
@@ -156,7 +156,7 @@ def test_what_was_a_half_when_the_account_was_closed_ended_nothing():
     rows = {row.id: row.ended_by for row in project(events, register)}
     ended = [rows[each.id] for each in events[:4]]
     assert ended == [EventKind.GRANTED, EventKind.GRANTED, EventKind.CLOSED, EventKind.CLOSED]
-    states = [consent_state(each, events, ONE[ADS], closed.collected_at, DEFAULT_POLICY) for each in events[:4]]
+    states = [fold(events, ONE[ADS], closed.collected_at, DEFAULT_POLICY).state_of(each) for each in events[:4]]
     assert states == [State.REPLACED, State.REPLACED, State.CLOSED, State.CLOSED]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.core.consent import EventKind
 from app.core.errors import InvalidNoticeError
-from app.core.fold import Grant, expiry
+from app.core.fold import Grant, expiry, fold
 from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import Status, StatusChange
 from app.core.renewal import (
@@ -105,7 +105,7 @@ def test_a_notice_looks_ahead(policy, bound):
 
 
 def _agree(grant, entry, renewal, at, stage):
-    said = examine(grant, [grant], entry, stage, renewal, at).flag
+    said = examine(grant, fold([grant], entry, at, renewal.policy), stage, renewal).flag
     before = _bound(entry, renewal, at, stage)
     if grant.collected_at >= before:
         assert said is None
@@ -137,7 +137,7 @@ def test_what_is_to_come_is_left_as_it_is():
     """A grant ahead of its version is neither flagged nor moved."""
     entry = processing(version(), version(2, "2026-09-01T00:00:00"))
     ahead = granted("2026-07-01T10:00:00", version=2)
-    assert examine(ahead, [ahead], entry, NEVER_FLAGGED, START, AT) == Examined(None, None)
+    assert examine(ahead, fold([ahead], entry, AT, START.policy), NEVER_FLAGGED, START) == Examined(None, None)
 
 
 def test_what_is_over_by_itself_is_moved_without_a_word():
@@ -152,7 +152,7 @@ def test_what_is_over_by_itself_is_moved_without_a_word():
         (newer, AT, OVER_STAGE),
         (processing(), utc("2026-05-20T10:00:00"), 30),
     ]:
-        assert examine(grant, ended, entry, NEVER_FLAGGED, START, at) == Examined(None, stage)
+        assert examine(grant, fold(ended, entry, at, START.policy), NEVER_FLAGGED, START) == Examined(None, stage)
 
 
 @pytest.mark.parametrize(
@@ -171,12 +171,14 @@ def test_a_retirement_closes_what_it_ended(grant, said):
     versions = version(), version(2, "2025-06-01T00:00:00"), version(3, "2026-09-01T00:00:00")
     retired = processing(*versions, changes=[StatusChange(utc("2026-07-15T00:00:00"), Status.RETIRED)])
     flag = Flag(said) if said is not None else None
-    assert examine(grant, [grant], retired, NEVER_FLAGGED, START, AT) == Examined(flag, OVER_STAGE)
+    assert examine(grant, fold([grant], retired, AT, START.policy), NEVER_FLAGGED, START) == Examined(flag, OVER_STAGE)
 
 
 def test_a_suspended_processing_says_no_notice():
     """A consent that is due is not flagged while its processing is suspended, and is flagged when it is active."""
     grant = granted("2025-09-01T10:00:00")
     suspended = processing(changes=[StatusChange(utc("2026-01-01T00:00:00"), Status.SUSPENDED)])
-    assert examine(grant, [grant], suspended, NEVER_FLAGGED, START, AT) == Examined(None, None)
-    assert examine(grant, [grant], processing(), NEVER_FLAGGED, START, AT) == Examined(Flag(FlagKind.DUE, 60), 60)
+    assert examine(grant, fold([grant], suspended, AT, START.policy), NEVER_FLAGGED, START) == Examined(None, None)
+    assert examine(grant, fold([grant], processing(), AT, START.policy), NEVER_FLAGGED, START) == Examined(
+        Flag(FlagKind.DUE, 60), 60
+    )

@@ -9,7 +9,7 @@ from app.core.article import Purpose, law_version_at
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.decision import DecisionRequest, Reason
 from app.core.evaluate import evaluate
-from app.core.fold import consent_state, ends
+from app.core.fold import ends, fold
 from app.core.period import PeriodPolicy
 from app.core.processing import PartyMode, Processing
 from tests.core.builders import ADS, ALICE, event, granted, processing, utc, version
@@ -23,7 +23,7 @@ REFUSAL = event(EventKind.REFUSED, "2026-03-10T09:00:00")
 
 def state(consent, *others, entry=None, at=AT):
     """The state of a consent among others."""
-    return consent_state(consent, [*others, consent], entry or processing(), at, POLICY)
+    return fold([*others, consent], entry or processing(), at, POLICY).state_of(consent)
 
 
 def test_a_lawful_grant_is_in_force_until_it_expires():
@@ -117,7 +117,7 @@ def test_states_agree_with_the_decision_at_the_same_instant(world, other_subject
     events = world.ledger.get(subject, ())
     known = [each for each in events if each.collected_at <= world.at and each.concerns(ADS)]
     consents = [each for each in known if each.kind in {EventKind.GRANTED, EventKind.REFUSED}]
-    states = [consent_state(each, events, entry, world.at, world.policy) for each in consents]
+    states = [fold(events, entry, world.at, world.policy).state_of(each) for each in consents]
     decision = evaluate(DecisionRequest(subject, ADS), entry, world.ledger, world.at, world.policy)
     if law_version_at(world.at) is None or entry.version_at(world.at) is None:
         return
@@ -171,7 +171,7 @@ def test_what_has_not_begun_is_ended_like_any_other():
     register = processing(version(1), version(2, "2026-07-01"))
     ahead = granted("2026-05-01", 1, version=2)
     for kind, expected in ((EventKind.WITHDRAWN, State.WITHDRAWN), (EventKind.REFUSED, State.REPLACED)):
-        ended = consent_state(ahead, [ahead, event(kind, "2026-05-02", 2)], register, AT, POLICY)
+        ended = fold([ahead, event(kind, "2026-05-02", 2)], register, AT, POLICY).state_of(ahead)
         assert ended is expected
 
 
@@ -180,15 +180,15 @@ def test_a_refusal_is_ended_by_any_later_grant():
     register = processing(version(1), version(2, "2026-03-01"))
     refusal = event(EventKind.REFUSED, "2026-04-01", 1, version=2)
     grant = granted("2026-04-02", 2, version=1)
-    assert consent_state(refusal, [refusal, grant], register, AT, POLICY) is State.REPLACED
+    assert fold([refusal, grant], register, AT, POLICY).state_of(refusal) is State.REPLACED
 
 
 def test_of_two_grants_to_a_superseded_version_the_later_replaces_the_earlier():
     """Of two grants to a superseded version, the later replaces the earlier and is superseded."""
     register = processing(version(1), version(2, "2026-06-01"))
     first, second = granted("2026-04-01", 1), granted("2026-04-02", 2)
-    assert consent_state(first, [first, second], register, AT, POLICY) is State.REPLACED
-    assert consent_state(second, [first, second], register, AT, POLICY) is State.SUPERSEDED
+    assert fold([first, second], register, AT, POLICY).state_of(first) is State.REPLACED
+    assert fold([first, second], register, AT, POLICY).state_of(second) is State.SUPERSEDED
 
 
 @pytest.mark.parametrize(

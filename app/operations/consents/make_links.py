@@ -11,7 +11,7 @@ from uuid import UUID
 from app.audit.trail import ActKind, Target, record_act
 from app.auth.callers import Caller, Scope
 from app.core.article import FRANCE, PARIS
-from app.core.consent import AgeBand, ConsentEvent, GivenBy, age_known
+from app.core.consent import AgeBand, GivenBy, age_known
 from app.core.consent_link import (
     Authentication,
     LinkKind,
@@ -46,7 +46,10 @@ from app.operations.consents.ledgers import OpenLedger, open_ledgers, refuse_own
 from app.operations.consents.open_consent_link import ANSWERS_SHOWN
 from app.operations.consents.recorder import own_references
 from app.operations.service.deployment import Deployment, SubjectName, parent_reference
-from app.register.records import ProcessingRecord, present
+from app.register.records import (
+    ProcessingRecord,
+    standing_now,
+)
 from app.register.store import load_processings
 
 TOKEN_BYTES: Final = 32
@@ -263,14 +266,15 @@ def _to_decide(
     """
     chosen, left_out = [], []
     for identifier in wanted.processings:
-        record = records[identifier]
-        decision = latest_decision(ledger.events, record.facts, present(ledger.now, {ledger.ref: ledger.events}))
+        standing = standing_now(ledger.events, records[identifier], ledger.now, deployment.policy)
+        decision = latest_decision(standing)
         until = paused_until(decision, deployment.solicitation_pause)
-        declined = renewal_declined(decision, ledger.events) and _holds(ledger, decision, record, deployment)
+        declined = renewal_declined(decision, standing.account.events)
+        declined = declined and situation(decision, standing) is Situation.HOLDS
         paused = until is not None and until > ledger.now
         no = decision.collected_at if decision is not None and until is not None else None
         if decision is not None and declined and not wanted.by_person:
-            ends = consent_ends(decision, ledger.events, record.facts, ledger.now, deployment.policy)
+            ends = consent_ends(decision, standing)
             left_out.append(LeftOut(identifier, LeftOutReason.RENEWAL_DECLINED, ends))
         elif decision is not None and paused and not wanted.by_person:
             left_out.append(LeftOut(identifier, LeftOutReason(decision.kind.value), until))
@@ -292,22 +296,16 @@ def _told(left_out: LeftOut) -> str:
     return f"{left_out.processing}{until}"
 
 
-def _holds(ledger: OpenLedger, decision: ConsentEvent | None, record: ProcessingRecord, deployment: Deployment) -> bool:
-    at = present(ledger.now, {ledger.ref: ledger.events})
-    return situation(decision, ledger.events, record.facts, at, deployment.policy) is Situation.HOLDS
-
-
 def _to_withdraw(
     deployment: Deployment, ledger: OpenLedger, records: Mapping[str, ProcessingRecord], wanted: WantedLink
 ) -> _Chosen:
     """Choose the consents that hold, which can be withdrawn; return also until when the longest of them does."""
     ends: dict[str, datetime] = {}
-    at = present(ledger.now, {ledger.ref: ledger.events})
     for identifier in wanted.processings:
-        facts = records[identifier].facts
-        decision = latest_decision(ledger.events, facts, at)
-        if decision is not None and situation(decision, ledger.events, facts, at, deployment.policy) is Situation.HOLDS:
-            ends[identifier] = consent_ends(decision, ledger.events, facts, at, deployment.policy)
+        standing = standing_now(ledger.events, records[identifier], ledger.now, deployment.policy)
+        decision = latest_decision(standing)
+        if decision is not None and situation(decision, standing) is Situation.HOLDS:
+            ends[identifier] = consent_ends(decision, standing)
     if not ends:
         raise NothingToWithdrawError(field=_FIELD)
     left_out = [LeftOut(each, LeftOutReason.NO_CONSENT) for each in wanted.processings if each not in ends]

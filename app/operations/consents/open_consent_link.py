@@ -9,7 +9,15 @@ from uuid import UUID
 
 from app.auth.callers import Caller, Scope
 from app.auth.store import is_key_revoked, load_caller
-from app.core.consent import DECISIONS, AgeBand, EventKind, GivenBy, State, age_known
+from app.core.consent import (
+    DECISIONS,
+    AgeBand,
+    ConsentEvent,
+    EventKind,
+    GivenBy,
+    State,
+    age_known,
+)
 from app.core.consent_link import (
     Act,
     Authentication,
@@ -26,7 +34,7 @@ from app.core.consent_link import (
 )
 from app.core.consent_text import Asked, ConsentText, ToldChange, Who, on_one_page
 from app.core.errors import ConsentLinkEndedError, NotFoundError
-from app.core.fold import consent_state
+from app.core.fold import Standing
 from app.core.names import NOES
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
@@ -42,7 +50,7 @@ from app.register.records import (
     ProcessingRecord,
     VersionRecord,
     asked_by,
-    present,
+    standing_now,
     told_changes,
     version_shown,
     who_is,
@@ -157,25 +165,25 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
     """
     facts = record.facts
     events = [entry.event for entry in entries]
-    at = present(now, {link.subject_ref: events}, record)
-    decision = latest_decision(events, facts, at)
+    standing = standing_now(events, record, now, policy)
+    at, decision = standing.at, latest_decision(standing)
     entry = next((each for each in entries if decision is not None and each.event.id == decision.id), None)
     version = version_shown(record, at)
     active = facts.status_at(at) is Status.ACTIVE
     struck = struck or record.struck(version, at)
     asked = asks and active and version.facts.automated and version.contact is not None and not struck
     granted = decision if decision is not None and decision.kind is EventKind.GRANTED else None
-    superseded = granted is not None and consent_state(granted, events, facts, at, policy) is State.SUPERSEDED
+    superseded = granted is not None and standing.state_of(granted) is State.SUPERSEDED
     since = granted.version if granted is not None and superseded else None
     return ShownProcessing(
         id=record.id,
         version=version.facts.number,
-        face=_face(link, entries, record, at, policy, asked=asked),
+        face=_face(link, decision, standing, asked=asked),
         facts=asked_by(
             record.purpose, controllers, version, policy, changes=_changes(record, since, version), since=since
         ),
         decision=entry,
-        ends_at=consent_ends(granted, events, facts, at, policy) if granted is not None else None,
+        ends_at=consent_ends(granted, standing) if granted is not None else None,
         would_end_at=would_end(version.facts, facts, at, policy, link.territory),
         active=active,
         asked=asked,
@@ -185,19 +193,9 @@ def show_processing(  # noqa: PLR0917 - a link, and all that its page rests on
     )
 
 
-def _face(
-    link: ConsentLink,
-    entries: Sequence[LedgerEntry],
-    record: ProcessingRecord,
-    at: datetime,
-    policy: PeriodPolicy,
-    *,
-    asked: bool,
-) -> Face:
-    events = [entry.event for entry in entries]
-    decision = latest_decision(events, record.facts, at)
-    stands = situation(decision, events, record.facts, at, policy)
-    declined = stands is Situation.HOLDS and renewal_declined(decision, events)
+def _face(link: ConsentLink, decision: ConsentEvent | None, standing: Standing, *, asked: bool) -> Face:
+    stands = situation(decision, standing)
+    declined = stands is Situation.HOLDS and renewal_declined(decision, standing.account.events)
     here = decision is not None and decision.order > link.ledger_order
     if decision is not None and stands is Situation.AWAITING:
         here = decision.collection.given_by is link.given_by

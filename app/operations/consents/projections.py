@@ -10,7 +10,7 @@ from app.audit.figures import Figure, keep_figure, one_at_a_time
 from app.audit.trail import ActKind, record_act
 from app.core.article import PARIS
 from app.core.consent import ConsentEvent, EventKind, State
-from app.core.fold import ConsentRow, consent_expiry, consent_state, project
+from app.core.fold import ConsentRow, Standing, fold, project
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.database import Database
@@ -59,30 +59,25 @@ async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | N
 def _key_of_group(group: ConsentGroup, processing: Processing, now: datetime, policy: PeriodPolicy) -> Key:
     if group.ended_by is not None:
         return processing.id, _ENDED[group.ended_by], ""
-    return _key(group.example(), [], processing, now, policy)
+    example = group.example()
+    return _key(example, fold([example], processing, max(now, example.collected_at), policy))
 
 
 def _keys(
     events: Iterable[ConsentEvent], register: Mapping[str, Processing], now: datetime, policy: PeriodPolicy
 ) -> list[Key]:
     every = list(events)
-    return [
-        _key(event, every, register[event.processing or ""], now, policy)
-        for event in every
-        if event.kind in {EventKind.GRANTED, EventKind.REFUSED}
-    ]
+    at = max([now, *(event.collected_at for event in every)])
+    consents = [event for event in every if event.kind in {EventKind.GRANTED, EventKind.REFUSED}]
+    named = {event.processing or "" for event in consents}
+    standings = {each: fold(every, register[each], at, policy) for each in named}
+    return [_key(event, standings[event.processing or ""]) for event in consents]
 
 
-def _key(
-    consent: ConsentEvent, events: list[ConsentEvent], processing: Processing, now: datetime, policy: PeriodPolicy
-) -> Key:
-    at = max([now, *(event.collected_at for event in events or [consent])])
-    known = events or [consent]
-    state = consent_state(consent, known, processing, at, policy)
-    if state is not State.IN_FORCE:
-        return processing.id, state, ""
-    lapses = consent_expiry(consent, known, processing, at, policy)
-    return processing.id, state, f"{lapses.astimezone(PARIS):%Y-%m}"
+def _key(consent: ConsentEvent, standing: Standing) -> Key:
+    processing, state = standing.processing.id, standing.state_of(consent)
+    month = f"{standing.expiry_of(consent).astimezone(PARIS):%Y-%m}" if state is State.IN_FORCE else ""
+    return processing, state, month
 
 
 # Rebuild the projection from the ledger, subject by subject, and report what differed.

@@ -22,7 +22,7 @@ from app.core.errors import (
     TooManyConsentsError,
     UnknownVersionError,
 )
-from app.core.fold import ConsentRow, consent_state, covered, defects, expiry, grant_among
+from app.core.fold import ConsentRow, covered, defects
 from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError
@@ -49,8 +49,8 @@ from app.register.records import (
     check_evidence,
     check_started,
     check_text_existed,
-    present,
     proves,
+    standing_now,
 )
 
 
@@ -235,15 +235,13 @@ def view_of(entry: LedgerEntry, grown: OpenLedger, deployment: Deployment) -> Co
         deployment: how it counts periods.
 
     """
-    record = grown.registered(entry.event.processing or "")
-    events = grown.events
-    at = present(grown.now, {grown.ref: events}, record)
-    state = consent_state(entry.event, events, record.facts, at, deployment.policy)
-    if entry.event.kind is not EventKind.GRANTED:
-        return ConsentView(entry.event, grown.ref, state, None)
-    given = grant_among(entry.event, events, record.facts, at)
-    found = defects(given, record.facts, at) if state is State.INVALID else ()
-    return ConsentView(entry.event, grown.ref, state, expiry(given, record.facts, at, deployment.policy), found)
+    event = entry.event
+    standing = standing_now(grown.events, grown.registered(event.processing or ""), grown.now, deployment.policy)
+    state = standing.state_of(event)
+    if event.kind is not EventKind.GRANTED:
+        return ConsentView(event, grown.ref, state, None)
+    found = defects(standing.grant_of(event), standing.processing, standing.at) if state is State.INVALID else ()
+    return ConsentView(event, grown.ref, state, standing.expiry_of(event), found)
 
 
 def covers(grown: OpenLedger, entry: LedgerEntry, ended: Sequence[ConsentRow], deployment: Deployment) -> bool:
@@ -256,13 +254,12 @@ def covers(grown: OpenLedger, entry: LedgerEntry, ended: Sequence[ConsentRow], d
         deployment: how it counts periods.
 
     """
-    record, events = grown.registered(entry.event.processing or ""), grown.events
-    facts, at = record.facts, present(grown.now, {grown.ref: events}, record)
-    by_id = {event.id: event for event in events}
+    record = grown.registered(entry.event.processing or "")
+    standing = standing_now(grown.events, record, grown.now, deployment.policy)
+    by_id = {event.id: event for event in grown.events}
 
     def reach(event: ConsentEvent) -> tuple[frozenset[Element], datetime]:
-        given = grant_among(event, events, facts, at)
-        return covered(given, facts), expiry(given, facts, at, deployment.policy)
+        return covered(standing.grant_of(event), record.facts), standing.expiry_of(event)
 
     elements, until = reach(entry.event)
     before = [reach(by_id[row.id]) for row in ended if row.decision is EventKind.GRANTED]

@@ -1,6 +1,6 @@
 """List consents by subject, processing, state and expiry, each with its state as a decision would see it now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, EventKind, State
 from app.core.errors import NotFoundError
-from app.core.fold import CONSENTS, consent_expiry, consent_state
+from app.core.fold import CONSENTS, Standing
 from app.core.period import PeriodPolicy
 from app.db.session import ReadSession, WriteSession
 from app.ledger.identifiers import names_of
@@ -18,7 +18,7 @@ from app.ledger.projection import ConsentFilter, LedgerEntry, list_consents
 from app.ledger.store import find_entry, load_entries, load_events
 from app.operations.consents.recorder import ConsentView, is_known
 from app.operations.service.deployment import Deployment, SubjectName, ref_of
-from app.register.records import ProcessingRecord, present
+from app.register.records import standing_now
 from app.register.store import load_processings
 
 
@@ -133,24 +133,18 @@ async def view_consents(
     named = {event.processing for of_one in events.values() for event in of_one if event.processing is not None}
     records = await load_processings(session, named)
     now = await session.now()
-    return [_view(ref, identifier, events, records, now, policy) for ref, identifier in found]
+    by_id = {(ref, event.id): event for ref, of_one in events.items() for event in of_one}
+    shown = [(ref, by_id[ref, identifier]) for ref, identifier in found]
+    standings = {
+        (ref, named): standing_now(events[ref], records[named], now, policy)
+        for ref, named in {(ref, event.processing or "") for ref, event in shown}
+    }
+    return [_view(ref, event, standings[ref, event.processing or ""]) for ref, event in shown]
 
 
-def _view(  # noqa: PLR0917 - one consent among facts read together
-    ref: bytes,
-    identifier: UUID,
-    events: Mapping[bytes, Sequence[ConsentEvent]],
-    records: Mapping[str, ProcessingRecord],
-    now: datetime,
-    policy: PeriodPolicy,
-) -> ConsentView:
-    event = next(each for each in events[ref] if each.id == identifier)
-    record = records[event.processing or ""]
-    processing = record.facts
-    at = present(now, {ref: events[ref]}, record)
-    granted = event.kind is EventKind.GRANTED
-    expires_at = consent_expiry(event, events[ref], processing, at, policy) if granted else None
-    return ConsentView(event, ref, consent_state(event, events[ref], processing, at, policy), expires_at)
+def _view(ref: bytes, event: ConsentEvent, standing: Standing) -> ConsentView:
+    expires_at = standing.expiry_of(event) if event.kind is EventKind.GRANTED else None
+    return ConsentView(event, ref, standing.state_of(event), expires_at)
 
 
 async def _filter(session: ReadSession, deployment: Deployment, query: ConsentQuery) -> ConsentFilter:

@@ -17,14 +17,14 @@ from app.core.consent import (
     makes_younger,
 )
 from app.core.errors import AgeDateError
-from app.core.fold import consent_state, fold, is_joint
+from app.core.fold import is_joint
 from app.db.session import WriteSession
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.projection import LedgerEntry
 from app.operations.consents.ledgers import CollectionTime, OpenLedger, append, open_ledgers, time_of_narrowing
 from app.operations.consents.recorder import entry_of, record_import
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.records import present
+from app.register.records import standing_now
 
 _FIFTEEN_YEARS: Final = 15 * 366
 
@@ -115,11 +115,9 @@ async def _ask_for_confirmation(
     for identifier, record in grown.register.items():
         if record is None:
             continue
-        at = present(ledger.now, {ledger.ref: events}, record)
-        grant = fold(events, record.facts, at).grant
-        if grant is None or not is_joint(grant):
-            continue
-        if consent_state(grant.event, events, record.facts, at, deployment.policy) is State.IN_FORCE:
+        standing = standing_now(events, record, ledger.now, deployment.policy)
+        grant = standing.grant
+        if grant is not None and is_joint(grant) and standing.state_of(grant.event) is State.IN_FORCE:
             data = {"consent": str(grant.event.id), "processing": identifier}
-            messages.append(DomainEvent(ledger.ref, "confirmation_due", at, data))
+            messages.append(DomainEvent(ledger.ref, "confirmation_due", standing.at, data))
     await put_in_outbox(session, *messages)

@@ -20,7 +20,7 @@ from app.auth.callers import Caller, Scope
 from app.core.consent import ConsentEvent, EventKind, State
 from app.core.consent_link import Situation, latest_decision, situation
 from app.core.errors import ConsentNotApplicableError, NothingToRenewError
-from app.core.fold import consent_expiry
+from app.core.fold import Standing
 from app.core.period import PeriodPolicy
 from app.core.processing import Status
 from app.core.renewal import FlagKind, Renewal, collected_before, examine
@@ -48,7 +48,11 @@ from app.ledger.sweep import (
 from app.operations.consents.ledgers import append, open_ledger, tell
 from app.operations.consents.search_consents import view_consents
 from app.operations.service.deployment import Deployment, SubjectName
-from app.register.records import ProcessingRecord, present
+from app.register.records import (
+    ProcessingRecord,
+    present,
+    standing_now,
+)
 from app.register.store import hold_processing, load_processings
 
 
@@ -84,10 +88,9 @@ async def decline_renewal(
     record = ledger.registered(declined.processing)
     if not record.facts.rests_on_consent:
         raise ConsentNotApplicableError(field="processing")
-    at = present(ledger.after_everything, {ledger.ref: ledger.events}, record)
-    consent = latest_decision(ledger.events, record.facts, at)
-    stands = situation(consent, ledger.events, record.facts, at, deployment.policy)
-    if consent is None or stands is not Situation.HOLDS:
+    standing = standing_now(ledger.events, record, ledger.after_everything, deployment.policy)
+    at, consent = standing.at, latest_decision(standing)
+    if consent is None or situation(consent, standing) is not Situation.HOLDS:
         raise NothingToRenewError(field="processing")
     event = ConsentEvent(
         id=uuid7(at),
@@ -254,8 +257,9 @@ async def _batch(  # noqa: PLR0917 - one step of a sweep
         return held
     events = await load_events_about(session, {each.subject_ref for each in held}, group.processing)
     now = await session.now()
-    at = {ref: present(now, {ref: of_one}, record) for ref, of_one in events.items()}
-    said, moved = _look(_Looking(renewal, record, group, at), held, events)
+    standings = {ref: standing_now(of_one, record, now, renewal.policy) for ref, of_one in events.items()}
+    at = {ref: standing.at for ref, standing in standings.items()}
+    said, moved = _look(_Looking(renewal, record, group, standings), held, events)
     said = await put_flags(session, group.processing, said, now)
     orders = await last_orders(session, {each.consent.subject_ref for each in said}) if said else {}
     said = _with_events(said, orders, at, group.processing)
@@ -268,30 +272,28 @@ async def _batch(  # noqa: PLR0917 - one step of a sweep
 
 @dataclass(frozen=True, slots=True)
 class _Looking:
-    """What a batch is judged by; `at` is the instant for each subject, not before anything recorded of it."""
+    """What a batch is judged by; where each subject stands, at an instant not before anything recorded of it."""
 
     renewal: Renewal
     record: ProcessingRecord
     group: StageGroup
-    at: Mapping[bytes, datetime]
+    standings: Mapping[bytes, Standing]
 
 
 def _look(
     by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[ConsentEvent]]
 ) -> tuple[list[Said], list[tuple[Held, int]]]:
     """Return what there is to record of each consent as its ledger stands now, and the stage that it moves to."""
-    processing, policy = by.record.facts, by.renewal.policy
+    by_id = {(ref, event.id): event for ref, of_one in events.items() for event in of_one}
     said: list[Said] = []
     moved: list[tuple[Held, int]] = []
     for each in [*held, *_beside(by, held, events)]:
-        of_one, at = events[each.subject_ref], by.at[each.subject_ref]
-        consent = next(event for event in of_one if event.id == each.id)
-        found = examine(consent, of_one, processing, by.group.stage, by.renewal, at)
+        standing, consent = by.standings[each.subject_ref], by_id[each.subject_ref, each.id]
+        found = examine(consent, standing, by.group.stage, by.renewal)
         if found.stage is not None:
             moved.append((each, found.stage))
         if found.flag is not None:
-            lapses = consent_expiry(consent, of_one, processing, at, policy)
-            said.append(Said(each, found.flag, uuid7(at), lapses))
+            said.append(Said(each, found.flag, uuid7(standing.at), standing.expiry_of(consent)))
     return said, moved
 
 
@@ -301,7 +303,8 @@ def _beside(by: _Looking, held: Sequence[Held], events: Mapping[bytes, Sequence[
     A grant ahead of its version stands beside the one in force. The flags have a key, so what was recorded of these
     grants before is not recorded again.
     """
-    if not held or by.record.facts.status_at(min(by.at.values())) is not Status.RETIRED:
+    earliest = min((standing.at for standing in by.standings.values()), default=None)
+    if earliest is None or by.record.facts.status_at(earliest) is not Status.RETIRED:
         return []
     known = {each.id for each in held}
     return [

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
-from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy, ages_stated
+from app.core.consent import DECISIONS, ConsentEvent, EventKind, GivenBy
 from app.core.errors import NotFoundError
-from app.core.fold import CONSENTS, ConsentRow, grant_of, history, since_closure
+from app.core.fold import CONSENTS, ConsentRow, account_of, accounts
 from app.core.wording import COMPLAINTS, reached
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.keyring import RECEIPT_KEYS, keys_in_force, signed_jws
@@ -416,17 +416,16 @@ class PersonRecords:
 
 async def records_of(session: ReadSession, ref: bytes) -> PersonRecords:
     """Read what a person's receipts rest on."""
-    events, at = [each.event for each in await load_entries(session, ref)], await session.now()
+    events, now = [each.event for each in await load_entries(session, ref)], await session.now()
     register = await load_processings(session, sorted({each.processing for each in events if each.processing}))
     versions = (version for record in register.values() for version in record.versions)
     controllers = await load_controllers(session, {who for version in versions for who in version.controllers})
-    ages = ages_stated(events, at)
     acts: dict[UUID, tuple[ConsentEvent, ...]] = {}
-    for identifier, record in register.items():
-        past = since_closure(history(events, record.facts, at))
+    for identifier in register:
+        had = accounts(events, identifier, now)
         grants = [each for each in events if (each.kind, each.processing) == (EventKind.GRANTED, identifier)]
-        acts |= {each.id: grant_of(each, past, ages).acts for each in grants}
-    return PersonRecords(at, events, await load_rows(session, ref), register, controllers, acts)
+        acts |= {each.id: account_of(had, each).grant_of(each).acts for each in grants}
+    return PersonRecords(now, events, await load_rows(session, ref), register, controllers, acts)
 
 
 def receipt_of(records: PersonRecords, entry: LedgerEntry, proof: EntryProof | None, service: str) -> ConsentReceipt:

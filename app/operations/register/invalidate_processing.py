@@ -1,6 +1,6 @@
 """Invalidate a version of a processing, or a text: no consent that rests on it permits any more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -11,7 +11,6 @@ from app.audit.trail import ActKind, Target, TargetKind, record_act
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent, State
 from app.core.errors import ConsentNotApplicableError, NotFoundError, UnknownVersionError
-from app.core.fold import consent_state
 from app.core.period import PeriodPolicy
 from app.core.processing import Invalidation
 from app.core.register import NoticeOnPagesError, Struck, UnknownTextError
@@ -19,7 +18,10 @@ from app.db.database import Database
 from app.db.session import ChangeKind, ReadSession, WriteSession
 from app.ledger.link_store import may_be_within_texts_shown
 from app.ledger.sweep import Held, list_resting, load_events_about
-from app.register.records import ProcessingRecord, present
+from app.register.records import (
+    ProcessingRecord,
+    standing_now,
+)
 from app.register.store import (
     InvalidationRecord,
     add_invalidation,
@@ -108,12 +110,12 @@ def _would_end(  # noqa: PLR0917 - one consent among facts read together
     consent = next((each for each in events if each.id == held.id), None)
     if consent is None:  # the person was taken out meanwhile
         return False
-    known: Mapping[bytes, Sequence[ConsentEvent]] = {held.subject_ref: events}
-    at, facts = present(now, known, record), record.facts
-    if consent_state(consent, events, facts, at, policy) is not State.IN_FORCE:
+    standing = standing_now(events, record, now, policy)
+    if standing.state_of(consent) is not State.IN_FORCE:
         return False
-    then = replace(facts, invalidations=(*facts.invalidations, Invalidation(at, struck.version, struck.text)))
-    return consent_state(consent, events, then, at, policy) is State.INVALIDATED
+    added = Invalidation(standing.at, struck.version, struck.text)
+    then = replace(record.facts, invalidations=(*record.facts.invalidations, added))
+    return replace(standing, processing=then).state_of(consent) is State.INVALIDATED
 
 
 async def invalidate_processing(

@@ -1,7 +1,7 @@
 """What receivers owe once a consent ended: how soon, and their statement that it was done."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,14 +10,17 @@ from uuid import UUID
 from app.auth.callers import Caller
 from app.core.consent import ConsentEvent
 from app.core.errors import NotFoundError
-from app.core.fold import consent_expiry
+from app.core.fold import Standing
 from app.core.renewal import NEVER_FLAGGED, FlagKind, Renewal, examine
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.events.effects import Effect, Owed, acknowledge, find_owed, owe_one
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
-from app.register.records import ProcessingRecord, present
+from app.register.records import (
+    present,
+    standing_now,
+)
 from app.register.store import InvalidationRecord, add_told, hold_processing, list_not_told, load_processings
 
 
@@ -131,28 +134,21 @@ async def _batch(  # noqa: PLR0917 - one step of a run
         return held, set()
     events = await load_events_about(session, {each.subject_ref for each in held}, processing)
     now = await session.now()
-    at = {ref: present(now, {ref: of_one}, record) for ref, of_one in events.items()}
-    found = [_look(renewal, record, each, events[each.subject_ref], at) for each in held]
+    standings = {ref: standing_now(of_one, record, now, renewal.policy) for ref, of_one in events.items()}
+    found = [_look(renewal, each, events[each.subject_ref], standings[each.subject_ref]) for each in held]
     said = await put_flags(session, processing, [each for each in found if each is not None], now)
+    at = {ref: standing.at for ref, standing in standings.items()}
     await put_in_outbox(session, *(_message(processing, each, at[each.consent.subject_ref]) for each in said))
     return held, {each.consent.id for each in said}
 
 
-def _look(
-    renewal: Renewal,
-    record: ProcessingRecord,
-    held: Held,
-    events: Sequence[ConsentEvent],
-    at: Mapping[bytes, datetime],
-) -> Said | None:
+def _look(renewal: Renewal, held: Held, events: Sequence[ConsentEvent], standing: Standing) -> Said | None:
     """Return what there is to report of a consent as its ledger stands now; None unless it was invalidated."""
-    moment = at[held.subject_ref]
     consent = next(each for each in events if each.id == held.id)
-    found = examine(consent, events, record.facts, NEVER_FLAGGED, renewal, moment)
+    found = examine(consent, standing, NEVER_FLAGGED, renewal)
     if found.flag is None or found.flag.kind is not FlagKind.INVALIDATED:
         return None
-    lapses = consent_expiry(consent, events, record.facts, moment, renewal.policy)
-    return Said(held, found.flag, uuid7(moment), lapses)
+    return Said(held, found.flag, uuid7(standing.at), standing.expiry_of(consent))
 
 
 def _message(processing: str, said: Said, at: datetime) -> DomainEvent:

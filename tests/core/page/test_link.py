@@ -15,6 +15,7 @@ from app.core.consent_link import (
     situation,
     would_end,
 )
+from app.core.fold import fold
 from app.core.period import ConsentPeriod, PeriodPolicy
 from tests.core.builders import event, granted, processing, utc, version
 
@@ -26,7 +27,8 @@ BOOLEANS = (False, True)
 def stands(*events, register=None, at=NOW):
     """The situation in which these events leave a person."""
     register = register or processing()
-    return situation(latest_decision(events, register, at), events, register, at, POLICY)
+    standing = fold(events, register, at, POLICY)
+    return situation(latest_decision(standing), standing)
 
 
 @pytest.mark.parametrize(
@@ -125,11 +127,11 @@ def test_what_holds_can_always_be_withdrawn_and_nothing_else_can():
 def test_a_consent_ends_at_its_expiry_or_at_a_planned_material_version():
     """A consent ends at its expiry or at an earlier planned material version; a minor version does not end it."""
     grant = granted("2026-06-01T10:00:00")
-    assert consent_ends(grant, [grant], processing(), NOW, POLICY) == utc("2027-05-31T22:00:00")
+    assert consent_ends(grant, fold([grant], processing(), NOW, POLICY)) == utc("2027-05-31T22:00:00")
     planned = processing(version(), version(2, "2026-08-01"))
-    assert consent_ends(grant, [grant], planned, NOW, POLICY) == utc("2026-08-01")
+    assert consent_ends(grant, fold([grant], planned, NOW, POLICY)) == utc("2026-08-01")
     immaterial = processing(version(), version(2, "2026-08-01", material=False))
-    assert consent_ends(grant, [grant], immaterial, NOW, POLICY) == utc("2027-05-31T22:00:00")
+    assert consent_ends(grant, fold([grant], immaterial, NOW, POLICY)) == utc("2027-05-31T22:00:00")
     assert would_end(version(), planned, NOW, POLICY) == utc("2026-08-01")
     assert would_end(version(), processing(), NOW, POLICY) == utc("2027-06-14T22:00:00")
 

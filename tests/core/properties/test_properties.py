@@ -186,7 +186,7 @@ def test_an_answer_does_not_depend_on_the_order_in_which_events_are_given(world,
 def test_an_answer_does_not_depend_on_the_ledger_order_of_distinct_times(world, chance):
     """If no two events share an instant and none states an age, their ledger order changes no answer.
 
-    Ages are left out, because one recorded after a grant never makes a person older at it, for any date (`age_for`).
+    Ages are left out: one recorded after a grant never makes a person older at it, for any date (`Ages.at_grant`).
     """
     told = [each for given_ in world.ledger.values() for each in given_]
     times = [each.collected_at for each in told]

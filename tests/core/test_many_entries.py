@@ -1,0 +1,109 @@
+"""A person of many entries: what is asked of them costs in proportion to what they said.
+
+One person who presses a button again and again must not make the others wait. Counted are calls, not seconds.
+"""
+
+import sys
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+
+from app.core.consent import AgeBand, AgeWeight, Collection, ConsentEvent, EventKind, GivenBy, State
+from app.core.evaluate import evaluate
+from app.core.fold import fold, project
+from app.core.period import PeriodPolicy
+from tests.core.builders import ADS, ALICE, asked, processing, utc
+
+AT = utc("2026-06-01")
+FEW, MANY = 100, 400
+CHILD = AgeBand.UNDER_15
+SIDES = (GivenBy.SELF, GivenBy.PARENT)
+
+
+def said(kind, number, processing=ADS, **collection):
+    """The entry of that number, one a minute."""
+    at = utc("2026-01-01") + timedelta(minutes=number)
+    return ConsentEvent(UUID(int=number), kind, processing, at, number, 1, None, Collection(**collection))
+
+
+def age(number, band, **facts):
+    """A statement of age."""
+    return said(EventKind.AGE_STATED, number, None, age_band=band, **facts)
+
+
+def turns_15(number):
+    """The statement that a child turns 15 on a day, another one for each number."""
+    return age(number, CHILD, under_15_until=date(2030, 1, 1) + timedelta(days=number), age_weight=AgeWeight.OPERATOR)
+
+
+PEOPLE = {
+    "consents": lambda number: said(EventKind.GRANTED, number),
+    "changes their mind": lambda number: said((EventKind.GRANTED, EventKind.WITHDRAWN)[number % 2], number),
+    "a child alone": lambda number: said(EventKind.GRANTED, number, age_band=CHILD),
+    "a child alone, of a stated age": lambda number: age(1, CHILD) if number == 1 else said(EventKind.GRANTED, number),
+    "child and parent": lambda number: said(EventKind.GRANTED, number, given_by=SIDES[number % 2], age_band=CHILD),
+    "two ages": lambda number: age(number, (CHILD, AgeBand.ADULT)[number % 2]),
+    "many birthdays": turns_15,
+    "closes again and again": lambda number: (
+        said(EventKind.GRANTED, number, age_band=CHILD) if number % 2 else said(EventKind.CLOSED, number, None)
+    ),
+}
+
+
+def judged(events):
+    """A decision about the person."""
+    evaluate(asked(), processing(), {ALICE: events}, AT)
+
+
+def projected(events):
+    """The rows of all consents, as a write makes them."""
+    project(events, {ADS: processing()})
+
+
+def listed(events):
+    """The states of all consents, as a list shows them, and when they end."""
+    standing = fold(events, processing(), AT, PeriodPolicy())
+    for each in events:
+        if each.kind is EventKind.GRANTED:
+            assert standing.state_of(each) in State
+            assert standing.expiry_of(each) > each.collected_at
+
+
+def calls(work, events):
+    """How many calls of the interpreter some work takes."""
+    count = 0
+
+    def note(_frame, kind, _what):
+        nonlocal count
+        count += kind in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        work(events)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def is_in_proportion(work, person):
+    """Whether four times the entries take no more than six times the calls; the square of it would be sixteen."""
+    few, many = ([person(number) for number in range(1, size + 1)] for size in (FEW, MANY))
+    return calls(work, many) <= 6 * calls(work, few)
+
+
+@pytest.mark.parametrize("work", [judged, projected, listed])
+@pytest.mark.parametrize("person", PEOPLE.values(), ids=PEOPLE)
+def test_what_a_person_says_often_costs_in_proportion(person, work):
+    """Four times as many entries do not take sixteen times the work, whoever gives them and whatever is asked."""
+    assert is_in_proportion(work, person)
+
+
+def test_the_count_can_tell():
+    """Control: work that compares each entry with all others is found."""
+
+    def square(events):
+        for one in events:
+            assert max(other.order for other in events) >= one.order
+
+    assert not is_in_proportion(square, PEOPLE["consents"])
