@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -35,6 +36,14 @@ _MOST_CHANGES: Final = 500
 def boot_seconds() -> float:
     """Return the seconds since boot, suspends included (CLOCK_BOOTTIME; a monotonic clock omits them)."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot_clock() -> str:
+    """Return which clock that is: that of this time namespace (time_namespaces(7)); "" if the kernel has none."""
+    try:
+        return str(Path("/proc/self/ns/time").readlink())
+    except OSError:
+        return ""
 
 
 class Lease:

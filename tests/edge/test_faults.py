@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from app.snapshot.leases import boot_seconds
+from app.snapshot.leases import boot_clock, boot_seconds
 from bench.stale.fleet import KEY
 from sceau_client import AsyncClient, Client, Edge, Outcome
 from tests.edge.deployments import served
@@ -116,10 +116,12 @@ def message(payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + payload
 
 
-HELLO = {"kind": "hello", "protocol": 1, "key": KEY}
+HELLO = {"kind": "hello", "protocol": 1, "key": KEY, "clock": boot_clock()}
 WRONG = {
     "a wrong key": message(json.dumps({**HELLO, "key": "sceau_" + "x" * 43}).encode()),
     "another protocol": message(json.dumps({**HELLO, "protocol": 2}).encode()),
+    "another time namespace": message(json.dumps({**HELLO, "clock": "time:[1]"}).encode()),
+    "no time namespace named": message(json.dumps({"kind": "hello", "protocol": 1, "key": KEY}).encode()),
     "no hello": message(b'{"kind":"ask","number":1,"question":{}}'),
     "no JSON": message(b"{"),
     "no kind": message(b"{}"),

@@ -14,6 +14,7 @@ from typing import Any, Self
 import pytest
 
 from app.api.decisions.edge import MOST_EDGES, EdgeConnection
+from app.snapshot.leases import boot_clock
 from bench.stale.fleet import KEY
 from sceau_client import Edge
 from tests.edge.deployments import served
@@ -33,7 +34,7 @@ class Liar:
         self._socket.connect(str(path))
         self._said = self._socket.makefile("rb")
         self.heard: list[str] = []
-        self.say({"kind": "hello", "protocol": 1, "key": key})
+        self.say({"kind": "hello", "protocol": 1, "key": key, "clock": boot_clock()})
 
     def say(self, message: dict[str, Any] | bytes) -> None:
         """Send a message."""

@@ -35,7 +35,7 @@ from app.auth.callers import Scope as Right
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.from_memory import Lasting, Memory
 from app.operations.decisions.judging import Judged
-from app.snapshot.leases import Leaf, boot_seconds
+from app.snapshot.leases import Leaf, boot_clock, boot_seconds
 
 PROTOCOL: Final = 1
 """Of the messages below. Another one is hung up on."""
@@ -62,10 +62,11 @@ log = structlog.get_logger("sceau.edge")
 
 
 class Hello(Struct, tag_field="kind", tag="hello"):
-    """The first message: the protocol and the API key."""
+    """The first message: the protocol, the API key, and which clock the program reads (`boot_clock`)."""
 
     protocol: int
     key: str
+    clock: str
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -231,6 +232,10 @@ class EdgeConnection(asyncio.Protocol):
     def _greet(self, hello: Hello) -> None:
         if self._admitting is not None or hello.protocol != PROTOCOL:
             raise ValueError("hello")
+        if hello.clock != boot_clock():  # a lease ends at an instant of this clock
+            log.warning("an edge was refused: its time namespace is another one than this worker's")
+            self.close()
+            return
         self._key, self._digest = hello.key, key_digest(hello.key)
         self._admit()
 

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any, Final, Self
 
@@ -271,7 +272,7 @@ class _Link(threading.Thread):
         """Serve one connection, until it is lost or the edge is closed."""
         sock.settimeout(0)
         self._edge.use(self._memory)
-        hello = {"kind": "hello", "protocol": PROTOCOL, "key": self._key}
+        hello = {"kind": "hello", "protocol": PROTOCOL, "key": self._key, "clock": _boot_clock()}
         self._put(json.dumps(hello).encode())
         report_at = time.monotonic() + _REPORT_SECONDS
         with selectors.DefaultSelector() as waiting:
@@ -373,6 +374,14 @@ class _Link(threading.Thread):
 def _settle(asked: Asked, decision: Decision | None) -> None:
     if asked.set_running_or_notify_cancel():
         asked.set_result(decision)
+
+
+def _boot_clock() -> str:
+    """Which clock CLOCK_BOOTTIME is: that of the time namespace of this process; "" if the kernel has none."""
+    try:
+        return str(Path("/proc/self/ns/time").readlink())
+    except OSError:
+        return ""
 
 
 _edges: "weakref.WeakSet[Edge]" = weakref.WeakSet()
