@@ -224,10 +224,10 @@ def parse_kind(word: str) -> EventKind:
 
 # A person's age as far as consent goes (LIL art. 45): what is known at an instant, and what counts for a grant. Age is
 # a fact of the person, stated on any processing or on none, and each statement has a weight. A statement speaks of the
-# day on which it is made: it contradicts what was known only if the two differ on that day, or if both say until when
-# the person is under 15. One that makes the person younger is believed at once. One that makes the person older is
-# believed only if it weighs at least as much as the heaviest of those that it contradicts. Closing the account forgets
-# all statements.
+# day on which it is made: it contradicts what was known only if the two differ on that day, if both say until when the
+# person is under 15, or if a heavier one does not say it. One that makes the person younger is believed at once. One
+# that makes the person older is believed only if it weighs at least as much as the heaviest of those that it
+# contradicts. Closing the account forgets all statements.
 
 _OLDNESS: Final[dict[AgeBand | None, int]] = {band: place for place, band in enumerate(reversed(AgeBand))}
 
@@ -401,7 +401,8 @@ def _reading(statement: Collection | None, at: datetime) -> AgeBand | None:
 def _counts(said: Collection, known: Collection, heard: Iterable[Collection], when: datetime) -> bool:
     """Return whether a statement takes the place of what was known when it was made, after all that was heard."""
     before = _reading(known, when)
-    says_the_same = said.under_15_until is None and _reading(said, when) is before
+    repeats = said.under_15_until is None and said.age_weight <= known.age_weight
+    says_the_same = repeats and _reading(said, when) is before
     is_younger = _age(said, when) < _age(known, when)
     heaviest = max(each.age_weight for each in heard if _reading(each, when) is before)
     return not says_the_same and (is_younger or said.age_weight >= heaviest)

@@ -43,7 +43,7 @@ class Grant:
     """A grant, with what the person's other events say about it.
 
     `age` is the age band that counts for it, None if unknown; `age_stated` says whether any age had been stated by
-    then. `first_act` is, under 15, the earlier grant with which it forms a joint consent, if any.
+    each act. `first_act` is, under 15, the earlier grant with which it forms a joint consent, if any.
     """
 
     event: ConsentEvent
@@ -162,7 +162,8 @@ class Account:
         """Return a granted event as a grant, with what the person's other events say about it."""
         age = self.ages.at_grant(event)
         first = self._first_act(event) if age.band is AgeBand.UNDER_15 else None
-        return Grant(event, age.band, first, age.stated)
+        stated = age.stated and (first is None or self.ages.at_grant(first).stated)
+        return Grant(event, age.band, first, stated)
 
     @cached_property
     def halves(self) -> frozenset[int]:

@@ -95,6 +95,8 @@ def test_who_turns_15_on_a_day_is_15_from_its_first_instant_in_paris():
     [
         (("2026-01-05", DOCUMENT, date(2026, 3, 10)), ("2026-02-01", OWN, None), TEEN),
         (("2026-01-05", DOCUMENT, date(2026, 3, 10)), ("2026-03-11", OWN, None), CHILD),
+        (("2026-01-05", PARENT, date(2026, 3, 10)), ("2026-02-01", PARENT, None), TEEN),
+        (("2026-01-05", PARENT, date(2026, 3, 10)), ("2026-02-01", OPERATOR, None), CHILD),
         (("2026-01-05", OWN, None), ("2026-02-01", DOCUMENT, date(2026, 3, 10)), TEEN),
         (("2026-01-05", DOCUMENT, None), ("2026-02-01", OWN, date(2026, 3, 10)), CHILD),
         (("2026-01-05", DOCUMENT, date(2026, 3, 10)), ("2026-02-01", OWN, date(2026, 9, 10)), CHILD),
@@ -104,6 +106,8 @@ def test_who_turns_15_on_a_day_is_15_from_its_first_instant_in_paris():
     ids=[
         "said again",
         "said after the day",
+        "said again as surely",
+        "the day too light",
         "a day added",
         "too light",
         "a later day",

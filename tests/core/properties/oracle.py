@@ -146,7 +146,8 @@ class Facts:
 
     def unlawful(self, subject, acts):
         """Row 14."""
-        age, stated = self.age(subject, acts[-1])
+        age = self.age(subject, acts[-1])[0]
+        stated = all(self.age(subject, each)[1] for each in acts)
         versions = [each for each in self.entry.versions if each.number == acts[-1].version or each is self.in_force]
         alone = {"both"} if age == "under_15" else {"self", "both"}
         return (
@@ -236,14 +237,17 @@ def older(band, other):
 def takes_over(said, believed, heard, day):
     """Whether a statement takes the place of the one believed, as both read on the day on which it is made.
 
-    A day of turning 15 says something new only against no such day, or against another one.
+    A day of turning 15 says something new against no such day, or another one; that there is none, only if who says so
+    weighs more than who named the day. The heavier of two who say the same is the one believed.
     """
     new, old = read_on(said, day), read_on(believed, day)
     enough = said.age_weight >= max(each.age_weight for each in heard if read_on(each, day) == old)
     if new != old:
         return enough or older(old, new)
-    if new != "under_15" or said.under_15_until is None or said.under_15_until == believed.under_15_until:
-        return False
+    if new != "under_15" or said.under_15_until == believed.under_15_until:
+        return new == "under_15" and enough
+    if said.under_15_until is None:
+        return said.age_weight > believed.age_weight
     return enough or (believed.under_15_until is not None and said.under_15_until > believed.under_15_until)
 
 
