@@ -299,7 +299,7 @@ async def get_events(  # noqa: PLR0917 - a place, a page and a wait
     page = await read_events(database, by, place, limit=limit, wait=wait, stopping=stopping)
     return EventsPage(
         events=[CloudEventBody(**cloud_event(each, source)) for each in page.events],
-        next=write_place(pseudonyms, _FEED, page.next),
+        next=write_place(pseudonyms, _FEED, page.origin, page.next),
     )
 
 

@@ -1,10 +1,8 @@
 """What receivers still owe after a consent ended: to stop, and to erase what was derived; and their acknowledgements.
 
-Rows are made from the outbox, by the transaction that dispatches it or by the first acknowledgement, and outlive it,
-because a processing may have months to erase.
+A row is made with the event (`app.events.outbox`), and outlives it, because a processing may have months to erase.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +14,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.session import ReadSession, WriteSession
-from app.events.outbox import EventType, OutboxEvent, Position, load_progress
+from app.events.outbox import ENDING, OutboxEvent, load_progress
 from app.events.tables import effect_acknowledged, effect_owed
 
 MEDIA_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
@@ -91,37 +89,6 @@ class Effect(StrEnum):
     ERASED = "derived_data_erased"
 
 
-ENDING: Final = frozenset(
-    {
-        EventType.REFUSED.value,
-        EventType.WITHDRAWN.value,
-        EventType.CLOSED.value,
-        EventType.ERASED.value,
-        EventType.EXPIRED.value,
-        EventType.SUPERSEDED.value,
-        EventType.INVALIDATED.value,
-    }
-)
-"""Types of event after which nothing may be analysed any more; a refusal counts where it ended a consent."""
-
-_OWE: Final = """
-INSERT INTO effect_owed (event, processing, consent, occurred_at, due_at)
-SELECT o.id, o.data ->> 'processing', CAST(o.data ->> 'consent' AS uuid), o.occurred_at,
-    o.occurred_at + CAST(CAST(:delays AS jsonb) ->> (o.data ->> 'processing') AS interval)
-FROM outbox AS o
-WHERE o.type = ANY (:types) AND (o.type <> :refused OR EXISTS (
-        SELECT FROM consent AS c WHERE c.subject_ref = o.subject_ref AND c.processing = o.data ->> 'processing'
-            AND c.decision = 'granted' AND c.ended_by = 'refused' AND c.ended_at = o.occurred_at))
-"""
-_SPAN: Final = """
-    AND (o.xid, o.seq, o.id) > (CAST(:after_xid AS text)::xid8, :after_seq, :after_event)
-    AND (o.xid, o.seq, o.id) <= (CAST(:last_xid AS text)::xid8, :last_seq, :last_event)
-ON CONFLICT DO NOTHING
-"""
-_ONE: Final = "    AND o.id = :event ON CONFLICT DO NOTHING"
-_TYPES: Final = {"types": sorted(ENDING), "refused": EventType.REFUSED.value}
-
-
 @dataclass(frozen=True, slots=True)
 class Owed:
     """One end of a consent: when derived data must be erased by, and when each effect was first acknowledged."""
@@ -141,28 +108,6 @@ class EffectCount:
     not_stopped: int
     not_erased: int
     overdue: int
-
-
-async def owe(session: WriteSession, after: Position, last: Position, delays: Mapping[str, str | None]) -> None:
-    """Record what is owed for the events after one position, up to and including another.
-
-    Args:
-        session: the transaction that dispatches them.
-        after: the position before the first event.
-        last: the position of the last event.
-        delays: how soon each processing erases what it derived (ISO 8601), by its id; None where it does not say.
-
-    """
-    span = {
-        "after_xid": str(after.xid), "after_seq": after.seq, "after_event": after.event,
-        "last_xid": str(last.xid), "last_seq": last.seq, "last_event": last.event,
-    }  # fmt: skip
-    await session.execute(text(_OWE + _SPAN), {**span, **_TYPES, "delays": json.dumps(dict(delays))})
-
-
-async def owe_one(session: WriteSession, event: UUID, delays: Mapping[str, str | None]) -> None:
-    """Record what is owed for one event that is acknowledged before it was dispatched."""
-    await session.execute(text(_OWE + _ONE), {"event": event, **_TYPES, "delays": json.dumps(dict(delays))})
 
 
 async def find_owed(session: WriteSession, event: UUID) -> Owed | None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,6 +32,18 @@ class EventType(StrEnum):
     INVALIDATED = "fr.sceau.consent.invalidated"
     ERASED = "fr.sceau.consent.erased"
     NAME_REMOVED = "fr.sceau.consent.name_removed"
+
+
+ENDING: Final = (
+    EventType.REFUSED,
+    EventType.WITHDRAWN,
+    EventType.CLOSED,
+    EventType.ERASED,
+    EventType.EXPIRED,
+    EventType.SUPERSEDED,
+    EventType.INVALIDATED,
+)
+"""Types of event after which nothing may be analysed any more; a refusal counts where it ended a consent."""
 
 
 class ClosureCause(StrEnum):
@@ -59,16 +72,32 @@ class DomainEvent:
 
 _OUTBOX: Final = Put(
     order=80,
-    sql="""
-INSERT INTO outbox (subject_ref, id, type, occurred_at, data, traceparent)
-SELECT decode(ref, 'hex'), id, type, occurred_at, data, traceparent FROM json_to_recordset(CAST(%(rows)s AS json))
-    AS given (ref text, id uuid, type text, occurred_at timestamptz, data jsonb, traceparent text)
-""",
+    # What receivers owe after the end of a consent (app.events.effects) is recorded with the event: by when they erase
+    # says the version in force, or else the latest.
+    sql=f"""
+WITH put AS (
+    INSERT INTO outbox (subject_ref, id, type, occurred_at, data, traceparent)
+    SELECT decode(ref, 'hex'), id, type, occurred_at, data, traceparent FROM json_to_recordset(CAST(%(rows)s AS json))
+        AS given (ref text, id uuid, type text, occurred_at timestamptz, data jsonb, traceparent text)
+    RETURNING subject_ref, id, type, occurred_at, data ->> 'processing' AS processing, data ->> 'consent' AS consent
+)
+INSERT INTO effect_owed (event, processing, consent, occurred_at, due_at)
+SELECT id, processing, CAST(consent AS uuid), occurred_at, occurred_at + (
+    SELECT CAST(v.particulars ->> 'derived_data_erased_within' AS interval) FROM processing_version AS v
+    WHERE v.processing = put.processing ORDER BY v.effective_from <= now() DESC, v.number DESC LIMIT 1)
+FROM put
+WHERE type IN ({", ".join(f"'{each}'" for each in ENDING)}) AND (type <> '{EventType.REFUSED}' OR EXISTS (
+    SELECT FROM consent AS c WHERE c.subject_ref = put.subject_ref AND c.processing = put.processing
+        AND c.decision = 'granted' AND c.ended_by = 'refused' AND c.ended_at = put.occurred_at))
+""",  # noqa: S608 - constants
 )
 
 
 async def put_in_outbox(session: WriteSession, *events: DomainEvent) -> None:
-    """Write an outbox row for each event in this transaction; those of one subject come in the order of these calls."""
+    """Write an outbox row for each event in this transaction, and what is owed after it.
+
+    The events of one subject come in the order of these calls.
+    """
     for event in events:
         row = {
             "ref": event.subject_ref,
@@ -99,6 +128,14 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedPlace:
+    """A position, and what stands for the database in which it is one (`EventPage.origin`)."""
+
+    origin: bytes
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxEvent:
     """One domain event as written. `data` holds the consent's id and its processing, never a subject's id."""
 
@@ -114,13 +151,15 @@ class OutboxEvent:
 class EventPage:
     """Some events in order, and the place after them.
 
-    `dropped` is the last transaction whose events were removed.
+    `dropped` is the last transaction whose events were removed. `origin` (8 bytes) stands for the database, which is
+    another one after a restore: a place in the one is none in the other.
     """
 
     events: Sequence[OutboxEvent]
     next: Position
     newest: int
     dropped: int
+    origin: bytes
 
 
 _PAGE: Final = """
@@ -129,6 +168,9 @@ WITH edge AS (
 )
 SELECT edge.told::text AS told, edge.newest::text AS newest,
     coalesce((SELECT xid::text FROM event_progress WHERE name = 'dropped'), '0') AS dropped,
+    concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        (SELECT max(number) FROM deployment_epoch)) AS origin,
     page.subject_ref, page.id, page.xid::text AS xid, page.seq, page.type, page.occurred_at, page.data
 FROM edge LEFT JOIN LATERAL (
     SELECT * FROM outbox
@@ -177,7 +219,8 @@ async def read_page(
     ]
     told = Position(int(rows[0].told), -1, NIL)
     following = events[-1].position if len(events) == limit else max(after, told)
-    return EventPage(events, following, int(rows[0].newest), int(rows[0].dropped))
+    origin = blake2b(rows[0].origin.encode(), digest_size=8).digest()
+    return EventPage(events, following, int(rows[0].newest), int(rows[0].dropped), origin)
 
 
 _PROGRESS: Final = """

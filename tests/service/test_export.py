@@ -84,17 +84,22 @@ def database():
 def exported(database, tmp_path_factory):
     """A deployment's export, and what it decides."""
     with running(database) as api:
+        place = api.ok("GET", "/v1/events")["next"]
         live(api)
         decided = decisions(api)
     file = tmp_path_factory.mktemp("exported") / "deployment.ndjson.gz"
     status, said, _ = run_command(database, "export", file)
     assert status == 0, said
-    return file, decided
+    return file, decided, place
 
 
 def test_an_empty_deployment_gives_the_samedecisions(database, exported):
-    """Every table that is carried over holds the same, but for keys; everybody is answered as before."""
-    file, decided = exported
+    """Every table that is carried over holds the same, but for keys; everybody is answered as before.
+
+    Receivers owe what they owed after each end of a consent, be it that no event was dispatched.
+    """
+    file, decided, _ = exported
+    assert len(_rows(database, "effect_owed")) >= 5
     assert {reason for reason, *_ in decided.values()} >= {
         "consent_in_force",
         "consent_withdrawn",
@@ -115,9 +120,19 @@ def test_an_empty_deployment_gives_the_samedecisions(database, exported):
         assert restored(empty, file, key_of(database))[0] == 1
 
 
+def test_a_place_between_the_events_of_another_database_is_refused(database, exported):
+    """A receiver that goes on with its cursor in a restored deployment is told that it would miss events: 410."""
+    file, _, place = exported
+    with new_database() as empty:
+        assert restored(empty, file, key_of(database))[0] == 0
+        with running(empty) as api:
+            answer = api.with_key(_new_key(empty)).call("GET", f"/v1/events?after={place}")
+    assert (answer.status_code, answer.json()["type"]) == (410, "urn:sceau:problem:cursor-too-old")
+
+
 def test_an_export_holds_no_id_and_no_key(exported):
     """Ids of subjects stay sealed, and callers have no keys; the file is for its owner only."""
-    file, _ = exported
+    file, *_ = exported
     content = gzip.decompress(file.read_bytes()).decode()
     assert '"table": "consent_event"' in content
     assert [name for name in (*NAMES, "frank", "gina", "key_sha256") if f'"{name}"' in content] == []
@@ -155,7 +170,7 @@ def _spoiled(file, place, change):
 )
 def test_a_spoiled_export_leaves_nothing(database, exported, tmp_path, change, said):
     """Cut off, changed, of another version, no export: it is said, and the database is as empty as before."""
-    file, _ = exported
+    file, *_ = exported
     with new_database() as empty:
         status, told, _ = restored(empty, _spoiled(file, tmp_path, change), key_of(database))
         assert status == 1
@@ -165,7 +180,7 @@ def test_a_spoiled_export_leaves_nothing(database, exported, tmp_path, change, s
 
 def test_other_keys_are_refused(database, exported):
     """By another pseudonym key nobody would be found: nothing is restored."""
-    file, _ = exported
+    file, *_ = exported
     with new_database() as empty:
         status, told, _ = restored(empty, file, key_of(database), pseudonym_key="33" * 32)
         assert status == 1
@@ -202,7 +217,7 @@ def test_a_link_to_a_file_leads_to_the_whole_export(database, exported, tmp_path
 
 def test_a_running_service_is_not_restored_under(database, exported):
     """What its memory holds would be wrong: it is to be stopped first."""
-    file, _ = exported
+    file, *_ = exported
     with new_database() as empty, running(empty, cache="leased") as api:
         assert api.ok("GET", "/readyz")
         status, told, _ = restored(empty, file, key_of(database))

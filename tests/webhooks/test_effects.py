@@ -1,13 +1,10 @@
 """What receivers say they did after a consent ended: stopped, and erased; the console counts the rest."""
 
-import asyncio
 import re
 from uuid import uuid4
 
 import psycopg
 
-from app.db.database import Database
-from app.operations.webhooks.deliver_webhooks import dispatch_events
 from tests.faults.service import eventually
 from tests.support.api import subject
 from tests.support.console import Visitor
@@ -85,28 +82,9 @@ def _shown(api):
     return found and tuple(map(int, found.groups()))
 
 
-def _dispatch(database):
-    """Dispatch until something is owed, whatever other transactions of the server hold it up."""
-
-    async def once():
-        made = Database(database.app_url)
-        try:
-            await dispatch_events(made)
-        finally:
-            await made.close()
-
-    def owed():
-        asyncio.run(once())
-        with psycopg.connect(database.owner_url) as owner:
-            return owner.execute("SELECT 1 FROM effect_owed").fetchall()
-
-    eventually(owed)
-
-
 def test_what_is_overdue_is_counted(api, database):
-    """Dispatching writes down what is owed, and by when as the register says; once it is erased it is not shown."""
+    """An end is owed at once, and erased by when the register says; once it is erased it is not shown."""
     withdrawn = _withdrawn(api)
-    _dispatch(database)
     with psycopg.connect(database.owner_url) as owner:
         due = owner.execute("SELECT due_at - occurred_at >= interval '28 days' FROM effect_owed").fetchall()
         assert due == [(True,)]
@@ -123,7 +101,6 @@ def test_an_erased_person_leaves_nothing_to_find(api, database):
     api.register("ads")
     api.decide("alice", "ads")
     api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
-    _dispatch(database)
     with psycopg.connect(database.owner_url) as owner:
         named = "SELECT column_name FROM information_schema.columns WHERE table_name LIKE 'effect%'"
         columns = owner.execute(named).fetchall()

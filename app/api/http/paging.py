@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import Query
 
 from app.core.errors import InvalidCursorError
-from app.events.outbox import Position
+from app.events.outbox import FeedPlace, Position
 from app.ledger.identifiers import Pseudonyms
 
 LIMIT: Final = 50
@@ -36,15 +36,15 @@ def read_cursor(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> UUID 
     return None if cursor is None else UUID(bytes=_opened(pseudonyms, "cursor", query, cursor))
 
 
-_PLACE: Final = struct.Struct(">Qi16s")
+_PLACE: Final = struct.Struct(">8sQi16s")
 
 
-def write_place(pseudonyms: Pseudonyms, query: str, place: Position) -> str:
-    """An opaque cursor that continues after a place between events."""
-    return _sealed(pseudonyms, "after", query, _PLACE.pack(place.xid, place.seq, place.event.bytes))
+def write_place(pseudonyms: Pseudonyms, query: str, origin: bytes, after: Position) -> str:
+    """An opaque cursor that continues after a place between the events of a database."""
+    return _sealed(pseudonyms, "after", query, _PLACE.pack(origin, after.xid, after.seq, after.event.bytes))
 
 
-def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> Position | None:
+def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> FeedPlace | None:
     """The place after which a cursor continues.
 
     Raises:
@@ -53,8 +53,11 @@ def read_place(pseudonyms: Pseudonyms, query: str, cursor: str | None) -> Positi
     """
     if cursor is None:
         return None
-    xid, seq, event = _PLACE.unpack(_opened(pseudonyms, "after", query, cursor))
-    return Position(xid, seq, UUID(bytes=event))
+    raw = _opened(pseudonyms, "after", query, cursor)
+    if len(raw) != _PLACE.size:
+        raise InvalidCursorError(field="after")
+    origin, xid, seq, event = _PLACE.unpack(raw)
+    return FeedPlace(origin, Position(xid, seq, UUID(bytes=event)))
 
 
 _ANY_LIMIT: Final = 0xFFFF

@@ -35,13 +35,12 @@ from app.events.deliveries import (
     take_turn,
     trim_outbox,
 )
-from app.events.effects import ENDING, MEDIA_TYPE, KnownSubject, cloud_event, count_attempt, count_lost, owe
+from app.events.effects import MEDIA_TYPE, KnownSubject, cloud_event, count_attempt, count_lost
 from app.events.endpoints import Endpoint, SigningKeys, load_endpoint, signature_headers
 from app.events.outbox import Position, keep_progress, load_progress, read_page
 from app.events.sender import Sender, SendOutcome
 from app.ledger.identifiers import VaultError, names_of
 from app.operations.service.deployment import Deployment
-from app.operations.webhooks.effects import erasure_delays
 from app.operations.webhooks.manage_webhooks import (
     GONE,
     MAKER_ENDED,
@@ -330,8 +329,6 @@ async def _dispatch_batch(session: WriteSession, batch: int) -> int:
     await hold_endpoints(session)
     last = page.events[-1].position
     await add_deliveries(session, after, last, now=await session.instant())
-    if any(event.type in ENDING for event in page.events):
-        await owe(session, after, last, await erasure_delays(session))
     await keep_progress(session, DISPATCHED, last)
     return len(page.events)
 

@@ -13,26 +13,12 @@ from app.core.errors import NotFoundError
 from app.core.fold import Standing
 from app.core.renewal import NEVER_FLAGGED, FlagKind, Renewal, examine
 from app.db.database import Database
-from app.db.session import ReadSession, WriteSession, uuid7
-from app.events.effects import Effect, Owed, acknowledge, find_owed, owe_one
+from app.db.session import WriteSession, uuid7
+from app.events.effects import Effect, Owed, acknowledge, find_owed
 from app.events.outbox import DomainEvent, put_in_outbox
 from app.ledger.sweep import Held, Said, hold_resting, list_untold, load_events_about, put_flags
-from app.register.records import (
-    present,
-    standing_now,
-)
-from app.register.store import InvalidationRecord, add_told, hold_processing, list_not_told, load_processings
-
-
-async def erasure_delays(session: ReadSession) -> dict[str, str | None]:
-    """Return how soon derived data must be erased: ISO 8601 by processing, None where the register does not say."""
-    now = await session.now()
-    delays: dict[str, str | None] = {}
-    for identifier, record in (await load_processings(session)).items():
-        current = record.facts.version_at(present(now, {}, record)) or record.facts.versions[0]
-        delay = current.derived_data_erased_within
-        delays[identifier] = None if delay is None else str(delay)
-    return delays
+from app.register.records import standing_now
+from app.register.store import InvalidationRecord, add_told, hold_processing, list_not_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +45,12 @@ async def acknowledge_effect(
     """Keep which caller did what after which event. A repetition changes nothing: the first time counts.
 
     Raises:
-        NotFoundError: the event ended no consent, is not kept any more, or its processing is not the caller's to name.
+        NotFoundError: the event ended no consent, or its processing is not the caller's to name.
 
     """
     owed = await find_owed(session, event)
-    if owed is None:
-        await owe_one(session, event, await erasure_delays(session))
-        owed = await find_owed(session, event)
     if owed is None or not caller.may_ask_about(owed.processing):
-        raise NotFoundError("No event of that id ended a consent, or it is not kept any more.", field="event")
+        raise NotFoundError("No event of that id ended a consent.", field="event")
     now = await session.now()
     await acknowledge(session, owed, effect, caller.id, now, count)
     return AcknowledgedEffect(owed, effect, now)

@@ -38,7 +38,7 @@ from app.events.endpoints import (
     secret_text,
     secrets_in_force,
 )
-from app.events.outbox import EventPage, EventType, Position, load_progress, read_page
+from app.events.outbox import EventPage, EventType, FeedPlace, Position, load_progress, read_page
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.callers import confirm_caller
 from app.operations.service.deployment import Deployment
@@ -312,7 +312,7 @@ _LOOK_AGAIN_SECONDS = 0.5
 async def read_events(
     database: Database,
     by: Authenticated,
-    after: Position | None,
+    after: FeedPlace | None,
     *,
     limit: int,
     wait: float = 0.0,
@@ -331,14 +331,15 @@ async def read_events(
         stopping: once it is set, the wait ends.
 
     Raises:
-        CursorTooOldError: events after that place were dropped, so that some would be missed.
+        CursorTooOldError: events after that place were dropped, or another database gave it, such as the one that this
+            was restored from: some would be missed.
         CredentialEndedError, ScopeMissingError: the caller waited, and may no longer read anything.
-        InvalidCursorError: the place is ahead of this database, which is then not the one that gave it.
+        InvalidCursorError: the place is ahead of this database, which has lost transactions.
 
     """
     stopping = stopping or asyncio.Event()
     deadline = asyncio.get_running_loop().time() + wait
-    place, caller, waited = after or Position(), by.caller, False
+    place, caller, waited = after.position if after is not None else Position(), by.caller, False
     while True:
         async with database.read() as session:
             page = await read_page(session, place, limit=limit, processings=caller.processings)
@@ -349,7 +350,7 @@ async def read_events(
                 if confirmed.processings != caller.processings:
                     caller = confirmed
                     continue
-        if after is not None and after.xid <= page.dropped:
+        if after is not None and (after.origin != page.origin or after.position.xid <= page.dropped):
             raise CursorTooOldError(field="after")
         if place.xid > page.newest:
             raise InvalidCursorError("The cursor is ahead of this database: begin again without one.", field="after")
