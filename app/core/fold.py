@@ -149,7 +149,7 @@ def covered(grant: Grant, processing: Processing) -> frozenset[Element]:
 
 
 @dataclass(frozen=True)
-class Account:
+class PersonAccount:
     """What a person said on one processing between two closures, oldest first, and the ages stated in that time.
 
     A closure forgets ages, so what was said before it is judged by the ages known when the account was closed.
@@ -193,33 +193,33 @@ class Account:
         return first if joint else None
 
 
-def accounts(events: Iterable[ConsentEvent], processing: str, at: datetime) -> tuple[Account, ...]:
+def accounts(events: Iterable[ConsentEvent], processing: str, at: datetime) -> tuple[PersonAccount, ...]:
     """Return the accounts that a person has had as far as one processing goes, as known at an instant.
 
     The last one is open, and the closure of each other is the last of its events.
     """
-    found: list[Account] = []
+    found: list[PersonAccount] = []
     said: list[ConsentEvent] = []
     stated: list[ConsentEvent] = []
     for event in sorted((event for event in events if event.collected_at <= at), key=_rank):
         if event.concerns(processing):
             said.append(event)
             if event.kind is EventKind.CLOSED:
-                found.append(Account(said, Ages(tuple(stated))))
+                found.append(PersonAccount(said, Ages(tuple(stated))))
                 said = []
                 stated = stated if event.processing else []  # the closure of one processing forgets no age
                 continue
         if event.collection.age_band is not None:
             stated.append(event)
-    return (*found, Account(said, Ages(stated)))
+    return (*found, PersonAccount(said, Ages(stated)))
 
 
-def account_of(accounts: Sequence[Account], event: ConsentEvent) -> Account:
+def account_of(accounts: Sequence[PersonAccount], event: ConsentEvent) -> PersonAccount:
     """Return the account in which an event was collected."""
     return accounts[bisect_left(accounts, event.rank, hi=len(accounts) - 1, key=_closed_by)]
 
 
-def halves_of(accounts: Iterable[Account]) -> frozenset[int]:
+def halves_of(accounts: Iterable[PersonAccount]) -> frozenset[int]:
     """Return the ledger orders of the halves of joint consents in all of a person's accounts."""
     return frozenset[int]().union(*(account.halves for account in accounts))
 
@@ -240,13 +240,13 @@ class Standing:
     `policy`: how the deployment counts periods.
     """
 
-    accounts: Sequence[Account]
+    accounts: Sequence[PersonAccount]
     processing: Processing
     at: datetime
     policy: PeriodPolicy
 
     @property
-    def account(self) -> Account:
+    def account(self) -> PersonAccount:
         """The account that is open: the next holder of an address that was closed starts with nothing."""
         return self.accounts[-1]
 
@@ -354,7 +354,7 @@ def _rank(event: ConsentEvent) -> tuple[datetime, int]:
     return event.rank
 
 
-def _closed_by(account: Account) -> tuple[datetime, int]:
+def _closed_by(account: PersonAccount) -> tuple[datetime, int]:
     return account.events[-1].rank
 
 

@@ -5,7 +5,7 @@ import pytest
 from app.core.article import Element
 from app.core.consent import AgeBand, Ages, DefaultState, EventKind, GivenBy, PositiveAct
 from app.core.evaluate import evaluate
-from app.core.fold import Account, Grant, awaits_other_side, covered, defects, expiry
+from app.core.fold import PersonAccount, Grant, awaits_other_side, covered, defects, expiry
 from app.core.period import ConsentPeriod, PeriodPolicy
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 
@@ -170,7 +170,7 @@ def test_a_joint_consent_between_two_acts_keeps_them_apart_and_stands():
 def test_a_parent_completes_nothing_for_a_person_of_fifteen():
     """A parent's act is not joined to the act of a person of 15 or more, and does not consent for them."""
     own, parent = granted("2026-03-01", 1), granted("2026-03-03", 3, given_by=GivenBy.PARENT)
-    assert Account([own, parent], Ages([])).grant_of(parent).first_act is None
+    assert PersonAccount([own, parent], Ages([])).grant_of(parent).first_act is None
     assert reason(own, parent) == "consent_invalid"
 
 
