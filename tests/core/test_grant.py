@@ -5,7 +5,7 @@ import pytest
 from app.core.article import Element
 from app.core.consent import AgeBand, Ages, DefaultState, EventKind, GivenBy, PositiveAct
 from app.core.evaluate import evaluate
-from app.core.fold import PersonAccount, Grant, awaits_other_side, covered, defects, expiry
+from app.core.fold import Grant, PersonAccount, awaits_other_side, covered, defects, expiry
 from app.core.period import ConsentPeriod, PeriodPolicy
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 
