@@ -75,6 +75,11 @@ retention_hold: Final = Table(
 _ALONE: Final = text("SELECT pg_advisory_xact_lock(hashtext('sceau retention'))")
 """Waits until no run is under way: what is answered as held, or as signed, holds for the next run."""
 _TWO_DECIDE: Final = text("SELECT FROM key_check WHERE name = :name").bindparams(name=APPROVAL_CHECK)
+_LAST_SIGNED: Final = text("""
+    SELECT DISTINCT ON (detail ->> 'kind') detail ->> 'kind' AS kind, detail ->> 'period' AS period
+    FROM administrative_act WHERE act = 'retention.signed' ORDER BY detail ->> 'kind', at DESC, id DESC
+""")
+"""By the trail, which a restored deployment has, and not by the schedule, which it begins anew."""
 _TOGETHER: Final = 500
 """How many people's ledgers one transaction examines; the people whose ledgers it removes are held meanwhile."""
 
@@ -155,11 +160,10 @@ class RetentionSchedule:
             usual = {kind: {PROPOSED[kind][0], before[kind].period} for kind in before}
             if basis is None and any(period not in usual[kind] for kind, period in periods.items()):
                 raise OwnerLimitsRefusedError("another period than the proposed one needs its reason: add --basis")
-            shorter = {
-                kind: period
-                for kind, period in periods.items()
-                if Retention.parse(period).months < Retention.parse(before[kind].period).months
-            }
+            wanted = {kind: periods.get(kind, rule.period) for kind, rule in before.items()}
+            signed = {row.kind: row.period for row in connection.execute(_LAST_SIGNED)}
+            longest = {kind: max(_months(rule.period), _months(signed.get(kind))) for kind, rule in before.items()}
+            shorter = {kind: period for kind, period in wanted.items() if _months(period) < longest[kind]}
             if shorter and (approval is RegisterApproval.TWO or connection.execute(_TWO_DECIDE).first() is not None):
                 _check_approved(connection, shorter)
             for kind, rule in before.items():
@@ -264,6 +268,10 @@ class RetentionSchedule:
             raise OwnerLimitsRefusedError(refusal_of_owner(error.orig)) from error
 
 
+def _months(period: str | None) -> int:
+    return 0 if period is None else Retention.parse(period).months
+
+
 def _check_approved(connection: Connection, shorter: dict[str, str]) -> None:
     """Refuse shorter periods that no second person has approved since the schedule was last signed.
 
@@ -274,7 +282,8 @@ def _check_approved(connection: Connection, shorter: dict[str, str]) -> None:
     approved = text("""
         SELECT EXISTS (SELECT FROM gate_proposal JOIN gate_ruling ON gate_ruling.proposal = gate_proposal.id
         WHERE kind = 'retention' AND approved AND wanted = CAST(:wanted AS jsonb)
-            AND gate_ruling.at > (SELECT coalesce(max(signed_at), '-infinity') FROM retention_rule))
+            AND gate_ruling.at > coalesce(
+                (SELECT max(at) FROM administrative_act WHERE act = 'retention.signed'), '-infinity'))
     """)
     if not connection.execute(approved, {"wanted": json.dumps(shorter)}).scalar_one():
         body = json.dumps({"kind": "retention", **shorter})

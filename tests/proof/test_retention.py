@@ -169,11 +169,11 @@ def test_periods_are_those_of_the_owner(old):
     assert "P20Y" in owned(old, "show")
 
 
-def _sign(old, *words, approval="one"):
+def _sign(database, *words, approval="one"):
     return run_command(
-        old.database,
+        database,
         *("retention", "sign", "--by", "DPO", *words),
-        database_owner_url=old.database.owner_url,
+        database_owner_url=database.owner_url,
         register_approval=approval,
     )
 
@@ -182,7 +182,7 @@ def test_six_years_are_proposed_and_another_period_needs_its_basis(old):
     """A period other than the proposed six years needs a basis, which the schedule then prints."""
     shown = owned(old, "show")
     assert (shown.count("P6Y"), shown.count("code de procédure pénale art. 8")) == (2, 2)
-    status, said, _ = _sign(old, "--consents", "P8Y")
+    status, said, _ = _sign(old.database, "--consents", "P8Y")
     assert (status, "--basis" in said, "Proposed: nothing" in owned(old, "show")) == (1, True, True)
     other = sign(old, "--consents", "P8Y", "--basis", "Ten-year contracts.")
     assert ("consent: P8Y" in other, "Basis: Ten-year contracts." in other, "refusal: P6Y" in other) == (True,) * 3
@@ -204,28 +204,48 @@ def test_a_shorter_period_takes_two_persons_once(old):
             answer(bob, proposal).raise_for_status()
 
         def refused(*words):
-            status, said, _ = _sign(old, *words, approval="two")
+            status, said, _ = _sign(old.database, *words, approval="two")
             return (status, "POST /v1/proposals" in said) == (1, True)
 
         assert refused(*shorter)
-        assert _sign(old, *shorter, approval="one")[0] == 1  # what a command says does not matter where two decide
+        assert (
+            _sign(old.database, *shorter, approval="one")[0] == 1
+        )  # what a command says does not matter where two decide
         proposal = propose(consent="P4Y")
         assert refused(*shorter)
         approve(proposal)
         assert refused(*shorter, "--refusals", "P4Y")
         assert refused("--consents", "P3Y", "--basis", "Shorter still.")
         assert "consent: P6Y" in owned(old, "show")
-        assert _sign(old, *shorter, approval="two")[0] == 0
-        assert _sign(old, "--consents", "P9Y", "--basis", "Longer.", approval="two")[0] == 0
+        assert _sign(old.database, *shorter, approval="two")[0] == 0
+        assert _sign(old.database, "--consents", "P9Y", "--basis", "Longer.", approval="two")[0] == 0
         assert refused(*shorter)  # the approval was used
         approve(propose(consent="P4Y"))
-        assert _sign(old, *shorter, approval="two")[0] == 0
+        assert _sign(old.database, *shorter, approval="two")[0] == 0
     assert "consent: P4Y" in owned(old, "show")
+
+
+def test_a_restored_deployment_knows_what_was_signed(old, tmp_path):
+    """Under `two`, an approval is used up in a restored deployment too, and a shorter period than the last is one."""
+    shorter = ("--consents", "P4Y", "--basis", "Shorter contracts.")
+    with running(old.database, register_approval="two") as api:
+        ada, bob = person(api, "Ada"), person(api, "Bob")
+        proposal = ada.call("POST", "/v1/proposals", {"kind": "retention", "consent": "P4Y"}).json()["id"]
+        answer(bob, proposal).raise_for_status()
+    assert _sign(old.database, *shorter, approval="two")[0] == 0
+    assert _sign(old.database, "--consents", "P9Y", "--basis", "Longer.", approval="two")[0] == 0
+    assert run_command(old.database, "export", tmp_path / "all.ndjson")[0] == 0
+    with new_database() as empty:
+        assert restored(empty, tmp_path / "all.ndjson", key_of(old.database), register_approval="two")[0] == 0
+        for words in (shorter, ("--consents", "P6Y"), ()):
+            status, said, _ = _sign(empty, *words, approval="two")
+            assert (status, "POST /v1/proposals" in said) == (1, True)
+        assert _sign(empty, "--consents", "P9Y", "--basis", "Longer.", approval="two")[0] == 0
 
 
 def test_one_person_signs_a_shorter_period_where_one_decides(old):
     """Control: with `one`, a shorter period is signed at once."""
-    assert _sign(old, "--consents", "P4Y", "--basis", "Shorter contracts.")[0] == 0
+    assert _sign(old.database, "--consents", "P4Y", "--basis", "Shorter contracts.")[0] == 0
 
 
 def test_a_hold_is_restored_with_the_rest(old, tmp_path):
