@@ -43,14 +43,19 @@ def report(
     It counts people's answers, and names none of them.
     """
     from app.core.errors import NotFoundError
-    from app.operations.register.report import report_json, report_period
+    from app.operations.consents.projections import count_lapsing
+    from app.operations.register.report import SOON, report_json, report_period
     from app.operations.staff import read_staff_coverage
     from app.pages.report import report_document
+    from app.settings import Settings
+    from app.wiring.parts import periods_of
     from app.words import Language
 
     async def read(database: "Database") -> "tuple[PeriodReport, Mapping[NoticeStanding, int] | None]":
         async with database.read() as session:
-            told = await report_period(session, *_month(month, await session.now()))
+            since, until = _month(month, await session.now())
+            lapsing = await count_lapsing(session, periods_of(Settings.load()), (until, until + SOON))
+            told = await report_period(session, since, until, lapsing)
             try:
                 return told, (await read_staff_coverage(session)).counts
             except NotFoundError:  # no notice was published

@@ -385,12 +385,17 @@ UNION
 SELECT subject_ref FROM consent_event WHERE kind = 'granted' AND (processing, lower(evidence->>'presented_text_sha256'))
     IN (SELECT processing, encode(text_sha256, 'hex') FROM processing_invalidation WHERE text_sha256 IS NOT NULL)
 """  # noqa: S608 - a constant
+# The stored expiry is the latest: a period shortened by a later version ends a consent before it.
+_MAY_LAPSE: Final = """(consent.ended_by IS NULL AND consent.decision = 'granted' AND consent.expires_at >= :since AND (
+    consent.expires_at < :until OR EXISTS (SELECT FROM processing_version AS later
+        WHERE later.processing = consent.processing AND later.number > consent.version)))"""
 _GROUPS: Final = text(f"""
 WITH doubted AS MATERIALIZED ({_DOUBTED}), local AS (
     SELECT processing, version, decision, ended_by, collected_at, expires_at,
         ended_by IS NULL AND decision = 'granted' AS open,
         collected_at AT TIME ZONE 'Europe/Paris' AS at, expires_at AT TIME ZONE 'Europe/Paris' AS until
     FROM consent WHERE NOT EXISTS (SELECT FROM doubted WHERE doubted.subject_ref = consent.subject_ref)
+        AND (CAST(:until AS timestamptz) IS NULL OR {_MAY_LAPSE})
 )
 SELECT processing, version, decision, ended_by, min(collected_at) AS collected_at, min(expires_at) AS expires_at,
     count(*) AS number
@@ -398,12 +403,22 @@ FROM local
 GROUP BY processing, version, decision, ended_by, CASE WHEN open THEN at::date END, CASE WHEN open THEN until::date END,
     CASE WHEN open THEN at::time <= (CAST(:now AS timestamptz) AT TIME ZONE 'Europe/Paris')::time END
 """)  # noqa: S608 - constants
-_DOUBTED_ONES: Final = text(_DOUBTED)
+_DOUBTED_ONES: Final = text(f"""
+SELECT subject_ref FROM ({_DOUBTED}) AS doubted WHERE CAST(:until AS timestamptz) IS NULL
+    OR EXISTS (SELECT FROM consent WHERE consent.subject_ref = doubted.subject_ref AND {_MAY_LAPSE})
+""")  # noqa: S608 - constants
 _AT_ONCE: Final = 2_000
 
 
-async def count_groups(session: ReadSession, now: datetime) -> list[ConsentGroup]:
-    """Count all consents but those of doubted subjects, in groups; it scans the whole table: for a job, not a page."""
+Window = tuple[datetime, datetime]
+"""Two instants: what may lapse from the first on and before the second."""
+
+
+async def count_groups(session: ReadSession, now: datetime, window: Window | None = None) -> list[ConsentGroup]:
+    """Count all consents but those of doubted subjects, in groups; it scans the whole table: for a job, not a page.
+
+    With a window it counts those that may lapse in it, and reads little more.
+    """
     return [
         ConsentGroup(
             processing=row.processing,
@@ -414,7 +429,7 @@ async def count_groups(session: ReadSession, now: datetime) -> list[ConsentGroup
             expires_at=row.expires_at,
             number=row.number,
         )
-        for row in await session.execute(_GROUPS, {"now": now})
+        for row in await session.execute(_GROUPS, {"now": now, **_bounds(window)})
     ]
 
 
@@ -431,10 +446,6 @@ _EVENTS: Final = text("""
 SELECT coalesce(processing, '') AS processing, kind, count(*) AS number FROM consent_event
 WHERE recorded_at >= :since AND recorded_at < :until GROUP BY 1, 2 ORDER BY 1, 2
 """)
-_LAPSING: Final = text("""
-SELECT processing, count(*) AS number FROM consent
-WHERE decision = 'granted' AND ended_by IS NULL AND expires_at >= :since AND expires_at < :until GROUP BY 1 ORDER BY 1
-""")
 
 
 async def count_events(session: ReadSession, since: datetime, until: datetime) -> list[EventsOfAProcessing]:
@@ -443,15 +454,19 @@ async def count_events(session: ReadSession, since: datetime, until: datetime) -
     return [EventsOfAProcessing(row.processing, EventKind(row.kind), row.number) for row in found]
 
 
-async def count_lapsing(session: ReadSession, since: datetime, until: datetime) -> dict[str, int]:
-    """Return how many consents that nothing ended will expire between two instants, by processing."""
-    found = await session.execute(_LAPSING, {"since": since, "until": until})
-    return {row.processing: row.number for row in found}
+def _bounds(window: Window | None) -> dict[str, datetime | None]:
+    since, until = window or (None, None)
+    return {"since": since, "until": until}
 
 
-async def doubted_histories(session: ReadSession) -> AsyncIterator[Sequence[ConsentEvent]]:
-    """Yield the events of each doubted subject, reading some thousands of subjects at a time."""
-    found = list((await session.execute(_DOUBTED_ONES)).scalars())
+async def doubted_histories(
+    session: ReadSession, window: Window | None = None
+) -> AsyncIterator[Sequence[ConsentEvent]]:
+    """Yield the events of each doubted subject, reading some thousands of subjects at a time.
+
+    With a window: of each of whom a consent may lapse in it.
+    """
+    found = list((await session.execute(_DOUBTED_ONES, _bounds(window))).scalars())
     for start in range(0, len(found), _AT_ONCE):
         for events in (await load_events(session, found[start : start + _AT_ONCE])).values():
             yield events

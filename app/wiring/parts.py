@@ -109,6 +109,11 @@ def _decoded(text: str, name: str) -> bytes:
 _LASTING: Final = b"sceau hashes that last"
 
 
+def periods_of(settings: Settings) -> PeriodPolicy:
+    """Return how the deployment counts periods."""
+    return PeriodPolicy(settings.period_counting, settings.consent_validity)
+
+
 def deployment_of(settings: Settings) -> Deployment:
     """Return the keys and choices of this deployment.
 
@@ -122,7 +127,7 @@ def deployment_of(settings: Settings) -> Deployment:
     return Deployment(
         pseudonyms=Pseudonyms(key, settings.subject_ids, other=other, lasting=digest(first, _LASTING, sha256)),
         vault=Vault(masters),
-        policy=PeriodPolicy(settings.period_counting, settings.consent_validity),
+        policy=periods_of(settings),
         max_backdating=settings.max_backdating,
         lease=settings.lease,
         solicitation_pause=settings.solicitation_pause,

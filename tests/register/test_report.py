@@ -12,6 +12,8 @@ from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 from tests.support.commands import run_command
 from tests.support.databases import new_database
+from tests.support.invalidations import invalidate
+from tests.support.two_persons import add
 
 EXPORT = "/v1/subjects/exports"
 
@@ -64,8 +66,27 @@ def test_it_counts_what_was_recorded(written):
     assert acts.count("processing.registered") == 2
     assert "processing.suspended" in acts
     assert (told["erasures"], told["exports"] >= 1, told["dropped"]) == (2, True, 0)
-    assert told["lapsing"] == {}  # a year ahead
     assert told["staff"] is not None
+
+
+def test_what_lapses_soon_is_in_force_until_then(tmp_path):
+    """Counted are consents that decisions rest on now, whatever the sweep has flagged, by when they really end."""
+    lasting = {"ads": 3, "struck": 0, "unlawful": 0, "remade": 1, "shortened": 3, "later": 0}
+    with new_database() as made:
+        with running(made) as api:
+            for name in lasting:
+                validity = {"shortened": "P1Y", "later": "P1Y"}.get(name, "P45D")
+                api.register(name, consent_validity=validity, age_statement_required=name == "remade")
+                how = {"default_state": "selected"} if name == "unlawful" else {}
+                for who in ("alice", "bruno", "chloe"):
+                    age = {"age_band": "adult"} if who == "alice" else {}
+                    api.decide(who, name, evidence=how, capacity={"given_by": "self", **age})
+            assert invalidate(api, "struck").is_success
+            assert add(api, "shortened", consent_validity="P45D", material=False, reason="Shorter.").status_code == 201
+        month = f"{datetime.now(UTC).astimezone(PARIS):%Y-%m}"
+        assert run_command(made, "report", "-o", tmp_path / "report", "--month", month, "--format", "json")[0] == 0
+    told = json.loads((tmp_path / "report").read_text(encoding="utf-8"))["lapsing"]
+    assert told == {name: number for name, number in lasting.items() if number}
 
 
 @pytest.mark.parametrize(

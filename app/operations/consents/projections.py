@@ -1,7 +1,7 @@
 """Count every consent for the figures, and rebuild the projection that they are counted in from the ledger."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,15 +14,15 @@ from app.core.fold import ConsentRow, Standing, fold, project
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.database import Database
-from app.db.session import WriteSession
+from app.db.session import ReadSession, WriteSession
 from app.ledger.projection import load_rows, lock_subjects, project_subject, remove_rows
-from app.ledger.store import ConsentGroup, count_groups, doubted_histories, load_events
+from app.ledger.store import ConsentGroup, Window, count_groups, doubted_histories, load_events
 from app.register.store import load_processings
 
 CONSENTS: Final = "consents"
 
-Key = tuple[str, State, str]
-"""Processing, state and, for a consent in force, the month of its expiry in Paris (`2027-03`), else ""."""
+_Key = tuple[str, State, datetime | None]
+"""Processing, state and, for a consent in force, when it expires."""
 
 _ENDED: Final = {
     EventKind.CLOSED: State.CLOSED,
@@ -42,42 +42,61 @@ async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | N
     if not await one_at_a_time(session, CONSENTS):
         return None
     now = await session.now()
-    register = {identifier: record.facts for identifier, record in (await load_processings(session)).items()}
-    counted: Counter[Key] = Counter()
-    for group in await count_groups(session, now):
-        counted[_key_of_group(group, register[group.processing], now, policy)] += group.number
-    async for events in doubted_histories(session):
-        counted.update(_keys(events, register, now, policy))
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for (processing, state, lapses), number in (await _counted(session, policy, now)).items():
+        month = f"{lapses.astimezone(PARIS):%Y-%m}" if lapses is not None else ""
+        counted[processing, state.value, month] += number
     numbers = [
-        {"processing": processing, "state": state.value, "month": month, "number": number}
+        {"processing": processing, "state": state, "month": month, "number": number}
         for (processing, state, month), number in sorted(counted.items())
     ]
     await keep_figure(session, CONSENTS, Figure(now, await session.now() - now, numbers))
     return counted.total()
 
 
-def _key_of_group(group: ConsentGroup, processing: Processing, now: datetime, policy: PeriodPolicy) -> Key:
+async def count_lapsing(session: ReadSession, policy: PeriodPolicy, window: Window) -> dict[str, int]:
+    """Return how many consents that are in force now will expire between two instants, by processing."""
+    found: Counter[str] = Counter()
+    for (processing, _, lapses), number in (await _counted(session, policy, await session.now(), window)).items():
+        if lapses is not None and window[0] <= lapses < window[1]:
+            found[processing] += number
+    return dict(sorted(found.items()))
+
+
+async def _counted(
+    session: ReadSession, policy: PeriodPolicy, now: datetime, window: Window | None = None
+) -> Counter[_Key]:
+    """Count all consents, or those that may lapse in a window, as the core judges them."""
+    register = {identifier: record.facts for identifier, record in (await load_processings(session)).items()}
+    counted: Counter[_Key] = Counter()
+    for group in await count_groups(session, now, window):
+        counted[_key_of_group(group, register[group.processing], now, policy)] += group.number
+    async for events in doubted_histories(session, window):
+        counted.update(_keys(events, register, now, policy))
+    return counted
+
+
+def _key_of_group(group: ConsentGroup, processing: Processing, now: datetime, policy: PeriodPolicy) -> _Key:
     if group.ended_by is not None:
-        return processing.id, _ENDED[group.ended_by], ""
+        return processing.id, _ENDED[group.ended_by], None
     example = group.example()
     return _key(example, fold([example], processing, max(now, example.collected_at), policy))
 
 
 def _keys(
-    events: Iterable[ConsentEvent], register: Mapping[str, Processing], now: datetime, policy: PeriodPolicy
-) -> list[Key]:
-    every = list(events)
-    at = max([now, *(event.collected_at for event in every)])
-    consents = [event for event in every if event.kind in {EventKind.GRANTED, EventKind.REFUSED}]
-    named = {event.processing or "" for event in consents}
-    standings = {each: fold(every, register[each], at, policy) for each in named}
+    events: Sequence[ConsentEvent], register: Mapping[str, Processing], now: datetime, policy: PeriodPolicy
+) -> list[_Key]:
+    at = max([now, *(event.collected_at for event in events)])
+    consents = [event for event in events if event.kind in {EventKind.GRANTED, EventKind.REFUSED}]
+    standings = {
+        each: fold(events, register[each], at, policy) for each in {event.processing or "" for event in consents}
+    }
     return [_key(event, standings[event.processing or ""]) for event in consents]
 
 
-def _key(consent: ConsentEvent, standing: Standing) -> Key:
-    processing, state = standing.processing.id, standing.state_of(consent)
-    month = f"{standing.expiry_of(consent).astimezone(PARIS):%Y-%m}" if state is State.IN_FORCE else ""
-    return processing, state, month
+def _key(consent: ConsentEvent, standing: Standing) -> _Key:
+    state = standing.state_of(consent)
+    return standing.processing.id, state, standing.expiry_of(consent) if state is State.IN_FORCE else None
 
 
 # Rebuild the projection from the ledger, subject by subject, and report what differed.

@@ -20,7 +20,7 @@ from app.core.register import RegisterWarning, warnings_of
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS, STATUS_WORDS, period_in_words, retention_in_words
 from app.db.session import ReadSession
 from app.ledger.imports import ImportSource, list_sources
-from app.ledger.store import EventsOfAProcessing, count_events, count_lapsing
+from app.ledger.store import EventsOfAProcessing, count_events
 from app.ledger.sweep import FlagsOfAProcessing, count_flags
 from app.proof.store import count_waiting, latest_checkpoint
 from app.register.gate import read_register
@@ -251,10 +251,11 @@ class ReportedAct:
 
 @dataclass(frozen=True, slots=True)
 class PeriodReport:
-    """The report of a period; `since` is included, `until` is not. `lapsing`: consents that end within `SOON` after it.
+    """The report of a period; `since` is included, `until` is not.
 
-    `erasures` and `exports`: how many people were erased, or had their data handed out. `log_size`: entries of the log
-    when its last head was signed; None without one. `waiting`: how many rows are not entered in the log yet.
+    `lapsing`: consents that are in force as the report is made, and expire within `SOON` after the period. `erasures`
+    and `exports`: how many people were erased, or had their data handed out. `log_size`: entries of the log when its
+    last head was signed; None without one. `waiting`: how many rows are not entered in the log yet.
     """
 
     since: datetime
@@ -275,8 +276,10 @@ class PeriodReport:
     waiting: int
 
 
-async def report_period(session: ReadSession, since: datetime, until: datetime) -> PeriodReport:
-    """Read everything that a report of a period says; it goes through the period's events and logged decisions."""
+async def report_period(
+    session: ReadSession, since: datetime, until: datetime, lapsing: Mapping[str, int]
+) -> PeriodReport:
+    """Read everything else that a report of a period says; it goes through the period's events and logged decisions."""
     now = await session.now()
     acts = await _acts(session, since, until)
     names = {each: await _name(session, each) for each in {act.caller for act in acts if act.caller is not None}}
@@ -294,7 +297,7 @@ async def report_period(session: ReadSession, since: datetime, until: datetime) 
         ],
         events=await count_events(session, since, until),
         flags=await count_flags(session, since, until),
-        lapsing=await count_lapsing(session, until, until + SOON),
+        lapsing=lapsing,
         answers=await answers_between(session, since, until),
         dropped=await count_dropped(session, since, until),
         imports=begun,

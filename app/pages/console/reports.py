@@ -29,11 +29,12 @@ from app.core.article import PARIS
 from app.core.errors import NotFoundError
 from app.core.renewal import FlagKind
 from app.db.session import ReadSession, WriteSession
-from app.operations.consents.projections import CONSENTS
+from app.operations.consents.projections import CONSENTS, count_lapsing
 from app.operations.consents.sweep_renewals import RenewalPage, list_renewals, name_subjects
 from app.operations.proof.append_entries import every_key
 from app.operations.proof.bundle import BundlePlan, NoLogError, open_bundle
 from app.operations.register.report import (
+    SOON,
     as_csv,
     export_register,
     month_of,
@@ -238,7 +239,9 @@ async def month_file(desk: ReportDesk, month: Month, form: Literal["html", "csv"
     async with desk.visit.database.read() as session:
         if date(year, number, 1) > (await session.now()).astimezone(PARIS).date():
             raise NotFoundError
-        told = await report_period(session, *month_of(date(year, number, 1)))
+        since, until = month_of(date(year, number, 1))
+        lapsing = await count_lapsing(session, desk.services.deployment.policy, (until, until + SOON))
+        told = await report_period(session, since, until, lapsing)
         try:
             staff = (await read_staff_coverage(session)).counts
         except NotFoundError:  # no notice was published
