@@ -514,7 +514,7 @@ def decision_id(at: float) -> bytes:
     milliseconds = int(at * 1000)
     if milliseconds != _pool.milliseconds:
         _pool.milliseconds, _pool.beginning = milliseconds, numbered_id(at, _pool.ids, 0)[: -_COUNT_BITS // 4]
-    return _pool.beginning + b"%010x" % (next(_pool.counts) & _MOST_COUNTED)
+    return _pool.beginning + b"%010x" % (next(_pool.counts) & MOST_COUNTED)
 
 
 def numbered_id(at: float, ids: int, count: int) -> bytes:
@@ -528,11 +528,12 @@ def numbered_id(at: float, ids: int, count: int) -> bytes:
         count: the decision's number; its low 40 bits are used.
 
     """
-    own = ids << _COUNT_BITS | (count & _MOST_COUNTED)
+    own = ids << _COUNT_BITS | (count & MOST_COUNTED)
     return str(_version7(int(at * 1000), own)).encode()
 
 
-_MOST_COUNTED = 2**_COUNT_BITS - 1
+MOST_COUNTED = 2**_COUNT_BITS - 1
+"""The highest count that the id of a decision has room for."""
 
 
 def uuid7(at: datetime) -> UUID:

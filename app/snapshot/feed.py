@@ -420,7 +420,7 @@ class Feed:
         self.last_beat = beat.sent
         self._serve_from(beat.server)
         self.lease.extend(beat.sent, self._pace.lease)
-        self.leaves.grant(self.lease.end, ahead)
+        self.leaves.grant(self.lease.end)
         self.beats += 1
         self.tried.set()
         self._move()

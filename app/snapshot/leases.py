@@ -78,10 +78,9 @@ class Leaf:
     """One leaf, on one connection.
 
     `tell(number, forgotten, end)` sends a change: its number, the opaque numbers of the records that changed (None: all
-    of them), and whether the change ends the leaf's lease. `grant(end, ahead)` sends a lease: its end, and how far the
-    database's clock is ahead of CLOCK_BOOTTIME, both in seconds. `doubt()` is called when the rights of the leaf's
-    caller may have changed: the leaf gets no lease until `Leaves.admit`. `hang_up()` ends a connection whose leaf owes
-    too much.
+    of them), and whether the change ends the leaf's lease. `grant(end)` sends a lease. `doubt()` is called when the
+    rights of the leaf's caller may have changed: the leaf gets no lease until `Leaves.admit`. `hang_up()` ends a
+    connection whose leaf owes too much.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class Leaf:
         caller: UUID,
         *,
         tell: Callable[[int, Sequence[int] | None, bool], None],
-        grant: Callable[[float, float], None],
+        grant: Callable[[float], None],
         doubt: Callable[[], None],
         hang_up: Callable[[], None],
     ) -> None:
@@ -135,7 +134,7 @@ class Leaves:
         self.number = 0
         self._all: set[Leaf] = set()
         self._barred: dict[UUID, float] = {}  # callers whose leaves held up writes: until when they get no lease
-        self._end = self._ahead = self._looked = 0.0
+        self._end = self._looked = 0.0
         self._closed = False
         self._moved = asyncio.Event()
 
@@ -220,9 +219,9 @@ class Leaves:
         self._closed = True
         self.revoke()
 
-    def grant(self, end: float, ahead: float) -> None:
+    def grant(self, end: float) -> None:
         """Extend the leaves' leases, because this process's own lease was extended: none ends later than `end`."""
-        self._end, self._ahead = end, ahead
+        self._end = end
         now = boot_seconds()
         self._barred = {caller: until for caller, until in self._barred.items() if until > now}
         for leaf in self._living():
@@ -325,7 +324,7 @@ class Leaves:
         if leaf.caller in self._barred:
             return
         leaf.until, leaf.ends_with = max(leaf.until, end), 0
-        leaf.grant(end, self._ahead)
+        leaf.grant(end)
 
 
 # The records in memory, and the reads under way for those that it lacks. Nothing below knows when a record may be used:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import math
 import select
 import socket
 import struct
@@ -9,19 +10,25 @@ import threading
 import time
 import weakref
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
+from uuid import UUID
 
 import pytest
 
 from app.api.decisions.edge import MOST_EDGES, EdgeConnection
-from app.snapshot.leases import boot_clock
+from app.db.session import numbered_id
+from app.snapshot.leases import boot_clock, boot_seconds
 from bench.stale.fleet import KEY
 from sceau_client import Edge
 from tests.edge.deployments import served
 from tests.edge.questions import asked
 from tests.edge.waiting import wait_until
+from tests.support import two_persons
 from tests.support.api import question, running
+from tests.support.commands import run_command
 from tests.support.databases import new_database
+from tests.support.decision_rows import logged_rows
 
 
 class Liar:
@@ -34,6 +41,7 @@ class Liar:
         self._socket.connect(str(path))
         self._said = self._socket.makefile("rb")
         self.heard: list[str] = []
+        self.until = 0.0
         self.say({"kind": "hello", "protocol": 1, "key": key, "clock": boot_clock()})
 
     def say(self, message: dict[str, Any] | bytes) -> None:
@@ -51,18 +59,19 @@ class Liar:
                 return told
 
     def keep(self, user: str, name: str) -> int:
-        """The number of an answer that may be held."""
+        """The number of an answer that may be held, `until` an epoch time."""
         self.hear("lease")
         while True:
             self.say({"kind": "ask", "number": 1, "question": question(user, name)})
             told = self.hear("answer")
             if told["body"]["decision"] and told["keep"] is not None:
                 number: int = told["keep"]["number"]
+                self.until = told["keep"]["until"]
                 return number
 
-    def report(self, answer: int, at: float) -> None:
+    def report(self, answer: int, at: float, count: int = 0) -> None:
         """Say that something was decided by an answer at an epoch time."""
-        self.say(b"R" + struct.pack("<IIQQd", 1, 0, answer, 0, at) + b"handle")
+        self.say(b"R" + struct.pack("<IIQQd", 1, 0, answer, count, at) + b"handle")
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +85,7 @@ def test_what_an_edge_could_not_have_decided_is_not_logged(service):
     """A reported decision is logged, but not one from before the edge's answer or from long after a withdrawal."""
     name = service.register()
     service.api[0].decide("alice", name)
+    before = time.time()
     with Liar(service.socket) as liar:
         kept = liar.keep("alice", name)
         lost, logged = service.rows("dropped"), service.rows("written")
@@ -84,7 +94,7 @@ def test_what_an_edge_could_not_have_decided_is_not_logged(service):
         wait_until(lambda: service.rows("dropped") > lost)
         lost = service.rows("dropped")
         assert lost < 2**31
-        liar.report(kept, time.time() - 120)
+        liar.report(kept, before)
         wait_until(lambda: service.rows("dropped") == lost + 1)
         liar.report(kept, time.time())
         wait_until(lambda: service.rows("written") > logged)
@@ -95,6 +105,73 @@ def test_what_an_edge_could_not_have_decided_is_not_logged(service):
             return service.rows("dropped") > lost + 1
 
         wait_until(is_dropped)
+
+
+def test_what_is_reported_is_what_a_replay_decides(database, tmp_path):
+    """A decision is logged up to the last instant before time alone ends the edge's answer; then none is."""
+    end = int(time.time() * 1e6) + 4_000_000  # a decision of the next few seconds may be reported
+    while int(math.nextafter(end / 1e6, 0) * 1e6) != end:  # until rounding alone brings one past the end
+        end += 1
+    effective = datetime.fromtimestamp(end / 1e6, UTC)
+    place = tmp_path / "edge.sock"
+    with running(database, edge_socket=place) as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        assert two_persons.add(api, "ads", material=True, effective_from=effective.isoformat(), reason="R").is_success
+        log = _services(api).recorder.log
+        wait_until(place.exists)
+        with Liar(place, api.key or "") as liar:
+            kept = liar.keep("alice", "ads")
+            for at in (math.nextafter(liar.until, 0), liar.until, end / 1e6, end / 1e6 + 0.5):
+                liar.report(kept, at)
+            wait_until(lambda: log.counts.dropped == 3)
+    assert effective - logged_rows(database)[-1].at <= timedelta(microseconds=2)
+    since, until = (f"{effective + timedelta(hours=each):%FT%T}" for each in (-1, 1))
+    assert " 0 different," in run_command(database, "proof", "replay", "--since", since, "--until", until)[2]
+
+
+def _services(api):
+    return api.client.app.state.services
+
+
+def test_an_edge_decides_no_earlier_than_its_worker_answered(database, tmp_path):
+    """When a beat shows that a worker is ahead of the database's clock, its edges are not behind the worker."""
+    place = tmp_path / "edge.sock"
+    with running(database, edge_socket=place) as api:
+        wait_until(place.exists)
+        replica = _services(api).memory.replica
+        beats = replica.feed.beats
+        replica.feed.database_ahead += 1.5
+        now = replica.now()
+        wait_until(lambda: replica.feed.beats > beats + 1)
+        with Liar(place, api.key or "") as liar:
+            assert liar.hear("lease")["ahead"] + boot_seconds() >= now
+
+
+def test_no_two_reported_decisions_have_one_id(service):
+    """A count that was reported before is dropped, in whatever order counts come; no id hides another in a search."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    with Liar(service.socket, service.caller()["key"]) as liar:
+        kept = liar.keep("alice", name)
+        dropped, at = service.rows("dropped"), time.time() + 1
+        for count in (7, 5, 7, 5, 2**40 + 6, 6):
+            liar.report(kept, at, count)
+        wait_until(lambda: service.rows("dropped") == dropped + 3)
+    wait_until(lambda: len(_paged(service, name)) > 3)
+    reported = UUID(numbered_id(at, 0, 0).decode()).hex[:12]
+    assert sorted(int(each.hex[-10:], 16) for each in _paged(service, name) if each.hex[:12] == reported) == [5, 6, 7]
+
+
+def _paged(service, name):
+    """The ids of all decisions about a processing, found one at a time."""
+    found: list[UUID] = []
+    page: dict[str, Any] | None = {"limit": 1}
+    while page is not None:
+        told = service.api[0].ok("POST", "/v1/decisions/search", {"processing": name, "page": page})
+        found += [UUID(each["id"]) for each in told["items"]]
+        page = {"limit": 1, "cursor": told["next_cursor"]} if "next_cursor" in told else None
+    return found
 
 
 def test_a_caller_whose_edges_are_waited_for_again_and_again_is_given_no_lease(service):

@@ -27,12 +27,12 @@ class Told:
 
     def __init__(self, leaves, caller=CALLER, limit=float("inf")):
         self.changes: list[tuple[Any, ...]] = []
-        self.granted: list[tuple[Any, ...]] = []
+        self.granted: list[float] = []
         self.doubts, self.hung_up = 0, False
         self.leaf = Leaf(
             caller,
             tell=lambda *told: self.changes.append(told),
-            grant=lambda *lease: self.granted.append(lease),
+            grant=self.granted.append,
             doubt=self._doubt,
             hang_up=self._hang_up,
         )
@@ -50,7 +50,7 @@ class Told:
 def leaves(clock):
     """Leaves with a lease until 102."""
     made = Leaves()
-    made.grant(102.0, 5.0)
+    made.grant(102.0)
     return made
 
 
@@ -63,8 +63,8 @@ def look_until(leaves, clock, end):
 
 def test_a_leaf_is_granted_the_lease_of_its_replica_and_no_more(leaves, clock):
     """A leaf's lease ends with its replica's lease or with its own credential, whichever comes first."""
-    assert Told(leaves).granted == [(102.0, 5.0)]
-    assert Told(leaves, limit=101.0).granted == [(101.0, 5.0)]
+    assert Told(leaves).granted == [102.0]
+    assert Told(leaves, limit=101.0).granted == [101.0]
     assert Told(leaves, limit=99.0).granted == []
     clock[0] = 103.0
     assert Told(leaves).granted == []
@@ -76,7 +76,7 @@ def test_a_change_holds_until_it_is_forgotten_or_the_lease_of_then_is_over(leave
     leaves.tell([SUBJECT])
     assert told.changes == [(1, [told.leaf.opaque(*SUBJECT)], False)]
     assert not leaves.have_forgotten(1)
-    leaves.grant(102.25, 5.0)
+    leaves.grant(102.25)
     assert told.leaf.until == 102.25
     clock[0] = 101.9
     assert not leaves.have_forgotten(1)
@@ -103,13 +103,13 @@ def test_a_silent_leaf_is_granted_nothing_until_it_answers(leaves, clock):
     told = Told(leaves)
     leaves.tell([SUBJECT])
     clock[0] = 100.6
-    leaves.grant(102.6, 5.0)
-    assert told.granted == [(102.0, 5.0)]
+    leaves.grant(102.6)
+    assert told.granted == [102.0]
     assert leaves.silent() == 1
     leaves.forgot(told.leaf, 1)
     assert leaves.silent() == 0
-    leaves.grant(102.7, 5.0)
-    assert told.granted[-1] == (102.7, 5.0), "no look has found it late"
+    leaves.grant(102.7)
+    assert told.granted[-1] == 102.7, "no look has found it late"
 
 
 def test_a_caller_whose_leaf_was_waited_for_gets_no_lease_for_ten_times_as_long(leaves, clock):
@@ -121,11 +121,11 @@ def test_a_caller_whose_leaf_was_waited_for_gets_no_lease_for_ten_times_as_long(
     for now, barred in ((100.5, False), (100.7, True), (102.0, True)):
         look_until(leaves, clock, now)
         assert (Told(leaves).granted == []) == barred
-    leaves.grant(104.0, 5.0)
+    leaves.grant(104.0)
     assert len(other.granted) == 2
     for now, granted in ((121.9, False), (122.1, True)):
         clock[0] = now
-        leaves.grant(now + 2, 5.0)
+        leaves.grant(now + 2)
         assert bool(Told(leaves).granted) == granted
 
 
@@ -147,14 +147,14 @@ def test_after_a_stop_a_worker_bars_only_who_has_not_answered(leaves, clock, ans
 @pytest.mark.parametrize("lease", [2.0, 10.0])
 def test_a_leaf_that_ignores_the_end_of_its_lease_bars_its_caller(leaves, clock, lease):
     """A worker that has lost its feed waits for such a leaf, with no beat meanwhile, however long its leases are."""
-    leaves.grant(100.0 + lease, 5.0)
+    leaves.grant(100.0 + lease)
     Told(leaves)
     leaves.revoke()
     look_until(leaves, clock, 100.0 + lease)
-    leaves.grant(102.0 + lease, 5.0)
+    leaves.grant(102.0 + lease)
     assert Told(leaves).granted == []
     clock[0] = 100.0 + 11 * lease
-    leaves.grant(102.0 + 11 * lease, 5.0)
+    leaves.grant(102.0 + 11 * lease)
     assert Told(leaves).granted
 
 
@@ -166,9 +166,9 @@ def test_a_leaf_that_has_ended_or_has_no_lease_is_not_waited_for(leaves, clock):
     clock[0] = 103.0
     leaves.tell([SUBJECT])
     clock[0] = 104.0
-    leaves.grant(106.0, 5.0)
+    leaves.grant(106.0)
     assert len(hangs.granted) == 1
-    assert Told(leaves).granted == [(106.0, 5.0)]
+    assert Told(leaves).granted == [106.0]
 
 
 def test_a_leaf_that_is_gone_holds_until_its_lease_is_over(leaves, clock):
@@ -181,8 +181,8 @@ def test_a_leaf_that_is_gone_holds_until_its_lease_is_over(leaves, clock):
     assert not leaves.have_forgotten(1)
     clock[0] = 102.0
     assert leaves.have_forgotten(1)
-    leaves.grant(104.0, 5.0)
-    assert told.granted == [(102.0, 5.0)]
+    leaves.grant(104.0)
+    assert told.granted == [102.0]
 
 
 def test_a_change_of_a_caller_ends_the_lease_of_its_leaves(leaves):
@@ -192,11 +192,11 @@ def test_a_change_of_a_caller_ends_the_lease_of_its_leaves(leaves):
     assert mine.changes == [(1, None, True)]
     assert other.changes == [(1, [], False)]
     assert (mine.doubts, other.doubts) == (1, 0)
-    leaves.grant(103.0, 5.0)
-    assert mine.granted == [(102.0, 5.0)]
-    assert other.granted[-1] == (103.0, 5.0)
+    leaves.grant(103.0)
+    assert mine.granted == [102.0]
+    assert other.granted[-1] == 103.0
     leaves.admit(mine.leaf, float("inf"))
-    assert mine.granted[-1] == (103.0, 5.0)
+    assert mine.granted[-1] == 103.0
 
 
 def test_leases_are_released_when_each_leaf_has_said_so_or_its_lease_is_over(leaves, clock):
@@ -222,8 +222,8 @@ def test_nothing_is_granted_once_the_process_is_about_to_end(leaves):
     """A closed set of leaves grants no lease, although its process goes on beating."""
     told = Told(leaves)
     leaves.close()
-    leaves.grant(103.0, 5.0)
-    assert told.granted == [(102.0, 5.0)]
+    leaves.grant(103.0)
+    assert told.granted == [102.0]
 
 
 def test_numbers_of_one_leaf_say_nothing_to_another(leaves):
@@ -238,7 +238,7 @@ def test_only_the_last_end_of_a_lease_releases_it(leaves):
     """A leaf's lease is released by its answer to the last revocation, and not by its answer to an earlier one."""
     told = Told(leaves)
     leaves.revoke()
-    leaves.grant(103.0, 5.0)
+    leaves.grant(103.0)
     leaves.forgot(told.leaf, 1)
     assert told.leaf.until == 103.0, "a lease was granted after that end"
     leaves.revoke()
@@ -247,7 +247,7 @@ def test_only_the_last_end_of_a_lease_releases_it(leaves):
     assert told.leaf.until == 103.0, "another end is under way"
     leaves.forgot(told.leaf, 3)
     assert told.leaf.until == 0.0
-    leaves.grant(104.0, 5.0)
+    leaves.grant(104.0)
     leaves.tell([SUBJECT])
     leaves.forgot(told.leaf, 4)
     assert told.leaf.until == 104.0, "forgetting a record ends no lease"
@@ -273,7 +273,7 @@ def test_nothing_is_granted_before_the_caller_was_looked_at(leaves):
     new.leaf.is_admitted = False
     new.granted.clear()
     leaves.ended(ended.leaf)
-    leaves.grant(103.0, 5.0)
+    leaves.grant(103.0)
     assert (len(told.granted), len(ended.granted), len(new.granted)) == (2, 1, 0)
     assert not ended.leaf.is_connected
 

@@ -23,7 +23,7 @@ class SlowLeaf:
         self.leaf = Leaf(
             caller,
             tell=lambda *told: self._come(("changed", *told)),
-            grant=lambda end, _: self._come(("lease", end)),
+            grant=lambda end: self._come(("lease", end)),
             doubt=lambda: None,
             hang_up=lambda: None,
         )
@@ -172,7 +172,7 @@ def acknowledged_too_early(patch):
 def beyond_the_lease(patch):
     """Sub-leases outlive the lease."""
     grant = Leaves.grant
-    patch(Leaves, "grant", lambda self, end, ahead: grant(self, end + 60.0, ahead))
+    patch(Leaves, "grant", lambda self, end: grant(self, end + 60.0))
 
 
 def not_released(patch):

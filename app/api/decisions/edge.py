@@ -299,7 +299,10 @@ class EdgeConnection(asyncio.Protocol):
             self._answers.end(forgotten, max(0.0, self._leaf.until - boot_seconds()))
         self._send(_write({"kind": "changed", "number": number, "forget": forgotten, "end": end}))
 
-    def _grant(self, end: float, ahead: float) -> None:
+    def _grant(self, end: float) -> None:
+        # By this worker's own reading of the database's clock, which never goes back: whatever the edge decides by an
+        # answer is then later than the answer.
+        ahead = self._memory.replica.now() - boot_seconds()
         self._send(_write({"kind": "lease", "end": end, "ahead": ahead}))
 
     # --- what it asks ------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The answers that one edge may give again, as its worker knows them, and the decisions that it reports of them.
 
-A report is believed only where the edge could have decided so: after it was given the answer, and until the answer, or
-what the answer rests on, had ended. Otherwise the log would hold decisions that a replay calls wrong.
+A row of a report is logged only where a replay would decide the same: from when the edge was given the answer, before
+the answer ended by time alone, and at most a few seconds after what it rests on had changed.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from app.api.decisions.words import Wording
-from app.db.session import decision_id, new_number, numbered_id
+from app.db.session import MOST_COUNTED, decision_id, new_number, numbered_id
 from app.operations.decisions.judging import Judged
 from app.snapshot.leases import boot_seconds
 from app.snapshot.replica import Replica
@@ -26,13 +26,15 @@ from app.snapshot.replica import Replica
 CORRESPONDENCE: Final = "correspondence"
 """The type of what is decided about: an edge reports ids alone."""
 _CLOCKS_SECONDS: Final = 5.0
-"""What a clock may have been set by meanwhile; a replay of the log forgives three times as much."""
+"""How far two clocks may differ about when the edge knew of a change; a replay forgives three times as much of that."""
 _LATE_SECONDS: Final = 600.0
 """How late a decision may be reported."""
 _MOST_A_SECOND: Final = 1_000_000
 """Decisions that one edge can make, and so can lose."""
 _MOST_WAITING: Final = 50_000
 """Decisions that were reported and are not logged yet, of one edge: some megabytes."""
+_OVERTAKING: Final = 2**15
+"""How many decisions may overtake one on its way into a report, since an edge decides in several threads."""
 _ROWS_AT_ONCE: Final = 256
 _LONGEST_ID: Final = 512
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -60,10 +62,9 @@ class _KeptAnswer:
 
     def could_be_given(self, at: float) -> bool:
         """Whether the edge could have given this answer at that time (epoch seconds)."""
-        latest = at - _CLOCKS_SECONDS
-        if not self.since - _CLOCKS_SECONDS < at or latest >= self.until:
-            return False
-        return all(latest < ground.end for ground in self.grounds)
+        if not self.since <= at < self.until:
+            return False  # a replay forgives no difference here, and both sides have compared the same numbers
+        return all(at - _CLOCKS_SECONDS < ground.end for ground in self.grounds)
 
 
 class EdgeAnswers:
@@ -96,6 +97,8 @@ class EdgeAnswers:
         self._waiting = 0
         self._working: asyncio.Task[None] | None = None
         self._counted = boot_seconds()  # when the edge said last how many decisions it has lost
+        # For each remainder, the highest count that was logged: the next one is higher, so no two ids are equal.
+        self._highest = array("Q", bytes(8 * _OVERTAKING))
 
     def __len__(self) -> int:
         """How many answers the edge holds."""
@@ -174,7 +177,7 @@ class EdgeAnswers:
         kept, now = self._kept.get(number), self._replica.now()
         is_one = bool(correspondence) and not _CONTROL.search(correspondence)
         is_recent = now - _LATE_SECONDS < at < now + _CLOCKS_SECONDS
-        if kept is None or not (is_one and is_recent and kept.could_be_given(at)):
+        if kept is None or not (is_one and is_recent and kept.could_be_given(at) and self._is_new(count)):
             self._wording.lost(1)
             return
         about = (CORRESPONDENCE, correspondence)
@@ -182,3 +185,11 @@ class EdgeAnswers:
         self._wording.reported(self._caller, at, identifier, about, kept.judged)
         if (held := self._replica.callers.get(self._digest)) is not None:
             held.use.at = max(held.use.at, at)
+
+    def _is_new(self, count: int) -> bool:
+        """Whether a row may have this count, which no other row has from now on; 0 is no count: no id was told."""
+        place = count % _OVERTAKING
+        if count and not self._highest[place] < count <= MOST_COUNTED:
+            return False
+        self._highest[place] = max(self._highest[place], count)
+        return True

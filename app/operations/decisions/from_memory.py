@@ -41,6 +41,8 @@ from app.snapshot.replica import Replica
 _FEW_PARTIES: Final = 4
 _CROWDED: Final = 1_000
 """How many decisions are remembered that name more than `_FEW_PARTIES` other parties: each is many times as heavy."""
+_ROUNDING: Final = 1e-6
+"""Seconds by which a remembered answer ends early: no time before its end is logged, rounded, as one after it."""
 _CIRCUMSTANCES: Final = 10_000
 """How many circumstances are held as one object for all decisions in which they are equal."""
 
@@ -366,4 +368,5 @@ def _judge(  # noqa: PLR0917 - the question and each of the facts
     until = None
     if register.processing is not None:
         until = stable_until(register.processing, events, at, memory.by.policy)
-    return Remembered(register, tuple(held.values()), until.timestamp() if until is not None else math.inf, judged)
+    end = until.timestamp() - _ROUNDING if until is not None else math.inf
+    return Remembered(register, tuple(held.values()), end, judged)
