@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -96,14 +96,16 @@ WITH is_new AS (
 INSERT INTO decision_segment (id, day, from_at, to_at, rows, counts, directory, data, sha256)
 SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM is_new
 """
-_DROPPED: Final = "INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s)"
+_DROPPED: Final = """
+INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s) ON CONFLICT (id) DO NOTHING
+"""
 _AT_ONCE: Final = 2_000
 _STRETCH: Final = 64
 """How many entries get their references at once: a few at a time delay no answer, and one at a time costs more."""
 _BLOCK_ROWS: Final = 256
 """How many entries are sealed between two turns of the event loop: half a millisecond's work."""
 _UNTOLD: Final = "dropped-"
-"""How a file's name begins that says how many entries were dropped; a name is written whole or not at all."""
+"""How a file's name begins that says how many entries were dropped, and under which id; a name is written whole."""
 _RETRY_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 0.1
 """Seconds between tries while the process ends."""
@@ -112,7 +114,11 @@ log = structlog.get_logger("sceau.decision_log")
 
 @dataclass(slots=True)
 class LogCounts:
-    """Counts of entries. Dropped ones found the queue full, were refused, or were not written before the end."""
+    """Counts of entries. Dropped is what was answered and is not logged.
+
+    It found the queue full, was refused, or was not written before the end. What waited for its commit in vain was not
+    answered.
+    """
 
     written: int = 0
     dropped: int = 0
@@ -125,7 +131,7 @@ class LogPlan:
 
     `opaque` makes keyed hashes (`Pseudonyms.opaque`). `patience` is how long (seconds) a decision waits for the commit
     of its segment: it is no longer than the lease, because a decision is answered by then or not at all. `directory` is
-    where a process leaves the number of dropped entries that it could not tell the database; the next one tells it.
+    where a process leaves the number of dropped entries that it could not tell the database; later ones tell it.
     """
 
     url: str
@@ -140,14 +146,17 @@ class LogPlan:
 class _Flush:
     """A segment to be committed, and the futures of the requests that wait for it.
 
-    `dropped`: how many entries had been dropped when it was made, which is committed with it; 0 where a request waits.
     `number`: its number among this worker's flushes, which are sent in that order.
     """
 
     segment: Segment
-    dropped: int
     waiting: list[asyncio.Future[None]]
     number: int = 0
+
+    @property
+    def answered(self) -> int:
+        """How many of its decisions have been answered: all, or none where requests wait for it."""
+        return 0 if self.waiting else self.segment.rows
 
 
 class _Hours:
@@ -183,7 +192,7 @@ class _Hours:
         """The futures that wait for any of the segments."""
         return [future for _, waiting in self._collectors.values() for future in waiting]
 
-    async def flushes(self, dropped: int) -> list[_Flush]:
+    async def flushes(self) -> list[_Flush]:
         """Return a segment for each hour, with the futures that wait for it.
 
         It is made a block at a time, between which decisions are answered. A thread would take longer in all, and hold
@@ -193,7 +202,7 @@ class _Hours:
         for collector, waiting in self._collectors.values():
             for segment in collector.sealing(random_id(), _BLOCK_ROWS):
                 if segment is not None:
-                    made.append(_Flush(segment, dropped, waiting))
+                    made.append(_Flush(segment, waiting))
                 await asyncio.sleep(0)
         return made
 
@@ -207,13 +216,16 @@ class DecisionLog:
         self._plan = plan
         self._entries: list[Entry] = []  # those that have no references yet
         self._buffered, self._awaited = _Hours(plan.opaque), _Hours(plan.opaque)
-        self._sealing = 0  # the number of entries that are being made into segments just now
+        self._sealing = 0  # the number of answered entries that are being made into segments just now
         self._flushes: deque[_Flush] = deque()
         self._writer: UUID | None = None
         self._numbers = itertools.count(1)
         self._wake, self._ending = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._told = 0  # how many dropped entries the database was told of, less those that earlier processes left
+        # How many entries were dropped that the database may not know of, by the id under which it is told of them; and
+        # how many of this process's have such an id, or had one.
+        self._untold: dict[UUID, int] = {}
+        self._named = 0
 
     def __len__(self) -> int:
         """Return how many entries wait."""
@@ -223,7 +235,7 @@ class DecisionLog:
     def start(self) -> None:
         """Begin to write; call it in the event loop."""
         self._writer = random_id()  # not before: processes that are forked from this one are other writers
-        self._told -= _left_behind(self._plan.directory)
+        self._untold = _left_behind(self._plan.directory)
         self._task = asyncio.create_task(self._run())
 
     async def stop(self, seconds: float) -> None:
@@ -234,12 +246,13 @@ class DecisionLog:
             await asyncio.wait([self._task], timeout=seconds)
             self._task.cancel()
             await asyncio.wait([self._task])
-        self.counts.dropped += len(self)
-        if untold := self.counts.dropped - self._told:
-            log.error("dropped until the end", dropped=untold)
-            if self._plan.directory is not None:
+        self.counts.dropped += len(self._entries) + self._buffered.number + self._sealing
+        self.counts.dropped += sum(flush.answered for flush in self._flushes)
+        if untold := self._to_tell():
+            log.error("dropped until the end", dropped=sum(untold.values()))
+            for note in self._notes(untold):
                 with suppress(OSError):
-                    (self._plan.directory / f"{_UNTOLD}{untold}-{self._writer}").touch()
+                    note.touch()
 
     def append(self, entry: Entry) -> None:
         """Have a decision logged; drop it when too many wait."""
@@ -317,17 +330,16 @@ class DecisionLog:
             except (psycopg.IntegrityError, psycopg.DataError) as refusal:
                 # It would be refused for ever and block everything after it, for example where a day has no partition.
                 self._flushes.popleft()
-                self.counts.dropped += flush.segment.rows
-                log.error("flush refused", cause=type(refusal).__name__, dropped=flush.segment.rows)  # noqa: TRY400 - no id
+                self.counts.dropped += flush.answered
+                log.error("flush refused", cause=type(refusal).__name__, dropped=flush.answered)  # noqa: TRY400 - no id
                 _settle(flush.waiting, DatabaseUnavailableError())
                 continue
             self._flushes.popleft()
             self.counts.written += flush.segment.rows
-            self._told = max(self._told, flush.dropped)
             _settle(flush.waiting, None if is_safe else DatabaseUnavailableError())
 
     async def _write(self, connection: HeardConnection, flush: _Flush) -> bool:
-        """Commit a segment, unless an earlier try did, with the number of entries dropped so far.
+        """Commit a segment and how many entries were dropped, unless an earlier try did.
 
         Returns:
             False where the server warned that its standby may not have it.
@@ -335,13 +347,31 @@ class DecisionLog:
         """
         made = flush.segment
         values = (made.id, made.day, made.from_at, made.to_at, made.rows, Jsonb(made.counts))
-        connection.warned = False
+        connection.warned, untold = False, self._to_tell()
         async with connection.transaction():
             numbered = (self._writer, flush.number, *values, made.directory, made.data, made.sha256)
-            is_new = (await connection.execute(_INSERT, numbered)).rowcount
-            if is_new and flush.dropped > self._told:
-                await connection.execute(_DROPPED, [random_id(), flush.dropped - self._told])
+            await connection.execute(_INSERT, numbered)
+            for told in untold.items():
+                await connection.execute(_DROPPED, told)
+        for note in self._notes(untold):
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
+        for each in untold:
+            del self._untold[each]
         return not connection.warned
+
+    def _to_tell(self) -> Mapping[UUID, int]:
+        """Return what to tell the database of dropped entries. An id that it knows already changes nothing there."""
+        if new := self.counts.dropped - self._named:
+            self._untold[random_id()] = new
+            self._named += new
+        return dict(self._untold)
+
+    def _notes(self, untold: Mapping[UUID, int]) -> Iterator[Path]:
+        """Yield the files that tell later processes of dropped entries."""
+        if self._plan.directory is not None:
+            for each, number in untold.items():
+                yield self._plan.directory / f"{_UNTOLD}{number}-{each}"
 
     async def _gather(self) -> None:
         """Wait for a while, unless a request waits or there is enough; then make segments of what there is."""
@@ -353,12 +383,12 @@ class DecisionLog:
         # failure.
         awaited, self._awaited = self._awaited, _Hours(self._plan.opaque)
         buffered, self._buffered = self._buffered, _Hours(self._plan.opaque)
-        self._sealing = awaited.number + buffered.number
-        for hours, dropped in ((awaited, 0), (buffered, self.counts.dropped)):
-            for flush in await hours.flushes(dropped):
+        self._sealing = buffered.number
+        for hours in (awaited, buffered):
+            for flush in await hours.flushes():
                 flush.number = next(self._numbers)
                 self._flushes.append(flush)
-            self._sealing -= hours.number
+        self._sealing = 0
 
     def _give_up(self) -> None:
         """Fail the requests that wait, which are then not answered; keep the rest for the next try."""
@@ -369,15 +399,14 @@ class DecisionLog:
         _settle(failed, DatabaseUnavailableError())
 
 
-def _left_behind(directory: Path | None) -> int:
-    """Return how many entries earlier processes dropped and could not tell of; only one process is told so."""
-    number = 0
+def _left_behind(directory: Path | None) -> dict[UUID, int]:
+    """Return how many entries earlier processes dropped and may not have told the database of, by the id of each."""
+    untold = {}
     for each in directory.glob(f"{_UNTOLD}*") if directory is not None else ():
-        with suppress(OSError, ValueError):  # another process took it, or it is none of these files
-            said = int(each.name.split("-")[1])
-            each.unlink()
-            number += said
-    return number
+        with suppress(ValueError):  # it is none of these files
+            _, number, identifier = each.name.split("-", 2)
+            untold[UUID(identifier)] = int(number)
+    return untold
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:
@@ -432,7 +461,7 @@ class Recorder:
         """Return whether this decision may be answered only once it is logged."""
         return self.durable and decision.permitted and decision.article in _RESTS_ON_LAW
 
-    def record(  # noqa: PLR0917 - the parts of one entry
+    def entry(  # noqa: PLR0917 - the parts of one entry
         self,
         at: float,
         identifier: bytes,
@@ -442,11 +471,7 @@ class Recorder:
         decision: Decision,
         facts: LogFacts,
     ) -> Entry | None:
-        """Log one decision; or return its entry, if it must be committed (`log.commit`) before it is answered."""
+        """Return the entry of one decision; None if it is not logged."""
         if not self.wants(decision):
             return None
-        entry = (at, identifier, caller.int, subject_ref, correspondence, facts)
-        if self.must_wait(decision):
-            return entry
-        self.log.append(entry)
-        return None
+        return at, identifier, caller.int, subject_ref, correspondence, facts

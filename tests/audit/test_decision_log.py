@@ -168,18 +168,41 @@ def test_a_durable_permit_is_in_the_log_when_it_is_answered(durable):
         assert [each.facts.shape.permitted for each in logged_rows(database) if str(each.id) == identifier] == [True]
 
 
-def test_without_its_log_a_durable_permit_is_not_answered_and_a_denial_is(database):
-    """When the row cannot be committed, a permit under IV is 503; a denial needs no row."""
+@pytest.mark.parametrize(
+    "fault",
+    ["ALTER TABLE decision_segment RENAME TO put_away", "ALTER TABLE decision_segment ADD CHECK (rows < 0) NOT VALID"],
+    ids=["failing", "refused"],
+)
+def test_a_durable_permit_that_cannot_be_logged_is_no_answer(database, fault):
+    """It is 503 and counts for IV alone, neither as answered nor as dropped; denials and III are answered as ever."""
     with running(database, decision_log="durable") as api:
         api.register("ads")
+        api.register("spam", purpose="malware_detection")
         api.decide("alice", "ads")
         assert api.evaluate("alice", "ads")["decision"] is True
+        assert api.evaluate("alice", "spam")["decision"] is True
         with psycopg.connect(database.owner_url, autocommit=True) as connection:
-            connection.execute("ALTER TABLE decision_segment RENAME TO put_away")
+            connection.execute(fault)
             answer = api.call("POST", "/access/v1/evaluation", question("alice", "ads"))
             assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
             assert api.reason("bob", "ads") == "no_consent"
-            connection.execute("ALTER TABLE put_away RENAME TO decision_segment")
+            body = {**question("alice", "ads"), "evaluations": [{}, {"action": question("alice", "spam")["action"]}]}
+            answers = api.ok("POST", "/access/v1/evaluations", body)["evaluations"]
+            assert [each["decision"] for each in answers] == [False, True]
+        assert _counted(api) == {"consent_in_force": 1, "exempt": 2, "III": 0, "IV": 2}
+        assert _log_of(api).counts.dropped <= 1, "the denial"
+
+
+def _counted(api):
+    """How many permits were answered, by reason, and how many questions were not, by paragraph."""
+    told = api.call("GET", "/metrics").text.splitlines()
+    permits = {each: f'sceau_decisions_total{{decision="permit",reason="{each}"}}' for each in _PERMITS}
+    unanswered = {each: f'sceau_unanswered_total{{article="{each}"}}' for each in ("III", "IV")}
+    wanted = {**permits, **unanswered}
+    return {each: sum(float(line.split()[-1]) for line in told if line.startswith(wanted[each])) for each in wanted}
+
+
+_PERMITS = ("consent_in_force", "exempt")
 
 
 def test_a_name_in_a_segment_would_be_seen(database):
@@ -277,16 +300,31 @@ def test_how_many_were_dropped_is_written_once(database):
     assert _dropped(database) == [3, 2]
 
 
-def test_what_was_dropped_until_a_process_ended_is_told_by_the_next(database, tmp_path):
-    """What a process could not tell the database before its end is told once, by a later one with its directory."""
+def test_what_was_dropped_until_a_process_ended_is_told_once(database, monkeypatch, tmp_path):
+    """A later process with its directory tells it; if that COMMIT is not answered, the next one changes nothing."""
     with running(database, state_directory=tmp_path) as api:
         api.register("ads")
+        api.decide("alice", "ads")
         _log_of(api).counts.dropped += 3
-    for _ in range(2):
-        with running(database, state_directory=tmp_path) as api:
-            api.evaluate("alice", "ads")
-            eventually(partial(_has_dropped, database, 3))
+    write = DecisionLog._write
+    for status in (503, 200):
+        with running(database, state_directory=tmp_path, decision_log="durable") as api:
+            if status != 200:
+                monkeypatch.setattr(DecisionLog, "_write", _unanswered(write))
+            answer = api.call("POST", "/access/v1/evaluation", question("alice", "ads"))
+            assert answer.status_code == status
+            monkeypatch.setattr(DecisionLog, "_write", write)
     assert (_dropped(database), list(tmp_path.glob("dropped-*"))) == ([3], [])
+
+
+def _unanswered(write):
+    """What writes a segment, and does not hear that it was committed."""
+
+    async def commits(log, connection, flush):
+        await write(log, connection, flush)
+        raise psycopg.OperationalError
+
+    return commits
 
 
 def _has_dropped(database, number):
@@ -307,12 +345,13 @@ def test_a_durable_permit_waits_no_longer_than_a_lease(database, cache):
         assert api.evaluate("alice", "ads")["decision"] is True
         with psycopg.connect(database.owner_url) as holder:
             holder.execute("LOCK TABLE decision_segment IN SHARE MODE")
-            assert api.call("POST", "/access/v1/evaluation", question("alice", "ads")).status_code == 503
+            answer = api.call("POST", "/access/v1/evaluation", question("alice", "ads"))
+            assert (answer.status_code, "recorded" in answer.text) == (503, False), "whether it was recorded is unknown"
             assert _log_of(api).counts.failed_flushes == 0
 
 
 def test_a_durable_permit_that_was_overtaken_is_not_answered(durable, monkeypatch):
-    """A withdrawal that is answered while a permit's row is committed: the permit does not go out."""
+    """A withdrawal that is answered while a permit's row is committed: the permit is neither sent nor counted."""
     api, database = durable
     with running(database, cache="strict") as other:
         api.decide("bob", "ads")
@@ -325,7 +364,9 @@ def test_a_durable_permit_that_was_overtaken_is_not_answered(durable, monkeypatc
             await asyncio.to_thread(other.withdraw, "bob")
 
         monkeypatch.setitem(vars(log), "commit", overtaken)
+        before = _counted(api)
         assert api.reason("bob", "ads") == "consent_withdrawn"
+        assert _counted(api) == before
 
 
 def test_a_durable_permit_whose_record_was_dropped_is_logged_once(durable, monkeypatch):

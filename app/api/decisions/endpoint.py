@@ -20,6 +20,7 @@ from app.api.decisions.words import (
     NOT_ALLOWED,
     TEXT,
     UNAVAILABLE,
+    UNKNOWABLE,
     Heads,
     Reply,
     Worded,
@@ -156,7 +157,9 @@ class DecisionEndpoint:
             answered = answer_at_once(self._point, digest, _questions_of(read))
             if answered is not None:
                 self._services.unknown_keys.passed(digest)
-                return self._reply(asked, answered, read)[0]
+                reply, worded = self._reply(asked, answered, read)
+                self.wording.sent(worded)
+                return reply
         return Pending(asked, credential, read)
 
     def lasting(self, digest: bytes, question: Question) -> Lasting | None:
@@ -191,8 +194,7 @@ class DecisionEndpoint:
             ScopeMissingError: the caller may not ask for decisions at all.
             OverQuotaError: the caller has used up its quota.
             IssuerUnavailableError: it is a token, and its issuer's keys cannot be read.
-            DatabaseUnavailableError: the database is away and the credential was never seen, or a log row was not
-                committed.
+            DatabaseUnavailableError: the database is away and the credential was never seen.
 
         """
         if pending.wrong is not None or pending.read is None:
@@ -206,21 +208,39 @@ class DecisionEndpoint:
 
     async def _finish(self, pending: Pending, read: Question | Batch) -> tuple[Reply, str | None]:
         credential = await credential_of(self._services, pending.credential)
-        questions = _questions_of(read)
-        answered = await answer_questions(self._point, credential, questions)
-        if answered.caller is None:
-            raise UnauthorizedError(presented=True)
+        answered = _of_somebody(await answer_questions(self._point, credential, _questions_of(read)))
         self._services.unknown_keys.passed(credential.digest)
-        reply, worded = self._reply(pending.asked, answered, read)
-        if worded is not None and not await self._committed(worded, credential, questions, answered):
-            # Overtaken while it waited for the commit: judged anew, on facts read for it.
-            answered = await answer_from_primary(self._point, credential, questions)
-            if answered.caller is None:
-                raise UnauthorizedError(presented=True)
-            reply, worded = self._reply(pending.asked, answered, read)
-            if worded is not None and not await self._committed(worded, credential, questions, answered):
-                reply = reply_of(unavailable(UNAVAILABLE))
+        reply, worded = await self._committed(pending.asked, read, credential, answered)
+        self.wording.sent(worded)
         return reply, str(answered.caller.id) if answered.caller is not None else None
+
+    async def _committed(
+        self, asked: RequestHead, read: Question | Batch, credential: Credential, answered: AnsweredRequest
+    ) -> tuple[Reply, Worded]:
+        """Word the answer; if permits must be logged before they are given, commit their rows first.
+
+        If the answer does not stand after that, it is judged once more, on facts read for it. A permit that stands
+        under no committed row is not given: the question counts as one whose facts cannot be read.
+        """
+        questions = _questions_of(read)
+        for is_last in (False, True):
+            reply, worded = self._reply(asked, answered, read)
+            if not worded.to_commit:
+                return reply, worded
+            try:
+                await self.wording.commit(worded)
+                if await stand_after_waiting(self._point, credential.digest, questions, answered):
+                    return reply, worded
+                if not is_last:
+                    answered = _of_somebody(await answer_from_primary(self._point, credential, questions))
+            except DatabaseUnavailableError:
+                break
+        answered = self.wording.withheld(answered)
+        if any(isinstance(each, Judged) and each.decision.permitted for each in answered.answers):
+            # Permits that need no row are looked at again, since time has passed.
+            again = await answer_questions(self._point, credential, questions)
+            answered = self.wording.withheld(_of_somebody(again))
+        return self._reply(asked, answered, read)
 
     async def finish_or_refuse(self, pending: Pending, scope: Scope) -> Reply:
         """Answer a request of the connection and raise nothing; `scope` says where the request came from.
@@ -260,30 +280,13 @@ class DecisionEndpoint:
             loggable(asked.request_id.decode("latin-1")),
         )
 
-    async def _committed(
-        self, worded: Worded, credential: Credential, questions: Sequence[Question], answered: AnsweredRequest
-    ) -> bool:
-        """Commit the log rows that must be committed; return whether their permits still stand afterwards.
-
-        Raises:
-            DatabaseUnavailableError: they cannot be committed, or not in time.
-
-        """
-        recorder = self._services.recorder
-        if recorder is None or not worded.to_commit:
-            return True
-        await recorder.log.commit(worded.to_commit)
-        return await stand_after_waiting(self._point, credential.digest, questions, answered)
-
     def _read(self, asked: RequestHead, body: bytes) -> Question | Batch:
         if not is_json(asked.content_type):
             raise MalformedError("Send the request as application/json.")
         return read_question(body, self.refs) if asked.path == SINGLE else read_batch(body, self.refs)
 
-    def _reply(
-        self, asked: RequestHead, answered: AnsweredRequest, read: Question | Batch
-    ) -> tuple[Reply, Worded | None]:
-        """Word the answer; the second value is None unless the status is 200."""
+    def _reply(self, asked: RequestHead, answered: AnsweredRequest, read: Question | Batch) -> tuple[Reply, Worded]:
+        """Word the answer; nothing of it is counted or logged before `Wording.sent`."""
         fields = quota_fields(answered.standing)
         if spans.tracer() is not None:
             spans.note(told_in_trace(answered, read))
@@ -295,9 +298,9 @@ class DecisionEndpoint:
             worded = self.wording.single(answered, read, found)
             return _accepted(asked, found, worded.body, fields), worded
         if found is Unanswered.NOT_ALLOWED:
-            return reply_of(problem(403, "processing-not-allowed", NOT_ALLOWED)), None
-        self.wording.unknowable()
-        return reply_of(restored_behind() if found is Unanswered.BEHIND else unavailable(UNAVAILABLE)), None
+            return reply_of(problem(403, "processing-not-allowed", NOT_ALLOWED)), Worded()
+        response = restored_behind() if found is Unanswered.BEHIND else unavailable(UNAVAILABLE)
+        return reply_of(response), Worded(given=[UNKNOWABLE])
 
 
 def _accepted(asked: RequestHead, judged: Judged, body: bytes, fields: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
@@ -305,6 +308,18 @@ def _accepted(asked: RequestHead, judged: Judged, body: bytes, fields: Sequence[
     if asked.accept and preferred(asked.accept, _SINGLE_TYPES) == _WORD:
         return Reply(200, TEXT, b"permit" if judged.decision.permitted else b"deny", fields)
     return Reply(200, JSON, body, fields)
+
+
+def _of_somebody(answered: AnsweredRequest) -> AnsweredRequest:
+    """The same answers, if there is a caller whom they are for.
+
+    Raises:
+        UnauthorizedError: the credential is not in force.
+
+    """
+    if answered.caller is None:
+        raise UnauthorizedError(presented=True)
+    return answered
 
 
 def _questions_of(read: Question | Batch) -> Sequence[Question]:

@@ -1,4 +1,4 @@
-"""Turn decisions into answers: each is counted, logged and written as JSON."""
+"""Turn decisions into answers: each is written as JSON, and counted and logged when it is sent."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -127,7 +128,10 @@ def told_in_trace(answered: AnsweredRequest, read: Question | Batch) -> Mapping[
 NOT_ALLOWED: Final = "The caller may not ask about this processing."
 UNAVAILABLE: Final = "The facts cannot be read now: do not analyse, and ask again."
 BEHIND: Final = "The database was set back: do not analyse, until its operator has dealt with it."
-_UNAVAILABLE_OUTCOME: Final = (False, Reason.EVIDENCE_UNAVAILABLE.value)
+Given = tuple[tuple[bool, str], Entry | None]
+"""An answer to be counted, by its outcome, and its entry in the log; None if it has none, or one that is committed."""
+UNKNOWABLE: Final[Given] = ((False, Reason.EVIDENCE_UNAVAILABLE.value), None)
+"""The answer to a question whose facts cannot be read."""
 _STOPS: Final[Mapping[str, Callable[[bool], bool]]] = {
     "execute_all": lambda _: False,
     "deny_on_first_deny": lambda permitted: not permitted,
@@ -146,9 +150,10 @@ Token = Callable[[Caller, float, Question, Judged, UUID], str | None]
 
 @dataclass(slots=True)
 class Worded:
-    """The body of a 200, and the log entries that must be committed before it is sent."""
+    """The body of a 200 (empty for another status), what it gives, and the entries to commit before it is sent."""
 
-    body: bytes
+    body: bytes = b""
+    given: list[Given] = field(default_factory=list)
     to_commit: list[Entry] = field(default_factory=list)
 
 
@@ -169,32 +174,61 @@ class Wording:
 
     def single(self, answered: AnsweredRequest, question: Question, judged: Judged) -> Worded:
         """The answer to one question."""
-        worded = Worded(b"")
-        worded.body = self._judged(answered.caller, answered.at, question, judged, worded.to_commit)
+        worded = Worded()
+        worded.body = self._judged(answered.caller, answered.at, question, judged, worded)
         return worded
 
+    async def commit(self, worded: Worded) -> None:
+        """Commit the entries that must be committed before an answer is sent.
+
+        Raises:
+            DatabaseUnavailableError: they are not committed in time. Whether they will be is unknown.
+
+        """
+        if self._recorder is not None:
+            await self._recorder.log.commit(worded.to_commit)
+
+    def withheld(self, answered: AnsweredRequest) -> AnsweredRequest:
+        """The same answers without the permits that may be given only once they are logged."""
+        recorder = self._recorder
+        answers = [
+            Unanswered.UNKNOWABLE
+            if recorder is not None and isinstance(each, Judged) and recorder.must_wait(each.decision)
+            else each
+            for each in answered.answers
+        ]
+        return replace(answered, answers=answers)
+
+    def sent(self, worded: Worded) -> None:
+        """Count what is being sent, and log what was not committed before."""
+        for outcome, entry in worded.given:
+            self._counts.count_outcome(outcome)
+            if entry is not None and self._recorder is not None:
+                self._recorder.log.append(entry)
+        self.unanswered["IV",] += worded.given.count(UNKNOWABLE)
+
     def recalled(self, caller: Caller, at: float, question: Question, judged: Judged) -> bytes:
-        """The answer to one question that wants no token and waits for no row of the log."""
-        return self._judged(caller, at, question, judged, [])
+        """The answer to one question that wants no token and waits for no row of the log; it is sent at once."""
+        identifier = decision_id(at)
+        self.reported(caller.id, at, identifier, question.correspondence, judged)
+        before, after, end = judged.wire
+        return b"".join((before, identifier, after, end))
 
     def reported(
         self, caller: UUID, at: float, identifier: bytes, correspondence: tuple[str, str], judged: Judged
     ) -> None:
-        """Count and log a decision that an edge took by itself, by an answer that it holds."""
+        """Count and log a decision whose answer is sent at once, or was given by an edge that holds it."""
         if self._recorder is not None:
             facts, decision = judged.log_facts, judged.decision
-            self._recorder.record(at, identifier, caller, judged.subject_ref, correspondence, decision, facts)
+            entry = self._recorder.entry(at, identifier, caller, judged.subject_ref, correspondence, decision, facts)
+            if entry is not None:
+                self._recorder.log.append(entry)
         self._counts.count_outcome(judged.outcome)
 
     def lost(self, number: int) -> None:
         """Count decisions that edges took by themselves and that do not reach the log."""
         if self._recorder is not None:
             self._recorder.log.counts.dropped += number
-
-    def unknowable(self) -> None:
-        """Count a question whose facts cannot be read."""
-        self._counts.count_outcome(_UNAVAILABLE_OUTCOME)
-        self.unanswered["IV",] += 1
 
     def nobody(self) -> None:
         """Count a request that could not be answered for any processing."""
@@ -203,7 +237,7 @@ class Wording:
 
     def batch(self, answered: AnsweredRequest, batch: Batch) -> Worded:
         """The answers to a batch, up to the one at which its semantic stops."""
-        worded = Worded(b"")
+        worded = Worded()
         stops = _STOPS[batch.semantic]
         answers = iter(answered.answers)
         written: list[bytes] = []
@@ -211,30 +245,27 @@ class Wording:
             if isinstance(item, BadItem):
                 permitted, body = False, _json(item_error(400, item.message))
             else:
-                permitted, body = self._item(answered, item, next(answers), worded.to_commit)
+                permitted, body = self._item(answered, item, next(answers), worded)
             written.append(body)
             if stops(permitted):
                 break
         worded.body = b'{"evaluations":[' + b",".join(written) + b"]}"
         return worded
 
-    def _item(
-        self, answered: AnsweredRequest, question: Question, found: Answer, to_commit: list[Entry]
-    ) -> tuple[bool, bytes]:
+    def _item(self, answered: AnsweredRequest, question: Question, found: Answer, worded: Worded) -> tuple[bool, bytes]:
         """Whether an item is permitted, and its answer."""
         if isinstance(found, Judged):
-            return found.decision.permitted, self._judged(answered.caller, answered.at, question, found, to_commit)
+            return found.decision.permitted, self._judged(answered.caller, answered.at, question, found, worded)
         if found in {Unanswered.UNKNOWABLE, Unanswered.BEHIND}:
-            self.unknowable()
+            worded.given.append(UNKNOWABLE)
         return False, _json(_ITEMS[found])
 
-    def _judged(
-        self, caller: Caller | None, at: float, question: Question, judged: Judged, to_commit: list[Entry]
-    ) -> bytes:
-        """Word one answer; its log entry is added to `to_commit` if it must be committed before the answer is sent."""
+    def _judged(self, caller: Caller | None, at: float, question: Question, judged: Judged, worded: Worded) -> bytes:
+        """Word one answer, and add what there is to count, to log and to commit of it to `worded`."""
         decision, identifier = judged.decision, decision_id(at)
+        entry: Entry | None = None
         if caller is not None and self._recorder is not None:
-            row = self._recorder.record(
+            entry = self._recorder.entry(
                 at,
                 identifier,
                 caller.id,
@@ -243,15 +274,16 @@ class Wording:
                 decision,
                 judged.log_facts,
             )
-            if row is not None:
-                to_commit.append(row)
-        self._counts.count_outcome(judged.outcome)
+            if entry is not None and self._recorder.must_wait(decision):
+                worded.to_commit.append(entry)
+                entry = None
+        worded.given.append((judged.outcome, entry))
         if question.wants_token and caller is not None and decision.permitted:
             number = UUID(identifier.decode())
             token = self._token(caller, at, question, judged, number)
             if token is not None:
-                worded = answer(decision, number)
-                return _json({**worded, "context": {**worded["context"], "decision_token": token}})
+                body = answer(decision, number)
+                return _json({**body, "context": {**body["context"], "decision_token": token}})
         before, after, end = judged.wire
         return b"".join((before, identifier, after, end))
 
