@@ -99,6 +99,7 @@ SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM is_new
 _DROPPED: Final = """
 INSERT INTO decision_drop (id, at, number) VALUES (%s, clock_timestamp(), %s) ON CONFLICT (id) DO NOTHING
 """
+_MAKE_DAY: Final = "SELECT sceau_make_log_partition(%s)"
 _AT_ONCE: Final = 2_000
 _STRETCH: Final = 64
 """How many entries get their references at once: a few at a time delay no answer, and one at a time costs more."""
@@ -326,9 +327,13 @@ class DecisionLog:
                 continue
             flush = self._flushes[0]
             try:
-                is_safe = await self._write(connection, flush)
-            except (psycopg.IntegrityError, psycopg.DataError) as refusal:
-                # It would be refused for ever and block everything after it, for example where a day has no partition.
+                try:
+                    is_safe = await self._write(connection, flush)
+                except psycopg.errors.CheckViolation:  # its day has no partition, as after a jump of the clock
+                    await connection.execute(_MAKE_DAY, [flush.segment.day])
+                    is_safe = await self._write(connection, flush)
+            except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.RaiseException) as refusal:
+                # It would be refused for ever and block everything after it, for example where its day is far away.
                 self._flushes.popleft()
                 self.counts.dropped += flush.answered
                 log.error("flush refused", cause=type(refusal).__name__, dropped=flush.answered)  # noqa: TRY400 - no id

@@ -267,6 +267,19 @@ def test_a_row_that_the_database_refuses_holds_up_no_other(database):
         assert [each["id"] for each in logged(api, id=identifier)] == [identifier]
 
 
+def test_a_missing_day_is_made(database):
+    """When the clock has jumped to a day without a partition, permits are answered, and nothing is dropped."""
+    with running(database, decision_log="durable") as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        with psycopg.connect(database.owner_url, autocommit=True) as owner:
+            for days in (0, 1):
+                owner.execute(f"DROP TABLE decision_segment_{datetime.now(UTC) + timedelta(days=days):%Y%m%d}")
+        asked = {api.evaluate(name, "ads")["context"]["id"] for name in ("bob", "alice")}
+        eventually(lambda: {str(each.id) for each in logged_rows(database)} == asked)
+        assert _log_of(api).counts.dropped == 0
+
+
 def test_a_fault_of_the_log_itself_ends_no_logging(database, monkeypatch):
     """Whatever goes wrong with one segment, what is decided later is logged, and the loss is counted."""
     with running(database) as api:
