@@ -7,9 +7,11 @@ import asyncio
 from contextlib import suppress
 from uuid import uuid4
 
+from app.api.http.security import remembered_caller
+from app.auth.callers import Credential, key_digest
 from app.snapshot import tables as upkeep
 from app.snapshot.feed import Pace
-from tests.freshness.gate import until
+from tests.freshness.gate import Gate, until
 
 
 async def both_up(world):
@@ -82,35 +84,31 @@ async def overtaken_read(world):
     return await world.ask(world.b)
 
 
-async def second_question_during_a_read(world):
-    """B has read the permit and not kept it yet; another question comes after the withdrawal was answered."""
-    await world.begin()
-    world.b.after_read.close()
-    reading = asyncio.create_task(world.ask(world.b))
-    await until(lambda: world.b.after_read.waiting)
-    await world.withdraw()
-    second = asyncio.create_task(world.ask(world.b))
-    await asyncio.sleep(0.1)
-    world.b.after_read.open()
-    await reading
-    return await second
+async def second_look_for_a_caller(world):
+    """B has read a key that is in force; another look for it comes after its revocation was answered.
 
-
-async def second_question_without_a_lease(world):
-    """A second question comes during a read of B, which loses its lease and gets one again before the read ends."""
+    Only a caller is taken from the read itself: what a decision rests on is looked up in memory, whoever has read it.
+    """
     await world.begin()
-    world.b.after_read.close()
-    reading = asyncio.create_task(world.ask(world.b))
-    await until(lambda: world.b.after_read.waiting)
-    await world.b.freeze()
-    await world.withdraw()
-    second = asyncio.create_task(world.ask(world.b))
+    made = await world.a.ok("POST", "/v1/keys", {"name": "mailer", "scopes": ["consents:write"]})
+    presented, replica, gate = Credential(key_digest(made["key"]), None), world.b.replica, Gate()
+    read = replica._read_callers
+
+    async def held(digests):
+        found = await read(digests)
+        await gate.pass_through()
+        return found
+
+    vars(replica).update(_read_callers=held)
+    gate.close()
+    first = asyncio.create_task(remembered_caller(world.b.services, presented))
+    await until(lambda: gate.waiting)
+    await world.a.ok("DELETE", f"/v1/keys/{made['id']}")
+    second = asyncio.create_task(remembered_caller(world.b.services, presented))
     await asyncio.sleep(0.1)
-    world.b.before_beat.open()
-    await world.b.leased()
-    world.b.after_read.open()
-    await reading
-    return await second
+    gate.open()
+    await first
+    return await second is not None
 
 
 async def cut_and_reborn(world):

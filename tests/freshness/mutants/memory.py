@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import app.operations.decisions.answer_questions as answering
 import app.operations.decisions.from_memory as memory_module
-import app.snapshot.replica as replica_module
 from app.api.decisions import endpoint
 from app.snapshot.leases import Lease, RecordCache, boot_seconds
 from app.snapshot.replica import Replica
@@ -65,38 +64,11 @@ def flight_not_marked(patch):
 def joining_stale_flight(patch):
     """A read that a change has overtaken may still be joined."""
 
-    def drop(self, key):
-        self._young.pop(key, None)
-        self._old.pop(key, None)
-        flight = self._flights.get(key)
-        if flight is not None:
+    def marked(self):
+        for flight in self._flights.values():
             flight.stale = True
 
-    patch(RecordCache, "drop", drop)
-
-
-def joining_without_lease(patch):
-    """A read under way is joined whether a lease is held or not."""
-
-    async def joining(self, cache, keys, read):
-        joined = {key: flight for key in keys if (flight := cache.flight(key)) is not None}
-        led = cache.lead(key for key in keys if key not in joined)
-        found = dict(await replica_module._lead(cache, led, read)) if led else {}
-        for key, flight in joined.items():
-            found[key] = await replica_module._join(flight, self.pool.deadline)
-        return found
-
-    async def answer(memory, digest: bytes, questions):
-        read = memory_module._Read()
-        for _ in range(memory_module._LOOKS):
-            with _pretended(memory.replica.lease):
-                if memory_module.look(memory, digest, questions, read) is not None:
-                    break
-            await memory_module._read_missing(memory.replica, digest, read)
-        return memory_module.look(memory, digest, questions, read)
-
-    patch(Replica, "_load", joining)
-    patch(answering, "read_and_look", answer)
+    patch(RecordCache, "_mark_flights", marked)
 
 
 def own_not_dropped(patch):
