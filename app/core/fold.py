@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import chain, islice, takewhile
+from itertools import chain, takewhile
 from typing import Final
 from uuid import UUID
 
@@ -306,7 +306,8 @@ class Standing:
         The event that ended it comes first: a closure, a withdrawal, a later decision. Then, for a grant, come the
         invalidation of what it rests on, and rules 14 to 16 in their order.
         """
-        later = islice(self._past, bisect_right(self._past, consent.rank, key=_rank), None)
+        first = bisect_right(self._past, consent.rank, key=_rank)
+        later = (self._past[place] for place in range(first, len(self._past)))
         ended = next((each for each in later if ends(each, consent, self.processing, self.at, self._halves)), None)
         if ended is not None:
             return _ENDED[ended.kind]
