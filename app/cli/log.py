@@ -48,7 +48,7 @@ def export(
     async def write(database: "Database") -> int:
         number = 0
         kind = _parquet if parquet else _lines
-        async with database.read(at_once=True) as session:
+        async with database.read() as session:
             period = await Period.of(session, utc(since), utc(until))
             with written_whole(file, binary=parquet) as sink, kind(sink) as put, progress() as bar:
                 async for _, found in decisions(session, Wanted(utc(since), utc(until))):

@@ -58,7 +58,7 @@ def proof_replay(
 
     async def replay(database: "Database") -> "tuple[ReplayReport, HoursReport]":
         vault = deployment_of(Settings.load()).vault
-        async with database.read(at_once=True) as session:
+        async with database.read() as session:
             with progress() as bar:
                 decided = await replay_decisions(session, vault, utc(since), utc(until), bar.tell)
             return decided, await compare_hours(session, utc(since), utc(until))
@@ -193,7 +193,7 @@ async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, 
     from app.settings import Settings
     from app.wiring.parts import deployment_of
 
-    async with database.read(at_once=True) as session:
+    async with database.read() as session:
         told = None
         if replay and plan.since is not None and plan.until is not None:
             told = await replay_report(session, deployment_of(Settings.load()).vault, plan.since, plan.until)
@@ -216,7 +216,7 @@ async def _put_statement(database: "Database", bag: "Bag", bundle: "Bundle") -> 
         async with asyncio.timeout(_PATIENCE):
             while True:  # another process may be entering other things meanwhile
                 await appended(database)
-                async with database.read(at_once=True) as session:
+                async with database.read() as session:
                     told = await entered_behind(session, bundle, statement)
                 if told is not None:
                     bag.put_tag(LATER, told)

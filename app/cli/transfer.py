@@ -42,7 +42,7 @@ def export(
     async def write(database: "Database") -> int:
         from app.db.transfer import export_lines
 
-        async with database.read(at_once=True) as session:
+        async with database.read() as session:
             async with aclosing(export_lines(session)) as lines:  # a COPY left open would hold the connection
                 rows, digest = await _write(lines, sink)
             note = await sign_export(session, deployment_of(Settings.load()), rows, digest)

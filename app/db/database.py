@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg import errors
@@ -199,19 +199,15 @@ class Database:
         self._accepts = accepts
 
     @asynccontextmanager
-    async def read(self, *, at_once: bool = False) -> AsyncIterator[ReadSession]:
-        """Open a session for reading, in which each statement stands alone.
-
-        Args:
-            at_once: whether every statement sees the database as the first one does (REPEATABLE READ).
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """Open a session for reading: every statement sees the database as the first one does (REPEATABLE READ).
 
         Raises:
             DatabaseUnavailableError: no connection, a broken one, an overfull queue, or the deadline passed.
 
         """
         async with self._guarded(), self._connection() as connection:
-            level: Literal["REPEATABLE READ", "AUTOCOMMIT"] = "REPEATABLE READ" if at_once else "AUTOCOMMIT"
-            yield ReadSession(await connection.execution_options(isolation_level=level), self._clock)
+            yield ReadSession(await connection.execution_options(isolation_level="REPEATABLE READ"), self._clock)
 
     @asynccontextmanager
     async def read_from(self, server: str, *, at_once: bool = True) -> AsyncIterator[ReadSession]:

@@ -98,7 +98,7 @@ async def export_lines(session: ReadSession) -> AsyncGenerator[str]:
     """Yield the lines of an export except its end: the heading, with the number of rows of each table, then the rows.
 
     Args:
-        session: a session that sees the database at one moment (`Database.read(at_once=True)`). Close the generator
+        session: a session that sees the database at one moment (`Database.read()`). Close the generator
             before it.
 
     """

@@ -97,7 +97,7 @@ class PrimaryReads:
             DatabaseUnavailableError: the database is away.
 
         """
-        async with self._database.read(at_once=True) as session:
+        async with self._database.read() as session:
             yield session
 
     async def _server(self) -> str | None:

@@ -209,11 +209,11 @@ def test_a_damaged_column_loses_no_decision_in_silence(put, data):
 # --- in the database
 
 
-def _read(database, look, *, at_once=True):
+def _read(database, look, *, moving=False):
     async def read():
         made = Database(database.app_url)
         try:
-            async with made.read(at_once=at_once) as session:
+            async with made.write() if moving else made.read() as session:
                 return await look(session)
         finally:
             await made.close()
@@ -294,7 +294,7 @@ def test_the_log_is_read_only_where_it_is_held_still(database):
 
     assert [each.number for each in _read(database, about)] == [1]
     with pytest.raises(LogMovesError):
-        _read(database, about, at_once=False)
+        _read(database, about, moving=True)
 
 
 @pytest.fixture

@@ -301,7 +301,7 @@ def test_tables_say_what_they_are(counted):
     """Every table has a caption and scopes; every chart a title, a description, and the table with its numbers."""
     page = Visitor(counted).sign_in().html
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
-    assert len(tables) == 3
+    assert len(tables) == 4
     for table in tables:
         assert "<caption>" in table
         assert not re.search(r"<th(?! scope=)[ >]", table)

@@ -70,7 +70,7 @@ async def preview_invalidation(
     relying = RelyingCount()
     while begins is not None and begins <= now:
         begins = hour_begun(begins)  # an hour at a time, skipping hours without decisions
-        async with database.read(at_once=True) as session:
+        async with database.read() as session:
             relying += await count_relying(session, Resting(identifier, struck), begins, begins + HOUR)
             begins = await first_logged(session, begins + HOUR)
     people: set[bytes] = set()
