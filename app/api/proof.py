@@ -17,7 +17,7 @@ from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.operations.proof.append_entries import every_key, read_checkpoint, read_tile
-from app.operations.proof.export_subject import export_subject
+from app.operations.proof.export_subject import export_subject, log_about
 from app.operations.proof.receipts import make_receipt, prove_consent
 from app.proof.notes import log_name
 from app.proof.tree import TileName
@@ -189,8 +189,13 @@ class ExportRequest(WireModel):
     response_class=Response,
     responses={**problems(_INVALID), 200: {"content": {_JSON_LD: {}}}},
 )
-async def post_export(
-    body: ExportRequest, caller: Exporter, writer: WriterDep, deployment: DeploymentDep, source: SourceDep
+async def post_export(  # noqa: PLR0917 - a route's parts
+    body: ExportRequest,
+    caller: Exporter,
+    database: DatabaseDep,
+    writer: WriterDep,
+    deployment: DeploymentDep,
+    source: SourceDep,
 ) -> Response:
     """Everything that is held about a user since their account began (GDPR art. 15 and 20).
 
@@ -198,7 +203,9 @@ async def post_export(
     decisions counted by day, and who looked. The export of an unknown person is empty. The audit trail records
     which caller asked for it. Make sure that only that person receives it.
     """
+    name = body.subject.name()
+    logged = await log_about(database, deployment, name)
     async with writer.write(at_once=True) as session:
-        told = await export_subject(session, deployment, caller, body.subject.name(), service=source)
+        told = await export_subject(session, deployment, caller, name, logged, service=source)
     content = json.dumps(told, ensure_ascii=False)
     return Response(content, media_type=_JSON_LD, headers={"Cache-Control": "no-store"})

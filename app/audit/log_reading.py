@@ -8,8 +8,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from heapq import heappush, heappushpop
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -19,6 +23,7 @@ import zstandard
 from sqlalchemy import func, select, text, tuple_
 
 from app.audit.segments import (
+    NOBODY,
     REF_BYTES,
     BlockPlace,
     Directory,
@@ -49,6 +54,15 @@ _PIECE: Final = 1024 * 1024
 UNREADABLE: Final = (ValueError, IndexError, OverflowError, zstandard.ZstdError)
 """The exceptions that reading invalid content as a segment may raise."""
 log = structlog.get_logger("sceau.decision_log")
+
+
+_DECODING: Final = ThreadPoolExecutor(1, thread_name_prefix="decision-log")
+"""The one thread of a process that reads what segments hold: several would only take turns with the event loop."""
+
+
+async def _decoded(read: Callable[[], Content]) -> Content:
+    """Return what a function returns that reads segments, however many sessions wait for theirs meanwhile."""
+    return await asyncio.get_running_loop().run_in_executor(_DECODING, copy_context().run, read)
 
 
 class LogMovesError(Exception):
@@ -89,16 +103,23 @@ async def heads(session: ReadSession, wanted: Wanted) -> AsyncIterator[Head]:
     while rows:
         if rows[0].isolation != "repeatable read":
             raise LogMovesError
-        for row in rows:
-            try:
-                directory = directory_of(row.directory)
-            except UNREADABLE:
-                log.error("segment unreadable", segment=str(row.id))  # noqa: TRY400 - what it holds is in the error
-                continue
-            yield Head(**{name: getattr(row, name) for name in names}, directory=directory)
+        for head in await _decoded(partial(_heads_in, rows, names)):
+            yield head
         last = rows[-1]
         following = statement.where(tuple_(table.to_at, table.id) < (last.to_at, last.id), table.day <= last.day)
         rows = (await session.execute(following)).all()
+
+
+def _heads_in(rows: Sequence[Any], names: Sequence[str]) -> list[Head]:
+    found: list[Head] = []
+    for row in rows:
+        try:
+            directory = directory_of(row.directory)
+        except UNREADABLE:
+            log.error("segment unreadable", segment=str(row.id))  # noqa: TRY400 - what it holds is in the error
+            continue
+        found.append(Head(**{name: getattr(row, name) for name in names}, directory=directory))
+    return found
 
 
 _CONTENT: Final = text("""
@@ -171,13 +192,14 @@ def _readable(head: Head, found: Iterator[Content]) -> Iterator[Content]:
         log.error("segment unreadable", segment=str(head.id))  # noqa: TRY400 - what it holds is in the error
 
 
-def _gently(found: Iterator[Content]) -> Iterator[Content]:
+def _gently(found: Iterable[Content], stretch: int = _STRETCH) -> Iterator[Content]:
     """Yield the same items, with pauses that give the interpreter's lock back to the event loop; for a worker thread.
 
-    The event loop waited 0.9 ms at most while 200,000 decisions were read, and 0.4 s without the pauses.
+    Between blocks too (a stretch of 1), since a search may find nothing in them. The event loop waited 0.9 ms at most
+    while 200,000 decisions were read, and 0.4 s without the pauses.
     """
-    for number, each in enumerate(found, 1):
-        if not number % _STRETCH:
+    for number, each in enumerate(found):
+        if number and not number % stretch:
             time.sleep(_PAUSE_SECONDS)
         yield each
 
@@ -195,13 +217,17 @@ class FoundDecisions:
         return None if self.before is None else instant_of((self.before.int >> 80) * 1_000)
 
 
+PAGE_SECONDS: Final = 1.0
+"""The time after which a page is returned as it is, so that a long log takes many sessions and none too long."""
+
+
 async def search(
     session: ReadSession,
     wanted: Wanted,
     *,
     before: UUID | None,
     limit: int,
-    seconds: float,
+    seconds: float | None = None,
     correspondence: Callable[[int], bytes] | None = None,
     resting: "Resting | None" = None,
 ) -> FoundDecisions:
@@ -212,12 +238,12 @@ async def search(
         wanted: which decisions.
         before: only decisions with lower ids.
         limit: how many at most.
-        seconds: after this time the search ends with what was found.
+        seconds: after this time the search ends with what was found; None: `PAGE_SECONDS`.
         correspondence: returns the wanted reference for a day (UTC, in days since 1970).
         resting: only permits that rest on this.
 
     """
-    began = time.monotonic()
+    ends = time.monotonic() + (PAGE_SECONDS if seconds is None else seconds)
     if before is not None:
         last = instant_of((before.int >> 80) * 1_000 + 1_000)
         wanted = replace(wanted, until=last if wanted.until is None else min(last, wanted.until))
@@ -237,7 +263,7 @@ async def search(
             if kept.is_full and kept.oldest >= newest:
                 break
             # A segment is searched whole: a page that ended where it began would be requested again, for ever.
-            if reached is not None and newest < reached and time.monotonic() - began > seconds:
+            if reached is not None and newest < reached and time.monotonic() > ends:
                 return kept.found(newest)
             reached = newest if reached is None else reached
         if not places:
@@ -246,8 +272,8 @@ async def search(
         if resting is not None:
             narrowed = replace(wanted, consents=await resting.among(session, head, places, content))
         # In a thread: an hour of a large service takes a second, and decisions are answered meanwhile.
-        found = decisions_in(head.directory, places, content, narrowed)
-        await asyncio.to_thread(kept.take, _gently(_readable(head, found)))
+        found = decisions_in(head.directory, _gently(places, 1), content, narrowed)
+        await _decoded(partial(kept.take, _gently(_readable(head, found))))
     return kept.found()
 
 
@@ -331,8 +357,8 @@ class Resting:
         self, session: ReadSession, head: Head, places: Sequence[BlockPlace], content: bytes
     ) -> frozenset[UUID]:
         """Return the consents to it that permits in some blocks name."""
-        found = _gently(_readable(head, facts_in(head.directory, places, content)))
-        named = await asyncio.to_thread(
+        found = _gently(_readable(head, facts_in(head.directory, _gently(places, 1), content)))
+        named = await _decoded(
             lambda: {
                 facts.consent
                 for facts, _ in found
@@ -375,17 +401,17 @@ async def count_relying(session: ReadSession, resting: Resting, since: datetime,
         if not places:
             continue
         consents = await resting.among(session, head, places, content)
-        total += await asyncio.to_thread(_relying_in, head, places, content, replace(wanted, consents=consents))
+        total += await _decoded(partial(_relying_in, head, places, content, replace(wanted, consents=consents)))
     return total
 
 
 def _relying_in(head: Head, places: Sequence[BlockPlace], content: bytes, wanted: Wanted) -> RelyingCount:
-    found = _gently(_readable(head, decisions_in(head.directory, places, content, wanted)))
+    found = _gently(_readable(head, decisions_in(head.directory, _gently(places, 1), content, wanted)))
     times = [each.at for each in found] if wanted.consents else []
     others = replace(wanted, consents=None)
     sealed = sum(
         number
-        for facts, number in _gently(_readable(head, facts_in(head.directory, places, content)))
+        for facts, number in _gently(_readable(head, facts_in(head.directory, _gently(places, 1), content)))
         if others.has(facts) and facts.relied is not None and facts.consent not in (wanted.consents or ())
     )
     return RelyingCount(len(times), min(times, default=None), sealed)
@@ -482,11 +508,33 @@ class DecisionsOfADay:
     number: int
 
 
-async def decisions_about(session: ReadSession, ref: bytes) -> list[DecisionsOfADay]:
-    """Count the decisions about a person that are in the log, by day (UTC), processing and answer."""
+_ITEMS: Final = 1_000
+
+
+async def decisions_about(
+    held_still: Callable[[], AbstractAsyncContextManager[ReadSession]], ref: bytes
+) -> list[DecisionsOfADay]:
+    """Count the decisions about a person that are in the log when this begins, by day (UTC), processing and answer.
+
+    The log is read as a client reads it, page after page, so that nothing grows with its length but how long this
+    takes. A merge between two pages moves no decision from one to the other, since ids part them. A day that is dropped
+    meanwhile is left out, or a part of it.
+
+    Args:
+        held_still: opens a session that holds the log still, for one page.
+        ref: the person's subject_ref.
+
+    Raises:
+        DatabaseUnavailableError: a session could not be opened, or broke.
+
+    """
     counted: Counter[tuple[date, str, bool, str]] = Counter()
-    async for _, found in decisions(session, Wanted(ref=ref[:REF_BYTES])):
-        for each in found:
+    wanted, before, has_more = Wanted(ref=ref[:REF_BYTES]), None, ref[:REF_BYTES] != NOBODY
+    while has_more:
+        async with held_still() as session:
+            page = await search(session, wanted, before=before, limit=_ITEMS)
+        for each in page.items:
             shape = each.facts.shape
             counted[each.at.date(), shape.processing, shape.permitted, shape.reason] += 1
+        before, has_more = page.before, page.before is not None
     return [DecisionsOfADay(*by, number) for by, number in sorted(counted.items())]

@@ -7,7 +7,7 @@ Its directory says where each block lies and holds what most decisions share. No
 
 import json
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -398,16 +398,16 @@ class Wanted:
 ALL: Final = Wanted()
 
 
-def facts_in(directory: Directory, places: Sequence[BlockPlace], content: bytes) -> Iterator[tuple[LogFacts, int]]:
+def facts_in(directory: Directory, places: Iterable[BlockPlace], content: bytes) -> Iterator[tuple[LogFacts, int]]:
     """Yield the facts of the decisions in some blocks, each with the number of its decisions there."""
     for block in _blocks(places, content):
         number = Counter(_numbers(block.case, "H"))
-        for place, (_, facts) in enumerate(_facts(directory, block)):
+        for place, (_, facts) in _facts(directory, block):
             yield facts, number[place]
 
 
 def decisions_in(
-    directory: Directory, places: Sequence[BlockPlace], content: bytes, wanted: Wanted = ALL
+    directory: Directory, places: Iterable[BlockPlace], content: bytes, wanted: Wanted = ALL
 ) -> Iterator[LoggedDecision]:
     """Yield the wanted decisions of some blocks, by person and time.
 
@@ -419,7 +419,7 @@ def decisions_in(
 
     Raises:
         ValueError: the content is not what such a segment holds.
-        IndexError: likewise, a case is named that it does not have.
+        IndexError: likewise, a place is named that it does not have.
         OverflowError: likewise, an instant is beyond the year 9999.
         zstandard.ZstdError: likewise.
 
@@ -428,35 +428,47 @@ def decisions_in(
     until = None if wanted.until is None else microseconds_of(wanted.until)
     tail = None if wanted.identifier is None else wanted.identifier.bytes[-_TAIL:]
     for block in _blocks(places, content):
-        facts = _facts(directory, block)
-        is_wanted = [wanted.has(each) for _, each in facts]
-        if not any(is_wanted) or (tail is not None and tail not in block.tails):
+        if tail is not None and tail not in block.tails:
             continue
         times, case = _numbers(block.times, "I"), _numbers(block.case, "H")
-        row = about = 0
-        for person, number in enumerate(block.runs):
-            ref = block.people[person * REF_BYTES : (person + 1) * REF_BYTES]
-            is_somebody = ref != NOBODY
-            if wanted.ref is None or wanted.ref == ref:
-                for place in range(row, row + number):
-                    at = directory.begins + times[place]
-                    if not is_wanted[case[place]] or (since is not None and at < since):
-                        continue
-                    if until is not None and at >= until:
-                        continue
-                    own = block.tails[place * _TAIL : (place + 1) * _TAIL]
-                    identifier = UUID(bytes=(at // 1_000).to_bytes(6) + own)
-                    if wanted.identifier not in {None, identifier}:
-                        continue
-                    first = (about + place - row) * REF_BYTES
-                    correspondence = block.correspondences[first : first + REF_BYTES] if is_somebody else NOBODY
-                    caller, told = facts[case[place]]
-                    yield LoggedDecision(identifier, instant_of(at), caller, ref, correspondence, told)
-            row += number
-            about += number if is_somebody else 0
+        if case and max(case) >= len(block.shape):
+            raise ValueError("a row names a case that its block lacks")
+        rows = list(_rows(block, wanted.ref))
+        # Of one person, as in an export that reads a block of each segment, a few cases are worth being made.
+        asked = None if wanted.ref is None else sorted({case[place] for _, those, _ in rows for place in those})
+        facts = {place: each for place, each in _facts(directory, block, asked) if wanted.has(each[1])}
+        for ref, those, about in rows if facts else ():
+            for place in those:
+                at = directory.begins + times[place]
+                if case[place] not in facts or (since is not None and at < since):
+                    continue
+                if until is not None and at >= until:
+                    continue
+                own = block.tails[place * _TAIL : (place + 1) * _TAIL]
+                identifier = UUID(bytes=(at // 1_000).to_bytes(6) + own)
+                if wanted.identifier not in {None, identifier}:
+                    continue
+                first = (about + place - those.start) * REF_BYTES
+                correspondence = block.correspondences[first : first + REF_BYTES] if ref != NOBODY else NOBODY
+                caller, told = facts[case[place]]
+                yield LoggedDecision(identifier, instant_of(at), caller, ref, correspondence, told)
 
 
-def _blocks(places: Sequence[BlockPlace], content: bytes) -> Iterator[_Block]:
+def _rows(block: _Block, wanted: bytes | None) -> Iterator[tuple[bytes, range, int]]:
+    """Yield each person of a block (None: all), the places of their rows, and the number of others' rows before them.
+
+    Rows of nobody are not counted: they have no correspondence.
+    """
+    row = about = 0
+    for person, number in enumerate(block.runs):
+        ref = block.people[person * REF_BYTES : (person + 1) * REF_BYTES]
+        if wanted is None or wanted == ref:
+            yield ref, range(row, row + number), about
+        row += number
+        about += number if ref != NOBODY else 0
+
+
+def _blocks(places: Iterable[BlockPlace], content: bytes) -> Iterator[_Block]:
     offset = 0
     decompress = zstandard.ZstdDecompressor().decompress
     for place in places:
@@ -480,11 +492,12 @@ def _numbers(numbers: bytes, form: str) -> Sequence[int]:
     return unpack(f">{len(numbers) // calcsize(form)}{form}", numbers)
 
 
-def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:
-    """Return, for each case of a block, the caller and the facts."""
-    found = []
-    for place, number in enumerate(block.shape):
-        caller, shape = directory.shapes[number]
+def _facts(
+    directory: Directory, block: _Block, asked: Iterable[int] | None = None
+) -> Iterator[tuple[int, tuple[UUID, LogFacts]]]:
+    """Yield the places of some cases of a block (None: of all), each with its caller and facts."""
+    for place in range(len(block.shape)) if asked is None else asked:
+        caller, shape = directory.shapes[block.shape[place]]
         consent = block.consents[place * REF_BYTES : (place + 1) * REF_BYTES]
         until = block.ends[block.end[place]]
         facts = LogFacts(
@@ -493,8 +506,7 @@ def _facts(directory: Directory, block: _Block) -> list[tuple[UUID, LogFacts]]:
             None if until is None else instant_of(until),
             *(block.known[place], block.participants[place], block.relied[place]),
         )
-        found.append((UUID(bytes=caller), facts))
-    return found
+        yield place, (UUID(bytes=caller), facts)
 
 
 def microseconds_of(at: datetime) -> int:

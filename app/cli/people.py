@@ -126,7 +126,7 @@ def subject_export(
     data: DataOption = None,
 ) -> None:
     """Write everything about a person as JSON (GDPR art. 15 and 20). Standard input gives the id, in one line."""
-    from app.operations.proof.export_subject import export_subject
+    from app.operations.proof.export_subject import export_subject, log_about
     from app.operations.service.deployment import SubjectName
     from app.settings import Settings
     from app.wiring.parts import deployment_of
@@ -135,9 +135,10 @@ def subject_export(
 
     async def export(database: "Database") -> dict[str, Any]:
         settings = Settings.load()
+        deployment, service = deployment_of(settings), str(settings.public_url)
+        logged = await log_about(database, deployment, name)
         async with database.write(at_once=True) as session:
-            service = str(settings.public_url)
-            return await export_subject(session, deployment_of(settings), None, name, service=service)
+            return await export_subject(session, deployment, None, name, logged, service=service)
 
     told = connected(data, export)
     with written_whole(output) as sink:

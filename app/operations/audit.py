@@ -76,10 +76,6 @@ class DecisionQuery:
     id: UUID | None = None
 
 
-_SECONDS: Final = 1.0
-"""The time after which a page is returned as it is, so that a long log takes many requests and none too long."""
-
-
 async def search_decisions(
     session: WriteSession,
     deployment: Deployment,
@@ -108,7 +104,7 @@ async def search_decisions(
     if query.correspondence is not None and ref is not None:
         opaque, kind, identifier = deployment.pseudonyms.opaque, *query.correspondence
         about = cache(lambda day: correspondence_ref(opaque, ref, day, kind, identifier))
-    found = await search(session, wanted, before=before, limit=limit, seconds=_SECONDS, correspondence=about)
+    found = await search(session, wanted, before=before, limit=limit, correspondence=about)
     told = {"filters": [_FILTER_WORDS.get(name, name) for name in _FILTERED if getattr(query, name) is not None]}
     await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, await _target(session, query, ref), told)
     return found
@@ -145,7 +141,7 @@ async def list_relying_permits(  # noqa: PLR0917 - which invalidation, and which
         raise NotFoundError
     wanted = Wanted(since=record.registered_at - HOUR, processings={processing}, permitted=True)
     resting = Resting(processing, struck)
-    found = await search(session, wanted, before=before, limit=limit, seconds=_SECONDS, resting=resting)
+    found = await search(session, wanted, before=before, limit=limit, resting=resting)
     target = Target(TargetKind.PROCESSING, processing)
     await record_act(session, ActKind.DECISIONS_SEARCHED, caller.id, target, {"filters": ["invalidation"]})
     return found

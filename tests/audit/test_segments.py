@@ -1,9 +1,11 @@
 """Segments of the decision log: what was put in comes out, merged or not, and of one person without the others."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from app.audit.log_reading import UNREADABLE, LogMovesError, Resting, decisions_about, search
+from app.audit.log_reading import UNREADABLE, LogMovesError, Resting, search
 from app.audit.segments import (
     ALL,
     BLOCK_ROWS,
@@ -284,17 +286,33 @@ def test_what_is_no_segment_hides_no_other(database):
     assert [each.id for each in _read(database, found)] == [one.id, one.id]
 
 
+def test_a_search_that_finds_nothing_pauses_between_blocks(database, monkeypatch):
+    """The event loop gets the interpreter after each block, whether or not something wanted is in it."""
+    now = datetime.now(UTC)
+    made = segment_of(logged(now, ref=number.to_bytes(16)) for number in range(1, 4_000))
+    with psycopg.connect(database.owner_url) as owner:
+        insert(owner, made)
+    pauses: list[float] = []
+    monkeypatch.setattr("app.audit.log_reading.time", SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append))
+
+    async def found(session):
+        return (await search(session, Wanted(consents=frozenset()), before=None, limit=9, seconds=9)).items
+
+    assert _read(database, found) == []
+    assert len(pauses) == len(directory_of(made.directory).blocks) - 1 == 3
+
+
 def test_the_log_is_read_only_where_it_is_held_still(database):
     """A session in which an hour could be merged between two statements is refused."""
     with psycopg.connect(database.owner_url) as owner:
         insert(owner, segment_of([logged(datetime.now(UTC))]))
 
-    async def about(session):
-        return await decisions_about(session, b"\1" * 32)
+    async def found(session):
+        return (await search(session, ALL, before=None, limit=9, seconds=9)).items
 
-    assert [each.number for each in _read(database, about)] == [1]
+    assert len(_read(database, found)) == 1
     with pytest.raises(LogMovesError):
-        _read(database, about, moving=True)
+        _read(database, found, moving=True)
 
 
 @pytest.fixture

@@ -1,16 +1,25 @@
 """An export tells a person all that is held about them, and nothing about others."""
 
+import asyncio
 import json
+import threading
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
+from app.audit.segments import decisions_in
+from app.db.database import Database
 from app.db.session import WriteSession
+from app.operations.proof.export_subject import log_about
 from tests.faults.service import eventually
+from tests.support import two_persons
 from tests.support.api import question, running, subject
 from tests.support.commands import run_command
 from tests.support.consent_page import Person, link
+from tests.support.decision_rows import add, insert, logged, segment_of
 from tests.support.people import people
-from tests.support.two_persons import add
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +43,7 @@ def test_everything_since_the_account_began_is_in_it(api, alice):
     person = Person(api, link(api, alice, "ads"))
     person.press("accept", "ads")
     api.decide(alice, "stats", "refused")
-    assert add(api, "ads", elements=["content"], reason="Less.").status_code == 201
+    assert two_persons.add(api, "ads", elements=["content"], reason="Less.").status_code == 201
     api.withdraw(alice, "ads")
     for _ in range(3):
         api.ok("POST", "/access/v1/evaluation", question(alice, "ads"))
@@ -71,6 +80,71 @@ def test_a_person_with_many_consents_is_read_as_often_as_one_with_few(api, alice
         assert len(_export(api, name)["dpv:hasRecordOfActivity"]) == consents
         of_tables.append(sum("FROM consent" in each for each in read))
     assert of_tables[0] == of_tables[1] > 0
+
+
+def test_the_log_is_read_by_pages_off_the_event_loop(database, monkeypatch):
+    """No session reads more than a page, and no decision is lost or counted twice when an hour is merged in between."""
+    hour = datetime.now(UTC).replace(minute=10, second=0, microsecond=0) - timedelta(hours=1)
+    opened: list[int] = []
+    threads: set[int] = set()
+
+    def counted(session_of):
+        @asynccontextmanager
+        async def wrapped(self, *args, **more):
+            opened.append(0)
+            async with session_of(self, *args, **more) as session:
+                yield session
+
+        return wrapped
+
+    def decoded(*args):
+        opened[-1] += 1
+        threads.add(threading.get_ident())
+        if parts:
+            _merge(database, [parts.pop().id for _ in range(2)], hours[1])
+        yield from decisions_in(*args)
+
+    monkeypatch.setattr("app.audit.log_reading.PAGE_SECONDS", -1, raising=False)
+    monkeypatch.setattr("app.audit.log_reading.decisions_in", decoded)
+    with running(database) as api:
+        api.register("ads")
+        api.decide("alice", "ads")
+        with psycopg.connect(database.owner_url) as owner:
+            ((ref,),) = owner.execute("SELECT substring(subject_ref FOR 16) FROM consent_event").fetchall()
+        hours = [[logged(hour - timedelta(hours=back, minutes=each), ref=ref) for each in (0, 9)] for back in range(4)]
+        parts = [segment_of([each]) for each in hours[1]]
+        for part in (*parts, *(segment_of(hours[back]) for back in (0, 2, 3))):
+            add(database, part)
+        for name in ("read", "write"):
+            monkeypatch.setattr(Database, name, counted(getattr(Database, name)))
+        told = api.ok("POST", "/v1/subjects/exports", {"subject": subject("alice")})
+        loop = api.client.portal.call(threading.get_ident)  # type: ignore[union-attr]
+    assert sum(each["number"] for each in told["decisions_by_day"]) == 8
+    assert (max(opened), sum(opened), loop in threads) == (1, 4, False)
+
+
+def _merge(database, gone, decisions):
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("DELETE FROM decision_segment WHERE id = ANY(%s)", [gone])
+        insert(owner, segment_of(decisions), merged=True)
+
+
+def test_an_export_of_an_account_that_was_closed_meanwhile_is_refused(api, alice, monkeypatch):
+    """What the log says of one account is not told as another's: 503, nobody is recorded as having looked."""
+    api.decide(alice, "ads")
+
+    async def closed_then(*args):
+        logged_about = await log_about(*args)
+        await asyncio.to_thread(api.ok, "POST", "/v1/subjects/closures", {"subject": subject(alice)})
+        return logged_about
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.api.proof.log_about", closed_then)
+        answer = api.call("POST", "/v1/subjects/exports", {"subject": subject(alice)})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "Others are writing about the same user" in answer.json()["detail"]
+    assert _export(api, alice)["events"] == []
 
 
 def test_it_has_nothing_of_an_earlier_account_or_of_others(api, alice, bob):

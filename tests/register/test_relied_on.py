@@ -119,7 +119,7 @@ def test_the_permits_that_relied_on_it_are_listed(place, monkeypatch):
     first = relied_on(auditor, "listed", page={"limit": 2})
     rest = relied_on(auditor, "listed", page={"limit": 2, "cursor": first["next_cursor"]})
     assert [*first["items"], *rest["items"]] == found
-    monkeypatch.setattr("app.operations.audit._SECONDS", -1.0)
+    monkeypatch.setattr("app.audit.log_reading.PAGE_SECONDS", -1.0)
     empty = relied_on(auditor, "listed")  # no time to look at anything: there is more
     assert (empty["items"], "next_cursor" in empty) == ([], True)
     assert utc(empty["looked_back_to"]) >= utc(found[0]["at"]) - timedelta(milliseconds=1)

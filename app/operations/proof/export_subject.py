@@ -5,17 +5,19 @@ ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.receipts`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from app.audit.log_reading import decisions_about
+from app.audit.log_reading import DecisionsOfADay, decisions_about
 from app.audit.trail import ActKind, Entry, Target, TrailQuery, record_act, search_trail
 from app.auth.callers import Caller
 from app.auth.store import load_caller
 from app.core.errors import NotFoundError
 from app.core.fold import CONSENTS
+from app.db.database import BusyError, Database
 from app.db.session import ReadSession, WriteSession
 from app.ledger.identifiers import Vault, names_of
 from app.ledger.link_store import find_texts, links_of
@@ -35,24 +37,54 @@ _BESIDE: Final = {
 }
 
 
-async def export_subject(
-    session: WriteSession, deployment: Deployment, caller: Caller | None, name: SubjectName, *, service: str
-) -> dict[str, Any]:
-    """Return all of it, as JSON-LD with members of our own added; record that it was handed out.
+@dataclass(frozen=True, slots=True)
+class LoggedAbout:
+    """What was decided about an account, by its subject_ref."""
 
-    Args:
-        session: where to read; it holds the decision log still (`at_once`).
-        deployment: the one whose names they are.
-        caller: the caller that asks; None for an operator's command.
-        name: the person's.
-        service: the public address.
+    ref: bytes
+    decisions: Sequence[DecisionsOfADay]
+
+
+async def log_about(database: Database, deployment: Deployment, name: SubjectName) -> LoggedAbout:
+    """Read the decision log for an export of the account that a name has now, in as many sessions as it takes.
 
     Raises:
         InvalidSubjectError: the id has a domain that IDNA refuses.
 
     """
+    async with database.read() as session:
+        ref = await ref_of(session, deployment, name)
+    return LoggedAbout(ref, await decisions_about(partial(database.read, at_once=True), ref))
+
+
+async def export_subject(
+    session: WriteSession,
+    deployment: Deployment,
+    caller: Caller | None,
+    name: SubjectName,
+    logged: LoggedAbout,
+    *,
+    service: str,
+) -> dict[str, Any]:
+    """Return all of it, as JSON-LD with members of our own added; record that it was handed out.
+
+    Args:
+        session: where to read the rest, all of one instant (`at_once`).
+        deployment: the one whose names they are.
+        caller: the caller that asks; None for an operator's command.
+        name: the person's.
+        logged: what the decision log says; it was read just before.
+        service: the public address.
+
+    Raises:
+        InvalidSubjectError: the id has a domain that IDNA refuses.
+        BusyError: the name has another account since the log was read; sent again, the request finds that.
+
+    """
     ref = await ref_of(session, deployment, name)
-    told = await everything_about(session, deployment.vault, ref, name, service)
+    if ref != logged.ref:
+        raise BusyError
+    told = await everything_about(session, deployment.vault, ref, name, service, logged.decisions)
     locators = deployment.pseudonyms.found_by(name.type, name.id)
     told["as_parent"] = await acts_of_parent(session, parent_reference(deployment, name).hex(), locators)
     by = caller.id if caller is not None else None
@@ -71,20 +103,24 @@ async def look_at_subject(
     """
     ref = await ref_of(session, deployment, name)
     await record_act(session, ActKind.SUBJECT_READ, caller.id, Target(subject_ref=recorded_ref(ref)))
-    return await everything_about(session, deployment.vault, ref, name, service, decisions=False)
+    return await everything_about(session, deployment.vault, ref, name, service, ())
 
 
-async def everything_about(
-    session: ReadSession, vault: Vault, ref: bytes, name: SubjectName, service: str, *, decisions: bool = True
+async def everything_about(  # noqa: PLR0917 - where to read, about whom, and what was read before
+    session: ReadSession,
+    vault: Vault,
+    ref: bytes,
+    name: SubjectName,
+    service: str,
+    logged: Sequence[DecisionsOfADay],
 ) -> dict[str, Any]:
     """Return what an export says of an account, by its subject_ref and the name that the person knows it by.
 
-    `decisions`: include what was decided about it, for which the decision log is read through.
+    `logged`: what was decided about it (`decisions_about`).
     """
     entries, now = await load_entries(session, ref), await session.now()
     known = recorded_ref(ref)
     read = await _who_looked(session, known) if known is not None else []
-    logged = await decisions_about(session, ref) if decisions else []
     told = {
         "@context": CONTEXT,
         "@type": "dpv:RecordsOfActivities",

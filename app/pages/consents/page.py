@@ -16,6 +16,7 @@ from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.api.http.security import open_to_all
 from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep, services_of
 from app.api.http.wire import ProcessingId
+from app.audit.log_reading import decisions_about
 from app.audit.store import load_log_floor
 from app.core.consent_link import AnsweringAs, LinkKind
 from app.core.errors import (
@@ -140,11 +141,15 @@ class _ConsentPage:
         """Everything that is held about a person, by a link of that kind: as a page, or as a file of data."""
         services = services_of(self.request)
         try:
-            # What a person keeps is read from a server that is known to be the primary.
+            # What a person keeps is read from a server that is known to be the primary. The log is read first, by
+            # pages, and a link leads to one account for ever.
+            async with services.reads.read() as session:
+                ref = (await open_consent_link(session, self.deployment, digest)).link.subject_ref
+            logged = await decisions_about(services.reads.read, ref)
             async with services.reads.read() as session:
                 opened = await open_consent_link(session, self.deployment, digest)
-                ref, name = opened.link.subject_ref, opened.name
-                told = await everything_about(session, self.deployment.vault, ref, name, services.source)
+                vault, source = self.deployment.vault, services.source
+                told = await everything_about(session, vault, ref, opened.name, source, logged)
                 kept = max(services.log_retention, await load_log_floor(session))
         except (NotFoundError, ConsentLinkEndedError) as ended:
             return _ended(self.request, self.language, ended)

@@ -32,7 +32,7 @@ from app.operations.consents.names import link_names, share_mailbox, unlink_name
 from app.operations.consents.open_consent_link import ShownProcessing, show_person
 from app.operations.consents.recorder import record
 from app.operations.consents.state_age import StatedAge, state_age
-from app.operations.proof.export_subject import export_subject, look_at_subject
+from app.operations.proof.export_subject import export_subject, log_about, look_at_subject
 from app.operations.proof.receipts import make_receipt
 from app.operations.service.deployment import SubjectName
 from app.pages.consents.overview import AGES, CHECKED, Sayer, SayerWords
@@ -170,8 +170,9 @@ async def export(desk: PeopleDesk) -> Response:
     """The file of GDPR 15 and 20, as `POST /v1/subjects/exports` answers it."""
     name = opened(desk, desk.visit.cookies.read(_COOKIE, longest=_LONGEST))
     services = desk.services
+    logged = await log_about(desk.visit.database, services.deployment, name)
     async with writing(desk, at_once=True) as session:
-        told = await export_subject(session, services.deployment, desk.caller, name, service=services.source)
+        told = await export_subject(session, services.deployment, desk.caller, name, logged, service=services.source)
     content = json.dumps(told, ensure_ascii=False, indent=2)
     return saved(content, "application/ld+json", f"{desk.t['file_of_person']}.jsonld")
 
