@@ -68,8 +68,9 @@ def watch_conditions(services: Services, unanswered: Mapping[tuple[str, ...], in
 
 
 def _watch_pools(services: Services) -> None:
-    database, metrics = services.database, services.metrics
-    in_use, waiting = {"sessions": lambda: database.in_use}, {"sessions": lambda: database.waiting}
+    metrics, of = services.metrics, {"sessions": services.database, "reading": services.reading}
+    in_use: dict[str, Callable[[], float]] = {name: partial(getattr, each, "in_use") for name, each in of.items()}
+    waiting: dict[str, Callable[[], float]] = {name: partial(getattr, each, "waiting") for name, each in of.items()}
     if services.memory is not None:
         pool = services.memory.replica.pool
         in_use["memory"], waiting["memory"] = pool.in_use, pool.waiting

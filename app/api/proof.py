@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.http.exchange import preferred
 from app.api.http.security import Needs, everywhere, open_to_all, problems, strict_router
-from app.api.http.services import DatabaseDep, DeploymentDep, SourceDep, WriterDep
+from app.api.http.services import DatabaseDep, DeploymentDep, LookDep, SourceDep
 from app.api.http.wire import SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
@@ -121,12 +121,12 @@ async def get_tile(
         202: {"description": "It is not in the log yet: ask again."},
     },
 )
-async def get_proof(identifier: ConsentId, caller: Reader, writer: WriterDep) -> EntryProofBody | Response:
+async def get_proof(identifier: ConsentId, caller: Reader, look: LookDep) -> EntryProofBody | Response:
     """The entry of a consent, a refusal or a withdrawal, and its proof; 202 until the log holds the entry.
 
     The audit trail records who read it.
     """
-    async with writer.write() as session:
+    async with look() as session:
         proof = await prove_consent(session, caller, identifier)
     if proof is None:
         return Response(status_code=202, headers={"Retry-After": "15"})
@@ -146,7 +146,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     request: Request,
     identifier: ConsentId,
     caller: Reader,
-    writer: WriterDep,
+    look: LookDep,
     deployment: DeploymentDep,
     source: SourceDep,
 ) -> Response:
@@ -159,7 +159,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
     in French or English (`Accept-Language`), which saves the JWS as a file. Give it to the person it is about. It is
     never an answer to the question whether correspondence may be analysed. The audit trail records who asked for it.
     """
-    async with writer.write() as session:
+    async with look() as session:
         jws, json_ld = await make_receipt(
             session, deployment, caller, identifier, service=source, origin=log_name(source)
         )
@@ -193,7 +193,7 @@ async def post_export(  # noqa: PLR0917 - a route's parts
     body: ExportRequest,
     caller: Exporter,
     database: DatabaseDep,
-    writer: WriterDep,
+    look: LookDep,
     deployment: DeploymentDep,
     source: SourceDep,
 ) -> Response:
@@ -205,7 +205,7 @@ async def post_export(  # noqa: PLR0917 - a route's parts
     """
     name = body.subject.name()
     logged = await log_about(database, deployment, name)
-    async with writer.write(at_once=True) as session:
+    async with look() as session:
         told = await export_subject(session, deployment, caller, name, logged, service=source)
     content = json.dumps(told, ensure_ascii=False)
     return Response(content, media_type=_JSON_LD, headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""The service's connection to PostgreSQL: one bounded pool, deadlines, and one error for "cannot know now".
+"""The service's connections to PostgreSQL: bounded pools, deadlines, and one error for "cannot know now".
 
 Every connection has time-outs and TCP keepalives. A call that finds the waiting queue full, or whose deadline passes,
 gets `DatabaseUnavailableError`. What a permit may rest on is read by `read_from` or `read_and_prove`.
@@ -7,7 +7,7 @@ gets `DatabaseUnavailableError`. What a permit may rest on is read by `read_from
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Final, cast
@@ -167,6 +167,13 @@ class PoolLimits:
     waiting: int = 200
     deadline: timedelta = timedelta(seconds=5)
 
+    def shared(self) -> tuple["PoolLimits", "PoolLimits"]:
+        """Return the limits of two pools that share these: two thirds, and a third; each has one at least."""
+        third = max(1, self.size // 3)
+        sizes = max(1, self.size - third), third
+        first, apart = (replace(self, size=each, waiting=self.waiting * each // self.size) for each in sizes)
+        return first, apart
+
 
 class Database:
     """Opens read and write sessions; `in_use` counts the connections in use, `waiting` the calls that wait for one."""
@@ -193,6 +200,12 @@ class Database:
         self._accepts: Accepts = is_no_standby
         self._url = url
         self._engine = self._make_engine(url)
+
+    def apart(self, limits: PoolLimits) -> "Database":
+        """Return the same database through a pool of its own, so that neither waits for the other's connections."""
+        made = Database(self._url, limits=limits, clock=self._clock, synchronous=self._synchronous)
+        made.admission = self.admission
+        return made
 
     def follow(self, accepts: Accepts) -> None:
         """Use only connections to servers that `accepts` takes."""

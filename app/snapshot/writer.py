@@ -46,6 +46,7 @@ class Writer:
         journal: Journal,
         known: LastKnown | None = None,
         fence: Fence | None = None,
+        reading: Database | None = None,
     ) -> None:
         """Prepare.
 
@@ -56,6 +57,7 @@ class Writer:
             longest: lease plus margin, in seconds.
             known: what a process without a replica remembers for an outage, if anything.
             fence: says whether a database was set back and not dealt with since; None takes every database to be whole.
+            reading: the same database, where transactions that look find their connection; None: as all others do.
 
         """
         self.confirmer = Confirmer(
@@ -70,6 +72,7 @@ class Writer:
         self.turns = asyncio.Semaphore(_LONG_AT_ONCE)
         self.writes: Counter[tuple[str, ...]] = Counter()
         self._database = database
+        self._reading = reading or database
         self._journal = journal
         self._replica = replica
         self._known = known
@@ -100,7 +103,7 @@ class Writer:
         lead: Sequence[Lookup[Any]] = (),
         *,
         restores: bool = False,
-        at_once: bool = False,
+        looks: bool = False,
     ) -> AsyncIterator[WriteSession]:
         """Run one transaction; once the block has ended, it is committed and may be answered.
 
@@ -109,7 +112,8 @@ class Writer:
                 forbids.
             lead: the look-ups that begin the transaction (`Database.write`).
             restores: whether it may bring back what a database that was set back has lost; it is recorded there too.
-            at_once: whether every statement sees the database as the first one does (REPEATABLE READ).
+            looks: whether it reads, perhaps for long, and records only who looked. Every statement then sees the
+                database as the first one does (REPEATABLE READ).
 
         Raises:
             OutcomeUnknownError: it is not known whether it was committed; or it was, and cannot be confirmed yet.
@@ -120,7 +124,7 @@ class Writer:
         done = Committing(set_back=self._is_behind() and not restores)
         try:
             fence = None if restores else self._fence
-            async with self._recorded(done, committed_now, lead, fence, at_once=at_once) as session:
+            async with self._recorded(done, committed_now, lead, fence, looks=looks) as session:
                 yield session
         except BaseException as error:
             self._count(done, _outcome_of(error))
@@ -139,10 +143,11 @@ class Writer:
         lead: Sequence[Lookup[Any]],
         fence: Fence | None,
         *,
-        at_once: bool,
+        looks: bool,
     ) -> AsyncIterator[WriteSession]:
         server = self._replica.feed.server if self._replica is not None else None
-        async with self._database.write(server, lead, done, at_once=at_once) as session:
+        database = self._reading if looks else self._database
+        async with database.write(server, lead, done, at_once=looks) as session:
             yield session
             if session.committing.narrowing and not session.tells_xid:
                 await session.repeat()  # it changed nothing; the write that it repeats may not have been confirmed

@@ -146,15 +146,15 @@ def pool_limits(settings: Settings) -> PoolLimits:
     return PoolLimits(settings.pool_size, _WAITING_FOR_ONE * settings.pool_size, settings.database_timeout)
 
 
-def database_of(settings: Settings, *, clock: Clock | None = None) -> Database:
-    """Return the database as the application role.
+def database_of(settings: Settings, *, clock: Clock | None = None, limits: PoolLimits | None = None) -> Database:
+    """Return the database as the application role; `limits` in the place of the settings' own.
 
     Raises:
         SettingsError: its URL is not set.
 
     """
     url = required(settings.database_url, "database_url")
-    return Database(url, limits=pool_limits(settings), clock=clock, synchronous=is_synchronous(settings))
+    return Database(url, limits=limits or pool_limits(settings), clock=clock, synchronous=is_synchronous(settings))
 
 
 def is_synchronous(settings: Settings) -> bool:

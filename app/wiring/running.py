@@ -73,6 +73,7 @@ async def running(services: Services, first_key: str | None) -> AsyncIterator[No
                 yield
     finally:
         await services.outage.close()
+        await services.reading.close()
         await services.database.close()
 
 

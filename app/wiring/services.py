@@ -13,7 +13,7 @@ from app.api.http.services import Services
 from app.audit.decision_log import DecisionLog, LogPlan, Recorder, rules_digest
 from app.auth.callers import Counted, RateLimits, UnknownKeyLimiter
 from app.auth.sessions import Uses
-from app.db.database import ReadPool
+from app.db.database import Database, ReadPool
 from app.db.session import Clock
 from app.journal.journal import Fence
 from app.operations.decisions.answer_questions import DecisionPoint
@@ -70,17 +70,23 @@ def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
         SettingsError: a key or a URL is missing, or a key is wrong.
 
     """
-    database, deployment, pace = database_of(settings, clock=clock), deployment_of(settings), pace_of(settings)
+    limits, for_reading = pool_limits(settings).shared()
+    database = database_of(settings, clock=clock, limits=limits)
+    reading, deployment, pace = database.apart(for_reading), deployment_of(settings), pace_of(settings)
     uses, check = Uses(), token_check_of(settings, deployment.pseudonyms)
     journal = journal_of(settings)
     fence = fence_of(settings, database, journal)
     memory = _memory(settings, fence, decided_by(deployment), uses, check) if clock is None else None
     replica = memory.replica if memory is not None else None
-    known, reads = _known(replica, check), _reads(settings, fence, replica)
+    if replica is not None:
+        reading.follow(replica.feed.primary.accepts)
+    known, reads = _known(replica, check), _reads(settings, fence, database, replica)
     made = Services(
         database=database,
+        reading=reading,
         deployment=deployment,
         reads=reads,
+        searches=_reads(settings, fence, reading, replica),
         writer=Writer(
             database,
             replica,
@@ -88,6 +94,7 @@ def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
             journal=journal,
             known=known,
             fence=fence,
+            reading=reading,
         ),
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
@@ -134,10 +141,10 @@ def _known(replica: Replica | None, check: "TokenCheck | None") -> LastKnown:
     return known
 
 
-def _reads(settings: Settings, fence: Fence, replica: Replica | None) -> PrimaryReads:
+def _reads(settings: Settings, fence: Fence, database: Database, replica: Replica | None) -> PrimaryReads:
     patience = min(pace_of(settings).lease, settings.database_timeout.total_seconds())
     feed = replica.feed if replica is not None else None
-    return PrimaryReads(fence.database, feed, fence.look, synchronous=is_synchronous(settings), patience=patience)
+    return PrimaryReads(database, feed, fence.look, synchronous=is_synchronous(settings), patience=patience)
 
 
 def _memory(settings: Settings, fence: Fence, by: DecidedBy, uses: Uses, check: "TokenCheck | None") -> Memory | None:

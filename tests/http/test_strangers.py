@@ -50,9 +50,9 @@ def test_what_is_wrong_with_a_request_costs_a_known_caller_no_look_up(database, 
     """Under a lease the caller is in memory; the control: without one each such request looks it up."""
     looked_up = []
 
-    async def counted(services, presented):
+    async def counted(services, database, presented):
         looked_up.append(presented)
-        return await found(services, presented)
+        return await found(services, database, presented)
 
     def of_three(api):
         looked_up.clear()

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.consents.routes import Language, Method
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import Needs, problems, strict_router
-from app.api.http.services import DatabaseDep, DeploymentDep, WriteDep, WriterDep
+from app.api.http.services import DatabaseDep, DeploymentDep, LookDep, WriteDep
 from app.api.http.wire import ProcessingId, SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.consent import State
@@ -68,7 +68,7 @@ class RenewalsPage(BaseModel):
 async def get_renewals(  # noqa: PLR0917 - a query's parts
     caller: Reader,
     database: DatabaseDep,
-    writer: WriterDep,
+    look: LookDep,
     deployment: DeploymentDep,
     processing: Annotated[ProcessingId | None, Query(description="On this processing only")] = None,
     kind: Annotated[list[FlagKind] | None, Query(description="Of these kinds only; repeat for more")] = None,
@@ -102,7 +102,7 @@ async def get_renewals(  # noqa: PLR0917 - a query's parts
             limit=limit,
         )
     if include is not None:
-        async with writer.write() as writing:
+        async with look() as writing:
             page = await name_subjects(writing, deployment, caller, page)
     return RenewalsPage(
         items=[_renewal(each) for each in page.items], next_cursor=write_cursor(pseudonyms, asked, page.next_after)

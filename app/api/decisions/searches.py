@@ -28,7 +28,7 @@ from app.api.decisions.reading import circumstances, parties, read_members, read
 from app.api.http.paging import read_token, write_token
 from app.api.http.problems import FieldError, MalformedError
 from app.api.http.security import PROBLEMS, Needs, says_json
-from app.api.http.services import DeploymentDep, PrimaryReadsDep, WriterDep
+from app.api.http.services import DeploymentDep, LookDep, PrimaryReadsDep
 from app.auth.callers import Caller, Scope
 from app.core.decision import Decision
 from app.core.decision import DecisionRequest as Evaluation
@@ -61,7 +61,7 @@ class _Place:
     openapi_extra=documented_body(SubjectSearchRequest),
 )
 async def post_subject_search(
-    request: Request, caller: Searcher, reads: PrimaryReadsDep, writer: WriterDep, deployment: DeploymentDep
+    request: Request, caller: Searcher, reads: PrimaryReadsDep, look: LookDep, deployment: DeploymentDep
 ) -> Response:
     """Subjects of a type for whom the answer would be a permit now (AuthZEN 8.4), as far as Sceau knows their ids.
 
@@ -81,7 +81,7 @@ async def post_subject_search(
     async with reads.read() as session:
         found = await search_subjects(session, deployment, query, after=after, limit=place.limit)
     if found.ids:
-        async with writer.write() as recording:
+        async with look() as recording:
             await record_search(recording, caller, query, found)
     results = [{"type": kind, "id": each} for each in found.ids]
     next_after = found.next_after.bytes if found.next_after is not None else None

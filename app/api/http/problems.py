@@ -48,7 +48,7 @@ async def note_refusal(request: Request, problem: str) -> None:
     if caller is None or route is None or not route.startswith(_ADMINISTRATIVE):
         return
     try:
-        async with services_of(request).database.write() as session:
+        async with services_of(request).reading.write() as session:
             await record_refusal(session, UUID(caller), request.method, route, problem)
     except Exception:
         log.exception("a refusal was not recorded")

@@ -36,7 +36,7 @@ from app.auth.callers import (
 )
 from app.auth.store import authenticate, authentication
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
-from app.db.database import DatabaseUnavailableError
+from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import Lookup
 
 _LONGEST_KEY: Final = 512
@@ -76,7 +76,8 @@ class Needs:
         services = services_of(request)
         text = credentials.credentials if credentials is not None else None
         presented = await credential_of(services, text)
-        found = await _found(services, presented)
+        database = services.reading if self.counted is Counted.SEARCHES else services.database
+        found = await _found(services, database, presented)
         request.state.authenticated, request.state.presented = found, presented
         request.state.caller = str(found.caller.id)
         charge(request, services.limits, self.counted, found.caller)
@@ -160,7 +161,7 @@ def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
     return unlimited
 
 
-async def _found(services: Services, presented: Credential) -> Authenticated:
+async def _found(services: Services, database: Database, presented: Credential) -> Authenticated:
     """The caller who presented this credential.
 
     Raises:
@@ -170,7 +171,7 @@ async def _found(services: Services, presented: Credential) -> Authenticated:
 
     """
     since = services.known.forgettings
-    async with services.database.read() as session:
+    async with database.read() as session:
         found = await authenticate(session, presented)
     services.known.remember_caller(presented.digest, found, since)
     if found is None:
@@ -232,7 +233,7 @@ async def refuse_strangers(services: Services, text: str | None) -> None:
     if await remembered_caller(services, presented) is not None:
         return
     try:
-        await _found(services, presented)
+        await _found(services, services.database, presented)
     except DatabaseUnavailableError:
         if services.known.caller(presented.digest, datetime.fromtimestamp(services.instant(), UTC)) is None:
             raise

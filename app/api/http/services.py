@@ -6,9 +6,10 @@ serves every route: limits, the search for the caller, metrics.
 
 from asyncio import Event
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
@@ -52,6 +53,10 @@ bound limits what attempts cost, and the log tells an operator of them.
 class Services:
     """The parts that `app.main` wired, and the settings that routes and middleware read.
 
+    `reading` is the same `database` through a pool of its own. Whatever may read for long takes its connections there:
+    what the quota `searches` counts, other lists, and the console. `database` is for decisions, for writes, and for
+    what these read, so that they never wait for a search. `reads` and `searches` read the primary through the one and
+    the other.
     This process decides from `memory` while it holds a lease. It is None in strict mode, which reads the primary for
     each decision. `wall_clock` is this host's clock: it is used until the process has read the database's, which
     counts. `pace` has the times of the deployment's leases. `stamps_log`: whether an authority is asked to stamp the
@@ -61,7 +66,9 @@ class Services:
     """
 
     database: Database
+    reading: Database
     reads: PrimaryReads
+    searches: PrimaryReads
     deployment: Deployment
     writer: Writer
     tokens: DecisionTokens
@@ -136,12 +143,19 @@ def _part(read: Callable[[Services], Any]) -> Any:  # noqa: ANN401 - what FastAP
     return Depends(part)
 
 
-DatabaseDep = Annotated[Database, _part(lambda services: services.database)]
+DatabaseDep = Annotated[Database, _part(lambda services: services.reading)]
 """For reads, and for writes that no decision rests on."""
-PrimaryReadsDep = Annotated[PrimaryReads, _part(lambda services: services.reads)]
+PromptDatabaseDep = Annotated[Database, _part(lambda services: services.database)]
+"""For what a person must see to withdraw: it does not wait for others' long reads."""
+PrimaryReadsDep = Annotated[PrimaryReads, _part(lambda services: services.searches)]
 """For reads that tell what would be permitted."""
 WriterDep = Annotated[Writer, _part(lambda services: services.writer)]
 """For writes that change decisions: a write answers when no worker decides by what was before it."""
+LookDep = Annotated[
+    Callable[[], AbstractAsyncContextManager[WriteSession]],
+    _part(lambda services: partial(services.writer.write, looks=True)),
+]
+"""For reads of what a person is to keep, or of names, of which it is recorded who looked."""
 DeploymentDep = Annotated[Deployment, _part(lambda services: services.deployment)]
 VaultDep = Annotated[Vault, _part(lambda services: services.deployment.vault)]
 PseudonymsDep = Annotated[Pseudonyms, _part(lambda services: services.deployment.pseudonyms)]

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.http.problems import RETRY_AFTER_SECONDS
 from app.api.http.security import open_to_all
-from app.api.http.services import DatabaseDep, DeploymentDep, WriterDep, services_of
+from app.api.http.services import DeploymentDep, PromptDatabaseDep, WriterDep, services_of
 from app.api.http.wire import ProcessingId
 from app.audit.log_reading import decisions_about
 from app.audit.store import load_log_floor
@@ -145,7 +145,7 @@ class _ConsentPage:
             # pages, and a link leads to one account for ever.
             async with services.reads.read() as session:
                 ref = (await open_consent_link(session, self.deployment, digest)).link.subject_ref
-            logged = await decisions_about(services.reads.read, ref)
+            logged = await decisions_about(services.searches.read, ref)
             async with services.reads.read() as session:
                 opened = await open_consent_link(session, self.deployment, digest)
                 vault, source = self.deployment.vault, services.source
@@ -189,7 +189,7 @@ class _ConsentPage:
 
 
 async def _page(
-    request: Request, language: LanguageDep, database: DatabaseDep, deployment: DeploymentDep
+    request: Request, language: LanguageDep, database: PromptDatabaseDep, deployment: DeploymentDep
 ) -> _ConsentPage:
     return _ConsentPage(request, language, database, deployment)
 

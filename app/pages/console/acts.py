@@ -96,14 +96,14 @@ def add_act(act: ConsoleAct) -> ConsoleAct:
 
 
 @asynccontextmanager
-async def writing(desk: Desk, *, at_once: bool = False) -> AsyncIterator[WriteSession]:
-    """A transaction in which the signed-in caller is unchanged; `at_once`: it reads one snapshot.
+async def writing(desk: Desk, *, looks: bool = False) -> AsyncIterator[WriteSession]:
+    """A transaction in which the signed-in caller is unchanged; `looks`: it records only who looked (`Writer.write`).
 
     Raises:
         CredentialEndedError: the session is over, or its caller was changed since.
 
     """
-    async with desk.services.writer.write(at_once=at_once) as session:
+    async with desk.services.writer.write(looks=looks) as session:
         await still_signed_in(session, desk.visit.token, desk.who)
         yield session
 

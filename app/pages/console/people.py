@@ -122,7 +122,7 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
     Room.PEOPLE.require(desk.caller)
     handle = about.partition(" ")[0]
     name, deployment, source = opened(desk, handle), desk.services.deployment, desk.services.source
-    async with writing(desk) as session:
+    async with writing(desk, looks=True) as session:
         told = await look_at_subject(session, deployment, desk.caller, name, service=source)
         items = await show_person(session, deployment, name)
         now = await session.now()
@@ -171,7 +171,7 @@ async def export(desk: PeopleDesk) -> Response:
     name = opened(desk, desk.visit.cookies.read(_COOKIE, longest=_LONGEST))
     services = desk.services
     logged = await log_about(desk.visit.database, services.deployment, name)
-    async with writing(desk, at_once=True) as session:
+    async with writing(desk, looks=True) as session:
         told = await export_subject(session, services.deployment, desk.caller, name, logged, service=services.source)
     content = json.dumps(told, ensure_ascii=False, indent=2)
     return saved(content, "application/ld+json", f"{desk.t['file_of_person']}.jsonld")
@@ -182,7 +182,7 @@ async def export(desk: PeopleDesk) -> Response:
 async def receipt(identifier: Annotated[UUID, Path(alias="id")], desk: PeopleDesk) -> Response:
     """The receipt of an answer as a document, as `GET /v1/consents/{id}/receipt` answers it."""
     services = desk.services
-    async with writing(desk) as session:
+    async with writing(desk, looks=True) as session:
         jws, json_ld = await make_receipt(
             *(session, services.deployment, desk.caller, identifier),
             service=services.source,

@@ -173,7 +173,7 @@ async def _due_page(desk: Desk, before: RenewalPage) -> RenewalPage:
             after=before.next_after,
             limit=_PAGE,
         )
-    async with writing(desk) as session:  # the caller must still be signed in
+    async with writing(desk, looks=True) as session:  # the caller must still be signed in
         return await name_subjects(session, services.deployment, desk.caller, page)
 
 
@@ -318,7 +318,7 @@ async def _still_here(desk: Desk) -> None:
         CredentialEndedError: it is not.
 
     """
-    async with writing(desk):
+    async with writing(desk, looks=True):
         pass
 
 
