@@ -7,7 +7,6 @@ ISO/IEC TS 27560 has them, in DPV terms (`app.operations.proof.receipts`).
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -54,7 +53,7 @@ async def log_about(database: Database, deployment: Deployment, name: SubjectNam
     """
     async with database.read() as session:
         ref = await ref_of(session, deployment, name)
-    return LoggedAbout(ref, await decisions_about(partial(database.read, at_once=True), ref))
+    return LoggedAbout(ref, await decisions_about(database.read, ref))
 
 
 async def export_subject(
