@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.core.consent import EventKind
-from app.events.effects import ENDING
-from app.events.outbox import ClosureCause, EventType
+from app.events.outbox import ENDING, ClosureCause, EventType
 from handbook.lists import listing, page
 
 INTRODUCTION: Final = """
