@@ -194,6 +194,7 @@ class Database:
         self._limits = limits or PoolLimits()
         self._clock = clock or DatabaseClock()
         self.in_use = self.waiting = 0
+        self._returning: set[asyncio.Future[None]] = set()
         self.admission = Admission()
         self.refusal: ServerRefusal | None = None
         """Why the server refused the last write that it answered; None if it recorded it, or did not answer."""
@@ -312,7 +313,9 @@ class Database:
             return bool((await _which(session)).has_standby)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, once those that were in use are back in the pool."""
+        if self._returning:
+            await asyncio.wait(self._returning, timeout=self._limits.deadline.total_seconds())
         await self._engine.dispose()
 
     def _make_engine(self, url: str) -> AsyncEngine:
@@ -362,7 +365,11 @@ class Database:
             raise
         finally:
             self.in_use -= 1
-            await asyncio.shield(connection.close())  # a second cancellation must not keep the connection from the pool
+            # A second cancellation must not keep the connection from the pool, nor must the end of the process (`close`).
+            returned = asyncio.ensure_future(connection.close())
+            self._returning.add(returned)
+            returned.add_done_callback(self._returning.discard)
+            await asyncio.shield(returned)
 
     @asynccontextmanager
     async def _begun(

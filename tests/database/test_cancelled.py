@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import warnings
 from collections.abc import Coroutine, Generator
 from typing import Any
 
@@ -140,3 +141,29 @@ def test_a_call_that_is_cancelled_as_it_connects_leaves_no_process_at_the_server
             asyncio.run(all_of_them(watching))
     finally:
         gc.enable()
+
+
+def test_a_database_that_is_closed_has_every_connection_back(database):
+    """Reads that are cancelled just before the end leave no connection open: each is returned, or closed."""
+
+    async def played(after):
+        opened = Database(database.app_url)
+
+        async def read():
+            async with opened.read() as session:
+                await session.now()
+
+        await read()
+        reads = [asyncio.create_task(read()) for _ in range(6)]
+        await asyncio.sleep(after)
+        for each in reads:
+            each.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+        await opened.close()
+
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        for number in range(60):
+            asyncio.run(played(number / 3_000))
+            gc.collect()
+    assert [str(each.message) for each in left if each.category is ResourceWarning] == []
