@@ -365,7 +365,7 @@ class Database:
             raise
         finally:
             self.in_use -= 1
-            # A second cancellation must not keep the connection from the pool, nor must the end of the process (`close`).
+            # A second cancellation must not keep the connection from the pool, nor must the end (`close`).
             returned = asyncio.ensure_future(connection.close())
             self._returning.add(returned)
             returned.add_done_callback(self._returning.discard)
