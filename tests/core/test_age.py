@@ -186,6 +186,15 @@ def test_neither_a_later_record_nor_a_later_date_makes_a_child_older_at_a_grant(
     assert ages_stated(said, AT).at_grant(granted("2026-03-10", order)).band is CHILD
 
 
+def test_what_stood_before_a_grant_is_not_said_since_and_one_minor_since_counts():
+    """A late record leaves an age that was outweighed before the grant alone; an adult's age since hides no minor's."""
+    outweighed = [stated(CHILD, "2026-01-10", 1), stated(ADULT, "2026-02-10", 2, DOCUMENT)]
+    late = stated(ADULT, "2026-02-20", 9)
+    assert ages_stated([*outweighed, late], AT).at_grant(granted("2026-03-10", 5)).band is ADULT
+    since = [stated(ADULT, "2026-04-10", 6), stated(TEEN, "2026-05-10", 7)]
+    assert ages_stated(since, AT).at_grant(granted("2026-03-10", 1)).band is TEEN
+
+
 def test_only_what_states_an_age_is_an_age_and_only_a_child_turns_15_on_a_day():
     """A decision without an age states none, and a day of turning 15 beside an adult's age has no effect."""
     assert ages_stated([granted("2026-03-10")], AT) == Ages([])
