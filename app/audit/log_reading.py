@@ -1,7 +1,7 @@
 """Read the decision log by segments, the newest first, reading from each only the blocks that may be wanted.
 
-The reader's session must hold the log still (`Database.read()`): otherwise an hour that is merged meanwhile
-would be read twice, or half.
+The reader's session must hold the log still (`Database.read`): otherwise an hour that is merged meanwhile would be
+read twice, or half.
 """
 
 import asyncio

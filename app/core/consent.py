@@ -12,6 +12,7 @@ from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
 from itertools import accumulate
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -193,6 +194,10 @@ class ConsentEvent:
         return self.processing is None or self.processing == processing
 
 
+BY_RANK: Final = attrgetter("rank")
+"""The key by which events are sorted and searched for."""
+
+
 class State(StrEnum):
     """The state of a consent (a granted or refused event) at an instant."""
 
@@ -225,9 +230,9 @@ def parse_kind(word: str) -> EventKind:
 # A person's age as far as consent goes (LIL art. 45): what is known at an instant, and what counts for a grant. Age is
 # a fact of the person, stated on any processing or on none, and each statement has a weight. A statement speaks of the
 # day on which it is made: it contradicts what was known only if the two differ on that day, if both say until when the
-# person is under 15, or if a heavier one does not say it. One that makes the person younger is believed at once. One
-# that makes the person older is believed only if it weighs at least as much as the heaviest of those that it
-# contradicts. Closing the account forgets all statements.
+# person is under 15, or if it weighs more and calls the person under 15 without such a day. One that makes the person
+# younger is believed at once. One that makes the person older is believed only if it weighs at least as much as the
+# heaviest of those that it contradicts. Closing the account forgets all statements.
 
 _OLDNESS: Final[dict[AgeBand | None, int]] = {band: place for place, band in enumerate(reversed(AgeBand))}
 
@@ -270,7 +275,7 @@ class Ages:
         """
         if not self.stated:
             return AgeAtGrant(None, stated=False)
-        at, earlier = grant.collected_at, bisect_right(self.stated, grant.rank, key=_rank)
+        at, earlier = grant.collected_at, bisect_right(self.stated, grant.rank, key=BY_RANK)
         if self._highest_order[earlier] <= grant.order:
             stood, since = self._known_after[earlier], self._youngest_from[earlier]
         else:  # some were recorded after the grant, for dates before it
@@ -298,7 +303,7 @@ class Ages:
 
 def ages_stated(events: Iterable[ConsentEvent], at: datetime) -> Ages:
     """Return the ages stated of a person by an instant, since the account was last closed."""
-    known = sorted((event for event in events if event.collected_at <= at), key=_rank)
+    known = sorted((event for event in events if event.collected_at <= at), key=BY_RANK)
     closures = (index for index, event in enumerate(known) if event.kind is EventKind.CLOSED and not event.processing)
     live = known[max(closures, default=-1) + 1 :]
     return Ages([event for event in live if event.collection.age_band is not None])
@@ -331,19 +336,15 @@ def makes_older(said: Collection, events: Iterable[ConsentEvent], at: datetime) 
     return after is not None and _OLDNESS[after] > _OLDNESS[before]
 
 
-def _rank(event: ConsentEvent) -> tuple[datetime, int]:
-    return event.rank
-
-
 def _in_time(events: Iterable[ConsentEvent]) -> list[tuple[Collection, datetime]]:
     return [(event.collection, event.collected_at) for event in events]
 
 
 def _known_after(statements: Iterable[tuple[Collection, datetime]]) -> list[Collection | None]:
-    """Return the statement that counts after the first none, one, two ... of statements with their times, oldest first.
+    """Return the statement that counts before the first, after it, after the second, and so on; the oldest comes first.
 
-    Each is compared with a few: of all statements of a band and weight, those of the first and the last day tell what
-    any of them says.
+    Each has the time at which it was made, and is compared with a few: of all statements of a band and weight, those of
+    the first and the last day tell what any of them says.
     """
     known: Collection | None = None
     heard: dict[object, Collection] = {}

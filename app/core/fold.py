@@ -15,6 +15,7 @@ from uuid import UUID
 
 from app.core.article import FRANCE, Element
 from app.core.consent import (
+    BY_RANK,
     DECISIONS,
     AgeBand,
     Ages,
@@ -180,7 +181,7 @@ class PersonAccount:
 
     def _first_act(self, second: ConsentEvent) -> ConsentEvent | None:
         """Return the decision just before a grant, if the two form one joint consent."""
-        place = bisect_left(self.decisions, second.rank, key=_rank)
+        place = bisect_left(self.decisions, second.rank, key=BY_RANK)
         if not place:
             return None
         first = self.decisions[place - 1]
@@ -201,7 +202,7 @@ def accounts(events: Iterable[ConsentEvent], processing: str, at: datetime) -> t
     found: list[PersonAccount] = []
     said: list[ConsentEvent] = []
     stated: list[ConsentEvent] = []
-    for event in sorted((event for event in events if event.collected_at <= at), key=_rank):
+    for event in sorted((event for event in events if event.collected_at <= at), key=BY_RANK):
         if event.concerns(processing):
             said.append(event)
             if event.kind is EventKind.CLOSED:
@@ -306,11 +307,11 @@ class Standing:
         The event that ended it comes first: a closure, a withdrawal, a later decision. Then, for a grant, come the
         invalidation of what it rests on, and rules 14 to 16 in their order.
         """
-        first = bisect_right(self._past, consent.rank, key=_rank)
+        first = bisect_right(self._past, consent.rank, key=BY_RANK)
         later = (self._past[place] for place in range(first, len(self._past)))
         ended = next((each for each in later if ends(each, consent, self.processing, self.at, self._halves)), None)
         if ended is not None:
-            return _ENDED[ended.kind]
+            return ENDED[ended.kind]
         return State.REFUSED if consent.kind is EventKind.REFUSED else self._state_of_grant(self.grant_of(consent))
 
     def _state_of_grant(self, grant: Grant) -> State:
@@ -351,10 +352,6 @@ def fold(events: Iterable[ConsentEvent], processing: Processing, at: datetime, p
     return Standing(accounts(events, processing.id, at), processing, at, policy)
 
 
-def _rank(event: ConsentEvent) -> tuple[datetime, int]:
-    return event.rank
-
-
 def _closed_by(account: PersonAccount) -> tuple[datetime, int]:
     return account.events[-1].rank
 
@@ -386,7 +383,7 @@ def ends(
     return counts(consent, processing, at) and not displaced
 
 
-_ENDED: Final = {
+ENDED: Final = {
     EventKind.CLOSED: State.CLOSED,
     EventKind.WITHDRAWN: State.WITHDRAWN,
     EventKind.REFUSED: State.REPLACED,
@@ -431,7 +428,7 @@ def project(events: Iterable[ConsentEvent], register: Mapping[str, Processing]) 
         register: the entries of the processings that the events name.
 
     """
-    ordered = sorted(events, key=lambda event: event.rank)
+    ordered = sorted(events, key=BY_RANK)
     consents = [
         (index, event.processing)
         for index, event in enumerate(ordered)

@@ -98,8 +98,7 @@ async def export_lines(session: ReadSession) -> AsyncGenerator[str]:
     """Yield the lines of an export except its end: the heading, with the number of rows of each table, then the rows.
 
     Args:
-        session: a session that sees the database at one moment (`Database.read()`). Close the generator
-            before it.
+        session: a session that sees the database at one moment (`Database.read`). Close the generator before it.
 
     """
     yield json.dumps(await _heading(session))

@@ -10,7 +10,7 @@ from app.audit.figures import Figure, keep_figure, one_at_a_time
 from app.audit.trail import ActKind, record_act
 from app.core.article import PARIS
 from app.core.consent import ConsentEvent, EventKind, State
-from app.core.fold import ConsentRow, Standing, fold, project
+from app.core.fold import ENDED, ConsentRow, Standing, fold, project
 from app.core.period import PeriodPolicy
 from app.core.processing import Processing
 from app.db.database import Database
@@ -23,13 +23,6 @@ CONSENTS: Final = "consents"
 
 _Key = tuple[str, State, datetime | None]
 """Processing, state and, for a consent in force, when it expires."""
-
-_ENDED: Final = {
-    EventKind.CLOSED: State.CLOSED,
-    EventKind.WITHDRAWN: State.WITHDRAWN,
-    EventKind.REFUSED: State.REPLACED,
-    EventKind.GRANTED: State.REPLACED,
-}
 
 
 async def count_consents(session: WriteSession, policy: PeriodPolicy) -> int | None:
@@ -78,7 +71,7 @@ async def _counted(
 
 def _key_of_group(group: ConsentGroup, processing: Processing, now: datetime, policy: PeriodPolicy) -> _Key:
     if group.ended_by is not None:
-        return processing.id, _ENDED[group.ended_by], None
+        return processing.id, ENDED[group.ended_by], None
     example = group.example()
     return _key(example, fold([example], processing, max(now, example.collected_at), policy))
 

@@ -32,7 +32,7 @@ async def whose_consent(
 
     """
     entry = await find_entry(session, identifier)
-    if entry is None or entry.event.kind not in {EventKind.GRANTED, EventKind.REFUSED}:
+    if entry is None or entry.event.kind not in CONSENTS:
         raise NotFoundError("No such consent.", field="consent")
     processing = entry.event.processing or ""
     names = await names_of(session, entry.subject_ref)
@@ -120,7 +120,7 @@ async def _list(
 async def find_consent(session: ReadSession, deployment: Deployment, identifier: UUID) -> ConsentView | None:
     """Return one consent by id; None when no grant or refusal has it."""
     entry = await find_entry(session, identifier)
-    if entry is None or entry.event.kind not in {EventKind.GRANTED, EventKind.REFUSED}:
+    if entry is None or entry.event.kind not in CONSENTS:
         return None
     return (await view_consents(session, deployment.policy, [(entry.subject_ref, identifier)]))[0]
 
