@@ -191,6 +191,8 @@ def test_what_stood_before_a_grant_is_not_said_since_and_one_minor_since_counts(
     outweighed = [stated(CHILD, "2026-01-10", 1), stated(ADULT, "2026-02-10", 2, DOCUMENT)]
     late = stated(ADULT, "2026-02-20", 9)
     assert ages_stated([*outweighed, late], AT).at_grant(granted("2026-03-10", 5)).band is ADULT
+    own = granted("2026-03-10", 5, age_band=CHILD)
+    assert ages_stated([late, own], AT).at_grant(own).band is CHILD
     since = [stated(ADULT, "2026-04-10", 6), stated(TEEN, "2026-05-10", 7)]
     assert ages_stated(since, AT).at_grant(granted("2026-03-10", 1)).band is TEEN
 
