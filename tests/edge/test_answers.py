@@ -1,6 +1,11 @@
 """An edge answers from memory what a worker would answer, for as long as it may."""
 
 import dataclasses
+import math
+import struct
+import sys
+import threading
+from array import array
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -10,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.stale.fleet import KEY
-from sceau_client import Channel, Client, Edge, Element, Outcome, Parties
+from sceau_client import Channel, Client, Decision, Edge, Element, Outcome, Parties
+from sceau_client.held import HeldDecisions
 from sceau_client.plan import Plan
 from sceau_client.register import Register
 from tests.edge.questions import asked
@@ -153,3 +159,44 @@ def test_what_memory_answers_is_not_refused_for_a_limit(service, edge):
 
     plan = Plan([asked("alice", name), asked("bob", name)], Register({}), 5.0, recall)
     assert [each.outcome for each in plan.decisions()] == [Outcome.PERMIT, Outcome.UNKNOWN]
+
+
+@pytest.fixture
+def at_every_step():
+    """Threads that take turns as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("at_every_step")
+def test_what_threads_decide_at_once_is_reported_row_by_row():
+    """Each decision of four threads is reported once, with its own person's answer, while reports are being made."""
+    memory, edge, threads, each = HeldDecisions(), Edge("/none", "key"), 4, 3_000
+    memory.end, memory.most = math.inf, threads
+    for number in range(threads):
+        about = asked(f"user-{number}", "ads-mail")
+        memory.hold(about, Decision(outcome=Outcome.PERMIT), {"number": number, "until": None, "on": [9, number]})
+    edge.use(memory)
+    made: list[bytes] = []
+
+    def decide(number):
+        for place in range(each):
+            edge.permits(f"user-{number}", "ads-mail", f"{number} {place}")
+
+    deciding = [threading.Thread(target=decide, args=[number]) for number in range(threads)]
+    for thread in deciding:
+        thread.start()
+    while any(thread.is_alive() for thread in deciding) or edge.unreported:
+        made += [message for message, _ in memory.reports(may_send=True)[0]]
+    rows = [row for message in made for row in rows_of(message)]
+    assert sorted(rows) == sorted((number, f"{number} {place}") for number in range(threads) for place in range(each))
+
+
+def rows_of(report):
+    """The number of the answer and the message's id in each row of a report."""
+    length, lost = struct.unpack_from("<II", report, 1)
+    assert lost == 0
+    ids = report[9 + 24 * length :].decode().split("\n")
+    return list(zip(array("Q", report[9 : 9 + 8 * length]), ids, strict=True))

@@ -101,7 +101,7 @@ class Edge:
     @property
     def unreported(self) -> int:
         """How many decisions wait to be reported to Sceau's log."""
-        return len(self._memory.decided)
+        return self._memory.unreported
 
     def permits(self, user: str, processing: str, handle: str) -> bool | None:
         """Whether a processing may analyse a message for a user, as usual: automated, private, online, in France.
@@ -125,7 +125,7 @@ class Edge:
             at = now + memory.ahead
             if at < held.until and len(handle) <= LONGEST_HANDLE:
                 held.used = True
-                memory.decided.append((held.number, handle, at, 0))
+                memory.decided.extend((held.number, handle, at, 0))
                 return held.permitted
         return None
 
@@ -259,7 +259,7 @@ class _Link(threading.Thread):
         before = self._memory
         before.forget(None, end=True)
         unsent = sum(decisions for _, decisions in self._out)
-        self._memory = HeldDecisions(before.lost + len(before.decided) + unsent)
+        self._memory = HeldDecisions(before.lost + before.unreported + unsent)
         self._edge.use(self._memory)
         self._outbox.clear()
         self._in, self._out, self._unsent = bytearray(), deque(), 0
