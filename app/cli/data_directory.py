@@ -4,7 +4,6 @@ The directory holds everything that a checkout needs and, while the server runs,
 Deleting it starts afresh.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -13,16 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from app.core.errors import RefusalError
-from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
+from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, DirectoryInUse, EmbeddedServer
 from app.settings.environment import PREFIX, SettingsError
 
 _RUNNING: Final = "running.json"
 _PUBLIC_URL: Final = f"{PREFIX}PUBLIC_URL"
-
-
-class DataDirectoryInUseError(RefusalError):
-    """Another process serves from that data directory."""
 
 
 @contextmanager
@@ -34,65 +28,62 @@ def local_deployment(data: Path, *, join: bool) -> Iterator[None]:
         join: whether to use the database if another process already runs it. A command may, a second service may not.
 
     Raises:
-        DataDirectoryInUseError: another process runs the database, and `join` is false.
+        DirectoryInUse: another process runs the database, and `join` is false, or that process is starting or stopping.
         EmbeddedServerError: the server cannot be started; one line says why and how to mend it.
         SettingsError: the directory cannot be written.
 
     """
-    _make_keys(data / "keys")
-    with _alone(data) as alone:
-        if alone:
-            with _own_server(data):
-                yield
-        elif join:
-            chosen = os.environ.get(_PUBLIC_URL)
-            os.environ.update(_running(data))
-            if chosen:
-                os.environ[_PUBLIC_URL] = chosen
-            _choose_for_one_machine(data)
-            yield
-        else:
-            raise DataDirectoryInUseError(
-                f"another process serves from {data}: stop it, or choose another --data directory"
-            )
-
-
-@contextmanager
-def _alone(data: Path) -> Iterator[bool]:
-    """Lock the data directory, and yield whether that worked. The lock ends with the process, however that ends."""
-    descriptor = os.open(data / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
+    server, is_ours = EmbeddedServer(data / "postgres"), True
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
+        server.start()
+    except DirectoryInUse:
+        if not join:
+            raise
+        is_ours = False
+    if not is_ours:
+        _join(data)
+        yield
+        return
+    with server:
+        _make_keys(data / "keys")  # not before this process alone has the directory
+        with _told_to_commands(data, server):
+            yield
+
+
+def _join(data: Path) -> None:
+    """Point the environment at the database that another process of this deployment runs."""
+    try:
+        addresses: dict[str, str] = json.loads((data / _RUNNING).read_text(encoding="utf-8"))["environment"]
+    except (OSError, ValueError, KeyError):
+        raise DirectoryInUse(f"another process is starting or stopping on {data}", "try again") from None
+    chosen = os.environ.get(_PUBLIC_URL)
+    os.environ.update(addresses)
+    if chosen:
+        os.environ[_PUBLIC_URL] = chosen
+    _use_keys(data / "keys")
+    _choose_for_one_machine(data)
 
 
 @contextmanager
-def _own_server(data: Path) -> Iterator[None]:
-    """Run the data directory's server, migrated, and note how other commands reach it."""
+def _told_to_commands(data: Path, server: EmbeddedServer) -> Iterator[None]:
+    """Migrate the server's database, and note during the block how other commands reach it."""
     from app.db.migrate import migrate
 
-    with EmbeddedServer(data / "postgres") as server:
-        addresses = {
-            f"{PREFIX}DATABASE_URL": server.url(role=APP_ROLE, database=DATABASE),
-            f"{PREFIX}DATABASE_OWNER_URL": server.url(role=OWNER_ROLE, database=DATABASE),
-        }
-        os.environ.update(addresses)
-        _choose_for_one_machine(data)
-        migrate(addresses[f"{PREFIX}DATABASE_OWNER_URL"], addresses[f"{PREFIX}DATABASE_URL"])
-        if _PUBLIC_URL in os.environ:  # so that commands name the service as it names itself
-            addresses[_PUBLIC_URL] = os.environ[_PUBLIC_URL]
-        note = data / _RUNNING
-        _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
-        try:
-            yield
-        finally:
-            note.unlink(missing_ok=True)
+    addresses = {
+        f"{PREFIX}DATABASE_URL": server.url(role=APP_ROLE, database=DATABASE),
+        f"{PREFIX}DATABASE_OWNER_URL": server.url(role=OWNER_ROLE, database=DATABASE),
+    }
+    os.environ.update(addresses)
+    _choose_for_one_machine(data)
+    migrate(addresses[f"{PREFIX}DATABASE_OWNER_URL"], addresses[f"{PREFIX}DATABASE_URL"])
+    if _PUBLIC_URL in os.environ:  # so that commands name the service as it names itself
+        addresses[_PUBLIC_URL] = os.environ[_PUBLIC_URL]
+    note = data / _RUNNING
+    _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
 
 
 def _choose_for_one_machine(data: Path) -> None:
@@ -113,24 +104,30 @@ def _choose_for_one_machine(data: Path) -> None:
 
 
 def _make_keys(directory: Path) -> None:
-    """Make each key that is missing, and point the settings at the files, unless the environment names its own."""
+    """Make each key that is missing, and use them (`_use_keys`)."""
+    made = {
+        "pseudonym": secrets.token_hex(32),
+        "master": f"1:{secrets.token_hex(32)}",
+        "bootstrap": f"sceau_{secrets.token_urlsafe(32)}",
+    }
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, key in (
-            ("pseudonym", secrets.token_hex(32)),
-            ("master", f"1:{secrets.token_hex(32)}"),
-            ("bootstrap", f"sceau_{secrets.token_urlsafe(32)}"),
-        ):
-            path = directory / name
-            if not path.exists():
-                _write_private(path, key)
-            variable = f"{PREFIX}{name.upper()}_KEY"
-            if not os.environ.get(variable):
-                os.environ.setdefault(f"{variable}_FILE", str(path))
+        for name, key in made.items():
+            if not (directory / name).exists():
+                _write_private(directory / name, key)
     except OSError as error:
         raise SettingsError(
             f"{directory} cannot be written ({error.strerror}): choose another --data directory"
         ) from None
+    _use_keys(directory)
+
+
+def _use_keys(directory: Path) -> None:
+    """Point the settings at the files of the keys, unless the environment names its own."""
+    for name in ("pseudonym", "master", "bootstrap"):
+        variable = f"{PREFIX}{name.upper()}_KEY"
+        if not os.environ.get(variable):
+            os.environ.setdefault(f"{variable}_FILE", str(directory / name))
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -140,12 +137,3 @@ def _write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
-
-
-def _running(data: Path) -> dict[str, str]:
-    """The environment by which commands reach the server that another process of this deployment runs."""
-    try:
-        addresses: dict[str, str] = json.loads((data / _RUNNING).read_text(encoding="utf-8"))["environment"]
-    except (OSError, ValueError, KeyError):
-        raise DataDirectoryInUseError(f"another process is starting or stopping on {data}: try again") from None
-    return addresses

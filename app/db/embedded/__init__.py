@@ -14,7 +14,6 @@ from app.db.embedded.errors import (
     DiskFull,
     EmbeddedServerError,
     NotStartable,
-    SettingRefused,
     StartFailed,
     VersionMismatch,
 )
@@ -33,7 +32,6 @@ __all__ = [
     "EmbeddedServer",
     "EmbeddedServerError",
     "NotStartable",
-    "SettingRefused",
     "StartFailed",
     "VersionMismatch",
     "find_binaries",

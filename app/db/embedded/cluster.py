@@ -1,7 +1,6 @@
 """The data directory as PostgreSQL sees it: created, configured, and with its roles and database."""
 
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from types import MappingProxyType
 
 from app.db.embedded.binaries import full_version, major_version
 from app.db.embedded.directory import DataDirectory
-from app.db.embedded.errors import SettingRefused, StartFailed, VersionMismatch, disk_full
+from app.db.embedded.errors import StartFailed, VersionMismatch, disk_full
 from app.db.embedded.process import clean_environment, launch, no_room_line, relevant_line
 
 # PostgreSQL's settings for the embedded server, as command line options. This code must not write configuration files:
@@ -44,29 +43,12 @@ _DECIDED: Mapping[str, str] = MappingProxyType(
         "update_process_title": "on",
     }
 )
-_REFUSED = frozenset({*_DECIDED, "cluster_name", "data_directory", "config_file", "hba_file", "external_pid_file"})
-
-
-def check_settings(settings: Mapping[str, str]) -> None:
-    """Raise SettingRefused for a malformed name, a NUL byte, or a setting that the supervisor decides."""
-    for name, value in settings.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?", name) or "\0" in value:
-            raise SettingRefused(f"{name!r} is not a PostgreSQL setting", "write it as in postgresql.conf")
-        if name.lower() in _REFUSED:
-            raise SettingRefused(f"the embedded server decides {name} itself", "leave it out of the settings")
 
 
 def server_options(settings: Mapping[str, str], mark: str) -> list[str]:
     """Return `-c name=value` for every setting; `mark` shows in the title of each process of the server."""
-    given = {name.lower(): value for name, value in settings.items()}
-    merged = {**DEFAULTS, **given, **_DECIDED, "cluster_name": mark}
+    merged = {**DEFAULTS, **settings, **_DECIDED, "cluster_name": mark}
     return [part for name, value in merged.items() for part in ("-c", f"{name}={value}")]
-
-
-def is_durable(settings: Mapping[str, str]) -> bool:
-    """Return False when the settings give up surviving a power cut (`fsync=off`)."""
-    given = {name.lower(): value.lower() for name, value in settings.items()}
-    return given.get("fsync", "on") not in {"off", "false", "no", "0"}
 
 
 # The roles and the database that the application expects, created when missing and otherwise left as they are. The

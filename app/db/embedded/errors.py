@@ -32,10 +32,6 @@ class BinariesUnusable(EmbeddedServerError):
     """The PostgreSQL programs are there, but the account that must run them cannot."""
 
 
-class SettingRefused(EmbeddedServerError):
-    """A PostgreSQL setting is malformed, or one that the supervisor decides itself."""
-
-
 class DirectoryRefused(EmbeddedServerError):
     """The data directory cannot be used: not a directory, not writable, or owned by another user."""
 

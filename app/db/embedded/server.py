@@ -20,10 +20,8 @@ from app.db.embedded.binaries import Account, find_binaries, runnable_binaries
 from app.db.embedded.cluster import (
     NO_SETTINGS,
     bootstrap,
-    check_settings,
     check_version,
     inherited,
-    is_durable,
     make_cluster,
     server_options,
 )
@@ -92,7 +90,6 @@ class EmbeddedServer:
         and then leaves nothing behind that was not there before.
         """
         _check_process()
-        check_settings(self._settings)
         if self.is_alive():
             return
         if os.getpid() != self._owner:  # a copy made by fork owns nothing
@@ -144,7 +141,7 @@ class EmbeddedServer:
                 check_version(directory, binaries)
             programs = runnable_binaries(binaries, directory.account, directory.path)
             if directory.is_new:
-                make_cluster(directory, programs, lock, durable=is_durable(self._settings))
+                make_cluster(directory, programs, lock, durable=self._settings.get("fsync") != "off")
             self._run_postgres(directory, programs, lock)
         finally:
             os.close(lock)  # from here on it lives as long as the last process of the server
