@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import delete, func, select
 
 from app.core.consent import (
     AgeBand,
@@ -25,7 +25,7 @@ from app.core.consent import (
     age_weight,
 )
 from app.core.fold import ConsentRow
-from app.db.session import Put, ReadSession, WriteSession
+from app.db.session import Put, ReadSession, WriteSession, as_columns, record_of
 from app.ledger.tables import consent, subject, subject_locator
 
 Json = Mapping[str, Any]
@@ -159,7 +159,7 @@ def project_subject(
     for row in rows:
         if before.get(row.id) == row:
             continue
-        values = _values(ref, row)
+        values = {"ref": ref, **as_columns(row)}
         if staged is not None and row.id in before:
             # One statement writes a row once, so an earlier staged version of this row is dropped.
             staged[:] = [each for each in staged if each["id"] != row.id]
@@ -169,7 +169,7 @@ def project_subject(
 async def load_rows(session: ReadSession, ref: bytes) -> dict[UUID, ConsentRow]:
     """Return the rows of one subject, by consent id."""
     found = await session.execute(select(consent).where(consent.c.subject_ref == ref))
-    return {row.id: _row(row) for row in found}
+    return {row.id: record_of(ConsentRow, row) for row in found}
 
 
 async def remove_rows(session: WriteSession, ref: bytes, ids: Iterable[UUID]) -> None:
@@ -192,7 +192,7 @@ async def list_consents(
         statement = statement.where(consent.c.decision == wanted.decision.value)
     if wanted.expires_before is not None:
         statement = statement.where(consent.c.expires_at < wanted.expires_before)
-    return [(row.subject_ref, _row(row)) for row in await session.execute(statement)]
+    return [(row.subject_ref, record_of(ConsentRow, row)) for row in await session.execute(statement)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,18 +222,9 @@ async def scan_consents(
     live = select(subject_locator.c.locator).where(
         subject_locator.c.subject_ref == scanned.c.subject_ref, subject_locator.c.ended_at.is_(None)
     )
-    locator = live.limit(1).scalar_subquery().label("locator")
-    return [
-        ScannedConsent(
-            id=row.id,
-            subject_ref=row.subject_ref,
-            decision=EventKind(row.decision),
-            expires_at=row.expires_at,
-            ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
-            locator=row.locator or b"",
-        )
-        for row in await session.execute(select(scanned, locator).order_by(scanned.c.id))
-    ]
+    locator = live.limit(1).scalar_subquery()
+    found = await session.execute(select(scanned, func.coalesce(locator, b"").label("locator")).order_by(scanned.c.id))
+    return [record_of(ScannedConsent, row) for row in found]
 
 
 async def lock_subjects(session: WriteSession, *, after: bytes, limit: int) -> list[bytes]:
@@ -241,32 +232,3 @@ async def lock_subjects(session: WriteSession, *, after: bytes, limit: int) -> l
     statement = select(subject.c.subject_ref).where(subject.c.subject_ref > after)
     found = await session.execute(statement.order_by(subject.c.subject_ref).limit(limit).with_for_update())
     return list(found.scalars())
-
-
-def _values(ref: bytes, row: ConsentRow) -> dict[str, object]:
-    return {
-        "ref": ref,
-        "id": row.id,
-        "processing": row.processing,
-        "version": row.version,
-        "decision": row.decision.value,
-        "collected_at": row.collected_at,
-        "expires_at": row.expires_at,
-        "ended_by": row.ended_by.value if row.ended_by is not None else None,
-        "ended_at": row.ended_at,
-        "counted_from": row.counted_from,
-    }
-
-
-def _row(row: Row[tuple[object, ...]]) -> ConsentRow:
-    return ConsentRow(
-        id=row.id,
-        processing=row.processing,
-        version=row.version,
-        decision=EventKind(row.decision),
-        collected_at=row.collected_at,
-        expires_at=row.expires_at,
-        ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
-        ended_at=row.ended_at,
-        counted_from=row.counted_from,
-    )

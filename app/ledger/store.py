@@ -18,7 +18,7 @@ from app.core.article import FRANCE, Element
 from app.core.consent import NOTES, ConsentEvent, EventKind, parse_kind
 from app.core.renewal import Solicited, half_year
 from app.db.database import ReadPool
-from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs
+from app.db.session import Lookup, Prepared, Put, ReadSession, WriteSession, as_refs, record_of
 from app.ledger.projection import LedgerEntry, collection_of
 from app.ledger.tables import DOUBTFUL, consent_event, solicitation, subject, subject_locator
 
@@ -419,18 +419,8 @@ async def count_groups(session: ReadSession, now: datetime, window: Window | Non
 
     With a window it counts those that may lapse in it, and reads little more.
     """
-    return [
-        ConsentGroup(
-            processing=row.processing,
-            version=row.version,
-            decision=EventKind(row.decision),
-            ended_by=EventKind(row.ended_by) if row.ended_by is not None else None,
-            collected_at=row.collected_at,
-            expires_at=row.expires_at,
-            number=row.number,
-        )
-        for row in await session.execute(_GROUPS, {"now": now, **_bounds(window)})
-    ]
+    found = await session.execute(_GROUPS, {"now": now, **_bounds(window)})
+    return [record_of(ConsentGroup, row) for row in found]
 
 
 @dataclass(frozen=True, slots=True)
