@@ -163,7 +163,7 @@ INSTANT: Final[Lookup[datetime]] = Lookup(
 
 @dataclass(frozen=True, slots=True)
 class ReadSession:
-    """A connection on which each statement sees what is committed when it runs."""
+    """A connection for reading. Whoever opens it says whether all statements see one state (`app.db.database`)."""
 
     connection: AsyncConnection
     clock: Clock

@@ -133,22 +133,22 @@ _Value = TypeVar("_Value")
 class LastKnown:
     """Bounded memory of callers by credential and of register entries by id, least recently used dropped first.
 
-    It also keeps the database's clock as last heard: an outage is judged by that clock, not by this host's.
+    Each fact has an age: since it was read, or since a feed last reported every change of it. What was old when an
+    outage began is not used in it. It also keeps the database's clock as last heard: an outage is judged by that clock,
+    not by this host's.
     """
 
     def __init__(self, longest: float | None = None) -> None:
         """Start empty.
 
         Args:
-            longest: the oldest age (seconds) that a fact read, and not confirmed since, may have when an outage begins;
-                None sets no limit.
+            longest: the oldest age (seconds) that a fact may have when an outage begins; None sets no limit.
 
         """
         self._longest = longest
         self._callers: OrderedDict[bytes, tuple[Authenticated, float]] = OrderedDict()
         self._processings: OrderedDict[str, tuple[Processing, float]] = OrderedDict()
-        self._aside: tuple[dict[bytes, Authenticated], dict[str, Processing]] = ({}, {})
-        self._aside_until = 0.0
+        self._followed = 0.0  # what was read before that is not confirmed by the feed any more
         self._ahead: float | None = None
         self._away_since: float | None = None
         self.forgettings = 0
@@ -178,35 +178,28 @@ class LastKnown:
             digest: the digest of the credential.
             found: the caller that was found, or None.
             since: the value of `forgettings` before the read. If it has grown since, the read may have been overtaken
-                by a change, and nothing is kept.
+                by a change, and nothing is kept; what the feed does not confirm and the read contradicts is forgotten.
 
         """
-        if found is None:
-            self._callers.pop(digest, None)
-        elif since == self.forgettings:
+        known, read = self._callers.get(digest, (None, 0.0))
+        if found is not None and since == self.forgettings:
             _keep(self._callers, digest, found)
-        elif (known := self._aside[0].get(digest)) is not None and replace(known, at=found.at) == found:
-            return  # what was set aside equals the read, which may have been overtaken
-        self._aside[0].pop(digest, None)
+        elif found is None or (known and read < self._followed and replace(known, at=found.at) != found):
+            self._callers.pop(digest, None)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """Return the caller that a credential belonged to when last looked up, if it is still valid at an instant."""
         found, read = self._callers.get(digest, (None, 0.0))
-        if found is None:
-            found = self._aside[0].get(digest) if boot_seconds() < self._aside_until else None
-        elif not self._young_enough(read):
-            return None
-        return found.caller if found is not None and (found.until is None or at < found.until) else None
+        is_valid = found is not None and self._is_young(read) and (found.until is None or at < found.until)
+        return found.caller if found is not None and is_valid else None
 
     def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
         """Remember what a register entry was found to be; None forgets it. `since` is as for callers."""
-        if processing is None:
-            self._processings.pop(identifier, None)
-        elif since == self.forgettings:
+        known, read = self._processings.get(identifier, (None, 0.0))
+        if processing is not None and since == self.forgettings:
             _keep(self._processings, identifier, processing)
-        elif self._aside[1].get(identifier) == processing:
-            return
-        self._aside[1].pop(identifier, None)
+        elif processing is None or (read < self._followed and known != processing):
+            self._processings.pop(identifier, None)
 
     def forget(self, changes: Collection[tuple[int, bytes]]) -> None:
         """Forget what was read of these facts, given as (kind, ref), because they have changed."""
@@ -220,7 +213,6 @@ class LastKnown:
         """Forget a register entry that has changed, because its earlier content must not outlive a suspension."""
         self.forgettings += 1
         self._processings.pop(identifier, None)
-        self._aside[1].pop(identifier, None)
 
     def forget_caller(self, identifier: UUID) -> None:
         """Forget all credentials of a caller, because the caller or one of its keys was revoked or changed."""
@@ -234,25 +226,17 @@ class LastKnown:
         self.forgettings += 1
         for digest in [digest for digest, (found, _) in self._callers.items() if is_meant(found)]:
             del self._callers[digest]
-        for digest in [digest for digest, found in self._aside[0].items() if is_meant(found)]:
-            del self._aside[0][digest]
 
-    def set_aside(self) -> None:
-        """Set aside what is known: the database answers again, and changes such as a suspension may have been missed.
+    def follow_anew(self) -> None:
+        """Have what is known grow old from now on, until it is read anew: changes of it may have been missed.
 
-        What was known is used for at most a minute, until this process has read it anew (`settle`), because a server
-        that has just been promoted may answer a beat and then fail the next reads.
+        It is not forgotten: a server that has just been promoted may answer a beat, and then nothing more.
         """
-        callers = {digest: found for digest, (found, read) in self._callers.items() if self._young_enough(read)}
-        known = {name: found for name, (found, read) in self._processings.items() if self._young_enough(read)}
-        if boot_seconds() < self._aside_until:  # a feed may begin anew several times before all was read again
-            callers, known = {**self._aside[0], **callers}, {**self._aside[1], **known}
-        else:
-            self._aside_until = boot_seconds() + KNOWN_SECONDS
-        self._aside = callers, known
         self.forgettings += 1
-        self._callers.clear()
-        self._processings.clear()
+        callers, processings = self._callers.items(), self._processings.items()
+        self._callers = OrderedDict((key, (found, self._confirmed(read))) for key, (found, read) in callers)
+        self._processings = OrderedDict((key, (found, self._confirmed(read))) for key, (found, read) in processings)
+        self._followed = boot_seconds()
         self._away_since = None
 
     def forget_all(self) -> None:
@@ -260,33 +244,31 @@ class LastKnown:
         self.forgettings += 1
         self._callers.clear()
         self._processings.clear()
-        self.settle()
 
     def settle(self) -> None:
-        """Discard what was set aside, because all that an outage needs has been read anew."""
-        self._aside, self._aside_until = ({}, {}), 0.0
+        """Forget what was not read since changes were missed, because all that an outage needs has been read anew."""
+        callers, processings = self._callers.items(), self._processings.items()
+        self._callers = OrderedDict((key, each) for key, each in callers if each[1] >= self._followed)
+        self._processings = OrderedDict((key, each) for key, each in processings if each[1] >= self._followed)
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """Return the register entry as last read, if its purpose is one of III."""
         processing, read = self._processings.get(identifier, (None, 0.0))
-        if processing is None:
-            processing = self._aside[1].get(identifier) if boot_seconds() < self._aside_until else None
-        elif not self._young_enough(read):
-            return None
-        return processing if processing is not None and processing.is_exempt else None
+        is_meant = processing is not None and processing.is_exempt and self._is_young(read)
+        return processing if is_meant else None
 
     def knows_callers(self) -> bool:
         """Return whether any caller could be answered without the database."""
-        return bool(self._callers or self._aside[0])
+        return any(self._is_young(read) for _, read in self._callers.values())
 
-    def _confirmed(self) -> float:
-        """Return the time (CLOCK_BOOTTIME) up to which all this was confirmed: 0, as no feed confirms it."""
-        return 0.0
+    def _confirmed(self, read: float) -> float:
+        """Return the time (CLOCK_BOOTTIME) up to which something had not changed that was read at that time."""
+        return read
 
-    def _young_enough(self, read: float) -> bool:
-        """Return whether what was read at that time was recent enough when the outage began."""
+    def _is_young(self, read: float) -> bool:
+        """Return whether what was read at that time was young enough when the outage began."""
         began = boot_seconds() if self._away_since is None else self._away_since
-        return self._longest is None or began - max(read, self._confirmed()) <= self._longest
+        return self._longest is None or began - self._confirmed(read) <= self._longest
 
 
 class HeldOrKnown(LastKnown):
@@ -325,7 +307,7 @@ class HeldOrKnown(LastKnown):
         held = self._held_callers.get(digest)
         if held is None:
             return super().caller(digest, at)
-        return held.caller if at.timestamp() < held.until and self._young_enough(0.0) else None
+        return held.caller if at.timestamp() < held.until and self._is_young(self._followed) else None
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """Return the register entry as last read, if its purpose is one of III."""
@@ -333,15 +315,15 @@ class HeldOrKnown(LastKnown):
         if held is None:
             return super().exempt_processing(identifier)
         exempt = held.processing is not None and held.processing.is_exempt
-        return held.processing if exempt and self._young_enough(0.0) else None
+        return held.processing if exempt and self._is_young(self._followed) else None
 
     def knows_callers(self) -> bool:
         """Return whether any caller could be answered without the database."""
         return len(self._held_callers) > 0 or super().knows_callers()
 
-    def _confirmed(self) -> float:
-        """Return the time up to which the feed reported every change: what is still held had not changed by then."""
-        return self._feed.last_beat
+    def _confirmed(self, read: float) -> float:
+        """Return the time of the last beat, if the feed has reported every change since that reading; else this."""
+        return max(read, self._feed.last_beat) if read >= self._followed else read
 
 
 def _is_of(held: CallerRecord, found: Authenticated) -> bool:

@@ -174,7 +174,7 @@ class Replica:
         self.callers.drop_all()
         self.register.drop_all()
         self.subjects.drop_all()
-        self.known.set_aside()
+        self.known.follow_anew()
         self.leaves.forget_all()
         self._latest = 0.0
 

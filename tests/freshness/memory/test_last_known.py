@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import app.snapshot.last_known as last_known_module
@@ -9,7 +11,8 @@ from app.auth.callers import Authenticated, Caller
 from app.core.article import Purpose
 from app.core.processing import Processing, Status, StatusChange
 from app.db.session import ChangeKind
-from app.snapshot.last_known import LastKnown
+from app.snapshot.last_known import HeldOrKnown, LastKnown
+from app.snapshot.leases import RecordCache
 from tests.support.api import utc
 
 NOON = utc("2026-06-15T12:00:00Z")
@@ -115,16 +118,20 @@ def test_the_databases_clock_is_carried_on(monkeypatch):
 
 
 def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(monkeypatch):
-    """A minute at most, and no longer than until all was read again; what has changed since is not."""
+    """For an outage that begins within a minute, and no longer than until all was read again; not what has changed."""
     now = [100.0]
     monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
-    known = LastKnown()
+    known = LastKnown(60)
 
     def gap():
         for digest, number in ((b"a", 1), (b"b", 2)):
             known.remember_caller(digest, _found(number), known.forgettings)
         known.remember_processing("scan", SCAN, known.forgettings)
-        known.set_aside()
+        now[0] += 1
+        known.follow_anew()
+        return known_now()
+
+    def known_now():
         return [known.caller(b"a", NOON), known.caller(b"b", NOON), known.exempt_processing("scan")]
 
     assert None not in gap()
@@ -135,21 +142,45 @@ def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(monkeypatch):
     known.settle()
     assert known.caller(b"b", NOON) is None
     assert None not in gap()
+    known.away()
+    now[0] += 5000
+    assert None not in known_now()
+    known.is_back()
+    assert known_now() == [None] * 3
     known.remember_caller(b"c", _found(3), known.forgettings)
-    known.set_aside()
-    assert [known.caller(digest, NOON) is None for digest in (b"a", b"b", b"c")] == [False] * 3
-    now[0] += 60
-    assert known.caller(b"a", NOON) is None
+    known.settle()
+    assert known.caller(b"c", NOON) is not None
 
 
-def test_a_read_that_was_overtaken_takes_nothing_away_that_it_does_not_contradict():
+def test_a_gap_takes_no_time_from_what_was_confirmed_before_it(monkeypatch):
+    """What a feed had reported until shortly before a gap is as old as its last report, through several gaps."""
+    now = [1000.0]
+    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
+    feed: Any = SimpleNamespace(last_beat=1000.0, lease=SimpleNamespace(held=lambda: True))
+    known = HeldOrKnown(RecordCache(2), RecordCache(2), feed)
+    known.remember_processing("scan", SCAN, known.forgettings)
+    now[0] = feed.last_beat = 5000.0
+    for _ in range(2):
+        now[0] += 10
+        known.follow_anew()
+        feed.last_beat = now[0]
+    now[0] = 5059.0
+    assert known.exempt_processing("scan") is SCAN
+    now[0] = 5061.0
+    assert known.exempt_processing("scan") is None
+
+
+def test_a_read_that_was_overtaken_takes_nothing_away_that_it_does_not_contradict(monkeypatch):
     """It is not kept; what was known before a gap stays where it says the same, and goes where it says otherwise."""
+    now = [100.0]
+    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
     known = LastKnown()
     for digest, number in ((b"a", 1), (b"b", 2)):
         known.remember_caller(digest, _found(number), known.forgettings)
     for each in (SCAN, SORT):
         known.remember_processing(each.id, each, known.forgettings)
-    known.set_aside()
+    now[0] += 1
+    known.follow_anew()
     since = known.forgettings
     known.forget([(ChangeKind.PROCESSING, b"another")])
     known.remember_caller(b"a", _found(1), since)
