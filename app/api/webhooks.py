@@ -21,14 +21,13 @@ from app.api.http.services import (
 )
 from app.api.http.wire import Instant, ProcessingId, WireModel, at_fault
 from app.auth.callers import Authenticated, Caller, Scope
-from app.db.session import WriteSession
+from app.db.session import WriteSession, as_columns
 from app.events.deliveries import Attempt, Delivery, find_delivery, list_deliveries
 from app.events.effects import EXAMPLE, Effect, cloud_event
 from app.events.endpoints import Endpoint, EndpointStatus
 from app.events.outbox import EventType
 from app.operations.webhooks.effects import acknowledge_effect
 from app.operations.webhooks.manage_webhooks import (
-    EndpointDraft,
     change_webhook,
     find_webhook,
     list_webhooks,
@@ -73,10 +72,6 @@ class NewEndpoint(WireModel):
     processings: Processings | None = Field(default=None, description=_PROCESSINGS)
     include_subject: StrictBool = Field(default=False, description=_SUBJECT)
 
-    def draft(self) -> EndpointDraft:
-        """The operation's form of it."""
-        return _draft(self, EndpointDraft(self.url))
-
 
 class EndpointChange(WireModel):
     """What is to change of an endpoint; what is left out stays."""
@@ -99,24 +94,16 @@ class EndpointChange(WireModel):
             raise at_fault("status", "`removed` stands alone: nothing else is changed of what goes")
         return self
 
-    def draft(self, before: Endpoint) -> EndpointDraft:
-        """The endpoint as it is to be after the change."""
-        now = EndpointDraft(before.url, before.types, before.processings, before.include_subject, before.status)
-        return _draft(self, now)
+    def changes(self) -> dict[str, Any]:
+        """The properties that change; null stands for every one of `types` and `processings`, else for no change."""
+        said = {name: value for name, value in _properties(self).items() if name in self.model_fields_set}
+        given = {name: value for name, value in said.items() if value is not None or name in {"types", "processings"}}
+        return {**given, "status": EndpointStatus(self.status)} if self.status is not None else given
 
 
-def _draft(body: NewEndpoint | EndpointChange, before: EndpointDraft) -> EndpointDraft:
-    said = body.model_fields_set
-    status = EndpointStatus(body.status) if isinstance(body, EndpointChange) and body.status else before.status
-    types = frozenset(body.types) if body.types is not None else None
-    processings = frozenset(body.processings) if body.processings is not None else None
-    return EndpointDraft(
-        url=body.url or before.url,
-        types=types if "types" in said else before.types,
-        processings=processings if "processings" in said else before.processings,
-        include_subject=before.include_subject if body.include_subject is None else body.include_subject,
-        status=status,
-    )
+def _properties(body: NewEndpoint | EndpointChange) -> dict[str, Any]:
+    """The members of a body as an endpoint has them."""
+    return {name: frozenset(value) if isinstance(value, list) else value for name, value in body}
 
 
 class EndpointBody(BaseModel):
@@ -216,31 +203,19 @@ class Queued(BaseModel):
 
 def endpoint_body(endpoint: Endpoint, status: Status | None = None) -> EndpointBody:
     """The wire form of an endpoint."""
-    return EndpointBody(
-        id=endpoint.id,
-        url=endpoint.url,
-        types=None if endpoint.types is None else sorted(endpoint.types),
-        processings=None if endpoint.processings is None else sorted(endpoint.processings),
-        include_subject=endpoint.include_subject,
-        status=status or endpoint.status.value,
-        status_reason=endpoint.status_reason,
-        status_at=endpoint.status_at,
-        created_at=endpoint.created_at,
-    )
+    told = as_columns(endpoint)
+    return EndpointBody.model_validate({**told, "status": status or told["status"]})
 
 
-def delivery_body(delivery: Delivery) -> DeliveryBody:
-    """The wire form of a delivery."""
-    return DeliveryBody.model_validate(delivery, from_attributes=True)
-
-
-def history_body(delivery: Delivery, attempts: Sequence[Attempt]) -> DeliveryBody:
-    """The wire form of a delivery with its attempts."""
-    log = [
-        AttemptBody(at=each.at, took_ms=int(each.took.total_seconds() * 1000), answer=each.answer, error=each.error)
-        for each in attempts
-    ]
-    return delivery_body(delivery).model_copy(update={"log": log})
+def delivery_body(delivery: Delivery, attempts: Sequence[Attempt] | None = None) -> DeliveryBody:
+    """The wire form of a delivery, with its attempts if they are given."""
+    body = DeliveryBody.model_validate(delivery, from_attributes=True)
+    if attempts is not None:
+        body.log = [
+            AttemptBody(at=each.at, took_ms=int(each.took.total_seconds() * 1000), answer=each.answer, error=each.error)
+            for each in attempts
+        ]
+    return body
 
 
 router = strict_router("events")
@@ -387,7 +362,7 @@ async def post_webhook(
     """
 
     async def register(session: WriteSession) -> EndpointBody:
-        return endpoint_body(await register_webhook(session, deployment, caller, body.draft(), policy))
+        return endpoint_body(await register_webhook(session, deployment, caller, _properties(body), policy))
 
     return await write.perform(caller, 201, register)
 
@@ -417,8 +392,7 @@ async def patch_webhook(
     async def change(session: WriteSession) -> EndpointBody:
         if body.status == "removed":
             return endpoint_body(await remove_webhook(session, caller, identifier), body.status)
-        before = await find_webhook(session, caller, identifier, hold=True)
-        return endpoint_body(await change_webhook(session, caller, identifier, body.draft(before), policy))
+        return endpoint_body(await change_webhook(session, caller, identifier, body.changes(), policy))
 
     return await write.perform(caller, 200, change)
 
@@ -450,7 +424,7 @@ async def get_deliveries(  # noqa: PLR0917 - a filter and a page
         if event is not None:
             one = await find_delivery(session, identifier, event)
             wanted = one is not None and status in {None, one[0].status}
-            return DeliveriesPage(items=[history_body(*one)] if one is not None and wanted else [])
+            return DeliveriesPage(items=[delivery_body(*one)] if one is not None and wanted else [])
         found = await list_deliveries(session, identifier, status=status, after=after, limit=limit + 1)
     page = found[:limit]
     return DeliveriesPage(

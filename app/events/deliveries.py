@@ -7,13 +7,13 @@ due again by itself. An attempt that ends after its delivery was claimed anew ch
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db.session import ReadSession, WriteSession
-from app.events.outbox import OutboxEvent, Position
+from app.db.session import ReadSession, WriteSession, record_of
+from app.events.outbox import OutboxEvent, Position, event_of
 
 # Outbox rows become deliveries: one for each event and endpoint that wants it, in the order of the outbox. Of one
 # subject's deliveries to one endpoint, only the first unfinished one has a `next_at`; the others are held until it is
@@ -89,11 +89,8 @@ async def add_deliveries(session: WriteSession, after: Position, last: Position,
         How many were added.
 
     """
-    span = {
-        "after_xid": str(after.xid), "after_seq": after.seq, "after_event": after.event,
-        "last_xid": str(last.xid), "last_seq": last.seq, "last_event": last.event, "now": now,
-    }  # fmt: skip
-    added = (await session.execute(text(_ADD), span)).scalars().all()
+    span = {**after.columns("after_"), **last.columns("last_")}
+    added = (await session.execute(text(_ADD), {**span, "now": now})).scalars().all()
     await release_first(session, {bytes(ref) for ref in added}, now=now)
     return len(added)
 
@@ -161,7 +158,7 @@ WITH due AS (
     FROM due WHERE d.subject_ref = due.subject_ref AND d.endpoint = due.endpoint AND d.event = due.event
     RETURNING d.subject_ref, d.endpoint, d.event, d.attempts, d.attempts_before
 )
-SELECT c.*, o.xid::text AS xid, o.seq, o.type, o.occurred_at, o.data, o.traceparent
+SELECT c.*, o.id, o.xid::text AS xid, o.seq, o.type, o.occurred_at, o.data, o.traceparent
 FROM claimed AS c JOIN outbox AS o ON o.subject_ref = c.subject_ref AND o.id = c.event
 """
 
@@ -184,13 +181,10 @@ async def claim_deliveries(
 ) -> list[Claim]:
     """Claim deliveries that are due at one active endpoint, for the length of the lease; no other worker gets them."""
     asked = {"endpoint": endpoint, "now": now, "again": now + lease, "limit": limit}
-    return [_claim(row) for row in await session.execute(text(_CLAIM), asked)]
-
-
-def _claim(row: Any) -> Claim:  # noqa: ANN401 - a row of the statement above
-    position = Position(int(row.xid), row.seq, row.event)
-    event = OutboxEvent(bytes(row.subject_ref), row.event, position, row.type, row.occurred_at, row.data)
-    return Claim(row.endpoint, event, row.attempts, row.attempts - row.attempts_before, row.traceparent)
+    return [
+        Claim(row.endpoint, event_of(row), row.attempts, row.attempts - row.attempts_before, row.traceparent)
+        for row in await session.execute(text(_CLAIM), asked)
+    ]
 
 
 def _named(claim: Claim) -> dict[str, object]:
@@ -299,7 +293,7 @@ async def list_deliveries(
     narrowed += " AND d.event > :after" if after is not None else ""
     asked = {"endpoint": endpoint, "status": status, "after": after, "limit": limit}
     found = await session.execute(text(f"{narrowed} ORDER BY d.event LIMIT :limit"), asked)
-    return [_delivery(row) for row in found]
+    return [record_of(Delivery, row) for row in found]
 
 
 async def find_delivery(session: ReadSession, endpoint: UUID, event: UUID) -> tuple[Delivery, Sequence[Attempt]] | None:
@@ -313,13 +307,9 @@ async def find_delivery(session: ReadSession, endpoint: UUID, event: UUID) -> tu
         " WHERE subject_ref = :ref AND endpoint = :endpoint AND event = :event ORDER BY number"
     )
     made = await session.execute(attempts, {**asked, "ref": row.subject_ref})
-    return _delivery(row), [
+    return record_of(Delivery, row), [
         Attempt(each.at, timedelta(milliseconds=each.took_ms), each.answer, each.error) for each in made
     ]
-
-
-def _delivery(row: Any) -> Delivery:  # noqa: ANN401 - a row of the statement above
-    return Delivery(*row[:-1])
 
 
 _ORDER: Final = """
@@ -330,7 +320,7 @@ _QUEUE: Final = f"""
 INSERT INTO webhook_delivery AS d (subject_ref, endpoint, event, xid, seq, status, queued_at)
 SELECT o.subject_ref, e.id, o.id, o.xid, o.seq, 'pending', :now
 FROM webhook_endpoint AS e JOIN outbox AS o ON {{which}}
-    AND (o.xid, o.seq, o.id) <= (CAST(:xid AS text)::xid8, :seq, :last)
+    AND (o.xid, o.seq, o.id) <= (CAST(:last_xid AS text)::xid8, :last_seq, :last_event)
 LEFT JOIN webhook_delivery AS had ON had.subject_ref = o.subject_ref AND had.endpoint = e.id AND had.event = o.id
 WHERE e.id = :endpoint AND {WANTED}
     AND (had.status = ANY (:statuses) OR had.event IS NULL AND :missing)
@@ -341,47 +331,41 @@ RETURNING subject_ref
 """  # noqa: S608 - put together from constants
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """Which deliveries to queue again: of one event or of a period of writing, and in which states.
-
-    `missing` adds deliveries of events that the endpoint would get today and did not get at the time.
-    """
-
-    statuses: Sequence[str]
-    event: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    missing: bool = False
-    limit: int = 1
-
-
 async def queue_again(
-    session: WriteSession, endpoint: UUID, replay: Replay, dispatched: Position, *, now: datetime
+    session: WriteSession,
+    endpoint: UUID,
+    which: UUID | tuple[datetime, datetime],
+    statuses: Sequence[str],
+    dispatched: Position,
+    *,
+    missing: bool,
+    limit: int,
+    now: datetime,
 ) -> int:
     """Queue deliveries from their first attempt, in order for each subject; the endpoint's row must be held.
 
     Only events that the endpoint wants now are queued: it may have had others, before it was narrowed.
 
+    Args:
+        session: the transaction.
+        endpoint: the receiver.
+        which: those of one event, or of the events that were written from one instant up to another.
+        statuses: the states of deliveries that are queued again.
+        dispatched: how far the outbox is dispatched: later events are left alone.
+        missing: also add deliveries of events that the endpoint would get today and did not get at the time.
+        limit: the most that are queued.
+        now: the database's time.
+
     Returns:
         How many were queued.
 
     """
-    one = replay.event is not None
-    which = "o.id = :event" if one else "o.written_at >= :since AND o.written_at < :until"
-    bounds: dict[str, object] = {"event": replay.event} if one else {"since": replay.since, "until": replay.until}
-    asked = {
-        **bounds,
-        "endpoint": endpoint,
-        "xid": str(dispatched.xid),
-        "seq": dispatched.seq,
-        "last": dispatched.event,
-        "statuses": list(replay.statuses),
-        "missing": replay.missing,
-        "limit": replay.limit,
-        "now": now,
-    }
-    queued = (await session.execute(text(_QUEUE.format(which=which)), asked)).scalars().all()
+    chosen, bounds = "o.id = :event", dict[str, object](event=which)
+    if isinstance(which, tuple):
+        chosen, bounds = "o.written_at >= :since AND o.written_at < :until", {"since": which[0], "until": which[1]}
+    asked = {**bounds, **dispatched.columns("last_"), "endpoint": endpoint, "statuses": list(statuses)}
+    asked |= {"missing": missing, "limit": limit, "now": now}
+    queued = (await session.execute(text(_QUEUE.format(which=chosen)), asked)).scalars().all()
     refs = sorted({bytes(ref) for ref in queued})
     if refs:
         await session.execute(text(_ORDER), {"endpoint": endpoint, "refs": refs})

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.session import ReadSession, WriteSession
+from app.db.session import ReadSession, WriteSession, record_of
 from app.events.outbox import ENDING, OutboxEvent, load_progress
 from app.events.tables import effect_acknowledged, effect_owed
 
@@ -21,23 +21,11 @@ MEDIA_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
 """The media type of a body in structured content mode (CloudEvents HTTP protocol binding 1.0.2, section 3.2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSubject:
-    """One name of the person whom an event is about, for a receiver that asked for subjects."""
-
-    type: str
-    id: str
-
-    def __repr__(self) -> str:
-        """Show the type only."""
-        return f"KnownSubject(type={self.type!r})"
-
-
 def cloud_event(
     event: OutboxEvent,
     source: str,
     *,
-    names: Sequence[KnownSubject] | None = None,
+    names: Sequence[Mapping[str, str]] | None = None,
     receiver: UUID | None = None,
 ) -> dict[str, Any]:
     """Return an event in the JSON event format.
@@ -45,8 +33,8 @@ def cloud_event(
     Args:
         event: the event as written to the outbox.
         source: where it comes from: the public address of this deployment.
-        names: every name of the person, the first one first, for receivers that asked for subjects; empty once the
-            names were erased. None leaves the members out.
+        names: `type` and `id` of every name of the person, the first one first, for receivers that asked for subjects;
+            empty once the names were erased. None leaves the members out.
         receiver: the endpoint to which it is sent, an extension attribute. A signature is then valid for one receiver,
             which could otherwise pass the message on to another as if it came from here. None leaves it out.
 
@@ -55,10 +43,9 @@ def cloud_event(
     if event.type in ENDING:
         data["effects"] = ["stop", "erase_derived_data"]
     if names is not None:
-        told = [{"type": each.type, "id": each.id} for each in names]
-        data["subject"] = told[0] if told else None
-        if told[1:]:
-            data["other_names"] = told[1:]
+        data["subject"] = names[0] if names else None
+        if names[1:]:
+            data["other_names"] = names[1:]
     return {
         "specversion": "1.0",
         "id": str(event.id),
@@ -113,9 +100,7 @@ class EffectCount:
 async def find_owed(session: WriteSession, event: UUID) -> Owed | None:
     """Return what is owed for an event, held by this transaction; None when nothing is."""
     row = (await session.execute(select(effect_owed).where(effect_owed.c.event == event).with_for_update())).first()
-    if row is None:
-        return None
-    return Owed(row.event, row.processing, row.due_at, row.stopped_at, row.erased_at)
+    return None if row is None else record_of(Owed, row)
 
 
 async def acknowledge(  # noqa: PLR0917 - one statement of one receiver
@@ -140,7 +125,7 @@ FROM effect_owed WHERE stopped_at IS NULL OR erased_at IS NULL GROUP BY processi
 async def count_effects(session: ReadSession, now: datetime) -> list[EffectCount]:
     """Return what is not acknowledged yet, by processing; it is read from a partial index of those rows."""
     rows = await session.execute(_COUNT, {"now": now})
-    return [EffectCount(row.processing, row.not_stopped, row.not_erased, row.overdue) for row in rows]
+    return [record_of(EffectCount, row) for row in rows]
 
 
 # Counts of deliveries, present and past: for metrics and for the record of job runs.
@@ -195,14 +180,14 @@ async def load_counts(session: ReadSession) -> DeliveryCounts:
     counted = (await session.execute(text("SELECT endpoint, outcome, number FROM webhook_count"))).all()
     unfinished = await session.execute(text(_UNFINISHED))
     place = await load_progress(session, "dispatched")
-    after = {"xid": str(place.xid), "seq": place.seq, "event": place.event, "most": MOST_COUNTED}
+    attempts: dict[tuple[UUID, str], int] = {}
+    lost: dict[tuple[UUID, str], int] = {}
+    for row in counted:
+        of = lost if row.outcome.startswith(_LOST) else attempts
+        of[row.endpoint, row.outcome.removeprefix(_LOST)] = row.number
     return DeliveryCounts(
-        {(row.endpoint, row.outcome): row.number for row in counted if not row.outcome.startswith(_LOST)},
+        attempts,
         {(row.endpoint, row.status): row.number for row in unfinished},
-        (await session.execute(text(_UNDISPATCHED), after)).scalar_one(),
-        {
-            (row.endpoint, row.outcome.removeprefix(_LOST)): row.number
-            for row in counted
-            if row.outcome.startswith(_LOST)
-        },
+        (await session.execute(text(_UNDISPATCHED), {**place.columns(), "most": MOST_COUNTED})).scalar_one(),
+        lost,
     )

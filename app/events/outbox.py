@@ -126,6 +126,10 @@ class Position:
     seq: int = 0
     event: UUID = NIL
 
+    def columns(self, before: str = "") -> dict[str, object]:
+        """The parameters of a statement that names the place; `before` begins each of their names."""
+        return {f"{before}xid": str(self.xid), f"{before}seq": self.seq, f"{before}event": self.event}
+
 
 @dataclass(frozen=True, slots=True)
 class FeedPlace:
@@ -145,6 +149,12 @@ class OutboxEvent:
     type: str
     occurred_at: datetime
     data: Mapping[str, Any]
+
+
+def event_of(row: Any) -> OutboxEvent:  # noqa: ANN401 - a row with these columns
+    """Return an event as its row has it, its transaction's id as text."""
+    place = Position(int(row.xid), row.seq, row.id)
+    return OutboxEvent(bytes(row.subject_ref), row.id, place, row.type, row.occurred_at, row.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,26 +207,9 @@ async def read_page(
         The events; `next` is after the last event of a full page, else after everything that could be read.
 
     """
-    asked = {
-        "xid": str(after.xid),
-        "seq": after.seq,
-        "event": after.event,
-        "limit": limit,
-        "processings": None if processings is None else sorted(processings),
-    }
-    rows = (await session.execute(text(_PAGE), asked)).all()
-    events = [
-        OutboxEvent(
-            subject_ref=bytes(row.subject_ref),
-            id=row.id,
-            position=Position(int(row.xid), row.seq, row.id),
-            type=row.type,
-            occurred_at=row.occurred_at,
-            data=row.data,
-        )
-        for row in rows
-        if row.id is not None
-    ]
+    among = None if processings is None else sorted(processings)
+    rows = (await session.execute(text(_PAGE), {**after.columns(), "limit": limit, "processings": among})).all()
+    events = [event_of(row) for row in rows if row.id is not None]
     told = Position(int(rows[0].told), -1, NIL)
     following = events[-1].position if len(events) == limit else max(after, told)
     origin = blake2b(rows[0].origin.encode(), digest_size=8).digest()
@@ -238,5 +231,4 @@ async def load_progress(session: ReadSession, name: str) -> Position:
 
 async def keep_progress(session: WriteSession, name: str, position: Position) -> None:
     """Remember how far a process has come."""
-    row = {"name": name, "xid": str(position.xid), "seq": position.seq, "event": position.event}
-    await session.execute(text(_PROGRESS), row)
+    await session.execute(text(_PROGRESS), {"name": name, **position.columns()})

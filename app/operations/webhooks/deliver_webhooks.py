@@ -35,7 +35,7 @@ from app.events.deliveries import (
     take_turn,
     trim_outbox,
 )
-from app.events.effects import MEDIA_TYPE, KnownSubject, cloud_event, count_attempt, count_lost
+from app.events.effects import MEDIA_TYPE, cloud_event, count_attempt, count_lost
 from app.events.endpoints import Endpoint, SigningKeys, load_endpoint, signature_headers
 from app.events.outbox import Position, keep_progress, load_progress, read_page
 from app.events.sender import Sender, SendOutcome
@@ -169,11 +169,11 @@ async def _drop(courier: Courier, identifier: UUID) -> None:
 
 async def _body(session: ReadSession, courier: Courier, endpoint: Endpoint, claim: Claim) -> bytes:
     """Return the CloudEvent; the person's names come from the vault each time, and are gone once they are erased."""
-    names: list[KnownSubject] | None = None
+    names: list[dict[str, str]] | None = None
     if endpoint.include_subject:
         kept = await names_of(session, claim.event.subject_ref)
         try:
-            names = [KnownSubject(each.type, courier.deployment.vault.open(each.sealed)) for each in kept]
+            names = [{"type": each.type, "id": courier.deployment.vault.open(each.sealed)} for each in kept]
         except VaultError:
             log.warning("a subject's id cannot be opened: a master key is missing", endpoint=str(endpoint.id))
             names = []

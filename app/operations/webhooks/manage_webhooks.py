@@ -4,9 +4,9 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from app.audit.trail import ActKind, Detail, Target, TargetKind, record_act
@@ -22,7 +22,7 @@ from app.core.errors import (
 from app.db.database import Database
 from app.db.session import ReadSession, WriteSession, uuid7
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
-from app.events.deliveries import DISPATCHED, Replay, drop_unwanted, queue_again
+from app.events.deliveries import DISPATCHED, drop_unwanted, queue_again
 from app.events.effects import DeliveryCounts, load_counts
 from app.events.endpoints import (
     Endpoint,
@@ -38,7 +38,7 @@ from app.events.endpoints import (
     secret_text,
     secrets_in_force,
 )
-from app.events.outbox import EventPage, EventType, FeedPlace, Position, load_progress, read_page
+from app.events.outbox import EventPage, FeedPlace, Position, load_progress, read_page
 from app.keyring import WEBHOOK_KEYS, WrappedKey, keys_in_force
 from app.operations.callers import confirm_caller
 from app.operations.service.deployment import Deployment
@@ -81,8 +81,7 @@ async def new_secret(
     master, wrapped = deployment.vault.wrap(f"{_SECRET} {identifier}", raw)
     made = WrappedKey(identifier, master, wrapped, now)
     await add_secret(session, endpoint, made, retire=now + overlap)
-    target = Target(TargetKind.WEBHOOK, str(endpoint))
-    await record_act(session, ActKind.WEBHOOK_SECRET_MADE, caller.id, target, {"secret": str(identifier)})
+    await record_act(session, ActKind.WEBHOOK_SECRET_MADE, caller.id, _target(endpoint), {"secret": str(identifier)})
     return made, secret_text(raw)
 
 
@@ -103,25 +102,12 @@ async def signing_keys(session: ReadSession, deployment: Deployment, endpoint: U
 
 MOST_ENDPOINTS: Final = 100
 """The most endpoints of one deployment: each may have a few requests under way."""
-_TOLD: Final = ("url", "types", "processings", "include_subject", "status")
-"""The properties of which the trail says, by name alone, that they changed: a URL may hold a secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointDraft:
-    """What an endpoint is to be: `types` None is every type, `processings` None every processing."""
-
-    url: str
-    types: frozenset[EventType] | None = None
-    processings: frozenset[str] | None = None
-    include_subject: bool = False
-    status: EndpointStatus = EndpointStatus.ACTIVE
 
 
 async def register_webhook(
-    session: WriteSession, deployment: Deployment, caller: Caller, draft: EndpointDraft, policy: AddressPolicy
+    session: WriteSession, deployment: Deployment, caller: Caller, wanted: Mapping[str, Any], policy: AddressPolicy
 ) -> Endpoint:
-    """Make an endpoint: it gets the events that are dispatched from now on.
+    """Make an endpoint: it gets the events that are dispatched from now on. `wanted`: its URL and what it receives.
 
     Raises:
         ScopeMissingError: it would receive who users are, and the caller may not read consents.
@@ -130,25 +116,24 @@ async def register_webhook(
         TooManyEndpointsError: there are `MOST_ENDPOINTS` already.
 
     """
-    _check(caller, draft, policy)
+    now = await session.instant()
+    begun: dict[str, Any] = {"status": EndpointStatus.ACTIVE, "status_reason": None, "status_at": now}
+    endpoint = Endpoint(id=uuid7(now), **wanted, **begun, created_at=now, created_by=caller.id)
+    _check(caller, endpoint, policy)
     if await count_endpoints(session) >= MOST_ENDPOINTS:
         raise TooManyEndpointsError
     await ensure_key(session, deployment, WEBHOOK_KEYS)
-    now = await session.instant()
-    endpoint = _drafted(draft, uuid7(now), caller.id, now)
     await add_endpoint(session, endpoint)
-    told = {
-        "include_subject": draft.include_subject,
-        "processings": sorted(draft.processings) if draft.processings is not None else None,
-    }
+    processings = sorted(endpoint.processings) if endpoint.processings is not None else None
+    told = {"include_subject": endpoint.include_subject, "processings": processings}
     await record_act(session, ActKind.WEBHOOK_MADE, caller.id, _target(endpoint.id), told)
     return endpoint
 
 
 async def change_webhook(
-    session: WriteSession, caller: Caller, identifier: UUID, draft: EndpointDraft, policy: AddressPolicy
+    session: WriteSession, caller: Caller, identifier: UUID, changes: Mapping[str, Any], policy: AddressPolicy
 ) -> Endpoint:
-    """Give an endpoint other properties; made active again, it gets what waited for it.
+    """Give an endpoint these properties, by name; made active again, it gets what waited for it.
 
     What waited and is no longer wanted is dropped, and counted in the trail; the rest of a great many is dropped when
     it comes due. The caller that changes an endpoint answers for it from then on: it ends with what that caller loses.
@@ -159,24 +144,21 @@ async def change_webhook(
 
     """
     before = await find_webhook(session, caller, identifier, hold=True)
-    _check(caller, draft, policy)
-    now = await session.instant()
-    drafted = _drafted(draft, identifier, caller.id, now)
-    unchanged = drafted.status is before.status
-    changed = replace(
-        drafted,
-        created_at=before.created_at,
-        status_reason=before.status_reason if unchanged else drafted.status_reason,
-        status_at=before.status_at if unchanged else now,
-    )
-    differing = [name for name in _TOLD if getattr(before, name) != getattr(changed, name)]
+    changed = replace(before, **changes)
+    _check(caller, changed, policy)
+    # The trail says by name alone what changed: a URL may hold a secret.
+    differing = [name for name in changes if getattr(before, name) != getattr(changed, name)]
     if not differing:
         return before
-    await save_endpoint(session, changed)
+    now = await session.instant()
+    if changed.status is not before.status:
+        reason = BY_REQUEST if changed.status is EndpointStatus.DISABLED else None
+        changed = replace(changed, status_reason=reason, status_at=now)
+    await save_endpoint(session, replace(changed, created_by=caller.id))
     dropped = await drop_unwanted(session, identifier, now=now)
     told: dict[str, Detail] = {"changed": differing, "status": changed.status.value, "dropped": dropped or None}
     await record_act(session, ActKind.WEBHOOK_CHANGED, caller.id, _target(identifier), told)
-    return changed
+    return replace(changed, created_by=caller.id)
 
 
 async def remove_webhook(session: WriteSession, caller: Caller, identifier: UUID) -> Endpoint:
@@ -214,30 +196,15 @@ def _target(identifier: UUID) -> Target:
     return Target(TargetKind.WEBHOOK, str(identifier))
 
 
-def _check(caller: Caller, draft: EndpointDraft, policy: AddressPolicy) -> None:
-    if draft.include_subject:
+def _check(caller: Caller, wanted: Endpoint, policy: AddressPolicy) -> None:
+    if wanted.include_subject:
         caller.require(Scope.CONSENTS_READ)
-    if not caller.covers((), draft.processings):
+    if not caller.covers((), wanted.processings):
         raise ProcessingNotAllowedError(field="processings")
     try:
-        check_url(draft.url, policy)
+        check_url(wanted.url, policy)
     except ForbiddenUrlError as error:
         raise InvalidUrlError(f"The URL {error}.", field="url") from None
-
-
-def _drafted(draft: EndpointDraft, identifier: UUID, created_by: UUID, now: datetime) -> Endpoint:
-    return Endpoint(
-        id=identifier,
-        url=draft.url,
-        types=draft.types,
-        processings=draft.processings,
-        include_subject=draft.include_subject,
-        status=draft.status,
-        status_reason=BY_REQUEST if draft.status is EndpointStatus.DISABLED else None,
-        status_at=now,
-        created_at=now,
-        created_by=created_by,
-    )
 
 
 async def count_deliveries(database: Database) -> DeliveryCounts:
@@ -259,8 +226,7 @@ async def replay_delivery(session: WriteSession, caller: Caller, endpoint: UUID,
         NotFoundError: there is no such delivery, or the endpoint is not the caller's to see.
 
     """
-    replay = Replay(("pending", "delivered", "dead"), event=event)
-    if await _replay(session, caller, endpoint, replay, {"event": str(event)}) == 0:
+    if await _replay(session, caller, endpoint, event, {"event": str(event)}, delivered=True) == 0:
         raise NotFoundError("The receiver has no delivery of this event.", field="event")
 
 
@@ -286,21 +252,30 @@ async def replay_span(
         NotFoundError: there is no such endpoint, or it is not the caller's to see.
 
     """
-    statuses = ("pending", "delivered", "dead") if all_of_them else ("pending", "dead")
-    replay = Replay(statuses, since=since, until=until, missing=all_of_them, limit=MOST_AT_ONCE)
     told = {"since": since.isoformat(), "until": until.isoformat()}
-    return await _replay(session, caller, endpoint, replay, told)
+    span = (since, until)
+    return await _replay(session, caller, endpoint, span, told, delivered=all_of_them, missing=all_of_them)
 
 
 async def _replay(
-    session: WriteSession, caller: Caller, identifier: UUID, replay: Replay, told: Mapping[str, Detail]
+    session: WriteSession,
+    caller: Caller,
+    identifier: UUID,
+    which: UUID | tuple[datetime, datetime],
+    told: Mapping[str, Detail],
+    *,
+    delivered: bool,
+    missing: bool = False,
 ) -> int:
     caller.require(Scope.CONSENTS_READ)  # sending again shows the past of many users at once
     endpoint = await find_webhook(session, caller, identifier, hold=True)
     now = await session.instant()
-    queued = await queue_again(session, endpoint.id, replay, await load_progress(session, DISPATCHED), now=now)
-    target = Target(TargetKind.WEBHOOK, str(identifier))
-    await record_act(session, ActKind.WEBHOOK_REPLAYED, caller.id, target, {**told, "queued": queued})
+    statuses = ("pending", "delivered", "dead") if delivered else ("pending", "dead")
+    dispatched = await load_progress(session, DISPATCHED)
+    queued = await queue_again(
+        session, endpoint.id, which, statuses, dispatched, missing=missing, limit=MOST_AT_ONCE, now=now
+    )
+    await record_act(session, ActKind.WEBHOOK_REPLAYED, caller.id, _target(identifier), {**told, "queued": queued})
     return queued
 
 
