@@ -1,5 +1,6 @@
 """Routes for auditors: the decision log, with the consents that permits rested on, and the trail of acts."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -12,7 +13,7 @@ from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel, at_fault
-from app.audit.segments import LoggedDecision
+from app.audit.segments import row_of
 from app.audit.trail import ActKind, Entry, Target, TargetKind, TrailQuery
 from app.auth.callers import Caller, Scope
 from app.core.decision import Reason
@@ -101,9 +102,7 @@ class DecisionsPage(BaseModel):
     "/v1/decisions/search",
     summary="Search the decision log",
     response_model_exclude_none=True,
-    responses=problems(
-        (404, "No such processing, or no such invalidation of it."), (422, "Some fields are not as they should be.")
-    ),
+    responses=problems((404, "No such processing, or no such invalidation of it.")),
 )
 async def post_decision_search(
     body: DecisionSearch, caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
@@ -146,31 +145,9 @@ async def post_decision_search(
         else:
             found = await search_decisions(session, deployment, caller, query, before=before, limit=body.page.limit)
     return DecisionsPage(
-        items=[logged_body(each) for each in found.items],
+        items=[LoggedBody.model_validate(row_of(each, bytes.hex)) for each in found.items],
         next_cursor=write_cursor(deployment.pseudonyms, asked, found.before),
         looked_back_to=found.looked_back_to,
-    )
-
-
-def logged_body(logged: LoggedDecision) -> LoggedBody:
-    """The wire form of a row of the log."""
-    facts = logged.facts
-    return LoggedBody(
-        id=logged.id,
-        at=logged.at,
-        caller=logged.caller,
-        subject_ref=logged.subject_ref.hex(),
-        processing=facts.shape.processing,
-        correspondence_ref=logged.correspondence_ref.hex(),
-        elements=list(facts.shape.elements) if facts.shape.elements is not None else None,
-        channel=facts.shape.channel,
-        territory=facts.shape.territory,
-        decision=facts.shape.permitted,
-        reason=facts.shape.reason,
-        rule=facts.shape.rule,
-        law_version=facts.shape.law_version,
-        consent=facts.consent,
-        valid_until=facts.valid_until,
     )
 
 
@@ -234,7 +211,7 @@ class ActsPage(BaseModel):
     "/v1/audit-trail/search",
     summary="Search the trail of administrative acts",
     response_model_exclude_none=True,
-    responses=problems((422, "Some fields are not as they should be.")),
+    responses=problems(),
 )
 async def post_trail_search(
     body: TrailSearch, caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
@@ -272,14 +249,5 @@ async def post_trail_search(
 
 def _act(entry: Entry) -> ActBody:
     named = {"type": entry.thing, "id": entry.thing_id} if entry.thing and entry.thing_id else None
-    return ActBody(
-        id=entry.id,
-        at=entry.at,
-        act=entry.act,
-        way=entry.way,
-        caller=entry.caller,
-        request_id=entry.request_id,
-        object=named,
-        subject_ref=entry.subject_ref.hex() if entry.subject_ref is not None else None,
-        detail=dict(entry.detail),
-    )
+    subject_ref = entry.subject_ref.hex() if entry.subject_ref is not None else None
+    return ActBody.model_validate({**asdict(entry), "object": named, "subject_ref": subject_ref})

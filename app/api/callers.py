@@ -13,6 +13,7 @@ from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import DatabaseDep, PseudonymsDep, TokenCheckDep, WriterDep
 from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel, at_fault
 from app.auth.callers import KEY_OVERLAP, ApiKey, Authenticated, Caller, CallerKind, Identity, Scope
+from app.db.session import as_columns
 from app.operations.callers import (
     LONGEST_OVERLAP,
     CallerChange,
@@ -79,7 +80,7 @@ class IdentityBody(WireModel):
 
     def identity(self) -> Identity:
         """The identity as an operation knows it."""
-        return Identity(self.issuer, self.subject, self.client)
+        return Identity(**dict(self))
 
 
 class NewKey(WireModel):
@@ -222,46 +223,17 @@ def key_body(view: CallerView) -> KeyBody:
 def rotated_body(rotated: Rotated) -> RotatedBody:
     """The wire form of a rotation, with the new key."""
     made = rotated.made
-    return RotatedBody(
-        id=made.caller.id,
-        key=made.secret,
-        made=_one(made.key, None),
-        before=[_one(each, None) for each in rotated.before],
-    )
-
-
-def _identity(known: Identity | None) -> IdentityBody | None:
-    if known is None:
-        return None
-    return IdentityBody(issuer=known.issuer, subject=known.subject, client=known.client)
+    before = [_one(each, None) for each in rotated.before]
+    return RotatedBody(id=made.caller.id, key=made.secret, made=_one(made.key, None), before=before)
 
 
 def _one(key: ApiKey, used: datetime | None) -> OneKey:
-    return OneKey(
-        id=key.id,
-        created_at=key.created_at,
-        created_by=key.created_by,
-        expires_at=key.expires_at,
-        revoked_at=key.revoked_at,
-        last_used_at=used,
-    )
+    return OneKey(**as_columns(key), last_used_at=used)
 
 
 def _members(view: CallerView) -> dict[str, Any]:
-    caller = view.caller
-    return {
-        "id": caller.id,
-        "name": caller.name,
-        "kind": caller.kind,
-        "scopes": sorted(caller.scopes),
-        "processings": None if caller.processings is None else sorted(caller.processings),
-        "created_at": caller.created_at,
-        "created_by": caller.created_by,
-        "revoked_at": caller.revoked_at,
-        "last_used_at": view.last_used_at,
-        "keys": [_one(key, view.uses.get(key.id)) for key in view.keys],
-        "identity": _identity(caller.identity),
-    }
+    keys = [_one(key, view.uses.get(key.id)) for key in view.keys]
+    return {**as_columns(view.caller), "last_used_at": view.last_used_at, "keys": keys}
 
 
 router = strict_router("keys")
@@ -271,7 +243,6 @@ KeyManager = Annotated[Caller, Depends(_NEEDS)]
 Deciding = Annotated[Authenticated, Depends(as_shown(_NEEDS))]
 CallerId = Annotated[UUID, Path(alias="id", description="The id of a caller")]
 
-_INVALID = (422, "Some fields are not as they should be.")
 _FORBIDDEN = (403, "The caller lacks the scope, or would hand out, or take away, more than it holds.")
 _NO_CALLER = (404, "No such caller.")
 _NO_KEY = (404, "No such caller, or one of the keys is not its key.")
@@ -285,7 +256,7 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     status_code=201,
     summary="Make a key",
     response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN, _TAKEN, _INVALID),
+    responses=problems(_FORBIDDEN, _TAKEN),
     openapi_extra={
         "requestBody": {
             "content": {"application/json": {"examples": {told: {"value": one} for told, one in NEW_KEYS.items()}}}
@@ -310,7 +281,7 @@ async def post_key(body: NewKey, by: Deciding, writer: WriterDep, token_check: T
     return NewKeyBody(**told, key=made.secret if made else None, unregistered=unregistered or None)
 
 
-@router.get("/v1/keys", summary="List keys", response_model_exclude_none=True, responses=problems(_INVALID))
+@router.get("/v1/keys", summary="List keys", response_model_exclude_none=True, responses=problems())
 async def get_keys(  # noqa: PLR0917 - a filter and a page
     caller: KeyManager,
     database: DatabaseDep,
@@ -338,7 +309,7 @@ async def get_keys(  # noqa: PLR0917 - a filter and a page
     "/v1/keys/{id}",
     summary="Change what a caller may do",
     response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN, _NO_KEY, _REVOKED, _INVALID),
+    responses=problems(_FORBIDDEN, _NO_KEY, _REVOKED),
 )
 async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, writer: WriterDep) -> KeyBody:
     """Change a caller's name, scopes or processings, or end some of its keys.
@@ -356,7 +327,7 @@ async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, 
     "/v1/keys/{id}",
     status_code=204,
     summary="Revoke a caller",
-    responses=problems(_FORBIDDEN, _NO_CALLER, _INVALID),
+    responses=problems(_FORBIDDEN, _NO_CALLER),
 )
 async def delete_key(identifier: CallerId, by: Deciding, writer: WriterDep) -> Response:
     """Revoke a caller with all of its keys, at once and for good. A second time changes nothing."""
@@ -370,7 +341,7 @@ async def delete_key(identifier: CallerId, by: Deciding, writer: WriterDep) -> R
     status_code=201,
     summary="Rotate a key",
     response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN, _NO_CALLER, _NOT_NOW, _INVALID),
+    responses=problems(_FORBIDDEN, _NO_CALLER, _NOT_NOW),
 )
 async def post_rotation(identifier: CallerId, body: NewRotation, by: Deciding, writer: WriterDep) -> RotatedBody:
     """Make a new key for a caller, which stays the same caller. Its older keys stay in force for `overlap`.

@@ -90,7 +90,7 @@ class Need(StrEnum):
 @router.get(
     "/readyz",
     summary="Can the process decide?",
-    responses={503: PROBLEMS[503], **problems((422, "Some fields are not as they should be."))},
+    responses={503: PROBLEMS[503], **problems()},
 )
 @open_to_all
 async def readyz(

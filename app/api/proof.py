@@ -33,7 +33,6 @@ TilePath = Annotated[
 ]
 CosignedOnly = Annotated[bool, Query(description="The last one that a witness has cosigned, and not the last of all")]
 _NO_CONSENT = (404, "There is no such act, or the caller may not ask about its processing.")
-_INVALID = (422, "Some fields are not as they should be.")
 _NOTHING = (404, "There is no such tile, or nothing was entered in the log yet.")
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _BRIEFLY: Final = "public, max-age=5"
@@ -56,7 +55,7 @@ class EntryProofBody(BaseModel):
     "/proof/v1/checkpoint",
     summary="Read the log's signed head",
     response_class=Response,
-    responses={**problems(_NOTHING, _INVALID), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={**problems(_NOTHING), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 @open_to_all
 async def get_checkpoint(database: DatabaseDep, cosigned: CosignedOnly = False) -> Response:  # noqa: FBT002
@@ -94,7 +93,7 @@ async def get_proof_keys(database: DatabaseDep, source: SourceDep) -> Response:
     summary="Read a tile of the log's tree",
     response_class=Response,
     responses={
-        **problems(_NOTHING, _INVALID),
+        **problems(_NOTHING),
         200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}},
     },
 )
@@ -117,7 +116,7 @@ async def get_tile(
     summary="Prove that what somebody decided stands in the log",
     response_model=EntryProofBody,
     responses={
-        **problems(_NO_CONSENT, _INVALID),
+        **problems(_NO_CONSENT),
         202: {"description": "It is not in the log yet: ask again."},
     },
 )
@@ -138,7 +137,7 @@ async def get_proof(identifier: ConsentId, caller: Reader, look: LookDep) -> Ent
     summary="Make a receipt of what somebody decided",
     response_class=Response,
     responses={
-        **problems(_NO_CONSENT, _INVALID),
+        **problems(_NO_CONSENT),
         200: {"content": {_JWT: {}, _JSON_LD: {}, _HTML: {}}},
     },
 )
@@ -187,7 +186,7 @@ class ExportRequest(WireModel):
     "/v1/subjects/exports",
     summary="Export everything about a user",
     response_class=Response,
-    responses={**problems(_INVALID), 200: {"content": {_JSON_LD: {}}}},
+    responses={**problems(), 200: {"content": {_JSON_LD: {}}}},
 )
 async def post_export(  # noqa: PLR0917 - a route's parts
     body: ExportRequest,

@@ -122,7 +122,6 @@ class JsonWebKeySet(BaseModel):
         (403, "The caller lacks the scope of this use, or is limited to some processings."),
         (404, "No such endpoint."),
         (415, "The body is not said to be JSON."),
-        (422, "Some fields are not as they should be."),
     ),
 )
 async def post_signing_key(  # noqa: PLR0917 - a body, and the parts that it takes

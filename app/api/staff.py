@@ -4,6 +4,7 @@ Members of staff belong to the whole deployment, not to a processing. So a calle
 neither reads nor changes them.
 """
 
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Str
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import PROBLEMS, AnyCaller, Needs, everywhere, problems, strict_router
 from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep, WriteDep
-from app.api.http.wire import Instant, Name, WireModel, at_fault
+from app.api.http.wire import Instant, Name, RecordView, WireModel, at_fault
 from app.auth.callers import Caller, CallerKind, Scope
 from app.core.errors import PersonsOnlyError
 from app.core.staff import Lack, Notice, NoticeStanding, NoticeText, lacking, standing
@@ -35,7 +36,7 @@ from app.operations.staff import (
     record_paper,
     register_staff_member,
 )
-from app.staff import Acknowledgement, AcknowledgementMethod, Member, load_notices
+from app.staff import AcknowledgementMethod, Member, load_notices
 
 Title = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Body = Annotated[StrictStr, Field(min_length=1, max_length=50_000)]
@@ -101,7 +102,7 @@ class NewNotice(WireModel):
         return {language: said.text() for language, said in found.items() if said is not None}
 
 
-class NoticeTextView(BaseModel):
+class NoticeTextView(RecordView):
     """One text, with what an acknowledgement of it is bound to."""
 
     title: str
@@ -122,17 +123,9 @@ class NoticeView(BaseModel):
     def of(cls, notice: Notice) -> Self:
         """The wire form of a version."""
         lacks = {language: list(found) for language, found in lacking(notice.texts).items()}
-        texts = {
-            language: NoticeTextView(title=text.title, body=text.body, sha256=text.sha256)
-            for language, text in notice.texts.items()
-        }
-        return cls(
-            number=notice.number,
-            published_at=notice.published_at,
-            to_be_completed=bool(lacks),
-            lacking=lacks,
-            texts=texts,
-        )
+        texts = {language: NoticeTextView.of(text) for language, text in notice.texts.items()}
+        told: dict[str, Any] = {"number": notice.number, "published_at": notice.published_at}
+        return cls(**told, to_be_completed=bool(lacks), lacking=lacks, texts=texts)
 
 
 class OwnNotice(BaseModel):
@@ -209,9 +202,7 @@ class AcknowledgementView(BaseModel):
     @classmethod
     def of(cls, told: MarkedAcknowledgement) -> Self:
         """The wire form of an acknowledgement."""
-        found = told.acknowledgement
-        kept = {name: getattr(found, name) for name in Acknowledgement.__dataclass_fields__}
-        return cls(**kept, rotated_by_other=told.rotated_by_other)
+        return cls(**asdict(told.acknowledgement), rotated_by_other=told.rotated_by_other)
 
 
 class MemberStatus(StrEnum):
@@ -259,16 +250,11 @@ class MemberView(BaseModel):
     @classmethod
     def of(cls, member: Member) -> Self:
         """The wire form of a member."""
-        return cls(
-            id=member.id,
-            access=member.caller is not None,
-            status=MemberStatus.ACTIVE if member.left_at is None else MemberStatus.LEFT,
-            registered_at=member.registered_at,
-            left_at=member.left_at,
-        )
+        status = MemberStatus.ACTIVE if member.left_at is None else MemberStatus.LEFT
+        return cls(**asdict(member), access=member.caller is not None, status=status)
 
 
-class CoveredView(BaseModel):
+class CoveredView(RecordView):
     """How one member stands. `name` is absent once it was erased."""
 
     id: UUID
@@ -283,11 +269,6 @@ class CoveredView(BaseModel):
     acknowledgements: list[AcknowledgementView] | None = Field(
         default=None, description="Of the one that was asked for: when, how, in which language, recorded by whom"
     )
-
-    @classmethod
-    def of(cls, covered: Covered) -> Self:
-        """The wire form of how a member stands."""
-        return cls(**{name: getattr(covered, name) for name in Covered.__dataclass_fields__})
 
 
 class CoverageView(BaseModel):
@@ -317,7 +298,6 @@ Reader = Annotated[Caller, Depends(everywhere(Needs(Scope.AUDIT_READ, Scope.STAF
 Id = Annotated[UUID, Path(alias="id", description="The id of a member; a caller's own id where the member is one")]
 
 _UNKNOWN = (404, "No such member.")
-_INVALID = (422, "Some fields are not as they should be.")
 
 
 @router.post(
@@ -325,7 +305,7 @@ _INVALID = (422, "Some fields are not as they should be.")
     status_code=201,
     summary="Publish a version of the staff notice",
     response_model=NoticeView,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Response:
     """Publish a version, in force at once and for good. All staff are asked again; no version is ever changed.
@@ -378,7 +358,6 @@ async def get_notices(caller: Person, database: DatabaseDep, staff_page: StaffPa
     responses=problems(
         (404, "Of paper: no such member, or no such version in that language."),
         (409, "It is not the text of today, or not complete; of paper: the member has access."),
-        _INVALID,
     ),
 )
 async def post_staff_acknowledgement(body: StaffAcknowledgement, caller: Person, write: WriteDep) -> Response:
@@ -407,7 +386,7 @@ async def post_staff_acknowledgement(body: StaffAcknowledgement, caller: Person,
     "/v1/staff/coverage",
     summary="Who knows the staff notice of today, and who does not",
     response_model_exclude_none=True,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def get_coverage(  # noqa: PLR0917 - two filters and a page
     caller: Reader,
@@ -439,7 +418,7 @@ async def get_coverage(  # noqa: PLR0917 - two filters and a page
     status_code=201,
     summary="Register a member of staff",
     response_model=MemberView,
-    responses=problems(_UNKNOWN, _INVALID),
+    responses=problems(_UNKNOWN),
 )
 async def post_member(body: NewMember, caller: Officer, vault: VaultDep, write: WriteDep) -> Response:
     """Register a person without access to the API, so that the coverage counts them; or name one who has access.
@@ -457,7 +436,7 @@ async def post_member(body: NewMember, caller: Officer, vault: VaultDep, write: 
     "/v1/staff/members/{id}",
     summary="Note that a member left, or is back; erase a name",
     response_model=MemberView,
-    responses=problems(_UNKNOWN, (409, "The member did not leave."), _INVALID),
+    responses=problems(_UNKNOWN, (409, "The member did not leave.")),
 )
 async def patch_member(identifier: Id, body: MemberChange, caller: Officer, write: WriteDep) -> Response:
     """A member who left is no longer missing. Revoke their access to the API apart (`DELETE /v1/keys/{id}`).

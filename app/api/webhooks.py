@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, read_place, write_cursor, write_place
-from app.api.http.security import Needs, as_shown, problems, strict_router
+from app.api.http.security import PROBLEMS, Needs, as_shown, problems, strict_router
 from app.api.http.services import (
     DatabaseDep,
     DeploymentDep,
@@ -249,9 +249,7 @@ class EventsPage(BaseModel):
 @router.get(
     "/v1/events",
     summary="Read events in order",
-    responses=problems(
-        (410, "Events after this cursor are no longer kept."), (422, "Some fields are not as they should be.")
-    ),
+    responses=problems((410, "Events after this cursor are no longer kept.")),
 )
 async def get_events(  # noqa: PLR0917 - a place, a page and a wait
     by: Reader,
@@ -314,9 +312,7 @@ class EffectBody(BaseModel):
     status_code=201,
     summary="Say what was done after a consent ended",
     response_model=EffectBody,
-    responses=problems(
-        (404, "The event ended no consent, or is not kept any more."), (422, "Some fields are not as they should be.")
-    ),
+    responses=problems((404, "The event ended no consent, or is not kept any more.")),
 )
 async def post_acknowledgement(body: NewEffect, caller: Receiver, write: WriteDep) -> Response:
     """That the analysis stopped (`stopped`), or that what was derived from it is erased (`derived_data_erased`).
@@ -339,7 +335,6 @@ async def post_acknowledgement(body: NewEffect, caller: Receiver, write: WriteDe
 Manager = Annotated[Caller, Depends(Needs(Scope.WEBHOOKS_MANAGE))]
 EndpointId = Annotated[UUID, Path(alias="id", description="The id of an endpoint")]
 
-_INVALID = (422, "Some fields are not as they should be.")
 _NO_ENDPOINT = (404, "No such endpoint.")
 _NO_DELIVERY = (404, "No such endpoint, or no such delivery of it.")
 _FORBIDDEN = (403, "The caller lacks the scope, or the endpoint would tell of more than it may name.")
@@ -351,7 +346,7 @@ _FULL = (409, "There are as many endpoints as there may be.")
     status_code=201,
     summary="Send events to a receiver",
     response_model=EndpointBody,
-    responses=problems(_FORBIDDEN, _FULL, _INVALID),
+    responses=problems(_FORBIDDEN, _FULL),
 )
 async def post_webhook(
     body: NewEndpoint, caller: Manager, deployment: DeploymentDep, policy: WebhookPolicyDep, write: WriteDep
@@ -367,7 +362,7 @@ async def post_webhook(
     return await write.perform(caller, 201, register)
 
 
-@router.get("/v1/webhooks", summary="List receivers", response_model_exclude_none=True, responses=problems())
+@router.get("/v1/webhooks", summary="List receivers", response_model_exclude_none=True, responses=PROBLEMS)
 async def get_webhooks(caller: Manager, database: DatabaseDep) -> EndpointsPage:
     """Every endpoint, disabled ones included, with why they are."""
     async with database.read() as session:
@@ -378,7 +373,7 @@ async def get_webhooks(caller: Manager, database: DatabaseDep) -> EndpointsPage:
     "/v1/webhooks/{id}",
     summary="Change, disable, enable or remove a receiver",
     response_model=EndpointBody,
-    responses=problems(_FORBIDDEN, _NO_ENDPOINT, _INVALID),
+    responses=problems(_FORBIDDEN, _NO_ENDPOINT),
 )
 async def patch_webhook(
     identifier: EndpointId, body: EndpointChange, caller: Manager, policy: WebhookPolicyDep, write: WriteDep
@@ -401,7 +396,7 @@ async def patch_webhook(
     "/v1/webhooks/{id}/deliveries",
     summary="List deliveries to a receiver, or read one",
     response_model_exclude_none=True,
-    responses=problems(_NO_ENDPOINT, _INVALID),
+    responses=problems(_NO_ENDPOINT),
 )
 async def get_deliveries(  # noqa: PLR0917 - a filter and a page
     identifier: EndpointId,
@@ -438,7 +433,7 @@ async def get_deliveries(  # noqa: PLR0917 - a filter and a page
     status_code=202,
     summary="Send an event again, or those of a span",
     response_model=Queued,
-    responses=problems(_NO_DELIVERY, _INVALID),
+    responses=problems(_NO_DELIVERY),
 )
 async def post_replays(identifier: EndpointId, body: NewReplay, caller: Manager, write: WriteDep) -> Response:
     """Queue one event anew, or what was written in a span of time: what failed, or all that the endpoint wants."""

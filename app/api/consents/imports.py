@@ -25,7 +25,7 @@ from pydantic import (
 
 from app.api.consents.routes import Authenticated, Capacity, Language, Method, Sha256, Territory, Token, Version
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
-from app.api.http.security import AskAgain, Needs, asked_again, problems, strict_router
+from app.api.http.security import PROBLEMS, AskAgain, Needs, asked_again, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep
 from app.api.http.wire import Instant, ProcessingId, SubjectBody, WireModel, at_fault
 from app.auth.callers import Caller, Scope
@@ -220,7 +220,7 @@ async def post_import(  # noqa: PLR0917 - dependencies
     return await importing.answer(body.rows)
 
 
-@router.get("/v1/imports", summary="List imports", response_model=ImportsBody, responses=problems())
+@router.get("/v1/imports", summary="List imports", response_model=ImportsBody, responses=PROBLEMS)
 async def get_imports(
     caller: Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))], database: DatabaseDep
 ) -> ImportsBody:

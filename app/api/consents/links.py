@@ -12,7 +12,7 @@ from app.api.consents.routes import Territory as ConsentTerritory
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
-from app.api.http.wire import ProcessingId, SubjectBody, WireModel, at_fault
+from app.api.http.wire import ProcessingId, RecordView, SubjectBody, WireModel, at_fault
 from app.auth.callers import Authenticated, Caller, Scope
 from app.core.consent import AgeBand
 from app.core.consent_link import Authentication, LinkKind
@@ -34,7 +34,6 @@ Writer = Annotated[Authenticated, Depends(as_shown(Needs(Scope.CONSENTS_WRITE)))
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="A SHA-256 in lower-case hex")]
 
-_INVALID = (422, "Some fields are not as they should be.")
 _NO_PROCESSING = (404, "One of the processings is not registered; or nothing is recorded about the user.")
 _NOT_NOW = (409, "Nothing of this can be asked or withdrawn now; `type` and `detail` say why.")
 _NO_TEXT = (404, "No such text was shown.")
@@ -147,7 +146,7 @@ class NewConsentLink(WireModel):
         return self.subject.name(), tuple(self.processings or ())
 
 
-class LeftOutBody(BaseModel):
+class LeftOutBody(RecordView):
     """A processing that the page does not offer, and why."""
 
     processing: str
@@ -188,7 +187,7 @@ class PresentedText(BaseModel):
     status_code=201,
     summary="Make a link to the consent page",
     response_model_exclude_none=True,
-    responses=problems(_NO_PROCESSING, _NOT_NOW, _INVALID),
+    responses=problems(_NO_PROCESSING, _NOT_NOW),
 )
 async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it needs
     body: NewConsentLink,
@@ -237,7 +236,7 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
 @router.get(
     "/v1/presented-texts/{sha256}",
     summary="Read a text that the consent page showed",
-    responses=problems(_NO_TEXT, _INVALID),
+    responses=problems(_NO_TEXT),
 )
 async def get_presented_text(sha256: Digest, _: Reader, database: DatabaseDep) -> PresentedText:
     """The text behind `presented_text_sha256` in the evidence of a consent that the page collected."""
@@ -269,9 +268,7 @@ def _body(made: MadeLink, kind: LinkKind, public_url: str) -> ConsentLinkBody:
         kind=kind,
         processings=list(made.processings),
         expires_at=made.expires_at,
-        left_out=[
-            LeftOutBody(processing=each.processing, reason=each.reason, until=each.until) for each in made.left_out
-        ],
+        left_out=[LeftOutBody.of(each) for each in made.left_out],
         parent=ParentLinkBody(id=made.parent.id, url=_address(public_url, made.parent)) if made.parent else None,
     )
 

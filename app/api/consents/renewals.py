@@ -1,5 +1,6 @@
 """The yearly renewal as operators see it: which consents were flagged, and what the jobs did."""
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -11,7 +12,7 @@ from app.api.consents.routes import Language, Method
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, LookDep, WriteDep
-from app.api.http.wire import ProcessingId, SubjectBody, WireModel
+from app.api.http.wire import ProcessingId, RecordView, SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.consent import State
 from app.core.renewal import FlagKind
@@ -31,7 +32,6 @@ Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
 Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
 Auditor = Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))]
 
-_INVALID = (422, "Some fields are not as they should be.")
 _MOST_DAYS = 90
 
 
@@ -63,7 +63,7 @@ class RenewalsPage(BaseModel):
     "/v1/renewals",
     summary="List consents that are due for renewal or lapsed",
     response_model_exclude_none=True,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def get_renewals(  # noqa: PLR0917 - a query's parts
     caller: Reader,
@@ -137,7 +137,7 @@ class DeclineBody(BaseModel):
     status_code=201,
     summary="A person does not want to renew",
     response_model=DeclineBody,
-    responses=problems((404, "No such processing."), (409, "No consent to it holds."), _INVALID),
+    responses=problems((404, "No such processing."), (409, "No consent to it holds.")),
 )
 async def post_declined(body: NewDecline, caller: Writer, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Record it. The consent stands until it ends; no notice, link or reminder asks for its renewal any more.
@@ -156,7 +156,7 @@ async def post_declined(body: NewDecline, caller: Writer, deployment: Deployment
     return await write.perform(caller, 201, decline)
 
 
-class JobRunBody(BaseModel):
+class JobRunBody(RecordView):
     """A task's runs on one day (UTC): sums, and how the last one went; times in seconds."""
 
     task: str
@@ -183,7 +183,7 @@ class JobRuns(BaseModel):
     "/v1/job-runs",
     summary="See what background jobs did",
     response_model_exclude_none=True,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def get_job_runs(
     _: Auditor,
@@ -194,20 +194,11 @@ async def get_job_runs(
     """When each task last ran, how long it took, what it did and left; none runs when no jobs process does."""
     async with database.read() as session:
         runs = await list_job_runs(session, task=task, days=days)
-    return JobRuns(items=[JobRunBody.model_validate(each, from_attributes=True) for each in runs])
+    return JobRuns(items=[JobRunBody.of(each) for each in runs])
 
 
 def _renewal(each: ListedRenewal) -> RenewalBody:
-    flag = each.flag
-    return RenewalBody(
-        id=flag.id,
-        kind=flag.kind,
-        notice=f"P{flag.notice}D" if flag.kind is FlagKind.DUE else None,
-        consent=flag.consent,
-        processing=flag.processing,
-        subject_ref=flag.subject_ref.hex(),
-        flagged_at=flag.flagged_at,
-        expires_at=flag.expires_at,
-        state=each.state,
-        subject=SubjectBody(type=each.subject.type, id=each.subject.id) if each.subject is not None else None,
-    )
+    notice = f"P{each.flag.notice}D" if each.flag.kind is FlagKind.DUE else None
+    subject = asdict(each.subject) if each.subject is not None else None
+    told = {**asdict(each.flag), "notice": notice, "subject_ref": each.flag.subject_ref.hex()}
+    return RenewalBody.model_validate({**told, "state": each.state, "subject": subject})

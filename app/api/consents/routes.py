@@ -3,7 +3,6 @@
 No answer holds a subject's id: the ledger does not keep it.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, Self
@@ -21,6 +20,7 @@ from app.auth.callers import Caller, Scope
 from app.core.article import Element
 from app.core.consent import AgeBand, DefaultState, EventKind, GivenBy, PositiveAct, State
 from app.core.errors import NotFoundError
+from app.db.session import as_columns
 from app.ledger.projection import LedgerEntry
 from app.operations.consents.recorder import Collected, Withdrawal
 from app.operations.consents.search_consents import (
@@ -219,27 +219,7 @@ class HistoryBody(BaseModel):
 
 def event_body(entry: LedgerEntry) -> EventBody:
     """The wire form of a ledger entry."""
-    event = entry.event
-    return EventBody(
-        id=event.id,
-        kind=event.kind,
-        processing=event.processing,
-        version=event.version,
-        elements=sorted(event.elements) if event.elements is not None else None,
-        collected_at=event.collected_at,
-        recorded_at=entry.recorded_at,
-        recorded_by=entry.recorded_by,
-        imported=entry.imported,
-        stated_at=entry.stated_at,
-        expires_at=event.expires_at,
-        counting=entry.counting,
-        evidence=_plain(entry.evidence),
-        capacity=_plain(entry.capacity),
-    )
-
-
-def _plain(said: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if said is None else dict(said)
+    return EventBody.model_validate({**as_columns(entry.event), **as_columns(entry)})
 
 
 def said_in_consent(body: NewConsent, deployment: Deployment) -> Collected:
@@ -292,7 +272,6 @@ GroupedEnder = Annotated[Grouped, Depends(grouped_for(_ENDING))]
 ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
 EventId = Annotated[UUID, Path(alias="id", description="The id of an entry of the ledger")]
 
-_INVALID = (422, "Some fields are not as they should be.")
 _NOT_CONSENT = (
     409,
     "The purpose does not rest on consent, the processing is retired, or the person has consented too often in a day.",
@@ -307,7 +286,7 @@ _NO_EVENT = (404, "No such entry.")
     status_code=201,
     summary="Record a consent or a refusal",
     response_model=ConsentBody,
-    responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
+    responses=problems(_NO_PROCESSING, _NOT_CONSENT),
 )
 async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentDep, grouped: GroupedWriter) -> Response:
     """Record what a user decided on one processing, with the evidence of how.
@@ -327,7 +306,7 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
     "/v1/withdrawals",
     summary="Withdraw a consent, or all of them",
     response_model=WithdrawalBody,
-    responses=problems(_NO_PROCESSING, _NOT_CONSENT, _INVALID),
+    responses=problems(_NO_PROCESSING, _NOT_CONSENT),
 )
 async def post_withdrawal(
     body: NewWithdrawal, caller: Ender, deployment: DeploymentDep, grouped: GroupedEnder
@@ -345,7 +324,7 @@ async def post_withdrawal(
     "/v1/consents/search",
     summary="Search consents",
     response_model_exclude_none=True,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def post_search(
     body: ConsentSearch, caller: Reader, database: DatabaseDep, deployment: DeploymentDep
@@ -382,7 +361,7 @@ async def post_search(
     "/v1/consents/{id}",
     summary="Read one consent",
     response_model_exclude_none=True,
-    responses=problems(_NO_CONSENT, _INVALID),
+    responses=problems(_NO_CONSENT),
 )
 async def get_consent(
     identifier: ConsentId, caller: Reader, database: DatabaseDep, deployment: DeploymentDep
@@ -399,7 +378,7 @@ async def get_consent(
     "/v1/consents/{id}/history",
     summary="Read the history of a consent",
     response_model_exclude_none=True,
-    responses=problems(_NO_CONSENT, _INVALID),
+    responses=problems(_NO_CONSENT),
 )
 async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseDep) -> HistoryBody:
     """Every ledger entry about this consent's subject and processing: what was decided, when, how, and by which call.
@@ -417,7 +396,7 @@ async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseD
     "/v1/consent-events/{id}",
     summary="Read one entry of the ledger",
     response_model_exclude_none=True,
-    responses=problems(_NO_EVENT, _INVALID),
+    responses=problems(_NO_EVENT),
 )
 async def get_event(identifier: EventId, caller: Reader, database: DatabaseDep) -> EventBody:
     """One entry of any kind by its id: a consent, a refusal, a withdrawal, a closure, an age.

@@ -26,7 +26,6 @@ Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
 Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
 Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
 
-_INVALID = (422, "Some fields are not as they should be.")
 _NOT_LINKED = (404, "Nothing says that these two are one person's.")
 _NOT_ONES = (
     409,
@@ -138,7 +137,7 @@ class ClosureBody(BaseModel):
     status_code=201,
     summary="State the age of a person",
     response_model=AgeBody,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Record the age band of a person: who stated it, and how it was checked.
@@ -162,7 +161,7 @@ async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write
     "/v1/subjects/closures",
     summary="An account is closed",
     response_model=ClosureBody,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """The account is closed, with all of its names: the next holder of an address starts with nothing."""
@@ -179,7 +178,7 @@ async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentD
     "/v1/subjects/erasures",
     summary="Erase a user",
     response_model=ClosureBody,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Close the account and destroy the keys of its ids (GDPR art. 17). The ledger keeps the proof, under a pseudonym.
@@ -200,7 +199,7 @@ async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: Deployment
     status_code=201,
     summary="State that two names are one person's, or no longer",
     response_model=NameBody,
-    responses={**problems(_NOT_LINKED, _NOT_ONES, _INVALID), 200: _UNLINKED},
+    responses={**problems(_NOT_LINKED, _NOT_ONES), 200: _UNLINKED},
 )
 async def post_link(body: NewName, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """`from` becomes a name of the person of `to`: a decision by one name then counts for all names of the person.
@@ -257,9 +256,7 @@ class MailboxBody(BaseModel):
     "/v1/subjects/mailboxes",
     summary="State that several people share a mailbox",
     response_model=MailboxBody,
-    responses=problems(
-        (404, "Nothing says that this mailbox is shared."), (422, "Some fields are not as they should be.")
-    ),
+    responses=problems((404, "Nothing says that this mailbox is shared.")),
 )
 async def post_mailbox(
     body: Mailbox,

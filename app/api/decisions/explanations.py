@@ -12,9 +12,9 @@ from app.api.http.problems import FieldError, InvalidRequestError, MalformedErro
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
 from app.auth.callers import Caller, Scope
-from app.core.consent import ConsentEvent, EventKind
+from app.core.consent import EventKind
 from app.core.processing import PartyMode
-from app.db.session import uuid7
+from app.db.session import as_columns, uuid7
 from app.operations.decisions.judging import answer, left_unsaid, words_for_user
 from app.operations.decisions.searches import Explanation, explain_decision
 
@@ -78,7 +78,7 @@ class ExplanationBody(BaseModel):
     "/v1/explanations",
     summary="Explain a decision, now or as of an instant",
     response_model_exclude_none=True,
-    responses=problems((422, "Some fields are not as they should be.")),
+    responses=problems(),
 )
 async def post_explanation(
     body: Annotated[dict[str, Any], Body()], caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
@@ -115,7 +115,7 @@ async def post_explanation(
         facts=FactsBody(
             subject_ref=found.subject_ref.hex() if found.subject_ref is not None else None,
             processing=_processing(found),
-            events=[_event(event) for event in found.events],
+            events=[EventFacts(**{**as_columns(event), "id": str(event.id)}) for event in found.events],
         ),
     )
 
@@ -159,15 +159,4 @@ def _processing(found: Explanation) -> ProcessingFacts | None:
         status=processing.status_at(found.at),
         party_mode=version.party_mode,
         elements=sorted(version.elements),
-    )
-
-
-def _event(event: ConsentEvent) -> EventFacts:
-    return EventFacts(
-        id=str(event.id),
-        kind=event.kind,
-        version=event.version,
-        elements=sorted(event.elements) if event.elements is not None else None,
-        collected_at=event.collected_at,
-        expires_at=event.expires_at,
     )

@@ -322,11 +322,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def problems(*more: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
-    """The problem documents that a route answers: those of every route, and these."""
-    added: dict[int | str, dict[str, Any]] = {
-        status: {**PROBLEMS[400], "description": description} for status, description in more
-    }
-    return {**PROBLEMS, **added}
+    """The problem documents of a route that reads a body or parameters: those of every route, these, and 422."""
+    described = {**dict(more), 422: dict(more).get(422, "Some fields are not as they should be.")}
+    return {**PROBLEMS, **{status: {**PROBLEMS[400], "description": each} for status, each in described.items()}}
 
 
 class StrictRequest(Request):

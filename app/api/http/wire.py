@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 import jiter
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
@@ -134,6 +134,17 @@ class WireModel(BaseModel):
     """A body of the administrative API: unknown members are refused, so that a misspelt one is seen."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class RecordView(BaseModel):
+    """An answer that a record of the application holds already: its members are attributes of that record."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def of(cls, record: object) -> Self:
+        """The wire form of a record."""
+        return cls.model_validate(record)
 
 
 ProcessingId = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$", examples=["ads-mail"])]

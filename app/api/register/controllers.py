@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_
 
 from app.api.http.security import PROBLEMS, Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, RegisterApprovalDep, WriteDep
-from app.api.http.wire import Name, Territory, WireModel, at_fault
+from app.api.http.wire import Name, RecordView, Territory, WireModel, at_fault
 from app.api.register.models import Contact, ControllerId, LegalName
 from app.api.register.views import WaitingView
 from app.auth.callers import Caller, Scope
@@ -19,7 +19,6 @@ from app.operations.register.controllers import (
     ControllerKey,
     state_controller,
 )
-from app.register.records import ControllerRecord, ControllerVersion
 from app.register.store import load_controllers
 
 router = strict_router("register")
@@ -29,7 +28,6 @@ Writer = Annotated[Caller, Depends(Needs(Scope.REGISTER_WRITE))]
 Id = Annotated[ControllerId, Path(description="The id of a controller", examples=["exemple-courriel"])]
 
 _UNKNOWN = (404, "No such controller, and no kind is given.")
-_INVALID = (422, "Some fields are not as they should be.")
 _TAKEN = (
     409,
     "The id or the identifier is another controller's; another version of it waits; nobody could approve it.",
@@ -56,13 +54,7 @@ class ControllerVersionBody(WireModel):
 
     def draft(self) -> ControllerDraft:
         """The register's form of it."""
-        return ControllerDraft(
-            legal_name=self.legal_name,
-            postal_address=self.postal_address,
-            contact=self.contact,
-            data_protection_officer=self.data_protection_officer,
-            country=self.country,
-        )
+        return ControllerDraft(**{name: getattr(self, name) for name in ControllerVersionBody.model_fields})
 
 
 class ControllerBody(ControllerVersionBody):
@@ -100,7 +92,7 @@ class NewController(ControllerBody):
     kind: ControllerKind
 
 
-class ControllerVersionView(BaseModel):
+class ControllerVersionView(RecordView):
     """One version of a controller."""
 
     number: int
@@ -111,13 +103,8 @@ class ControllerVersionView(BaseModel):
     country: str | None = None
     recorded_at: datetime
 
-    @classmethod
-    def of(cls, version: ControllerVersion) -> Self:
-        """The wire form of a version."""
-        return cls(**{name: getattr(version, name) for name in cls.model_fields})
 
-
-class ControllerView(BaseModel):
+class ControllerView(RecordView):
     """A controller with all of its names, the latest last."""
 
     id: str
@@ -126,18 +113,6 @@ class ControllerView(BaseModel):
     legal_name: str = Field(description="Its name today")
     registered_at: datetime
     versions: list[ControllerVersionView]
-
-    @classmethod
-    def of(cls, record: ControllerRecord) -> Self:
-        """The wire form of a controller."""
-        return cls(
-            id=record.id,
-            kind=record.kind,
-            identifier=record.identifier,
-            legal_name=record.legal_name,
-            registered_at=record.registered_at,
-            versions=[ControllerVersionView.of(each) for each in record.versions],
-        )
 
 
 class ControllersPage(BaseModel):
@@ -165,7 +140,7 @@ async def get_controllers(caller: Reader, database: DatabaseDep) -> ControllersP
     summary="Register a controller, or rename it",
     response_model=ControllerView,
     responses={
-        **problems((403, "The caller is a program, where two persons decide."), _UNKNOWN, _TAKEN, _INVALID),
+        **problems((403, "The caller is a program, where two persons decide."), _UNKNOWN, _TAKEN),
         202: {"model": WaitingView, "description": "It waits for a second person."},
     },
 )

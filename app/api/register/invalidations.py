@@ -5,21 +5,17 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Path, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, WriteDep
-from app.api.http.wire import WireModel, at_fault
+from app.api.http.wire import RecordView, WireModel, at_fault
 from app.api.register.models import Reason
 from app.api.register.views import InvalidationView
 from app.auth.callers import Caller, Scope
 from app.core.register import Struck
 from app.db.session import WriteSession
-from app.operations.register.invalidate_processing import (
-    InvalidationCounts,
-    invalidate_processing,
-    preview_invalidation,
-)
+from app.operations.register.invalidate_processing import invalidate_processing, preview_invalidation
 
 router = strict_router("register")
 
@@ -28,7 +24,6 @@ Id = Annotated[str, Path(alias="id", max_length=100, description="The id of a pr
 
 _UNKNOWN = (404, "No such processing.")
 _NOT_CONSENT = (409, "Its purpose does not rest on consent; or the page has shown that notice: name the version.")
-_INVALID = (422, "Some fields are not as they should be.")
 
 
 class NewInvalidation(WireModel):
@@ -61,7 +56,7 @@ class NewInvalidation(WireModel):
         return Struck(self.version, self.text.lower() if self.text is not None else None)
 
 
-class DryRunView(BaseModel):
+class DryRunView(RecordView):
     """What an invalidation would come to now."""
 
     dry_run: bool = True
@@ -75,16 +70,6 @@ class DryRunView(BaseModel):
         "them may have rested on such a consent"
     )
 
-    @classmethod
-    def of(cls, counts: InvalidationCounts) -> Self:
-        """The wire form of the counts."""
-        return cls(
-            people=counts.people,
-            permits=counts.permits,
-            first_permit_at=counts.first_permit_at,
-            sealed_permits=counts.sealed_permits,
-        )
-
 
 @router.post(
     "/v1/processings/{id}/invalidations",
@@ -92,7 +77,7 @@ class DryRunView(BaseModel):
     summary="Invalidate a version or a text",
     response_model=InvalidationView,
     responses={
-        **problems(_UNKNOWN, _NOT_CONSENT, _INVALID),
+        **problems(_UNKNOWN, _NOT_CONSENT),
         200: {"model": DryRunView, "description": "What it would come to, of a dry run."},
     },
 )

@@ -34,8 +34,6 @@ Proposing = Annotated[Authenticated, Depends(as_shown(_PROPOSES))]
 Approver = Annotated[Caller, Depends(_APPROVES)]
 Approving = Annotated[Authenticated, Depends(as_shown(_APPROVES))]
 
-_INVALID = (422, "Some fields are not as they should be.")
-
 
 class ProposalsPage(BaseModel):
     """Proposals, oldest first; `next_cursor` is there while there are more."""
@@ -126,7 +124,7 @@ class NewRuling(WireModel):
     "/v1/proposals",
     summary="List what waits for a second person",
     response_model_exclude_none=True,
-    responses=problems(_INVALID),
+    responses=problems(),
 )
 async def get_proposals(
     caller: Reader,  # noqa: ARG001 - only callers who may read all of the register
@@ -149,7 +147,7 @@ async def get_proposals(
     summary="Propose a shorter retention, or accept a restored database",
     response_model=WaitingView,
     responses={
-        **problems((403, "The caller is a program, or lacks the scope."), (409, "Nobody could approve it."), _INVALID),
+        **problems((403, "The caller is a program, or lacks the scope."), (409, "Nobody could approve it.")),
         201: {"model": EpochBody, "description": "The restored database is accepted: one person decides here."},
     },
 )
@@ -193,7 +191,6 @@ async def post_proposal(  # noqa: PLR0917 - a body, and the parts that it takes
         (403, "The caller is a program, or may be the same human being as who proposed it."),
         (404, "No such processing, version or proposal."),
         (409, "It does not wait, or what it is about has changed."),
-        _INVALID,
     ),
 )
 async def post_ruling(

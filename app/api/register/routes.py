@@ -35,7 +35,6 @@ Writer = Annotated[Caller, Depends(Needs(Scope.REGISTER_WRITE))]
 Id = Annotated[str, Path(max_length=100, description="The id of a processing", examples=["ads-mail"])]
 
 _UNKNOWN = (404, "No such processing.")
-_INVALID = (422, "Some fields are not as they should be.")
 _PERSONS = (403, "The caller is a program: where two persons decide, a person proposes.")
 
 
@@ -45,7 +44,7 @@ _PERSONS = (403, "The caller is a program: where two persons decide, a person pr
     summary="Register a processing",
     response_model=ProcessingView,
     responses={
-        **problems(_PERSONS, (409, "The id is taken; or nobody could approve it."), _INVALID),
+        **problems(_PERSONS, (409, "The id is taken; or nobody could approve it.")),
         200: {"model": PreviewView, "description": "The texts that would ask for consent, of a dry run."},
     },
 )
@@ -96,7 +95,7 @@ async def get_processings(caller: Reader, database: DatabaseDep) -> ProcessingsP
     "/v1/processings/{id}",
     summary="Read one processing",
     response_model_exclude_none=True,
-    responses=problems(_UNKNOWN, _INVALID),
+    responses=problems(_UNKNOWN),
 )
 async def get_processing(
     identifier: Annotated[Id, Path(alias="id")], caller: Reader, database: DatabaseDep
@@ -110,7 +109,7 @@ async def get_processing(
 @router.get(
     "/v1/processings/{id}/versions",
     summary="Read the versions of a processing",
-    responses=problems(_UNKNOWN, _INVALID),
+    responses=problems(_UNKNOWN),
 )
 async def get_versions(
     identifier: Annotated[Id, Path(alias="id")], caller: Reader, database: DatabaseDep
@@ -129,7 +128,7 @@ async def get_versions(
     status_code=201,
     summary="Add a version",
     response_model=ProcessingView,
-    responses=problems(_PERSONS, _UNKNOWN, (409, "The processing is retired, or a version of it waits."), _INVALID),
+    responses=problems(_PERSONS, _UNKNOWN, (409, "The processing is retired, or a version of it waits.")),
 )
 async def post_version(
     identifier: Annotated[Id, Path(alias="id")],
@@ -168,7 +167,7 @@ async def post_version(
     summary="Suspend, resume or retire a processing",
     response_model=ProcessingView,
     responses={
-        **problems(_PERSONS, _UNKNOWN, (409, "The processing is retired, or not approved yet."), _INVALID),
+        **problems(_PERSONS, _UNKNOWN, (409, "The processing is retired, or not approved yet.")),
         202: {"model": WaitingView, "description": "It waits for a second person."},
     },
 )

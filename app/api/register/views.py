@@ -1,19 +1,21 @@
 """The register's answers on the wire."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from html import escape
 from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from app.api.http.services import WaitsForPerson
+from app.api.http.wire import RecordView
 from app.api.register.models import ParticularsView
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.consent_text import ConsentText
 from app.core.processing import PartyMode, Status
-from app.core.register import Gated, GateProposal, ProposalState, RegisterWarning, Ruling, version_changes, warnings_of
+from app.core.register import Gated, ProposalState, RegisterWarning, version_changes, warnings_of
 from app.core.wording import Passage, typeset
 from app.register.records import Proposal, Registered, VersionRecord, present
 from app.register.store import InvalidationRecord, columns_of, version_from_json
@@ -43,7 +45,7 @@ class VersionView(ParticularsView):
     data_protection_contact: str | None = None
 
 
-class ChangeView(BaseModel):
+class ChangeView(RecordView):
     """One fact that differs from the version before; null where there is nothing."""
 
     field: str
@@ -52,7 +54,7 @@ class ChangeView(BaseModel):
     material: bool = Field(description="Whether it makes a version material by itself")
 
 
-class RulingView(BaseModel):
+class RulingView(RecordView):
     """What a second person answered, and why; `by` is the id of a caller."""
 
     approved: bool
@@ -74,7 +76,7 @@ class ListedVersionView(VersionView):
     invalidated_at: datetime | None = Field(default=None, description="Since when no consent to it permits")
 
 
-class StatusView(BaseModel):
+class StatusView(RecordView):
     """One change of status."""
 
     at: datetime
@@ -113,22 +115,14 @@ class InvalidationView(BaseModel):
     version: int | None = None
     text: str | None = None
     reason: str
-    requested_at: datetime
-    requested_by: UUID = Field(description="The id of a caller")
+    requested_at: datetime = Field(validation_alias="asked_at")
+    requested_by: UUID = Field(description="The id of a caller", validation_alias="by")
     at: datetime
 
     @classmethod
     def of(cls, record: InvalidationRecord) -> Self:
         """The wire form of an invalidation."""
-        return cls(
-            number=record.number,
-            version=record.struck.version,
-            text=record.struck.text,
-            reason=record.reason,
-            requested_at=record.asked_at,
-            requested_by=record.by,
-            at=record.at,
-        )
+        return cls.model_validate({**asdict(record), **asdict(record.struck)})
 
 
 class VersionsPage(BaseModel):
@@ -152,7 +146,7 @@ class PreviewView(BaseModel):
     texts: dict[str, PreviewedText]
 
 
-class GateProposalView(BaseModel):
+class GateProposalView(RecordView):
     """What waits, or waited, for a second person."""
 
     id: UUID
@@ -160,32 +154,19 @@ class GateProposalView(BaseModel):
     target: str = Field(description="The id of the processing or controller; empty for the deployment")
     wanted: dict[str, Any] = Field(description="What is to be done")
     state: ProposalState
-    proposed_at: datetime
-    proposed_by: UUID
+    proposed_at: datetime = Field(validation_alias="at")
+    proposed_by: UUID = Field(validation_alias="by")
     ruling: RulingView | None = None
 
+    @field_validator("wanted")
     @classmethod
-    def of(cls, proposal: GateProposal) -> Self:
-        """The wire form of a proposal."""
-        return cls(
-            id=proposal.id,
-            kind=proposal.kind,
-            target=proposal.target,
-            wanted=_wanted(proposal),
-            state=proposal.state,
-            proposed_at=proposal.at,
-            proposed_by=proposal.by,
-            ruling=_ruling(proposal.ruling),
-        )
-
-
-def _wanted(proposal: GateProposal) -> dict[str, Any]:
-    """The change that is proposed; for a version, all of its fields under the names of the wire."""
-    if proposal.kind is not Gated.VERSION:
-        return dict(proposal.wanted)
-    version = version_from_json(proposal.wanted)
-    said = version_view(version).model_dump(mode="json", exclude_none=True)
-    return said if version.reason is None else {**said, "reason": version.reason}
+    def _on_the_wire(cls, wanted: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """Name all fields of a version as the wire does."""
+        if info.data["kind"] is not Gated.VERSION:
+            return wanted
+        version = version_from_json(wanted)
+        said = version_view(version).model_dump(mode="json", exclude_none=True)
+        return said if version.reason is None else {**said, "reason": version.reason}
 
 
 class WaitingView(GateProposalView, WaitsForPerson):
@@ -228,7 +209,7 @@ def versions_view(known: Registered, struck: Sequence[InvalidationRecord]) -> Ve
 
 def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: Proposal | None) -> ListedVersionView:
     changes = [
-        ChangeView(field=each.field, before=each.before, after=each.after, material=each.material)
+        ChangeView.of(each)
         for last in before
         for each in version_changes(last.facts, version.facts, words_before=last.said, words_after=version.said)
     ]
@@ -237,15 +218,9 @@ def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: P
         state=proposal.state if proposal is not None else ProposalState.APPROVED,
         reason=version.reason,
         proposed_by=proposal.by if proposal is not None else None,
-        ruling=_ruling(proposal.ruling if proposal is not None else None),
+        ruling=RulingView.of(proposal.ruling) if proposal is not None and proposal.ruling is not None else None,
         changes=changes if before else None,
     )
-
-
-def _ruling(ruling: Ruling | None) -> RulingView | None:
-    if ruling is None:
-        return None
-    return RulingView(approved=ruling.approved, reason=ruling.reason, at=ruling.at, by=ruling.by)
 
 
 def processing_view(known: Registered, at: datetime) -> ProcessingView:
@@ -266,7 +241,7 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
         version=version_view(shown) if shown is not None else None,
         versions=len(record.versions),
         proposed_version=known.waiting.version.facts.number if known.waiting is not None else None,
-        status_changes=[StatusView(at=change.at, status=change.status) for change in record.status_changes],
+        status_changes=[StatusView.of(each) for each in record.status_changes],
     )
 
 
