@@ -148,8 +148,8 @@ def test_what_was_typed_is_shown_as_it_was():
     """A field that was refused keeps its value and says what is wrong; one that was not says nothing."""
     fields = (needed("retention"), FormField("service"))
     wrong, right = shown_fields("x", fields, {"retention": "<b>"}, {"retention": "Non."}, Language.FR)
-    assert (wrong.value, wrong.error, wrong.required) == ("<b>", "Non.", True)
-    assert (right.value, right.error, right.required) == ("", "", False)
+    assert (wrong["value"], wrong["error"], wrong["required"]) == ("<b>", "Non.", True)
+    assert (right["value"], right["error"], right["required"]) == ("", "", False)
 
 
 FEW = [

@@ -120,12 +120,6 @@ class NewConsentLink(WireModel):
             raise ValueError("only a link of kind joint names a parent")
         return self
 
-    def told_parent(self) -> tuple[SubjectName, str] | None:
-        """The parent's name, and how parental responsibility was checked; None for a link of another kind."""
-        if self.parent is None or self.parent_checked_how is None:
-            return None
-        return self.parent.name(), self.parent_checked_how
-
     @model_validator(mode="after")
     def _one_way(self) -> "NewConsentLink":
         if self.by_person is not (self.request_reference is not None):
@@ -139,11 +133,15 @@ class NewConsentLink(WireModel):
             raise ValueError("give a subject and processings, or a consent")
         return self
 
-    def named(self) -> tuple[SubjectName, tuple[str, ...]]:
-        """The subject and the processings that the body names; an overview names no processing."""
-        if self.subject is None:
-            raise ValueError("a link by consent names neither")
-        return self.subject.name(), tuple(self.processings or ())
+    def wanted(
+        self, subject: SubjectName, processings: tuple[str, ...], credential: UUID, return_to: str | None = None
+    ) -> WantedLink:
+        """The link of this person about these processings; `return_to`: the address in the form in which it is kept."""
+        parent = None
+        if self.parent is not None and self.parent_checked_how is not None:
+            parent = self.parent.name(), self.parent_checked_how
+        asked = (subject, processings, self.kind, self.authentication, credential, self.request_reference)
+        return WantedLink(*asked, self.age_band, return_to, self.territory, parent)
 
 
 class LeftOutBody(RecordView):
@@ -212,24 +210,14 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
         by.caller.require_processing(processing)
     return_to = _listed(body.return_to, origins) if body.return_to is not None else None
     async with writer.write() as session:
-        if body.consent is not None:
-            subject, processings = await whose_consent(session, deployment, by.caller, body.consent)
+        if body.subject is not None:
+            whom = body.subject.name(), tuple(body.processings or ())
+        elif body.consent is not None:
+            whom = await whose_consent(session, deployment, by.caller, body.consent)
         else:
-            subject, processings = body.named()
-        wanted = WantedLink(
-            subject=subject,
-            processings=processings,
-            kind=body.kind,
-            authentication=body.authentication,
-            credential=by.credential,
-            person_request=body.request_reference,
-            territory=body.territory,
-            age_band=body.age_band,
-            return_to=return_to,
-            parent=body.told_parent(),
-        )
+            raise ValueError("the body names nobody")  # which its model refuses
         make = create_overview_link if body.kind is LinkKind.OVERVIEW else create_consent_link
-        made = await make(session, deployment, by.caller, wanted)
+        made = await make(session, deployment, by.caller, body.wanted(*whom, by.credential, return_to))
     return _body(made, body.kind, public_url)
 
 

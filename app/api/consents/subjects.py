@@ -18,6 +18,7 @@ from app.db.session import WriteSession
 from app.operations.consents.close_subject import close_subject, erase_subject
 from app.operations.consents.names import link_names, share_mailbox, unlink_names, unshare_mailbox
 from app.operations.consents.state_age import StatedAge, state_age
+from app.operations.service.deployment import SubjectName
 
 router = strict_router("consents")
 
@@ -55,6 +56,10 @@ class NewAge(WireModel):
         default=None, description="Of `under_15`: the day (Paris) from which on the person is 15 or older"
     )
     at: Instant | None = Field(default=None, description="When it was stated, if earlier than now")
+
+    def stated(self, subject: SubjectName) -> StatedAge:
+        """The age of that person, as an operation takes it."""
+        return StatedAge(subject, self.age_band, self.stated_by, self.checked_how, self.at, self.under_15_until)
 
 
 class SubjectOnly(WireModel):
@@ -146,9 +151,7 @@ async def post_age(body: NewAge, caller: Ender, deployment: DeploymentDep, write
     art. 45). Once this has answered, no decision permits what the age forbids. Closing the account forgets it.
     """
     caller.require_processing(None)
-    stated = StatedAge(
-        body.subject.name(), body.age_band, body.stated_by, body.checked_how, body.at, body.under_15_until
-    )
+    stated = body.stated(body.subject.name())
 
     async def state(session: WriteSession) -> AgeBody:
         entry = await state_age(session, deployment, caller, stated)

@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, Final
 
 from app.core.consent import CheckedHow, EventKind
 from app.core.consent_link import Act, account_hint
 from app.core.consent_text import questions, rights
 from app.core.period import Retention
-from app.core.wording import Answered, Mark, Passage, Voice, registered, retention_in_words
+from app.core.wording import Mark, Passage, Voice, registered, retention_in_words
 from app.operations.consents.answer_consent_form import Press
 from app.operations.consents.open_consent_link import ShownProcessing
 from app.pages import dates
-from app.pages.consents.view import SealedForm, Seals, Times, state_in_words, what_is_analysed
+from app.pages.consents.view import Seals, Times, state_in_words, what_is_analysed
 from app.pages.words import REASONS
 from app.words import Catalogue, Language, listed
 
@@ -45,70 +45,6 @@ _DAYS_SHOWN: Final = 400
 """The most rows of a table of decisions: no phone would open a page with more. The file has all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToldEvent:
-    """One line of a person's history, and the text that they were shown.
-
-    `about`: the name of a processing, or the age that was stated.
-    """
-
-    said: str
-    when: str
-    about: Passage
-    more: tuple[str, ...]
-    text: tuple[str, ...]
-    language: str | None
-    lost_text: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ToldStanding:
-    """Where a person stands on one processing: the note and its tone, and what the page says of the processing.
-
-    `first`: purpose, what is analysed, who else receives it. `rows`: the other information that GDPR art. 15(1)
-    requires, by question. `form`: the form with the button that withdraws; `after`: what happens to derived data.
-    `decided`: whether there is an answer, of which a receipt can be made.
-    """
-
-    id: str
-    name: Passage
-    tone: str
-    state: tuple[str, ...]
-    first: tuple[Passage, ...]
-    rows: tuple[Answered, ...]
-    after: tuple[Passage, ...]
-    form: SealedForm | None
-    decided: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ToldDay:
-    """How often one answer was given on a day."""
-
-    day: str
-    answer: str
-    why: str
-    number: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToldDecisions:
-    """What was decided about one processing."""
-
-    processing: Passage
-    total: str
-    days: tuple[ToldDay, ...]
-    is_cut: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ToldAct:
-    """An act of the operator, who looked or changed something, and when. Names of keys mean nothing to a person."""
-
-    when: str
-    what: str
-
-
 def overview_page(
     told: Mapping[str, Any], seals: Seals, *, operator: str | None, decisions_kept: timedelta, banner: str | None
 ) -> dict[str, Any]:
@@ -126,6 +62,7 @@ def overview_page(
     t = OVERVIEW.in_language(language)
     say = Sayer(told, language, operator or t["operator"])
     holding = opened.offering(Act.WITHDRAW)
+    kept = retention_in_words(Retention(0, int(decisions_kept.total_seconds()), ""), language.value) or ""
     return {
         "title": t["title"],
         "banner": banner,
@@ -139,7 +76,7 @@ def overview_page(
         "of": Voice(language.value).frame("of"),
         "events": [say.event(each) for each in reversed(told["events"])],
         "decisions": list(say.decisions()),
-        "decisions_part": t["decisions_part"].format(period=_days(decisions_kept, language)),
+        "decisions_part": t["decisions_part"].format(period=kept),
         "looked": [say.act(each) for each in reversed(told["looked_at"])],
         "beside": list(say.beside()),
         "rights": rights(Voice(language.value)),
@@ -150,27 +87,28 @@ _NOT_TOLD: Final = frozenset({"changed", "what_for", "refuse", "withdraw", "righ
 """Topics of the consent page that answer nothing here, or stand elsewhere on this page."""
 
 
-def _standing(item: ShownProcessing, seals: Seals) -> ToldStanding:
+def _standing(item: ShownProcessing, seals: Seals) -> dict[str, Any]:
+    """Where a person stands on one processing: the note and its tone, and what the page says of the processing.
+
+    `first`: purpose, what is analysed, who else receives it. `rows`: the other information that GDPR art. 15(1)
+    requires, by question. `form`: the form with the button that withdraws; `after`: what happens to derived data.
+    `decided`: whether there is an answer, of which a receipt can be made.
+    """
     language = seals.language.value
     rows = {row.topic: row for row in questions(item.facts, Voice(language), item.face)}
     tone, state = state_in_words(item, None, Times(seals.language), seals.words)
     withdraws = Act.WITHDRAW in item.acts
-    return ToldStanding(
-        id=item.id,
-        name=item.text(language).name,
-        tone=tone or "plain",
-        state=state,
-        first=what_is_analysed(item, language),
-        rows=tuple(row for topic, row in rows.items() if topic not in _NOT_TOLD),
-        after=rows["withdraw"].answers[1:] if withdraws else (),
-        form=seals.form([item], item.id, [Press.WITHDRAW]) if withdraws else None,
-        decided=item.decision is not None,
-    )
-
-
-def _days(length: timedelta, language: Language) -> str:
-    whole = Retention(0, int(length.total_seconds()), "")
-    return retention_in_words(whole, language.value) or ""
+    return {
+        "id": item.id,
+        "name": item.text(language).name,
+        "tone": tone or "plain",
+        "state": state,
+        "first": what_is_analysed(item, language),
+        "rows": [row for topic, row in rows.items() if topic not in _NOT_TOLD],
+        "after": rows["withdraw"].answers[1:] if withdraws else (),
+        "form": seals.form([item], item.id, [Press.WITHDRAW]) if withdraws else None,
+        "decided": item.decision is not None,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +136,11 @@ class Sayer:
         self._words = words
         self._t = words.said.in_language(language)
 
-    def event(self, event: Mapping[str, Any]) -> ToldEvent:
-        """The line of the history for an event of the ledger."""
+    def event(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The line of the history for an event of the ledger, and the text that was shown.
+
+        `about`: the name of a processing, or the age that was stated.
+        """
         shown = (event.get("evidence") or {}).get("presented_text_sha256")
         text = self._told["texts_shown"].get(shown)
         more = [f"{self._t['version']} {event['version']}"] if "version" in event else []
@@ -210,15 +151,15 @@ class Sayer:
             more.append(self._t["imported"])
         band = str((event.get("capacity") or {}).get("age_band"))
         of_age = event["kind"] == EventKind.AGE_STATED and band in AGES
-        return ToldEvent(
-            said=EVENTS[event["kind"]][self._language],
-            when=self._moment(event["collected_at"]),
-            about=self._passage(AGES[band][self._language]) if of_age else self._name(event.get("processing")),
-            more=tuple(more),
-            text=tuple(text.split("\n")) if text is not None else (),
-            language=(event.get("evidence") or {}).get("language"),
-            lost_text=shown is not None and text is None,
-        )
+        return {
+            "said": EVENTS[event["kind"]][self._language],
+            "when": self._moment(event["collected_at"]),
+            "about": self._passage(AGES[band][self._language]) if of_age else self._name(event.get("processing")),
+            "more": more,
+            "text": text.split("\n") if text is not None else (),
+            "language": (event.get("evidence") or {}).get("language"),
+            "lost_text": shown is not None and text is None,
+        }
 
     def age(self) -> str | None:
         """The age that was stated last, when, by whom, and how it was checked; None if no age was stated."""
@@ -241,23 +182,22 @@ class Sayer:
         elif "age_band" in capacity and event["kind"] != EventKind.AGE_STATED:
             yield f"{self._t['age']} {AGES[capacity['age_band']][self._language]}"
 
-    def decisions(self) -> Iterator[ToldDecisions]:
-        """Yield the decisions, by processing, the latest day first."""
+    def decisions(self) -> Iterator[dict[str, Any]]:
+        """Yield what was decided about each processing: how often each answer was given, the latest day first."""
         rows = sorted(self._told["decisions_by_day"], key=lambda row: row["processing"])
         for processing, some in groupby(rows, key=lambda row: row["processing"]):
             days = sorted(some, key=lambda row: row["day"], reverse=True)
-            yield ToldDecisions(
-                processing=self._name(processing),
-                total=("\u00a0; " if self._language is Language.FR else "; ").join(self._totals(days)),
-                days=tuple(self._day(row) for row in islice(days, _DAYS_SHOWN)),
-                is_cut=len(days) > _DAYS_SHOWN,
-            )
+            yield {
+                "processing": self._name(processing),
+                "total": ("\u00a0; " if self._language is Language.FR else "; ").join(self._totals(days)),
+                "days": [self._day(row) for row in days[:_DAYS_SHOWN]],
+                "is_cut": len(days) > _DAYS_SHOWN,
+            }
 
-    def act(self, act: Mapping[str, Any]) -> ToldAct:
-        """One act of the audit trail."""
+    def act(self, act: Mapping[str, Any]) -> tuple[str, str]:
+        """When the operator looked or changed something, and what. Names of keys mean nothing to a person."""
         acts = self._words.acts
-        said = acts[act["act"]][self._language] if act["act"] in acts else act["act"]
-        return ToldAct(self._moment(act["at"]), said)
+        return self._moment(act["at"]), acts[act["act"]][self._language] if act["act"] in acts else act["act"]
 
     def beside(self) -> Iterator[Passage]:
         """Yield a line for each other thing that is kept about the person."""
@@ -290,10 +230,15 @@ class Sayer:
     def _times(self, number: int) -> str:
         return f"{dates.integer(number, self._language)} {self._t['once' if number == 1 else 'times']}"
 
-    def _day(self, row: Mapping[str, Any]) -> ToldDay:
+    def _day(self, row: Mapping[str, Any]) -> dict[str, str]:
         at = datetime.combine(date.fromisoformat(row["day"]), time(12), UTC)  # the same day in Paris
         answer, why = self._t[_ANSWERS[row["permitted"]]], REASONS[row["reason"]][self._language]
-        return ToldDay(dates.day(at, self._language), answer, why, self._times(row["number"]))
+        return {
+            "day": dates.day(at, self._language),
+            "answer": answer,
+            "why": why,
+            "number": self._times(row["number"]),
+        }
 
     def _passage(self, text: str, *marks: Mark) -> Passage:
         return Passage(text, self._language.value, marks)

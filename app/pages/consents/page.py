@@ -63,14 +63,6 @@ class ReceiptForm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class WayBack:
-    """An address of the operator, and its host as the page shows it."""
-
-    address: str
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
 class _ConsentPage:
     """The page of one request: reads a link and shows what it asks."""
 
@@ -90,7 +82,10 @@ class _ConsentPage:
             return await self.overview(digest, refusal)
         language = whole(opened, self.language)
         page = consent_page(self.deployment, opened, language, banner_of(refusal, opened.audience, language))
-        page["return_to"] = self._way_back(opened)
+        # The operator's page to which the person may return after answering: a link, never a redirect.
+        host = listed_host(opened.link.return_to, services_of(self.request).return_origins)
+        if host and any(item.here for item in opened.items):
+            page["return_to"] = {"address": opened.link.return_to, "host": host}
         status = _status_after(refusal)
         return render(self.request, "consent.html", language, CONSENT_FOR[opened.audience], page, status)
 
@@ -166,12 +161,6 @@ class _ConsentPage:
             banner=banner_of(refusal, opened.audience, language),
         )
         return render(self.request, "overview.html", language, OVERVIEW, page, _status_after(refusal))
-
-    def _way_back(self, opened: OpenedLink) -> WayBack | None:
-        """The operator's page to which the person may return after answering: a link, never a redirect."""
-        host = listed_host(opened.link.return_to, services_of(self.request).return_origins)
-        answered = any(item.here for item in opened.items)
-        return WayBack(opened.link.return_to, host) if answered and host and opened.link.return_to else None
 
     def kept(self, opened: OpenedLink, item: ShownProcessing, language: str) -> str:
         """The part of the page about one processing with its style, without personal data, kept as evidence.

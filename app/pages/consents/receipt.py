@@ -1,7 +1,6 @@
 """The receipt that a person keeps: a document of one printed page, or JSON; the signed receipt is a separate file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import unquote
@@ -136,29 +135,6 @@ def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
-    """One answer on the receipt: `said` in words, and the `lines` of the text that was shown, if it is kept.
-
-    `what`: purpose, what is analysed and who receives it, where the version answered is the one in force. `change`: how
-    to withdraw or to answer otherwise.
-    """
-
-    name: str
-    processing: str
-    controllers: tuple[str, ...]
-    said: str
-    until: str | None
-    what: tuple[Passage, ...]
-    change: tuple[Passage, ...]
-    event: str
-    version: int | None
-    text_sha256: str | None
-    page_sha256: str | None
-    language: str | None
-    lines: tuple[str, ...]
-
-
 def receipt_page(opened: OpenedLink, language: Language, service: str) -> dict[str, Any]:
     """The context of `receipt.html`; `service`: the public address, where a page says whom to write to."""
     t = CONSENT_FOR[opened.audience].in_language(language)
@@ -166,53 +142,48 @@ def receipt_page(opened: OpenedLink, language: Language, service: str) -> dict[s
     # A receipt does not contain the link: it is shown to others, and anyone who has the link can answer.
     address = f"{service}/"
     how = Passage(t["receipt_how"].format(address=address), language.value, (Mark(address, address),))
-    answers = [_answer(item, decision, times, t, how) for item, decision in decided]
     return {
         "title": t["receipt_title"],
         "account_of": t["account"],
         "account": opened.account,
         "made": times.moment(opened.now),
-        "answers": answers,
+        "answers": [_answer(item, decision, times, t, how) for item, decision in decided],
     }
 
 
 def receipt_json(opened: OpenedLink) -> dict[str, Any]:
     """The receipt as JSON: instants in UTC, words of the API."""
-    return {
-        "account": opened.account,
-        "made_at": opened.now.isoformat(),
-        "answers": [_as_json(item, item.decision) for item in opened.items if item.decision is not None],
-    }
+    answers = [_as_json(item, item.decision) for item in opened.items if item.decision is not None]
+    said = [{name: value for name, value in each.items() if value is not None} for each in answers]
+    return {"account": opened.account, "made_at": opened.now.isoformat(), "answers": said}
 
 
 def _answer(
     item: ShownProcessing, decision: LedgerEntry, times: Times, t: Mapping[str, str], how: Passage
-) -> KeptAnswer:
-    evidence = decision.evidence or {}
+) -> dict[str, Any]:
+    """One answer on the receipt: `said` in words, and the `lines` of the text that was shown, if it is kept.
+
+    `what`: purpose, what is analysed and who receives it, where the version answered is the one in force. `change`: how
+    to withdraw or to answer otherwise.
+    """
     holds = item.situation is Situation.HOLDS and item.ends_at is not None
     contact = item.facts.contact
     written = Passage(contact, times.language.value, reached(contact) or (Mark(contact),)) if contact else None
-    return KeptAnswer(
-        name=item.text(times.language.value).name.text,
-        processing=item.id,
-        controllers=tuple(who.name for who in item.facts.controllers),
-        said=f"{t[_WORDS[decision.event.kind.value]]} {t['on']} {times.moment(decision.event.collected_at)}.",
-        until=f"{t['holds_until']} {times.until(item.ends_at)}." if holds and item.ends_at is not None else None,
-        what=what_is_analysed(item, times.language.value) if decision.event.version in {None, item.version} else (),
-        change=(how, *([written] if written is not None else [])),
-        event=str(decision.event.id),
-        version=decision.event.version,
-        text_sha256=evidence.get("presented_text_sha256"),
-        page_sha256=evidence.get("presented_page_sha256"),
-        language=evidence.get("language"),
-        lines=tuple(item.presented.split("\n")) if item.presented is not None else (),
-    )
+    return {
+        **_as_json(item, decision),
+        "name": item.text(times.language.value).name.text,
+        "said": f"{t[_WORDS[decision.event.kind.value]]} {t['on']} {times.moment(decision.event.collected_at)}.",
+        "until": f"{t['holds_until']} {times.until(item.ends_at)}." if holds and item.ends_at is not None else None,
+        "what": what_is_analysed(item, times.language.value) if decision.event.version in {None, item.version} else (),
+        "change": (how, *([written] if written is not None else [])),
+        "lines": item.presented.split("\n") if item.presented is not None else (),
+    }
 
 
 def _as_json(item: ShownProcessing, decision: LedgerEntry) -> dict[str, Any]:
     evidence = decision.evidence or {}
     ends_at = item.ends_at if item.situation is Situation.HOLDS else None
-    said = {
+    return {
         "event": str(decision.event.id),
         "processing": item.id,
         "name": dict(item.facts.name),
@@ -227,7 +198,6 @@ def _as_json(item: ShownProcessing, decision: LedgerEntry) -> dict[str, Any]:
         "presented_text_sha256": evidence.get("presented_text_sha256"),
         "presented_page_sha256": evidence.get("presented_page_sha256"),
     }
-    return {name: value for name, value in said.items() if value is not None}
 
 
 _WORDS = {"granted": "holds", "refused": "refused", "withdrawn": "withdrawn"}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from app.core.consent import GivenBy
 from app.core.consent_link import ASKING, Act, Situation
-from app.core.consent_text import ConsentText, questions
+from app.core.consent_text import questions
 from app.core.errors import (
     DomainError,
     FormAlreadySentError,
@@ -54,17 +54,6 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedForm:
-    """The hidden fields of a form, and its buttons as (value, label) in the order of reading."""
-
-    form: str
-    seal: str
-    processing: str
-    shown: str
-    buttons: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Seals:
     """Makes the forms of one page. `blank`: without what ties them to a person, for the page that is kept."""
 
@@ -74,12 +63,15 @@ class Seals:
     words: Mapping[str, str]
     blank: bool = False
 
-    def form(self, items: Sequence[ShownProcessing], processing: str, presses: Sequence[Press]) -> SealedForm:
-        """A form about these processings; `processing` is "" for one about all of them."""
+    def form(self, items: Sequence[ShownProcessing], processing: str, presses: Sequence[Press]) -> dict[str, Any]:
+        """The hidden fields of a form about these processings, and its `buttons` (value, label) in reading order.
+
+        `processing` is "" for a form about all of them.
+        """
         labels = {**self.words, **(items[0].text(self.language.value).labels if processing else {})}
         buttons = tuple((press.value, labels[press.value]) for press in presses)
         if self.blank:
-            return SealedForm("", "", processing, "", buttons)
+            return {"form": "", "seal": "", "processing": processing, "shown": "", "buttons": buttons}
         form = ConsentForm(
             token_sha256=self.opened.link.token_sha256,
             nonce=secrets.token_bytes(16),
@@ -87,7 +79,8 @@ class Seals:
             language=self.language.value,
             shown=shown_digest(items, self.language.value),
         )
-        return SealedForm(form.nonce.hex(), form.seal(self.deployment), processing, form.shown, buttons)
+        hidden = {"form": form.nonce.hex(), "seal": form.seal(self.deployment), "processing": processing}
+        return {**hidden, "shown": form.shown, "buttons": buttons}
 
 
 _BANNERS: Final = (
@@ -96,38 +89,6 @@ _BANNERS: Final = (
     (FormOutdatedError, "outdated"),
     (QualityNotStatedError, "quality_not_stated"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a person can quote: the id of the answer, its version, and the hash of the text that was shown."""
-
-    id: str
-    version: int | None
-    text_sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentSection:
-    """One processing on the page. `open`: an answer is awaited, and the buttons come last; else they come first.
-
-    `read` unfolds the details. `until`: up to when a consent given now would last. `answered`: the person has decided,
-    and so there is something to prove.
-    """
-
-    id: str
-    text: ConsentText
-    version: int
-    open: bool
-    accepts: bool
-    read: str
-    tone: str
-    state: tuple[str, ...]
-    until: str
-    older_version: int | None
-    answered: bool
-    receipt: Receipt | None
-    form: SealedForm | None
 
 
 def consent_page(
@@ -158,7 +119,7 @@ def consent_page(
         "sections": sections,
         "refuse_all": seals.form(refusable, "", [Press.REFUSE_ALL]) if refusable[1:] else None,
         "withdraw_all": seals.form(holding, "", [Press.WITHDRAW_ALL]) if holding[1:] else None,
-        "receipts": not blank and any(section.receipt is not None for section in sections),
+        "receipts": not blank and any(section["receipt"] is not None for section in sections),
         "links": _links(opened, language.value),
         "only": language.other.value not in opened.languages,
         "of": Voice(language.value).frame("of"),
@@ -201,7 +162,13 @@ def _links(opened: OpenedLink, language: str) -> list[Passage]:
     return list(dict.fromkeys(passage for row in rows if row.topic == "more" for passage in row.answers))
 
 
-def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, str]) -> ConsentSection:
+def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, str]) -> dict[str, Any]:
+    """One processing on the page. `open`: an answer is awaited, and the buttons come last; else they come first.
+
+    `read` unfolds the details. `until`: up to when a consent given now would last. `answered`: the person has decided,
+    and so there is something to prove. `receipt`: what the person can quote: the id of the answer, its version, and the
+    hash of the text that was shown.
+    """
     text = item.text(times.language.value)
     presses = [Press(act) for act in text.labels]
     tone, state = state_in_words(item, seals.opened.link.given_by, times, t)
@@ -209,22 +176,24 @@ def _section(item: ShownProcessing, seals: Seals, times: Times, t: Mapping[str, 
     about = decision.event.version if decision is not None else None
     shown_then = ((decision.evidence if decision is not None else None) or {}).get("presented_text_sha256")
     same = set(text.body) <= set((item.presented or "").split("\n"))
-    receipt = Receipt(str(decision.event.id), about, shown_then) if decision is not None else None
-    return ConsentSection(
-        id=item.id,
-        text=text,
-        version=item.version,
-        open=item.face.open,
-        accepts=item.face.accepts,
-        read=t["all_details"] if item.face.open else t["read_again" if same else "read_today"],
-        tone=tone,
-        state=state,
-        until=times.until(item.would_end_at),
-        older_version=about if about is not None and about != item.version else None,
-        answered=decision is not None,
-        receipt=None if times.blank else receipt,
-        form=seals.form([item], item.id, presses) if presses else None,
-    )
+    receipt = None
+    if decision is not None and not times.blank:
+        receipt = {"id": decision.event.id, "version": about, "text_sha256": shown_then}
+    return {
+        "id": item.id,
+        "text": text,
+        "version": item.version,
+        "open": item.face.open,
+        "accepts": item.face.accepts,
+        "read": t["all_details"] if item.face.open else t["read_again" if same else "read_today"],
+        "tone": tone,
+        "state": state,
+        "until": times.until(item.would_end_at),
+        "older_version": about if about is not None and about != item.version else None,
+        "answered": decision is not None,
+        "receipt": receipt,
+        "form": seals.form([item], item.id, presses) if presses else None,
+    }
 
 
 def what_is_analysed(item: ShownProcessing, language: str) -> tuple[Passage, ...]:

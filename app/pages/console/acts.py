@@ -95,6 +95,17 @@ def add_act(act: ConsoleAct) -> ConsoleAct:
     return act
 
 
+def act(
+    name: str,
+    *,
+    needs: Scope,
+    back: Callable[[Desk, str, FilledForm], Awaitable[Response]],
+    **more: Any,  # noqa: ANN401 - of several types
+) -> Callable[[Callable[[WriteSession, ActRequest], Awaitable[DoneAct]]], ConsoleAct]:
+    """Register the function below as the `run` of an act; the arguments are the other members of `ConsoleAct`."""
+    return lambda run: add_act(ConsoleAct(name, needs, run, back, **more))
+
+
 @asynccontextmanager
 async def writing(desk: Desk, *, looks: bool = False) -> AsyncIterator[WriteSession]:
     """A transaction in which the signed-in caller is unchanged; `looks`: it records only who looked (`Writer.write`).

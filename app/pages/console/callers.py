@@ -1,8 +1,8 @@
 """Callers: their keys and accounts, what they may do in words, when they were last used, and the acts on them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from app.operations.callers import (
     revoke_caller,
     rotate_key,
 )
-from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
+from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed, sent_of
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
@@ -53,12 +53,12 @@ async def _list(desk: Desk, about: str, failed: FilledForm | None, after: UUID |
     t = desk.t
     columns = [(t[name], False) for name in ("caller", "may_do", "about_what", "last_used", "status")]
     more = found[_PAGE - 1].caller.id if len(found) > _PAGE else None
-    acts = [MAKE_KEY, *([ADD_IDENTITY] if desk.services.token_check is not None else [])]
+    acts = [_make, *([_add_identity] if desk.services.token_check is not None else [])]
     context = {
         "title": t["callers"],
         "table_of": Table(t["callers_caption"], columns, [_row(each, desk) for each in found[:_PAGE]]),
         "more": desk.address(Room.CALLERS.path, after=str(more)) if more is not None else "",
-        "forms": [await form_of(act, desk, about, failed) for act in acts],
+        "forms": [await form_of(each, desk, about, failed) for each in acts],
     }
     return desk.page("console/callers.html", Room.CALLERS, context, failed)
 
@@ -114,18 +114,18 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "scopes": sorted(caller.scopes),
         "processings": sorted(caller.processings) if caller.processings is not None else [],
     }
-    sent = sent_of(await CHANGE.fields_for(desk, identifier), told)
+    sent = sent_of(await _change.fields_for(desk, identifier), told)
     alive = caller.revoked_at is None
-    acts = [(CHANGE, identifier)] if alive else []
+    acts = [(_change, identifier)] if alive else []
     if alive and caller.identity is None:
-        acts += [(ROTATE, identifier), *((REVOKE_KEY, f"{identifier} {each.id}") for each in in_force[:-1])]
-    acts += [(REVOKE, identifier)] if alive else []
+        acts += [(_rotate, identifier), *((_revoke_key, f"{identifier} {each.id}") for each in in_force[:-1])]
+    acts += [(_revoke, identifier)] if alive else []
     context = {
         "title": caller.name,
         "facts": _facts(view, desk),
         "scopes": [(each.value, SCOPES[each][desk.language]) for each in sorted(caller.scopes)],
         "keys": Table(t["keys_caption"], columns, keys) if keys else None,
-        "forms": [await form_of(act, desk, what, failed, sent) for act, what in acts],
+        "forms": [await form_of(each, desk, what, failed, sent) for each, what in acts],
     }
     return desk.page("console/caller.html", Room.CALLERS, context, failed)
 
@@ -163,43 +163,6 @@ def _secret(request: ActRequest, key: str, caller: UUID) -> DoneAct:
         "back": desk.address(f"/console/callers/{caller}"),
     }
     return DoneAct(show=lambda: desk.page("console/secret.html", Room.CALLERS, context, status=201))
-
-
-async def _make(session: WriteSession, request: ActRequest) -> DoneAct:
-    body = request.body
-    made = await create_key(session, request.desk.who, body.wanted())
-    return _secret(request, made.secret, made.caller.id)
-
-
-async def _add_identity(session: WriteSession, request: ActRequest) -> DoneAct:
-    body, desk = request.body, request.desk
-    identity = body.identity.identity()
-    made = await register_identity(session, desk.who, body.wanted(), identity, desk.services.token_check)
-    return DoneAct(f"/console/callers/{made.id}", "add_identity")
-
-
-async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
-    await change_caller(session, request.desk.who, _id(request.about), request.body.change())
-    return DoneAct(f"/console/callers/{request.about}", "change_caller")
-
-
-async def _rotate(session: WriteSession, request: ActRequest) -> DoneAct:
-    body, desk = request.body, request.desk
-    overlap = timedelta(0) if body.compromised else KEY_OVERLAP
-    rotated = await rotate_key(session, desk.who, _id(request.about), Rotation(overlap))
-    return _secret(request, rotated.made.secret, rotated.made.caller.id)
-
-
-async def _revoke(session: WriteSession, request: ActRequest) -> DoneAct:
-    await revoke_caller(session, request.desk.who, _id(request.about))
-    return DoneAct(f"/console/callers/{request.about}", "revoke_caller")
-
-
-async def _revoke_key(session: WriteSession, request: ActRequest) -> DoneAct:
-    caller, _, key = request.about.partition(" ")
-    change = CallerChange(revoked_keys=frozenset({_id(key)}))
-    await change_caller(session, request.desk.who, _id(caller), change)
-    return DoneAct(f"/console/callers/{caller}", "revoke_key")
 
 
 def _said_of_a_caller(desk: Desk) -> list[FormField]:
@@ -243,28 +206,54 @@ def _key_body(_about: str, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "expires_at": f"{day}T00:00:00Z"} if day else body
 
 
-def _changed(_about: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Let the caller name every processing, if the form lists none."""
-    return {"processings": None, **body}
+_manages = partial(act, needs=Scope.KEYS_MANAGE)
 
 
-MAKE_KEY: Final = add_act(
-    ConsoleAct(*("make_key", Scope.KEYS_MANAGE, _make, _list, NewKey, _key_fields), shape=_key_body)
+@_manages("make_key", back=_list, model=NewKey, fields=_key_fields, shape=_key_body)
+async def _make(session: WriteSession, request: ActRequest) -> DoneAct:
+    made = await create_key(session, request.desk.who, request.body.wanted())
+    return _secret(request, made.secret, made.caller.id)
+
+
+@_manages(
+    "add_identity", back=_list, model=NewKey, fields=_identity_fields, shape=lambda _, body: {"identity": {}, **body}
 )
-ADD_IDENTITY: Final = add_act(
-    ConsoleAct(
-        *("add_identity", Scope.KEYS_MANAGE, _add_identity, _list, NewKey, _identity_fields),
-        shape=lambda _, body: {"identity": {}, **body},
-    )
+async def _add_identity(session: WriteSession, request: ActRequest) -> DoneAct:
+    body, desk = request.body, request.desk
+    identity = body.identity.identity()
+    made = await register_identity(session, desk.who, body.wanted(), identity, desk.services.token_check)
+    return DoneAct(f"/console/callers/{made.id}", "add_identity")
+
+
+# If the form lists no processings, the caller may name every one.
+@_manages(
+    "change_caller",
+    back=_one,
+    model=CallerChangeBody,
+    fields=_change_fields,
+    shape=lambda _, body: {"processings": None, **body},
 )
-CHANGE: Final = add_act(
-    ConsoleAct(*("change_caller", Scope.KEYS_MANAGE, _change, _one, CallerChangeBody, _change_fields), shape=_changed)
-)
-ROTATE: Final = add_act(
-    ConsoleAct(
-        *("rotate_key", Scope.KEYS_MANAGE, _rotate, _one, NewRotation),
-        fields=(FormField("compromised", Kind.CHECK),),
-    )
-)
-REVOKE: Final = add_act(ConsoleAct("revoke_caller", Scope.KEYS_MANAGE, _revoke, _one, grave=True))
-REVOKE_KEY: Final = add_act(replace(REVOKE, name="revoke_key", run=_revoke_key))
+async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
+    await change_caller(session, request.desk.who, _id(request.about), request.body.change())
+    return DoneAct(f"/console/callers/{request.about}", "change_caller")
+
+
+@_manages("rotate_key", back=_one, model=NewRotation, fields=(FormField("compromised", Kind.CHECK),))
+async def _rotate(session: WriteSession, request: ActRequest) -> DoneAct:
+    overlap = timedelta(0) if request.body.compromised else KEY_OVERLAP
+    rotated = await rotate_key(session, request.desk.who, _id(request.about), Rotation(overlap))
+    return _secret(request, rotated.made.secret, rotated.made.caller.id)
+
+
+@_manages("revoke_caller", back=_one, grave=True)
+async def _revoke(session: WriteSession, request: ActRequest) -> DoneAct:
+    await revoke_caller(session, request.desk.who, _id(request.about))
+    return DoneAct(f"/console/callers/{request.about}", "revoke_caller")
+
+
+@_manages("revoke_key", back=_one, grave=True)
+async def _revoke_key(session: WriteSession, request: ActRequest) -> DoneAct:
+    caller, _, key = request.about.partition(" ")
+    change = CallerChange(revoked_keys=frozenset({_id(key)}))
+    await change_caller(session, request.desk.who, _id(caller), change)
+    return DoneAct(f"/console/callers/{caller}", "revoke_key")

@@ -1,6 +1,6 @@
 """Controllers: the legal persons that processings name, their names and addresses, and how either changes."""
 
-from dataclasses import replace
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import Path, Response
@@ -13,13 +13,12 @@ from app.core.processing import can_be_an_id
 from app.core.register import ControllerExistsError, ControllerKind, GateProposal
 from app.db.session import WriteSession
 from app.operations.register.controllers import ControllerKey, state_controller
-from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
+from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed
 from app.pages.console.frame import Desk, Room, router
 from app.pages.console.register import RegisterDesk
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import moment
-from app.register.records import ControllerRecord
 from app.register.store import load_controllers
 from app.words import Catalogue
 
@@ -52,7 +51,7 @@ async def _list(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     context = {
         "title": t["controllers"],
         "table_of": Table(t["controllers_caption"], columns, rows),
-        "forms": [await form_of(ADD_CONTROLLER, desk, about, failed)],
+        "forms": [await form_of(_add, desk, about, failed)],
         "back": (desk.address(Room.REGISTER.path), t["back_to_register"]),
     }
     return desk.page("console/controllers.html", Room.REGISTER, context, failed)
@@ -66,7 +65,11 @@ async def show_controller(identifier: Annotated[str, Path(alias="id", max_length
 
 
 async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
-    record = await _known(desk, about)
+    async with desk.visit.database.read() as session:
+        found = await load_controllers(session, [about] if can_be_an_id(about) else [])
+    if about not in found:
+        raise NotFoundError
+    record = found[about]
     t, last = desk.t, record.versions[-1]
     rows = [
         [
@@ -83,39 +86,10 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     context = {
         "title": record.legal_name,
         "table_of": Table(f"{record.id}, {KINDS[record.kind][desk.language]} {record.identifier or ''}", columns, rows),
-        "forms": [await form_of(RENAME_CONTROLLER, desk, about, failed, sent)],
+        "forms": [await form_of(_rename, desk, about, failed, sent)],
         "back": (desk.address(_PATH), t["back_to_controllers"]),
     }
     return desk.page("console/controllers.html", Room.REGISTER, context, failed)
-
-
-async def _known(desk: Desk, identifier: str) -> ControllerRecord:
-    async with desk.visit.database.read() as session:
-        found = await load_controllers(session, [identifier] if can_be_an_id(identifier) else [])
-    if identifier not in found:
-        raise NotFoundError
-    return found[identifier]
-
-
-async def _add(session: WriteSession, request: ActRequest) -> DoneAct:
-    body: NewController = request.body
-    if await load_controllers(session, [body.id]):
-        raise ControllerExistsError
-    known_by, approval = ControllerKey(body.id, body.kind, body.identifier), request.desk.services.register_approval
-    await state_controller(session, request.desk.caller, known_by, body.draft(), approval)
-    return DoneAct(f"{_PATH}/{body.id}", "add_controller")
-
-
-async def _rename(session: WriteSession, request: ActRequest) -> DoneAct:
-    desk, body = request.desk, request.body
-    if not can_be_an_id(request.about):
-        raise NotFoundError
-    made = await state_controller(
-        *(session, desk.caller, ControllerKey(request.about), body.draft(), desk.services.register_approval),
-        same_legal_person=body.same_legal_person,
-    )
-    waits = isinstance(made, GateProposal)
-    return DoneAct(f"{_PATH}/{request.about}", "rename_controller_waits" if waits else "rename_controller")
 
 
 _FIELDS: Final = (
@@ -133,16 +107,32 @@ async def _new_fields(desk: Desk, _about: str) -> Fields:
     return (needed("id", most=100), *known_by, *_FIELDS)
 
 
-ADD_CONTROLLER: Final = add_act(
-    ConsoleAct(*("add_controller", Scope.REGISTER_WRITE, _add, _list, NewController, _new_fields), whole=True)
+_writes = partial(act, needs=Scope.REGISTER_WRITE, whole=True)
+
+
+@_writes("add_controller", back=_list, model=NewController, fields=_new_fields)
+async def _add(session: WriteSession, request: ActRequest) -> DoneAct:
+    body: NewController = request.body
+    if await load_controllers(session, [body.id]):
+        raise ControllerExistsError
+    known_by, approval = ControllerKey(body.id, body.kind, body.identifier), request.desk.services.register_approval
+    await state_controller(session, request.desk.caller, known_by, body.draft(), approval)
+    return DoneAct(f"{_PATH}/{body.id}", "add_controller")
+
+
+@_writes(
+    "rename_controller",
+    back=_one,
+    model=ControllerBody,
+    fields=(*_FIELDS, FormField("same_legal_person", Kind.CHECK)),
 )
-RENAME_CONTROLLER: Final = add_act(
-    replace(
-        ADD_CONTROLLER,
-        name="rename_controller",
-        run=_rename,
-        back=_one,
-        model=ControllerBody,
-        fields=(*_FIELDS, FormField("same_legal_person", Kind.CHECK)),
+async def _rename(session: WriteSession, request: ActRequest) -> DoneAct:
+    desk, body = request.desk, request.body
+    if not can_be_an_id(request.about):
+        raise NotFoundError
+    made = await state_controller(
+        *(session, desk.caller, ControllerKey(request.about), body.draft(), desk.services.register_approval),
+        same_legal_person=body.same_legal_person,
     )
-)
+    waits = isinstance(made, GateProposal)
+    return DoneAct(f"{_PATH}/{request.about}", "rename_controller_waits" if waits else "rename_controller")

@@ -1,13 +1,13 @@
 """The staff (L32-3, V): the notice of today, who knows it and who is missing, and one member."""
 
-from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Path, Response
 
 from app.api.http.security import open_to_all
-from app.api.staff import MemberChange, MemberStatus, NewMember, NewNotice, NoticeLanguage, PaperAcknowledgement
+from app.api.staff import NewMember, NewNotice, NoticeLanguage, PaperAcknowledgement
 from app.auth.callers import Scope
 from app.core.errors import NotFoundError
 from app.core.staff import NoticeStanding, lacking
@@ -23,7 +23,7 @@ from app.operations.staff import (
     record_paper,
     register_staff_member,
 )
-from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
+from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
@@ -65,9 +65,7 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     columns = [(t[name], False) for name in ("member", "standing_of_member", "acknowledged_at", "access")]
     context = {
         "title": t["staff"],
-        "figures": [
-            *((t[f"staff_{each.value}"], desk.number(found.counts[each])) for each in _ORDER),
-        ],
+        "figures": [(t[f"staff_{each.value}"], desk.number(found.counts[each])) for each in _ORDER],
         "rotated": desk.number(found.rotated_by_other) if found.rotated_by_other else "",
         "number": notice.number,
         "published": moment(notice.published_at, desk.language),
@@ -78,7 +76,7 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         ],
         "table_of": Table(t["members_caption"], columns, [_member_row(each, desk) for each in members[:_MOST_SHOWN]]),
         "cut": max(0, len(members) - _MOST_SHOWN),
-        "forms": [await form_of(PUBLISH, desk, about, failed, told), await form_of(ADD_MEMBER, desk, about, failed)],
+        "forms": [await form_of(_publish, desk, about, failed, told), await form_of(_add, desk, about, failed)],
     }
     return desk.page("console/staff.html", Room.STAFF, context, failed)
 
@@ -123,8 +121,7 @@ async def _member(desk: Desk, about: str, failed: FilledForm | None) -> Response
         ]
         for each in known
     ]
-    left = covered.left_at is not None
-    acts = [BACK, ERASE_MEMBER] if left else [LEFT]
+    acts = [*([] if covered.access else [_paper]), *([_return, _erase] if covered.left_at is not None else [_leave])]
     context = {
         "title": covered.name or t["no_name"],
         "row": [
@@ -133,9 +130,7 @@ async def _member(desk: Desk, about: str, failed: FilledForm | None) -> Response
             (t["reference"], about),
         ],
         "table_of": Table(t["acknowledgements"], columns, rows),
-        "forms": [
-            await form_of(act, desk, about, failed) for act in [*([] if covered.access else [RECORD_PAPER]), *acts]
-        ],
+        "forms": [await form_of(each, desk, about, failed) for each in acts],
     }
     return desk.page("console/member.html", Room.STAFF, context, failed)
 
@@ -147,32 +142,12 @@ def _member_id(request: ActRequest) -> UUID:
         raise NotFoundError from None
 
 
-async def _publish(session: WriteSession, request: ActRequest) -> DoneAct:
-    await publish_staff_notice(session, request.desk.caller.id, request.body.texts())
-    return DoneAct(Room.STAFF.path, "publish_notice")
-
-
-async def _add(session: WriteSession, request: ActRequest) -> DoneAct:
-    vault = request.desk.services.deployment.vault
-    await register_staff_member(session, vault, request.desk.caller, request.body.name, request.body.caller)
-    return DoneAct(Room.STAFF.path, "add_member")
-
-
-async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
-    left = request.body.status is MemberStatus.LEFT
-    await change_staff_member(session, request.desk.caller, _member_id(request), left=left)
-    return DoneAct(f"/console/staff/{request.about}", "member_left" if left else "member_back")
-
-
-async def _erase(session: WriteSession, request: ActRequest) -> DoneAct:
-    await erase_staff_member(session, request.desk.caller, _member_id(request))
-    return DoneAct(f"/console/staff/{request.about}", "erase_member")
-
-
-async def _paper(session: WriteSession, request: ActRequest) -> DoneAct:
-    body = request.body
-    await record_paper(session, request.desk.caller, body.member, body.shown(), body.acknowledged_at)
-    return DoneAct(f"/console/staff/{request.about}", "record_paper")
+_NOTICE_FIELDS: Final = (
+    needed("fr.title", most=200),
+    needed("fr.body", Kind.AREA, most=50_000),
+    FormField("en.title", most=200),
+    FormField("en.body", Kind.AREA, most=50_000),
+)
 
 
 async def _paper_fields(desk: Desk, _about: str) -> Fields:
@@ -190,37 +165,42 @@ def _at_noon(about: str, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "member": about} | ({"acknowledged_at": f"{day}T12:00:00+01:00"} if day else {})
 
 
-_NOTICE_FIELDS: Final = (
-    needed("fr.title", most=200),
-    needed("fr.body", Kind.AREA, most=50_000),
-    FormField("en.title", most=200),
-    FormField("en.body", Kind.AREA, most=50_000),
-)
-PUBLISH: Final = add_act(
-    ConsoleAct(
-        *("publish_notice", Scope.STAFF_WRITE, _publish, _staff, NewNotice, _NOTICE_FIELDS), whole=True, grave=True
-    )
-)
-ADD_MEMBER: Final = add_act(
-    ConsoleAct(
-        *("add_member", Scope.STAFF_WRITE, _add, _staff, NewMember),
-        fields=(needed("name", most=128, word="member_name"),),
-        whole=True,
-    )
-)
-RECORD_PAPER: Final = add_act(
-    ConsoleAct(
-        *("record_paper", Scope.STAFF_WRITE, _paper, _member, PaperAcknowledgement, _paper_fields),
-        shape=_at_noon,
-        whole=True,
-    )
-)
-LEFT: Final = add_act(
-    ConsoleAct(
-        *("member_left", Scope.STAFF_WRITE, _change, _member, MemberChange),
-        shape=lambda _, body: {**body, "status": MemberStatus.LEFT},
-        whole=True,
-    )
-)
-BACK: Final = add_act(replace(LEFT, name="member_back", shape=lambda _, body: {**body, "status": MemberStatus.ACTIVE}))
-ERASE_MEMBER: Final = add_act(replace(LEFT, name="erase_member", run=_erase, grave=True))
+_writes = partial(act, needs=Scope.STAFF_WRITE, whole=True)
+
+
+@_writes("publish_notice", back=_staff, model=NewNotice, fields=_NOTICE_FIELDS, grave=True)
+async def _publish(session: WriteSession, request: ActRequest) -> DoneAct:
+    await publish_staff_notice(session, request.desk.caller.id, request.body.texts())
+    return DoneAct(Room.STAFF.path, "publish_notice")
+
+
+@_writes("add_member", back=_staff, model=NewMember, fields=(needed("name", most=128, word="member_name"),))
+async def _add(session: WriteSession, request: ActRequest) -> DoneAct:
+    vault = request.desk.services.deployment.vault
+    await register_staff_member(session, vault, request.desk.caller, request.body.name, request.body.caller)
+    return DoneAct(Room.STAFF.path, "add_member")
+
+
+@_writes("record_paper", back=_member, model=PaperAcknowledgement, fields=_paper_fields, shape=_at_noon)
+async def _paper(session: WriteSession, request: ActRequest) -> DoneAct:
+    body = request.body
+    await record_paper(session, request.desk.caller, body.member, body.shown(), body.acknowledged_at)
+    return DoneAct(f"/console/staff/{request.about}", "record_paper")
+
+
+@_writes("member_left", back=_member)
+async def _leave(session: WriteSession, request: ActRequest) -> DoneAct:
+    await change_staff_member(session, request.desk.caller, _member_id(request), left=True)
+    return DoneAct(f"/console/staff/{request.about}", "member_left")
+
+
+@_writes("member_back", back=_member)
+async def _return(session: WriteSession, request: ActRequest) -> DoneAct:
+    await change_staff_member(session, request.desk.caller, _member_id(request), left=False)
+    return DoneAct(f"/console/staff/{request.about}", "member_back")
+
+
+@_writes("erase_member", back=_member, grave=True)
+async def _erase(session: WriteSession, request: ActRequest) -> DoneAct:
+    await erase_staff_member(session, request.desk.caller, _member_id(request))
+    return DoneAct(f"/console/staff/{request.about}", "erase_member")

@@ -5,7 +5,7 @@ of the member in that body (`notice.fr`); an empty field is left out of the body
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -83,12 +83,9 @@ class FormField:
             case Kind.LINES:
                 return lines
             case Kind.ROWS:
-                return [self._row(line) for line in lines]
+                rows = [zip(self.members, line.split(";", len(self.members) - 1), strict=False) for line in lines]
+                return [{name: part.strip() for name, part in row if part.strip()} for row in rows]
         return text
-
-    def _row(self, line: str) -> dict[str, str]:
-        parts = [part.strip() for part in line.split(";", len(self.members) - 1)]
-        return {name: part for name, part in zip(self.members, parts, strict=False) if part}
 
     def said(self, value: Any) -> dict[str, str]:  # noqa: ANN401 - of a body
         """The text that a form would send for a value of a body."""
@@ -177,9 +174,10 @@ def fitted(model: type[Body], fields: Sequence[FormField], body: Mapping[str, An
         return model.model_validate(body)
     except ValidationError as error:
         found: dict[str, str] = {}
+        words = UNFIT.in_language(language)
         for each in error.errors(include_url=False, include_input=False):
             named = (*each["loc"], *((each["ctx"]["field"],) if each["type"] == "at_fault" else ()))
-            found.setdefault(_field_at(named, fields), _in_words(each["type"], language))
+            found.setdefault(_field_at(named, fields), words.get(each["type"], words["other"]))
         raise UnfitError(found) from None
 
 
@@ -189,28 +187,6 @@ def _field_at(loc: Sequence[int | str], fields: Sequence[FormField]) -> str:
     found = [each.name for each in fields if path == each.name or path.startswith(f"{each.name}.")]
     inner = [each.name for each in fields if each.name.startswith(f"{path}.")]
     return max(found, key=len, default=next(iter(inner), _WHOLE))
-
-
-def _in_words(kind: str, language: Language) -> str:
-    words = UNFIT.in_language(language)
-    return words.get(kind, words["other"])
-
-
-@dataclass(frozen=True, slots=True)
-class ShownField:
-    """A field as the template draws it: `boxes` are (input, label, whether it is checked)."""
-
-    id: str
-    name: str
-    kind: Kind
-    label: str
-    help: str
-    required: bool
-    value: str
-    error: str
-    choices: tuple[Choice, ...] = ()
-    boxes: tuple[tuple[str, str, bool], ...] = ()
-    most: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,27 +208,24 @@ class FilledForm:
 
 def shown_fields(
     prefix: str, fields: Sequence[FormField], sent: Mapping[str, str], errors: Mapping[str, str], language: Language
-) -> list[ShownField]:
-    """The fields of a form with their contents; `prefix` distinguishes the ids of two forms on one page."""
+) -> list[dict[str, Any]]:
+    """The fields of a form with their contents, as the template draws them.
+
+    `prefix` distinguishes the ids of two forms on one page. `boxes` are (input, label, whether it is checked).
+    """
     labels, helps = LABELS.in_language(language), HELP.in_language(language)
     return [
-        ShownField(
-            id=f"{prefix}-{each.name}",
-            name=each.name,
-            kind=each.kind,
-            label=labels[each.word or each.name],
-            help=helps.get(each.word or each.name, ""),
-            required=each.required,
-            value=sent.get(each.name, ""),
-            error=errors.get(each.name, ""),
-            choices=each.choices,
-            boxes=tuple(
+        {
+            **asdict(each),
+            "id": f"{prefix}-{each.name}",
+            "label": labels[each.word or each.name],
+            "help": helps.get(each.word or each.name, ""),
+            "value": sent.get(each.name, ""),
+            "error": errors.get(each.name, ""),
+            "boxes": [
                 (f"{each.name}.{value}", label, sent.get(f"{each.name}.{value}") == _CHECKED)
                 for value, label in each.choices
-            )
-            if each.kind is Kind.BOXES
-            else (),
-            most=each.most,
-        )
+            ],
+        }
         for each in fields
     ]

@@ -23,7 +23,7 @@ from app.events.effects import EffectCount
 from app.events.endpoints import EndpointStatus
 from app.operations.service.show_home import ConsentCount, HomeFigures, Read, show_home
 from app.pages.console.frame import Desk, DeskDep, Room, router
-from app.pages.console.tables import Cell, Chart, Table, bar_chart
+from app.pages.console.tables import Cell, Table, bar_chart
 from app.pages.dates import moment, month, percent
 from app.pages.words import REASONS
 from app.proof.anchors import Anchoring
@@ -234,7 +234,7 @@ def lapses_of(content: Sequence[ConsentCount], now: datetime) -> list[tuple[str,
     return [(each, lapsing[each]) for each in sorted({*_months(now), *lapsing})]
 
 
-def lapses_chart(months: Sequence[tuple[str, int]], desk: Desk) -> Chart:
+def lapses_chart(months: Sequence[tuple[str, int]], desk: Desk) -> dict[str, Any]:
     """The chart of how many consents lapse in each month."""
     rows = [(month(each, desk.language, short=True), n, desk.number(n), "one") for each, n in months]
     return bar_chart(desk.t["lapses_chart"], rows)

@@ -7,6 +7,7 @@ form for the act, so that a form in one window never acts on the person who is s
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -27,18 +28,18 @@ from app.db.session import WriteSession
 from app.ledger.identifiers import VaultError
 from app.operations.consents.close_subject import close_subject, erase_subject
 from app.operations.consents.ledgers import open_ledgers
-from app.operations.consents.make_links import WantedLink, create_consent_link, create_overview_link
+from app.operations.consents.make_links import create_consent_link, create_overview_link
 from app.operations.consents.names import link_names, share_mailbox, unlink_names, unshare_mailbox
 from app.operations.consents.open_consent_link import ShownProcessing, show_person
 from app.operations.consents.recorder import record
-from app.operations.consents.state_age import StatedAge, state_age
+from app.operations.consents.state_age import state_age
 from app.operations.proof.export_subject import export_subject, log_about, look_at_subject
 from app.operations.proof.receipts import make_receipt
 from app.operations.service.deployment import SubjectName
 from app.pages.consents.overview import AGES, CHECKED, Sayer, SayerWords
 from app.pages.consents.receipt import receipt_document
 from app.pages.consents.view import Times, state_in_words
-from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of, writing
+from app.pages.console.acts import ActRequest, DoneAct, Fields, act, add_act, form_of, writing
 from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.dates import moment
@@ -98,7 +99,7 @@ async def show_search(desk: PeopleDesk) -> Response:
 
 async def _search(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     Room.PEOPLE.require(desk.caller)
-    form = await form_of(FIND, desk, about, failed, {"type": "user"})
+    form = await form_of(_find, desk, about, failed, {"type": "user"})
     return desk.page(
         "console/people.html",
         Room.PEOPLE,
@@ -128,7 +129,7 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
         now = await session.now()
     say = Sayer(told, desk.language, desk.t["the_operator"], _ABOUT_THEM)
     events = [say.event(each) for each in reversed(told["events"])]
-    acts = (MAKE_LINK, STATE_AGE, LINK_NAME, UNLINK_NAME, SHARE_MAILBOX, WITHDRAW_ALL, CLOSE, ERASE)
+    acts = (_make_link, _age, _link_name, _unlink_name, _mailbox, _withdraw_all, _close, _erase)
     context = {
         "title": desk.t["person_title"],
         "name": name,
@@ -137,10 +138,10 @@ async def _person(desk: Desk, about: str, failed: FilledForm | None) -> Response
         "standings": [await _standing(desk, handle, item, failed) for item in items],
         "age": say.age(),
         "events": events,
-        "looked": list(dict.fromkeys((say.act(each), each["by"]) for each in reversed(told["looked_at"]))),
+        "looked": list(dict.fromkeys((*say.act(each), each["by"]) for each in reversed(told["looked_at"]))),
         "beside": list(say.beside()),
         "export": desk.address(f"{_PERSON}/export"),
-        "forms": [await form_of(act, desk, handle, failed, {"from.type": name.type}) for act in acts],
+        "forms": [await form_of(each, desk, handle, failed, {"from.type": name.type}) for each in acts],
     }
     answer = desk.page("console/person.html", Room.PEOPLE, context, failed)
     if failed is not None:
@@ -159,7 +160,7 @@ async def _standing(desk: Desk, handle: str, item: ShownProcessing, failed: Fill
         "register": desk.address(f"/console/register/{item.id}") if desk.may(Scope.REGISTER_READ) else "",
         "tone": tone or "plain",
         "state": state,
-        "withdraw": await form_of(WITHDRAW, desk, f"{handle} {item.id}", failed) if holds else None,
+        "withdraw": await form_of(_withdraw, desk, f"{handle} {item.id}", failed) if holds else None,
         "receipt": desk.address(f"{_PERSON}/receipts/{decision}") if decision is not None else "",
     }
 
@@ -201,11 +202,19 @@ def saved(content: str | bytes, media_type: str, name: str) -> Response:
 # The acts. Each but the search is about a person by a sealed handle.
 
 
+@act(
+    "find",
+    needs=Scope.SUBJECTS_READ,
+    back=_search,
+    model=SubjectBody,
+    fields=(needed("id", most=512, word="person_id"), needed("type", most=128)),
+    whole=True,
+)
 async def _find(_: WriteSession, asked: ActRequest) -> DoneAct:
     desk, body = asked.desk, asked.body
     desk.caller.require(Scope.CONSENTS_READ)
-    deployment = desk.services.deployment
-    deployment.pseudonyms.locator(body.type, body.id)  # an id that no account can have is refused here
+    # An id that no account can have is refused here.
+    desk.services.deployment.pseudonyms.locator(body.type, body.id)
     return DoneAct(_PERSON, cookie=(_COOKIE, sealed(desk, body.name())))
 
 
@@ -222,6 +231,19 @@ def _done(asked: ActRequest, word: str) -> DoneAct:
     return DoneAct(_PERSON, word, cookie=(_COOKIE, asked.about.partition(" ")[0]))
 
 
+async def _method_field(desk: Desk, _about: str) -> Fields:
+    return (FormField("method", Kind.CHOICE, choices=choices_of(METHODS, METHODS, desk.language)),)
+
+
+@act(
+    "withdraw",
+    needs=Scope.CONSENTS_WRITE,
+    back=_person,
+    model=NewWithdrawal,
+    fields=_method_field,
+    shape=_of_person,
+    counted=False,
+)
 async def _withdraw(session: WriteSession, asked: ActRequest) -> DoneAct:
     desk, deployment = asked.desk, asked.desk.services.deployment
     processing = asked.about.partition(" ")[2] or None
@@ -233,36 +255,59 @@ async def _withdraw(session: WriteSession, asked: ActRequest) -> DoneAct:
     return _done(asked, "withdraw")
 
 
+_withdraw_all = add_act(replace(_withdraw, name="withdraw_all", grave=True, whole=True))
+_writes = partial(act, needs=Scope.CONSENTS_WRITE, back=_person, whole=True, counted=False)
+
+
+@_writes("close", model=SubjectOnly, shape=_of_person, grave=True)
 async def _close(session: WriteSession, asked: ActRequest) -> DoneAct:
     await close_subject(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
     return _done(asked, "close")
 
 
+@act(
+    "erase",
+    needs=Scope.SUBJECTS_ERASE,
+    back=_person,
+    model=SubjectOnly,
+    shape=_of_person,
+    whole=True,
+    grave=True,
+)
 async def _erase(session: WriteSession, asked: ActRequest) -> DoneAct:
     await erase_subject(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
     return _done(asked, "erase")
 
 
+async def _age_fields(desk: Desk, _about: str) -> Fields:
+    language = desk.language
+    return (
+        needed("age_band", Kind.CHOICE, choices_of(AGES, [each.value for each in AgeBand], language)),
+        needed("stated_by", Kind.CHOICE, choices_of(STATED_BY, [each.value for each in StatedBy], language)),
+        needed("checked_how", Kind.CHOICE, choices_of(CHECKED, [each.value for each in CheckedHow], language)),
+        FormField("under_15_until", Kind.DATE),
+    )
+
+
+@_writes("state_age", model=NewAge, fields=_age_fields, shape=_of_person)
 async def _age(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body = asked.body
-    stated = StatedAge(_whom(asked), body.age_band, body.stated_by, body.checked_how, body.at, body.under_15_until)
-    await state_age(session, asked.desk.services.deployment, asked.desk.caller, stated)
+    await state_age(session, asked.desk.services.deployment, asked.desk.caller, asked.body.stated(_whom(asked)))
     return _done(asked, "state_age")
 
 
+@_writes("share_mailbox", model=Mailbox, fields=(needed("shared", Kind.BOOLEAN),), shape=_of_person)
 async def _mailbox(session: WriteSession, asked: ActRequest) -> DoneAct:
     change = share_mailbox if asked.body.shared else unshare_mailbox
     await change(session, asked.desk.services.deployment, asked.desk.caller, _whom(asked))
     return _done(asked, "share_mailbox")
 
 
-async def _name(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body, desk = asked.body, asked.desk
-    if body.basis is None:
-        await unlink_names(session, desk.services.deployment, desk.caller, body.one.name(), _whom(asked))
-        return _done(asked, "unlink_name")
-    await link_names(session, desk.services.deployment, desk.caller, body.one.name(), _whom(asked), body.basis)
-    return _done(asked, "link_name")
+_NAME_FIELDS: Final = (needed("from.id", most=512), needed("from.type", most=128, word="type"))
+
+
+async def _name_fields(desk: Desk, _about: str) -> Fields:
+    bases = choices_of(BASES, [each.value for each in NameBasis], desk.language)
+    return (*_NAME_FIELDS, needed("basis", Kind.CHOICE, bases))
 
 
 def _another_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -270,34 +315,23 @@ def _another_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "to": _of_person(about, {})["subject"]}
 
 
-def _no_more_a_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
-    return {**_another_name(about, body), "linked": False}
+@_writes("link_name", model=NewName, fields=_name_fields, shape=_another_name)
+async def _link_name(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body, desk = asked.body, asked.desk
+    await link_names(session, desk.services.deployment, desk.caller, body.one.name(), _whom(asked), body.basis)
+    return _done(asked, "link_name")
 
 
-async def _link(session: WriteSession, asked: ActRequest) -> DoneAct:
-    desk, body = asked.desk, asked.body
-    for each in body.processings or ():
-        desk.caller.require_processing(each)
-    wanted = WantedLink(
-        subject=_whom(asked),
-        processings=tuple(body.processings or ()),
-        kind=body.kind,
-        authentication=body.authentication,
-        credential=desk.who.credential,
-        person_request=body.request_reference,
-        territory=body.territory,
-        age_band=body.age_band,
-    )
-    make = create_overview_link if body.kind is LinkKind.OVERVIEW else create_consent_link
-    made = await make(session, desk.services.deployment, desk.caller, wanted)
-    context = {
-        "title": desk.t["link_title"],
-        "secret": f"{desk.services.source}/consent/{made.token}",
-        "lead": desk.t["link_lead"],
-        "until": moment(made.expires_at, desk.language),
-        "back": desk.address(_PERSON),
-    }
-    return DoneAct(show=lambda: desk.page("console/secret.html", Room.PEOPLE, context, status=201))
+@_writes(
+    "unlink_name",
+    model=NewName,
+    fields=_NAME_FIELDS,
+    shape=lambda about, body: {**_another_name(about, body), "linked": False},
+)
+async def _unlink_name(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk = asked.desk
+    await unlink_names(session, desk.services.deployment, desk.caller, asked.body.one.name(), _whom(asked))
+    return _done(asked, "unlink_name")
 
 
 def _link_body(about: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -322,80 +356,26 @@ async def _link_fields(desk: Desk, _about: str) -> Fields:
     )
 
 
-async def _age_fields(desk: Desk, _about: str) -> Fields:
-    language = desk.language
-    return (
-        needed("age_band", Kind.CHOICE, choices_of(AGES, [each.value for each in AgeBand], language)),
-        needed("stated_by", Kind.CHOICE, choices_of(STATED_BY, [each.value for each in StatedBy], language)),
-        needed("checked_how", Kind.CHOICE, choices_of(CHECKED, [each.value for each in CheckedHow], language)),
-        FormField("under_15_until", Kind.DATE),
-    )
-
-
-async def _name_fields(desk: Desk, _about: str) -> Fields:
-    bases = choices_of(BASES, [each.value for each in NameBasis], desk.language)
-    return (*_NAME_FIELDS, needed("basis", Kind.CHOICE, bases))
-
-
-async def _method_field(desk: Desk, _about: str) -> Fields:
-    return (FormField("method", Kind.CHOICE, choices=choices_of(METHODS, METHODS, desk.language)),)
-
-
-FIND: Final = add_act(
-    ConsoleAct(
-        *("find", Scope.SUBJECTS_READ, _find, _search, SubjectBody),
-        fields=(needed("id", most=512, word="person_id"), needed("type", most=128)),
-        whole=True,
-    )
+@act(
+    "make_link",
+    needs=Scope.CONSENTS_WRITE,
+    back=_person,
+    model=NewConsentLink,
+    fields=_link_fields,
+    shape=_link_body,
 )
-WITHDRAW: Final = add_act(
-    ConsoleAct(
-        *("withdraw", Scope.CONSENTS_WRITE, _withdraw, _person, NewWithdrawal, _method_field),
-        shape=_of_person,
-        counted=False,
-    )
-)
-WITHDRAW_ALL: Final = add_act(replace(WITHDRAW, name="withdraw_all", grave=True, whole=True))
-CLOSE: Final = add_act(
-    ConsoleAct(
-        *("close", Scope.CONSENTS_WRITE, _close, _person, SubjectOnly),
-        shape=_of_person,
-        whole=True,
-        counted=False,
-        grave=True,
-    )
-)
-ERASE: Final = add_act(replace(CLOSE, name="erase", needs=Scope.SUBJECTS_ERASE, run=_erase, counted=True))
-STATE_AGE: Final = add_act(
-    ConsoleAct(
-        *("state_age", Scope.CONSENTS_WRITE, _age, _person, NewAge, _age_fields),
-        shape=_of_person,
-        whole=True,
-        counted=False,
-    )
-)
-SHARE_MAILBOX: Final = add_act(
-    ConsoleAct(
-        *("share_mailbox", Scope.CONSENTS_WRITE, _mailbox, _person, Mailbox),
-        fields=(needed("shared", Kind.BOOLEAN),),
-        shape=_of_person,
-        whole=True,
-        counted=False,
-    )
-)
-_NAME_FIELDS: Final = (needed("from.id", most=512), needed("from.type", most=128, word="type"))
-LINK_NAME: Final = add_act(
-    ConsoleAct(
-        *("link_name", Scope.CONSENTS_WRITE, _name, _person, NewName, _name_fields),
-        shape=_another_name,
-        whole=True,
-        counted=False,
-    )
-)
-UNLINK_NAME: Final = add_act(replace(LINK_NAME, name="unlink_name", fields=_NAME_FIELDS, shape=_no_more_a_name))
-MAKE_LINK: Final = add_act(
-    ConsoleAct(
-        *("make_link", Scope.CONSENTS_WRITE, _link, _person, NewConsentLink, _link_fields),
-        shape=_link_body,
-    )
-)
+async def _make_link(session: WriteSession, asked: ActRequest) -> DoneAct:
+    desk, body = asked.desk, asked.body
+    for each in body.processings or ():
+        desk.caller.require_processing(each)
+    wanted = body.wanted(_whom(asked), tuple(body.processings or ()), desk.who.credential)
+    make = create_overview_link if body.kind is LinkKind.OVERVIEW else create_consent_link
+    made = await make(session, desk.services.deployment, desk.caller, wanted)
+    context = {
+        "title": desk.t["link_title"],
+        "secret": f"{desk.services.source}/consent/{made.token}",
+        "lead": desk.t["link_lead"],
+        "until": moment(made.expires_at, desk.language),
+        "back": desk.address(_PERSON),
+    }
+    return DoneAct(show=lambda: desk.page("console/secret.html", Room.PEOPLE, context, status=201))

@@ -1,6 +1,7 @@
 """Propose a new processing, or a version of one, by form. A preview shows the text and how many people it affects."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Response
@@ -19,7 +20,7 @@ from app.operations.register.add_version import (
     preview_version,
     register_processing,
 )
-from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, Fields, add_act, form_of
+from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed, sent_of
 from app.pages.console.frame import Desk, DeskDep, Room, router
 from app.pages.console.register import (
@@ -69,7 +70,7 @@ async def show_new_version(identifier: ProcessingPath, desk: WriterDesk) -> Resp
 
 async def _new(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     desk.caller.require(Scope.REGISTER_WRITE)
-    form = await form_of(PROPOSE, desk, about, failed, {"purpose": Purpose.ADVERTISING.value, "automated": "yes"})
+    form = await form_of(_propose, desk, about, failed, {"purpose": Purpose.ADVERTISING.value, "automated": "yes"})
     context = {"title": desk.t["propose_title"], "form": form, "lead": desk.t["propose_lead"]}
     return desk.page("console/propose.html", Room.REGISTER, context, failed)
 
@@ -81,8 +82,8 @@ async def _version(desk: Desk, about: str, failed: FilledForm | None) -> Respons
     last = known.record.versions[-1]
     told = {**version_view(last).model_dump(mode="json"), "purpose": known.record.purpose.value, "material": True}
     del told["data_recipients"], told["effective_from"]
-    sent = sent_of(await PROPOSE_VERSION.fields_for(desk, about), told)
-    form = await form_of(PROPOSE_VERSION, desk, about, failed, sent)
+    sent = sent_of(await _propose_version.fields_for(desk, about), told)
+    form = await form_of(_propose_version, desk, about, failed, sent)
     title = f"{desk.t['propose_version_title']} {desk.named(last.name) or about}"
     context = {"title": title, "form": form, "lead": desk.t["propose_version_lead"]}
     return desk.page("console/propose.html", Room.REGISTER, context, failed)
@@ -164,26 +165,6 @@ def _as_sent(_about: str, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-async def _propose(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body, desk = asked.body, asked.desk
-    desk.caller.require_processing(body.id)
-    approval = desk.services.register_approval
-    known = await register_processing(session, desk.caller, body.id, body.draft(), approval)
-    return DoneAct(f"/console/register/{body.id}", "propose_waits" if known.waiting is not None else "propose")
-
-
-async def _propose_version(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body, desk = asked.body, asked.desk
-    desk.caller.require_processing(asked.about)
-    known = await add_version(
-        *(session, desk.caller, asked.about, body.draft(body.reason), desk.services.register_approval),
-        material=body.material,
-        effective_from=body.effective_from,
-    )
-    waits = known.waiting is not None
-    return DoneAct(f"/console/register/{asked.about}", "propose_waits" if waits else "propose_version")
-
-
 async def _preview(asked: ActRequest) -> Mapping[str, Any]:
     """The preview of a new processing: the texts that would ask. No consent is affected, as there is none yet."""
     desk, body = asked.desk, asked.body
@@ -223,17 +204,26 @@ async def _texts(desk: Desk, body: NewProcessing | NewVersion) -> tuple[list[Any
     return with_dates(texts, policy.expiry(now, draft.facts.consent_validity)), ""
 
 
-PROPOSE: Final = add_act(
-    ConsoleAct(
-        *("propose", Scope.REGISTER_WRITE, _propose, _new, NewProcessing, _fields_of_processing),
-        shape=_as_sent,
-        preview=_preview,
+_writes = partial(act, needs=Scope.REGISTER_WRITE, shape=_as_sent)
+
+
+@_writes("propose", back=_new, model=NewProcessing, fields=_fields_of_processing, preview=_preview)
+async def _propose(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body, desk = asked.body, asked.desk
+    desk.caller.require_processing(body.id)
+    approval = desk.services.register_approval
+    known = await register_processing(session, desk.caller, body.id, body.draft(), approval)
+    return DoneAct(f"/console/register/{body.id}", "propose_waits" if known.waiting is not None else "propose")
+
+
+@_writes("propose_version", back=_version, model=NewVersion, fields=_fields_of_version, preview=_preview_version)
+async def _propose_version(session: WriteSession, asked: ActRequest) -> DoneAct:
+    body, desk = asked.body, asked.desk
+    desk.caller.require_processing(asked.about)
+    known = await add_version(
+        *(session, desk.caller, asked.about, body.draft(body.reason), desk.services.register_approval),
+        material=body.material,
+        effective_from=body.effective_from,
     )
-)
-PROPOSE_VERSION: Final = add_act(
-    ConsoleAct(
-        *("propose_version", Scope.REGISTER_WRITE, _propose_version, _version, NewVersion, _fields_of_version),
-        shape=_as_sent,
-        preview=_preview_version,
-    )
-)
+    waits = known.waiting is not None
+    return DoneAct(f"/console/register/{asked.about}", "propose_waits" if waits else "propose_version")

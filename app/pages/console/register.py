@@ -31,7 +31,7 @@ from app.operations.register.add_version import change_status
 from app.operations.register.invalidate_processing import invalidate_processing, preview_invalidation
 from app.operations.register.proposals import rule_on
 from app.operations.register.report import COLUMNS, Activity
-from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of
+from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, act, add_act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.tables import Cell, Table
@@ -165,10 +165,7 @@ async def _gate(each: GateProposal, names: Mapping[UUID, str], desk: Desk, faile
         "wanted": wanted[:1].upper() + wanted[1:],
         "by": names[each.by],
         "at": moment(each.at, desk.language),
-        "forms": [
-            await form_of(APPROVE_PROPOSAL, desk, str(each.id), failed),
-            await form_of(REJECT_PROPOSAL, desk, str(each.id), failed),
-        ],
+        "forms": [await form_of(one, desk, str(each.id), failed) for one in (_approve_proposal, _reject_proposal)],
     }
 
 
@@ -221,7 +218,7 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "compared": _side_by_side(known, controllers, desk),
         "texts": _texts(known, waiting.version if waiting is not None else shown, controllers, now, desk),
         "texts_of": (waiting.version if waiting is not None else shown).facts.number,
-        "forms": [await form_of(act, desk, identifier, failed) for act in _acts(known, now)],
+        "forms": [await form_of(each, desk, identifier, failed) for each in _acts(known, now)],
         "propose": desk.address(f"/console/register/{identifier}/new")
         if desk.may(Scope.REGISTER_WRITE) and known.record.facts.status_at(now) is not Status.RETIRED and not waiting
         else "",
@@ -246,9 +243,9 @@ async def known_to(session: ReadSession, desk: Desk, identifier: str) -> Registe
 def _acts(known: Registered, now: datetime) -> list[ConsoleAct]:
     status = known.record.facts.status_at(now)
     if status is Status.RETIRED:
-        return [INVALIDATE] if known.record.facts.rests_on_consent else []
-    can = {Status.ACTIVE: [SUSPEND], Status.SUSPENDED: [RESUME]}.get(status, [])
-    return [*can, *([INVALIDATE] if known.record.facts.rests_on_consent else []), RETIRE]
+        return [_invalidate] if known.record.facts.rests_on_consent else []
+    can = {Status.ACTIVE: [_suspend], Status.SUSPENDED: [_resume]}.get(status, [])
+    return [*can, *([_invalidate] if known.record.facts.rests_on_consent else []), _retire]
 
 
 def _facts(  # noqa: PLR0917 - what the page shows of a processing
@@ -301,7 +298,7 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that the page shows o
         "material": version.facts.material,
         "affected": affected if ends else desk.t["affects_nobody"],
         "changes": changes_table(changes, told, desk) if changes else None,
-        "forms": [await form_of(act, desk, about, failed) for act in (APPROVE, REJECT)],
+        "forms": [await form_of(each, desk, about, failed) for each in (_approve, _reject)],
     }
 
 
@@ -442,7 +439,25 @@ def with_dates(texts: Mapping[str, ConsentText], end: datetime) -> list[tuple[Co
 # The acts of these pages.
 
 
-async def _rule(session: WriteSession, asked: ActRequest) -> DoneAct:
+def _ruled(about: str, body: dict[str, Any], *, approved: bool) -> dict[str, Any]:
+    """The body of a ruling on what a form is about: a processing and the number of a version, or a proposal's id."""
+    processing, _, number = about.partition(" ")
+    named = {"processing": processing, "version": int(number)} if number.isdecimal() else {"proposal": about}
+    return {**body, **named, "approved": approved}
+
+
+_APPROVED, _REJECTED = (partial(_ruled, approved=approved) for approved in (True, False))
+
+
+@act(
+    "approve",
+    needs=Scope.REGISTER_APPROVE,
+    back=_one,
+    model=NewRuling,
+    fields=(_REASON,),
+    shape=_APPROVED,
+)
+async def _approve(session: WriteSession, asked: ActRequest) -> DoneAct:
     desk, body = asked.desk, asked.body
     desk.caller.require_processing(body.processing)
     if await desk.services.journal.has_ended(desk.caller.id, desk.who.credential):  # a backup brought its key back
@@ -454,27 +469,14 @@ async def _rule(session: WriteSession, asked: ActRequest) -> DoneAct:
     return DoneAct(back, done if of_a_version else f"{done}_proposal")
 
 
-def _ruled(about: str, body: dict[str, Any], *, approved: bool) -> dict[str, Any]:
-    """The body of a ruling on what a form is about: a processing and the number of a version, or a proposal's id."""
-    processing, _, number = about.partition(" ")
-    named = {"processing": processing, "version": int(number)} if number.isdecimal() else {"proposal": about}
-    return {**body, **named, "approved": approved}
+_reject = add_act(replace(_approve, name="reject", shape=_REJECTED))
+_both = (_REASON, FormField("same_legal_person", Kind.CHECK))
+_approve_proposal = add_act(replace(_approve, name="approve_proposal", back=_list, fields=_both, whole=True))
+_reject_proposal = add_act(replace(_approve_proposal, name="reject_proposal", fields=(_REASON,), shape=_REJECTED))
 
 
-_APPROVED, _REJECTED = (partial(_ruled, approved=approved) for approved in (True, False))
-APPROVE: Final = add_act(
-    ConsoleAct("approve", Scope.REGISTER_APPROVE, _rule, _one, NewRuling, (_REASON,), shape=_APPROVED)
-)
-REJECT: Final = add_act(replace(APPROVE, name="reject", shape=_REJECTED))
-APPROVE_PROPOSAL: Final = add_act(
-    ConsoleAct(
-        *("approve_proposal", Scope.REGISTER_APPROVE, _rule, _list, NewRuling),
-        fields=(_REASON, FormField("same_legal_person", Kind.CHECK)),
-        shape=_APPROVED,
-        whole=True,
-    )
-)
-REJECT_PROPOSAL: Final = add_act(replace(APPROVE_PROPOSAL, name="reject_proposal", fields=(_REASON,), shape=_REJECTED))
+def _given(status: Status, _about: str, body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "status": status}
 
 
 async def _change(session: WriteSession, asked: ActRequest) -> DoneAct:
@@ -486,25 +488,11 @@ async def _change(session: WriteSession, asked: ActRequest) -> DoneAct:
     return DoneAct(f"/console/register/{asked.about}", f"{word}_waits" if waits else word)
 
 
-def _status_act(name: str, status: Status, *, grave: bool = False) -> ConsoleAct:
-    return add_act(
-        ConsoleAct(
-            *(name, Scope.REGISTER_WRITE, _change, _one, StatusBody),
-            shape=lambda _, body: {**body, "status": status},
-            grave=grave,
-        )
-    )
-
-
-SUSPEND: Final = _status_act("suspend", Status.SUSPENDED)
-RESUME: Final = _status_act("resume", Status.ACTIVE)
-RETIRE: Final = _status_act("retire", Status.RETIRED, grave=True)
-
-
-async def _invalidate(session: WriteSession, asked: ActRequest) -> DoneAct:
-    asked.desk.caller.require_processing(asked.about)
-    await invalidate_processing(session, asked.desk.caller, asked.about, asked.body.struck(), asked.body.reason)
-    return DoneAct(f"/console/register/{asked.about}", "invalidate")
+_writes = partial(act, needs=Scope.REGISTER_WRITE, back=_one)
+_suspend, _resume, _retire = (
+    _writes(name, model=StatusBody, shape=partial(_given, status), grave=status is Status.RETIRED)(_change)
+    for name, status in (("suspend", Status.SUSPENDED), ("resume", Status.ACTIVE), ("retire", Status.RETIRED))
+)
 
 
 async def _dry_run(asked: ActRequest) -> Mapping[str, Any]:
@@ -522,11 +510,14 @@ async def _dry_run(asked: ActRequest) -> Mapping[str, Any]:
     return {"rows": rows}
 
 
-INVALIDATE: Final = add_act(
-    ConsoleAct(
-        *("invalidate", Scope.REGISTER_WRITE, _invalidate, _one, NewInvalidation),
-        fields=(FormField("version", Kind.NUMBER, most=6), FormField("text", most=64), _REASON),
-        preview=_dry_run,
-        grave=True,
-    )
+@_writes(
+    "invalidate",
+    model=NewInvalidation,
+    fields=(FormField("version", Kind.NUMBER, most=6), FormField("text", most=64), _REASON),
+    preview=_dry_run,
+    grave=True,
 )
+async def _invalidate(session: WriteSession, asked: ActRequest) -> DoneAct:
+    asked.desk.caller.require_processing(asked.about)
+    await invalidate_processing(session, asked.desk.caller, asked.about, asked.body.struck(), asked.body.reason)
+    return DoneAct(f"/console/register/{asked.about}", "invalidate")

@@ -44,7 +44,7 @@ from app.operations.register.report import (
 )
 from app.operations.service.show_home import ConsentCount, Read, list_job_runs
 from app.operations.staff import read_staff_coverage
-from app.pages.console.acts import ActRequest, ConsoleAct, DoneAct, add_act, form_of, writing
+from app.pages.console.acts import ActRequest, DoneAct, act, form_of, writing
 from app.pages.console.fields import FilledForm, FormField, Kind, UnfitError
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.home import lapses_chart, lapses_of, part
@@ -194,7 +194,7 @@ async def _report(desk: Desk, about: str, failed: FilledForm | None) -> Response
     months = [f"{count // 12:04}-{count % 12 + 1:02}" for count in counted]
     context = {
         "title": desk.t["report"],
-        "bundle": await form_of(BUNDLE, desk, about, failed),
+        "bundle": await form_of(_bundle, desk, about, failed),
         "months": [
             (
                 month(each, desk.language),
@@ -282,6 +282,14 @@ _FAR: Final = date(9999, 1, 1)
 _IS_SAID: Final = re.compile(r"(sceau: |The log does not state this bundle)")
 
 
+@act(
+    "bundle",
+    needs=Scope.AUDIT_READ,
+    back=_report,
+    model=NewBundle,
+    fields=(FormField("since", Kind.DATE), FormField("until", Kind.DATE), FormField("processing", most=100)),
+    whole=True,
+)
 async def _bundle(session: WriteSession, asked: ActRequest) -> DoneAct:
     """Have `sceau proof bundle` make a bundle, and send what it writes: the browser shows the progress."""
     desk, wanted = asked.desk, asked.body
@@ -420,12 +428,3 @@ async def _made(line: Sequence[str], file: IO[bytes], environment: Mapping[str, 
 
 class BundleFailedError(Exception):
     """The command that makes a bundle has failed."""
-
-
-BUNDLE: Final = add_act(
-    ConsoleAct(
-        *("bundle", Scope.AUDIT_READ, _bundle, _report, NewBundle),
-        fields=(FormField("since", Kind.DATE), FormField("until", Kind.DATE), FormField("processing", most=100)),
-        whole=True,
-    )
-)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 WIDTH: Final = 400
 """The width of a drawing, in its own units; it is scaled to the width that the page has."""
@@ -34,51 +34,23 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of a bar: where it begins and how wide it is, and the class that says which series it belongs to."""
-
-    x: float
-    width: float
-    series: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One row: its label, its piece, and what stands after it, at `end`; `y` is the top, `text_y` the base line."""
-
-    label: str
-    parts: tuple[Part, ...]
-    said: str
-    y: int
-    text_y: int
-    end: float
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A drawing with a title; `height` is in its own units. The table beside it has the same numbers."""
-
-    title: str
-    bars: tuple[Bar, ...]
-    height: int
-    start: int
-    width: int = WIDTH
-    thick: int = _BAR
-
-
 Row = tuple[str, int, str, str]
 """A label, its number, the number as it is written, and the series that it belongs to."""
 
 
-def bar_chart(title: str, rows: Sequence[Row], *, label: int = 92) -> Chart:
-    """A chart whose longest bar takes all the room there is; numbers are 0 or more, `label` is the room for labels."""
+def bar_chart(title: str, rows: Sequence[Row], *, label: int = 92) -> dict[str, Any]:
+    """A chart whose longest bar takes all the room there is; numbers are 0 or more, `label` is the room for labels.
+
+    Of each bar, `x` and `width` are of its piece, drawn if it has a width; its number stands at `end`; `y` is its top,
+    `text_y` the base line of its texts. The table beside the chart has the same numbers.
+    """
     most = max((number for _, number, _, _ in rows), default=0) or 1
     room = WIDTH - label - _CHART_NUMBER
     bars = []
     for place, (name, number, said, series) in enumerate(rows):
         width = max(round(number / most * room, 2), 1.0) if number else 0.0  # a number above 0 is always visible
-        parts = (Part(float(label), width, series),) if number else ()
-        top = place * _ROW + (_ROW - _BAR) // 2
-        bars.append(Bar(name, parts, said, top, place * _ROW + 15, round(label + width + 6, 2)))
-    return Chart(title, tuple(bars), len(rows) * _ROW + 2, label)
+        drawn = {"x": float(label), "width": width, "series": series, "end": round(label + width + 6, 2)}
+        top, base = place * _ROW + (_ROW - _BAR) // 2, place * _ROW + 15
+        bars.append({**drawn, "label": name, "said": said, "y": top, "text_y": base})
+    size = {"width": WIDTH, "height": len(rows) * _ROW + 2, "start": label, "thick": _BAR}
+    return {**size, "title": title, "bars": bars}
