@@ -16,8 +16,6 @@ from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from app.core.decision import Decision
-
 
 @cache
 def build() -> tuple[str, str]:
@@ -72,12 +70,85 @@ def exposition_of(families: Iterable[Metric]) -> bytes:
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
-_LIVE: Final[Mapping[str, Literal["livemax", "livemin", "livesum"]]] = {
-    "max": "livemax",
-    "min": "livemin",
-    "sum": "livesum",
+FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "sceau_build_info": ("Which build answers.", "version", "revision", "schema"),
+    "sceau_change_rows": ("Changes kept because some replica has not applied them.",),
+    "sceau_confirmation_longest_seconds": ("The longest that a narrowing write has waited for its confirmation.",),
+    "sceau_confirmation_seconds": ("Seconds that narrowing writes waited between their commit and their answer.",),
+    "sceau_confirmations": ("Narrowing writes confirmed, by what let them be answered.", "by"),
+    "sceau_database_archive_failures": ("Files of its log that could not be archived.",),
+    "sceau_database_archived_timestamp_seconds": (
+        "When PostgreSQL last archived a file of its log; 0 before the first.",
+    ),
+    "sceau_database_clock_ahead_seconds": (
+        "Seconds by which the database's clock is ahead of this host's; negative, behind.",
+    ),
+    "sceau_database_durable": (
+        "1 if decisions are recorded as durably as SCEAU_DURABILITY says, else 0: nothing is recorded then.",
+    ),
+    "sceau_database_primary": ("1 if the server that answered is a primary, 0 if it is a standby.",),
+    "sceau_database_synchronous_standbys": (
+        "Standbys in sync; told where the application role is in pg_read_all_stats.",
+    ),
+    "sceau_database_timeline": ("Its timeline: one more each failover.",),
+    "sceau_database_up": ("1 if the database answered this scrape, else 0.",),
+    "sceau_database_waits_for_standby": ("1 if its commits wait for a synchronous standby, else 0.",),
+    "sceau_decision_log_flushes": ("Flushes of the decision log that failed.", "what"),
+    "sceau_decision_log_rows": ("Rows of the decision log, by what became of them.", "what"),
+    "sceau_decision_log_waiting": ("Rows that wait to be written.",),
+    "sceau_decisions": ("Decisions answered.", "decision", "reason"),
+    "sceau_event_loop_lag_seconds": (
+        "The longest that what was due has waited in the last fifteen seconds, of the worker where it waited longest.",
+    ),
+    "sceau_feed_beats": ("Beats of the feed.", "what"),
+    "sceau_http_request_seconds": ("Seconds from a request's head until its answer is made.", "route"),
+    "sceau_http_requests": ("HTTP requests answered.", "method", "route", "status"),
+    "sceau_issuer_failures": ("Fetches of an issuer's keys that failed in a row, of the issuer that fails most.",),
+    "sceau_issuer_fetches": ("Fetches of issuers' keys.", "what"),
+    "sceau_issuer_keys": ("Keys of an issuer that can be used now, of the issuer that has fewest.",),
+    "sceau_issuer_keys_age_seconds": (
+        "Seconds since an issuer's keys were fetched, of the issuer whose are oldest; 0 before the first fetch.",
+    ),
+    "sceau_job_backlog": ("What its last run left for the next.", "task"),
+    "sceau_job_day_failures": ("Runs that failed on its last day (UTC).", "task"),
+    "sceau_job_last_flagged": ("How many things its last run dealt with.", "task"),
+    "sceau_job_last_run_timestamp_seconds": ("When the task's last run began.", "task"),
+    "sceau_job_last_took_seconds": ("How long its last run took.", "task"),
+    "sceau_journal_notes": ("Notes of the journal that could not be kept.", "what"),
+    "sceau_leased": ("How many workers hold a lease.",),
+    "sceau_memory_looks": (
+        "Requests that memory answered, missed, or might not answer for want of a lease; records waited for together.",
+        "what",
+    ),
+    "sceau_memory_subjects": ("Subjects held in memory.",),
+    "sceau_outage": ("1 while a worker finds the database away, else 0.",),
+    "sceau_outbox_undispatched": ("Events that are not dispatched to webhooks yet; at most 10,000 are counted.",),
+    "sceau_over_quota": ("Requests refused for having been too many (429).", "policy"),
+    "sceau_pool_connections": ("Database connections in use, by pool.", "pool"),
+    "sceau_pool_waiting": ("Calls that wait for a connection, by pool.", "pool"),
+    "sceau_primary_reads": ("Reads of the primary for decisions, by cause.", "cause"),
+    "sceau_proof_anchor_delay_seconds": (
+        "Seconds for which the log's oldest checkpoint waits to be stamped or cosigned by somebody outside",
+    ),
+    "sceau_proof_merge_delay_seconds": ("Seconds for which the oldest recorded thing waits to be entered in the log",),
+    "sceau_replica_lag_seconds": ("Seconds since the last beat was sent, of the worker that is furthest behind.",),
+    "sceau_restarts": ("Processes that ended or hung and were started again.", "process"),
+    "sceau_restored_behind": ("1 while a worker finds that the database was set back, else 0.",),
+    "sceau_tokens": ("Access tokens checked, by what they were found to be.", "outcome"),
+    "sceau_unanswered": ("Questions not answered for want of facts.", "article"),
+    "sceau_unread": ("Requests refused before they were read (400, 408, 414, 431).", "problem"),
+    "sceau_webhook_attempts": ("Attempts to deliver, by how they ended.", "endpoint", "outcome"),
+    "sceau_webhook_deliveries": ("Deliveries that wait or were given up.", "endpoint", "status"),
+    "sceau_webhook_lost": (
+        "Deliveries that were dropped undelivered, because their events were older than events are kept.",
+        "endpoint",
+        "status",
+    ),
+    "sceau_writes": ("Transactions, by what they recorded and what became of them.", "kind", "outcome"),
 }
-
+"""Every family of metrics by its name: what it tells, then its labels."""
+OfWorkers = Literal["livemax", "livemin", "livesum"]
+"""How the numbers of several workers become one."""
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
@@ -88,14 +159,6 @@ class DecisionCounts:
         """Count into this counter."""
         self._counter = counter
         self._pending: dict[tuple[bool, str], int] = {}
-
-    def count(self, decision: Decision) -> None:
-        """Count one more decision."""
-        self.count_reason(permitted=decision.permitted, reason=decision.reason.value)
-
-    def count_reason(self, *, permitted: bool, reason: str) -> None:
-        """Count one more decision of that outcome."""
-        self.count_outcome((permitted, reason))
 
     def count_outcome(self, outcome: tuple[bool, str]) -> None:
         """Count one more decision, permitted or not, for a reason."""
@@ -168,29 +231,21 @@ class Metrics:
         """The labels of each family, by its name; docs/reference/metrics.md lists them."""
         self._watched: list[Watched | WatchedCounts] = []
         self.loop_lag = LoopLag()
-        self.decisions = DecisionCounts(
-            Counter(
-                *self._named("sceau_decisions", "Decisions answered.", "decision", "reason"), registry=self._registry
-            )
-        )
-        self.requests = Counter(
-            *self._named("sceau_http_requests", "HTTP requests answered.", "method", "route", "status"),
-            registry=self._registry,
-        )
-        self.seconds = Histogram(
-            *self._named(
-                "sceau_http_request_seconds",
-                "Seconds from a request's head until its answer is made.",
-                "route",
-            ),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
+        self.decisions = DecisionCounts(self._counter("sceau_decisions"))
+        self.requests = self._counter("sceau_http_requests")
+        self.seconds = self._histogram("sceau_http_request_seconds")
 
-    def _named(self, name: str, about: str, *labels: str) -> tuple[str, str, tuple[str, ...]]:
+    def _named(self, name: str) -> tuple[str, str, tuple[str, ...]]:
         """Note the labels of a family, and return what makes it."""
-        self.labels[name] = labels
-        return name, about, labels
+        about, *labels = FAMILIES[name]
+        self.labels[name] = (*labels,)
+        return name, about, self.labels[name]
+
+    def _counter(self, name: str) -> Counter:
+        return Counter(*self._named(name), registry=self._registry)
+
+    def _histogram(self, name: str) -> Histogram:
+        return Histogram(*self._named(name), buckets=_SECONDS, registry=self._registry)
 
     def times(self, route: str) -> RequestTimes:
         """Return where a decision endpoint counts its answers."""
@@ -198,30 +253,27 @@ class Metrics:
         self._watched.append(Watched(self.requests.labels("POST", route, "200"), lambda: times.answers))
         return times
 
-    def watch_counter(self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str) -> None:
-        """Report numbers that only grow, one for each word of a label."""
-        counter = Counter(*self._named(name, about, label), registry=self._registry)
+    def watch_counter(self, name: str, by_word: Mapping[str, Callable[[], float]]) -> None:
+        """Report numbers that only grow, one for each word of the family's label."""
+        counter = self._counter(name)
         self._watched += [Watched(counter.labels(word), read) for word, read in by_word.items()]
 
-    def watch_counts(self, name: str, about: str, counts: Mapping[tuple[str, ...], int], labels: Sequence[str]) -> None:
-        """Report numbers that only grow, by the words of several labels."""
-        counter = Counter(*self._named(name, about, *labels), registry=self._registry)
-        self._watched.append(WatchedCounts(counter, counts))
+    def watch_counts(self, name: str, counts: Mapping[tuple[str, ...], int]) -> None:
+        """Report numbers that only grow, by the words of the family's labels."""
+        self._watched.append(WatchedCounts(self._counter(name), counts))
 
-    def observing(self, name: str, about: str) -> Callable[[float], None]:
+    def observing(self, name: str) -> Callable[[float], None]:
         """Return a function that takes seconds, and report how they are distributed."""
-        return Histogram(*self._named(name, about), buckets=_SECONDS, registry=self._registry).observe
+        return self._histogram(name).observe
 
-    def watch_gauges(
-        self, name: str, about: str, by_word: Mapping[str, Callable[[], float]], label: str, *, of_workers: str
-    ) -> None:
-        """Do the same as `watch_gauge`, for each word of a label."""
-        gauge = Gauge(*self._named(name, about, label), registry=self._registry, multiprocess_mode=_LIVE[of_workers])
+    def watch_gauges(self, name: str, of_workers: OfWorkers, by_word: Mapping[str, Callable[[], float]]) -> None:
+        """Do the same as `watch_gauge`, for each word of the family's label."""
+        gauge = Gauge(*self._named(name), registry=self._registry, multiprocess_mode=of_workers)
         self._watched += [Watched(gauge.labels(word), read) for word, read in by_word.items()]
 
-    def watch_gauge(self, name: str, about: str, read: Callable[[], float], *, of_workers: str) -> None:
-        """Report a number as it is at the moment; `of_workers`: how those of several become one: max, min or sum."""
-        gauge = Gauge(*self._named(name, about), registry=self._registry, multiprocess_mode=_LIVE[of_workers])
+    def watch_gauge(self, name: str, of_workers: OfWorkers, read: Callable[[], float]) -> None:
+        """Report a number as it is at the moment."""
+        gauge = Gauge(*self._named(name), registry=self._registry, multiprocess_mode=of_workers)
         self._watched.append(Watched(gauge, read))
 
     def settle(self) -> None:
