@@ -15,7 +15,7 @@ from app.audit.figures import DayOfRuns, JobRun, add_run, drop_runs_before, late
 from app.audit.log_reading import DecisionCount, count_by_day, midnight
 from app.auth.callers import Caller
 from app.core.register import GateProposal
-from app.db.database import Database, DatabaseUnavailableError
+from app.db.database import Database
 from app.db.session import ReadSession, WriteSession
 from app.events.effects import DeliveryCounts, EffectCount, count_effects, load_counts
 from app.events.endpoints import Endpoint
@@ -63,14 +63,6 @@ class Deliveries:
 
 
 @dataclass(frozen=True, slots=True)
-class LogStanding:
-    """Whether an outside party attests since when the log is as it is, and for how many of its entries."""
-
-    anchoring: Anchoring
-    entries: int
-
-
-@dataclass(frozen=True, slots=True)
 class HomeFigures:
     """Every section; only callers that may read all of the register see what waits at the gate."""
 
@@ -81,7 +73,7 @@ class HomeFigures:
     effects: Read[Sequence[EffectCount]]
     staff: Read[Coverage]
     jobs: Read[Sequence[DayOfRuns]]
-    anchors: Read[LogStanding]
+    anchors: Read[Anchoring]
     proposals: Read[Sequence[GateProposal]]
 
 
@@ -91,77 +83,57 @@ async def show_home(database: Database, caller: Caller, *, stamps_log: bool) -> 
     `stamps_log`: whether an authority outside is asked to stamp the log.
     """
 
-    async def register(session: ReadSession) -> Read[Mapping[str, Registered]]:
-        now = await session.now()
-        return Read(now, now, await read_register(session, caller.processings))
+    def seen(each: ConsentCount | DecisionCount | EffectCount) -> bool:
+        return caller.may_ask_about(each.processing)
 
-    async def consents(session: ReadSession) -> Read[Sequence[ConsentCount]]:
-        now, figure = await session.now(), await load_figure(session, projections.CONSENTS)
+    async def register(session: ReadSession, _: datetime) -> Mapping[str, Registered]:
+        return await read_register(session, caller.processings)
+
+    async def consents(session: ReadSession, now: datetime) -> Read[Sequence[ConsentCount]]:
+        figure = await load_figure(session, projections.CONSENTS)
         if figure is None:
             return Read(now, None, ())
-        counts = [ConsentCount(**each) for each in figure.numbers]
-        return Read(now, figure.counted_at, [each for each in counts if caller.may_ask_about(each.processing)])
+        return Read(now, figure.counted_at, [*filter(seen, (ConsentCount(**each) for each in figure.numbers))])
 
-    async def decisions(session: ReadSession) -> Read[Sequence[DecisionCount]]:
-        now = await session.now()
-        counts = await count_by_day(session, midnight(now - SHOWN), now + timedelta(days=1))
-        return Read(now, now, [each for each in counts if caller.may_ask_about(each.processing)])
+    async def decisions(session: ReadSession, now: datetime) -> Sequence[DecisionCount]:
+        return [*filter(seen, await count_by_day(session, midnight(now - SHOWN), now + timedelta(days=1)))]
 
-    async def deliveries(session: ReadSession) -> Read[Deliveries]:
-        now = await session.now()
-        return Read(now, now, Deliveries(await list_webhooks(session, caller), await load_counts(session)))
+    async def deliveries(session: ReadSession, _: datetime) -> Deliveries:
+        return Deliveries(await list_webhooks(session, caller), await load_counts(session))
 
-    async def effects(session: ReadSession) -> Read[Sequence[EffectCount]]:
-        now = await session.now()
-        seen = [each for each in await count_effects(session, now) if caller.may_ask_about(each.processing)]
-        return Read(now, now, seen)
+    async def effects(session: ReadSession, now: datetime) -> Sequence[EffectCount]:
+        return [*filter(seen, await count_effects(session, now))]
 
-    async def anchors(session: ReadSession) -> Read[LogStanding]:
-        now, known = await session.now(), await anchored_log(session)
-        return Read(now, now, LogStanding(known.standing(now, is_on=stamps_log), known.size or 0))
+    async def anchors(session: ReadSession, now: datetime) -> Anchoring:
+        return (await anchored_log(session)).standing(now, is_on=stamps_log)
 
-    async def proposals(session: ReadSession) -> Read[Sequence[GateProposal]]:
-        now = await session.now()
-        return Read(now, now, await load_waiting(session) if caller.processings is None else ())
+    async def proposals(session: ReadSession, _: datetime) -> Sequence[GateProposal]:
+        return await load_waiting(session) if caller.processings is None else ()
 
-    return HomeFigures(
-        await _read(database, register),
-        await _read(database, consents),
-        await _read(database, decisions),
-        await _read(database, deliveries),
-        await _read(database, effects),
-        await _read(database, staff),
-        await _read(database, jobs),
-        await _read(database, anchors),
-        await _read(database, proposals),
-    )
+    sections = (register, consents, decisions, deliveries, effects, staff, jobs, anchors, proposals)
+    return HomeFigures(*[await _read(database, each) for each in sections])
 
 
-async def staff(session: ReadSession) -> Read[Coverage]:
+async def staff(session: ReadSession, _: datetime) -> Coverage:
     """Return who of the staff took note of the notice."""
-    now = await session.now()
-    return Read(now, now, await read_staff_coverage(session))
+    return await read_staff_coverage(session)
 
 
-async def jobs(session: ReadSession) -> Read[Sequence[DayOfRuns]]:
+async def jobs(session: ReadSession, _: datetime) -> Sequence[DayOfRuns]:
     """Return what each background task did last."""
-    now = await session.now()
-    return Read(now, now, await latest_runs(session))
+    return await latest_runs(session)
 
 
-_FAILED: Final[Read[Any]] = Read()
-
-
-async def _read(database: Database, load: Callable[[ReadSession], Awaitable[Read[Content]]]) -> Read[Content]:
+async def _read(database: Database, load: Callable[[ReadSession, datetime], Awaitable[Any]]) -> Read[Any]:
     """Return one section, or that it could not be read; the log says which and why, by the class of the error."""
     try:
         async with database.read() as session:
-            return await load(session)
-    except DatabaseUnavailableError:
-        log.warning("a section could not be read", section=load.__name__, cause="DatabaseUnavailableError")
+            now = await session.now()
+            content = await load(session, now)
+            return content if isinstance(content, Read) else Read(now, now, content)
     except Exception as error:  # noqa: BLE001 - on any error, the other sections are shown
         log.warning("a section could not be read", section=load.__name__, cause=type(error).__name__)
-    return _FAILED
+    return Read()
 
 
 # Runs of the background jobs: kept, and listed.

@@ -60,7 +60,14 @@ async def show(desk: DeskDep) -> Response:
         "points": points,
         "figures": _figures(shown, desk) if audits else [],
         "audits": audits,
-        "parts": _parts(shown, desk) if audits else [],
+        "parts": [
+            _lapses(shown.consents, desk),
+            _decisions(shown.decisions, desk),
+            _consents(shown.consents, desk),
+            _effects(shown.effects, desk),
+        ]
+        if audits
+        else [],
         "own_notice": desk.address("/staff/notice"),
     }
     return desk.page("console/home.html", Room.HOME, context)
@@ -84,9 +91,9 @@ def _of_register(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
         told = known.record.version(current.number) if current is not None else None
         if told is not None and (number := len(warnings_of(known.record.purpose, told.facts, told.said))):
             yield Point(f"{t['warnings']} {identifier} ({number})", href)
-    others = [(each.by, f"{desk.t[f'gate_{each.kind.value}']} {each.target}") for each in shown.proposals.content or ()]
-    for by, about in others:
-        mine = by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)
+    for each in shown.proposals.content or ():
+        mine = each.by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)
+        about = f"{desk.t[f'gate_{each.kind.value}']} {each.target}"
         said = f"{t['waits_for_others' if mine else 'to_approve']} {about}".strip()
         yield Point(said, desk.address(Room.REGISTER.path))
 
@@ -96,7 +103,7 @@ def _of_service(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
     yield from _unread(shown, desk, t)
     if desk.services.fence.behind:
         yield Point(t["set_back"])
-    if shown.anchors.content is not None and shown.anchors.content.anchoring is Anchoring.LATE:
+    if shown.anchors.content is Anchoring.LATE:
         yield Point(t["not_anchored"], desk.address(Room.REPORT.path))
     yield from _of_jobs(shown, desk, t)
     deliveries = shown.deliveries.content
@@ -113,16 +120,11 @@ def _of_service(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
 
 
 def _unread(shown: HomeFigures, desk: Desk, t: Mapping[str, str]) -> Iterator[Point]:
-    named: dict[str, Read[Any]] = {
-        "consents": shown.consents,
-        "decisions": shown.decisions,
-        "deliveries": shown.deliveries,
-    }
-    named |= {"effects": shown.effects, "staff": shown.staff, "jobs": shown.jobs, "anchors": shown.anchors}
-    for name, read in named.items():
+    for name in ("consents", "decisions", "deliveries", "effects", "staff", "jobs", "anchors"):
+        read: Read[Any] = getattr(shown, name)
         if read.content is None:
             yield Point(f"{t['unread']} {desk.t[f'part_{name}']}")
-        elif read.now is not None and read.as_of is not None and read.now - read.as_of > _STALE:
+        elif _is_stale(read):
             yield Point(f"{desk.t[f'part_{name}']} — {t['stale']}")
 
 
@@ -140,12 +142,7 @@ def _deliveries(shown: HomeFigures, status: str) -> int:
     deliveries = shown.deliveries.content
     if deliveries is None:
         return 0
-    seen = {each.id for each in deliveries.endpoints}
-    return sum(
-        number
-        for (endpoint, each), number in deliveries.counts.unfinished.items()
-        if each == status and endpoint in seen
-    )
+    return sum(deliveries.counts.unfinished.get((each.id, status), 0) for each in deliveries.endpoints)
 
 
 def _figures(shown: HomeFigures, desk: Desk) -> list[tuple[str, str]]:
@@ -165,6 +162,10 @@ def _figures(shown: HomeFigures, desk: Desk) -> list[tuple[str, str]]:
     return [(t[name], t["unknown"] if number is None else desk.number(number)) for name, number in found.items()]
 
 
+def _is_stale(read: Read[Any]) -> bool:
+    return read.now is not None and read.as_of is not None and read.now - read.as_of > _STALE
+
+
 def part(name: str, read: Read[Any], desk: Desk, **more: object) -> dict[str, Any]:
     """A part of a page that may not have been read or counted yet."""
     return {
@@ -173,7 +174,7 @@ def part(name: str, read: Read[Any], desk: Desk, **more: object) -> dict[str, An
         "failed": read.content is None,
         "never": read.as_of is None,
         "as_of": moment(read.as_of, desk.language) if read.as_of is not None else "",
-        "stale": read.now is not None and read.as_of is not None and read.now - read.as_of > _STALE,
+        "stale": _is_stale(read),
         "note": "",
         "groups": [],
         "table": None,
@@ -182,15 +183,6 @@ def part(name: str, read: Read[Any], desk: Desk, **more: object) -> dict[str, An
         "empty": "",
         **more,
     }
-
-
-def _parts(shown: HomeFigures, desk: Desk) -> list[dict[str, Any]]:
-    return [
-        _lapses(shown.consents, desk),
-        _decisions(shown.decisions, desk),
-        _consents(shown.consents, desk),
-        _effects(shown.effects, desk),
-    ]
 
 
 def _effects(read: Read[Sequence[EffectCount]], desk: Desk) -> dict[str, Any]:
