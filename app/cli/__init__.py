@@ -18,7 +18,7 @@ import typer
 
 from app.cli.about import InstallOption, ShowOption, VersionOption, prepare_completion, say_help, usage
 from app.cli.checks.doctor import doctor
-from app.cli.connecting import DataOption, deployment, run
+from app.cli.connecting import DataOption, deployment, run, settings_here
 from app.cli.consents import consents
 from app.cli.keys import keys
 from app.cli.log import log
@@ -111,12 +111,11 @@ def serve(  # noqa: PLR0917 - a command's options
         return
     from app.serving import check_free
     from app.serving import serve as serve_http
-    from app.settings import Settings
 
     os.environ.setdefault("SCEAU_PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")  # noqa: S104
     check_free(host, port)
     with deployment(data, join=False, make=True) as local:
-        settings = Settings.load()
+        settings = settings_here()
         _configure_logs(settings)
         _check(settings)
         _tell_what_does_not_protect(settings)
@@ -132,11 +131,10 @@ def _work(data: Path | None, *, beside: bool) -> None:
     """Run background jobs in this process."""
     from app.db.refusals import refusals_told
     from app.serving import work
-    from app.settings import Settings
     from app.settings.required import required
 
     with deployment(data):
-        settings = Settings.load()
+        settings = settings_here()
         _configure_logs(settings)
         with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
             work(settings, chance=random.random, beside=beside)
@@ -146,10 +144,9 @@ def _work(data: Path | None, *, beside: bool) -> None:
 def migrate() -> None:
     """Bring the database to this version's schema, as its owner, and grant the application role its rights."""
     from app.db.migrate import migrate as migrate_database
-    from app.settings import Settings
     from app.settings.required import required
 
-    settings = Settings.load()
+    settings = settings_here()
     owner = required(settings.database_owner_url, "database_owner_url")
     migrate_database(owner, required(settings.database_url, "database_url"))
     typer.echo("The database is at this version's schema.")

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from app.db.database import Database
     from app.db.session import WriteSession
+    from app.operations.service.deployment import Deployment
     from app.settings import Settings
 
 _Result = TypeVar("_Result")
@@ -67,48 +68,52 @@ def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> I
         yield directory
 
 
+def settings_here() -> "Settings":
+    """The settings that the environment of this command names."""
+    from app.settings import Settings
+
+    return Settings.load()
+
+
+def deployment_here() -> "Deployment":
+    """The keys and the choices of those settings."""
+    from app.wiring.parts import deployment_of
+
+    return deployment_of(settings_here())
+
+
 def connected(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """Do some work on the database of a command, and return its result."""
-    from app.settings import Settings
     from app.telemetry.spans import EntryPoint, Origin, arriving
 
     with deployment(data), arriving(Origin(EntryPoint.COMMAND)):
-        return run(Settings.load(), work)
+        return run(settings_here(), work)
 
 
 def at_length(data: Path | None, work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
     """Like `connected`, but on one connection and without a deadline: to read years of events takes long."""
+    with deployment(data):
+        return run(settings_here(), work, is_long=True)
+
+
+def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]], *, is_long: bool = False) -> _Result:
+    """Do some work on the database that the settings name, and return its result; `is_long`: as `at_length` does."""
     from app.db.database import Database, PoolLimits
-    from app.db.refusals import refusals_told
-    from app.settings import Settings
-    from app.settings.required import required
-
-    async def opened() -> _Result:
-        url = required(Settings.load().database_url, "database_url")
-        database = Database(url, limits=PoolLimits(size=1, deadline=timedelta(days=1)))
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    with deployment(data), refusals_told(required(Settings.load().database_url, "database_url"), "SCEAU_DATABASE_URL"):
-        return asyncio.run(opened())
-
-
-def run(settings: "Settings", work: Callable[["Database"], Awaitable[_Result]]) -> _Result:
-    """Do some work on the database that the settings name, and return its result."""
     from app.db.refusals import refusals_told
     from app.settings.required import required
     from app.wiring.parts import database_of
 
+    url = required(settings.database_url, "database_url")
+
     async def opened() -> _Result:
-        database = database_of(settings)
+        limits = PoolLimits(size=1, deadline=timedelta(days=1))
+        database = Database(url, limits=limits) if is_long else database_of(settings)
         try:
             return await work(database)
         finally:
             await database.close()
 
-    with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
+    with refusals_told(url, "SCEAU_DATABASE_URL"):
         return asyncio.run(opened())
 
 
@@ -119,12 +124,11 @@ async def confirmed(database: "Database") -> "AsyncIterator[WriteSession]":
     The end waits for the longest possible lease, because a command may not know with which one the service runs.
     """
     from app.journal.store import load_epoch
-    from app.settings import Settings
     from app.snapshot.feed import LONGEST_LEASE, Pace
     from app.snapshot.writer import Writer
     from app.wiring.parts import journal_of
 
-    journal = journal_of(Settings.load())
+    journal = journal_of(settings_here())
     async with database.read() as session:
         journal.saw(await load_epoch(session))
     async with Writer(database, None, longest=LONGEST_LEASE + Pace().margin, journal=journal).write() as session:

@@ -3,13 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.connecting import DataOption, connected
+from app.cli.connecting import DataOption, connected, settings_here
 from app.cli.imports import import_files
-from app.cli.output import JsonOption, echo_json, given_text
+from app.cli.output import JsonOption, echo_json, fail, given_text
 from app.cli.progress import progress
 from app.cli.retention import retention
 from app.cli.words import group
@@ -61,14 +61,13 @@ def evaluate(
     """Answer one question, as the API would, and print the decision as JSON. A deny exits with 0: it is an answer."""
     from app.db.database import RestoredBehindError
     from app.register.store import load_processings
-    from app.settings import Settings
     from app.wiring.parts import deployment_of, fence_of, journal_of
 
     body = sys.stdin.buffer.read() if str(file) == "-" else given_text(file).encode()
     _question(body, file, lambda *_: b"")  # an error in it is reported before a connection is opened
 
     async def decide(database: "Database") -> dict[str, Any]:
-        settings = Settings.load()
+        settings = settings_here()
         deployment = deployment_of(settings)
         question = _question(body, file, deployment.pseudonyms.locator)
         look = fence_of(settings, database, journal_of(settings)).look
@@ -102,9 +101,4 @@ def _question(body: bytes, file: Path, refs: "Refs") -> "Question":
         return read_question(body, refs)
     except MalformedError as error:
         wrong = "; ".join(f"{each.field}: {each.message}" for each in error.fields)
-        _fail(f"{file}: {wrong or error.detail}", 2)
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    typer.echo(f"sceau: {message}", err=True)
-    raise typer.Exit(status)
+        fail(f"{file}: {wrong or error.detail}", 2)

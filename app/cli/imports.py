@@ -6,20 +6,20 @@ database, and the service goes on answering. Run again, it goes on where it stop
 
 import json
 import sqlite3
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
 from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
-from app.cli.output import telling_of
+from app.cli.output import fail, telling_of
 from app.cli.progress import progress
 from app.cli.remote import HERE, KeyFileOption, UrlOption, key_of, problem_of
 
@@ -38,29 +38,18 @@ class ImportStoppedError(Exception):
 
 
 @dataclass(slots=True)
-class _Counts:
-    """The results of the rows so far, as counts."""
-
-    recorded: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    unproven: int = 0
-
-    @property
-    def total(self) -> int:
-        """How many rows have a result."""
-        return self.recorded + self.unchanged + self.refused
-
-
-@dataclass(slots=True)
 class _Sender:
-    """Sends rows, notes their results, and keeps to its share of the service's time."""
+    """Sends rows, counts and notes their results, and keeps to its share of the service's time.
+
+    `counts`: by result. `unproven`: grants without a whole proof.
+    """
 
     client: "httpx2.Client"
     order: dict[str, Any]
     share: float
     results: TextIO | None
-    counts: _Counts = field(default_factory=_Counts)
+    counts: Counter[str] = field(default_factory=Counter)
+    unproven: int = 0
 
     def send(self, rows: Sequence[FileRow]) -> None:
         """Send rows in one request, and note the result of each.
@@ -78,13 +67,15 @@ class _Sender:
     def note(self, row: FileRow, told: dict[str, Any]) -> None:
         """Count the result of a row, and write it down."""
         result = told["result"]
-        setattr(self.counts, result, getattr(self.counts, result) + 1)
-        self.counts.unproven += told.get("proof") == "unknown"
+        self.counts[result] += 1
+        self.unproven += told.get("proof") == "unknown"
         if self.results is not None:
             line = {"file": str(row.file), "line": row.line, **told}
             self.results.write(json.dumps(line, ensure_ascii=False) + "\n")
-        elif result == "refused" and self.counts.refused <= _SHOWN:
-            typer.echo(f"{row.file}:{row.line}: {_why(told)}", err=True)
+        elif result == "refused" and self.counts[result] <= _SHOWN:
+            problem = told.get("problem") or {}
+            fields = "; ".join(f"{each['field']}: {each['message']}" for each in problem.get("errors") or ())
+            typer.echo(f"{row.file}:{row.line}: {fields or problem.get('detail') or 'refused'}", err=True)
 
     def _answers(self, rows: Sequence[FileRow]) -> list[dict[str, Any]]:
         """Send rows until the service answers them; it gets rows that it cannot record together (503) in halves.
@@ -138,38 +129,31 @@ def import_files(  # noqa: PLR0917 - a command's options
 
     The key needs the scope consents:import.
     """
+    import httpx2
+
     try:
         reading = Reading(_pairs(map_, "--map"), _pairs(set_, "--set"), delimiter)
         total, grants = _count(reading, files)
         order = {"import": name, "dry_run": dry_run, "notify": notify, "grants_expected": grants}
         order |= {"until": until} if until is not None else {}
         with ExitStack() as stack:
-            sender = _sender(stack, url, key_of(key_file), order, share, results)
+            headers = {"Authorization": f"Bearer {key_of(key_file)}"}
+            client = stack.enter_context(httpx2.Client(base_url=url, headers=headers, timeout=60))
+            sender = _Sender(client, order, share, None)
+            if results is not None:
+                stack.enter_context(telling_of(results))
+                sender.results = stack.enter_context(results.open("w", encoding="utf-8"))
             _send_all(sender, reading, files, total)
     except ImportFileError as error:
-        _stop(str(error), 2)
+        fail(str(error), 2)
     except ImportStoppedError as error:
-        _stop(str(error), 1)
+        fail(str(error))
     counts = sender.counts
     did = "would be recorded" if dry_run else "recorded"
-    typer.echo(f"{counts.recorded} {did}, {counts.unchanged} unchanged, {counts.refused} refused.")
-    if counts.unproven:
-        typer.echo(f"{counts.unproven} grants have no whole proof: they never permit (docs/import.md).")
-    raise typer.Exit(1 if counts.refused else 0)
-
-
-def _sender(  # noqa: PLR0917 - the parts of one sender
-    stack: ExitStack, url: str, key: str, order: dict[str, Any], share: float, results: Path | None
-) -> _Sender:
-    import httpx2
-
-    headers = {"Authorization": f"Bearer {key}"}
-    client = stack.enter_context(httpx2.Client(base_url=url, headers=headers, timeout=60))
-    sender = _Sender(client, order, share, None)
-    if results is not None:
-        stack.enter_context(telling_of(results))
-        sender.results = stack.enter_context(results.open("w", encoding="utf-8"))
-    return sender
+    typer.echo(f"{counts['recorded']} {did}, {counts['unchanged']} unchanged, {counts['refused']} refused.")
+    if sender.unproven:
+        typer.echo(f"{sender.unproven} grants have no whole proof: they never permit (docs/import.md).")
+    raise typer.Exit(1 if counts["refused"] else 0)
 
 
 def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: int) -> None:
@@ -183,7 +167,8 @@ def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: i
                 else:
                     sender.note(row, {"source_id": row.said["source_id"], **_REPEATED})
             sender.send(fresh)
-            bar.tell(sender.counts.total / total, f"{sender.counts.total:,} of {total:,} rows")
+            done = sender.counts.total()
+            bar.tell(done / total, f"{done:,} of {total:,} rows")
 
 
 _REPEATED: Final = {
@@ -239,15 +224,3 @@ def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
             raise ImportStoppedError(f"{option} {each}: it names no member; there are {', '.join(sorted(MEMBERS))}")
         pairs[member] = value
     return pairs
-
-
-def _why(told: dict[str, Any]) -> str:
-    problem = told.get("problem") or {}
-    fields = "; ".join(f"{each['field']}: {each['message']}" for each in problem.get("errors") or ())
-    return fields or problem.get("detail") or "refused"
-
-
-def _stop(message: str, status: int) -> NoReturn:
-    typer.echo(f"sceau: {message}", err=True)
-    sys.stderr.flush()
-    raise typer.Exit(status)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -11,8 +11,7 @@ from uuid import UUID
 import typer
 
 from app.auth.callers import ApiKey, CallerKind, Identity, Scope
-from app.auth.callers import Caller as KnownCaller
-from app.cli.connecting import DataOption, confirmed, connected, deployment
+from app.cli.connecting import DataOption, confirmed, connected, deployment, deployment_here, settings_here
 from app.cli.output import JsonOption, duration, echo_json
 from app.cli.signing_keys import signing_keys
 from app.cli.words import group
@@ -71,50 +70,40 @@ def keys_list(
     data: DataOption = None,
 ) -> None:
     """List callers with their keys and when those were last used, oldest first; never the keys themselves."""
-    show_callers([each for each in all_callers(data) if every or each.caller.revoked_at is None], every, as_json)
+    show_callers(data, every, as_json)
 
 
-@dataclass(frozen=True, slots=True)
-class ListedCaller:
-    """A caller with its keys, as it is at an instant."""
-
-    view: "CallerView"
-    now: datetime
-
-    @property
-    def caller(self) -> "KnownCaller":
-        """The caller itself."""
-        return self.view.caller
-
-    def keys(self, *, every: bool) -> "Sequence[ApiKey]":
-        """Its keys: those in force, or every one."""
-        return [key for key in self.view.keys if every or key.in_force(self.now)]
-
-
-def all_callers(data: DataOption) -> list[ListedCaller]:
-    """Every caller, oldest first."""
+def all_callers(data: DataOption) -> "tuple[list[CallerView], datetime]":
+    """Every caller, oldest first, and the instant at which they were read."""
     from app.operations.callers import list_callers
 
-    async def listed(database: "Database") -> list[ListedCaller]:
-        callers: list[ListedCaller] = []
+    async def listed(database: "Database") -> "tuple[list[CallerView], datetime]":
+        callers: list[CallerView] = []
         after: UUID | None = None
         async with database.read() as session:
             now = await session.now()
             while found := await list_callers(session, None, after=after, limit=100):
                 after = found[-1].caller.id
-                callers += [ListedCaller(each, now) for each in found]
-        return callers
+                callers += found
+        return callers, now
 
     return connected(data, listed)
 
 
-def show_callers(callers: Sequence[ListedCaller], every: bool, as_json: bool) -> None:  # noqa: FBT001 - options
-    """Print callers: lines for a person, or one JSON document."""
+def show_callers(data: DataOption, every: bool, as_json: bool, *, by_tokens: bool = False) -> None:  # noqa: FBT001
+    """Print callers: lines for a person, or one JSON document.
+
+    `every`: revoked ones and all of their keys too. `by_tokens`: only those known by tokens.
+    """
+    found, now = all_callers(data)
+    callers = [each for each in found if every or each.caller.revoked_at is None]
+    shown = [each for each in callers if not by_tokens or each.caller.identity is not None]
+    keys = {each.caller.id: [key for key in each.keys if every or key.in_force(now)] for each in shown}
     if as_json:
-        echo_json([_told_of(each, every=every) for each in callers])
+        echo_json([_told_of(each, keys[each.caller.id]) for each in shown])
         return
-    for each in callers:
-        for line in _lines(each, every=every):
+    for each in shown:
+        for line in _lines(each, keys[each.caller.id], now):
             typer.echo(line)
 
 
@@ -220,33 +209,13 @@ def _named(identifier: UUID) -> Iterator[None]:
         ) from None
 
 
-def _told_of(listed: ListedCaller, *, every: bool) -> dict[str, object]:
-    caller, uses = listed.caller, listed.view.uses
-    return {
-        "id": caller.id,
-        "name": caller.name,
-        "kind": caller.kind,
-        "scopes": caller.scopes,
-        "processings": caller.processings,
-        "created_at": caller.created_at,
-        "revoked_at": caller.revoked_at,
-        "identity": caller.identity,
-        "last_used_at": listed.view.last_used_at,
-        "keys": [
-            {
-                "id": key.id,
-                "created_at": key.created_at,
-                "expires_at": key.expires_at,
-                "revoked_at": key.revoked_at,
-                "last_used_at": uses.get(key.id),
-            }
-            for key in listed.keys(every=every)
-        ],
-    }
+def _told_of(view: "CallerView", keys: Sequence[ApiKey]) -> dict[str, object]:
+    of_keys = [{**asdict(key), "last_used_at": view.uses.get(key.id)} for key in keys]
+    return {**asdict(view.caller), "last_used_at": view.last_used_at, "keys": of_keys}
 
 
-def _lines(listed: ListedCaller, *, every: bool) -> Iterator[str]:
-    view, caller = listed.view, listed.caller
+def _lines(view: "CallerView", keys: Sequence[ApiKey], now: datetime) -> Iterator[str]:
+    caller = view.caller
     state = "revoked" if caller.revoked_at is not None else "in force"
     about = "every processing" if caller.processings is None else ", ".join(sorted(caller.processings))
     scopes = ", ".join(sorted(caller.scopes))
@@ -255,8 +224,8 @@ def _lines(listed: ListedCaller, *, every: bool) -> Iterator[str]:
         whose = f"tokens of {caller.identity.issuer} about {caller.identity.subject}"
         through = f" for {caller.identity.client}" if caller.identity.client is not None else ""
         yield f"    {whose}{through}, {_used(view.uses.get(caller.id))}"
-    for key in listed.keys(every=every):
-        yield f"    key {key.id}  {_standing(key, listed.now)}, {_used(view.uses.get(key.id))}"
+    for key in keys:
+        yield f"    key {key.id}  {_standing(key, now)}, {_used(view.uses.get(key.id))}"
 
 
 def _used(at: datetime | None) -> str:
@@ -294,12 +263,15 @@ def identities_register(  # noqa: PLR0917 - a command's options
 ) -> None:
     """Make a caller that shows access tokens in the place of a key. It is listed and revoked with `sceau keys`."""
     from app.operations.callers import NewCaller, register_identity
+    from app.settings.environment import SettingsError
 
     wanted = NewCaller(name, frozenset(scope), frozenset(processing) if processing else None, kind)
 
     async def register(database: "Database") -> UUID:
         check = _check()
-        named = issuer if issuer is not None else _only(check)
+        if issuer is None and len(check.issuers) != 1:
+            raise SettingsError("SCEAU_OIDC_ISSUER names several issuers: say which with --issuer")
+        named = issuer if issuer is not None else next(iter(check.issuers))
         async with database.write() as session:
             made = await register_identity(session, None, wanted, Identity(named, subject, client), check)
         return made.id
@@ -314,8 +286,7 @@ def identities_list(
     data: DataOption = None,
 ) -> None:
     """List the callers that are known by tokens, oldest first, and when one was last shown."""
-    known = [each for each in all_callers(data) if each.caller.identity is not None]
-    show_callers([each for each in known if every or each.caller.revoked_at is None], every, as_json)
+    show_callers(data, every, as_json, by_tokens=True)
 
 
 @identities.command("issuers")
@@ -353,21 +324,10 @@ async def _ask() -> list[dict[str, Any]]:
 
 
 def _check() -> "TokenCheck":
-    from app.settings import Settings
     from app.settings.environment import SettingsError
-    from app.wiring.parts import deployment_of, token_check_of
+    from app.wiring.parts import token_check_of
 
-    settings = Settings.load()
-    check = token_check_of(settings, deployment_of(settings).pseudonyms)
+    check = token_check_of(settings_here(), deployment_here().pseudonyms)
     if check is None:
         raise SettingsError("SCEAU_OIDC_ISSUER is not set: no access tokens are taken")
     return check
-
-
-def _only(check: "TokenCheck") -> str:
-    from app.settings.environment import SettingsError
-
-    names = list(check.issuers)
-    if len(names) != 1:
-        raise SettingsError("SCEAU_OIDC_ISSUER names several issuers: say which with --issuer")
-    return names[0]

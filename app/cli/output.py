@@ -9,13 +9,24 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import IO, Annotated, Any, TextIO
+from typing import IO, Annotated, Any, NoReturn, TextIO
 
 import typer
 
 from app.core.errors import RefusalError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def fail(message: str, status: int = 1) -> NoReturn:
+    """End the command with one line on standard error.
+
+    Raises:
+        Exit: always, with this status.
+
+    """
+    typer.echo(f"sceau: {message}", err=True)
+    raise typer.Exit(status)
 
 
 def echo_json(value: Any) -> None:  # noqa: ANN401 - any result of a command
@@ -146,16 +157,11 @@ def open_to_read(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def open_to_write(path: Path) -> TextIO:
-    """Open a file to be written in UTF-8.
-
-    Raises:
-        OSError: it cannot be opened.
-
-    """
-    if path.suffix == ".gz":
+def _opened(path: Path, *, binary: bool) -> IO[Any]:
+    """Open a file to be written, if it is not binary in UTF-8."""
+    if path.suffix == ".gz" and not binary:
         return gzip.open(path, "wt", encoding="utf-8")
-    return path.open("w", encoding="utf-8")
+    return path.open("wb") if binary else path.open("w", encoding="utf-8")
 
 
 @contextmanager
@@ -186,10 +192,6 @@ def written_whole(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-
-
-def _opened(path: Path, *, binary: bool) -> IO[Any]:
-    return path.open("wb") if binary else open_to_write(path)
 
 
 @contextmanager

@@ -3,30 +3,18 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.connecting import DataOption, connected
-from app.cli.output import JsonOption, echo_json, written_whole
+from app.cli.connecting import DataOption, connected, deployment_here, settings_here
+from app.cli.output import JsonOption, echo_json, fail, written_whole
 from app.cli.remote import HERE, KeyFileOption, UrlOption, remote
 from app.cli.words import group
 from app.core.consent_link import Authentication, LinkKind
 
 if TYPE_CHECKING:
     from app.db.database import Database
-
-_LINES: Final = {1: "one line", 2: "two lines"}
-
-
-def typed_id() -> str:
-    """The single line of standard input.
-
-    Raises:
-        Exit: there is no line, more than one, or one that is not UTF-8.
-
-    """
-    return typed_ids(1)[0]
 
 
 def typed_ids(number: int) -> list[str]:
@@ -37,7 +25,7 @@ def typed_ids(number: int) -> list[str]:
 
     """
     if sys.stdin is None:
-        raise _refused("standard input is closed: pipe the id in, or type it")
+        fail("standard input is closed: pipe the id in, or type it", 2)
     if sys.stdin.isatty():
         typer.echo("The id, in one line: " if number == 1 else f"{number} ids, a line each: ", nl=False, err=True)
         given = b"".join(sys.stdin.buffer.readline() for _ in range(number))
@@ -45,20 +33,15 @@ def typed_ids(number: int) -> list[str]:
         given = sys.stdin.buffer.read()
     try:
         lines = given.decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise _refused("the id is not UTF-8") from error
+    except UnicodeDecodeError:
+        fail("the id is not UTF-8", 2)
     if len(lines) > number:
-        raise _refused(f"standard input gave more than {_LINES[number]}: one id at a time")
+        fail(f"standard input gave more than {'one line' if number == 1 else 'two lines'}: one id at a time", 2)
     if not lines or not lines[0].strip():
-        raise _refused("standard input gave no id: pipe it in, or type it")
+        fail("standard input gave no id: pipe it in, or type it", 2)
     if len(lines) < number or not all(each.strip() for each in lines):
-        raise _refused("standard input gave one id: the parent's is the second line")
+        fail("standard input gave one id: the parent's is the second line", 2)
     return [each.strip() for each in lines]
-
-
-def _refused(why: str) -> typer.Exit:
-    typer.echo(f"sceau: {why}", err=True)
-    return typer.Exit(2)
 
 
 people = group("What is held about one person, and links to the consent page.")
@@ -128,14 +111,11 @@ def subject_export(
     """Write everything about a person as JSON (GDPR art. 15 and 20). Standard input gives the id, in one line."""
     from app.operations.proof.export_subject import export_subject, log_about
     from app.operations.service.deployment import SubjectName
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of
 
-    name = SubjectName(kind, typed_id())
+    name = SubjectName(kind, *typed_ids(1))
 
     async def export(database: "Database") -> dict[str, Any]:
-        settings = Settings.load()
-        deployment, service = deployment_of(settings), str(settings.public_url)
+        deployment, service = deployment_here(), str(settings_here().public_url)
         logged = await log_about(database, deployment, name)
         async with database.write(at_once=True) as session:
             return await export_subject(session, deployment, None, name, logged, service=service)

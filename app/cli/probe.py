@@ -24,11 +24,11 @@ def probe(  # noqa: PLR0917 - a command's options
     user_only. Exits with 0 if the promise held, 1 if anything was permitted after the withdrawal, and 2 if it could not
     be checked or a question was not answered.
     """
-    from app.cli.promise import Probe, ProbedService, ProbeFailedError, check_promise
+    from app.cli.promise import ProbedService, ProbeFailedError, check_promise
 
     try:
         target = ProbedService(url.rstrip("/"), key_of(key_file))
-        found = check_promise(target, Probe(processing, {"type": kind, "id": subject}, times, exempt))
+        found = check_promise(target, processing, {"type": kind, "id": subject}, times, exempt)
     except (ProbeFailedError, ServiceRefusedError) as error:
         if as_json:
             typer.echo(json.dumps({"held": None, "why": str(error)}))

@@ -87,16 +87,6 @@ _PAUSE_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What to probe: a processing of IV, a subject, how often to ask after the withdrawal, and perhaps one of III."""
-
-    processing: str
-    subject: Mapping[str, str]
-    times: int
-    exempt: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ProbeReport:
     """The answers after the withdrawal, how many seconds the withdrawal took, and whether III was permitted."""
 
@@ -117,20 +107,29 @@ class ProbeReport:
         return self.unanswered == 0 and self.exempt is not False
 
 
-def check_promise(target: ProbedService, probe: Probe) -> ProbeReport:
+def check_promise(
+    target: ProbedService, processing: str, subject: Mapping[str, str], times: int, exempt: str | None
+) -> ProbeReport:
     """Grant, see a permit, withdraw, and ask again many times.
 
     Whatever happens in between, a consent that was granted here is withdrawn at the end.
+
+    Args:
+        target: the service.
+        processing: a processing of IV.
+        subject: whose consent it is.
+        times: how often to ask after the withdrawal.
+        exempt: a processing of III to ask about as well; None for none.
 
     Raises:
         ProbeFailedError: a step before the last fails, so that nothing can be said.
 
     """
-    question = _question(probe.processing, probe.subject)
-    exempt = None if probe.exempt is None else target.ask(_question(probe.exempt, probe.subject)) is True
-    withdrawal = {"subject": probe.subject, "processing": probe.processing}
+    question = _question(processing, subject)
+    is_exempt = None if exempt is None else target.ask(_question(exempt, subject)) is True
+    withdrawal = {"subject": subject, "processing": processing}
     try:
-        _grant(target, probe)
+        _grant(target, processing, subject)
         _await_permit(target, question)
     except BaseException:
         target.send("POST", "/v1/withdrawals", withdrawal)
@@ -138,13 +137,13 @@ def check_promise(target: ProbedService, probe: Probe) -> ProbeReport:
     begun = time.monotonic()
     target.told("POST", "/v1/withdrawals", withdrawal)
     took = time.monotonic() - begun
-    answers = target.ask_often(question, probe.times)
-    return ProbeReport(answers.count(True), answers.count(False), answers.count(None), round(took, 4), exempt)
+    answers = target.ask_often(question, times)
+    return ProbeReport(answers.count(True), answers.count(False), answers.count(None), round(took, 4), is_exempt)
 
 
-def _grant(target: ProbedService, probe: Probe) -> None:
+def _grant(target: ProbedService, processing: str, subject: Mapping[str, str]) -> None:
     now = datetime.now(UTC)
-    version = _version(target.told("GET", f"/v1/processings/{probe.processing}/versions")["items"], now)
+    version = _version(target.told("GET", f"/v1/processings/{processing}/versions")["items"], now)
     language, text = next(iter(version["notice"].items()))
     evidence = {
         "method": "api",
@@ -157,7 +156,7 @@ def _grant(target: ProbedService, probe: Probe) -> None:
         "notice_version": version["number"],
         "presented_text_sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
-    body = {"subject": probe.subject, "processing": probe.processing, "decision": "granted"}
+    body = {"subject": subject, "processing": processing, "decision": "granted"}
     body |= {"evidence": evidence, "collected_at": now.isoformat()}
     state = target.told("POST", "/v1/consents", body)["state"]
     if state != "in_force":

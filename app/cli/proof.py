@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from app.cli.connecting import DataOption, at_length, connected
+from app.cli.connecting import DataOption, at_length, connected, deployment_here, settings_here
 from app.cli.output import (
     JsonOption,
     MaybeSince,
@@ -51,13 +51,11 @@ def proof_replay(
     """Decide again what was logged, on what was known then. Exit 0 all the same, 1 one differs, 3 some cannot be."""
     from app.operations.proof.close_hours import compare_hours
     from app.operations.proof.replay_decisions import replay_decisions
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of
 
     refuse_reversed(since, until)
 
     async def replay(database: "Database") -> "tuple[ReplayReport, HoursReport]":
-        vault = deployment_of(Settings.load()).vault
+        vault = deployment_here().vault
         async with database.read() as session:
             with progress() as bar:
                 decided = await replay_decisions(session, vault, utc(since), utc(until), bar.tell)
@@ -118,12 +116,11 @@ proof.command("stamp")(proof_stamp)
 def proof_key(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Print the keys of the log's checkpoints and of receipts, the newest first. Publish them for others to find."""
     from app.operations.proof.append_entries import every_key
-    from app.settings import Settings
     from app.wiring.parts import origin_of
 
     async def keys(database: "Database") -> list[str]:
         async with database.read() as session:
-            return [str(each) for each in await every_key(session, origin_of(Settings.load()))]
+            return [str(each) for each in await every_key(session, origin_of(settings_here()))]
 
     found = connected(data, keys)
     if as_json:
@@ -169,9 +166,8 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
     async def write(database: "Database") -> "Bundle":
         from app.operations.proof.bundle import BundlePlan
         from app.proof.entries import Bag
-        from app.settings import Settings
 
-        is_anchored = Settings.load().tsa_url is not None if anchored is None else anchored
+        is_anchored = settings_here().tsa_url is not None if anchored is None else anchored
         plan = BundlePlan(*period, secrets.token_bytes(32), processing, is_anchored, person_of)
         with written_whole(output, binary=True) as sink, Bag(sink) as bag:
             bundle = await _put_payload(database, bag, plan, replay=replay)
@@ -182,7 +178,8 @@ def proof_bundle(  # noqa: PLR0917 - what can be asked for
 
     bundle = at_length(data, write)
     signed = f"{bundle.checkpoint.signed_at:%Y-%m-%d %H:%M:%S} UTC"
-    typer.echo(f"{_counted(bundle.entries)} bundled, up to the checkpoint that was signed at {signed}.", err=True)
+    counted = "1 entry" if bundle.entries == 1 else f"{bundle.entries} entries"
+    typer.echo(f"{counted} bundled, up to the checkpoint that was signed at {signed}.", err=True)
 
 
 async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, replay: bool) -> "Bundle":
@@ -190,13 +187,11 @@ async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, 
     from app.operations.proof.bundle import write_bundle
     from app.operations.proof.replay_decisions import replay_report
     from app.pages.bundle import write_pages
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of
 
     async with database.read() as session:
         told = None
         if replay and plan.since is not None and plan.until is not None:
-            told = await replay_report(session, deployment_of(Settings.load()).vault, plan.since, plan.until)
+            told = await replay_report(session, deployment_here().vault, plan.since, plan.until)
         with progress() as bar:
             bundle = await write_bundle(session, plan, bag, told, bar.tell)
         await write_pages(session, bundle, bag)
@@ -256,7 +251,3 @@ def proof_verify(  # noqa: PLR0917 - what can be asked for
     given += ["--tsa-ca", str(tsa_ca)] if tsa_ca is not None else []
     given += ["--lang", lang] if lang is not None else []
     raise typer.Exit(main([*given, "--", *map(str, files)]))
-
-
-def _counted(entries: int) -> str:
-    return "1 entry" if entries == 1 else f"{entries} entries"

@@ -1,14 +1,13 @@
 """Commands about the log of proofs: anchors, appending, and watching it from outside."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.connecting import DataOption, connected
-from app.cli.output import UnwritableFileError, given_text, open_to_read, written_whole
+from app.cli.connecting import DataOption, connected, deployment_here, settings_here
+from app.cli.output import UnwritableFileError, fail, given_text, open_to_read, written_whole
 
 if TYPE_CHECKING:
     import httpx2
@@ -48,16 +47,13 @@ def _stamped(data: Path | None) -> str:
     from app.jobs.work import Work
     from app.proof.anchors import AuthorityError
     from app.proof.authority import CAUSES
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of, time_authority_of
+    from app.wiring.parts import time_authority_of
 
     async def stamp(database: "Database") -> str:
-        settings = Settings.load()
-        authority = time_authority_of(settings)
+        authority = time_authority_of(settings_here())
         if authority is None:
             return "Not time-stamped: SCEAU_TSA_URL names no authority."
-        work = Work(database, deployment_of(settings), authority=authority)
-        stamped = await stamp_newest(work, at_once=True)
+        stamped = await stamp_newest(Work(database, deployment_here(), authority=authority), at_once=True)
         return "The newest checkpoint is time-stamped." if stamped else "Every checkpoint is stamped already."
 
     try:
@@ -103,16 +99,15 @@ async def appended(database: "Database") -> int:
     """Like `append_now`, on an open database."""
     from app.jobs.tasks import append_all
     from app.jobs.work import Work
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of, proof_plan_of
+    from app.wiring.parts import proof_plan_of
 
-    settings = Settings.load()
     # This command may run with other settings than the service, which states its own in the log.
-    plan = replace(proof_plan_of(settings), settings=None)
-    return await append_all(Work(database, deployment_of(settings), log=plan), waits=True)
+    plan = replace(proof_plan_of(settings_here()), settings=None)
+    return await append_all(Work(database, deployment_here(), log=plan), waits=True)
 
 
 _NOT_COMPARED = 2
+"""The status if nothing was compared, which says nothing about the log itself."""
 _SECONDS = 30
 
 
@@ -135,7 +130,7 @@ def proof_watch(
     import httpx2
 
     if not url.startswith(("https://", "http://")):
-        raise _cannot("the address begins with https:// (or with http://, for a service on this machine)")
+        fail("the address begins with https:// (or with http://, for a service on this machine)", _NOT_COMPARED)
     keys = keys_given(key)
     try:
         before = _kept(kept, keys)
@@ -143,21 +138,17 @@ def proof_watch(
             said = _watched(client, keys, before, kept)
     except httpx2.HTTPStatusError as error:
         path, status = error.request.url.path, error.response.status_code
-        raise _cannot(f"{path} was answered {status}: give the service's own address, without a path") from error
+        fail(f"{path} was answered {status}: give the service's own address, without a path", _NOT_COMPARED)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise _cannot(f"no answer that can be used ({type(error).__name__})") from error
+        fail(f"no answer that can be used ({type(error).__name__})", _NOT_COMPARED)
     except (OSError, UnicodeDecodeError, UnwritableFileError) as error:
-        raise _cannot(f"{kept} cannot be read or written: {error}") from error
+        fail(f"{kept} cannot be read or written: {error}", _NOT_COMPARED)
     except WatchedLogError as error:
-        typer.echo(f"watch: WRONG: {_shown(str(error))}")
+        # A server's text: control characters, which a terminal would obey, are shown as escapes.
+        shown = "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in str(error))
+        typer.echo(f"watch: WRONG: {shown}")
         raise typer.Exit(1) from error
     typer.echo(said)
-
-
-def _cannot(why: str) -> typer.Exit:
-    """Print why nothing was compared, which says nothing about the log itself."""
-    typer.echo(f"sceau: {why}", err=True)
-    return typer.Exit(_NOT_COMPARED)
 
 
 def keys_given(given: list[str]) -> "list[VerifierKey]":
@@ -168,9 +159,9 @@ def keys_given(given: list[str]) -> "list[VerifierKey]":
     try:
         keys = [VerifierKey.parse(each) for each in given]
     except NoteError as error:
-        raise _cannot(f"--key: {error}") from error
+        fail(f"--key: {error}", _NOT_COMPARED)
     if all(each.name.endswith(RECEIPTS) for each in keys):
-        raise _cannot("--key: this is a key of receipts; give the log's, whose name ends with /ledger")
+        fail("--key: this is a key of receipts; give the log's, whose name ends with /ledger", _NOT_COMPARED)
     return keys
 
 
@@ -184,12 +175,17 @@ def _kept(kept: Path, keys: "list[VerifierKey]") -> "Checkpoint | None":
         try:
             return opened(file.read(), keys)
         except NoteError as error:
-            raise _cannot(f"{kept}, which is to hold the head that was kept: {error}") from error
+            fail(f"{kept}, which is to hold the head that was kept: {error}", _NOT_COMPARED)
 
 
 def _watched(client: "httpx2.Client", keys: "list[VerifierKey]", before: "Checkpoint | None", kept: Path) -> str:
+    from app.proof.verifier.notes import NoteError, opened
+
     note = _fetched(client, "checkpoint").decode(errors="replace")
-    head = _opened(note, keys)
+    try:
+        head = opened(note, keys)
+    except NoteError as error:
+        raise WatchedLogError(f"{error}\n{note}") from error
     if before is None:
         _keep(note, kept)
         return f"{head.size} entries: the first head that is kept; what it stands for is not compared with anything."
@@ -209,38 +205,18 @@ def _keep(note: str, kept: Path) -> None:
         file.write(note)
 
 
-def _shown(text: str) -> str:
-    """A server's text, with escapes in place of the control characters that a terminal would obey."""
-    return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
-
-
-def _opened(note: str, keys: "list[VerifierKey]") -> "Checkpoint":
-    from app.proof.verifier.notes import NoteError, opened
-
-    try:
-        return opened(note, keys)
-    except NoteError as error:
-        raise WatchedLogError(f"{error}\n{note}") from error
-
-
 def _root_at(client: "httpx2.Client", size: int, of: int) -> bytes:
     """The root that the log had at `size`, computed from the tiles that it serves at the larger size `of`."""
-    from app.proof.tree import root_at, subtree_of
+    from app.proof.tree import WIDTH, TileName, root_at, subtree_of, widths_at
 
-    try:
-        return root_at(size, subtree_of(_tiles(client, of)))
-    except ValueError as error:
-        raise WatchedLogError("the log serves tiles that are too short") from error
-
-
-def _tiles(client: "httpx2.Client", size: int) -> Callable[[int, int], bytes]:
-    from app.proof.tree import WIDTH, TileName, widths_at
-
-    def read(level: int, index: int) -> bytes:
-        full, partial = widths_at(size, level)
+    def tile(level: int, index: int) -> bytes:
+        full, partial = widths_at(of, level)
         return _fetched(client, f"tile/{TileName(level, index, WIDTH if index < full else partial)}")
 
-    return read
+    try:
+        return root_at(size, subtree_of(tile))
+    except ValueError as error:
+        raise WatchedLogError("the log serves tiles that are too short") from error
 
 
 def _fetched(client: "httpx2.Client", path: str) -> bytes:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.connecting import DataOption, at_length, deployment, heard_by_all
-from app.cli.output import JsonOption, echo_json
+from app.cli.connecting import DataOption, at_length, deployment, deployment_here, heard_by_all, settings_here
+from app.cli.output import JsonOption, echo_json, fail
 from app.cli.progress import progress
 from app.cli.transfer import export, restore
 from app.cli.words import group
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.db.database import Database
-    from app.journal.journal import Journal
     from app.journal.store import KeptNote, NewEpoch
     from app.operations.consents.replay_journal import ReplayOutcome
 
@@ -105,7 +104,7 @@ def replay_journal(
     Give the journals of every host at once. It may be run again: what is held already is left alone. With
     SCEAU_REGISTER_APPROVAL=two the service answers once two persons have accepted the restore.
     """
-    from app.journal.store import NewEpoch
+    from app.journal.store import NewEpoch, is_marked, load_epoch
     from app.operations.consents.replay_journal import ReplayOutcome, told_by_hand
 
     by_hand: list[str] = []
@@ -126,7 +125,9 @@ def replay_journal(
                     told_by_hand(each) for each, is_ in zip(part, became, strict=True) if is_ is ReplayOutcome.BY_HAND
                 )
                 bar.tell(counts.total() / total, f"{counts.total():,} notes replayed")
-        if _recorded(counts) and not dry_run and not await _is_marked(database):
+        async with database.read() as session:
+            has_stopped = await is_marked(session, await load_epoch(session))
+        if _recorded(counts) and not dry_run and not has_stopped:
             await heard_by_all(database)  # a service that answers may permit it for a lease
         untold = len(unread)
         return counts
@@ -165,19 +166,17 @@ def accept_restore(
     from app.journal.store import NewEpoch
 
     if _takes_two(data):
-        typer.echo(f"sceau: {_TWO}", err=True)
-        raise typer.Exit(1)
+        fail(_TWO)
     _accept(data, NewEpoch(lost), 1)
 
 
 def _takes_two(data: Path | None) -> bool:
     """Whether a second person must accept a restore, which only the API allows: one person runs a command."""
     from app.core.register import RegisterApproval
-    from app.settings import Settings
     from app.settings.required import register_approval
 
     with deployment(data):
-        return register_approval(Settings.load()) is RegisterApproval.TWO
+        return register_approval(settings_here()) is RegisterApproval.TWO
 
 
 def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
@@ -186,9 +185,10 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     from app.journal.files import JournalError
     from app.operations.service.check_deployment import accept_restore, check_approval
     from app.telemetry.spans import EntryPoint, Origin, arriving
+    from app.wiring.parts import journal_of
 
     async def accept(database: "Database") -> int:
-        journal, epochs = _journal(), [known]
+        journal, epochs = journal_of(settings_here()), [known]
         with suppress(JournalError):  # if a journal is lost too, the restore can only be accepted
             outside = await journal.latest()
             epochs += [*(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)]
@@ -201,14 +201,6 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     with arriving(Origin(EntryPoint.COMMAND)):
         number = at_length(data, accept)
     typer.echo(f"Epoch {number} has begun: the service answers from this database again.")
-
-
-async def _is_marked(database: "Database") -> bool:
-    """Whether the service has found that the database was set back, and so answers nothing that needs consent."""
-    from app.journal.store import is_marked, load_epoch
-
-    async with database.read() as session:
-        return await is_marked(session, await load_epoch(session))
 
 
 async def _lost_of_others(database: "Database", directories: Sequence[Path] | None) -> "set[UUID]":
@@ -229,32 +221,19 @@ class _NothingKeptError(Exception):
 
 async def _replayed(database: "Database", part: "Sequence[KeptNote]", *, keep: bool) -> "list[ReplayOutcome]":
     """Replay some notes in one transaction, and return the outcome of each; without `keep`, roll it back."""
-    became: list[ReplayOutcome] = []
-    with suppress(_NothingKeptError):
-        await _replay(database, part, became, keep=keep)
-    return became
-
-
-async def _replay(
-    database: "Database", part: "Sequence[KeptNote]", became: "list[ReplayOutcome]", *, keep: bool
-) -> None:
     from app.journal.store import held_ids, load_epoch
     from app.operations.consents.replay_journal import ReplayOutcome, replay_note
 
-    async with database.write() as session:
-        epoch, held = await load_epoch(session), await held_ids(session, [each.id for each in part])
-        became.extend(
-            [ReplayOutcome.HELD if each.id in held else await replay_note(session, each, epoch=epoch) for each in part]
-        )
-        if not keep:
-            raise _NothingKeptError
-
-
-def _journal() -> "Journal":
-    from app.settings import Settings
-    from app.wiring.parts import journal_of
-
-    return journal_of(Settings.load())
+    became: list[ReplayOutcome] = []
+    with suppress(_NothingKeptError):
+        async with database.write() as session:
+            epoch, held = await load_epoch(session), await held_ids(session, [each.id for each in part])
+            for each in part:
+                is_held = each.id in held
+                became.append(ReplayOutcome.HELD if is_held else await replay_note(session, each, epoch=epoch))
+            if not keep:
+                raise _NothingKeptError
+    return became
 
 
 def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
@@ -266,10 +245,8 @@ def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
     """
     from app.journal.files import lines_of
     from app.journal.store import read_line
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of
 
-    vault = deployment_of(Settings.load()).vault
+    vault = deployment_here().vault
     each = [(read_line(line, vault) for line in lines_of(directory)) for directory in _places(directories)]
     return heapq.merge(*each, key=lambda kept: kept.at)
 
@@ -289,9 +266,8 @@ def _places(directories: Sequence[Path] | None) -> Sequence[Path]:
 
     """
     from app.journal.files import JournalError
-    from app.settings import Settings
 
-    own = Settings.load().state_directory
+    own = settings_here().state_directory
     if not (places := directories or ([own] if own is not None else [])):
         raise JournalError("there is no journal: name its directories, or set SCEAU_STATE_DIRECTORY")
     return places

@@ -11,6 +11,7 @@ from app.cli.connecting import DataOption, connected
 from app.cli.output import JsonOption, echo_json, written_whole
 from app.cli.remote import HERE, KeyFileOption, Remote, ServiceRefusedError, UrlOption, remote
 from app.cli.words import group
+from app.words import Language
 
 if TYPE_CHECKING:
     from app.cli.register_plan import PresentRegister, RegisterPlan
@@ -132,20 +133,13 @@ class RecordFormat(StrEnum):
     JSON_LD = "json-ld"
 
 
-class RecordLanguage(StrEnum):
-    """Of headings and texts."""
-
-    FR = "fr"
-    EN = "en"
-
-
 @register.command("export")
 def register_export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - for standard output.")],
     form: Annotated[
         RecordFormat, typer.Option("--format", help="For a spreadsheet, or for software.")
     ] = RecordFormat.CSV,
-    language: Annotated[RecordLanguage, typer.Option("--language", help="Of headings and texts.")] = RecordLanguage.FR,
+    language: Annotated[Language, typer.Option("--language", help="Of headings and texts.")] = Language.FR,
     data: DataOption = None,
 ) -> None:
     """Write the record of processing activities (GDPR art. 30), in the order of that article."""
@@ -160,12 +154,8 @@ def register_export(
     with written_whole(output) as sink:
         if form is RecordFormat.JSON_LD:
             processes = [each.json_ld(language.value) for each in activities]
-            json.dump(
-                {"@context": CONTEXT, "@type": "dpv:ROPA", "dpv:hasProcess": processes},
-                sink,
-                ensure_ascii=False,
-                indent=2,
-            )
+            told = {"@context": CONTEXT, "@type": "dpv:ROPA", "dpv:hasProcess": processes}
+            json.dump(told, sink, ensure_ascii=False, indent=2)
         else:
             sink.write(record_csv(activities, language.value))
     typer.echo(f"{len(activities)} processings exported.", err=True)

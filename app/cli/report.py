@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connecting import DataOption, at_length
+from app.cli.connecting import DataOption, at_length, settings_here
 from app.cli.output import written_whole
-from app.cli.register import RecordLanguage
+from app.words import Language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,47 +35,30 @@ def report(
     form: Annotated[
         ReportFormat, typer.Option("--format", help="To read and print, or for software.")
     ] = ReportFormat.HTML,
-    language: Annotated[RecordLanguage, typer.Option("--language", help="Of the document.")] = RecordLanguage.FR,
+    language: Annotated[Language, typer.Option("--language", help="Of the document.")] = Language.FR,
     data: DataOption = None,
 ) -> None:
     """Write the report of a month: register, approvals, answers, lapses, decisions by reason, imports.
 
     It counts people's answers, and names none of them.
     """
-    from app.core.errors import NotFoundError
-    from app.operations.consents.projections import count_lapsing
-    from app.operations.register.report import SOON, report_json, report_period
-    from app.operations.staff import read_staff_coverage
-    from app.pages.report import report_document
-    from app.settings import Settings
+    from app.core.article import PARIS
+    from app.operations.register.report import report_json
+    from app.pages.report import read_report, report_document
     from app.wiring.parts import periods_of
-    from app.words import Language
 
     async def read(database: "Database") -> "tuple[PeriodReport, Mapping[NoticeStanding, int] | None]":
         async with database.read() as session:
-            since, until = _month(month, await session.now())
-            lapsing = await count_lapsing(session, periods_of(Settings.load()), (until, until + SOON))
-            told = await report_period(session, since, until, lapsing)
-            try:
-                return told, (await read_staff_coverage(session)).counts
-            except NotFoundError:  # no notice was published
-                return told, None
+            first = (await session.now()).astimezone(PARIS).date().replace(day=1)
+            if month is not None and month.date() > first:
+                raise typer.BadParameter("--month: that month has not begun")
+            wanted = first - timedelta(days=1) if month is None else month.date()
+            return await read_report(session, periods_of(settings_here()), wanted)
 
     told, staff = at_length(data, read)
     with written_whole(output) as sink:
         if form is ReportFormat.HTML:
-            sink.write(report_document(told, staff, Language(language.value)))
+            sink.write(report_document(told, staff, language))
         else:
             sink.write(report_json(told, staff))
     typer.echo(f"The report of {told.since + timedelta(days=1):%Y-%m} is written.", err=True)
-
-
-def _month(asked: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    """The instants at which a month begins and ends in Paris; the last whole month if none is asked for."""
-    from app.core.article import PARIS
-    from app.operations.register.report import month_of
-
-    first = now.astimezone(PARIS).date().replace(day=1)
-    if asked is not None and asked.date() > first:
-        raise typer.BadParameter("--month: that month has not begun")
-    return month_of(first - timedelta(days=1) if asked is None else asked.date())

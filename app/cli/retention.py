@@ -8,15 +8,15 @@ from uuid import UUID
 
 import typer
 
-from app.cli.connecting import DataOption, deployment
-from app.cli.output import JsonOption, duration, echo_json, maybe_utc
+from app.cli.connecting import DataOption, deployment, settings_here
+from app.cli.output import JsonOption, duration, echo_json, fail, maybe_utc
 from app.cli.progress import progress
 from app.cli.proofs import append_now
 from app.cli.words import group
 
 if TYPE_CHECKING:
     from app.db.owner_limits import OwnerLimits
-    from app.db.retention import RetentionRun, RetentionSchedule
+    from app.db.retention import RetentionSchedule
 
 limits = group("Show and set what the owner of the database alone sets.")
 
@@ -54,14 +54,13 @@ def _limits(
     data: DataOption, log_floor: timedelta | None = None, clock_tolerance: timedelta | None = None
 ) -> "OwnerLimits":
     from app.db.owner_limits import owner_limits
-    from app.settings import Settings
     from app.settings.required import required
 
-    given = Settings.load().database_owner_url if data is None else None
+    given = settings_here().database_owner_url if data is None else None
     if given is not None:
         return owner_limits(given.get_secret_value(), log_floor=log_floor, clock_tolerance=clock_tolerance)
     with deployment(data):
-        owner = required(Settings.load().database_owner_url, "database_owner_url")
+        owner = required(settings_here().database_owner_url, "database_owner_url")
         return owner_limits(owner, log_floor=log_floor, clock_tolerance=clock_tolerance)
 
 
@@ -140,13 +139,12 @@ def retention_sign(
 
     With SCEAU_REGISTER_APPROVAL=two a shorter period than before is signed once another person has approved it.
     """
-    from app.settings import Settings
     from app.settings.required import register_approval
 
     given = {"consent": consents, "refusal": refusals}
     with _owner(data) as kept:
         periods = {kind: period for kind, period in given.items() if period is not None}
-        kept.sign(periods, by, basis, register_approval(Settings.load()))
+        kept.sign(periods, by, basis, register_approval(settings_here()))
         _show(kept)
 
 
@@ -172,9 +170,7 @@ def retention_release(hold: UUID, data: DataOption = None) -> None:
     """End a hold."""
     with _owner(data) as kept:
         if not kept.release(hold):
-            said = f"sceau: no hold {hold} stands: `sceau consents retention show` lists those that do"
-            typer.echo(said, err=True)
-            raise typer.Exit(1)
+            fail(f"no hold {hold} stands: `sceau consents retention show` lists those that do")
     typer.echo("It is released.")
 
 
@@ -191,26 +187,20 @@ def retention_run(
         with progress() as bar:
             for run in kept.run(dry=dry_run):
                 bar.tell(run.share, f"{run.events:,} events")
-        typer.echo(_said(run, "would be destroyed" if dry_run else "destroyed"))
+        ledgers = f"{run.consents + run.refusals} ledgers {'would be destroyed' if dry_run else 'destroyed'}"
+        typer.echo(f"{ledgers} ({run.refusals} of them of refusals only), {run.events} events.")
         if run.events and not dry_run:  # else a bundle made now would lack bodies without a reason
             typer.echo(f"The log states it: {append_now(data)} entries appended.", err=True)
-
-
-def _said(run: "RetentionRun", done: str) -> str:
-    return (
-        f"{run.consents + run.refusals} ledgers {done} ({run.refusals} of them of refusals only), {run.events} events."
-    )
 
 
 @contextmanager
 def _owner(data: DataOption) -> "Iterator[RetentionSchedule]":
     """Open the schedule of retention as the role of SCEAU_DATABASE_OWNER_URL, and close it after the block."""
     from app.db.retention import RetentionSchedule
-    from app.settings import Settings
     from app.settings.required import required
 
     with deployment(data):
-        kept = RetentionSchedule(required(Settings.load().database_owner_url, "database_owner_url"))
+        kept = RetentionSchedule(required(settings_here().database_owner_url, "database_owner_url"))
         try:
             yield kept
         finally:

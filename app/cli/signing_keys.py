@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connecting import DataOption, confirmed, connected
+from app.cli.connecting import DataOption, confirmed, connected, deployment_here
 from app.cli.output import JsonOption, echo_json
 from app.cli.words import group
 
@@ -25,6 +25,14 @@ class Signed(StrEnum):
     RECEIPTS = "receipts"
     WEBHOOKS = "webhooks"
 
+    @property
+    def ring(self) -> "KeyRing":
+        """The keys."""
+        from app.keyring import DECISION_KEYS, PROOF_KEYS, RECEIPT_KEYS, WEBHOOK_KEYS
+
+        rings = zip(Signed, (DECISION_KEYS, PROOF_KEYS, RECEIPT_KEYS, WEBHOOK_KEYS), strict=True)
+        return dict(rings)[self]
+
 
 What = Annotated[Signed, typer.Argument(help="What the keys sign.")]
 
@@ -34,11 +42,9 @@ def signing_keys_list(what: What, as_json: JsonOption = False, data: DataOption 
     """List the keys that are in force, the newest first; never their private halves."""
     from app.keyring import keys_in_force
 
-    ring = _ring_of(what)
-
     async def listed(database: "Database") -> "list[WrappedKey]":
         async with database.read() as session:
-            return await keys_in_force(session, ring, await session.instant())
+            return await keys_in_force(session, what.ring, await session.instant())
 
     keys = connected(data, listed)
     if as_json:
@@ -56,44 +62,23 @@ def signing_keys_rotate(
     data: DataOption = None,
 ) -> None:
     """Make a new key. Those before it overlap with it, so that verifiers miss nothing."""
+    from app.auth.callers import KEY_OVERLAP
+    from app.operations.decisions.tokens import OVERLAP
     from app.operations.proof.append_entries import state_rotation
     from app.operations.service.signing_keys import rotate_key
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of
 
-    ring = _ring_of(what)
+    # Signatures by keys of the log and of receipts are verified with these keys for good, so they need no overlap.
+    overlap = {Signed.DECISION_TOKENS: OVERLAP, Signed.WEBHOOKS: KEY_OVERLAP}.get(what, timedelta(0))
 
     async def rotate(database: "Database") -> "WrappedKey":
-        settings = Settings.load()
-        overlap = _overlap_of(what)
+        deployment = deployment_here()
         async with confirmed(database) if at_once else database.write() as session:
-            deployment = deployment_of(settings)
-            made = await rotate_key(session, deployment, ring, overlap, by=None, at_once=at_once)
+            made = await rotate_key(session, deployment, what.ring, overlap, by=None, at_once=at_once)
             if what is Signed.LOG and not at_once:
                 await state_rotation(session, deployment)
             return made
 
     typer.echo(f"{connected(data, rotate).id} is the newest key of {what.value}.")
-
-
-def _ring_of(what: Signed) -> "KeyRing":
-    from app.keyring import DECISION_KEYS, PROOF_KEYS, RECEIPT_KEYS, WEBHOOK_KEYS
-
-    return {
-        Signed.DECISION_TOKENS: DECISION_KEYS,
-        Signed.LOG: PROOF_KEYS,
-        Signed.RECEIPTS: RECEIPT_KEYS,
-        Signed.WEBHOOKS: WEBHOOK_KEYS,
-    }[what]
-
-
-def _overlap_of(what: Signed) -> timedelta:
-    from app.auth.callers import KEY_OVERLAP
-    from app.operations.decisions.tokens import OVERLAP
-
-    # Signatures by keys of the log and of receipts are verified with these keys for good, so they need no overlap.
-    overlaps = {Signed.DECISION_TOKENS: OVERLAP, Signed.WEBHOOKS: KEY_OVERLAP}
-    return overlaps.get(what, timedelta(0))
 
 
 def _told(at: datetime) -> str:

@@ -3,14 +3,13 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.cli.connecting import DataOption, at_length, deployment
+from app.cli.connecting import DataOption, at_length, deployment, deployment_here, run, settings_here
 from app.cli.output import open_to_read, refuse_unreadable, written_whole
 from app.cli.progress import progress
 from app.cli.proofs import append_now, keys_given
@@ -36,8 +35,6 @@ def export(
     What was recorded is entered in the log first. Callers' keys are not in it, and ids of subjects stay sealed.
     """
     from app.operations.proof.exports import sign_export
-    from app.settings import Settings
-    from app.wiring.parts import deployment_of
 
     async def write(database: "Database") -> int:
         from app.db.transfer import export_lines
@@ -45,7 +42,7 @@ def export(
         async with database.read() as session:
             async with aclosing(export_lines(session)) as lines:  # a COPY left open would hold the connection
                 rows, digest = await _write(lines, sink)
-            note = await sign_export(session, deployment_of(Settings.load()), rows, digest)
+            note = await sign_export(session, deployment_here(), rows, digest)
         sink.write(json.dumps({"end": note}, ensure_ascii=False) + "\n")
         return rows
 
@@ -68,15 +65,13 @@ def restore(
     With SCEAU_REGISTER_APPROVAL=two the service answers nothing that needs consent from it until two persons have
     accepted the restore: one sends POST /v1/proposals, another approves it (POST /v1/rulings).
     """
-    import asyncio
-
-    from app.settings import Settings
     from app.telemetry.spans import EntryPoint, Origin, arriving
 
     refuse_unreadable(file)
     trusted = keys_given(key)
     with deployment(data, make=True), arriving(Origin(EntryPoint.COMMAND)):
-        rows = asyncio.run(_restore(file, trusted, Settings.load()))
+        settings = settings_here()
+        rows = run(settings, lambda database: _restore(database, file, trusted, settings), is_long=True)
     typer.echo(f"{rows} rows restored.", err=True)
 
 
@@ -95,33 +90,26 @@ async def _write(lines: AsyncIterator[str], sink: IO[str]) -> tuple[int, str]:
     return rows, digest.hexdigest()
 
 
-async def _restore(file: Path, trusted: "list[VerifierKey]", settings: "Settings") -> int:
+async def _restore(database: "Database", file: Path, trusted: "list[VerifierKey]", settings: "Settings") -> int:
     from app.core.register import RegisterApproval
-    from app.db.database import Database, PoolLimits
     from app.db.transfer import RestoreRefusedError, Restoring
     from app.journal.store import load_epoch, mark
     from app.operations.consents.projections import count_differing
     from app.operations.proof.exports import check_export
     from app.operations.service.check_deployment import check_deployment
-    from app.settings.required import register_approval, required
+    from app.settings.required import register_approval
     from app.wiring.parts import deployment_of
 
-    url, ours = required(settings.database_url, "database_url"), deployment_of(settings)
-    database = Database(url, limits=PoolLimits(size=1, deadline=timedelta(days=1)))
-    try:
-        async with database.write() as session:
-            end = await _put_all(file, lambda heading: Restoring(session, heading))
-            # These checks come before the commit, so that keys by which no person in it could be found are refused.
-            await check_deployment(session, ours)
-            await check_export(session, ours, end, trusted)
-            if differing := await count_differing(session):
-                raise RestoreRefusedError(
-                    f"the export's rows of consent are not what its events say: {differing} differ"
-                )
-            if register_approval(settings) is RegisterApproval.TWO:
-                await mark(session, await load_epoch(session))
-    finally:
-        await database.close()
+    ours = deployment_of(settings)
+    async with database.write() as session:
+        end = await _put_all(file, lambda heading: Restoring(session, heading))
+        # These checks come before the commit, so that keys by which no person in it could be found are refused.
+        await check_deployment(session, ours)
+        await check_export(session, ours, end, trusted)
+        if differing := await count_differing(session):
+            raise RestoreRefusedError(f"the export's rows of consent are not what its events say: {differing} differ")
+        if register_approval(settings) is RegisterApproval.TWO:
+            await mark(session, await load_epoch(session))
     return end.rows
 
 

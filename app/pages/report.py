@@ -1,13 +1,18 @@
 """The report of a period as a document that stands alone, in French or English."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from app.core.article import CONSENT_PURPOSES, EXEMPT_PURPOSES, Purpose
+from app.core.errors import NotFoundError
+from app.core.period import PeriodPolicy
 from app.core.staff import NoticeStanding
 from app.core.wording import PURPOSE_WORDS, STATUS_WORDS
-from app.operations.register.report import PeriodReport, ReportedProcessing, as_csv
+from app.db.session import ReadSession
+from app.operations.consents.projections import count_lapsing
+from app.operations.register.report import SOON, PeriodReport, ReportedProcessing, as_csv, month_of, report_period
+from app.operations.staff import read_staff_coverage
 from app.pages import dates
 from app.pages.rendering import document
 from app.pages.words import REASONS
@@ -22,6 +27,19 @@ _EVENTS: Final = ("granted", "refused", "withdrawn", "renewal_declined", "closed
 _FLAGS: Final = ("due", "expired", "superseded", "invalidated", "closed")
 Table = dict[str, Any]
 """A table: its `heads`, its `rows` of texts, and how many of the first columns are no numbers (`texts`)."""
+
+
+async def read_report(
+    session: ReadSession, policy: PeriodPolicy, month: date
+) -> tuple[PeriodReport, Mapping[NoticeStanding, int] | None]:
+    """The report of a month in Paris, and how many of the staff know the notice of today; None if there is none."""
+    since, until = month_of(month)
+    lapsing = await count_lapsing(session, policy, (until, until + SOON))
+    told = await report_period(session, since, until, lapsing)
+    try:
+        return told, (await read_staff_coverage(session)).counts
+    except NotFoundError:  # no notice was published
+        return told, None
 
 
 def report_document(report: PeriodReport, staff: Mapping[NoticeStanding, int] | None, language: Language) -> str:
@@ -65,9 +83,8 @@ def report_csv(report: PeriodReport, language: Language) -> str:
     """The tables of the report one below the other, each with its heading."""
     say = _Tables(report, language)
     rows: list[list[str]] = []
-    named = {"register": say.register(), "acts": say.acts(), "events": say.events(), "lapse": say.lapse()}
-    named |= {"decisions": say.decisions(), "imports": say.imports()}
-    for name, table in named.items():
+    for name in ("register", "acts", "events", "lapse", "decisions", "imports"):
+        table: Table = getattr(say, name)()
         rows += [[say.t[name]], table["heads"], *table["rows"], []]
     return as_csv(rows)
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,7 +12,7 @@ from app.cli.checks.contents import content_checks
 from app.cli.checks.databases import application_checks, owner_checks, pooler_checks
 from app.cli.checks.results import CheckResult, Grade, ok, tell, wrong
 from app.cli.checks.surroundings import address_check, directory_checks, issuer_checks
-from app.cli.connecting import DataOption, connected, deployment
+from app.cli.connecting import DataOption, connected, deployment, settings_here
 from app.cli.output import JsonOption, echo_json
 from app.cli.probe import probe
 from app.cli.words import WordGroup
@@ -42,13 +41,10 @@ def config_check(as_json: JsonOption = False) -> None:  # noqa: FBT002
     else:
         for each in found:
             typer.echo(each)
-        typer.echo(f"{_counted(len(found))} wrong." if found else "Every setting is as it should be.", err=True)
+        counted = "1 setting is" if len(found) == 1 else f"{len(found)} settings are"
+        typer.echo(f"{counted} wrong." if found else "Every setting is as it should be.", err=True)
     if found:
         raise typer.Exit(1)
-
-
-def _counted(number: int) -> str:
-    return "1 setting is" if number == 1 else f"{number} settings are"
 
 
 @doctor.command()
@@ -73,10 +69,9 @@ async def _read_status(session: "ReadSession") -> dict[str, Any]:
     from app.db.revisions import current_revision, known_revisions
     from app.journal.store import load_epoch
     from app.proof.store import merge_delay, size_of_log
-    from app.settings import Settings
     from app.snapshot.tables import list_replicas
 
-    settings = Settings.load()
+    settings = settings_here()
     replicas = await list_replicas(session)
     now = await session.now()  # after the rows: an age is never negative
     return {
@@ -84,7 +79,12 @@ async def _read_status(session: "ReadSession") -> dict[str, Any]:
         "schema": {"database": await current_revision(session), "code": known_revisions()[-1]},
         "mode": settings.cache.value,
         "replicas": [
-            {"about": each.about, "lag_seconds": _seconds(now, each.seen_at), "lease": each.lease} for each in replicas
+            {
+                "about": each.about,
+                "lag_seconds": round(max(0.0, (now - each.seen_at).total_seconds()), 3),
+                "lease": each.lease,
+            }
+            for each in replicas
         ],
         "jobs": [
             {
@@ -99,10 +99,6 @@ async def _read_status(session: "ReadSession") -> dict[str, Any]:
         "journal": settings.state_directory is not None or settings.journal_hook is not None,
         "epoch": await load_epoch(session),
     }
-
-
-def _seconds(now: datetime, then: datetime) -> float:
-    return round(max(0.0, (now - then).total_seconds()), 3)
 
 
 def _say(told: dict[str, Any]) -> None:
@@ -150,11 +146,10 @@ def _examined() -> Iterator[CheckResult]:
     if errors := settings_errors(os.environ):
         yield from (wrong("settings", each, "mend it; nothing else was looked at") for each in errors)
         return
-    from app.settings import Settings
     from app.settings.required import required
 
     yield ok("settings", "all are as they should be")
-    settings = Settings.load()
+    settings = settings_here()
     url = required(settings.database_url, "database_url")
     of_database = list(application_checks(settings, url))
     yield from of_database

@@ -29,21 +29,12 @@ from app.core.article import PARIS
 from app.core.errors import NotFoundError
 from app.core.renewal import FlagKind
 from app.db.session import ReadSession, WriteSession
-from app.operations.consents.projections import CONSENTS, count_lapsing
+from app.operations.consents.projections import CONSENTS
 from app.operations.consents.sweep_renewals import RenewalPage, list_renewals, name_subjects
 from app.operations.proof.append_entries import every_key
 from app.operations.proof.bundle import BundlePlan, NoLogError, open_bundle
-from app.operations.register.report import (
-    SOON,
-    as_csv,
-    export_register,
-    month_of,
-    record_csv,
-    report_json,
-    report_period,
-)
+from app.operations.register.report import as_csv, export_register, record_csv, report_json
 from app.operations.service.show_home import ConsentCount, Read, list_job_runs
-from app.operations.staff import read_staff_coverage
 from app.pages.console.acts import ActRequest, DoneAct, act, form_of, writing
 from app.pages.console.fields import FilledForm, FormField, Kind, UnfitError
 from app.pages.console.frame import Desk, Room, at, router
@@ -52,7 +43,7 @@ from app.pages.console.people import saved
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import day, moment, month, until
 from app.pages.rendering import PAGE_HEADERS
-from app.pages.report import report_csv, report_document
+from app.pages.report import read_report, report_csv, report_document
 from app.proof.anchors import Anchoring, anchored_log
 from app.proof.notes import log_name
 from app.proof.store import latest_checkpoint, waiting_since
@@ -82,20 +73,20 @@ async def show_renewals(desk: RenewalsDesk) -> Response:
         "title": desk.t["renewals"],
         "part": _lapses(read, seen, now, desk),
         "days": _flagged(days, desk) if any(each.flagged for each in days) else None,
-        "sweep": [row for run in runs for row in _sweep(run, desk)],
+        "sweep": [
+            row
+            for run in runs
+            for row in (
+                (desk.t["sweep_last"], moment(run.last_started_at, desk.language)),
+                (desk.t["sweep_flagged"], desk.number(run.last_flagged)),
+                (desk.t["sweep_backlog"], desk.number(run.backlog)),
+            )
+        ],
         "csv": desk.address("/console/renewals/due.csv")
         if desk.may(Scope.SUBJECTS_READ) and desk.may(Scope.CONSENTS_READ)
         else "",
     }
     return desk.page("console/renewals.html", Room.RENEWALS, context)
-
-
-def _sweep(run: DayOfRuns, desk: Desk) -> list[tuple[str, str]]:
-    return [
-        (desk.t["sweep_last"], moment(run.last_started_at, desk.language)),
-        (desk.t["sweep_flagged"], desk.number(run.last_flagged)),
-        (desk.t["sweep_backlog"], desk.number(run.backlog)),
-    ]
 
 
 def _flagged(days: Sequence[DayOfRuns], desk: Desk) -> Table:
@@ -239,13 +230,7 @@ async def month_file(desk: ReportDesk, month: Month, form: Literal["html", "csv"
     async with desk.visit.database.read() as session:
         if date(year, number, 1) > (await session.now()).astimezone(PARIS).date():
             raise NotFoundError
-        since, until = month_of(date(year, number, 1))
-        lapsing = await count_lapsing(session, desk.services.deployment.policy, (until, until + SOON))
-        told = await report_period(session, since, until, lapsing)
-        try:
-            staff = (await read_staff_coverage(session)).counts
-        except NotFoundError:  # no notice was published
-            staff = None
+        told, staff = await read_report(session, desk.services.deployment.policy, date(year, number, 1))
     name = f"{desk.t['file_of_report']}-{month}.{form}"
     if form == "html":
         return saved(report_document(told, staff, desk.language), "text/html", name)
