@@ -1,6 +1,6 @@
 """The page about everything held about a person: where they stand, then the contents of an export in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
@@ -187,9 +187,11 @@ class Sayer:
         rows = sorted(self._told["decisions_by_day"], key=lambda row: row["processing"])
         for processing, some in groupby(rows, key=lambda row: row["processing"]):
             days = sorted(some, key=lambda row: row["day"], reverse=True)
+            numbers = {is_yes: sum(row["number"] for row in days if row["permitted"] is is_yes) for is_yes in _ANSWERS}
+            totals = [f"{self._t[_ANSWERS[each]]} {self._times(number)}" for each, number in numbers.items() if number]
             yield {
                 "processing": self._name(processing),
-                "total": ("\u00a0; " if self._language is Language.FR else "; ").join(self._totals(days)),
+                "total": ("\u00a0; " if self._language is Language.FR else "; ").join(totals),
                 "days": [self._day(row) for row in days[:_DAYS_SHOWN]],
                 "is_cut": len(days) > _DAYS_SHOWN,
             }
@@ -220,12 +222,6 @@ class Sayer:
                 yield self._passage(f"{t['name']} {hint}, {t['since']} {since}.", Mark(hint))
         if "shared_since" in told:
             yield self._passage(f"{t['mailbox']}, {t['since']} {self._moment(told['shared_since'])}.")
-
-    def _totals(self, days: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        for permitted in (True, False):
-            number = sum(row["number"] for row in days if row["permitted"] is permitted)
-            if number:
-                yield f"{self._t[_ANSWERS[permitted]]} {self._times(number)}"
 
     def _times(self, number: int) -> str:
         return f"{dates.integer(number, self._language)} {self._t['once' if number == 1 else 'times']}"

@@ -57,7 +57,11 @@ def _rows(
     record: Mapping[str, Any], process: Mapping[str, Any] | None, t: Mapping[str, str], language: Language
 ) -> list[tuple[str, list[Passage]]]:
     """The contents as questions with answers; a question without an answer is left out. Addresses are links."""
-    controllers = [_controller(each) for each in record["dpv:hasDataController"]]
+    parts = ("dpv:hasName", "schema:address", "dpv:hasCountry", "schema:contactPoint")
+    controllers = [
+        ", ".join(str(each[part]).removeprefix("loc:") for part in parts if each.get(part))
+        for each in record["dpv:hasDataController"]
+    ]
     told = [
         *(_of_process(process, controllers, t, language) if process is not None else [(t["controllers"], controllers)]),
         (t["withdraw"], _places(record["dpv:hasConsentControl"])),
@@ -98,30 +102,22 @@ def _rights(record: Mapping[str, Any], t: Mapping[str, str], language: Language)
     """The rights; those that are exercised at the same places share a line."""
     at: dict[str, list[str]] = {}
     for each in record["dpv:hasRight"]:
-        at.setdefault(" · ".join(_places(each)), []).append(_right(each, t))
+        right = t.get(each["@type"][1], str(each["dct:title"]))
+        at.setdefault(" · ".join(_places(each)), []).append(right)
     said = [f"{listed(rights, language.value)}{_COLON[language]} {places}" for places, rights in at.items()]
     return [f"{each[:1].upper()}{each[1:]}" for each in said]
 
 
-def _right(right: Mapping[str, Any], t: Mapping[str, str]) -> str:
-    code = right["@type"][1]
-    return t.get(code, str(right["dct:title"]))
-
-
 def _places(right: Mapping[str, Any]) -> list[str]:
     """The addresses at which a right is exercised, in readable form."""
-    return [
-        each["dct:description"] if isinstance(each, dict) else _address(each) for each in right["dpv:isExercisedAt"]
-    ]
-
-
-def _address(iri: str) -> str:
-    return unquote(iri.removeprefix("mailto:")) if iri.startswith("mailto:") else iri.removeprefix("tel:")
-
-
-def _controller(controller: Mapping[str, Any]) -> str:
-    parts = ("dpv:hasName", "schema:address", "dpv:hasCountry", "schema:contactPoint")
-    return ", ".join(str(controller[part]).removeprefix("loc:") for part in parts if controller.get(part))
+    places = []
+    for each in right["dpv:isExercisedAt"]:
+        if isinstance(each, dict):
+            places.append(each["dct:description"])
+        else:
+            is_mail = each.startswith("mailto:")
+            places.append(unquote(each.removeprefix("mailto:")) if is_mail else each.removeprefix("tel:"))
+    return places
 
 
 def _stored(condition: Mapping[str, Any], language: Language) -> str:

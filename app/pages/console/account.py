@@ -22,7 +22,7 @@ from app.auth.sessions import CALLBACK
 from app.operations.service.page_sessions import SignInForm, SignInRefused
 from app.pages.console.frame import CONSOLE, VisitDep, router
 from app.pages.rendering import render, root_of
-from app.pages.sign_in import SESSION, Visit
+from app.pages.sign_in import SESSION
 
 if TYPE_CHECKING:
     from app.auth.code_flow import CodeFlow
@@ -43,12 +43,6 @@ def _flow_of(services: Services) -> "CodeFlow":
     if services.code_flow is None:
         raise HTTPException(404)
     return services.code_flow
-
-
-def _attempt(visit: Visit, services: Services) -> SignInAttempt | None:
-    """The sign-in attempt that this browser began; None if it began none."""
-    cookie = visit.cookies.read(_FLOW)
-    return SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque) if cookie else None
 
 
 @router.get(f"{SignInForm.CONSOLE.value}/account")
@@ -75,7 +69,8 @@ async def from_the_issuer(visit: VisitDep, services: ServicesDep) -> Response:
     """Begin a session for the account that the issuer names."""
     flow, peer, now = _flow_of(services), peer_of(visit.request.scope, services.proxies), time.monotonic()
     told = {name: visit.request.query_params.get(name, "") for name in _ASKED if name in visit.request.query_params}
-    attempt = _attempt(visit, services)
+    cookie = visit.cookies.read(_FLOW)
+    attempt = SignInAttempt.of(cookie, services.deployment.pseudonyms.opaque) if cookie else None
     if attempt is None or told.get("state") != attempt.state:
         # This browser did not ask for it. Any other site can send it here, so it does not count as a failed sign-in.
         return visit.by_account("flow_failed", 403)

@@ -21,7 +21,7 @@ from app.core.errors import CredentialEndedError, DomainError, NotFoundError
 from app.db.session import WriteSession
 from app.operations.service.page_sessions import still_signed_in
 from app.pages.console.fields import FilledForm, FormField, UnfitError, body_of, fitted, shown_fields
-from app.pages.console.frame import Desk, DeskDep, router
+from app.pages.console.frame import Desk, DeskDep, problem_in_words, router
 
 _LONGEST_FORM: Final = 200_000
 _MOST_ABOUT: Final = 4_000
@@ -128,7 +128,9 @@ async def post_act(name: str, desk: DeskDep) -> Response:
         raise NotFoundError
     if act.counted or not act.is_for(desk):  # before anything is read
         desk.count()
-    about, fields, sent = await _form(desk, act)
+    sent = await desk.visit.own_form({"about"}, longest=_LONGEST_FORM, others=True)
+    about = sent.pop("about")[:_MOST_ABOUT]
+    fields = await act.fields_for(desk, about)
     try:
         return await _carried_out(desk, act, about, fields, sent)
     except CredentialEndedError:
@@ -137,17 +139,12 @@ async def post_act(name: str, desk: DeskDep) -> Response:
         failed = FilledForm(name, about, sent, error.errors)
     except DomainError as error:
         at_fault = error.field if error.field in {each.name for each in fields} else ""
-        failed = FilledForm(name, about, sent, {at_fault or "": desk.problem(error)}, status_of(error))
+        failed = FilledForm(
+            name, about, sent, {at_fault or "": problem_in_words(error, desk.language)}, status_of(error)
+        )
         if failed.status == 403:  # noqa: PLR2004 - refused, as the API records it
             await note_refusal(desk.visit.request, error.slug)
     return await act.back(desk, about, failed)
-
-
-async def _form(desk: Desk, act: ConsoleAct) -> tuple[str, Fields, dict[str, str]]:
-    """What the form is about, its fields, and what was sent."""
-    sent = await desk.visit.own_form({"about"}, longest=_LONGEST_FORM, others=True)
-    about = sent.pop("about")[:_MOST_ABOUT]
-    return about, await act.fields_for(desk, about), sent
 
 
 async def _carried_out(desk: Desk, act: ConsoleAct, about: str, fields: Fields, sent: Mapping[str, str]) -> Response:

@@ -147,20 +147,11 @@ class Desk:
             "signed_in_as": self.caller.name,
             "restricted": None if self.caller.processings is None else ", ".join(sorted(self.caller.processings)),
             "proof": self.visit.proof,
-            "done": self._done(),
+            "done": self.t.get(f"{self.visit.request.query_params.get('done', '')}_done"),  # what the act before did
         }
         status = failed.status if failed is not None else status
         told = {**shared, "problem": failed.problem if failed is not None else "", **context}
         return render(self.visit.request, template, self.language, CONSOLE, told, status)
-
-    def _done(self) -> str | None:
-        """The words for what the act before this page did; the address of the page names the act."""
-        said = self.visit.request.query_params.get("done", "")
-        return self.t.get(f"{said}_done")
-
-    def problem(self, error: DomainError) -> str:
-        """Why an act was refused, in words of the page's language; the API's own where there are none."""
-        return problem_in_words(error, self.language)
 
 
 def problem_in_words(error: DomainError, language: Language) -> str:
