@@ -101,7 +101,6 @@ class DecisionsPage(BaseModel):
 @router.post(
     "/v1/decisions/search",
     summary="Search the decision log",
-    response_model_exclude_none=True,
     responses=problems((404, "No such processing, or no such invalidation of it.")),
 )
 async def post_decision_search(
@@ -207,12 +206,7 @@ class ActsPage(BaseModel):
     next_cursor: str | None = None
 
 
-@router.post(
-    "/v1/audit-trail/search",
-    summary="Search the trail of administrative acts",
-    response_model_exclude_none=True,
-    responses=problems(),
-)
+@router.post("/v1/audit-trail/search", summary="Search the trail of administrative acts", responses=problems())
 async def post_trail_search(
     body: TrailSearch, caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
 ) -> ActsPage:

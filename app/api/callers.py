@@ -255,7 +255,6 @@ _NOT_NOW = (409, "The caller is revoked, is known by its tokens, or has as many 
     "/v1/keys",
     status_code=201,
     summary="Make a key",
-    response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _TAKEN),
     openapi_extra={
         "requestBody": {
@@ -281,7 +280,7 @@ async def post_key(body: NewKey, by: Deciding, writer: WriterDep, token_check: T
     return NewKeyBody(**told, key=made.secret if made else None, unregistered=unregistered or None)
 
 
-@router.get("/v1/keys", summary="List keys", response_model_exclude_none=True, responses=problems())
+@router.get("/v1/keys", summary="List keys", responses=problems())
 async def get_keys(  # noqa: PLR0917 - a filter and a page
     caller: KeyManager,
     database: DatabaseDep,
@@ -305,12 +304,7 @@ async def get_keys(  # noqa: PLR0917 - a filter and a page
     )
 
 
-@router.patch(
-    "/v1/keys/{id}",
-    summary="Change what a caller may do",
-    response_model_exclude_none=True,
-    responses=problems(_FORBIDDEN, _NO_KEY, _REVOKED),
-)
+@router.patch("/v1/keys/{id}", summary="Change what a caller may do", responses=problems(_FORBIDDEN, _NO_KEY, _REVOKED))
 async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, writer: WriterDep) -> KeyBody:
     """Change a caller's name, scopes or processings, or end some of its keys.
 
@@ -323,12 +317,7 @@ async def patch_key(identifier: CallerId, body: CallerChangeBody, by: Deciding, 
     return key_body(changed)
 
 
-@router.delete(
-    "/v1/keys/{id}",
-    status_code=204,
-    summary="Revoke a caller",
-    responses=problems(_FORBIDDEN, _NO_CALLER),
-)
+@router.delete("/v1/keys/{id}", status_code=204, summary="Revoke a caller", responses=problems(_FORBIDDEN, _NO_CALLER))
 async def delete_key(identifier: CallerId, by: Deciding, writer: WriterDep) -> Response:
     """Revoke a caller with all of its keys, at once and for good. A second time changes nothing."""
     async with writer.write() as session:
@@ -340,7 +329,6 @@ async def delete_key(identifier: CallerId, by: Deciding, writer: WriterDep) -> R
     "/v1/keys/{id}/rotations",
     status_code=201,
     summary="Rotate a key",
-    response_model_exclude_none=True,
     responses=problems(_FORBIDDEN, _NO_CALLER, _NOT_NOW),
 )
 async def post_rotation(identifier: CallerId, body: NewRotation, by: Deciding, writer: WriterDep) -> RotatedBody:

@@ -117,7 +117,6 @@ class JsonWebKeySet(BaseModel):
     "/v1/signing-keys",
     status_code=201,
     summary="Make a new signing key",
-    response_model_exclude_none=True,
     responses=problems(
         (403, "The caller lacks the scope of this use, or is limited to some processings."),
         (404, "No such endpoint."),
@@ -158,7 +157,7 @@ async def post_signing_key(  # noqa: PLR0917 - a body, and the parts that it tak
     return MadeSigningKey(id=made.id, created_at=made.created_at)
 
 
-@router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks", response_model_exclude_none=True)
+@router.get("/.well-known/webhook-keys", summary="Keys that verify webhooks")
 @open_to_all
 async def get_webhook_keys(database: DatabaseDep) -> SigningKeysBody:
     """The Ed25519 keys that sign webhooks now, as Standard Webhooks writes them; empty before the first endpoint."""

@@ -320,12 +320,7 @@ async def post_notice(body: NewNotice, caller: Officer, write: WriteDep) -> Resp
     return await write.perform(caller, 201, publish)
 
 
-@router.get(
-    "/v1/staff/notices",
-    summary="Read the versions of the staff notice",
-    response_model_exclude_none=True,
-    responses=PROBLEMS,
-)
+@router.get("/v1/staff/notices", summary="Read the versions of the staff notice", responses=PROBLEMS)
 async def get_notices(caller: Person, database: DatabaseDep, staff_page: StaffPageDep) -> NoticesPage:
     """Every version with its texts and their hashes; the last one is that of today.
 
@@ -382,12 +377,7 @@ async def post_staff_acknowledgement(body: StaffAcknowledgement, caller: Person,
     return await write.perform(caller, 201, acknowledge)
 
 
-@router.get(
-    "/v1/staff/coverage",
-    summary="Who knows the staff notice of today, and who does not",
-    response_model_exclude_none=True,
-    responses=problems(),
-)
+@router.get("/v1/staff/coverage", summary="Who knows the staff notice of today, and who does not", responses=problems())
 async def get_coverage(  # noqa: PLR0917 - two filters and a page
     caller: Reader,
     database: DatabaseDep,

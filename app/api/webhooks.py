@@ -362,7 +362,7 @@ async def post_webhook(
     return await write.perform(caller, 201, register)
 
 
-@router.get("/v1/webhooks", summary="List receivers", response_model_exclude_none=True, responses=PROBLEMS)
+@router.get("/v1/webhooks", summary="List receivers", responses=PROBLEMS)
 async def get_webhooks(caller: Manager, database: DatabaseDep) -> EndpointsPage:
     """Every endpoint, disabled ones included, with why they are."""
     async with database.read() as session:
@@ -395,7 +395,6 @@ async def patch_webhook(
 @router.get(
     "/v1/webhooks/{id}/deliveries",
     summary="List deliveries to a receiver, or read one",
-    response_model_exclude_none=True,
     responses=problems(_NO_ENDPOINT),
 )
 async def get_deliveries(  # noqa: PLR0917 - a filter and a page

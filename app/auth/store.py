@@ -35,7 +35,18 @@ from sqlalchemy.dialects.postgresql import insert
 from app.auth.callers import ApiKey, Authenticated, Caller, CallerKind, Credential, Identity, Scope, Token, key_digest
 from app.core.errors import AnswerErasedError, DomainError, IdempotencyMismatchError
 from app.db.schema import Instant, metadata
-from app.db.session import LookedUp, Lookup, Prepared, Put, ReadSession, WriteSession, as_rows, nothing
+from app.db.session import (
+    LookedUp,
+    Lookup,
+    Prepared,
+    Put,
+    ReadSession,
+    WriteSession,
+    as_columns,
+    as_rows,
+    nothing,
+    record_of,
+)
 
 caller = Table(
     "caller",
@@ -100,16 +111,7 @@ idempotency = Table(
 async def add_key(session: WriteSession, added: ApiKey, key: str) -> None:
     """Keep a new key of a caller, as its digest."""
     session.widen()
-    await session.execute(
-        insert(caller_key).values(
-            id=added.id,
-            caller=added.caller,
-            key_sha256=key_digest(key),
-            created_at=added.created_at,
-            created_by=added.created_by,
-            expires_at=added.expires_at,
-        )
-    )
+    await session.execute(insert(caller_key).values(key_sha256=key_digest(key), **as_columns(added)))
 
 
 async def keys_of(session: ReadSession, callers: Collection[UUID]) -> Mapping[UUID, list[ApiKey]]:
@@ -119,18 +121,14 @@ async def keys_of(session: ReadSession, callers: Collection[UUID]) -> Mapping[UU
         return found
     statement = select(caller_key).where(caller_key.c.caller.in_(callers))
     for row in await session.execute(statement.order_by(caller_key.c.created_at, caller_key.c.id)):
-        found[row.caller].append(_key(row))
+        found[row.caller].append(record_of(ApiKey, row))
     return found
 
 
 async def find_key(session: ReadSession, identifier: UUID) -> ApiKey | None:
     """Return a key by its id; None when there is none."""
     row = (await session.execute(select(caller_key).where(caller_key.c.id == identifier))).first()
-    return None if row is None else _key(row)
-
-
-def _key(row: Row[tuple[object, ...]]) -> ApiKey:
-    return ApiKey(row.id, row.caller, row.created_at, row.created_by, row.expires_at, row.revoked_at)
+    return None if row is None else record_of(ApiKey, row)
 
 
 def in_force_now() -> ColumnElement[bool]:
@@ -224,20 +222,10 @@ async def add_caller(session: WriteSession, added: Caller, identity_ref: bytes |
 
     """
     session.widen()
-    identity = added.identity
-    statement = insert(caller).values(
-        id=added.id,
-        name=added.name,
-        kind=added.kind.value,
-        scopes=sorted(added.scopes),
-        processings=None if added.processings is None else sorted(added.processings),
-        created_at=added.created_at,
-        created_by=added.created_by,
-        issuer=identity.issuer if identity is not None else None,
-        token_subject=identity.subject if identity is not None else None,
-        token_client=identity.client if identity is not None else None,
-        identity_ref=identity_ref,
-    )
+    columns = as_columns(added)
+    of = columns.pop("identity") or {}
+    names = {"issuer": of.get("issuer"), "token_subject": of.get("subject"), "token_client": of.get("client")}
+    statement = insert(caller).values(**columns, **names, identity_ref=identity_ref)
     alone = statement.on_conflict_do_nothing(
         index_elements=[caller.c.identity_ref], index_where=caller.c.revoked_at.is_(None)
     )
@@ -339,11 +327,8 @@ async def list_persons(session: ReadSession) -> list[Caller]:
 
 async def keep_changes(session: WriteSession, changed: Caller) -> None:
     """Keep a caller's name, scopes and processings as they are now."""
-    values = {
-        "name": changed.name,
-        "scopes": sorted(changed.scopes),
-        "processings": None if changed.processings is None else sorted(changed.processings),
-    }
+    columns = as_columns(changed)
+    values = {name: columns[name] for name in ("name", "scopes", "processings")}
     await session.execute(update(caller).where(caller.c.id == changed.id).values(values))
 
 

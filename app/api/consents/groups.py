@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 
 from app.api.http.security import AskAgain, Needs, asked_again
 from app.api.http.services import Write, WriteDep
+from app.api.http.wire import RecordView
 from app.auth.callers import Authenticated, Caller, UnauthorizedError
 from app.auth.store import (
     Answer,
@@ -473,7 +474,7 @@ class ConsentBody(BaseModel):
     defects: list[Defect] | None = Field(default=None, description="Why it is invalid, given when it is recorded")
 
 
-class WithdrawalBody(BaseModel):
+class WithdrawalBody(RecordView):
     """The entry of the ledger, the consents that ended, and since when no decision relies on them."""
 
     id: UUID
@@ -501,11 +502,7 @@ def consent_body(view: ConsentView) -> ConsentBody:
 
 
 def _body(done: Done) -> str:
-    if isinstance(done, ConsentView):
-        return consent_body(done).model_dump_json(exclude_none=True)
-    body = WithdrawalBody(
-        id=done.id, matched=done.matched, withdrawn=list(done.withdrawn), effective_at=done.effective_at
-    )
+    body = consent_body(done) if isinstance(done, ConsentView) else WithdrawalBody.of(done)
     return body.model_dump_json(exclude_none=True)
 
 

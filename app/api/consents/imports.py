@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
 from uuid import UUID
@@ -27,7 +28,7 @@ from app.api.consents.routes import Authenticated, Capacity, Language, Method, S
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
 from app.api.http.security import PROBLEMS, AskAgain, Needs, asked_again, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep
-from app.api.http.wire import Instant, ProcessingId, SubjectBody, WireModel, at_fault
+from app.api.http.wire import Instant, ProcessingId, RecordView, SubjectBody, WireModel, at_fault
 from app.auth.callers import Caller, Scope
 from app.auth.store import kept_as_they_are
 from app.core.article import Element
@@ -154,7 +155,7 @@ class ImportAnswer(BaseModel):
     rows: list[RowAnswer]
 
 
-class ImportView(BaseModel):
+class ImportView(RecordView):
     """One import, and what it has recorded so far."""
 
     name: str
@@ -221,13 +222,12 @@ async def post_import(  # noqa: PLR0917 - dependencies
 
 
 @router.get("/v1/imports", summary="List imports", response_model=ImportsBody, responses=PROBLEMS)
-async def get_imports(
-    caller: Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))], database: DatabaseDep
-) -> ImportsBody:
+async def get_imports(caller: Annotated[Caller, Depends(Needs(Scope.AUDIT_READ))], database: DatabaseDep) -> Response:
     """Every import, the latest begun first, with what it has recorded. `GET /v1/proposals` says who approved it."""
     caller.require_processing(None)
     async with database.read() as session:
-        return ImportsBody(items=[ImportView(**asdict(each)) for each in await list_sources(session)])
+        told = ImportsBody(items=[ImportView.of(each) for each in await list_sources(session)])
+    return Response(told.model_dump_json(), media_type="application/json")  # with what there is not, as null
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,10 @@ class _Importing:
                 await propose_import(session, caller, self.whole, list(wanted.values()))
             raise
         told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
-        return Response(_told(items, told, dry_run=self.whole.dry_run), media_type="application/json")
+        rows = [_answer(item, told[number], dry_run=self.whole.dry_run) for number, item in enumerate(items)]
+        counts = dict.fromkeys(("recorded", "unchanged", "refused"), 0) | Counter(row["result"] for row in rows)
+        content = json.dumps({**counts, "rows": rows}, ensure_ascii=False, separators=(",", ":"))
+        return Response(content, media_type="application/json")
 
     @asynccontextmanager
     async def _begun(self) -> AsyncIterator[tuple[WriteSession, Caller]]:
@@ -317,12 +320,6 @@ def _row(row: ImportRow) -> ImportedRow:
             joint_form=row.joint_form,
         )
     return ImportedRow(row.source_id, row.model_dump_json(exclude={"source_id"}), said)
-
-
-def _told(items: Sequence[object], verdicts: Mapping[int, Verdict], *, dry_run: bool) -> str:
-    rows = [_answer(item, verdicts[number], dry_run=dry_run) for number, item in enumerate(items)]
-    counts = {word: sum(1 for row in rows if row["result"] == word) for word in ("recorded", "unchanged", "refused")}
-    return json.dumps({**counts, "rows": rows}, ensure_ascii=False, separators=(",", ":"))
 
 
 def _answer(item: object, verdict: Verdict, *, dry_run: bool) -> dict[str, Any]:

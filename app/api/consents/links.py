@@ -184,7 +184,6 @@ class PresentedText(BaseModel):
     "/v1/consent-links",
     status_code=201,
     summary="Make a link to the consent page",
-    response_model_exclude_none=True,
     responses=problems(_NO_PROCESSING, _NOT_NOW),
 )
 async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it needs

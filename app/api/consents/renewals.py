@@ -59,12 +59,7 @@ class RenewalsPage(BaseModel):
     next_cursor: str | None = None
 
 
-@router.get(
-    "/v1/renewals",
-    summary="List consents that are due for renewal or lapsed",
-    response_model_exclude_none=True,
-    responses=problems(),
-)
+@router.get("/v1/renewals", summary="List consents that are due for renewal or lapsed", responses=problems())
 async def get_renewals(  # noqa: PLR0917 - a query's parts
     caller: Reader,
     database: DatabaseDep,
@@ -179,12 +174,7 @@ class JobRuns(BaseModel):
     items: list[JobRunBody]
 
 
-@router.get(
-    "/v1/job-runs",
-    summary="See what background jobs did",
-    response_model_exclude_none=True,
-    responses=problems(),
-)
+@router.get("/v1/job-runs", summary="See what background jobs did", responses=problems())
 async def get_job_runs(
     _: Auditor,
     database: DatabaseDep,

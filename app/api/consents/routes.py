@@ -320,12 +320,7 @@ async def post_withdrawal(
     return await grouped.record(caller, 200, said_in_withdrawal(body, deployment))
 
 
-@router.post(
-    "/v1/consents/search",
-    summary="Search consents",
-    response_model_exclude_none=True,
-    responses=problems(),
-)
+@router.post("/v1/consents/search", summary="Search consents", responses=problems())
 async def post_search(
     body: ConsentSearch, caller: Reader, database: DatabaseDep, deployment: DeploymentDep
 ) -> ConsentsPage:
@@ -357,12 +352,7 @@ async def post_search(
     )
 
 
-@router.get(
-    "/v1/consents/{id}",
-    summary="Read one consent",
-    response_model_exclude_none=True,
-    responses=problems(_NO_CONSENT),
-)
+@router.get("/v1/consents/{id}", summary="Read one consent", responses=problems(_NO_CONSENT))
 async def get_consent(
     identifier: ConsentId, caller: Reader, database: DatabaseDep, deployment: DeploymentDep
 ) -> ConsentBody:
@@ -374,12 +364,7 @@ async def get_consent(
     return consent_body(view)
 
 
-@router.get(
-    "/v1/consents/{id}/history",
-    summary="Read the history of a consent",
-    response_model_exclude_none=True,
-    responses=problems(_NO_CONSENT),
-)
+@router.get("/v1/consents/{id}/history", summary="Read the history of a consent", responses=problems(_NO_CONSENT))
 async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseDep) -> HistoryBody:
     """Every ledger entry about this consent's subject and processing: what was decided, when, how, and by which call.
 
@@ -392,12 +377,7 @@ async def get_history(identifier: ConsentId, caller: Reader, database: DatabaseD
     return HistoryBody(items=[event_body(entry) for entry in history.entries])
 
 
-@router.get(
-    "/v1/consent-events/{id}",
-    summary="Read one entry of the ledger",
-    response_model_exclude_none=True,
-    responses=problems(_NO_EVENT),
-)
+@router.get("/v1/consent-events/{id}", summary="Read one entry of the ledger", responses=problems(_NO_EVENT))
 async def get_event(identifier: EventId, caller: Reader, database: DatabaseDep) -> EventBody:
     """One entry of any kind by its id: a consent, a refusal, a withdrawal, a closure, an age.
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticKnownError
 
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DeploymentDep, WriteDep
-from app.api.http.wire import CivilDate, Instant, SubjectBody, WireModel
+from app.api.http.wire import CivilDate, Instant, RecordView, SubjectBody, WireModel
 from app.auth.callers import Caller, Scope
 from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.names import NameBasis
@@ -24,7 +24,6 @@ router = strict_router("consents")
 
 Ender = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))]
 """For routes that end a consent: no rate limit refuses them."""
-Writer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE))]
 Eraser = Annotated[Caller, Depends(Needs(Scope.SUBJECTS_ERASE))]
 
 _NOT_LINKED = (404, "Nothing says that these two are one person's.")
@@ -100,7 +99,7 @@ class NewName(WireModel):
         return given
 
 
-class NameBody(BaseModel):
+class NameBody(RecordView):
     """What stands, and the consents that ended by it."""
 
     id: UUID
@@ -129,7 +128,7 @@ class AgeBody(BaseModel):
     effective_at: datetime
 
 
-class ClosureBody(BaseModel):
+class ClosureBody(RecordView):
     """The entry of the ledger, the consents that ended with the account, and since when."""
 
     id: UUID | None = Field(default=None, description="Absent if there was no person to erase")
@@ -171,8 +170,7 @@ async def post_closure(body: SubjectOnly, caller: Ender, deployment: DeploymentD
     caller.require_processing(None)
 
     async def close(session: WriteSession) -> ClosureBody:
-        closure = await close_subject(session, deployment, caller, body.subject.name())
-        return ClosureBody(id=closure.id, closed=list(closure.closed), effective_at=closure.effective_at)
+        return ClosureBody.of(await close_subject(session, deployment, caller, body.subject.name()))
 
     return await write.perform(caller, 200, close)
 
@@ -191,8 +189,7 @@ async def post_erasure(body: SubjectOnly, caller: Eraser, deployment: Deployment
     caller.require_processing(None)
 
     async def erase(session: WriteSession) -> ClosureBody:
-        closure = await erase_subject(session, deployment, caller, body.subject.name())
-        return ClosureBody(id=closure.id, closed=list(closure.closed), effective_at=closure.effective_at)
+        return ClosureBody.of(await erase_subject(session, deployment, caller, body.subject.name()))
 
     return await write.perform(caller, 200, erase)
 
@@ -220,14 +217,7 @@ async def post_link(body: NewName, caller: Ender, deployment: DeploymentDep, wri
     async def state(session: WriteSession) -> NameBody | RemovedName:
         if body.basis is None:
             return RemovedName(effective_at=await unlink_names(session, deployment, caller, *names))
-        stated = await link_names(session, deployment, caller, *names, body.basis)
-        return NameBody(
-            id=stated.id,
-            basis=stated.basis,
-            stated_at=stated.stated_at,
-            ended=list(stated.ended),
-            closed=stated.closed,
-        )
+        return NameBody.of(await link_names(session, deployment, caller, *names, body.basis))
 
     return await write.perform(caller, 201 if body.linked else 200, state)
 
@@ -261,12 +251,7 @@ class MailboxBody(BaseModel):
     response_model=MailboxBody,
     responses=problems((404, "Nothing says that this mailbox is shared.")),
 )
-async def post_mailbox(
-    body: Mailbox,
-    caller: Annotated[Caller, Depends(Needs(Scope.CONSENTS_WRITE, counted=False))],
-    deployment: DeploymentDep,
-    write: WriteDep,
-) -> Response:
+async def post_mailbox(body: Mailbox, caller: Ender, deployment: DeploymentDep, write: WriteDep) -> Response:
     """Say that several people share a mailbox, such as contact@: it has no user who could consent for it.
 
     An account that the id has is closed. Once this has answered, every question of IV about the mailbox, or with it as

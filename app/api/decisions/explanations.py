@@ -74,12 +74,7 @@ class ExplanationBody(BaseModel):
     facts: FactsBody
 
 
-@router.post(
-    "/v1/explanations",
-    summary="Explain a decision, now or as of an instant",
-    response_model_exclude_none=True,
-    responses=problems(),
-)
+@router.post("/v1/explanations", summary="Explain a decision, now or as of an instant", responses=problems())
 async def post_explanation(
     body: Annotated[dict[str, Any], Body()], caller: Auditor, database: DatabaseDep, deployment: DeploymentDep
 ) -> ExplanationBody:

@@ -292,12 +292,8 @@ def response_to(error: Exception) -> Response | None:
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers that turn exceptions into problem documents."""
-    app.add_exception_handler(errors.DomainError, _domain)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(OverQuotaError, _over_quota)
-    app.add_exception_handler(HTTPException, _http)
-    for each in _WORDED:
+    """Register the handler that turns exceptions into problem documents."""
+    for each in (errors.DomainError, RequestValidationError, OverQuotaError, HTTPException, *_WORDED):
         app.add_exception_handler(each, _answered)
     app.add_exception_handler(Exception, lambda _, __: failed())
 
@@ -307,34 +303,26 @@ def failed() -> Response:
     return problem(500, "internal", "Something failed here.")
 
 
-def _answered(_: Request, error: Exception) -> Response:
+async def _answered(request: Request, error: Exception) -> Response:
+    match error:
+        case errors.DomainError():
+            if status_of(error) == HTTPStatus.FORBIDDEN:
+                await note_refusal(request, error.slug)
+            is_bare = type(error) is errors.NotFoundError and error.detail == _NOTHING
+            words = not_found_at(request.url.path) if is_bare else None
+            return refused(errors.NotFoundError(words) if words else error)
+        case RequestValidationError():
+            found = [{**each, "loc": _as_sent(each["loc"], error.body)} for each in error.errors()]
+            return problem(422, "invalid-request", _INVALID, fields=field_errors(found))
+        case OverQuotaError():
+            return over_quota(request.scope, error)
+        case HTTPException():
+            slug = _HTTP_SLUGS.get(error.status_code, "refused")
+            return problem(error.status_code, slug, error.detail or None, headers=error.headers)
     response = response_to(error)
     if response is None:
         raise error
     return response
-
-
-async def _domain(request: Request, error: Exception) -> Response:
-    if not isinstance(error, errors.DomainError):
-        raise error
-    if status_of(error) == HTTPStatus.FORBIDDEN:
-        await note_refusal(request, error.slug)
-    if type(error) is errors.NotFoundError and error.detail == _NOTHING and (words := not_found_at(request.url.path)):
-        return refused(errors.NotFoundError(words))
-    return refused(error)
-
-
-def _over_quota(request: Request, error: Exception) -> Response:
-    if not isinstance(error, OverQuotaError):
-        raise error
-    return over_quota(request.scope, error)
-
-
-def _validation(_: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    found = [{**each, "loc": _as_sent(each["loc"], error.body)} for each in error.errors()]
-    return problem(422, "invalid-request", _INVALID, fields=field_errors(found))
 
 
 def _as_sent(loc: Sequence[int | str], body: object) -> list[int | str]:
@@ -354,10 +342,3 @@ _HTTP_SLUGS: Final = {
     413: "too-large",
     415: "unsupported-media-type",
 }
-
-
-def _http(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    slug = _HTTP_SLUGS.get(error.status_code, "refused")
-    return problem(error.status_code, slug, error.detail or None, headers=error.headers)

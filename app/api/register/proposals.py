@@ -120,12 +120,7 @@ class NewRuling(WireModel):
         return GateAnswer(self.approved, self.reason, self.same_legal_person)
 
 
-@router.get(
-    "/v1/proposals",
-    summary="List what waits for a second person",
-    response_model_exclude_none=True,
-    responses=problems(),
-)
+@router.get("/v1/proposals", summary="List what waits for a second person", responses=problems())
 async def get_proposals(
     caller: Reader,  # noqa: ARG001 - only callers who may read all of the register
     database: DatabaseDep,
