@@ -129,7 +129,8 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
             section 8).
 
     """
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    headers = {name: value for name, value in scope["headers"] if name in {b"content-length", b"transfer-encoding"}}
+    declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         return None
     chunks: list[bytes] = []
@@ -137,8 +138,9 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            if not chunks and not _has_body(scope):
-                return b""  # the request was whole with its head
+            # Whether the head says that a body follows (RFC 9112, section 6.3); else the request was whole with it.
+            if not chunks and b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0":
+                return b""
             raise _CutOffError
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
@@ -147,12 +149,6 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
-
-
-def _has_body(scope: Scope) -> bool:
-    """Whether the head says that a body follows (RFC 9112, section 6.3)."""
-    headers = {name: value for name, value in scope["headers"] if name in {b"content-length", b"transfer-encoding"}}
-    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

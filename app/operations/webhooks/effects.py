@@ -120,8 +120,10 @@ async def _batch(  # noqa: PLR0917 - one step of a run
     standings = {ref: standing_now(of_one, record, now, renewal.policy) for ref, of_one in events.items()}
     found = [_look(renewal, each, events[each.subject_ref], standings[each.subject_ref]) for each in held]
     said = await put_flags(session, processing, [each for each in found if each is not None], now)
-    at = {ref: standing.at for ref, standing in standings.items()}
-    await put_in_outbox(session, *(_message(processing, each, at[each.consent.subject_ref]) for each in said))
+    for each in said:
+        data = {"consent": str(each.consent.id), "processing": processing}
+        ref, kind = each.consent.subject_ref, each.flag.kind.value
+        await put_in_outbox(session, DomainEvent(ref, kind, standings[ref].at, data, each.id))
     return held, {each.consent.id for each in said}
 
 
@@ -132,11 +134,6 @@ def _look(renewal: Renewal, held: Held, events: Sequence[ConsentEvent], standing
     if found.flag is None or found.flag.kind is not FlagKind.INVALIDATED:
         return None
     return Said(held, found.flag, uuid7(standing.at), standing.expiry_of(consent))
-
-
-def _message(processing: str, said: Said, at: datetime) -> DomainEvent:
-    data: dict[str, object] = {"consent": str(said.consent.id), "processing": processing}
-    return DomainEvent(said.consent.subject_ref, said.flag.kind.value, at, data, said.id)
 
 
 async def _close(database: Database, processing: str, invalidation: InvalidationRecord, left: set[UUID]) -> None:
