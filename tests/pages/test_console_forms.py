@@ -5,9 +5,17 @@ import pytest
 from app.api.consents.routes import NewWithdrawal
 from app.api.register.models import NewProcessing, NewVersion
 from app.auth.callers import CallerKind, Scope
+from app.core.article import Element, ProviderKind
+from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.consent_link import Authentication
+from app.core.names import NameBasis
+from app.core.processing import PartyMode
+from app.core.register import ControllerKind
+from app.core.wording import ELEMENT_WORDS
+from app.pages.consents.overview import AGES, CHECKED
 from app.pages.console import ACTS
 from app.pages.console.callers import KINDS, SCOPES
+from app.pages.console.controllers import KINDS as KNOWN_BY
 from app.pages.console.fields import (
     HELP,
     LABELS,
@@ -22,7 +30,8 @@ from app.pages.console.fields import (
     shown_fields,
 )
 from app.pages.console.frame import PROBLEMS
-from app.pages.console.people import AUTHENTICATIONS, METHODS
+from app.pages.console.people import AUTHENTICATIONS, BASES, METHODS, STATED_BY
+from app.pages.console.proposing import PARTY_MODES, PROVIDER_KINDS
 from app.words import Language
 from handbook.interface import domain_errors
 from tests.support.api import running
@@ -32,7 +41,7 @@ from tests.support.desk import Officer, forms_of
 FIELDS = (
     FormField("name.fr"),
     FormField("name.en"),
-    FormField("elements", Kind.BOXES, (("content", "Content"), ("subject_line", "Subject"))),
+    FormField("elements", Kind.BOXES, {"content": "Content", "subject_line": "Subject"}),
     FormField("automated", Kind.BOOLEAN),
     FormField("conditional", Kind.BOOLEAN),
     FormField("material", Kind.CHECK),
@@ -129,7 +138,10 @@ def test_a_fact_without_a_field_is_seen():
 def test_every_word_that_is_looked_up_is_there():
     """Each scope, kind and way has its words; each help is of a label; each act its title."""
     assert set(SCOPES) == {each.value for each in Scope}
-    assert set(KINDS) == {each.value for each in CallerKind}
+    offered = [(KINDS, CallerKind), (AGES, AgeBand), (STATED_BY, StatedBy), (CHECKED, CheckedHow), (BASES, NameBasis)]
+    offered += [(PROVIDER_KINDS, ProviderKind), (ELEMENT_WORDS, Element), (PARTY_MODES, PartyMode)]
+    for words, values in [*offered, (KNOWN_BY, ControllerKind)]:
+        assert list(words) == [each.value for each in values]
     assert set(AUTHENTICATIONS) == {each.value for each in Authentication}
     assert set(METHODS) <= {"web_form", "in_app", "api", "paper", "phone"}
     assert set(HELP) <= set(LABELS)

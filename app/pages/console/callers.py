@@ -10,8 +10,7 @@ from fastapi import Path, Query, Response
 
 from app.api.callers import CallerChangeBody, NewKey, NewRotation
 from app.api.http.security import open_to_all
-from app.auth.callers import KEY_OVERLAP, CallerKind, Scope
-from app.core.errors import NotFoundError
+from app.auth.callers import KEY_OVERLAP, Scope
 from app.db.session import WriteSession
 from app.operations.callers import (
     CallerChange,
@@ -27,8 +26,8 @@ from app.operations.callers import (
 )
 from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed, sent_of
-from app.pages.console.frame import Desk, Room, at, router
-from app.pages.console.tables import Cell, Table
+from app.pages.console.frame import Desk, Room, at, id_of, router
+from app.pages.console.tables import Cell
 from app.pages.dates import moment
 from app.words import Catalogue
 
@@ -51,12 +50,12 @@ async def _list(desk: Desk, about: str, failed: FilledForm | None, after: UUID |
     async with desk.visit.database.read() as session:
         found = await list_callers(session, desk.caller, after=after, limit=_PAGE + 1)
     t = desk.t
-    columns = [(t[name], False) for name in ("caller", "may_do", "about_what", "last_used", "status")]
+    columns = ("caller", "may_do", "about_what", "last_used", "status")
     more = found[_PAGE - 1].caller.id if len(found) > _PAGE else None
     acts = [_make, *([_add_identity] if desk.services.token_check is not None else [])]
     context = {
         "title": t["callers"],
-        "table_of": Table(t["callers_caption"], columns, [_row(each, desk) for each in found[:_PAGE]]),
+        "table_of": desk.table("callers_caption", columns, [_row(each, desk) for each in found[:_PAGE]]),
         "more": desk.address(Room.CALLERS.path, after=str(more)) if more is not None else "",
         "forms": [await form_of(each, desk, about, failed) for each in acts],
     }
@@ -96,7 +95,7 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
     Room.CALLERS.require(desk.caller)
     identifier = about.partition(" ")[0]
     async with desk.visit.database.read() as session:
-        view, now = await find_caller(session, desk.caller, _id(identifier)), await session.now()
+        view, now = await find_caller(session, desk.caller, id_of(identifier)), await session.now()
     caller, t = view.caller, desk.t
     in_force = [each for each in view.keys if each.in_force(now)]
     keys = [
@@ -108,7 +107,6 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         ]
         for each in view.keys
     ]
-    columns = [(t[name], False) for name in ("made_at", "good_until", "last_used", "status")]
     told = {
         "name": caller.name,
         "scopes": sorted(caller.scopes),
@@ -124,7 +122,7 @@ async def _one(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         "title": caller.name,
         "facts": _facts(view, desk),
         "scopes": [(each.value, SCOPES[each][desk.language]) for each in sorted(caller.scopes)],
-        "keys": Table(t["keys_caption"], columns, keys) if keys else None,
+        "keys": desk.table("keys_caption", ("made_at", "good_until", "last_used", "status"), keys) if keys else None,
         "forms": [await form_of(each, desk, what, failed, sent) for each, what in acts],
     }
     return desk.page("console/caller.html", Room.CALLERS, context, failed)
@@ -145,13 +143,6 @@ def _facts(view: CallerView, desk: Desk) -> list[tuple[str, str]]:
     return rows
 
 
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFoundError from None
-
-
 def _secret(request: ActRequest, key: str, caller: UUID) -> DoneAct:
     """The page that shows a new key this once."""
     desk = request.desk
@@ -165,9 +156,11 @@ def _secret(request: ActRequest, key: str, caller: UUID) -> DoneAct:
     return DoneAct(show=lambda: desk.page("console/secret.html", Room.CALLERS, context, status=201))
 
 
-def _said_of_a_caller(desk: Desk) -> list[FormField]:
-    held = sorted(desk.caller.scopes)
-    scopes = tuple((each.value, f"{SCOPES[each][desk.language]} ({each.value})") for each in held)
+_KIND: Final = needed("kind", Kind.CHOICE, KINDS, word="caller_kind")
+
+
+async def _said_of_a_caller(desk: Desk, _about: str) -> Fields:
+    scopes = {each.value: f"{SCOPES[each][desk.language]} ({each.value})" for each in sorted(desk.caller.scopes)}
     return [
         needed("name", most=128, word="caller_name"),
         needed("scopes", Kind.BOXES, scopes),
@@ -175,29 +168,20 @@ def _said_of_a_caller(desk: Desk) -> list[FormField]:
     ]
 
 
-def _kind_field(desk: Desk) -> FormField:
-    kinds = tuple((each.value, KINDS[each][desk.language]) for each in CallerKind)
-    return needed("kind", Kind.CHOICE, kinds, word="caller_kind")
+async def _key_fields(desk: Desk, about: str) -> Fields:
+    return (*await _said_of_a_caller(desk, about), _KIND, FormField("expires_at", Kind.DATE, word="expires_at"))
 
 
-async def _key_fields(desk: Desk, _about: str) -> Fields:
-    return (*_said_of_a_caller(desk), _kind_field(desk), FormField("expires_at", Kind.DATE, word="expires_at"))
-
-
-async def _identity_fields(desk: Desk, _about: str) -> Fields:
+async def _identity_fields(desk: Desk, about: str) -> Fields:
     check = desk.services.token_check
-    issuers = tuple((each, each) for each in (check.issuers if check is not None else ()))
+    issuers = {each: each for each in (check.issuers if check is not None else ())}
     return (
-        *_said_of_a_caller(desk),
-        _kind_field(desk),
+        *await _said_of_a_caller(desk, about),
+        _KIND,
         needed("identity.issuer", Kind.CHOICE, issuers),
         needed("identity.subject", most=255),
         FormField("identity.client", most=255),
     )
-
-
-async def _change_fields(desk: Desk, _about: str) -> Fields:
-    return _said_of_a_caller(desk)
 
 
 def _key_body(_about: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -230,30 +214,30 @@ async def _add_identity(session: WriteSession, request: ActRequest) -> DoneAct:
     "change_caller",
     back=_one,
     model=CallerChangeBody,
-    fields=_change_fields,
+    fields=_said_of_a_caller,
     shape=lambda _, body: {"processings": None, **body},
 )
 async def _change(session: WriteSession, request: ActRequest) -> DoneAct:
-    await change_caller(session, request.desk.who, _id(request.about), request.body.change())
+    await change_caller(session, request.desk.who, id_of(request.about), request.body.change())
     return DoneAct(f"/console/callers/{request.about}", "change_caller")
 
 
 @_manages("rotate_key", back=_one, model=NewRotation, fields=(FormField("compromised", Kind.CHECK),))
 async def _rotate(session: WriteSession, request: ActRequest) -> DoneAct:
     overlap = timedelta(0) if request.body.compromised else KEY_OVERLAP
-    rotated = await rotate_key(session, request.desk.who, _id(request.about), Rotation(overlap))
+    rotated = await rotate_key(session, request.desk.who, id_of(request.about), Rotation(overlap))
     return _secret(request, rotated.made.secret, rotated.made.caller.id)
 
 
 @_manages("revoke_caller", back=_one, grave=True)
 async def _revoke(session: WriteSession, request: ActRequest) -> DoneAct:
-    await revoke_caller(session, request.desk.who, _id(request.about))
+    await revoke_caller(session, request.desk.who, id_of(request.about))
     return DoneAct(f"/console/callers/{request.about}", "revoke_caller")
 
 
 @_manages("revoke_key", back=_one, grave=True)
 async def _revoke_key(session: WriteSession, request: ActRequest) -> DoneAct:
     caller, _, key = request.about.partition(" ")
-    change = CallerChange(revoked_keys=frozenset({_id(key)}))
-    await change_caller(session, request.desk.who, _id(caller), change)
+    change = CallerChange(revoked_keys=frozenset({id_of(key)}))
+    await change_caller(session, request.desk.who, id_of(caller), change)
     return DoneAct(f"/console/callers/{caller}", "revoke_key")

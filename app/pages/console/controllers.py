@@ -10,11 +10,11 @@ from app.api.register.controllers import ControllerBody, NewController
 from app.auth.callers import Scope
 from app.core.errors import NotFoundError
 from app.core.processing import can_be_an_id
-from app.core.register import ControllerExistsError, ControllerKind, GateProposal
+from app.core.register import ControllerExistsError, GateProposal
 from app.db.session import WriteSession
 from app.operations.register.controllers import ControllerKey, state_controller
-from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
-from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed
+from app.pages.console.acts import ActRequest, DoneAct, act, form_of
+from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, router
 from app.pages.console.register import RegisterDesk
 from app.pages.console.tables import Cell, Table
@@ -47,10 +47,9 @@ async def _list(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         ]
         for each in records.values()
     ]
-    columns = [(t[name], False) for name in ("controller", "identifier", "address", "officer")]
     context = {
         "title": t["controllers"],
-        "table_of": Table(t["controllers_caption"], columns, rows),
+        "table_of": desk.table("controllers_caption", ("controller", "identifier", "address", "officer"), rows),
         "forms": [await form_of(_add, desk, about, failed)],
         "back": (desk.address(Room.REGISTER.path), t["back_to_register"]),
     }
@@ -101,16 +100,18 @@ _FIELDS: Final = (
 )
 
 
-async def _new_fields(desk: Desk, _about: str) -> Fields:
-    kinds = choices_of(KINDS, [each.value for each in ControllerKind], desk.language)
-    known_by = (needed("kind", Kind.CHOICE, kinds, word="controller_kind"), FormField("identifier", most=128))
-    return (needed("id", most=100), *known_by, *_FIELDS)
+_NEW_FIELDS: Final = (
+    needed("id", most=100),
+    needed("kind", Kind.CHOICE, KINDS, word="controller_kind"),
+    FormField("identifier", most=128),
+    *_FIELDS,
+)
 
 
 _writes = partial(act, needs=Scope.REGISTER_WRITE, whole=True)
 
 
-@_writes("add_controller", back=_list, model=NewController, fields=_new_fields)
+@_writes("add_controller", back=_list, model=NewController, fields=_NEW_FIELDS)
 async def _add(session: WriteSession, request: ActRequest) -> DoneAct:
     body: NewController = request.body
     if await load_controllers(session, [body.id]):

@@ -25,8 +25,8 @@ from app.operations.staff import (
 )
 from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed
-from app.pages.console.frame import Desk, Room, at, router
-from app.pages.console.tables import Cell, Table
+from app.pages.console.frame import Desk, Room, at, id_of, router
+from app.pages.console.tables import Cell
 from app.pages.dates import moment
 from app.pages.staff import blocks_of
 
@@ -62,7 +62,7 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
         for part in ("title", "body")
     }
     members = sorted(found.members, key=lambda each: _ORDER.index(each.standing))
-    columns = [(t[name], False) for name in ("member", "standing_of_member", "acknowledged_at", "access")]
+    columns = ("member", "standing_of_member", "acknowledged_at", "access")
     context = {
         "title": t["staff"],
         "figures": [(t[f"staff_{each.value}"], desk.number(found.counts[each])) for each in _ORDER],
@@ -74,7 +74,7 @@ async def _staff(desk: Desk, about: str, failed: FilledForm | None) -> Response:
             (language, text.title, blocks_of(text.body))
             for language, text in sorted(notice.texts.items(), reverse=True)
         ],
-        "table_of": Table(t["members_caption"], columns, [_member_row(each, desk) for each in members[:_MOST_SHOWN]]),
+        "table_of": desk.table("members_caption", columns, [_member_row(each, desk) for each in members[:_MOST_SHOWN]]),
         "cut": max(0, len(members) - _MOST_SHOWN),
         "forms": [await form_of(_publish, desk, about, failed, told), await form_of(_add, desk, about, failed)],
     }
@@ -112,7 +112,6 @@ async def _member(desk: Desk, about: str, failed: FilledForm | None) -> Response
         raise NotFoundError
     async with desk.visit.database.read() as session:
         known = await read_acknowledgements(session, covered.id)
-    columns = [(t[name], False) for name in ("version", "acknowledged_at", "way")]
     rows = [
         [
             Cell(str(each.acknowledgement.notice), each.acknowledgement.language),
@@ -129,17 +128,10 @@ async def _member(desk: Desk, about: str, failed: FilledForm | None) -> Response
             (t["access"], t["yes" if covered.access else "no"]),
             (t["reference"], about),
         ],
-        "table_of": Table(t["acknowledgements"], columns, rows),
+        "table_of": desk.table("acknowledgements", ("version", "acknowledged_at", "way"), rows),
         "forms": [await form_of(each, desk, about, failed) for each in acts],
     }
     return desk.page("console/member.html", Room.STAFF, context, failed)
-
-
-def _member_id(request: ActRequest) -> UUID:
-    try:
-        return UUID(request.about)
-    except ValueError:
-        raise NotFoundError from None
 
 
 _NOTICE_FIELDS: Final = (
@@ -151,7 +143,7 @@ _NOTICE_FIELDS: Final = (
 
 
 async def _paper_fields(desk: Desk, _about: str) -> Fields:
-    languages = tuple((each.value, desk.t[f"language_{each.value}"]) for each in NoticeLanguage)
+    languages = {each.value: desk.t[f"language_{each.value}"] for each in NoticeLanguage}
     return (
         needed("notice", Kind.NUMBER, most=6, word="notice_number"),
         needed("language", Kind.CHOICE, languages),
@@ -188,19 +180,15 @@ async def _paper(session: WriteSession, request: ActRequest) -> DoneAct:
     return DoneAct(f"/console/staff/{request.about}", "record_paper")
 
 
-@_writes("member_left", back=_member)
-async def _leave(session: WriteSession, request: ActRequest) -> DoneAct:
-    await change_staff_member(session, request.desk.caller, _member_id(request), left=True)
-    return DoneAct(f"/console/staff/{request.about}", "member_left")
+async def _come_or_go(name: str, session: WriteSession, request: ActRequest) -> DoneAct:
+    await change_staff_member(session, request.desk.caller, id_of(request.about), left=name == "member_left")
+    return DoneAct(f"/console/staff/{request.about}", name)
 
 
-@_writes("member_back", back=_member)
-async def _return(session: WriteSession, request: ActRequest) -> DoneAct:
-    await change_staff_member(session, request.desk.caller, _member_id(request), left=False)
-    return DoneAct(f"/console/staff/{request.about}", "member_back")
+_leave, _return = (_writes(name, back=_member)(partial(_come_or_go, name)) for name in ("member_left", "member_back"))
 
 
 @_writes("erase_member", back=_member, grave=True)
 async def _erase(session: WriteSession, request: ActRequest) -> DoneAct:
-    await erase_staff_member(session, request.desk.caller, _member_id(request))
+    await erase_staff_member(session, request.desk.caller, id_of(request.about))
     return DoneAct(f"/console/staff/{request.about}", "erase_member")

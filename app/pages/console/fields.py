@@ -4,15 +4,15 @@ A form is checked by the model of the API's route, so that it accepts what the r
 of the member in that body (`notice.fr`); an empty field is left out of the body.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from app.words import Catalogue, Language
+from app.words import Catalogue, Language, Texts
 
 LABELS: Final = Catalogue("console_field")
 HELP: Final = Catalogue("console_help")
@@ -30,7 +30,6 @@ class Kind(StrEnum):
     TEXT = "text"
     AREA = "area"
     DATE = "date"
-    MONTH = "month"
     NUMBER = "number"
     CHECK = "check"
     """A box: true or false."""
@@ -48,17 +47,17 @@ class Kind(StrEnum):
     """A list of objects, one a line, its members parted by semicolons."""
 
 
-Choice = tuple[str, str]
-"""A value and its label."""
-
-
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One field. `word`: the name of its label and help, if not the field's own. `members`: of a row of `ROWS`."""
+    """One field.
+
+    `choices`: its values, and the label of each, as one text or in each language. `word`: the name of its label and
+    help, if not the field's own. `members`: of a row of `ROWS`.
+    """
 
     name: str
     kind: Kind = Kind.TEXT
-    choices: tuple[Choice, ...] = ()
+    choices: Mapping[str, str | Texts] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     word: str = ""
     most: int = 10_000
@@ -67,7 +66,7 @@ class FormField:
     def value(self, sent: Mapping[str, str]) -> Any:  # noqa: ANN401 - of a body
         """The value that the field makes; None leaves it out of the body."""
         if self.kind is Kind.BOXES:
-            return [value for value, _ in self.choices if sent.get(f"{self.name}.{value}") == _CHECKED] or None
+            return [value for value in self.choices if sent.get(f"{self.name}.{value}") == _CHECKED] or None
         if self.kind is Kind.CHECK:
             return sent.get(self.name) == _CHECKED
         text = sent.get(self.name, "").replace("\r\n", "\n").strip()
@@ -118,11 +117,6 @@ def _trimmed(row: Mapping[str, str], members: Sequence[str]) -> list[str]:
     while parts and not parts[-1]:
         parts.pop()
     return parts
-
-
-def choices_of(catalogue: Catalogue, values: Iterable[str], language: Language) -> tuple[Choice, ...]:
-    """Values with their labels."""
-    return tuple((value, catalogue[value][language]) for value in values)
 
 
 def body_of(fields: Sequence[FormField], sent: Mapping[str, str]) -> dict[str, Any]:
@@ -214,9 +208,16 @@ def shown_fields(
     `prefix` distinguishes the ids of two forms on one page. `boxes` are (input, label, whether it is checked).
     """
     labels, helps = LABELS.in_language(language), HELP.in_language(language)
+    offered = {
+        each.name: [
+            (value, label if isinstance(label, str) else label[language]) for value, label in each.choices.items()
+        ]
+        for each in fields
+    }
     return [
         {
-            **asdict(each),
+            **{name: getattr(each, name) for name in ("name", "kind", "most", "required")},
+            "choices": offered[each.name],
             "id": f"{prefix}-{each.name}",
             "label": labels[each.word or each.name],
             "help": helps.get(each.word or each.name, ""),
@@ -224,7 +225,7 @@ def shown_fields(
             "error": errors.get(each.name, ""),
             "boxes": [
                 (f"{each.name}.{value}", label, sent.get(f"{each.name}.{value}") == _CHECKED)
-                for value, label in each.choices
+                for value, label in offered[each.name]
             ],
         }
         for each in fields

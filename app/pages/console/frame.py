@@ -4,11 +4,12 @@ A caller can open a page with the scopes that the API requires for the same thin
 their addresses answer 403.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from starlette.responses import RedirectResponse
@@ -17,10 +18,11 @@ from app.api.http.problems import status_of
 from app.api.http.security import charge
 from app.api.http.services import Services, ServicesDep
 from app.auth.callers import Authenticated, Caller, Counted, Scope
-from app.core.errors import DomainError
+from app.core.errors import DomainError, NotFoundError
 from app.operations.service.page_sessions import SignInForm
 from app.pages import dates
 from app.pages.console.fields import FilledForm
+from app.pages.console.tables import Cell, Table
 from app.pages.rendering import ElsewhereError, PageRoute, error_page, page_router, render, root_of
 from app.pages.sign_in import Entrance, Visit, add_sign_in
 from app.pages.words import language_of
@@ -130,6 +132,10 @@ class Desk:
         """The text in the language of the page, else the first text that there is."""
         return texts.get(self.language.value) or next(iter(texts.values()), "")
 
+    def table(self, caption: str, columns: Iterable[str], rows: Sequence[Sequence[Cell]]) -> Table:
+        """A table without numbers; `caption` and `columns` name words of the console."""
+        return Table(self.t[caption], [(self.t[name], False) for name in columns], rows)
+
     def page(
         self, template: str, room: Room, context: Mapping[str, Any], failed: FilledForm | None = None, status: int = 200
     ) -> Response:
@@ -159,6 +165,19 @@ def problem_in_words(error: DomainError, language: Language) -> str:
     words, at_fault = PROBLEMS.in_language(language), f"{error.slug}:{error.field}"
     other = f"{error.slug}:fact" if error.field is not None else error.slug
     return words.get(at_fault) or words.get(other) or words.get(error.slug) or error.detail
+
+
+def id_of(text: str) -> UUID:
+    """The id that a form is about.
+
+    Raises:
+        NotFoundError: the text is no id.
+
+    """
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFoundError from None
 
 
 def rooms_of(caller: Caller) -> list[Room]:

@@ -20,10 +20,8 @@ from app.api.http.security import open_to_all
 from app.api.http.wire import SubjectBody
 from app.auth.callers import Scope
 from app.auth.sessions import session_digest
-from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.consent_link import Act, LinkKind, Situation
 from app.core.errors import NotFoundError
-from app.core.names import NameBasis
 from app.db.session import WriteSession
 from app.ledger.identifiers import VaultError
 from app.operations.consents.close_subject import close_subject, erase_subject
@@ -40,7 +38,7 @@ from app.pages.consents.overview import AGES, CHECKED, Sayer, SayerWords
 from app.pages.consents.receipt import receipt_document
 from app.pages.consents.view import Times, state_in_words
 from app.pages.console.acts import ActRequest, DoneAct, Fields, act, add_act, form_of, writing
-from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed
+from app.pages.console.fields import FilledForm, FormField, Kind, needed
 from app.pages.console.frame import Desk, Room, at, router
 from app.pages.dates import moment
 from app.pages.rendering import PAGE_HEADERS
@@ -231,16 +229,12 @@ def _done(asked: ActRequest, word: str) -> DoneAct:
     return DoneAct(_PERSON, word, cookie=(_COOKIE, asked.about.partition(" ")[0]))
 
 
-async def _method_field(desk: Desk, _about: str) -> Fields:
-    return (FormField("method", Kind.CHOICE, choices=choices_of(METHODS, METHODS, desk.language)),)
-
-
 @act(
     "withdraw",
     needs=Scope.CONSENTS_WRITE,
     back=_person,
     model=NewWithdrawal,
-    fields=_method_field,
+    fields=(FormField("method", Kind.CHOICE, METHODS),),
     shape=_of_person,
     counted=False,
 )
@@ -279,17 +273,15 @@ async def _erase(session: WriteSession, asked: ActRequest) -> DoneAct:
     return _done(asked, "erase")
 
 
-async def _age_fields(desk: Desk, _about: str) -> Fields:
-    language = desk.language
-    return (
-        needed("age_band", Kind.CHOICE, choices_of(AGES, [each.value for each in AgeBand], language)),
-        needed("stated_by", Kind.CHOICE, choices_of(STATED_BY, [each.value for each in StatedBy], language)),
-        needed("checked_how", Kind.CHOICE, choices_of(CHECKED, [each.value for each in CheckedHow], language)),
-        FormField("under_15_until", Kind.DATE),
-    )
+_AGE_FIELDS: Final = (
+    needed("age_band", Kind.CHOICE, AGES),
+    needed("stated_by", Kind.CHOICE, STATED_BY),
+    needed("checked_how", Kind.CHOICE, CHECKED),
+    FormField("under_15_until", Kind.DATE),
+)
 
 
-@_writes("state_age", model=NewAge, fields=_age_fields, shape=_of_person)
+@_writes("state_age", model=NewAge, fields=_AGE_FIELDS, shape=_of_person)
 async def _age(session: WriteSession, asked: ActRequest) -> DoneAct:
     await state_age(session, asked.desk.services.deployment, asked.desk.caller, asked.body.stated(_whom(asked)))
     return _done(asked, "state_age")
@@ -305,33 +297,27 @@ async def _mailbox(session: WriteSession, asked: ActRequest) -> DoneAct:
 _NAME_FIELDS: Final = (needed("from.id", most=512), needed("from.type", most=128, word="type"))
 
 
-async def _name_fields(desk: Desk, _about: str) -> Fields:
-    bases = choices_of(BASES, [each.value for each in NameBasis], desk.language)
-    return (*_NAME_FIELDS, needed("basis", Kind.CHOICE, bases))
-
-
 def _another_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
     """Make the person the one to whom the typed name is added."""
     return {**body, "to": _of_person(about, {})["subject"]}
 
 
-@_writes("link_name", model=NewName, fields=_name_fields, shape=_another_name)
+@_writes("link_name", model=NewName, fields=(*_NAME_FIELDS, needed("basis", Kind.CHOICE, BASES)), shape=_another_name)
 async def _link_name(session: WriteSession, asked: ActRequest) -> DoneAct:
-    body, desk = asked.body, asked.desk
-    await link_names(session, desk.services.deployment, desk.caller, body.one.name(), _whom(asked), body.basis)
+    body, caller = asked.body, asked.desk.caller
+    whose, one, other = asked.desk.services.deployment, body.one.name(), _whom(asked)
+    if not body.linked:
+        await unlink_names(session, whose, caller, one, other)
+        return _done(asked, "unlink_name")
+    await link_names(session, whose, caller, one, other, body.basis)
     return _done(asked, "link_name")
 
 
-@_writes(
-    "unlink_name",
-    model=NewName,
-    fields=_NAME_FIELDS,
-    shape=lambda about, body: {**_another_name(about, body), "linked": False},
-)
-async def _unlink_name(session: WriteSession, asked: ActRequest) -> DoneAct:
-    desk = asked.desk
-    await unlink_names(session, desk.services.deployment, desk.caller, asked.body.one.name(), _whom(asked))
-    return _done(asked, "unlink_name")
+def _no_name(about: str, body: dict[str, Any]) -> dict[str, Any]:
+    return {**_another_name(about, body), "linked": False}
+
+
+_unlink_name = add_act(replace(_link_name, name="unlink_name", fields=_NAME_FIELDS, shape=_no_name))
 
 
 def _link_body(about: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -345,13 +331,11 @@ async def _link_fields(desk: Desk, _about: str) -> Fields:
     async with desk.visit.database.read() as session:
         register = await read_register(session, desk.caller.processings)
     asking = [known for known in register.values() if known.record.facts.rests_on_consent]
-    processings = tuple((each.record.id, desk.named(each.record.versions[-1].name)) for each in asking)
-    kinds = choices_of(LINK_KINDS, LINK_KINDS, desk.language)
-    authentications = choices_of(AUTHENTICATIONS, AUTHENTICATIONS, desk.language)
+    processings = {each.record.id: desk.named(each.record.versions[-1].name) for each in asking}
     return (
-        needed("kind", Kind.CHOICE, kinds, word="link_kind"),
-        FormField("processings", Kind.BOXES, choices=processings, word="link_processings"),
-        needed("authentication", Kind.CHOICE, authentications),
+        needed("kind", Kind.CHOICE, LINK_KINDS, word="link_kind"),
+        FormField("processings", Kind.BOXES, processings, word="link_processings"),
+        needed("authentication", Kind.CHOICE, AUTHENTICATIONS),
         FormField("request_reference", most=200),
     )
 

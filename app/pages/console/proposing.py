@@ -10,8 +10,7 @@ from app.api.http.security import open_to_all
 from app.api.register.models import NewProcessing, NewVersion
 from app.api.register.views import version_view
 from app.auth.callers import Scope
-from app.core.article import CONSENT_PURPOSES, Element, ProviderKind, Purpose
-from app.core.processing import PartyMode
+from app.core.article import CONSENT_PURPOSES, Purpose
 from app.core.wording import ELEMENT_WORDS, PURPOSE_WORDS
 from app.db.session import WriteSession
 from app.operations.register.add_version import (
@@ -21,7 +20,7 @@ from app.operations.register.add_version import (
     register_processing,
 )
 from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
-from app.pages.console.fields import FilledForm, FormField, Kind, choices_of, needed, sent_of
+from app.pages.console.fields import FilledForm, FormField, Kind, needed, sent_of
 from app.pages.console.frame import Desk, DeskDep, Room, router
 from app.pages.console.register import (
     ProcessingPath,
@@ -93,25 +92,21 @@ async def _said_of_a_version(desk: Desk, purposes: Sequence[Purpose]) -> Fields:
     """The fields that every version has, with the names of the API."""
     async with desk.visit.database.read() as session:
         known = await load_controllers(session)
-    controllers = tuple((each.id, f"{each.legal_name} ({each.id})") for each in known.values())
-    language = desk.language
+    controllers = {each.id: f"{each.legal_name} ({each.id})" for each in known.values()}
     text, area, lines, rows = Kind.TEXT, Kind.AREA, Kind.LINES, Kind.ROWS
-    kinds = choices_of(PROVIDER_KINDS, [each.value for each in ProviderKind], language)
-    elements = choices_of(ELEMENT_WORDS, [each.value for each in Element], language)
-    modes = choices_of(PARTY_MODES, [each.value for each in PartyMode], language)
     heading = Kind.HEADING
     return (
         FormField("of_processing", heading),
         needed("name.fr"),
         FormField("name.en"),
-        needed("purpose", Kind.CHOICE, choices_of(PURPOSE_WORDS, purposes, language)),
-        *([FormField("controllers", Kind.BOXES, choices=controllers)] if controllers else []),
+        needed("purpose", Kind.CHOICE, {each.value: PURPOSE_WORDS[each] for each in purposes}),
+        *([FormField("controllers", Kind.BOXES, controllers)] if controllers else []),
         FormField("controller", most=300),
-        needed("provider_kind", Kind.CHOICE, kinds),
+        needed("provider_kind", Kind.CHOICE, PROVIDER_KINDS),
         needed("service", most=128),
-        needed("elements", Kind.BOXES, elements),
+        needed("elements", Kind.BOXES, ELEMENT_WORDS),
         needed("automated", Kind.BOOLEAN),
-        needed("party_mode", Kind.CHOICE, modes),
+        needed("party_mode", Kind.CHOICE, PARTY_MODES),
         FormField("of_page", heading),
         needed("notice.fr", area),
         FormField("notice.en", area),

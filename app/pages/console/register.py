@@ -321,7 +321,6 @@ def in_words(
 def changes_table(changes: Sequence[FieldChange], told: Sequence[Mapping[str, str]], desk: Desk) -> Table:
     """The table of what differs between two versions, in the words of the record of GDPR art. 30 if it has some."""
     t = desk.t
-    columns = [(t["what"], False), (t["before"], False), (t["after"], False), (t["material"], False)]
     rows = [
         [
             Cell(heading(each.field, desk)),
@@ -331,7 +330,7 @@ def changes_table(changes: Sequence[FieldChange], told: Sequence[Mapping[str, st
         ]
         for each in changes
     ]
-    return Table(t["changes_caption"], columns, rows)
+    return desk.table("changes_caption", ("what", "before", "after", "material"), rows)
 
 
 def heading(name: str, desk: Desk) -> str:
@@ -376,8 +375,8 @@ def _versions(known: Registered, proposals: Mapping[int, Proposal], names: Mappi
                 else Cell("—"),
             ]
         )
-    columns = [(t[name], False) for name in ("version", "status", "in_force_since", "proposed_by", "answered_by")]
-    return Table(t["versions_caption"], columns, rows)
+    columns = ("version", "status", "in_force_since", "proposed_by", "answered_by")
+    return desk.table("versions_caption", columns, rows)
 
 
 def _invalidations(struck: Sequence[InvalidationRecord], names: Mapping[UUID, str], desk: Desk) -> Table:
@@ -393,7 +392,7 @@ def _invalidations(struck: Sequence[InvalidationRecord], names: Mapping[UUID, st
         ]
         for each in struck
     ]
-    return Table(t["invalidations"], [(t["what"], False), (t["since_when"], False), (t["reason_why"], False)], rows)
+    return desk.table("invalidations", ("what", "since_when", "reason_why"), rows)
 
 
 def _kind_of(version: VersionRecord, desk: Desk) -> str:
