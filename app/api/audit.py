@@ -6,13 +6,23 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
-from app.api.http.wire import Identifier, Instant, Name, PageRequest, ProcessingId, SubjectBody, WireModel, at_fault
+from app.api.http.wire import (
+    Identifier,
+    Instant,
+    Name,
+    PageRequest,
+    ProcessingId,
+    SubjectBody,
+    WireModel,
+    at_fault,
+    examples,
+)
 from app.audit.segments import row_of
 from app.audit.trail import ActKind, Entry, Target, TargetKind, TrailQuery
 from app.auth.callers import Caller, Scope
@@ -35,11 +45,7 @@ class CorrespondenceBody(WireModel):
 class DecisionSearch(WireModel):
     """Which decisions to list; what is left out does not narrow the list."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"subject": {"type": "user", "id": "alice@example.fr"}, "decision": True}],
-        }
-    )
+    model_config = examples({"subject": {"type": "user", "id": "alice@example.fr"}, "decision": True})
 
     id: UUID | None = Field(default=None, description="The id that the answer carried")
     subject: SubjectBody | None = None
@@ -167,13 +173,9 @@ class ObjectBody(WireModel):
 class TrailSearch(WireModel):
     """Which acts to list; what is left out does not narrow the list."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"acts": ["caller.made", "caller.revoked"], "since": "2026-01-01T00:00:00Z"},
-                {"subject": {"type": "user", "id": "alice@example.fr"}},
-            ],
-        }
+    model_config = examples(
+        {"acts": ["caller.made", "caller.revoked"], "since": "2026-01-01T00:00:00Z"},
+        {"subject": {"type": "user", "id": "alice@example.fr"}},
     )
 
     acts: Annotated[list[ActKind], Field(min_length=1, max_length=100)] | None = None

@@ -1,17 +1,18 @@
 """Callers and their keys: made, listed, changed, rotated and revoked. A key is shown once, and kept only as a hash."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
+from pydantic import BaseModel, Field, StrictBool, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import DatabaseDep, PseudonymsDep, TokenCheckDep, WriterDep
-from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel, at_fault
+from app.api.http.wire import Identifier, Instant, Name, ProcessingId, WireModel, at_fault, examples, written
 from app.auth.callers import KEY_OVERLAP, ApiKey, Authenticated, Caller, CallerKind, Identity, Scope
 from app.db.session import as_columns
 from app.operations.callers import (
@@ -38,17 +39,10 @@ Processings = Annotated[list[ProcessingId], Field(min_length=1, max_length=1_000
 _EVERY_ONE = "Which processings it may name; left out, every one"
 
 
-def _written_out(value: object) -> object:
-    """Refuse a value that is not a duration in words: pydantic would also accept a number, as seconds."""
-    if not isinstance(value, str) or not value.startswith("P"):
-        raise ValueError("must be a duration, such as P7D or PT12H (ISO 8601)")
-    return value
-
-
 Said = Annotated[Identifier, Field(max_length=255)]
 Overlap = Annotated[
     timedelta,
-    BeforeValidator(_written_out),
+    written(re.compile("P.*", re.DOTALL), "must be a duration, such as P7D or PT12H (ISO 8601)"),
     Field(ge=timedelta(0), le=LONGEST_OVERLAP, examples=["P7D"], description="ISO 8601, at most P30D"),
 ]
 
@@ -86,7 +80,7 @@ class IdentityBody(WireModel):
 class NewKey(WireModel):
     """A caller to make: its scopes, and the processings that it may ask about."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [*NEW_KEYS.values()]})
+    model_config = examples(*NEW_KEYS.values())
 
     name: Name
     kind: CallerKind = Field(
@@ -122,9 +116,7 @@ class NewKey(WireModel):
 class CallerChangeBody(WireModel):
     """What is to change of a caller; what is left out stays. `processings: null` lets it name every one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"scopes": ["decisions:evaluate"]}, {"processings": ["ads-mail"]}]}
-    )
+    model_config = examples({"scopes": ["decisions:evaluate"]}, {"processings": ["ads-mail"]})
 
     name: Name | None = None
     scopes: Scopes | None = None
@@ -147,7 +139,7 @@ class CallerChangeBody(WireModel):
 class NewRotation(WireModel):
     """How the keys before the new one end."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap": "P7D"}, {"compromised": True}]})
+    model_config = examples({"overlap": "P7D"}, {"compromised": True})
 
     overlap: Overlap | None = Field(default=None, description="How long they are still good; left out, P7D")
     compromised: StrictBool = Field(default=False, description="Another person may have a key: they all end at once")

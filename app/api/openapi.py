@@ -50,18 +50,24 @@ PATTERNS: Final[Mapping[str, str]] = {
 """What each pattern of the API asks for, in words."""
 
 
-def tell_patterns(node: Any) -> None:  # noqa: ANN401 - any part of a JSON document
-    """Add to the description of each schema that has a pattern what the pattern asks for, in place."""
+def _objects(node: Any) -> Iterator[dict[Any, Any]]:  # noqa: ANN401 - any part of a JSON document
+    """Yield every object in a part of the document, the inner ones first, and none of examples."""
     if isinstance(node, list):
         for each in node:
-            tell_patterns(each)
+            yield from _objects(each)
     elif isinstance(node, dict):
+        for name, each in node.items():
+            if name not in {"example", "examples"}:
+                yield from _objects(each)
+        yield node
+
+
+def tell_patterns(document: dict[str, Any]) -> None:
+    """Add to the description of each schema that has a pattern what the pattern asks for, in place."""
+    for node in _objects(document):
         pattern = node.get("pattern")
         if isinstance(pattern, str):
             _add(node, PATTERNS.get(pattern, ""))
-        for name, each in node.items():
-            if name not in {"example", "examples"}:
-                tell_patterns(each)
         if "in" in node and isinstance(node.get("schema"), dict):  # the page shows a parameter's own description
             for found in _patterns(node["schema"]):
                 _add(node, PATTERNS.get(found, ""))
@@ -266,19 +272,13 @@ def _share_refusals(document: dict[str, Any], refused: Sequence[tuple[dict[str, 
                 responses[status] = {"$ref": f"#/components/responses/{name}"}
 
 
-def _shorten(node: Any) -> None:  # noqa: ANN401 - any part of a JSON document
+def _shorten(document: dict[str, Any]) -> None:
     """Shorten each schema and parameter in place, without loss.
 
     Remove the title that pydantic makes of each name, write a type that may be null as one type (JSON Schema, "type"),
     and remove what a parameter's schema repeats of the parameter.
     """
-    if isinstance(node, list):
-        for each in node:
-            _shorten(each)
-    elif isinstance(node, dict):
-        for name, each in node.items():
-            if name not in {"example", "examples", "info"}:
-                _shorten(each)
+    for node in _objects([each for name, each in document.items() if name != "info"]):
         if isinstance(node.get("title"), str) and not node.keys().isdisjoint(_SCHEMA_WORDS):
             del node["title"]
         match node.get("anyOf"):
@@ -328,12 +328,7 @@ def everyday(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _references(node: Any) -> set[str]:  # noqa: ANN401 - any part of a JSON document
     """The targets of all references in a part of the document."""
-    if isinstance(node, list):
-        return set().union(*map(_references, node))
-    if not isinstance(node, dict):
-        return set()
-    named = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
-    return named.union(*(_references(each) for name, each in node.items() if name not in {"example", "examples"}))
+    return {each["$ref"] for each in _objects(node) if isinstance(each.get("$ref"), str)}
 
 
 def describe(app: "FastAPI", document: dict[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.api.http.exchange import preferred
 from app.api.http.security import Needs, everywhere, open_to_all, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, LookDep, SourceDep
-from app.api.http.wire import SubjectBody, WireModel
+from app.api.http.wire import SubjectBody, WireModel, examples
 from app.auth.callers import Caller, Scope
 from app.core.errors import NotFoundError
 from app.operations.proof.append_entries import every_key, read_checkpoint, read_tile
@@ -177,7 +177,7 @@ async def get_receipt(  # noqa: PLR0917 - a route's parts
 class ExportRequest(WireModel):
     """The person to export."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": {"type": "user", "id": "alice@example.fr"}}]})
+    model_config = examples({"subject": {"type": "user", "id": "alice@example.fr"}})
 
     subject: SubjectBody
 

@@ -5,11 +5,11 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, model_validator
+from pydantic import BaseModel, Field, RootModel, StrictBool, model_validator
 
 from app.api.http.security import Needs, open_to_all, problems, strict_router
 from app.api.http.services import DatabaseDep, DecisionTokensDep, DeploymentDep, WriterDep, as_caller
-from app.api.http.wire import WireModel, at_fault
+from app.api.http.wire import WireModel, at_fault, examples
 from app.auth.callers import KEY_OVERLAP, Caller, Scope
 from app.events.endpoints import public_text
 from app.keyring import DECISION_KEYS, WEBHOOK_KEYS, keys_in_force, public_jwk
@@ -52,14 +52,10 @@ _USES: Final = ("webhooks", "webhook_secret", "decision_tokens")
 class NewSigningKey(RootModel[Annotated[ForWebhooks | ForOneWebhook | ForDecisionTokens, Field(discriminator="use")]]):
     """What a new key is for."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"use": "webhooks"},
-                {"use": "webhook_secret", "webhook": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11"},
-                {"use": "decision_tokens", "at_once": False},
-            ]
-        }
+    model_config = examples(
+        {"use": "webhooks"},
+        {"use": "webhook_secret", "webhook": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11"},
+        {"use": "decision_tokens", "at_once": False},
     )
 
     @model_validator(mode="before")

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StrictBool, StrictStr, Tag, model_validator
+from pydantic import BaseModel, Discriminator, Field, RootModel, StrictBool, StrictStr, Tag, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import PROBLEMS, AnyCaller, Needs, everywhere, problems, strict_router
 from app.api.http.services import DatabaseDep, PseudonymsDep, StaffPageDep, VaultDep, WriteDep
-from app.api.http.wire import Instant, Name, RecordView, WireModel, at_fault
+from app.api.http.wire import Instant, Name, RecordView, WireModel, at_fault, examples
 from app.auth.callers import Caller, CallerKind, Scope
 from app.core.errors import PersonsOnlyError
 from app.core.staff import Lack, Notice, NoticeStanding, NoticeText, lacking, standing
@@ -87,11 +87,7 @@ class NoticeTextBody(WireModel):
 class NewNotice(WireModel):
     """A version to publish: French, and English for who reads that."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{language: {"title": said.title, "body": said.body} for language, said in _SAID.items()}]
-        }
-    )
+    model_config = examples({language: {"title": said.title, "body": said.body} for language, said in _SAID.items()})
 
     fr: NoticeTextBody
     en: NoticeTextBody | None = None
@@ -180,9 +176,7 @@ Paper = Annotated[PaperAcknowledgement, Tag("paper")]
 class StaffAcknowledgement(RootModel[Annotated[Own | Paper, Discriminator(_whose)]]):
     """The caller's own acknowledgement, or with `member` one that a member signed on paper."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256}]}
-    )
+    model_config = examples({"notice": 2, "language": "fr", "text_sha256": _SAID["fr"].sha256})
 
 
 class AcknowledgementView(BaseModel):
@@ -215,7 +209,7 @@ class MemberStatus(StrEnum):
 class NewMember(WireModel):
     """A member of staff. `caller` names a person's access to the API, who is a member without being registered too."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Ada Exemple"}]})
+    model_config = examples({"name": "Ada Exemple"})
 
     name: Name
     caller: UUID | None = None
@@ -224,9 +218,7 @@ class NewMember(WireModel):
 class MemberChange(WireModel):
     """Gone, or back; and whether the name of who left is still needed."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"status": "active"}, {"status": "left", "erase_name": True}]}
-    )
+    model_config = examples({"status": "active"}, {"status": "left", "erase_name": True})
 
     status: MemberStatus | None = None
     erase_name: StrictBool = Field(default=False, description="Of a member who left, or leaves by this request")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, read_place, write_cursor, write_place
 from app.api.http.security import PROBLEMS, Needs, as_shown, problems, strict_router
@@ -19,7 +19,7 @@ from app.api.http.services import (
     WebhookPolicyDep,
     WriteDep,
 )
-from app.api.http.wire import Instant, ProcessingId, WireModel, at_fault
+from app.api.http.wire import Instant, ProcessingId, WireModel, at_fault, examples
 from app.auth.callers import Authenticated, Caller, Scope
 from app.db.session import WriteSession, as_columns
 from app.events.deliveries import Attempt, Delivery, find_delivery, list_deliveries
@@ -55,15 +55,11 @@ _SUBJECT = "Whether each event names the user it is about; the id is read when t
 class NewEndpoint(WireModel):
     """A receiver to send events to."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "url": "https://crm.example.fr/hooks/sceau",
-                    "types": ["fr.sceau.consent.renewal_due", "fr.sceau.consent.expired"],
-                    "include_subject": True,
-                }
-            ]
+    model_config = examples(
+        {
+            "url": "https://crm.example.fr/hooks/sceau",
+            "types": ["fr.sceau.consent.renewal_due", "fr.sceau.consent.expired"],
+            "include_subject": True,
         }
     )
 
@@ -76,7 +72,7 @@ class NewEndpoint(WireModel):
 class EndpointChange(WireModel):
     """What is to change of an endpoint; what is left out stays."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "disabled"}, {"types": None}]})
+    model_config = examples({"status": "disabled"}, {"types": None})
 
     url: Url | None = None
     types: Types | None = Field(default=None, description=_TYPES)
@@ -167,13 +163,9 @@ class DeliveriesPage(BaseModel):
 class NewReplay(WireModel):
     """What to send again: one event, or those written in a span of time."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"since": "2026-01-01T00:00:00Z", "until": "2026-12-31T00:00:00Z", "deliveries": "all"},
-                {"event": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11"},
-            ]
-        }
+    model_config = examples(
+        {"since": "2026-01-01T00:00:00Z", "until": "2026-12-31T00:00:00Z", "deliveries": "all"},
+        {"event": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11"},
     )
 
     event: UUID | None = Field(default=None, description="The `webhook-id` that was sent; else `since` and `until`")
@@ -228,7 +220,7 @@ _LONGEST_WAIT = 20
 class CloudEventBody(BaseModel):
     """One event as CloudEvents 1.0 in JSON. `data` names the consent and its processing, never a user."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [dict(EXAMPLE)]})
+    model_config = examples(dict(EXAMPLE))
 
     specversion: str
     id: str
@@ -291,7 +283,7 @@ _EXAMPLE: dict[str, Any] = {
 class NewEffect(WireModel):
     """What was done after an event, and to how many items of derived data."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = examples(_EXAMPLE)
 
     event: UUID = Field(description="The id of the event (CloudEvents `id`)")
     effect: Effect

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import yaml
-from pydantic import ConfigDict, Field, StrictBool, ValidationError
+from pydantic import Field, StrictBool, ValidationError
 
 from app.api.http.problems import fields_of
-from app.api.http.wire import ProcessingId, WireModel
+from app.api.http.wire import ProcessingId, WireModel, examples
 from app.api.register.controllers import ControllerVersionBody, NewController
 from app.api.register.models import Reason, VersionBody
 from app.cli.output import GivenFileError, RegisterFileError, given_text
@@ -22,7 +22,7 @@ ABOUT_A_CHANGE: Final = frozenset({"id", "status", "material", "reason"})
 class WantedProcessing(VersionBody):
     """A processing as the file wants it: its version, its status, and whether a change to it is material."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": []})
+    model_config = examples()
 
     id: ProcessingId
     status: Literal["active", "suspended", "retired"] | None = Field(

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 
 from app.api.consents.groups import TOGETHER, ConsentBody, Grouped, WithdrawalBody, grouped_for
 from app.api.consents.routes import (
@@ -24,7 +24,7 @@ from app.api.consents.routes import (
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
 from app.api.http.security import NeedsRemembered, charge, problems, strict_router
 from app.api.http.services import DeploymentDep, RateLimitsDep
-from app.api.http.wire import WireModel
+from app.api.http.wire import WireModel, examples
 from app.auth.callers import Caller, Counted, Scope, UnauthorizedError
 from app.auth.store import Answer
 from app.core.errors import DomainError, ScopeMissingError
@@ -51,7 +51,7 @@ def _items(of: type[BaseModel]) -> Any:  # noqa: ANN401 - a type
 class ConsentBatch(WireModel):
     """Decisions as `POST /v1/consents` takes them."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_CAROLS]}]})
+    model_config = examples({"items": [_CAROLS]})
 
     items: _items(NewConsent)  # type: ignore[valid-type]
 
@@ -59,9 +59,7 @@ class ConsentBatch(WireModel):
 class WithdrawalBatch(WireModel):
     """Withdrawals as `POST /v1/withdrawals` takes them."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"items": [{"subject": _CAROL, "processing": CONSENT_EXAMPLE["processing"]}]}]}
-    )
+    model_config = examples({"items": [{"subject": _CAROL, "processing": CONSENT_EXAMPLE["processing"]}]})
 
     items: _items(NewWithdrawal)  # type: ignore[valid-type]
 

@@ -14,7 +14,6 @@ import structlog
 from fastapi import Depends, Response
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SkipValidation,
     StrictBool,
@@ -28,7 +27,7 @@ from app.api.consents.routes import Authenticated, Capacity, Language, Method, S
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
 from app.api.http.security import PROBLEMS, AskAgain, Needs, asked_again, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep
-from app.api.http.wire import Instant, ProcessingId, RecordView, SubjectBody, WireModel, at_fault
+from app.api.http.wire import Instant, ProcessingId, RecordView, SubjectBody, WireModel, at_fault, examples
 from app.auth.callers import Caller, Scope
 from app.auth.store import kept_as_they_are
 from app.core.article import Element
@@ -81,7 +80,7 @@ class ImportedEvidence(WireModel):
 class ImportRow(WireModel):
     """One decision that another system recorded."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ROW]})
+    model_config = examples(_ROW)
 
     source_id: Annotated[StrictStr, Field(min_length=1, max_length=200)] = Field(
         description="What the older system calls it: a row is recorded once; kept as a keyed hash only"
@@ -109,10 +108,8 @@ class ImportRow(WireModel):
 class NewImport(WireModel):
     """Rows of one import."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"import": "crm-2026", "until": _UNTIL, "grants_expected": 1, "dry_run": True, "rows": [_ROW]}]
-        }
+    model_config = examples(
+        {"import": "crm-2026", "until": _UNTIL, "grants_expected": 1, "dry_run": True, "rows": [_ROW]}
     )
 
     name: ImportName = Field(alias="import")

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictStr, model_validator
 
 from app.api.consents.routes import ParentChecked
 from app.api.consents.routes import Territory as ConsentTerritory
 from app.api.http.problems import FieldError, InvalidRequestError
 from app.api.http.security import Needs, as_shown, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, PublicUrlDep, ReturnOriginsDep, WriterDep
-from app.api.http.wire import ProcessingId, RecordView, SubjectBody, WireModel, at_fault
+from app.api.http.wire import ProcessingId, RecordView, SubjectBody, WireModel, at_fault, examples
 from app.auth.callers import Authenticated, Caller, Scope
 from app.core.consent import AgeBand
 from app.core.consent_link import Authentication, LinkKind
@@ -58,9 +58,7 @@ ReturnAddress = Annotated[StrictStr, Field(min_length=9, max_length=500, example
 class NewConsentLink(WireModel):
     """Whose link, about which processings, and what it is for: a subject and processings, or a consent to renew."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{**_EXAMPLE, "by_person": True, "request_reference": "ticket-4711"}]}
-    )
+    model_config = examples({**_EXAMPLE, "by_person": True, "request_reference": "ticket-4711"})
 
     subject: SubjectBody | None = None
     processings: (

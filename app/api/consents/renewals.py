@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.api.consents.routes import Language, Method
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, LookDep, WriteDep
-from app.api.http.wire import ProcessingId, RecordView, SubjectBody, WireModel
+from app.api.http.wire import ProcessingId, RecordView, SubjectBody, WireModel, examples
 from app.auth.callers import Caller, Scope
 from app.core.consent import State
 from app.core.renewal import FlagKind
@@ -107,11 +107,7 @@ async def get_renewals(  # noqa: PLR0917 - a query's parts
 class NewDecline(WireModel):
     """A person does not want to renew a consent."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"subject": {"type": "user", "id": "alice@example.fr"}, "processing": "ads-mail"}]
-        }
-    )
+    model_config = examples({"subject": {"type": "user", "id": "alice@example.fr"}, "processing": "ads-mail"})
 
     subject: SubjectBody
     processing: ProcessingId

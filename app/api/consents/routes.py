@@ -9,13 +9,22 @@ from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import Depends, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.consents.groups import ConsentBody, Grouped, WithdrawalBody, consent_body, grouped_for
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.security import Needs, NeedsRemembered, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
-from app.api.http.wire import NOTICE_EXAMPLE, Instant, PageRequest, ProcessingId, SubjectBody, WireModel, at_fault
+from app.api.http.wire import (
+    NOTICE_EXAMPLE,
+    Instant,
+    PageRequest,
+    ProcessingId,
+    SubjectBody,
+    WireModel,
+    at_fault,
+    examples,
+)
 from app.auth.callers import Caller, Scope
 from app.core.article import Element
 from app.core.consent import AgeBand, DefaultState, EventKind, GivenBy, PositiveAct, State
@@ -120,7 +129,7 @@ Territory = Literal["FR", "GP", "MQ", "GF", "RE", "YT", "BL", "MF", "PM", "WF"]
 class NewConsent(WireModel):
     """A decision that a user took on one processing."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [CONSENT_EXAMPLE]})
+    model_config = examples(CONSENT_EXAMPLE)
 
     subject: SubjectBody
     processing: ProcessingId
@@ -157,7 +166,7 @@ class NewConsent(WireModel):
 class NewWithdrawal(WireModel):
     """A withdrawal; without a processing, from every processing that rests on consent."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _ALICE, "processing": "ads-mail"}]})
+    model_config = examples({"subject": _ALICE, "processing": "ads-mail"})
 
     subject: SubjectBody
     processing: ProcessingId | None = None
@@ -169,9 +178,7 @@ class NewWithdrawal(WireModel):
 class ConsentSearch(WireModel):
     """Which consents to list; what is left out does not narrow the list."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"subject": _ALICE}, {"processing": "ads-mail", "state": "in_force"}]}
-    )
+    model_config = examples({"subject": _ALICE}, {"processing": "ads-mail", "state": "in_force"})
 
     subject: SubjectBody | None = None
     processing: ProcessingId | None = None

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, StrictBool, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DeploymentDep, WriteDep
-from app.api.http.wire import CivilDate, Instant, RecordView, SubjectBody, WireModel
+from app.api.http.wire import CivilDate, Instant, RecordView, SubjectBody, WireModel, examples
 from app.auth.callers import Caller, Scope
 from app.core.consent import AgeBand, CheckedHow, StatedBy
 from app.core.names import NameBasis
@@ -39,12 +39,8 @@ _ZOE: dict[str, Any] = {"type": "user", "id": "zoe@example.fr"}  # who leaves, s
 class NewAge(WireModel):
     """An age of a person, as it was stated."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"subject": _YVES, "age_band": "minor_15_plus", "stated_by": "self", "checked_how": "not_checked"}
-            ]
-        }
+    model_config = examples(
+        {"subject": _YVES, "age_band": "minor_15_plus", "stated_by": "self", "checked_how": "not_checked"}
     )
 
     subject: SubjectBody
@@ -64,7 +60,7 @@ class NewAge(WireModel):
 class SubjectOnly(WireModel):
     """Just the user concerned."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _ZOE}]})
+    model_config = examples({"subject": _ZOE})
 
     subject: SubjectBody
 
@@ -72,13 +68,8 @@ class SubjectOnly(WireModel):
 class NewName(WireModel):
     """A name, whose it is, and how the operator knows; or that it is theirs no more."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"from": _YVES, "to": _YVES_TOO, "basis": "provider_account"},
-                {"from": _YVES, "to": _YVES_TOO, "linked": False},
-            ]
-        }
+    model_config = examples(
+        {"from": _YVES, "to": _YVES_TOO, "basis": "provider_account"}, {"from": _YVES, "to": _YVES_TOO, "linked": False}
     )
 
     one: SubjectBody = Field(alias="from")
@@ -231,7 +222,7 @@ _CONTACT: dict[str, Any] = {"type": "user", "id": "contact@example.fr"}
 class Mailbox(WireModel):
     """A mailbox, and whether several people share it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"subject": _CONTACT, "shared": True}]})
+    model_config = examples({"subject": _CONTACT, "shared": True})
 
     subject: SubjectBody
     shared: bool

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import force_setattr
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.http.wire import examples
 from app.core.article import Channel, Element
 
 
@@ -35,20 +36,16 @@ class DecisionContext(BaseModel):
 class DecisionResponse(BaseModel):
     """One answer (AuthZEN 5.5). Anything but `true` means: do not analyse."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "decision": False,
-                    "context": {
-                        "id": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11",
-                        "reason": "no_consent",
-                        "article": "L32-3 IV",
-                        "law_version": "2025-07-02",
-                        "reason_user": {"fr": "Vous n'avez pas donné…", "en": "You have not consented…"},
-                    },
-                }
-            ]
+    model_config = examples(
+        {
+            "decision": False,
+            "context": {
+                "id": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11",
+                "reason": "no_consent",
+                "article": "L32-3 IV",
+                "law_version": "2025-07-02",
+                "reason_user": {"fr": "Vous n'avez pas donné…", "en": "You have not consented…"},
+            },
         }
     )
 
@@ -93,14 +90,10 @@ class EveryoneContext(BaseModel):
 class SubjectsFound(BaseModel):
     """A page of subjects."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "page": {"next_token": "AAAB…", "count": 1},
-                    "results": [{"type": "user", "id": "alice@example.fr"}],
-                }
-            ]
+    model_config = examples(
+        {
+            "page": {"next_token": "AAAB…", "count": 1},
+            "results": [{"type": "user", "id": "alice@example.fr"}],
         }
     )
 
@@ -112,10 +105,8 @@ class SubjectsFound(BaseModel):
 class ActionsFound(BaseModel):
     """A page of processings."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"page": {"next_token": "", "count": 2}, "results": [{"name": "ads-mail"}, {"name": "spam"}]}]
-        }
+    model_config = examples(
+        {"page": {"next_token": "", "count": 2}, "results": [{"name": "ads-mail"}, {"name": "spam"}]}
     )
 
     page: FoundPage

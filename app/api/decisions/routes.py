@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.api.decisions.endpoint import BATCH, SINGLE, DecisionEndpoint, asked_of
 from app.api.decisions.models import (
@@ -22,6 +22,7 @@ from app.api.decisions.words import Reply
 from app.api.http.exchange import first_fields
 from app.api.http.security import PROBLEMS, guarded_inside, open_to_all
 from app.api.http.services import SourceDep
+from app.api.http.wire import examples
 from app.auth.callers import Scope
 
 # A Host or forwarding header is whatever a client says: metadata made from it would send other clients elsewhere.
@@ -35,18 +36,14 @@ _KEPT: Final = "public, max-age=300"
 class Configuration(BaseModel):
     """AuthZEN metadata (9.1). There is no `search_resource_endpoint`: Sceau keeps no correspondences to search."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "policy_decision_point": "https://sceau.example.fr",
-                    "access_evaluation_endpoint": "https://sceau.example.fr/access/v1/evaluation",
-                    "access_evaluations_endpoint": "https://sceau.example.fr/access/v1/evaluations",
-                    "search_subject_endpoint": "https://sceau.example.fr/access/v1/search/subject",
-                    "search_action_endpoint": "https://sceau.example.fr/access/v1/search/action",
-                    "capabilities": list(CAPABILITIES),
-                }
-            ]
+    model_config = examples(
+        {
+            "policy_decision_point": "https://sceau.example.fr",
+            "access_evaluation_endpoint": "https://sceau.example.fr/access/v1/evaluation",
+            "access_evaluations_endpoint": "https://sceau.example.fr/access/v1/evaluations",
+            "search_subject_endpoint": "https://sceau.example.fr/access/v1/search/subject",
+            "search_action_endpoint": "https://sceau.example.fr/access/v1/search/action",
+            "capabilities": list(CAPABILITIES),
         }
     )
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Self
 
@@ -87,11 +88,15 @@ Name = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def _written_out(value: object) -> object:
-    """Pydantic would also take a number for seconds, or milliseconds, since 1970."""
-    if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
-        raise ValueError("must be a time with its offset, such as 2026-06-15T12:00:00Z (RFC 3339)")
-    return value
+def written(pattern: re.Pattern[str], else_: str) -> BeforeValidator:
+    """A check that a value is text of this form, before pydantic takes a number for seconds or milliseconds."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            raise ValueError(else_)
+        return value
+
+    return BeforeValidator(check)
 
 
 def _plausible(at: datetime) -> datetime:
@@ -103,21 +108,12 @@ def _plausible(at: datetime) -> datetime:
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 Instant = Annotated[
     AwareDatetime,
-    BeforeValidator(_written_out),
+    written(_RFC_3339, "must be a time with its offset, such as 2026-06-15T12:00:00Z (RFC 3339)"),
     AfterValidator(_plausible),
     Field(description="RFC 3339, with its offset"),
 ]
 _CIVIL_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-def _written_day(value: object) -> object:
-    """Pydantic would also take a number for seconds since 1970, or a time at midnight."""
-    if not isinstance(value, str) or _CIVIL_DATE.fullmatch(value) is None:
-        raise ValueError("must be a date such as 2026-01-15")
-    return value
-
-
-CivilDate = Annotated[date, BeforeValidator(_written_day)]
+CivilDate = Annotated[date, written(_CIVIL_DATE, "must be a date such as 2026-01-15")]
 Territory = Annotated[StrictStr, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]
 
 
@@ -128,6 +124,11 @@ AT_FAULT: Final = "at_fault"
 def at_fault(field: str, how: str) -> PydanticCustomError:
     """An error that a body as a whole has, told under the field that it is the fault of."""
     return PydanticCustomError(AT_FAULT, "{how}", {"how": how, "field": field})
+
+
+def examples(*bodies: Mapping[str, Any]) -> ConfigDict:
+    """The `model_config` of a model that the reference shows with these bodies."""
+    return ConfigDict(json_schema_extra={"examples": [dict(each) for each in bodies]})
 
 
 class WireModel(BaseModel):
@@ -161,10 +162,8 @@ class SubjectBody(WireModel):
         return SubjectName(self.type, self.id)
 
 
-class PageRequest(BaseModel):
+class PageRequest(WireModel):
     """Which part of a list is wanted."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     limit: int = Field(default=LIMIT, ge=1, le=MOST, strict=True)
     cursor: str | None = Field(default=None, max_length=128, description="`next_cursor` of the page before")

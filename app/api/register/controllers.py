@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from fastapi import Depends, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
 
 from app.api.http.security import PROBLEMS, Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, RegisterApprovalDep, WriteDep
-from app.api.http.wire import Name, RecordView, Territory, WireModel, at_fault
+from app.api.http.wire import Name, RecordView, Territory, WireModel, at_fault, examples
 from app.api.register.models import Contact, ControllerId, LegalName
 from app.api.register.views import WaitingView
 from app.auth.callers import Caller, Scope
@@ -44,7 +44,7 @@ _EXAMPLE: dict[str, Any] = {
 class ControllerVersionBody(WireModel):
     """What a controller is called from now on, and where it is reached."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = examples(_EXAMPLE)
 
     legal_name: LegalName
     postal_address: Annotated[StrictStr, Field(min_length=1, max_length=500)] | None = None
@@ -60,9 +60,7 @@ class ControllerVersionBody(WireModel):
 class ControllerBody(ControllerVersionBody):
     """Who a controller is: its kind and identifier, which never change, and what it is called from now on."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"kind": "siren", "identifier": "732829320", **_EXAMPLE}, _EXAMPLE]}
-    )
+    model_config = examples({"kind": "siren", "identifier": "732829320", **_EXAMPLE}, _EXAMPLE)
 
     kind: ControllerKind | None = Field(
         default=None,

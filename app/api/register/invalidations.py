@@ -5,11 +5,11 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Path, Response
 from fastapi.responses import JSONResponse
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.security import Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, WriteDep
-from app.api.http.wire import RecordView, WireModel, at_fault
+from app.api.http.wire import RecordView, WireModel, at_fault, examples
 from app.api.register.models import Reason
 from app.api.register.views import InvalidationView
 from app.auth.callers import Caller, Scope
@@ -29,13 +29,9 @@ _NOT_CONSENT = (409, "Its purpose does not rest on consent; or the page has show
 class NewInvalidation(WireModel):
     """What proved unlawful: a version of the processing, or a text; and why."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"version": 1, "reason": "The notice did not name the recipient.", "dry_run": True},
-                {"text": "ab" * 32, "reason": "The French page did not say how long data are kept."},
-            ]
-        }
+    model_config = examples(
+        {"version": 1, "reason": "The notice did not name the recipient.", "dry_run": True},
+        {"text": "ab" * 32, "reason": "The French page did not say how long data are kept."},
     )
 
     version: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None

@@ -5,9 +5,19 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictStr, model_validator
 
-from app.api.http.wire import NOTICE_EXAMPLE, CivilDate, Instant, Name, ProcessingId, Territory, WireModel, at_fault
+from app.api.http.wire import (
+    NOTICE_EXAMPLE,
+    CivilDate,
+    Instant,
+    Name,
+    ProcessingId,
+    Territory,
+    WireModel,
+    at_fault,
+    examples,
+)
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidPeriodError
 from app.core.period import ConsentPeriod, Retention
@@ -268,7 +278,7 @@ class VersionBody(ParticularsBody):
 class NewProcessing(VersionBody):
     """A processing to register, with its first version."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "ads-mail", **VERSION_EXAMPLE}]})
+    model_config = examples({"id": "ads-mail", **VERSION_EXAMPLE})
 
     id: ProcessingId
     dry_run: StrictBool = Field(
@@ -279,9 +289,7 @@ class NewProcessing(VersionBody):
 class NewVersion(VersionBody):
     """A full new version of a registered processing."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{**VERSION_EXAMPLE, "retention": "P7D", "material": False}]}
-    )
+    model_config = examples({**VERSION_EXAMPLE, "retention": "P7D", "material": False})
 
     material: StrictBool = Field(description="Whether consents given before must be asked again")
     effective_from: Instant | None = Field(default=None, description="Now or later; now when left out")
@@ -293,6 +301,6 @@ class NewVersion(VersionBody):
 class StatusBody(WireModel):
     """The status that a processing gets from now on; `retired` is final."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "active"}, {"status": "suspended"}]})
+    model_config = examples({"status": "active"}, {"status": "suspended"})
 
     status: Literal[Status.ACTIVE, Status.SUSPENDED, Status.RETIRED]

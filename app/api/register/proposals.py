@@ -4,12 +4,12 @@ from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from app.api.http.paging import LIMIT, Cursor, Limit, read_cursor, write_cursor
 from app.api.http.security import Needs, as_shown, everywhere, problems, strict_router
 from app.api.http.services import DatabaseDep, JournalDep, PseudonymsDep, RegisterApprovalDep, WriteDep
-from app.api.http.wire import ProcessingId, WireModel, at_fault
+from app.api.http.wire import ProcessingId, WireModel, at_fault, examples
 from app.api.register.models import Reason, RetentionText
 from app.api.register.views import EpochBody, GateProposalView, ProcessingView, WaitingView, processing_now
 from app.auth.callers import Authenticated, Caller, Scope
@@ -45,13 +45,9 @@ class ProposalsPage(BaseModel):
 class NewProposal(WireModel):
     """What concerns the whole deployment: shorter periods for which proof is kept, or a restored database as it is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"kind": "restore", "lost": "Withdrawals from 14:02 to 14:05; we wrote to whom it concerns."},
-                {"kind": "retention", "consent": "P4Y"},
-            ]
-        }
+    model_config = examples(
+        {"kind": "restore", "lost": "Withdrawals from 14:02 to 14:05; we wrote to whom it concerns."},
+        {"kind": "retention", "consent": "P4Y"},
     )
 
     kind: Literal["retention", "restore"]
@@ -75,22 +71,18 @@ class NewProposal(WireModel):
 class NewRuling(WireModel):
     """A second person's answer to a version of a processing, or to a proposal of another kind by its id."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "processing": "ads-mail",
-                    "version": 1,
-                    "approved": True,
-                    "reason": "It says what the record of processing says.",
-                },
-                {
-                    "proposal": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11",
-                    "approved": True,
-                    "reason": "Checked against the company register.",
-                },
-            ]
-        }
+    model_config = examples(
+        {
+            "processing": "ads-mail",
+            "version": 1,
+            "approved": True,
+            "reason": "It says what the record of processing says.",
+        },
+        {
+            "proposal": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11",
+            "approved": True,
+            "reason": "Checked against the company register.",
+        },
     )
 
     processing: ProcessingId | None = None
