@@ -206,12 +206,11 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
     request, language = page.request, page.language
     if not from_this_site(request):
         raise HTTPException(403)
-    sent = await _read(request)
     digest = token_digest(token)
-    form = ConsentForm(digest, sent.nonce, sent.processing, language.value, sent.shown)
+    form, seal, pressed = await _read(request, digest, language)
     try:
         async with writer.write() as session:
-            recorded = await answer_consent_form(session, page.deployment, form, sent.seal, sent.pressed, page.kept)
+            recorded = await answer_consent_form(session, page.deployment, form, seal, pressed, page.kept)
     except (FormOutdatedError, TextChangedError, JointConsentNeededError, QualityNotStatedError) as refusal:
         return await page.show(digest, refusal)
     except (NotFoundError, ConsentLinkEndedError) as ended:
@@ -220,7 +219,7 @@ async def answer(token: Token, page: PageDep, writer: WriterDep) -> Response:
         return _unknown(request, language)
     if not recorded:
         return await page.show(digest, FormAlreadySentError())
-    place = f"answer-{sent.processing}" if sent.processing else "answers"
+    place = f"answer-{form.processing}" if form.processing else "answers"
     return Response(status_code=303, headers={"Location": f"?lang={language.value}#{place}"})
 
 
@@ -242,19 +241,8 @@ def _unknown(request: Request, language: Language) -> Response:
     return render(request, "consent_unknown.html", language, CONSENT, context, 503, headers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """The fields of a form, parsed but not yet verified."""
-
-    nonce: bytes
-    seal: str
-    processing: str
-    shown: str
-    pressed: Pressed
-
-
-async def _read(request: Request) -> _Sent:
-    """The fields of a form.
+async def _read(request: Request, digest: bytes, language: Language) -> tuple[ConsentForm, str, Pressed]:
+    """A form of a link as it was sent, the seal beside it, and what was pressed; the seal is not verified yet.
 
     Raises:
         HTTPException: 413, too long.
@@ -266,7 +254,7 @@ async def _read(request: Request) -> _Sent:
         raise FormNotOursError
     try:
         chosen = AnsweringAs(one["answering_as"]) if "answering_as" in one else None
-        pressed = Pressed(Press(one["press"]), chosen)
-        return _Sent(bytes.fromhex(one["form"]), one["seal"], one["processing"], one["shown"], pressed)
+        form = ConsentForm(digest, bytes.fromhex(one["form"]), one["processing"], language.value, one["shown"])
+        return form, one["seal"], Pressed(Press(one["press"]), chosen)
     except ValueError:  # not hexadecimal, no such button or capacity
         raise FormNotOursError from None
