@@ -21,7 +21,7 @@ import typer
 from app.cli.import_files import MEMBERS, FileRow, ImportFileError, Reading
 from app.cli.output import fail, telling_of
 from app.cli.progress import progress
-from app.cli.remote import HERE, KeyFileOption, UrlOption, key_of, problem_of
+from app.cli.remote import HERE, KeyFileOption, UrlOption, problem_of, remote
 
 if TYPE_CHECKING:
     import httpx2
@@ -129,17 +129,13 @@ def import_files(  # noqa: PLR0917 - a command's options
 
     The key needs the scope consents:import.
     """
-    import httpx2
-
     try:
         reading = Reading(_pairs(map_, "--map"), _pairs(set_, "--set"), delimiter)
         total, grants = _count(reading, files)
         order = {"import": name, "dry_run": dry_run, "notify": notify, "grants_expected": grants}
         order |= {"until": until} if until is not None else {}
         with ExitStack() as stack:
-            headers = {"Authorization": f"Bearer {key_of(key_file)}"}
-            client = stack.enter_context(httpx2.Client(base_url=url, headers=headers, timeout=60))
-            sender = _Sender(client, order, share, None)
+            sender = _Sender(stack.enter_context(remote(url, key_file)).client, order, share, None)
             if results is not None:
                 stack.enter_context(telling_of(results))
                 sender.results = stack.enter_context(results.open("w", encoding="utf-8"))

@@ -293,7 +293,7 @@ def identities_list(
 def identities_issuers(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Ask every issuer of SCEAU_OIDC_ISSUER for its keys, as the service does, and tell how that went."""
     with deployment(data):
-        found = asyncio.run(_ask())
+        found = asyncio.run(ask_issuers(_check()))
     if as_json:
         echo_json(found)
     for each in found if not as_json else ():
@@ -304,20 +304,21 @@ def identities_issuers(as_json: JsonOption = False, data: DataOption = None) -> 
         raise typer.Exit(1)
 
 
-async def _ask() -> list[dict[str, Any]]:
+async def ask_issuers(check: "TokenCheck") -> list[dict[str, Any]]:
+    """The keys that each issuer gives now, or why it gives none; the connections are closed."""
     from app.auth.issuer_trust import IssuerUnavailableError
 
-    check = _check()
     found: list[dict[str, Any]] = []
     try:
         for name, issuer in check.issuers.items():
+            told: dict[str, Any] = {"issuer": name, "error": None, "keys": []}
+            found.append(told)
             try:
                 fetched = await issuer.fetch()
             except IssuerUnavailableError as error:
-                found.append({"issuer": name, "error": error.why, "keys": []})
+                told["error"] = error.why
             else:
-                keys = [{"id": key.key_id, "algorithms": sorted(key.algorithms)} for key in fetched.keys]
-                found.append({"issuer": name, "error": None, "keys": keys})
+                told["keys"] = [{"id": key.key_id, "algorithms": sorted(key.algorithms)} for key in fetched.keys]
     finally:
         await check.close()
     return found

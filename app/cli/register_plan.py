@@ -110,18 +110,14 @@ class RegisterStep:
     body: Mapping[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterPlan:
-    """The steps to take, those that wait for a second person, and those that are impossible."""
-
-    steps: tuple[RegisterStep, ...]
-    waiting: tuple[str, ...]
-    impossible: tuple[str, ...]
-    not_named: tuple[str, ...]
-
-
 @dataclass(slots=True)
-class _Found:
+class RegisterPlan:
+    """The steps to take, those that wait for a second person, and those that are impossible.
+
+    `not_named`: what the service has, and the file does not name.
+    """
+
+    not_named: Sequence[str]
     steps: list[RegisterStep] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     impossible: list[str] = field(default_factory=list)
@@ -138,7 +134,7 @@ class PresentRegister:
 
 def plan_of(file: RegisterFile, present: PresentRegister) -> RegisterPlan:
     """The steps from the present register to that of a file. What the file does not name stays as it is."""
-    found = _Found()
+    found = RegisterPlan(sorted(present.processings.keys() - file.processings.keys()))
     for wanted in file.controllers.values():
         _controller(wanted, present.controllers.get(str(wanted["id"])), found)
     for identifier, wanted in file.processings.items():
@@ -152,11 +148,10 @@ def plan_of(file: RegisterFile, present: PresentRegister) -> RegisterPlan:
                 _status(identifier, "active", wanted, found)
         else:
             _processing(wanted, known, present, found)
-    not_named = sorted(present.processings.keys() - file.processings.keys())
-    return RegisterPlan(tuple(found.steps), tuple(found.waiting), tuple(found.impossible), tuple(not_named))
+    return found
 
 
-def _controller(wanted: Mapping[str, Any], known: Mapping[str, Any] | None, found: _Found) -> None:
+def _controller(wanted: Mapping[str, Any], known: Mapping[str, Any] | None, found: RegisterPlan) -> None:
     identifier = wanted["id"]
     body = {name: value for name, value in wanted.items() if name != "id" and value is not None}
     if known is None:
@@ -173,7 +168,9 @@ def _controller(wanted: Mapping[str, Any], known: Mapping[str, Any] | None, foun
         found.steps.append(RegisterStep(said, "PUT", f"/v1/controllers/{identifier}", body))
 
 
-def _processing(wanted: Mapping[str, Any], known: Mapping[str, Any], present: PresentRegister, found: _Found) -> None:
+def _processing(
+    wanted: Mapping[str, Any], known: Mapping[str, Any], present: PresentRegister, found: RegisterPlan
+) -> None:
     identifier = str(wanted["id"])
     waits = known.get("proposed_version")
     versions = [each for each in present.versions[identifier] if each["state"] != "rejected"]
@@ -207,7 +204,7 @@ def _processing(wanted: Mapping[str, Any], known: Mapping[str, Any], present: Pr
     _status(identifier, known["status"], wanted, found)
 
 
-def _status(identifier: str, present: str, wanted: Mapping[str, Any], found: _Found) -> None:
+def _status(identifier: str, present: str, wanted: Mapping[str, Any], found: RegisterPlan) -> None:
     status = wanted.get("status")
     if status is not None and status != present:
         said = f"~ processing {identifier}: status {present} → {status}"

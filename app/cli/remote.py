@@ -49,7 +49,7 @@ class Remote:
 
     def __init__(self, client: "httpx2.Client") -> None:
         """Call through a client that carries the key."""
-        self._client = client
+        self.client = client
 
     def get(self, path: str, **asked: str | int) -> Any:  # noqa: ANN401 - JSON
         """Read from the service, and return the JSON of the answer.
@@ -73,7 +73,7 @@ class Remote:
         import httpx2
 
         try:
-            answer = self._client.request(method, path, **how)
+            answer = self.client.request(method, path, **how)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ServiceRefusedError(
                 f"the service does not answer ({type(error).__name__}): check --url or SCEAU_URL, and that it runs"

@@ -60,28 +60,20 @@ def _directory(name: str, directory: Path) -> CheckResult:
 
 async def issuer_checks(settings: "Settings") -> AsyncIterator[CheckResult]:
     """Check that each issuer of access tokens gives its keys."""
-    from app.auth.issuer_trust import IssuerUnavailableError
+    from app.cli.keys import ask_issuers
     from app.wiring.parts import deployment_of, token_check_of
 
     check = token_check_of(settings, deployment_of(settings).pseudonyms)
     if check is None:
         yield ok("issuers", "SCEAU_OIDC_ISSUER is not set: no access tokens are taken")
         return
-    try:
-        for name, issuer in check.issuers.items():
-            try:
-                found = await issuer.fetch()
-            except IssuerUnavailableError as error:
-                yield wrong(
-                    "issuers",
-                    f"the keys of {name} cannot be read ({error.why})",
-                    "check SCEAU_OIDC_ISSUER, and that this host reaches the issuer",
-                )
-            else:
-                number = len(found.keys)
-                yield ok("issuers", f"{name} gives {number} {'key' if number == 1 else 'keys'}")
-    finally:
-        await check.close()
+    for each in await ask_issuers(check):
+        number, name = len(each["keys"]), each["issuer"]
+        if each["error"] is None:
+            yield ok("issuers", f"{name} gives {number} {'key' if number == 1 else 'keys'}")
+        else:
+            said = f"the keys of {name} cannot be read ({each['error']})"
+            yield wrong("issuers", said, "check SCEAU_OIDC_ISSUER, and that this host reaches the issuer")
 
 
 async def address_check(settings: "Settings", own_keys: Collection[str]) -> CheckResult:
