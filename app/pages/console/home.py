@@ -5,7 +5,7 @@ the log's segments. Each part is read separately, and says so if it cannot be re
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -151,7 +151,7 @@ def _figures(shown: HomeFigures, desk: Desk) -> list[tuple[str, str]]:
     in_force = lapsing = decided = None
     if shown.consents.content is not None and shown.consents.now is not None:
         valid = [each for each in shown.consents.content if each.state == State.IN_FORCE]
-        last = _months(shown.consents.now)[1]
+        (last,) = months_about(shown.consents.now, [1])
         in_force = sum(each.number for each in valid)
         lapsing = sum(each.number for each in valid if each.month <= last)
     if shown.decisions.content is not None and shown.decisions.now is not None:
@@ -223,7 +223,7 @@ def lapses_of(content: Sequence[ConsentCount], now: datetime) -> list[tuple[str,
     for each in content:
         if each.state == State.IN_FORCE:
             lapsing[each.month] += each.number
-    return [(each, lapsing[each]) for each in sorted({*_months(now), *lapsing})]
+    return [(each, lapsing[each]) for each in sorted({*months_about(now, range(_MONTHS_AHEAD + 1)), *lapsing})]
 
 
 def lapses_chart(months: Sequence[tuple[str, int]], desk: Desk) -> dict[str, Any]:
@@ -241,9 +241,10 @@ def _lapses(read: Read[Sequence[ConsentCount]], desk: Desk) -> dict[str, Any]:
     return part("lapses", read, desk, groups=[table], chart=lapses_chart(months, desk), note=t["renewals_note"])
 
 
-def _months(now: datetime) -> list[str]:
+def months_about(now: datetime, away: Iterable[int]) -> list[str]:
+    """The months in Paris (`2027-03`) that are so many after the present one, or before it."""
     local = now.astimezone(PARIS)
-    counted = (local.year * 12 + local.month - 1 + ahead for ahead in range(_MONTHS_AHEAD + 1))
+    counted = (local.year * 12 + local.month - 1 + each for each in away)
     return [f"{count // 12:04}-{count % 12 + 1:02}" for count in counted]
 
 

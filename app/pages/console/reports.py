@@ -38,7 +38,7 @@ from app.operations.service.show_home import ConsentCount, Read, list_job_runs
 from app.pages.console.acts import ActRequest, DoneAct, act, form_of, writing
 from app.pages.console.fields import FilledForm, FormField, Kind, UnfitError
 from app.pages.console.frame import Desk, Room, at, router
-from app.pages.console.home import lapses_chart, lapses_of, part
+from app.pages.console.home import lapses_chart, lapses_of, months_about, part
 from app.pages.console.people import saved
 from app.pages.console.tables import Cell, Table
 from app.pages.dates import day, moment, month, until
@@ -180,9 +180,6 @@ async def _report(desk: Desk, about: str, failed: FilledForm | None) -> Response
         now = await session.now()
         proof = await _proof(session, desk, now)
         keys = await every_key(session, log_name(desk.services.source))
-    local = now.astimezone(PARIS)
-    counted = [local.year * 12 + local.month - 1 - back for back in range(_MONTHS_BACK)]
-    months = [f"{count // 12:04}-{count % 12 + 1:02}" for count in counted]
     context = {
         "title": desk.t["report"],
         "bundle": await form_of(_bundle, desk, about, failed),
@@ -194,7 +191,7 @@ async def _report(desk: Desk, about: str, failed: FilledForm | None) -> Response
                     for form in ("html", "csv", "json")
                 ],
             )
-            for each in months
+            for each in months_about(now, range(0, -_MONTHS_BACK, -1))
         ],
         "record": desk.address("/console/report/record.csv"),
         "log": proof,
