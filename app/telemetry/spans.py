@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -77,16 +77,16 @@ def traceparent() -> str | None:
 
 def caused_by(cause: str | None) -> AbstractContextManager[None]:
     """Make another span the cause of what is recorded in the block, instead of the current one (`traceparent`)."""
-    return _NOTHING if cause is None else _caused_by(cause)
+    return _NOTHING if cause is None else _holding(_CAUSE, cause)
 
 
 @contextmanager
-def _caused_by(cause: str) -> Iterator[None]:
-    token = _CAUSE.set(cause)
+def _holding(variable: ContextVar[Any], value: object) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _CAUSE.reset(token)
+        variable.reset(token)
 
 
 def cause() -> str | None:
@@ -126,11 +126,6 @@ def current_origin() -> Origin:
     return _origin.get()
 
 
-@contextmanager
-def arriving(origin: Origin) -> Iterator[None]:
+def arriving(origin: Origin) -> AbstractContextManager[None]:
     """Set the origin of what runs in this block."""
-    token = _origin.set(origin)
-    try:
-        yield
-    finally:
-        _origin.reset(token)
+    return _holding(_origin, origin)
