@@ -97,10 +97,13 @@ def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
     import httpx2
 
     headers = {"Authorization": f"Bearer {key_of(key_file)}"}
+    refusal = ServiceRefusedError("--url or SCEAU_URL is no address")
     try:
         client = httpx2.Client(base_url=url, headers=headers, timeout=_SECONDS)
     except httpx2.InvalidURL:
-        raise ServiceRefusedError("--url or SCEAU_URL is no address") from None
+        raise refusal from None
+    if client.base_url.scheme not in {"http", "https"} or not client.base_url.host:
+        raise refusal  # an import would try it again and again
     with client:
         yield Remote(client)
 

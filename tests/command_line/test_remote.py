@@ -156,6 +156,8 @@ def test_events_are_printed_in_order_and_gone_on_with(sceau, pair, register_file
         (["watch", "--once"], {"key": ""}, "no key: give --key-file, or set SCEAU_KEY"),
         (["watch", "--once"], {"key": "sceau_wrong"}, "401: The key or token is not in force."),
         (["watch", "--once"], {"url": "http://127.0.0.1:9"}, "the service does not answer (ConnectError)"),
+        (["watch", "--once"], {"url": "sceau.example.fr"}, "--url or SCEAU_URL is no address"),
+        (["watch", "--once"], {"url": "ftp://sceau.example.fr"}, "--url or SCEAU_URL is no address"),
     ],
 )
 def test_a_refusal_is_one_line(sceau, words, more, said):

@@ -197,6 +197,13 @@ def test_a_refused_act_shows_no_page_that_its_sender_may_not_open(marked, act):
             assert not is_refused or "zq-" not in seen.html, (act, about)
 
 
+def test_a_form_that_is_opened_is_counted(database):
+    """The form of a new processing counts against its caller's quota, as each page of the menu does."""
+    with running(database, rate_limits="administration=5/600") as api:
+        officer = Officer(api, api.new_key("register:read", "register:write"))
+        assert [officer.get("/console/propose").status for _ in range(8)][-1] == 429
+
+
 def test_what_is_refused_is_counted(database):
     """A refused form counts against its caller's quota, for any refusal."""
     with running(database, rate_limits="administration=5/600") as api:

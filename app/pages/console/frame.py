@@ -225,11 +225,13 @@ async def desk(visit: VisitDep, services: ServicesDep) -> Desk:
 DeskDep = Annotated[Desk, Depends(desk)]
 
 
-def at(room: Room) -> Any:  # noqa: ANN401 - what FastAPI takes
-    """A dependency that gives the desk of a caller who may open a page of the menu."""
+def at(room: Room, *needed: Scope) -> Any:  # noqa: ANN401 - what FastAPI takes
+    """A dependency that gives the desk of a caller who may open a page of the menu, and has these scopes."""
 
     async def admitted(here: DeskDep) -> Desk:
         room.require(here.caller)
+        for scope in needed:
+            here.caller.require(scope)
         here.count()
         return here
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Response
+from fastapi import Response
 
 from app.api.http.security import open_to_all
 from app.api.register.models import NewProcessing, NewVersion
@@ -21,7 +21,7 @@ from app.operations.register.add_version import (
 )
 from app.pages.console.acts import ActRequest, DoneAct, Fields, act, form_of
 from app.pages.console.fields import FilledForm, FormField, Kind, needed, sent_of
-from app.pages.console.frame import Desk, DeskDep, Room, router
+from app.pages.console.frame import Desk, Room, at, router
 from app.pages.console.register import (
     ProcessingPath,
     affected_in_words,
@@ -36,21 +36,7 @@ from app.words import Catalogue
 
 PROVIDER_KINDS: Final = Catalogue("provider_kind")
 PARTY_MODES: Final = Catalogue("party_mode")
-
-
-async def writer_desk(desk: DeskDep) -> Desk:
-    """The desk of a caller who may propose.
-
-    Raises:
-        ScopeMissingError: the caller lacks the scope.
-
-    """
-    Room.REGISTER.require(desk.caller)
-    desk.caller.require(Scope.REGISTER_WRITE)
-    return desk
-
-
-WriterDesk = Annotated[Desk, Depends(writer_desk)]
+WriterDesk = Annotated[Desk, at(Room.REGISTER, Scope.REGISTER_WRITE)]
 
 
 @router.get("/console/propose")
