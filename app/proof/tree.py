@@ -1,12 +1,11 @@
 """Proofs of a Merkle tree, made of the hashes of its complete subtrees (RFC 9162, sections 2.1.3.1 and 2.1.4.1)."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
-from app.proof.verifier.trees import node_hash, root_of_subtrees
+from app.proof.verifier.trees import node_hash, root_of, root_of_subtrees
 
 Subtree = Callable[[int, int], bytes]
 """Returns the root of a complete subtree: of 2**level leaves, the index-th of that size."""
@@ -83,15 +82,6 @@ def _split(width: int) -> int:
     return 1 << (width - 1).bit_length() - 1
 
 
-def root_of(leaves: Sequence[bytes]) -> bytes:
-    """Return the root of the tree over these leaf hashes; without any, SHA-256 of nothing (RFC 9162, 2.1.1)."""
-    levels = [list(leaves)]
-    while len(levels[-1]) > 1:
-        below = levels[-1]
-        levels.append([node_hash(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
-    return root_at(len(leaves), lambda level, index: levels[level][index]) if leaves else sha256().digest()
-
-
 WIDTH: Final = 256
 HEIGHT: Final = 8
 HASH_BYTES: Final = 32
@@ -144,7 +134,7 @@ def subtree_of(read: ReadTile) -> Callable[[int, int], bytes]:
         hashes = read(tile_level, tile)[start * HASH_BYTES : (start + count) * HASH_BYTES]
         if len(hashes) != count * HASH_BYTES:
             raise ValueError("a tile is shorter than the tree")
-        return _root([hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)])
+        return root_of([hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)])
 
     return subtree
 
@@ -160,12 +150,6 @@ def tiles_needed(work: Callable[[Callable[[int, int], bytes]], object]) -> set[t
 
     work(subtree)
     return needed
-
-
-def _root(hashes: list[bytes]) -> bytes:
-    while len(hashes) > 1:
-        hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
-    return hashes[0]
 
 
 def grown(size: int, leaves: Iterable[bytes], partial: Callable[[int], bytes]) -> dict[tuple[int, int], bytes]:
@@ -189,6 +173,6 @@ def grown(size: int, leaves: Iterable[bytes], partial: Callable[[int], bytes]) -
             changed[level, tile] = part
             tile += 1
             if len(part) == WIDTH * HASH_BYTES:
-                full.append(_root([part[i : i + HASH_BYTES] for i in range(0, len(part), HASH_BYTES)]))
+                full.append(root_of([part[i : i + HASH_BYTES] for i in range(0, len(part), HASH_BYTES)]))
         level, added = level + 1, full
     return changed

@@ -32,7 +32,6 @@ from app.proof.tree import (
     TileName,
     grown,
     root_at,
-    root_of,
     subtree_of,
     tiles_needed,
     widths_at,
@@ -41,7 +40,7 @@ from app.proof.verifier.anchors import cosignatures_of
 from app.proof.verifier.bodies import MERGE_DELAY
 from app.proof.verifier.notes import SIGNATURE, Checkpoint, Note, NoteError, VerifierKey, rotation_text
 from app.proof.verifier.notes import opened as opened_checkpoint
-from app.proof.verifier.trees import leaf_hash
+from app.proof.verifier.trees import leaf_hash, root_of
 
 
 @dataclass(frozen=True, slots=True)
