@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 from uuid import UUID
 
@@ -264,13 +265,24 @@ LOUD_HEADERS = (
 _TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def _headers(key: str = BOOTSTRAP, **more: str) -> dict[str, str]:
-    """A key, and a marked value in every header that a client may set."""
+def _headers(**more: str) -> dict[str, str]:
+    """The key of every scope, and a marked value in every header that a client may set."""
     marked = {name: f"a={_address('header')}" for name in LOUD_HEADERS}
     # A trace that is recorded, with what its caller may hang on to it.
     marked |= {"traceparent": _TRACEPARENT, "tracestate": f"v={MARKERS['header'].word}"}
     marked |= {"baggage": f"who={_address('header')}"}
-    return {**marked, "Authorization": f"Bearer {key}", "X-Request-ID": _address("requestid"), **more}
+    return {**marked, "Authorization": f"Bearer {BOOTSTRAP}", "X-Request-ID": _address("requestid"), **more}
+
+
+_WRONG_KEYS = cycle(
+    (
+        f"Bearer sceau_{MARKERS['apikey'].word}",
+        f"Bearer {_address('apikey') * 40}",
+        f"Bearer {BOOTSTRAP}{_address('apikey')}",
+        f"Basic {_address('apikey')}",
+    )
+)
+"""Who asks is found out before any route is: each route has one of these, and each of these has many routes."""
 
 
 def _malformed(body: Any) -> Iterator[bytes]:
@@ -329,12 +341,11 @@ def requests_for(route: Route, consent: str) -> Iterator[Sent]:
             yield Sent(method, path, sent, _headers(**{"Content-Type": f"text/{MARKERS['header'].word}"}))
             extra = {**body, MARKERS["member"].word: _address("member"), "note": [_address("member")]}
             yield Sent(method, path, json.dumps(extra).encode(), _headers(**json_type))
-        for wrong in _malformed(bodies[0]):
-            yield Sent(method, path, wrong, _headers(**json_type))
-        sent = json.dumps(bodies[0]).encode()
-        for key in (f"sceau_{MARKERS['apikey'].word}", _address("apikey") * 40, f"{BOOTSTRAP}{_address('apikey')}"):
-            yield Sent(method, path, sent, _headers(key, **json_type))
-        yield Sent(method, path, sent, {"Authorization": f"Basic {_address('apikey')}", **json_type})
+        wrong = list(_malformed(bodies[0]))
+        for each in wrong if route in BODIES else wrong[:1]:  # where no body is read, one is enough
+            yield Sent(method, path, each, _headers(**json_type))
+        headers = {**_headers(**json_type), "Authorization": next(_WRONG_KEYS)}
+        yield Sent(method, path, json.dumps(bodies[0]).encode(), headers)
     if "{" in template:
         places = dict.fromkeys(("id", "name", "sha256", "event", "key", "tile", "number"), _address("path"))
         # A token is random, and looked up by its hash: one that could be guessed is no token.
