@@ -187,22 +187,8 @@ def test_what_cannot_be_bundled_is_said(logged):
     assert [each for each in trail(log.database) if each["act"] == "bundle.made"] == []
 
 
-NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
-
-
 async def nothing():
     """A check between two parts that does nothing."""
-
-
-def test_half_a_bundle_is_no_answer(monkeypatch):
-    """If the command fails, the download breaks off, so that no file looks complete."""
-
-    async def read():
-        return [piece async for piece in bundle_of([], nothing)]
-
-    with environment(NOWHERE, monkeypatch), pytest.raises(BundleFailedError):
-        asyncio.run(read())
-    assert not DOWNLOADS.is_busy
 
 
 def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
@@ -265,7 +251,7 @@ def test_a_download_ends_with_the_session(entered, monkeypatch):
 
 
 def test_a_bundle_that_the_log_does_not_state_is_no_answer(logged, monkeypatch):
-    """The download of a bundle that the log does not state breaks off."""
+    """The download of a bundle that the log does not state breaks off, because the command fails at its end."""
     api, log = logged
     api.register("ads")
     log.append()
@@ -279,3 +265,4 @@ def test_a_bundle_that_the_log_does_not_state_is_no_answer(logged, monkeypatch):
     set_up = environment(log.database.app_url, monkeypatch, STATE_DIRECTORY=str(log.heads))
     with set_up, pytest.raises(BundleFailedError):
         asyncio.run(read())
+    assert not DOWNLOADS.is_busy
