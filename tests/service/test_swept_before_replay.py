@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-import pytest
 
 from tests.consents.imports.test_imports import row
 from tests.support.api import running, subject
@@ -13,41 +12,39 @@ from tests.support.consents import written
 from tests.support.databases import new_database
 from tests.support.sweeping import sweep
 
-
-def _retired(api):
-    """A processing that Alice consented to is retired."""
-    api.decide("alice", "ads")
-    api.ok("PATCH", "/v1/processings/ads", {"status": "retired"})
+ACTS = (("closures",), ("erasures",), ("closures", "erasures"))
 
 
-def _lapsed(api):
-    """A consent of Alice's has lapsed."""
-    past = datetime.now(UTC) - timedelta(days=400)
-    rows = [row(1, "alice", at=past)]
-    api.ok("POST", "/v1/imports", {"import": "crm", "until": written(datetime.now(UTC)), "rows": rows})
+def test_what_was_closed_or_erased_stays_so(database, tmp_path):
+    """After a restore, a sweep and a replay the next holder of a name is handed nothing of who had it before.
 
-
-@pytest.mark.parametrize("before", [_retired, _lapsed])
-@pytest.mark.parametrize("acts", [["closures"], ["erasures"], ["closures", "erasures"]])
-def test_what_was_closed_or_erased_stays_so(database, tmp_path, before, acts):
-    """After a restore, a sweep and a replay the next holder of a name is handed nothing of who had it before."""
-    about = {"subject": subject("alice")}
+    The sweep has a consent to end of each: one to a processing that is retired, or one that has lapsed.
+    """
+    retired, lapsed = ({f"{before}-{number}": acts for number, acts in enumerate(ACTS)} for before in ("old", "late"))
     settings: dict[str, Any] = {"state_directory": str(tmp_path)}
+    past = datetime.now(UTC) - timedelta(days=400)
     with running(database, **settings) as api:
-        api.register("ads")
+        for name in ("ads", "old"):
+            api.register(name)
         api.register("stats", purpose="statistics")
-        before(api)
+        for name in retired:
+            api.decide(name, "old")
+        api.ok("PATCH", "/v1/processings/old", {"status": "retired"})
+        rows = [row(number, name, at=past) for number, name in enumerate(lapsed)]
+        api.ok("POST", "/v1/imports", {"import": "crm", "until": written(datetime.now(UTC)), "rows": rows})
     with new_database(template=database.name) as backup:
         with running(database, **settings) as api:
-            for act in acts:
-                api.ok("POST", f"/v1/subjects/{act}", about)
+            for name, acts in (retired | lapsed).items():
+                for act in acts:
+                    api.ok("POST", f"/v1/subjects/{act}", {"subject": subject(name)})
         sweep(backup)
         status, _, said = run_command(backup, "recovery", "replay", tmp_path, **settings)
         assert (status, "by hand" in said) == (0, False), said
         with running(backup, **settings) as api:
-            api.decide("alice", "stats", "refused")
-            told = api.ok("POST", "/v1/subjects/exports", about)
-            assert [each["kind"] for each in told["events"]] == ["refused"]
+            for name in retired | lapsed:
+                api.decide(name, "stats", "refused")
+                told = api.ok("POST", "/v1/subjects/exports", {"subject": subject(name)})
+                assert [each["kind"] for each in told["events"]] == ["refused"], name
 
 
 def _rows(database, statement):
