@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 
 import psycopg
 import pytest
@@ -252,24 +252,30 @@ def test_a_name_is_not_linked_with_itself(api):
     assert _problem(answer) == (422, "same-subject")
 
 
-def test_a_person_has_fifty_names_at_most(api):
-    """A person has fifty names at most; a link that would exceed them is refused and closes nothing."""
-    alice, bob, one_more, too_many, bobby = people("alice", "bob", "one-more", "too-many", "bobby")
-    _person(api, alice, *(f"{alice}-{number}" for number in range(48)))
+@pytest.fixture(scope="module")
+def fifty(api):
+    """The fifty names of a person; before the last one was linked, a person with two was refused, who is kept too."""
+    alice, bob, bobby = people("alice", "bob", "bobby")
+    names = [alice, *(f"{alice}-{number}" for number in range(49))]
+    _person(api, *names[:-1])
     _person(api, bob, bobby)
     consent = api.decide(bob, "ads")["id"]
-    assert _problem(_link(api, bob, alice)) == (409, "too-many-names")
+    refused = _link(api, bob, alice)
+    _linked(api, names[-1], alice)
+    return names, refused, consent
+
+
+def test_a_person_has_fifty_names_at_most(api, fifty, bob):
+    """A person has fifty names at most; a link that would exceed them is refused and closes nothing."""
+    (alice, *_), refused, consent = fifty
+    assert _problem(refused) == _problem(_link(api, bob, alice)) == (409, "too-many-names")
     assert api.ok("GET", f"/v1/consents/{consent}")["state"] == "in_force"
-    assert _link(api, one_more, alice).status_code == 201
-    assert _problem(_link(api, too_many, alice)) == (409, "too-many-names")
 
 
 @pytest.mark.parametrize("path", ["consents", "withdrawals"])
-def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path, alice):
+def test_fifty_names_of_one_person_are_recorded_in_one_batch(api, path, fifty):
     """One batch with an item for each of a person's fifty names records all of them."""
-    names = [alice, *(f"{alice}-{number}" for number in range(49))]
-    _person(api, *names)
-    items = [grant(each, "ads") if path == "consents" else {"subject": subject(each)} for each in names]
+    items = [grant(each, "ads") if path == "consents" else {"subject": subject(each)} for each in fifty[0]]
     answered = api.ok("POST", f"/v1/{path}/batch", {"items": items})["items"]
     assert {each["status"] for each in answered} == {201 if path == "consents" else 200}
     assert len({each["answer"]["id"] for each in answered}) == 50
@@ -325,24 +331,30 @@ def test_all_names_of_a_person_leave_together(api, leaves, alice, ali):
     assert api.reason(ali, "ads") == "consent_in_force"
 
 
-@pytest.mark.parametrize("closed", [False, True])
-@pytest.mark.parametrize("by", ["alice", "ali", "al"])
-def test_an_erasure_destroys_every_name(database, closed, by):
+OF_BOB = ("subject_vault", "subject_locator WHERE ended_at IS NULL", "idempotency WHERE body IS NOT NULL")
+"""What has a row for the one person who was not erased."""
+
+
+def test_an_erasure_destroys_every_name(database):
     """An erasure by any name of an open or closed person leaves no name, no kept answer and no row that joins names."""
     with running(database) as api:
         api.register("ads")
-        for name in ("al", "ali", "bob"):
-            api.call("POST", "/v1/consents", grant(name, "ads"), {"Idempotency-Key": f"kept-{name}"})
-            if name == "al":
-                api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
-        _person(api, "alice", "ali", "al")
-        if closed:
-            api.ok("POST", "/v1/subjects/closures", {"subject": subject("alice")})
-        api.ok("POST", "/v1/subjects/erasures", {"subject": subject(by)})
-        for table in ("subject_vault", "subject_locator WHERE ended_at IS NULL", "idempotency WHERE body IS NOT NULL"):
-            assert _rows(database, f"SELECT count(*) FROM {table}") == [(1,)]  # bob's
-        stubs = "SELECT count(*) FROM subject_locator WHERE subject_ref NOT IN (SELECT subject_ref FROM consent_event)"
-        assert _rows(database, stubs) == [(3,)]  # each erased name by itself: nothing joins them
+        api.call("POST", "/v1/consents", grant("bob", "ads"), {"Idempotency-Key": "kept-bob"})
+        for number, (closed, by) in enumerate(product([False, True], range(3)), 1):
+            names = alice, ali, al = people("alice", "ali", "al")
+            for name in (al, ali):
+                api.call("POST", "/v1/consents", grant(name, "ads"), {"Idempotency-Key": f"kept-{name}"})
+                if name == al:
+                    api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
+            _person(api, *names)
+            if closed:
+                api.ok("POST", "/v1/subjects/closures", {"subject": subject(alice)})
+            api.ok("POST", "/v1/subjects/erasures", {"subject": subject(names[by])})
+            for kept in OF_BOB:
+                assert _rows(database, f"SELECT count(*) FROM {kept}") == [(1,)], (kept, closed, by)
+            of_nobody = "subject_ref NOT IN (SELECT subject_ref FROM consent_event)"
+            stubs = _rows(database, f"SELECT count(*) FROM subject_locator WHERE {of_nobody}")
+            assert stubs == [(3 * number,)], (closed, by)  # each erased name by itself: nothing joins them
         assert _reasons(api, "bob") == ["consent_in_force"]
 
 
