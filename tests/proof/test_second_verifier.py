@@ -29,6 +29,7 @@ SECOND = Path(__file__).with_name("second_verifier.py")
 FORMAT = Path(__file__).parents[2] / "docs" / "proof-format.md"
 GOOD, WRONG, UNREADABLE, INCOMPLETE = range(4)
 ENTRIES = "data/entries.ndjson"
+GONE = "its body is gone, and no run of retention tells why"
 
 
 def _second(keys, *files):
@@ -219,7 +220,8 @@ def test_both_take_what_a_retention_run_destroyed(old):
 
 def _destroyed(log, place, period="P13M", *, first=()):
     """A run takes the body of an entry, which may come after it (`first`: what makes it)."""
-    for make in (lambda: state(log, "retention_run", {"positions": [place], "schedule": {"consent": period}}), *first):
+    stated = {"positions": [place], "schedule": {"consent": period} if period else {}}
+    for make in (lambda: state(log, "retention_run", stated), *first):
         make()
         log.append()
     event = f"id::text = (SELECT id FROM proof_entry WHERE position = {place})"
@@ -241,12 +243,16 @@ def _places(log, kind):
     [
         (0, "P13M", INCOMPLETE),
         (-1, "P13M", WRONG),
+        (0, "P1D", WRONG),
+        (0, "", WRONG),
         *(pytest.param(0, period, WRONG, marks=pytest.mark.deep) for period in ("P12M", "P9Y", "13 months")),
     ],
 )
 def test_both_name_what_no_retention_run_could_take(old, which, period, status):
-    """Both verifiers name a forged run that covers an entry too young for its schedule."""
-    assert _both(old, _destroyed(old, _places(old, "consent_event")[0][which], period)) == status
+    """Both verifiers name a forged run that covers an entry too young for its schedule, or has none that can be."""
+    place = _places(old, "consent_event")[0][which]
+    says = GONE if status == WRONG else ""
+    assert _both(old, _destroyed(old, place, period), says=says) == status
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -270,14 +276,15 @@ def test_both_name_what_a_run_took_before_it_was_there(old, before):
         assert _both(old, _destroyed(old, place + 1, first=[backdate])) == WRONG
 
 
-def test_both_name_a_text_that_a_run_took(old):
-    """Both verifiers name a shown text that a run destroyed, because texts are kept at any age."""
+@pytest.mark.parametrize("kind", ["presented_text", "register_version"])
+def test_both_name_a_text_that_a_run_took(old, kind):
+    """Both verifiers name a shown text or a version that a run destroyed, because both are kept at any age."""
     old.superuser(
         "INSERT INTO presented_text (sha256, text, kept_at) VALUES (sha256('x'), 'x', '2020-01-01')",
         "INSERT INTO proof_queue (kind, id) SELECT 'presented_text', encode(sha256('x'), 'hex')",
     )
     old.append()
-    assert _both(old, _destroyed(old, _places(old, "presented_text")[0][-1])) == WRONG
+    assert _both(old, _destroyed(old, _places(old, kind)[0][-1]), says=GONE) == WRONG
 
 
 def test_both_name_an_entry_that_hides_that_it_is_late(log, monkeypatch):
@@ -296,14 +303,20 @@ def test_both_name_an_entry_that_is_marked_as_late_and_is_not(log, monkeypatch):
     assert _both(log, log.bundle()) == WRONG
 
 
-@pytest.mark.parametrize("stated", [{"positions": "all", "schedule": {}}, {"positions": [2], "schedule": {}}])
-def test_both_name_a_run_that_is_none_or_destroyed_nothing(log, stated):
+@pytest.mark.parametrize(
+    ("positions", "schedule", "says"),
+    [
+        ("all", {}, "what it states is no run of retention"),
+        ([2], {}, "1 bodies are gone that are there"),
+    ],
+)
+def test_both_name_a_run_that_is_none_or_destroyed_nothing(log, positions, schedule, says):
     """Both verifiers name a malformed or empty run once a bundle has its entry, and not behind a bundle's end."""
-    state(log, "retention_run", stated)
+    state(log, "retention_run", {"positions": positions, "schedule": schedule})
     behind = log.bundle()
     assert [json.loads(line["entry"])["kind"] for line in later_of(behind)["entries"]].count("retention_run") == 1
     assert _both(log, behind) == INCOMPLETE
-    assert _both(log, log.bundle()) == WRONG
+    assert _both(log, log.bundle(), says=says) == WRONG
 
 
 def test_both_name_decisions_that_are_gone_unless_the_log_says_why(decided):
@@ -522,11 +535,11 @@ def _of_one_processing(log):
 
 
 ALTERED = {
+    "a text swapped": (_texts_swapped, ""),
     "bodies withheld": (_of_one_processing, "it is not the bundle that the log states"),
     "a body edited": (_tampered(_row("recorded_at = recorded_at + interval '1 second'")), ""),
     "a body removed": (_tampered("DELETE FROM proof_opening WHERE position = 12"), "its body is gone"),
     "a row removed": (_tampered("DELETE FROM consent_event WHERE kind = 'withdrawn'"), ""),
-    "a text swapped": (_texts_swapped, ""),
     "a row put in past the log": (
         _tampered(
             """INSERT INTO consent_event (subject_ref, seq, id, kind, collected_at, recorded_at, imported, recorded_by)
@@ -552,6 +565,7 @@ CHANGED = {
     "a statement told twice": (_behind(lambda later: later["entries"].append(later["entries"][0])), ""),
     "a statement left out": (_behind(lambda later: later["entries"].clear()), ""),
     "a file that is not listed": (_files({"data/README.en.md": lambda _: b"All is well."}), ""),
+    "a file more": (_files({"data/more.txt": lambda _: b"more"}), ""),
     "a file left out": (_files({"data/README.en.md": None}), ""),
     "no statement": (_files({"later.json": None}), "the log does not state that this bundle was made"),
 }
