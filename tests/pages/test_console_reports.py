@@ -192,7 +192,7 @@ async def nothing():
 
 
 def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
-    """While one is being made the form says so, and nothing is started; whoever has gone leaves no process behind."""
+    """While one is made the form says so, and another breaks off; whoever has gone leaves no process behind."""
     api, log = entered
     officer = Officer(api, api.new_key(*AUDITOR))
     page = officer.open("/console/report")
@@ -201,6 +201,8 @@ def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
         asked = bundle_of([], nothing)
         first = asyncio.ensure_future(anext(asked))
         await asyncio.to_thread(eventually, lambda: DOWNLOADS.is_busy)
+        with pytest.raises(BundleFailedError):
+            await anext(bundle_of([], nothing))
         seen = await asyncio.to_thread(officer.press, page, "bundle")
         first.cancel()
         await asyncio.wait([first])
@@ -211,23 +213,6 @@ def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
         seen = asyncio.run(gone())
     assert "Another bundle is being made." in seen.html
     assert not DOWNLOADS.is_busy
-
-
-def test_of_two_that_are_asked_for_at_one_moment_one_is_made(entered, monkeypatch):
-    """Of two bundles asked for at once, one is made and the other breaks off without a process."""
-    _, log = entered
-
-    async def whole():
-        return b"".join([piece async for piece in bundle_of([], nothing)])
-
-    async def both():
-        return await asyncio.gather(whole(), whole(), return_exceptions=True)
-
-    with environment(log.database.app_url, monkeypatch):
-        first, second = asyncio.run(both())
-    assert isinstance(first, bytes)
-    assert first.startswith(b"PK")
-    assert isinstance(second, BundleFailedError)
 
 
 def test_a_download_ends_with_the_session(entered, monkeypatch):
