@@ -2,8 +2,6 @@
 
 import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
@@ -11,6 +9,7 @@ from app.db.inspection import REFUSES
 from tests.faults.service import free_port
 from tests.faults.words import ADS, decision, withdrawal
 from tests.support.commands import run_bare
+from tests.support.listening import Answering, listening
 
 OTHER_KEY = "33" * 32
 
@@ -19,22 +18,12 @@ OTHER_KEY = "33" * 32
 def answering(status, body):
     """The address of something that answers every GET alike."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body)
+    class Handler(Answering):
+        def get(self):
+            self.answer(body, status)
 
-        def log_message(self, *_):
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listening(Handler) as address:
+        yield address
 
 
 def wrong_of(found, check):

@@ -2,13 +2,12 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from demo.cli import main
 from tests.demo.runs import ROOT, demo
+from tests.support.listening import Answering, listening
 
 WRONG = {
     "nothing there": (["--mail", "{}/nowhere"], "there is no such file"),
@@ -58,29 +57,19 @@ def test_port_taken_while_it_starts_is_one_line(tmp_path, capsys, monkeypatch):
     """A port that somebody takes after the first look is not mistaken for the service: one line, and no key is sent."""
     asked = []
 
-    class Other(BaseHTTPRequestHandler):
-        def do_GET(self):
+    class Other(Answering):
+        def get(self):
             asked.append(self.headers.get("Authorization"))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
+            self.answer()
 
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("demo.service._check_port", lambda _: None)
-    with HTTPServer(("127.0.0.1", 0), Other) as other:
-        answering = threading.Thread(target=other.serve_forever)
-        answering.start()
-        try:
-            status = main(["--once", "--data", str(tmp_path / "data"), "--port", str(other.server_port)])
-        finally:
-            other.shutdown()
-            answering.join()
+    with listening(Other) as address:
+        port = address.rpartition(":")[2]
+        status = main(["--once", "--data", str(tmp_path / "data"), "--port", port])
     assert status == 1
     err = capsys.readouterr().err
-    assert f"127.0.0.1:{other.server_port} cannot be listened on" in err
+    assert f"127.0.0.1:{port} cannot be listened on" in err
     assert err.count("\n") == 1
     assert not any(asked)
 

@@ -1,8 +1,5 @@
 """`sceau proof watch` over HTTP: a log that grows is good; one that goes back, forks or was rewritten is named."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
@@ -12,6 +9,7 @@ from app.proof.notes import Signer, signed_checkpoint
 from app.proof.tree import HASH_BYTES, WIDTH, TileName, grown, root_at, subtree_of
 from app.proof.verifier.notes import Checkpoint
 from app.proof.verifier.trees import leaf_hash
+from tests.support.listening import Answering, listening
 
 NAME = "sceau.example.fr/ledger"
 
@@ -44,21 +42,13 @@ def served():
     """A served log, and its address."""
     log = Served()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
+    class Handler(Answering):
+        def get(self):
             content = log.answer(self.path.removeprefix("/proof/v1/"))
-            self.send_response(200 if content is not None else 404)
-            self.end_headers()
-            self.wfile.write(content or b"")
+            self.answer(content or b"", 200 if content is not None else 404)
 
-        def log_message(self, *_):
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield log, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with listening(Handler) as address:
+        yield log, address
 
 
 @pytest.fixture

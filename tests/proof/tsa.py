@@ -1,16 +1,16 @@
 """A time-stamping authority for tests: its own certificates, and answers by `openssl ts -reply` on loopback."""
 
 import subprocess
-import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.support.listening import Answering, listening
 
 POLICY = "1.3.6.1.4.1.99999.1"
 OTHER_POLICY = "1.3.6.1.4.1.99999.2"
@@ -84,28 +84,16 @@ def serving(answers):
     served = Served()
     served.answers = answers
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            query = self.rfile.read(int(self.headers["Content-Length"]))
+    class Handler(Answering):
+        def post(self):
+            query = self.sent()
             served.asked.append((query, dict(self.headers)))
-            body = served.answers(query)
-            self.send_response(served.status)
-            for name, value in {"Content-Type": "application/timestamp-reply", **served.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            headers = {"Content-Type": "application/timestamp-reply", **served.headers}
+            self.answer(served.answers(query), served.status, headers)
 
-        def log_message(self, *_):
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        served.address = f"http://127.0.0.1:{server.server_address[1]}/tsa"
+    with listening(Handler) as address:
+        served.address = f"{address}/tsa"
         yield served
-        server.shutdown()
 
 
 def _certificate(name, key, issuer, issuer_key, purpose=None):

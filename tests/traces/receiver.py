@@ -1,16 +1,16 @@
 """A receiver of traces over OTLP/HTTP, made of OpenTelemetry's own protocol: it keeps each span that it is sent."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+from tests.support.listening import Answering, listening
 
 
 @dataclass(frozen=True)
@@ -53,33 +53,18 @@ def receiving() -> Iterator[TraceReceiver]:
     """A receiver on a free port of loopback."""
     kept = TraceReceiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(Answering):
+        def post(self) -> None:
             """Keep what is sent to the path of traces, as the protocol has it; anything else is not found."""
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.sent()
             is_traces = self.path == "/v1/traces" and self.headers["Content-Type"] == "application/x-protobuf"
             if is_traces:
                 kept.bodies.append(body)
             said = ExportTraceServiceResponse().SerializeToString()
-            self.send_response(200 if is_traces else 404)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
+            self.answer(said, 200 if is_traces else 404, {"Content-Type": "application/x-protobuf"})
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the library has it
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept.url = f"http://127.0.0.1:{server.server_port}"
-    running = threading.Thread(target=server.serve_forever, daemon=True)
-    running.start()
-    try:
+    with listening(Handler) as kept.url:
         yield kept
-    finally:
-        server.shutdown()
-        server.server_close()
-        running.join()
 
 
 def settings_to(receiver: TraceReceiver) -> dict[str, str]:

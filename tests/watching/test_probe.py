@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.faults.service import HANGS, ROOT, Server, Service
 from tests.support.api import BOOTSTRAP, processing
 from tests.support.forked import run_forked
+from tests.support.listening import Answering, listening
 
 
 @pytest.fixture(scope="module")
@@ -90,33 +89,20 @@ def liar():
     """A service that goes on permitting after a withdrawal, one time in four."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def _say(self, value):
-            body = json.dumps(value).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    class Handler(Answering):
+        def get(self):
+            self.answer_json(
+                {"items": [{"number": 1, "notice": {"fr": "Texte"}, "effective_from": "2020-01-01T00:00:00Z"}]}
+            )
 
-        def do_GET(self):
-            self._say({"items": [{"number": 1, "notice": {"fr": "Texte"}, "effective_from": "2020-01-01T00:00:00Z"}]})
-
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
+        def post(self):
+            self.sent()
             asked.append(self.path)
             permits = "/v1/withdrawals" not in asked or len(asked) % 4 == 0
-            self._say({"decision": permits, "state": "in_force"})
+            self.answer_json({"decision": permits, "state": "in_force"})
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running = threading.Thread(target=server.serve_forever, daemon=True)
-    running.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    running.join()
+    with listening(Handler) as address:
+        yield address
 
 
 def test_a_service_that_breaks_its_promise_is_seen(liar):
