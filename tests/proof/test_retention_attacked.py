@@ -119,7 +119,7 @@ def test_what_was_said_about_every_processing_is_held_with_each(old):
     sign(old)
     owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", "--processing", "ads")
     owned(old, "run")
-    assert known(old, "emma") == ["withdrawn"]
+    assert known(old, "emma") == [["withdrawn"]]
 
 
 def test_a_hold_waits_for_a_run_and_is_true_when_it_is_answered(old):
@@ -147,7 +147,7 @@ def test_a_link_that_was_just_made_keeps_its_ledger(old):
         api.ok("POST", "/v1/consent-links", body)
     sign(old)
     owned(old, "run")
-    assert known(old, "alice") == ["granted", "withdrawn"]
+    assert known(old, "alice") == [["granted", "withdrawn"]]
 
 
 def test_a_replay_says_what_a_run_took(old):
