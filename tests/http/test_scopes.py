@@ -9,10 +9,10 @@ from app.api.decisions import explanations, routes
 from app.api.http.security import Needs, UnguardedRouteError, open_to_all, scopes_by_route
 from app.api.register import routes as processings
 from app.auth.callers import Scope
-from tests.support.api import UNLIMITED, processing, question, running, subject
-from tests.support.consents import SIGNED, grant
+from tests.secrecy.requests import BODIES
+from tests.support.api import UNLIMITED, running
 from tests.support.databases import new_database
-from tests.support.staff import TEXT, person
+from tests.support.staff import person
 
 
 @pytest.fixture(scope="module")
@@ -78,59 +78,18 @@ OPEN = {
 }
 
 
-def _version():
-    body = {**processing("ads"), "material": False}
-    del body["id"]
-    return body
-
-
-BODIES = {
-    "/access/v1/evaluation": question("alice", "ads"),
-    "/access/v1/evaluations": question("alice", "ads"),
-    "/access/v1/search/subject": question("alice", "ads"),
-    "/access/v1/search/action": question("alice", "ads"),
-    "/v1/processings": processing("ads"),
-    "/v1/processings/{id}": {"status": "active"},
-    "/v1/processings/{id}/invalidations": {"version": 1, "reason": "Unlawful.", "dry_run": True},
-    "/v1/proposals": {"kind": "retention", "consent": "P4Y"},
-    "/v1/rulings": {"processing": "ads", "version": 1, "approved": True, "reason": "Read and compared."},
-    "/v1/controllers/{id}": {"kind": "other", "legal_name": "Exemple SAS"},
-    "/v1/processings/{id}/versions": _version(),
-    "/v1/consents": grant("alice", "ads", evidence=SIGNED),
-    "/v1/consents/batch": {"items": [grant("alice", "ads", evidence=SIGNED)]},
-    "/v1/withdrawals": {"subject": subject("alice")},
-    "/v1/withdrawals/batch": {"items": [{"subject": subject("alice")}]},
-    "/v1/subjects/closures": {"subject": subject("alice")},
-    "/v1/subjects/erasures": {"subject": subject("alice")},
-    "/v1/subjects/ages": {
-        "subject": subject("alice"),
-        "age_band": "adult",
-        "stated_by": "operator",
-        "checked_how": "not_checked",
-    },
-    "/v1/subjects/links": {"from": subject("alice"), "to": subject("alicia"), "basis": "user_proved"},
-    "/v1/imports": {"import": "crm", "rows": []},
-    "/v1/subjects/mailboxes": {"subject": subject("alice"), "shared": True},
-    "/v1/acknowledgements": {"event": "0199c2f0-5b5e-7c3a-9a51-0d7f7a1f4e11", "effect": "stopped"},
-    "/v1/renewals/declined": {"subject": subject("alice"), "processing": "ads"},
-    "/v1/consents/search": {},
-    "/v1/explanations": question("alice", "ads"),
-    "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},
-    "/v1/staff/notices": TEXT,
-    "/v1/staff/members": {"name": "Ada"},
-    "/v1/staff/members/{id}": {"status": "left"},
-    "/v1/webhooks": {"url": "https://receiver.example/hook"},
-    "/v1/signing-keys": {"use": "decision_tokens"},
-    "/v1/webhooks/{id}/replays": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
-}
-
-
 def _routes(api):
     """Every route of the running application that needs a scope, with those of which it needs one."""
     found = scopes_by_route(api.client.app)
     return {route: scopes for route, scopes in found.items() if scopes}
 
 
+ALONE = {
+    "/v1/webhooks": {"url": "https://receiver.example/hook"},
+    "/v1/keys": {"name": "x", "scopes": ["keys:manage"]},
+    "/v1/signing-keys": {"use": "decision_tokens"},
+}
+"""What is sent where the usual body wants more than one scope."""
 OTHERWISE = {
     ("/v1/proposals", "deployment:recover"): {"kind": "restore", "lost": "Nothing."},
     ("/v1/signing-keys", "webhooks:manage"): {"use": "webhooks"},
@@ -139,7 +98,8 @@ OTHERWISE = {
 
 
 def _call(api, method, path, scope=None):
-    body = OTHERWISE.get((path, scope), BODIES.get(path, {})) if method in {"POST", "PATCH", "PUT"} else None
+    usual = ALONE.get(path, BODIES.get((method, path), [None])[0]) if method in {"POST", "PATCH", "PUT"} else None
+    body = OTHERWISE.get((path, scope), usual)
     identifier = UNKNOWN_ID if any(word in path for word in ("/keys", "/consents", "/webhooks", "/staff")) else "ads"
     filled = path.replace("{id}", identifier)
     return api.call(method, filled.replace("{number}", "1"), body)
