@@ -1,16 +1,17 @@
 from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
 import pytest
 
-from app.core.article import Element, ProviderKind, Purpose
+from app.core.article import Element, Purpose
 from app.core.consent import EventKind
-from app.core.decision import DecisionRequest, Participant, Reason
+from app.core.decision import Participant, Reason
 from app.core.evaluate import evaluate, explain, stable_until
 from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import PartyMode, Status, StatusChange
 from app.core.rules import RULES
-from tests.core.builders import ADS, ALICE, BOB, asked, event, granted, processing, utc, version
+from tests.core.builders import ALICE, BOB, asked, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
 YEAR = utc("2027-03-09T23:00:00")
@@ -40,13 +41,6 @@ def test_a_permit_names_the_consent_the_law_and_the_rule_it_rests_on():
     assert decision.consent == UUID(int=7)
     assert (decision.expires_at, decision.valid_until) == (YEAR, YEAR)
     assert (decision.law_version, decision.rule, decision.article) == ("2025-07-02", "19", "L32-3 IV")
-
-
-def test_a_refusal_names_no_consent_where_there_is_none():
-    """A deny for want of any consent names no consent and no expiry."""
-    decision = decide(processing(), consents={})
-    assert (decision.permitted, decision.reason, decision.rule) == (False, Reason.NO_CONSENT, "11")
-    assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, None)
 
 
 def test_a_refusal_is_named_and_expires_never():
@@ -98,37 +92,6 @@ def test_an_explanation_tells_every_rule_tried_and_the_one_that_decided():
     assert all(each.asks for each in tried)
 
 
-def test_a_public_message_cites_no_article():
-    """A decision about a public message cites no article, since the article does not govern it."""
-    assert decide(processing(), asked(private=False)).article is None
-
-
-@pytest.mark.parametrize(("kind", "article"), [("operator", "L32-3 I"), ("online_service", "L32-3 II")])
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {"changes": [StatusChange(AT, Status.RETIRED)]},
-        {"request": asked(automated=False)},
-        {"request": asked(elements=frozenset({Element.ATTACHMENTS}))},
-        {"purpose": Purpose.OTHER},
-    ],
-)
-def test_secrecy_is_cited_by_the_kind_of_provider(kind, article, facts):
-    """An operator is bound by I, an online service by II, in every row that rests on secrecy."""
-    facts = dict(facts)
-    request = facts.pop("request", None)
-    decision = decide(processing(version(provider_kind=ProviderKind(kind)), **facts), request)
-    assert (decision.permitted, decision.article) == (False, article)
-
-
-def test_a_request_that_names_no_element_touches_all_declared():
-    """A request that names no elements touches all that the version in force declares, and a grant must cover them."""
-    grant = granted("2026-03-10T09:00:00", elements=CONTENT)
-    entry = processing(version(elements=BOTH))
-    reasons = [decide(entry, asked(elements=each), {ALICE: [grant]}).reason for each in (None, frozenset(), CONTENT)]
-    assert reasons == ["consent_scope", "consent_scope", "consent_in_force"]
-
-
 def test_an_earlier_deadline_of_the_deployment_counts():
     """The deployment's counting and ceiling reach the decision."""
     assert decide(processing(), policy=PeriodPolicy(counting=Counting.SAME_INSTANT)).valid_until == utc(
@@ -146,20 +109,7 @@ def parties(mode, participants, consents=None):
     return decide(processing(version(party_mode=mode)), asked(participants=participants), consents or CONSENTS)
 
 
-LOCAL_BOB, FOREIGN_BOB = Participant(BOB, local=True), Participant(BOB, local=False)
-
-
-@pytest.mark.parametrize("mode", [PartyMode.ALL_LOCAL_USERS, PartyMode.ALL_PARTIES])
-def test_a_request_must_say_who_takes_part(mode):
-    """A request that leaves out its participants is denied; one with none, or with the user alone, is permitted."""
-    reasons = [parties(mode, each).reason for each in (None, (), (Participant(ALICE, local=True),))]
-    assert reasons == ["other_party", "consent_in_force", "consent_in_force"]
-
-
-def test_somebody_from_elsewhere_stands_in_the_way_of_all_parties_only():
-    """A participant without an account denies the permit under `all_parties`, and under no other mode."""
-    reasons = [parties(mode, (FOREIGN_BOB,)).reason for mode in PartyMode]
-    assert reasons == ["consent_in_force", "consent_in_force", "other_party"]
+LOCAL_BOB = Participant(BOB, local=True)
 
 
 @pytest.mark.parametrize(
@@ -184,38 +134,6 @@ def test_an_answer_never_tells_whose_consent_is_missing():
     theirs = {**CONSENTS, BOB: [event(EventKind.WITHDRAWN, "2026-03-10", 9)]}
     decision = parties(PartyMode.ALL_PARTIES, (LOCAL_BOB,), theirs)
     assert (decision.consent, decision.expires_at, decision.valid_until) == (None, None, None)
-
-
-def test_a_participants_consent_must_cover_what_the_request_touches():
-    """A participant's grant of some elements permits a request for those, and not one for all."""
-    entry = processing(version(elements=BOTH, party_mode=PartyMode.ALL_LOCAL_USERS))
-    consents = {**CONSENTS, BOB: [granted("2026-03-10", elements=CONTENT)]}
-    asks = [asked(participants=(LOCAL_BOB,), elements=each) for each in (None, CONTENT)]
-    assert [decide(entry, each, consents).reason for each in asks] == ["other_party", "consent_in_force"]
-
-
-def test_a_permit_stands_until_the_first_consent_relied_on_lapses():
-    """A permit shows the user's own expiry; its `valid_until` is the earliest expiry of all parties."""
-    theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
-    decision = parties(PartyMode.ALL_PARTIES, (LOCAL_BOB,), theirs)
-    assert (decision.expires_at, decision.valid_until) == (YEAR, utc("2026-06-30T22:00:00"))
-
-
-def test_what_is_known_of_an_outsider_bounds_nothing():
-    """The consent of a participant without an account does not bound a permit."""
-    theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
-    assert parties(PartyMode.ALL_LOCAL_USERS, (FOREIGN_BOB,), theirs).valid_until == YEAR
-
-
-def test_the_user_is_no_outsider_to_their_own_correspondence():
-    """A user listed among the participants is not an outsider, even if the caller says that they have no account."""
-    assert parties(PartyMode.ALL_PARTIES, (Participant(ALICE, local=False),)).permitted
-
-
-def test_participants_are_not_looked_up_under_user_only():
-    """Under `user_only`, a participant's consent does not bound the permit."""
-    theirs = {**CONSENTS, BOB: [granted("2025-07-01T09:00:00", 9)]}
-    assert parties(PartyMode.USER_ONLY, (LOCAL_BOB,), theirs).valid_until == YEAR
 
 
 def test_a_permit_under_iii_stands_on_no_time():
@@ -254,13 +172,6 @@ def test_where_the_article_does_not_govern_only_what_it_would_exempt_goes_on(req
     assert told == {(False, Reason.NOT_APPLICABLE, None, "5")}
 
 
-def test_a_request_is_for_the_pair_it_names():
-    """A user's consent permits nothing for another user or for another processing."""
-    assert decide(processing(), DecisionRequest(BOB, ADS)).reason is Reason.NO_CONSENT
-    elsewhere = {ALICE: [granted("2026-03-10", processing="other")]}
-    assert decide(processing(), consents=elsewhere).reason is Reason.NO_CONSENT
-
-
 def test_a_permit_says_what_it_covers_and_a_refusal_nothing():
     """A permit lists the elements that the request names, or all that the version declares; a deny lists none."""
     entry = processing(version(elements=BOTH))
@@ -275,3 +186,51 @@ def test_an_answer_is_stable_until_something_about_its_own_processing_ends():
     assert stable_until(processing(), [other], AT) is None
     assert stable_until(processing(), [other, GRANT], AT) == YEAR
     assert stable_until(processing(version(1), version(2, "2026-08-01")), [GRANT], AT) == utc("2026-08-01")
+
+
+# --- the transition of 2017 -----------------------------------------------------------------------------------------
+
+
+SPRING_2017 = utc("2017-06-01T10:00:00")
+OLD = date(2017, 3, 30)
+
+
+@pytest.mark.parametrize(
+    ("versions", "permitted"),
+    [
+        ([version(1, started_on=OLD)], True),
+        ([version(1, started_on=date(2017, 3, 31))], False),
+        ([version(1, "2017-03-30T21:59:59", started_on=OLD)], True),
+        ([version(1, "2017-03-30T22:00:00", started_on=OLD)], False),
+        ([version(1, started_on=OLD), version(2, "2017-06-01T10:00:00", started_on=OLD)], False),
+        ([version(1, started_on=OLD), version(2, "2017-06-01T10:00:00.000001", started_on=OLD)], True),
+        ([version(1, started_on=OLD), version(2, "2017-05-01", started_on=OLD, material=False)], True),
+        ([version(1, started_on=OLD), version(2, "2017-03-01", started_on=OLD)], True),
+        ([version(1, started_on=date(2017, 4, 15)), version(2, "2017-05-01", started_on=OLD, material=False)], False),
+    ],
+)
+def test_the_transition_is_for_what_ran_before_and_was_not_remade(versions, permitted):
+    """The transition permits a processing that started before the decree and has had no material version since."""
+    decision = decide(processing(*versions), consents={}, at=SPRING_2017)
+    assert (decision.reason is Reason.TRANSITION_2017) == permitted == decision.permitted
+
+
+def test_the_transition_ends_for_all_with_september_2017():
+    """A transitional permit ends with September 2017 in Paris, or at an earlier scheduled version or suspension."""
+    entry = processing(version(started_on=OLD))
+    decision = decide(entry, consents={}, at=SPRING_2017)
+    assert (decision.article, decision.valid_until) == ("L32-3 NOTA", utc("2017-09-30T22:00:00"))
+    assert decide(entry, consents={}, at=decision.valid_until).reason is Reason.NO_CONSENT
+    scheduled = [
+        processing(version(started_on=OLD), version(2, "2017-08-01")),
+        processing(version(started_on=OLD), changes=[StatusChange(utc("2017-08-01"), Status.SUSPENDED)]),
+    ]
+    assert {decide(each, consents={}, at=SPRING_2017).valid_until for each in scheduled} == {utc("2017-08-01")}
+
+
+def test_a_transitional_permit_ends_with_the_consent_of_another_party():
+    """A transitional permit that relies on another party's consent ends with that consent."""
+    entry = processing(version(started_on=OLD, party_mode=PartyMode.ALL_PARTIES))
+    theirs = granted("2017-05-01", expires_at=utc("2017-07-01"))
+    asks = asked(participants=(Participant(BOB, local=True),))
+    assert decide(entry, asks, {BOB: [theirs]}, SPRING_2017).valid_until == utc("2017-07-01")

@@ -28,41 +28,9 @@ def test_what_is_no_decision_decides_nothing(kind):
     assert (alone.latest, alone.ever_decided) == (None, False)
 
 
-def test_the_latest_is_by_collection_then_by_ledger_order():
-    """A later collection wins whatever its place in the ledger; at the same instant the later entry wins."""
-    early, late = granted("2026-03-10", 2), event(WITHDRAWN, "2026-03-11", 1)
-    assert fold([early, late], ONE, AT, POLICY).latest is late
-    first, second = granted("2026-03-10", 1), event(REFUSED, "2026-03-10", 2)
-    assert fold([second, first], ONE, AT, POLICY).latest is second
-
-
-def test_what_is_collected_later_than_the_instant_is_not_seen():
-    """An event counts at its very instant and not a microsecond before."""
-    grant = granted("2026-06-15T12:00:00")
-    assert fold([grant], ONE, AT, POLICY).latest is grant
-    assert fold([grant], ONE, utc("2026-06-15T11:59:59.999999"), POLICY).latest is None
-
-
-def test_events_about_another_processing_are_not_seen():
-    """Consent is specific to each processing; an event that names none is about all."""
-    assert fold([granted("2026-03-10", processing="other")], ONE, AT, POLICY).latest is None
-    everything = event(WITHDRAWN, "2026-04-01", 2, processing=None, version=None)
-    assert fold([granted("2026-03-10"), everything], ONE, AT, POLICY).latest is everything
-    assert (everything.concerns("x"), granted("2026-03-10").concerns(ADS)) == (True, True)
-
-
 def test_a_grant_that_names_no_processing_counts_for_none():
     """A grant that names no processing is not a consent to any."""
     assert fold([granted("2026-03-10", processing=None, version=None)], ONE, AT, POLICY).latest is None
-
-
-def test_a_closure_wipes_what_came_before():
-    """After a closure, the next holder of the address starts without any decision."""
-    closed = event(CLOSED, "2026-04-01", 2, processing=None)
-    standing = fold([granted("2026-03-10"), closed], ONE, AT, POLICY)
-    assert (standing.latest, standing.ever_decided) == (None, False)
-    again = granted("2026-05-01", 3)
-    assert fold([granted("2026-03-10"), closed, again], ONE, AT, POLICY).latest is again
 
 
 def test_a_closure_wipes_by_ledger_order_at_the_same_instant():
@@ -96,25 +64,6 @@ def test_a_grant_counts_once_its_version_is_in_force_and_all_else_at_once():
     assert not counts(event(CLOSED, "2026-06-01"), entry, AT)
 
 
-def test_a_grant_ahead_of_its_version_leaves_the_present_one_standing():
-    """Until the new version is in force the earlier grant is the latest that counts."""
-    entry = processing(version(1), version(2, "2026-07-01"))
-    present, ahead = granted("2026-03-10"), granted("2026-06-01", 2, version=2)
-    assert fold([present, ahead], entry, AT, POLICY).latest is present
-    assert fold([present, ahead], entry, utc("2026-07-01"), POLICY).latest is ahead
-
-
-def test_a_renewal_of_the_present_version_does_not_displace_a_consent_to_the_next():
-    """Among the grants since the last refusal, withdrawal or closure the latest that is not superseded counts."""
-    entry = processing(version(1), version(2, "2026-06-01"))
-    ahead, renewal = granted("2026-05-01", 1, version=2), granted("2026-05-20", 2)
-    assert fold([ahead, renewal], entry, utc("2026-05-31"), POLICY).latest is renewal
-    assert fold([ahead, renewal], entry, AT, POLICY).latest is ahead
-    between = event(REFUSED, "2026-05-10", 3)
-    assert fold([ahead, between, renewal], entry, AT, POLICY).latest is renewal
-    assert fold([granted("2026-05-01", 1), renewal], entry, AT, POLICY).latest is renewal
-
-
 def test_the_consent_that_is_named_is_the_one_that_counts():
     """A renewal of a superseded version does not replace the consent to the newer one, which is also the one named."""
     entry = processing(version(1), version(2, "2026-03-01", material=True))
@@ -125,15 +74,6 @@ def test_the_consent_that_is_named_is_the_one_that_counts():
 
 WHOLE = granted("2026-01-10", 1, age_band=AgeBand.UNDER_15, given_by=GivenBy.BOTH)
 HALF = granted("2026-05-01", 2, given_by=GivenBy.SELF)
-OTHER_HALF = granted("2026-05-10", 3, given_by=GivenBy.PARENT)
-
-
-def test_half_of_a_joint_consent_does_not_displace_a_whole_one():
-    """At a renewal, a child's yes alone leaves the old consent; a parent's yes then replaces it, and a no ends it."""
-    assert fold([WHOLE, HALF], ONE, AT, POLICY).latest is WHOLE
-    assert fold([WHOLE, HALF, OTHER_HALF], ONE, AT, POLICY).latest is OTHER_HALF
-    no = event(REFUSED, "2026-05-05", 4)
-    assert fold([WHOLE, HALF, no], ONE, AT, POLICY).latest is no
 
 
 def test_a_half_counts_where_there_is_nothing_else_since_the_last_no():

@@ -5,20 +5,19 @@ import pytest
 from app.core.article import Element, Purpose
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.consent_link import Act, LinkKind, Situation, offered, situation
-from app.core.decision import Participant, Reason
+from app.core.decision import Reason
 from app.core.evaluate import evaluate, stable_until
 from app.core.fold import fold
 from app.core.period import PeriodPolicy
-from app.core.processing import Invalidation, PartyMode, Status, StatusChange
+from app.core.processing import Invalidation, Status, StatusChange
 from app.core.renewal import NEVER_FLAGGED, OVER_STAGE, Examined, Flag, FlagKind, Renewal, examine
-from tests.core.builders import ALICE, BOB, asked, event, granted, processing, utc, version
+from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
 STRUCK = utc("2026-05-01T00:00:00")
 POLICY = PeriodPolicy()
 TEXT, OTHER = "aa" * 32, "bb" * 32
 GRANT = granted("2026-03-10T09:00:00")
-SHOWN = granted("2026-03-10T09:00:00", text=TEXT)
 
 
 def struck(*invalidations, versions=(), changes=(), **facts):
@@ -30,21 +29,6 @@ def struck(*invalidations, versions=(), changes=(), **facts):
 def decide(entry, *events, at=AT, **request):
     """What is decided about alice."""
     return evaluate(asked(**request), entry, {ALICE: events}, at, POLICY)
-
-
-@pytest.mark.parametrize(
-    ("grant", "what", "reason"),
-    [
-        (GRANT, {"version": 1}, Reason.CONSENT_INVALID),
-        (GRANT, {"version": 2}, Reason.CONSENT_IN_FORCE),
-        (SHOWN, {"text": TEXT}, Reason.CONSENT_INVALID),
-        (SHOWN, {"text": OTHER}, Reason.CONSENT_IN_FORCE),
-        (GRANT, {"text": TEXT}, Reason.CONSENT_IN_FORCE),
-    ],
-)
-def test_a_grant_permits_nothing_on_what_was_invalidated(grant, what, reason):
-    """A grant to an invalidated version, or on an invalidated text, is invalid; one on anything else stands."""
-    assert decide(struck(what), grant).reason is reason
 
 
 def test_an_invalidation_counts_from_its_instant():
@@ -60,14 +44,6 @@ def test_what_is_invalidated_later_and_is_not_rested_on_bounds_nothing():
     """A permit is not shortened by an invalidation to come of another version."""
     decision = decide(struck({"version": 2}), GRANT, at=utc("2026-04-01T00:00:00"))
     assert decision.valid_until == utc("2027-03-09T23:00:00")
-
-
-def test_a_later_grant_to_another_version_stands():
-    """A grant to a valid version permits, even after the invalidation of an earlier version, before or after that."""
-    versions = (version(1), version(2, "2026-04-01", material=False))
-    entry = struck({"version": 1}, versions=versions)
-    assert decide(entry, GRANT, granted("2026-06-01", 2, version=2)).permitted
-    assert decide(entry, granted("2026-04-02", 2, version=2)).permitted
 
 
 def test_an_invalidated_grant_does_not_give_way_to_an_earlier_one():
@@ -88,14 +64,6 @@ def test_of_two_acts_each_must_stand():
     ):
         assert decide(struck({"text": text}), child, parent).reason is reason
     assert fold([child, parent], struck({"text": TEXT}), AT, POLICY).state_of(parent) is State.INVALIDATED
-
-
-def test_another_party_is_held_to_it_too():
-    """A local participant whose consent rests on what was invalidated stands in the way."""
-    entry = struck({"text": TEXT}, versions=(version(party_mode=PartyMode.ALL_LOCAL_USERS),))
-    request = asked(participants=(Participant(BOB, local=True),))
-    answer = evaluate(request, entry, {ALICE: [GRANT], BOB: [SHOWN]}, AT, POLICY)
-    assert answer.reason is Reason.OTHER_PARTY
 
 
 def test_what_needs_no_consent_goes_on():

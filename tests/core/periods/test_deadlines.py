@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 from hypothesis import assume, given
 
-from app.core.article import TEXT_MESSAGES, Element, ProviderKind
+from app.core.article import TEXT_MESSAGES, Element
 from app.core.consent import EventKind
 from app.core.evaluate import evaluate, stable_until
 from app.core.period import ConsentPeriod, PeriodPolicy
-from app.core.processing import PartyMode, Status, StatusChange
+from app.core.processing import Status, StatusChange
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 from tests.core.properties.registers import TICK
 from tests.core.properties.strategies import permitting_worlds, worlds
@@ -19,34 +19,12 @@ from tests.core.properties.strategies import permitting_worlds, worlds
 AT = utc("2026-06-15T12:00:00")
 YEAR = utc("2027-03-09T23:00:00")
 GRANT = granted("2026-03-10T09:00:00", 7)
-BOTH = frozenset({Element.CONTENT, Element.SUBJECT_LINE})
 CONTENT = frozenset({Element.CONTENT})
 
 
 def decide(entry, request=None, consents=None, at=AT):
     """Evaluate, with alice's lawful consent to the first version unless told otherwise."""
     return evaluate(request or asked(), entry, {ALICE: [GRANT]} if consents is None else consents, at)
-
-
-@pytest.mark.parametrize(
-    ("later", "until"),
-    [
-        ({}, YEAR),
-        ({"material": True}, utc("2026-09-01")),
-        ({"consent_validity": ConsentPeriod.parse("P6M")}, utc("2026-09-09T22:00:00")),
-        ({"consent_validity": ConsentPeriod.parse("P3M")}, utc("2026-09-01")),
-        ({"elements": frozenset({Element.SUBJECT_LINE})}, utc("2026-09-01")),
-        ({"elements": BOTH}, utc("2026-09-01")),
-        ({"automated": False}, utc("2026-09-01")),
-        ({"party_mode": PartyMode.ALL_PARTIES}, utc("2026-09-01")),
-        ({"provider_kind": ProviderKind.ONLINE_SERVICE}, utc("2026-09-01")),
-    ],
-)
-def test_a_scheduled_version_bounds_a_permit_that_it_would_end_or_shorten(later, until):
-    """A scheduled version bounds a permit if it is material, would deny the request or bring the expiry nearer."""
-    first = version(1)
-    entry = processing(first, version(2, "2026-09-01", **{"material": False, **later}))
-    assert decide(entry, asked(elements=CONTENT)).valid_until == until
 
 
 def test_a_version_already_in_force_bounds_nothing():
@@ -59,13 +37,6 @@ def test_a_version_that_begins_after_the_consent_has_lapsed_bounds_nothing():
     """A version that begins at a consent's expiry or later does not bound its permit."""
     for begins in ("2027-03-09T23:00:00", "2028-01-01"):
         assert decide(processing(version(1), version(2, begins))).valid_until == YEAR
-
-
-@pytest.mark.parametrize("status", [Status.SUSPENDED, Status.RETIRED])
-def test_a_scheduled_suspension_or_retirement_bounds_a_permit(status):
-    """A permit ends when its processing is scheduled to be suspended or retired."""
-    entry = processing(changes=[StatusChange(utc("2026-09-01"), status)])
-    assert decide(entry).valid_until == utc("2026-09-01")
 
 
 def test_a_resumption_scheduled_for_the_instant_of_a_suspension_does_not_hide_it():
