@@ -22,21 +22,6 @@ def _told(database, kind):
         return [consent for (consent,) in owner.execute(query, [f"fr.sceau.consent.{kind}"])]
 
 
-def test_an_age_stated_of_the_person_ends_what_was_given_alone(asking, zoe):
-    """A stated age of under 15 makes a consent that was given alone before it invalid, as soon as it is answered."""
-    asking.decide(zoe, "ads-mail")
-    assert asking.reason(zoe, "ads-mail") == "consent_in_force"
-    assert _age(asking, zoe, "under_15").status_code == 201
-    assert asking.reason(zoe, "ads-mail") == "consent_invalid"
-
-
-def test_a_child_known_on_one_processing_does_not_consent_alone_to_another(asking, zoe):
-    """An age stated with a consent to one processing counts for a consent to another."""
-    asking.decide(zoe, "stats", capacity={**CHILD, "given_by": "both"})
-    asking.decide(zoe, "ads-mail")
-    assert [asking.reason(zoe, name) for name in ("stats", "ads-mail")] == ["consent_in_force", "consent_invalid"]
-
-
 @pytest.mark.parametrize("acts", [(CHILD, PARENT), (PARENT, CHILD)])
 def test_two_acts_are_one_joint_consent(asking, acts, zoe):
     """The first act of a joint consent permits nothing; the second one, by the other side, puts it in force."""

@@ -90,37 +90,6 @@ def test_a_thousand_items_are_answered(pdp):
     assert _words(_ask(pdp, [PERMIT, DENY] * 500)) == [True, False] * 500
 
 
-def test_a_thousand_and_one_items_are_refused(pdp):
-    """A batch of 1,001 items is refused as too large."""
-    answer = pdp.call("POST", MANY, {"evaluations": [{}] * 1_001})
-    assert (answer.status_code, answer.json()["type"]) == (413, "urn:sceau:problem:too-large")
-
-
-def test_the_same_subject_twice_is_asked_twice(pdp):
-    """Items that differ in their properties alone keep their own answers: nothing is deduplicated."""
-    items = [
-        question("bob", "ads", elements=["subject_line"]),
-        question("bob", "ads", elements=["content"]),
-        question("bob", "ads", elements=["subject_line"], automated=False),
-        question("bob", "ads", elements=["subject_line"], territory="NC"),
-        question("bob", "ads", elements=["subject_line"], private=False),
-        question("alice", "training", participants=[]),
-        question("alice", "training", participants=[{"id": "carol", "local": True}]),
-        question("alice", "training"),
-    ]
-    reasons = [answer["context"]["reason"] for answer in _ask(pdp, items)]
-    assert reasons == [
-        "consent_in_force",
-        "consent_scope",
-        "human_access",
-        "not_applicable",
-        "not_applicable",
-        "consent_in_force",
-        "other_party",
-        "other_party",
-    ]
-
-
 elements = st.lists(st.sampled_from(["content", "subject_line", "attachments"]), max_size=2)
 people = st.sampled_from(["alice", "ALICE", "bob", "carol"])
 participants = st.lists(st.fixed_dictionaries({"id": people, "local": st.booleans()}), max_size=2)
