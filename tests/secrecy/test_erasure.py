@@ -188,15 +188,15 @@ class Found:
 
 
 def _look(world: World, *, only: frozenset[str] | None = None) -> Found:
+    """By every route, or by those that only ask, the lists and the pages."""
     by_person: dict[str, frozenset[str]] = {}
     for method, path, body in _questions():
         if only is None or path in only:
             shown = world.past & frozenset(UUIDS.findall(world.told(method, path, body)))
             by_person[path] = by_person.get(path, frozenset()) | shown
     person = {"erased": MARKERS["subject"]}
-    by_id = {
-        path for path, asked in _by_id(world, world.past) if leaks({path: world.told("GET", asked).encode()}, person)
-    }
+    asked = _by_id(world, world.past) if only is None else []
+    by_id = {path for path, each in asked if leaks({path: world.told("GET", each).encode()}, person)}
     in_lists = {path for path in _lists(world) if leaks({path: world.told("GET", path).encode()}, person)}
     pages = tuple(world.api.with_key(None).call("GET", path).status_code for path in world.links)
     return Found(by_person, frozenset(by_id), frozenset(in_lists), pages)
