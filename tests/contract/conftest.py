@@ -45,12 +45,19 @@ ASKED = ("/search", "/search/subject", "/search/action", "/evaluation", "/evalua
 RECORDED = ("/v1/consents", "/v1/consents/batch", "/v1/withdrawals", "/v1/withdrawals/batch")
 ADDED = (
     "/v1/processings",
+    "/v1/processings/{id}/versions",
+    "/v1/imports",
     "/v1/keys",
+    "/v1/signing-keys",
+    "/v1/subjects/ages",
     "/v1/webhooks",
+    "/v1/webhooks/{id}/replays",
     "/v1/staff/members",
+    "/v1/staff/notices",
     "/v1/proposals",
     "/v1/acknowledgements",
 )
+"""To which a POST adds what no other request is refused for."""
 
 
 @pytest.fixture
