@@ -69,7 +69,7 @@ class Visitor:
 
     def __init__(self, api: Api, lang: str = "en") -> None:
         """Come with no cookie."""
-        self.client = api.client
+        self.client, self._shown = api.client, api.shown
         self.lang = lang
         self.client.cookies.clear()
 
@@ -79,6 +79,7 @@ class Visitor:
 
     def post(self, path: str, fields: dict[str, str], **headers: str) -> Seen:
         """Send a form, and follow where it leads."""
+        self._shown.clear()
         return Seen(self.client.post(f"{SITE}{path}?lang={self.lang}", data=fields, headers=headers))
 
     def sign_in(self, key: str = BOOTSTRAP, form: str = "/console/sign-in") -> Seen:
