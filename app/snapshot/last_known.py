@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from app.auth.callers import Authenticated, Caller
@@ -125,17 +125,31 @@ class PrimaryReads:
 KNOWN_SECONDS: Final = 60.0
 """Without a feed that reports changes: the oldest age, in seconds, of what may be used when an outage begins."""
 _REMEMBERED_AT_MOST: Final = 10_000
+_STRANGERS_AT_MOST: Final = 1_000
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
 
+class Fact(NamedTuple, Generic[_Value]):
+    """What was read last of something; None: it is gone, or has changed since.
+
+    Both are times by CLOCK_BOOTTIME. `age`: until when it had not changed, at first when the read began. `ended`: when
+    the read ended, or a change was reported.
+    """
+
+    value: _Value | None
+    age: float
+    ended: float
+
+
 class LastKnown:
     """Bounded memory of callers by credential and of register entries by id, least recently used dropped first.
 
-    Each fact has an age: since it was read, or since a feed last reported every change of it. What was old when an
-    outage began is not used in it. It also keeps the database's clock as last heard: an outage is judged by that clock,
-    not by this host's.
+    A read replaces another one only if it began when that had ended, whoever made them; where two that overlap say
+    different things, neither is used: what this process has seen to be revoked or suspended stays so. Each fact has an
+    age: since it was read, or since a feed last reported every change of it. What was old when an outage began is not
+    used in it. It also keeps the database's clock as last heard: an outage is judged by that clock, not by this host's.
     """
 
     def __init__(self, longest: float | None = None) -> None:
@@ -146,8 +160,10 @@ class LastKnown:
 
         """
         self._longest = longest
-        self._callers: OrderedDict[bytes, tuple[Authenticated, float]] = OrderedDict()
-        self._processings: OrderedDict[str, tuple[Processing, float]] = OrderedDict()
+        self._callers: OrderedDict[bytes, Fact[Authenticated]] = OrderedDict()
+        self._processings: OrderedDict[str, Fact[Processing]] = OrderedDict()
+        self._strangers: OrderedDict[bytes, float] = OrderedDict()  # credentials not in force, and when that was read
+        self._callers_changed = 0.0
         self._followed = 0.0  # what was read before that is not confirmed by the feed any more
         self._ahead: float | None = None
         self._away_since: float | None = None
@@ -171,35 +187,40 @@ class LastKnown:
         """Return the database's clock as an epoch time, carried on since last heard; None if it was never heard."""
         return None if self._ahead is None else boot_seconds() + self._ahead
 
-    def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
-        """Remember what a credential was found to be; None forgets it.
+    def remember_caller(self, digest: bytes, found: Authenticated | None, began: float) -> None:
+        """Remember what a credential was found to be; None: it is not in force.
 
         Args:
             digest: the digest of the credential.
             found: the caller that was found, or None.
-            since: the value of `forgettings` before the read. If it has grown since, the read may have been overtaken
-                by a change, and nothing is kept; what the feed does not confirm and the read contradicts is forgotten.
+            began: the time (CLOCK_BOOTTIME) before the read. If some caller has changed since, the read may have been
+                overtaken: its caller is not kept, and one that it contradicts is forgotten.
 
         """
-        known, read = self._callers.get(digest, (None, 0.0))
-        if found is not None and since == self.forgettings:
-            _keep(self._callers, digest, found)
-        elif found is None or (known and read < self._followed and replace(known, at=found.at) != found):
-            self._callers.pop(digest, None)
+        known = self._callers.get(digest)
+        ended = known.ended if known is not None else self._strangers.get(digest, 0.0)
+        if began >= max(ended, self._callers_changed) and found is not None:
+            _keep(self._callers, digest, Fact(found, began, boot_seconds()))
+        elif known is None and found is None:  # guessed keys do not push out those that are known
+            self._strangers[digest] = boot_seconds()
+            if len(self._strangers) > _STRANGERS_AT_MOST:
+                self._strangers.popitem(last=False)
+        elif known is not None and known.value is not None:
+            is_same = found is not None and replace(known.value, at=found.at) == found
+            self._callers[digest] = _overlapped(known, began, is_same=is_same)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """Return the caller that a credential belonged to when last looked up, if it is still valid at an instant."""
-        found, read = self._callers.get(digest, (None, 0.0))
-        is_valid = found is not None and self._is_young(read) and (found.until is None or at < found.until)
-        return found.caller if found is not None and is_valid else None
+        found = self._young(self._callers.get(digest))
+        return found.caller if found is not None and (found.until is None or at < found.until) else None
 
-    def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
-        """Remember what a register entry was found to be; None forgets it. `since` is as for callers."""
-        known, read = self._processings.get(identifier, (None, 0.0))
-        if processing is not None and since == self.forgettings:
-            _keep(self._processings, identifier, processing)
-        elif processing is None or (read < self._followed and known != processing):
-            self._processings.pop(identifier, None)
+    def remember_processing(self, identifier: str, processing: Processing | None, began: float) -> None:
+        """Remember what a register entry was found to be; None: there is none. `began` is as for callers."""
+        known = self._processings.get(identifier)
+        if processing is not None and (known is None or began >= known.ended):
+            _keep(self._processings, identifier, Fact(processing, began, boot_seconds()))
+        elif known is not None and known.value is not None:
+            self._processings[identifier] = _overlapped(known, began, is_same=known.value == processing)
 
     def forget(self, changes: Collection[tuple[int, bytes]]) -> None:
         """Forget what was read of these facts, given as (kind, ref), because they have changed."""
@@ -212,7 +233,7 @@ class LastKnown:
     def forget_processing(self, identifier: str) -> None:
         """Forget a register entry that has changed, because its earlier content must not outlive a suspension."""
         self.forgettings += 1
-        self._processings.pop(identifier, None)
+        _keep(self._processings, identifier, Fact[Processing](None, now := boot_seconds(), now))
 
     def forget_caller(self, identifier: UUID) -> None:
         """Forget all credentials of a caller, because the caller or one of its keys was revoked or changed."""
@@ -224,8 +245,10 @@ class LastKnown:
 
     def _forget_callers(self, is_meant: Callable[[Authenticated], bool]) -> None:
         self.forgettings += 1
-        for digest in [digest for digest, (found, _) in self._callers.items() if is_meant(found)]:
-            del self._callers[digest]
+        self._callers_changed = now = boot_seconds()
+        for digest, known in self._callers.items():
+            if known.value is not None and is_meant(known.value):
+                self._callers[digest] = Fact(None, now, now)
 
     def follow_anew(self) -> None:
         """Have what is known grow old from now on, until it is read anew: changes of it may have been missed.
@@ -233,9 +256,10 @@ class LastKnown:
         It is not forgotten: a server that has just been promoted may answer a beat, and then nothing more.
         """
         self.forgettings += 1
-        callers, processings = self._callers.items(), self._processings.items()
-        self._callers = OrderedDict((key, (found, self._confirmed(read))) for key, (found, read) in callers)
-        self._processings = OrderedDict((key, (found, self._confirmed(read))) for key, (found, read) in processings)
+        for digest, caller in self._callers.items():
+            self._callers[digest] = caller._replace(age=self._confirmed(caller))
+        for identifier, processing in self._processings.items():
+            self._processings[identifier] = processing._replace(age=self._confirmed(processing))
         self._followed = boot_seconds()
         self._away_since = None
 
@@ -248,27 +272,29 @@ class LastKnown:
     def settle(self) -> None:
         """Forget what was not read since changes were missed, because all that an outage needs has been read anew."""
         callers, processings = self._callers.items(), self._processings.items()
-        self._callers = OrderedDict((key, each) for key, each in callers if each[1] >= self._followed)
-        self._processings = OrderedDict((key, each) for key, each in processings if each[1] >= self._followed)
+        self._callers = OrderedDict((key, each) for key, each in callers if each.age >= self._followed)
+        self._processings = OrderedDict((key, each) for key, each in processings if each.age >= self._followed)
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """Return the register entry as last read, if its purpose is one of III."""
-        processing, read = self._processings.get(identifier, (None, 0.0))
-        is_meant = processing is not None and processing.is_exempt and self._is_young(read)
-        return processing if is_meant else None
+        processing = self._young(self._processings.get(identifier))
+        return processing if processing is not None and processing.is_exempt else None
 
     def knows_callers(self) -> bool:
         """Return whether any caller could be answered without the database."""
-        return any(self._is_young(read) for _, read in self._callers.values())
+        return any(self._young(known) is not None for known in self._callers.values())
 
-    def _confirmed(self, read: float) -> float:
-        """Return the time (CLOCK_BOOTTIME) up to which something had not changed that was read at that time."""
-        return read
+    def _confirmed(self, known: Fact[Any]) -> float:
+        """Return the time (CLOCK_BOOTTIME) up to which a fact had not changed."""
+        return known.age
 
-    def _is_young(self, read: float) -> bool:
-        """Return whether what was read at that time was young enough when the outage began."""
+    def _young(self, known: Fact[_Value] | None) -> _Value | None:
+        """Return a fact that was young enough when the outage began."""
+        return known.value if known is not None and self._is_young(self._confirmed(known)) else None
+
+    def _is_young(self, confirmed: float) -> bool:
         began = boot_seconds() if self._away_since is None else self._away_since
-        return self._longest is None or began - self._confirmed(read) <= self._longest
+        return self._longest is None or began - confirmed <= self._longest
 
 
 class HeldOrKnown(LastKnown):
@@ -284,30 +310,26 @@ class HeldOrKnown(LastKnown):
         super().__init__(KNOWN_SECONDS)
         self._held_callers, self._held_register, self._feed = callers, register, feed
 
-    def remember_caller(self, digest: bytes, found: Authenticated | None, since: int) -> None:
-        """Remember what a credential was found to be. If read without a lease, it replaces the record that is held."""
+    def remember_caller(self, digest: bytes, found: Authenticated | None, began: float) -> None:
+        """Remember what a credential was found to be, and drop a record that says otherwise, or that no lease holds."""
         held = self._held_callers.get(digest)
-        if held is not None and found is not None and since != self.forgettings and _is_of(held, found):
-            return  # the record held equals the read, which may have been overtaken
-        if found is None or not self._feed.lease.held():
+        if held is not None and (found is None or not self._feed.lease.held() or not _is_of(held, found)):
             self._held_callers.drop(digest)
-        super().remember_caller(digest, found, since)
+        super().remember_caller(digest, found, began)
 
-    def remember_processing(self, identifier: str, processing: Processing | None, since: int) -> None:
-        """Remember what a register entry was found to be. If read without a lease, it replaces the record held."""
+    def remember_processing(self, identifier: str, processing: Processing | None, began: float) -> None:
+        """Remember what a register entry was found to be, and drop a record that says otherwise, as for callers."""
         held = self._held_register.get(identifier)
-        if held is not None and since != self.forgettings and held.processing == processing:
-            return
-        if not self._feed.lease.held():
+        if held is not None and (not self._feed.lease.held() or held.processing != processing):
             self._held_register.drop(identifier)
-        super().remember_processing(identifier, processing, since)
+        super().remember_processing(identifier, processing, began)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """Return the caller that a credential belonged to when last looked up, if it is still valid at an instant."""
         held = self._held_callers.get(digest)
         if held is None:
             return super().caller(digest, at)
-        return held.caller if at.timestamp() < held.until and self._is_young(self._followed) else None
+        return held.caller if at.timestamp() < held.until and self._is_young(self._feed.last_beat) else None
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """Return the register entry as last read, if its purpose is one of III."""
@@ -315,15 +337,15 @@ class HeldOrKnown(LastKnown):
         if held is None:
             return super().exempt_processing(identifier)
         exempt = held.processing is not None and held.processing.is_exempt
-        return held.processing if exempt and self._is_young(self._followed) else None
+        return held.processing if exempt and self._is_young(self._feed.last_beat) else None
 
     def knows_callers(self) -> bool:
         """Return whether any caller could be answered without the database."""
         return len(self._held_callers) > 0 or super().knows_callers()
 
-    def _confirmed(self, read: float) -> float:
-        """Return the time of the last beat, if the feed has reported every change since that reading; else this."""
-        return max(read, self._feed.last_beat) if read >= self._followed else read
+    def _confirmed(self, known: Fact[Any]) -> float:
+        """Return the time of the last beat, if the feed has reported every change since the read; else its age."""
+        return max(known.age, self._feed.last_beat) if known.age >= self._followed else known.age
 
 
 def _is_of(held: CallerRecord, found: Authenticated) -> bool:
@@ -332,8 +354,13 @@ def _is_of(held: CallerRecord, found: Authenticated) -> bool:
     return held.caller == found.caller and held.until == ends
 
 
-def _keep(memory: OrderedDict[_Key, tuple[_Value, float]], key: _Key, value: _Value) -> None:
-    memory[key] = (value, boot_seconds())
+def _overlapped(known: Fact[_Value], began: float, *, is_same: bool) -> Fact[_Value]:
+    """Return what is known after a read that began at that time and overlapped the one before it, or a change."""
+    return Fact(known.value if is_same else None, max(known.age, began), boot_seconds())
+
+
+def _keep(memory: OrderedDict[_Key, Fact[_Value]], key: _Key, fact: Fact[_Value]) -> None:
+    memory[key] = fact
     memory.move_to_end(key)
     if len(memory) > _REMEMBERED_AT_MOST:
         memory.popitem(last=False)

@@ -220,14 +220,22 @@ class Replica:
         return self.feed.server
 
     async def _read_callers(self, digests: Collection[bytes]) -> dict[bytes, CallerRecord]:
+        began = boot_seconds()
         async with self._database.read_from(self._server()) as session:
             shown = [Credential(digest, self._token_of(digest)) for digest in digests]
             found = {each.digest: await authenticate(session, each) for each in shown}
+        if self.lease.held():  # else nothing proves that this is the primary
+            for digest, each in found.items():
+                self.known.remember_caller(digest, each, began)
         return {digest: caller_record(each, self._uses) for digest, each in found.items()}
 
     async def _read_processings(self, ids: Collection[str]) -> dict[str, RegisterRecord]:
+        began = boot_seconds()
         async with self._database.read_from(self._server()) as session:
             found = await load_processings(session, ids)
+        if self.lease.held():
+            for identifier, record in found.items():
+                self.known.remember_processing(identifier, record.facts, began)
         return {identifier: register_record(found.get(identifier)) for identifier in ids}
 
     async def _read_subjects(self, refs: Collection[bytes]) -> Mapping[bytes, SubjectRecord]:

@@ -37,6 +37,7 @@ from app.operations.service.outage_file import (
 )
 from app.operations.service.signing_keys import ensure_key
 from app.operations.staff import ensure_first_notice
+from app.snapshot.leases import boot_seconds
 from app.snapshot.tables import keep_up
 from app.telemetry.metrics import Metrics
 from app.wiring.stopping import end_all, note_admitted, was_admitted
@@ -307,7 +308,7 @@ async def learn_exempt(services: Services) -> bool:
         False where the database is away or was set back, or where something has changed since it was read.
 
     """
-    since = services.known.forgettings
+    since, began = services.known.forgettings, boot_seconds()
     try:
         async with services.reads.read() as session:
             kept = await read_kept(session)
@@ -316,7 +317,7 @@ async def learn_exempt(services: Services) -> bool:
     if services.known.forgettings != since:
         return False
     services.known.is_back()
-    learn(kept, services.known, since)
+    learn(kept, services.known, began)
     if services.outage_file is not None:
         await _write(services, services.outage_file, kept)
     return True

@@ -38,6 +38,7 @@ from app.auth.store import authenticate, authentication
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
 from app.db.database import Database, DatabaseUnavailableError
 from app.db.session import Lookup
+from app.snapshot.leases import boot_seconds
 
 _LONGEST_KEY: Final = 512
 bearer = HTTPBearer(
@@ -170,10 +171,10 @@ async def _found(services: Services, database: Database, presented: Credential) 
         DatabaseUnavailableError: the database cannot be read.
 
     """
-    since = services.known.forgettings
+    began = boot_seconds()
     async with database.read() as session:
         found = await authenticate(session, presented)
-    services.known.remember_caller(presented.digest, found, since)
+    services.known.remember_caller(presented.digest, found, began)
     if found is None:
         raise UnauthorizedError(presented=True)
     services.uses.note(found)

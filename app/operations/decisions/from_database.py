@@ -231,7 +231,7 @@ async def _read_and_answer(
     primary: Primary, presented: Credential, questions: Sequence[Question], instant: float
 ) -> AnsweredRequest:
     """Answer on facts read now; without the database if it does not answer."""
-    learnt = _Learnt(primary.known.forgettings)
+    learnt = _Learnt(boot_seconds())
     try:
         async with primary.reads.read() as session:
             answered = await _answer(session, primary, presented, questions, instant, learnt)
@@ -273,7 +273,7 @@ async def _read_exempt(
     What a database that was set back says is remembered for an outage: hours may pass until an operator has dealt with
     it. Nothing is remembered from one that is not proven to be the primary.
     """
-    learnt = _Learnt(primary.known.forgettings)
+    learnt = _Learnt(boot_seconds())
     async with primary.reads.read_exempt() as session:
         answered = await _answer(session, primary, presented, questions, instant, learnt, others=others)
     if others is Unanswered.BEHIND:
@@ -291,10 +291,10 @@ def _retrieve(task: "asyncio.Task[AnsweredRequest]") -> None:
 class _Learnt:
     """What a read found, to be remembered for an outage once its server is known to be the primary.
 
-    `since` is `LastKnown.forgettings` as it was before the read.
+    `began`: the time before the read (CLOCK_BOOTTIME).
     """
 
-    since: int
+    began: float
     caller: tuple[bytes, Authenticated] | None = None
     processings: dict[str, Processing | None] = field(default_factory=dict)
     clock: tuple[datetime, float] | None = None
@@ -302,10 +302,10 @@ class _Learnt:
     def remember(self, known: LastKnown, uses: Uses) -> None:
         """Remember all of it, and that the credential was used."""
         if self.caller is not None:
-            known.remember_caller(*self.caller, self.since)
+            known.remember_caller(*self.caller, self.began)
             uses.note(self.caller[1])
         for identifier, processing in self.processings.items():
-            known.remember_processing(identifier, processing, self.since)
+            known.remember_processing(identifier, processing, self.began)
         if self.clock is not None:
             known.heard(*self.clock)
 
@@ -323,7 +323,7 @@ async def _answer(  # noqa: PLR0917 - where to read, who asks what, and what is 
     """Find the caller and judge its questions; with `others`, judge exempt purposes only: the rest get `others`."""
     found = await authenticate(session, presented)
     if found is None:
-        primary.known.remember_caller(presented.digest, None, learnt.since)  # forgetting needs no proof
+        primary.known.remember_caller(presented.digest, None, learnt.began)  # forgetting needs no proof
         return AnsweredRequest(None, (), instant)
     learnt.caller = (presented.digest, found)
     caller = found.caller

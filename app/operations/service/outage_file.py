@@ -19,6 +19,7 @@ from app.journal.files import put_whole
 from app.ledger.identifiers import Vault, VaultError
 from app.register.store import load_processings
 from app.snapshot.last_known import LastKnown
+from app.snapshot.leases import boot_seconds
 
 LONGEST_AGE: Final = timedelta(days=1)
 """An older file is not used: it may name a key that was revoked since, or a processing that was suspended."""
@@ -82,14 +83,13 @@ def remember(kept: ExemptFacts, known: LastKnown, now: datetime) -> None:
     if not -timedelta(minutes=1) <= now - kept.at <= LONGEST_AGE:
         raise OutageFileError(f"it is of {kept.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: at most a day is trusted")
     known.away()
-    learn(kept, known, known.forgettings)
+    learn(kept, known, boot_seconds())
 
 
-def learn(kept: ExemptFacts, known: LastKnown, since: int) -> None:
-    """Treat what was read as known, unless something was forgotten since (`LastKnown.forgettings`)."""
+def learn(kept: ExemptFacts, known: LastKnown, began: float) -> None:
+    """Treat as known what a read found that began at that time (CLOCK_BOOTTIME)."""
     for digest, found in kept.callers.items():
-        known.remember_caller(bytes.fromhex(digest), found, since)
+        known.remember_caller(bytes.fromhex(digest), found, began)
     for processing in kept.processings:
-        known.remember_processing(processing.id, processing, since)
-    if since == known.forgettings:
-        known.settle()
+        known.remember_processing(processing.id, processing, began)
+    known.settle()

@@ -190,7 +190,7 @@ class HeldDecisions:
         del self.decided[: len(decided)]
         for start in range(0, len(decided), _MEMBERS * _ROWS_AT_ONCE):
             some = decided[start : start + _MEMBERS * _ROWS_AT_ONCE]
-            if may_send and len(decided) - start <= _MEMBERS * _MOST_UNREPORTED:
+            if may_send and len(decided) - start - len(some) <= _MEMBERS * _MOST_UNREPORTED:
                 messages += _reports(some, self.lost)
                 self.lost = 0
             else:
