@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import socket
 import struct
 import sys
 import threading
@@ -200,3 +201,16 @@ def rows_of(report):
     assert lost == 0
     ids = report[9 + 24 * length :].decode().split("\n")
     return list(zip(array("Q", report[9 : 9 + 8 * length]), ids, strict=True))
+
+
+def test_what_a_thread_decides_as_the_connection_is_lost_is_counted(service, edge):
+    """Decisions that are noted when their connection has been given up already count as dropped on the next one."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    held(edge, asked("alice", name))
+    before = edge._memory
+    edge._link._sock.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: edge._memory is not before and edge.leased)
+    lost = service.rows("dropped")
+    before.decided.extend((1, "late", 0.0, 0) * 1_000)
+    wait_until(lambda: service.rows("dropped") >= lost + 1_000)

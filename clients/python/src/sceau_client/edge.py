@@ -180,6 +180,7 @@ class _Link(threading.Thread):
         self._outbox: deque[bytes] = deque()
         self._up = self._stopping = False
         self._memory = HeldDecisions()
+        self._left = HeldDecisions()  # of the connection before: a thread may be about to decide in it
         self._sock: socket.socket | None = None
         self._in, self._out = bytearray(), deque[tuple[memoryview, int]]()  # messages, with how many decisions each has
         self._unsent = 0  # bytes of `_out`
@@ -259,7 +260,8 @@ class _Link(threading.Thread):
         before = self._memory
         before.forget(None, end=True)
         unsent = sum(decisions for _, decisions in self._out)
-        self._memory = HeldDecisions(before.lost + before.unreported + unsent)
+        lost = before.lost + self._left.give_up() + before.give_up() + unsent
+        self._memory, self._left = HeldDecisions(lost), before
         self._edge.use(self._memory)
         self._outbox.clear()
         self._in, self._out, self._unsent = bytearray(), deque(), 0
@@ -314,6 +316,7 @@ class _Link(threading.Thread):
         waiting.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0))
 
     def _report(self) -> None:
+        self._memory.lost += self._left.give_up()
         messages, over = self._memory.reports(may_send=self._up and self._unsent < _MOST_UNSENT)
         for message, decisions in messages:
             self._put(message, decisions)

@@ -107,6 +107,12 @@ class HeldDecisions:
         """How many decisions wait to be reported."""
         return len(self.decided) // _MEMBERS
 
+    def give_up(self) -> int:
+        """Report none of the decisions that wait; return how many they are."""
+        number = self.unreported
+        del self.decided[: number * _MEMBERS]
+        return number
+
     def use(self, question: Question) -> Decision | None:
         """The answer to a question, if one is held and may be used now."""
         now = clock_gettime(CLOCK_BOOTTIME)
