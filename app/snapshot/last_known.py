@@ -274,6 +274,7 @@ class LastKnown:
         callers, processings = self._callers.items(), self._processings.items()
         self._callers = OrderedDict((key, each) for key, each in callers if each.age >= self._followed)
         self._processings = OrderedDict((key, each) for key, each in processings if each.age >= self._followed)
+        self._callers_changed = boot_seconds()  # a read that began before may be of a key that is not there any more
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """Return the register entry as last read, if its purpose is one of III."""
