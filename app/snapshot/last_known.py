@@ -194,7 +194,8 @@ class LastKnown:
             digest: the digest of the credential.
             found: the caller that was found, or None.
             began: the time (CLOCK_BOOTTIME) before the read. If some caller has changed since, the read may have been
-                overtaken: its caller is not kept, and one that it contradicts is forgotten.
+                overtaken: its caller is not kept, and one that it contradicts is forgotten. Minus infinity for a read
+                that nothing proves.
 
         """
         known = self._callers.get(digest)

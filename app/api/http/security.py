@@ -4,6 +4,7 @@ Each route names its scope, which is checked before it runs. Deny by default: an
 scope does not start (`scopes_by_route`).
 """
 
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -174,7 +175,8 @@ async def _found(services: Services, database: Database, presented: Credential) 
     began = boot_seconds()
     async with database.read() as session:
         found = await authenticate(session, presented)
-    services.known.remember_caller(presented.digest, found, began)
+    # Nothing proves that this server is the primary: what it says may contradict what is known, and is not kept.
+    services.known.remember_caller(presented.digest, found, began if found is None else -math.inf)
     if found is None:
         raise UnauthorizedError(presented=True)
     services.uses.note(found)

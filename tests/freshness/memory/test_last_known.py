@@ -1,5 +1,6 @@
 """What is remembered for an outage: bounded, in time, and never what was forgotten while it was read."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -268,3 +269,15 @@ def test_reads_that_always_overlap_keep_it_young_and_learn_a_change(monkeypatch)
     assert known.exempt_processing("scan") is None
     known.remember_processing("scan", STOPPED, 251)
     assert known.exempt_processing("scan") is STOPPED
+
+
+def test_a_read_that_nothing_proves_contradicts_and_adds_nothing():
+    """A read without proof of its server keeps no caller, and takes one away that it contradicts."""
+    known = LastKnown()
+    known.remember_caller(b"a", _found(1), -math.inf)
+    assert known.caller(b"a", NOON) is None
+    known.remember_caller(b"a", _found(1), _boot())
+    known.remember_caller(b"a", _found(1), -math.inf)
+    assert known.caller(b"a", NOON) is not None
+    known.remember_caller(b"a", _found(2), -math.inf)
+    assert known.caller(b"a", NOON) is None
