@@ -214,3 +214,14 @@ def test_what_a_thread_decides_as_the_connection_is_lost_is_counted(service, edg
     lost = service.rows("dropped")
     before.decided.extend((1, "late", 0.0, 0) * 1_000)
     wait_until(lambda: service.rows("dropped") >= lost + 1_000)
+
+
+def test_decisions_beside_a_handle_that_is_no_text_are_counted(service, edge):
+    """What waits with the row of a program's error cannot be reported: it counts as dropped, and the edge goes on."""
+    name = service.register()
+    service.api[0].decide("alice", name)
+    held(edge, asked("alice", name))
+    before, lost = edge._memory, service.rows("dropped")
+    before.decided.extend((1, "a message", 0.0, 0) * 100 + (1, b"none", 0.0, 0))
+    wait_until(lambda: service.rows("dropped") >= lost + 101)
+    wait_until(lambda: edge._memory is not before and edge.leased)

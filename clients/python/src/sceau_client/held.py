@@ -192,18 +192,21 @@ class HeldDecisions:
         `may_send` False: Sceau is not reading, so the decisions are counted as lost.
         """
         messages: list[tuple[bytes, int]] = []
-        decided = self.decided[:]
-        del self.decided[: len(decided)]
+        decided, lost = self.decided[:], self.lost
         for start in range(0, len(decided), _MEMBERS * _ROWS_AT_ONCE):
             some = decided[start : start + _MEMBERS * _ROWS_AT_ONCE]
             if may_send and len(decided) - start - len(some) <= _MEMBERS * _MOST_UNREPORTED:
-                messages += _reports(some, self.lost)
-                self.lost = 0
+                messages += _reports(some, lost)
+                lost = 0
             else:
-                self.lost += len(some) // _MEMBERS
-        if may_send and self.lost:
-            messages.append((_report([], self.lost), self.lost))
-            self.lost = 0
+                lost += len(some) // _MEMBERS
+        if may_send and lost:
+            messages.append((_report([], lost), lost))
+            lost = 0
+        # Not before each message was made: a handle that is no text, an error of the caller's, ends the connection, and
+        # what waits then is counted (`give_up`).
+        self.lost = lost
+        del self.decided[: len(decided)]
         # A thread may have found a decision before it was forgotten, and be about to note its use: it has time until
         # the next report.
         over, self._releasing, self._released = self._releasing, self._released, []
