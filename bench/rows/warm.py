@@ -91,7 +91,7 @@ def _own(found: dict[str, list[Burst]]) -> list[Row]:
             "one decision, warm, with the buffered decision log, against a bare uvicorn app",
             logged,
             bare,
-            0.62,
+            0.65,
             other="constant answer",
         ),
         bounded(

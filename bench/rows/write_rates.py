@@ -44,8 +44,8 @@ def rates(world: World) -> list[Row]:
         found["raw rows"].append(_raw(world, rows=_TOGETHER))
     what = "confirmed writes, eight clients, against the raw transaction"
     return [
-        compared(f"{what}: 1 worker", found["one"], found["raw"], 0.17, other=_RAW),
-        compared(f"{what}: 4 workers", found["four"], found["raw"], 0.12, other=_RAW),
+        compared(f"{what}: 1 worker", found["one"], found["raw"], 0.2, other=_RAW),
+        compared(f"{what}: 4 workers", found["four"], found["raw"], 0.2, other=_RAW),
         compared(
             f"`POST /v1/consents/batch`, {_TOGETHER} a request, against one multi-row INSERT for each table",
             found["batch"],

@@ -335,7 +335,7 @@ def test_a_group_that_was_ended_before_it_began_tells_its_own():
 def _order(name):
     nothing: Any = None
     said: Any = SimpleNamespace(subject=SubjectName("user", name))
-    return Order(said, uuid4(), b"", nothing, None, 201, said.subject.id.encode())
+    return Order(said, uuid4(), nothing, None, 201, said.subject.id.encode())
 
 
 def test_what_waits_behind_a_task_that_had_not_begun_is_told():

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 
-from app.api.consents.groups import TOGETHER, ConsentBody, Grouped, WithdrawalBody, grouped_for
+from app.api.consents.groups import TOGETHER, ConsentBody, Grouped, GroupedDep, WithdrawalBody
 from app.api.consents.routes import (
     CONSENT_EXAMPLE,
     NewConsent,
@@ -23,7 +23,7 @@ from app.api.consents.routes import (
 )
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
 from app.api.http.security import NeedsRemembered, charge, problems, strict_router
-from app.api.http.services import DeploymentDep, RateLimitsDep
+from app.api.http.services import RateLimitsDep
 from app.api.http.wire import WireModel, examples
 from app.auth.callers import Caller, Counted, Scope, UnauthorizedError
 from app.auth.store import Answer
@@ -95,10 +95,8 @@ class WithdrawalAnswers(BaseModel):
 _AT_A_STRETCH: Final = 25
 router = strict_router("consents")
 
-_NEEDS: Final = NeedsRemembered(Scope.CONSENTS_WRITE, counted=False)
+Writer = Annotated[Caller, Depends(NeedsRemembered(Scope.CONSENTS_WRITE, counted=False))]
 """The rate limit counts the items of a batch of consents, not the request. It does not count withdrawals."""
-Writer = Annotated[Caller, Depends(_NEEDS)]
-GroupedWriter = Annotated[Grouped, Depends(grouped_for(_NEEDS))]
 
 
 _EACH: Final = problems((422, "This is no list of 1 to 1,000 items; the answer says what is wrong with each item."))
@@ -107,13 +105,8 @@ _EACH: Final = problems((422, "This is no list of 1 to 1,000 items; the answer s
 @router.post(
     "/v1/consents/batch", summary="Record many consents or refusals", response_model=ConsentAnswers, responses=_EACH
 )
-async def post_consents(  # noqa: PLR0917 - dependencies
-    request: Request,
-    body: ConsentBatch,
-    caller: Writer,
-    grouped: GroupedWriter,
-    deployment: DeploymentDep,
-    limits: RateLimitsDep,
+async def post_consents(
+    request: Request, body: ConsentBatch, caller: Writer, grouped: GroupedDep, limits: RateLimitsDep
 ) -> Response:
     """Record up to 1,000 decisions, each for itself: one that is refused leaves the others.
 
@@ -124,7 +117,7 @@ async def post_consents(  # noqa: PLR0917 - dependencies
     charge(request, limits, Counted.CONSENTS, caller, len(body.items))
 
     def read(item: object) -> Said:
-        return said_in_consent(NewConsent.model_validate(item), deployment)
+        return said_in_consent(NewConsent.model_validate(item), grouped.groups.deployment)
 
     return await _answer(grouped, caller, 201, body.items, read)
 
@@ -132,9 +125,7 @@ async def post_consents(  # noqa: PLR0917 - dependencies
 @router.post(
     "/v1/withdrawals/batch", summary="Withdraw many consents", response_model=WithdrawalAnswers, responses=_EACH
 )
-async def post_withdrawals(
-    body: WithdrawalBatch, caller: Writer, grouped: GroupedWriter, deployment: DeploymentDep
-) -> Response:
+async def post_withdrawals(body: WithdrawalBatch, caller: Writer, grouped: GroupedDep) -> Response:
     """Withdraw up to 1,000 times, each for itself. Once this has answered, no decision permits what was withdrawn.
 
     The answer is 200 with an item for each, in order: `status` 200 and `answer`, or another status and `problem`. An
@@ -142,7 +133,7 @@ async def post_withdrawals(
     """
 
     def read(item: object) -> Said:
-        return said_in_withdrawal(NewWithdrawal.model_validate(item), deployment)
+        return said_in_withdrawal(NewWithdrawal.model_validate(item), grouped.groups.deployment)
 
     return await _answer(grouped, caller, 200, body.items, read)
 

@@ -8,7 +8,7 @@ the orders about that person wait alone.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ import structlog
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from app.api.http.security import AskAgain, Needs, asked_again
+from app.api.http.security import AskAgain
 from app.api.http.services import Write, WriteDep
 from app.api.http.wire import RecordView
-from app.auth.callers import Authenticated, Caller, UnauthorizedError
+from app.auth.callers import Authenticated, Caller, Scope, UnauthorizedError
 from app.auth.store import (
     Answer,
     CallName,
@@ -61,15 +61,14 @@ log = structlog.get_logger("sceau")
 class Order:
     """One decision to record, and the future in which its request gets the answer.
 
-    `said`: the decision. `caller`, `digest`, `ask`: the caller's id, the credential's digest, and the look-up that lets
-    the caller in again. `call`: the Idempotency-Key. `status`: that of the answer, if the decision is recorded.
-    `person`: the locator of its person, the same however the id is spelt; decisions about one person are recorded in
-    the order in which they came. `cause`: the request's span. `context`: the request's; a group runs in its first's.
+    `said`: the decision. `caller`, `ask`: the caller's id, and the look-up that lets the caller in again. `call`: the
+    Idempotency-Key. `status`: that of the answer, if the decision is recorded. `person`: the locator of its person, the
+    same however the id is spelt; decisions about one person are recorded in the order in which they came. `cause`: the
+    request's span. `context`: the request's; a group runs in its first's.
     """
 
     said: Said
     caller: UUID
-    digest: bytes
     ask: AskAgain
     call: IdempotentCall | None
     status: int
@@ -77,6 +76,11 @@ class Order:
     cause: str | None = None
     answer: "asyncio.Future[Answer]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     context: Context = field(default_factory=copy_context)
+
+    @property
+    def digest(self) -> bytes:
+        """That of the credential that the caller presented."""
+        return self.ask.presented.digest
 
     @property
     def is_grant(self) -> bool:
@@ -509,14 +513,15 @@ def _body(done: Done) -> str:
 # How a request hands its decisions in.
 
 
+_SCOPES: Final = frozenset({Scope.CONSENTS_WRITE})
+
+
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """Records the decisions of one request together with those of others. `digest`: of the presented credential."""
+    """Records the decisions of one request together with those of others."""
 
     groups: RecordingGroups
     write: Write
-    ask: AskAgain
-    digest: bytes
 
     async def record(self, caller: Caller, status: int, said: Said) -> Response:
         """Record one decision and answer once it is committed and confirmed, or repeat the earlier answer."""
@@ -531,16 +536,13 @@ class Grouped:
 
         """
         person = self.groups.deployment.pseudonyms.locator(said.subject.type, said.subject.id)
-        return Order(said, caller.id, self.digest, self.ask, call, status, person, cause())
+        ask = AskAgain(self.write.request.state.presented, _SCOPES)
+        return Order(said, caller.id, ask, call, status, person, cause())
 
 
-def grouped_for(needs: Needs) -> Callable[..., Awaitable[Grouped]]:
-    """A dependency that gives the request's `Grouped`, for callers who have these scopes."""
+async def _grouped(request: Request, write: WriteDep) -> Grouped:
+    return Grouped(request.app.state.recording_groups, write)
 
-    async def wanted(
-        request: Request, ask: Annotated[AskAgain, Depends(asked_again(needs))], write: WriteDep
-    ) -> Grouped:
-        groups: RecordingGroups = request.app.state.recording_groups
-        return Grouped(groups, write, ask, request.state.presented.digest)
 
-    return wanted
+GroupedDep = Annotated[Grouped, Depends(_grouped)]
+"""For the routes that record decisions; their callers need the scope `consents:write`."""

@@ -25,7 +25,7 @@ from pydantic import (
 
 from app.api.consents.routes import Authenticated, Capacity, Language, Method, Sha256, Territory, Token, Version
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
-from app.api.http.security import PROBLEMS, AskAgain, Needs, asked_again, problems, strict_router
+from app.api.http.security import PROBLEMS, AskAgain, Needs, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep
 from app.api.http.wire import Instant, ProcessingId, RecordView, SubjectBody, WireModel, at_fault, examples
 from app.auth.callers import Caller, Scope
@@ -175,7 +175,6 @@ log = structlog.get_logger("sceau")
 
 _NEEDS: Final = Needs(Scope.CONSENTS_IMPORT)
 Importer = Annotated[Caller, Depends(_NEEDS)]
-Again = Annotated[AskAgain, Depends(asked_again(_NEEDS))]
 _AT_A_STRETCH: Final = 25
 
 
@@ -197,10 +196,9 @@ class _DryRunError(Exception):
         (422, "This is no list of up to 500 rows; the answer says what is wrong with each row."),
     ),
 )
-async def post_import(  # noqa: PLR0917 - dependencies
+async def post_import(
     body: NewImport,
     caller: Importer,
-    again: Again,
     deployment: DeploymentDep,
     approval: RegisterApprovalDep,
     write: WriteDep,
@@ -214,6 +212,7 @@ async def post_import(  # noqa: PLR0917 - dependencies
     """
     caller.require(Scope.CONSENTS_IMPORT)
     whole = Import(body.name, body.grants_expected, body.until, approval, body.notify, dry_run=body.dry_run)
+    again = AskAgain(write.request.state.presented, _NEEDS.scopes)
     importing = _Importing(write, deployment, caller.id, again, whole)
     return await importing.answer(body.rows)
 

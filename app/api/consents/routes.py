@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from app.api.consents.groups import ConsentBody, Grouped, WithdrawalBody, consent_body, grouped_for
+from app.api.consents.groups import ConsentBody, GroupedDep, WithdrawalBody, consent_body
 from app.api.http.paging import read_cursor, write_cursor
 from app.api.http.security import Needs, NeedsRemembered, problems, strict_router
 from app.api.http.services import DatabaseDep, DeploymentDep
@@ -269,13 +269,9 @@ def _checked(name: SubjectName, deployment: Deployment) -> SubjectName:
 router = strict_router("consents")
 
 Reader = Annotated[Caller, Depends(Needs(Scope.CONSENTS_READ))]
-_WRITING: Final = NeedsRemembered(Scope.CONSENTS_WRITE)
-_ENDING: Final = NeedsRemembered(Scope.CONSENTS_WRITE, counted=False)
-Writer = Annotated[Caller, Depends(_WRITING)]
-GroupedWriter = Annotated[Grouped, Depends(grouped_for(_WRITING))]
-Ender = Annotated[Caller, Depends(_ENDING)]
+Writer = Annotated[Caller, Depends(NeedsRemembered(Scope.CONSENTS_WRITE))]
+Ender = Annotated[Caller, Depends(NeedsRemembered(Scope.CONSENTS_WRITE, counted=False))]
 """For routes that end a consent: no rate limit refuses them."""
-GroupedEnder = Annotated[Grouped, Depends(grouped_for(_ENDING))]
 ConsentId = Annotated[UUID, Path(alias="id", description="The id of a consent")]
 EventId = Annotated[UUID, Path(alias="id", description="The id of an entry of the ledger")]
 
@@ -295,7 +291,7 @@ _NO_EVENT = (404, "No such entry.")
     response_model=ConsentBody,
     responses=problems(_NO_PROCESSING, _NOT_CONSENT),
 )
-async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentDep, grouped: GroupedWriter) -> Response:
+async def post_consent(body: NewConsent, caller: Writer, grouped: GroupedDep) -> Response:
     """Record what a user decided on one processing, with the evidence of how.
 
     A grant says when it was collected and which text was shown, and its parts must agree: the version with the notice,
@@ -306,7 +302,7 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
     and answered with `state: invalid` and its `defects`; it never permits. A refusal ends an earlier consent at once.
     """
     caller.require_processing(body.processing)
-    return await grouped.record(caller, 201, said_in_consent(body, deployment))
+    return await grouped.record(caller, 201, said_in_consent(body, grouped.groups.deployment))
 
 
 @router.post(
@@ -315,16 +311,14 @@ async def post_consent(body: NewConsent, caller: Writer, deployment: DeploymentD
     response_model=WithdrawalBody,
     responses=problems(_NO_PROCESSING, _NOT_CONSENT),
 )
-async def post_withdrawal(
-    body: NewWithdrawal, caller: Ender, deployment: DeploymentDep, grouped: GroupedEnder
-) -> Response:
+async def post_withdrawal(body: NewWithdrawal, caller: Ender, grouped: GroupedDep) -> Response:
     """Withdraw. Once this has answered, no decision permits what was withdrawn.
 
     Recorded also when there was nothing to withdraw, so that an older paper consent imported later does not revive.
     `matched: false` says that nothing that you may see was known of that id: perhaps the person has another name.
     """
     caller.require_processing(body.processing)
-    return await grouped.record(caller, 200, said_in_withdrawal(body, deployment))
+    return await grouped.record(caller, 200, said_in_withdrawal(body, grouped.groups.deployment))
 
 
 @router.post("/v1/consents/search", summary="Search consents", responses=problems())

@@ -144,15 +144,6 @@ def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
     return shown
 
 
-def asked_again(needs: Needs) -> Callable[..., Awaitable[AskAgain]]:
-    """A dependency like `needs` that gives an `AskAgain`."""
-
-    async def wanted(request: Request, _: Annotated[Caller, Depends(needs)]) -> AskAgain:
-        return AskAgain(request.state.presented, needs.scopes)
-
-    return wanted
-
-
 def everywhere(needs: Needs) -> Callable[..., Awaitable[Caller]]:
     """A dependency like `needs` that refuses a caller limited to some processings, because the route is about none."""
 
