@@ -134,11 +134,15 @@ class Edge:
         return None if question.token else self._memory.use(question)
 
     def ask(self, question: Question) -> Asked:
-        """Ask Sceau by the socket, and hold its answer. The result is None if Sceau cannot be asked: use HTTP then."""
+        """Ask Sceau by the socket, and hold its answer; the first call connects.
+
+        The result is None where Sceau is not there, or does not answer: then use HTTP.
+        """
         asked: Asked = Future()
-        item = wire.item(question)
         try:
-            sent = item is not None and self._connected().asks(question, item.body, asked)
+            link = self._connected()
+            item = wire.item(question) if self.leased else None
+            sent = item is not None and link.asks(question, item.body, asked)
         except (OSError, RuntimeError):  # no file or thread is left for it, or it is closed
             sent = False
         if not sent:

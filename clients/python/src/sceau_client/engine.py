@@ -70,8 +70,6 @@ class Engine:
 
     async def _ask_edge(self, edge: Edge, plan: Plan, until: float) -> None:
         """Ask by the edge's socket for half of the time; questions without an answer by then go over HTTP."""
-        if not edge.leased:  # Sceau is not there, or does not answer
-            return
         asked = {asyncio.wrap_future(edge.ask(question)): place for place, question in plan.open}
         if not asked:
             return
