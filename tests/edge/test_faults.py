@@ -35,8 +35,13 @@ def permitting(program, name):
 
 def answers_until_deny(program, name):
     """What the program says until it denies; none: it has no lease, and asks over HTTP."""
-    said = []
-    wait_until(lambda: said.append(program.say(f"alice {name}")) or said[-1] == "deny")
+    said: list[str] = []
+
+    def denied():
+        said.append(program.say(f"alice {name}"))
+        return said[-1] == "deny"
+
+    wait_until(denied)
     return said
 
 
