@@ -1,9 +1,10 @@
 """A program with an edge: `python -m tests.edge.program SOCKET`, its key in SCEAU_KEY; it answers line by line.
 
 A line is `USER PROCESSING`; the answer is `permit` or `deny`, and `memory` or `socket`; or `none`.
-At `fork` the program forks, and its child answers from then on.
+At `fork` the program forks, and its child answers from then on; at `fork in C`, without Python's knowledge.
 """
 
+import ctypes
 import os
 import sys
 
@@ -16,8 +17,8 @@ def main() -> None:
     edge = Edge(sys.argv[1], os.environ["SCEAU_KEY"])
     for line in sys.stdin:
         words = line.split()
-        if words == ["fork"]:
-            if os.fork():
+        if words[0] == "fork":
+            if ctypes.PyDLL(None).fork() if words[1:] else os.fork():
                 os.wait()
                 os._exit(0)
             print("forked", flush=True)

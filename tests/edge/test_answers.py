@@ -175,7 +175,7 @@ def at_every_step():
 def test_what_threads_decide_at_once_is_reported_row_by_row():
     """Each decision of four threads is reported once, with its own person's answer, while reports are being made."""
     memory, edge, threads, each = HeldDecisions(), Edge("/none", "key"), 4, 3_000
-    memory.end, memory.most = math.inf, threads
+    memory.lease[0], memory.most = math.inf, threads
     for number in range(threads):
         about = asked(f"user-{number}", "ads-mail")
         memory.hold(about, Decision(outcome=Outcome.PERMIT), {"number": number, "until": None, "on": [9, number]})

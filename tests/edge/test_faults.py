@@ -80,11 +80,13 @@ def test_an_edge_that_was_killed_holds_no_lease(tmp_path):
         assert answered < began + 8.5
 
 
-def test_a_fork_takes_nothing_along(service, consented):
-    """The child of a fork asks anew, and denies after a withdrawal what its parent held a permit for."""
+@pytest.mark.parametrize("fork", ["fork", "fork in C"])
+def test_a_fork_takes_nothing_along(service, consented, fork):
+    """The child of any fork asks anew, and denies after a withdrawal what its parent held a permit for."""
     with service.program() as program:
         permitting(program, consented)
-        assert program.say("fork") == "forked"
+        assert program.say(fork) == "forked"
+        assert program.say(f"alice {consented}") == "none"
         service.api[1].withdraw("alice", consented)
         assert {*answers_until_deny(program, consented)} <= {"none", "deny"}
 

@@ -54,6 +54,7 @@ _MOST_UNDER_WAY: Final = 1_000
 _DRAIN_SECONDS: Final = 2.0
 _HELLO_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 0.05
+_LAST_REPORT_SECONDS: Final = 0.2
 _ELECTION_SECONDS: Final = 1.0
 _MOST_UNREAD: Final = 4 * 1024 * 1024
 _LENGTH: Final = struct.Struct(">I")
@@ -265,6 +266,8 @@ class EdgeConnection(asyncio.Protocol):
             if record.caller is None or record.signed_by is not None or not _may_ask(record.caller):
                 log.warning("an edge was refused: its key is not in force, or lacks the scope decisions:evaluate")
                 unknown_keys.failed(self._from, self._digest)
+                if self._leaf is not None:  # it has lost its lease, and reports what it decided under it
+                    await asyncio.sleep(_LAST_REPORT_SECONDS)
                 self.close()
                 return
             now = replica.now_if_leased()

@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 from app.api.decisions.words import Wording
 from app.db.session import MOST_COUNTED, decision_id, new_number, numbered_id
 from app.operations.decisions.judging import Judged
+from app.snapshot.feed import LONGEST_LEASE
 from app.snapshot.leases import boot_seconds
 from app.snapshot.replica import Replica
 
@@ -29,8 +30,10 @@ _CLOCKS_SECONDS: Final = 5.0
 """How far two clocks may differ about when the edge knew of a change; a replay forgives three times as much of that."""
 _LATE_SECONDS: Final = 600.0
 """How late a decision may be reported."""
-_MOST_A_SECOND: Final = 1_000_000
-"""Decisions that one edge can make, and so can lose."""
+_MOST_A_SECOND: Final = 10_000_000
+"""Decisions that one edge can make, and so can lose: a thread makes a million and a half."""
+_BEFORE_SECONDS: Final = LONGEST_LEASE + 2.0
+"""For how long an edge may have decided before this connection, under its last lease, without reporting it."""
 _MOST_WAITING: Final = 50_000
 """Decisions that were reported and are not logged yet, of one edge: some megabytes."""
 _OVERTAKING: Final = 2**15
@@ -96,7 +99,7 @@ class EdgeAnswers:
         self._queue: deque[tuple[list[_Row], list[int]]] = deque()
         self._waiting = 0
         self._working: asyncio.Task[None] | None = None
-        self._counted = boot_seconds()  # when the edge said last how many decisions it has lost
+        self._lost_until = boot_seconds() - _BEFORE_SECONDS  # what it could have lost by then is counted
         # For each remainder, the highest count that was logged: the next one is higher, so no two ids are equal.
         self._highest = array("Q", bytes(8 * _OVERTAKING))
 
@@ -145,9 +148,9 @@ class EdgeAnswers:
         ids = bytes(view[start:]).decode().split("\n") if rows else []
         if not all(len(each) == rows for each in (*columns, ids)):
             raise ValueError("report")
-        now = boot_seconds()
-        self._wording.lost(min(lost, int((now - self._counted) * _MOST_A_SECOND)))
-        self._counted = now
+        counted = min(lost, int((boot_seconds() - self._lost_until) * _MOST_A_SECOND))
+        self._lost_until += counted / _MOST_A_SECOND
+        self._wording.lost(counted)
         if self._waiting + rows > _MOST_WAITING or max(map(len, ids), default=0) > _LONGEST_ID:
             self._wording.lost(rows)
         elif rows:

@@ -92,7 +92,7 @@ class Edge:
     @property
     def leased(self) -> bool:
         """Whether memory may be used now."""
-        return clock_gettime(CLOCK_BOOTTIME) < self._memory.end
+        return clock_gettime(CLOCK_BOOTTIME) < self._memory.lease[0]
 
     def __len__(self) -> int:
         """How many decisions are held."""
@@ -117,7 +117,7 @@ class Edge:
         """
         # `HeldDecisions.use`, written out: half the time of a decision is calls. No id is told, so none is counted.
         memory, now = self._memory, clock_gettime(CLOCK_BOOTTIME)
-        if now < memory.end:  # before the look-up
+        if now < memory.lease[0]:  # before the look-up
             try:
                 held = memory.tables[processing][user]
             except KeyError:
@@ -161,6 +161,8 @@ class Edge:
             link.leave()
 
     def _connected(self) -> "_Link":
+        if self._link is not None and self._link.process != os.getpid():
+            self.forked()  # Python has not heard of the fork
         link = self._link
         if link is None or not link.is_alive():
             with self._lock:
@@ -179,6 +181,7 @@ class _Link(threading.Thread):
         super().__init__(name="sceau-edge", daemon=True)
         self.leased = threading.Event()
         self._edge, self._path, self._key = edge, path, key
+        self.process = os.getpid()
         self._asked: dict[int, tuple[Question, Asked]] = {}
         self._numbers = itertools.count(1)
         self._outbox: deque[bytes] = deque()
@@ -206,7 +209,7 @@ class _Link(threading.Thread):
 
     def stop(self) -> None:
         """End the thread; any thread may call this."""
-        self._memory.end = 0.0
+        self._memory.lease[0] = 0.0
         self._stopping = True
         self._wake()
         self.join(_CLOSE_SECONDS)
@@ -296,12 +299,15 @@ class _Link(threading.Thread):
                 if time.monotonic() >= report_at:
                     self._report()
                     report_at = time.monotonic() + _REPORT_SECONDS
-        self._memory.end = 0.0  # whatever was granted since it was told to stop
+        self._memory.lease[0] = 0.0  # whatever was granted since it was told to stop
         self._report()
         self._put(b'{"kind":"bye"}')
         sock.settimeout(_CLOSE_SECONDS)
         for message, _ in self._out:
             sock.sendall(message)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(_READ_BYTES):  # until Sceau has read all: what it writes to a closed socket ends its reading
+            pass
 
     def _put(self, message: bytes, decisions: int = 0) -> None:
         self._out.append((memoryview(_LENGTH.pack(len(message)) + message), decisions))
@@ -357,7 +363,7 @@ class _Link(threading.Thread):
             memory.forget(said["forget"], end=said["end"])
             return int(said["number"])
         if kind == "lease":
-            memory.ahead, memory.end = float(said["ahead"]), float(said["end"])
+            memory.ahead, memory.lease[0] = float(said["ahead"]), float(said["end"])
             self.leased.set()
         elif kind == "answer":
             self._answered(said)

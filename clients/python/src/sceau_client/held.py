@@ -7,7 +7,9 @@ lease first, then finds a decision, whose `until` says whether it may still be u
 import itertools
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PAGESIZE, mmap
 from struct import Struct
 from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any, Final
@@ -30,6 +32,8 @@ LONGEST_HANDLE: Final = 512
 """Characters of what stands for a message: Sceau takes no longer one."""
 _MOST_UNREPORTED: Final = 200_000
 
+_WIPE_ON_FORK: Final = 18
+"""MADV_WIPEONFORK (madvise(2), Linux 4.14), for which Python has no name."""
 _MEMBERS: Final = 4
 Key = str | tuple[Any, ...]
 
@@ -72,7 +76,10 @@ class Held:
 
 
 class HeldDecisions:
-    """The answers of one connection. `end`: of the lease, by CLOCK_BOOTTIME; `ahead`: of Sceau's clock.
+    """The answers of one connection. `ahead`: of Sceau's clock.
+
+    `lease` has one member, the end of the lease by CLOCK_BOOTTIME. The kernel wipes it in the child of a fork, of which
+    Python may not hear (a server in C may fork): Sceau hears from the parent alone what is forgotten.
 
     `ids` is the connection's number, which goes into the ids of its decisions. `tables` holds the decisions by
     processing, and within that by user (`key_of`).
@@ -84,7 +91,7 @@ class HeldDecisions:
 
     def __init__(self, lost: int = 0) -> None:
         """Begin with nothing held; `lost` earlier decisions could not be reported."""
-        self.end = self.ahead = 0.0
+        self.lease, self.ahead = _wiped_on_fork(), 0.0
         self.tables: dict[str, dict[Key, Held]] = {}
         self.decided: list[Any] = []
         self.ids = 0
@@ -116,7 +123,7 @@ class HeldDecisions:
     def use(self, question: Question) -> Decision | None:
         """The answer to a question, if one is held and may be used now."""
         now = clock_gettime(CLOCK_BOOTTIME)
-        if now >= self.end:  # before the look-up
+        if now >= self.lease[0]:  # before the look-up
             return None
         held, at = self.tables.get(question.processing, {}).get(key_of(question)), now + self.ahead
         if held is None or at >= held.until or len(handle := _handle_of(question)) > LONGEST_HANDLE:
@@ -151,7 +158,7 @@ class HeldDecisions:
     def forget(self, numbers: Sequence[int] | None, *, end: bool) -> None:
         """Forget what rests on these records (None: everything), after ending the lease if the change ends it."""
         if end:
-            self.end = 0.0
+            self.lease[0] = 0.0
         if numbers is None:
             for table in self.tables.values():
                 self._drop(list(table.values()))
@@ -211,6 +218,14 @@ class HeldDecisions:
         # the next report.
         over, self._releasing, self._released = self._releasing, self._released, []
         return messages, over
+
+
+def _wiped_on_fork() -> "memoryview[float]":
+    """One number, which is 0.0 at first and in the child of a fork."""
+    page = mmap(-1, PAGESIZE, MAP_PRIVATE | MAP_ANONYMOUS)
+    with suppress(OSError):  # an older kernel: what Python knows of a fork is left (`Edge.forked`)
+        page.madvise(_WIPE_ON_FORK)
+    return memoryview(page).cast("d")
 
 
 def _listed(resting: Held | list[Held]) -> list[Held]:
