@@ -282,8 +282,9 @@ def test_a_client_uses_http_where_there_is_no_socket(service, consented, tmp_pat
 
 def test_a_client_connects_its_edge(service, consented):
     """An edge that nobody has started is connected by its client's questions, and answers from memory soon."""
-    edge = Edge(service.socket, KEY)
-    with Client(service.url(), KEY, refresh=None, edge=edge) as client:
+    key = service.caller()["key"]
+    edge = Edge(service.socket, key)
+    with Client(service.url(), key, refresh=None, edge=edge) as client:
         wait_until(lambda: client.evaluate(asked("alice", consented)).local)
     edge.close()
 
