@@ -107,7 +107,7 @@ async def appended(database: "Database") -> int:
 
 
 _NOT_COMPARED = 2
-"""The status if nothing was compared, which says nothing about the log itself."""
+"""The status if the log could not be read, which says nothing about what it holds."""
 _SECONDS = 30
 
 
@@ -122,7 +122,8 @@ def proof_watch(
 ) -> None:
     """Fetch a log's head, and check that it begins with the one that was kept.
 
-    Exit 0: it does. 1: it does not. 2: nothing was compared.
+    Exit 0: it does, or none was kept: this run keeps one, and compares nothing. 1: it does not. 2: the log could not be
+    read.
 
     Run it now and then, on a machine that the log's operator cannot change. It prints the whole head of a log that was
     rewritten or forked: that head and the one that was kept prove it.
