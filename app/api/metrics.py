@@ -125,7 +125,7 @@ def change_metrics(changes: int) -> Iterator[Metric]:
 class IssuerState(BaseModel):
     """One issuer's keys in this process. Readiness does not depend on it: API keys go on working without."""
 
-    keys: int = Field(description="How many of its keys can be used now; none: its tokens cannot be judged")
+    keys: int = Field(description="How many of its keys can be used now; none: no token of it lets anybody in")
     age_seconds: float | None = Field(default=None, description="Since they were fetched; null, they never were")
     failures: int = Field(description="Fetches that failed since the last one that did not")
 

@@ -61,8 +61,12 @@ class Issuer:
     @property
     def keys(self) -> KeySet:
         """Its keys, unless they were fetched too long ago to be believed."""
+        return KeySet() if self._is_stale else self._keys
+
+    @property
+    def _is_stale(self) -> bool:
         age = self.age
-        return self._keys if age is not None and age <= self._rhythm.keep else KeySet()
+        return age is None or age > self._rhythm.keep
 
     @property
     def pause(self) -> float:
@@ -80,7 +84,7 @@ class Issuer:
         if found:
             return found
         if self._flight is None and not self._may_fetch():
-            if self.failures or not self.keys.keys:
+            if self.failures or self._is_stale:
                 raise IssuerUnavailableError("waiting")
             return []
         if self._waiting >= _MOST_WAITING:
@@ -124,7 +128,7 @@ class Issuer:
             flight.exception()  # retrieved: the requests that waited may have ended
 
     async def _fetch(self) -> None:
-        """Fetch the keys, and put them in the place of those that were there."""
+        """Fetch the keys, and put them in the place of those that were there, whichever the issuer has withdrawn."""
         self.fetches += 1
         try:
             keys = await self.fetch()
@@ -134,6 +138,8 @@ class Issuer:
             raise
         if self.failures or self._fetched is None:
             log.info("the issuer's keys were read", issuer=self.name, keys=len(keys.keys))
+        if keys.left_out:
+            log.warning("the issuer has more keys than are read", issuer=self.name, left_out=keys.left_out)
         gone = {each.thumbprint for each in self._keys.keys} - {each.thumbprint for each in keys.keys}
         self._keys, self._fetched, self.failures = keys, self._clock(), 0
         if gone:

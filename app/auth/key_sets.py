@@ -53,10 +53,6 @@ _PUBLIC: Final[Mapping[str, tuple[type[Key], tuple[str, ...]]]] = {
 }
 
 
-class BadKeySetError(Exception):
-    """The document is not a key set, or none of its keys can be used."""
-
-
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     """One public key of an issuer: the algorithms that it may verify by, and the thumbprint that identifies it."""
@@ -69,9 +65,10 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys of an issuer that can be used."""
+    """The keys of an issuer that can be used; `left_out` is how many it listed beyond the hundred that are read."""
 
     keys: tuple[SigningKey, ...] = ()
+    left_out: int = 0
 
     def fitting(self, key_id: str | None, algorithm: str) -> list[SigningKey]:
         """Return the keys that may have signed a token; if it names no key, the fitting one, if there is only one."""
@@ -89,20 +86,21 @@ def algorithms_for(names: Collection[str]) -> Mapping[str, Any]:
 def read_key_set(body: bytes, allowed: Collection[str]) -> KeySet:
     """Return the usable keys of a JWK Set; anything else in it is passed over (RFC 7517, section 5).
 
+    A set without any is one too: an issuer that withdraws a key may have no other. Of a set that is too long the first
+    keys are read, because a set that is refused would leave the keys before it in force.
+
     Raises:
-        BadKeySetError: it is not a key set, or holds no key that can be used.
+        IssuerUnavailableError: it is not a JWK Set.
 
     """
     try:
         listed = json.loads(body)["keys"]
     except (ValueError, RecursionError, TypeError, KeyError):
-        raise BadKeySetError from None
-    if not isinstance(listed, list) or len(listed) > _MOST_KEYS:
-        raise BadKeySetError
-    keys = tuple(key for each in listed if isinstance(each, dict) for key in _usable(each, allowed))
-    if not keys:
-        raise BadKeySetError
-    return KeySet(keys)
+        raise IssuerUnavailableError("keys") from None
+    if not isinstance(listed, list):
+        raise IssuerUnavailableError("keys")
+    read = (each for each in listed[:_MOST_KEYS] if isinstance(each, dict))
+    return KeySet(tuple(key for each in read for key in _usable(each, allowed)), len(listed[_MOST_KEYS:]))
 
 
 def _usable(jwk: Mapping[str, Any], allowed: Collection[str]) -> Iterator[SigningKey]:
@@ -189,14 +187,10 @@ class KeyFetcher:
         """Return the issuer's keys, as they are now.
 
         Raises:
-            IssuerUnavailableError: they cannot be read, or are not keys.
+            IssuerUnavailableError: they cannot be read.
 
         """
-        body = await self._within(self._key_set(issuer))
-        try:
-            return read_key_set(body, self._allowed)
-        except BadKeySetError:
-            raise IssuerUnavailableError("keys") from None
+        return read_key_set(await self._within(self._key_set(issuer)), self._allowed)
 
     async def _key_set(self, issuer: str) -> bytes:
         url = (await self._document(issuer)).get("jwks_uri")

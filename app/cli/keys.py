@@ -319,6 +319,7 @@ async def ask_issuers(check: "TokenCheck") -> list[dict[str, Any]]:
                 told["error"] = error.why
             else:
                 told["keys"] = [{"id": key.key_id, "algorithms": sorted(key.algorithms)} for key in fetched.keys]
+                told["error"] = None if told["keys"] else "keys"
     finally:
         await check.close()
     return found

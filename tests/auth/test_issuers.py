@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from app.auth.callers import key_digest
 from app.auth.issuers import Rhythm, keep_fresh
 from tests.auth.reading import RHYTHM, check_of, reading, shown, why_of
@@ -180,6 +182,41 @@ def test_a_withdrawn_key_takes_its_tokens_with_it(provider):
             assert [len(keys) for keys in told] == [1]
             assert check.known(key_digest(text)) is None
             assert await why_of(shown(check, text)) == "key"
+
+    asyncio.run(work())
+
+
+OTHERS = [new_key() for _ in range(101)]
+
+
+@pytest.mark.parametrize(
+    ("published", "good"),
+    [
+        ([], []),
+        ([{**OTHERS[0].as_dict(private=False), "use": "enc"}], []),
+        ([each.as_dict(private=False) for each in OTHERS], OTHERS[:100]),
+    ],
+    ids=["empty", "only a key for encryption", "too long"],
+)
+def test_any_key_set_replaces_the_one_before(provider, published, good):
+    """Keys end when the issuer answers a set without them: an empty one, one of other uses, or one that is too long."""
+
+    async def work():
+        async with reading(provider) as (issuer, clock):
+            check = check_of(issuer)
+            text = provider.token()
+            await shown(check, text)
+            provider.published = published
+            clock.at += RHYTHM.refresh
+            await issuer.refresh()
+            assert issuer.failures == 0
+            assert [each.key_id for each in issuer.keys.keys] == [each.kid for each in good]
+            for seconds in (0, RHYTHM.interval):
+                clock.at += seconds
+                for withdrawn in (text, provider.token("another")):
+                    assert await why_of(shown(check, withdrawn)) == "key"
+            for key in good[-1:]:
+                await shown(check, provider.token(key=key))
 
     asyncio.run(work())
 

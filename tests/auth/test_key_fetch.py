@@ -32,11 +32,11 @@ def test_who_waits_does_not_wait_for_ever(provider):
         ("another", "discovery"),
         ("unsafe", "address"),
         ("oversized", "too_large"),
-        ("empty", "keys"),
+        ("no set", "keys"),
     ],
 )
 def test_what_an_issuer_must_not_answer(provider, mode, why):
-    """Errors, redirects, another issuer's document, plain HTTP elsewhere, too much and no keys are each refused."""
+    """Errors, redirects, another issuer's document, plain HTTP elsewhere, too much and no key set are each refused."""
 
     async def work():
         provider.mode = mode

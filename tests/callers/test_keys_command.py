@@ -129,6 +129,9 @@ def test_issuers_are_asked_at_the_command_line(identities):
     provider.mode = "garbage"
     status, said, _ = sceau("issuers")
     assert (status, said) == (1, f"{provider.url}: no keys (discovery)\n")
+    provider.mode, provider.published = "good", []
+    status, said, _ = sceau("issuers")
+    assert (status, said) == (1, f"{provider.url}: no keys (keys)\n")
 
 
 @pytest.mark.parametrize(

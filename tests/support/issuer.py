@@ -208,7 +208,7 @@ _SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "oversized": lambda body: body + b" " * 300_000,
     "another": lambda body: body.replace(b'"issuer": "http', b'"issuer": "https'),
     "unsafe": lambda body: body.replace(b'"jwks_uri": "http://127.0.0.1', b'"jwks_uri": "http://192.0.2.1'),
-    "empty": lambda body: body if b"jwks_uri" in body else b'{"keys": []}',
+    "no set": lambda body: body if b"jwks_uri" in body else b'{"keys": {}}',
 }
 """What becomes of a good answer, by mode."""
 
