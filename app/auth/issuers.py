@@ -26,7 +26,7 @@ class Rhythm:
     """Times in seconds.
 
     `refresh`: between two fetches of the keys, usually. `retry`: until the next one after a failure. `interval`: the
-    least between any two. `keep`: for how long keys are used while the issuer is away.
+    least between any two. `keep`: for how long keys are used while the issuer is away; they then end as withdrawn ones.
     """
 
     refresh: float = 300.0
@@ -46,7 +46,7 @@ class Issuer:
         self.fetcher = fetcher
         self._rhythm = rhythm
         self._clock = clock
-        self._keys = KeySet()
+        self.keys = KeySet()
         self._fetched: float | None = None
         self._tried: float | None = None
         self._waiting = 0
@@ -57,11 +57,6 @@ class Issuer:
     def age(self) -> float | None:
         """Seconds since its keys were fetched; None if they never were."""
         return None if self._fetched is None else self._clock() - self._fetched
-
-    @property
-    def keys(self) -> KeySet:
-        """Its keys, unless they were fetched too long ago to be believed."""
-        return KeySet() if self._is_stale else self._keys
 
     @property
     def _is_stale(self) -> bool:
@@ -130,6 +125,8 @@ class Issuer:
     async def _fetch(self) -> None:
         """Fetch the keys, and put them in the place of those that were there, whichever the issuer has withdrawn."""
         self.fetches += 1
+        if self._is_stale:
+            self._replace(KeySet())
         try:
             keys = await self.fetch()
         except IssuerUnavailableError as error:
@@ -140,8 +137,13 @@ class Issuer:
             log.info("the issuer's keys were read", issuer=self.name, keys=len(keys.keys))
         if keys.left_out:
             log.warning("the issuer has more keys than are read", issuer=self.name, left_out=keys.left_out)
-        gone = {each.thumbprint for each in self._keys.keys} - {each.thumbprint for each in keys.keys}
-        self._keys, self._fetched, self.failures = keys, self._clock(), 0
+        self._fetched, self.failures = self._clock(), 0
+        self._replace(keys)
+
+    def _replace(self, keys: KeySet) -> None:
+        """Use these keys from now on, and tell which of those before are gone: what rests on them ends."""
+        gone = {each.thumbprint for each in self.keys.keys} - {each.thumbprint for each in keys.keys}
+        self.keys = keys
         if gone:
             self.lost(frozenset(gone))
 
@@ -165,7 +167,8 @@ async def keep_fresh(issuers: Sequence[Issuer]) -> None:
 
 # Access tokens, checked once and remembered: by their SHA-256, as keys are, until they expire.
 #
-# A token whose key the issuer has withdrawn is forgotten with it: the holder of that key may have made the token.
+# A token is forgotten with its key, once the issuer has withdrawn it or was away for too long: the holder of that key
+# may have made the token.
 
 _REMEMBERED_AT_MOST: Final = 10_000
 

@@ -124,38 +124,46 @@ def test_a_fetch_goes_on_when_whoever_began_it_has_gone(provider):
 
 
 def test_keys_are_kept_while_the_issuer_is_away_for_a_time(provider):
-    """An issuer that is away costs nothing for as long as its keys are kept; then its tokens cannot be judged."""
+    """An issuer that is away costs nothing while its keys are kept; then none of its tokens is good, new or known."""
 
     async def work():
+        told: list[frozenset[str]] = []
         async with reading(provider) as (issuer, clock):
             check = check_of(issuer)
+            check.withdrawn = told.append
             await issuer.refresh()
+            known = provider.token()
+            await shown(check, known)
             provider.close()
             for _ in range(3):
                 clock.at += RHYTHM.keep / 4
                 await issuer.refresh()
-                assert (await shown(check, provider.token())).ref == ref_of(provider.url, "ada")
+                for text in (known, provider.token("bob")):
+                    assert (await shown(check, text)).signed_by
             assert issuer.failures == 3
             assert issuer.age == 3 * RHYTHM.keep / 4
+            assert told == []
             clock.at += RHYTHM.keep / 4 + 1
-            assert await why_of(shown(check, provider.token())) == "connect"
+            await issuer.refresh()
+            assert [len(keys) for keys in told] == [1]
+            for text in (known, provider.token("bob")):
+                assert await why_of(shown(check, text)) == "waiting"
 
     asyncio.run(work())
 
 
-def test_a_known_token_needs_no_issuer(provider):
-    """A token that was found good stays so until it expires, whatever became of its issuer's keys meanwhile."""
+def test_a_known_token_ends_in_time(provider):
+    """A token that was found good stays so without its issuer, until it expires."""
 
     async def work():
-        async with reading(provider) as (issuer, clock):
+        async with reading(provider) as (issuer, _):
             check = check_of(issuer)
             now = float(int(time.time()))
             text = provider.token(exp=now + 100)
             await shown(check, text, now)
             provider.close()
-            clock.at += 2 * RHYTHM.keep
             assert await shown(check, text, now + 99)
-            assert await why_of(shown(check, text, now + 100)) in {"connect", "waiting"}
+            assert await why_of(shown(check, text, now + 100)) == "expired"
 
     asyncio.run(work())
 
