@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from app.auth.callers import Token
+from app.auth.callers import Authenticated, Token
 from app.auth.issuer_trust import IssuerUnavailableError
 from app.auth.key_sets import KeyFetcher, KeySet, SigningKey
 from app.auth.tokens import BadTokenError, TokenRules, read_token, verify_token
@@ -75,7 +75,19 @@ class Issuer:
             IssuerUnavailableError: that cannot be known now.
 
         """
-        found = self.keys.fitting(key_id, algorithm)
+        return await self._looked_up(lambda keys: keys.fitting(key_id, algorithm))
+
+    async def has(self, thumbprint: str) -> bool:
+        """Return whether a key is in force.
+
+        Raises:
+            IssuerUnavailableError: that cannot be known now.
+
+        """
+        return bool(await self._looked_up(lambda keys: [key for key in keys.keys if key.thumbprint == thumbprint]))
+
+    async def _looked_up(self, look: Callable[[KeySet], list[SigningKey]]) -> list[SigningKey]:
+        found = look(self.keys)
         if found:
             return found
         if self._flight is None and not self._may_fetch():
@@ -89,7 +101,7 @@ class Issuer:
             await self._joined()
         finally:
             self._waiting -= 1
-        return self.keys.fitting(key_id, algorithm)
+        return look(self.keys)
 
     async def fetch(self) -> KeySet:
         """Return its keys as they are now, without regard to what is known of them here.
@@ -219,6 +231,17 @@ class TokenCheck:
         if len(self._remembered) > _REMEMBERED_AT_MOST:
             self._remembered.popitem(last=False)
         return token
+
+    async def still_rests(self, found: Authenticated) -> bool:
+        """Return whether the key that signed a caller's token is in force.
+
+        Raises:
+            IssuerUnavailableError: that cannot be known now.
+
+        """
+        identity, key = found.caller.identity, found.signed_by
+        issuer = self.issuers.get(identity.issuer) if identity is not None else None
+        return issuer is not None and key is not None and await issuer.has(key)
 
     async def _verified(self, text: str, now: float) -> Token:
         token = read_token(text, self.rules)

@@ -1,7 +1,8 @@
 """Sessions of pages: a random token in a cookie stands for a key or an account, kept only as a hash, for a short time.
 
 A session is no more than what it was begun with: a caller whose key is revoked or has expired has none, from the next
-request on. It has the scopes that the caller had when it began, less those that the caller has lost since.
+request on, nor has one whose token was signed by a key that its issuer has withdrawn. It has the scopes that the caller
+had when it began, less those that the caller has lost since.
 """
 
 from collections.abc import Collection, Mapping
@@ -52,6 +53,8 @@ page_session = Table(
     # The credential that the session was begun with: the session ends with it.
     Column("credential", Uuid, nullable=False),
     Column("ends_at", Instant),
+    # The thumbprint of the issuer's key, if that credential was a token: the session ends when the issuer withdraws it.
+    Column("signed_by", Text),
     # What the caller might do then: a token that names fewer scopes opens no more by way of a session.
     Column("scopes", ARRAY(Text), nullable=False),
     CheckConstraint("octet_length(token_sha256) = 32", name="token_length"),
@@ -77,12 +80,15 @@ async def begin_session(session: WriteSession, token: str, by: Authenticated, at
     some = over.limit(_TRIMMED_AT_ONCE).with_for_update(skip_locked=True)
     await session.execute(delete(page_session).where(page_session.c.token_sha256.in_(some.scalar_subquery())))
     row = {"token_sha256": session_digest(token), "caller": by.caller.id, "created_at": at, "seen_at": at}
-    began_with = {"credential": by.credential, "ends_at": by.until, "scopes": sorted(by.caller.scopes)}
-    await session.execute(insert(page_session).values(**row, **began_with))
+    began_with = {"credential": by.credential, "ends_at": by.until, "signed_by": by.signed_by}
+    await session.execute(insert(page_session).values(**row, **began_with, scopes=sorted(by.caller.scopes)))
 
 
 async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) -> tuple[Authenticated, bool] | None:
-    """Return whose session that is, and whether to note its use; None when it is over or its key revoked."""
+    """Return whose session that is, and whether to note its use; None when it is over or its key revoked.
+
+    If it was begun with a token, ask too whether the issuer's key is in force (`TokenCheck.still_rests`).
+    """
     table = page_session.c
     live = (table.token_sha256 == token_sha256) & (table.seen_at > at - IDLE) & (table.created_at > at - LONGEST)
     ends = or_(table.ends_at.is_(None), table.ends_at > at)
@@ -94,7 +100,8 @@ async def find_session(session: ReadSession, token_sha256: bytes, at: datetime) 
     if of_key and not await is_key_in_force(session, row.credential):
         return None
     narrowed = caller.narrowed(frozenset(map(Scope, row.scopes)))
-    return Authenticated(narrowed, row.credential, at, row.ends_at), at - row.seen_at >= _SEEN_EVERY
+    found = Authenticated(narrowed, row.credential, at, row.ends_at, row.signed_by)
+    return found, at - row.seen_at >= _SEEN_EVERY
 
 
 async def note_use(session: WriteSession, token_sha256: bytes, at: datetime) -> None:

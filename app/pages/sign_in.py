@@ -135,7 +135,8 @@ class Visit:
         """The caller whose session this is, while their key is in force and they may sign in to this page."""
         if not self.token:
             return None
-        found = await page_sessions.signed_in(self.database, self.entrance.sign_in_form, self.token)
+        check = services_of(self.request).token_check
+        found = await page_sessions.signed_in(self.database, check, self.entrance.sign_in_form, self.token)
         if found is not None:
             self.request.state.caller = str(found.caller.id)
         return found

@@ -7,7 +7,7 @@ import pytest
 from app.auth.callers import key_digest
 from tests.freshness.gate import until
 from tests.support.api import question, running
-from tests.support.console import Visitor
+from tests.support.console import COOKIE, Visitor
 from tests.support.databases import new_database
 from tests.support.issuer import issuing, new_key
 
@@ -38,6 +38,13 @@ def _register(api, provider, subject, *scopes, client=None, **more):
 
 def _services(api):
     return api.client.app.state.services
+
+
+def _refresh(api):
+    """Have the process read the issuer's keys now."""
+    (issuer,) = _services(api).token_check.issuers.values()
+    issuer._tried = None
+    api.client.portal.call(issuer.refresh)
 
 
 def _statuses(api, token):
@@ -255,14 +262,39 @@ def test_a_withdrawn_key_ends_what_memory_holds(database):
     with issuing() as provider, running(database, **provider.settings) as api:
         api.register("filter", purpose="sorting")
         _register(api, provider, "noa")
-        token, services, portal = provider.token("noa"), _services(api), api.client.portal
+        token = provider.token("noa")
         for _ in range(3):
             assert _statuses(api, token) == [200, 200, 200]
         provider.key = new_key()
         provider.publish(provider.key)
-        (issuer,) = services.token_check.issuers.values()
-        issuer._tried = None
-        assert portal is not None
-        portal.call(issuer.refresh)
+        _refresh(api)
         assert _statuses(api, token) == [401, 401, 401]
         assert _statuses(api, provider.token("noa")) == [200, 200, 200]
+
+
+def test_a_withdrawn_key_ends_the_sessions_that_it_began(database):
+    """A session that began with a token ends with the key that signed it, also where a process never saw that key."""
+    with issuing() as provider:
+        with running(database, **provider.settings) as api:
+            _register(api, provider, "oda", "audit:read", kind="person")
+            visitor = Visitor(api)
+            visitor.sign_in(provider.token("oda"))
+            provider.rotate()
+            _refresh(api)
+            assert 'data-section="' in visitor.get().html
+            provider.publish(provider.key)
+            _refresh(api)
+            assert 'data-section="' not in visitor.get().html
+            assert 'data-section="' in visitor.sign_in(provider.token("oda")).html
+            cookie = f"{COOKIE}={api.client.cookies[COOKIE]}"
+        provider.mode = "error"
+        with running(database, **provider.settings) as api:
+            assert Visitor(api).get(Cookie=cookie).status == 503
+            provider.mode = "good"
+            _refresh(api)
+            assert 'data-section="' in Visitor(api).get(Cookie=cookie).html
+        provider.publish(new_key())
+        with running(database, **provider.settings) as api:
+            assert 'data-section="' not in Visitor(api).get(Cookie=cookie).html
+        with running(database) as api:
+            assert 'data-section="' not in Visitor(api).get(Cookie=cookie).html

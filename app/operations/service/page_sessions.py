@@ -2,7 +2,7 @@
 
 import secrets
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.audit.trail import ActKind, record_act, record_refusal
 from app.auth.callers import Authenticated, Caller, CallerKind, Credential, Scope
@@ -11,6 +11,9 @@ from app.auth.store import authenticate, kept_as_they_are
 from app.core.errors import CredentialEndedError, PersonsOnlyError, ScopeMissingError
 from app.db.database import Database
 from app.db.session import WriteSession
+
+if TYPE_CHECKING:
+    from app.auth.issuers import TokenCheck
 
 _TOKEN_BYTES: Final = 32
 _FOR_THE_NOTICE: Final = "notice-"
@@ -87,11 +90,15 @@ async def sign_in(session: WriteSession, form: SignInForm, presented: Credential
     return token
 
 
-async def signed_in(database: Database, form: SignInForm, token: str) -> Authenticated | None:
+async def signed_in(
+    database: Database, check: "TokenCheck | None", form: SignInForm, token: str
+) -> Authenticated | None:
     """Return whose session that is, by the primary; None if unknown, over, of a revoked key, or not for this form.
 
+    `check` knows the keys in force of issuers; None: no tokens are taken, and no session that began with one counts.
+
     Raises:
-        DatabaseUnavailableError: it cannot be known.
+        DatabaseUnavailableError, IssuerUnavailableError: it cannot be known.
 
     """
     if form is SignInForm.CONSOLE and token.startswith(_FOR_THE_NOTICE):
@@ -103,6 +110,8 @@ async def signed_in(database: Database, form: SignInForm, token: str) -> Authent
     if found is None or refusal(form, found[0].caller) is not None:
         return None
     who, to_note = found
+    if who.signed_by is not None and (check is None or not await check.still_rests(who)):
+        return None
     if to_note:
         async with database.write() as session:
             await note_use(session, digest, now)
