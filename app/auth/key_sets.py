@@ -44,7 +44,10 @@ def is_signed_by(text: str, algorithm: str, key: Key) -> bool:
 LARGEST_SET: Final = 262_144
 """The most bytes of a key set that are read."""
 _MOST_KEYS: Final = 100
+# An issuer that chose either at will could make one signature hold up the event loop; below, keys are weak (RFC 7518,
+# 3.3). The upper ends are those of BoringSSL.
 _MODULUS_BITS: Final = range(2_048, 8_193)
+_EXPONENT_BITS: Final = range(2, 34)
 _LONGEST_ID: Final = 256
 _PUBLIC: Final[Mapping[str, tuple[type[Key], tuple[str, ...]]]] = {
     "RSA": (RSAKey, ("kty", "n", "e")),
@@ -129,10 +132,14 @@ def _public(jwk: Mapping[str, Any]) -> Key | None:
     kind = jwk.get("kty")
     if not isinstance(kind, str) or kind not in _PUBLIC:
         return None
-    if kind == "RSA" and int.from_bytes(urlsafe_b64decode(jwk["n"].encode()), "big").bit_length() not in _MODULUS_BITS:
+    if kind == "RSA" and not (_bits(jwk["n"]) in _MODULUS_BITS and _bits(jwk["e"]) in _EXPONENT_BITS):
         return None
     made, members = _PUBLIC[kind]
     return made.import_key({name: jwk[name] for name in members})
+
+
+def _bits(number: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(number.encode()), "big").bit_length()
 
 
 def _fits(key: Key, name: str) -> bool:

@@ -2,6 +2,7 @@ import json
 
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey
+from joserfc.util import int_to_base64
 
 from app.auth.issuer_trust import ALGORITHMS, IssuerUnavailableError
 from app.auth.key_sets import read_key_set
@@ -50,6 +51,7 @@ UNUSABLE = {
     "a shared secret": OctKey.generate_key(256, {"kid": "k"}).as_dict(private=True),
     "too short": _public(RSA, n=RSA.as_dict(private=False)["n"][:170]),
     "too long": _public(RSA, n="_" * 3_000),
+    "with too long an exponent": _public(RSA, e=int_to_base64((1 << 33) + 1)),
     "a number": _public(RSA, n=7),
     "of a kind to come": {"kty": "AKP", "kid": "k", "pub": "x"},
     "of no kind": {"kid": "k"},
