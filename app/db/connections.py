@@ -221,6 +221,29 @@ def _close_unwanted(task: "asyncio.Task[_Opened]") -> None:
         task.result().pgconn.finish()
 
 
+_LAST_PORT: Final = 65_535
+
+
+def names_a_database(url: str) -> bool:
+    """Return whether it is a PostgreSQL URL with a database, of one host or several, that libpq reads as it is meant.
+
+    An error of libpq quotes what it cannot read, which may be the password. So a URL is refused here in which it would
+    take a part of a password for a host, a port or a database: where `@` or `/` of a password are not percent-encoded.
+    """
+    scheme, _, rest = url.partition("://")
+    try:
+        parts = conninfo_to_dict(libpq_url(url))
+        ports = [int(host["port"]) for host in _one_host_each(parts) if host.get("port")]
+    except (psycopg.Error, ValueError):  # ValueError: a port is no number, or what is percent-encoded no UTF-8
+        return False
+    return (
+        scheme in {"postgresql", "postgresql+psycopg"}
+        and rest.count("@") == rest.partition("/")[0].count("@") < 2  # noqa: PLR2004 - it ends user and password
+        and bool(parts.get("dbname"))
+        and all(0 < port <= _LAST_PORT for port in ports)
+    )
+
+
 def role_of(url: str) -> str | None:
     """Return the role that a DSN names; None when it names none."""
     role = conninfo_to_dict(libpq_url(url)).get("user")

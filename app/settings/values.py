@@ -20,6 +20,7 @@ from app.core.errors import InvalidNoticeError, InvalidPeriodError
 from app.core.period import ConsentPeriod, Counting
 from app.core.register import RegisterApproval
 from app.core.renewal import parse_notices
+from app.db.connections import names_a_database
 from app.events.addresses import AddressPolicy, Network, parse_networks
 from app.ledger.identifiers import SubjectIds
 from app.ledger.link_store import Origins, parse_origins
@@ -114,20 +115,12 @@ def _lease(value: timedelta) -> timedelta:
 
 
 def _postgresql_url(value: SecretStr) -> SecretStr:
-    if not _names_a_database(value.get_secret_value()):
-        raise ValueError("is not a URL such as postgresql://user:password@host:5432/database")
+    if not names_a_database(value.get_secret_value()):
+        raise _refused(
+            "must be a URL such as postgresql://user:password@host:5432/database, with special characters of user and "
+            "password percent-encoded: % as %25, @ as %40, / as %2F, a blank as %20"
+        )
     return value
-
-
-def _names_a_database(text: str) -> bool:
-    """Return whether it is a PostgreSQL URL with a database, of one host or several (`h1:5432,h2:5432`, as libpq)."""
-    try:
-        url = urlsplit(text)
-        hosts = [urlsplit(f"//{host}") for host in url.netloc.rpartition("@")[2].split(",")]
-        ports = [host.port for host in hosts]
-    except ValueError:
-        return False
-    return url.scheme in {"postgresql", "postgresql+psycopg"} and bool(url.path.strip("/")) and 0 not in ports
 
 
 def _base_url(value: HttpUrl) -> HttpUrl:

@@ -67,6 +67,57 @@ def test_no_value_is_printed():
     assert secret not in "".join(found)
 
 
+DSNS = ("DATABASE_URL", "DATABASE_OWNER_URL", "DIRECT_DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://a:pa%ss-hunter2@db/x",
+        "postgresql://a:pa ss-hunter2@db/x",
+        "postgresql://a:%ffhunter2@db/x",
+        "postgresql://a:pa@ss-hunter2@db/x",
+        "postgresql://a:5432/hunter2@db/x",
+        "postgresql://a:hunter2/ss@db/x",
+        "postgresql:/a:hunter2@db/x",
+        "postgresql://a@[::1:hunter2/x",
+        "postgresql://a@db/x?hunter2=hunter2",
+        "postgresql://a@one:1,two:2,three:3/x?hostaddr=hunter2,hunter2",
+        "host=db password=hunter2 dbname=x",
+    ],
+)
+def test_a_dsn_that_libpq_reads_otherwise_is_refused(url):
+    """Each DSN among the settings has a line that says how special characters are written, and quotes nothing of it."""
+    found = errors_of(**{each.lower(): url for each in DSNS})
+    assert sorted(line.split(" must be a URL")[0] for line in found) == sorted(f"SCEAU_{each}" for each in DSNS)
+    assert all("% as %25" in line for line in found)
+    assert "hunter2" not in "".join(found)
+
+
+@pytest.mark.parametrize("setting", DSNS)
+@pytest.mark.parametrize("words", [["serve", "--jobs-only"], ["keys", "list"], ["migrate"], ["proof", "key"]])
+def test_every_start_refuses_it(setting, words):
+    """Each command that reads the settings refuses them with the same line, and connects to nothing."""
+    dsns = {**dict.fromkeys(DSNS, GOOD["SCEAU_DATABASE_URL"]), setting: "postgresql://a:pa%ss-hunter2@db/x"}
+    status, said, _ = run_bare({**GOOD, **{f"SCEAU_{name}": url for name, url in dsns.items()}}, *words)
+    assert (status, said.startswith(f"SCEAU_{setting} must be a URL"), "hunter2" in said) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://a:pa%25ss%40@db/x",
+        "postgresql+psycopg://a:p?a#s:s@[::1]:5432/x?sslmode=require",
+        "postgresql://one:5432,two:5433/x",
+        "postgresql://one,two:5433/x",
+        "postgresql://a@/x?host=%2Frun%2Fpostgresql",
+    ],
+)
+def test_a_dsn_that_libpq_takes_is_good(url):
+    """Special characters that are encoded, several hosts and a socket's directory are no fault."""
+    assert errors_of(database_url=url) == []
+
+
 def test_json_is_one_object():
     """`errors` has the same lines."""
     status, _, said = run_bare({**GOOD, "SCEAU_CACHE": "perhaps"}, "config", "check", "--json")
