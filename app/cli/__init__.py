@@ -40,7 +40,6 @@ app = typer.Typer(
     cls=RootGroup,
     no_args_is_help=True,
     add_completion=False,  # Sceau has options for it (app.cli.about)
-    pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich takes a quarter of a second to import, and help is read by people who wait for it
     help="Sceau: may this processing analyse this letter? `sceau COMMAND --help` says more about each command.",
 )
@@ -204,14 +203,19 @@ def _check(settings: "Settings") -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. Whatever ends it, no traceback is printed: that would quote messages, and so secrets."""
     try:
         status = _main()
         sys.stdout.flush()
-    except BrokenPipeError:
-        if not reader_left():
-            raise
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is
+        from app.telemetry.logs import say_fault
+
         status = 0
+        if not isinstance(error, BrokenPipeError) or not reader_left():
+            say_fault(error)
+            status = 1
     sys.exit(status)
 
 

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import select
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
+from app.telemetry.logs import say_fault
 from app.telemetry.room import note_restart
 
 _LOOKS: Final = 0.05
@@ -115,7 +117,11 @@ class WebWorker(Process):
 
 def _answer(run: Callable[[list[socket]], None], sockets: list[socket]) -> None:
     with suppress(KeyboardInterrupt):
-        run(sockets)
+        try:
+            run(sockets)
+        except Exception as error:  # noqa: BLE001 - multiprocessing would print its message
+            say_fault(error)
+            sys.exit(1)
 
 
 @contextmanager

@@ -86,13 +86,19 @@ def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def describe(error: BaseException) -> list[str]:
+def say_fault(error: BaseException) -> None:
+    """Print what ends a process and nobody foresaw to standard error: in the place of a traceback, and as logs do."""
+    said = "sceau: a fault of the program; its message is left out, which may hold what is secret"
+    sys.stderr.write("\n  ".join([said, *describe(error, places=100)]) + "\n")
+
+
+def describe(error: BaseException, *, places: int = 5) -> list[str]:
     """Return an exception and its causes, each as its type and the last places it went through."""
     told, current = [], error
     while True:
-        places = traceback.extract_tb(current.__traceback__)[-5:]
+        went = traceback.extract_tb(current.__traceback__)[-places:]
         where = " < ".join(
-            f"{place.name} ({place.filename.rsplit('/', 1)[-1]}:{place.lineno})" for place in reversed(places)
+            f"{place.name} ({'/'.join(place.filename.split('/')[-2:])}:{place.lineno})" for place in reversed(went)
         )
         told.append(f"{type(current).__module__}.{type(current).__qualname__} in {where}")
         following = current.__cause__ or current.__context__

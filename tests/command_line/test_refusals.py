@@ -1,5 +1,7 @@
 """What a command says when it is refused, and what it does with an error that nobody foresaw."""
 
+import asyncio
+import re
 import sys
 
 import pytest
@@ -16,6 +18,7 @@ from app.db.database import (
 from app.db.session import ServerRefusal
 from app.ledger.identifiers import VaultError
 from app.ledger.locators import KeyNotInUseError
+from app.serving import web_workers
 
 
 class _Wordless(RefusalError):
@@ -68,7 +71,25 @@ def _text_of(kind):
     return str(kind(ServerRefusal.READ_ONLY) if kind.__name__ == "ServerRefusesError" else kind())
 
 
-def test_a_fault_of_the_program_is_shown_as_one(monkeypatch, capsys):
-    """Control: an error that is no refusal is not taken for one."""
-    with pytest.raises(LookupError):
-        _ended(monkeypatch, capsys, LookupError("unforeseen"))
+def test_a_fault_of_the_program_is_shown_without_its_message(monkeypatch, capsys):
+    """An error that is no refusal, and its cause, are told by types, files and lines, and by no word of their own."""
+    error = asyncio.CancelledError("hunter2")
+    error.__cause__ = LookupError("hunter2")
+    for each in (LookupError("hunter2"), error):
+        status, said = _ended(monkeypatch, capsys, each)
+        assert (status, "hunter2" in said, "Traceback" in said) == (1, False, False)
+        assert "LookupError" in said
+        assert re.search(r"fail \(command_line/test_refusals\.py:\d+\) < _main \(cli/__init__\.py:\d+\)", said)
+
+
+def test_a_fault_of_a_web_worker_is_shown_without_its_message(capsys):
+    """What ends a worker is told by its type and place; multiprocessing prints nothing of its own at an exit."""
+
+    def fail(_):
+        raise LookupError("hunter2")
+
+    with pytest.raises(SystemExit) as ended:
+        web_workers._answer(fail, [])
+    said = capsys.readouterr().err
+    assert (ended.value.code, "hunter2" in said) == (1, False)
+    assert "builtins.LookupError in fail (command_line/test_refusals.py:" in said
