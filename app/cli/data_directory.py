@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, DirectoryInUse, EmbeddedServer
+from app.journal.files import put_whole
 from app.settings.environment import PREFIX, SettingsError
 
 _RUNNING: Final = "running.json"
@@ -79,7 +80,7 @@ def _told_to_commands(data: Path, server: EmbeddedServer) -> Iterator[None]:
     if _PUBLIC_URL in os.environ:  # so that commands name the service as it names itself
         addresses[_PUBLIC_URL] = os.environ[_PUBLIC_URL]
     note = data / _RUNNING
-    _write_private(note, json.dumps({"pid": os.getpid(), "environment": addresses}))
+    put_whole(note, json.dumps({"pid": os.getpid(), "environment": addresses}).encode())
     try:
         yield
     finally:
@@ -114,7 +115,7 @@ def _make_keys(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, key in made.items():
             if not (directory / name).exists():
-                _write_private(directory / name, key)
+                put_whole(directory / name, key.encode())
     except OSError as error:
         raise SettingsError(
             f"{directory} cannot be written ({error.strerror}): choose another --data directory"
@@ -128,12 +129,3 @@ def _use_keys(directory: Path) -> None:
         variable = f"{PREFIX}{name.upper()}_KEY"
         if not os.environ.get(variable):
             os.environ.setdefault(f"{variable}_FILE", str(directory / name))
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)

@@ -2,12 +2,12 @@
 
 import gzip
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Annotated, Any, NoReturn, TextIO
 
@@ -157,11 +157,18 @@ def open_to_read(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _opened(path: Path, *, binary: bool) -> IO[Any]:
-    """Open a file to be written, if it is not binary in UTF-8."""
-    if path.suffix == ".gz" and not binary:
-        return gzip.open(path, "wt", encoding="utf-8")
-    return path.open("wb") if binary else path.open("w", encoding="utf-8")
+@contextmanager
+def _as_text(file: IO[bytes], *, zipped: bool) -> Iterator[TextIO]:
+    """Write text to a file in UTF-8, zipped or not; the file stays open."""
+    if zipped:
+        with gzip.open(file, "wt", encoding="utf-8") as text:
+            yield text
+        return
+    text = TextIOWrapper(file, encoding="utf-8")
+    try:
+        yield text
+    finally:
+        text.detach()
 
 
 @contextmanager
@@ -174,24 +181,21 @@ def written_whole(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
         UnwritableFileError: it cannot be opened, written or put in its place.
 
     """
+    from app.journal.files import put_in_place
+
     with telling_of(path):
         if str(path) == "-":
             yield sys.stdout.buffer if binary else sys.stdout
             sys.stdout.flush()
             return
         target = path.resolve()
-        if target.exists() and not target.is_file():
-            with _opened(target, binary=binary) as sink:
-                yield sink
-            return
-        part = target.with_name(f".{target.name}" if target.suffix == ".gz" else f".{target.name}.part")
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-        try:
-            with _opened(part, binary=binary) as sink:
-                yield sink
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        is_special = target.exists() and not target.is_file()
+        with target.open("wb") if is_special else put_in_place(target) as file:
+            if binary:
+                yield file
+                return
+            with _as_text(file, zipped=target.suffix == ".gz") as text:
+                yield text
 
 
 @contextmanager

@@ -200,9 +200,9 @@ async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, 
 
 async def _put_statement(database: "Database", bag: "Bag", bundle: "Bundle") -> bool:
     """State a bundle in the log, and add the statement to the bundle; report it if the log refuses the statement."""
+    from app.journal.files import HeadsUnreadableError
     from app.operations.proof.append_entries import LogRefusedError
     from app.operations.proof.bundle import entered_behind, state_bundle
-    from app.proof.notes import HeadsUnreadableError
     from app.proof.verifier.files import LATER
 
     async with database.write() as session:

@@ -1,4 +1,4 @@
-"""Files of a host: the journal's, one a month, to which every process appends whole lines; and files put whole."""
+"""Files of a host: the journal's, to which every process appends whole lines; the last checkpoint; files put whole."""
 
 import fcntl
 import os
@@ -6,16 +6,18 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from uuid import UUID
 
 import msgspec
 
 from app.core.errors import RefusalError
+from app.proof.verifier.notes import Checkpoint, Note, NoteError
 
 
 class JournalError(RefusalError):
@@ -30,23 +32,38 @@ _NAME: Final = "journal-*.ndjson"
 _TAIL_BYTES: Final = 1_048_576
 
 
-def put_whole(path: Path, content: bytes) -> None:
-    """Replace a file, whole or not at all; only this account may read it.
+@contextmanager
+def put_in_place(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that takes a path's place, whole and on disk, once the block has ended well.
+
+    Only this account may read it. Until then it is new, under a name that nobody can foresee: whoever may write in the
+    directory can neither make it first, and so own it, nor have what is written go elsewhere by a link.
 
     Raises:
         OSError: it cannot be written.
 
     """
-    descriptor, written = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
-            os.fsync(file.fileno())
-        Path(written).replace(path)
+            os.fsync(descriptor)
+        Path(draft).replace(path)
     except BaseException:
-        Path(written).unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
         raise
+
+
+def put_whole(path: Path, content: bytes) -> None:
+    """Replace a file, whole or not at all (`put_in_place`).
+
+    Raises:
+        OSError: it cannot be written.
+
+    """
+    with put_in_place(path) as file:
+        file.write(content)
 
 
 def append(directory: Path, at: datetime, lines: Sequence[bytes]) -> None:
@@ -224,3 +241,75 @@ def read_seen(directory: Path) -> SeenNotes:
         return SeenNotes()
     except (OSError, msgspec.DecodeError):
         raise JournalError(f"{_FILE} beside the journal cannot be read") from None
+
+
+# The last checkpoint of the proof log that this host has seen: a log that was set back or forked is not gone on with.
+
+_HEAD: Final = "checkpoint"
+_USED: Final = "used"
+"""The file that says that a checkpoint was once kept here: without it, the directory is new."""
+
+
+class HeadsUnreadableError(RefusalError):
+    """The directory or the last checkpoint in it cannot be read or written; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHeads:
+    """A directory with the last checkpoint. `directory` None: nothing is kept or compared."""
+
+    directory: Path | None
+
+    def last(self) -> str | None:
+        """Return the last checkpoint that was kept; None where none is kept, or the directory was never used.
+
+        Raises:
+            HeadsUnreadableError: there was one, and it is gone or cannot be read.
+
+        """
+        if self.directory is None:
+            return None
+        try:
+            return (self.directory / _HEAD).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            if (self.directory / _USED).exists():
+                raise HeadsUnreadableError(f"{self.directory}: the last checkpoint is gone") from None
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise HeadsUnreadableError(f"{self.directory}: the last checkpoint cannot be read") from error
+
+    def epoch(self) -> int:
+        """Return the epoch of the last checkpoint; 1 where none is kept or it cannot be read, which others report."""
+        try:
+            kept = self.last()
+            return 1 if kept is None else Checkpoint.parse(Note.parse(kept).text).epoch
+        except (HeadsUnreadableError, NoteError):
+            return 1
+
+    def keep(self, note: str) -> None:
+        """Replace the last checkpoint, wholly or not at all; one with fewer entries changes nothing.
+
+        Raises:
+            HeadsUnreadableError: it cannot be written.
+
+        """
+        if self.directory is None:
+            return
+        try:
+            with (self.directory / _USED).open("a") as turn:
+                fcntl.flock(turn, fcntl.LOCK_EX)  # two processes may have appended one after the other
+                kept = self.last_in_place()
+                if kept is None or _size(kept) <= _size(note):
+                    put_whole(self.directory / _HEAD, note.encode())
+                    _sync(self.directory)
+        except OSError as error:
+            raise HeadsUnreadableError(f"{self.directory}: the checkpoint cannot be written") from error
+
+    def last_in_place(self) -> str | None:
+        """Return the checkpoint that is there now."""
+        path = (self.directory or Path()) / _HEAD
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _size(note: str) -> int:
+    return Checkpoint.parse(Note.parse(note).text).size

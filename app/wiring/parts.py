@@ -20,11 +20,12 @@ from app.core.period import PeriodPolicy
 from app.core.register import RegisterApproval
 from app.db.database import Database, PoolLimits
 from app.db.session import Clock
+from app.journal.files import KeptHeads
 from app.journal.journal import Fence, Journal, JournalPlan
 from app.ledger.identifiers import Pseudonyms, Vault
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.deployment import Deployment
-from app.proof.notes import KeptHeads, log_name
+from app.proof.notes import log_name
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
 from app.settings.required import HOW_TO_MAKE, durability, required

@@ -9,9 +9,9 @@ from schemathesis import Case
 
 from app.jobs.tasks import append_all
 from app.jobs.work import Work
+from app.journal.files import KeptHeads
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.webhooks.deliver_webhooks import dispatch_events
-from app.proof.notes import KeptHeads
 from tests.support.api import Api, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import notice_of, proof, written

@@ -15,10 +15,10 @@ from app.audit.figures import JobRun
 from app.db.database import Database
 from app.jobs.tasks import append_all
 from app.jobs.work import Work
+from app.journal.files import KeptHeads
 from app.operations.proof.append_entries import ProofPlan
 from app.operations.service.show_home import record_job_run
 from app.operations.webhooks.deliver_webhooks import dispatch_events, trim_events
-from app.proof.notes import KeptHeads
 from tests.docs_page.test_docs_page import STORY, filled, operations, proposal
 from tests.support.api import Api, running
 from tests.support.consent_page import Person, link

@@ -14,8 +14,8 @@ import psycopg
 
 from app.jobs.tasks import append_all, close_all
 from app.jobs.work import Work
+from app.journal.files import HeadsUnreadableError, KeptHeads
 from app.operations.proof.append_entries import LogRefusedError
-from app.proof.notes import HeadsUnreadableError, KeptHeads
 from app.proof.sources import SOURCES
 from app.wiring.parts import database_of, deployment_of, proof_plan_of
 from tests.support.api import running, settings_for

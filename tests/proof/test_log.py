@@ -13,7 +13,8 @@ from dataclasses import replace
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.proof.notes import KeptHeads, Signer, signed_note
+from app.journal.files import KeptHeads
+from app.proof.notes import Signer, signed_note
 from app.proof.verifier.notes import VerifierKey, rotation_of, rotation_text
 from tests.faults.service import eventually
 from tests.proof.logs import lines_of, rewritten

@@ -9,8 +9,14 @@ from itertools import product
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.cli.data_directory import _make_keys
+from app.cli.output import written_whole
 from app.db.transfer import TABLES
+from app.journal.files import KeptHeads
+from app.proof.notes import Signer, signed_checkpoint
+from app.proof.verifier.notes import Checkpoint
 from tests.consents.imports.test_imports import imported, row
 from tests.support.api import running, subject
 from tests.support.commands import run_command
@@ -213,6 +219,54 @@ def test_a_link_to_a_file_leads_to_the_whole_export(database, exported, tmp_path
     assert [each.name for each in there.iterdir()] == ["export.ndjson"]
     status, said, _ = run_command(database, "export", tmp_path / "nowhere" / "export.ndjson")
     assert (status, "nowhere" in said) == (1, True)
+
+
+def _by_command(name, **how):
+    def write(directory):
+        with written_whole(directory / name, **how) as sink:
+            sink.write(b"secret" if how else "secret")
+        return directory / name
+
+    return write
+
+
+def _kept_head(directory):
+    signer = Signer.of("x", Ed25519PrivateKey.generate())
+    KeptHeads(directory).keep(signed_checkpoint(Checkpoint("x", 1, bytes(32)), [signer]))
+    return directory / "checkpoint"
+
+
+def _made_key(directory):
+    _make_keys(directory)
+    return directory / "pseudonym"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        _by_command("out.ndjson"),
+        _by_command("out.ndjson.gz"),
+        _by_command("out.zip", binary=True),
+        _kept_head,
+        _made_key,
+    ],
+    ids=["text", "zipped", "binary", "checkpoint", "keys"],
+)
+def test_nobody_else_can_make_a_file_first(write, tmp_path, monkeypatch):
+    """Every name beside the file is taken by a link of somebody else's: nothing is written to where they lead."""
+    theirs = tmp_path / "theirs"
+    theirs.touch(0o666)
+    directory = tmp_path / "shared"
+    directory.mkdir()
+    for name in ("out.ndjson", "out.ndjson.gz", "out.zip", "checkpoint", "pseudonym", "master", "bootstrap"):
+        for draft in (f".{name}", f".{name}.part", f".{name}.{os.getpid()}"):
+            (directory / draft).symlink_to(theirs)
+    for variable in ("PSEUDONYM_KEY", "MASTER_KEY", "BOOTSTRAP_KEY"):
+        monkeypatch.setenv(f"SCEAU_{variable}", "x")  # so that no test after this one reads the keys that are made
+    written = write(directory)
+    assert (theirs.read_bytes(), written.is_symlink()) == (b"", False)
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert written.read_bytes()
 
 
 def test_a_running_service_is_not_restored_under(database, exported):

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.core.errors import RefusalError
 from app.db.session import ReadSession, WriteSession, uuid7
+from app.journal.files import KeptHeads
 from app.journal.store import load_epoch
 from app.keyring import PROOF_KEYS, RECEIPT_KEYS, all_keys, keys_in_force
 from app.operations.service.deployment import Deployment
@@ -23,7 +24,7 @@ from app.operations.service.signing_keys import ensure_key, opened
 from app.proof import anchors, store
 from app.proof.anchors import Anchor, AnchorWay, AuthorityError, StampAnswer
 from app.proof.entries import SALT_BYTES, LogEntry, Record, entry_of
-from app.proof.notes import KeptHeads, Signer, signed_checkpoint, signed_note
+from app.proof.notes import Signer, signed_checkpoint, signed_note
 from app.proof.store import StoredCheckpoint, Waiting, add_statement, latest_checkpoint, stated_keys
 from app.proof.tree import (
     HASH_BYTES,
