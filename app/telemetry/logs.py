@@ -5,6 +5,7 @@ may quote what a client sent.
 """
 
 import logging
+import re
 import sys
 import traceback
 from enum import StrEnum
@@ -76,7 +77,17 @@ def _without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     record = event.get("_record")
     if record is not None:
         record.exc_info = record.exc_text = None
+        if record.name == "asyncio":
+            event["event"] = _before_values(str(record.msg))
     return event
+
+
+def _before_values(said: str) -> str:
+    """Return the words with which a message of asyncio begins: behind them it shows tasks, and what is in these.
+
+    A task is shown with its result or its exception, whose message is quoted; a callback with its arguments.
+    """
+    return re.split(r"[^\w %.!-]", said, maxsplit=1)[0].rstrip()
 
 
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

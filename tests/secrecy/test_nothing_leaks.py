@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -146,3 +149,55 @@ def test_each_kind_of_sink_would_give_it_away(deployment, consent):
     assert {sink for sink in SINKS_WITH_A_CONTROL if any(f"in {sink}, as" in each for each in found)} == (
         SINKS_WITH_A_CONTROL
     )
+
+
+OF_A_LOOP = """
+import asyncio, gc, sys, time, uvloop
+from app.telemetry.logs import configure_logs
+
+async def fail(word):
+    await asyncio.sleep(0)
+    raise LookupError(word)
+
+async def slow(word):
+    time.sleep(0.15)
+    return word
+
+def call(word):
+    raise KeyError(word)
+
+async def work(word):
+    asyncio.get_running_loop().call_soon(call, word)
+    lost = asyncio.create_task(fail(word))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    del lost
+    gc.collect()
+    await asyncio.create_task(slow(word))
+    pending = asyncio.create_task(asyncio.sleep(9, word))
+    await asyncio.sleep(0)
+    pending.get_coro().close()
+    del pending
+    gc.collect()
+
+configure_logs(level="DEBUG", as_json=True)
+loop = uvloop.new_event_loop() if sys.argv[1] == "uvloop" else asyncio.new_event_loop()
+loop.set_debug(sys.argv[2] == "debug")
+asyncio.set_event_loop(loop)
+loop.run_until_complete(work(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("mode", ["debug", "as it runs"])
+def test_what_an_event_loop_reports_shows_no_values(loop, mode):
+    """A lost task and a failed callback are logged by type and place: no message, result or argument of theirs."""
+    word = MARKERS["exception"].word
+    done = subprocess.run([sys.executable, "-c", OF_A_LOOP, loop, mode, word], capture_output=True, check=True)
+    assert leaks({"log": done.stderr}, MARKERS) == []
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    told = {line["event"]: "".join(line.get("exception", ())) for line in lines}
+    assert told["Task exception was never retrieved"].startswith("builtins.LookupError in fail (")
+    (of_callback,) = [said for event, said in told.items() if event.startswith("Exception in callback")]
+    assert of_callback.startswith("builtins.KeyError in call (")
+    assert ("Executing %s took %.3f seconds" in told) == (mode == "debug")
