@@ -69,9 +69,11 @@ def deployment(data: Path | None, *, join: bool = True, make: bool = False) -> I
 
 
 def settings_here() -> "Settings":
-    """The settings that the environment of this command names."""
+    """The settings that the environment of this command names; from then on what it logs shows no secret."""
     from app.settings import Settings
+    from app.telemetry.logs import say_warnings
 
+    say_warnings()
     return Settings.load()
 
 

@@ -26,6 +26,30 @@ class MetricsAccess(StrEnum):
 
 def configure_logs(*, level: str, as_json: bool) -> None:
     """Send structlog's and the standard library's records through one set of processors to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_formatter(as_json=as_json, is_for_good=True))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = name != "uvicorn.access"  # raw paths: this service logs route templates instead
+    for name in ("httpcore2", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they log URLs, and what receivers answer
+
+
+def say_warnings() -> None:
+    """Have a command print its warnings as a service logs its own; do nothing if logs are configured already.
+
+    Otherwise structlog would print the local variables of an exception's frames, and `logging` its message.
+    """
+    if not structlog.is_configured() and logging.lastResort is not None:
+        logging.lastResort.setFormatter(_formatter(as_json=not sys.stderr.isatty(), is_for_good=False))
+
+
+def _formatter(*, as_json: bool, is_for_good: bool) -> logging.Formatter:
+    """Lead structlog's records to the standard library, and return what makes lines of all; for good: cached."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -45,24 +69,12 @@ def configure_logs(*, level: str, as_json: bool) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=is_for_good,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
-        )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = name != "uvicorn.access"  # raw paths: this service logs route templates instead
-    for name in ("httpcore2", "httpx2"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # they log URLs, and what receivers answer
 
 
 def _without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from urllib.parse import urlencode, urlsplit
@@ -201,3 +202,37 @@ def test_what_an_event_loop_reports_shows_no_values(loop, mode):
     (of_callback,) = [said for event, said in told.items() if event.startswith("Exception in callback")]
     assert of_callback.startswith("builtins.KeyError in call (")
     assert ("Executing %s took %.3f seconds" in told) == (mode == "debug")
+
+
+OF_A_COMMAND = """
+import asyncio, gc, logging, sys, structlog
+from app.cli.connecting import settings_here
+
+def fail(word):
+    raise LookupError(word)
+
+async def lose(word):
+    lost = asyncio.create_task(asyncio.sleep(0))
+    lost.get_loop().call_soon(fail, word)
+    await lost
+
+settings_here()
+for log in (structlog.get_logger("sceau.test"), logging.getLogger("sceau.test")):
+    try:
+        fail(sys.argv[1])
+    except LookupError:
+        log.warning("it failed", exc_info=True)
+asyncio.run(lose(sys.argv[1]))
+"""
+
+
+def test_what_a_command_logs_shows_no_values():
+    """Each warning of a command is a line on standard error with type and place, and no message or variable."""
+    word = MARKERS["exception"].word
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCEAU_")}
+    command = [sys.executable, "-c", OF_A_COMMAND, word]
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    assert leaks({"standard output": done.stdout, "standard error": done.stderr}, MARKERS) == []
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (done.stdout, [line["event"] for line in lines]) == (b"", [*["it failed"] * 2, "Exception in callback fail"])
+    assert all(line["exception"][0].startswith("builtins.LookupError in fail (") for line in lines)

@@ -134,7 +134,10 @@ def examine(context: typer.Context, as_json: JsonOption = False, data: DataOptio
         return
     import structlog
 
-    # The results alone report what is found, so the log is silenced.
+    from app.telemetry.logs import say_warnings
+
+    # The results alone report what is found, so the log is silenced; libraries' warnings are not, and show no secret.
+    say_warnings()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with deployment(data):
         tell(_examined(), as_json=as_json)
