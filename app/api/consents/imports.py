@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
@@ -25,11 +25,10 @@ from pydantic import (
 
 from app.api.consents.routes import Authenticated, Capacity, Language, Method, Sha256, Territory, Token, Version
 from app.api.http.problems import InvalidRequestError, Problem, failed, fields_of, response_to
-from app.api.http.security import PROBLEMS, AskAgain, Needs, problems, strict_router
-from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep
+from app.api.http.security import PROBLEMS, Needs, problems, strict_router
+from app.api.http.services import DatabaseDep, DeploymentDep, RegisterApprovalDep, Write, WriteDep, as_caller
 from app.api.http.wire import Instant, ProcessingId, RecordView, SubjectBody, WireModel, at_fault, examples
 from app.auth.callers import Caller, Scope
-from app.auth.store import kept_as_they_are
 from app.core.article import Element
 from app.core.consent import DefaultState, EventKind, PositiveAct, State
 from app.core.register import ImportNotApprovedError
@@ -173,8 +172,7 @@ class ImportsBody(BaseModel):
 router = strict_router("consents")
 log = structlog.get_logger("sceau")
 
-_NEEDS: Final = Needs(Scope.CONSENTS_IMPORT)
-Importer = Annotated[Caller, Depends(_NEEDS)]
+Importer = Annotated[Caller, Depends(Needs(Scope.CONSENTS_IMPORT))]
 _AT_A_STRETCH: Final = 25
 
 
@@ -212,9 +210,7 @@ async def post_import(
     """
     caller.require(Scope.CONSENTS_IMPORT)
     whole = Import(body.name, body.grants_expected, body.until, approval, body.notify, dry_run=body.dry_run)
-    again = AskAgain(write.request.state.presented, _NEEDS.scopes)
-    importing = _Importing(write, deployment, caller.id, again, whole)
-    return await importing.answer(body.rows)
+    return await _Importing(write, deployment, caller, whole).answer(body.rows)
 
 
 @router.get("/v1/imports", summary="List imports", response_model=ImportsBody, responses=PROBLEMS)
@@ -232,8 +228,7 @@ class _Importing:
 
     write: Write
     deployment: Deployment
-    caller: UUID
-    ask: AskAgain
+    caller: Caller
     whole: Import
 
     async def answer(self, items: Sequence[object]) -> Response:
@@ -251,8 +246,8 @@ class _Importing:
             verdicts = await self._record(list(wanted.values()))
         except ImportNotApprovedError:
             # The proposal gets a separate transaction, so that it is kept although this request fails.
-            async with self._begun() as (session, caller):
-                await propose_import(session, caller, self.whole, list(wanted.values()))
+            async with self._begun() as session:
+                await propose_import(session, self.caller, self.whole, list(wanted.values()))
             raise
         told = {**refused, **dict(zip(wanted, verdicts, strict=True))}
         rows = [_answer(item, told[number], dry_run=self.whole.dry_run) for number, item in enumerate(items)]
@@ -260,16 +255,8 @@ class _Importing:
         content = json.dumps({**counts, "rows": rows}, ensure_ascii=False, separators=(",", ":"))
         return Response(content, media_type="application/json")
 
-    @asynccontextmanager
-    async def _begun(self) -> AsyncIterator[tuple[WriteSession, Caller]]:
-        """Begin a transaction and let the caller in again, who cannot change before the transaction ends.
-
-        The caller is locked first: a revocation waits for this transaction, or this transaction has waited for it.
-        """
-        found = self.ask.lookup()
-        lead = (kept_as_they_are([self.caller]), found)
-        async with self.write.writer.write(None, lead, restores=True) as session:
-            yield session, self.ask.admit(found.read(session.lead[found]), self.caller)
+    def _begun(self) -> AbstractAsyncContextManager[WriteSession]:
+        return as_caller(self.write.request, self.write.writer, self.caller, restores=True)
 
     async def _record(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
         """Record rows in one transaction; if the database refuses a row for its content, record them one by one."""
@@ -283,9 +270,9 @@ class _Importing:
 
     async def _together(self, rows: Sequence[ImportedRow]) -> list[Verdict]:
         try:
-            async with self.write.writer.turns, self._begun() as (session, caller):
+            async with self.write.writer.turns, self._begun() as session:
                 async with session.attempt():
-                    verdicts = await import_rows(session, self.deployment, caller, self.whole, rows)
+                    verdicts = await import_rows(session, self.deployment, self.caller, self.whole, rows)
                 return _undo(verdicts) if self.whole.dry_run else verdicts
         except _DryRunError as ended:
             return list(ended.verdicts)

@@ -258,8 +258,10 @@ class Write:
 
 
 @asynccontextmanager
-async def as_caller(request: Request, writer: Writer, caller: Caller) -> AsyncIterator[WriteSession]:
-    """Begin a transaction during which the caller cannot be changed.
+async def as_caller(
+    request: Request, writer: Writer, caller: Caller, *, restores: bool = False
+) -> AsyncIterator[WriteSession]:
+    """Begin a transaction during which the caller cannot be changed; `restores`: as `Writer.write` has it.
 
     Raises:
         UnauthorizedError: the credential is not in force any more.
@@ -267,7 +269,7 @@ async def as_caller(request: Request, writer: Writer, caller: Caller) -> AsyncIt
 
     """
     found = authentication(request.state.presented)
-    async with writer.write(None, (kept_as_they_are([caller.id]), found)) as session:
+    async with writer.write(None, (kept_as_they_are([caller.id]), found), restores=restores) as session:
         _still_is(caller, found.read(session.lead[found]))
         yield session
 
