@@ -21,16 +21,16 @@ import structlog
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from app.api.http.security import AskAgain
 from app.api.http.services import Write, WriteDep
 from app.api.http.wire import RecordView
-from app.auth.callers import Authenticated, Caller, Scope, UnauthorizedError
+from app.auth.callers import Authenticated, Caller, Credential, Scope, UnauthorizedError
 from app.auth.store import (
     Answer,
     CallName,
     IdempotentCall,
     KeyClaim,
     KeyClaims,
+    authentication,
     keep_answer_about,
     kept_as_they_are,
     release,
@@ -61,7 +61,7 @@ log = structlog.get_logger("sceau")
 class Order:
     """One decision to record, and the future in which its request gets the answer.
 
-    `said`: the decision. `caller`, `ask`: the caller's id, and the look-up that lets the caller in again. `call`: the
+    `said`: the decision. `caller`, `presented`: the caller's id, and the credential that it presented. `call`: the
     Idempotency-Key. `status`: that of the answer, if the decision is recorded. `person`: the locator of its person, the
     same however the id is spelt; decisions about one person are recorded in the order in which they came. `cause`: the
     request's span. `context`: the request's; a group runs in its first's.
@@ -69,7 +69,7 @@ class Order:
 
     said: Said
     caller: UUID
-    ask: AskAgain
+    presented: Credential
     call: IdempotentCall | None
     status: int
     person: bytes
@@ -80,7 +80,7 @@ class Order:
     @property
     def digest(self) -> bytes:
         """That of the credential that the caller presented."""
-        return self.ask.presented.digest
+        return self.presented.digest
 
     @property
     def is_grant(self) -> bool:
@@ -340,6 +340,20 @@ def _tell_all(some: Iterable[Order], error: Exception) -> None:
         one.tell(error)
 
 
+def _let_in_again(found: Authenticated | None, known: UUID) -> Caller:
+    """The caller found, if it is the one that was let in: an identity may belong to another caller by now.
+
+    Raises:
+        UnauthorizedError: the credential is not in force any more.
+        ScopeMissingError: the caller has lost the scope.
+
+    """
+    if found is None or found.caller.id != known:
+        raise UnauthorizedError(presented=True)
+    found.caller.require(Scope.CONSENTS_WRITE)
+    return found.caller
+
+
 _Callers = dict[tuple[bytes, UUID], Caller | Exception]
 """Each caller, or why it is refused now, by the digest of the credential and the id of the caller let in with it."""
 
@@ -408,7 +422,7 @@ class Group:
             if asked not in callers:
                 who = self.callers[one.digest]
                 try:
-                    callers[asked] = one.ask.admit(who.read(found[who]), one.caller)
+                    callers[asked] = _let_in_again(who.read(found[who]), one.caller)
                 except (UnauthorizedError, DomainError) as error:
                     callers[asked] = error
         return callers
@@ -455,7 +469,7 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
     claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
     named = named_in([one.said for one in some])
     opening = await opening_of(deployment, named, documents=named, waiting=waiting)
-    callers = {one.digest: one.ask.lookup() for one in some}
+    callers = {one.digest: authentication(one.presented) for one in some}
     return Group(deployment, some, claims, opening, callers)
 
 
@@ -513,9 +527,6 @@ def _body(done: Done) -> str:
 # How a request hands its decisions in.
 
 
-_SCOPES: Final = frozenset({Scope.CONSENTS_WRITE})
-
-
 @dataclass(frozen=True, slots=True)
 class Grouped:
     """Records the decisions of one request together with those of others."""
@@ -536,8 +547,7 @@ class Grouped:
 
         """
         person = self.groups.deployment.pseudonyms.locator(said.subject.type, said.subject.id)
-        ask = AskAgain(self.write.request.state.presented, _SCOPES)
-        return Order(said, caller.id, ask, call, status, person, cause())
+        return Order(said, caller.id, self.write.request.state.presented, call, status, person, cause())
 
 
 async def _grouped(request: Request, write: WriteDep) -> Grouped:

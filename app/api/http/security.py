@@ -6,10 +6,8 @@ scope does not start (`scopes_by_route`).
 
 import math
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response, Security
 from fastapi.dependencies.models import Dependant
@@ -35,10 +33,9 @@ from app.auth.callers import (
     key_digest,
     without_scheme,
 )
-from app.auth.store import authenticate, authentication
+from app.auth.store import authenticate
 from app.auth.tokens import LONGEST_TOKEN, BadTokenError, looks_like_token
 from app.db.database import Database, DatabaseUnavailableError
-from app.db.session import Lookup
 from app.snapshot.leases import boot_seconds
 
 _LONGEST_KEY: Final = 512
@@ -107,31 +104,6 @@ class NeedsRemembered(Needs):
 
 class AnyCaller(Needs):
     """A dependency that gives the caller, whatever its scopes."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskAgain:
-    """Looks a caller up again, for requests that take a while. The caller must still have one scope of `needs`."""
-
-    presented: Credential
-    needs: frozenset[Scope]
-
-    def lookup(self) -> Lookup[Authenticated | None]:
-        """The look-up that finds the caller as it is now."""
-        return authentication(self.presented)
-
-    def admit(self, found: Authenticated | None, known: UUID) -> Caller:
-        """The caller found, if it is the one that was admitted: an identity may belong to another caller by now.
-
-        Raises:
-            UnauthorizedError: the credential is not in force any more.
-            ScopeMissingError: the caller has lost the scope.
-
-        """
-        if found is None or found.caller.id != known:
-            raise UnauthorizedError(presented=True)
-        found.caller.require_one_of(self.needs)
-        return found.caller
 
 
 def as_shown(needs: Needs) -> Callable[..., Awaitable[Authenticated]]:
