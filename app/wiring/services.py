@@ -2,7 +2,6 @@
 
 import os
 import platform
-from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -81,7 +80,7 @@ def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
     if replica is not None:
         reading.follow(replica.feed.primary.accepts)
     known, reads = _known(replica, check), _reads(settings, fence, database, replica)
-    made = Services(
+    return Services(
         database=database,
         reading=reading,
         deployment=deployment,
@@ -109,14 +108,6 @@ def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
         code_flow=code_flow_of(settings, check),
         recorder=_recorder(settings, deployment),
         pace=pace,
-    )
-    return _as_chosen(made, settings)
-
-
-def _as_chosen(made: Services, settings: Settings) -> Services:
-    """Return the same parts, with what settings choose for routes and middleware."""
-    return replace(
-        made,
         metrics_access=settings.metrics,
         log_retention=settings.decision_log_retention,
         webhook_policy=settings.webhook_networks,

@@ -78,11 +78,6 @@ class Order:
     context: Context = field(default_factory=copy_context)
 
     @property
-    def digest(self) -> bytes:
-        """That of the credential that the caller presented."""
-        return self.presented.digest
-
-    @property
     def is_grant(self) -> bool:
         """Whether the order is a grant, which may permit more."""
         return isinstance(self.said, Collected) and self.said.kind is EventKind.GRANTED
@@ -392,7 +387,8 @@ class Group:
         waits: set[bytes] = set()
         claimed = self.claims.told(session, session.lead)
         for one in self.some:
-            caller, claim = callers[one.digest, one.caller], KeyClaim.OWN if one.call is None else claimed[one.call]
+            caller = callers[one.presented.digest, one.caller]
+            claim = KeyClaim.OWN if one.call is None else claimed[one.call]
             if isinstance(caller, Exception):
                 told[one] = caller
                 if one.call is not None and claim is KeyClaim.OWN:
@@ -418,9 +414,9 @@ class Group:
         """The callers. None changes before this transaction ends: a change of a caller or its keys waits for it."""
         callers: _Callers = {}
         for one in self.some:
-            asked = (one.digest, one.caller)
+            asked = (one.presented.digest, one.caller)
             if asked not in callers:
-                who = self.callers[one.digest]
+                who = self.callers[one.presented.digest]
                 try:
                     callers[asked] = _let_in_again(who.read(found[who]), one.caller)
                 except (UnauthorizedError, DomainError) as error:
@@ -433,7 +429,7 @@ class Group:
         told: dict[Order, Answer | Exception] = {}
         importing: dict[Caller, None] = {}
         for one in left:
-            caller = callers[one.digest, one.caller]
+            caller = callers[one.presented.digest, one.caller]
             if isinstance(caller, Exception):
                 continue
             if not opened.is_busy(one.said.subject):
@@ -469,7 +465,7 @@ async def together(deployment: Deployment, some: Sequence[Order], *, waiting: bo
     claims = KeyClaims([one.call for one in some if one.call is not None], waiting=waiting)
     named = named_in([one.said for one in some])
     opening = await opening_of(deployment, named, documents=named, waiting=waiting)
-    callers = {one.digest: authentication(one.presented) for one in some}
+    callers = {one.presented.digest: authentication(one.presented) for one in some}
     return Group(deployment, some, claims, opening, callers)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, NoReturn, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 import structlog
@@ -208,7 +208,6 @@ async def post_import(
     this register did not hold yet, is recorded with `proof: unknown` and never permits; a form signed on paper and
     named by `document_sha256` may be older. A dry run is the same, and then undone.
     """
-    caller.require(Scope.CONSENTS_IMPORT)
     whole = Import(body.name, body.grants_expected, body.until, approval, body.notify, dry_run=body.dry_run)
     return await _Importing(write, deployment, caller, whole).answer(body.rows)
 
@@ -273,13 +272,11 @@ class _Importing:
             async with self.write.writer.turns, self._begun() as session:
                 async with session.attempt():
                     verdicts = await import_rows(session, self.deployment, self.caller, self.whole, rows)
-                return _undo(verdicts) if self.whole.dry_run else verdicts
+                if self.whole.dry_run:
+                    raise _DryRunError(verdicts)  # noqa: TRY301 - the transaction's end undoes it
+                return verdicts
         except _DryRunError as ended:
             return list(ended.verdicts)
-
-
-def _undo(verdicts: Sequence[Verdict]) -> NoReturn:
-    raise _DryRunError(verdicts)
 
 
 def _row(row: ImportRow) -> ImportedRow:

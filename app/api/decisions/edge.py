@@ -263,7 +263,8 @@ class EdgeConnection(asyncio.Protocol):
                 return
             # From here to the admission nothing is awaited.
             # No token: its issuer may withdraw the key that signed it, which no change of the caller tells.
-            if record.caller is None or record.signed_by is not None or not _may_ask(record.caller):
+            caller = record.caller
+            if caller is None or record.signed_by is not None or Right.DECISIONS_EVALUATE not in caller.scopes:
                 log.warning("an edge was refused: its key is not in force, or lacks the scope decisions:evaluate")
                 unknown_keys.failed(self._from, self._digest)
                 if self._leaf is not None:  # it has lost its lease, and reports what it decided under it
@@ -273,7 +274,7 @@ class EdgeConnection(asyncio.Protocol):
             now = replica.now_if_leased()
             held = replica.callers.get(self._digest) if now is not None else None
             if now is not None and held is record and now < held.until:
-                self._let_in(record.caller, boot_seconds() + (held.until - now))
+                self._let_in(caller, boot_seconds() + (held.until - now))
                 return
             await asyncio.sleep(_AGAIN_SECONDS)
 
@@ -353,10 +354,6 @@ class EdgeConnection(asyncio.Protocol):
         with contextlib.suppress(MalformedError):
             return endpoint.lasting(self._digest, read_question(body, endpoint.refs))
         return None
-
-
-def _may_ask(caller: Caller) -> bool:
-    return caller.revoked_at is None and Right.DECISIONS_EVALUATE in caller.scopes
 
 
 def _is_answer(body: bytes, judged: Judged) -> bool:
