@@ -36,7 +36,7 @@ def _is_leased(api):
 
 
 @asynccontextmanager
-async def _dies(self, _=None, lead=()):
+async def _dies(self, _=None, lead=(), **_more):
     """Commit, and fail before the write is confirmed."""
     async with self._database.write(None, lead) as session:
         yield session

@@ -32,8 +32,8 @@ _LATE_SECONDS: Final = 600.0
 """How late a decision may be reported."""
 _MOST_A_SECOND: Final = 10_000_000
 """Decisions that one edge can make, and so can lose: a thread makes a million and a half."""
-_BEFORE_SECONDS: Final = LONGEST_LEASE + 2.0
-"""For how long an edge may have decided before this connection, under its last lease, without reporting it."""
+_UNREPORTED_SECONDS: Final = LONGEST_LEASE + 2.0
+"""For how long an edge may decide without reporting it, under its last lease, if this connection is new or hangs."""
 _MOST_WAITING: Final = 50_000
 """Decisions that were reported and are not logged yet, of one edge: some megabytes."""
 _OVERTAKING: Final = 2**15
@@ -99,7 +99,7 @@ class EdgeAnswers:
         self._queue: deque[tuple[list[_Row], list[int]]] = deque()
         self._waiting = 0
         self._working: asyncio.Task[None] | None = None
-        self._lost_until = boot_seconds() - _BEFORE_SECONDS  # what it could have lost by then is counted
+        self._lost_until = 0.0  # what it could have lost by then is counted (`boot_seconds`)
         # For each remainder, the highest count that was logged: the next one is higher, so no two ids are equal.
         self._highest = array("Q", bytes(8 * _OVERTAKING))
 
@@ -148,8 +148,10 @@ class EdgeAnswers:
         ids = bytes(view[start:]).decode().split("\n") if rows else []
         if not all(len(each) == rows for each in (*columns, ids)):
             raise ValueError("report")
-        counted = min(lost, int((boot_seconds() - self._lost_until) * _MOST_A_SECOND))
-        self._lost_until += counted / _MOST_A_SECOND
+        now = boot_seconds()
+        since = max(self._lost_until, now - _UNREPORTED_SECONDS)
+        counted = min(lost, int((now - since) * _MOST_A_SECOND))
+        self._lost_until = since + counted / _MOST_A_SECOND
         self._wording.lost(counted)
         if self._waiting + rows > _MOST_WAITING or max(map(len, ids), default=0) > _LONGEST_ID:
             self._wording.lost(rows)
