@@ -67,7 +67,13 @@ def told(runs: Sequence[dict[str, Any]]) -> str:
     ]
     table = [head, ["-" * 3] * len(head), *cells]
     lines = [f"|{'|'.join(each.replace('|', '/') for each in line)}|" for line in table]
-    return "\n".join([*(_run(number, run) for number, run in enumerate(runs, 1)), "", *lines])
+    places = [_place(run["machine"]) for run in runs]
+    told_again = ["the same" if place == places[0] else place for place in places[1:]]
+    runs_told = [
+        _run(number, run, where)
+        for number, (run, where) in enumerate(zip(runs, [*places[:1], *told_again], strict=True), 1)
+    ]
+    return "\n".join([*runs_told, "", *lines])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -85,11 +91,14 @@ def _rank(row: dict[str, Any]) -> int:
     return 2 if row["met"] else 0
 
 
-def _run(number: int, run: dict[str, Any]) -> str:
-    machine, loads = run["machine"], run["load_average"]
-    where = f"{machine['cores']} cores, {machine['processor']}, {machine['memory']}; Python {machine['python']},"
-    versions = f"uvicorn {machine['uvicorn']}, PostgreSQL {machine['postgresql']}"
+def _place(machine: dict[str, Any]) -> str:
+    where = f"{machine['cores']} cores, {machine['processor']}, {machine['memory']}; Python {machine['python']}"
+    return f"{where}, uvicorn {machine['uvicorn']}, PostgreSQL {machine['postgresql']}"
+
+
+def _run(number: int, run: dict[str, Any], where: str) -> str:
+    loads = run["load_average"]
     load = f"load average {loads['at the start']:.1f} at the start, {max(loads.values()):.1f} at most"
     consents = f"{run['facts']['consents']:,} consents"
     command = _PLACES.sub("", run["command"])
-    return f"{number}. `{command}`, {run['at']}, at {machine['sceau']}: {where} {versions}; {consents}; {load}."
+    return f"{number}. `{command}`, {run['at']}, at {run['machine']['sceau']}: {where}; {consents}; {load}."
