@@ -87,8 +87,9 @@ class Issuer:
         return bool(await self._looked_up(lambda keys: [key for key in keys.keys if key.thumbprint == thumbprint]))
 
     async def _looked_up(self, look: Callable[[KeySet], list[SigningKey]]) -> list[SigningKey]:
-        found = look(self.keys)
-        if found:
+        if self._is_stale:  # also where the machine slept, and no fetch came in time
+            self._replace(KeySet())
+        if found := look(self.keys):
             return found
         if self._flight is None and not self._may_fetch():
             if self.failures or self._is_stale:

@@ -435,7 +435,7 @@ class KeyClaims:
     def __init__(self, calls: Collection[IdempotentCall], *, waiting: bool) -> None:
         """Prepare the look-ups."""
         self._calls = calls
-        rows = as_rows([{"name": _name_of(each), **asdict(each)} for each in calls])
+        rows = as_rows([{"name": f"idempotency {each.caller} {each.key_hash.hex()}", **asdict(each)} for each in calls])
         aged = {"rows": rows, "seconds": KEPT.total_seconds()}
         self._hold = Lookup(_HOLD, {"rows": rows}, nothing)
         self._claim = Lookup(_CLAIM, aged, lambda found: set(_by_name(found)))
@@ -474,10 +474,6 @@ class KeyClaims:
 
 def _by_name(rows: Sequence[Any]) -> dict[CallName, Any]:
     return {(row.caller, bytes(row.key_hash), row.part): row for row in rows}
-
-
-def _name_of(call: IdempotentCall) -> str:
-    return f"idempotency {call.caller} {call.key_hash.hex()}"
 
 
 async def keep_answer(session: WriteSession, call: IdempotentCall, answer: Answer) -> None:

@@ -1,5 +1,6 @@
 """What commands print and read: JSON if it is asked for, and text files, gzipped if the name ends with .gz."""
 
+import codecs
 import gzip
 import json
 import sys
@@ -7,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
-from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Annotated, Any, NoReturn, TextIO
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -158,21 +158,7 @@ def open_to_read(path: Path) -> TextIO:
 
 
 @contextmanager
-def _as_text(file: IO[bytes], *, zipped: bool) -> Iterator[TextIO]:
-    """Write text to a file in UTF-8, zipped or not; the file stays open."""
-    if zipped:
-        with gzip.open(file, "wt", encoding="utf-8") as text:
-            yield text
-        return
-    text = TextIOWrapper(file, encoding="utf-8")
-    try:
-        yield text
-    finally:
-        text.detach()
-
-
-@contextmanager
-def written_whole(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+def written_whole(path: Path, *, binary: bool = False) -> Iterator[Any]:
     """Write a file that only its owner can read, and that appears only once it is whole; `-` is standard output.
 
     An existing device, named pipe or other special file is written to directly, and never replaced.
@@ -193,9 +179,11 @@ def written_whole(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
         with target.open("wb") if is_special else put_in_place(target) as file:
             if binary:
                 yield file
-                return
-            with _as_text(file, zipped=target.suffix == ".gz") as text:
-                yield text
+            elif target.suffix == ".gz":
+                with gzip.open(file, "wt", encoding="utf-8") as text:
+                    yield text
+            else:
+                yield codecs.getwriter("utf-8")(file)  # a TextIOWrapper would close the file
 
 
 @contextmanager

@@ -298,17 +298,13 @@ class KeptHeads:
         try:
             with (self.directory / _USED).open("a") as turn:
                 fcntl.flock(turn, fcntl.LOCK_EX)  # two processes may have appended one after the other
-                kept = self.last_in_place()
+                head = self.directory / _HEAD
+                kept = head.read_text(encoding="utf-8") if head.exists() else None
                 if kept is None or _size(kept) <= _size(note):
-                    put_whole(self.directory / _HEAD, note.encode())
+                    put_whole(head, note.encode())
                     _sync(self.directory)
         except OSError as error:
             raise HeadsUnreadableError(f"{self.directory}: the checkpoint cannot be written") from error
-
-    def last_in_place(self) -> str | None:
-        """Return the checkpoint that is there now."""
-        path = (self.directory or Path()) / _HEAD
-        return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _size(note: str) -> int:

@@ -83,7 +83,17 @@ async def load_processings(
     by_change = defaultdict[str, list[StatusChange | Invalidation]](list)
     for row in await session.execute(changes):
         by_change[row.processing].append(change_of(row))
-    return {row.id: _record(row, by_version[row.id], by_change[row.id]) for row in found}
+    return {
+        row.id: ProcessingRecord(
+            id=row.id,
+            controller=row.controller,
+            purpose=Purpose(row.purpose),
+            registered_at=row.registered_at,
+            versions=tuple(by_version[row.id]),
+            changes=tuple(by_change[row.id]),
+        )
+        for row in found
+    }
 
 
 async def list_ids(session: ReadSession, among: Collection[str] | None, *, after: str, limit: int) -> list[str]:
@@ -188,19 +198,6 @@ async def add_status_change(session: WriteSession, identifier: str, change: Stat
         insert(processing_status_change).values(
             processing=identifier, at=change.at, status=stored.value, recorded_by=by, awaiting_approval=awaiting
         )
-    )
-
-
-def _record(
-    row: Row[tuple[object, ...]], versions: list[VersionRecord], changes: list[StatusChange | Invalidation]
-) -> ProcessingRecord:
-    return ProcessingRecord(
-        id=row.id,
-        controller=row.controller,
-        purpose=Purpose(row.purpose),
-        registered_at=row.registered_at,
-        versions=tuple(versions),
-        changes=tuple(changes),
     )
 
 

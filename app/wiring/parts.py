@@ -211,7 +211,15 @@ def token_check_of(settings: Settings, pseudonyms: Pseudonyms) -> "TokenCheck | 
     rhythm = Rhythm()
     fetcher = KeyFetcher(frozenset(ALGORITHMS))
     issuers = [Issuer(name, fetcher, rhythm, boot_seconds) for name in settings.oidc_issuer]
-    return TokenCheck(_rules(settings, pseudonyms), issuers)
+    rules = TokenRules(
+        issuers=frozenset(settings.oidc_issuer),
+        ref=lambda issuer, subject: pseudonyms.opaque("identity", f"{len(issuer)} {issuer}{subject}"),
+        audience=settings.oidc_audience,
+        algorithms=frozenset(ALGORITHMS),
+        types=settings.oidc_token_types,
+        scopes_narrow=settings.oidc_scope_claim is ScopeClaim.NARROWS,
+    )
+    return TokenCheck(rules, issuers)
 
 
 def code_flow_of(settings: Settings, check: "TokenCheck | None") -> "CodeFlow | None":
@@ -230,17 +238,6 @@ def code_flow_of(settings: Settings, check: "TokenCheck | None") -> "CodeFlow | 
     back_to = f"{str(settings.public_url).rstrip('/')}{CALLBACK}"
     client = Client(identifier, secret or None, back_to)
     return CodeFlow(check.issuers[settings.oidc_issuer[0]], client, check.rules, LONGEST.total_seconds())
-
-
-def _rules(settings: Settings, pseudonyms: Pseudonyms) -> TokenRules:
-    return TokenRules(
-        issuers=frozenset(settings.oidc_issuer),
-        ref=lambda issuer, subject: pseudonyms.opaque("identity", f"{len(issuer)} {issuer}{subject}"),
-        audience=settings.oidc_audience,
-        algorithms=frozenset(ALGORITHMS),
-        types=settings.oidc_token_types,
-        scopes_narrow=settings.oidc_scope_claim is ScopeClaim.NARROWS,
-    )
 
 
 def origin_of(settings: Settings) -> str:

@@ -80,21 +80,15 @@ def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
     if replica is not None:
         reading.follow(replica.feed.primary.accepts)
     known, reads = _known(replica, check), _reads(settings, fence, database, replica)
+    longest = pace.lease + pace.margin
+    writer = Writer(database, replica, longest=longest, journal=journal, known=known, fence=fence, reading=reading)
     return Services(
         database=database,
         reading=reading,
         deployment=deployment,
         reads=reads,
         searches=_reads(settings, fence, reading, replica),
-        writer=Writer(
-            database,
-            replica,
-            longest=pace.lease + pace.margin,
-            journal=journal,
-            known=known,
-            fence=fence,
-            reading=reading,
-        ),
+        writer=writer,
         tokens=DecisionTokens(database, deployment),
         wall_clock=wall_clock,
         public_url=str(settings.public_url),

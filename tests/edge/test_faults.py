@@ -286,6 +286,7 @@ def test_a_client_connects_its_edge(service, consented):
     edge = Edge(service.socket, key)
     with Client(service.url(), key, refresh=None, edge=edge) as client:
         wait_until(lambda: client.evaluate(asked("alice", consented)).local)
+        assert edge.leased
     edge.close()
 
 

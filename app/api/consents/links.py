@@ -215,7 +215,15 @@ async def post_consent_link(  # noqa: PLR0917 - a body, and the parts that it ne
             raise ValueError("the body names nobody")  # which its model refuses
         make = create_overview_link if body.kind is LinkKind.OVERVIEW else create_consent_link
         made = await make(session, deployment, by.caller, body.wanted(*whom, by.credential, return_to))
-    return _body(made, body.kind, public_url)
+    return ConsentLinkBody(
+        id=made.id,
+        url=_address(public_url, made),
+        kind=body.kind,
+        processings=list(made.processings),
+        expires_at=made.expires_at,
+        left_out=[LeftOutBody.of(each) for each in made.left_out],
+        parent=ParentLinkBody(id=made.parent.id, url=_address(public_url, made.parent)) if made.parent else None,
+    )
 
 
 @router.get(
@@ -244,18 +252,6 @@ def _listed(address: str, origins: Origins) -> str:
         how = "must be an https address of an origin that SCEAU_RETURN_TO_ORIGINS lists, without a user"
         raise InvalidRequestError([FieldError(field="return_to", message=how)])
     return kept
-
-
-def _body(made: MadeLink, kind: LinkKind, public_url: str) -> ConsentLinkBody:
-    return ConsentLinkBody(
-        id=made.id,
-        url=_address(public_url, made),
-        kind=kind,
-        processings=list(made.processings),
-        expires_at=made.expires_at,
-        left_out=[LeftOutBody.of(each) for each in made.left_out],
-        parent=ParentLinkBody(id=made.parent.id, url=_address(public_url, made.parent)) if made.parent else None,
-    )
 
 
 def _address(public_url: str, made: MadeLink) -> str:
