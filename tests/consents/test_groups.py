@@ -15,7 +15,7 @@ import pytest
 
 from app.api.consents import groups as groups_module
 from app.api.consents.groups import Group, Order, RecordingGroups
-from app.auth.store import IdempotentCall, KeyClaim, KeyClaims, _name_of, release
+from app.auth.store import IdempotentCall, KeyClaim, KeyClaims, release
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.deployment import SubjectName
 from app.wiring.parts import deployment_of
@@ -44,6 +44,11 @@ def api(shared, shared_database):
     with psycopg.connect(administrator_url(shared_database.name), autocommit=True) as connection:
         connection.execute(REFUSE)
     return shared
+
+
+def _lock_name(call):
+    """What a transaction of the service locks for a caller's key; another name would make nobody wait here."""
+    return f"idempotency {call.caller} {call.key_hash.hex()}"
 
 
 def _with_two_names(api, name):
@@ -94,7 +99,7 @@ def test_decisions_about_a_person_keep_their_order_where_their_group_fails(
 
         async def held(deployment, some, **how):
             if not prepared:
-                other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_name_of(some[2].call)])
+                other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock_name(some[2].call)])
             prepared.append(some)
             return await made(deployment, some, **how)
 
@@ -290,7 +295,7 @@ def test_a_key_that_others_hold_holds_up_nobody(api, shared_database):
     with psycopg.connect(administrator_url(shared_database.name)) as holder, ThreadPoolExecutor(1) as pool:
         opaque = settings_for(shared_database)
         call = IdempotentCall(UUID(made["id"]), deployment_of(opaque).pseudonyms.opaque("idempotency-key", "k"), b"")
-        holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_name_of(call)])
+        holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_lock_name(call)])
         groups = api.client.app.state.recording_groups
         key = {"Idempotency-Key": "k"}
         asked = pool.submit(api.with_key(made["key"]).call, "POST", "/v1/withdrawals", {"subject": subject(one)}, key)
