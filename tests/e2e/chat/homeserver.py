@@ -45,6 +45,7 @@ _SETTINGS: dict[str, Any] = {
 }
 _LOGGING = {
     "version": 1,
+    "disable_existing_loggers": False,  # what Synapse says of an error in a module is wanted here
     "formatters": {"plain": {"format": "%(asctime)s %(name)s %(levelname)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"level": "INFO", "handlers": ["console"]},

@@ -1,8 +1,13 @@
 """Synapse on one host with Sceau: its module holds decisions, and a withdrawal that was answered is obeyed at once."""
 
 import json
+import socket
+import struct
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import CLOCK_BOOTTIME, clock_gettime
 
 import httpx2
 import pytest
@@ -75,3 +80,39 @@ def test_a_withdrawal_is_obeyed_by_the_next_message(world):
     """Once it was answered, no message is analysed, until she consents again."""
     world.register.withdraw(world.carol.id, ADS)
     assert [world.outcome(world.alice, world.carol) for _ in range(3)] == ["denied"] * 3
+
+
+@contextmanager
+def _mute(path: Path) -> Iterator[bytearray]:
+    """What greets an edge as Sceau does and leases it an hour, but answers no question; what it heard."""
+    heard = bytearray()
+    lease = {"kind": "lease", "ahead": 0.0, "end": clock_gettime(CLOCK_BOOTTIME) + 3600}
+    said = [json.dumps(each).encode() for each in ({"kind": "welcome", "protocol": 1, "most": 100, "ids": 1}, lease)]
+
+    def serve(listener: socket.socket) -> None:
+        connected, _ = listener.accept()
+        with connected:
+            for each in said:
+                connected.sendall(struct.pack(">I", len(each)) + each)
+            while data := connected.recv(65536):
+                heard.extend(data)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield heard
+
+
+def test_what_the_edge_is_not_answered_in_time_is_asked_over_http(world, python, tmp_path):
+    """A question that stays unanswered on the socket costs half of the time-out, and not the analysis."""
+    write_keys(tmp_path, world.register.new_key())
+    write_analysis(tmp_path)
+    module = module_settings(tmp_path, world.wire.address)
+    module["config"] |= {"edge_socket": str(tmp_path / "mute.sock"), "timeout": 30.0}
+    with _mute(tmp_path / "mute.sock") as heard, homeserver(tmp_path, python, module) as server:
+        second = World(tmp_path, server, world.register, world.wire)
+        before = len(world.wire.heard)
+        assert second.outcome(second.alice, second.carol) == "analysed"
+        assert b'"kind":"ask"' in heard
+        assert len(world.wire.heard) > before

@@ -36,10 +36,7 @@ class EdgePdp:
     def ask(self, gates: Sequence[Gate], message: Message, parties: Parties) -> "Deferred[list[Answer] | None]":
         """The answers in the order of `sceau_synapse.questions.batch`; None where HTTP is to be asked."""
         asked = [self._question(gate, message, parties, user) for gate in gates for user in parties.local]
-        answered = gatherResults([self._one(each) for each in asked], consumeErrors=True)
-        answered.addTimeout(self._configuration.timeout / 2, self._reactor)
-        answered.addCallback(_all_or_none)
-        return answered.addErrback(lambda failure: failure.trap(DeadlineError) and None)
+        return gatherResults([self._one(each) for each in asked], consumeErrors=True).addCallback(_all_or_none)
 
     def _one(self, question: Question) -> "Deferred[Decision | None]":
         waiting: Deferred[Decision | None] = Deferred()
@@ -53,7 +50,8 @@ class EdgePdp:
             self._threads.callFromThread(lambda: waiting.called or waiting.callback(decision))
 
         self._edge.ask(question).add_done_callback(settle)
-        return waiting
+        waiting.addTimeout(self._configuration.timeout / 2, self._reactor)
+        return waiting.addErrback(lambda failure: failure.trap(DeadlineError) and None)
 
     def _question(self, gate: Gate, message: Message, parties: Parties, user: str) -> Question:
         chosen = self._configuration
