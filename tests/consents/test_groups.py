@@ -19,7 +19,7 @@ from app.auth.store import IdempotentCall, KeyClaim, KeyClaims, release
 from app.db.database import DatabaseUnavailableError
 from app.operations.service.deployment import SubjectName
 from app.wiring.parts import deployment_of
-from tests.faults.service import eventually
+from tests.faults.service import HANGS, eventually
 from tests.support.api import settings_for, subject
 from tests.support.consents import SIGNED, grant
 from tests.support.databases import administrator_url
@@ -320,6 +320,49 @@ def test_a_group_has_a_few_decisions_about_one_person():
     asyncio.run(taken())
 
 
+def test_two_whole_groups_are_recorded_at_once(api, monkeypatch):
+    """The group of one batch does not commit before that of another has begun, and both are recorded."""
+    begun, made, loop_of = list[int](), groups_module.together, asyncio.get_running_loop
+
+    async def when_both_have_begun(deployment, some, **how):
+        begun.append(len(some))
+        until = loop_of().time() + HANGS
+        while len(begun) < 2:
+            assert loop_of().time() < until
+            await asyncio.sleep(0.01)
+        return await made(deployment, some, **how)
+
+    monkeypatch.setattr(groups_module, "together", when_both_have_begun)
+    batches = [
+        {"items": [grant(f"{whose}-{number}@example.fr", "ads") for number in range(groups_module.TOGETHER)]}
+        for whose in ("first", "second")
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(lambda each: api.ok("POST", "/v1/consents/batch", each)["items"], batches))
+    assert {each["status"] for items in told for each in items} == {201}
+    assert begun == [groups_module.TOGETHER] * 2
+
+
+def test_a_group_takes_nothing_that_a_group_under_way_holds():
+    """A decision whose person or key a group under way holds waits, and so do later ones about its person."""
+
+    async def taken():
+        nothing: Any = None
+        caller = uuid4()
+        groups = RecordingGroups(nothing, nothing)
+        parts = [IdempotentCall(caller, b"batch", b"", part) for part in range(2)]
+        first, same_person, other = _order("one"), _order("one"), _order("other")
+        keyed, same_key, behind = _order("two", parts[0]), _order("three", parts[1]), _order("three")
+        groups.recording[asyncio.create_task(asyncio.sleep(0))] = first.holds | keyed.holds
+        groups.waiting.extend([same_person, same_key, behind, other])
+        assert groups._take() == [other]
+        assert list(groups.waiting) == [same_person, same_key, behind]
+        groups.recording.clear()
+        assert groups._take() == [same_person, same_key, behind]
+
+    asyncio.run(taken())
+
+
 def test_a_group_that_was_ended_before_it_began_tells_its_own():
     """A decision whose group is cancelled before it begins gets an error and does not wait."""
 
@@ -337,10 +380,10 @@ def test_a_group_that_was_ended_before_it_began_tells_its_own():
     asyncio.run(closed())
 
 
-def _order(name):
+def _order(name, call=None):
     nothing: Any = None
     said: Any = SimpleNamespace(subject=SubjectName("user", name))
-    return Order(said, uuid4(), nothing, None, 201, said.subject.id.encode())
+    return Order(said, uuid4(), nothing, call, 201, said.subject.id.encode())
 
 
 def test_what_waits_behind_a_task_that_had_not_begun_is_told():

@@ -1,9 +1,9 @@
 """Decisions that arrive together are recorded together: one transaction, one commit and one confirmation for many.
 
-A request makes an order of each decision (`Grouped`). The orders that arrive while one group is recorded form the next
-(`RecordingGroups`). Each decision is judged, and answered or refused, separately; its caller is looked up and its
-Idempotency-Key claimed in the transaction (`Group`). A group never waits for a person whom another transaction holds:
-the orders about that person wait alone.
+A request makes an order of each decision (`Grouped`). The orders that arrive while one group is recorded form the next,
+which begins beside it if it is whole (`RecordingGroups`). Each decision is judged, and answered or refused, separately;
+its caller is looked up and its Idempotency-Key claimed in the transaction (`Group`). A group never waits for a person
+whom another transaction holds: the orders about that person wait alone.
 """
 
 import asyncio
@@ -49,6 +49,8 @@ from app.telemetry.spans import cause, caused_by
 
 TOGETHER: Final = 100
 """The most decisions that are recorded in one transaction, which takes some tens of milliseconds."""
+_AT_ONCE: Final = 2
+"""How many groups are recorded at once: while the database works on one, this process judges the next."""
 _ABOUT_ONE: Final = 5
 _ALONE_AT_ONCE: Final = 3
 _PATIENCE: Final = 5.0
@@ -83,6 +85,11 @@ class Order:
         return isinstance(self.said, Collected) and self.said.kind is EventKind.GRANTED
 
     @property
+    def holds(self) -> frozenset[object]:
+        """What its transaction holds and another one may not have: its person, and its Idempotency-Key as a whole."""
+        return frozenset((self.person,) if self.call is None else (self.person, self.call.name[:2]))
+
+    @property
     def key(self) -> CallName | None:
         """The name of the order's part of its Idempotency-Key."""
         return None if self.call is None else self.call.name
@@ -105,15 +112,16 @@ _Kept = dict[bytes, deque[Order]]
 class RecordingGroups:
     """Records the orders that arrive, in groups.
 
-    `alone`: by person whom other transactions hold, the orders that wait behind the one that waits for the person.
-    Orders about one person are recorded in the order in which they arrived.
+    `recording`: by task, what the groups hold that have not committed yet. `alone`: by person whom other transactions
+    hold, the orders that wait behind the one that waits for the person. Orders about one person are recorded in the
+    order in which they arrived.
     """
 
     writer: Writer
     deployment: Deployment
     waiting: deque[Order] = field(default_factory=deque)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
-    recording: "asyncio.Task[None] | None" = None
+    recording: "dict[asyncio.Task[None], frozenset[object]]" = field(default_factory=dict)
     due: bool = False
     register: RegisterEntries = field(default_factory=RegisterEntries)
     keys: set[CallName] = field(default_factory=set)
@@ -155,10 +163,14 @@ class RecordingGroups:
             _tell_all(behind, DatabaseUnavailableError())
 
     def _begin(self) -> None:
-        """Begin the next group, unless a group is being recorded, which begins the next one when it has committed."""
+        """Begin the next group once the one before has committed, or beside it where a whole group waits already."""
         self.due = False
-        if self.recording is None and (some := self._take()):
-            self.recording = self._spawn(some, self._run(some, waiting=False))
+        while len(self.recording) < _AT_ONCE and len(self.waiting) >= TOGETHER * len(self.recording):
+            some = self._take()
+            if not some:
+                return
+            task = self._spawn(some, self._run(some, waiting=False))
+            self.recording[task] = frozenset[object]().union(*(one.holds for one in some))
 
     def _spawn(self, some: Sequence[Order], work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         self.keys |= {key for one in some if (key := one.key) is not None}
@@ -176,25 +188,27 @@ class RecordingGroups:
         self._begin()
 
     def _recorded(self, task: "asyncio.Task[None] | None") -> None:
-        if task is self.recording:
-            self.recording = None
+        if task is not None and self.recording.pop(task, None) is not None:
             self._begin()
 
     def _take(self) -> list[Order]:
         """Take the next group; an order waits while another one with its Idempotency-Key is under way.
 
-        It takes a few orders about one person at a time, since each reads everything recorded about that person. If an
-        order waits, the later ones about the same person wait too.
+        So does one whose person or key a group under way holds. It takes a few orders about one person at a time, since
+        each reads everything recorded about that person. If an order waits, the later ones about the same person wait
+        too.
         """
         taken: list[Order] = []
         left: list[Order] = []
         keys, about, passed = set(self.keys), Counter[bytes](), set(self.alone)
+        held = frozenset[object]().union(*self.recording.values())
         while self.waiting and len(taken) < TOGETHER:
             one = self.waiting.popleft()
             if one.answer.done():
                 continue  # no request waits for it any more, and nothing of it was begun
             person = one.person
-            if (one.key is not None and one.key in keys) or about[person] == _ABOUT_ONE or person in passed:
+            busy = (one.key is not None and one.key in keys) or not held.isdisjoint(one.holds)
+            if busy or about[person] == _ABOUT_ONE or person in passed:
                 left.append(one)
                 passed.add(person)
             else:
