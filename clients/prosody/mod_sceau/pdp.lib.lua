@@ -43,12 +43,15 @@ local function batch(settings, gates, concerned)
 end
 
 -- Whether one decision is a permit, and the second until which it is (UTC, RFC 3339 without its Z and fraction; nil:
--- exempt, L32-3 III). One that should say until when and does not is no permit. Such texts compare as the instants do,
--- whatever this machine's time zone; util.datetime's parser is an hour off in some of them.
+-- it rests on no consent: the exemptions of L32-3 III, here and where the article does not apply). One that should say
+-- until when and does not is no permit. Such texts compare as the instants do, whatever this machine's time zone;
+-- util.datetime's parser is an hour off in some of them.
+local ENDLESS = { exempt = true, not_governed = true };
+
 local function read_decision(answer)
 	if type(answer) ~= "table" or answer.decision ~= true or type(answer.context) ~= "table" then return false; end
 	local context = answer.context;
-	if context.reason == "exempt" and context.valid_until == nil then return true; end
+	if ENDLESS[context.reason] and context.valid_until == nil then return true; end
 	local said = type(context.valid_until) == "string" and context.valid_until or "";
 	local second = said:match("^(%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d)%.?%d*Z$");
 	return second ~= nil, second;

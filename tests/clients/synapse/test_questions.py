@@ -112,6 +112,7 @@ def test_what_does_not_answer_the_question_is_unusable(status, body):
         {"decision": True, "context": {"reason": "consent_in_force", "valid_until": "soon"}},
         {"decision": True, "context": {"reason": "consent_in_force", "valid_until": "2027-03-09T23:00:00"}},
         {"decision": True, "context": {"reason": "exempt", "valid_until": None}},
+        {"decision": True, "context": {"reason": ["exempt"]}},
         {"decision": False, "context": {"error": {"status": 400, "message": "no"}}},
         None,
         [],
@@ -123,9 +124,10 @@ def test_only_a_clear_permit_is_one(decision):
     assert not answer.permitted
 
 
-def test_a_permit_is_read_with_its_end_and_its_id():
-    """The control of the cases above; an exempt one has no end."""
-    exempt = {"decision": True, "context": {"id": "2", "reason": "exempt"}}
+@pytest.mark.parametrize("reason", ["exempt", "not_governed"])
+def test_a_permit_is_read_with_its_end_and_its_id(reason):
+    """The control of the cases above; one that rests on no consent has no end."""
+    exempt = {"decision": True, "context": {"id": "2", "reason": reason}}
     one, other = read_answers(200, json.dumps({"evaluations": [PERMIT, exempt]}).encode(), 2)
     assert one == Answer(permitted=True, decision="1", valid_until=datetime(2027, 3, 9, 23, tzinfo=UTC))
     assert other == Answer(permitted=True, decision="2")

@@ -68,9 +68,10 @@ def test_only_a_clear_permit_is_one(prosody, decision):
     [
         (CLEAR, "permitted"),
         ({"id": "x", "reason": "exempt"}, "permitted"),
+        ({"id": "x", "reason": "not_governed"}, "permitted"),
         ({**CLEAR, "valid_until": "2026-01-01T00:00:00Z"}, "lapsed"),
     ],
-    ids=["in force", "exempt", "over"],
+    ids=["in force", "exempt", "not governed", "over"],
 )
 def test_a_permit_is_used_until_it_ends(prosody, context, outcome):
     """The control of the cases before: what says yes, to this very question, is a permit, until it has ended."""

@@ -125,9 +125,10 @@ def test_only_a_clear_permit_is_one(world, decision):
     [
         (CLEAR, "analysed"),
         ({"id": "x", "reason": "exempt"}, "analysed"),
+        ({"id": "x", "reason": "not_governed"}, "analysed"),
         ({**CLEAR, "valid_until": "2026-01-01T00:00:00Z"}, "lapsed"),
     ],
-    ids=["in force", "exempt", "over"],
+    ids=["in force", "exempt", "not governed", "over"],
 )
 def test_a_permit_is_used_until_it_ends(world, context, outcome):
     """The control of the cases before: what says yes, to this very question, is a permit, until it has ended."""

@@ -10,7 +10,10 @@ from datetime import datetime
 from typing import Final
 
 _OK: Final = 200
-_EXEMPT: Final = "exempt"
+ENDLESS: Final = ("exempt", "not_governed")
+"""Reasons of permits that rest on no consent, and so need no end: the exemptions of III, here and where the article
+does not apply.
+"""
 
 
 class Unusable(Exception):
@@ -19,7 +22,7 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One decision. A permit under IV has `valid_until`; one that should have and has not is no permit."""
+    """One decision. A permit that rests on consent has `valid_until`; one that should have and has not is no permit."""
 
     permitted: bool
     decision: str = ""
@@ -74,8 +77,8 @@ def _answer(value: object) -> Answer:
     context = value.get("context")
     if not isinstance(context, dict):
         return Answer(permitted=False)
-    exempt, until = context.get("reason") == _EXEMPT, _instant(context.get("valid_until"))
-    if until is None and not (exempt and "valid_until" not in context):
+    endless, until = context.get("reason") in ENDLESS, _instant(context.get("valid_until"))
+    if until is None and not (endless and "valid_until" not in context):
         return Answer(permitted=False)
     return Answer(permitted=True, decision=str(context.get("id", "")), valid_until=until)
 

@@ -6,7 +6,6 @@ is asked over HTTP, as without it.
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Final
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as DeadlineError
@@ -15,12 +14,10 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from sceau_client import Correspondence, Decision, Edge, Outcome, Question, Subject
 from sceau_client import Element as Touched
 from sceau_client import Parties as Named
-from sceau_synapse.answers import Answer
+from sceau_synapse.answers import ENDLESS, Answer
 from sceau_synapse.configuration import Configuration, Gate
 from sceau_synapse.message import Message, Parties
 from sceau_synapse.questions import handle
-
-_EXEMPT: Final = "exempt"
 
 
 class EdgePdp:
@@ -69,10 +66,10 @@ def _all_or_none(decisions: Sequence[Decision | None]) -> list[Answer] | None:
 
 
 def _answer(decision: Decision | None) -> Answer | None:
-    """A decision as `read_answers` gives it: a permit under IV without its end is none."""
+    """A decision as `read_answers` gives it: a permit that rests on consent and has no end is none."""
     if decision is None or decision.outcome is Outcome.UNKNOWN:
         return None
-    ends = decision.valid_until is not None or decision.reason == _EXEMPT
+    ends = decision.valid_until is not None or decision.reason in ENDLESS
     if decision.outcome is not Outcome.PERMIT or not ends:
         return Answer(permitted=False)
     return Answer(permitted=True, decision=decision.id or "", valid_until=decision.valid_until)
