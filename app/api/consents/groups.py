@@ -9,7 +9,7 @@ whom another transaction holds: the orders about that person wait alone.
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -121,7 +121,7 @@ class RecordingGroups:
     deployment: Deployment
     waiting: deque[Order] = field(default_factory=deque)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
-    recording: "dict[asyncio.Task[None], frozenset[object]]" = field(default_factory=dict)
+    recording: "dict[asyncio.Task[None] | None, frozenset[object]]" = field(default_factory=dict)
     due: bool = False
     register: RegisterEntries = field(default_factory=RegisterEntries)
     keys: set[CallName] = field(default_factory=set)
@@ -185,11 +185,11 @@ class RecordingGroups:
             _tell_all(some, DatabaseUnavailableError())  # orders without an answer: the task had not begun
         self.running.discard(task)
         self._recorded(task)
-        self._begin()
 
     def _recorded(self, task: "asyncio.Task[None] | None") -> None:
-        if task is not None and self.recording.pop(task, None) is not None:
-            self._begin()
+        """Begin what had to wait for what this task held."""
+        self.recording.pop(task, None)
+        self._begin()
 
     def _take(self) -> list[Order]:
         """Take the next group; an order waits while another one with its Idempotency-Key is under way.
@@ -224,7 +224,10 @@ class RecordingGroups:
         try:
             await self._record(some, kept, waiting=waiting)
         except (BusyError, PartRefusedError, TransactionRefusedError) as error:
-            self._alone(some, error, kept)
+            if len(some) == 1:  # it had a transaction for itself
+                some[0].tell(error)
+            else:
+                self._keep_back(some, kept, first=True)
         except RestoredBehindError as error:
             await self._without_grants(some, error, waiting=waiting)
         except DatabaseUnavailableError as error:  # it says whether nothing was recorded, or that is unknown
@@ -240,16 +243,13 @@ class RecordingGroups:
             self._begin_alone(kept)
 
     @asynccontextmanager
-    async def _turn(self, *, waiting: bool) -> AsyncIterator[None]:
+    async def _turn(self) -> AsyncIterator[None]:
         """Let a few transactions at a time wait for others, lest they use up the connections; the rest wait here.
 
         Raises:
             BusyError: the turn did not come in time.
 
         """
-        if not waiting:
-            yield
-            return
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self.patient.acquire()
@@ -271,13 +271,6 @@ class RecordingGroups:
         _tell_all([one for one in some if one.is_grant], error)
         if rest:
             await self._run(rest, waiting=waiting)
-
-    def _alone(self, some: Sequence[Order], error: Exception, kept: _Kept) -> None:
-        """Give each order a separate transaction; an order that had one already gets the error as its answer."""
-        if len(some) == 1:
-            some[0].tell(error)
-        else:
-            self._keep_back(some, kept, first=True)
 
     def _keep_back(self, some: Iterable[Order], kept: _Kept, *, first: bool = False) -> None:
         """Let each order wait for a separate transaction, one at a time for each person, so that none overtakes.
@@ -329,7 +322,7 @@ class RecordingGroups:
             # The next group is recorded as of now, while this one still waits for replicas.
             self._recorded(mine)
 
-        async with self._turn(waiting=waiting):
+        async with self._turn() if waiting else nullcontext():
             whole = await together(self.deployment, list(some), waiting=waiting)
             async with self.writer.write(committed, whole.lookups) as session:
                 told = await whole.record(session, self.register)
