@@ -22,7 +22,7 @@ from app.core.errors import (
     TooManyConsentsError,
     UnknownVersionError,
 )
-from app.core.fold import ConsentRow, covered, defects
+from app.core.fold import ConsentRow, Standing, covered, defects
 from app.core.names import NOES, MailboxSharedError
 from app.core.processing import Status
 from app.core.register import ProcessingNotApprovedError
@@ -226,44 +226,25 @@ def document_of(collected: Collected) -> bytes | None:
     return bytes.fromhex(str(digest)) if claims else None
 
 
-def view_of(entry: LedgerEntry, grown: OpenLedger, deployment: Deployment) -> ConsentView:
-    """Return the consent that a decision began, as it is at the moment of recording.
-
-    Args:
-        entry: the decision.
-        grown: the ledger, which ends with it.
-        deployment: how it counts periods.
-
-    """
-    event = entry.event
-    standing = standing_now(grown.events, grown.registered(event.processing or ""), grown.now, deployment.policy)
-    state = standing.state_of(event)
+def view_of(entry: LedgerEntry, standing: Standing) -> ConsentView:
+    """Return the consent that a decision began, as it is at the moment of recording (`standing`)."""
+    event, state = entry.event, standing.state_of(entry.event)
     if event.kind is not EventKind.GRANTED:
-        return ConsentView(event, grown.ref, state, None)
+        return ConsentView(event, entry.subject_ref, state, None)
     found = defects(standing.grant_of(event), standing.processing, standing.at) if state is State.INVALID else ()
-    return ConsentView(event, grown.ref, state, standing.expiry_of(event), found)
+    return ConsentView(event, entry.subject_ref, state, standing.expiry_of(event), found)
 
 
-def covers(grown: OpenLedger, entry: LedgerEntry, ended: Sequence[ConsentRow], deployment: Deployment) -> bool:
-    """Return whether a grant covers as much, and lasts as long, as the consents that it replaced.
-
-    Args:
-        grown: the ledger, which ends with the grant.
-        entry: the grant.
-        ended: the consents that it ended.
-        deployment: how it counts periods.
-
-    """
-    record = grown.registered(entry.event.processing or "")
-    standing = standing_now(grown.events, record, grown.now, deployment.policy)
-    by_id = {event.id: event for event in grown.events}
+def covers(entry: LedgerEntry, replaced: Sequence[ConsentEvent], standing: Standing) -> bool:
+    """Return whether a grant covers as much, and lasts as long, as the grants that it replaced."""
 
     def reach(event: ConsentEvent) -> tuple[frozenset[Element], datetime]:
-        return covered(standing.grant_of(event), record.facts), standing.expiry_of(event)
+        return covered(standing.grant_of(event), standing.processing), standing.expiry_of(event)
 
+    if not replaced:
+        return True
     elements, until = reach(entry.event)
-    before = [reach(by_id[row.id]) for row in ended if row.decision is EventKind.GRANTED]
-    return all(old <= elements and end <= until for old, end in before)
+    return all(old <= elements and end <= until for old, end in map(reach, replaced))
 
 
 def _check_asked(record: ProcessingRecord, collected: Collected, ledger: OpenLedger) -> None:
@@ -550,15 +531,18 @@ async def record(
     grown, ended = await append(session, ledger, entry)
     opened.grown(said.subject, grown)
     at = entry.event.collected_at
+    granted = [row for row in ended if row.decision is EventKind.GRANTED]
     if isinstance(said, Withdrawal):
-        granted = [row for row in ended if row.decision is EventKind.GRANTED]
         told = [] if said.quiet else [(row.id, row.processing) for row in granted]
         done: Done = recorded(entry, ledger, granted, caller)
     else:
         told = [] if said.quiet else [(entry.event.id, said.processing)]
-        done = view_of(entry, grown, deployment)
+        standing = standing_now(grown.events, grown.registered(said.processing), grown.now, deployment.policy)
+        done = view_of(entry, standing)
         minor = (said.capacity or {}).get("age_band") not in {None, AgeBand.ADULT.value}
-        if minor or done.state is not State.IN_FORCE or not covers(grown, entry, ended, deployment):
+        ids = {row.id for row in granted}
+        replaced = [event for event in grown.events if event.id in ids]
+        if minor or done.state is not State.IN_FORCE or not covers(entry, replaced, standing):
             # A refusal, a grant that covers less than the one before it, or an age that others may fall with.
             session.narrow()
     for consent, processing in told:
