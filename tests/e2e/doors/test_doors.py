@@ -88,19 +88,3 @@ def test_a_page_fits_a_page():
         "auditor.md",
     }
     assert [page.name for page in START.glob("*.md") if len(page.read_text().splitlines()) > 70] == []
-
-
-@pytest.mark.parametrize(
-    "text", ["```sh\ntrue\n```\n", '```sh title="The same terminal"\ntrue\n```\n', "```bash\ntrue\n```\n"]
-)
-def test_a_block_that_would_not_be_run_is_seen(text):
-    """A block without a terminal, one that continues none, and one of another language."""
-    with pytest.raises(AssertionError):
-        terminals(text)
-
-
-def test_a_command_that_fails_is_seen(tmp_path):
-    """The check can fail: on the command, and not on the last one alone."""
-    (terminal,) = terminals('```sh title="Another terminal"\nfalse\ntrue\n```\n')
-    with pytest.raises(AssertionError):
-        Follower(tmp_path, free_port(), {}, bare({})).type_in(terminal)
