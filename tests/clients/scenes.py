@@ -1,11 +1,12 @@
-"""Servers on loopback that stand in for Sceau and misbehave; and what is asked of them."""
+"""Servers on loopback that stand in for Sceau, or for a receiver, and misbehave; and what is asked of them."""
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sceau_client import HandleMaker, Question
 
@@ -47,6 +48,8 @@ class Scene:
     port: int = 0
     came: list[Came] = field(default_factory=list)
     connections: int = 0
+    under_way: int = 0
+    most_under_way: int = 0
 
     @property
     def url(self) -> str:
@@ -57,6 +60,8 @@ class Scene:
         """Answer the requests of a connection as it is to behave."""
         self.connections += 1
         mine = self.connections
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             while True:
                 request = await _read(reader, mine)
@@ -66,6 +71,7 @@ class Scene:
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client hung up
         finally:
+            self.under_way -= 1
             writer.close()
 
 
@@ -79,7 +85,16 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Came:
 @asynccontextmanager
 async def scene(behave: Behaviour) -> AsyncIterator[Scene]:
     """A server that listens on loopback for as long as the block lasts."""
-    made = Scene(behave)
+    async with playing(Scene(behave)) as made:
+        yield made
+
+
+Played = TypeVar("Played", bound=Scene)
+
+
+@asynccontextmanager
+async def playing(made: Played, tls: ssl.SSLContext | None = None) -> AsyncIterator[Played]:
+    """Such a server, listening for as long as the block lasts."""
     handling: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -87,7 +102,7 @@ async def scene(behave: Behaviour) -> AsyncIterator[Scene]:
         handling.add(task)
         task.add_done_callback(handling.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

@@ -172,12 +172,6 @@ def test_a_permit_carries_a_token_that_verifies(asker, service, processing):
     assert asker.evaluate(about("alice", processing)).token is None
 
 
-def test_a_key_that_is_not_known_is_refused(asker_for, service):
-    """401 is `refused`: not a deny, and no exception."""
-    decision = asker_for(f"http://127.0.0.1:{service.port}", "sceau_" + "x" * 43).evaluate(about("alice"))
-    assert (decision.outcome, decision.cause, decision.status) == (Outcome.UNKNOWN, Cause.REFUSED, 401)
-
-
 def test_a_client_that_asked_too_much_asks_only_what_is_exempt(asker_for, limited):
     """After Sceau's 429 the rest is unknown, at once and without a request; what is exempt is asked and permitted."""
     asker = asker_for(f"http://127.0.0.1:{limited.port}", caller_of(limited, "register:read"), refresh=3600)
@@ -193,17 +187,6 @@ def test_a_client_that_asked_too_much_asks_only_what_is_exempt(asker_for, limite
     exempt = asker.evaluate(about("alice", "filter", elements=[Element.CONTENT], token=True))
     assert exempt
     assert (exempt.reason, exempt.local, exempt.status) == ("exempt", False, 200)
-
-
-def test_a_client_without_the_register_asks_again_after_429(asker_for, limited):
-    """It cannot tell what is exempt: nothing is held back. Another caller is answered meanwhile."""
-    url = f"http://127.0.0.1:{limited.port}"
-    asker = asker_for(url, caller_of(limited))
-    answers = [asker.evaluate(about("alice")) for _ in range(5)]
-    assert [each.status for each in answers] == [200] * 3 + [429] * 2
-    assert all(each.request_id for each in answers)
-    assert asker.evaluate(about("alice", "filter"))
-    assert asker_for(url, caller_of(limited)).evaluate(about("alice"))
 
 
 def test_a_processing_that_is_not_the_callers_is_refused(asker_for, service):

@@ -46,12 +46,12 @@ class Year:
 
     def told(self, *kinds):
         """What arrived so far: these kinds in this order, one of each, all verified; the last one's data."""
-        eventually(lambda: len(self.receiver.received) >= len(kinds))
-        for request in self.receiver.received:
+        eventually(lambda: len(self.receiver.came) >= len(kinds))
+        for request in self.receiver.came:
             self.verify(request)
-        types = [request.event["type"] for request in self.receiver.received]
+        types = [request.json["type"] for request in self.receiver.came]
         assert types == [f"fr.sceau.consent.{kind}" for kind in kinds]
-        return self.receiver.received[-1].event["data"]
+        return self.receiver.came[-1].json["data"]
 
     def verify(self, request):
         """Verify a request as a receiver does, both ways; altered, it verifies in neither."""
@@ -61,7 +61,7 @@ class Year:
         assert altered != request.body
         assert signed_by(key, request)
         assert not signed_by(key, request, altered)
-        assert Webhook(self.secret).verify(request.body, request.headers) == request.event
+        assert Webhook(self.secret).verify(request.body, request.headers) == request.json
         with pytest.raises(WebhookVerificationError):
             Webhook(self.secret).verify(altered, request.headers)
 

@@ -61,7 +61,7 @@ def test_a_withdrawal_is_followed_to_the_webhook(hops):
     send(hops, "/v1/consents", grant("bob", "ads"), {})
     trace, headers = trace_of(3)
     send(hops, "/v1/withdrawals", {"subject": subject("bob"), "processing": "ads"}, headers)
-    told = eventually(lambda: [each for each in hops.webhook.received if trace in each.headers.get("traceparent", "")])
+    told = eventually(lambda: [each for each in hops.webhook.came if trace in each.headers.get("traceparent", "")])
     found = whole(hops, trace, "POST /v1/withdrawals", "database", "confirmation", "webhook")
     (withdrawal,), (delivery,) = found["POST /v1/withdrawals"], found["webhook"]
     assert withdrawal.parent == SPAN
@@ -87,13 +87,13 @@ def test_a_request_that_is_not_recorded_leaves_nothing(hops):
     trace, headers = trace_of(5)
     headers["traceparent"] = headers["traceparent"][:-1] + "0"
     send(hops, "/v1/consents", grant("carol", "ads"), headers)
-    before = len(hops.webhook.received)
+    before = len(hops.webhook.came)
     last, recorded = trace_of(6)
     send(hops, "/v1/consents", grant("dora", "ads"), recorded)
     whole(hops, last, "webhook")
     assert hops.traces.of(trace) == {}
-    assert len(hops.webhook.received) >= before
-    assert not [each for each in hops.webhook.received if trace in each.headers.get("traceparent", "")]
+    assert len(hops.webhook.came) >= before
+    assert not [each for each in hops.webhook.came if trace in each.headers.get("traceparent", "")]
 
 
 @pytest.mark.parametrize("processing", ["alice@example.fr", "not registered"])

@@ -15,10 +15,11 @@ from app.events.addresses import AddressPolicy
 from app.events.sender import Patience, Sender
 from app.operations.webhooks.deliver_webhooks import Courier, dispatch_events, run_events
 from app.wiring.parts import deployment_of
+from tests.clients.scenes import Behaviour
 from tests.faults.service import HANGS, eventually
 from tests.support.api import Api, settings_for
 from tests.support.databases import TestDatabase
-from tests.webhooks.receivers import Behaviour, Receiver, listening
+from tests.webhooks.receivers import Receiver, listening
 
 SOURCE = "https://sceau.example.fr"
 LOOPBACK = AddressPolicy.parse("127.0.0.0/8")

@@ -103,7 +103,7 @@ def test_a_name_that_resolves_to_loopback_is_not_connected_to():
     """A name is judged by its address: nothing reaches a receiver on loopback through one."""
     outcomes, receiver, _ = _post("https://hook.example:{port}/", AddressPolicy(), ["127.0.0.1"])
     assert outcomes == ["forbidden_address"]
-    assert receiver.received == []
+    assert receiver.came == []
 
 
 def test_this_hosts_own_resolver_is_checked_too():
@@ -123,7 +123,7 @@ def test_a_mixed_answer_is_refused_whole():
     """One internal address among public ones refuses them all."""
     outcomes, receiver, _ = _post("https://hook.example:{port}/", AddressPolicy(), ["8.8.8.8", "127.0.0.1"])
     assert outcomes == ["forbidden_address"]
-    assert receiver.received == []
+    assert receiver.came == []
 
 
 def test_the_address_that_was_checked_is_the_one_connected_to():
@@ -133,8 +133,8 @@ def test_the_address_that_was_checked_is_the_one_connected_to():
     outcomes, receiver, asked = _post(url, policy, ["127.0.0.1"], ["127.0.0.2"])
     assert outcomes == ["delivered", "forbidden_address"]
     assert asked == ["hook.example", "hook.example"]
-    assert [each.line for each in receiver.received] == ["POST /a?b=c HTTP/1.1"]
-    assert receiver.received[0].headers["host"] == f"hook.example:{receiver.port}"
+    assert [each.line for each in receiver.came] == ["POST /a?b=c HTTP/1.1"]
+    assert receiver.came[0].headers["host"] == f"hook.example:{receiver.port}"
 
 
 def test_plain_http_goes_into_allowed_networks_only():
@@ -149,7 +149,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     outcomes, receiver, _ = _post("http://hook.example:{port}/", LOOPBACK, ["127.0.0.1"])
     assert outcomes == ["delivered"]
-    assert len(receiver.received) == 1
+    assert len(receiver.came) == 1
 
 
 def _certificate(folder, name):

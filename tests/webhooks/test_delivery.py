@@ -2,28 +2,19 @@ from functools import partial
 
 from app.events.sender import Patience, Sender, SendOutcome
 from app.operations.webhooks.deliver_webhooks import JITTER, SCHEDULE, wait_after
+from tests.clients.scenes import dripping_headers, endless_body, no_http, silent
 from tests.faults.service import eventually
 from tests.webhooks.courier import LOOPBACK
-from tests.webhooks.receivers import (
-    always_early,
-    answering,
-    closing,
-    dripping,
-    endless_body,
-    endless_headers,
-    garbage,
-    refusing,
-    silent,
-)
+from tests.webhooks.receivers import always_early, answering, closing, consent_of, endless_headers, refusing
 
 FAULTS = {
     "500": answering(500),
     "301": answering(301, Location="http://127.0.0.1:9/elsewhere"),
     "404": answering(404),
-    "garbage": garbage,
+    "garbage": no_http,
     "closing": closing,
     "silent": silent,
-    "dripping": dripping,
+    "dripping": dripping_headers,
     "endless headers": endless_headers,
     "always early": always_early,
 }
@@ -76,7 +67,7 @@ def test_a_receiver_that_is_down_gets_everything_once_it_is_up(post):
         eventually(lambda: [each for each in post.deliveries(endpoint) if each.get("last_error") == "connect"])
         post.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"url": receiver.url})
         eventually(lambda: post.make_due() or post.deliveries(endpoint, "delivered"))
-    assert len(receiver.received) >= 1
+    assert len(receiver.came) >= 1
 
 
 def test_an_answer_without_end_is_an_answer(post):
@@ -102,11 +93,11 @@ def test_gone_disables_and_keeps(post):
         post.make_due()
         post.api.decide("carol", "ads")
         eventually(lambda: len(post.deliveries(endpoint, "pending")) == 4)
-        assert len(receiver.received) == 1
+        assert len(receiver.came) == 1
         receiver.behave = answering(204)
         post.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"status": "active"})
         post.delivered(endpoint, 4)
-    of_alice = [each.event["type"].rpartition(".")[2] for each in receiver.received[1:] if each.consent == consent]
+    of_alice = [each.json["type"].rpartition(".")[2] for each in receiver.came[1:] if consent_of(each) == consent]
     assert of_alice == ["granted", "withdrawn"]
 
 
@@ -151,7 +142,7 @@ def test_events_of_one_subject_come_in_order(post):
             post.api.withdraw("alice", "ads")
             expected.append(("withdrawn", expected[-1][1]))
         post.delivered(endpoint, 10)
-    assert [(each.event["type"].rpartition(".")[2], each.consent) for each in receiver.received] == expected
+    assert [(each.json["type"].rpartition(".")[2], consent_of(each)) for each in receiver.came] == expected
 
 
 def test_a_failing_event_holds_back_its_subject_only(post):
@@ -170,7 +161,7 @@ def test_a_failing_event_holds_back_its_subject_only(post):
         assert [("next_at" in each) for each in held] == [True, False, False]
         receiver.behave = answering(204)
         eventually(lambda: post.make_due() or len(post.deliveries(endpoint, "delivered")) == 6)
-    taken = [(each.event["type"].rpartition(".")[2], each.consent) for each in receiver.received]
+    taken = [(each.json["type"].rpartition(".")[2], consent_of(each)) for each in receiver.came]
     of_alice = [each for each in taken if each[1] in {refused, again}]
     assert list(dict.fromkeys(of_alice)) == [("granted", refused), ("withdrawn", refused), ("granted", again)]
 
@@ -187,7 +178,7 @@ def test_only_wanted_types_and_processings_are_sent(post):
             post.api.withdraw("alice", name)
         post.delivered(all_of_them, 4)
         post.delivered(endpoint, 1)
-    assert [(each.event["type"], each.event["data"]["processing"]) for each in receiver.received] == [
+    assert [(each.json["type"], each.json["data"]["processing"]) for each in receiver.came] == [
         ("fr.sceau.consent.withdrawn", "stats")
     ]
 

@@ -1,6 +1,6 @@
 from app.auth.callers import Scope
 from tests.faults.service import eventually
-from tests.webhooks.receivers import answering
+from tests.webhooks.receivers import answering, consent_of
 
 SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 HOOK = "https://receiver.example/hook"
@@ -95,7 +95,7 @@ def test_one_delivery_is_replayed_under_the_same_id(post):
         path = f"/v1/webhooks/{endpoint}"
         again = post.api.call("POST", f"{path}/replays", {"event": event})
         assert (again.status_code, again.json()) == (202, {"queued": 1})
-        eventually(lambda: len(receiver.received) == 2 and post.deliveries(endpoint, "delivered"))
+        eventually(lambda: len(receiver.came) == 2 and post.deliveries(endpoint, "delivered"))
     assert receiver.ids == [event, event]
     (delivery,) = post.api.ok("GET", f"{path}/deliveries?event={event}")["items"]
     assert [each["answer"] for each in delivery["log"]] == [204, 204]
@@ -152,12 +152,12 @@ def test_a_span_replays_the_dead_in_order_and_leaves_the_delivered(post):
         post.api.withdraw("alice", "ads")
         eventually(lambda: post.make_due() or len(post.deliveries(endpoint, "dead")) == 2)
         receiver.behave = answering(204)
-        del receiver.received[:]
+        del receiver.came[:]
         replayed = post.api.call("POST", f"/v1/webhooks/{endpoint}/replays", SPAN)
         assert (replayed.status_code, replayed.json()) == (202, {"queued": 2})
         eventually(lambda: len(post.deliveries(endpoint, "delivered")) == 3)
-    assert [each.event["type"].rpartition(".")[2] for each in receiver.received] == ["granted", "withdrawn"]
-    assert {each.consent for each in receiver.received} == {consent} != {taken}
+    assert [each.json["type"].rpartition(".")[2] for each in receiver.came] == ["granted", "withdrawn"]
+    assert {consent_of(each) for each in receiver.came} == {consent} != {taken}
 
 
 def test_a_span_of_all_brings_what_came_before_the_endpoint(post):
@@ -172,7 +172,7 @@ def test_a_span_of_all_brings_what_came_before_the_endpoint(post):
         queued = post.api.call("POST", f"/v1/webhooks/{endpoint}/replays", {**SPAN, "deliveries": "all"})
         assert queued.json() == {"queued": 1}
         post.delivered(endpoint, 1)
-    assert [each.event["type"] for each in receiver.received] == ["fr.sceau.consent.withdrawn"]
+    assert [each.json["type"] for each in receiver.came] == ["fr.sceau.consent.withdrawn"]
 
 
 def test_deliveries_are_listed_in_pages(post):

@@ -82,7 +82,7 @@ def test_an_endpoint_ends_with_its_maker_or_what_it_lost(post):
     with post.working():
         post.delivered(endpoints["nothing"], 1)
         eventually(lambda: {post.told(endpoints[each])["status"] for each in LOST} == {"disabled"})
-    assert {loses: len(each.received) for loses, each in receivers.items()} == {**dict.fromkeys(LOST, 0), "nothing": 1}
+    assert {loses: len(each.came) for loses, each in receivers.items()} == {**dict.fromkeys(LOST, 0), "nothing": 1}
     reasons = {loses: post.told(each).get("status_reason") for loses, each in endpoints.items()}
     assert reasons == {**dict.fromkeys(LOST, "maker_ended"), "nothing": None}
     for loses in LOST:
@@ -103,4 +103,4 @@ def test_without_the_check_users_would_be_named_for_whoever_is_gone(post, monkey
     post.dispatch(1)
     with post.working():
         post.delivered(endpoint, 1)
-    assert receiver.received[0].event["data"]["subject"]["id"] == "alice"
+    assert receiver.came[0].json["data"]["subject"]["id"] == "alice"

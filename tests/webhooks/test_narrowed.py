@@ -17,7 +17,7 @@ def two(post):
 
 
 def _told(receiver):
-    return [each.event["data"]["processing"] for each in receiver.received]
+    return [each.json["data"]["processing"] for each in receiver.came]
 
 
 def test_what_waited_of_others_is_dropped(two):
@@ -31,7 +31,7 @@ def test_what_waited_of_others_is_dropped(two):
     with two.working():
         eventually(lambda: set(_told(receiver)) == {"stats"} and all(map(_tried, two.deliveries(endpoint))))
         two.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"processings": ["ads"]})
-        del receiver.received[:]
+        del receiver.came[:]
         receiver.behave = answering(204)
         two.delivered(endpoint, 1)
     assert _told(receiver) == ["ads"]
@@ -76,7 +76,7 @@ def test_types_that_are_wanted_no_more_are_not_sent(two):
     two.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"types": ["fr.sceau.consent.withdrawn"]})
     with two.working():
         two.delivered(endpoint, 1)
-    assert [each.event["type"] for each in receiver.received] == ["fr.sceau.consent.withdrawn"]
+    assert [each.json["type"] for each in receiver.came] == ["fr.sceau.consent.withdrawn"]
 
 
 def test_what_it_had_is_neither_seen_nor_replayed_by_whoever_may_not(two):
@@ -96,9 +96,9 @@ def test_what_it_had_is_neither_seen_nor_replayed_by_whoever_may_not(two):
         assert [each["event"] for each in seen] == [receiver.ids[1]]
         assert restricted.ok("GET", f"{path}/deliveries?event={hidden}") == {"items": []}
         assert restricted.call("POST", f"{path}/replays", {"event": hidden}).status_code == 404
-        del receiver.received[:]
+        del receiver.came[:]
         assert restricted.call("POST", f"{path}/replays", SPAN).json() == {"queued": 1}
-        eventually(lambda: receiver.received and len(two.deliveries(endpoint, "delivered")) == 1)
+        eventually(lambda: receiver.came and len(two.deliveries(endpoint, "delivered")) == 1)
     assert _told(receiver) == ["ads"]
 
 

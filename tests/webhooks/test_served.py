@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.scenes import silent
 from tests.faults.service import Server, Service, children, eventually
 from tests.support.api import processing
 from tests.support.consents import grant
-from tests.webhooks.receivers import answering, listening, silent
+from tests.webhooks.receivers import answering, listening
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,8 @@ def test_the_jobs_process_of_serve_delivers(stage, served):
     url = receiver.url + "?token=wordofreceiver"
     endpoint = served.ok("POST", "/v1/webhooks", {"url": url, "include_subject": True})["id"]
     consent = _grant(served, "alice@example.fr")
-    eventually(lambda: receiver.received)
-    assert receiver.received[0].event["data"] == {
+    eventually(lambda: receiver.came)
+    assert receiver.came[0].json["data"] == {
         "consent": consent,
         "processing": "ads",
         "subject": {"type": "user", "id": "alice@example.fr"},

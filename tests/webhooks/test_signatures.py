@@ -25,10 +25,10 @@ def _keys(post):
 
 def _sent(post, receiver, endpoint, name):
     """The request that a new event makes."""
-    before = len(receiver.received)
+    before = len(receiver.came)
     post.api.decide(name, "ads")
-    eventually(lambda: len(receiver.received) > before and not post.deliveries(endpoint, "pending"))
-    return receiver.received[-1]
+    eventually(lambda: len(receiver.came) > before and not post.deliveries(endpoint, "pending"))
+    return receiver.came[-1]
 
 
 def test_the_published_key_verifies_every_request(post):
@@ -72,11 +72,11 @@ def test_a_secret_verifies_with_the_standards_own_library(post):
     first = _secret(post, endpoint)
     with post.working():
         request = _sent(post, receiver, endpoint, "alice")
-        assert Webhook(first).verify(request.body, request.headers) == request.event
+        assert Webhook(first).verify(request.body, request.headers) == request.json
         second = _secret(post, endpoint)
         both = _sent(post, receiver, endpoint, "bob")
     for secret in (first, second):
-        assert Webhook(secret).verify(both.body, both.headers) == both.event
+        assert Webhook(secret).verify(both.body, both.headers) == both.json
     for wrong in (lambda: Webhook(second).verify(request.body, request.headers),
                   lambda: Webhook(first).verify(request.body + b" ", request.headers)):  # fmt: skip
         with pytest.raises(WebhookVerificationError):
@@ -110,17 +110,17 @@ def test_the_subject_is_told_only_where_asked_for_and_never_once_erased(post):
     with post.working():
         post.api.decide("alice@example.fr", "ads")
         post.delivered(plain, 1)
-        eventually(lambda: asking.received)
-        assert asking.received[0].event["data"]["subject"] == {"type": "user", "id": "alice@example.fr"}
-        assert "subject" not in other.received[0].event["data"]
+        eventually(lambda: asking.came)
+        assert asking.came[0].json["data"]["subject"] == {"type": "user", "id": "alice@example.fr"}
+        assert "subject" not in other.came[0].json["data"]
         post.api.ok("POST", "/v1/subjects/erasures", {"subject": {"type": "user", "id": "alice@example.fr"}})
-        before = len(asking.received)
-        eventually(lambda: post.make_due() or len(asking.received) > before)
+        before = len(asking.came)
+        eventually(lambda: post.make_due() or len(asking.came) > before)
         asking.behave = answering(204)
         eventually(lambda: post.make_due() or not post.deliveries(told, "pending"))
-    after = asking.received[before + 4 :]
-    assert all(each.event["data"]["subject"] == {"type": "user", "id": None} for each in after)
-    assert b"alice" not in b"".join(each.body for each in (*asking.received[-2:], *other.received))
+    after = asking.came[before + 4 :]
+    assert all(each.json["data"]["subject"] == {"type": "user", "id": None} for each in after)
+    assert b"alice" not in b"".join(each.body for each in (*asking.came[-2:], *other.came))
 
 
 def test_a_name_that_is_taken_away_is_told(post):
@@ -136,7 +136,7 @@ def test_a_name_that_is_taken_away_is_told(post):
         for _ in range(2):
             post.api.ok("POST", "/v1/subjects/links", {**names, "linked": False})
         post.delivered(endpoint, 1)
-    (told,) = [each.event for each in receiver.received]
+    (told,) = [each.json for each in receiver.came]
     assert (told["type"], told["data"]) == (
         removed,
         {"consent": consent, "processing": "ads", "subject": {"type": "user", "id": "ali"}},

@@ -73,7 +73,7 @@ def test_a_younger_delivery_is_no_longer_held_back(post):
     post.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"status": "active"})
     with post.working():
         post.delivered(endpoint, 2)
-    assert sorted(each.event["type"].rpartition(".")[2] for each in receiver.received) == ["granted", "withdrawn"]
+    assert sorted(each.json["type"].rpartition(".")[2] for each in receiver.came) == ["granted", "withdrawn"]
 
 
 def test_two_schedules_fit_into_the_retention():

@@ -5,10 +5,10 @@ import base64
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tests.webhooks.receivers import Received
+from tests.clients.scenes import Came
 
 
-def signed_by(public_key: str, request: Received, body: bytes | None = None) -> bool:
+def signed_by(public_key: str, request: Came, body: bytes | None = None) -> bool:
     """Whether one of a request's `v1a` signatures is this key's, over the body that came or over another one.
 
     The library has no `v1a` in Python: this is the specification's, on `cryptography`.
