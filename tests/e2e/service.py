@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from tests.demo.runs import ROOT, environment, free_port
 from tests.support.api import Api
+from tests.support.clusters import copy_cluster
 
 SERVE = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"
 
@@ -22,9 +23,13 @@ SERVE = "import sys; from app.cli import main; sys.argv[0] = 'sceau'; main()"
 def service(data: Path, *, moved: Path | None = None, port: int | None = None, **settings: str):
     """The service on a data directory of its own, as `./dev serve` runs it; its address and its first key.
 
+    Its PostgreSQL is a copy of one that was made and migrated for the whole run.
     `moved`: a file of seconds by which its clock is ahead (tests/e2e/moved.py). `port`: one that was found before.
     """
     port = port or free_port()
+    if not data.exists():
+        data.mkdir(mode=0o700)
+        copy_cluster(data / "postgres")
     clean = {name: value for name, value in environment().items() if not name.startswith("SCEAU_")}
     clean |= {"SCEAU_PUBLIC_URL": f"http://127.0.0.1:{port}", "SCEAU_DRAIN": "PT0S", **settings}
     line = [sys.executable, "-c", SERVE, "serve", "--data", str(data), "--port", str(port)]

@@ -58,14 +58,16 @@ def files_for(sceau: Sceau, folder: Path, address: str) -> Files:
 
 
 @contextlib.contextmanager
-def started(sceau: Sceau, change: Callable[[Files], Files] = lambda files: files, **how: str) -> Iterator[Alone]:
-    """Rspamd alone on these settings, changed; `how` as of `rspamd`."""
+def started(
+    sceau: Sceau, change: Callable[[Files], Files] = lambda files: files, *, without: str = ""
+) -> Iterator[Alone]:
+    """Rspamd alone on these settings, changed; `without` as of `rspamd`."""
     with contextlib.ExitStack() as kept:
         folder = kept.enter_context(scratch())
         tap = kept.enter_context(tapped(sceau.address))
         port = kept.enter_context(redis(folder / "redis"))
         files = change(files_for(sceau, folder / "rspamd", tap.address))
-        yield Alone(kept.enter_context(rspamd(folder / "rspamd", port, files, **how)), tap)
+        yield Alone(kept.enter_context(rspamd(folder / "rspamd", port, files, without=without)), tap)
 
 
 def changed(*pairs: tuple[str, str]) -> Callable[[Files], Files]:

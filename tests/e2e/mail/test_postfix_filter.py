@@ -18,7 +18,7 @@ from tests.e2e.mail.world import new_key, scratch
 from tests.e2e.programs import free_ports
 from tests.e2e.readme import commands_of, files_of, filled_in, run
 from tests.e2e.service import Sceau
-from tests.e2e.wiretap import FAILING, Wiretap, tapped
+from tests.e2e.wiretap import Wiretap, tapped
 from tests.faults.service import HANGS, eventually
 from tests.webhooks.courier import Stage
 
@@ -163,15 +163,6 @@ def test_more_recipients_than_postfix_hands_over_by_itself_are_judged_together(f
     assert filtering.send(Letter(everybody)) == dict.fromkeys(everybody, OUTSIDER)
     (asked,) = filtering.wire.since(mark)
     assert {each["subject"]["id"] for each in asked.json["evaluations"]} == set(everybody)
-    assert filtering.learnt() == before
-
-
-def test_while_sceau_is_away_letters_are_delivered_and_not_analysed(filtering):
-    """Nobody listens; it fails."""
-    before = filtering.learnt()
-    for fault in (filtering.wire.refusing(), filtering.wire.fault(FAILING)):
-        with fault:
-            assert filtering.send(Letter(["amelie@example.fr"])) == {"amelie@example.fr": OUTSIDER}
     assert filtering.learnt() == before
 
 

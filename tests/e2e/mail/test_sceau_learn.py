@@ -78,13 +78,9 @@ def test_a_message_is_learned_when_its_user_allows_it(learning, kind):
     assert learning.run(Letter([WHO]).raw, kind=kind) == (LEARNED, 1)
 
 
-def test_a_message_is_not_learned_when_its_user_does_not(learning):
-    """Who never consented, who withdrew: status 1, nothing learned."""
-    assert learning.run(Letter([WHO]).raw, "bruno@example.fr") == (DENIED, 0)
-
-
 def test_after_a_withdrawal_the_next_message_is_not_learned(learning, sceau):
-    """Consent, learned; withdrawn, not learned."""
+    """Never asked, status 1 and nothing learned; consent, learned; withdrawn, not learned."""
+    assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (DENIED, 0)
     sceau.api.decide("claire@example.fr", TRAINING)
     assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (LEARNED, 1)
     sceau.api.withdraw("claire@example.fr")

@@ -102,7 +102,7 @@ def world(sceau: Sceau) -> Iterator[World]:
         exports, copies = (kept.enter_context(analysing()) for _ in range(2))
         redis = kept.enter_context(of_rspamd.redis(folder / "redis"))
         files = rspamd_files(sceau, folder / "rspamd", to_rspamd.address, exports=exports.address)
-        rspamd = kept.enter_context(of_rspamd.rspamd(folder / "rspamd", redis, files))
+        rspamd = kept.enter_context(of_rspamd.rspamd(folder / "rspamd", redis, files, tested=True))
         settings = dovecot_settings(sceau, folder / "dovecot", to_dovecot.address, copies.address)
         dovecot = kept.enter_context(of_dovecot.dovecot(folder / "dovecot", settings))
         settings = postfix_settings(folder, rspamd.milter)
