@@ -34,8 +34,9 @@ def test_a_good_deployment_is_green_throughout(examined, primary):
 
 
 def test_a_server_that_does_not_answer_is_told(examined):
-    """Nothing listens: one line names where, with the remedy; nothing else of the database is said to be well."""
-    status, found = examined(database_url=f"postgresql://sceau_app@127.0.0.1:{free_port()}/sceau")
+    """Nothing listens for any DSN: one line names where, with the remedy; nothing of the database is said well."""
+    away = f"postgresql://sceau_app@127.0.0.1:{free_port()}/sceau"
+    status, found = examined(database_url=away, database_owner_url=away)
     assert (status, found["database"][0][0]) == (1, "wrong")
     assert "nothing answers at 127.0.0.1" in found["database"][0][1]
     assert "check SCEAU_DATABASE_URL" in found["database"][0][2]
@@ -52,6 +53,8 @@ def test_a_standby_is_no_place_to_write(examined, pair):
 @pytest.mark.parametrize(
     ("done", "undone", "said"),
     [
+        ("DELETE FROM alembic_version", f"INSERT INTO alembic_version VALUES ('{known_revisions()[-1]}')",
+         "the database's schema is behind this version: run `sceau migrate`"),
         ("GRANT UPDATE ON consent_event TO sceau_app", "REVOKE UPDATE ON consent_event FROM sceau_app",
          "UPDATE on consent_event"),
         ("GRANT UPDATE (created_by) ON caller TO sceau_app", "REVOKE UPDATE (created_by) ON caller FROM sceau_app",
@@ -66,14 +69,15 @@ def test_a_standby_is_no_place_to_write(examined, pair):
         ("ALTER ROLE sceau_app SUPERUSER", "ALTER ROLE sceau_app NOSUPERUSER", "is a superuser"),
     ],
 )  # fmt: skip
-def test_rights_that_differ_are_named(examined, primary, done, undone, said):
-    """A right that the service's role should not have, or lacks, is wrong; the line names it."""
+def test_what_differs_is_named(examined, primary, done, undone, said):
+    """A schema that is behind, or a right that the service's role should not have, or lacks; the line names it."""
     primary.sql(done)
     try:
         status, found = examined()
     finally:
         primary.sql(undone)
-    wrong = [line for grade, line, _ in found["database rights"] if grade == "wrong"]
+    about = "schema" if "schema" in said else "database rights"
+    wrong = [f"{line}: {remedy}" for grade, line, remedy in found[about] if grade == "wrong"]
     assert (status, len(wrong)) == (1, 1)
     assert said in wrong[0]
 
@@ -93,18 +97,6 @@ def test_an_owner_that_is_not_named_is_no_fault(examined):
     """The host of the service needs no DSN of the owner."""
     status, found = examined(database_owner_url=None)
     assert (status, found["owner"][0][0]) == (0, "ok")
-
-
-def test_a_schema_that_is_behind_is_told(examined, primary):
-    """A schema without this code's revision is wrong, with the command that mends it."""
-    primary.sql("DELETE FROM alembic_version")
-    try:
-        status, found = examined()
-    finally:
-        primary.sql(f"INSERT INTO alembic_version VALUES ('{known_revisions()[-1]}')")
-    assert (status, found["schema"]) == (
-        1, [("wrong", "the database's schema is behind this version", "run `sceau migrate`")],
-    )  # fmt: skip
 
 
 def test_a_server_that_is_too_old_is_told(examined, monkeypatch):
@@ -158,28 +150,20 @@ def test_entries_of_the_future_are_counted(examined, primary):
     assert result[1].startswith("2 entries of the ledger are later")
 
 
-def test_a_standby_that_nobody_waits_for_is_told(examined, primary):
-    """Without synchronous_standby_names the line says so, and what to set."""
-    primary.set("synchronous_standby_names", "")
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [("", "synchronous_standby_names is empty"), ("somebody_else", "no synchronous standby confirmed")],
+)
+def test_a_standby_that_confirms_nothing_is_told(examined, primary, names, said):
+    """Without synchronous_standby_names the line says so; where the standby is away, that no COMMIT was confirmed."""
+    primary.set("synchronous_standby_names", names)
     try:
         status, found = examined()
     finally:
         primary.set("synchronous_standby_names", "standby")
     (result,) = found["durability"]
     assert (status, result[0]) == (1, "wrong")
-    assert "synchronous_standby_names is empty" in result[1]
-
-
-def test_a_standby_that_is_away_is_told(examined, primary):
-    """A COMMIT that no standby confirms is wrong."""
-    primary.set("synchronous_standby_names", "somebody_else")
-    try:
-        status, found = examined()
-    finally:
-        primary.set("synchronous_standby_names", "standby")
-    (result,) = found["durability"]
-    assert (status, result[0]) == (1, "wrong")
-    assert "no synchronous standby confirmed" in result[1]
+    assert said in result[1]
 
 
 def test_wal_that_cannot_be_archived_is_told(examined, primary):

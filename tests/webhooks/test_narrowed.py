@@ -6,7 +6,6 @@ from tests.faults.service import eventually
 from tests.webhooks.receivers import answering
 
 SPAN = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z", "deliveries": "all"}
-HOOK = "https://receiver.example/hook"
 
 
 @pytest.fixture

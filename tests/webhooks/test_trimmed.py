@@ -11,7 +11,6 @@ from tests.faults.service import eventually
 from tests.webhooks.receivers import answering
 
 KEPT = timedelta(days=30)
-HOOK = "https://receiver.example/hook"
 
 
 def _aged(post, where="TRUE"):
