@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 
-from tests.clients.askers import Awaited, Waiting
+from sceau_client import AsyncClient, Client
+from tests.clients.askers import Awaited
 from tests.webhooks.courier import Stage
 
 
@@ -16,13 +19,19 @@ def stage():
 
 @pytest.fixture(params=["waiting", "awaited"])
 def asker_for(request, stage):
-    """Make a client of either kind, patient unless the test says otherwise; closed after the test."""
+    """Make a client of either kind, patient unless the test says otherwise; closed after the test.
+
+    `opened`: entered, as by `with`.
+    """
     made = []
 
-    def make(url, key="sceau_" + "k" * 43, **options):
+    def make(url, key="sceau_" + "k" * 43, *, opened=False, **options):
         options = {"refresh": None, "deadline": 60, **options}
-        asker = Waiting(url, key, **options) if request.param == "waiting" else Awaited(stage, url, key, **options)
+        waiting = request.param == "waiting"
+        asker: Any = Client(url, key, **options) if waiting else Awaited(stage, AsyncClient(url, key, **options))
         made.append(asker)
+        if opened:
+            (asker.__enter__ if waiting else asker.__aenter__)()
         return asker
 
     yield make

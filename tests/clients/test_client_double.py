@@ -1,6 +1,5 @@
 """The doubles for tests have the clients' interface and their truths."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,26 +7,14 @@ import pytest
 from sceau_client import AsyncClient, Cause, Client, Outcome
 from sceau_client.asking import Asking, AsyncAsking
 from sceau_client.testing import AsyncFakeSceau, FakeSceau
+from tests.clients.askers import Awaited
 from tests.clients.scenes import LETTER, about
 
 
-class Waited:
-    """The double that is awaited, waited for."""
-
-    def __init__(self):
-        self.fake = AsyncFakeSceau()
-
-    def __getattr__(self, name):
-        told = getattr(self.fake, name)
-        if name not in ("evaluate", "evaluate_many", "require_all"):
-            return told
-        return lambda *what, **how: asyncio.run(told(*what, **how))
-
-
-@pytest.fixture(params=[FakeSceau, Waited])
-def fake(request):
+@pytest.fixture(params=["waiting", "awaited"])
+def fake(request, stage):
     """A double of either kind."""
-    return request.param()
+    return FakeSceau() if request.param == "waiting" else Awaited(stage, AsyncFakeSceau())
 
 
 def test_the_doubles_are_what_the_clients_are():

@@ -82,8 +82,7 @@ def questions(server):
 def test_an_exempt_analysis_asks_nobody(asker_for, serves):
     """Once the register is there, spam filtering is permitted without a request; advertising is asked about."""
     server = serves(FILTER, ADS)
-    asker = asker_for(server.url, refresh=60)
-    asker.open()
+    asker = asker_for(server.url, refresh=60, opened=True)
     exempt, other = asker.evaluate(about("alice", "filter")), asker.evaluate(about("alice", "ads-mail"))
     assert (exempt.outcome, exempt.reason, exempt.article, exempt.local) == (
         Outcome.PERMIT,
@@ -98,8 +97,7 @@ def test_an_exempt_analysis_asks_nobody(asker_for, serves):
 def test_a_batch_sends_only_what_must_be_asked(asker_for, serves):
     """Exempt and other questions mixed come back in order, and only the others travel."""
     server = serves(FILTER, ADS, deciding=saying({"evaluations": [DENY, DENY]}))
-    asker = asker_for(server.url, refresh=60)
-    asker.open()
+    asker = asker_for(server.url, refresh=60, opened=True)
     names = ["ads-mail", "filter", "ads-mail"]
     decisions = asker.evaluate_many([about("alice", name) for name in names])
     assert [each.local for each in decisions] == [False, True, False]
@@ -213,8 +211,7 @@ def test_what_is_permitted_here_is_permitted_there(world):
 def test_before_a_register_is_there_what_was_declared_counts(asker_for, serves, caplog):
     """A program that declares its filter exempt filters while Sceau is away; nothing else is permitted."""
     server = serves(status=503, deciding=saying({}, 503))
-    asker = asker_for(server.url, refresh=60, exempt=DECLARED)
-    asker.open()
+    asker = asker_for(server.url, refresh=60, exempt=DECLARED, opened=True)
     assert asker.evaluate(about("alice", "filter")).local
     assert asker.evaluate(about("alice", "ads-mail")).cause is Cause.UNAVAILABLE
     assert questions(server) == 1
@@ -224,8 +221,7 @@ def test_before_a_register_is_there_what_was_declared_counts(asker_for, serves, 
 def test_what_was_not_declared_is_asked(asker_for, serves):
     """The control of the test above: without a register and a declaration, the filter is a question like another."""
     server = serves(status=503, deciding=saying({}, 503))
-    asker = asker_for(server.url, refresh=60)
-    asker.open()
+    asker = asker_for(server.url, refresh=60, opened=True)
     assert asker.evaluate(about("alice", "filter")).cause is Cause.UNAVAILABLE
 
 
@@ -233,8 +229,7 @@ def test_what_was_not_declared_is_asked(asker_for, serves):
 def test_the_register_overrules_what_was_declared(asker_for, serves, caplog, items):
     """Once the register is there, a declaration that it does not confirm is worth nothing, and that is said."""
     server = serves(*items)
-    asker = asker_for(server.url, refresh=60, exempt=DECLARED)
-    asker.open()
+    asker = asker_for(server.url, refresh=60, exempt=DECLARED, opened=True)
     assert asker.evaluate(about("alice", "filter")).outcome is Outcome.DENY
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert errors == ["declared exempt, but not by the register, which counts from now on: filter"]
@@ -243,8 +238,7 @@ def test_the_register_overrules_what_was_declared(asker_for, serves, caplog, ite
 def test_a_suspension_is_seen_at_the_next_fetch(asker_for, serves):
     """The register is fetched again and again; what it says last counts."""
     server = serves(FILTER)
-    asker = asker_for(server.url, refresh=0.01)
-    asker.open()
+    asker = asker_for(server.url, refresh=0.01, opened=True)
     assert asker.evaluate(about("alice", "filter"))
     serves({**FILTER, "status": "suspended"})
     eventually(lambda: not asker.evaluate(about("alice", "filter")))
@@ -256,8 +250,7 @@ def test_a_suspension_is_seen_at_the_next_fetch(asker_for, serves):
 def test_a_register_that_cannot_be_fetched_again_stays(asker_for, serves, server, answer):
     """Mail goes on being filtered on the last register that came, however long Sceau is away."""
     serves(FILTER)
-    asker = asker_for(server.url, refresh=0.01)
-    asker.open()
+    asker = asker_for(server.url, refresh=0.01, opened=True)
     serves(*answer.get("items", ()), status=answer.get("status", 200))
     eventually(lambda: fetches(server) > 2)
     assert asker.evaluate(about("alice", "filter")).local
@@ -266,8 +259,7 @@ def test_a_register_that_cannot_be_fetched_again_stays(asker_for, serves, server
 def test_no_register_is_fetched_when_none_is_wanted(asker_for, serves):
     """With `refresh=None` everything is asked, and the key needs no scope for the register."""
     server = serves(FILTER)
-    asker = asker_for(server.url, refresh=None)
-    asker.open()
+    asker = asker_for(server.url, refresh=None, opened=True)
     assert asker.evaluate(about("alice", "filter")).outcome is Outcome.DENY
     assert (fetches(server), questions(server)) == (0, 1)
 
@@ -275,16 +267,14 @@ def test_no_register_is_fetched_when_none_is_wanted(asker_for, serves):
 def test_opening_waits_no_longer_than_a_question(asker_for, server):
     """A register that does not come keeps nobody from starting, and the filter from nothing."""
     server.behave = scenes.silent
-    asker = asker_for(server.url, refresh=60, deadline=0.1, exempt=DECLARED)
-    asker.open()
+    asker = asker_for(server.url, refresh=60, deadline=0.1, exempt=DECLARED, opened=True)
     assert asker.evaluate(about("alice", "filter")).local
 
 
 def test_a_limit_is_kept_to(asker_for, serves):
     """After 429 with Retry-After nothing that is counted is asked until that time; it is unknown at once."""
     server = serves(FILTER, ADS, deciding=saying({}, 429, retry_after="50"))
-    asker = asker_for(server.url, refresh=60)
-    asker.open()
+    asker = asker_for(server.url, refresh=60, opened=True)
     first, second = asker.evaluate(about("alice")), asker.evaluate(about("alice"))
     assert (first.status, first.retry_after) == (429, 50)
     assert (second.cause, second.status) == (Cause.REFUSED, 429)
@@ -295,8 +285,7 @@ def test_a_limit_is_kept_to(asker_for, serves):
 def test_a_limit_does_not_hold_exempt_questions_back(asker_for, serves):
     """Sceau counts none of them: those that are not answered here are asked, also beside others."""
     server = serves(FILTER, ADS, deciding=saying({}, 429, retry_after="50"))
-    asker = asker_for(server.url, refresh=60)
-    asker.open()
+    asker = asker_for(server.url, refresh=60, opened=True)
     asker.evaluate(about("alice"))
     server.came.clear()
     text_message = Question("alice", "filter", letter(channel=Channel.TEXT_MESSAGE))

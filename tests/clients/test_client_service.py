@@ -174,8 +174,8 @@ def test_a_permit_carries_a_token_that_verifies(asker, service, processing):
 
 def test_a_client_that_asked_too_much_asks_only_what_is_exempt(asker_for, limited):
     """After Sceau's 429 the rest is unknown, at once and without a request; what is exempt is asked and permitted."""
-    asker = asker_for(f"http://127.0.0.1:{limited.port}", caller_of(limited, "register:read"), refresh=3600)
-    asker.open()
+    key = caller_of(limited, "register:read")
+    asker = asker_for(f"http://127.0.0.1:{limited.port}", key, refresh=3600, opened=True)
     assert asker.evaluate_many([about("alice"), about("bob"), about("carol")])[0]
     refused, held = asker.evaluate(about("alice")), asker.evaluate(about("alice"))
     for each in (refused, held):
