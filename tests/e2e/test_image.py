@@ -8,25 +8,24 @@ import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from starlette.testclient import TestClient
 
 from app.db.embedded import APP_ROLE, DATABASE, OWNER_ROLE, EmbeddedServer
 from tests.e2e import buildah
 from tests.e2e.relay import relay
 from tests.packaging.wheels import build_wheel
+from tests.support.api import Api
 
 USER = 10001
 START_SECONDS = 30
 STOP_SECONDS = 30
 STATE = "/var/lib/sceau"
-ALICE = {"type": "user", "id": "alice@example.fr"}
 
 
 def shell(script: str, *, options: tuple[str, ...] = (), image: str = buildah.IMAGE) -> str:
@@ -193,11 +192,11 @@ def port(served) -> int:
 
 
 @pytest.fixture
-def api(port, settings) -> Iterator[httpx2.Client]:
+def client(port, settings) -> Iterator[httpx2.Client]:
     """A client of the running service, with every scope."""
     headers = {"Authorization": f"Bearer {settings['SCEAU_BOOTSTRAP_KEY']}"}
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as client:
-        yield client
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as made:
+        yield made
 
 
 def test_health_check_of_the_image_finds_the_service_alive(served):
@@ -212,11 +211,11 @@ def test_health_check_of_the_image_finds_the_service_alive(served):
         buildah.podman("exec", container, *[part.replace("8080", str(nobody)) for part in check])
 
 
-def test_container_is_alive_and_ready_and_lacks_nothing_that_protects(served, api):
+def test_container_is_alive_and_ready_and_lacks_nothing_that_protects(served, client):
     """Its probes answer; its process is the image's user, on a root file system that cannot be written."""
     container, _ = served
-    assert api.get("/livez").json()["status"] == "live"
-    ready = api.get("/readyz")
+    assert client.get("/livez").json()["status"] == "live"
+    ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
     assert [note for note in ready.json()["notes"] if "SCEAU_" in note] == []
     assert Path(f"/proc/{state_of(container)['Pid']}").stat().st_uid == USER
@@ -224,50 +223,25 @@ def test_container_is_alive_and_ready_and_lacks_nothing_that_protects(served, ap
         buildah.podman("exec", container, "touch", "/var/tmp/x")
 
 
-def test_container_decides_and_the_answer_follows_a_withdrawal(api):
+def test_container_decides_and_the_answer_follows_a_withdrawal(client):
     """A consent makes the answer a permit, and its withdrawal makes the next one a deny."""
-    processing = api.get("/openapi.json").json()["components"]["schemas"]["NewProcessing"]["examples"][0]
-    processing["party_mode"] = "user_only"
-    question = {
-        "subject": ALICE,
-        "action": {"name": processing["id"]},
-        "resource": {"type": "correspondence", "id": "handle"},
-    }
-    consent = {
-        "subject": ALICE,
-        "processing": processing["id"],
-        "decision": "granted",
-        "evidence": {
-            "method": "web_form",
-            "positive_act": "button_clicked",
-            "default_state": "unselected",
-            "separate_from_terms": True,
-            "conditional": False,
-            "authentication": "signed_in",
-            "language": "fr",
-            "notice_version": 1,
-            "presented_text_sha256": sha256(processing["notice"]["fr"].encode()).hexdigest(),
-        },
-    }
-    assert api.post("/v1/processings", json=processing).status_code == 201
-    assert decision(api, question) == (False, "no_consent")
-    consent["collected_at"] = datetime.now(UTC).isoformat()
-    assert api.post("/v1/consents", json=consent).status_code == 201
-    assert decision(api, question) == (True, "consent_in_force")
-    assert api.post("/v1/withdrawals", json={"subject": ALICE}).status_code == 200
-    assert decision(api, question) == (False, "consent_withdrawn")
+    api = Api(cast("TestClient", client), None)  # the client sends the key
+    api.register("ads-mail")
+
+    def answer():
+        told = api.evaluate("alice@example.fr", "ads-mail")
+        return told["decision"], told["context"]["reason"]
+
+    assert answer() == (False, "no_consent")
+    api.decide("alice@example.fr", "ads-mail")
+    assert answer() == (True, "consent_in_force")
+    api.withdraw("alice@example.fr")
+    assert answer() == (False, "consent_withdrawn")
 
 
-def decision(api: httpx2.Client, question: Mapping[str, object]) -> tuple[bool, str]:
-    """The answer to a question, and its reason."""
-    answer = api.post("/access/v1/evaluation", json=question)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["decision"], answer.json()["context"]["reason"]
-
-
-def test_interactive_pages_need_no_other_host(api):
+def test_interactive_pages_need_no_other_host(client):
     """The API page and what it loads come from the container."""
-    page = api.get("/docs")
+    page = client.get("/docs")
     assert page.status_code == 200
     assert "http://" not in page.text
     assert "https://" not in page.text
