@@ -4,14 +4,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.demo.runs import ROOT
 from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent import ADS, BUTTON, STATISTICS, press
 from tests.e2e.pages.consent_views import opened
+from tests.e2e.pages.looking import LANGUAGES, WIDTHS
 
-IMAGES = ROOT / "docs" / "images"
-WIDTHS = (390, 1280)
-LANGUAGES = ("fr", "en")
 SAID = """e => {
     const copy = e.cloneNode(true);
     for (const date of copy.querySelectorAll("[data-filled]")) date.textContent = "…";

@@ -4,11 +4,10 @@ import os
 
 import pytest
 
-from tests.demo.runs import ROOT
 from tests.e2e.pages.axe import findings
 from tests.e2e.pages.consent_views import VIEWS, opened, unfold
+from tests.e2e.pages.looking import IMAGES
 
-IMAGES = ROOT / "docs" / "images"
 IN_THE_DARK = {"ask-one", "answered", "renewal-one"}
 """The states of which there is a dark picture too."""
 

@@ -1,6 +1,5 @@
 """The console in Chromium: what two people, a person's request and a new key come to, by mouse and by keyboard."""
 
-import httpx2
 import pytest
 
 from tests.e2e.lived_in import fill
@@ -44,16 +43,9 @@ def two(tmp_path_factory):
     """A service in which two persons decide: its address, and the keys of both."""
     data = tmp_path_factory.mktemp("two") / "data"
     with service(data, SCEAU_JOBS="false", SCEAU_REGISTER_APPROVAL="two") as (address, key):
-        yield address, [person(address, key, name) for name in ("Ada Exemple", "Bob Exemple")]
-
-
-def person(address, key, name):
-    """The key of a new person who proposes and approves."""
-    scopes = ["register:read", "register:write", "register:approve"]
-    with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
-        body = {"name": name, "kind": "person", "scopes": scopes}
-        made: str = client.post(f"{address}/v1/keys", json=body).raise_for_status().json()["key"]
-    return made
+        operator, scopes = Operator(address, key), ("register:read", "register:write", "register:approve")
+        yield address, [operator.person(name, *scopes) for name in ("Ada Exemple", "Bob Exemple")]
+        operator.client.close()
 
 
 def sign_in(page, address, key, lang="en"):
@@ -196,16 +188,15 @@ def test_it_prints(browser, site):
 def test_pictures_of_what_waits(browser, two, axe, tmp_path):
     """What a second person reads before they approve: who proposed what, what changes, whom it concerns; a picture."""
     address, (ada, bob) = two
-    client = httpx2.Client(base_url=address, trust_env=False)
+    proposes, approves = Operator(address, ada), Operator(address, bob)
     body = processing("stats-mail", purpose="statistics", name={"fr": "Statistiques", "en": "Statistics"})
-    sent = {"Authorization": f"Bearer {ada}"}
-    client.post("/v1/processings", json=body, headers=sent).raise_for_status()
-    answer = {"processing": "stats-mail", "version": 1, "approved": True, "reason": "Read."}
-    client.post("/v1/rulings", json=answer, headers={"Authorization": f"Bearer {bob}"}).raise_for_status()
+    proposes.ok("/v1/processings", body)
+    approves.ok("/v1/rulings", {"processing": "stats-mail", "version": 1, "approved": True, "reason": "Read."})
     version = {**body, "retention": "P60D", "material": True}
     del version["id"]
-    client.post("/v1/processings/stats-mail/versions", json=version, headers=sent).raise_for_status()
-    client.close()
+    proposes.ok("/v1/processings/stats-mail/versions", version)
+    for each in (proposes, approves):
+        each.client.close()
     for width in WIDTHS:
         page = browser.new_page(viewport={"width": width, "height": 900})
         sign_in(page, address, bob, "fr")

@@ -1,10 +1,10 @@
 import re
 
-import httpx2
 import pytest
 
 from app.core.staff import first_notice
 from tests.e2e.pages.axe import findings
+from tests.e2e.pages.consent import Operator
 from tests.e2e.pages.looking import SCHEMES, each_language_and_width, give_key, look, picture_of, tab_to, window
 from tests.e2e.service import service
 
@@ -17,12 +17,13 @@ CONFIRM = {"fr": "J’ai pris connaissance de ce texte", "en": "I have read this
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A service with a complete notice: its address and its first key."""
+    """The operator of a service with a complete notice."""
     data = tmp_path_factory.mktemp("staff") / "data"
     with service(data, SCEAU_JOBS="false") as (address, key):
-        with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
-            client.post(f"{address}/v1/staff/notices", json=completed()).raise_for_status()
-        yield address, key
+        operator = Operator(address, key)
+        operator.ok("/v1/staff/notices", completed())
+        yield operator
+        operator.client.close()
 
 
 def completed():
@@ -33,22 +34,13 @@ def completed():
     }
 
 
-def person(site):
-    """The key of a new person who may see the console."""
-    address, key = site
-    body = {"name": "Ada Exemple", "kind": "person", "scopes": ["audit:read"]}
-    with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
-        made: str = client.post(f"{address}/v1/keys", json=body).raise_for_status().json()["key"]
-    return made
-
-
 def test_by_keyboard_from_the_console_and_back(browser, site):
     """With Tab and Enter alone: sign in at the console, open the notice, confirm at its end, go back."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(f"{site[0]}/console?lang=fr")
-    give_key(page, person(site))
+    page.goto(f"{site.address}/console?lang=fr")
+    give_key(page, site.person("Ada Exemple", "audit:read"))
     page.wait_for_url("**/console?lang=fr")
-    page.goto(f"{site[0]}/staff/notice?lang=fr")
+    page.goto(f"{site.address}/staff/notice?lang=fr")
     assert page.inner_text("h1").startswith("Secret des correspondances")
     tab_to(page, CONFIRM["fr"])
     page.keyboard.press("Enter")
@@ -64,10 +56,10 @@ def test_by_keyboard_from_the_console_and_back(browser, site):
 def test_staff_notice(browser, site, axe, tmp_path, lang, width):  # noqa: PLR0917 - one of a table
     """No sideways scrolling, nothing grave for axe-core, light and dark, before and after; nothing from elsewhere."""
     for scheme in SCHEMES:
-        with window(browser, site[0], width=width, scheme=scheme) as page:
-            page.goto(f"{site[0]}/staff/notice?lang={lang}")
+        with window(browser, site.address, width=width, scheme=scheme) as page:
+            page.goto(f"{site.address}/staff/notice?lang={lang}")
             assert findings(page, axe) == []
-            give_key(page, person(site))
+            give_key(page, site.person("Ada Exemple", "audit:read"))
             page.wait_for_selector("article.notice")
             for name in ("staff-notice", "staff-acknowledged"):
                 if name == "staff-acknowledged":
