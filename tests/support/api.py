@@ -66,11 +66,6 @@ def refusal_of(monkeypatch: pytest.MonkeyPatch, **wrong: str) -> str:
     return str(refused.value)
 
 
-def stated(controller: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """The request that states a controller, given with its id."""
-    return "PUT", f"/v1/controllers/{controller['id']}", {key: controller[key] for key in controller if key != "id"}
-
-
 def put_controller(body: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """The request that states a controller, given with its id."""
     return "PUT", f"/v1/controllers/{body['id']}", {name: body[name] for name in body if name != "id"}

@@ -1,11 +1,14 @@
 """A deployment whose database a test can copy and set back, and the questions that tests ask it."""
 
 import signal
+import subprocess
+import time
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 
+from app.db.embedded.binaries import find_binaries
 from tests.faults.service import ROOT, Service, environment, eventually
 from tests.faults.words import question, withdrawal
 from tests.support.api import subject
@@ -87,6 +90,30 @@ class Restorable:
         """Run an operator's command; its exit status and output."""
         done = run_forked(words, environment(**self.settings), ROOT, 120)
         return done.returncode, done.stdout + done.stderr
+
+    @contextmanager
+    def unmounted(self):
+        """The journal's directory is not there while the block lasts."""
+        aside = self.journal.with_name("aside")
+        self.journal.rename(aside)
+        yield
+        aside.rename(self.journal)
+
+    def dump(self):
+        """A dump of the database."""
+        file = self.place / "dump"
+        url = self.server.embedded.url(role="postgres", database="sceau")
+        subprocess.run([find_binaries(None) / "pg_dump", "--format=custom", f"--file={file}", url], check=True)
+        return file
+
+    def restore_over(self, dump, seconds=0):
+        """Restore a dump over the database, whose tables are missing meanwhile, and for so many seconds."""
+        with self.server.administrator() as admin:
+            admin.execute("DROP SCHEMA public CASCADE")
+            admin.execute("CREATE SCHEMA public")
+        time.sleep(seconds)
+        url = self.server.embedded.url(role="postgres", database="sceau")
+        subprocess.run([find_binaries(None) / "pg_restore", f"--dbname={url}", dump], check=True)
 
     def journal_holds(self, text):
         """Whether a line of the journal contains this text."""

@@ -1,11 +1,9 @@
 """What else is refused, or goes on, until an operator has dealt with a database that was set back."""
 
 import json
-import subprocess
 
 import pytest
 
-from app.db.embedded.binaries import find_binaries
 from tests.faults.restores.restorable import asked, narrow
 from tests.faults.service import eventually
 from tests.faults.words import question, withdrawal
@@ -52,9 +50,7 @@ def test_the_command_line_permits_nothing_from_a_database_that_was_set_back(depl
 @pytest.mark.parametrize("how", ["made anew", "restored over"])
 def test_strict_mode_notices_that_the_database_was_exchanged(deployment, how):
     """In strict mode, a running service notices that its database was made anew or that a dump was restored over it."""
-    url, dump = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump"
-    programs = find_binaries(None)
-    subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)
+    dump = deployment.dump()
     with deployment.serving(SCEAU_CACHE="strict") as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         assert asked(service, "alice") is False
@@ -62,10 +58,7 @@ def test_strict_mode_notices_that_the_database_was_exchanged(deployment, how):
             deployment.set_back()
             eventually(lambda: isinstance(asked(service, "alice", "filter"), bool))
         else:
-            with deployment.server.administrator() as admin:
-                admin.execute("DROP SCHEMA public CASCADE")
-                admin.execute("CREATE SCHEMA public")
-            subprocess.run([programs / "pg_restore", f"--dbname={url}", dump], check=True)
+            deployment.restore_over(dump)
         assert {asked(service, "alice") for _ in range(6)} == {"restored-behind"}
 
 

@@ -1,7 +1,6 @@
 """Each kind of write that a restore loses is noticed, even if a journal or a hook fails or an epoch begins."""
 
 import json
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -29,10 +28,8 @@ def test_a_repetition_is_not_answered_while_nothing_can_be_noted(deployment, wha
     """While the journal's directory is missing, a write and its repetition are both a 503."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("zoe"))
-        aside = deployment.journal.with_name("aside")
-        shutil.move(deployment.journal, aside)
-        assert [service.call(*REPEATED[what]).status_code for _ in range(2)] == [503, 503]
-        shutil.move(aside, deployment.journal)
+        with deployment.unmounted():
+            assert [service.call(*REPEATED[what]).status_code for _ in range(2)] == [503, 503]
         assert service.call(*REPEATED[what]).status_code in {200, 201}
     deployment.set_back()
     with deployment.serving() as service:
@@ -137,11 +134,9 @@ def test_one_connection_is_enough_to_start_on_a_database_that_was_set_back(deplo
 
 def test_a_repetition_waits_for_no_clock(deployment):
     """A waiting note is written before a repetition is answered, even if its time is in the future."""
-    aside = deployment.journal.with_name("aside")
     with deployment.serving() as service, deployment.server.administrator() as admin:
-        shutil.move(deployment.journal, aside)
-        assert service.call("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}).status_code == 503
-        shutil.move(aside, deployment.journal)
+        with deployment.unmounted():
+            assert service.call("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}).status_code == 503
         admin.execute("UPDATE journal_note SET put_at = now() + interval '1 hour' WHERE line IS NOT NULL")
         assert service.call("PATCH", "/v1/processings/ads-mail", {"status": "suspended"}).status_code == 200
         assert admin.execute("SELECT count(*) FROM journal_note WHERE line IS NOT NULL").fetchone() == (0,)
@@ -151,19 +146,3 @@ def test_a_directory_that_cannot_be_read_is_no_empty_journal(tmp_path):
     """A journal directory that cannot be read is an error, and does not count as an empty journal."""
     with pytest.raises(JournalError, match="cannot be read"):
         last_lines(tmp_path / "unmounted", 200)
-
-
-def test_a_key_that_was_revoked_accepts_no_restore(deployment):
-    """A key that was revoked and is back from a backup cannot accept the restore; a key in force can."""
-    with deployment.serving() as service:
-        made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["deployment:recover"]})
-        deployment.back_up()
-    with deployment.serving() as service:
-        _key(service, made)
-    deployment.set_back()
-    with deployment.serving() as service:
-        assert (
-            service.call("POST", "/v1/proposals", {"kind": "restore", "lost": "All."}, made["key"]).status_code == 401
-        )
-        assert asked(service, "dora") == "restored-behind"
-        assert service.call("POST", "/v1/proposals", {"kind": "restore", "lost": "All."}).status_code == 201

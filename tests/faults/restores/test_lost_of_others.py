@@ -1,12 +1,9 @@
 """A process notices the loss of notes that another host wrote, or that it wrote long before it looks."""
 
 import json
-import subprocess
-import time
 
 import pytest
 
-from app.db.embedded.binaries import find_binaries
 from tests.faults.restores.restorable import asked
 from tests.faults.service import eventually
 from tests.faults.words import withdrawal
@@ -88,16 +85,10 @@ def test_many_notes_before_the_first_look_hide_no_loss(deployment, cache):
 
 def test_a_watch_that_fails_goes_on(deployment, elsewhere):
     """Two hosts notice that a dump was restored over their database, although its tables were missing for a while."""
-    url, dump = deployment.server.embedded.url(role="postgres", database="sceau"), deployment.place / "dump"
-    programs = find_binaries(None)
-    subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)
+    dump = deployment.dump()
     with deployment.serving(SCEAU_STATE_DIRECTORY=str(elsewhere)) as second, deployment.serving() as first:
         first.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         assert asked(second, "alice") is False
-        with deployment.server.administrator() as admin:
-            admin.execute("DROP SCHEMA public CASCADE")
-            admin.execute("CREATE SCHEMA public")
-        time.sleep(2)  # each looks every second
-        subprocess.run([programs / "pg_restore", f"--dbname={url}", dump], check=True)
+        deployment.restore_over(dump, seconds=2)  # each looks every second
         eventually(lambda: {asked(first, "alice"), asked(second, "alice")} == {SET_BACK})
         assert {asked(first, "alice"), asked(second, "alice")} == {SET_BACK}

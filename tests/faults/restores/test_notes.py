@@ -1,7 +1,6 @@
 """Each narrowing write is noted outside the database before it is answered, and no note is lost with its process."""
 
 import json
-import shutil
 
 import pytest
 
@@ -30,11 +29,9 @@ def test_lines_are_sealed_and_a_line_that_was_altered_is_said(deployment):
 def test_a_write_that_cannot_be_noted_is_not_answered_as_done(deployment):
     """Without the journal's directory, a withdrawal is recorded and gets 503; sent again with it, it gets 200."""
     with deployment.serving() as service:
-        aside = deployment.journal.with_name("aside")
-        shutil.move(deployment.journal, aside)
-        refused = service.call("POST", "/v1/withdrawals", withdrawal("alice"))
+        with deployment.unmounted():
+            refused = service.call("POST", "/v1/withdrawals", withdrawal("alice"))
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:sceau:problem:outcome-unknown")
-        shutil.move(aside, deployment.journal)
         eventually(lambda: asked(service, "alice") is False)  # it may have looked while there was no journal
         assert service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code == 200
 
@@ -66,12 +63,9 @@ def test_what_could_not_be_noted_is_noted_before_it_is_answered_again(deployment
         headers = {"Idempotency-Key": f"sent-again-{number}", "Authorization": service.authorization}
         return service.client.request(method, path, json=body, headers=headers).status_code
 
-    aside = deployment.journal.with_name("aside")
-    with deployment.serving() as service:
-        shutil.move(deployment.journal, aside)
+    with deployment.serving() as service, deployment.unmounted():
         assert [send(service, number) for number in range(3)] == [503] * 3
         service.process.kill()
-    shutil.move(aside, deployment.journal)
     with deployment.serving() as service:
         assert [send(service, number) for number in range(3)] == [200] * 3
         with deployment.server.administrator() as admin:
@@ -100,7 +94,7 @@ def test_a_note_that_was_left_is_kept_by_another_host_and_only_such_a_note(deplo
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         eventually(lambda: waiting() == 0)
         assert kept() == before
-        shutil.move(deployment.journal, deployment.journal.with_name("aside"))
+        deployment.journal.rename(deployment.journal.with_name("aside"))
         assert service.call("POST", "/v1/withdrawals", withdrawal("bob")).status_code == 503
         service.process.kill()
         eventually(lambda: waiting() == 0)

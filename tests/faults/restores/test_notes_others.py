@@ -1,6 +1,5 @@
 """Import rows that are sent again are answered only once their first recording is confirmed and noted."""
 
-import shutil
 import time
 from datetime import UTC, datetime
 
@@ -32,11 +31,9 @@ def test_rows_that_are_sent_again_are_not_answered_while_nothing_can_be_noted(de
     with deployment.serving() as service:
         eventually(lambda: asked(service, "dora") is True)  # the database was looked at, with the journal there
         row = _row("alice")
-        aside = deployment.journal.with_name("aside")
-        shutil.move(deployment.journal, aside)
         again = [row, *(_row(each, "granted", evidence=proof(notice_of("ads-mail"))) for each in others)]
-        assert [_send(service, row).status_code, _send(service, *again).status_code] == [503, 503]
-        shutil.move(aside, deployment.journal)
+        with deployment.unmounted():
+            assert [_send(service, row).status_code, _send(service, *again).status_code] == [503, 503]
         answer = _send(service, *again)
         assert (answer.status_code, answer.json()["unchanged"]) == (200, len(again))
 

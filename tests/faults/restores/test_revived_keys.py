@@ -28,7 +28,9 @@ def revived(deployment):
 
 
 def test_it_makes_no_key_that_accepts_the_restore(deployment):
-    """A revived key can neither accept the restore nor make or rotate a key that could."""
+    """A revived key can neither accept the restore, nor make, rotate or widen a key that could."""
+    with deployment.serving() as service:
+        other = service.ok("POST", "/v1/keys", {"name": "small", "scopes": ["decisions:evaluate"]})
     made = revived(deployment)
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == "restored-behind")
@@ -41,15 +43,6 @@ def test_it_makes_no_key_that_accepts_the_restore(deployment):
             refused = service.call("POST", path, body, made["key"])
             assert (refused.status_code, refused.json()["type"]) == (503, "urn:sceau:problem:restored-behind")
         assert asked(service, "alice") == "restored-behind"
-
-
-def test_it_gives_no_other_key_what_it_may_not_do_itself(deployment):
-    """A revived key cannot widen another key, which accepts no restore either."""
-    with deployment.serving() as service:
-        other = service.ok("POST", "/v1/keys", {"name": "small", "scopes": ["decisions:evaluate"]})
-    made = revived(deployment)
-    with deployment.serving() as service:
-        eventually(lambda: asked(service, "alice") == "restored-behind")
         assert service.call("PATCH", f"/v1/keys/{other['id']}", {"scopes": SCOPES}, made["key"]).status_code == 503
         assert (
             service.call("POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing."}, other["key"]).status_code
@@ -59,14 +52,19 @@ def test_it_gives_no_other_key_what_it_may_not_do_itself(deployment):
         assert narrower.status_code == 200
 
 
-def test_a_rotated_key_that_has_ended_accepts_no_restore(deployment):
-    """A rotated key that has ended cannot accept a restore, although the backup has it without an end."""
+@pytest.mark.parametrize("how", ["rotated", "revoked"])
+def test_a_key_that_has_ended_accepts_no_restore(deployment, how):
+    """A key that has ended cannot accept a restore, although the backup has it without an end; one in force can."""
     with deployment.serving() as service:
-        made = service.ok("POST", "/v1/keys", {"name": "rotated", "scopes": ["deployment:recover"]})
+        made = service.ok("POST", "/v1/keys", {"name": how, "scopes": ["deployment:recover"]})
         deployment.back_up()
     accept = ("POST", "/v1/proposals", {"kind": "restore", "lost": "All."}, made["key"])
     with deployment.serving() as service:
-        service.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
+        if how == "rotated":
+            service.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
+        else:
+            (key,) = service.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
+            service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [key["id"]]})
         service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
         time.sleep(1.1)
         assert service.call(*accept).status_code == 401
@@ -74,6 +72,7 @@ def test_a_rotated_key_that_has_ended_accepts_no_restore(deployment):
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == "restored-behind")
         assert service.call(*accept).status_code == 401
+        assert service.call(*accept[:3]).status_code == 201
 
 
 @pytest.mark.parametrize("how", ["age", "refusal"])
