@@ -1,9 +1,13 @@
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from sceau_client import AsyncClient, Client
 from tests.clients.askers import Awaited
+from tests.faults.service import Service
+from tests.support.api import processing
+from tests.support.databases import new_database
 from tests.webhooks.courier import Stage
 
 
@@ -15,6 +19,23 @@ def stage():
         yield made
     finally:
         made.end()
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory):
+    """Start services with advertising, each on a database of its own, until the module ends."""
+    with ExitStack() as kept:
+
+        def start(**settings):
+            database = kept.enter_context(new_database())
+            urls = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_DATABASE_OWNER_URL": database.owner_url}
+            output = tmp_path_factory.mktemp("served") / "service.log"
+            served = Service(output, {**urls, "SCEAU_JOBS": "false", **settings})
+            kept.callback(served.end)
+            served.wait_until_it_listens().ok("POST", "/v1/processings", processing("ads-mail"))
+            return served
+
+        yield start
 
 
 @pytest.fixture(params=["waiting", "awaited"])

@@ -10,26 +10,17 @@ from app.events.endpoints import SigningKeys, public_text, secret_text, signatur
 from sceau_client import AsyncRecorder, Client, Recorder, RefusedRecordError, UnknownRecordError
 from sceau_client.webhooks import InvalidWebhookError, WebhookVerifier
 from tests.clients.scenes import about
-from tests.faults.service import Service, free_port
-from tests.support.api import BOOTSTRAP, processing
+from tests.faults.service import free_port
+from tests.support.api import BOOTSTRAP
 from tests.support.consents import EVIDENCE
-from tests.support.databases import new_database
 
 SECRET = b"s" * 32
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(serving):
     """A service with advertising."""
-    with new_database() as database:
-        settings = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_DATABASE_OWNER_URL": database.owner_url}
-        served = Service(tmp_path_factory.mktemp("records") / "log", {**settings, "SCEAU_JOBS": "false"})
-        served.wait_until_it_listens()
-        try:
-            served.ok("POST", "/v1/processings", processing("ads-mail"))
-            yield served
-        finally:
-            served.end()
+    return serving()
 
 
 def url_of(service):

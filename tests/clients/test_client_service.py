@@ -1,7 +1,6 @@
 """The clients against the real service: `sceau serve` in a process of its own, on a database of its own."""
 
 import logging
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,47 +8,36 @@ import pytest
 from sceau_client import Cause, Element, HandleMaker, Outcome, Parties, Question
 from sceau_client.tokens import TokenVerifier
 from tests.clients.scenes import LETTER, about
-from tests.faults.service import Service, eventually, free_port
+from tests.faults.service import eventually, free_port
 from tests.support import consents
 from tests.support.api import BOOTSTRAP, processing, subject
-from tests.support.databases import new_database
 
 HANDLES = HandleMaker(b"\x07" * 32)
 ISSUER = "https://sceau.example.fr"
 
 
-@contextmanager
-def serving(folder, **settings):
-    """A service with a filter and with advertising, to which alice and bob consent."""
-    with new_database() as database:
-        urls = {"SCEAU_DATABASE_URL": database.app_url, "SCEAU_DATABASE_OWNER_URL": database.owner_url}
-        given = {**urls, "SCEAU_PUBLIC_URL": ISSUER, "SCEAU_JOBS": "false", **settings}
-        served = Service(folder / "service.log", given).wait_until_it_listens()
-        try:
-            served.ok("POST", "/v1/processings", processing("filter", purpose="malware_detection"))
-            served.ok("POST", "/v1/processings", processing("ads-mail"))
-            for name in ("alice", "bob"):
-                grant(served, name, "ads-mail")
-            yield served
-        finally:
-            served.end()
+def consented(served):
+    """A service that got a filter, and to whose advertising alice and bob consent."""
+    served.ok("POST", "/v1/processings", processing("filter", purpose="malware_detection"))
+    for name in ("alice", "bob"):
+        grant(served, name, "ads-mail")
+    return served
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(serving):
     """Such a service with statistics that want all parties, to which alice and bob consent, too."""
-    with serving(tmp_path_factory.mktemp("client")) as served:
-        served.ok("POST", "/v1/processings", processing("stats", purpose="statistics", party_mode="all_parties"))
-        for name in ("alice", "bob"):
-            grant(served, name, "stats")
-        yield served
+    served = consented(serving(SCEAU_PUBLIC_URL=ISSUER))
+    served.ok("POST", "/v1/processings", processing("stats", purpose="statistics", party_mode="all_parties"))
+    for name in ("alice", "bob"):
+        grant(served, name, "stats")
+    return served
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory):
+def limited(serving):
     """A service that answers a caller three questions, and the next one after twenty minutes."""
-    with serving(tmp_path_factory.mktemp("limited"), SCEAU_RATE_LIMITS="decisions=3/3600") as served:
-        yield served
+    return consented(serving(SCEAU_PUBLIC_URL=ISSUER, SCEAU_RATE_LIMITS="decisions=3/3600"))
 
 
 def caller_of(service, *scopes):
