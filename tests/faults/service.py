@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -194,10 +194,26 @@ class Server:
             with suppress(ProcessLookupError):  # one that ended meanwhile
                 os.kill(pid, wanted)
 
-    @staticmethod
-    def continue_process(pid: int) -> None:
-        """Let a frozen process go on."""
-        os.kill(pid, signal.SIGCONT)
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stopped while the block lasts: connections are refused."""
+        self.embedded.stop()
+        try:
+            yield
+        finally:
+            self.embedded.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Every process of it frozen while the block lasts: it takes connections and answers nothing."""
+        pids = self.processes()
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
 
 def children(parent: int) -> list[int]:

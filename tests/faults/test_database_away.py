@@ -1,4 +1,3 @@
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -65,8 +64,7 @@ def _answers_without_its_database(service) -> None:
 def test_a_stopped_database(server, service):
     """While PostgreSQL is stopped, III is permitted and all else is a 503; once it is started, all works again."""
     before = traces(server)
-    server.embedded.stop()
-    try:
+    with server.stopped():
         _answers_without_its_database(service)
         _all_unavailable(
             service,
@@ -78,8 +76,6 @@ def test_a_stopped_database(server, service):
             ("POST", "/access/v1/search/action", question("alice", "ads-mail")),
             ("GET", "/v1/processings"),
         )
-    finally:
-        server.embedded.start()
     assert traces(server) == before
     recovers(service, "carol")
     assert _decide(service, "ads-mail").json()["decision"] is True
@@ -89,16 +85,8 @@ def test_a_stopped_database(server, service):
 def test_a_frozen_database(server, service):
     """While PostgreSQL takes connections and answers nothing, III is permitted and all else is a 503."""
     before = traces(server)
-    frozen = server.processes()
-    server.signal(signal.SIGSTOP)
-    try:
+    with server.frozen():
         _answers_without_its_database(service)
-    finally:
-        for pid in reversed(frozen):
-            try:
-                server.continue_process(pid)
-            except ProcessLookupError:
-                continue
     recovers(service, "dave")
     after = traces(server)
     assert all(after[table] >= before[table] for table in before)
@@ -132,12 +120,9 @@ def test_a_revocation_just_before_an_outage_costs_the_others_nothing(server, ser
     made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
     assert _decide(service, "filter", made["key"]).json()["decision"] is True
     assert service.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
-    server.embedded.stop()
-    try:
+    with server.stopped():
         assert _decide(service, "filter").json()["decision"] is True
         assert _is_unavailable(_decide(service, "filter", made["key"]))
-    finally:
-        server.embedded.start()
     recovers(service, "mia")
 
 
@@ -153,13 +138,10 @@ def test_a_token_known_before_an_outage(server, serve, service):
         known = provider.token("scanner")
         for _ in range(2):
             assert _decide(taking, "filter", known).json()["decision"] is True
-        server.embedded.stop()
-        try:
+        with server.stopped():
             assert _decide(taking, "filter", known).json()["decision"] is True
             assert _is_unavailable(_decide(taking, "filter", provider.token("other")))
             eventually(lambda: _is_unavailable(_decide(taking, "ads-mail", known)))
-        finally:
-            server.embedded.start()
         recovers(taking, "noe")
 
 
@@ -170,11 +152,8 @@ def test_a_suspension_that_was_seen_binds_in_an_outage(server, serve, service):
     asked = question("alice", "virus-scan")
     assert service.ok("POST", EVALUATION, asked)["decision"] is True
     other.ok("PATCH", "/v1/processings/virus-scan", {"status": "suspended"})
-    server.embedded.stop()
-    try:
+    with server.stopped():
         answer = service.call("POST", EVALUATION, asked)
         assert answer.status_code == 503 or answer.json()["decision"] is False
         assert _decide(service, "filter").json()["decision"] is True
-    finally:
-        server.embedded.start()
     recovers(service, "lea")

@@ -3,7 +3,6 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,29 +19,6 @@ from tests.support.forked import run_forked
 ONE = "/access/v1/evaluation"
 
 
-@contextmanager
-def frozen(server):
-    """Freeze every process of the server, which then takes connections and answers nothing."""
-    pids = server.processes()
-    server.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in reversed(pids):
-            with suppress(ProcessLookupError):
-                server.continue_process(pid)
-
-
-@contextmanager
-def stopped(server):
-    """Stop the server, so that connections are refused."""
-    server.embedded.stop()
-    try:
-        yield
-    finally:
-        server.embedded.start()
-
-
 def _exempt(service) -> bool:
     answer = service.call("POST", ONE, question("alice", "filter"))
     return answer.status_code == 200 and answer.json()["decision"] is True
@@ -57,7 +33,7 @@ def test_exempt_questions_do_not_wait_for_a_database_that_is_silent(server, serv
     """While a database is silent, a hundred exempt questions are answered before one question of IV is given up."""
     asked = serve(SCEAU_CACHE=cache) if cache == "strict" else service
     assert _exempt(asked)
-    with frozen(server), ThreadPoolExecutor(1) as pool:
+    with server.frozen(), ThreadPoolExecutor(1) as pool:
         eventually(lambda: _unknowable(asked))
         assert _exempt(asked)
         waiting = pool.submit(_unknowable, asked)
@@ -80,7 +56,7 @@ def kept(serve, service, place):
 
 def test_a_service_starts_without_its_database(server, serve, kept):
     """A service started without its database answers exempt purposes, is degraded, and recovers with the database."""
-    with stopped(server):
+    with server.stopped():
         late = serve(SCEAU_STATE_DIRECTORY=str(kept.parent), workers=2)
         assert _exempt(late)
         assert _unknowable(late)
@@ -100,7 +76,7 @@ def test_a_service_without_a_good_file_does_not_start_without_its_database(serve
         kept.write_bytes(kept.read_bytes()[:-1] + b"\x00")
     more = {"SCEAU_MASTER_KEY": "first:" + "66" * 32} if wrong == "another master key" else {}
     settings = {**server.settings, "SCEAU_STATE_DIRECTORY": str(kept.parent), "SCEAU_JOBS": "false", **more}
-    with stopped(server):
+    with server.stopped():
         refused = Service(place / "refused.log", settings)
         assert refused.process.wait(60) not in {0, None}
 
@@ -113,7 +89,7 @@ def test_a_late_database_of_another_deployment_ends_the_service(server, serve, k
         "SCEAU_JOBS": "false",
         "SCEAU_SUBJECT_IDS": "exact",
     }
-    with stopped(server):
+    with server.stopped():
         other = Service(place / "other.log", settings).wait_until_it_listens()
         assert _exempt(other)
     assert other.process.wait(60) is not None
@@ -126,7 +102,7 @@ def test_a_worker_that_dies_in_an_outage_does_not_end_the_service(server, serve,
     pair = serve(workers=2)
     eventually(lambda: all(_exempt(pair) for _ in range(20)))
     eventually(lambda: any((each / OUTAGE_FILE).exists() for each in counted_in(web_workers(pair))))
-    with stopped(server):
+    with server.stopped():
         eventually(lambda: _unknowable(pair))
         workers = web_workers(pair)
         os.kill(workers[0], signal.SIGKILL)
@@ -163,7 +139,7 @@ def test_a_file_that_is_old_or_of_the_future_is_not_used():
 
 def test_no_command_but_serve_starts_without_its_database(server, kept):
     """`sceau worker` does not start without its database, and says why."""
-    with stopped(server):
+    with server.stopped():
         settings = environment(**server.settings, SCEAU_STATE_DIRECTORY=str(kept.parent))
         done = run_forked(["worker"], settings, ROOT, HANGS)
     assert done.returncode == 1

@@ -71,11 +71,8 @@ def test_exempt_purposes_go_on_when_a_database_that_was_set_back_goes_away(deplo
     with deployment.serving(SCEAU_CACHE=cache) as service:
         assert asked(service, "alice") == "restored-behind"
         assert asked(service, "alice", "filter") is True
-        deployment.server.embedded.stop()
-        try:
+        with deployment.server.stopped():
             assert {asked(service, "alice", "filter") for _ in range(4)} == {True}
-        finally:
-            deployment.server.embedded.start()
         eventually(lambda: asked(service, "alice") == "restored-behind")
         service.ok("PATCH", "/v1/processings/filter", {"status": "suspended"})
         try:
