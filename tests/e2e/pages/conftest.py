@@ -3,6 +3,7 @@
 import pytest
 
 from tests.e2e.pages.consent import Operator
+from tests.e2e.pages.looking import PHONE
 from tests.e2e.service import service
 
 
@@ -14,3 +15,11 @@ def operator(tmp_path_factory):
         made.register()
         yield made
         made.client.close()
+
+
+@pytest.fixture
+def phone(browser):
+    """A phone's window without scripts of pages."""
+    context = browser.new_context(java_script_enabled=False, viewport=PHONE, reduced_motion="reduce")
+    yield context.new_page()
+    context.close()

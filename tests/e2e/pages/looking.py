@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.demo.runs import ROOT
 from tests.e2e.pages.axe import findings
 
 IMAGES = ROOT / "docs" / "images"
 WIDTHS = (390, 1280)
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 LANGUAGES = ("fr", "en")
 Scheme = Literal["dark", "light"]
 SCHEMES: Final[tuple[Scheme, ...]] = ("dark", "light")

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.e2e.pages.consent import ADS, BUTTON, STATISTICS, press
+from tests.e2e.pages.looking import PHONE
 
-PHONE = {"width": 390, "height": 844}
 REFUSE_ALL = "button[value=refuse_all]"
 SEEN = """(wanted) => {
     const e = document.querySelector(wanted), b = e.getBoundingClientRect();
@@ -12,14 +12,6 @@ SEEN = """(wanted) => {
     return b.top >= 0 && b.bottom <= window.innerHeight && (middle === e || e.contains(middle));
 }"""
 """Whether a button is within the window, with nothing over it."""
-
-
-@pytest.fixture
-def phone(browser):
-    """A phone's window without scripts of pages."""
-    context = browser.new_context(java_script_enabled=False, viewport=PHONE)
-    yield context.new_page()
-    context.close()
 
 
 def seen(page, *buttons):

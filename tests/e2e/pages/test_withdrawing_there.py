@@ -5,11 +5,10 @@ import re
 import pytest
 
 from tests.e2e.pages.consent import ADS, STATISTICS, press
-from tests.e2e.pages.looking import LANGUAGES, SCHEMES, each_language_and_width, look, picture_of, tab_to, window
+from tests.e2e.pages.looking import LANGUAGES, PHONE, SCHEMES, each_language_and_width, look, picture_of, tab_to, window
 from tests.e2e.service import service
 from tests.support.api import subject
 
-PHONE = {"width": 390, "height": 844}
 TOP = "e => e.getBoundingClientRect().top"
 SEEN_FIRST = 160
 """Pixels from the upper edge: above a confirmation stands at most the name of what was answered."""
@@ -24,14 +23,6 @@ def given(browser, operator, name, *processings, lang="fr"):
     page.context.close()
     wanted = {"subject": subject(name), "kind": "overview", "authentication": "signed_in"}
     return f"{operator.ok('/v1/consent-links', wanted)['url']}?lang={lang}"
-
-
-@pytest.fixture
-def phone(browser):
-    """A phone's window without scripts of pages."""
-    context = browser.new_context(java_script_enabled=False, viewport=PHONE, reduced_motion="reduce")
-    yield context.new_page()
-    context.close()
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
