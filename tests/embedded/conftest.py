@@ -1,6 +1,4 @@
 import shutil
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -40,18 +38,3 @@ def own_data(tmp_path):
     yield path
     if path.exists():
         assert server_processes(path.stat().st_uid, path) == []
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], bool]:
-    """Wait until a condition holds: False after half a minute."""
-
-    def wait(condition: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + 30
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
-        return True
-
-    return wait

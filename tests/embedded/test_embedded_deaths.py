@@ -11,20 +11,17 @@ import pytest
 
 from app.db.embedded import EmbeddedServer, process
 from tests.embedded.actors import FAST, ROOT, is_running, server_processes, starting
+from tests.faults.service import eventually
 
 pytestmark = pytest.mark.deep
 _ENDLESS = "DO $$ BEGIN LOOP END LOOP; END $$"
-
-
-def _wait_for(data: Path, eventually, uid: int) -> None:
-    assert eventually(lambda: server_processes(uid, data) == [])
 
 
 def _owner(url: str) -> str:
     return url.replace("sceau_app@", "sceau_owner@")
 
 
-def test_server_ends_when_its_starter_is_killed(who, data, eventually):
+def test_server_ends_when_its_starter_is_killed(who, data):
     """After kill -9 of the starter the server ends by itself, and the next start finds every committed row."""
     with starting(who, data) as starter:
         answer = starter.started()
@@ -32,7 +29,7 @@ def test_server_ends_when_its_starter_is_killed(who, data, eventually):
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         starter.kill()
         assert eventually(lambda: not is_running(answer["pid"]))
-        _wait_for(data, eventually, answer["uid"])
+        assert eventually(lambda: server_processes(answer["uid"], data) == [])
     with starting(who, data) as starter:
         answer = starter.started()
         with psycopg.connect(_owner(answer["url"])) as connection:
@@ -66,7 +63,7 @@ def test_forked_child_of_a_killed_starter_holds_nothing(who, data):
         os.kill(child, signal.SIGKILL)
 
 
-def test_start_after_the_server_was_killed(who, data, eventually):
+def test_start_after_the_server_was_killed(who, data):
     """After kill -9 of the server is_alive says no, and start ends a busy orphaned backend and brings the data back."""
     with starting(who, data) as starter:
         answer = starter.started()
@@ -107,7 +104,7 @@ def test_stop_after_the_server_was_killed(who, data):
         starter.ask("stop")
 
 
-def test_kill_during_the_first_start_leaves_no_half_made_cluster(who, data, eventually):
+def test_kill_during_the_first_start_leaves_no_half_made_cluster(who, data):
     """After kill -9 in the middle of initdb there is no cluster, and the next start makes one and clears the rest."""
     with starting(who, data) as starter:
         starter.tell("start")
@@ -179,7 +176,7 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize(("how", "survives"), [("launch", False), ("plainly", True)])
-def test_launched_process_dies_with_its_parent(eventually, how, survives, who):
+def test_launched_process_dies_with_its_parent(how, survives, who):
     """A launched process ends with its parent; the control, started without the launcher, does not."""
     command = [sys.executable, "-c", _PARENT, str(ROOT), how, str(who.uid), str(who.gid)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:

@@ -20,6 +20,7 @@ from app.db.embedded import (
 )
 from app.db.embedded.process import relevant_line
 from tests.embedded.actors import FAST, IS_ROOT, ROOT, Starter, small_disk, starting, tree
+from tests.faults.service import eventually
 
 
 def _refusal(starter: Starter, *classes: str) -> str:
@@ -174,7 +175,7 @@ def test_second_start_from_another_process(who, data):
         second.ask("stop")
 
 
-def test_second_start_while_the_first_is_making_the_cluster(who, data, eventually):
+def test_second_start_while_the_first_is_making_the_cluster(who, data):
     """The lock holds from before the cluster exists."""
     with starting(who, data) as first, starting(who, data) as second:
         first.tell("start")

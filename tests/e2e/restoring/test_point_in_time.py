@@ -7,15 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.restoring.backed_up import BackedUp
+from tests.faults.restores.restorable import asked
 from tests.faults.service import COMMAND, ROOT, Service, environment, eventually
-from tests.faults.words import ADS, FILTER, decision, question, withdrawal
-
-ONE = "/access/v1/evaluation"
+from tests.faults.words import ADS, FILTER, decision, withdrawal
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +58,6 @@ def serving(server: BackedUp, place: Path, **more: str) -> Iterator[Service]:
         yield service
     finally:
         service.end(signal.SIGTERM)
-
-
-def asked(service: Service, name: str, identifier: str = "ads-mail") -> Any:
-    """The decision, or the problem's last word."""
-    answer = service.call("POST", ONE, question(name, identifier))
-    return answer.json()["decision"] if answer.status_code == 200 else answer.json()["type"].rpartition(":")[2]
 
 
 def command(server: BackedUp, place: Path, *words: str) -> int:
