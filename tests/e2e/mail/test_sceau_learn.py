@@ -80,11 +80,11 @@ def test_a_message_is_learned_when_its_user_allows_it(learning, kind):
 
 def test_after_a_withdrawal_the_next_message_is_not_learned(learning, sceau):
     """Never asked, status 1 and nothing learned; consent, learned; withdrawn, not learned."""
-    assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (DENIED, 0)
-    sceau.api.decide("claire@example.fr", TRAINING)
-    assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (LEARNED, 1)
-    sceau.api.withdraw("claire@example.fr")
-    assert learning.run(Letter(["claire@example.fr"]).raw, "claire@example.fr") == (DENIED, 0)
+    assert learning.run(Letter(["capucine@example.fr"]).raw, "capucine@example.fr") == (DENIED, 0)
+    sceau.api.decide("capucine@example.fr", TRAINING)
+    assert learning.run(Letter(["capucine@example.fr"]).raw, "capucine@example.fr") == (LEARNED, 1)
+    sceau.api.withdraw("capucine@example.fr")
+    assert learning.run(Letter(["capucine@example.fr"]).raw, "capucine@example.fr") == (DENIED, 0)
 
 
 def test_a_user_may_have_any_letters_in_the_name(learning, sceau):
