@@ -1,7 +1,7 @@
 import pytest
 
 from app.core.consent import AgeBand, EventKind, GivenBy
-from app.core.fold import accounts, counts, fold, halves_of
+from app.core.fold import account_of, accounts, counts, fold, halves_of
 from app.core.period import PeriodPolicy
 from tests.core.builders import ADS, event, granted, processing, utc, version
 
@@ -95,6 +95,15 @@ def test_the_halves_of_a_closed_account_are_those_that_were_known_then():
     assert halves_of(accounts([CHILD, half, closed], ADS, AT)) == {2}
     again = granted("2026-05-01", 4)
     assert halves_of(accounts([CHILD, half, closed, again], ADS, AT)) == {2}
+
+
+def test_every_event_of_a_closed_account_is_found_in_it():
+    """The second grant of a closed account belongs to it; where no grant counts, none lasts beyond that instant."""
+    closed = event(CLOSED, "2026-04-01", 3, processing=None)
+    said = [granted("2026-03-10", 1), granted("2026-03-11", 2), closed]
+    found = accounts(said, ADS, AT)
+    assert [account_of(found, each) is found[0] for each in said] == [True] * 3
+    assert fold(said, ONE, AT, POLICY).expires_at == AT
 
 
 def test_no_half_is_told_by_what_was_collected_later():
