@@ -1,4 +1,3 @@
-from app.auth.callers import Scope
 from tests.faults.service import eventually
 from tests.webhooks.receivers import answering, consent_of
 
@@ -124,18 +123,6 @@ def test_what_goes_is_not_changed(office):
     assert (answer.status_code, [each["field"] for each in answer.json()["errors"]]) == (422, ["status"])
     told = {each["id"]: each["status"] for each in office.ok("GET", "/v1/webhooks")["items"]}
     assert told[endpoint] == "active"
-
-
-def test_who_does_not_manage_webhooks_removes_and_replays_none(office):
-    """Every other scope together removes no receiver, reads no delivery and sends nothing again."""
-    path = f"/v1/webhooks/{_endpoint(office)}"
-    other = office.with_key(office.new_key(*(each.value for each in Scope if each is not Scope.WEBHOOKS_MANAGE)))
-    for method, more, body in (
-        ("PATCH", "", {"status": "removed"}),
-        ("GET", f"/deliveries?event={UNKNOWN}", None),
-        ("POST", "/replays", {"event": UNKNOWN}),
-    ):
-        assert other.call(method, f"{path}{more}", body).status_code == 403
 
 
 def test_a_span_replays_the_dead_in_order_and_leaves_the_delivered(post):
