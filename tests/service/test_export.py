@@ -99,7 +99,7 @@ def exported(database, tmp_path_factory):
     return file, decided, place
 
 
-def test_an_empty_deployment_gives_the_samedecisions(database, exported):
+def test_an_empty_deployment_gives_the_same_decisions(database, exported):
     """Every table that is carried over holds the same, but for keys; everybody is answered as before.
 
     Receivers owe what they owed after each end of a consent, be it that no event was dispatched.
