@@ -192,6 +192,21 @@ def test_second_start_in_the_same_process(own_data):
         assert first.is_alive()
 
 
+def test_lock_check_can_fail(tmp_path, monkeypatch):
+    """The control: the check that a second taker is refused notices when the lock is bypassed."""
+
+    def second_is_refused() -> bool:
+        first, second = directory.take_lock(tmp_path / "lock"), directory.take_lock(tmp_path / "lock")
+        for descriptor in (first, second):
+            if descriptor is not None:
+                os.close(descriptor)
+        return second is None
+
+    assert second_is_refused()
+    monkeypatch.setattr("fcntl.flock", lambda *_: None)
+    assert not second_is_refused()
+
+
 def test_lock_of_a_removed_file_is_not_one(tmp_path, monkeypatch):
     """A lock file that is removed between open and lock is made anew, so that two takers never hold one each."""
     path = tmp_path / "lock"

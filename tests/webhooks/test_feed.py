@@ -60,6 +60,21 @@ def test_a_transaction_that_commits_late_is_not_missed(post):
     assert again == [first, second]
 
 
+def test_a_naive_cursor_would_lose_it(post):
+    """Control: a reader that goes by what is committed and remembers the last one never sees what commits late."""
+    with psycopg.connect(post.database.app_url) as late, psycopg.connect(post.database.app_url) as quick:
+        first = _put(late, "late")
+        _put(quick, "quick")
+        quick.commit()
+        with post.owner() as reader:
+            remembered = reader.execute("SELECT max(xid::text::bigint) FROM outbox").fetchone()[0]
+            late.commit()
+            seen = reader.execute("SELECT id::text FROM outbox WHERE xid::text::bigint > %s", [remembered]).fetchall()
+            stored = reader.execute("SELECT count(*) FROM outbox").fetchone()[0]
+    assert stored == 2
+    assert first not in [row[0] for row in seen]
+
+
 def test_a_transaction_with_an_earlier_id_cannot_overtake_its_subject(post):
     """A write that got its id before another and its subject's lock after it is told after it."""
     with psycopg.connect(post.database.app_url) as early, psycopg.connect(post.database.app_url) as other:

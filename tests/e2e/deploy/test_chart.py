@@ -30,6 +30,17 @@ def test_the_manifests_are_what_helm_renders(helm):
     assert rendered["files"] == committed()
 
 
+def test_a_changed_chart_is_seen(helm, tmp_path):
+    """The control: another value renders another manifest."""
+    changed = tmp_path / "sceau"
+    shutil.copytree(CHART, changed)
+    values = (changed / "values.yaml").read_text()
+    assert "bootstrapKey: true" in values
+    (changed / "values.yaml").write_text(values.replace("bootstrapKey: true", "bootstrapKey: false"))
+    differing = {name for name, text in render(helm, changed)["files"].items() if text != committed()[name]}
+    assert differing == {"serve.yaml"}
+
+
 def test_a_digest_wins_over_a_tag(helm, tmp_path):
     """Who names the image by its digest gets no tag beside it."""
     changed = tmp_path / "sceau"

@@ -89,6 +89,17 @@ def test_the_two_buttons_are_alike(browser, operator):
             context.close()
 
 
+def test_control_of_the_comparison_of_buttons(browser, operator):
+    """Control: a button made paler is not alike."""
+    page = browser.new_page()
+    page.goto(operator.link("unlike"))
+    refuse = page.locator(BUTTON.format(ADS, "refuse"))
+    before = refuse.evaluate("e => getComputedStyle(e).backgroundColor")
+    refuse.evaluate("e => e.style.setProperty('background-color', 'rgb(250, 250, 250)')")
+    assert refuse.evaluate("e => getComputedStyle(e).backgroundColor") != before
+    page.close()
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_hash_recomputed_in_the_browser(browser, operator, lang):
     """What the browser shows gives, by the recipe of docs/consent-page.md, the hash that is recorded."""

@@ -157,6 +157,19 @@ def test_every_page_enlarged(browser, site, width):
     page.context.close()
 
 
+def test_control_of_the_checker(browser, site, axe):
+    """Control: a chart without its title and a text too pale are found."""
+    page = browser.new_page()
+    sign_in(page, *site)
+    page.evaluate("document.querySelector('svg').removeAttribute('aria-labelledby')")
+    page.evaluate("document.querySelector('svg').replaceChildren()")
+    page.evaluate("document.querySelector('h1').style.color = '#ddd'")
+    found = " ".join(findings(page, axe))
+    assert "svg-img-alt" in found
+    assert "color-contrast" in found
+    page.context.close()
+
+
 def test_charts_are_readable(browser, site):
     """On a phone the labels of charts are no smaller than 10 pixels, and no part of a bar is outside its chart."""
     page = browser.new_page(viewport={"width": 390, "height": 844})
