@@ -344,7 +344,7 @@ def test_two_whole_groups_are_recorded_at_once(api, monkeypatch):
 
 
 def test_a_group_takes_nothing_that_a_group_under_way_holds():
-    """A decision whose person or key a group under way holds waits, and so do later ones about its person."""
+    """A decision whose person, request or key a group under way holds waits, and so do later ones about its person."""
 
     async def taken():
         nothing: Any = None
@@ -353,12 +353,13 @@ def test_a_group_takes_nothing_that_a_group_under_way_holds():
         parts = [IdempotentCall(caller, b"batch", b"", part) for part in range(2)]
         first, same_person, other = _order("one"), _order("one"), _order("other")
         keyed, same_key, behind = _order("two", parts[0]), _order("three", parts[1]), _order("three")
+        same_request = _order("another name of one", request=first.request)
         groups.recording[asyncio.create_task(asyncio.sleep(0))] = first.holds | keyed.holds
-        groups.waiting.extend([same_person, same_key, behind, other])
+        groups.waiting.extend([same_person, same_key, behind, other, same_request])
         assert groups._take() == [other]
-        assert list(groups.waiting) == [same_person, same_key, behind]
+        assert list(groups.waiting) == [same_person, same_key, behind, same_request]
         groups.recording.clear()
-        assert groups._take() == [same_person, same_key, behind]
+        assert groups._take() == [same_person, same_key, behind, same_request]
 
     asyncio.run(taken())
 
@@ -380,10 +381,10 @@ def test_a_group_that_was_ended_before_it_began_tells_its_own():
     asyncio.run(closed())
 
 
-def _order(name, call=None):
+def _order(name, call=None, request=None):
     nothing: Any = None
     said: Any = SimpleNamespace(subject=SubjectName("user", name))
-    return Order(said, uuid4(), nothing, call, 201, said.subject.id.encode())
+    return Order(said, uuid4(), nothing, call, 201, said.subject.id.encode(), request or object())
 
 
 def test_what_waits_behind_a_task_that_had_not_begun_is_told():

@@ -65,8 +65,9 @@ class Order:
 
     `said`: the decision. `caller`, `presented`: the caller's id, and the credential that it presented. `call`: the
     Idempotency-Key. `status`: that of the answer, if the decision is recorded. `person`: the locator of its person, the
-    same however the id is spelt; decisions about one person are recorded in the order in which they came. `cause`: the
-    request's span. `context`: the request's; a group runs in its first's.
+    same however the id is spelt; decisions about one person are recorded in the order in which they came. `request`:
+    which request asks, since two items of a batch may name one person differently. `cause`: the request's span.
+    `context`: the request's; a group runs in its first's.
     """
 
     said: Said
@@ -75,6 +76,7 @@ class Order:
     call: IdempotentCall | None
     status: int
     person: bytes
+    request: object
     cause: str | None = None
     answer: "asyncio.Future[Answer]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     context: Context = field(default_factory=copy_context)
@@ -86,8 +88,9 @@ class Order:
 
     @property
     def holds(self) -> frozenset[object]:
-        """What its transaction holds and another one may not have: its person, and its Idempotency-Key as a whole."""
-        return frozenset((self.person,) if self.call is None else (self.person, self.call.name[:2]))
+        """What its transaction holds and another one may not have: its person, request and whole Idempotency-Key."""
+        held = (self.person, self.request)
+        return frozenset(held if self.call is None else (*held, self.call.name[:2]))
 
     @property
     def key(self) -> CallName | None:
@@ -194,9 +197,9 @@ class RecordingGroups:
     def _take(self) -> list[Order]:
         """Take the next group; an order waits while another one with its Idempotency-Key is under way.
 
-        So does one whose person or key a group under way holds. It takes a few orders about one person at a time, since
-        each reads everything recorded about that person. If an order waits, the later ones about the same person wait
-        too.
+        So does one whose person, request or key a group under way holds. It takes a few orders about one person at a
+        time, since each reads everything recorded about that person. If an order waits, the later ones about the same
+        person wait too.
         """
         taken: list[Order] = []
         left: list[Order] = []
@@ -550,7 +553,8 @@ class Grouped:
 
         """
         person = self.groups.deployment.pseudonyms.locator(said.subject.type, said.subject.id)
-        return Order(said, caller.id, self.write.request.state.presented, call, status, person, cause())
+        request = self.write.request
+        return Order(said, caller.id, request.state.presented, call, status, person, request, cause())
 
 
 async def _grouped(request: Request, write: WriteDep) -> Grouped:
