@@ -25,8 +25,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from app.audit.segments import MICROSECONDS, NOBODY, REF_BYTES, Collector, LogFacts, Segment, hour_of
-from app.core.article import Article
-from app.core.decision import Decision, Reason
+from app.core.decision import Reason
 from app.db.connections import HeardConnection, connect
 from app.db.database import DatabaseUnavailableError
 from app.db.session import random_id
@@ -433,8 +432,7 @@ def _settle(futures: Sequence[asyncio.Future[None]], error: DatabaseUnavailableE
             future.set_exception(error)
 
 
-_WITHOUT_CONSENT = frozenset({Reason.EXEMPT, Reason.NOT_GOVERNED})
-_RESTS_ON_LAW = frozenset({Article.IV, Article.NOTA})
+_WITHOUT_CONSENT: Final = frozenset({Reason.EXEMPT.value, Reason.NOT_GOVERNED.value})
 
 
 @dataclass(slots=True)
@@ -452,9 +450,9 @@ class Recorder:
     exempt_share: float
     _owed: float = 0.0
 
-    def wants(self, decision: Decision) -> bool:
-        """Return whether this decision is logged: an evenly spaced share of the exempt permits, and all others."""
-        if decision.reason not in _WITHOUT_CONSENT:
+    def wants(self, facts: LogFacts) -> bool:
+        """Return whether a decision is logged: an evenly spaced share of the exempt permits, and all others."""
+        if facts.shape.reason not in _WITHOUT_CONSENT:
             return True
         self._owed += self.exempt_share
         if self._owed < 1:
@@ -462,9 +460,9 @@ class Recorder:
         self._owed -= 1
         return True
 
-    def must_wait(self, decision: Decision) -> bool:
-        """Return whether this decision may be answered only once it is logged."""
-        return self.durable and decision.permitted and decision.article in _RESTS_ON_LAW
+    def must_wait(self, facts: LogFacts) -> bool:
+        """Return whether a decision may be answered only once it is logged: a permit that rests on IV or the NOTA."""
+        return self.durable and facts.shape.permitted and facts.shape.reason not in _WITHOUT_CONSENT
 
     def entry(  # noqa: PLR0917 - the parts of one entry
         self,
@@ -473,10 +471,9 @@ class Recorder:
         caller: UUID,
         subject_ref: bytes | None,
         correspondence: tuple[str, str],
-        decision: Decision,
         facts: LogFacts,
     ) -> Entry | None:
         """Return the entry of one decision; None if it is not logged."""
-        if not self.wants(decision):
+        if not self.wants(facts):
             return None
         return at, identifier, caller.int, subject_ref, correspondence, facts

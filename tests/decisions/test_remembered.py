@@ -1,16 +1,29 @@
-"""Remembered decisions: when they may be used again, and how many of them are held."""
+"""Decisions in memory: what is shared between them, when they may be used again, and how many are held."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
 from msgspec.structs import replace
 
 from app.core.article import Channel, Element
 from app.core.decision import DecisionRequest, Participant
 from app.core.period import PeriodPolicy
 from app.operations.decisions.from_memory import Remembered, RememberedDecisions
-from app.operations.decisions.judging import Circumstances, DecidedBy, Facts, judge
+from app.operations.decisions.judging import (
+    Circumstances,
+    DecidedBy,
+    Facts,
+    answer,
+    encode,
+    has_not_begun,
+    judge,
+    leaves_unsaid,
+)
 from app.snapshot.records import register_record, subject_record
+from tests.core.properties.strategies import exempt_worlds, permitting_worlds, transition_worlds, worlds
+from tests.support.properties import TRIED
 
 OF = Circumstances("ads", None, automated=True, channel=Channel.ONLINE, private=True, territory="FR")
 BY = DecidedBy(PeriodPolicy(), bytes, "rules", "build")
@@ -18,6 +31,24 @@ ASKED = DecisionRequest(b"alice", "ads", None, True, Channel.ONLINE, True, "FR",
 JUDGED = judge(ASKED, Facts(None, {}, datetime(2026, 6, 15, tzinfo=UTC)), BY)
 KEY = (OF, b"alice", None)
 REGISTER, RECORD = register_record(None), subject_record(None)
+
+
+UNASKED = permitting_worlds().map(lambda each: each.asked(participants=None))
+
+
+@settings(max_examples=4 * TRIED)
+@given(worlds() | permitting_worlds() | UNASKED | transition_worlds() | exempt_worlds())
+def test_an_answer_of_shared_parts_is_the_answer_written_whole(world):
+    """A decision put together of what many share and what is its own is the rules' decision, in the same JSON."""
+    identifier, request, entry, at = UUID(int=7), world.request, world.processing, world.at
+    decision = world.decide()
+    judged = judge(request, Facts(entry, world.ledger, at, world.shared), DecidedBy(world.policy, bytes, "", ""))
+    told = {
+        "unsaid": leaves_unsaid(request, decision, entry, at),
+        "not_begun": has_not_begun(decision, entry, at),
+    }
+    assert (judged.decision, judged.permitted) == (decision, decision.permitted)
+    assert judged.worded(str(identifier).encode()) == encode(answer(decision, identifier, **told))
 
 
 def kept():

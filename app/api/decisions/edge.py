@@ -34,7 +34,6 @@ from app.auth.callers import Caller, key_digest
 from app.auth.callers import Scope as Right
 from app.db.database import DatabaseUnavailableError
 from app.operations.decisions.from_memory import Lasting, Memory
-from app.operations.decisions.judging import Judged
 from app.snapshot.leases import Leaf, boot_clock, boot_seconds
 
 PROTOCOL: Final = 1
@@ -340,7 +339,7 @@ class EdgeConnection(asyncio.Protocol):
         keep: bytes | None = None
         if reply.status == 200 and self._edges.may_keep(self):  # noqa: PLR2004 - HTTP
             lasting, leaf, answers = self._lasting(body), self._leaf, self._answers
-            if lasting and leaf and answers is not None and _is_answer(reply.body, lasting.judged):
+            if lasting and leaf and answers is not None and lasting.judged.is_worded(reply.body):
                 until = None if lasting.until == math.inf else lasting.until
                 rests_on = [leaf.opaque(kind, ref) for kind, ref in lasting.rests_on]
                 kept = answers.keep(lasting.judged, lasting.until, rests_on)
@@ -354,12 +353,6 @@ class EdgeConnection(asyncio.Protocol):
         with contextlib.suppress(MalformedError):
             return endpoint.lasting(self._digest, read_question(body, endpoint.refs))
         return None
-
-
-def _is_answer(body: bytes, judged: Judged) -> bool:
-    """Whether this body is the remembered answer; if it is not, something has changed since."""
-    before, after, end = judged.wire
-    return body.startswith(before) and body.endswith(after + end)
 
 
 def _answer(number: int, status: int, body: bytes, keep: bytes | None) -> bytes:

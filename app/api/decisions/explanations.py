@@ -15,7 +15,7 @@ from app.auth.callers import Caller, Scope
 from app.core.consent import EventKind
 from app.core.processing import PartyMode
 from app.db.session import as_columns, uuid7
-from app.operations.decisions.judging import answer, left_unsaid, words_for_user
+from app.operations.decisions.judging import answer, has_not_begun, leaves_unsaid
 from app.operations.decisions.searches import Explanation, explain_decision
 
 router = strict_router("audit")
@@ -98,8 +98,8 @@ async def post_explanation(
     told: dict[str, Any] = answer(
         found.decision,
         uuid7(found.at),
-        left_unsaid(question, found.decision, found.processing, found.at),
-        words_for_user(found.decision, found.processing, found.at),
+        unsaid=leaves_unsaid(question, found.decision, found.processing, found.at),
+        not_begun=has_not_begun(found.decision, found.processing, found.at),
     )
     del told["context"]["id"]  # an explanation is not a decision, and must not be acted on
     return ExplanationBody(

@@ -111,11 +111,11 @@ def told_in_trace(answered: AnsweredRequest, read: Question | Batch) -> Mapping[
     """The span attributes of one answered request."""
     judged = [each for each in answered.answers if isinstance(each, Judged)]
     if isinstance(read, Batch):
-        permits = sum(each.decision.permitted for each in judged)
+        permits = sum(each.permitted for each in judged)
         return {"sceau.decision.questions": len(answered.answers), "sceau.decision.permits": permits}
     if not judged:
         return {}
-    decision = judged[0].decision
+    decision = judged[0].common.decision
     told: dict[str, Value] = {
         "sceau.decision.permitted": decision.permitted,
         "sceau.decision.reason": decision.reason.value,
@@ -193,7 +193,7 @@ class Wording:
         recorder = self._recorder
         answers = [
             Unanswered.UNKNOWABLE
-            if recorder is not None and isinstance(each, Judged) and recorder.must_wait(each.decision)
+            if recorder is not None and isinstance(each, Judged) and recorder.must_wait(each)
             else each
             for each in answered.answers
         ]
@@ -211,19 +211,17 @@ class Wording:
         """The answer to one question that wants no token and waits for no row of the log; it is sent at once."""
         identifier = decision_id(at)
         self.reported(caller.id, at, identifier, question.correspondence, judged)
-        before, after, end = judged.wire
-        return b"".join((before, identifier, after, end))
+        return judged.worded(identifier)
 
     def reported(
         self, caller: UUID, at: float, identifier: bytes, correspondence: tuple[str, str], judged: Judged
     ) -> None:
         """Count and log a decision whose answer is sent at once, or was given by an edge that holds it."""
         if self._recorder is not None:
-            facts, decision = judged.log_facts, judged.decision
-            entry = self._recorder.entry(at, identifier, caller, judged.subject_ref, correspondence, decision, facts)
+            entry = self._recorder.entry(at, identifier, caller, judged.subject_ref, correspondence, judged)
             if entry is not None:
                 self._recorder.log.append(entry)
-        self._counts.count_outcome(judged.outcome)
+        self._counts.count_outcome(judged.common.outcome)
 
     def lost(self, number: int) -> None:
         """Count decisions that edges took by themselves and that do not reach the log."""
@@ -255,37 +253,28 @@ class Wording:
     def _item(self, answered: AnsweredRequest, question: Question, found: Answer, worded: Worded) -> tuple[bool, bytes]:
         """Whether an item is permitted, and its answer."""
         if isinstance(found, Judged):
-            return found.decision.permitted, self._judged(answered.caller, answered.at, question, found, worded)
+            return found.permitted, self._judged(answered.caller, answered.at, question, found, worded)
         if found in {Unanswered.UNKNOWABLE, Unanswered.BEHIND}:
             worded.given.append(UNKNOWABLE)
         return False, _json(_ITEMS[found])
 
     def _judged(self, caller: Caller | None, at: float, question: Question, judged: Judged, worded: Worded) -> bytes:
         """Word one answer, and add what there is to count, to log and to commit of it to `worded`."""
-        decision, identifier = judged.decision, decision_id(at)
+        identifier = decision_id(at)
         entry: Entry | None = None
         if caller is not None and self._recorder is not None:
-            entry = self._recorder.entry(
-                at,
-                identifier,
-                caller.id,
-                judged.subject_ref,
-                question.correspondence,
-                decision,
-                judged.log_facts,
-            )
-            if entry is not None and self._recorder.must_wait(decision):
+            entry = self._recorder.entry(at, identifier, caller.id, judged.subject_ref, question.correspondence, judged)
+            if entry is not None and self._recorder.must_wait(judged):
                 worded.to_commit.append(entry)
                 entry = None
-        worded.given.append((judged.outcome, entry))
-        if question.wants_token and caller is not None and decision.permitted:
+        worded.given.append((judged.common.outcome, entry))
+        if question.wants_token and caller is not None and judged.permitted:
             number = UUID(identifier.decode())
             token = self._token(caller, at, question, judged, number)
             if token is not None:
-                body = answer(decision, number)
+                body = answer(judged.decision, number)
                 return _json({**body, "context": {**body["context"], "decision_token": token}})
-        before, after, end = judged.wire
-        return b"".join((before, identifier, after, end))
+        return judged.worded(identifier)
 
 
 def _json(value: dict[str, Any]) -> bytes:

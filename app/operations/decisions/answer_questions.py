@@ -85,7 +85,7 @@ async def stand_after_waiting(
     """Return whether permits among the answers may still be sent after a wait, as for the commit of their log rows."""
     if point.memory is not None and answered.from_memory:
         return await still_stands(point.memory, digest, questions, answered.answers)
-    ends = [answer.decision.valid_until for answer in answered.answers if isinstance(answer, Judged)]
+    ends = [answer.valid_until for answer in answered.answers if isinstance(answer, Judged)]
     return all(end is None or point.instant() < end.timestamp() for end in ends)
 
 
@@ -99,7 +99,7 @@ def _counted(point: DecisionPoint, found: Found) -> AnsweredRequest:
         return AnsweredRequest(found.caller, answers, found.at, None, from_memory=True)
     judged = [each for each in found.judged if each is not None]
     admitted, standing = (
-        count_questions(limits, found.caller, [each.exempt for each in judged]) if judged else (None, None)
+        count_questions(limits, found.caller, [each.common.exempt for each in judged]) if judged else (None, None)
     )
     if admitted is not None:
         of_judged = iter(admitted)

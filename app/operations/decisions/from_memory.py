@@ -49,7 +49,7 @@ _CIRCUMSTANCES: Final = 10_000
 Key = tuple[Circumstances, bytes, tuple[Participant, ...] | None]
 
 
-class Remembered(Struct, frozen=True, eq=False):
+class Remembered(Struct, frozen=True, eq=False, gc=False):
     """What was judged, the records that it rests on, and the epoch time until which it stands if they do not change."""
 
     register: RegisterRecord

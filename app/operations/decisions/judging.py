@@ -1,11 +1,12 @@
 """Judge a question by the rules, and make once all that wording, counting and logging need of the decision."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -34,8 +35,8 @@ _PARTICIPANTS_UNSAID: Final = {
 _MARK: Final = UUID(int=0)
 _MARK_TEXT: Final = str(_MARK).encode()
 _TOLD: Final = b'"reason_user":'
-_SHARED: Final[dict[bytes, bytes]] = {}
-_OUTCOMES: Final = {(permitted, each): (permitted, each.value) for permitted in (True, False) for each in Reason}
+_COMMON_ANSWERS: Final = 10_000
+"""How many are held as one object each: there are few, unless questions name many sets of elements."""
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -44,61 +45,73 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def left_unsaid(
-    request: DecisionRequest, decision: Decision, processing: Processing | None, at: datetime
-) -> Mapping[str, str] | None:
-    """Return what to tell the caller's operator when a question was denied because of what it left unsaid.
+def leaves_unsaid(request: DecisionRequest, decision: Decision, processing: Processing | None, at: datetime) -> bool:
+    """Return whether a question was denied because it does not name the participants.
 
-    None if it named the participants, or if the version does not ask them: the mailbox is a shared one then.
+    False if the version does not ask them: the mailbox is a shared one then.
     """
     if decision.reason is not Reason.OTHER_PARTY or request.participants is not None or processing is None:
-        return None
+        return False
     version = processing.version_at(at)
-    return None if version is None or version.party_mode is PartyMode.USER_ONLY else _PARTICIPANTS_UNSAID
+    return version is not None and version.party_mode is not PartyMode.USER_ONLY
 
 
-def words_for_user(decision: Decision, processing: Processing | None, at: datetime) -> Mapping[str, str]:
-    """Return the words for the user about a decision on a processing, as it stands at the instant judged."""
-    if decision.reason is Reason.PROCESSING_SUSPENDED and processing is not None:
-        return _NOT_BEGUN if processing.status_at(at) is Status.PROPOSED else _WORDS[decision.reason]
-    return _WORDS[decision.reason]
+def has_not_begun(decision: Decision, processing: Processing | None, at: datetime) -> bool:
+    """Return whether a processing that is not active, as the decision says, is only proposed at the instant judged."""
+    is_suspended = decision.reason is Reason.PROCESSING_SUSPENDED
+    return is_suspended and processing is not None and processing.status_at(at) is Status.PROPOSED
 
 
-def answer(
-    decision: Decision,
-    identifier: UUID,
-    unsaid: Mapping[str, str] | None = None,
-    words: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Return the JSON object of one decision; `unsaid` comes from `left_unsaid`, `words` from `words_for_user`."""
+def answer(decision: Decision, identifier: UUID, *, unsaid: bool = False, not_begun: bool = False) -> dict[str, Any]:
+    """Return the JSON object of one decision; `leaves_unsaid` and `has_not_begun` choose its words."""
     context: dict[str, Any] = {"id": str(identifier), "reason": decision.reason.value}
     if decision.article is not None:
         context["article"] = decision.article.value
     if decision.law_version is not None:
         context["law_version"] = decision.law_version
-    if decision.consent is not None:
-        context["consent"] = str(decision.consent)
-    if decision.expires_at is not None:
-        context["expires_at"] = instant(decision.expires_at)
-    if decision.valid_until is not None:
-        context["valid_until"] = instant(decision.valid_until)
-    context["reason_user"] = words or _WORDS[decision.reason]
-    if unsaid is not None:
-        context["reason_admin"] = unsaid
+    context |= _own_members(decision)
+    context["reason_user"] = _NOT_BEGUN if not_begun else _WORDS[decision.reason]
+    if unsaid:
+        context["reason_admin"] = _PARTICIPANTS_UNSAID
     return {"decision": decision.permitted, "context": context}
 
 
-def answer_parts(
-    decision: Decision, unsaid: Mapping[str, str] | None = None, words: Mapping[str, str] | None = None
-) -> tuple[bytes, bytes, bytes]:
-    """Return the JSON of one decision as bytes: before its id, after it, and its end, which gives the user the reason.
+def _own_members(decision: Decision) -> dict[str, str]:
+    """Return the members of an answer's context that differ from person to person."""
+    own: dict[str, str] = {}
+    if decision.consent is not None:
+        own["consent"] = str(decision.consent)
+    if decision.expires_at is not None:
+        own["expires_at"] = instant(decision.expires_at)
+    if decision.valid_until is not None:
+        own["valid_until"] = instant(decision.valid_until)
+    return own
 
-    There are few beginnings and ends, and each is one object for all decisions.
+
+class CommonAnswer(Struct, frozen=True, gc=False):
+    """A decision without consent and times, and what is made of it: one object for all people who get it.
+
+    `before`, `stem`, `end`: its JSON up to the id, from there to the consent, and from the reason for the user on.
+    `outcome`: permitted, and the word of the reason. `exempt`: the processing is one of III, so that no quota counts
+    the question.
     """
-    before, after = encode(answer(decision, _MARK, unsaid, words)).split(_MARK_TEXT, 1)
+
+    decision: Decision
+    exempt: bool
+    outcome: tuple[bool, str]
+    before: bytes
+    stem: bytes
+    end: bytes
+
+
+@lru_cache(_COMMON_ANSWERS)
+def _common_answer(decision: Decision, exempt: bool, unsaid: bool, not_begun: bool) -> CommonAnswer:  # noqa: FBT001 - a cache's key
+    written = encode(answer(decision, _MARK, unsaid=unsaid, not_begun=not_begun))
+    before, after = written.split(_MARK_TEXT, 1)
     place = after.index(_TOLD)
-    end = after[place:]
-    return _SHARED.setdefault(before, before), after[:place], _SHARED.setdefault(end, end)
+    return CommonAnswer(
+        decision, exempt, (decision.permitted, decision.reason.value), before, after[:place], after[place:]
+    )
 
 
 def item_error(status: int, message: str, reason: Reason | None = None) -> dict[str, Any]:
@@ -206,12 +219,10 @@ def policy_of(text: str) -> PeriodPolicy:
     return PeriodPolicy(Counting(counting), ConsentPeriod.parse(ceiling))
 
 
-def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by: DecidedBy) -> LogFacts:
-    """Return what the log keeps of a decision, besides its time and its correspondence."""
+def _shape(request: DecisionRequest, decision: Decision, facts: Facts, by: DecidedBy) -> Shape:
+    """Return what the log keeps of a decision and many share."""
     processing = facts.processing
     version = processing.version_at(facts.at) if processing is not None else None
-    # Other parties are kept where some version asks for their consents: elsewhere no rule looks at them.
-    others = request.participants if processing is not None and processing.asks_others else None
     shape = Shape(
         processing=request.processing if can_be_an_id(request.processing) else NO_ID,
         elements=None if request.elements is None else _names(request.elements),
@@ -231,14 +242,7 @@ def logged_facts(request: DecisionRequest, decision: Decision, facts: Facts, by:
         rules=by.rules,
         build=by.build,
     )
-    return LogFacts(
-        shape=one_of_each(shape),
-        consent=decision.consent,
-        valid_until=decision.valid_until,
-        known=max((event.order for event in facts.consents.get(request.subject, ())), default=0),
-        participants=None if others is None else sum(map(len, _parties(request, others))) + _has(others, request),
-        relied=_relied(request, others or (), facts, by) if others or facts.shared else None,
-    )
+    return one_of_each(shape)
 
 
 @cache
@@ -275,20 +279,38 @@ def _last_id(events: Sequence[ConsentEvent]) -> str | None:
     return str(max(events, key=lambda event: event.order).id) if events else None
 
 
-class Judged(Struct, frozen=True, eq=False):
+class Judged(LogFacts, frozen=True, eq=False, gc=False):
     """A decision and what is made of it; the same for every correspondence that the question could be about.
 
-    `wire`: its JSON as bytes (`answer_parts`). `outcome`: permitted, and the word of the reason.
-    `log_facts`: what the log keeps of it. `exempt`: the processing is one of III, so that no quota counts the question.
+    It is itself what the log keeps. `own`: its part of the JSON, between the `stem` and the `end` of `common`.
     `subject_ref`: the subject's; None if nothing is recorded of it or, under III, nothing was looked up.
     """
 
-    decision: Decision
-    wire: tuple[bytes, bytes, bytes]
-    outcome: tuple[bool, str]
-    log_facts: LogFacts
-    exempt: bool
+    common: CommonAnswer
+    expires_at: datetime | None
+    own: bytes
     subject_ref: bytes | None
+
+    @property
+    def permitted(self) -> bool:
+        """Whether the analysis is permitted."""
+        return self.common.decision.permitted
+
+    @property
+    def decision(self) -> Decision:
+        """The whole decision."""
+        common, until = self.common.decision, self.valid_until
+        return dataclasses.replace(common, consent=self.consent, expires_at=self.expires_at, valid_until=until)
+
+    def worded(self, identifier: bytes) -> bytes:
+        """Return the answer with this id as JSON: what `answer` returns, encoded."""
+        common = self.common
+        return b"".join((common.before, identifier, common.stem, self.own, common.end))
+
+    def is_worded(self, body: bytes) -> bool:
+        """Return whether a body is this answer under some id."""
+        common = self.common
+        return body.startswith(common.before) and body.endswith(common.stem + self.own + common.end)
 
 
 class Unanswered(Enum):
@@ -319,18 +341,27 @@ class AnsweredRequest(Struct, frozen=True):
 
 def judge(request: DecisionRequest, facts: Facts, by: DecidedBy) -> Judged:
     """Judge a request on these facts (`app.core.evaluate`)."""
-    decision = evaluate(request, facts.processing, facts.consents, facts.at, by.policy, facts.shared)
+    processing, at = facts.processing, facts.at
+    decision = evaluate(request, processing, facts.consents, at, by.policy, facts.shared)
+    # Other parties are kept where some version asks for their consents: elsewhere no rule looks at them.
+    others = request.participants if processing is not None and processing.asks_others else None
+    until = decision.valid_until
     return Judged(
-        decision,
-        answer_parts(
-            decision,
-            left_unsaid(request, decision, facts.processing, facts.at),
-            words_for_user(decision, facts.processing, facts.at),
+        shape=_shape(request, decision, facts, by),
+        consent=decision.consent,
+        valid_until=until,
+        known=max((event.order for event in facts.consents.get(request.subject, ())), default=0),
+        participants=None if others is None else sum(map(len, _parties(request, others))) + _has(others, request),
+        relied=_relied(request, others or (), facts, by) if others or facts.shared else None,
+        common=_common_answer(
+            dataclasses.replace(decision, consent=None, expires_at=None, valid_until=None),
+            processing is not None and processing.is_exempt,
+            leaves_unsaid(request, decision, processing, at),
+            has_not_begun(decision, processing, at),
         ),
-        _OUTCOMES[decision.permitted, decision.reason],
-        logged_facts(request, decision, facts, by),
-        facts.processing is not None and facts.processing.is_exempt,
-        facts.subject_ref,
+        expires_at=until if decision.expires_at == until else decision.expires_at,  # mostly equal: one object
+        own="".join(f'"{name}":"{value}",' for name, value in _own_members(decision).items()).encode(),
+        subject_ref=facts.subject_ref,
     )
 
 
