@@ -59,7 +59,7 @@ class Remembered(Struct, frozen=True, eq=False, gc=False):
 
 
 class RememberedDecisions:
-    """A bounded memory of decisions, each of about a kilobyte: fewer of those that name many other parties."""
+    """A bounded memory of decisions, each of some 700 bytes: fewer of those that name many other parties."""
 
     def __init__(self, most: int) -> None:
         """Remember nothing yet, and never more than `most` decisions."""
