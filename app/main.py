@@ -30,9 +30,10 @@ from app.pages.consents import page as consent
 from app.pages.consents.receipt import receipt_document
 from app.pages.rendering import error_page
 from app.settings import Settings
+from app.settings.required import bootstrap_key
 from app.telemetry.logs import configure_logs
 from app.telemetry.room import take_room
-from app.wiring.parts import bootstrap_key, sending, traces_of
+from app.wiring.parts import sending, traces_of
 from app.wiring.running import running
 from app.wiring.services import decisions_of, services_of
 from app.wiring.stopping import end_with_parent, stopping_in_order

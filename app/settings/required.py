@@ -1,5 +1,7 @@
-"""Settings that a command cannot do without, what is lost without others, and which URL stands in for another."""
+"""Settings that a command cannot do without, keys among them, and what is lost without others."""
 
+import base64
+import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -54,6 +56,74 @@ def required(value: SecretStr | None, name: str) -> str:
         how = _MADE_BY.get(name, "")
         raise SettingsError(f"{PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE){how}")
     return value.get_secret_value()
+
+
+_KEY_BYTES: Final = 32
+_MOST_PSEUDONYM_KEYS: Final = 2
+_BOOTSTRAP_CHARACTERS: Final = 32
+
+
+def pseudonym_keys(settings: Settings) -> tuple[bytes, bytes | None]:
+    """Return the pseudonym key, at least 32 bytes, and the second one during an exchange of keys.
+
+    Raises:
+        SettingsError: it is missing, one is too short, or there are more than two.
+
+    """
+    given = required(settings.pseudonym_key, "pseudonym_key").split(",")
+    keys = [_decoded(each.strip(), "PSEUDONYM_KEY") for each in given]
+    if any(len(key) < _KEY_BYTES for key in keys):
+        raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: " + HOW_TO_MAKE)
+    if len(keys) > _MOST_PSEUDONYM_KEYS:
+        raise SettingsError("SCEAU_PSEUDONYM_KEY holds more than two keys: the one in use and, behind it, the next")
+    return keys[0], keys[1] if keys[1:] else None
+
+
+def master_keys(settings: Settings) -> dict[str, bytes]:
+    """Return the master keys by key id, the one that seals first; 32 bytes each.
+
+    Raises:
+        SettingsError: it is missing, a key has another length, or two have one id.
+
+    """
+    keys: dict[str, bytes] = {}
+    for part in required(settings.master_key, "master_key").split(","):
+        identifier, separator, key = part.strip().partition(":")
+        name, text = (identifier, key) if separator else ("1", identifier)
+        decoded = _decoded(text, "MASTER_KEY")
+        if len(decoded) != _KEY_BYTES or not name or name in keys:
+            raise SettingsError("SCEAU_MASTER_KEY is ID:KEY[,ID:KEY…], each KEY 32 bytes (`openssl rand -base64 32`)")
+        keys[name] = decoded
+    return keys
+
+
+def bootstrap_key(settings: Settings) -> str | None:
+    """Return the bootstrap key, if there is one.
+
+    Raises:
+        SettingsError: it is shorter than 32 characters.
+
+    """
+    if settings.bootstrap_key is None:
+        return None
+    key = settings.bootstrap_key.get_secret_value()
+    if len(key) < _BOOTSTRAP_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key:
+        raise SettingsError(
+            "SCEAU_BOOTSTRAP_KEY has fewer than 32 characters, or some that no header can carry: "
+            "make one with `openssl rand -hex 32`"
+        )
+    return key
+
+
+def _decoded(text: str, name: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        pass
+    try:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise SettingsError(f"{PREFIX}{name} is neither hex nor base64: {HOW_TO_MAKE}") from None
 
 
 def durability(settings: Settings) -> Durability:

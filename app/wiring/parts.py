@@ -1,8 +1,6 @@
-"""Make the parts of a service from settings: keys, its choices, token issuers, the log, traces."""
+"""Make the parts of a service from settings: its choices, token issuers, the log, traces."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -28,7 +26,7 @@ from app.operations.service.deployment import Deployment
 from app.proof.notes import log_name
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError
-from app.settings.required import HOW_TO_MAKE, durability, required
+from app.settings.required import durability, master_keys, pseudonym_keys, required
 from app.settings.values import Durability, ScopeClaim, TracesMode
 from app.snapshot.feed import Pace
 from app.snapshot.leases import boot_seconds
@@ -38,74 +36,6 @@ if TYPE_CHECKING:
     from app.auth.issuers import TokenCheck
     from app.proof.authority import TimeAuthority
     from app.telemetry.exporting import Traces
-
-_KEY_BYTES: Final = 32
-_MOST_PSEUDONYM_KEYS: Final = 2
-_BOOTSTRAP_CHARACTERS: Final = 32
-
-
-def pseudonym_keys(settings: Settings) -> tuple[bytes, bytes | None]:
-    """Return the pseudonym key, at least 32 bytes, and the second one during an exchange of keys.
-
-    Raises:
-        SettingsError: it is missing, one is too short, or there are more than two.
-
-    """
-    given = required(settings.pseudonym_key, "pseudonym_key").split(",")
-    keys = [_decoded(each.strip(), "PSEUDONYM_KEY") for each in given]
-    if any(len(key) < _KEY_BYTES for key in keys):
-        raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: " + HOW_TO_MAKE)
-    if len(keys) > _MOST_PSEUDONYM_KEYS:
-        raise SettingsError("SCEAU_PSEUDONYM_KEY holds more than two keys: the one in use and, behind it, the next")
-    return keys[0], keys[1] if keys[1:] else None
-
-
-def master_keys(settings: Settings) -> dict[str, bytes]:
-    """Return the master keys by key id, the one that seals first; 32 bytes each.
-
-    Raises:
-        SettingsError: it is missing, a key has another length, or two have one id.
-
-    """
-    keys: dict[str, bytes] = {}
-    for part in required(settings.master_key, "master_key").split(","):
-        identifier, separator, key = part.strip().partition(":")
-        name, text = (identifier, key) if separator else ("1", identifier)
-        decoded = _decoded(text, "MASTER_KEY")
-        if len(decoded) != _KEY_BYTES or not name or name in keys:
-            raise SettingsError("SCEAU_MASTER_KEY is ID:KEY[,ID:KEY…], each KEY 32 bytes (`openssl rand -base64 32`)")
-        keys[name] = decoded
-    return keys
-
-
-def bootstrap_key(settings: Settings) -> str | None:
-    """Return the bootstrap key, if there is one.
-
-    Raises:
-        SettingsError: it is shorter than 32 characters.
-
-    """
-    if settings.bootstrap_key is None:
-        return None
-    key = settings.bootstrap_key.get_secret_value()
-    if len(key) < _BOOTSTRAP_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingsError(
-            "SCEAU_BOOTSTRAP_KEY has fewer than 32 characters, or some that no header can carry: "
-            "make one with `openssl rand -hex 32`"
-        )
-    return key
-
-
-def _decoded(text: str, name: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        pass
-    try:
-        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise SettingsError(f"{PREFIX}{name} is neither hex nor base64: {HOW_TO_MAKE}") from None
-
 
 _LASTING: Final = b"sceau hashes that last"
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from app.settings import Settings
-from app.wiring.parts import bootstrap_key, master_keys, pseudonym_keys
+from app.settings.required import bootstrap_key, master_keys, pseudonym_keys
 from tests.packaging.test_deployment_files import assigned
 from tests.packaging.wheels import ROOT
 

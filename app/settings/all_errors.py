@@ -8,8 +8,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.settings import Settings
 from app.settings.environment import PREFIX, SettingsError, lacking, line_of, read_files
-from app.settings.required import durability, register_approval, required
-from app.wiring.parts import bootstrap_key, master_keys, pseudonym_keys
+from app.settings.required import (
+    bootstrap_key,
+    durability,
+    master_keys,
+    pseudonym_keys,
+    register_approval,
+    required,
+)
 
 
 class _GivenSettings(Settings):
