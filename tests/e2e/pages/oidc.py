@@ -20,6 +20,7 @@ from tests.demo.runs import free_port
 from tests.e2e.buildah import CACHE
 from tests.e2e.debian import provide
 from tests.e2e.service import service
+from tests.faults.service import HANGS
 
 VERSION = "9.13.3"
 """All of 9 ask for Node 22 in a warning, and run on Debian 13's 20."""
@@ -29,7 +30,6 @@ SUBJECTS = {"ada": "6f1c6a3e-2f0b-4c57-9d55-ada000000001", "bob": "00u1f3k9bobQx
 """Subjects by login (pairwise, OpenID Connect Core, 8.1): what is registered is not what people type."""
 STAFF = {"ada": "Ada Exemple", "bob": "Bob Exemple"}
 _SECRET = '100 % of + and : and &, "=" and ~?'
-_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def issuing(client: Client, address: str, place: Path) -> Iterator[str]:
 
 def _wait(process: "subprocess.Popen[bytes]", issuer: str) -> None:
     """Until it answers, or has ended."""
-    until = time.monotonic() + _SECONDS
+    until = time.monotonic() + HANGS
     with httpx2.Client(trust_env=False) as client:
         while process.poll() is None:
             try:
