@@ -120,6 +120,10 @@ class SubjectRecord:
         return unpack(self.packed)
 
 
+NOTHING_RECORDED: Final = SubjectRecord(b"")
+"""The record of everybody of whom nothing is recorded: most people, so they share it and what is decided on it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RegisterRecord:
     """A register entry; `processing` is None when the register holds none under that id.
@@ -160,9 +164,9 @@ def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
 
 
 def subject_record(person: Person | None) -> SubjectRecord:
-    """Return the cache record of a person's consents; an empty one where the ledger holds nothing about the person."""
+    """Return the cache record of a person's consents; None is a person of whom the ledger holds nothing."""
     if person is None:
-        return SubjectRecord(b"")
+        return NOTHING_RECORDED
     return SubjectRecord(pack(person.events), person.ref, person.shared)
 
 

@@ -29,14 +29,15 @@ from app.operations.decisions.judging import (
     judge,
 )
 from app.snapshot.leases import RecordCache
-from app.snapshot.records import CallerRecord, RegisterRecord, SubjectRecord
+from app.snapshot.records import NOTHING_RECORDED, CallerRecord, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
 
 # Decisions remembered with the very records that they rest on.
 # A remembered decision is used only for an equal question (its circumstances, its subject, and the other parties
 # where their consents are asked for), about the same records (by identity: a record that changed is another object),
 # before the next instant at which time alone could change the answer. So key and records determine the decision by
-# themselves.
+# themselves. People of whom nothing is recorded share one record: where no other party is named, the rules then look at
+# nothing that is theirs, and they share the decision too (`_whose`).
 
 _FEW_PARTIES: Final = 4
 _CROWDED: Final = 1_000
@@ -159,6 +160,7 @@ def recall(memory: Memory, digest: bytes, question: Question) -> tuple[Caller, R
         if record is None:
             return None
         records = (record,)
+        subject = _whose(subject, record)
     found = memory.remembered.get((circumstances, subject, None), register, records, now)
     if found is None:
         return None
@@ -319,6 +321,8 @@ def _decide(memory: Memory, question: Question, read: _Read | None, now: float) 
     records = _records(memory.replica, refs, read)
     if records is None:
         return None
+    if records and not participants:
+        subject = _whose(subject, records[0])
     key = (question.circumstances, subject, participants)
     remembered = memory.remembered.get(key, register, records, now)
     if remembered is None:
@@ -327,6 +331,11 @@ def _decide(memory: Memory, question: Question, read: _Read | None, now: float) 
         remembered = _judge(memory, question, participants, register, dict(zip(refs, records, strict=True)), now)
         memory.remembered.keep((circumstances, subject, participants), remembered)
     return remembered.judged
+
+
+def _whose(subject: bytes, record: SubjectRecord) -> bytes:
+    """Return the subject under which a decision without other parties is remembered: b"" if nothing is recorded."""
+    return b"" if record is NOTHING_RECORDED else subject
 
 
 def _with_others(subject: bytes, participants: Sequence[Participant]) -> tuple[bytes, ...]:

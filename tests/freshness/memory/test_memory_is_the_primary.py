@@ -12,6 +12,8 @@ from tests.support.api import BOOTSTRAP, processing, question, running, subject
 from tests.support.consents import grant
 
 SUBJECTS = ["alice", "bob", "carol", "Zoë"]
+STRANGERS = ["nadia", "noel"]
+"""They are asked about, and nothing is recorded of them."""
 CREATED = 201
 PROCESSINGS = ["own", "local", "all", "spam"]
 MODES = {"own": "user_only", "local": "all_local_users", "all": "all_parties"}
@@ -50,9 +52,9 @@ def some_question(chance):
     """One question, with other parties or without."""
     properties = chance.choice([{}, {"elements": ["content"]}, {"elements": ["subject_line", "content"]}])
     if chance.random() < 0.6:
-        others = [{"id": each, "local": chance.random() < 0.8} for each in chance.sample(SUBJECTS, 2)]
+        others = [{"id": each, "local": chance.random() < 0.8} for each in chance.sample([*SUBJECTS, *STRANGERS], 2)]
         properties = {**properties, "participants": chance.choice([others, others[:1], []])}
-    return question(chance.choice(SUBJECTS), chance.choice([*PROCESSINGS, "nobody's"]), **properties)
+    return question(chance.choice([*SUBJECTS, *STRANGERS]), chance.choice([*PROCESSINGS, "nobody's"]), **properties)
 
 
 def without_ids(said):
