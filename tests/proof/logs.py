@@ -24,6 +24,10 @@ from tests.support.databases import TestDatabase, administrator_url, new_databas
 from tests.support.staff import publish
 
 PUBLIC_URL = "https://sceau.example.fr"
+MINUTES_LATER = """
+UPDATE consent_event SET recorded_at = recorded_at + interval '3 minutes'
+WHERE recorded_at = (SELECT max(recorded_at) FROM consent_event)"""
+"""Makes the last event one of three minutes later, so that each promise from before it is due."""
 
 
 @dataclass
@@ -99,6 +103,29 @@ class Log:
         given += ["--key", witness] if witness is not None else []
         status, _, said = self.sceau("proof", "verify", bundle, "--key", key or self.key().split("\n")[0], *given)
         return status, said
+
+    def verified(self, *files):
+        """Verify files together, with all keys of the deployment: the exit status, and what was said."""
+        keys = [part for key in self.key().split("\n") for part in ("--key", key)]
+        status, _, said = self.sceau("proof", "verify", *files, *keys)
+        return status, said
+
+    def kept(self, name):
+        """The head as it is now, in a file."""
+        (self.place / name).write_text(self.head())
+        return self.place / name
+
+    def receipt(self, api, identifier, name="receipt.jwt"):
+        """The receipt of an act, in a file."""
+        (self.place / name).write_text(api.call("GET", f"/v1/consents/{identifier}/receipt").text)
+        return self.place / name
+
+    def withdrawn(self, name="alice", processing="ads"):
+        """Have a person withdraw, and enter that in the log; the withdrawal's id."""
+        with running(self.database) as api:
+            withdrawal = api.withdraw(name, processing)["id"]
+        self.append()
+        return withdrawal
 
     def superuser(self, *statements):
         """Tamper, as a superuser can: no trigger runs, no right is missing."""

@@ -14,7 +14,7 @@ from datetime import timedelta
 import pytest
 
 from tests.proof.asking import WIDE, ask, replayed
-from tests.proof.logs import Log, copied, lines_of
+from tests.proof.logs import MINUTES_LATER, Log, copied, lines_of
 from tests.support import two_persons
 from tests.support.api import running, subject
 from tests.support.consent_page import Person, link
@@ -35,7 +35,7 @@ def made(tmp_path_factory):
         patch.setattr("app.operations.proof.close_hours._SETTLED", timedelta(hours=-1))
         log = Log(database, tmp_path_factory.mktemp("made"))
         assert log.close() == 1
-        with running(database, public_url="https://sceau.example.fr", **WIDE) as api:
+        with running(database, **WIDE) as api:
             for name in ("ads", "stats", "other"):
                 api.register(name)
             receipts = {name: api.decide(name, "ads")["id"] for name in ("alice", "bob", "carol")}
@@ -44,12 +44,9 @@ def made(tmp_path_factory):
             Person(api, link(api, "erin", "ads-page", "stats-page")).press("accept", "ads-page")
             Person(api, link(api, "fred", "ads-page", "stats-page")).press("refuse", "stats-page")
             api.decide("dora", "ads", "refused")
-            withdrawn = api.ok("POST", "/v1/withdrawals", {"subject": subject("bob"), "processing": "ads"})["id"]
-            api.ok(
-                "POST",
-                "/v1/subjects/links",
-                {"from": subject("dora2"), "to": subject("dora"), "basis": "provider_account"},
-            )
+            withdrawn = api.withdraw("bob", "ads")["id"]
+            linked = {"from": subject("dora2"), "to": subject("dora"), "basis": "provider_account"}
+            api.ok("POST", "/v1/subjects/links", linked)
             api.ok("POST", "/v1/subjects/mailboxes", {"subject": subject("desk"), "shared": True})
             assert two_persons.add(api, "stats", elements=["content"], reason="Less.").status_code == 201
             invalidate(api, "other")
@@ -61,9 +58,8 @@ def made(tmp_path_factory):
             assert log.close() >= 1
             log.append()
             for name, identifier in {**receipts, "withdrawn": withdrawn}.items():
-                text = api.call("GET", f"/v1/consents/{identifier}/receipt").text
-                (log.place / f"{name}.jwt").write_text(text)
-        (log.place / "outside").write_text(log.head())
+                log.receipt(api, identifier, f"{name}.jwt")
+        log.kept("outside")
         yield log
 
 
@@ -78,8 +74,7 @@ def log(made, tmp_path):
 
 def _wrong(log, *files):
     """What is called wrong of some files, but that a log which is refused states no bundle; and all that is said."""
-    given = [part for key in log.key().split("\n") for part in ("--key", key)]
-    said = log.sceau("proof", "verify", *files, *given)[2].splitlines()
+    said = log.verified(*files)[1].splitlines()
     bad = [line for line in said if "WRONG: " in line or "UNREADABLE: " in line]
     return [line for line in bad if "do not rely on it" not in line and NOT_STATED not in line], said
 
@@ -145,15 +140,12 @@ def before_it_is_entered(*statements):
     """Somebody withdraws, has a receipt, and the row is altered before the log takes it; time goes on."""
 
     def altered(log):
-        with running(log.database, public_url="https://sceau.example.fr") as api:
-            identifier = api.ok("POST", "/v1/withdrawals", {"subject": subject("carol"), "processing": "ads"})["id"]
-            (log.place / "carol.jwt").write_text(api.call("GET", f"/v1/consents/{identifier}/receipt").text)
+        with running(log.database) as api:
+            identifier = api.withdraw("carol", "ads")["id"]
+            log.receipt(api, identifier, "carol.jwt")
             log.superuser(*(each.replace("THIS", f"'{identifier}'") for each in statements))
             api.decide("zoe", "ads")
-        log.superuser(
-            """UPDATE consent_event SET recorded_at = recorded_at + interval '3 minutes'
-            WHERE recorded_at = (SELECT max(recorded_at) FROM consent_event)"""
-        )
+        log.superuser(MINUTES_LATER)
 
     return altered
 

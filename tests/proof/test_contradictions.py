@@ -17,7 +17,7 @@ from app.operations.proof.receipts import TYPE
 from app.proof.notes import Signer
 from app.proof.single_file import verifier_script
 from app.proof.verifier.main import main as verify_main
-from tests.proof.logs import Log, copied, lines_of, replaced, rewritten
+from tests.proof.logs import MINUTES_LATER, Log, copied, lines_of, replaced, rewritten
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.databases import new_database
@@ -25,26 +25,6 @@ from tests.support.databases import new_database
 WRONG = 1
 UNREADABLE = 2
 INCOMPLETE = 3
-
-
-def _verified(log, *files):
-    """What the verifier says of files, with the log's keys of log and receipts."""
-    given = [part for key in log.key().split("\n") for part in ("--key", key)]
-    status, _, said = log.sceau("proof", "verify", *files, *given)
-    return status, said
-
-
-def _withdrawn(log, name="alice"):
-    """Have a person withdraw, and enter that in the log."""
-    with running(log.database, public_url="https://sceau.example.fr") as api:
-        api.withdraw(name, "ads")
-    log.append()
-
-
-def _kept(log, name):
-    """The head as it is now, in a file."""
-    (log.place / name).write_text(log.head())
-    return log.place / name
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +38,8 @@ def bundled(made, tmp_path_factory):
 def fork(log, tmp_path):
     """A fork of the log on another copy of its database, of equal length and with its keys."""
     with copied(log, tmp_path / "fork") as other:
-        _withdrawn(log, "alice")
-        _withdrawn(other, "carol")
+        log.withdrawn("alice")
+        other.withdrawn("carol")
         yield other
 
 
@@ -70,31 +50,31 @@ def _place(tmp_path):
 
 def test_a_receipt_that_its_neighbour_s_tree_does_not_hold_is_named(log, fork):
     """A receipt of one branch of a fork is named as wrong beside a bundle of the other branch."""
-    with running(fork.database, public_url="https://sceau.example.fr") as api:
+    with running(fork.database) as api:
         consent = api.decide("erin", "ads")["id"]
         fork.append()
-        (fork.place / "receipt.jwt").write_text(api.call("GET", f"/v1/consents/{consent}/receipt").text)
+        receipt = fork.receipt(api, consent)
     with running(log.database) as api:
         api.decide("frank", "ads")
     log.append()
-    receipt, bundle = fork.place / "receipt.jwt", log.bundle()
-    assert (_verified(log, receipt)[0], _verified(log, bundle)[0]) == (INCOMPLETE, INCOMPLETE)
-    status, said = _verified(log, bundle, receipt)
+    bundle = log.bundle()
+    assert (log.verified(receipt)[0], log.verified(bundle)[0]) == (INCOMPLETE, INCOMPLETE)
+    status, said = log.verified(bundle, receipt)
     assert (status, f"{receipt} has another entry there" in said) == (WRONG, True), said
 
 
 def test_heads_on_either_side_of_a_bundle_accuse_nobody(log):
     """An honest bundle of a past period verifies beside older and newer heads, and none is called wrong."""
-    old = _kept(log, "old")
-    _withdrawn(log)
-    _withdrawn(log, "carol")
-    newest = _kept(log, "newest")
+    old = log.kept("old")
+    log.withdrawn()
+    log.withdrawn("carol")
+    newest = log.kept("newest")
     bundle = log.bundle("--until", "2020-01-01")  # up to the first checkpoint
-    _withdrawn(log, "dora")
-    after = _kept(log, "after")
+    log.withdrawn("dora")
+    after = log.kept("after")
     against = ("--against", old, "--against", newest, "--against", after)
     for given in ((bundle, *against), (old, after, bundle, newest)):
-        status, said = _verified(log, *given)
+        status, said = log.verified(*given)
         assert (status, "WRONG" in said) == (INCOMPLETE, False), said
         assert f"begins with the checkpoint of {old.read_text().splitlines()[1]} entries of {old}" in said
         assert f"of {after} is newer than this bundle: ask for one that reaches it" in said
@@ -117,7 +97,7 @@ def test_what_waited_for_the_log_is_not_late(database, tmp_path):
         WHERE each.id = consent_event.id""",
     )
     log.append()
-    status, said = _verified(log, log.bundle())
+    status, said = log.verified(log.bundle())
     assert (status, "late" in said) == (INCOMPLETE, False), said
 
 
@@ -132,7 +112,7 @@ def test_what_was_taken_out_of_a_bundle_is_counted(log):
         stamps = [each for each in bag.namelist() if each.startswith("data/stamps/")]
     assert len(stamps) == 2
     stripped = rewritten(bundle, log.place / "stripped.zip", dict.fromkeys(stamps), manifest=True)
-    status, said = _verified(log, stripped)
+    status, said = log.verified(stripped)
     assert (status, "it has 0 stamps, and had 1 by the log's statement" in said) == (WRONG, True), said
 
 
@@ -158,7 +138,7 @@ def test_a_file_that_unpacks_to_gigabytes_is_not_read_whole(bundled, tmp_path, n
                         file.write(b" " * (1 << 20))
     assert bomb.stat().st_size < 1 << 20
     tracemalloc.start()
-    status, said = _verified(log, bomb)
+    status, said = log.verified(bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (status in {WRONG, UNREADABLE}, "longer than any such" in said or "cannot be read" in said) == (True, True)
@@ -208,8 +188,7 @@ def _forged_receipt(name, record, log=None, size=0):
 def _promised(api, log, name, file):
     """The id of a withdrawal that has a receipt and no entry yet, and the receipt's file."""
     identifier = api.ok("POST", "/v1/withdrawals", {"subject": subject(name), "processing": "ads"})["id"]
-    (log.place / file).write_text(api.call("GET", f"/v1/consents/{identifier}/receipt").text)
-    return identifier, log.place / file
+    return identifier, log.receipt(api, identifier, file)
 
 
 def _record_of(receipt):
@@ -220,7 +199,7 @@ def _record_of(receipt):
 
 def test_a_stranger_s_receipt_accuses_nobody_and_hides_nothing(log):
     """A receipt without a trusted signature accuses no honest log, and hides no true receipt beside it."""
-    with running(log.database, public_url="https://sceau.example.fr") as api:
+    with running(log.database) as api:
         identifier, receipt = _promised(api, log, "alice", "true.jwt")
     record = {**_record_of(receipt), "dct:created": "2020-01-01T00:00:00Z"}
     early, late = log.place / "early.jwt", log.place / "late.jwt"
@@ -230,11 +209,11 @@ def test_a_stranger_s_receipt_accuses_nobody_and_hides_nothing(log):
         f"DELETE FROM proof_queue WHERE id = '{identifier}'", f"DELETE FROM consent_event WHERE id = '{identifier}'"
     )
     bundle = _reaching_further(log)
-    lines = _verified(log, bundle, receipt, late, early)[1].splitlines()
+    lines = log.verified(bundle, receipt, late, early)[1].splitlines()
     of_the_bundle = [line for line in lines if line.startswith(f"{bundle}: WRONG: ") and "do not rely" not in line]
     assert len(of_the_bundle) == 1, lines
     assert f"the act {identifier} that {receipt} tells" in of_the_bundle[0]
-    status, said = _verified(log, bundle, early)
+    status, said = log.verified(bundle, early)
     assert (status, f"{bundle}: WRONG" in said, f"{early}: WRONG" in said) == (WRONG, False, True), said
 
 
@@ -242,10 +221,7 @@ def _reaching_further(log):
     """A bundle that has something of three minutes later."""
     with running(log.database) as api:
         api.decide("zoe", "ads")
-    log.superuser(
-        """UPDATE consent_event SET recorded_at = recorded_at + interval '3 minutes'
-        WHERE recorded_at = (SELECT max(recorded_at) FROM consent_event)"""
-    )
+    log.superuser(MINUTES_LATER)
     log.append()
     return log.bundle(name="further.zip")
 
@@ -253,14 +229,13 @@ def _reaching_further(log):
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 def test_every_receipt_of_an_act_is_compared(log, order):
     """Of two receipts of one act, the one that differs from the log is named, in either order."""
-    with running(log.database, public_url="https://sceau.example.fr") as api:
+    with running(log.database) as api:
         identifier, first = _promised(api, log, "alice", "first.jwt")
         log.superuser(
             f"UPDATE consent_event SET collected_at = collected_at - interval '9 days' WHERE id = '{identifier}'"
         )
-        (log.place / "second.jwt").write_text(api.call("GET", f"/v1/consents/{identifier}/receipt").text)
-    receipts = [first, log.place / "second.jwt"]
-    status, said = _verified(log, _reaching_further(log), *(receipts[each] for each in order))
+        receipts = [first, log.receipt(api, identifier, "second.jwt")]
+    status, said = log.verified(_reaching_further(log), *(receipts[each] for each in order))
     assert (status, f"{first} tells something else" in said) == (WRONG, True), said
 
 
@@ -275,14 +250,14 @@ def test_a_promise_is_of_one_log(log, tmp_path):
             _, receipt = _promised(api, other, "alice", "other.jwt")
             keys = run_command(database, "proof", "key", public_url="https://other.example.fr")[2].split()
         given = [part for key in keys for part in ("--key", key)]
-        status, said = _verified(log, _reaching_further(log), receipt, *given)
+        status, said = log.verified(_reaching_further(log), receipt, *given)
     assert (status, "WRONG" in said) == (INCOMPLETE, False), said
 
 
 def test_a_promise_stands_behind_what_the_log_had_when_it_was_made(log):
     """An act that a clock set back makes look older than earlier entries is not called wrong."""
     log.superuser("UPDATE proof_checkpoint SET claimed_until = claimed_until + interval '5 minutes'")
-    with running(log.database, public_url="https://sceau.example.fr") as api:
+    with running(log.database) as api:
         api.decide("zoe", "ads")
         log.superuser(
             """UPDATE consent_event SET recorded_at = recorded_at + interval '5 minutes'
@@ -291,44 +266,42 @@ def test_a_promise_stands_behind_what_the_log_had_when_it_was_made(log):
         log.append()
         before = log.bundle(name="before.zip")
         _, receipt = _promised(api, log, "alice", "slow.jwt")
-        status, said = _verified(log, before, receipt)
+        status, said = log.verified(before, receipt)
         assert (status, "WRONG" in said, "ask for a bundle that reaches further" in said) == (INCOMPLETE, False, True)
         log.append()
-        status, said = _verified(log, log.bundle(name="after.zip"), receipt)
+        status, said = log.verified(log.bundle(name="after.zip"), receipt)
     assert (status, "WRONG" in said) == (INCOMPLETE, False), said
 
 
 def test_what_was_said_earlier_ends_nothing_that_was_said_later(log):
     """A refusal imported with an earlier date does not end a consent in the verifier's eyes; a withdrawal does."""
-    with running(log.database, public_url="https://sceau.example.fr") as api:
+    with running(log.database) as api:
         consent = api.decide("olga", "ads")["id"]
         log.append()
-        (log.place / "receipt.jwt").write_text(api.call("GET", f"/v1/consents/{consent}/receipt").text)
+        receipt = log.receipt(api, consent)
         row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", "subject": subject("olga"), "processing": "ads"}
         api.ok("POST", "/v1/imports", {"import": "older", "rows": [{**row, "decision": "refused"}]})
         log.append()
-        status, said = _verified(log, log.bundle(), log.place / "receipt.jwt")
+        status, said = log.verified(log.bundle(), receipt)
         assert (status, "does not stand any more" in said) == (INCOMPLETE, False), said
         api.withdraw("olga", "ads")
         log.append()
-        status, said = _verified(log, log.bundle(name="after.zip"), log.place / "receipt.jwt")
+        status, said = log.verified(log.bundle(name="after.zip"), receipt)
     assert (status, "does not stand any more" in said) == (WRONG, True), said
 
 
 def test_another_log_ends_no_consent(log):
     """A bundle with altered entries is wrong itself, and does not end the consent of a receipt beside it."""
-    with running(log.database, public_url="https://sceau.example.fr") as api:
+    with running(log.database) as api:
         consent = api.decide("olga", "ads")["id"]
         log.append()
-        (log.place / "receipt.jwt").write_text(api.call("GET", f"/v1/consents/{consent}/receipt").text)
+        receipt = log.receipt(api, consent)
         api.withdraw("olga", "ads")
     log.append()
     bundle = log.bundle()
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines_of(bundle))
     evil = replaced(bundle, log.place / "evil.zip", "data/entries.ndjson", content.replace(b"sceau", b"other", 1))
-    status, said = _verified(
-        log, rewritten(evil, log.place / "none.zip", {"later.json": None}), log.place / "receipt.jwt"
-    )
+    status, said = log.verified(rewritten(evil, log.place / "none.zip", {"later.json": None}), receipt)
     assert (status, "does not stand any more" in said) == (WRONG, False), said
 
 
@@ -339,7 +312,7 @@ def test_what_is_wrong_is_told_though_the_rest_cannot_be_read(bundled, tmp_path,
     row = json.dumps({"kind": "x", "id": "1 and 2: " * 3_000}) + "\n"
     odd = {"data/unentered.ndjson": lambda _: f"{row}{'[' * 100_000}\n".encode()}
     forged = rewritten(bundle, tmp_path / "forged.zip", odd, manifest=True)
-    status, said = _verified(log, forged, _kept(log, "head"), "--lang", language)
+    status, said = log.verified(forged, log.kept("head"), "--lang", language)
     wrong = {"en": "WRONG: x 1 and", "fr": "FAUX: x 1 and"}[language]
     assert (status, wrong in said, f"{log.place / 'head'}: " in said) == (WRONG, True, True)
 
@@ -354,7 +327,7 @@ def test_a_small_file_takes_little_memory(bundled, tmp_path, name):
         for _ in range(300 if "stamps" in name else 1):
             file.write(b" " * (1 << 20))
     tracemalloc.start()
-    status, _ = _verified(log, bomb)
+    status, _ = log.verified(bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (status in {WRONG, UNREADABLE}, peak < 200 << 20) == (True, True)
@@ -362,13 +335,11 @@ def test_a_small_file_takes_little_memory(bundled, tmp_path, name):
 
 def test_a_body_that_one_file_lacks_and_another_has_is_told(log, capsys):
     """If an act's row was removed after its entry, the page warns, and a file that still has its body is named."""
-    with running(log.database, public_url="https://sceau.example.fr") as api:
+    with running(log.database) as api:
         consent = api.decide("julie", "ads")["id"]
         withdrawal = api.withdraw("julie", "ads")["id"]
         log.append()
-        given, taken = log.place / "given.jwt", log.place / "taken.jwt"
-        given.write_text(api.call("GET", f"/v1/consents/{consent}/receipt").text)
-        taken.write_text(api.call("GET", f"/v1/consents/{withdrawal}/receipt").text)
+        given, taken = log.receipt(api, consent, "given.jwt"), log.receipt(api, withdrawal, "taken.jwt")
         before = log.bundle(name="before.zip")
         log.superuser("DELETE FROM consent_event WHERE kind = 'withdrawn'")
         after = log.bundle(name="after.zip")
@@ -402,22 +373,20 @@ def test_a_bundle_of_nobody_accuses_nobody(bundled, made_old):
     for keys in ((), stranger):
         status, _, said = log.sceau("proof", "verify", mine, theirs, *keys)
         assert (status, "forked" in said) == (INCOMPLETE, False), said
-    given = [part for key in log.key().split("\n") for part in ("--key", key)]
-    status, _, said = log.sceau("proof", "verify", mine, theirs, *given)
+    status, said = log.verified(mine, theirs)
     assert (status, "forked" in said) == (WRONG, False), said  # theirs is signed by no key that is trusted
 
 
 def test_a_receipt_is_judged_by_bundles_that_have_its_entry(log):
     """A bundle proves what the register said at a receipt only if it has the receipt's entry."""
     before = log.bundle(name="before.zip")
-    with running(log.database, public_url="https://sceau.example.fr") as api:
+    with running(log.database) as api:
         withdrawal = api.withdraw("alice", "ads")["id"]
         log.append()
-        receipt = log.place / "receipt.jwt"
-        receipt.write_text(api.call("GET", f"/v1/consents/{withdrawal}/receipt").text)
+        receipt = log.receipt(api, withdrawal)
     unproved = "receipt.jwt: NOT CHECKED: what the register said"
-    assert unproved in _verified(log, before, receipt)[1]
-    assert unproved not in _verified(log, log.bundle(name="after.zip"), receipt)[1]
+    assert unproved in log.verified(before, receipt)[1]
+    assert unproved not in log.verified(log.bundle(name="after.zip"), receipt)[1]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])

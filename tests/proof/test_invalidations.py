@@ -2,11 +2,11 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.faults.service import eventually
+from tests.proof.asking import replayed
 from tests.proof.logs import Log, lines_of
 from tests.support.api import running
 from tests.support.consents import hash_of, notice_of
@@ -93,7 +93,7 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
         _asked(api, 2)
         api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
         _asked(api, 1)
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert said.endswith("14 decisions, 14 reproduced, 0 different, 0 not reproducible\n"), said
     assert status == 0
     assert Counter(it.facts.shape.reason for it in logged_rows(database)) == {
@@ -105,13 +105,5 @@ def test_decisions_of_before_and_after_come_out_as_they_were(database, tmp_path,
     alter(
         database, every(lambda it: it.facts.shape.reason == "consent_invalid", changes=lambda told: told["changes"] - 1)
     )
-    status, said = _replayed(log)
+    status, said = replayed(log)
     assert (status, said.count("DIFFERENT: ")) == (1, 2), said
-
-
-def _replayed(log):
-    now = datetime.now(UTC)
-    between = (now - timedelta(hours=1), now + timedelta(minutes=3))
-    words = [part for name, at in zip(("--since", "--until"), between, strict=True) for part in (name, f"{at:%FT%T}")]
-    status, _, said = log.sceau("proof", "replay", *words)
-    return status, said

@@ -66,9 +66,7 @@ def test_nothing_is_entered_twice(log):
     assert log.append() == "0 entries appended"
     assert log.sceau("proof", "stamp")[2].startswith("0 entries appended.\n")
     assert log.head() == head
-    with running(log.database) as api:
-        api.withdraw("alice", "ads")
-    log.append()
+    log.withdrawn()
     lines = lines_of(log.bundle(name="later.zip"))
     assert [line["position"] for line in lines] == list(range(len(lines)))
     names = [(json.loads(line["entry"])["kind"], json.loads(line["entry"])["id"]) for line in lines]
@@ -82,9 +80,7 @@ def _rotated(log, *how):
     """A key of before, the new one, and a bundle whose head the new one has signed."""
     old = log.key().split("\n")[0]
     assert log.sceau("signing-keys", "rotate", "log", *how)[0] == 0
-    with running(log.database) as api:
-        api.withdraw("alice", "ads")
-    log.append()
+    log.withdrawn()
     return old, log.key().split("\n")[0], log.bundle(name="after.zip")
 
 
@@ -166,7 +162,7 @@ def test_each_row_that_a_superuser_tampered_with_is_named(log):
 
 def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
     """A log rewritten over altered rows is consistent in itself, and is named beside a head of the old log."""
-    (log.place / "old").write_text(log.head())
+    old = log.kept("old")
     log.superuser(
         f"UPDATE consent_event SET seq = 77 WHERE id = {_EVENT}",
         "DELETE FROM proof_entry",
@@ -181,7 +177,7 @@ def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
     assert "entries appended" in log.append()
     bundle = log.bundle()
     assert log.verify(bundle)[0] == GOOD_BUT_NOT_ANCHORED  # alone it looks whole
-    status, said = log.verify(bundle, log.place / "old")
+    status, said = log.verify(bundle, old)
     assert status == 1
     assert "it was rewritten" in said or "was set back: it had" in said
 
@@ -189,9 +185,7 @@ def test_a_log_that_was_rewritten_is_named_by_a_checkpoint_from_before(log):
 def test_a_database_that_was_set_back_is_not_appended_to(log, tmp_path):
     """A database set back behind the head kept outside signs nothing, and the command says so."""
     size = len(lines_of(log.bundle()))
-    with running(log.database) as api:
-        api.withdraw("alice", "ads")
-    log.append()
+    log.withdrawn()
     log.superuser(
         f"DELETE FROM proof_entry WHERE position >= {size}",
         f"DELETE FROM proof_opening WHERE position >= {size}",
@@ -229,18 +223,14 @@ def test_a_directory_that_is_set_later_is_taken_into_use(log):
     assert log.append() == "0 entries appended"
     newest = log.head()
     (log.heads / "checkpoint").write_text(newest)
-    with running(log.database) as api:
-        api.withdraw("alice", "ads")
-    log.append()
+    log.withdrawn()
     assert log.head() != newest
 
 
 def test_a_kept_head_is_never_one_of_fewer_entries(log):
     """A kept head is not replaced by one of fewer entries, which another process may keep later."""
     before = log.head()
-    with running(log.database) as api:
-        api.withdraw("alice", "ads")
-    log.append()
+    log.withdrawn()
     after = log.head()
     KeptHeads(log.heads).keep(before)
     assert log.head() == after

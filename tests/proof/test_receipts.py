@@ -20,7 +20,7 @@ from app.operations.proof.receipts import TYPE
 from app.proof.notes import Signer
 from app.proof.tree import WIDTH, root_at, subtree_of
 from app.proof.verifier.notes import VerifierKey, opened
-from tests.proof.logs import Log
+from tests.proof.logs import MINUTES_LATER, Log
 from tests.support.api import running, subject
 from tests.support.consents import hash_of, notice_of
 from tests.support.databases import new_database
@@ -72,22 +72,16 @@ def _receipt(api, log, identifier):
     return file
 
 
-def _verified(log, file):
-    given = [part for key in log.key().split("\n") for part in ("--key", key)]
-    status, _, said = log.sceau("proof", "verify", file, *given)
-    return status, said
-
-
 def test_a_receipt_is_proved_once_its_consent_is_in_the_log(consented):
     """A receipt says that its consent is not in the log yet, and once it is, verifies with the published keys alone."""
     api, log, alice, consent = consented
     answer = api.call("GET", f"/v1/consents/{consent}/proof")
     assert (answer.status_code, answer.headers["retry-after"]) == (202, "15")
-    status, said = _verified(log, _receipt(api, log, consent))
+    status, said = log.verified(_receipt(api, log, consent))
     assert (status, "it was not there yet" in said) == (INCOMPLETE, True)
     log.append()
     assert api.call("GET", f"/v1/consents/{consent}/proof").json()["proof"].startswith("c2sp.org/tlog-proof@v1\nindex ")
-    status, said = _verified(log, _receipt(api, log, consent))
+    status, said = log.verified(_receipt(api, log, consent))
     assert (status, "the entry stands in the log" in said, "WRONG" in said) == (INCOMPLETE, True, False)
     assert said.count("NOT CHECKED") == 2  # what the register said, and whether the consent still stands
     assert alice not in (log.place / "receipt.jwt").read_text()
@@ -107,6 +101,20 @@ def test_a_receipt_verifies_a_year_later_with_the_verifier_file_alone(settled, m
         runpy.run_path(str(script), run_name="__main__")
     assert ended.value.code == INCOMPLETE
     assert capsys.readouterr().out.endswith(today.stdout)
+
+
+def _claims(receipt):
+    """What a receipt says, in a file."""
+    return json.loads(base64.urlsafe_b64decode(receipt.read_text().split(".")[1] + "=="))
+
+
+def _signed_anew(log, receipt, claims, name="sceau.example.fr/receipts"):
+    """Sign other claims with a new key of that name, and verify them: the exit status, and what was said."""
+    signer = Signer.of(name, Ed25519PrivateKey.generate())
+    receipt.write_text(signed_jws(signer.private, str(signer.key), TYPE, claims))
+    keys = ("--key", str(signer.key), "--key", log.key().split("\n")[0])
+    status, _, said = log.sceau("proof", "verify", receipt, log.heads / "checkpoint", *keys)
+    return status, said
 
 
 def _changed(text, change):
@@ -139,13 +147,9 @@ def test_a_receipt_that_was_changed_is_named(settled, change):
     receipt = _receipt(api, log, consent)
     text = _changed(receipt.read_text(), change)
     receipt.write_text(text)
-    status, said = _verified(log, receipt)
+    status, said = log.verified(receipt)
     assert (status, "it was changed" in said) == (1, True)
-    signer = Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate())
-    claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
-    receipt.write_text(signed_jws(signer.private, str(signer.key), TYPE, claims))
-    words = ("--key", str(signer.key), "--key", log.key().split("\n")[0])
-    status, _, said = log.sceau("proof", "verify", receipt, *words)
+    status, said = _signed_anew(log, receipt, _claims(receipt))
     assert (status, "it was changed" in said) == (1, False), said
 
 
@@ -156,24 +160,16 @@ def test_a_receipt_that_is_odd_stops_nothing(settled, log_says):
     """A receipt with odd content is refused, and the next file is still checked."""
     api, log, consent = settled
     receipt = _receipt(api, log, consent)
-    claims = json.loads(base64.urlsafe_b64decode(receipt.read_text().split(".")[1] + "=="))
-    signer = Signer.of("sceau.example.fr/receipts", Ed25519PrivateKey.generate())
-    receipt.write_text(signed_jws(signer.private, str(signer.key), TYPE, {**claims, "log": log_says}))
-    words = ("--key", str(signer.key), "--key", log.key().split("\n")[0])
-    status, _, said = log.sceau("proof", "verify", receipt, log.heads / "checkpoint", *words)
+    status, said = _signed_anew(log, receipt, {**_claims(receipt), "log": log_says})
     assert (status, "a checkpoint of" in said) == (UNREADABLE, True)
 
 
 def test_only_a_key_of_receipts_signs_receipts(settled):
     """A receipt signed by a key of the log, or of another deployment's receipts, does not verify."""
     api, log, consent = settled
-    claims = json.loads(base64.urlsafe_b64decode(_receipt(api, log, consent).read_text().split(".")[1] + "=="))
-    receipt = log.place / "receipt.jwt"
+    receipt = _receipt(api, log, consent)
     for name, status in (("sceau.example.fr/ledger", 1), ("other.example/receipts", INCOMPLETE)):
-        signer = Signer.of(name, Ed25519PrivateKey.generate())
-        receipt.write_text(signed_jws(signer.private, str(signer.key), TYPE, claims))
-        words = ("--key", str(signer.key), "--key", log.key().split("\n")[0])
-        found, _, said = log.sceau("proof", "verify", receipt, *words)
+        found, said = _signed_anew(log, receipt, _claims(receipt), name)
         assert (found, "the entry stands in the log, as number" in said) == (status, False), said
 
 
@@ -188,7 +184,7 @@ def test_a_receipt_of_somebody_else_s_key_is_named(settled):
     assert (status, "NOT CHECKED: no key of receipts was given" in said) == (INCOMPLETE, True)
     for text in ("eyJ", "eyJhIjoxfQ.eyJhIjoxfQ.AA", receipt.read_text().replace(".", "", 1)):
         receipt.write_text(text)
-        assert _verified(log, receipt)[0] == UNREADABLE
+        assert log.verified(receipt)[0] == UNREADABLE
 
 
 def test_a_receipt_tells_what_a_person_is_to_know(consented):
@@ -290,9 +286,8 @@ def test_a_receipt_that_is_used_after_a_withdrawal_is_named(consented, bob):
     api.withdraw(alice)
     log.append()
     after = log.bundle(name="after.zip")
-    given = [part for key in log.key().split("\n") for part in ("--key", key)]
-    assert log.sceau("proof", "verify", receipt, before, *given)[0] == INCOMPLETE
-    status, _, said = log.sceau("proof", "verify", receipt, after, *given)
+    assert log.verified(receipt, before)[0] == INCOMPLETE
+    status, said = log.verified(receipt, after)
     assert (status, "does not stand any more: it ended by entry" in said, ": withdrawn" in said) == (1, True, True)
 
 
@@ -306,13 +301,12 @@ def test_a_receipt_that_is_used_after_an_invalidation_is_named(service, named):
     struck = {"version": 1} if named == "version" else {"text": hash_of(notice_of(ads)["fr"])}
     log.append()
     receipt = _receipt(api, log, consent)
-    given = [part for key in log.key().split("\n") for part in ("--key", key)]
     invalidate(api, ads, text=hash_of(notice_of(ads)["en"]))
     log.append()
-    assert log.sceau("proof", "verify", receipt, log.bundle(name=f"before-{ads}.zip"), *given)[0] == INCOMPLETE
+    assert log.verified(receipt, log.bundle(name=f"before-{ads}.zip"))[0] == INCOMPLETE
     invalidate(api, ads, **struck)
     log.append()
-    status, _, said = log.sceau("proof", "verify", receipt, log.bundle(name=f"after-{ads}.zip"), *given)
+    status, said = log.verified(receipt, log.bundle(name=f"after-{ads}.zip"))
     assert (status, f"(invalidation {ads}/2): invalidated" in said) == (1, True), said
 
 
@@ -367,7 +361,7 @@ def test_erasing_a_person_leaves_no_receipt_that_names_it(consented):
     api.ok("POST", "/v1/subjects/erasures", {"subject": subject(alice)})
     log.append()
     (log.place / "receipt.jwt").write_text(before)
-    status, said = _verified(log, log.place / "receipt.jwt")
+    status, said = log.verified(log.place / "receipt.jwt")
     assert (status, "WRONG" in said) == (INCOMPLETE, False)
     status, said = log.verify(log.bundle(name="erased.zip"), key=log.key().split("\n")[0])
     assert (status, "WRONG" in said) == (INCOMPLETE, False)
@@ -394,7 +388,7 @@ def test_a_receipt_is_a_document_too(settled, language, words):
     assert (name.endswith(f"{consent}.jwt"), said.count(jws)) == (True, 1)  # not printed as well
     assert 'href="https://sceau.example.fr"' in said  # where people read how to withdraw
     (log.place / "receipt.jwt").write_text(jws)
-    status, told = _verified(log, log.place / "receipt.jwt")
+    status, told = log.verified(log.place / "receipt.jwt")
     assert (status, "the entry stands in the log" in told) == (INCOMPLETE, True)
 
 
@@ -435,15 +429,14 @@ def test_a_withdrawal_has_a_receipt_at_once(consented, processing):
     """A withdrawal's receipt promises an entry at once, verifies once the log has it, and can be read as a page."""
     api, log, alice, _ = consented
     withdrawal = _withdrawal(api, alice, processing)
-    file = _receipt(api, log, withdrawal)
-    claims = json.loads(base64.urlsafe_b64decode(file.read_text().split(".")[1] + "=="))
+    claims = _claims(_receipt(api, log, withdrawal))
     assert (claims["log"], claims["entered_within"]) == (None, 60)
     (record,) = claims["receipt"]["dpv:hasRecordOfActivity"]
     assert record["dpv:hasConsentStatus"][0]["@type"] == ["dpv:ConsentWithdrawn"]
     assert record.get("dpv:hasProcess", {}).get("dct:identifier") == processing
     assert [each["dpv:hasName"] for each in record["dpv:hasDataController"]] == ["Exemple SAS"]
     log.append()
-    status, said = _verified(log, _receipt(api, log, withdrawal))
+    status, said = log.verified(_receipt(api, log, withdrawal))
     assert (status, "the entry stands in the log" in said, "WRONG" in said) == (INCOMPLETE, True, False), said
     html = api.call("GET", f"/v1/consents/{withdrawal}/receipt", headers={"Accept": "text/html"}).text
     assert "Accord retiré le" in html.replace("\N{NO-BREAK SPACE}", " ")
@@ -452,10 +445,7 @@ def test_a_withdrawal_has_a_receipt_at_once(consented, processing):
 def _entered_later(api, log):
     """Enter something of three minutes later, so that each promise from before it is due."""
     api.decide("zoe", "ads")
-    log.superuser(
-        """UPDATE consent_event SET recorded_at = recorded_at + interval '3 minutes'
-        WHERE recorded_at = (SELECT max(recorded_at) FROM consent_event)"""
-    )
+    log.superuser(MINUTES_LATER)
     log.append()
 
 
@@ -465,15 +455,14 @@ def test_a_withdrawal_that_was_removed_before_it_was_entered_is_named(own):
     log.append()
     withdrawal = _withdrawal(api, "alice", "ads")
     receipt = _receipt(api, log, withdrawal)
-    given = [receipt, *(part for key in log.key().split("\n") for part in ("--key", key))]
     log.superuser(
         f"DELETE FROM proof_queue WHERE id = '{withdrawal}'", f"DELETE FROM consent_event WHERE id = '{withdrawal}'"
     )
     log.append()
-    status, _, said = log.sceau("proof", "verify", log.bundle(name="soon.zip"), *given)
+    status, said = log.verified(log.bundle(name="soon.zip"), receipt)
     assert (status, "ask for a bundle that reaches further" in said) == (INCOMPLETE, True), said
     _entered_later(api, log)
-    status, _, said = log.sceau("proof", "verify", log.bundle(name="later.zip"), *given)
+    status, said = log.verified(log.bundle(name="later.zip"), receipt)
     assert (status, f"the act {withdrawal} that {receipt} tells, of" in said, "was not entered" in said) == (
         1,
         True,
@@ -492,8 +481,7 @@ def test_an_act_that_was_altered_before_it_was_entered_is_named(own, altered):
         moved = "collected_at = collected_at - interval '9 days'"
         log.superuser(f"UPDATE consent_event SET {moved} WHERE id = '{withdrawal}'")
     _entered_later(api, log)
-    keys = [part for key in log.key().split("\n") for part in ("--key", key)]
-    status, _, said = log.sceau("proof", "verify", log.bundle(), receipt, *keys)
+    status, said = log.verified(log.bundle(), receipt)
     told = f"{receipt} tells something else: when it was collected"
     assert (status, told in said, "WRONG" in said) == ((1, True, True) if altered else (INCOMPLETE, False, False)), said
 

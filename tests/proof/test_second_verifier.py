@@ -18,7 +18,7 @@ import pytest
 
 from app.db.session import random_id
 from tests.proof.forged import forged, later_of, state
-from tests.proof.logs import PUBLIC_URL, copied, lines_of, rewritten
+from tests.proof.logs import copied, lines_of, rewritten
 from tests.proof.retained import owned, sign
 from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
 from tests.support.api import running, subject
@@ -45,8 +45,7 @@ def _second(keys, *files):
 def _both(log, *words, says=""):
     """The exit status on which both verifiers must agree, given the log's keys. `says`: what ours must print."""
     (log.place / "keys").write_text(log.key())
-    keys = [part for key in log.key().split("\n") for part in ("--key", key)]
-    ours, _, said = log.sceau("proof", "verify", *words, *keys)
+    ours, said = log.verified(*words)
     status, told = _second(log.place / "keys", *(each for each in words if each != "--against"))
     assert (status, says in said) == (ours, True), f"{said}\nAnd the second:\n{told}"
     assert ("WRONG: " in told, "NOT CHECKED: " in told or ours < INCOMPLETE) == (ours == WRONG, True)
@@ -73,36 +72,17 @@ def fork(made, tmp_path_factory):
     place = tmp_path_factory.mktemp("fork")
     (place / "fork").mkdir()
     with copied(made, place) as log, copied(made, place / "fork") as other:
-        _withdrawn(log, "alice")
-        _withdrawn(other, "carol")
-        yield log, (_kept(log, "one"), log.bundle()), (_kept(other, "other"), other.bundle())
-
-
-def _api(log):
-    return running(log.database, public_url=PUBLIC_URL)
+        log.withdrawn("alice")
+        other.withdrawn("carol")
+        yield log, (log.kept("one"), log.bundle()), (other.kept("other"), other.bundle())
 
 
 def _decided(log, name="erin"):
     """Record and enter a consent; its id."""
-    with _api(log) as api:
+    with running(log.database) as api:
         consent = api.decide(name, "ads")["id"]
     log.append()
     return consent
-
-
-def _withdrawn(log, name="alice", processing="ads", *, entered=True):
-    """Record a withdrawal; its id."""
-    with _api(log) as api:
-        withdrawal = api.withdraw(name, processing)["id"]
-    if entered:
-        log.append()
-    return withdrawal
-
-
-def _kept(log, name):
-    """The head as it is now, in a file."""
-    (log.place / name).write_text(log.head())
-    return log.place / name
 
 
 def _since(log):
@@ -137,7 +117,7 @@ def _backdated(log):
 
 
 def _erased(log):
-    with _api(log) as api:
+    with running(log.database) as api:
         api.ok("POST", "/v1/subjects/erasures", {"subject": subject("alice")})
     log.append()
     return [log.bundle()]
@@ -154,11 +134,11 @@ def _acted(log, act):
 
 def _either_side(log):
     """A bundle of a past period, with heads from before it and after it."""
-    files = [_kept(log, "old")]
+    files = [log.kept("old")]
     _decided(log)
     bundle = log.bundle("--until", "2020-01-01")
     _decided(log, "frank")
-    return [bundle, "--against", *files, _kept(log, "new")]
+    return [bundle, "--against", *files, log.kept("new")]
 
 
 def _rotated(log):
@@ -166,7 +146,7 @@ def _rotated(log):
     _decided(log)
     status, refused, _ = log.sceau("signing-keys", "rotate", "log")
     assert status == 0, refused
-    before = _kept(log, "before")
+    before = log.kept("before")
     _decided(log, "frank")
     return [log.bundle(), "--against", before]
 
@@ -195,11 +175,11 @@ def test_both_find_nothing_wrong_with_what_is_honest(log, make, says):
 
 def test_both_say_good_of_a_head_and_refuse_what_is_none(log):
     """Both verifiers call a checkpoint good and another file unreadable, unless a further file is wrong."""
-    head, other = _kept(log, "head"), log.place / "other"
+    head, other = log.kept("head"), log.place / "other"
     other.write_text("Hello.")
     assert _both(log, head) == GOOD
     _decided(log)
-    assert _both(log, head, _kept(log, "later")) == GOOD
+    assert _both(log, head, log.kept("later")) == GOOD
     assert _both(log, head, other) == UNREADABLE
     other.write_bytes(b"PK\3\4" + bytes(100))
     assert _both(log, other) == UNREADABLE
@@ -426,10 +406,12 @@ def _head_within(log):
     """A head of the other branch at a size at which this one signed none, so that only its tree shows the fork."""
     (log.place / "fork").mkdir()
     with copied(log, log.place / "fork") as other:
-        _withdrawn(other, "carol")
-        head = _kept(other, "other")
-    _withdrawn(log, "alice", entered=False)
-    _withdrawn(log, "carol")
+        other.withdrawn("carol")
+        head = other.kept("other")
+    with running(log.database) as api:
+        api.withdraw("alice", "ads")
+        api.withdraw("carol", "ads")
+    log.append()
     bundle = log.bundle()
     assert int(head.read_text().splitlines()[1]) < len(lines_of(bundle))
     return [bundle, head]
@@ -509,8 +491,8 @@ def _shorter_proof(later):
 
 def _set_back(log):
     """A log that was begun anew and signed fewer entries later, and the head from before."""
-    _withdrawn(log)
-    before = _kept(log, "before")
+    log.withdrawn()
+    before = log.kept("before")
     log.superuser(
         *(f"DELETE FROM {each}" for each in ("proof_tile", "proof_checkpoint", "proof_entry", "proof_opening"))
     )
@@ -518,7 +500,7 @@ def _set_back(log):
         each.unlink()
     log.superuser("INSERT INTO proof_queue (kind, id) SELECT 'consent_event', id::text FROM consent_event LIMIT 2")
     log.append()
-    return [_kept(log, "after"), before]
+    return [log.kept("after"), before]
 
 
 def _files(changes):
@@ -658,7 +640,7 @@ def test_both_name_decisions_that_were_altered_in_a_bundle(still_decided, how):
 def test_both_want_a_signature_of_the_log(still):
     """Both verifiers call a checkpoint wrong if none of the given keys has signed it."""
     log, _ = still
-    head = _kept(log, "head")
+    head = log.kept("head")
     text, _, line = head.read_text().rpartition("\n\n")
     _, name, octets = line.split()
     for signature in (f"— {name} {'AAAAAA' + octets[6:]}", f"— another/ledger {octets}"):

@@ -336,9 +336,7 @@ def test_stamps_hold_across_keys_and_periods(asking, authority):
             assert asking(served.address) is True
             sizes.append(log.value("SELECT max(size) FROM proof_anchor"))
             assert log.sceau("signing-keys", "rotate", "log")[0] == 0
-            with running(log.database) as api:
-                api.withdraw(name, "ads")
-            log.append()
+            log.withdrawn(name)
     status, said = log.verify(log.bundle("--anchored"), key=oldest, roots=authority.roots)
     assert (status, [f"the first {size} entries were there" in said for size in sizes]) == (GOOD, [True, True]), said
     log.superuser(f"UPDATE proof_checkpoint SET signed_at = signed_at - interval '1 day' WHERE size = {sizes[0]}")
@@ -376,9 +374,7 @@ def test_the_log_is_stamped_once_an_hour_and_sooner_after_a_failure(asking, auth
         assert asking(served.address, at_once=False) == "form"
         served.answers = authority.answer
         assert asking(served.address, at_once=False) is True
-        with running(asking.log.database) as api:
-            api.withdraw("alice", "ads")
-        asking.log.append()
+        asking.log.withdrawn()
         assert asking(served.address, at_once=False) is False
         assert len(served.asked) == 2
         asking.log.superuser("UPDATE proof_anchor SET kept_at = kept_at - interval '56 minutes'")
