@@ -17,10 +17,12 @@ from tests.support.api import Api, processing, question, running, subject
 from tests.support.consents import grant
 from tests.support.databases import new_database
 from tests.support.staff import TEXT, publish
+from tests.support.two_persons import version
 
 EVERYTHING = [scope.value for scope in Scope]
 NOWHERE = "01990000-0000-7000-8000-000000000000"
-SIGNED = "2026-06-15T12:00:00Z"
+PAPER = {"notice": 2, "language": "fr", "acknowledged_at": "2026-06-15T12:00:00Z"}
+ADULT = {"age_band": "adult", "stated_by": "operator", "checked_how": "not_checked"}
 HOOK = "https://receiver.example/hook"
 
 
@@ -68,14 +70,6 @@ def _caller_of(api: Api, name: str) -> str:
     return made
 
 
-def _version(name):
-    return {key: value for key, value in processing(name).items() if key != "id"} | {"material": False}
-
-
-def _consent(name):
-    return grant("bob", name)
-
-
 def _link(name):
     return {"subject": subject("zoe"), "processings": [name], "authentication": "mailbox", "kind": "decide"}
 
@@ -83,7 +77,7 @@ def _link(name):
 NAMED = {
     ("POST", "/access/v1/evaluation"): lambda name: ("", question("alice", name)),
     ("POST", "/access/v1/search/subject"): lambda name: ("", question("ignored", name)),
-    ("POST", "/v1/consents"): lambda name: ("", _consent(name)),
+    ("POST", "/v1/consents"): lambda name: ("", grant("bob", name)),
     ("POST", "/v1/renewals/declined"): lambda name: ("", {"subject": subject("alice"), "processing": name}),
     ("POST", "/v1/withdrawals"): lambda name: ("", {"subject": subject("bob"), "processing": name}),
     ("POST", "/v1/consents/search"): lambda name: ("", {"processing": name}),
@@ -91,7 +85,7 @@ NAMED = {
     ("GET", "/v1/renewals"): lambda name: (f"?processing={name}", None),
     ("POST", "/v1/explanations"): lambda name: ("", question("alice", name)),
     ("POST", "/v1/decisions/search"): lambda name: ("", {"processing": name}),
-    ("POST", "/v1/processings/{id}/versions"): lambda name: ("", _version(name)),
+    ("POST", "/v1/processings/{id}/versions"): lambda name: ("", version(name)),
     ("POST", "/v1/processings/{id}/invalidations"): lambda _: ("", {"version": 1, "reason": "x", "dry_run": True}),
     ("PATCH", "/v1/processings/{id}"): lambda _: ("", {"status": "active"}),
     ("POST", "/v1/webhooks"): lambda name: ("", {"url": HOOK, "processings": [name]}),
@@ -136,12 +130,7 @@ EVERY_ONE = {
     ("POST", "/v1/withdrawals"): {"subject": subject("bob")},
     ("POST", "/v1/subjects/closures"): {"subject": subject("bob")},
     ("POST", "/v1/subjects/erasures"): {"subject": subject("bob")},
-    ("POST", "/v1/subjects/ages"): {
-        "subject": subject("bob"),
-        "age_band": "adult",
-        "stated_by": "operator",
-        "checked_how": "not_checked",
-    },
+    ("POST", "/v1/subjects/ages"): {"subject": subject("bob"), **ADULT},
     ("POST", "/v1/subjects/exports"): {"subject": subject("bob")},
     ("POST", "/v1/subjects/links"): {"from": subject("bob"), "to": subject("bobby"), "basis": "user_proved"},
     ("POST", "/v1/subjects/mailboxes"): {"subject": subject("bob"), "shared": True},
@@ -156,12 +145,7 @@ EVERY_ONE = {
     ("GET", "/v1/staff/coverage"): None,
     ("POST", "/v1/staff/members"): {"name": "Bob"},
     ("PATCH", "/v1/staff/members/{id}"): {"status": "left", "erase_name": True},
-    ("POST", "/v1/staff/acknowledgements"): {
-        "member": NOWHERE,
-        "notice": 2,
-        "language": "fr",
-        "acknowledged_at": SIGNED,
-    },
+    ("POST", "/v1/staff/acknowledgements"): {"member": NOWHERE, **PAPER},
     ("GET", "/v1/staff/notices"): None,
 }
 """Requests that concern every processing, or one that nobody could have listed: 403 for a limited caller."""
@@ -275,8 +259,7 @@ def test_whom_only_others_know_is_not_known(world):
 def test_an_age_does_not_reach_beyond_the_list(world, path):
     """A child stays one whatever greater age such a caller states; that of a caller without a list counts."""
     name, capacity = f"kid, {path}", {"capacity": {"age_band": "adult"}}
-    stated = {"stated_by": "self", "checked_how": "not_checked", "age_band": "under_15"}
-    world.api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **stated})
+    world.api.state_age(name, "under_15", stated_by="self", checked_how="not_checked")
     said = {"subject": subject(name), "processing": "mine"} if path == "/v1/withdrawals" else grant(name, "mine")
     world.limited.ok("POST", path, {**said, **capacity})
     assert world.api.decide(name, "theirs")["state"] == "awaiting_other_parent_or_child"

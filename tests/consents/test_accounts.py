@@ -19,7 +19,7 @@ from tests.faults.service import eventually
 from tests.support.api import PSEUDONYM_KEY, processing, question, running, subject
 from tests.support.commands import run_command
 from tests.support.consents import grant
-from tests.support.databases import administrator_url, new_database
+from tests.support.databases import administrator_url, new_database, rows
 from tests.support.decision_rows import logged_rows
 
 OTHER_KEY = "33" * 32
@@ -36,11 +36,6 @@ def api(shared):
 LEADING = "SELECT FROM subject_locator WHERE ended_at IS NULL"
 
 
-def _rows(database, statement, *values):
-    with psycopg.connect(administrator_url(database.name)) as connection:
-        return connection.execute(statement, values).fetchall()
-
-
 def _close(api, name):
     return api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
 
@@ -54,7 +49,7 @@ def _explained(api, name):
 
 
 def _refs(database):
-    return {bytes(ref).hex() for (ref,) in _rows(database, "SELECT subject_ref FROM consent_event")}
+    return {bytes(ref).hex() for (ref,) in rows(database, "SELECT subject_ref FROM consent_event")}
 
 
 def _found(api, name):
@@ -159,7 +154,7 @@ def test_the_pseudonym_key_is_exchanged_while_subjects_come_and_go():
         with running(database, pseudonym_key=OTHER_KEY) as api:
             _exchange(api)
             assert [api.reason(name, "ads") for name in ("early", "late")] == ["consent_withdrawn", "consent_in_force"]
-        assert len(_rows(database, "SELECT FROM subject_locator")) == 2
+        assert len(rows(database, "SELECT FROM subject_locator")) == 2
 
 
 REFUSED = "SCEAU_PSEUDONYM_KEY is not a key"
@@ -206,7 +201,7 @@ def test_a_process_that_was_left_behind_records_nothing(cache):
                 assert {straggler.call("POST", f"/v1/{path}", body).status_code for path, body in refused} == {503}
                 _exchange(api)
                 _exchange(straggler)
-                assert len(_rows(database, "SELECT FROM subject_locator WHERE ended_at IS NULL")) == 2
+                assert len(rows(database, "SELECT FROM subject_locator WHERE ended_at IS NULL")) == 2
         with running(database, pseudonym_key=NEW) as api:
             assert api.withdraw("alice", "ads")["matched"]
             assert straggler.reason("alice", "ads") == "consent_withdrawn"
@@ -236,9 +231,9 @@ def test_keys_are_stated_anew_once_what_is_being_recorded_stands():
             with psycopg.connect(administrator_url(database.name)) as held, ThreadPoolExecutor(2) as pool:
                 held.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
                 recorded = pool.submit(straggler.decide, "late", "ads")
-                eventually(lambda: _rows(database, WAITING))
+                eventually(lambda: rows(database, WAITING))
                 started = pool.submit(_started, database, straggler, OLD, NEW)
-                eventually(lambda: len(_rows(database, WAITING)) == 2)
+                eventually(lambda: len(rows(database, WAITING)) == 2)
                 held.rollback()
                 assert recorded.result()
                 assert started.result() is None
@@ -248,13 +243,13 @@ def test_keys_are_stated_anew_once_what_is_being_recorded_stands():
 
 def test_rows_are_written_anew_by_the_keys_in_use_alone():
     """A process with the old keys writes no batch of an exchange, and deletes no row of the new keys."""
-    rows = "SELECT locator FROM subject_locator ORDER BY 1"
+    locators = "SELECT locator FROM subject_locator ORDER BY 1"
     with new_database() as database, running(database) as straggler:
         straggler.register("ads")
         straggler.decide("alice", "ads")
         with running(database, pseudonym_key=f"{OLD},{NEW}") as both:
             _exchange(both)
-        before = _rows(database, rows)
+        before = rows(database, locators)
         services = straggler.client.app.state.services  # type: ignore[attr-defined]
 
         async def batch():
@@ -262,7 +257,7 @@ def test_rows_are_written_anew_by_the_keys_in_use_alone():
                 return await rewrite_locators(session, services.deployment, after=b"")
 
         assert straggler.client.portal.call(batch) == b""  # type: ignore[union-attr]
-        assert (_rows(database, rows), len(before)) == (before, 2)
+        assert (rows(database, locators), len(before)) == (before, 2)
 
 
 def days_pass(database):
@@ -304,7 +299,7 @@ def test_a_closed_account_has_a_row_for_a_key_before_that_comes_in_front():
             _exchange(api)
         with running(database, pseudonym_key=NEW) as api:
             _erase(api, "alice")
-            assert _rows(database, "SELECT FROM subject_vault") == []
+            assert rows(database, "SELECT FROM subject_vault") == []
 
 
 def test_what_is_hashed_but_locators_outlives_an_exchange():
@@ -391,31 +386,31 @@ def test_an_erasure_forgets_kept_answers_and_nothing_is_recorded_anew(api, share
     again = api.call("POST", "/v1/consents", body, kept)
     assert (again.status_code, again.json()["type"]) == (409, "urn:sceau:problem:subject-erased")
     assert api.reason(alice, "ads") == "no_consent"
-    assert consent not in str(_rows(shared_database, "SELECT body FROM idempotency"))
+    assert consent not in str(rows(shared_database, "SELECT body FROM idempotency"))
 
 
 @pytest.mark.parametrize("path", ["withdrawals", "subjects/closures"])
 def test_an_erasure_forgets_what_was_answered_under_another_name(api, shared_database, path, alice, ali):
     """A kept answer that names a person's consent is deleted when the person is erased by another name."""
-    api.ok("POST", "/v1/subjects/links", {"from": subject(alice), "to": subject(ali), "basis": "provider_account"})
+    api.link_names(alice, ali)
     consent = api.decide(ali, "ads")["id"]
     api.call("POST", f"/v1/{path}", {"subject": subject(alice)}, {"Idempotency-Key": f"said-once-{path}"})
     kept = "SELECT body FROM idempotency"
-    assert consent in str(_rows(shared_database, kept))
+    assert consent in str(rows(shared_database, kept))
     _erase(api, ali)
-    assert consent not in str(_rows(shared_database, kept))
+    assert consent not in str(rows(shared_database, kept))
 
 
 def test_the_kept_answer_of_an_erasure_leads_to_no_earlier_account(api, shared_database, alice, ali):
     """The kept answer of an erasure refers to one account only, the one that was open."""
     api.decide(ali, "ads")
-    api.ok("POST", "/v1/subjects/links", {"from": subject(ali), "to": subject(alice), "basis": "user_proved"})
+    api.link_names(ali, alice)
     consent = api.decide(ali, "ads")["id"]
     kept = {"Idempotency-Key": "erased-once"}
     kept_of = "SELECT cardinality(subject_refs) FROM idempotency WHERE body::text LIKE %s"
     first = api.call("POST", "/v1/subjects/erasures", {"subject": subject(alice)}, kept)
     assert first.json()["closed"] == [consent]
-    assert _rows(shared_database, kept_of, f"%{consent}%") == [(1,)]
+    assert rows(shared_database, kept_of, f"%{consent}%") == [(1,)]
     assert api.call("POST", "/v1/subjects/erasures", {"subject": subject(alice)}, kept).text == first.text
 
 
@@ -450,14 +445,14 @@ def _erased_meanwhile(database, both):
         erasing.set()
         _erase(both, "alice")
         done.result()
-    assert _rows(database, LEADING) == []
-    assert len(_rows(database, "SELECT FROM subject_locator")) == 2  # the day, under each of the two keys
+    assert rows(database, LEADING) == []
+    assert len(rows(database, "SELECT FROM subject_locator")) == 2  # the day, under each of the two keys
 
 
 def _waited_for(database, begun):
     """Return once another session waits for a lock that this one holds."""
     assert begun.wait(10)
-    eventually(lambda: _rows(database, WAITING))
+    eventually(lambda: rows(database, WAITING))
 
 
 @pytest.mark.parametrize(("act", "known"), [("closures", True), ("erasures", True), ("erasures", False)])

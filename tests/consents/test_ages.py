@@ -1,25 +1,19 @@
 """The age of a person: stated alone, counted for each processing, and announced when a child comes of age."""
 
-import psycopg
 import pytest
 
-from tests.support.api import subject
+from tests.support.api import refused, subject
 from tests.support.consent_page import Person, link
+from tests.support.databases import rows
 from tests.support.people import people
 
 CHILD = {"age_band": "under_15"}
 PARENT = {"age_band": "under_15", "given_by": "holder_of_parental_responsibility"}
 
 
-def _age(asking, name, band, **more):
-    body = {"subject": subject(name), "age_band": band, "stated_by": "operator", "checked_how": "account_data", **more}
-    return asking.call("POST", "/v1/subjects/ages", body)
-
-
 def _told(database, kind):
-    with psycopg.connect(database.owner_url) as owner:
-        query = "SELECT data->>'consent' FROM outbox WHERE type = %s ORDER BY xid, seq"
-        return [consent for (consent,) in owner.execute(query, [f"fr.sceau.consent.{kind}"])]
+    query = "SELECT data->>'consent' FROM outbox WHERE type = %s ORDER BY xid, seq"
+    return [consent for (consent,) in rows(database, query, f"fr.sceau.consent.{kind}")]
 
 
 @pytest.mark.parametrize("acts", [(CHILD, PARENT), (PARENT, CHILD)])
@@ -45,7 +39,7 @@ def test_an_age_must_be_stated_where_the_version_says_so(asking, zoe):
     asking.register("teens", age_statement_required=True)
     consent = asking.decide(zoe, "teens")
     assert (consent["state"], consent["defects"]) == ("invalid", ["age_unknown"])
-    _age(asking, zoe, "adult")
+    asking.state_age(zoe, "adult")
     assert asking.reason(zoe, "teens") == "consent_invalid"
     asking.decide(zoe, "teens")
     assert asking.reason(zoe, "teens") == "consent_in_force"
@@ -57,7 +51,7 @@ def test_receivers_are_told_once_when_a_child_comes_of_age(asking, shared_databa
     other = asking.decide(zoe, "stats", capacity={**CHILD, "given_by": "both"})
     asking.withdraw(zoe, "stats")
     for band in ("minor_15_plus", "minor_15_plus", "adult"):
-        _age(asking, zoe, band)
+        asking.state_age(zoe, band)
     told = [each for each in _told(shared_database, "confirmation_due") if each in {consent["id"], other["id"]}]
     assert told == [consent["id"]]
     assert asking.reason(zoe, "ads-mail") == "consent_in_force"
@@ -65,8 +59,9 @@ def test_receivers_are_told_once_when_a_child_comes_of_age(asking, shared_databa
 
 def test_an_age_is_not_stated_for_the_future(asking, zoe):
     """An age stated for a future time is refused."""
-    refused = _age(asking, zoe, "adult", at="2100-01-01T00:00:00Z")
-    assert (refused.status_code, refused.json()["type"]) == (422, "urn:sceau:problem:collection-time")
+    said = {"age_band": "adult", "stated_by": "operator", "checked_how": "account_data", "at": "2100-01-01T00:00:00Z"}
+    answer = asking.call("POST", "/v1/subjects/ages", {"subject": subject(zoe), **said})
+    assert refused(answer) == (422, "collection-time")
 
 
 @pytest.mark.parametrize("band", ["adult", "minor_15_plus"])
@@ -77,8 +72,7 @@ def test_a_link_does_not_outlive_an_age_stated_since(asking, band):
     assert person.press("accept", "stats").status == 200
     assert asking.reason(kid, "stats") == "consent_in_force"
     form = person.open().filled("accept", "ads-mail")
-    age = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
-    asking.ok("POST", "/v1/subjects/ages", {"subject": subject(kid), **age})
+    asking.state_age(kid, "under_15", checked_how="identity_document")
     assert "accept" not in person.open().buttons.get("ads-mail", [])
     person.send(form)
     assert [asking.reason(kid, each) for each in ("ads-mail", "stats")] == ["no_consent", "consent_invalid"]

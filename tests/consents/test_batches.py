@@ -11,16 +11,8 @@ from app.operations.consents.ledgers import opening_of
 from app.snapshot.writer import Confirmer
 from tests.support.api import running, subject
 from tests.support.consents import grant
-from tests.support.databases import new_database
 
 CONSENTS, WITHDRAWALS = "/v1/consents/batch", "/v1/withdrawals/batch"
-
-
-@pytest.fixture(scope="module")
-def shared_database():
-    """A database for all of these tests."""
-    with new_database() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -243,8 +235,7 @@ def test_batches_about_linked_people_do_not_wait_for_each_other(pip):
     """Four batches at once that name linked people by different names, in different orders, are all recorded."""
     people = [(f"lone{number}", f"ltwo{number}") for number in range(8)]
     for one, other in people:
-        body = {"from": subject(one), "to": subject(other), "basis": "provider_account"}
-        pip.ok("POST", "/v1/subjects/links", body)
+        pip.link_names(one, other)
     firsts, seconds = [one for one, _ in people], [other for _, other in people]
     with ThreadPoolExecutor(4) as pool:
         sent = [firsts, seconds[::-1], firsts[::-1], seconds]

@@ -8,7 +8,8 @@ import pytest
 from app.db.database import Database
 from app.operations.consents.projections import rebuild_projection
 from tests.support.api import processing, running, subject
-from tests.support.databases import administrator_url, new_database
+from tests.support.databases import administrator_url, new_database, rows
+from tests.support.two_persons import add, states
 
 TAMPERINGS = {
     "an expiry moved": "UPDATE consent SET expires_at = expires_at + interval '1 day' WHERE decision = 'granted'",
@@ -59,8 +60,7 @@ def _events(database, name):
         "SELECT seq, kind, collected_at FROM consent_event WHERE subject_ref ="
         " (SELECT subject_ref FROM consent WHERE id = %s) ORDER BY seq"
     )
-    with psycopg.connect(administrator_url(database.name)) as connection:
-        return connection.execute(query, [name]).fetchall()
+    return rows(database, query, name)
 
 
 def test_two_writers_on_one_consent_are_both_recorded(pair):
@@ -139,12 +139,9 @@ def test_versions_added_at_once_get_numbers_of_their_own(pair):
     """Two versions added at once are both kept, one after the other."""
     _, one, other = pair
     one.register("versioned")
-    body = {**processing("versioned"), "material": True}
-    del body["id"]
-    path = "/v1/processings/versioned/versions"
-    answers = _at_once(*[lambda api=api: api.call("POST", path, body) for api in (one, other, one, other)])
+    answers = _at_once(*[lambda api=api: add(api, "versioned", material=True) for api in (one, other, one, other)])
     assert {answer.status_code for answer in answers} == {201}
-    assert [each["number"] for each in one.ok("GET", path)["items"]] == [1, 2, 3, 4, 5]
+    assert [number for number, _ in states(one, "versioned")] == [1, 2, 3, 4, 5]
 
 
 def test_a_retirement_at_once_with_others_is_final(pair):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.db.session import WriteSession
-from tests.support.api import subject
+from tests.support.api import refused, subject
 from tests.support.consents import EVIDENCE, grant
 
 
@@ -29,7 +29,7 @@ def _body(name, processing="ads", decision="granted", **more):
 
 def _refused(pip, body, status, slug):
     answer = pip.call("POST", "/v1/consents", body)
-    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:sceau:problem:{slug}"), answer.text
+    assert refused(answer) == (status, slug), answer.text
     return answer.json()
 
 
@@ -213,8 +213,7 @@ def test_another_content_type_is_a_415(pip):
 def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, monkeypatch, elements):
     """A second half that leaves a joint consent narrower is confirmed like a withdrawal; one that covers all is not."""
     api.register("ads")
-    age = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
-    api.ok("POST", "/v1/subjects/ages", {"subject": subject("kid"), **age})
+    api.state_age("kid", "under_15", checked_how="identity_document")
     api.decide("kid", "ads", capacity={"given_by": "both"})
     api.decide("kid", "ads", capacity={"given_by": "self"}, **({} if elements is None else {"elements": elements}))
     assert api.reason("kid", "ads", elements=["content"]) == "consent_in_force"
@@ -227,7 +226,5 @@ def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, monk
 
     monkeypatch.setattr(WriteSession, "narrow", noted)
     api.decide("kid", "ads", capacity={"given_by": "holder_of_parental_responsibility"})
-    assert api.reason("kid", "ads", elements=["content"]) == (
-        "consent_in_force" if elements is None else "consent_scope"
-    )
-    assert bool(narrowed) is (elements is not None)
+    left = "consent_in_force" if elements is None else "consent_scope"
+    assert (api.reason("kid", "ads", elements=["content"]), bool(narrowed)) == (left, elements is not None)

@@ -3,8 +3,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.api import processing, subject, utc
+from tests.support.api import subject, utc
 from tests.support.consents import EVIDENCE, SIGNED, grant, hash_of, notice_of, own_form, written
+from tests.support.two_persons import add
 
 REGISTERED, NOON = utc("2026-06-01T00:00:00Z"), utc("2026-06-15T12:00:00Z")
 SECOND = {"fr": "Deuxième texte", "en": "Second text"}
@@ -69,24 +70,18 @@ def test_the_notice_is_that_of_the_version(pip):
         token = _body("c", evidence={"notice_version": "v1"}, **more)
         _refused(pip, token, "evidence.notice_version", "invalid-evidence")
     pip.register("two")
-    pip.ok("POST", "/v1/processings/two/versions", _second("two"))
+    add(pip, "two", notice=SECOND, material=True)
     other = {**_body("c", evidence={"notice_version": 2}), "processing": "two", "version": 1}
     _refused(pip, other, "evidence.notice_version", "invalid-evidence")
     _refused(pip, _body("c", evidence={"notice_version": 9}), "evidence.notice_version", "unknown-version")
     assert pip.decide("c", "ads", "refused", evidence={"notice_version": "v1"})["state"] == "refused"
 
 
-def _second(identifier):
-    body = processing(identifier, notice=SECOND, material=True)
-    del body["id"]
-    return body
-
-
 def test_the_notice_names_the_version(pip, shared_clock):
     """A grant that names no version is to the version of its notice, even if another is in force."""
     pip.register("named")
     shared_clock.at = NOON + timedelta(minutes=1)
-    pip.ok("POST", "/v1/processings/named/versions", _second("named"))
+    add(pip, "named", notice=SECOND, material=True)
     at = written(shared_clock.at)
     assert pip.ok("POST", "/v1/consents", {**grant("d", "named"), "collected_at": at})["version"] == 1
     shown = {**EVIDENCE, "notice_version": 2, "presented_text_sha256": hash_of(SECOND["fr"])}

@@ -22,7 +22,7 @@ from app.wiring.parts import deployment_of
 from tests.faults.service import HANGS, eventually
 from tests.support.api import settings_for, subject
 from tests.support.consents import SIGNED, grant
-from tests.support.databases import administrator_url
+from tests.support.databases import administrator_url, rows
 from tests.support.people import people
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -51,10 +51,16 @@ def _lock_name(call):
     return f"idempotency {call.caller} {call.key_hash.hex()}"
 
 
+def _are_in_order(database, told):
+    """The ledger has what a batch was answered in the order in which it was sent."""
+    ids = [each["answer"]["id"] for each in told]
+    query = "SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq"
+    assert [identifier for (identifier,) in rows(database, query, ids)] == ids
+
+
 def _with_two_names(api, name):
     """Give a person a second name; the first is returned."""
-    [other] = people("other")
-    api.ok("POST", "/v1/subjects/links", {"from": subject(name), "to": subject(other), "basis": "user_proved"})
+    api.link_names(name, *people("other"))
     return name
 
 
@@ -202,10 +208,7 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, shared_database
 
         monkeypatch.setattr(Group, "record", then_let_go)
         told = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
-    ids = [each["answer"]["id"] for each in told]
-    with psycopg.connect(shared_database.owner_url) as owner:
-        seen = owner.execute("SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq", [ids])
-        assert [row[0] for row in seen.fetchall()] == ids
+    _are_in_order(shared_database, told)
     assert not groups.alone
     assert api.reason(busy, "ads", elements=["subject_line"]) == "consent_scope"
 
@@ -250,10 +253,7 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, shared_da
     headers = {"Idempotency-Key": "held"}
     answered = api.call("POST", "/v1/consents/batch", {"items": items}, headers).json()["items"]
     assert first
-    ids = [each["answer"]["id"] for each in answered]
-    with psycopg.connect(shared_database.owner_url) as owner:
-        seen = owner.execute("SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq", [ids])
-        assert [row[0] for row in seen.fetchall()] == ids
+    _are_in_order(shared_database, answered)
     assert api.reason(busy, "ads", elements=["subject_line"]) == "consent_scope"
 
 
@@ -271,7 +271,6 @@ def test_no_write_of_a_revoked_key_is_recorded_after_the_revocation(api, shared_
         "links": ("/v1/subjects/links", {"from": subject(busy), "to": subject(other), "basis": "user_proved"}),
     }
     path, body = bodies[what]
-    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with (
         psycopg.connect(administrator_url(shared_database.name)) as holder,
         psycopg.connect(administrator_url(shared_database.name), autocommit=True) as watcher,
@@ -279,9 +278,9 @@ def test_no_write_of_a_revoked_key_is_recorded_after_the_revocation(api, shared_
     ):
         holder.execute("SELECT FROM subject_locator JOIN subject USING (subject_ref) FOR UPDATE")
         asked = pool.submit(api.with_key(made["key"]).call, "POST", path, body)
-        eventually(lambda: watcher.execute(waiting).fetchall())
+        eventually(lambda: watcher.execute(WAITING).fetchall())
         revoked = pool.submit(api.call, "DELETE", f"/v1/keys/{made['id']}")
-        eventually(lambda: revoked.done() or len(watcher.execute(waiting).fetchall()) > 1)
+        eventually(lambda: revoked.done() or len(watcher.execute(WAITING).fetchall()) > 1)
         was_revoked_first = revoked.done()
         holder.rollback()
         assert (asked.result().status_code == 401) is was_revoked_first

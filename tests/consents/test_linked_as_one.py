@@ -10,7 +10,6 @@ from tests.support.api import subject
 from tests.support.consents import grant, written
 from tests.support.people import people
 
-CHILD = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
 BY_WHICH = pytest.mark.parametrize("linked", [True, False], ids=["first", "second"])
 """Said by a name that is linked to the person's afterwards, or by the person's own name."""
 
@@ -28,24 +27,15 @@ def _by_which(linked):
     return (first if linked else second), second
 
 
-def _age(api, name, band, **more):
-    said = {"stated_by": "operator", "checked_how": "account_data", **more}
-    return api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), "age_band": band, **said})
-
-
-def _link(api, one, other):
-    return api.ok("POST", "/v1/subjects/links", {"from": subject(one), "to": subject(other), "basis": "user_proved"})
-
-
 @BY_WHICH
 def test_a_younger_age_counts_though_an_older_one_followed(api, linked):
     """A consent given alone is invalid once `under_15` was stated, by either name and even if an older age followed."""
     first, second = _by_which(linked)
     api.decide(second, "ads")
-    _age(api, first, "under_15")
-    _age(api, first, "adult", checked_how="identity_document")
+    api.state_age(first, "under_15")
+    api.state_age(first, "adult", checked_how="identity_document")
     if linked:
-        _link(api, first, second)
+        api.link_names(first, second)
     assert api.reason(second, "ads") == "consent_invalid"
 
 
@@ -57,10 +47,10 @@ def test_a_child_s_grant_stays_invalid_after_the_birthday(moving, shared_clock, 
     ads = f"ads-{day}"
     moving.register(ads)
     shared_clock.at = datetime(2026, 6, 10, 9, tzinfo=UTC)
-    _age(moving, first, "under_15", under_15_until="2026-06-20")
+    moving.state_age(first, "under_15", under_15_until="2026-06-20")
     moving.decide(second, ads, capacity={"age_band": "minor_15_plus"})
     shared_clock.at = datetime(2026, 6, day, 10, tzinfo=UTC)
-    _link(moving, first, second)
+    moving.link_names(first, second)
     shared_clock.at = datetime(2026, 6, 22, 9, tzinfo=UTC)
     assert moving.reason(second, ads) == "consent_invalid"
 
@@ -69,10 +59,10 @@ def test_a_child_s_grant_stays_invalid_after_the_birthday(moving, shared_clock, 
 def test_an_age_goes_over_at_its_weight(api, linked):
     """An age proved by an identity document keeps its weight over the link, against later ages of less weight."""
     first, second = _by_which(linked)
-    _age(api, first, "under_15", checked_how="identity_document")
-    _age(api, second, "under_15", stated_by="self", checked_how="not_checked")
+    api.state_age(first, "under_15", checked_how="identity_document")
+    api.state_age(second, "under_15", stated_by="self", checked_how="not_checked")
     if linked:
-        _link(api, first, second)
+        api.link_names(first, second)
     api.decide(second, "ads", capacity={"age_band": "adult"})
     assert api.reason(second, "ads") == "consent_invalid"
 
@@ -86,7 +76,7 @@ def test_each_no_goes_over(api, linked):
     assert imported(api, row(1, first, "withdrawn", at=now), name="noes-" + first, until=written(now))["recorded"] == 1
     if linked:
         api.decide(second, "ads")
-        _link(api, first, second)
+        api.link_names(first, second)
     now = datetime.now(UTC)
     answer = imported(api, row(2, second, at=now), name="yes-" + first, until=written(now))
     assert (answer["rows"][0]["proof"], api.reason(second, "ads") == "consent_in_force") == ("unknown", False)
@@ -99,11 +89,11 @@ def test_a_joint_consent_ends_when_its_parent_is_stated_to_be_the_child(api, act
     kid, other, mum = people("kid", "other", "mum")
     both = {"parent": subject(mum), "parent_checked_how": "declaration"}
     for name in (kid, other):
-        api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **CHILD})
+        api.state_age(name, "under_15", checked_how="identity_document")
         for given_by in acts:
             api.decide(name, "ads", capacity={"given_by": given_by, **(both if given_by != "self" else {})})
         assert api.reason(name, "ads") == "consent_in_force"
-    _link(api, *((mum, kid) if to == "kid" else (kid, mum)))
+    api.link_names(*((mum, kid) if to == "kid" else (kid, mum)))
     found = [api.reason(name, "ads") for name in (kid if to == "kid" else mum, other)]
     assert (found[0] == "consent_in_force", found[1]) == (False, "consent_in_force")
 
@@ -114,6 +104,6 @@ def test_a_parent_s_button_does_not_count_once_the_parent_is_stated_to_be_the_ch
     child, parent = two(api, kid, "ads", parent=subject(mum), parent_checked_how="declaration")
     child.press("accept", "ads")
     pressed = parent.open().filled("accept", "ads")
-    _link(api, mum, kid)
+    api.link_names(mum, kid)
     assert parent.send(pressed).status >= 400
     assert api.reason(kid, "ads") != "consent_in_force"

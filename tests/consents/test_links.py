@@ -1,18 +1,13 @@
 import re
 
-import psycopg
 import pytest
 
-from tests.support.api import processing, refusal_of, running, utc
+from tests.support.api import refusal_of, refused, running, subject, utc
 from tests.support.consent_page import Person, ask_link, link
+from tests.support.databases import rows
+from tests.support.two_persons import add
 
 NOON = utc("2026-06-15T12:00:00Z")
-VERSION = {name: value for name, value in processing("x").items() if name != "id"}
-
-
-def slug(answer):
-    """The word of a problem document."""
-    return answer.json()["type"].rpartition(":")[2]
 
 
 def test_the_answer(moving, shared_clock):
@@ -33,22 +28,15 @@ def test_no_identifier_is_in_the_address_and_no_token_in_the_database(api, datab
     api.register("ads-mail")
     token = link(api, "alice@example.fr", "ads-mail").rpartition("/")[2]
     assert "alice" not in token
-    with psycopg.connect(database.owner_url) as connection:
-        rows = connection.execute("SELECT t::text FROM consent_link t").fetchall()
-    assert len(rows) == 1
-    assert token not in rows[0][0]
-    assert "alice" not in rows[0][0]
+    ((kept,),) = rows(database, "SELECT t::text FROM consent_link t")
+    assert (token in kept, "alice" in kept) == (False, False)
 
 
 def test_a_key_is_not_replayed(shared_register):
     """Under one Idempotency-Key two requests make two links, so that no secret is kept to be answered again."""
-    body = {"subject": {"type": "user", "id": "twice"}, "processings": ["ads-mail"], "authentication": "mailbox"}
-    once = {"Idempotency-Key": "same"}
-    first, second = (
-        shared_register.call("POST", "/v1/consent-links", {**body, "kind": "decide"}, once).json()["url"]
-        for _ in range(2)
-    )
-    assert first != second
+    asked = {"subject": subject("twice"), "processings": ["ads-mail"], "authentication": "mailbox", "kind": "decide"}
+    sent = ("POST", "/v1/consent-links", asked, {"Idempotency-Key": "same"})
+    assert shared_register.ok(*sent)["url"] != shared_register.ok(*sent)["url"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +69,7 @@ def test_what_is_refused(shared_register, more, status):
 def test_what_no_consent_can_permit_is_not_asked(shared_register, identifier, expected):
     """No link asks about a processing that no consent can permit; the 409 names it and says why."""
     answer = ask_link(shared_register, "alice", "ads-mail", identifier)
-    assert (answer.status_code, slug(answer)) == (409, expected)
+    assert refused(answer) == (409, expected)
     assert identifier in answer.json()["detail"]
     assert answer.json()["errors"][0]["field"] == "processings"
 
@@ -96,7 +84,7 @@ def test_what_is_stopped_can_still_be_withdrawn(shared_register, identifier):
 def test_nothing_to_withdraw(shared_register):
     """A withdraw link without any consent is a 409; a processing without one among others is left out."""
     answer = ask_link(shared_register, "nobody", "ads-mail", kind="withdraw")
-    assert (answer.status_code, slug(answer)) == (409, "nothing-to-withdraw")
+    assert refused(answer) == (409, "nothing-to-withdraw")
     shared_register.decide("partly", "ads-mail")
     body = ask_link(shared_register, "partly", "ads-mail", "suspended", kind="withdraw").json()
     assert body["processings"] == ["ads-mail"]
@@ -111,7 +99,7 @@ def test_under_fifteen(shared_register, how):
         capacity = {"age_band": "under_15", "given_by": "both"}
         shared_register.decide(f"child-{how}", "ads-mail", capacity=capacity)
     answer = ask_link(shared_register, f"child-{how}", "ads-mail", **stated)
-    assert (answer.status_code, slug(answer)) == (409, "joint-consent-needed")
+    assert refused(answer) == (409, "joint-consent-needed")
 
 
 @pytest.mark.parametrize("declined", ["refused", "withdrawn"])
@@ -132,7 +120,7 @@ def test_what_was_declined_is_not_offered_for_six_months(moving, shared_clock, d
     assert body["processings"] == [other]
     assert body["left_out"] == [{"processing": one, "reason": declined, "until": until}]
     answer = ask_link(moving, "decliner", one)
-    assert (answer.status_code, slug(answer)) == (409, "solicitation-paused")
+    assert refused(answer) == (409, "solicitation-paused")
     assert f"{one} until 2026-12-15" in answer.json()["detail"]
     assert ask_link(moving, "decliner", one, by_person=True, request_reference="ticket-1").status_code == 201
     shared_clock.at = utc("2026-12-15T12:59:59Z")
@@ -164,7 +152,7 @@ def test_who_is_asked_is_told_a_contact(asking):
     """A version without a data-protection contact gets no link to decide (GDPR art. 13), but one to withdraw."""
     asking.register("silent", data_protection_contact=None)
     answer = ask_link(asking, "alice", "ads-mail", "silent")
-    assert (answer.status_code, slug(answer)) == (409, "contact-missing")
+    assert refused(answer) == (409, "contact-missing")
     assert "silent names no data_protection_contact" in answer.json()["detail"]
     asking.decide("alice", "silent")
     assert ask_link(asking, "alice", "silent", kind="withdraw").status_code == 201
@@ -174,8 +162,7 @@ def test_a_version_that_loses_its_contact_is_not_asked_for(asking):
     """A link that was sent collects no consent for a later version without a contact."""
     asking.register("losing")
     person = Person(asking, link(asking, "alice", "losing"))
-    without = {**VERSION, "notice": processing("losing")["notice"], "data_protection_contact": None, "material": True}
-    asking.ok("POST", "/v1/processings/losing/versions", without)
+    assert add(asking, "losing", data_protection_contact=None, material=True).status_code == 201
     page = person.open()
     assert page.buttons == {}
     assert "Vous pouvez répondre ici" not in page.text()
@@ -185,8 +172,6 @@ def test_the_contact_is_registered_and_told(shared_register):
     """The register keeps the data-protection contact of each version."""
     registered = shared_register.register("told", data_protection_contact="dpo@exemple.example")
     assert registered["version"]["data_protection_contact"] == "dpo@exemple.example"
-    same = {**VERSION, "notice": processing("told")["notice"]}
-    later = {**same, "data_protection_contact": "cnil@exemple.example", "material": True}
-    shared_register.ok("POST", "/v1/processings/told/versions", later)
+    add(shared_register, "told", data_protection_contact="cnil@exemple.example", material=True)
     versions = shared_register.ok("GET", "/v1/processings/told/versions")["items"]
     assert [each["data_protection_contact"] for each in versions] == ["dpo@exemple.example", "cnil@exemple.example"]

@@ -5,13 +5,11 @@ from datetime import timedelta
 import pytest
 
 from app.operations.consents.make_links import remove_ended_links
-from tests.support.api import Api, TestClock, processing, subject, utc
+from tests.support.api import Api, TestClock, subject, utc
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.databases import TestDatabase
 from tests.support.people import people
 from tests.support.sweeping import sweep
-
-VERSION = {name: value for name, value in processing("x").items() if name != "id"}
 
 
 def gone(person: Person) -> tuple[int, int]:

@@ -6,30 +6,21 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise, product
 
-import psycopg
 import pytest
 
 from app.auth.callers import Scope
 from app.db.database import Database
 from app.operations.consents.projections import rebuild_projection
-from tests.faults.service import eventually
-from tests.support.api import running, subject
+from tests.faults.service import eventually, wait_for_lease
+from tests.support.api import refused, running, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import grant
-from tests.support.databases import new_database
+from tests.support.databases import new_database, rows
 from tests.support.people import people
-
-AGE = {"stated_by": "operator", "checked_how": "account_data"}
 
 
 def _link(api, one, other, basis="user_proved"):
     return api.call("POST", "/v1/subjects/links", {"from": subject(one), "to": subject(other), "basis": basis})
-
-
-def _linked(api, one, other):
-    answer = _link(api, one, other)
-    assert answer.status_code == 201, answer.text
-    return answer.json()
 
 
 def _unlink(api, one, other):
@@ -46,42 +37,29 @@ def test_how_it_is_known_is_said_of_linked_names_alone(api, more):
 
 def test_a_name_is_taken_away_by_who_records_consents(api, alice, ali):
     """Only a caller with `consents:write` for all processings may take a name away."""
-    _linked(api, ali, alice)
+    api.link_names(ali, alice)
     others = [each.value for each in Scope if each is not Scope.CONSENTS_WRITE]
-    assert _problem(_unlink(api.with_key(api.new_key(*others)), ali, alice)) == (403, "scope-missing")
+    assert refused(_unlink(api.with_key(api.new_key(*others)), ali, alice)) == (403, "scope-missing")
     limited = api.with_key(api.new_key("consents:write", processings=["ads"]))
-    assert _problem(_unlink(limited, ali, alice)) == (403, "processing-not-allowed")
+    assert refused(_unlink(limited, ali, alice)) == (403, "processing-not-allowed")
     assert _unlink(api, ali, alice).json().keys() == {"effective_at"}
 
 
 def _person(api, first, *others):
     for each in others:
-        _linked(api, each, first)
+        api.link_names(each, first)
 
 
 def _history(api, consent):
     return api.ok("GET", f"/v1/consents/{consent}/history")["items"]
 
 
-def _problem(answer):
-    return answer.status_code, answer.json()["type"].rpartition(":")[2]
-
-
 def _reasons(api, *names, about="ads"):
     return [api.reason(name, about) for name in names]
 
 
-def _is_leased(api):
-    return api.ok("GET", "/readyz")["leased"]
-
-
 def _ago(**times):
     return (datetime.now(UTC) - timedelta(**times)).isoformat()
-
-
-def _rows(database, query):
-    with psycopg.connect(database.owner_url) as owner:
-        return owner.execute(query).fetchall()
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +79,11 @@ def test_a_withdrawal_by_any_name_is_one_event(api, shared_database, said_by):
     api.decide(bob, "ads")
     assert _reasons(api, *names) == ["consent_in_force"] * 3
     withdrawn = "SELECT id FROM consent_event WHERE kind = 'withdrawn'"
-    before = _rows(shared_database, withdrawn)
+    before = rows(shared_database, withdrawn)
     said = api.withdraw(names[said_by], "ads")
     assert (said["withdrawn"], said["matched"]) == ([consent], True)
     assert _reasons(api, *names, bob) == ["consent_withdrawn"] * 3 + ["consent_in_force"]
-    assert len(_rows(shared_database, withdrawn)) == len(before) + 1
+    assert len(rows(shared_database, withdrawn)) == len(before) + 1
 
 
 def test_without_a_link_nobody_elses_consent_ends(api, alice, ali):
@@ -119,11 +97,11 @@ def test_without_a_link_nobody_elses_consent_ends(api, alice, ali):
 def test_a_name_that_has_an_account_has_it_closed(api, shared_database, alice, ali):
     """A link closes the name's own account with its consents and tells receivers; the person's consents stand."""
     mine, theirs = (api.decide(name, "ads")["id"] for name in (ali, alice))
-    stated = _linked(api, ali, alice)
+    stated = api.link_names(ali, alice)
     assert (stated["ended"], stated["closed"]) == ([mine], True)
     assert _history(api, mine)[-1]["kind"] == "closed"
     told = "SELECT data->>'consent', data->>'cause' FROM outbox WHERE type = 'fr.sceau.consent.closed'"
-    assert [each for each in _rows(shared_database, told) if each[0] in {mine, theirs}] == [(mine, "account_closed")]
+    assert [each for each in rows(shared_database, told) if each[0] in {mine, theirs}] == [(mine, "account_closed")]
     assert _reasons(api, ali, alice) == ["consent_in_force"] * 2
     assert api.ok("POST", "/v1/consents/search", {"subject": subject(ali)})["items"][0]["id"] == theirs
 
@@ -132,11 +110,11 @@ def test_an_account_begins_where_the_person_has_none(api):
     """A name may be linked to a person who never decided; the grants of its own account do not carry over."""
     alice, ali, new = people("alice", "ali", "new")
     api.decide(ali, "ads")
-    assert _linked(api, ali, alice)["closed"] is True
+    assert api.link_names(ali, alice)["closed"] is True
     assert _reasons(api, ali, alice) == ["no_consent"] * 2
     api.decide(alice, "ads")
     assert _reasons(api, ali, alice) == ["consent_in_force"] * 2
-    stated = _linked(api, new, alice)
+    stated = api.link_names(new, alice)
     assert (stated["ended"], stated["closed"]) == ([], False)
 
 
@@ -148,7 +126,7 @@ def test_what_a_name_said_comes_over_as_what_it_was(api, said, alice, ali):
         api.decide(ali, "ads", "refused")
     else:
         api.withdraw(ali, "ads")
-    _linked(api, ali, alice)
+    api.link_names(ali, alice)
     assert _reasons(api, ali, alice) == [f"consent_{said}"] * 2
 
 
@@ -158,7 +136,7 @@ def test_all_names_of_the_account_that_is_closed_come_over(api):
     _person(api, ali, al)
     _person(api, alice, alicia)
     api.decide(alicia, "ads")
-    _linked(api, al, alice)
+    api.link_names(al, alice)
     assert _reasons(api, ali, al, alice, alicia) == ["consent_in_force"] * 4
     api.withdraw(ali)
     assert _reasons(api, ali, al, alice, alicia) == ["consent_withdrawn"] * 4
@@ -177,7 +155,7 @@ def test_a_no_by_a_name_ends_the_older_yes_of_the_person(api, no, ended, alice, 
     """A link ends each of the person's consents that is older than a withdrawal by the name."""
     consents = {about: api.decide(alice, about, collected_at=_ago(days=60))["id"] for about in ("ads", "stats")}
     api.withdraw(ali, **no)
-    stated = _linked(api, ali, alice)
+    stated = api.link_names(ali, alice)
     assert sorted(stated["ended"]) == sorted(consents[each] for each in ended)
     for about in consents:
         assert api.reason(alice, about) == ("consent_withdrawn" if about in ended else "consent_in_force")
@@ -187,10 +165,10 @@ def test_a_no_by_a_name_ends_the_older_yes_of_the_person(api, no, ended, alice, 
 def test_a_yes_that_arrives_late_does_not_outlive_a_no(api, linked_first, alice, ali):
     """A consent that is recorded last does not permit if it is older than a withdrawal by the person's other name."""
     if linked_first:
-        _linked(api, ali, alice)
+        api.link_names(ali, alice)
     api.withdraw(ali, "ads", received_at=_ago(days=30))
     if not linked_first:
-        _linked(api, ali, alice)
+        api.link_names(ali, alice)
     api.decide(alice, "ads", collected_at=_ago(days=60))
     assert api.reason(alice, "ads") == "consent_withdrawn"
     api.decide(alice, "ads")
@@ -204,12 +182,12 @@ def test_a_no_of_before_the_link_that_arrives_late_is_recorded(api, before, alic
         api.decide(ali, "ads")
     if before == "another person":
         api.ok("POST", "/v1/subjects/closures", {"subject": subject(ali)})
-    _linked(api, ali, alice)
+    api.link_names(ali, alice)
     api.decide(alice, "ads", collected_at=_ago(days=60))
     late = {"subject": subject(ali), "processing": "ads", "received_at": _ago(days=30)}
     answer = api.call("POST", "/v1/withdrawals", late)
     if before == "another person":
-        assert _problem(answer) == (422, "collection-time")
+        assert refused(answer) == (422, "collection-time")
         assert api.reason(alice, "ads") == "consent_in_force"
     else:
         assert answer.status_code == 200
@@ -230,16 +208,16 @@ def test_the_younger_of_two_ages_is_the_persons(api, mine, theirs, reason):
     kid, kiddo = people("kid", "kiddo")
     for name, band in ((kid, mine), (kiddo, theirs)):
         if band is not None:
-            api.ok("POST", "/v1/subjects/ages", {**AGE, "subject": subject(name), "age_band": band})
+            api.state_age(name, band)
     api.decide(kiddo, "ads")
-    _linked(api, kid, kiddo)
+    api.link_names(kid, kiddo)
     assert _reasons(api, kid, kiddo) == [reason] * 2
 
 
 def test_stating_it_again_answers_what_stands(api, alice, ali):
     """A link that is stated again, in either order and with another basis, answers the first id and ends nothing."""
     api.decide(alice, "ads")
-    first = _linked(api, ali, alice)
+    first = api.link_names(ali, alice)
     for one, other in ((ali, alice), (alice, ali)):
         again = _link(api, one, other, "provider_account").json()
         assert again == {**first, "ended": [], "closed": False}
@@ -249,7 +227,7 @@ def test_stating_it_again_answers_what_stands(api, alice, ali):
 def test_a_name_is_not_linked_with_itself(api):
     """A link between two spellings of one address is a 422."""
     answer = _link(api, "alice@exemple.example", "ALICE@Exemple.example")
-    assert _problem(answer) == (422, "same-subject")
+    assert refused(answer) == (422, "same-subject")
 
 
 @pytest.fixture(scope="module")
@@ -260,15 +238,15 @@ def fifty(api):
     _person(api, *names[:-1])
     _person(api, bob, bobby)
     consent = api.decide(bob, "ads")["id"]
-    refused = _link(api, bob, alice)
-    _linked(api, names[-1], alice)
-    return names, refused, consent
+    answer = _link(api, bob, alice)
+    api.link_names(names[-1], alice)
+    return names, answer, consent
 
 
 def test_a_person_has_fifty_names_at_most(api, fifty, bob):
     """A person has fifty names at most; a link that would exceed them is refused and closes nothing."""
-    (alice, *_), refused, consent = fifty
-    assert _problem(refused) == _problem(_link(api, bob, alice)) == (409, "too-many-names")
+    (alice, *_), answer, consent = fifty
+    assert refused(answer) == refused(_link(api, bob, alice)) == (409, "too-many-names")
     assert api.ok("GET", f"/v1/consents/{consent}")["state"] == "in_force"
 
 
@@ -290,7 +268,7 @@ def test_a_name_that_is_taken_away_has_decided_nothing(api, alice, ali):
     assert _unlink(api, ali, alice).json() == first.json()
     assert _reasons(api, alice, ali) == ["consent_in_force", "no_consent"]
     late = api.call("POST", "/v1/consents", grant(ali, "ads", at=datetime.now(UTC) - timedelta(minutes=5)))
-    assert _problem(late) == (422, "collection-time")
+    assert refused(late) == (422, "collection-time")
     api.withdraw(ali)
     assert _reasons(api, alice, ali) == ["consent_in_force", "consent_withdrawn"]
 
@@ -302,7 +280,7 @@ def test_the_first_name_can_be_taken_away_too(api, alice, ali):
     assert _unlink(api, alice, ali).status_code == 200
     assert _reasons(api, alice, ali) == ["no_consent", "consent_in_force"]
     for one, other in ((ali, ali), (ali, alice), ("nobody", ali), (ali, "nobody")):
-        assert _problem(_unlink(api, one, other)) == (404, "not-found")
+        assert refused(_unlink(api, one, other)) == (404, "not-found")
     assert _reasons(api, ali) == ["consent_in_force"]
 
 
@@ -351,9 +329,9 @@ def test_an_erasure_destroys_every_name(database):
                 api.ok("POST", "/v1/subjects/closures", {"subject": subject(alice)})
             api.ok("POST", "/v1/subjects/erasures", {"subject": subject(names[by])})
             for kept in OF_BOB:
-                assert _rows(database, f"SELECT count(*) FROM {kept}") == [(1,)], (kept, closed, by)
+                assert rows(database, f"SELECT count(*) FROM {kept}") == [(1,)], (kept, closed, by)
             of_nobody = "subject_ref NOT IN (SELECT subject_ref FROM consent_event)"
-            stubs = _rows(database, f"SELECT count(*) FROM subject_locator WHERE {of_nobody}")
+            stubs = rows(database, f"SELECT count(*) FROM subject_locator WHERE {of_nobody}")
             assert stubs == [(3 * number,)], (closed, by)  # each erased name by itself: nothing joins them
         assert _reasons(api, "bob") == ["consent_in_force"]
 
@@ -415,11 +393,11 @@ def test_another_worker_forgets_each_name(cache):
             one.decide(name, "ads")
         for each in (one, two):
             if cache == "leased":
-                eventually(partial(_is_leased, each))
+                wait_for_lease(each)
             assert _reasons(each, "alice", "ali") == ["consent_in_force"] * 2
         one.withdraw("ali")
         one.withdraw("ali")
-        _linked(one, "ali", "alice")
+        one.link_names("ali", "alice")
         assert _reasons(two, "alice", "ali") == ["consent_withdrawn"] * 2
         two.decide("ali", "ads")
         eventually(lambda: _reasons(one, "alice", "ali") == ["consent_in_force"] * 2)
@@ -466,12 +444,12 @@ def test_a_grant_beside_a_link_is_closed_or_the_persons(api):
         names = one, _ = people("ali", "alice")
         api.withdraw(one, "stats")
         granted, stated = _at_once(
-            partial(api.call, "POST", "/v1/consents", grant(one, "ads")), partial(_linked, api, *names)
+            partial(api.call, "POST", "/v1/consents", grant(one, "ads")), partial(api.link_names, *names)
         )
         if granted.status_code == 201 and granted.json()["id"] not in stated["ended"]:
             assert _reasons(api, *names) == ["consent_in_force"] * 2
         else:  # it was closed, or came too late for the account that it was collected for
-            assert granted.status_code == 201 or _problem(granted) == (422, "collection-time")
+            assert granted.status_code == 201 or refused(granted) == (422, "collection-time")
             assert _reasons(api, *names) == ["no_consent"] * 2
 
 
@@ -482,7 +460,7 @@ def test_an_erasure_beside_a_link_leaves_nobody_half_linked(api):
         for name in names:
             api.decide(name, "ads")
         erase = partial(api.ok, "POST", "/v1/subjects/erasures", {"subject": subject(one)})
-        _at_once(erase, partial(_linked, api, *names))
+        _at_once(erase, partial(api.link_names, *names))
         after = _reasons(api, *names)
         assert after in (["no_consent"] * 2, ["consent_in_force"] * 2)
         api.withdraw(other)

@@ -11,11 +11,6 @@ from tests.support.consents import SIGNED, grant, written
 from tests.support.people import people
 
 
-def _age(api, name, band, **more):
-    said = {"age_band": band, "stated_by": "operator", "checked_how": "account_data", **more}
-    return api.call("POST", "/v1/subjects/ages", {"subject": subject(name), **said})
-
-
 @pytest.fixture
 def api(shared):
     """The shared deployment."""
@@ -33,12 +28,11 @@ def test_an_age_with_another_grant_cures_nothing(api):
     """An adult's age that is recorded later, with a grant to another processing, leaves an invalid consent invalid."""
     ads, other = _two(api, "cured")
     before = datetime.now(UTC)
-    _age(api, "kid", "under_15")
+    api.state_age("kid", "under_15")
     for name in ("kid", "anybody"):
         api.decide(name, ads)
         assert api.reason(name, ads) == "consent_invalid"
-        said = api.call("POST", "/v1/consents", grant(name, other, at=before, capacity={"age_band": "adult"}))
-        assert said.status_code == 201, said.text
+        api.ok("POST", "/v1/consents", grant(name, other, at=before, capacity={"age_band": "adult"}))
         assert api.reason(name, ads) == "consent_invalid"
 
 
@@ -47,18 +41,18 @@ def test_an_age_of_the_past_cures_nothing(api):
     ads, _ = _two(api, "past")
     long_ago, then = (written(datetime.now(UTC) - timedelta(days=days)) for days in (60, 50))
     passed = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
-    assert _age(api, "young", "under_15", at=long_ago).status_code == 201
+    api.state_age("young", "under_15", at=long_ago)
     for name in ("young", "unknown"):
         api.decide(name, ads)
-    assert _age(api, "young", "under_15", at=then, under_15_until=passed).status_code == 201
-    assert _age(api, "unknown", "adult", at=then).status_code == 201
+    api.state_age("young", "under_15", at=then, under_15_until=passed)
+    api.state_age("unknown", "adult", at=then)
     assert [api.reason(name, ads) for name in ("young", "unknown")] == ["consent_invalid"] * 2
 
 
 def test_an_age_that_was_there_before_counts(api):
     """Control: an age stated and recorded before the grant makes the grant lawful."""
     ads, _ = _two(api, "known")
-    assert _age(api, "grown", "adult").status_code == 201
+    api.state_age("grown", "adult")
     api.decide("grown", ads)
     assert api.reason("grown", ads) == "consent_in_force"
 
@@ -102,8 +96,8 @@ def test_a_child_is_not_its_own_parent(api, name):
     """A child cannot be named as its own parent by any of its names, in a grant or in a link."""
     if not api.call("GET", "/v1/processings/own-parent").is_success:
         api.register("own-parent")
-        _age(api, "ben", "under_15")
-        api.ok("POST", "/v1/subjects/links", {"from": subject("ben-too"), "to": subject("ben"), "basis": "user_proved"})
+        api.state_age("ben", "under_15")
+        api.link_names("ben-too", "ben")
     who = {"parent": subject(name), "parent_checked_how": "declaration"}
     refused = api.call("POST", "/v1/consents", grant("ben", "own-parent", capacity={"given_by": "both", **who}))
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "capacity.parent")

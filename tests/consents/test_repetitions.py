@@ -1,13 +1,12 @@
 """A narrowing write whose process died before it was confirmed is confirmed when it is repeated."""
 
 from contextlib import asynccontextmanager
-from functools import partial
 
 import pytest
 
 from app.db.database import OutcomeUnknownError
 from app.snapshot.writer import Writer
-from tests.faults.service import eventually
+from tests.faults.service import wait_for_lease
 from tests.support.api import running, subject
 from tests.support.databases import new_database
 from tests.support.people import people
@@ -31,10 +30,6 @@ def workers():
         yield one, two
 
 
-def _is_leased(api):
-    return api.ok("GET", "/readyz")["leased"]
-
-
 @asynccontextmanager
 async def _dies(self, _=None, lead=(), **_more):
     """Commit, and fail before the write is confirmed."""
@@ -53,7 +48,7 @@ def test_a_repetition_is_answered_when_no_worker_permits_any_more(workers, monke
         one.decide(name, "ads")
     one.withdraw(ali, "ads")
     for each in workers:
-        eventually(partial(_is_leased, each))
+        wait_for_lease(each)
         assert each.reason(alice, "ads") == "consent_in_force"
     with monkeypatch.context() as patch:
         patch.setattr(Writer, "write", _dies)

@@ -1,12 +1,11 @@
 """A mailbox that several people share has no user who could consent for it, so it has no consents."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 
-from tests.faults.service import eventually
-from tests.support.api import question, running, subject
+from tests.faults.service import wait_for_lease
+from tests.support.api import question, refused, running, subject
 from tests.support.consent_page import Person, ask_link, link
 from tests.support.consents import grant
 from tests.support.databases import new_database
@@ -21,14 +20,6 @@ def _shared(api, mailbox, *, shared=True):
     answer = _share(api, mailbox, shared=shared)
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-def _problem(answer):
-    return answer.status_code, answer.json()["type"].rpartition(":")[2]
-
-
-def _is_leased(api):
-    return api.ok("GET", "/readyz")["leased"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +40,7 @@ def asked(request):
     """A service that answers from memory, and one that reads the primary for each question."""
     with new_database() as database, running(database, cache=request.param) as api:
         if request.param == "leased":
-            eventually(partial(_is_leased, api))
+            wait_for_lease(api)
         api.register("ads")
         api.register("training", purpose="service_improvement", party_mode="all_local_users")
         api.register("spam", purpose="unsolicited_content_detection")
@@ -88,7 +79,7 @@ def test_nothing_comes_back_with_the_end_of_the_mark(asked, contact):
     _shared(asked, contact)
     assert _shared(asked, contact, shared=False)["shared"] is False
     assert asked.reason(contact, "ads") == "no_consent"
-    assert _problem(_share(asked, contact, shared=False)) == (404, "not-found")
+    assert refused(_share(asked, contact, shared=False)) == (404, "not-found")
     asked.decide(contact, "ads")
     assert asked.reason(contact, "ads") == "consent_in_force"
 
@@ -99,18 +90,14 @@ def test_a_consent_is_refused_by_every_way(api, contact):
     form = page.open().filled("accept", "ads")
     _shared(api, contact)
     said = grant(contact, "ads")
-    assert _problem(api.call("POST", "/v1/consents", said)) == (409, "mailbox-shared")
+    assert refused(api.call("POST", "/v1/consents", said)) == (409, "mailbox-shared")
     [item] = api.ok("POST", "/v1/consents/batch", {"items": [said]})["items"]
     assert (item["status"], item["problem"]["type"].rpartition(":")[2]) == (409, "mailbox-shared")
     row = {"source_id": "1", "at": said["collected_at"], "subject": said["subject"], "processing": "ads"}
-    told = api.ok(
-        "POST",
-        "/v1/imports",
-        {"import": "older", "until": said["collected_at"], "rows": [{**row, "decision": "granted"}]},
-    )
-    assert "mailbox-shared" in str(told)
+    older = {"import": "older", "until": said["collected_at"], "rows": [{**row, "decision": "granted"}]}
+    assert "mailbox-shared" in str(api.ok("POST", "/v1/imports", older))
     assert page.send(form).status == 410
-    assert _problem(ask_link(api, contact, "ads")) == (409, "mailbox-shared")
+    assert refused(ask_link(api, contact, "ads")) == (409, "mailbox-shared")
     api.decide(contact, "ads", "refused")
     assert api.withdraw(contact, "ads")["withdrawn"] == []
     assert api.reason(contact, "ads") == "other_party"
@@ -121,14 +108,14 @@ def test_it_is_nobodys_name(api, contact, alice):
     _shared(api, contact)
     for one, other in ((contact, alice), (alice, contact)):
         body = {"from": subject(one), "to": subject(other), "basis": "user_proved"}
-        assert _problem(api.call("POST", "/v1/subjects/links", body)) == (409, "mailbox-shared")
+        assert refused(api.call("POST", "/v1/subjects/links", body)) == (409, "mailbox-shared")
     assert _share(api, contact, holders=[subject(alice)]).status_code == 422
 
 
 def test_the_other_names_of_the_account_that_it_had_are_closed_with_it(api):
     """The other names of a mailbox's account are closed when it is marked as shared, and are not shared themselves."""
     contact, info = people("contact", "info")
-    api.ok("POST", "/v1/subjects/links", {"from": subject(info), "to": subject(contact), "basis": "user_proved"})
+    api.link_names(info, contact)
     api.decide(info, "ads")
     _shared(api, contact)
     assert [api.reason(name, "ads") for name in (contact, info)] == ["other_party", "no_consent"]
@@ -159,7 +146,7 @@ def test_another_worker_forgets_what_it_permitted(contact):
         one.register("ads")
         one.decide(contact, "ads")
         for each in (one, two):
-            eventually(partial(_is_leased, each))
+            wait_for_lease(each)
             assert [each.reason(contact, "ads") for _ in range(2)] == ["consent_in_force"] * 2
         _shared(one, contact)
         assert two.reason(contact, "ads") == "other_party"
@@ -177,5 +164,5 @@ def test_a_mark_beside_a_consent_leaves_none_in_force(api):
         if granted.result().status_code == 201:
             assert marked.result()["ended"] == [granted.result().json()["id"]]
         else:
-            assert _problem(granted.result()) == (409, "mailbox-shared")
+            assert refused(granted.result()) == (409, "mailbox-shared")
         assert api.reason(mailbox, "ads") == "other_party"

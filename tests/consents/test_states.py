@@ -4,8 +4,9 @@ from itertools import count
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.api import processing, subject, utc
+from tests.support.api import question, subject, utc
 from tests.support.properties import examples
+from tests.support.two_persons import add
 
 START = utc("2026-01-10T09:00:00Z")
 STATE_OF = {
@@ -86,20 +87,16 @@ class User:
 
     def change(self):
         """Change the processing at once."""
-        body = processing(self.processing, material=True)
-        del body["id"]
-        self._add(body)
+        self._add()
 
     def schedule_a_change(self):
         """Change the processing in two months."""
         later = (self.clock.at + timedelta(days=60)).isoformat()
-        body = processing(self.processing, material=True, effective_from=later)
-        del body["id"]
-        self._add(body)
+        self._add(effective_from=later)
 
-    def _add(self, body):
+    def _add(self, **more):
         """Add a version; it is refused while one is scheduled."""
-        if self.api.call("POST", f"/v1/processings/{self.processing}/versions", body).status_code == 201:
+        if add(self.api, self.processing, material=True, **more).status_code == 201:
             self.changed_at = self.clock.at
 
     def wait_a_month(self):
@@ -156,16 +153,8 @@ def _agree(user):
         }
     for item in listed:
         assert user.api.ok("GET", f"/v1/consents/{item['id']}") == item
-    explained = user.api.ok("POST", "/v1/explanations", _question(user))
+    explained = user.api.ok("POST", "/v1/explanations", question(user.name, user.processing))
     assert (explained["decision"], explained["context"]["reason"]) == (decision["decision"], context["reason"])
-
-
-def _question(user):
-    return {
-        "subject": subject(user.name),
-        "action": {"name": user.processing},
-        "resource": {"type": "mail", "id": "1"},
-    }
 
 
 @settings(deadline=None, max_examples=examples(6, deep=60), suppress_health_check=[HealthCheck.function_scoped_fixture])

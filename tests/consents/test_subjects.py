@@ -1,24 +1,18 @@
 import unicodedata
 
-import psycopg
 import pytest
 
 from app.ledger.identifiers import Pseudonyms
 from tests.support.api import PSEUDONYM_KEY, question, running, subject
-from tests.support.databases import administrator_url
+from tests.support.databases import rows
 from tests.support.people import people
 
 VAULT = "SELECT sealed_for, wrapped_key FROM subject_vault"
 COMPOSED, DECOMPOSED = "zoé@exemple.fr", unicodedata.normalize("NFD", "zoé@exemple.fr")
 
 
-def _rows(database, statement):
-    with psycopg.connect(administrator_url(database.name)) as connection:
-        return connection.execute(statement).fetchall()
-
-
-def _since(before, rows):
-    return [each for each in rows if each not in before]
+def _since(before, now):
+    return [each for each in now if each not in before]
 
 
 def _locator(name, kind="user"):
@@ -78,25 +72,25 @@ def test_a_participant_is_normalised_like_the_subject(asking):
 def test_the_id_is_kept_in_the_vault_alone(asking, shared_database, alice):
     """An id stands in the database encrypted, once, and its subject under a pseudonym."""
     vault = "SELECT subject_ref, sealed_for, sealed_id FROM subject_vault"
-    others = _rows(shared_database, vault)
+    others = rows(shared_database, vault)
     asking.decide(alice.title(), "ads-mail")
     asking.decide(alice, "ads-mail", "refused")
-    ((ref, sealed_for, sealed),) = _since(others, _rows(shared_database, vault))
+    ((ref, sealed_for, sealed),) = _since(others, rows(shared_database, vault))
     assert sealed_for == _locator(alice) != ref
     assert b"lice" not in sealed
 
 
 def test_an_erasure_closes_the_consents_and_destroys_the_id(asking, shared_database, alice):
     """An erasure ends every consent and destroys the vault's row; the ledger keeps its entries under the pseudonym."""
-    vault = _rows(shared_database, VAULT)
+    vault = rows(shared_database, VAULT)
     events = "SELECT kind, id FROM consent_event ORDER BY seq"
-    before = _rows(shared_database, events)
+    before = rows(shared_database, events)
     consents = {asking.decide(alice, name)["id"] for name in ("ads-mail", "stats")}
     erased = _erase(asking, alice.upper())
     assert set(erased["closed"]) == consents
     assert asking.reason(alice, "ads-mail") == "no_consent"
-    assert _rows(shared_database, VAULT) == vault
-    kinds = [kind for kind, _ in _since(before, _rows(shared_database, events))]
+    assert rows(shared_database, VAULT) == vault
+    kinds = [kind for kind, _ in _since(before, rows(shared_database, events))]
     assert kinds == ["granted", "granted", "closed", "erased"]
     history = asking.ok("GET", f"/v1/consents/{min(consents)}/history")["items"]
     assert [entry["kind"] for entry in history] == ["granted", "closed", "erased"]
@@ -104,44 +98,44 @@ def test_an_erasure_closes_the_consents_and_destroys_the_id(asking, shared_datab
 
 def test_an_erasure_leaves_others(asking, shared_database, alice, bob):
     """Erasing one subject leaves the others' ids and consents."""
-    others = _rows(shared_database, VAULT)
+    others = rows(shared_database, VAULT)
     for name in (alice, bob):
         asking.decide(name, "ads-mail")
     _erase(asking, alice)
-    assert [each for each, _ in _since(others, _rows(shared_database, VAULT))] == [_locator(bob)]
+    assert [each for each, _ in _since(others, rows(shared_database, VAULT))] == [_locator(bob)]
     assert asking.reason(bob, "ads-mail") == "consent_in_force"
 
 
 def test_an_erasure_may_be_repeated_and_of_a_stranger(asking, shared_database):
     """A second erasure, or the erasure of an unknown subject, ends no consent and keeps no id."""
     alice, stranger = people("alice", "stranger")
-    before = _rows(shared_database, VAULT)
+    before = rows(shared_database, VAULT)
     asking.decide(alice, "ads-mail")
     _erase(asking, alice)
     assert _erase(asking, alice)["closed"] == []
     assert _erase(asking, stranger)["closed"] == []
-    assert _rows(shared_database, VAULT) == before
+    assert rows(shared_database, VAULT) == before
 
 
 def test_an_erased_subject_may_come_back(asking, shared_database, alice):
     """A subject who comes back after an erasure consents anew and is kept under a new key."""
     asking.decide(alice, "ads-mail")
     key = f"SELECT wrapped_key FROM subject_vault WHERE sealed_for = '\\x{_locator(alice).hex()}'"
-    before = _rows(shared_database, key)
+    before = rows(shared_database, key)
     _erase(asking, alice)
     assert asking.decide(alice, "ads-mail")["state"] == "in_force"
     assert asking.reason(alice, "ads-mail") == "consent_in_force"
-    assert len(_rows(shared_database, key)) == 1
-    assert _rows(shared_database, key) != before
+    assert len(rows(shared_database, key)) == 1
+    assert rows(shared_database, key) != before
 
 
 def test_asking_about_somebody_keeps_nothing(asking, shared_database, alice, bob):
     """A question, a search, an explanation and a refused write leave no trace of the subject that they name."""
     tables = ("subject", "subject_locator", "subject_vault", "consent_event")
-    before = [_rows(shared_database, f"SELECT * FROM {table}") for table in tables]
+    before = [rows(shared_database, f"SELECT * FROM {table}") for table in tables]
     asking.evaluate(alice, "ads-mail", participants=[{"id": bob, "local": True}])
     asking.ok("POST", "/v1/consents/search", {"subject": subject(alice)})
     answer = asking.call("POST", "/v1/withdrawals", {"subject": subject(alice), "processing": "nowhere"})
     assert answer.status_code == 404
     assert "subject_ref" not in asking.ok("POST", "/v1/explanations", question(alice, "ads-mail"))["facts"]
-    assert [_rows(shared_database, f"SELECT * FROM {table}") for table in tables] == before
+    assert [rows(shared_database, f"SELECT * FROM {table}") for table in tables] == before

@@ -3,17 +3,16 @@ from hashlib import sha256
 
 import pytest
 
-from tests.support.api import processing, utc
+from tests.support.api import utc
 from tests.support.golden_replay import wire
+from tests.support.two_persons import add
 
 JANUARY, JUNE, NOON = utc("2026-01-01T00:00:00Z"), utc("2026-06-01T00:00:00Z"), utc("2026-06-15T12:00:00Z")
 SECOND = {"fr": "Deuxième texte", "en": "Second text"}
 
 
 def _add(api, identifier, at, **more):
-    body = processing(identifier, material=True, effective_from=at, **more)
-    del body["id"]
-    api.ok("POST", f"/v1/processings/{identifier}/versions", body)
+    assert add(api, identifier, material=True, effective_from=at, **more).status_code == 201
 
 
 @pytest.fixture(scope="module")

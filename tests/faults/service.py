@@ -37,6 +37,11 @@ def eventually(condition: Callable[[], Any], seconds: float = HANGS) -> Any:
     return found
 
 
+def wait_for_lease(api: Any) -> None:
+    """Wait until an application (`tests.support.api.Api`) may decide from memory."""
+    eventually(lambda: api.ok("GET", "/readyz")["leased"])
+
+
 def free_port() -> int:
     """A port on which no process listens now."""
     with socket.socket() as probe:

@@ -4,11 +4,9 @@ import pytest
 
 from app.db.database import DatabaseUnavailableError, PoolLimits
 from app.operations.consents import answer_consent_form
-from tests.support.api import processing, running, subject
+from tests.support.api import running, subject
 from tests.support.consent_page import Page, Person, link
-from tests.support.two_persons import other_words
-
-VERSION = {name: value for name, value in processing("x").items() if name != "id"}
+from tests.support.two_persons import add, other_words
 
 
 def events(api, name, identifier):
@@ -118,7 +116,7 @@ def test_a_text_that_changed_meanwhile_is_not_consented_to(shared, material):
     page = old = person.open()
     notice = {"fr": "Nouveau texte.", "en": "New text."}
     if material:
-        shared.ok("POST", f"/v1/processings/{identifier}/versions", {**VERSION, "notice": notice, "material": True})
+        add(shared, identifier, notice=notice, material=True)
     else:
         other_words(shared, identifier, notice)
     for press in ("accept", "refuse"):
@@ -138,8 +136,7 @@ def test_a_version_with_the_same_words_is_a_change_too(shared):
     shared.register("same-mail")
     person = Person(shared, link(shared, "slow", "same-mail"))
     fields = person.open().filled("accept", "same-mail")
-    notice = processing("same-mail")["notice"]
-    shared.ok("POST", "/v1/processings/same-mail/versions", {**VERSION, "notice": notice, "material": True})
+    add(shared, "same-mail", material=True)
     assert person.send(fields).status == 409
     assert shared.reason("slow", "same-mail") == "no_consent"
 

@@ -18,13 +18,12 @@ from app.operations.service import show_home
 from app.pages.console.home import STATES
 from app.pages.words import REASONS
 from app.words import Language
-from tests.support.api import TestClock, processing, running, utc
+from tests.support.api import TestClock, running, utc
 from tests.support.console import Visitor, count, run_recorded
 from tests.support.databases import new_database
-from tests.support.two_persons import person
+from tests.support.two_persons import add, person
 
 START = "2026-06-15T10:00:00Z"
-VERSION = {name: value for name, value in processing("x").items() if name != "id"}
 PARTS = ("lapses", "decisions", "consents", "effects")
 
 
@@ -52,7 +51,7 @@ def filling(database, clock):
         api.ok("POST", "/v1/subjects/closures", {"subject": {"type": "user", "id": "erin"}})
         api.decide("grace", "ads", evidence={"default_state": "selected"})
         later = {"purpose": "statistics", "consent_validity": "P6M", "effective_from": "2026-09-01T00:00:00Z"}
-        api.ok("POST", "/v1/processings/stats/versions", {**VERSION, **later, "material": True})
+        add(api, "stats", **later, material=True)
         yield api
 
 

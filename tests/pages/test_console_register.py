@@ -3,12 +3,12 @@
 import pytest
 
 from tests.support.acts import trail
-from tests.support.api import processing, running
+from tests.support.api import running
 from tests.support.console import count
 from tests.support.databases import new_database
 from tests.support.desk import Officer, forms_of
 from tests.support.gate import propose_at_gate
-from tests.support.two_persons import SCOPES, person, waiting
+from tests.support.two_persons import SCOPES, add, person, waiting
 
 FORM = {
     "id": "ads-mail",
@@ -271,8 +271,7 @@ def test_another_sites_form_does_nothing(shared):
 def test_versions_stand_side_by_side(shared):
     """Two versions stand beside each other in words; what differs stands out."""
     shared.register("beside")
-    version = {name: value for name, value in processing("beside").items() if name != "id"}
-    shared.ok("POST", "/v1/processings/beside/versions", {**version, "retention": "P7D", "material": False})
+    add(shared, "beside", retention="P7D")
     officer = Officer(shared, shared.new_key("register:read"), "fr")
     page = officer.open("/console/register/beside")
     text = page.text("versions").replace("\N{NO-BREAK SPACE}", " ")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.api import TestClock, running, utc
+from tests.support.api import TestClock, refused, running, utc
 from tests.support.consent_page import Person, ask_link, consents, link
 from tests.support.consents import hash_of
 from tests.support.databases import new_database
@@ -32,11 +32,6 @@ def api(clock):
         yield called
 
 
-def slug(answer):
-    """Status and kind of a problem."""
-    return answer.status_code, answer.json()["type"].removeprefix("urn:sceau:problem:")
-
-
 @pytest.mark.parametrize("lang", ["fr", "en"])
 def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clock, lang):
     """Who accepted an invalidated version reads so; there is no button, and no link that would ask is made."""
@@ -58,7 +53,7 @@ def test_the_page_says_that_the_consent_counts_no_more_and_asks_nothing(api, clo
     assert consents(api, bob) == []
     for reference in (None, "ticket-1"):
         asked = ask_link(api, alice, about, by_person=reference is not None, request_reference=reference)
-        assert slug(asked) == (409, "version-invalidated")
+        assert refused(asked) == (409, "version-invalidated")
 
 
 def test_a_new_version_is_asked_for(api, clock):
@@ -96,14 +91,14 @@ def test_a_notice_that_was_invalidated_is_not_asked_by(api):
     """The registered notice is part of what the page shows: no link is made by it, in any language."""
     api.register("noticed", notice={"fr": "Un texte.", "en": "A text."})
     assert invalidate(api, "noticed", text=hash_of("Un texte.")).status_code == 201
-    assert slug(ask_link(api, "alice", "noticed")) == (409, "version-invalidated")
+    assert refused(ask_link(api, "alice", "noticed")) == (409, "version-invalidated")
 
 
 def test_a_notice_is_not_invalidated_by_its_hash_while_a_link_may_show_it(api):
     """A notice that a link may show cannot be invalidated by its hash; once its version is, the page asks no more."""
     api.register("linked", notice={"fr": "Un texte.", "en": "A text."})
     person = Person(api, link(api, "alice", "linked"), "en")
-    assert slug(invalidate(api, "linked", text=hash_of("Un texte."))) == (409, "notice-on-pages")
+    assert refused(invalidate(api, "linked", text=hash_of("Un texte."))) == (409, "notice-on-pages")
     assert invalidate(api, "linked").status_code == 201
     assert person.open().buttons == {}
 

@@ -7,10 +7,10 @@ from markupsafe import Markup
 
 from app.core.wording import Mark, Passage
 from app.pages.rendering import in_french, spoken, worded
-from tests.support.api import processing, put_controller, subject, utc
+from tests.support.api import put_controller, subject, utc
 from tests.support.consent_page import Person, ask_link, consents, history, link
+from tests.support.two_persons import add
 
-VERSION = {name: value for name, value in processing("x").items() if name != "id"}
 PARTICULARS = {
     "recipients": [{"name": "Régie SA", "role": "sous-traitant", "country": "FR"}],
     "transfers": [{"country": "US", "safeguards": "Clauses contractuelles types."}],
@@ -35,9 +35,8 @@ def register_whole(api):
         "data_protection_officer": "dpo@exemple.example",
     }
     api.ok(*put_controller(controller))
-    body = {name: value for name, value in processing("whole-mail", **PARTICULARS).items() if name != "controller"}
-    del body["data_recipients"]
-    api.ok("POST", "/v1/processings", {**body, "controllers": ["exemple-whole"]})
+    other = {"controller": None, "controllers": ["exemple-whole"], "data_recipients": None}
+    api.register("whole-mail", **other, **PARTICULARS)
 
 
 def test_the_page_shows_what_the_register_holds(shared):
@@ -70,8 +69,7 @@ def test_what_a_material_version_changed_is_shown(shared):
     shared.register("longer-mail")
     person = Person(shared, link(shared, "follower", "longer-mail"))
     person.press("accept", "longer-mail")
-    longer = {**VERSION, "notice": processing("longer-mail")["notice"], "retention": "P90D", "material": True}
-    shared.ok("POST", "/v1/processings/longer-mail/versions", longer)
+    add(shared, "longer-mail", retention="P90D", material=True)
     page = Person(shared, link(shared, "follower", "longer-mail")).open()
     assert "Vous aviez répondu sur la version 1. Depuis :" in page.text()
     assert "La durée de conservation : avant, 30 jours ; maintenant, 90 jours." in page.text()
@@ -94,17 +92,8 @@ def test_only_whole_languages_are_offered(shared):
 
 def test_a_telephone_account_is_recognisable(shared):
     """The page shows the beginning and the last two digits of a telephone account, and never the whole number."""
-    answer = shared.call(
-        "POST",
-        "/v1/consent-links",
-        {
-            "subject": subject("+33612345678", "phone"),
-            "processings": ["ads-mail"],
-            "authentication": "in_person",
-            "kind": "decide",
-        },
-    )
-    page = Person(shared, answer.json()["url"].removeprefix("https://sceau.example.fr")).open()
+    account = {"subject": subject("+33612345678", "phone"), "authentication": "in_person"}
+    page = Person(shared, link(shared, "ignored", "ads-mail", **account)).open()
     assert "Votre compte : +33 6 •• •• •• 78" in page.text()
     assert "612345678" not in page.html
 

@@ -3,7 +3,6 @@
 import json
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -101,8 +100,7 @@ def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
 def test_a_child_stays_known_as_one(old):
     """A run keeps a stated age below fifteen, so that the child still cannot consent alone."""
     with running(old.database, clock=TestClock(utc(OLD))) as api:
-        stated = {"age_band": "under_15", "stated_by": "operator", "checked_how": "account_data"}
-        api.ok("POST", "/v1/subjects/ages", {"subject": subject("kid"), **stated})
+        api.state_age("kid", "under_15")
     old.append()
     sign(old)
     owned(old, "run")
@@ -161,9 +159,7 @@ def test_a_replay_says_what_a_run_took(old):
         eventually(lambda: len(api.ok("POST", "/v1/decisions/search", {})["items"]) == 2)
     sign(old)
     owned(old, "run")
-    today = datetime.now(UTC)
-    days = ("--since", f"{today - timedelta(days=1):%Y-%m-%d}", "--until", f"{today + timedelta(days=1):%Y-%m-%d}")
-    status, _, said = old.sceau("proof", "replay", *days)
+    status, said = replayed(old)
     assert (status, "DIFFERENT" in said, "NOT REPRODUCIBLE: 2: events that it rested on" in said) == (3, False, True)
 
 

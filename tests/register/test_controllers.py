@@ -1,27 +1,14 @@
 import pytest
 
-from tests.support.api import processing, put_controller, utc
+from tests.support.api import processing, put_controller, refused
 from tests.support.two_persons import add
 
 SIREN = "732829320"
-NOON = utc("2026-06-15T12:00:00Z")
-
-
-@pytest.fixture
-def pap(moving, shared_clock):
-    """An application whose clock stands at noon on 15 June 2026."""
-    shared_clock.at = NOON
-    return moving
 
 
 def controller(name, **more):
     """A controller to register."""
     return {"id": name, "kind": "other", "legal_name": f"{name} SA", **more}
-
-
-def named(**more):
-    """What takes the place of `controller` in a body."""
-    return {"controller": None, **more}
 
 
 def known(api, identifier):
@@ -31,10 +18,8 @@ def known(api, identifier):
 
 def refusal(answer):
     """Status and the first field at fault, or the kind of problem."""
-    told = answer.json()
-    return answer.status_code, told.get("errors", [{"field": told["type"].removeprefix("urn:sceau:problem:")}])[0][
-        "field"
-    ]
+    status, kind = refused(answer)
+    return status, answer.json().get("errors", [{"field": kind}])[0]["field"]
 
 
 def test_a_controller_is_registered_by_its_siren(pap):
@@ -72,9 +57,7 @@ def test_a_wrong_controller_is_refused(pap, field, more):
 def test_another_name_is_the_same_controller_where_that_is_stated(pap, name, stated):
     """A new name of a controller of kind `other` supersedes consents, unless it is stated to be one legal person."""
     pap.ok("PUT", f"/v1/controllers/other-{name}", {"kind": "other", "legal_name": "Ancien nom SA"})
-    body = {**processing(f"of-{name}"), "controllers": [f"other-{name}"]}
-    del body["controller"]
-    pap.ok("POST", "/v1/processings", body)
+    pap.register(f"of-{name}", controller=None, controllers=[f"other-{name}"])
     pap.decide("alice", f"of-{name}")
     renamed = {"legal_name": "Nouveau nom SA", "same_legal_person": stated}
     pap.ok("PUT", f"/v1/controllers/other-{name}", renamed)
@@ -85,9 +68,7 @@ def test_another_name_is_the_same_controller_where_that_is_stated(pap, name, sta
 def test_a_controller_that_moves_abroad_is_asked_for_anew(pap):
     """A controller with a SIREN that moves to another country supersedes the consents."""
     pap.ok(*put_controller(controller("moved", kind="siren", identifier="542051180", country="FR")))
-    body = {**processing("of-moved"), "controllers": ["moved"]}
-    del body["controller"]
-    pap.ok("POST", "/v1/processings", body)
+    pap.register("of-moved", controller=None, controllers=["moved"])
     pap.decide("alice", "of-moved")
     pap.ok("PUT", "/v1/controllers/moved", {"legal_name": "moved SA", "country": "US"})
     assert pap.reason("alice", "of-moved") == "consent_superseded"
@@ -96,9 +77,8 @@ def test_a_controller_that_moves_abroad_is_asked_for_anew(pap):
 def test_renaming_is_not_another_controller(pap):
     """A new legal name of a controller with a SIREN is shown for its processings, and ends no consent."""
     pap.ok(*put_controller(controller("renamed", kind="siren", identifier="552081317")))
-    body = {**processing("of-renamed"), "controllers": ["renamed"]}
-    del body["controller"]
-    assert pap.ok("POST", "/v1/processings", body)["controller"] == "renamed SA"
+    made = pap.register("of-renamed", controller=None, controllers=["renamed"])
+    assert made["controller"] == "renamed SA"
     pap.decide("alice", "of-renamed")
     told = pap.ok("PUT", "/v1/controllers/renamed", {"legal_name": "Nouveau nom SA"})
     assert [each["number"] for each in told["versions"]] == [1, 2]
@@ -126,13 +106,12 @@ def test_another_set_of_controllers_is_material(pap):
     pap.register("joint", controller="Exemple SAS")
     pap.decide("alice", "joint")
     assert refusal(add(pap, "joint", controller="Autre SA")) == (422, "controllers")
-    both = named(controllers=["joint-b", "joint-a"])
+    both = {"controller": None, "controllers": ["joint-b", "joint-a"]}
     assert refusal(add(pap, "joint", **both)) == (422, "controllers")
     told = add(pap, "joint", **both, material=True).json()
     assert (told["controller"], told["controllers"]) == ("joint-b SA", ["joint-b", "joint-a"])
     assert pap.reason("alice", "joint") == "consent_superseded"
-    turned = named(controllers=["joint-a", "joint-b"])
-    assert add(pap, "joint", **turned).status_code == 201
+    assert add(pap, "joint", controller=None, controllers=["joint-a", "joint-b"]).status_code == 201
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from app.register.records import VersionRecord
 from tests.core.builders import processing as entry
 from tests.core.builders import utc
 from tests.core.page.test_told_facts import BEFORE, OTHER
-from tests.support.api import processing, put_controller
+from tests.support.api import put_controller
 from tests.support.commands import run_command
+from tests.support.two_persons import add
 
 FULL = {
     "name": {"fr": "Publicité ciblée", "en": "Targeted advertising"},
@@ -44,12 +45,9 @@ CONTROLLER = {
 def written(api, database, tmp_path):
     """A register of three processings, exported in any form."""
     api.ok(*put_controller(CONTROLLER))
-    body = {**processing("ads", **FULL, controllers=["exemple"]), "data_recipients": ["Régie SARL"]}
-    del body["controller"]
-    api.ok("POST", "/v1/processings", body)
-    version = {**body, "elements": ["content"], "material": False, "reason": "Less."}
-    del version["id"]
-    api.ok("POST", "/v1/processings/ads/versions", version)
+    body = {**FULL, "controller": None, "controllers": ["exemple"], "data_recipients": ["Régie SARL"]}
+    api.register("ads", **body)
+    assert add(api, "ads", **body, elements=["content"], reason="Less.").status_code == 201
     api.register("spam", purpose="unsolicited_content_detection")
     api.register("old", purpose="statistics")
     api.ok("PATCH", "/v1/processings/old", {"status": "retired"})

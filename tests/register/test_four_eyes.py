@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from tests.support.acts import trail
-from tests.support.api import processing, question, running
+from tests.support.api import processing, question, refused, running
+from tests.support.consent_page import ask_link
 from tests.support.consents import grant
 from tests.support.console import Visitor
 from tests.support.databases import new_database
@@ -22,32 +23,9 @@ def place(shared_clock):
 
 
 @pytest.fixture
-def clock(shared_clock):
-    """Its clock, which only goes on."""
-    return shared_clock
-
-
-@pytest.fixture
 def api(place):
-    """That deployment, in which each test registers its own processings."""
+    """That deployment, in which each test uses its own names."""
     return place[0]
-
-
-@pytest.fixture
-def ada(place):
-    """A person who proposes."""
-    return place[1]
-
-
-@pytest.fixture
-def bob(place):
-    """Another person."""
-    return place[2]
-
-
-def refused(answer):
-    """Status and kind of a problem."""
-    return answer.status_code, answer.json()["type"].removeprefix("urn:sceau:problem:")
 
 
 def test_one_key_alone_cannot_register_advertising_as_sorting(api, ada):
@@ -55,10 +33,8 @@ def test_one_key_alone_cannot_register_advertising_as_sorting(api, ada):
     assert ada.register("disguised", purpose="sorting")["status"] == "proposed"
     assert ada.reason("alice", "disguised") == "processing_suspended"
     assert refused(rule(ada, "disguised", 1)) == (403, "own-proposal")
-    assert refused(ada.call("PATCH", "/v1/processings/disguised", {"status": "active"})) == (
-        409,
-        "processing-not-approved",
-    )
+    resumed = ada.call("PATCH", "/v1/processings/disguised", {"status": "active"})
+    assert refused(resumed) == (409, "processing-not-approved")
     assert refused(add(ada, "disguised", purpose="sorting")) == (409, "proposal-pending")
     assert ada.reason("alice", "disguised") == "processing_suspended"
 
@@ -137,9 +113,8 @@ def test_nobody_is_asked_before(api, ada, bob, clock):
     with pytest.raises(AssertionError, match="processing-not-approved"):
         api.decide("alice", "asked")
     api.decide("alice", "asked", "refused")
-    body = {"subject": {"type": "user", "id": "alice"}, "processings": ["asked"], "authentication": "mailbox"}
-    link = {**body, "kind": "decide", "by_person": True, "request_reference": "ticket-1"}
-    assert refused(api.call("POST", "/v1/consent-links", link)) == (409, "processing-not-approved")
+    link = ask_link(api, "alice", "asked", by_person=True, request_reference="ticket-1")
+    assert refused(link) == (409, "processing-not-approved")
     clock.at += timedelta(seconds=1)
     rule(bob, "asked", 1)
     assert api.decide("alice", "asked")["state"] == "in_force"
@@ -231,22 +206,12 @@ def test_who_proposed_and_who_answered_are_kept(ada, bob, place):
     add(ada, "kept", material=True)
     rule(bob, "kept", 2, approved=False)
     first, second = ada.ok("GET", "/v1/processings/kept/versions")["items"]
-    assert first["ruling"] == {
-        "approved": True,
-        "reason": WHY,
-        "at": first["ruling"]["at"],
-        "by": second["ruling"]["by"],
-    }
+    by, at = second["ruling"]["by"], first["ruling"]["at"]
+    assert first["ruling"] == {"approved": True, "reason": WHY, "at": at, "by": by}
     assert first["proposed_by"] == second["proposed_by"] != second["ruling"]["by"]
     entries = trail(place[-1])
-    acts = [each["act"] for each in entries if each["thing_id"] == "kept"]
-    assert acts == [
-        "processing.registered",
-        "processing.proposed",
-        "processing.approved",
-        "processing.proposed",
-        "processing.rejected",
-    ]
+    acts = [each["act"].removeprefix("processing.") for each in entries if each["thing_id"] == "kept"]
+    assert acts == ["registered", "proposed", "approved", "proposed", "rejected"]
     assert WHY not in str(entries)
 
 
@@ -295,17 +260,10 @@ def test_the_console_shows_what_waits(database):
     with running(database, **TWO) as api:
         bob, ada = person(api, "Bob"), person(api, "Ada")
         ada.register("waits", controller="Attente SA")
-        ada.register("kept", purpose="sorting", retention="P1Y", justification="Investigations.")
+        unusual = {"purpose": "sorting", "retention": "P1Y"}
+        ada.register("kept", **unusual, justification="Investigations.")
         rule(bob, "kept", 1)
-        add(
-            ada,
-            "kept",
-            purpose="sorting",
-            retention="P1Y",
-            justification="x",
-            notice={"fr": "Autre."},
-            reason="Clearer.",
-        )
+        add(ada, "kept", **unusual, justification="x", notice={"fr": "Autre."}, reason="Clearer.")
         visitor = Visitor(api)
         visitor.sign_in()
         text = visitor.get("/console/register").text()

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from tests.support.acts import trail
-from tests.support.api import running
+from tests.support.api import refused, running
 from tests.support.databases import new_database
 from tests.support.two_persons import WHY, add, answer, person, rule
 from tests.support.two_persons import waiting as waiting_of
@@ -26,27 +26,9 @@ def place(shared_clock, request):
 
 
 @pytest.fixture
-def clock(shared_clock):
-    """Its clock, which only goes on."""
-    return shared_clock
-
-
-@pytest.fixture
 def api(place):
-    """That deployment."""
+    """That deployment, in which each test uses its own names."""
     return place[0]
-
-
-@pytest.fixture
-def ada(place):
-    """A person who proposes."""
-    return place[1]
-
-
-@pytest.fixture
-def bob(place):
-    """A person who approves."""
-    return place[2]
 
 
 @pytest.fixture
@@ -67,11 +49,6 @@ def ads(ada, bob, acme, clock):
     ada.decide("alice", identifier)
     clock.at += timedelta(seconds=1)
     return identifier
-
-
-def refused(answer):
-    """Status and kind of a problem."""
-    return answer.status_code, answer.json()["type"].removeprefix("urn:sceau:problem:")
 
 
 def waiting(told):
@@ -112,10 +89,8 @@ def test_a_rejected_proposal_changes_nothing(ada, bob, ads):
         assert refused(answer(bob, proposal)) == (409, "not-proposed")
     assert ada.reason("alice", ads) == "processing_suspended"
     listed = [each for each in ada.ok("GET", "/v1/proposals")["items"] if each["target"] == ads]
-    assert [(each["kind"], each["state"]) for each in listed] == [
-        ("version", "approved"),
-        *[("resumption", "rejected")] * 2,
-    ]
+    told = [(each["kind"], each["state"]) for each in listed]
+    assert told == [("version", "approved"), *[("resumption", "rejected")] * 2]
 
 
 def test_a_version_waits_with_the_other_proposals(ada, bob, clock, ads):

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tests.support.acts import trail
-from tests.support.api import running
+from tests.support.api import question, refused, running
 from tests.support.consent_page import Person, consents, link
 from tests.support.consents import hash_of, notice_of, written
 from tests.support.console import Visitor
@@ -28,17 +28,6 @@ def place(shared_clock, request):
 def api(place):
     """That deployment, in which each test uses its own names."""
     return place[0]
-
-
-@pytest.fixture
-def clock(shared_clock):
-    """Its clock, which only goes on."""
-    return shared_clock
-
-
-def refused(answered):
-    """Status and kind of a problem."""
-    return answered.status_code, answered.json()["type"].removeprefix("urn:sceau:problem:")
 
 
 def state(api, name, identifier):
@@ -124,15 +113,10 @@ def test_an_explanation_knows_since_when(api, clock):
     clock.at += timedelta(hours=2)
     invalidate(api, "explained")
     clock.at += timedelta(hours=2)
-    body = {
-        "subject": {"type": "user", "id": "alice"},
-        "action": {"name": "explained"},
-        "resource": {"type": "correspondence", "id": "x"},
-    }
     for hours, reason in ((1, "consent_in_force"), (3, "consent_invalid")):
         at = written(start + timedelta(hours=hours))
         for known in ({}, {"known_at": at}):
-            told = api.ok("POST", "/v1/explanations", {**body, "at": at, **known})
+            told = api.ok("POST", "/v1/explanations", {**question("alice", "explained"), "at": at, **known})
             assert told["context"]["reason"] == reason, (hours, known)
 
 

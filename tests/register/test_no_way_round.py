@@ -18,7 +18,7 @@ from tests.support.api import UNLIMITED, Api, processing, question, running, sub
 from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 from tests.support.staff import TEXT
-from tests.support.two_persons import WHY, person, rule, waiting
+from tests.support.two_persons import WHY, person, rule, version, waiting
 
 PEOPLE = ("yes", "no", "gone", "kid", "nobody", "box")
 UNKNOWN = "01990000-0000-7000-8000-000000000000"
@@ -69,8 +69,7 @@ def _made(api: Api, ada: Api, bob: Api, number: int) -> Place:
         api.decide(place.named("no"), place.named(name), "refused")
         api.decide(place.named("gone"), place.named(name))
     api.withdraw(place.named("gone"))
-    checked = {"age_band": "under_15", "stated_by": "operator", "checked_how": "identity_document"}
-    api.ok("POST", "/v1/subjects/ages", {"subject": place.who("kid"), **checked})
+    api.state_age(place.named("kid"), "under_15", checked_how="identity_document")
     api.decide(place.named("kid"), place.named("ads"))
     api.ok("POST", "/v1/subjects/mailboxes", {"subject": place.who("box"), "shared": True})
     ada.ok("PATCH", f"/v1/processings/{place.named('off')}", {"status": "suspended"})
@@ -80,8 +79,7 @@ def _made(api: Api, ada: Api, bob: Api, number: int) -> Place:
 
 
 def _version(place: Place, **more: Any) -> dict[str, Any]:
-    body = {**processing(place.named("ads")), "controllers": [place.named("acme")], "material": False, **more}
-    return {name: value for name, value in body.items() if name not in {"id", "controller"}}
+    return version(place.named("ads"), controller=None, controllers=[place.named("acme")], **more)
 
 
 def _rows(place: Place) -> dict[str, Any]:
@@ -185,16 +183,7 @@ ATTEMPTS: dict[tuple[str, str], Callable[[Place], list[Attempt]]] = {
     ("POST", "/v1/consents/search"): _of("/v1/consents/search", {}),
     ("POST", "/v1/decisions/search"): lambda p: [("/v1/decisions/search", {"subject": p.who("yes")})],
     ("POST", "/v1/audit-trail/search"): _of("/v1/audit-trail/search", {}),
-    ("POST", "/v1/explanations"): lambda p: [
-        (
-            "/v1/explanations",
-            {
-                "subject": p.who("no"),
-                "action": {"name": p.named("ads")},
-                "resource": {"type": "correspondence", "id": "x"},
-            },
-        )
-    ],
+    ("POST", "/v1/explanations"): lambda p: [("/v1/explanations", question(p.named("no"), p.named("ads")))],
     ("POST", "/v1/acknowledgements"): _of("/v1/acknowledgements", {"event": UNKNOWN, "effect": "stopped"}),
     ("POST", "/v1/keys"): _of("/v1/keys", {"name": "x", "kind": "person", "scopes": ["register:approve"]}),
     ("PATCH", "/v1/keys/{id}"): _of(f"/v1/keys/{UNKNOWN}", {"name": "y"}),

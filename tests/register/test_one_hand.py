@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import UNLIMITED, Api, running, subject
+from tests.support.api import UNLIMITED, Api, refused, running, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 from tests.support.databases import new_database
@@ -201,8 +201,8 @@ def test_an_import_that_grew_is_not_what_was_approved(place):
     row = {"source_id": "1", "subject": {"type": "user", "id": "gil"}, "processing": ads, **signed}
     body = {"import": "grows", "until": until, "rows": [row, {**row, "source_id": "2"}]}
     for grants, kind in ((1, "import-not-approved"), (1_000_000, "proposal-pending")):
-        refused = ada.call("POST", "/v1/imports", {**body, "rows": [row], "grants_expected": grants})
-        assert (refused.status_code, refused.json()["type"]) == (409, f"urn:sceau:problem:{kind}")
+        answered = ada.call("POST", "/v1/imports", {**body, "rows": [row], "grants_expected": grants})
+        assert refused(answered) == (409, kind)
     [proposal] = waiting(ada, "import")
     assert (proposal["wanted"]["grants"], answer(bob, proposal["id"]).status_code) == (1, 201)
     for grants in (0, 1, 1_000_000):

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from app.core.processing import TOLD_FACTS
-from tests.support.api import processing, utc
+from tests.support.api import processing
 from tests.support.two_persons import add
 
-NOON = utc("2026-06-15T12:00:00Z")
 ALL: dict[str, Any] = {
     "categories_of_persons": ["Abonnés", "Correspondants"],
     "recipients": [{"name": "Régie", "role": "processor", "country": "IE"}, {"name": "Hébergeur"}],
@@ -28,13 +27,6 @@ ALL: dict[str, Any] = {
 }
 
 UNTOLD = ["location", "dpia", "security"]
-
-
-@pytest.fixture
-def pap(moving, shared_clock):
-    """An application whose clock stands at noon on 15 June 2026."""
-    shared_clock.at = NOON
-    return moving
 
 
 def body(identifier, **more):

@@ -4,34 +4,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import processing, utc
+from tests.support.api import processing, refused, utc
 from tests.support.golden_replay import wire
+from tests.support.two_persons import add, version
 
 NOON = utc("2026-06-15T12:00:00Z")
 
 
-@pytest.fixture
-def pap(moving, shared_clock):
-    """An application whose clock stands at noon on 15 June 2026."""
-    shared_clock.at = NOON
-    return moving
-
-
-def _version(identifier, **more):
-    body = {**processing(identifier), "material": False, **more}
-    del body["id"]
-    return body
-
-
-def _add(api, identifier, **more):
-    return api.call("POST", f"/v1/processings/{identifier}/versions", _version(identifier, **more))
-
-
 def refusal(answer):
     """Status and kind of a problem, and the first field that it names if it names one."""
-    told = answer.json()
-    fields = [each["field"] for each in told.get("errors", [])][:1]
-    return (answer.status_code, told["type"].removeprefix("urn:sceau:problem:"), *fields)
+    fields = [each["field"] for each in answer.json().get("errors", [])][:1]
+    return (*refused(answer), *fields)
 
 
 def test_a_processing_is_in_force_at_once(pap):
@@ -56,10 +39,8 @@ def test_the_paragraph_follows_from_the_purpose(pap, purpose, paragraph):
 def test_a_taken_id_is_a_409(pap):
     """An id is registered once: a change is a new version."""
     pap.register("taken")
-    assert refusal(pap.call("POST", "/v1/processings", processing("taken", purpose="sorting"))) == (
-        409,
-        "processing-exists",
-    )
+    again = pap.call("POST", "/v1/processings", processing("taken", purpose="sorting"))
+    assert refused(again) == (409, "processing-exists")
     assert pap.ok("GET", "/v1/processings/taken")["purpose"] == "advertising"
 
 
@@ -153,8 +134,8 @@ def test_a_material_change_must_be_called_material(pap, field, value):
         "derived_data_erased_within": "P30D",
         "data_recipients": None if field == "recipients" else [],
     }
-    assert refusal(_add(pap, name, **{**usual, field: value})) == (422, "invalid-version", field)
-    accepted = _add(pap, name, **{**usual, field: value, "material": True})
+    assert refusal(add(pap, name, **{**usual, field: value})) == (422, "invalid-version", field)
+    accepted = add(pap, name, **{**usual, field: value, "material": True})
     assert (accepted.status_code, accepted.json()["version"]["number"]) == (201, 2)
 
 
@@ -176,24 +157,22 @@ def test_a_minor_change_keeps_the_consents(pap, field, value):
     pap.register(name, party_mode="all_local_users", data_recipients=["Régie"])
     consent = pap.decide("alice", name)
     same = {"party_mode": "all_local_users", "data_recipients": ["Régie"]}
-    assert _add(pap, name, **{**same, field: value}).status_code == 201
+    assert add(pap, name, **{**same, field: value}).status_code == 201
     assert pap.ok("GET", f"/v1/consents/{consent['id']}")["state"] == "in_force"
 
 
 def test_the_purpose_never_changes(pap):
     """Another purpose is another processing, material or not."""
     pap.register("own")
-    assert refusal(_add(pap, "own", purpose="statistics", material=True)) == (422, "invalid-version", "purpose")
+    assert refusal(add(pap, "own", purpose="statistics", material=True)) == (422, "invalid-version", "purpose")
 
 
 def test_a_version_comes_now_or_later(pap, shared_clock):
     """A version in the past is refused; a future one is listed, and is in force from its instant."""
     pap.register("planned")
     past = wire(NOON - timedelta(minutes=1, microseconds=1))
-    assert refusal(_add(pap, "planned", effective_from=past)) == (422, "invalid-version", "effective_from")
-    told = pap.ok(
-        "POST", "/v1/processings/planned/versions", _version("planned", effective_from="2026-07-01T00:00:00Z")
-    )
+    assert refusal(add(pap, "planned", effective_from=past)) == (422, "invalid-version", "effective_from")
+    told = add(pap, "planned", effective_from="2026-07-01T00:00:00Z").json()
     assert (told["version"]["number"], told["versions"]) == (1, 2)
     assert len(pap.ok("GET", "/v1/processings/planned/versions")["items"]) == 2
     shared_clock.at = utc("2026-07-01T00:00:00Z")
@@ -203,16 +182,16 @@ def test_a_version_comes_now_or_later(pap, shared_clock):
 def test_a_version_never_comes_before_the_one_it_follows(pap):
     """While a version is to come, another one cannot be in force before it."""
     pap.register("ordered")
-    assert _add(pap, "ordered", effective_from="2026-08-01T00:00:00Z").status_code == 201
+    assert add(pap, "ordered", effective_from="2026-08-01T00:00:00Z").status_code == 201
     for earlier in ({"effective_from": "2026-07-31T23:59:59Z"}, {}):
-        assert refusal(_add(pap, "ordered", **earlier)) == (422, "invalid-version", "effective_from")
-    assert _add(pap, "ordered", effective_from="2026-08-01T00:00:00Z").status_code == 201
+        assert refusal(add(pap, "ordered", **earlier)) == (422, "invalid-version", "effective_from")
+    assert add(pap, "ordered", effective_from="2026-08-01T00:00:00Z").status_code == 201
 
 
 def test_a_version_carries_the_hash_of_its_texts(pap):
     """Each version tells its notices and their SHA-256, which is what proves the text shown."""
     pap.register("hashed", notice={"fr": "Première é"})
-    _add(pap, "hashed", notice={"fr": "Deuxième", "en": "Second"}, material=True)
+    add(pap, "hashed", notice={"fr": "Deuxième", "en": "Second"}, material=True)
     first, second = pap.ok("GET", "/v1/processings/hashed/versions")["items"]
     assert first["notice_sha256"] == {"fr": sha256("Première é".encode()).hexdigest()}
     assert second["notice_sha256"] == {
@@ -226,7 +205,7 @@ def test_a_material_version_supersedes(pap):
     """A material version ends the consents before it at once."""
     pap.register("remade")
     pap.decide("alice", "remade")
-    assert _add(pap, "remade", material=True).status_code == 201
+    assert add(pap, "remade", material=True).status_code == 201
     assert pap.reason("alice", "remade") == "consent_superseded"
 
 
@@ -236,7 +215,7 @@ def test_what_is_not_registered_is_not_found(pap, identifier):
     for method, path, body in (
         ("GET", f"/v1/processings/{identifier}", None),
         ("GET", f"/v1/processings/{identifier}/versions", None),
-        ("POST", f"/v1/processings/{identifier}/versions", _version("x")),
+        ("POST", f"/v1/processings/{identifier}/versions", version("x")),
         ("PATCH", f"/v1/processings/{identifier}", {"status": "active"}),
     ):
         assert pap.call(method, path, body).status_code in {404, 422}, path

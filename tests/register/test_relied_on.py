@@ -12,7 +12,7 @@ from app.db.database import Database
 from app.operations.webhooks.effects import tell_invalidations
 from tests.faults.service import eventually
 from tests.support.acts import trail
-from tests.support.api import running, subject, utc
+from tests.support.api import refused, running, utc
 from tests.support.consents import hash_of, notice_of
 from tests.support.databases import new_database
 from tests.support.decision_rows import logged_rows
@@ -45,11 +45,6 @@ def place(request):
         yield called, database
 
 
-def refused(answered):
-    """Status and kind of a problem."""
-    return answered.status_code, answered.json()["type"].removeprefix("urn:sceau:problem:")
-
-
 def _decided(database, identifier):
     """How many decisions about a processing are in the log, which is written a moment later."""
     return len([each for each in logged_rows(database) if each.facts.shape.processing == identifier])
@@ -79,14 +74,10 @@ def test_a_dry_run_counts_and_changes_nothing(database, cache):
         counted, changed = rows(database)
         dry = invalidate(logged, "counted", dry_run=True)
         assert dry.status_code == 200
-        assert dry.json() == {
-            "dry_run": True,
-            "people": 2,
-            "permits": 3,
-            "first_permit_at": dry.json()["first_permit_at"],
-            "sealed_permits": 0,
-        }
-        assert utc(dry.json()["first_permit_at"]) >= first - timedelta(minutes=1)
+        at = dry.json()["first_permit_at"]
+        counts = {"people": 2, "permits": 3, "sealed_permits": 0}
+        assert dry.json() == {"dry_run": True, "first_permit_at": at, **counts}
+        assert utc(at) >= first - timedelta(minutes=1)
         after = rows(database)
         assert after[0] == counted
         assert after[1] <= changed
@@ -160,8 +151,7 @@ def test_a_joint_consent_rests_on_either_text(place, first, said):
     api, database = place
     name = f"joint-{first}-{len(said)}"
     api.register(name)
-    child = {"stated_by": "operator", "checked_how": "account_data", "age_band": "under_15"}
-    api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **child})
+    api.state_age(name, "under_15")
     parent = {"capacity": {"given_by": "holder_of_parental_responsibility"}}
     acts = [said, parent] if first == "child" else [parent, said]
     for language, act in zip(("fr", "en"), acts, strict=True):

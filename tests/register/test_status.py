@@ -2,26 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.api import processing, utc
+from tests.support.api import processing, refused, utc
+from tests.support.two_persons import add
 
 NOON = utc("2026-06-15T12:00:00Z")
-
-
-@pytest.fixture
-def pap(moving, shared_clock):
-    """An application whose clock stands at noon on 15 June 2026."""
-    shared_clock.at = NOON
-    return moving
-
-
-def _add(api, identifier, **more):
-    body = {**processing(identifier), "material": False, **more}
-    del body["id"]
-    return api.call("POST", f"/v1/processings/{identifier}/versions", body)
-
-
-def _refused(answer, status, slug):
-    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:sceau:problem:{slug}"), answer.text
 
 
 def test_a_status_changes_decisions_at_once(pap, shared_clock):
@@ -65,10 +49,11 @@ def test_retired_is_final(pap):
     pap.register("ended")
     assert pap.ok("PATCH", "/v1/processings/ended", {"status": "retired"})["status"] == "retired"
     for status in ("active", "suspended"):
-        _refused(pap.call("PATCH", "/v1/processings/ended", {"status": status}), 409, "processing-retired")
-    _refused(_add(pap, "ended", material=True), 409, "processing-retired")
+        answer = pap.call("PATCH", "/v1/processings/ended", {"status": status})
+        assert refused(answer) == (409, "processing-retired")
+    assert refused(add(pap, "ended", material=True)) == (409, "processing-retired")
     assert len(pap.ok("PATCH", "/v1/processings/ended", {"status": "retired"})["status_changes"]) == 1
-    _refused(pap.call("POST", "/v1/processings", processing("ended")), 409, "processing-exists")
+    assert refused(pap.call("POST", "/v1/processings", processing("ended"))) == (409, "processing-exists")
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.api import utc
 from tests.support.two_persons import add, person, rule, states
 
-NOON = utc("2026-06-15T12:00:00Z")
 OTHER = {"fr": "Autre texte", "en": "Another text"}
-
-
-@pytest.fixture
-def pap(moving, shared_clock):
-    """An application whose register takes one person; its clock stands at noon on 15 June 2026."""
-    shared_clock.at = NOON
-    return moving
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.support.console import SITE, Visitor
 from tests.support.databases import TestDatabase
 from tests.support.gate import propose_at_gate
 from tests.support.staff import TEXT, publish
+from tests.support.two_persons import add, version
 
 Route = tuple[str, str]
 REQUEST_ID = "trail-test-1"
@@ -81,9 +82,7 @@ class World:
 
 def _version(world: World) -> Any:
     identifier = world.registered()
-    body = {**processing(identifier), "material": False}
-    del body["id"]
-    return world.send("POST", f"/v1/processings/{identifier}/versions", body)
+    return world.send("POST", f"/v1/processings/{identifier}/versions", version(identifier))
 
 
 def _two_persons(world: World) -> tuple[Any, Any]:
@@ -97,10 +96,8 @@ def _two_persons(world: World) -> tuple[Any, Any]:
 def _rule(world: World, *, approved: bool = True) -> Any:
     """Have one person propose other texts, and another answer."""
     identifier = world.registered()
-    body = {**processing("x"), "notice": {"fr": "Autre."}, "material": False, "reason": "A typing error."}
-    del body["id"]
     proposer, approver = _two_persons(world)
-    proposer.ok("POST", f"/v1/processings/{identifier}/versions", body)
+    add(proposer, identifier, notice={"fr": "Autre."}, reason="A typing error.")
     ruling = {"processing": identifier, "version": 2, "approved": approved, "reason": "Read and compared."}
     return approver.call("POST", "/v1/rulings", ruling, IDENTIFIED)
 

@@ -102,6 +102,11 @@ PARENT = {"parent": {"type": "user", "id": "a-parent@example.fr"}, "parent_check
 """Which parent consents with or for a child, and how that was checked, where a test does not say."""
 
 
+def refused(answer: Any) -> tuple[int, str]:
+    """Status and kind of a problem."""
+    return answer.status_code, answer.json()["type"].removeprefix("urn:sceau:problem:")
+
+
 OF_THE_REGISTER = ("/v1/processings", "/v1/rulings", "/v1/proposals")
 
 
@@ -166,6 +171,15 @@ class Api:
             self.shown[identifier] = [each for each in items if each["state"] == "approved"] or items
             return self.shown[identifier]
         return [{"number": 1, "effective_from": "1970-01-01T00:00:00Z", "notice": notice_of(identifier)}]
+
+    def state_age(self, name: str, band: str, **more: Any) -> Any:
+        """State a person's age, as the operator who knows it from the account, unless said otherwise."""
+        said = {"age_band": band, "stated_by": "operator", "checked_how": "account_data", **more}
+        return self.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **said})
+
+    def link_names(self, one: str, other: str, basis: str = "user_proved") -> Any:
+        """State that two names are one person's."""
+        return self.ok("POST", "/v1/subjects/links", {"from": subject(one), "to": subject(other), "basis": basis})
 
     def withdraw(self, name: str, identifier: str | None = None, **more: Any) -> Any:
         """Withdraw from one processing, or from all."""

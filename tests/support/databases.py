@@ -54,6 +54,12 @@ def administrator_url(database: str, *, role: str | None = None) -> str:
     return urlunsplit(parts._replace(path=f"/{database}", netloc=netloc))
 
 
+def rows(database: TestDatabase, query: Any, *values: Any) -> list[Any]:
+    """What a query finds, as the database's owner."""
+    with psycopg.connect(database.owner_url) as owner:
+        return owner.execute(query, values or None).fetchall()
+
+
 def make_template() -> None:
     """Migrate the template that test databases are copied from; an earlier run's is replaced."""
     from app.db.migrate import migrate
