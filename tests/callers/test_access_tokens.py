@@ -6,28 +6,17 @@ import pytest
 
 from app.auth.callers import key_digest
 from tests.freshness.gate import until
-from tests.support.api import question, running
+from tests.support.api import question, refused, running
 from tests.support.console import COOKIE, Visitor
-from tests.support.databases import new_database
 from tests.support.issuer import issuing, new_key
 
 FIRST, BATCH = "/access/v1/evaluation", "/access/v1/evaluations"
 
 
 @pytest.fixture(scope="module")
-def provider():
-    """One provider for the tests that do not change it for good."""
-    with issuing() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def shared(provider):
-    """An application that takes its tokens."""
-    with new_database() as database, running(database, **provider.settings) as called:
-        called.register("filter", purpose="sorting")
-        called.register("ads")
-        yield called
+def shared(token_taking):
+    """An application that takes the tokens of `provider`."""
+    return token_taking
 
 
 def _register(api, provider, subject, *scopes, client=None, **more):
@@ -110,33 +99,34 @@ def test_a_bad_token_is_refused_alike(shared, provider, spoil):
         assert _challenge(shared, token, method, path, body) == 'Bearer realm="sceau", error="invalid_token"'
 
 
+def _remembered(shared, provider, name):
+    """The token of a new caller that memory answers for, and the application called with it."""
+    _register(shared, provider, name)
+    token = provider.token(name)
+    for _ in range(2):  # the first is checked, the second reads what memory lacks
+        shared.with_key(token).evaluate("alice", "filter")
+    return token, shared.with_key(token)
+
+
 def test_after_the_first_sight_memory_answers(shared, provider):
     """A token is checked once; from then on decisions on it come from memory, as those on keys do."""
-    _register(shared, provider, "cleo")
-    token, services = provider.token("cleo"), _services(shared)
-    called, asked = shared.with_key(token), question("alice", "filter")
-    for _ in range(2):  # the first is checked, the second reads what memory lacks
-        called.ok("POST", FIRST, asked)
+    (_, called), services = _remembered(shared, provider, "cleo"), _services(shared)
     accepted, hits = services.token_check.accepted, services.memory.hits
     for _ in range(3):
-        assert called.ok("POST", FIRST, asked)["decision"] is True
+        assert called.evaluate("alice", "filter")["decision"] is True
     assert services.memory.hits == hits + 3
     assert services.token_check.accepted == accepted
 
 
 def test_a_token_in_memory_ends_in_time(shared, provider):
     """Memory refuses a token from its end on: time is compared with each decision, not at the first sight only."""
-    _register(shared, provider, "dora")
-    token, services = provider.token("dora"), _services(shared)
-    called, asked = shared.with_key(token), question("alice", "filter")
-    for _ in range(2):
-        called.ok("POST", FIRST, asked)
+    (token, called), services = _remembered(shared, provider, "dora"), _services(shared)
     replica = services.memory.replica
     held = replica.callers.get(key_digest(token))
     assert time.time() + 300 < held.until <= time.time() + 331
     replica.callers.put(key_digest(token), type(held)(held.caller, replica.now(), held.use, held.signed_by))
     hits = services.memory.hits
-    assert called.ok("POST", FIRST, asked)["decision"] is True, "the documented route knows that it has not ended"
+    assert called.evaluate("alice", "filter")["decision"] is True, "the documented route knows that it has not ended"
     assert services.memory.hits == hits
 
 
@@ -151,14 +141,19 @@ def test_a_token_that_has_expired_is_refused_everywhere(shared, provider):
     assert _statuses(shared, token) == [401, 401, 401]
 
 
-def test_revoking_a_caller_ends_its_tokens_at_once(shared, provider):
-    """Revoked, a caller's token opens nothing though it has not expired; registered again, the identity is another."""
-    made = _register(shared, provider, "fay").json()
-    token = provider.token("fay")
+def _let_in(shared, provider, name):
+    """A new caller, and its token, which memory holds."""
+    made, token = _register(shared, provider, name).json(), provider.token(name)
     for _ in range(2):
         assert _statuses(shared, token) == [200, 200, 200]
+    return made, token
+
+
+def test_revoking_a_caller_ends_its_tokens_at_once(shared, provider):
+    """Revoked, a caller's token opens nothing though it has not expired; registered again, the identity is another."""
+    made, token = _let_in(shared, provider, "fay")
     taken = _register(shared, provider, "fay")
-    assert (taken.status_code, taken.json()["type"]) == (409, "urn:sceau:problem:identity-taken")
+    assert refused(taken) == (409, "identity-taken")
     assert shared.call("DELETE", f"/v1/keys/{made['id']}").status_code == 204
     assert _statuses(shared, token) == [401, 401, 401]
     again = _register(shared, provider, "fay").json()
@@ -168,16 +163,12 @@ def test_revoking_a_caller_ends_its_tokens_at_once(shared, provider):
 
 def test_a_caller_known_by_tokens_is_changed_like_any_other(shared, provider):
     """Scopes and processings taken away are gone at once for a token that memory holds; a key it is not given."""
-    made = _register(shared, provider, "gil").json()
-    token = provider.token("gil")
-    for _ in range(2):
-        assert _statuses(shared, token) == [200, 200, 200]
+    made, token = _let_in(shared, provider, "gil")
     shared.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["ads"]})
     assert _statuses(shared, token) == [200, 403, 200]
     shared.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["register:read"]})
     assert _statuses(shared, token) == [200, 403, 403]
-    rotated = shared.call("POST", f"/v1/keys/{made['id']}/rotations", {})
-    assert (rotated.status_code, rotated.json()["type"]) == (409, "urn:sceau:problem:known-by-token")
+    assert refused(shared.call("POST", f"/v1/keys/{made['id']}/rotations", {})) == (409, "known-by-token")
 
 
 def test_a_token_s_scopes_only_narrow(shared, provider):

@@ -26,11 +26,11 @@ def _end(api, caller, *of, **more):
 
 
 def _works(api, key):
-    """Whether a key opens a documented route and a decision."""
-    called = api.with_key(key)
+    """Whether a key opens a documented route and decisions, single and batch."""
+    called, asked = api.with_key(key), question("alice", "nothing")
     listed = called.call("GET", "/v1/processings").status_code
-    asked = called.call("POST", "/access/v1/evaluation", question("alice", "nothing")).status_code
-    assert listed == asked
+    assert listed == called.call("POST", "/access/v1/evaluation", asked).status_code
+    assert listed == called.call("POST", "/access/v1/evaluations", {"evaluations": [asked]}).status_code
     return listed == 200
 
 
@@ -129,6 +129,7 @@ def test_nobody_ends_a_key_that_holds_more(shared, mailer):
 def test_a_revoked_caller_gets_no_key(shared, mailer):
     """Revoking a caller ends all of its keys, and it is given no other."""
     rotated = _rotate(shared, mailer).json()
+    assert _works(shared, mailer["key"])
     assert shared.call("DELETE", f"/v1/keys/{mailer['id']}").status_code == 204
     assert not _works(shared, mailer["key"])
     assert not _works(shared, rotated["key"])

@@ -3,7 +3,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 
 from app.auth.callers import Authenticated, Caller
@@ -11,8 +10,7 @@ from app.auth.sessions import Uses, last_uses, write_uses
 from app.db.database import Database
 from app.operations.callers import flush_uses
 from tests.support.api import question, running
-
-USES = "SELECT FROM credential_use"
+from tests.support.databases import rows
 
 
 def _entry(api, identifier):
@@ -24,8 +22,7 @@ def _services(api):
 
 
 def _uses(database):
-    with psycopg.connect(database.owner_url) as connection:
-        return connection.execute(USES).fetchall() != []
+    return rows(database, "SELECT FROM credential_use") != []
 
 
 def test_a_stop_writes_what_was_used(database):
@@ -83,8 +80,7 @@ def test_a_refused_key_was_not_used(database):
         for key in (made["key"], "sceau_" + "x" * 43):
             answer = api.with_key(key).call("POST", "/access/v1/evaluation", question("alice", "ads"))
             assert answer.status_code == 401
-    with psycopg.connect(database.owner_url) as connection:
-        found = connection.execute("SELECT credential::text FROM credential_use").fetchall()
+    found = rows(database, "SELECT credential::text FROM credential_use")
     assert made["keys"][0]["id"] not in {credential for (credential,) in found}
     assert len(found) == 1, "only the manager's key was used"
 

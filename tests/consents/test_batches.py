@@ -67,10 +67,8 @@ def test_each_item_is_answered_as_it_would_be_alone(pip, monkeypatch, size):
             assert _told(one["answer"]) == _told(alone.json())
         else:
             assert one["problem"]["type"] == alone.json()["type"]
-    assert [pip.reason(f"one{size}", "ads"), pip.reason(f"two{size}", "stats")] == [
-        "consent_in_force",
-        "consent_refused",
-    ]
+    reasons = [pip.reason(f"one{size}", "ads"), pip.reason(f"two{size}", "stats")]
+    assert reasons == ["consent_in_force", "consent_refused"]
 
 
 def test_withdrawals_of_a_batch_hold_once_it_has_answered(pip):

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
-import psycopg
 import pytest
 from fastapi.routing import iter_route_contexts
 
@@ -20,6 +19,7 @@ from app.db.database import PoolLimits
 from tests.faults.service import eventually
 from tests.support.api import question, running, subject
 from tests.support.consent_page import Person, link
+from tests.support.databases import rows
 from tests.support.decision_rows import add, logged, segment_of
 
 SEARCHES = 12
@@ -68,8 +68,7 @@ def searching(api, held):
 
 def in_transaction(database):
     """How many connections to a database hold a transaction that waits for its client."""
-    with psycopg.connect(database.owner_url) as owner:
-        states = owner.execute("SELECT state FROM pg_stat_activity WHERE datname = current_database()").fetchall()
+    states = rows(database, "SELECT state FROM pg_stat_activity WHERE datname = current_database()")
     return sum(state == "idle in transaction" for (state,) in states)
 
 

@@ -1,12 +1,11 @@
 """Rate limits as callers see them: the fields, the 429, what is never refused, and that nobody locks out another."""
 
-import psycopg
 import pytest
 
 from app.operations.decisions.judging import OVER_QUOTA
 from tests.support.acts import trail
 from tests.support.api import Api, TestClock, processing, question, refusal_of, running, subject, utc
-from tests.support.databases import new_database
+from tests.support.databases import new_database, rows
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
 POLICY, LIMIT = "ratelimit-policy", "ratelimit"
@@ -178,9 +177,7 @@ def test_what_is_refused_stores_nothing(tight):
     caller, (*_, database) = _fresh(tight, "register:write"), tight
     assert caller.call("POST", "/v1/processings", processing("kept")).status_code == 201
     assert _refused(caller.call("POST", "/v1/processings", processing("lost")))
-    with psycopg.connect(database.owner_url) as connection:
-        found = connection.execute("SELECT id FROM processing WHERE id IN ('kept', 'lost')").fetchall()
-    assert found == [("kept",)]
+    assert rows(database, "SELECT id FROM processing WHERE id IN ('kept', 'lost')") == [("kept",)]
 
 
 def test_excepted_callers_are_not_limited(database):

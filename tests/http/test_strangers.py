@@ -5,26 +5,15 @@ import pytest
 from app.api.http import security
 from tests.faults.service import eventually
 from tests.support.api import running
-from tests.support.databases import new_database
-from tests.support.issuer import issuing, new_key
+from tests.support.issuer import new_key
 
 FIRST, BATCH = "/access/v1/evaluation", "/access/v1/evaluations"
 
 
 @pytest.fixture(scope="module")
-def provider():
-    """One provider for the tests that do not change it for good."""
-    with issuing() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def shared(provider):
-    """An application that takes its tokens."""
-    with new_database() as database, running(database, **provider.settings) as called:
-        called.register("filter", purpose="sorting")
-        called.register("ads")
-        yield called
+def shared(token_taking):
+    """An application that takes the tokens of `provider`."""
+    return token_taking
 
 
 @pytest.mark.parametrize(

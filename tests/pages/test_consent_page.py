@@ -114,9 +114,8 @@ def test_refusing_one_and_all(shared):
     assert page.buttons["stats-mail"] == ["accept", "refuse"]
     page = person.press("refuse_all")
     assert page.status == 200
-    assert {each["processing"]: each["decision"] for each in consents(shared, "refuser")} == dict.fromkeys(
-        ALL, "refused"
-    )
+    said = {each["processing"]: each["decision"] for each in consents(shared, "refuser")}
+    assert said == dict.fromkeys(ALL, "refused")
     assert "Vos réponses sont enregistrées." in page.text()
     assert page.buttons == {each: ["accept"] for each in ALL}
 

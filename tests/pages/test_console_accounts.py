@@ -4,7 +4,6 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import psycopg
 import pytest
 from joserfc.jwk import ECKey
 
@@ -12,7 +11,7 @@ from app.auth.sessions import session_digest
 from tests.support.acts import trail
 from tests.support.api import BOOTSTRAP, running
 from tests.support.console import COOKIE, SITE, Seen, Visitor, forget_attempts
-from tests.support.databases import new_database
+from tests.support.databases import new_database, rows
 from tests.support.issuer import issuing
 
 START, ANSWER = "/console/sign-in/account", "/console/sign-in/answer"
@@ -68,12 +67,15 @@ def back(visitor, address):
     return Seen(visitor.client.get(address, follow_redirects=False))
 
 
+def tried(visitor, provider):
+    """Go to the issuer and come back: the page that follows."""
+    return back(visitor, begun(visitor, provider)[1])
+
+
 def signed_in(visitor, provider):
-    """Sign in, and follow the page that leads on."""
-    _, address = begun(visitor, provider)
-    page = back(visitor, address)
+    """Sign in."""
+    page = tried(visitor, provider)
     assert page.status == 200, page.text()
-    return page
 
 
 def test_there_and_back(api, provider, place):
@@ -95,9 +97,7 @@ def test_a_confidential_client_shows_its_secret(database, provider):
     with running(database, **provider.settings, **{**CLIENT, "console_client": "sceau-console s3cret&more"}) as api:
         known(api, provider, "ada", "audit:read")
         for provider.secret, status in (("another", 403), ("s3cret&more", 200)):
-            visitor = Visitor(api)
-            _, address = begun(visitor, provider)
-            assert back(visitor, address).status == status
+            assert tried(Visitor(api), provider).status == status
 
 
 def test_no_key_opens_the_console_then(api):
@@ -125,8 +125,7 @@ def test_an_unknown_account_is_told(api, provider):
     for who in ("mallory", "eve"):
         provider.who = who
         visitor = Visitor(api)
-        _, address = begun(visitor, provider)
-        page = back(visitor, address)
+        page = tried(visitor, provider)
         assert page.status == 403
         assert "Ce compte n'a aucun droit dans la console." in page.text()
         assert COOKIE not in visitor.client.cookies
@@ -138,9 +137,7 @@ def test_an_account_of_another_client_is_not_let_in(api, provider):
     known(api, provider, "cleo", "audit:read", client="sceau-console")
     for who, status in (("ben", 403), ("cleo", 200)):
         provider.who = who
-        visitor = Visitor(api)
-        _, address = begun(visitor, provider)
-        assert back(visitor, address).status == status
+        assert tried(Visitor(api), provider).status == status
 
 
 @pytest.mark.parametrize(
@@ -160,11 +157,9 @@ def test_an_id_token_that_is_not_for_this(api, provider, claims):
     """A token of another sign-in, client, issuer or time begins no session; the control is the token as it is."""
     provider.id_claims = claims
     visitor = Visitor(api)
-    _, address = begun(visitor, provider)
-    assert back(visitor, address).status == 403
+    assert tried(visitor, provider).status == 403
     provider.id_claims = {}
-    _, address = begun(visitor, provider)
-    assert back(visitor, address).status == 200
+    assert tried(visitor, provider).status == 200
 
 
 def test_a_forged_signature_begins_nothing(api, provider, monkeypatch):
@@ -172,22 +167,18 @@ def test_a_forged_signature_begins_nothing(api, provider, monkeypatch):
     visitor = Visitor(api)
     with monkeypatch.context() as patch:
         patch.setattr(provider, "key", ECKey.generate_key("P-256", {"kid": provider.key.kid}))
-        _, address = begun(visitor, provider)
-        assert back(visitor, address).status == 403
-    _, address = begun(visitor, provider)
-    assert back(visitor, address).status == 200
+        assert tried(visitor, provider).status == 403
+    assert tried(visitor, provider).status == 200
 
 
 def sessions(place):
     """How many sessions are kept."""
-    with psycopg.connect(place[1].owner_url) as connection:
-        [(number,)] = connection.execute("SELECT count(*) FROM page_session")
-        return number
+    return rows(place[1], "SELECT count(*) FROM page_session")
 
 
 def test_an_answer_counts_in_the_browser_that_asked(api, provider, place):
     """An answer counts only in the browser that asked, with its state, and once."""
-    before = sessions(place)
+    [(before,)] = sessions(place)
     victim, attacker = Visitor(api), Visitor(api)
     _, mine = begun(attacker, provider)
     attacker.client.cookies.clear()
@@ -201,7 +192,7 @@ def test_an_answer_counts_in_the_browser_that_asked(api, provider, place):
     assert back(victim, address).status == 200
     victim.client.cookies.clear()
     assert back(victim, address).status == 403  # the code is used up, and the cookie gone
-    assert sessions(place) == before + 1
+    assert sessions(place) == [(before + 1,)]
 
 
 def test_cookies_of_the_way(api, provider):

@@ -20,7 +20,7 @@ from app.pages.words import REASONS
 from app.words import Language
 from tests.support.api import TestClock, running, utc
 from tests.support.console import Visitor, count, run_recorded
-from tests.support.databases import new_database
+from tests.support.databases import new_database, rows
 from tests.support.two_persons import add, person
 
 START = "2026-06-15T10:00:00Z"
@@ -276,8 +276,7 @@ def test_no_page_waits_for_the_ledger(database):
 def test_nobody_stands_on_it(place):
     """No id, no pseudonym, no id of a consent or an event: numbers only, in both languages."""
     counted, database = place
-    with psycopg.connect(database.owner_url) as connection:
-        found = connection.execute("SELECT encode(subject_ref, 'hex'), id::text FROM consent_event").fetchall()
+    found = rows(database, "SELECT encode(subject_ref, 'hex'), id::text FROM consent_event")
     for lang in ("fr", "en"):
         visitor = Visitor(counted, lang)
         pages = [visitor.sign_in(), visitor.get("/console/register"), visitor.get("/console/renewals")]

@@ -1,12 +1,12 @@
 from datetime import timedelta
 
-import psycopg
 import pytest
 
 from app.auth.callers import Quota
 from app.auth.sessions import session_digest
 from tests.support.api import BOOTSTRAP, TestClock, running, utc
 from tests.support.console import COOKIE, SITE, Visitor, forget_attempts
+from tests.support.databases import rows
 
 START = "2026-06-15T10:00:00Z"
 TITLE, SIGN_IN = "<h1>Console</h1>", "<h1>Console: sign in</h1>"
@@ -21,8 +21,7 @@ def visitor(shared):
 
 def sessions(database):
     """Every session kept, as text."""
-    with psycopg.connect(database.owner_url) as connection:
-        return connection.execute("SELECT token_sha256, page_session::text FROM page_session ORDER BY 1").fetchall()
+    return rows(database, "SELECT token_sha256, page_session::text FROM page_session ORDER BY 1")
 
 
 def test_without_a_session_the_sign_in_is_shown(visitor):
@@ -49,9 +48,8 @@ def test_signing_in_and_out(shared, visitor, shared_database):
 def test_the_cookie_is_bound(shared, visitor):
     """Cookies go to this host alone, over TLS, from its own pages, and scripts do not see them."""
     proof = visitor.get("/console/sign-in").proof
-    answer = shared.client.post(
-        f"{SITE}/console/sign-in", data={"proof": proof, "key": BOOTSTRAP}, follow_redirects=False
-    )
+    sent = {"proof": proof, "key": BOOTSTRAP}
+    answer = shared.client.post(f"{SITE}/console/sign-in", data=sent, follow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["location"] == "/console?lang=fr"
     kept = next(each for each in answer.headers.get_list("set-cookie") if each.startswith(COOKIE))

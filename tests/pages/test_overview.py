@@ -16,7 +16,7 @@ from app.core.renewal import FlagKind
 from app.pages.consents.overview import ACTS, AGES, CHECKED, EVENTS, FLAGS, GIVEN_BY, STATED_BY
 from tests.faults.service import eventually
 from tests.support.api import TestClock, question, running, subject, utc
-from tests.support.consent_page import Page, Person, link
+from tests.support.consent_page import Page, Person, link, overview_link
 from tests.support.consents import notice_of
 from tests.support.databases import new_database
 
@@ -52,13 +52,9 @@ def _overview(api, name="alice", **more):
     return api.call("POST", "/v1/consent-links", body)
 
 
-def _path(api, name="alice"):
-    return _overview(api, name).json()["url"].removeprefix("https://sceau.example.fr")
-
-
 def test_the_page_says_what_the_export_holds(api):
     """Answers with the text that was shown, decisions in words, who looked; in both languages, without the whole id."""
-    path = _path(api)
+    path = overview_link(api, "alice")
     for language, words in (
         ("fr", ("Accord", "Refus", "analyse permise 1 fois", "1 fois (consentement en vigueur)", "a exporté")),
         ("en", ("Consent", "Refusal", "analysis permitted 1 time", "1 time (consent in force)", "exported these")),
@@ -74,7 +70,7 @@ def test_the_page_says_what_the_export_holds(api):
 
 def test_the_file_is_the_export(api):
     """What is saved from the page is what the export tells."""
-    path = _path(api)
+    path = overview_link(api, "alice")
     answer = api.client.get(f"{path}?receipt=json")
     assert answer.headers["content-type"] == "application/ld+json"
     assert answer.headers["content-disposition"] == f'attachment; filename="mes-donnees-{api.clock.at:%Y-%m-%d}.json"'
@@ -110,9 +106,9 @@ def test_it_names_no_processing(api, more):
 def test_it_ends(api):
     """After a week, once its maker's key is revoked, and once the account is closed: the page says nothing then."""
     _answered(api, "erin")
-    path = _path(api, "erin")
+    path = overview_link(api, "erin")
     made = api.ok("POST", "/v1/keys", {"name": "desk", "scopes": ["consents:write", "consents:read"]})
-    of_a_key = _path(api.with_key(made["key"]), "erin")
+    of_a_key = overview_link(api.with_key(made["key"]), "erin")
     assert api.client.get(of_a_key).status_code == 200
     api.call("DELETE", f"/v1/keys/{made['id']}")
     assert api.client.get(of_a_key).status_code == 410
@@ -120,7 +116,7 @@ def test_it_ends(api):
     assert api.client.get(path).status_code == 200
     api.clock.at += timedelta(seconds=1)
     assert api.client.get(path).status_code == 410
-    again = _path(api, "erin")
+    again = overview_link(api, "erin")
     api.ok("POST", "/v1/subjects/closures", {"subject": subject("erin")})
     for receipt in ("", "?receipt=json"):
         answer = api.client.get(f"{again}{receipt}")
@@ -130,11 +126,11 @@ def test_it_ends(api):
 def test_the_next_holder_of_the_id_has_a_page_of_their_own(api):
     """What an earlier holder did is not in it, and the earlier link stays ended."""
     _answered(api, "fay")
-    before = _path(api, "fay")
+    before = overview_link(api, "fay")
     api.ok("POST", "/v1/subjects/closures", {"subject": subject("fay")})
     api.clock.at += timedelta(minutes=1)
     api.decide("fay", "stats")
-    told = api.client.get(f"{_path(api, 'fay')}?receipt=json").json()
+    told = api.client.get(f"{overview_link(api, 'fay')}?receipt=json").json()
     assert [each["processing"] for each in told["events"]] == ["stats"]
     assert api.client.get(before).status_code == 410
 
@@ -165,7 +161,7 @@ def test_it_says_which_age_was_stated_by_whom_and_how_it_was_checked(api):
     _answered(api, "gus")
     _export(api, "gus")
     api.state_age("gus", "minor_15_plus", checked_how="identity_document")
-    page = Page(api.client.get(f"{_path(api, 'gus')}?lang=fr")).text().replace("\N{NO-BREAK SPACE}", " ")
+    page = Page(api.client.get(f"{overview_link(api, 'gus')}?lang=fr")).text().replace("\N{NO-BREAK SPACE}", " ")
     assert "Âge déclaré : 15 à 17 ans" in page
     assert "déclaré par l'opérateur du service, vérifié par une pièce d'identité" in page
     assert "tous les traitements" not in page
@@ -183,7 +179,7 @@ def test_it_says_how_long_the_owner_keeps_days_at_least(database):
     with running(database) as api:
         api.register("ads")
         api.decide("alice", "ads")
-        page = Page(api.with_key(None).client.get(f"{_path(api)}?lang=en")).text()
+        page = Page(api.with_key(None).client.get(f"{overview_link(api, 'alice')}?lang=en")).text()
     assert "Each day is kept for 365 days" in page
 
 
@@ -201,7 +197,7 @@ def test_where_one_stands_comes_first(clocked, clock):
         ("fr", ("Accord en vigueur jusqu'au 27 janvier 2028 inclus.", "Refus enregistré le", "Accord retiré le")),
         ("en", ("Consent in force until 27 January 2028 inclusive.", "Refusal recorded on", "Consent withdrawn on")),
     ):
-        text = Page(clocked.with_key(None).client.get(f"{_path(clocked)}?lang={lang}")).text()
+        text = Page(clocked.with_key(None).client.get(f"{overview_link(clocked, 'alice')}?lang={lang}")).text()
         text = text.replace("\N{NO-BREAK SPACE}", " ")
         first, _, history = text.partition({"fr": "Historique", "en": "History"}[lang])
         more = ("Exemple SAS", "Régie SA", "dpo@exemple.example", "30 jours" if lang == "fr" else "30 days")
@@ -212,18 +208,18 @@ def test_where_one_stands_comes_first(clocked, clock):
 def test_a_text_that_the_register_holds_is_never_said_not_to_be_kept(api):
     """The notice that a form of the operator's showed is told in page and file; a text that nobody has is said so."""
     api.decide("bea", "ads")
-    path = _path(api, "bea")
+    path = overview_link(api, "bea")
     page = Page(api.client.get(f"{path}?lang=fr"))
     assert "n'a pas été conservé" not in page.text()
     assert notice_of("ads")["fr"] in page.text().replace("’", "'") or notice_of("ads")["fr"] in page.html
     assert list(api.client.get(f"{path}?receipt=json").json()["texts_shown"].values()) == [notice_of("ads")["fr"]]
     api.decide("cleo", "ads", evidence={"presented_text_sha256": "ab" * 32})
-    assert "n'a pas été conservé" in Page(api.client.get(f"{_path(api, 'cleo')}?lang=fr")).text()
+    assert "n'a pas été conservé" in Page(api.client.get(f"{overview_link(api, 'cleo')}?lang=fr")).text()
 
 
 def test_receipts_are_saved_from_it(api):
     """The signed receipt of the answer that stands, as a file, and the receipt to print."""
-    path = _path(api)
+    path = overview_link(api, "alice")
     page = Page(api.client.get(f"{path}?lang=fr"))
     (signed,) = [each for each in page.links if "receipt=signed&processing=ads" in each]
     assert api.client.get(path + signed).headers["content-type"] == "application/jwt"
@@ -235,7 +231,7 @@ def test_the_operator_has_a_name_that_people_know(database):
     with running(database, brand="Exemple Messagerie") as api:
         api.register("ads")
         api.decide("alice", "ads")
-        text = Page(api.client.get(f"{_path(api)}?lang=fr")).text()
+        text = Page(api.client.get(f"{overview_link(api, 'alice')}?lang=fr")).text()
         assert "Exemple Messagerie a exporté ces données" in text
         assert "Exemple Messagerie a établi un lien pour vous" in text
         assert "l'opérateur du service a" not in text
@@ -245,7 +241,7 @@ def test_the_operator_has_a_name_that_people_know(database):
 def test_somebody_who_never_answered_has_a_page(api, lang):
     """For a person with an age alone, the page shows it, says that no answer is recorded, and has no button."""
     api.state_age("dan", "adult", stated_by="self", checked_how="not_checked")
-    page = Page(api.client.get(f"{_path(api, 'dan')}?lang={lang}"))
+    page = Page(api.client.get(f"{overview_link(api, 'dan')}?lang={lang}"))
     assert (page.status, page.forms) == (200, [])
     said = {"fr": "Aucune réponse n'est enregistrée : aucun accord", "en": "No answer is recorded: no consent"}[lang]
     assert said in page.text().replace("\N{NO-BREAK SPACE}", " ")

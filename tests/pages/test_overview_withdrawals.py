@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.api import running, subject
-from tests.support.consent_page import Person, link
+from tests.support.consent_page import Person, link, overview_link
 from tests.support.databases import new_database
 
 
@@ -27,9 +27,7 @@ def consented(api, *names):
 
 def overview(api, name, lang="fr"):
     """A visitor with a new link to everything about a person."""
-    body = {"subject": subject(name), "kind": "overview", "authentication": "signed_in"}
-    made = api.ok("POST", "/v1/consent-links", body)
-    return Person(api, made["url"].removeprefix("https://sceau.example.fr"), lang)
+    return Person(api, overview_link(api, name), lang)
 
 
 def events(api, name):
@@ -49,9 +47,8 @@ def test_one_press_withdraws(held, lang):
     person = overview(held, name, lang=lang)
     assert held.reason(name, "ads") == "consent_in_force"
     asked = person.open()
-    answer = person.api.client.post(
-        person.path + asked.forms[0]["action"], data=asked.filled("withdraw", "ads"), follow_redirects=False
-    )
+    address, sent = person.path + asked.forms[0]["action"], asked.filled("withdraw", "ads")
+    answer = person.api.client.post(address, data=sent, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, f"?lang={lang}#answer-ads")
     assert held.reason(name, "ads") == "consent_withdrawn"
     assert held.reason(name, "stats") == "consent_in_force"

@@ -5,10 +5,9 @@ import hashlib
 import json
 import re
 
-import psycopg
-
 from tests.support.api import utc
 from tests.support.consent_page import Page, Person, history, link
+from tests.support.databases import rows
 
 
 def receipt(person, form="html"):
@@ -122,9 +121,7 @@ def test_the_page_is_kept_without_the_person(api, database):
     assert "Votre compte : <strong" in html.replace("\N{NO-BREAK SPACE}", " ")
     assert "<style>" in html
     assert 'class="answers"' in html
-    with psycopg.connect(database.owner_url) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM presented_text").fetchone() or (0,)
-    assert count == 2
+    assert rows(database, "SELECT count(*) FROM presented_text") == [(2,)]
 
 
 def test_the_kept_page_shows_the_text_that_was_hashed(shared):

@@ -29,16 +29,12 @@ def test_the_decisions_of_a_bundle_are_those_that_were_stated(log):
     """A bundle has all stated decisions, without any pseudonym, and calls people by the names that its entries use."""
     bundle = log.bundle()
     status, said = log.verify(bundle)
-    assert (status, "60 decisions against the statements of their hours" in said, "WRONG" in said) == (
-        INCOMPLETE,
-        True,
-        False,
-    ), said
+    counted = "60 decisions against the statements of their hours"
+    assert (status, counted in said, "WRONG" in said) == (INCOMPLETE, True, False), said
     name = _decisions(bundle)
     told, logged = lines_of(bundle, name), logged_rows(log.database)
-    assert {each["id"]: each["decision"] for each in told} == {
-        str(each.id): each.facts.shape.permitted for each in logged
-    }
+    decided = {str(each.id): each.facts.shape.permitted for each in logged}
+    assert {each["id"]: each["decision"] for each in told} == decided
     assert {each["consent"] for each in told} == {each.facts.consent and str(each.facts.consent) for each in logged}
     refs = {ref.hex() for each in logged for ref in (each.subject_ref, each.correspondence_ref)}
     with zipfile.ZipFile(bundle) as bag:

@@ -12,7 +12,7 @@ from tests.proof.logs import lines_of
 from tests.proof.retained import known, owned, sign
 from tests.support.api import running, subject
 from tests.support.commands import run_command
-from tests.support.databases import administrator_url, new_database
+from tests.support.databases import administrator_url, new_database, rows
 from tests.support.exports import key_of, restored
 from tests.support.two_persons import answer, person
 
@@ -29,22 +29,18 @@ def test_nothing_is_destroyed_before_the_schedule_is_signed(old):
 def test_what_is_past_its_time_is_destroyed_and_named(old):
     """A run destroys the ledgers and ids of people whose last decision is years old, states it, and spares others."""
     before = old.bundle(name="before.zip")
-    head = old.head()
+    head = old.kept("head")
     sign(old)
     assert owned(old, "run", "--dry-run") == "2 ledgers would be destroyed (1 of them of refusals only), 3 events.\n"
     assert known(old, "alice") == [["granted", "withdrawn"]]
     assert owned(old, "run") == "2 ledgers destroyed (1 of them of refusals only), 3 events.\n"
     assert known(old, "alice", "bruno", "chloe") == [[], [], ["granted", "granted"]]
     old.append()
-    (old.place / "head").write_text(head)
-    status, said = old.verify(old.bundle(), old.place / "head")
+    status, said = old.verify(old.bundle(), head)
     assert (status, "WRONG" in said) == (GOOD_BUT_INCOMPLETE, False), said
     assert "3 bodies were destroyed when their time was over, as retention runs in the log say" in said
-    stated = [
-        json.loads(line["body"])["body"]
-        for line in lines_of(old.place / "bundle.zip")
-        if "retention_run" in line["entry"]
-    ]
+    runs = [line["body"] for line in lines_of(old.place / "bundle.zip") if "retention_run" in line["entry"]]
+    stated = [json.loads(body)["body"] for body in runs]
     assert [(each["consents"], each["refusals"], len(each["positions"])) for each in stated] == [(1, 1, 3)]
     assert old.verify(before)[0] == GOOD_BUT_INCOMPLETE
     with running(old.database) as api:
@@ -78,8 +74,7 @@ def test_nothing_leads_to_whom_was_taken_out(old):
 @pytest.mark.parametrize("words", [(), ("--processing", "ads"), ("--consent", None)])
 def test_what_is_held_stays(old, words):
     """A hold on all, on a processing or on a person keeps its ledgers until it is released."""
-    with psycopg.connect(old.database.owner_url) as connection:
-        ((consent,),) = connection.execute("SELECT id FROM consent_event WHERE kind = 'withdrawn'").fetchall()
+    consent = old.value("SELECT id FROM consent_event WHERE kind = 'withdrawn'")
     given = [str(consent) if word is None else word for word in words]
     sign(old)
     identifier = owned(old, "hold", "--reason", "Litigation.", "--by", "Legal", *given).split()[1]
@@ -193,9 +188,8 @@ def test_a_shorter_period_takes_two_persons_once(old):
             return (status, "POST /v1/proposals" in said) == (1, True)
 
         assert refused(*shorter)
-        assert (
-            _sign(old.database, *shorter, approval="one")[0] == 1
-        )  # what a command says does not matter where two decide
+        # What a command says does not matter where two decide.
+        assert _sign(old.database, *shorter, approval="one")[0] == 1
         proposal = propose(consent="P4Y")
         assert refused(*shorter)
         approve(proposal)
@@ -241,8 +235,7 @@ def test_a_hold_is_restored_with_the_rest(old, tmp_path):
     assert run_command(old.database, "export", tmp_path / "all.ndjson")[0] == 0
     with new_database() as empty:
         assert restored(empty, tmp_path / "all.ndjson", key_of(old.database))[:2] == (0, ANY)
-        with psycopg.connect(empty.owner_url) as connection:
-            found = connection.execute("SELECT reason FROM retention_hold ORDER BY made_at").fetchall()
+        found = rows(empty, "SELECT reason FROM retention_hold ORDER BY made_at")
     assert found == [("Over.",), ("Litigation.",)]
 
 
@@ -250,8 +243,7 @@ def test_every_day_of_a_month_is_past_its_period_as_postgresql_counts(database):
     """The verifier counts months back as PostgreSQL does, for each day of a month."""
     series = "generate_series('2022-12-25 10:00+00'::timestamptz, '2024-04-02', '1 day')"
     days = f"SELECT at, at + interval '3 years' FROM {series} AS at"
-    with psycopg.connect(database.owner_url) as connection:
-        counted = connection.execute(days).fetchall()
+    counted = rows(database, days)
     assert len(counted) > 400
     for said, over in counted:
         assert _before(over.isoformat(), "P3Y") >= said

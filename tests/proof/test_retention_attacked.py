@@ -37,11 +37,8 @@ def test_a_run_of_the_future_is_not_entered(old):
     _forge_run(old, [place])
     old.append()
     status, said = old.verify(old.bundle(name="forged.zip"))
-    assert (status, "its body is gone" in said, "waits to be entered" in said or "wait to be entered" in said) == (
-        1,
-        True,
-        True,
-    )
+    waits = "waits to be entered" in said or "wait to be entered" in said
+    assert (status, "its body is gone" in said, waits) == (1, True, True)
 
 
 def test_a_run_that_is_stated_is_not_changed_afterwards(old):

@@ -1,6 +1,5 @@
 """Entries commit to each column that decides or proves; each column that is left out is listed."""
 
-import psycopg
 import pytest
 
 import app.audit.store
@@ -11,6 +10,7 @@ import app.register.store
 import app.staff
 from app.db.schema import metadata
 from app.proof.sources import SOURCES
+from tests.support.databases import rows
 
 __all__ = ["app"]
 LEFT_OUT = {
@@ -36,8 +36,5 @@ def test_each_column_of_a_source_is_in_the_body(kind):
 
 def test_each_source_is_queued_by_a_trigger(database):
     """The database queues each row of each source by a trigger."""
-    with psycopg.connect(database.owner_url) as connection:
-        triggers = connection.execute(
-            "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'queue_for_proof'"
-        ).fetchall()
+    triggers = rows(database, "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'queue_for_proof'")
     assert {table for (table,) in triggers} == {_table(source) for source in SOURCES.values()}

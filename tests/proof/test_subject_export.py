@@ -18,6 +18,7 @@ from tests.support import two_persons
 from tests.support.api import question, running, subject
 from tests.support.commands import run_command
 from tests.support.consent_page import Person, link
+from tests.support.databases import rows
 from tests.support.decision_rows import add, insert, logged, segment_of
 from tests.support.people import people
 
@@ -109,8 +110,7 @@ def test_the_log_is_read_by_pages_off_the_event_loop(database, monkeypatch):
     with running(database) as api:
         api.register("ads")
         api.decide("alice", "ads")
-        with psycopg.connect(database.owner_url) as owner:
-            ((ref,),) = owner.execute("SELECT substring(subject_ref FOR 16) FROM consent_event").fetchall()
+        ((ref,),) = rows(database, "SELECT substring(subject_ref FOR 16) FROM consent_event")
         hours = [[logged(hour - timedelta(hours=back, minutes=each), ref=ref) for each in (0, 9)] for back in range(4)]
         parts = [segment_of([each]) for each in hours[1]]
         for part in (*parts, *(segment_of(hours[back]) for back in (0, 2, 3))):
@@ -208,7 +208,7 @@ def test_what_is_kept_beside_the_ledger_is_in_it(api):
     """An export lists the person's page links and names; an unknown person's has no links, requests, flags or names."""
     alice, eve, alice2 = people("alice", "eve", "alice2")
     link(api, alice, "ads")
-    api.ok("POST", "/v1/subjects/links", {"from": subject(alice2), "to": subject(alice), "basis": "user_proved"})
+    api.link_names(alice2, alice)
     told = _export(api, alice)
     (made,) = told["consent_links"]
     assert (made["processings"], set(made) & {"token_sha256", "subject_ref"}) == (["ads"], set())

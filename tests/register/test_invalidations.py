@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import psycopg
 import pytest
 
 from tests.support.acts import trail
@@ -10,7 +9,7 @@ from tests.support.api import question, refused, running
 from tests.support.consent_page import Person, consents, link
 from tests.support.consents import hash_of, notice_of, written
 from tests.support.console import Visitor
-from tests.support.databases import new_database
+from tests.support.databases import new_database, rows
 from tests.support.invalidations import WHY, invalidate
 from tests.support.two_persons import add, person, rule
 
@@ -127,9 +126,7 @@ def test_an_invalidation_said_again_is_the_same(place):
     first = invalidate(api, "again").json()
     again = invalidate(api, "again", reason="Something else.")
     assert (again.status_code, again.json()) == (201, first)
-    with psycopg.connect(database.owner_url) as connection:
-        kept = connection.execute("SELECT count(*) FROM processing_invalidation WHERE processing = 'again'")
-        assert kept.fetchone() == (1,)
+    assert rows(database, "SELECT count(*) FROM processing_invalidation WHERE processing = 'again'") == [(1,)]
     acts = [each["act"] for each in trail(database) if each["thing_id"] == "again"]
     assert acts.count("processing.invalidated") == 1
     assert WHY not in str(trail(database))
@@ -188,9 +185,7 @@ def test_a_caller_of_other_processings_invalidates_and_sees_nothing(api):
     """A caller limited to some processings can invalidate, and read about, only those."""
     api.register("limited")
     invalidate(api, "limited")
-    made = {"name": "Dan", "kind": "person", "processings": ["others"]}
-    scopes = ["register:approve", "register:write", "audit:read"]
-    dan = api.with_key(api.ok("POST", "/v1/keys", {**made, "scopes": scopes})["key"])
+    dan = api.with_key(api.new_key("register:approve", "register:write", "audit:read", processings=["others"]))
     assert refused(invalidate(dan, "limited", dry_run=True)) == (403, "processing-not-allowed")
     permits = dan.call("POST", "/v1/decisions/search", {"processing": "limited", "invalidation": 1})
     assert refused(permits) == (403, "processing-not-allowed")

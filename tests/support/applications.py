@@ -5,6 +5,7 @@ import structlog
 
 from tests.support.api import UNLIMITED, TestClock, running, utc
 from tests.support.databases import new_database
+from tests.support.issuer import issuing
 from tests.support.people import people
 from tests.support.staff import publish
 
@@ -87,6 +88,22 @@ def staffed(shared):
     """The shared application with a complete staff notice; each test uses its own persons."""
     publish(shared)
     return shared
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """An issuer of tokens, for the tests of a file that do not change it for good."""
+    with issuing() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def token_taking(provider):
+    """An application that takes that issuer's tokens."""
+    with new_database() as database, running(database, **provider.settings) as called:
+        called.register("filter", purpose="sorting")
+        called.register("ads")
+        yield called
 
 
 @pytest.fixture

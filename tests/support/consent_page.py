@@ -38,6 +38,13 @@ def link(api: Api, name: str, *processings: str, kind: str = "decide", **more: A
     return urlsplit(address).path
 
 
+def overview_link(api: Api, name: str) -> str:
+    """The path of a new link to everything that is held about a person."""
+    body = {"subject": subject(name), "kind": "overview", "authentication": "signed_in"}
+    address: str = api.ok("POST", "/v1/consent-links", body)["url"]
+    return urlsplit(address).path
+
+
 _VOID = frozenset({"meta", "link", "input", "br", "img"})
 
 
