@@ -1,46 +1,27 @@
-import os
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
-from app.cli import app as command
-from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running
+from tests.support.api import running
+from tests.support.commands import run_command
 from tests.support.issuer import issuing
 
 
 @pytest.fixture
-def sceau(database, monkeypatch):
-    """Run `sceau keys …` on a database of its own: the exit status, the output, and what was said beside it."""
-    return _command(database, monkeypatch, "keys")
+def sceau(database):
+    """Run `sceau keys …` on a database of its own: the exit status, what was said beside the output, and that."""
+    return partial(run_command, database, "keys")
 
 
 @pytest.fixture
-def identities(database, monkeypatch):
+def identities(database):
     """Run `sceau identities …` with an issuer: the same, and the issuer."""
     with issuing() as provider:
-        run = _command(database, monkeypatch, "identities")
-        monkeypatch.setenv("SCEAU_PSEUDONYM_KEY", PSEUDONYM_KEY)
-        monkeypatch.setenv("SCEAU_MASTER_KEY", MASTER_KEY)
-        for name, value in provider.settings.items():
-            monkeypatch.setenv(f"SCEAU_{name.upper()}", value)
-        yield run, provider
-
-
-def _command(database, monkeypatch, group):
-    for name in [name for name in os.environ if name.startswith("SCEAU_")]:
-        monkeypatch.delenv(name)  # the suite's own, which are no settings
-    monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
-    monkeypatch.setenv("SCEAU_DURABILITY", "local")
-
-    def run(*words):
-        done = CliRunner().invoke(command, [group, *words])
-        return done.exit_code, done.stdout, done.stderr
-
-    return run
+        yield partial(run_command, database, "identities", **provider.settings), provider
 
 
 def _made(sceau, *more):
-    status, key, said = sceau("create", "mailer", "--scope", "register:read", *more)
+    status, said, key = sceau("create", "mailer", "--scope", "register:read", *more)
     assert status == 0
     return said.split(";")[0].removeprefix("id "), key.strip()
 
@@ -52,7 +33,7 @@ def _reads(api, key):
 def test_a_person_s_key_is_made_and_listed(sceau):
     """A key is made for a person with an end; the list tells kind, end and that it was never used."""
     identifier, key = _made(sceau, "--kind", "person", "--expires-in", "P90D")
-    status, listed, _ = sceau("list")
+    status, _, listed = sceau("list")
     caller, of_key = listed.splitlines()
     assert status == 0
     assert caller.startswith(f"{identifier}  in force  person   mailer  [register:read]")
@@ -64,13 +45,13 @@ def test_a_person_s_key_is_made_and_listed(sceau):
 def test_a_key_is_rotated_and_the_one_before_goes_on(sceau, database):
     """The new key alone is on standard output; the one before works for as long as is said beside it."""
     identifier, key = _made(sceau)
-    status, new, said = sceau("rotate", identifier, "--overlap", "P2D")
+    status, said, new = sceau("rotate", identifier, "--overlap", "P2D")
     assert status == 0
     assert "is good until" in said
     with running(database) as api:
         assert _reads(api, key)
         assert _reads(api, new.strip())
-        status, newer, said = sceau("rotate", identifier, "--compromised")
+        status, said, newer = sceau("rotate", identifier, "--compromised")
         assert status == 0
         assert said.count("is good for nothing any more") == 2
         assert not _reads(api, key)
@@ -83,54 +64,52 @@ def test_a_caller_is_changed(sceau, database):
     identifier, key = _made(sceau, "--scope", "audit:read", "--processing", "one")
     with running(database) as api:
         assert _reads(api, key)
-        assert sceau("change", identifier, "--scope", "audit:read")[:2] == (0, f"{identifier} is changed.\n")
+        assert sceau("change", identifier, "--scope", "audit:read")[::2] == (0, f"{identifier} is changed.\n")
         assert not _reads(api, key)
-    assert "mailer  [audit:read]  one" in sceau("list")[1]
+    assert "mailer  [audit:read]  one" in sceau("list")[2]
     assert sceau("change", identifier, "--every-processing", "--name", "reader")[0] == 0
-    assert "reader  [audit:read]  every processing" in sceau("list")[1]
+    assert "reader  [audit:read]  every processing" in sceau("list")[2]
     assert sceau("change", identifier, "--every-processing", "--processing", "one")[0] == 2
 
 
 def test_one_key_is_revoked(sceau, database):
     """Revoking one key by its id leaves the caller its other one; the list tells which is which."""
     identifier, key = _made(sceau)
-    _, new, _ = sceau("rotate", identifier)
-    first = sceau("list")[1].splitlines()[1].split()[1]
-    assert sceau("revoke", identifier, "--key", first)[:2] == (0, f"{first} is revoked.\n")
-    assert [line.split("  ")[3].split()[0] for line in sceau("list", "--all")[1].splitlines()[1:]] == [
-        "revoked",
-        "good",
-    ]
+    *_, new = sceau("rotate", identifier)
+    first = sceau("list")[2].splitlines()[1].split()[1]
+    assert sceau("revoke", identifier, "--key", first)[::2] == (0, f"{first} is revoked.\n")
+    listed = sceau("list", "--all")[2].splitlines()[1:]
+    assert [line.split("  ")[3].split()[0] for line in listed] == ["revoked", "good"]
     with running(database) as api:
         assert not _reads(api, key)
         assert _reads(api, new.strip())
 
 
-def test_an_identity_is_registered_at_the_command_line(identities, database, monkeypatch):
+def test_an_identity_is_registered_at_the_command_line(identities, sceau, database):
     """A person's identity is registered with the only issuer there is; its tokens are good, and the list tells it."""
-    sceau, provider = identities
-    status, said, _ = sceau("register", "Ada", "--subject", "ada", "--scope", "register:read", "--kind", "person")
+    register, provider = identities
+    status, *told = register("register", "Ada", "--subject", "ada", "--scope", "register:read", "--kind", "person")
     assert status == 0
-    assert said.startswith("id ")
+    assert "".join(told).startswith("id ")
     with running(database, **provider.settings) as api:
         assert _reads(api, provider.token("ada"))
         assert not _reads(api, provider.token("bob"))
-    listed = _command(database, monkeypatch, "keys")("list")[1]
+    listed = sceau("list")[2]
     assert "in force  person   Ada" in listed
     assert f"tokens of {provider.url} about ada, last used 2" in listed
-    assert sceau("register", "Ada", "--subject", "ada", "--scope", "register:read")[0] == 1
+    assert register("register", "Ada", "--subject", "ada", "--scope", "register:read")[0] == 1
 
 
 def test_issuers_are_asked_at_the_command_line(identities):
     """Each issuer's keys are told, or in a word why there are none; then the status is 1."""
     sceau, provider = identities
-    status, said, _ = sceau("issuers")
+    status, _, said = sceau("issuers")
     assert (status, said) == (0, f"{provider.url}: {provider.key.kid} (ES256)\n")
     provider.mode = "garbage"
-    status, said, _ = sceau("issuers")
+    status, _, said = sceau("issuers")
     assert (status, said) == (1, f"{provider.url}: no keys (discovery)\n")
     provider.mode, provider.published = "good", []
-    status, said, _ = sceau("issuers")
+    status, _, said = sceau("issuers")
     assert (status, said) == (1, f"{provider.url}: no keys (keys)\n")
 
 

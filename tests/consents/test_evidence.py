@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.api import subject, utc
+from tests.support.api import refused, subject, utc
 from tests.support.consents import EVIDENCE, SIGNED, grant, hash_of, notice_of, own_form, written
 from tests.support.two_persons import add
 
@@ -28,7 +28,7 @@ def _body(name, *, at=NOON, **more):
 
 def _refused(pip, body, field, slug):
     answer = pip.call("POST", "/v1/consents", body)
-    assert (answer.status_code, answer.json()["type"]) == (422, f"urn:sceau:problem:{slug}"), answer.text
+    assert refused(answer) == (422, slug), answer.text
     assert [each["field"] for each in answer.json()["errors"]] == [field]
 
 
@@ -40,13 +40,15 @@ def test_a_grant_says_when_it_was_collected(pip):
     assert pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})["collected_at"] == written(NOON)
 
 
-def test_a_grant_says_which_text_was_shown(pip):
-    """A grant without the hash of its text is a 422; a refusal without one is recorded."""
-    body = {**_body("b"), "evidence": EVIDENCE}
-    _refused(pip, body, "evidence.presented_text_sha256", "invalid-request")
+@pytest.mark.parametrize("left_out", ["presented_text_sha256", "authentication"])
+def test_a_grant_says_which_text_was_shown_and_to_whom(pip, left_out):
+    """A grant without its text's hash, or how the person was identified, is a 422; a refusal without is recorded."""
+    body = _body(f"no {left_out}")
+    del body["evidence"][left_out]
+    _refused(pip, body, f"evidence.{left_out}", "invalid-request")
     refusal = pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})
     (entry,) = pip.ok("GET", f"/v1/consents/{refusal['id']}/history")["items"]
-    assert entry["evidence"] == EVIDENCE
+    assert (refusal["state"], entry["evidence"]) == ("refused", body["evidence"])
 
 
 @pytest.mark.parametrize("left_out", ["nothing", "the time and the hash"])
@@ -205,14 +207,6 @@ def test_a_search_finds_who_only_ever_withdrew(pip):
     assert "known" not in pip.ok("POST", "/v1/consents/search", {})
     pip.ok("POST", "/v1/subjects/closures", asked)
     assert pip.ok("POST", "/v1/consents/search", asked)["known"] is False
-
-
-def test_how_the_person_was_identified_is_said_of_every_grant(pip):
-    """A grant that does not say how the person was identified is a 422; a refusal need not say it."""
-    body = _body("unidentified")
-    del body["evidence"]["authentication"]
-    _refused(pip, body, "evidence.authentication", "invalid-request")
-    assert pip.ok("POST", "/v1/consents", {**body, "decision": "refused"})["state"] == "refused"
 
 
 def test_a_call_names_its_recording(pip):

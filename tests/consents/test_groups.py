@@ -305,12 +305,17 @@ def test_a_key_that_others_hold_holds_up_nobody(api, shared_database):
         assert asked.result().status_code == 200
 
 
+def _idle_groups():
+    """Groups that record nothing."""
+    nothing: Any = None
+    return RecordingGroups(nothing, nothing)
+
+
 def test_a_group_has_a_few_decisions_about_one_person():
     """A group takes at most five decisions about one person, in order, and leaves room for others."""
 
     async def taken():
-        nothing: Any = None
-        groups = RecordingGroups(nothing, nothing)
+        groups = _idle_groups()
         mine, other = [_order("long") for _ in range(20)], _order("other")
         groups.waiting.extend([*mine, other])
         assert groups._take() == [*mine[:5], other]
@@ -346,9 +351,7 @@ def test_a_group_takes_nothing_that_a_group_under_way_holds():
     """A decision whose person, request or key a group under way holds waits, and so do later ones about its person."""
 
     async def taken():
-        nothing: Any = None
-        caller = uuid4()
-        groups = RecordingGroups(nothing, nothing)
+        caller, groups = uuid4(), _idle_groups()
         parts = [IdempotentCall(caller, b"batch", b"", part) for part in range(2)]
         first, same_person, other = _order("one"), _order("one"), _order("other")
         keyed, same_key, behind = _order("two", parts[0]), _order("three", parts[1]), _order("three")
@@ -367,8 +370,7 @@ def test_a_group_that_was_ended_before_it_began_tells_its_own():
     """A decision whose group is cancelled before it begins gets an error and does not wait."""
 
     async def closed():
-        nothing: Any = None
-        groups = RecordingGroups(nothing, nothing)
+        groups = _idle_groups()
         asked = asyncio.create_task(groups.record(_order("one")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # its task is made, and has not run yet
@@ -390,8 +392,7 @@ def test_what_waits_behind_a_task_that_had_not_begun_is_told():
     """Decisions kept for a task that is cancelled before it begins get an error."""
 
     async def closed():
-        nothing: Any = None
-        groups = RecordingGroups(nothing, nothing)
+        groups = _idle_groups()
         two = [_order("one") for _ in range(2)]
         kept: dict[bytes, deque[Order]] = {}
         groups._keep_back(two, kept)
@@ -432,8 +433,7 @@ def test_closing_ends_although_a_group_that_has_ended_still_counts_as_running():
     """Closing ends although an ended task is still listed as running, because it lets the loop remove that task."""
 
     async def closed():
-        nothing: Any = None
-        groups = RecordingGroups(nothing, nothing)
+        groups = _idle_groups()
         ended = asyncio.create_task(asyncio.sleep(0))
         await ended
         groups.running.add(ended)

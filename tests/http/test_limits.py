@@ -111,6 +111,17 @@ def test_of_many_errors_the_first_are_told(world):
     assert max(len(each["field"]) for each in told) <= 100
 
 
+def _scope(api, path, headers=None):
+    """What a server hands an application of a POST of JSON by a caller."""
+    names = {"authorization": f"Bearer {api.key}", "content-type": "application/json", **(headers or {})}
+    return {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode(),
+        "root_path": "", "query_string": b"", "client": ("127.0.0.1", 50_000), "state": {},
+        "headers": [(name.encode(), value.encode()) for name, value in names.items()],
+        "server": ("testserver", 80), "scheme": "http", "asgi": {"version": "3.0"},
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("route", [ONE, "/v1/keys"])
 def test_a_body_that_does_not_come_is_waited_for_so_long(world, monkeypatch, route):
     """A body that does not arrive is answered 408, and the connection ends with it."""
@@ -128,13 +139,7 @@ def test_a_body_that_does_not_come_is_waited_for_so_long(world, monkeypatch, rou
         import asyncio
 
         api.client.app.state.forever = asyncio.Event()
-        headers = [(b"authorization", b"Bearer " + api.key.encode()), (b"content-type", b"application/json")]
-        scope = {
-            "type": "http", "http_version": "1.1", "method": "POST", "path": route, "raw_path": route.encode(),
-            "root_path": "", "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "state": {},
-            "server": ("testserver", 80), "scheme": "http", "asgi": {"version": "3.0"},
-        }  # fmt: skip
-        await api.client.app(scope, never, send)
+        await api.client.app(_scope(api, route), never, send)
 
     api.client.portal.call(ask)
     head = dict(sent[0]["headers"])
@@ -216,20 +221,6 @@ def test_bytes_that_are_no_json_are_refused_in_words(body):
 def _cut(api, path, headers, *messages):
     """The status of a POST of which these messages come, and then the end of the connection."""
     left, said = [*messages, {"type": "http.disconnect"}], []
-    names = {"authorization": f"Bearer {api.key}", "content-type": "application/json", **headers}
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": ("testserver", 80),
-        "client": ("127.0.0.1", 50_000),
-        "headers": [(name.encode(), value.encode()) for name, value in names.items()],
-    }
 
     async def receive():
         return left.pop(0) if left else {"type": "http.disconnect"}
@@ -237,7 +228,7 @@ def _cut(api, path, headers, *messages):
     async def send(message):
         said.append(message)
 
-    api.client.portal.call(api.client.app, scope, receive, send)
+    api.client.portal.call(api.client.app, _scope(api, path, headers), receive, send)
     return said[0]["status"]
 
 

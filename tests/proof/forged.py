@@ -2,10 +2,9 @@
 
 import base64
 import json
-import zipfile
 from hashlib import sha256
 
-from tests.proof.logs import lines_of, rewritten
+from tests.proof.logs import file_of, lines_of, rewritten
 
 
 def state(log, kind, stated):
@@ -18,8 +17,7 @@ def state(log, kind, stated):
 
 def later_of(bundle):
     """What came later, as a bundle tells it."""
-    with zipfile.ZipFile(bundle) as bag:
-        return json.loads(bag.read("later.json"))
+    return json.loads(file_of(bundle, "later.json"))
 
 
 def _root(leaves):
@@ -42,9 +40,8 @@ def _path(place, leaves, *, size=None, whole=True):
 def forged(log, bundle, changes):
     """A forged bundle that the log states as it is, so that only its content is wrong."""
     altered = rewritten(bundle, log.place / "forged.zip", changes, manifest=True)
-    with zipfile.ZipFile(altered) as bag:
-        listed = sha256(bag.read("manifest-sha256.txt")).hexdigest()
-        size = json.loads(bag.read("data/log.json"))["size"]
+    listed = sha256(file_of(altered, "manifest-sha256.txt")).hexdigest()
+    size = json.loads(file_of(altered, "data/log.json"))["size"]
     stated = next(line for line in later_of(bundle)["entries"] if json.loads(line["entry"])["kind"] == "bundle")
     state(log, "bundle", json.loads(stated["body"])["body"] | {"manifest_sha256": listed})
     log.append()
@@ -53,8 +50,7 @@ def forged(log, bundle, changes):
     leaves = [sha256(b"\0" + line["entry"].encode()).digest() for line in lines]
     line = [line for line in lines if listed in line.get("body", "")][-1]
     path = [base64.b64encode(each).decode() for each in _path(line["position"], leaves)]
-    with zipfile.ZipFile(whole) as bag:
-        head = bag.read("data/checkpoint").decode()
+    head = file_of(whole, "data/checkpoint").decode()
     proof = "\n".join(["c2sp.org/tlog-proof@v1", f"index {line['position']}", *path, "", head])
     later = {
         "checkpoint": head,

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,6 +112,16 @@ class Log:
         status, _, said = self.sceau("proof", "verify", *files, *keys)
         return status, said
 
+    def alone(self, *words, how=()):
+        """What the single file of the verifier says of files, without anything of ours; its keys are among the words.
+
+        `how`: what Python runs in the place of that file.
+        """
+        script = self.place / "verify.py"
+        script.write_text(self.sceau("proof", "verify", "--script")[2])
+        line = [sys.executable, "-I", *how, script, *words]
+        return subprocess.run(line, capture_output=True, text=True, check=False, cwd=self.place)
+
     def kept(self, name):
         """The head as it is now, in a file."""
         (self.place / name).write_text(self.head())
@@ -197,10 +209,15 @@ def rewritten(bundle, target, changes, *, manifest=False):
     return target
 
 
+def file_of(bundle, name):
+    """The content of a file of a bundle."""
+    with zipfile.ZipFile(bundle) as bag:
+        return bag.read(name)
+
+
 def lines_of(bundle, name="data/entries.ndjson"):
     """The lines of a file of a bundle."""
-    with zipfile.ZipFile(bundle) as bag:
-        return [json.loads(line) for line in bag.read(name).splitlines()]
+    return [json.loads(line) for line in file_of(bundle, name).splitlines()]
 
 
 def replaced(bundle, forged, name, content):

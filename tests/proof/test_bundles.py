@@ -15,7 +15,7 @@ import pytest
 
 from app.operations.proof import bundle
 from tests.faults.service import eventually
-from tests.proof.logs import Log, copied, lines_of, replaced
+from tests.proof.logs import Log, copied, file_of, lines_of, replaced
 from tests.support.api import question, running, subject
 from tests.support.databases import new_database
 
@@ -87,8 +87,7 @@ def test_a_replay_is_told_as_the_operator_s_word(log):
     status, said = log.verify(bundle)
     told = "which is the operator's word: 1 decisions, 1 reproduced, 0 different"
     assert (status, told in said) == (INCOMPLETE, True)
-    with zipfile.ZipFile(bundle) as bag:
-        told = json.loads(bag.read("data/replay.json"))
+    told = json.loads(file_of(bundle, "data/replay.json"))
     forged = json.dumps({**told, "reproduced": 0, "different": 1}).encode()
     status, said = log.verify(replaced(bundle, log.place / "forged.zip", "data/replay.json", forged))
     assert (status, "decisions come out otherwise" in said) == (1, True)
@@ -101,9 +100,8 @@ def test_the_log_says_which_bundles_were_made(log):
     first = log.bundle(name="first.zip")
     log.append()
     later = log.bundle(name="later.zip")
-    with zipfile.ZipFile(first) as bag:
-        listed = hashlib.sha256(bag.read("manifest-sha256.txt")).hexdigest()
-        size = json.loads(bag.read("data/log.json"))["size"]
+    listed = hashlib.sha256(file_of(first, "manifest-sha256.txt")).hexdigest()
+    size = json.loads(file_of(first, "data/log.json"))["size"]
     stated = [json.loads(line["body"])["body"] for line in lines_of(later) if '"kind":"bundle"' in line["entry"]]
     assert [(each["manifest_sha256"], each["size"]) for each in stated] == [(listed, size)]
 

@@ -17,7 +17,7 @@ from app.operations.proof.receipts import TYPE
 from app.proof.notes import Signer
 from app.proof.single_file import verifier_script
 from app.proof.verifier.main import main as verify_main
-from tests.proof.logs import MINUTES_LATER, Log, copied, lines_of, replaced, rewritten
+from tests.proof.logs import MINUTES_LATER, Log, copied, file_of, lines_of, replaced, rewritten
 from tests.support.api import running, subject
 from tests.support.commands import run_command
 from tests.support.databases import new_database
@@ -355,14 +355,8 @@ def test_a_body_that_one_file_lacks_and_another_has_is_told(log, capsys):
     assert re.search(r"given\.jwt: ok: the consent ended by entry .*: withdrawn, of .*, as the receipt says too", said)
     assert re.search(r"taken\.jwt: ok: it tells: consent withdrawn, ads, ", said)
     assert re.findall(r"\.jwt: (?:GOOD|WRONG|GENUINE).*", said) == [".jwt: GOOD", ".jwt: GOOD"]
-    warned = {bundle: "no destruction that the log states explains it" in _page(bundle) for bundle in (before, after)}
-    assert warned == {before: False, after: True}
-
-
-def _page(bundle):
-    """The English page of a bundle."""
-    with zipfile.ZipFile(bundle) as bag:
-        return bag.read("data/index.en.html").decode()
+    pages = [file_of(bundle, "data/index.en.html").decode() for bundle in (before, after)]
+    assert ["no destruction that the log states explains it" in page for page in pages] == [False, True]
 
 
 def test_a_bundle_of_nobody_accuses_nobody(bundled, made_old):

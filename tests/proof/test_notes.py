@@ -7,8 +7,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.proof.notes import Signer, signed_checkpoint, signed_note, tlog_proof
 from app.proof.tree import inclusion_proof
-from app.proof.verifier.notes import COSIGNATURE, Checkpoint, Note, NoteError, VerifierKey, opened
+from app.proof.verifier.notes import Checkpoint, Note, NoteError, VerifierKey, opened
 from app.proof.verifier.trees import LogProof, leaf_hash, node_hash
+from tests.proof.witness import SEEN_AT, Witness
 
 # c2sp.org/signed-note, "Example".
 KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -109,18 +110,12 @@ def test_what_is_no_checkpoint_is_refused(text):
 
 def test_a_witness_signs_the_time_at_which_it_saw_a_checkpoint():
     """A cosignature verifies with the witness's key, and not with another time."""
-    private, signer = Ed25519PrivateKey.generate(), _signer()
-    witness = VerifierKey("witness.example/w1", COSIGNATURE, private.public_key().public_bytes_raw())
-
-    def cosigned(seconds, told):
-        value = private.sign(f"cosignature/v1\ntime {seconds}\n{HEAD.text}".encode())
-        line = base64.b64encode(witness.id + told.to_bytes(8, "big") + value).decode()
-        return Note.parse(signed_checkpoint(HEAD, [signer]) + f"\u2014 {witness.name} {line}\n")
-
-    assert cosigned(1_679_315_147, 1_679_315_147).signed_by([signer.key, witness]) == [signer.key, witness]
+    signer, witness = _signer(), Witness("witness.example/w1")
+    note = signed_checkpoint(HEAD, [signer])
+    assert Note.parse(witness.cosigned(note)).signed_by([signer.key, witness.key]) == [signer.key, witness.key]
     with pytest.raises(NoteError):
-        cosigned(1_679_315_147, 1_679_315_148).signed_by([witness])
-    assert VerifierKey.parse(str(witness)) == witness
+        Note.parse(witness.cosigned(note, told=SEEN_AT + 1)).signed_by([witness.key])
+    assert VerifierKey.parse(str(witness.key)) == witness.key
 
 
 def test_a_proof_of_a_log_holds_for_its_entry_only():

@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import runpy
-import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -91,10 +90,8 @@ def test_a_receipt_verifies_a_year_later_with_the_verifier_file_alone(settled, m
     """A receipt verifies a year later without Sceau and without a network."""
     api, log, consent = settled
     receipt, script = _receipt(api, log, consent), log.place / "verify.py"
-    script.write_text(log.sceau("proof", "verify", "--script")[2])
     keys = [part for key in log.key().split("\n") for part in ("--key", key)]
-    words = [sys.executable, "-I", script, receipt, *keys]
-    today = subprocess.run(words, capture_output=True, text=True, check=False, cwd=log.place)
+    today = log.alone(receipt, *keys)
     assert (today.returncode, "the entry stands in the log" in today.stdout) == (INCOMPLETE, True), today.stderr
     monkeypatch.setattr(sys, "argv", ["verify.py", str(receipt), *keys])
     with time_machine.travel(datetime.now(UTC) + timedelta(days=366)), pytest.raises(SystemExit) as ended:

@@ -1,7 +1,6 @@
 """Retention under attack: runs that never were, races, and what a run must not take out."""
 
 import json
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -10,7 +9,7 @@ import pytest
 from app.operations.proof import append_entries
 from tests.faults.service import eventually
 from tests.proof.asking import replayed
-from tests.proof.forged import state
+from tests.proof.forged import later_of, state
 from tests.proof.logs import lines_of, replaced
 from tests.proof.retained import OLD, known, owned, sign
 from tests.support.api import TestClock, question, running, subject, utc
@@ -80,8 +79,7 @@ def test_a_bundle_that_ends_before_the_run_knows_of_it(old):
     sign(old)
     owned(old, "run")
     bundle = old.bundle("--until", "2020-01-01")  # up to the first checkpoint, which was signed before the run
-    with zipfile.ZipFile(bundle) as bag:
-        later = json.loads(bag.read("later.json"))
+    later = later_of(bundle)
     status, said = old.verify(bundle)
     assert (status, "WRONG" in said, "were destroyed when their time was over" in said) == (3, False, True)
     told = later["entries"][0]

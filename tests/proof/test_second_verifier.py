@@ -18,7 +18,7 @@ import pytest
 
 from app.db.session import random_id
 from tests.proof.forged import forged, later_of, state
-from tests.proof.logs import copied, lines_of, rewritten
+from tests.proof.logs import copied, file_of, lines_of, rewritten
 from tests.proof.retained import owned, sign
 from tests.proof.test_bundle_decisions import ALTERED as DECISIONS_ALTERED
 from tests.support.api import running, subject
@@ -432,8 +432,7 @@ def _behind(change):
 def _restated(bundle, target):
     """A bundle whose page was changed, with a statement of this that fits: its entry is not in the tree."""
     changed = _lines(lambda lines: lines[1:], "data/index.html")(bundle, target.with_name("changed.zip"))
-    with zipfile.ZipFile(changed) as bag:
-        listed = sha256(bag.read("manifest-sha256.txt")).hexdigest()
+    listed = sha256(file_of(changed, "manifest-sha256.txt")).hexdigest()
     later = later_of(changed)
     (stated,) = later["entries"]
     body, entry = json.loads(stated["body"]), json.loads(stated["entry"])
@@ -583,8 +582,7 @@ def test_both_say_wrong_of_a_fork(fork, files, says):
 def test_both_say_wrong_of_a_statement_of_the_other_branch(fork):
     """Both verifiers name a bundle of one branch with a later statement of the other."""
     log, (_, bundle), (_, other) = fork
-    with zipfile.ZipFile(other) as bag:
-        later = bag.read("later.json")
+    later = file_of(other, "later.json")
     forged = rewritten(bundle, log.place / "forged.zip", {"later.json": lambda _: later})
     assert _both(log, forged, says="does not continue this bundle's log") == WRONG
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.faults.service import eventually
-from tests.support.api import running, subject
+from tests.support.api import refused, running, subject
 from tests.support.consents import SIGNED, grant, hash_of, notice_of, own_form, proof, written
 from tests.support.databases import administrator_url, new_database
 from tests.support.people import people
@@ -150,8 +150,7 @@ def test_what_is_refused_leaves_nobody_behind(registered, alice, bob):
 
 def test_people_with_several_names_are_looked_at_whole(registered, alice, ali):
     """An imported withdrawal under one name ends what was consented to under the other."""
-    link = {"from": subject(alice), "to": subject(ali), "basis": "user_proved"}
-    registered.ok("POST", "/v1/subjects/links", link)
+    registered.link_names(alice, ali)
     imported(registered, row(1, alice))
     assert registered.reason(alice, "ads") == "consent_in_force"
     imported(registered, row(2, ali, "withdrawn", at=LONG_AGO + timedelta(days=2)))
@@ -183,18 +182,14 @@ TWO = ("consents:import", "register:read", "register:write", "register:approve")
 def test_grants_wait_for_a_second_person():
     """With two persons required, imported grants wait for the second one's approval; refusals do not wait."""
     with new_database() as database, running(database, register_approval="two") as api:
-        scopes = ["consents:import", "register:read", "register:write", "register:approve", "audit:read"]
-        bob, ada = (
-            api.with_key(api.ok("POST", "/v1/keys", {"name": name, "kind": "person", "scopes": scopes})["key"])
-            for name in ("Bob", "Ada")
-        )
+        bob, ada = (person(api, name, *TWO, "audit:read") for name in ("Bob", "Ada"))
         ada.register("ads")
         rule(bob, "ads", 1)
         few = [row(number, f"user{number}") for number in range(2)]
         program = api.call("POST", "/v1/imports", {"import": "mine", "rows": few, "until": UNTIL})
-        assert (program.status_code, program.json()["type"]) == (403, "urn:sceau:problem:persons-only")
+        assert refused(program) == (403, "persons-only")
         alone = ada.call("POST", "/v1/imports", {"import": "crm", "rows": few, "grants_expected": 2, "until": UNTIL})
-        assert (alone.status_code, alone.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
+        assert refused(alone) == (409, "import-not-approved")
         assert imported(ada, row(9, "zoe", "refused"), name="crm")["recorded"] == 1
         [proposal] = waiting(ada, "import")
         assert (proposal["target"], proposal["wanted"]["grants"]) == ("crm", 2)
@@ -204,8 +199,7 @@ def test_grants_wait_for_a_second_person():
         assert imported(ada, *few, name="crm", grants_expected=2)["recorded"] == 2
         more = {"import": "crm", "rows": [row(3, "yves")], "grants_expected": 3}
         for _ in range(2):
-            refused = ada.call("POST", "/v1/imports", more)
-            assert (refused.status_code, refused.json()["type"]) == (409, "urn:sceau:problem:import-not-approved")
+            assert refused(ada.call("POST", "/v1/imports", more)) == (409, "import-not-approved")
         [proposal] = waiting(ada, "import")
         answer(bob, proposal["id"], approved=False)
         assert ada.call("POST", "/v1/imports", more).status_code == 409
@@ -267,14 +261,8 @@ def test_an_import_does_not_revive_an_erased_person(registered, alice):
     registered.decide(alice, "ads")
     registered.ok("POST", "/v1/subjects/erasures", {"subject": subject(alice)})
     today = datetime.now(UTC) - timedelta(seconds=1)
-    answer = imported(
-        registered,
-        row(1, alice),
-        row(2, alice, "withdrawn"),
-        row(3, alice, at=today),
-        name="erased",
-        until=written(today),
-    )
+    rows = [row(1, alice), row(2, alice, "withdrawn"), row(3, alice, at=today)]
+    answer = imported(registered, *rows, name="erased", until=written(today))
     assert results(answer) == ["refused"] * 3
     assert registered.reason(alice, "ads") == "no_consent"
     registered.decide(alice, "ads")
