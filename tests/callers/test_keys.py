@@ -28,13 +28,6 @@ def test_a_key_is_shown_once(shared):
     assert listing.json()["items"][-1] == told
 
 
-def test_a_new_key_works_at_once_with_its_scopes_alone(shared):
-    """A key is good for what it was made for as soon as it is answered, and for nothing else."""
-    other = shared.with_key(_make(shared, ["register:read"]).json()["key"])
-    assert other.call("GET", "/v1/processings").status_code == 200
-    assert other.call("GET", "/v1/keys").status_code == 403
-
-
 def test_a_caller_is_a_machine_unless_it_is_said_to_be_a_person(shared):
     """The kind of a caller is `machine` by default, stands in the list, and is one of two words."""
     assert _make(shared, ["register:read"]).json()["kind"] == "machine"
@@ -65,15 +58,6 @@ def test_nobody_hands_out_a_processing_that_it_lacks(shared):
     for more in ({}, {"processings": ["ads", "spam"]}, {"processings": ["spam"]}):
         assert _make(manager, ["decisions:evaluate"], **more).status_code == 403
     assert _make(manager, ["decisions:evaluate"], processings=["stats"]).status_code == 201
-
-
-def test_nobody_revokes_a_key_that_holds_more(shared):
-    """A caller revokes no key with scopes or processings that it does not hold itself."""
-    manager = shared.with_key(shared.new_key("keys:manage"))
-    stronger = _make(shared, ["register:write"]).json()
-    assert manager.call("DELETE", f"/v1/keys/{stronger['id']}").status_code == 403
-    assert shared.with_key(stronger["key"]).call("GET", "/v1/processings").status_code == 403
-    assert shared.call("DELETE", f"/v1/keys/{stronger['id']}").status_code == 204
 
 
 def test_a_revoked_key_is_refused_at_once(shared):

@@ -203,12 +203,6 @@ def test_a_malformed_body_is_refused(pip, body, status):
     assert pip.call("POST", "/v1/consents", body).status_code == status
 
 
-def test_another_content_type_is_a_415(pip):
-    """A body that is not said to be JSON is 415 under /v1."""
-    answer = pip.call("POST", "/v1/consents", b"{}", {"Content-Type": "text/plain"})
-    assert (answer.status_code, answer.json()["type"]) == (415, "urn:sceau:problem:unsupported-media-type")
-
-
 @pytest.mark.parametrize("elements", [["subject_line"], None])
 def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, monkeypatch, elements):
     """A second half that leaves a joint consent narrower is confirmed like a withdrawal; one that covers all is not."""

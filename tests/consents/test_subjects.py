@@ -96,16 +96,6 @@ def test_an_erasure_closes_the_consents_and_destroys_the_id(asking, shared_datab
     assert [entry["kind"] for entry in history] == ["granted", "closed", "erased"]
 
 
-def test_an_erasure_leaves_others(asking, shared_database, alice, bob):
-    """Erasing one subject leaves the others' ids and consents."""
-    others = rows(shared_database, VAULT)
-    for name in (alice, bob):
-        asking.decide(name, "ads-mail")
-    _erase(asking, alice)
-    assert [each for each, _ in _since(others, rows(shared_database, VAULT))] == [_locator(bob)]
-    assert asking.reason(bob, "ads-mail") == "consent_in_force"
-
-
 def test_an_erasure_may_be_repeated_and_of_a_stranger(asking, shared_database):
     """A second erasure, or the erasure of an unknown subject, ends no consent and keeps no id."""
     alice, stranger = people("alice", "stranger")

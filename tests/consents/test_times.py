@@ -163,24 +163,6 @@ def test_what_was_collected_before_a_closure_is_refused_after_it(pip):
     assert pip.reason("n", "later-for-closures") == "no_consent"
 
 
-def test_a_withdrawal_from_all_ends_every_consent(live):
-    """A withdrawal that names no processing ends the consents to all processings, and lists them."""
-    consents = {live.decide("o", name)["id"] for name in ("ads", "stats")}
-    assert set(live.withdraw("o")["withdrawn"]) == consents
-    assert {live.reason("o", name) for name in ("ads", "stats")} == {"consent_withdrawn"}
-
-
-def test_a_closure_ends_every_consent_and_the_next_holder_starts_afresh(live, shared_clock):
-    """After a closure the same address has never decided, and may consent again."""
-    consents = {live.decide("p", name)["id"] for name in ("ads", "stats")}
-    closure = live.ok("POST", "/v1/subjects/closures", {"subject": subject("p")})
-    assert set(closure["closed"]) == consents
-    assert {live.reason("p", name) for name in ("ads", "stats")} == {"no_consent"}
-    shared_clock.at = NOON + timedelta(seconds=1)
-    assert live.decide("p", "ads")["state"] == "in_force"
-    assert live.reason("p", "stats") == "no_consent"
-
-
 def test_renewing_all_day_long_never_exceeds_a_year(live, shared_clock):
     """Renewing many times in a day gives a year from the last collection, never more."""
     for minute in range(0, 60, 6):

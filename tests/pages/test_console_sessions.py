@@ -24,14 +24,6 @@ def sessions(database):
     return rows(database, "SELECT token_sha256, page_session::text FROM page_session ORDER BY 1")
 
 
-def test_without_a_session_the_sign_in_is_shown(visitor):
-    """Without a session, the console's address leads to the sign-in form and shows no number."""
-    page = visitor.get()
-    assert SIGN_IN in page.html
-    assert "data-section" not in page.html
-    assert page.headers["content-security-policy"].startswith("default-src 'none'")
-
-
 def test_signing_in_and_out(shared, visitor, shared_database):
     """A key of the scope opens the console; signing out closes it, also for who kept the cookie."""
     before = sessions(shared_database)

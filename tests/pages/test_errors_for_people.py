@@ -3,9 +3,7 @@
 import pytest
 
 from app.api.http.exchange import MOST_BODY_BYTES, wants_page
-from app.db.database import PoolLimits
 from tests.support.api import running
-from tests.support.consent_page import Person, link
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
 
@@ -60,18 +58,6 @@ def test_too_long_is_a_page(database):
         assert answer.status_code == 413
         assert is_page(answer)
         assert "Rien n’a été enregistré." in answer.text
-
-
-def test_a_database_that_is_away_is_told_in_a_page(database):
-    """While the database is away, a page is a 503 that says when to try again."""
-    with running(database) as api:
-        api.register("ads-mail")
-        person = Person(api, link(api, "waiting", "ads-mail"))
-        reached = api.client.app.state.services.database  # type: ignore[attr-defined]
-        reached._limits = PoolLimits(waiting=0)
-        answer = api.client.get(person.path, headers=BROWSER)
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        assert is_page(answer)
 
 
 @pytest.mark.parametrize(

@@ -207,9 +207,3 @@ def test_who_turned_fifteen_is_not_asked_by_a_joint_link(shared):
         page = person.open()
         assert page.status == 410
         assert page.buttons == {}
-
-
-def test_a_form_of_one_side_is_worth_nothing_on_the_other(shared):
-    """A form of the child's page is refused on the parent's page."""
-    child, parent = two(shared, "young-forger", "ads-mail")
-    assert parent.send(child.open().filled("accept", "ads-mail")).status == 400

@@ -150,15 +150,6 @@ def test_what_is_not_the_page_s_own_press_records_nothing(held):
     assert events(held, "gus") == [*GIVEN, ("withdrawn", "ads")]
 
 
-def test_nobody_withdraws_for_somebody_else(held):
-    """A form of one person's page, sent to another person's address, records nothing for either."""
-    consented(held, "alice", "bob")
-    alice, bob = overview(held, "alice"), overview(held, "bob")
-    of_alice, of_bob = (each.open().filled("withdraw", "ads") for each in (alice, bob))
-    assert (alice.send(of_bob).status, bob.send(of_alice).status) == (400, 400)
-    assert (events(held, "alice"), events(held, "bob")) == (GIVEN, GIVEN)
-
-
 def test_a_processing_that_one_never_decided_about_has_no_button(held):
     """A person's page has no button for a processing that only others decided about."""
     consented(held, "ida", "jo")
@@ -192,13 +183,3 @@ def test_once_its_maker_may_read_no_more_it_withdraws_nothing(held):
     held.call("DELETE", f"/v1/keys/{made['id']}")
     assert person.send(sent).status == 410
     assert events(held, "lea") == GIVEN
-
-
-def test_a_withdrawal_is_taken_however_many_forms_came(held, monkeypatch):
-    """The limit on forms in an hour does not apply to withdrawals."""
-    consented(held, "max")
-    monkeypatch.setattr("app.operations.consents.answer_consent_form.FORMS_AN_HOUR", 1)
-    person = overview(held, "max")
-    for each in ("ads", "stats"):
-        assert person.send(person.open().filled("withdraw", each)).status == 200
-    assert events(held, "max") == [*GIVEN, ("withdrawn", "ads"), ("withdrawn", "stats")]

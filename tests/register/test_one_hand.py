@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.api import UNLIMITED, Api, refused, running, subject
 from tests.support.consent_page import Person, link
-from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
+from tests.support.consents import SIGNED, notice_of, own_form, proof, written
 from tests.support.databases import new_database
 from tests.support.issuer import Issuer, issuing
 from tests.support.two_persons import WHY, add, answer, person, rule, waiting
@@ -170,15 +170,6 @@ def test_a_rename_does_not_say_again_what_was_invalidated(place):
     refused = answer(bob, waits["id"])
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "notice")
     assert api.ok("GET", f"/v1/processings/{ads}")["versions"] == 1
-
-
-def test_old_consents_come_in_by_an_import_alone(place):
-    """A program that may import cannot record an old grant through the live route."""
-    api, *_ = place
-    ads = _ads(place, "old-grants")
-    dated = grant("otto", ads, at=datetime(2026, 1, 10, 9, tzinfo=UTC), evidence=SIGNED)
-    refused = api.call("POST", "/v1/consents", dated)
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "collected_at")
 
 
 def test_a_no_of_who_may_import_is_as_strong_as_anybodys(place):
