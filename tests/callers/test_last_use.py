@@ -1,9 +1,6 @@
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
-
-import pytest
 
 from app.auth.callers import Authenticated, Caller
 from app.auth.sessions import Uses, last_uses, write_uses
@@ -11,6 +8,7 @@ from app.db.database import Database
 from app.operations.callers import flush_uses
 from tests.support.api import question, running
 from tests.support.databases import rows
+from tests.support.pools import in_a_pool
 
 
 def _entry(api, identifier):
@@ -85,37 +83,20 @@ def test_a_refused_key_was_not_used(database):
     assert len(found) == 1, "only the manager's key was used"
 
 
-@pytest.fixture
-def stored(database):
-    """Run something on a database of the service's own."""
-
-    def run(work):
-        async def opened():
-            pool = Database(database.app_url)
-            try:
-                return await work(pool)
-            finally:
-                await pool.close()
-
-        return asyncio.run(opened())
-
-    return run
-
-
-def test_the_latest_of_several_workers_counts(stored):
+def test_the_latest_of_several_workers_counts(database):
     """Workers write of one credential in any order: the latest use stays, and none lies in the future."""
     one, now = uuid4(), time.time()
 
-    async def work(database):
+    async def work(pool):
         found = []
         for at in (now - 7200, now - 60, now - 3600, now + 7200):
-            async with database.write() as session:
+            async with pool.write() as session:
                 await write_uses(session, {one: at, uuid4(): now})
-            async with database.read() as session:
+            async with pool.read() as session:
                 found.append((await last_uses(session, [one]))[one].timestamp())
         return found
 
-    first, second, third, last = stored(work)
+    first, second, third, last = in_a_pool(database, work)
     assert [first, second, third] == [at // 60 * 60 for at in (now - 7200, now - 60, now - 60)]
     assert second < last <= time.time()
 
@@ -125,22 +106,22 @@ def _found(credential, at):
     return Authenticated(caller, credential, at)
 
 
-def test_what_cannot_be_written_is_written_later(stored):
+def test_what_cannot_be_written_is_written_later(database):
     """A use that was noted while the database was away is written when it is back, with the time of the use."""
     uses, one, at = Uses(), uuid4(), datetime(2020, 6, 15, 12, 30, tzinfo=UTC)
 
-    async def work(database):
+    async def work(pool):
         uses.note(_found(one, at))
         away = Database("postgresql://nobody@127.0.0.1:1/nothing")
         await flush_uses(away, uses)
         await away.close()
         assert set(uses.unwritten()) == {one}
-        await flush_uses(database, uses)
+        await flush_uses(pool, uses)
         assert not uses.unwritten()
-        async with database.read() as session:
+        async with pool.read() as session:
             return await last_uses(session, [one])
 
-    assert stored(work) == {one: at}
+    assert in_a_pool(database, work) == {one: at}
 
 
 def test_a_use_after_the_writing_is_written_again():

@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.support.commands import run_command
 from tests.support.consents import grant
 from tests.support.databases import administrator_url, new_database, rows
 from tests.support.decision_rows import logged_rows
+from tests.support.pools import in_a_pool
 
 OTHER_KEY = "33" * 32
 SEARCHES = ("/v1/consents/search", "/v1/decisions/search", "/v1/audit-trail/search")
@@ -214,7 +216,7 @@ def _started(database, api, *keys):
     lasting = deployment.pseudonyms
     pseudonyms = Pseudonyms(one, lasting.ids, other=others[0] if others else None)
     pseudonyms.opaque = lasting.opaque  # type: ignore[method-assign] # of the same master key
-    return asyncio.run(_checked(database, replace(deployment, pseudonyms=pseudonyms)))
+    return in_a_pool(database, partial(_checked, replace(deployment, pseudonyms=pseudonyms)))
 
 
 def test_keys_are_stated_anew_once_what_is_being_recorded_stands():
@@ -321,14 +323,10 @@ def test_what_is_hashed_but_locators_outlives_an_exchange():
                 _exchange(api)
 
 
-async def _checked(database, deployment):
+async def _checked(deployment, pool):
     """Check a deployment as a process that starts does."""
-    made = Database(database.app_url)
-    try:
-        async with made.write() as session:
-            await check_deployment(session, deployment)
-    finally:
-        await made.close()
+    async with pool.write() as session:
+        await check_deployment(session, deployment)
 
 
 def test_a_command_with_another_key_finds_nobody_and_says_why(database):

@@ -1,14 +1,12 @@
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import psycopg
 import pytest
 
-from app.db.database import Database
-from app.operations.consents.projections import rebuild_projection
 from tests.support.api import processing, running, subject
 from tests.support.databases import administrator_url, new_database, rows
+from tests.support.pools import rebuilt
 from tests.support.two_persons import add, states
 
 TAMPERINGS = {
@@ -42,18 +40,6 @@ def _at_once(*calls):
         return [future.result() for future in [threads.submit(make, call) for call in calls]]
 
 
-def _rebuilt(database, *, repair=True):
-    """How many subjects a rebuild looks at, and how many consents differ."""
-
-    async def rebuild():
-        opened = Database(database.app_url)
-        steps = [step async for step in rebuild_projection(opened, repair=repair)]
-        await opened.close()
-        return steps[-1].subjects, steps[-1].differing
-
-    return asyncio.run(rebuild())
-
-
 def _events(database, name):
     """The kinds of a subject's events by ledger order, with the time of each."""
     query = (
@@ -80,7 +66,7 @@ def test_two_writers_on_one_consent_are_both_recorded(pair):
         assert one.reason(name, "ads") == other.reason(name, "ads") == reasons[last]
         first = granted if last == "refused" else refused
         assert one.ok("GET", f"/v1/consents/{first['id']}")["state"] == "replaced"
-    assert _rebuilt(database, repair=False)[1] == 0
+    assert rebuilt(database, repair=False)[1] == 0
 
 
 def test_many_writers_on_one_subject_leave_one_order(pair):
@@ -102,7 +88,7 @@ def test_many_writers_on_one_subject_leave_one_order(pair):
     assert [seq for seq, _, _ in events] == list(range(1, 13))
     ends = [at for _, kind, at in events if kind != "granted"]
     assert ends == sorted(set(ends))  # each later than all before it; a grant keeps the time that its form says
-    assert _rebuilt(database, repair=False)[1] == 0
+    assert rebuilt(database, repair=False)[1] == 0
     assert one.reason("busy", "ads") == other.reason("busy", "ads")
 
 
@@ -167,10 +153,10 @@ def test_a_tampered_projection_is_found_and_mended(api, database, tampering):
     api.withdraw("alice", "ads")
     api.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
     api.decide("carol", "ads", "refused")
-    assert _rebuilt(database) == (3, 0)
+    assert rebuilt(database) == (3, 0)
     with psycopg.connect(administrator_url(database.name)) as connection:
         changed = connection.execute(TAMPERINGS[tampering]).rowcount
     assert changed > 0
-    assert _rebuilt(database, repair=False) == (3, changed)
-    assert _rebuilt(database) == (3, changed)
-    assert _rebuilt(database) == (3, 0)
+    assert rebuilt(database, repair=False) == (3, changed)
+    assert rebuilt(database) == (3, changed)
+    assert rebuilt(database) == (3, 0)

@@ -1,6 +1,5 @@
 """Several names of one person lead to one ledger: a decision by one name is one decision for all of them."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,14 +8,13 @@ from itertools import pairwise, product
 import pytest
 
 from app.auth.callers import Scope
-from app.db.database import Database
-from app.operations.consents.projections import rebuild_projection
 from tests.faults.service import eventually, wait_for_lease
 from tests.support.api import refused, running, subject
 from tests.support.consent_page import Person, link
 from tests.support.consents import grant
 from tests.support.databases import new_database, rows
 from tests.support.people import people
+from tests.support.pools import rebuilt
 
 
 def _link(api, one, other, basis="user_proved"):
@@ -484,12 +482,4 @@ def test_the_projection_is_what_the_ledgers_say(api, shared_database):
     api.withdraw(al, "ads", received_at=_ago(days=30))
     _person(api, alice, ali, al)
     _unlink(api, ali, alice)
-
-    async def differing():
-        made = Database(shared_database.app_url)
-        try:
-            return [each async for each in rebuild_projection(made, repair=False)][-1].differing
-        finally:
-            await made.close()
-
-    assert asyncio.run(differing()) == 0
+    assert rebuilt(shared_database, repair=False)[1] == 0

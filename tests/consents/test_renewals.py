@@ -1,12 +1,10 @@
-import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.audit.figures import JobRun
-from app.db.database import Database
-from app.operations.service.show_home import record_job_run
 from tests.support.api import running, utc
+from tests.support.console import run_recorded
 from tests.support.databases import new_database
 from tests.support.sweeping import sweep
 
@@ -80,22 +78,11 @@ def test_a_restricted_caller_sees_its_processings(swept):
 
 def test_runs_are_told_by_the_api_and_metrics(api, database):
     """The API and /metrics report job runs: how many, their failures, flags, backlog, duration and last error."""
-
-    async def record():
-        made = Database(database.app_url)
-        try:
-            async with made.write() as session:
-                now = await session.now()
-                for error, flagged in ((None, 3), ("OSError", 0), (None, 5)):
-                    run = JobRun(
-                        "renewals.sweep", now, timedelta(seconds=1.5), flagged, backlog=7, error=error, lost=flagged
-                    )
-                    await record_job_run(session, run)
-        finally:
-            await made.close()
-
     assert api.ok("GET", "/v1/job-runs")["items"] == []
-    asyncio.run(record())
+    took = timedelta(seconds=1.5)
+    for error, flagged in ((None, 3), ("OSError", 0), (None, 5)):
+        run = JobRun("renewals.sweep", datetime.now(UTC), took, flagged, backlog=7, error=error, lost=flagged)
+        run_recorded(database, run)
     for query in ("", "?days=7", "?task=renewals.sweep&days=1"):
         found = api.ok("GET", f"/v1/job-runs{query}")["items"]
         assert [(item["runs"], item["failures"], item["flagged"], item["backlog"]) for item in found] == [(3, 1, 8, 7)]

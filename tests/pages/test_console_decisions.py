@@ -1,18 +1,17 @@
 """The console's part of decisions: by reason and day, counted once, of the processings that a key may name."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import psycopg
 
 from app.audit.log_reading import answers_between, midnight
-from app.db.database import Database
 from tests.faults.service import eventually
 from tests.proof.logs import Log
 from tests.support.api import running
 from tests.support.console import Visitor
 from tests.support.decision_rows import REFUSED, but, insert, logged, logged_rows, segment_of
+from tests.support.pools import in_a_pool
 
 
 def test_decisions_by_day_and_reason(database):
@@ -79,15 +78,11 @@ def test_numbers_stay_when_the_log_is_gone(database):
 
 
 def _answers(database, since, until):
-    async def read():
-        made = Database(database.app_url)
-        try:
-            async with made.read() as session:
-                return await answers_between(session, since, until)
-        finally:
-            await made.close()
+    async def read(pool):
+        async with pool.read() as session:
+            return await answers_between(session, since, until)
 
-    return asyncio.run(read())
+    return in_a_pool(database, read)
 
 
 def test_no_log_is_no_gap(database):

@@ -1,6 +1,5 @@
 """What an invalidation would end, counted beforehand, and which permits had relied on it, listed."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -8,7 +7,6 @@ import pytest
 
 from app.core.period import PeriodPolicy
 from app.core.renewal import Renewal
-from app.db.database import Database
 from app.operations.webhooks.effects import tell_invalidations
 from tests.faults.service import eventually
 from tests.support.acts import trail
@@ -17,6 +15,7 @@ from tests.support.consents import hash_of, notice_of
 from tests.support.databases import new_database
 from tests.support.decision_rows import logged_rows
 from tests.support.invalidations import invalidate
+from tests.support.pools import in_a_pool
 from tests.support.two_persons import add
 
 SEARCH = "/v1/decisions/search"
@@ -165,14 +164,7 @@ def test_a_joint_consent_rests_on_either_text(place, first, said):
     assert api.reason(name, name) == "consent_invalid"
     assert len(relied_on(api, name)["items"]) == 1
 
-    async def reported():
-        made = Database(database.app_url)
-        try:
-            return await tell_invalidations(made, Renewal(PeriodPolicy()))
-        finally:
-            await made.close()
-
-    asyncio.run(reported())
+    in_a_pool(database, lambda pool: tell_invalidations(pool, Renewal(PeriodPolicy())))
     own = {each["id"] for each in api.ok("POST", "/v1/consents/search", {"processing": name})["items"]}
 
     def told():

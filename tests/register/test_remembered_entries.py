@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.db.database import Database
 from app.db.session import Lookup, Prepared
 from app.register import store
 from app.register.store import RegisterEntries, load_processings
+from tests.support.pools import in_a_pool
 from tests.support.two_persons import add
 
 IDS = ("ads", "stats", "later", "nowhere")
@@ -27,14 +27,13 @@ def _changes(api):
     yield api.register("later")
 
 
-async def _read(database, entries):
-    opened = Database(database.app_url)
-    try:
-        async with opened.read() as session:
+def _read(database, entries):
+    async def read(pool):
+        async with pool.read() as session:
             told = await entries.read(session, IDS, store.STAMP.read(await session.rows(store.STAMP)))
             return told, dict.fromkeys(IDS) | await load_processings(session, IDS)
-    finally:
-        await opened.close()
+
+    return in_a_pool(database, read)
 
 
 def test_what_is_remembered_is_what_is_there(api, database):
@@ -42,7 +41,7 @@ def test_what_is_remembered_is_what_is_there(api, database):
     entries = RegisterEntries()
     for _ in _changes(api):
         for _ in range(2):
-            told, held = asyncio.run(_read(database, entries))
+            told, held = _read(database, entries)
             assert told == held
 
 
@@ -51,10 +50,10 @@ def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
     monkeypatch.setattr(store, "STAMP", Lookup(Prepared(text("SELECT 1 AS one")), {}, lambda rows: rows[0].one))
     entries = RegisterEntries()
     api.register("ads")
-    told, held = asyncio.run(_read(database, entries))
+    told, held = _read(database, entries)
     assert told == held
     api.ok("PATCH", "/v1/processings/ads", {"status": "suspended"})
-    told, held = asyncio.run(_read(database, entries))
+    told, held = _read(database, entries)
     assert told["ads"] != held["ads"]
 
 

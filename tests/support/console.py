@@ -1,6 +1,5 @@
 """The console as a browser without scripts uses it; and its numbers of consents counted as a job counts them."""
 
-import asyncio
 import html
 import re
 from typing import Any
@@ -12,6 +11,7 @@ from app.operations.consents.projections import count_consents
 from app.operations.service.show_home import record_job_run
 from tests.support.api import BOOTSTRAP, Api
 from tests.support.databases import TestDatabase
+from tests.support.pools import in_a_pool
 
 SITE = "https://testserver"
 COOKIE = "__Host-sceau_session"
@@ -20,15 +20,11 @@ COOKIE = "__Host-sceau_session"
 def count(database: TestDatabase, clock: Any = None, policy: PeriodPolicy | None = None) -> None:
     """Count consents once."""
 
-    async def once() -> None:
-        made = Database(database.app_url, clock=clock)
-        try:
-            async with made.write() as session:
-                await count_consents(session, policy or PeriodPolicy())
-        finally:
-            await made.close()
+    async def once(pool: Database) -> None:
+        async with pool.write() as session:
+            await count_consents(session, policy or PeriodPolicy())
 
-    asyncio.run(once())
+    in_a_pool(database, once, clock=clock)
 
 
 class Seen:
@@ -97,12 +93,8 @@ def forget_attempts(api: Api) -> None:
 def run_recorded(database: TestDatabase, run: JobRun) -> None:
     """Record a run of a background task."""
 
-    async def once() -> None:
-        made = Database(database.app_url)
-        try:
-            async with made.write() as session:
-                await record_job_run(session, run)
-        finally:
-            await made.close()
+    async def once(pool: Database) -> None:
+        async with pool.write() as session:
+            await record_job_run(session, run)
 
-    asyncio.run(once())
+    in_a_pool(database, once)
