@@ -137,14 +137,6 @@ def test_a_revoked_caller_gets_no_key(shared, mailer):
     assert _rotate(shared, {"id": "01990000-0000-7000-8000-000000000000"}).status_code == 404
 
 
-def test_nobody_rotates_a_key_that_holds_more(shared, mailer):
-    """Whoever rotates gets the key: only a caller that holds as much itself may."""
-    manager = shared.with_key(shared.new_key("keys:manage"))
-    assert _rotate(manager, mailer).status_code == 403
-    equal = shared.with_key(shared.new_key("keys:manage", "decisions:evaluate", "register:read"))
-    assert _rotate(equal, mailer).status_code == 201
-
-
 @pytest.mark.parametrize(
     "body",
     [

@@ -38,14 +38,6 @@ def api(shared):
 LEADING = "SELECT FROM subject_locator WHERE ended_at IS NULL"
 
 
-def _close(api, name):
-    return api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
-
-
-def _erase(api, name):
-    return api.ok("POST", "/v1/subjects/erasures", {"subject": subject(name)})
-
-
 def _explained(api, name):
     return api.ok("POST", "/v1/explanations", question(name, "ads"))["facts"]
 
@@ -110,7 +102,7 @@ def test_the_next_holder_of_an_address_sees_nothing_of_the_one_before(api, share
     others = _refs(shared_database)
     before = api.decide(alice, "ads")
     api.reason(alice, "ads")
-    _close(api, alice)
+    api.close(alice)
     assert _found(api, alice) == [0, 0]
     after = api.decide(alice, "ads", "refused")
     assert after["subject_ref"] != before["subject_ref"]
@@ -276,10 +268,10 @@ def test_a_key_is_taken_away_once_nobody_was_erased_lately_whom_it_alone_finds()
         with running(database) as api:
             api.register("ads")
             api.decide("alice", "ads")
-            _erase(api, "alice")
+            api.erase("alice")
         with running(database, pseudonym_key=f"{OLD},{NEW}") as api:
             api.decide("bob", "ads")
-            _erase(api, "bob")
+            api.erase("bob")
             _exchange(api)
             with pytest.raises(DeploymentRefusedError, match="two days longer"):
                 _started(database, api, NEW)
@@ -294,13 +286,13 @@ def test_a_closed_account_has_a_row_for_a_key_before_that_comes_in_front():
         with running(database) as api:
             api.register("ads")
             api.decide("alice", "ads")
-            _close(api, "alice")
+            api.close("alice")
         with running(database, pseudonym_key=f"{OLD},{NEW}") as api:
             with pytest.raises(DeploymentRefusedError, match=REFUSED):
                 _started(database, api, NEW, OLD)
             _exchange(api)
         with running(database, pseudonym_key=NEW) as api:
-            _erase(api, "alice")
+            api.erase("alice")
             assert rows(database, "SELECT FROM subject_vault") == []
 
 
@@ -364,7 +356,7 @@ def test_a_first_consent_beside_an_erasure_is_closed_or_comes_after(api):
     for number in range(20):
         name = f"racer{number}"
         with ThreadPoolExecutor(2) as pool:
-            erased = pool.submit(_erase, api, name)
+            erased = pool.submit(api.erase, name)
             consented = pool.submit(api.decide, name, "ads")
         ended = erased.result()["closed"]
         permitted = api.reason(name, "ads") == "consent_in_force"
@@ -380,7 +372,7 @@ def test_an_erasure_forgets_kept_answers_and_nothing_is_recorded_anew(api, share
     body, kept = grant(alice, "ads"), {"Idempotency-Key": "forgotten"}
     consent = api.call("POST", "/v1/consents", body, kept).json()["id"]
     assert api.call("POST", "/v1/consents", body, kept).json()["id"] == consent
-    _erase(api, alice)
+    api.erase(alice)
     again = api.call("POST", "/v1/consents", body, kept)
     assert (again.status_code, again.json()["type"]) == (409, "urn:sceau:problem:subject-erased")
     assert api.reason(alice, "ads") == "no_consent"
@@ -395,7 +387,7 @@ def test_an_erasure_forgets_what_was_answered_under_another_name(api, shared_dat
     api.call("POST", f"/v1/{path}", {"subject": subject(alice)}, {"Idempotency-Key": f"said-once-{path}"})
     kept = "SELECT body FROM idempotency"
     assert consent in str(rows(shared_database, kept))
-    _erase(api, ali)
+    api.erase(ali)
     assert consent not in str(rows(shared_database, kept))
 
 
@@ -418,7 +410,7 @@ def test_an_erasure_finds_rows_that_are_being_rewritten(came_back):
     with new_database() as database, running(database) as single:
         single.register("ads")
         single.decide("alice", "ads")
-        _close(single, "alice")
+        single.close("alice")
         if came_back:
             single.decide("alice", "ads")
         with running(database, pseudonym_key=f"{PSEUDONYM_KEY},{OTHER_KEY}") as both:
@@ -441,7 +433,7 @@ def _erased_meanwhile(database, both):
         done = pool.submit(asyncio.run, rewrite())
         assert rewritten.wait(10)
         erasing.set()
-        _erase(both, "alice")
+        both.erase("alice")
         done.result()
     assert rows(database, LEADING) == []
     assert len(rows(database, "SELECT FROM subject_locator")) == 2  # the day, under each of the two keys

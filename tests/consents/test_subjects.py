@@ -19,10 +19,6 @@ def _locator(name, kind="user"):
     return Pseudonyms(bytes.fromhex(PSEUDONYM_KEY)).locator(kind, name)
 
 
-def _erase(asking, name):
-    return asking.ok("POST", "/v1/subjects/erasures", {"subject": subject(name)})
-
-
 @pytest.mark.parametrize("other", ["ZOÉ@exemple.fr", "Zoé@EXEMPLE.FR", DECOMPOSED, DECOMPOSED.upper()])
 def test_one_subject_in_every_writing(asking, other):
     """Capitals and Unicode composition make no other subject: a withdrawal in one writing ends a consent in another."""
@@ -86,7 +82,7 @@ def test_an_erasure_closes_the_consents_and_destroys_the_id(asking, shared_datab
     events = "SELECT kind, id FROM consent_event ORDER BY seq"
     before = rows(shared_database, events)
     consents = {asking.decide(alice, name)["id"] for name in ("ads-mail", "stats")}
-    erased = _erase(asking, alice.upper())
+    erased = asking.erase(alice.upper())
     assert set(erased["closed"]) == consents
     assert asking.reason(alice, "ads-mail") == "no_consent"
     assert rows(shared_database, VAULT) == vault
@@ -101,9 +97,9 @@ def test_an_erasure_may_be_repeated_and_of_a_stranger(asking, shared_database):
     alice, stranger = people("alice", "stranger")
     before = rows(shared_database, VAULT)
     asking.decide(alice, "ads-mail")
-    _erase(asking, alice)
-    assert _erase(asking, alice)["closed"] == []
-    assert _erase(asking, stranger)["closed"] == []
+    asking.erase(alice)
+    assert asking.erase(alice)["closed"] == []
+    assert asking.erase(stranger)["closed"] == []
     assert rows(shared_database, VAULT) == before
 
 
@@ -112,7 +108,7 @@ def test_an_erased_subject_may_come_back(asking, shared_database, alice):
     asking.decide(alice, "ads-mail")
     key = f"SELECT wrapped_key FROM subject_vault WHERE sealed_for = '\\x{_locator(alice).hex()}'"
     before = rows(shared_database, key)
-    _erase(asking, alice)
+    asking.erase(alice)
     assert asking.decide(alice, "ads-mail")["state"] == "in_force"
     assert asking.reason(alice, "ads-mail") == "consent_in_force"
     assert len(rows(shared_database, key)) == 1

@@ -6,7 +6,6 @@ from app.api.http.security import Needs, guarded_inside, scopes_by_route
 from app.auth.callers import Scope
 
 ONE, MANY = "/access/v1/evaluation", "/access/v1/evaluations"
-POLICY, LIMIT = "ratelimit-policy", "ratelimit"
 
 NOT_COUNTED = {
     ("POST", "/v1/withdrawals"): "taking back is as easy as giving",

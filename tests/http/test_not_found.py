@@ -45,11 +45,3 @@ def test_a_more_exact_message_stays(shared):
     assert shared.call("POST", "/v1/rulings", body).json()["detail"] == "There is no such version."
     answer = shared.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "a"}, "processing": "none"})
     assert answer.json()["detail"] == "No such processing is registered."
-
-
-@pytest.mark.parametrize("path", ["/", "/nothing-here"])
-def test_people_get_a_page_at_an_address_that_nothing_answers(shared, path):
-    """Who asks for HTML reads a page, and a program a problem document."""
-    page = shared.call("GET", path, headers={"Accept": "text/html"})
-    assert page.headers["content-type"].startswith("text/html")
-    assert shared.call("GET", path).headers["content-type"].startswith("application/")

@@ -1,6 +1,7 @@
 """What the page shows beside the two answers: the operator's particulars, the languages, the way out of a renewal."""
 
 import re
+from typing import Any
 
 import pytest
 from markupsafe import Markup
@@ -92,7 +93,7 @@ def test_only_whole_languages_are_offered(shared):
 
 def test_a_telephone_account_is_recognisable(shared):
     """The page shows the beginning and the last two digits of a telephone account, and never the whole number."""
-    account = {"subject": subject("+33612345678", "phone"), "authentication": "in_person"}
+    account: dict[str, Any] = {"subject": subject("+33612345678", "phone"), "authentication": "in_person"}
     page = Person(shared, link(shared, "ignored", "ads-mail", **account)).open()
     assert "Votre compte : +33 6 •• •• •• 78" in page.text()
     assert "612345678" not in page.html

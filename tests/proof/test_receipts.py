@@ -209,16 +209,12 @@ def test_a_receipt_tells_what_a_person_is_to_know(consented):
     assert alice not in answer.text
 
 
-def _close(api, name):
-    api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
-
-
 CHILD = {"age_band": "under_15"}
 ENDS = {
     "renewed": (lambda api, who, about: api.decide(who, about), "dpv:RenewedConsentGiven"),
     "refused": (lambda api, who, about: api.decide(who, about, "refused"), "dpv:ConsentRefused"),
     "withdrawn": (lambda api, who, _: api.withdraw(who), "dpv:ConsentWithdrawn"),
-    "closed": (lambda api, who, _: _close(api, who), "dpv:ConsentExpired"),
+    "closed": (lambda api, who, _: api.close(who), "dpv:ConsentExpired"),
     "invalidated": (lambda api, _, about: invalidate(api, about), "dpv:ConsentInvalidated"),
 }
 GIVERS = {

@@ -177,6 +177,14 @@ class Api:
         said = {"age_band": band, "stated_by": "operator", "checked_how": "account_data", **more}
         return self.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **said})
 
+    def close(self, name: str) -> Any:
+        """Close a person's account."""
+        return self.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
+
+    def erase(self, name: str) -> Any:
+        """Erase a person."""
+        return self.ok("POST", "/v1/subjects/erasures", {"subject": subject(name)})
+
     def link_names(self, one: str, other: str, basis: str = "user_proved") -> Any:
         """State that two names are one person's."""
         return self.ok("POST", "/v1/subjects/links", {"from": subject(one), "to": subject(other), "basis": basis})
