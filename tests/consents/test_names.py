@@ -384,7 +384,7 @@ def test_an_export_tells_every_name(api, alice):
 
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_another_worker_forgets_each_name(cache):
-    """Once a link, its removal or a withdrawal by another name is answered, no worker decides from older memory."""
+    """What one worker links, unlinks or withdraws by one name, another forgets under every name of the person."""
     with new_database() as database, running(database, cache=cache) as one, running(database, cache=cache) as two:
         one.register("ads")
         for name in ("alice", "ali"):
