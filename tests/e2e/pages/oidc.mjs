@@ -1,7 +1,7 @@
 // An issuer of accounts: node-oidc-provider with its own pages for login and consent, which take any password.
 // Arguments: the folder where npm installed it, and JSON with `issuer`, `client`, and `accounts` (subjects by login).
 // Ends with whoever started it: when standard input is closed.
-import { generateKeyPairSync } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -11,9 +11,16 @@ const { issuer, client, accounts } = JSON.parse(given)
 const entry = join(folder, 'node_modules', 'oidc-provider', 'lib', 'index.js')
 const { default: Provider } = await import(pathToFileURL(entry).href)
 
+// By way of PEM: Node 20 waits for ever if it collects the job that made a key while it exports that key as a JWK, since
+// both lock the key.
+const PEM = {
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+}
+
 function signing(alg, type, options) {
-  const { privateKey } = generateKeyPairSync(type, options)
-  return { ...privateKey.export({ format: 'jwk' }), alg, kid: alg, use: 'sig' }
+  const { privateKey } = generateKeyPairSync(type, { ...options, ...PEM })
+  return { ...createPrivateKey(privateKey).export({ format: 'jwk' }), alg, kid: alg, use: 'sig' }
 }
 
 const provider = new Provider(issuer, {
