@@ -450,16 +450,6 @@ class Recorder:
     exempt_share: float
     _owed: float = 0.0
 
-    def wants(self, facts: LogFacts) -> bool:
-        """Return whether a decision is logged: an evenly spaced share of the exempt permits, and all others."""
-        if facts.shape.reason not in _WITHOUT_CONSENT:
-            return True
-        self._owed += self.exempt_share
-        if self._owed < 1:
-            return False
-        self._owed -= 1
-        return True
-
     def must_wait(self, facts: LogFacts) -> bool:
         """Return whether a decision may be answered only once it is logged: a permit that rests on IV or the NOTA."""
         return self.durable and facts.shape.permitted and facts.shape.reason not in _WITHOUT_CONSENT
@@ -473,7 +463,10 @@ class Recorder:
         correspondence: tuple[str, str],
         facts: LogFacts,
     ) -> Entry | None:
-        """Return the entry of one decision; None if it is not logged."""
-        if not self.wants(facts):
-            return None
+        """Return the entry of one decision; None if it is not logged: of exempt permits, an evenly spaced share is."""
+        if facts.shape.reason in _WITHOUT_CONSENT:
+            self._owed += self.exempt_share
+            if self._owed < 1:
+                return None
+            self._owed -= 1
         return at, identifier, caller.int, subject_ref, correspondence, facts

@@ -17,7 +17,7 @@ from app.core.consent import EventKind
 from app.core.decision import DecisionRequest, Participant
 from app.core.period import PeriodPolicy
 from app.ledger.store import Person
-from app.operations.decisions.from_memory import Memory, Remembered, RememberedDecisions, look, recall
+from app.operations.decisions.from_memory import Memory, Remembered, RememberedDecisions, look, one_of_each, recall
 from app.operations.decisions.judging import (
     Circumstances,
     DecidedBy,
@@ -165,7 +165,7 @@ def test_as_many_decisions_are_remembered_as_was_said():
     """With room for a hundred, the last fifty or more of a thousand are kept; equal circumstances share one object."""
     held = RememberedDecisions(100)
     again = [replace(OF) for _ in range(1_000)]
-    assert len({id(held.one_of_each(each)) for each in again}) == 1
+    assert len({id(one_of_each(each)) for each in again}) == 1
     for number, of in enumerate(again):
         held.keep((of, number.to_bytes(32), None), Remembered(REGISTER, (RECORD,), 50.0, JUDGED))
     kept = [number for number in range(1_000) if held.get((OF, number.to_bytes(32), None), REGISTER, (RECORD,), 0.0)]

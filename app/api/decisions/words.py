@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -241,7 +241,7 @@ class Wording:
         written: list[bytes] = []
         for item in batch.items:
             if isinstance(item, BadItem):
-                permitted, body = False, _json(item_error(400, item.message))
+                permitted, body = False, encode(item_error(400, item.message))
             else:
                 permitted, body = self._item(answered, item, next(answers), worded)
             written.append(body)
@@ -256,7 +256,7 @@ class Wording:
             return found.permitted, self._judged(answered.caller, answered.at, question, found, worded)
         if found in {Unanswered.UNKNOWABLE, Unanswered.BEHIND}:
             worded.given.append(UNKNOWABLE)
-        return False, _json(_ITEMS[found])
+        return False, encode(_ITEMS[found])
 
     def _judged(self, caller: Caller | None, at: float, question: Question, judged: Judged, worded: Worded) -> bytes:
         """Word one answer, and add what there is to count, to log and to commit of it to `worded`."""
@@ -273,9 +273,5 @@ class Wording:
             token = self._token(caller, at, question, judged, number)
             if token is not None:
                 body = answer(judged.decision, number)
-                return _json({**body, "context": {**body["context"], "decision_token": token}})
+                return encode({**body, "context": {**body["context"], "decision_token": token}})
         return judged.worded(identifier)
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return encode(value)

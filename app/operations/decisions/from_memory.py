@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -29,7 +30,7 @@ from app.operations.decisions.judging import (
     judge,
 )
 from app.snapshot.leases import RecordCache
-from app.snapshot.records import NOTHING_RECORDED, CallerRecord, RegisterRecord, SubjectRecord
+from app.snapshot.records import NOTHING_RECORDED, RegisterRecord, SubjectRecord
 from app.snapshot.replica import Replica
 
 # Decisions remembered with the very records that they rest on.
@@ -66,7 +67,6 @@ class RememberedDecisions:
         """Remember nothing yet, and never more than `most` decisions."""
         self._held: RecordCache[Key, Remembered] = RecordCache(most)
         self._crowded: RecordCache[Key, Remembered] = RecordCache(min(most, _CROWDED))
-        self._circumstances: dict[Circumstances, Circumstances] = {}
 
     def get(
         self, key: Key, register: RegisterRecord, records: tuple[SubjectRecord, ...], now: float
@@ -81,15 +81,15 @@ class RememberedDecisions:
         """Remember what was judged."""
         self._cache_of(key).put(key, remembered)
 
-    def one_of_each(self, circumstances: Circumstances) -> Circumstances:
-        """Return the one object that stands for all circumstances equal to these."""
-        if len(self._circumstances) >= _CIRCUMSTANCES:
-            self._circumstances.clear()
-        return self._circumstances.setdefault(circumstances, circumstances)
-
     def _cache_of(self, key: Key) -> RecordCache[Key, Remembered]:
         others = key[2]
         return self._crowded if others is not None and len(others) > _FEW_PARTIES else self._held
+
+
+@lru_cache(_CIRCUMSTANCES)
+def one_of_each(circumstances: Circumstances) -> Circumstances:
+    """Return the one object that stands for all circumstances equal to these, or for most."""
+    return circumstances
 
 
 _LOOKS = 4
@@ -209,8 +209,10 @@ def look(memory: Memory, digest: bytes, questions: Sequence[Question], read: _Re
     """
     replica = memory.replica
     now = replica.now_if_leased()
-    held = _caller_held(replica, digest, read) if now is not None else None
+    held = replica.callers.get(digest) if now is not None else None
     if now is None or held is None:
+        if now is not None and read is not None:
+            read.no_caller = True  # nothing else is looked up then
         return None
     caller = held.caller
     if caller is None:
@@ -278,14 +280,6 @@ async def still_stands(memory: Memory, digest: bytes, questions: Sequence[Questi
     )
 
 
-def _caller_held(replica: Replica, digest: bytes, read: _Read | None) -> CallerRecord | None:
-    """Return the record of a credential, or None after noting it as missing: then nothing else is looked up."""
-    held = replica.callers.get(digest)
-    if held is None and read is not None:
-        read.no_caller = True
-    return held
-
-
 async def _read_missing(replica: Replica, digest: bytes, read: _Read) -> None:
     """Read what the last look found missing. What changes meanwhile is missing again in the next look."""
     callers = {digest} if read.no_caller else set()
@@ -317,7 +311,8 @@ def _decide(memory: Memory, question: Question, read: _Read | None, now: float) 
     refs: tuple[bytes, ...] = (subject,) if subject else ()
     if register.asks_others:
         participants = question.participants() if question.participants is not None else None
-        refs = _with_others(subject, participants or ())
+        others = {each.ref for each in participants or () if each.local} - {subject}
+        refs = (subject, *sorted(others))
     records = _records(memory.replica, refs, read)
     if records is None:
         return None
@@ -326,7 +321,7 @@ def _decide(memory: Memory, question: Question, read: _Read | None, now: float) 
     key = (question.circumstances, subject, participants)
     remembered = memory.remembered.get(key, register, records, now)
     if remembered is None:
-        circumstances = memory.remembered.one_of_each(question.circumstances)
+        circumstances = one_of_each(question.circumstances)
         question = replace(question, circumstances=circumstances)
         remembered = _judge(memory, question, participants, register, dict(zip(refs, records, strict=True)), now)
         memory.remembered.keep((circumstances, subject, participants), remembered)
@@ -336,11 +331,6 @@ def _decide(memory: Memory, question: Question, read: _Read | None, now: float) 
 def _whose(subject: bytes, record: SubjectRecord) -> bytes:
     """Return the subject under which a decision without other parties is remembered: b"" if nothing is recorded."""
     return b"" if record is NOTHING_RECORDED else subject
-
-
-def _with_others(subject: bytes, participants: Sequence[Participant]) -> tuple[bytes, ...]:
-    others = {each.ref for each in participants if each.local} - {subject}
-    return (subject, *sorted(others))
 
 
 def _records(replica: Replica, refs: tuple[bytes, ...], read: _Read | None) -> tuple[SubjectRecord, ...] | None:
@@ -371,11 +361,9 @@ def _judge(  # noqa: PLR0917 - the question and each of the facts
     events = [event for each in consents.values() for event in each]
     at = max(datetime.fromtimestamp(now, UTC), *(event.collected_at for event in events), register.latest or _LONG_AGO)
     own = held.get(question.subject)
-    request = question.request(participants)
     facts = Facts(register.processing, consents, at, shared, own.ref if own is not None else None)
-    judged = judge(request, facts, memory.by)
-    until = None
-    if register.processing is not None:
-        until = stable_until(register.processing, events, at, memory.by.policy)
+    judged = judge(question.request(participants), facts, memory.by)
+    entry = register.processing
+    until = stable_until(entry, events, at, memory.by.policy) if entry is not None else None
     end = until.timestamp() - _ROUNDING if until is not None else math.inf
     return Remembered(register, tuple(held.values()), end, judged)
