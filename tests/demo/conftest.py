@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo.runs import ROOT, command, environment, free_port
+from tests.demo.runs import ROOT, command, environment
+from tests.faults.service import free_port
 
 
 @pytest.fixture(scope="module")

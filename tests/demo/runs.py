@@ -6,15 +6,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
+
+from tests.faults.service import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_CPYTHON_TESTS = (
     "import sys; sys.modules['test.test_email'] = None; from demo.cli import main; sys.exit(main(sys.argv[1:]))"
 )
-
-_ports = count(20_000 + os.getpid() * 37 % 10_000)
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,6 @@ class Run:
     def row(self, *words: str) -> bool:
         """Whether one printed line holds all these words, in this order, with blanks between them."""
         return any(" ".join(words) in " ".join(line.split()) for line in self.out.splitlines())
-
-
-def free_port() -> int:
-    """A port that nothing listens on, outside the range that the system hands out, elsewhere in each worker."""
-    for port in _ports:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError
 
 
 def command(*arguments: str, program: Sequence[str] = ("-m", "demo")) -> list[str]:

@@ -14,7 +14,8 @@ from demo.mailboxes import choose_mailbox
 from demo.service import running_service
 from demo.story import Story
 from demo.tables import Addresses, console
-from tests.demo.runs import Run, free_port
+from tests.demo.runs import Run
+from tests.faults.service import free_port
 
 pytestmark = pytest.mark.deep
 

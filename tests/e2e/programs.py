@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.faults.service import HANGS, children, eventually
+from tests.faults.service import HANGS, children, eventually, free_port
 
 
 def bare(settings: Mapping[str, str]) -> dict[str, str]:
@@ -18,11 +18,9 @@ def bare(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | dict(settings)
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     """Ports of loopback that nobody listens on now, each another."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
+    return [free_port() for _ in range(number)]
 
 
 def listens(port: int) -> bool:

@@ -12,7 +12,8 @@ from typing import cast
 import httpx2
 from starlette.testclient import TestClient
 
-from tests.demo.runs import ROOT, environment, free_port
+from tests.demo.runs import ROOT, environment
+from tests.faults.service import free_port
 from tests.support.api import Api
 from tests.support.clusters import copy_cluster
 

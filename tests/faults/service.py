@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,12 +43,19 @@ def wait_for_lease(api: Any) -> None:
     eventually(lambda: api.ok("GET", "/readyz")["leased"])
 
 
+_ports = count(20_000 + os.getpid() * 997 % 10_000)
+
+
 def free_port() -> int:
-    """A port on which no process listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A port that nothing listens on, outside the range that the system hands out, elsewhere in each worker.
+
+    A test may take half a minute before it listens there: no connection of others can have taken the port meanwhile.
+    """
+    for port in _ports:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -16,11 +16,10 @@ from typing import Any
 
 import httpx2
 
-from tests.demo.runs import free_port
 from tests.e2e.buildah import CACHE
 from tests.e2e.debian import provide
 from tests.e2e.service import service
-from tests.faults.service import HANGS
+from tests.faults.service import HANGS, free_port
 
 VERSION = "9.13.3"
 """All of 9 ask for Node 22 in a warning, and run on Debian 13's 20."""
