@@ -6,16 +6,8 @@ from typing import Any, Final, Self
 from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from app.settings import Settings
+from app.settings import Settings, required
 from app.settings.environment import PREFIX, SettingsError, lacking, line_of, read_files
-from app.settings.required import (
-    bootstrap_key,
-    durability,
-    master_keys,
-    pseudonym_keys,
-    register_approval,
-    required,
-)
 
 
 class _GivenSettings(Settings):
@@ -40,12 +32,12 @@ class _GivenSettings(Settings):
 
 
 _LOOKS: Final[Mapping[str, Callable[[Settings], object]]] = {
-    "database_url": lambda settings: required(settings.database_url, "database_url"),
-    "pseudonym_key": pseudonym_keys,
-    "master_key": master_keys,
-    "bootstrap_key": bootstrap_key,
-    "durability": durability,
-    "register_approval": register_approval,
+    "database_url": lambda settings: required.required(settings.database_url, "database_url"),
+    "pseudonym_key": required.pseudonym_keys,
+    "master_key": required.master_keys,
+    "bootstrap_key": required.bootstrap_key,
+    "durability": required.durability,
+    "register_approval": required.register_approval,
 }
 """What a service cannot do without, and keys, whose form is checked only when they are used."""
 

@@ -57,7 +57,7 @@ def test_an_answer_of_shared_parts_is_the_answer_written_whole(world):
         "unsaid": leaves_unsaid(request, decision, entry, at),
         "not_begun": has_not_begun(decision, entry, at),
     }
-    assert (judged.decision, judged.permitted) == (decision, decision.permitted)
+    assert (judged.decision, judged.shape.permitted) == (decision, decision.permitted)
     assert judged.worded(str(identifier).encode()) == encode(answer(decision, identifier, **told))
 
 

@@ -58,7 +58,7 @@ def _count_sources(ways: Counter[str]) -> None:
 
     def note(way: str, answered: Any) -> None:
         ways[way] += 1
-        ways[way + PERMITS] += any(isinstance(each, Judged) and each.permitted for each in answered.answers)
+        ways[way + PERMITS] += any(isinstance(each, Judged) and each.shape.permitted for each in answered.answers)
 
     at_once: Callable[..., Any] = vars(endpoint)["answer_at_once"]
     later: Callable[..., Awaitable[Any]] = vars(endpoint)["answer_questions"]

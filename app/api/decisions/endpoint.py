@@ -236,7 +236,7 @@ class DecisionEndpoint:
             except DatabaseUnavailableError:
                 break
         answered = self.wording.withheld(answered)
-        if any(isinstance(each, Judged) and each.permitted for each in answered.answers):
+        if any(isinstance(each, Judged) and each.shape.permitted for each in answered.answers):
             # Permits that need no row are looked at again, since time has passed.
             again = await answer_questions(self._point, credential, questions)
             answered = self.wording.withheld(_of_somebody(again))
@@ -306,7 +306,7 @@ class DecisionEndpoint:
 def _accepted(asked: RequestHead, judged: Judged, body: bytes, fields: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
     """The answer to one question, in the media type that the client prefers."""
     if asked.accept and preferred(asked.accept, _SINGLE_TYPES) == _WORD:
-        return Reply(200, TEXT, b"permit" if judged.permitted else b"deny", fields)
+        return Reply(200, TEXT, b"permit" if judged.shape.permitted else b"deny", fields)
     return Reply(200, JSON, body, fields)
 
 

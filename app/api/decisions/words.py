@@ -111,7 +111,7 @@ def told_in_trace(answered: AnsweredRequest, read: Question | Batch) -> Mapping[
     """The span attributes of one answered request."""
     judged = [each for each in answered.answers if isinstance(each, Judged)]
     if isinstance(read, Batch):
-        permits = sum(each.permitted for each in judged)
+        permits = sum(each.shape.permitted for each in judged)
         return {"sceau.decision.questions": len(answered.answers), "sceau.decision.permits": permits}
     if not judged:
         return {}
@@ -253,7 +253,7 @@ class Wording:
     def _item(self, answered: AnsweredRequest, question: Question, found: Answer, worded: Worded) -> tuple[bool, bytes]:
         """Whether an item is permitted, and its answer."""
         if isinstance(found, Judged):
-            return found.permitted, self._judged(answered.caller, answered.at, question, found, worded)
+            return found.shape.permitted, self._judged(answered.caller, answered.at, question, found, worded)
         if found in {Unanswered.UNKNOWABLE, Unanswered.BEHIND}:
             worded.given.append(UNKNOWABLE)
         return False, encode(_ITEMS[found])
@@ -268,7 +268,7 @@ class Wording:
                 worded.to_commit.append(entry)
                 entry = None
         worded.given.append((judged.common.outcome, entry))
-        if question.wants_token and caller is not None and judged.permitted:
+        if question.wants_token and caller is not None and judged.shape.permitted:
             number = UUID(identifier.decode())
             token = self._token(caller, at, question, judged, number)
             if token is not None:

@@ -78,14 +78,9 @@ def answer(decision: Decision, identifier: UUID, *, unsaid: bool = False, not_be
 
 def _own_members(decision: Decision) -> dict[str, str]:
     """Return the members of an answer's context that differ from person to person."""
-    own: dict[str, str] = {}
-    if decision.consent is not None:
-        own["consent"] = str(decision.consent)
-    if decision.expires_at is not None:
-        own["expires_at"] = instant(decision.expires_at)
-    if decision.valid_until is not None:
-        own["valid_until"] = instant(decision.valid_until)
-    return own
+    own = {} if decision.consent is None else {"consent": str(decision.consent)}
+    ends = {"expires_at": decision.expires_at, "valid_until": decision.valid_until}
+    return own | {name: instant(end) for name, end in ends.items() if end is not None}
 
 
 class CommonAnswer(Struct, frozen=True, gc=False):
@@ -290,11 +285,6 @@ class Judged(LogFacts, frozen=True, eq=False, gc=False):
     expires_at: datetime | None
     own: bytes
     subject_ref: bytes | None
-
-    @property
-    def permitted(self) -> bool:
-        """Whether the analysis is permitted."""
-        return self.common.decision.permitted
 
     @property
     def decision(self) -> Decision:
