@@ -1,8 +1,8 @@
 """What PostgreSQL itself does for a write of the same size: one read, four inserts and a COMMIT, by raw psycopg.
 
-`python -m bench.apps.raw_write JSON` takes `url`, `seconds`, `connections`, and `rows`: how many events one transaction
-holds, by one multi-row INSERT for each table. It prints `{"events": …, "seconds": …}`. Nothing is judged, confirmed or
-answered; the statements of a transaction go in one pipeline.
+`python -m bench.apps.raw_write JSON` takes `url`, `seconds`, `connections`, `rows` (how many events one transaction
+holds, by one multi-row INSERT for each table), and `pseudonym_key` and `consents`, which lead to the subjects. It prints
+`{"events": …, "seconds": …}`. Nothing is judged, confirmed or answered; a transaction's statements go in one pipeline.
 """
 
 import asyncio
@@ -19,7 +19,8 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bench.questions import EVIDENCE, PROCESSING
+from app.ledger.identifiers import Pseudonyms
+from bench.questions import EVIDENCE, PROCESSING, SUBJECT_TYPE, name_of
 
 _BY: Final = UUID(int=1)
 _SEQUENCES: Final = (1_000_000, 2_000_000_000)
@@ -34,6 +35,8 @@ class Load:
     seconds: float
     connections: int
     rows: int
+    pseudonym_key: str
+    consents: int
 
 
 _READ: Final = "SELECT subject_ref FROM subject_locator WHERE locator = ANY(%s) AND ended_at IS NULL"
@@ -84,12 +87,21 @@ async def _write(load: Load, mine: Sequence[tuple[bytes, bytes]], until: float) 
     return events
 
 
+def _locators(load: Load) -> list[bytes]:
+    """Those of a thousand subjects for each connection, the last that were loaded.
+
+    Sceau is measured on the first ones: a write takes longer, the more is recorded about its subject.
+    """
+    pseudonyms = Pseudonyms(bytes.fromhex(load.pseudonym_key))
+    numbers = range(load.consents - 1_000 * load.connections, load.consents)
+    return [pseudonyms.locator(SUBJECT_TYPE, name_of(number)) for number in numbers]
+
+
 async def _run(load: Load) -> dict[str, float]:
-    size = 1_000
     async with await psycopg.AsyncConnection.connect(load.url, autocommit=True) as connection:
         found = await connection.execute(
-            "SELECT subject_ref, locator FROM subject_locator WHERE ended_at IS NULL ORDER BY locator LIMIT %s",
-            [size * load.connections],
+            "SELECT subject_ref, locator FROM subject_locator WHERE locator = ANY(%s) AND ended_at IS NULL",
+            [_locators(load)],
         )
         people = [(bytes(ref), bytes(locator)) for ref, locator in await found.fetchall()]
     began = time.perf_counter()

@@ -85,8 +85,15 @@ def _sent(world: World, server: Server, requests: Path, count: int) -> float:
 
 def _raw(world: World, *, rows: int) -> float:
     """Events a second of raw transactions, on as many connections as there are clients."""
-    url = world.environment()["SCEAU_DATABASE_URL"]
-    load = {"url": url, "seconds": world.plan.seconds, "connections": _CLIENTS, "rows": rows}
+    settings = world.environment()
+    load = {
+        "url": settings["SCEAU_DATABASE_URL"],
+        "seconds": world.plan.seconds,
+        "connections": _CLIENTS,
+        "rows": rows,
+        "pseudonym_key": settings["SCEAU_PSEUDONYM_KEY"],
+        "consents": world.plan.consents,
+    }
     command = [sys.executable, "-m", "bench.apps.raw_write", json.dumps(load)]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if done.returncode != 0:
