@@ -1,8 +1,9 @@
 """What PostgreSQL itself does for a write of the same size: one read, four inserts and a COMMIT, by raw psycopg.
 
 `python -m bench.apps.raw_write JSON` takes `url`, `seconds`, `connections`, `rows` (how many events one transaction
-holds, by one multi-row INSERT for each table), and `pseudonym_key` and `consents`, which lead to the subjects. It prints
-`{"events": …, "seconds": …}`. Nothing is judged, confirmed or answered; a transaction's statements go in one pipeline.
+holds, by one multi-row INSERT for each table), and `pseudonym_key` and `consents`, which lead to the subjects. It
+prints `{"events": …, "seconds": …}`. Nothing is judged, confirmed or answered; the
+statements of a transaction go in one pipeline.
 """
 
 import asyncio
