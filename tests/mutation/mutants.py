@@ -13,15 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPLAINED = ROOT / "tests" / "mutation" / "survivors.md"
-MODULES = (
-    "rules",
-    "evaluate",
-    "fold",
-    "consent",
-    "period",
-    "processing",
-    "article",
-)
+CORE = ("rules", "evaluate", "fold", "consent", "period", "processing", "article")
+MODULES = (*CORE, "recorder")
 TOO_LONG = 160
 WORDS_IN = ("article", "consent", "decision", "period", "processing")
 
@@ -73,13 +66,18 @@ def explained_survivors() -> set[str]:
     return {line.removeprefix("- ") for line in lines if line.startswith("- ") and "->" in line}
 
 
+def dotted(module: str) -> str:
+    """The name by which a module is imported."""
+    return f"app.core.{module}" if module in CORE else f"app.operations.consents.{module}"
+
+
 def source_of(module: str) -> Path:
-    """The file of a module of the core."""
-    return ROOT / "app" / "core" / f"{module}.py"
+    """The file of a module."""
+    return ROOT / f"{dotted(module).replace('.', '/')}.py"
 
 
 def mutants_of(module: str) -> list[Mutant]:
-    """Every mutant of a module of the core, in the order of its source."""
+    """Every mutant of a module, in the order of its source."""
     tree = ast.parse(source_of(module).read_text())
     places = _places(tree)
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
@@ -127,7 +125,7 @@ def _places(tree: ast.Module) -> dict[ast.AST, str]:
     def visit(node: ast.AST, where: str) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom):
             return
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             where = f"{where}.{node.name}" if where != "module" else node.name
         places[node] = where
         for name, value in ast.iter_fields(node):

@@ -1,7 +1,7 @@
-"""Tries a mutant: against the golden cases in this process, against the tests of the core in another.
+"""Tries a mutant: against the golden cases in this process, against the tests of its module in another.
 
 The second is `python -m tests.mutation.trial MODULE NODE VARIANT`; its exit code is pytest's.
-Without arguments there is no mutant.
+With the module alone there is no mutant.
 """
 
 import ast
@@ -15,18 +15,21 @@ from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from types import ModuleType
 
-from tests.mutation.mutants import ROOT, mutants_of, mutated_tree
+from tests.mutation.mutants import CORE, ROOT, dotted, mutants_of, mutated_tree
 
 GOLDEN = tuple(ROOT / "tests" / "conformance" / name for name in ("decisions.yaml", "edges.yaml"))
-FAST_FIRST = ("evaluate", "consent", "processing", "period", "state", "article", "retention", "projection")
+FAST_FIRST = (
+    *("evaluate", "consent", "processing", "period", "state", "article", "retention", "projection"),
+    *("consents", "evidence", "ages", "groups", "versions", "states", "times"),
+)
 
 
 class MutantImporter(MetaPathFinder, Loader):
-    """Hands out one module of the core from a changed tree."""
+    """Hands out one module from a changed tree."""
 
     def __init__(self, module: str, tree: ast.Module) -> None:
         """Keep the change to make."""
-        self.name, self.tree = f"app.core.{module}", tree
+        self.name, self.tree = dotted(module), tree
 
     def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
         """Answer for the changed module only."""
@@ -75,36 +78,28 @@ def _composed(_path: object, text: str) -> object:
     return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
-def main(module: str | None = None, node: str = "", variant: str = "") -> int:
-    """Run the tests of the core against one mutant; without arguments against the core as it is."""
+def main(module: str, node: str = "", variant: str = "") -> int:
+    """Run the tests of a module against one mutant of it; without one against the module as it is."""
     import pytest
 
     from tests.support.properties import load_profile
 
     load_profile()
-    if module is not None:
+    if node:
         found = next(each for each in mutants_of(module) if (each.node, each.variant) == (int(node), int(variant)))
         tree = mutated_tree(found)
-        for name in [name for name in sys.modules if name.startswith("app.core")]:
+        for name in [name for name in sys.modules if name.startswith("app.")]:
             del sys.modules[name]
         sys.meta_path.insert(0, MutantImporter(module, tree))
-    folder = ROOT / "tests" / "core"
+    folder = ROOT / "tests" / ("core" if module in CORE else "consents")
     found_tests = {path.stem.removeprefix("test_"): str(path) for path in sorted(folder.rglob("test_*.py"))}
-    first = [found_tests.pop(name) for name in FAST_FIRST]
+    first = [found_tests.pop(name) for name in FAST_FIRST if name in found_tests]
     rest = list(found_tests.values())
     # The suite's own plugin imports hypothesis before pytest could rewrite it, which matters to no test here.
     rewriting = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    quiet = [
-        *rewriting,
-        "-x",
-        "-q",
-        "-n0",
-        "-p",
-        "no:cacheprovider",
-        "--no-header",
-        "--tb=no",
-        f"--confcutdir={folder}",
-    ]
+    quiet = [*rewriting, "-x", "-q", "-n0", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
+    if module in CORE:
+        quiet.append(f"--confcutdir={folder}")
     return int(pytest.main([*quiet, *first, *rest]))
 
 
