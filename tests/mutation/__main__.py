@@ -31,16 +31,15 @@ def main(modules: list[str]) -> int:
             raise RuntimeError(f"{module}: something fails without a mutant: nothing it finds out means anything")
         found = mutants_of(module)
         left = [each for each in found if not by_cases or golden_failures(module, mutated_tree(each)) == 0]
+        survivors = 0
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            survivors = [
-                each for each, killed in zip(left, pool.map(_killed_by_tests, left), strict=True) if not killed
-            ]
-        for each in survivors:
-            known = each.name in explained
-            unexplained += not known
-            print(f"{'known   ' if known else 'SURVIVED'} line {each.line}: {each.name}", flush=True)
-        figures = Counter(mutants=len(found), golden=len(found) - len(left), tests=len(left) - len(survivors))
-        figures["survivors"] = len(survivors)
+            for each, killed in zip(left, pool.map(_killed_by_tests, left), strict=True):
+                if not killed:  # told as it is found: a run that is ended early has found something out
+                    known = each.name in explained
+                    survivors, unexplained = survivors + 1, unexplained + (not known)
+                    print(f"{'known   ' if known else 'SURVIVED'} line {each.line}: {each.name}", flush=True)
+        figures = Counter(mutants=len(found), golden=len(found) - len(left), tests=len(left) - survivors)
+        figures["survivors"] = survivors
         total += figures
         print(f"{module}: {_said(figures)}", flush=True)
     print(f"all: {_said(total)}")
