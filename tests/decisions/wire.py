@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import uvicorn
-import uvloop
 
 from app.api.decisions.endpoint import DecisionProtocol, Pending
 from app.api.decisions.words import JSON, Heads, Reply, reply_to
@@ -121,6 +120,12 @@ class Client:
         assert status == 200
         return body
 
+    async def close(self):
+        """Close."""
+        self.writer.close()
+        with suppress(OSError):
+            await self.writer.wait_closed()
+
     async def ended(self):
         """Whether the service closed, with nothing more."""
         return await asyncio.wait_for(self.reader.read(), 10) == b""
@@ -144,20 +149,3 @@ async def served():
     finally:
         server.should_exit = True
         await serving
-
-
-def run(story):
-    """Run a story with a server and a connection."""
-
-    async def told():
-        async with served() as made:
-            client = await Client.connect(made.port)
-            try:
-                await story(made, client)
-            finally:
-                client.writer.close()
-                with suppress(OSError):
-                    await client.writer.wait_closed()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as in production
-        runner.run(told())

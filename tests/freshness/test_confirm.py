@@ -25,13 +25,14 @@ from tests.support.databases import administrator_url
 A, B, OWN = UUID(int=1), UUID(int=2), UUID(int=3)
 BEFORE, AFTER = TransactionSnapshot.parse("100:100:"), TransactionSnapshot.parse("101:101:")
 XID = 100
+pytestmark = pytest.mark.anyio
 
 
 class Rows:
     """A confirmer over rows that a test sets, and a clock that it moves."""
 
-    def __init__(self, monkeypatch, **rows):
-        self.rows = {{"a": A, "b": B, "own": OWN}[name]: seen for name, seen in rows.items()}
+    def __init__(self, monkeypatch):
+        self.rows: dict[UUID, TransactionSnapshot | None] = {A: BEFORE}
         self.now, self.readings, self.gate, self.error, self.server = 0.0, 0, Gate(), None, "here"
         self.confirmer = Confirmer(Database("postgresql://nobody@localhost/none"), longest=10, own=lambda: OWN)
         monkeypatch.setattr(self.confirmer, "_rows", self._read)
@@ -49,143 +50,125 @@ class Rows:
         """A write committed at zero on the server `here` that waits."""
         return asyncio.create_task(self.confirmer.confirm(XID, 0.0, own_forgot=own_forgot, server="here"))
 
-    async def read_again(self):
-        """Return when rows were read once more from beginning to end."""
+    async def still(self, waiting):
+        """Rows are read once more from beginning to end, and a write still waits."""
         goal = self.readings + 2
         await until(lambda: self.readings >= goal)
+        assert not waiting.done()
+
+    async def waiting(self):
+        """A write that waits although the rows were read."""
+        begun = self.confirm()
+        await self.still(begun)
+        return begun
+
+    @property
+    def ended(self):
+        """How many writes were answered by notice, and by deadline."""
+        return self.confirmer.by_notice, self.confirmer.by_deadline
 
 
-def waits(monkeypatch, work, **rows):
-    """Play with rows."""
-    asyncio.run(work(Rows(monkeypatch, **rows)))
+@pytest.fixture
+async def opened(database):
+    """The database, as a service opens it."""
+    made = Database(database.app_url)
+    yield made
+    await made.close()
 
 
-def test_it_waits_until_every_replica_has_applied(monkeypatch):
+@pytest.fixture
+async def rows(monkeypatch):
+    """The row of one replica, which has applied nothing yet."""
+    return Rows(monkeypatch)
+
+
+async def test_it_waits_until_every_replica_has_applied(rows):
     """A write waits for a replica that published nothing and for one that published too little."""
-
-    async def work(rows):
-        waiting = rows.confirm()
-        await rows.read_again()
-        rows.rows[A] = AFTER
-        await rows.read_again()
-        assert not waiting.done()
-        rows.rows[B] = AFTER
-        await waiting
-        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
-
-    waits(monkeypatch, work, a=None, b=BEFORE)
+    rows.rows = {A: None, B: BEFORE}
+    waiting = await rows.waiting()
+    rows.rows[A] = AFTER
+    await rows.still(waiting)
+    rows.rows[B] = AFTER
+    await waiting
+    assert rows.ended == (1, 0)
 
 
-def test_a_row_that_is_gone_is_not_waited_for(monkeypatch):
+async def test_a_row_that_is_gone_is_not_waited_for(rows):
     """A write stops waiting for a replica whose row is gone, because it stopped, was taken away or began anew."""
-
-    async def work(rows):
-        waiting = rows.confirm()
-        await rows.read_again()
-        assert not waiting.done()
-        del rows.rows[A]
-        await waiting
-        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
-
-    waits(monkeypatch, work, a=BEFORE)
+    waiting = await rows.waiting()
+    del rows.rows[A]
+    await waiting
+    assert rows.ended == (1, 0)
 
 
-def test_a_replica_that_registers_later_is_not_waited_for(monkeypatch):
+async def test_a_replica_that_registers_later_is_not_waited_for(rows):
     """A write does not wait for a replica that registers after the commit, because it starts with an empty memory."""
-
-    async def work(rows):
-        waiting = rows.confirm()
-        await rows.read_again()
-        rows.rows = {A: AFTER, B: None}
-        await waiting
-        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
-
-    waits(monkeypatch, work, a=BEFORE)
+    waiting = await rows.waiting()
+    rows.rows = {A: AFTER, B: None}
+    await waiting
+    assert rows.ended == (1, 0)
 
 
-def test_the_deadline_ends_the_wait(monkeypatch):
+async def test_the_deadline_ends_the_wait(rows):
     """A write that a replica never applies is answered after the longest lease and the margin, and not before."""
-
-    async def work(rows):
-        waiting = rows.confirm()
-        rows.now = 9.99
-        await rows.read_again()
-        assert not waiting.done()
-        rows.now = 10.0
-        await waiting
-        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (0, 1)
-
-    waits(monkeypatch, work, a=BEFORE)
+    waiting = rows.confirm()
+    rows.now = 9.99
+    await rows.still(waiting)
+    rows.now = 10.0
+    await waiting
+    assert rows.ended == (0, 1)
 
 
-def test_its_own_row_is_left_out_only_by_a_write_that_forgot(monkeypatch):
+async def test_its_own_row_is_left_out_only_by_a_write_that_forgot(rows):
     """A write waits for the row of its own process only if that process has not forgotten what it changed."""
-
-    async def work(rows):
-        await rows.confirm()
-        waiting = rows.confirm(own_forgot=False)
-        await rows.read_again()
-        assert not waiting.done()
-        rows.rows[OWN] = AFTER
-        await waiting
-
-    waits(monkeypatch, work, own=BEFORE)
+    rows.rows = {OWN: BEFORE}
+    await rows.confirm()
+    waiting = rows.confirm(own_forgot=False)
+    await rows.still(waiting)
+    rows.rows[OWN] = AFTER
+    await waiting
 
 
-def test_a_reading_that_began_before_a_write_does_not_answer_it(monkeypatch):
+async def test_a_reading_that_began_before_a_write_does_not_answer_it(rows):
     """Rows that were read before a commit say nothing about it."""
-
-    async def work(rows):
-        rows.gate.close()
-        first = rows.confirm()
-        await until(lambda: rows.gate.waiting)
-        rows.rows = {A: BEFORE}
-        second = rows.confirm()
-        rows.gate.open()
-        await first
-        await rows.read_again()
-        assert not second.done()
-        rows.rows = {}
-        await second
-
-    waits(monkeypatch, work)
+    rows.rows = {}
+    rows.gate.close()
+    first = rows.confirm()
+    await until(lambda: rows.gate.waiting)
+    rows.rows = {A: BEFORE}
+    second = rows.confirm()
+    rows.gate.open()
+    await first
+    await rows.still(second)
+    rows.rows = {}
+    await second
 
 
-def test_an_acknowledgement_is_as_good_as_a_row(monkeypatch):
+async def test_an_acknowledgement_is_as_good_as_a_row(rows):
     """An acknowledgement counts for the replica that it names, and no other, before or after the rows are read."""
-
-    async def work(rows):
-        rows.gate.close()
-        waiting = rows.confirm()
-        await until(lambda: rows.gate.waiting)
-        rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
-        rows.gate.open()
-        await rows.read_again()
-        assert not waiting.done()
-        rows.confirmer.acknowledged(ReplicaAcknowledgement(UUID(int=4), AFTER, "here"))
-        rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
-        assert not waiting.done()
-        rows.confirmer.acknowledged(ReplicaAcknowledgement(B, AFTER, "here"))
-        await waiting
-        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
-
-    waits(monkeypatch, work, a=BEFORE, b=BEFORE)
+    rows.rows = {A: BEFORE, B: BEFORE}
+    rows.gate.close()
+    waiting = rows.confirm()
+    await until(lambda: rows.gate.waiting)
+    rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
+    rows.gate.open()
+    await rows.still(waiting)
+    rows.confirmer.acknowledged(ReplicaAcknowledgement(UUID(int=4), AFTER, "here"))
+    rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
+    assert not waiting.done()
+    rows.confirmer.acknowledged(ReplicaAcknowledgement(B, AFTER, "here"))
+    await waiting
+    assert rows.ended == (1, 0)
 
 
 @pytest.mark.parametrize(("seen", "server"), [(BEFORE, "here"), (AFTER, "there")])
-def test_an_acknowledgement_of_less_or_of_another_server_counts_for_nothing(monkeypatch, seen, server):
+async def test_an_acknowledgement_of_less_or_of_another_server_counts_for_nothing(rows, seen, server):
     """An acknowledgement counts only if it shows the transaction and comes from the server that committed it."""
-
-    async def work(rows):
-        waiting = rows.confirm()
-        await rows.read_again()
-        rows.confirmer.acknowledged(ReplicaAcknowledgement(A, seen, server))
-        await rows.read_again()
-        assert not waiting.done()
-        rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
-        await waiting
-
-    waits(monkeypatch, work, a=BEFORE)
+    waiting = await rows.waiting()
+    rows.confirmer.acknowledged(ReplicaAcknowledgement(A, seen, server))
+    await rows.still(waiting)
+    rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
+    await waiting
 
 
 def test_what_is_read_before_the_deadline_is_acknowledged_between_two_beats(database):
@@ -225,81 +208,52 @@ def test_what_a_process_reads_after_its_own_write_stays_in_memory(database):
     assert play(kept, database, Pace(lease=60.0, heartbeat=30.0, margin=0.1))
 
 
-def test_rows_that_cannot_be_read_until_the_longest_lease_is_over_fail_the_write(monkeypatch):
+async def test_rows_that_cannot_be_read_until_the_longest_lease_is_over_fail_the_write(rows):
     """A write fails if rows cannot be read until the longest lease is over; a write after that is confirmed again."""
-
-    async def work(rows):
-        rows.error = DatabaseUnavailableError()
-        waiting = rows.confirm()
-        await rows.read_again()
-        assert not waiting.done()
-        rows.now = 11.0
-        with pytest.raises(DatabaseUnavailableError):
-            await waiting
-        rows.error, rows.rows = None, {}
-        await rows.confirm()
-
-    waits(monkeypatch, work, a=BEFORE)
-
-
-def test_a_write_is_confirmed_once_rows_can_be_read_again(monkeypatch):
-    """A write whose rows cannot be read at first is confirmed as soon as they can be read again."""
-
-    async def work(rows):
-        rows.error = DatabaseUnavailableError()
-        waiting = rows.confirm()
-        await rows.read_again()
-        assert not waiting.done()
-        rows.error, rows.rows = None, {A: AFTER}
+    rows.error = DatabaseUnavailableError()
+    waiting = await rows.waiting()
+    rows.now = 11.0
+    with pytest.raises(DatabaseUnavailableError):
         await waiting
-        assert (rows.confirmer.by_notice, rows.confirmer.by_deadline) == (1, 0)
+    rows.error, rows.rows = None, {}
+    await rows.confirm()
 
-    waits(monkeypatch, work, a=BEFORE)
+
+async def test_a_write_is_confirmed_once_rows_can_be_read_again(rows):
+    """A write whose rows cannot be read at first is confirmed as soon as they can be read again."""
+    rows.error = DatabaseUnavailableError()
+    waiting = await rows.waiting()
+    rows.error, rows.rows = None, {A: AFTER}
+    await waiting
+    assert rows.ended == (1, 0)
 
 
-def test_rows_of_another_server_fail_the_write(monkeypatch):
+async def test_rows_of_another_server_fail_the_write(rows):
     """Rows of another server fail the write, because the same numbers mean other transactions there."""
-
-    async def work(rows):
-        rows.server = "there"
-        with pytest.raises(DatabaseUnavailableError):
-            await rows.confirm()
-        rows.server = "here"
+    rows.rows = {A: AFTER}
+    rows.server = "there"
+    with pytest.raises(DatabaseUnavailableError):
         await rows.confirm()
+    rows.server = "here"
+    await rows.confirm()
 
-    waits(monkeypatch, work, a=AFTER)
 
-
-def test_a_write_knows_the_server_that_it_runs_on(database):
+async def test_a_write_knows_the_server_that_it_runs_on(opened):
     """Without a beat, a write finds out its own server, and the rows that it waits for name that server too."""
-
-    async def told():
-        opened = Database(database.app_url)
-        try:
-            done = Committing()
-            async with opened.write(None, [INSTANT], done):
-                pass
-            _, server = await Confirmer(opened, longest=10, own=lambda: None)._rows()
-            return done.server, server
-        finally:
-            await opened.close()
-
-    written, read = asyncio.run(told())
-    assert written is not None
-    assert written == read
+    done = Committing()
+    async with opened.write(None, [INSTANT], done):
+        pass
+    _, read = await Confirmer(opened, longest=10, own=lambda: None)._rows()
+    assert done.server is not None
+    assert done.server == read
 
 
-def test_nobody_is_waited_for_when_the_caller_has_gone(monkeypatch):
+async def test_nobody_is_waited_for_when_the_caller_has_gone(rows):
     """A wait that was cancelled ends, and the reading of rows with it."""
-
-    async def work(rows):
-        waiting = rows.confirm()
-        await rows.read_again()
-        waiting.cancel()
-        await until(rows.confirmer._polling.done)
-        assert not rows.confirmer._waits
-
-    waits(monkeypatch, work, a=BEFORE)
+    waiting = await rows.waiting()
+    waiting.cancel()
+    await until(rows.confirmer._polling.done)
+    assert not rows.confirmer._waits
 
 
 def test_snapshots_show_what_postgresql_says_they_show(database):
@@ -324,7 +278,7 @@ def test_what_is_no_snapshot_is_refused(text):
 
 
 @pytest.mark.parametrize(("server", "forgot"), [("known", True), (None, False)])
-def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database, monkeypatch, server, forgot):
+async def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(opened, monkeypatch, server, forgot):
     """A write counts its own process as having forgotten only if a beat had named the server of the commit."""
     told = []
 
@@ -332,28 +286,15 @@ def test_a_process_waits_for_itself_where_no_beat_had_told_the_primary(database,
         del server
         told.append((xid > 0, committed > 0, own_forgot))
 
-    async def written():
-        opened = Database(database.app_url)
-        try:
-            known = await _identity(opened) if server is not None else None
-            replica: Any = SimpleNamespace(
-                feed=SimpleNamespace(server=known, incarnation=None),
-                committed=lambda *_, **__: None,
-                leaves=Leaves(),
-            )
-            async with Writer(
-                opened, replica, longest=1.0, journal=Journal(JournalPlan(wall_clock))
-            ).write() as session:
-                session.narrow()
-                session.change(ChangeKind.SUBJECT, b"somebody")
-        finally:
-            await opened.close()
-
     monkeypatch.setattr(Confirmer, "confirm", confirm)
-    asyncio.run(written())
-    assert told == [(True, True, forgot)]
-
-
-async def _identity(opened):
     async with opened.read() as session:
-        return (await session.execute(text(f"SELECT {IDENTITY}"))).scalar_one()
+        identity = (await session.execute(text(f"SELECT {IDENTITY}"))).scalar_one()
+    replica: Any = SimpleNamespace(
+        feed=SimpleNamespace(server=server and identity, incarnation=None),
+        committed=lambda *_, **__: None,
+        leaves=Leaves(),
+    )
+    async with Writer(opened, replica, longest=1.0, journal=Journal(JournalPlan(wall_clock))).write() as session:
+        session.narrow()
+        session.change(ChangeKind.SUBJECT, b"somebody")
+    assert told == [(True, True, forgot)]
