@@ -15,12 +15,6 @@ OTHER = "/v1/processings"
 CHUNKED = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend():
-    """The event loop of production."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(autouse=True, params=[-inf, 1e9], ids=["written at once", "held back"])
 def _answers(request, monkeypatch):
     """Answers are written at once, or each is held back for the turn."""

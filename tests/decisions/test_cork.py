@@ -15,6 +15,7 @@ from app.api.http import protocol as corks
 from app.api.http.protocol import Cork, CorkedTransport
 from tests.decisions.wire import Application, Decisions, request
 
+pytestmark = pytest.mark.anyio
 CONNECTIONS = 3
 STEPS = st.lists(
     st.tuples(
@@ -120,87 +121,63 @@ def test_each_connection_does_what_it_would_without_waiting(steps):
 
 
 @pytest.mark.usefixtures("patient")
-def test_answers_to_what_had_arrived_are_written_together():
+async def test_answers_to_what_had_arrived_are_written_together():
     """An answer waits for the end of the turn if its request began before the last answer; the first does not."""
-
-    async def told():
-        cork, wires = Cork(), [Wire() for _ in range(3)]
-        first, second, third = (CorkedTransport(wire, cork) for wire in wires)
-        began = perf_counter()
-        first.answer(b"1", began)
-        second.answer(b"2", began)
-        third.answer(b"3", began)
-        during = [list(wire.seen) for wire in wires] == [[b"1"], [], []]
-        await asyncio.sleep(0)
-        return during, [list(wire.seen) for wire in wires]
-
-    assert asyncio.run(told()) == (True, [[b"1"], [b"2"], [b"3"]])
+    cork, wires = Cork(), [Wire() for _ in range(3)]
+    began = perf_counter()
+    for wire, said in zip(wires, (b"1", b"2", b"3"), strict=True):
+        CorkedTransport(wire, cork).answer(said, began)
+    assert [wire.seen for wire in wires] == [[b"1"], [], []]
+    await asyncio.sleep(0)
+    assert [wire.seen for wire in wires] == [[b"1"], [b"2"], [b"3"]]
 
 
-def test_a_request_that_comes_alone_is_answered_at_once():
+async def test_a_request_that_comes_alone_is_answered_at_once():
     """An answer does not wait if its request began after a client can have read the last answer."""
-
-    async def told():
-        cork, wire = Cork(), Wire()
-        connection = CorkedTransport(wire, cork)
-        for number in range(3):
-            connection.answer(b"%d" % number, perf_counter() + 10)
-        return list(wire.seen)
-
-    assert asyncio.run(told()) == [b"0", b"1", b"2"]
+    cork, wire = Cork(), Wire()
+    connection = CorkedTransport(wire, cork)
+    for number in range(3):
+        connection.answer(b"%d" % number, perf_counter() + 10)
+    assert wire.seen == [b"0", b"1", b"2"]
 
 
 @pytest.mark.usefixtures("patient")
-def test_while_answers_keep_coming_the_age_of_the_oldest_counts(monkeypatch):
+async def test_while_answers_keep_coming_the_age_of_the_oldest_counts(monkeypatch):
     """An answer that comes when the oldest has been held for long enough has all written within the turn."""
-
-    async def told():
-        cork, wires = Cork(), [Wire() for _ in range(4)]
-        connections = [CorkedTransport(wire, cork) for wire in wires]
-        for connection in connections[:3]:
-            connection.answer(b"0", perf_counter())
-        held = [list(wire.seen) for wire in wires] == [[b"0"], [], [], []]
-        monkeypatch.setattr(corks, "_LONGEST", 0.02)
-        time.sleep(0.03)  # noqa: ASYNC251 - it is this turn that takes long
-        connections[3].answer(b"0", perf_counter())
-        return held, [list(wire.seen) for wire in wires]
-
-    assert asyncio.run(told()) == (True, [[b"0"]] * 4)
+    cork, wires = Cork(), [Wire() for _ in range(4)]
+    connections = [CorkedTransport(wire, cork) for wire in wires]
+    for connection in connections[:3]:
+        connection.answer(b"0", perf_counter())
+    assert [wire.seen for wire in wires] == [[b"0"], [], [], []]
+    monkeypatch.setattr(corks, "_LONGEST", 0.02)
+    time.sleep(0.03)  # noqa: ASYNC251 - it is this turn that takes long
+    connections[3].answer(b"0", perf_counter())
+    assert [wire.seen for wire in wires] == [[b"0"]] * 4
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_connection_that_cannot_be_written_to_keeps_no_other_waiting():
+async def test_a_connection_that_cannot_be_written_to_keeps_no_other_waiting():
     """Behind a connection whose sending half was closed below it, the others get their answers."""
-
-    async def told():
-        cork, wires = Cork(), [Wire() for _ in range(3)]
-        for wire in wires:
-            CorkedTransport(wire, cork).answer(b"0", perf_counter())
-        wires[1].ended = True
-        await asyncio.sleep(0)
-        return [list(wire.seen) for wire in wires]
-
-    assert asyncio.run(told()) == [[b"0"], [], [b"0"]]
+    cork, wires = Cork(), [Wire() for _ in range(3)]
+    for wire in wires:
+        CorkedTransport(wire, cork).answer(b"0", perf_counter())
+    wires[1].ended = True
+    await asyncio.sleep(0)
+    assert [wire.seen for wire in wires] == [[b"0"], [], [b"0"]]
 
 
 @pytest.mark.usefixtures("patient")
-def test_an_answer_that_is_held_comes_before_the_end_of_its_client():
+async def test_an_answer_that_is_held_comes_before_the_end_of_its_client():
     """A client that closes its half within the turn of its question gets the answer before the connection ends."""
-
-    async def told():
-        application, wire = Application(Decisions()), Wire()
-        config = uvicorn.Config(
-            application, http=DecisionProtocol, lifespan="off", log_config=None, proxy_headers=False
-        )
-        config.load()
-        protocol = DecisionProtocol(config, uvicorn.server.ServerState(), {})
-        protocol.connection_made(wire)
-        protocol.data_received(request(b"1"))
-        protocol.data_received(request(b"2"))
-        if not protocol.eof_received():  # then the event loop closes the transport
-            wire.close()
-        await asyncio.sleep(0)
-        answers, end = whole(wire.seen)
-        return answers.count(b"200 OK"), end
-
-    assert asyncio.run(told()) == (2, "closed")
+    application, wire = Application(Decisions()), Wire()
+    config = uvicorn.Config(application, http=DecisionProtocol, lifespan="off", log_config=None, proxy_headers=False)
+    config.load()
+    protocol = DecisionProtocol(config, uvicorn.server.ServerState(), {})
+    protocol.connection_made(wire)
+    protocol.data_received(request(b"1"))
+    protocol.data_received(request(b"2"))
+    if not protocol.eof_received():  # then the event loop closes the transport
+        wire.close()
+    await asyncio.sleep(0)
+    answers, end = whole(wire.seen)
+    assert (answers.count(b"200 OK"), end) == (2, "closed")

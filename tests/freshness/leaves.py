@@ -78,39 +78,27 @@ async def _with_leaf(world, site, *, reads, **wrong):
     return leaf
 
 
-async def below_the_writer(world):
-    """A leaf of A reads nothing while A withdraws."""
-    leaf = await _with_leaf(world, world.a, reads=False)
-    await world.withdraw()
-    return leaf.permits()
+def _withdrawn(at, *, reads, **wrong):
+    """A leaf of one site holds the permit while A withdraws."""
+
+    async def scenario(world):
+        leaf = await _with_leaf(world, getattr(world, at), reads=reads, **wrong)
+        await world.withdraw()
+        return leaf.permits()
+
+    return scenario
 
 
-async def below_another(world):
-    """A leaf of B reads nothing while A withdraws."""
-    leaf = await _with_leaf(world, world.b, reads=False)
-    await world.withdraw()
-    return leaf.permits()
-
-
-async def that_reads(world):
-    """A leaf of B reads at once, and A withdraws."""
-    leaf = await _with_leaf(world, world.b, reads=True)
-    await world.withdraw()
-    return leaf.permits()
-
-
-async def that_says_so_first(world):
-    """A leaf of B says that it has forgotten, and forgets a moment later."""
-    leaf = await _with_leaf(world, world.b, reads=False, confirms_first=True)
-    await world.withdraw()
-    return leaf.permits()
-
-
-async def that_takes_leases_first(world):
-    """A leaf of B takes each lease at once, and reads nothing else."""
-    leaf = await _with_leaf(world, world.b, reads=False, leases_first=True)
-    await world.withdraw()
-    return leaf.permits()
+below_the_writer = _withdrawn("a", reads=False)
+"""A leaf of A reads nothing while A withdraws."""
+below_another = _withdrawn("b", reads=False)
+"""A leaf of B reads nothing while A withdraws."""
+that_reads = _withdrawn("b", reads=True)
+"""A leaf of B reads at once, and A withdraws."""
+that_says_so_first = _withdrawn("b", reads=False, confirms_first=True)
+"""A leaf of B says that it has forgotten, and forgets a moment later."""
+that_takes_leases_first = _withdrawn("b", reads=False, leases_first=True)
+"""A leaf of B takes each lease at once, and reads nothing else."""
 
 
 async def below_a_silent_feed(world):

@@ -14,27 +14,35 @@ from app.snapshot.feed import Pace
 from tests.freshness.gate import Gate, until
 
 
-async def both_up(world):
-    """B holds the permit; A withdraws; nothing is wrong anywhere."""
+async def held(world):
+    """B holds the permit."""
     await world.begin()
     await world.fill(world.b)
+
+
+async def silent(world):
+    """B holds the permit, and its feed has stopped."""
+    await held(world)
+    await world.b.freeze()
+
+
+async def both_up(world):
+    """B holds the permit; A withdraws; nothing is wrong anywhere."""
+    await held(world)
     await world.withdraw()
     return await world.ask(world.b)
 
 
 async def silent_feed(world):
     """B holds the permit, and its feed has stopped."""
-    await world.begin()
-    await world.fill(world.b)
-    await world.b.freeze()
+    await silent(world)
     await world.withdraw()
     return await world.ask(world.b)
 
 
 async def late_answer(world):
     """B's beat was sent before the withdrawal, and its answer comes long after."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     world.b.after_beat.close()
     await until(lambda: world.b.after_beat.waiting)
     await world.withdraw()
@@ -47,9 +55,7 @@ async def late_answer(world):
 
 async def return_of_the_feed(world):
     """B's feed was silent until the withdrawal was answered, and comes back with it."""
-    await world.begin()
-    await world.fill(world.b)
-    await world.b.freeze()
+    await silent(world)
     await world.withdraw()
     world.pause.close()
     world.b.before_beat.open()
@@ -59,9 +65,7 @@ async def return_of_the_feed(world):
 
 async def return_during_a_look(world):
     """A question begins at B without a lease, and B's feed comes back while it is answered."""
-    await world.begin()
-    await world.fill(world.b)
-    await world.b.freeze()
+    await silent(world)
     await world.withdraw()
     world.pause.close()
     asking = asyncio.create_task(world.ask(world.b))
@@ -113,8 +117,7 @@ async def second_look_for_a_caller(world):
 
 async def cut_and_reborn(world):
     """The server ends B's feed; the withdrawal is answered before B has registered again."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     world.b.before_registration.close()
     world.cut_feed(world.b)
     await until(lambda: world.b.before_registration.waiting)
@@ -137,8 +140,7 @@ async def just_starting(world):
 
 async def news_on_the_way(world):
     """B's beat has read the withdrawal, and its answer is still on the way."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     world.b.wakes = False  # a beat is to read it, not a peek
     world.b.hold_news_only = True
     world.b.after_beat.close()
@@ -148,8 +150,7 @@ async def news_on_the_way(world):
 
 async def peek_on_the_way(world):
     """B peeks, woken by the withdrawal, and its answer is applied."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     world.pause.close()
     await world.withdraw()
     return await world.ask(world.b)
@@ -157,8 +158,7 @@ async def peek_on_the_way(world):
 
 async def acknowledgement_of_another_write(world):
     """What B acknowledges while the withdrawal waits was read before the withdrawal was committed."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     world.b.hold_news_only = True
     world.b.after_beat.close()
     await world.grant(world.a, f"another-{uuid4().hex}@example")
@@ -175,8 +175,7 @@ async def acknowledgement_of_another_write(world):
 
 async def taken_away_between_beats(world):
     """B's row is taken away between two of its beats; B peeks at another grant, and after that nothing wakes it."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     await upkeep.take_away_dead(world.a.services.database, world.b.feed._pace)
     reads = world.b.after_beat.arrivals
     await world.grant(world.a, f"another-{uuid4().hex}@example")
@@ -188,8 +187,7 @@ async def taken_away_between_beats(world):
 
 async def commit_during_a_beat(world):
     """The withdrawal is committed between a beat of B and what follows from it."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     after = world.b.after_beat
     after.close()
     await until(lambda: after.waiting)
@@ -207,8 +205,7 @@ async def commit_during_a_beat(world):
 
 async def ids_out_of_order(world):
     """Another transaction takes its id later, commits first, and is applied by B before the withdrawal commits."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     writing = await world.uncommitted(world.withdraw())
     await world.grant(world.b, "somebody-else@example")
     await world.b.beaten(3)
@@ -252,8 +249,7 @@ async def registered_before_the_commit(world):
 
 async def long_transaction(world):
     """The withdrawal's transaction lasts longer than a lease and a margin; B's feed stops just before its commit."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     writing = await world.uncommitted(world.withdraw())
     await asyncio.sleep(world.a.confirmer._longest)
     await world.b.freeze()
@@ -264,9 +260,7 @@ async def long_transaction(world):
 
 async def repeated_withdrawal(world):
     """A dies between commit and answer; the same request comes again."""
-    await world.begin()
-    await world.fill(world.b)
-    await world.b.freeze()
+    await silent(world)
     key = str(uuid4())
     first = await world.committed(world.withdraw(idempotency_key=key))
     await _dies(first)
@@ -282,9 +276,7 @@ async def repeated_suspension(world):
 
 async def silent_feed_at_an_invalidation(world):
     """B holds the permit, and its feed has stopped; A invalidates the version that it rests on."""
-    await world.begin()
-    await world.fill(world.b)
-    await world.b.freeze()
+    await silent(world)
     await _invalidate(world)
     return await world.ask(world.b)
 
@@ -296,9 +288,7 @@ async def repeated_invalidation(world):
 
 async def _said_again(world, narrow):
     """B holds the permit, and its feed has stopped; A dies between commit and answer, and the write is sent again."""
-    await world.begin()
-    await world.fill(world.b)
-    await world.b.freeze()
+    await silent(world)
     await _dies(await world.committed(narrow(world)))
     await narrow(world)
     return await world.ask(world.b)
@@ -339,9 +329,7 @@ async def _dies(task):
 
 async def graceful_stop(world):
     """B stops gracefully, and A withdraws meanwhile."""
-    await world.begin()
-    await world.fill(world.b)
-    await world.b.freeze()
+    await silent(world)
     world.pause.close()
     stopping = asyncio.create_task(world.b.replica.stop())
     await until(lambda: stopping.done() or world.pause.waiting)
@@ -354,8 +342,7 @@ async def graceful_stop(world):
 
 async def janitor_and_the_living(world):
     """A's janitor saw B; B goes on beating; the janitor comes to take the dead away."""
-    await world.begin()
-    await world.fill(world.b)
+    await held(world)
     cleaning = await _janitor_that_saw(world)
     await world.b.beaten(2)
     await world.b.freeze()

@@ -27,3 +27,10 @@ def deployment(server, tmp_path):
             eventually(partial(_records, service, decision(name)))
     made.back_up()
     return made
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """The journal of another host."""
+    (made := tmp_path / "elsewhere").mkdir()
+    return made

@@ -23,9 +23,14 @@ def asked(service: Service, name: str, identifier: str = "ads-mail") -> Any:
     return answer.json()["decision"] if answer.status_code == 200 else answer.json()["type"].rpartition(":")[2]
 
 
+def withdraw(service: Service) -> None:
+    """Alice withdraws."""
+    service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+
+
 def narrow(service: Service) -> None:
     """Alice withdraws, Bob's account is closed, Carol is erased; Dora's consent stands."""
-    service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+    withdraw(service)
     service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
     service.ok("POST", "/v1/subjects/erasures", {"subject": subject("carol")})
 
@@ -81,15 +86,52 @@ class Restorable:
         with self.server.administrator() as admin:
             admin.execute("GRANT CONNECT ON DATABASE sceau TO sceau_app")
 
-    def accept(self):
-        """Accept the database as it is before a replay, so that people may decide meanwhile."""
-        status, said = self.command("accept-restore", "--lost", "Not known yet.")
-        assert status == 0, said
+    @contextmanager
+    def lost(self, **more):
+        """A service on it, of whose writes the database lacks all once the block has ended."""
+        with self.serving(**more) as service:
+            yield service
+        self.set_back()
 
-    def command(self, *words):
-        """Run an operator's command; its exit status and output."""
+    def lose(self, write, **more):
+        """Lose what is written by a service."""
+        with self.lost(**more) as service:
+            write(service)
+
+    def command(self, *words, status=0):
+        """What an operator's command prints, which must exit with that status."""
         done = run_forked(words, environment(**self.settings), ROOT, 120)
-        return done.returncode, done.stdout + done.stderr
+        said: str = done.stdout + done.stderr
+        assert done.returncode == status, said
+        return said
+
+    def accept(self, service):
+        """Accept the database as it is before a replay, so that people may decide meanwhile."""
+        self.command("accept-restore", "--lost", "Not known yet.")
+        self.wait_until_dealt_with(service)
+
+    def replay(self, service, *words):
+        """What a replay prints; come back once the service answers again."""
+        said = self.command("replay-journal", *words)
+        self.wait_until_dealt_with(service)
+        return said
+
+    @staticmethod
+    def wait_until_dealt_with(service):
+        """Come back once a service permits what Dora has consented to."""
+        eventually(lambda: asked(service, "dora") is True)
+
+    def hook(self, script):
+        """A hook of the journal: a program of the shell."""
+        made = self.place / "hook"
+        made.write_text(f"#!/bin/sh\n{script}\n")
+        made.chmod(0o755)
+        return made
+
+    def ids(self):
+        """How many ids of people are kept."""
+        with self.server.administrator() as admin:
+            return admin.execute("SELECT count(*) FROM subject_vault").fetchone()[0]
 
     @contextmanager
     def unmounted(self):

@@ -17,15 +17,13 @@ def test_a_service_that_ran_meanwhile_knows_it_without_a_journal(deployment):
         deployment.set_back()
         eventually(lambda: asked(service, "alice") == "restored-behind")
         assert asked(service, "alice", "filter") is True
-        assert deployment.command("accept-restore", "--lost", "Withdrawals of an afternoon.")[0] == 0
+        deployment.command("accept-restore", "--lost", "Withdrawals of an afternoon.")
         eventually(lambda: asked(service, "dora") is True)
 
 
 def test_without_a_fence_it_permits_what_was_withdrawn(deployment):
     """Control: a new service without a journal does not notice, and permits what was withdrawn."""
-    with deployment.serving() as service:
-        narrow(service)
-    deployment.set_back()
+    deployment.lose(narrow)
     with deployment.serving(SCEAU_STATE_DIRECTORY="") as service:
         assert asked(service, "alice") is True
 
@@ -38,7 +36,7 @@ def test_a_checkpoint_outside_knows_the_epoch(deployment, tmp_path):
         epoch = service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "Nothing: a drill."})["epoch"]
         service.ok("POST", "/v1/consents", decision("alice"))
     deployment.settings |= settings
-    assert deployment.command("proof", "stamp")[0] == 0
+    deployment.command("proof", "stamp")
     assert f"\nepoch {epoch}\n" in (heads / "checkpoint").read_text()
     for each in heads.glob("journal-*"):
         each.unlink()
@@ -53,9 +51,7 @@ def test_it_stays_set_back_however_much_is_noted_after_that(deployment):
 
     The withdrawals are sent at once, because each has to wait for a lease to end.
     """
-    with deployment.serving() as service:
-        narrow(service)
-    deployment.set_back()
+    deployment.lose(narrow)
     for _ in range(2):
         with deployment.serving() as service:
             assert asked(service, "alice") == "restored-behind"
@@ -68,12 +64,9 @@ def test_it_stays_set_back_however_much_is_noted_after_that(deployment):
             assert asked(service, "alice") == "restored-behind"
 
 
-def test_a_host_whose_journal_lacks_nothing_learns_it_from_another(deployment, tmp_path):
+def test_a_host_whose_journal_lacks_nothing_learns_it_from_another(deployment, elsewhere):
     """When one process finds that the database was set back, another process without the notes stops permitting too."""
-    with deployment.serving() as service:
-        narrow(service)
-    deployment.set_back()
-    (elsewhere := tmp_path / "elsewhere").mkdir()
+    deployment.lose(narrow)
     with deployment.serving(SCEAU_STATE_DIRECTORY=str(elsewhere)) as unaware:
         assert asked(unaware, "dora") is True
         with deployment.serving() as service:

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.faults.restores.restorable import asked, narrow
+from tests.faults.restores.restorable import asked, narrow, withdraw
 from tests.faults.service import eventually
-from tests.faults.words import question, withdrawal
+from tests.faults.words import question
 from tests.support.api import subject
 
 pytestmark = pytest.mark.deep
@@ -21,14 +21,11 @@ def _searched(service, path):
 
 def test_searches_find_nobody_until_the_restore_is_dealt_with(deployment):
     """Searches get 503 until the restore is dealt with, and then list only people whose consent is in force."""
-    with deployment.serving() as service:
-        narrow(service)
-    deployment.set_back()
+    deployment.lose(narrow)
     with deployment.serving() as service:
         assert asked(service, "alice") == "restored-behind"
         assert [_searched(service, path) for path in SEARCHES] == ["restored-behind"] * 2
-        assert deployment.command("replay-journal")[0] == 0
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.replay(service)
         found = [each["id"] for each in _searched(service, SEARCHES[0])["results"]]
         assert subject("dora")["id"] in found
         assert not {subject(name)["id"] for name in ("alice", "bob", "carol")} & set(found)
@@ -36,15 +33,12 @@ def test_searches_find_nobody_until_the_restore_is_dealt_with(deployment):
 
 def test_the_command_line_permits_nothing_from_a_database_that_was_set_back(deployment):
     """`sceau evaluate` refuses a question of IV with a reason, and answers an exempt one."""
-    with deployment.serving() as service:
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
-    deployment.set_back()
+    deployment.lose(withdraw)
     (file := deployment.place / "question.json").write_text(json.dumps(question("alice", "ads-mail")))
-    status, said = deployment.command("evaluate", str(file))
-    assert (status, "the database was set back" in said, "decision" in said) == (1, True, False), said
+    said = deployment.command("evaluate", str(file), status=1)
+    assert ("the database was set back" in said, "decision" in said) == (True, False), said
     file.write_text(json.dumps(question("alice", "filter")))
-    status, said = deployment.command("evaluate", str(file))
-    assert (status, '"decision": true' in said) == (0, True), said
+    assert '"decision": true' in deployment.command("evaluate", str(file))
 
 
 @pytest.mark.parametrize("how", ["made anew", "restored over"])
@@ -52,7 +46,7 @@ def test_strict_mode_notices_that_the_database_was_exchanged(deployment, how):
     """In strict mode, a running service notices that its database was made anew or that a dump was restored over it."""
     dump = deployment.dump()
     with deployment.serving(SCEAU_CACHE="strict") as service:
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        withdraw(service)
         assert asked(service, "alice") is False
         if how == "made anew":
             deployment.set_back()
@@ -65,9 +59,7 @@ def test_strict_mode_notices_that_the_database_was_exchanged(deployment, how):
 @pytest.mark.parametrize("cache", ["leased", "strict"])
 def test_exempt_purposes_go_on_when_a_database_that_was_set_back_goes_away(deployment, cache):
     """Exempt purposes are answered during an outage, also while a restore has not been dealt with."""
-    with deployment.serving() as service:
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
-    deployment.set_back()
+    deployment.lose(withdraw)
     with deployment.serving(SCEAU_CACHE=cache) as service:
         assert asked(service, "alice") == "restored-behind"
         assert asked(service, "alice", "filter") is True

@@ -2,9 +2,10 @@
 
 import pytest
 
+from tests.faults.restores.restorable import withdraw
 from tests.faults.restores.test_revived_keys import SCOPES
 from tests.faults.service import eventually
-from tests.faults.words import decision, withdrawal
+from tests.faults.words import decision
 
 pytestmark = pytest.mark.deep
 
@@ -22,7 +23,7 @@ def test_nothing_is_granted_before_the_restore_is_found(deployment, cache, what)
         leaver = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": SCOPES})
         deployment.back_up()
         eventually(lambda: service.call("DELETE", f"/v1/keys/{leaver['id']}").status_code == 204)
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        withdraw(service)
         deployment.set_back()
         told = []
 

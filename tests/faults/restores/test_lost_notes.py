@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from app.journal.files import JournalError, last_lines
-from tests.faults.restores.restorable import ONE, asked
+from tests.faults.restores.restorable import ONE, asked, withdraw
 from tests.faults.service import eventually
 from tests.faults.words import ADS, question, withdrawal
 from tests.support.api import subject
@@ -26,12 +26,11 @@ VERSION = {name: value for name, value in ADS.items() if name != "id"}
 @pytest.mark.parametrize("what", REPEATED)
 def test_a_repetition_is_not_answered_while_nothing_can_be_noted(deployment, what):
     """While the journal's directory is missing, a write and its repetition are both a 503."""
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("zoe"))
         with deployment.unmounted():
             assert [service.call(*REPEATED[what]).status_code for _ in range(2)] == [503, 503]
         assert service.call(*REPEATED[what]).status_code in {200, 201}
-    deployment.set_back()
     with deployment.serving() as service:
         assert asked(service, "dora") == "restored-behind"
 
@@ -45,8 +44,7 @@ def _scopes(service, made):
 
 
 def _key(service, made):
-    (key,) = service.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
-    service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [key["id"]]})
+    service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]})
 
 
 @pytest.mark.parametrize("narrow", [_version, _scopes, _key])
@@ -55,21 +53,18 @@ def test_a_database_that_lacks_only_what_is_done_by_hand_is_noticed(deployment, 
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         narrow(service, made)
-    deployment.set_back()
     with deployment.serving() as service:
         assert asked(service, "dora") == "restored-behind"
         assert service.call("POST", ONE, question("dora", "ads-mail"), made["key"]).status_code == 503
-    assert deployment.command("restore-check")[0] == 1
+    deployment.command("restore-check", status=1)
 
 
 def test_a_hook_that_fails_for_many_does_not_hide_what_is_missing(deployment, tmp_path):
     """Sixty notes that wait for a failing hook are written once each, and a later lost note is still noticed."""
-    hook, on = tmp_path / "hook", tmp_path / "on"
-    hook.write_text(f"#!/bin/sh\ncat > /dev/null\n[ -e {on} ]\n")
-    hook.chmod(0o755)
-    with deployment.serving(SCEAU_JOURNAL_HOOK=str(hook)) as service:
+    hook = deployment.hook(f"cat > /dev/null\n[ -e {(on := tmp_path / 'on')} ]")
+    with deployment.lost(SCEAU_JOURNAL_HOOK=str(hook)) as service:
         with ThreadPoolExecutor(20) as sending:
             calls = [sending.submit(service.call, "POST", "/v1/withdrawals", withdrawal(f"w{n}")) for n in range(60)]
         assert {call.result().status_code for call in calls} == {503}
@@ -83,7 +78,6 @@ def test_a_hook_that_fails_for_many_does_not_hide_what_is_missing(deployment, tm
         (path,) = deployment.journal.glob("journal-*.ndjson")
         ids = [json.loads(line)["id"] for line in path.read_bytes().splitlines()]
         assert len(ids) == len(set(ids))
-    deployment.set_back()
     with deployment.serving() as service:
         assert asked(service, "dora") == "restored-behind"
 
@@ -98,7 +92,7 @@ def test_what_is_written_as_an_epoch_begins_is_noticed(deployment):
     with deployment.serving() as service:
         eventually(lambda: service.call("GET", "/readyz").json().get("leased"))
         epoch = service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "A drill."})["epoch"]
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        withdraw(service)
         eventually(lambda: epoch in epochs())
     with (
         deployment.server.administrator() as admin,
@@ -113,20 +107,16 @@ def test_what_is_written_as_an_epoch_begins_is_noticed(deployment):
         assert asked(service, "alice") == "restored-behind"
 
 
-def test_a_hook_that_hangs_keeps_nothing_from_starting(deployment, tmp_path):
+def test_a_hook_that_hangs_keeps_nothing_from_starting(deployment):
     """A service whose only journal is a hook that hangs still starts, and answers questions of III and IV."""
-    hook = tmp_path / "hook"
-    hook.write_text("#!/bin/sh\nexec sleep 20\n")
-    hook.chmod(0o755)
+    hook = deployment.hook("exec sleep 20")
     with deployment.serving(SCEAU_STATE_DIRECTORY="", SCEAU_JOURNAL_HOOK=str(hook)) as service:
         assert (asked(service, "alice", "filter"), asked(service, "dora")) == (True, True)
 
 
 def test_one_connection_is_enough_to_start_on_a_database_that_was_set_back(deployment):
     """A process with a pool of one answers exempt purposes, and marks the database for the others."""
-    with deployment.serving() as service:
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
-    deployment.set_back()
+    deployment.lose(withdraw)
     with deployment.serving(SCEAU_POOL_SIZE="1") as service, deployment.server.administrator() as admin:
         assert (asked(service, "alice", "filter"), asked(service, "alice")) == (True, "restored-behind")
         eventually(lambda: admin.execute("SELECT FROM key_check WHERE name LIKE 'set back%'").fetchall())

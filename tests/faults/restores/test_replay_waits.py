@@ -22,18 +22,17 @@ def test_a_replay_waits_for_a_process_that_stands_still(deployment):
     with deployment.serving() as service:
         service.ok("POST", "/v1/consents", decision("rita"))
     deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/withdrawals", withdrawal("rita"))
-    deployment.set_back()
     with deployment.serving() as service:
-        deployment.accept()
+        deployment.accept(service)
         eventually(lambda: asked(service, "rita") is True)
         service.process.send_signal(signal.SIGSTOP)
         try:
-            status, said = deployment.command("replay-journal")
+            said = deployment.command("replay-journal")
         finally:
             service.process.send_signal(signal.SIGCONT)
-        assert (status, "1 replayed" in said) == (0, True), said
+        assert "1 replayed" in said
         assert asked(service, "rita") is False
     with deployment.server.administrator() as admin:
         (between,) = admin.execute(_BETWEEN).fetchone()

@@ -18,20 +18,12 @@ from tests.support.api import PSEUDONYM_KEY, processing, subject
 from tests.support.consents import SIGNED, grant, notice_of, proof, written
 
 
-def _ids(deployment):
-    """How many ids of people are kept."""
-    with deployment.server.administrator() as admin:
-        return admin.execute("SELECT count(*) FROM subject_vault").fetchone()[0]
-
-
 @pytest.mark.parametrize("cache", ["leased", pytest.param("strict", marks=pytest.mark.deep)])
 def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deployment, cache):
     """After a restore, questions of IV get `restored-behind` and exempt ones are answered, until a replay."""
-    known = _ids(deployment)
-    with deployment.serving(SCEAU_CACHE=cache) as service:
-        narrow(service)
-    deployment.set_back()
-    assert _ids(deployment) == known
+    known = deployment.ids()
+    deployment.lose(narrow, SCEAU_CACHE=cache)
+    assert deployment.ids() == known
     with deployment.serving(SCEAU_CACHE=cache) as service:
         names = ("alice", "bob", "carol", "dora")
         assert {asked(service, name) for name in names} == {"restored-behind"}
@@ -39,17 +31,15 @@ def test_a_restored_database_permits_nothing_until_the_journal_is_replayed(deplo
         assert service.call("GET", "/readyz?need=IV").json()["type"].endswith("restored-behind")
         ready = service.call("GET", "/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
-        assert deployment.command("restore-check")[0] == 1
-        status, said = deployment.command("replay-journal", "--dry-run")
-        assert (status, "4 replayed" in said) == (0, True)
+        deployment.command("restore-check", status=1)
+        assert "4 replayed" in deployment.command("replay-journal", "--dry-run")
         assert asked(service, "dora") == "restored-behind"
-        status, said = deployment.command("replay-journal")
-        assert (status, "4 replayed" in said, "answers from this database again" in said) == (0, True, True)
-        eventually(lambda: asked(service, "dora") is True)
+        said = deployment.replay(service)
+        assert ("4 replayed" in said, "answers from this database again" in said) == (True, True), said
         assert [asked(service, name) for name in names[:3]] == [False] * 3
-        assert deployment.command("restore-check")[0] == 0
-        assert "replayed" not in deployment.command("replay-journal", "--dry-run")[1]
-    assert _ids(deployment) < known  # Carol's is gone again
+        deployment.command("restore-check")
+        assert "replayed" not in deployment.command("replay-journal", "--dry-run")
+    assert deployment.ids() < known  # Carol's is gone again
 
 
 def test_the_register_and_callers_are_set_right_too(deployment):
@@ -57,18 +47,17 @@ def test_the_register_and_callers_are_set_right_too(deployment):
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("PATCH", "/v1/processings/ads-mail", {"status": "suspended"})
         service.call("DELETE", f"/v1/keys/{made['id']}")
         other = service.ok("POST", "/v1/keys", {"name": "other", "scopes": ["decisions:evaluate", "audit:read"]})
         service.ok("PATCH", f"/v1/keys/{other['id']}", {"scopes": ["decisions:evaluate"]})
-    deployment.set_back()
     with deployment.serving() as service:
-        status, said = deployment.command("replay-journal")
-        assert (status, "2 replayed" in said, "a caller was changed" in said) == (1, True, True)
+        said = deployment.command("replay-journal", status=1)
+        assert ("2 replayed" in said, "a caller was changed" in said) == (True, True), said
         assert asked(service, "dora") == "restored-behind"
-        assert deployment.command("accept-restore", "--lost", "The key was made anew.")[0] == 0
-        assert "by hand" not in deployment.command("replay-journal", "--dry-run")[1]
+        deployment.command("accept-restore", "--lost", "The key was made anew.")
+        assert "by hand" not in deployment.command("replay-journal", "--dry-run")
         eventually(lambda: asked(service, "dora") is False)
         assert service.call("POST", ONE, question("dora", "filter"), made["key"]).status_code == 401
         trail = service.ok("POST", "/v1/audit-trail/search", {"acts": ["restore.accepted"]})["items"]
@@ -78,16 +67,13 @@ def test_the_register_and_callers_are_set_right_too(deployment):
 def test_somebody_who_has_another_pseudonym_since_is_found(deployment):
     """Eve came after the backup and withdrew; a replay ends the grant that she sent again after the restore."""
     grant = decision("eve")
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/consents", grant)
         service.ok("POST", "/v1/withdrawals", withdrawal("eve"))
-    deployment.set_back()
     with deployment.serving() as service:
-        deployment.accept()
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.accept(service)
         service.ok("POST", "/v1/consents", grant)
-        assert deployment.command("replay-journal")[0] == 0
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.replay(service)
         assert asked(service, "eve") is False
 
 
@@ -96,17 +82,14 @@ def test_an_account_that_was_used_again_keeps_what_was_said_since(deployment):
     with deployment.serving() as service:
         service.call("POST", "/v1/processings", processing("other-mail"))
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
-    deployment.set_back()
     with deployment.serving() as service:
-        deployment.accept()
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.accept(service)
         service.ok("POST", "/v1/consents", grant("bob", "other-mail"))
-        assert deployment.command("replay-journal")[0] == 0
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.replay(service)
         assert [asked(service, "bob", identifier) for identifier in ("ads-mail", "other-mail")] == [False, True]
-        assert "replayed" not in deployment.command("replay-journal", "--dry-run")[1]
+        assert "replayed" not in deployment.command("replay-journal", "--dry-run")
 
 
 @pytest.mark.deep
@@ -115,13 +98,13 @@ def test_an_erasure_of_a_closed_account_is_replayed(deployment):
     with deployment.serving() as service:
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("bob")})
         deployment.back_up()
-    known = _ids(deployment)
-    with deployment.serving() as service:
+    known = deployment.ids()
+    with deployment.lost() as service:
         service.ok("POST", "/v1/subjects/erasures", {"subject": subject("bob")})
-    deployment.set_back()
-    assert (_ids(deployment), deployment.command("restore-check")[0]) == (known, 1)
-    assert deployment.command("replay-journal")[0] == 0
-    assert _ids(deployment) < known
+    assert deployment.ids() == known
+    deployment.command("restore-check", status=1)
+    deployment.command("replay-journal")
+    assert deployment.ids() < known
 
 
 NEW_KEY = "33" * 32
@@ -163,8 +146,8 @@ def test_a_note_is_found_by_each_key_that_was_in_use(deployment, monkeypatch, al
     deployment.settings["SCEAU_PSEUDONYM_KEY"] = PSEUDONYM_KEY
     with deployment.serving() as service:
         service.ok("POST", "/v1/imports", sent)
-        status, said = deployment.command("replay-journal")
-        assert (status, "another pseudonym key" in said) == ((1, True) if alone else (0, False)), said
+        said = deployment.command("replay-journal", status=int(alone))
+        assert ("another pseudonym key" in said) == alone, said
         assert (
             asked(service, wendy) == "restored-behind" if alone else eventually(lambda: asked(service, wendy) is False)
         )

@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.faults.restores.restorable import asked
+from tests.faults.restores.restorable import asked, withdraw
 from tests.faults.service import eventually
-from tests.faults.words import withdrawal
 from tests.support.api import processing, subject
 from tests.support.consents import SIGNED, grant, notice_of, proof, written
 
@@ -16,22 +15,14 @@ PARENT = {"parent": subject("a-parent"), "parent_checked_how": "declaration"}
 CHILD = {"capacity": {"age_band": "under_15", "given_by": "both", **PARENT}}
 
 
-def replayed(deployment, service, *words):
-    """Replay the journal, and return when the service answers again."""
-    status, said = deployment.command("replay-journal", *words)
-    assert status == 0, said
-    eventually(lambda: asked(service, "dora") is True)
-
-
 def test_a_processing_that_is_registered_again_otherwise_has_no_consent(deployment):
     """A consent is not replayed to a processing whose id was registered again with other facts."""
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/processings", processing("x-mail", elements=["subject_line"]))
         service.ok("POST", "/v1/consents", {**grant("alice", "x-mail"), **CHILD})
-    deployment.set_back()
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings", processing("x-mail", notice={"fr": "Autre texte", "en": "Another text"}))
-        replayed(deployment, service)
+        deployment.replay(service)
         assert asked(service, "alice", "x-mail") is False
 
 
@@ -43,7 +34,7 @@ def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings", first)
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         second = service.ok("POST", "/v1/processings/two-mail/versions", {**version, "notice": one})["version"]
         at_once = {"collected_at": second["recorded_at"], "version": 2}
         body = {**grant("mona", "two-mail"), **at_once, "evidence": proof(one, {"notice_version": 2})}
@@ -51,11 +42,10 @@ def test_a_version_that_is_added_again_otherwise_has_no_consent(deployment):
         told = service.ok("POST", "/v1/consents/batch", {"items": [body, refusal]})["items"]  # noted together
         assert [each["status"] for each in told] == [201, 201], told
         eventually(lambda: asked(service, "mona", "two-mail") is True)
-    deployment.set_back()
     with deployment.serving() as service:
         again = {**version, "notice": other, "data_recipients": ["an ad network"]}
         service.ok("POST", "/v1/processings/two-mail/versions", again)
-        replayed(deployment, service, "--lost", "The second version was added again.")
+        deployment.replay(service, "--lost", "The second version was added again.")
         assert asked(service, "mona", "two-mail") is False
 
 
@@ -70,18 +60,16 @@ def test_a_narrower_grant_to_a_lost_version_revives_no_wider_one(deployment, mat
         service.ok("POST", "/v1/consents", grant("olga", identifier))
         assert asked(service, "olga", identifier) is True
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", f"/v1/processings/{identifier}/versions", version)
         evidence = proof(notice_of(identifier), {"notice_version": 2})
         less = {"elements": ["subject_line"], "version": 2, "collected_at": written(datetime.now(UTC))}
         service.ok("POST", "/v1/consents", {**grant("olga", identifier), **less, "evidence": evidence})
         eventually(lambda: asked(service, "olga", identifier) is False)
-    deployment.set_back()
     with deployment.serving() as service:
-        replayed(deployment, service, "--lost", "A version, which was added again.")
+        deployment.replay(service, "--lost", "A version, which was added again.")
         assert asked(service, "olga", identifier) is False
-        status, said = deployment.command("replay-journal", "--dry-run")
-        assert (status, "replayed in part" in said) == (0, False), said
+        assert "replayed in part" not in deployment.command("replay-journal", "--dry-run")
         service.ok("POST", "/v1/consents", grant("olga", identifier))
         eventually(lambda: asked(service, "olga", identifier) is True)
 
@@ -93,21 +81,18 @@ def test_a_refusal_that_told_an_age_is_replayed_once_its_processing_is_known(dep
     at, evidence = written(datetime.now(UTC) - timedelta(days=1)), proof(notice_of("paper-mail"), SIGNED)
     rows = {"import": "older", "until": at, "rows": [{**row, "at": at, "evidence": evidence}]}
     minor = {"capacity": {"age_band": "minor_15_plus", "given_by": "self"}}
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/processings", paper)
         service.ok("POST", "/v1/imports", rows)
         service.ok("POST", "/v1/consents", {**grant("bob", "paper-mail"), "decision": "refused", **minor})
         assert asked(service, "bob", "paper-mail") is False
-    deployment.set_back()
     with deployment.serving() as service:
-        status, said = deployment.command("replay-journal")
-        assert (status, "1 replayed in part" in said, "replay the journal once more" in said) == (0, True, True), said
-        eventually(lambda: asked(service, "dora") is True)
+        said = deployment.replay(service)
+        assert ("1 replayed in part" in said, "replay the journal once more" in said) == (True, True), said
         service.ok("POST", "/v1/processings", paper)
         service.ok("POST", "/v1/imports", rows)
         assert asked(service, "bob", "paper-mail") is True
-        status, said = deployment.command("replay-journal")
-        assert (status, "1 replayed\n" in said) == (0, True), said
+        assert "1 replayed\n" in deployment.command("replay-journal")
         assert asked(service, "bob", "paper-mail") is False
 
 
@@ -117,14 +102,12 @@ def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
         service.ok("POST", "/v1/processings", processing("aged-mail", age_statement_required=True))
         service.ok("POST", "/v1/processings", processing("other-mail"))
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         adult = {"capacity": {"age_band": "adult", "given_by": "self"}}
         service.ok("POST", "/v1/consents", {**grant("nina", "other-mail"), "decision": "refused", **adult})
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("nina")})
-    deployment.set_back()
     with deployment.serving() as service:
-        deployment.accept()
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.accept(service)
         service.ok("POST", "/v1/consents", grant("nina", "aged-mail"))
         assert asked(service, "nina", "aged-mail") is False
         deployment.command("replay-journal")
@@ -133,13 +116,10 @@ def test_an_age_of_a_closed_account_does_not_come_to_the_next_one(deployment):
 
 def test_one_replay_is_enough_where_an_epoch_was_lost(deployment):
     """A replay after which an epoch was lost begins a later one, so that one replay is enough."""
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         lost = service.ok("POST", "/v1/proposals", {"kind": "restore", "lost": "A drill."})["epoch"]
         eventually(lambda: deployment.journal_holds(f'"epoch":{lost}'))
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
-    deployment.set_back()
+        withdraw(service)
     with deployment.serving() as service:
-        status, said = deployment.command("replay-journal")
-        assert (status, f"Epoch {lost + 1} has begun" in said) == (0, True), said
-        eventually(lambda: asked(service, "dora") is True)
+        assert f"Epoch {lost + 1} has begun" in deployment.replay(service)
         assert asked(service, "alice") is False

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.faults.restores.restorable import ONE, asked
+from tests.faults.restores.restorable import ONE, asked, withdraw
 from tests.faults.service import eventually
 from tests.faults.words import ADS, decision, question, withdrawal
 from tests.support.api import processing, subject
@@ -29,25 +29,17 @@ def _imported(name):
     return {"import": f"older-{name}", "until": at, "rows": rows}
 
 
-def _ids(deployment):
-    """How many ids of people are kept."""
-    with deployment.server.administrator() as admin:
-        return admin.execute("SELECT count(*) FROM subject_vault").fetchone()[0]
-
-
 def test_nothing_of_a_closed_account_comes_to_the_next_one(deployment):
     """A consent from a lost and closed account is not replayed to the next holder of its address."""
     with deployment.serving() as service:
         service.call("POST", "/v1/processings", processing("other-mail"))
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/consents", _some("nina", "content"))
         service.ok("POST", "/v1/subjects/closures", {"subject": subject("nina")})
-    deployment.set_back()
     with deployment.serving() as service:
         service.ok("POST", "/v1/withdrawals", {"subject": subject("nina"), "processing": "other-mail"})
-        assert deployment.command("replay-journal")[0] == 0
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.replay(service)
         history = service.ok("POST", "/v1/subjects/exports", {"subject": subject("nina")})
         assert "granted" not in {each["kind"] for each in history["events"]}
         assert asked(service, "nina") is False
@@ -56,18 +48,14 @@ def test_nothing_of_a_closed_account_comes_to_the_next_one(deployment):
 def test_a_grant_that_narrows_follows_a_person_to_another_pseudonym(deployment):
     """Omar's grant that is sent again after the restore is narrowed by the replay, as his later grant had done."""
     wide, narrow = decision("omar"), _some("omar", "content")
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/consents", wide)
         service.ok("POST", "/v1/consents", {**narrow, "collected_at": written(datetime.now(UTC))})
         before = asked(service, "omar")
-    deployment.set_back()
     with deployment.serving() as service:
-        deployment.accept()
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.accept(service)
         service.ok("POST", "/v1/consents", wide)
-        status, said = deployment.command("replay-journal")
-        assert (status, "1 replayed" in said) == (0, True), said
-        eventually(lambda: asked(service, "dora") is True)
+        assert "1 replayed" in deployment.replay(service)
         assert asked(service, "omar") == before
 
 
@@ -75,31 +63,25 @@ def test_an_age_is_replayed_without_a_grant_that_is_not(deployment):
     """A replay records the child's age that Pia stated with a lost consent, so that her consent alone is invalid."""
     parent = {"parent": subject("a-parent"), "parent_checked_how": "declaration"}
     child = {"capacity": {"age_band": "under_15", "given_by": "both", **parent}}
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/consents", {**decision("pia"), **child})
-    deployment.set_back()
     with deployment.serving() as service:
-        deployment.accept()
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.accept(service)
         service.ok("POST", "/v1/consents", decision("pia"))
-        status, said = deployment.command("replay-journal")
-        assert (status, "1 replayed" in said) == (0, True), said
-        eventually(lambda: asked(service, "dora") is True)
+        assert "1 replayed" in deployment.replay(service)
         assert asked(service, "pia") is False
 
 
 def test_a_grant_to_a_version_that_is_missing_keeps_nothing_else_back(deployment):
     """A replay leaves out a grant to a lost version, and replays the withdrawal beside it."""
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/processings/ads-mail/versions", SECOND)
         body = {**_some("alice", "content"), "version": 2}
         service.ok("POST", "/v1/consents", {**body, "evidence": {**body["evidence"], "notice_version": 2}})
         service.ok("POST", "/v1/withdrawals", withdrawal("bob"))
-    deployment.set_back()
     with deployment.serving() as service:
-        status, said = deployment.command("replay-journal", "--lost", "A version, which was added again.")
-        assert (status, "1 replayed" in said, "does not know" in said) == (0, True, True), said
-        eventually(lambda: asked(service, "dora") is True)
+        said = deployment.replay(service, "--lost", "A version, which was added again.")
+        assert ("1 replayed" in said, "does not know" in said) == (True, True), said
         assert asked(service, "bob") is False
 
 
@@ -108,19 +90,18 @@ def test_an_erasure_of_an_account_that_was_used_again_ends_consents_and_names_th
     with deployment.serving() as service:
         service.call("POST", "/v1/processings", processing("other-mail"))
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/subjects/erasures", {"subject": subject("carol")})
-    deployment.set_back()
     with deployment.serving() as service:
         service.ok("POST", "/v1/withdrawals", {"subject": subject("carol"), "processing": "other-mail"})
         held = service.ok("POST", "/v1/consents/search", {"subject": subject("carol")})["items"][0]
         for _ in range(2):
-            status, said = deployment.command("replay-journal")
-            assert (status, said.count(f"subject_ref {held['subject_ref']}")) == (1, 2), said
-        assert deployment.command("accept-restore", "--lost", "Carol is erased by hand.")[0] == 0
+            said = deployment.command("replay-journal", status=1)
+            assert said.count(f"subject_ref {held['subject_ref']}") == 2, said
+        deployment.command("accept-restore", "--lost", "Carol is erased by hand.")
         eventually(lambda: asked(service, "dora") is True)
         assert asked(service, "carol") is False
-        assert "by hand" not in deployment.command("replay-journal", "--dry-run")[1]
+        assert "by hand" not in deployment.command("replay-journal", "--dry-run")
 
 
 @pytest.mark.parametrize(("ended", "replayed"), [("withdrawals", 1), ("subjects/erasures", 2)])
@@ -128,18 +109,17 @@ def test_an_import_is_run_again_before_the_replay(deployment, ended, replayed):
     """An import is taken before the replay, which then ends a consent of it that was withdrawn or erased."""
     name = f"rose-{replayed}"
     rows = _imported(name)
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/imports", rows)
         service.ok("POST", f"/v1/{ended}", {"subject": subject(name)})
-    deployment.set_back()
     with deployment.serving() as service:
         assert service.call("POST", "/v1/consents", decision("rose")).status_code == 503
         service.ok("POST", "/v1/imports", rows)
-        known = _ids(deployment)
-        assert f"{replayed} replayed\n" in deployment.command("replay-journal")[1]
+        known = deployment.ids()
+        assert f"{replayed} replayed\n" in deployment.command("replay-journal")
         eventually(lambda: asked(service, "dora") is True)
         assert asked(service, name) is False
-    assert known - _ids(deployment) == (ended == "subjects/erasures")
+    assert known - deployment.ids() == (ended == "subjects/erasures")
 
 
 @pytest.mark.parametrize("ended", ["withdrawals", "erasures"])
@@ -147,18 +127,16 @@ def test_an_import_that_is_run_again_is_narrowed_by_a_second_replay(deployment, 
     """A consent imported again after one replay is ended by a second one if it was withdrawn, or refused if erased."""
     name = f"quin-{ended}"
     rows = _imported(name)
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/imports", rows)
         assert asked(service, name) is True
         body = {"subject": subject(name)}
         service.ok("POST", "/v1/withdrawals" if ended == "withdrawals" else "/v1/subjects/erasures", body)
-    deployment.set_back()
     with deployment.serving() as service:
-        assert "does not know" in deployment.command("replay-journal")[1]
+        assert "does not know" in deployment.command("replay-journal")
         eventually(lambda: asked(service, "dora") is True)
         assert service.ok("POST", "/v1/imports", rows)["refused"] == (ended == "erasures")
-        status, said = deployment.command("replay-journal")
-        assert (status, "replayed" in said) == (0, ended == "withdrawals"), said
+        assert ("replayed" in deployment.command("replay-journal")) == (ended == "withdrawals")
         eventually(lambda: asked(service, name) is False)
 
 
@@ -168,33 +146,27 @@ def test_a_key_that_was_ended_after_the_backup_opens_nothing(deployment, how):
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
         deployment.back_up()
-    with deployment.serving() as service:
-        (key,) = service.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
+    with deployment.lost() as service:
         if how == "revoked":
-            service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [key["id"]]})
+            service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]})
         else:
             overlap = "PT0S" if how == "rotated at once" else "PT1S"
             service.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": overlap})
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
-    deployment.set_back()
+        withdraw(service)
     with deployment.serving() as service:
-        status, said = deployment.command("replay-journal")
-        assert (status, "2 replayed" in said) == (0, True), said
-        eventually(lambda: asked(service, "dora") is True)
+        assert "2 replayed" in deployment.replay(service)
         eventually(lambda: service.call("POST", ONE, question("dora", "filter"), made["key"]).status_code == 401)
         assert "revoked_at" not in service.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]
-        assert "replayed" not in deployment.command("replay-journal", "--dry-run")[1]
+        assert "replayed" not in deployment.command("replay-journal", "--dry-run")
 
 
 def test_shared_mailboxes_and_linked_names_are_named_to_be_stated_again(deployment):
     """A replay names a lost mark of a shared mailbox, and a lost link, with their accounts, to be stated again."""
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/subjects/mailboxes", {"subject": subject("dora"), "shared": True})
         linked = {"from": subject("alice"), "to": subject("zoe"), "basis": "user_proved"}
         service.ok("POST", "/v1/subjects/links", linked)
-    deployment.set_back()
-    status, said = deployment.command("replay-journal")
-    assert status == 1
+    said = deployment.command("replay-journal", status=1)
     assert said.count("subject_ref ") == 2
     assert ("a mailbox was said to be shared" in said, "another name was linked" in said) == (True, True)
 
@@ -203,5 +175,5 @@ def test_what_the_database_holds_is_not_done_by_hand(deployment):
     """A version that the database still holds is told as held already, and not as work by hand."""
     with deployment.serving() as service:
         service.ok("POST", "/v1/processings/ads-mail/versions", SECOND)
-    status, said = deployment.command("replay-journal", "--dry-run")
-    assert (status, "held already" in said, "by hand" in said) == (0, True, False), said
+    said = deployment.command("replay-journal", "--dry-run")
+    assert ("held already" in said, "by hand" in said) == (True, False), said

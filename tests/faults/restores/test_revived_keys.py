@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.faults.restores.restorable import asked
+from tests.faults.restores.restorable import asked, withdraw
 from tests.faults.service import eventually
 from tests.faults.words import decision, withdrawal
 from tests.support.api import processing, subject
@@ -20,10 +20,9 @@ def revived(deployment):
     with deployment.serving() as service:
         made = service.ok("POST", "/v1/keys", {"name": "leaver", "scopes": SCOPES})
         deployment.back_up()
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.call("DELETE", f"/v1/keys/{made['id']}")
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
-    deployment.set_back()
+        withdraw(service)
     return made
 
 
@@ -59,16 +58,14 @@ def test_a_key_that_has_ended_accepts_no_restore(deployment, how):
         made = service.ok("POST", "/v1/keys", {"name": how, "scopes": ["deployment:recover"]})
         deployment.back_up()
     accept = ("POST", "/v1/proposals", {"kind": "restore", "lost": "All."}, made["key"])
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         if how == "rotated":
             service.ok("POST", f"/v1/keys/{made['id']}/rotations", {"overlap": "PT1S"})
         else:
-            (key,) = service.ok("GET", f"/v1/keys?id={made['id']}")["items"][0]["keys"]
-            service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [key["id"]]})
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+            service.call("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]})
+        withdraw(service)
         time.sleep(1.1)
         assert service.call(*accept).status_code == 401
-    deployment.set_back()
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == "restored-behind")
         assert service.call(*accept).status_code == 401
@@ -92,8 +89,7 @@ def test_it_makes_nobody_older(deployment, how):
             adult = {"decision": "refused", "capacity": {"age_band": "adult", "given_by": "self"}}
             told = service.call("POST", "/v1/consents", {**decision(name), **adult}, made["key"])
         assert told.status_code == {"age": 503, "refusal": 201}[how]
-        assert deployment.command("replay-journal")[0] == 0
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.replay(service)
         assert asked(service, name, "of-adults-mail") is False
 
 
@@ -114,12 +110,11 @@ def test_it_gives_no_mailbox_to_one_person(deployment):
 
 def test_a_restore_is_accepted_where_the_journal_cannot_be_read(deployment):
     """A restore can be accepted even if a file beside the journal is broken."""
-    with deployment.serving() as service:
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
-    deployment.set_back()
+    deployment.lose(withdraw)
     (deployment.journal / "seen.json").write_text("{")
-    status, said = deployment.command("accept-restore", "--lost", "Not known yet.")
-    assert (status, "the service answers from this database again" in said) == (0, True), said
+    assert "the service answers from this database again" in deployment.command(
+        "accept-restore", "--lost", "Not known yet."
+    )
 
 
 def test_it_records_no_consent_that_outlives_the_replay(deployment):
@@ -132,9 +127,7 @@ def test_it_records_no_consent_that_outlives_the_replay(deployment):
         assert [each["status"] for each in told] == [503, 201]
         assert service.call("POST", "/v1/consents", decision("eve"), made["key"]).status_code == 503
         service.ok("POST", "/v1/withdrawals", withdrawal("carol"))
-        status, said = deployment.command("replay-journal")
-        assert status == 0, said
-        eventually(lambda: asked(service, "dora") is True)
+        deployment.replay(service)
         assert [asked(service, name) for name in ("eve", "bob", "carol")] == [False, False, False]
         assert service.call("POST", "/v1/consents", decision("eve"), made["key"]).status_code == 401
         service.ok("POST", "/v1/consents", decision("eve"))

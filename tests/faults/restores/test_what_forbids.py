@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from app.db.embedded.binaries import find_binaries
-from tests.faults.restores.restorable import asked
+from tests.faults.restores.restorable import asked, withdraw
 from tests.faults.service import eventually
 from tests.faults.words import decision, withdrawal
 from tests.support.api import subject
@@ -21,13 +21,12 @@ _DEAD = "INSERT INTO replica (id, lease_ms, seen_at, about) VALUES (gen_random_u
 
 def test_it_is_recorded_with_an_age_that_is_told_beside(deployment):
     """Refusals and withdrawals with an age, a child's age and the end of a link are recorded without an operator."""
-    with deployment.serving() as service:
+    with deployment.lost() as service:
         service.ok("POST", "/v1/consents", {**decision("mila", "refused"), **MINOR})
         names = {"from": subject("mila"), "to": subject("milla")}
         service.ok("POST", "/v1/subjects/links", {**names, "basis": "provider_account"})
         deployment.back_up()
         eventually(lambda: service.call("POST", "/v1/withdrawals", withdrawal("alice")).status_code == 200)
-    deployment.set_back()
     child = {"age_band": "under_15", "stated_by": "operator", "checked_how": "account_data"}
     with deployment.serving() as service:
         eventually(lambda: asked(service, "alice") == SET_BACK)
@@ -44,7 +43,7 @@ def test_it_is_recorded_beside_a_grant(deployment):
         admin.execute(_DEAD)  # each confirmation waits a lease for it: they must have one together
     deployment.back_up()
     with deployment.serving(SCEAU_CACHE="strict") as service:
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        withdraw(service)
         items = [decision("erin"), *[decision(f"one{number}", "refused") for number in range(40)]]
         deployment.set_back()
         told: list[int] = []
@@ -66,7 +65,7 @@ def test_nothing_is_permitted_while_a_dump_is_restored_in_one_transaction(deploy
     anew = ("-c", "DROP SCHEMA public CASCADE", "-c", "CREATE SCHEMA public", "-f", plain)
     line = [programs / "psql", "-1", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, *anew]
     with deployment.serving(SCEAU_CACHE="strict") as service:
-        service.ok("POST", "/v1/withdrawals", withdrawal("alice"))
+        withdraw(service)
         told = [asked(service, "alice")]
         done: list[int] = []
 

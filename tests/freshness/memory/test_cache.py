@@ -1,6 +1,5 @@
 """The record cache: bounded, single flight, and nothing kept that a change has overtaken."""
 
-import asyncio
 from weakref import WeakSet
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.snapshot.leases import RecordCache
 
+pytestmark = pytest.mark.anyio
 steps = st.lists(st.tuples(st.sampled_from(["put", "get", "drop"]), st.integers(0, 9)), max_size=60)
 
 
@@ -57,14 +57,16 @@ def test_what_is_forgotten_is_freed():
     assert len(alive) == 0
 
 
-def flying(work):
-    """Run with one flight under way."""
+@pytest.fixture
+async def cache() -> RecordCache[str, str]:
+    """A cache with room for ten."""
+    return RecordCache(10)
 
-    async def run():
-        cache: RecordCache[str, str] = RecordCache(10)
-        return await work(cache, cache.lead(["key"])["key"])
 
-    return asyncio.run(run())
+@pytest.fixture
+async def flight(cache):
+    """A flight of that cache under way."""
+    return cache.lead(["key"])["key"]
 
 
 def test_records_that_match_are_dropped():
@@ -80,41 +82,29 @@ def test_records_that_match_are_dropped():
     "change",
     [lambda cache: cache.drop("key"), lambda cache: cache.drop_where(lambda _: False), lambda cache: cache.drop_all()],
 )
-def test_a_change_overtakes_a_flight(change):
+async def test_a_change_overtakes_a_flight(cache, flight, change):
     """What lands after a change is given to those who waited, and is neither kept nor joined by others."""
-
-    async def work(cache, flight):
-        change(cache)
-        assert cache.flight("key") is None
-        cache.land("key", flight, "old")
-        assert cache.get("key") is None
-        assert await flight.result == "old"
-
-    flying(work)
+    change(cache)
+    assert cache.flight("key") is None
+    cache.land("key", flight, "old")
+    assert cache.get("key") is None
+    assert await flight.result == "old"
 
 
-def test_a_stale_flight_leaves_the_next_one_alone():
+async def test_a_stale_flight_leaves_the_next_one_alone(cache, flight):
     """The landing of a flight that was overtaken does not end the one that was led after it."""
-
-    async def work(cache, first):
-        cache.drop("key")
-        second = cache.lead(["key"])["key"]
-        cache.land("key", first, "old")
-        assert cache.flight("key") is second
-        cache.land("key", second, "new")
-        assert cache.get("key") == "new"
-        cache.fail("key", first, ValueError())
-
-    flying(work)
+    cache.drop("key")
+    second = cache.lead(["key"])["key"]
+    cache.land("key", flight, "old")
+    assert cache.flight("key") is second
+    cache.land("key", second, "new")
+    assert cache.get("key") == "new"
+    cache.fail("key", flight, ValueError())
 
 
-def test_a_failure_is_everybody_s_and_is_not_kept():
+async def test_a_failure_is_everybody_s_and_is_not_kept(cache, flight):
     """Those who joined get the error; the next may try again."""
-
-    async def work(cache, flight):
-        cache.fail("key", flight, ValueError("no"))
-        assert cache.flight("key") is None
-        with pytest.raises(ValueError, match="no"):
-            await flight.result
-
-    flying(work)
+    cache.fail("key", flight, ValueError("no"))
+    assert cache.flight("key") is None
+    with pytest.raises(ValueError, match="no"):
+        await flight.result
