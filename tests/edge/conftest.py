@@ -21,3 +21,9 @@ def edge(service):
     with Edge(service.socket, KEY) as made:
         assert made.leased
         yield made
+
+
+@pytest.fixture
+def consented(service):
+    """A processing that alice consents to."""
+    return service.consented()

@@ -1,10 +1,11 @@
 """A service of several workers that serve edges, called over HTTP by one client for each."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self, cast
 from uuid import uuid4
@@ -22,15 +23,21 @@ CLIENT = ROOT / "clients" / "python" / "src"
 class Service:
     """Workers on one database; the first serves edges at `socket`. `api` has a caller of each worker's API."""
 
-    def __init__(self, workers: list[Worker], socket: Path, clients: list[httpx2.Client]):
+    def __init__(self, workers: list[Worker], path: Path, clients: list[httpx2.Client]):
         self.workers = workers
-        self.socket = socket
+        self.socket = path
         self.api = [Api(cast(TestClient, client), KEY) for client in clients]  # both are httpx's kind
 
     def register(self, **more) -> str:
         """A new processing that rests on consent; its id."""
         name = f"ads-{uuid4().hex[:8]}"
         self.api[0].register(name, **more)
+        return name
+
+    def consented(self, worker: int = 0, **more) -> str:
+        """Such a processing to which alice consents at a worker."""
+        name = self.register(**more)
+        self.api[worker].decide("alice", name)
         return name
 
     def url(self, worker: int = 0) -> str:
@@ -56,9 +63,9 @@ class Service:
 class Program:
     """A process with an edge (`tests.edge.program`)."""
 
-    def __init__(self, socket: Path, key: str):
+    def __init__(self, path: Path, key: str):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.edge.program", str(socket)],
+            [sys.executable, "-m", "tests.edge.program", str(path)],
             env={**os.environ, "SCEAU_KEY": key, "PYTHONPATH": str(CLIENT)},
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -82,11 +89,28 @@ class Program:
         self.process.communicate()
 
 
+def stranger(path: Path, sent: bytes = b"") -> socket.socket:
+    """A program that is connected to the socket of edges, and may have sent something."""
+    made = socket.socket(socket.AF_UNIX)
+    made.connect(str(path))  # without a timeout: it waits while too many others connect
+    if sent:
+        made.sendall(sent)
+    made.settimeout(20)
+    return made
+
+
+def hung_up_on(path: Path, sent: bytes) -> bool:
+    """Whether a program that sent this is hung up on without an answer."""
+    with stranger(path, sent) as hears, suppress(ConnectionResetError):  # which is that as well
+        return hears.recv(1) == b""
+    return True
+
+
 @contextmanager
 def served(database, directory: Path, *, workers: int = 2, both: bool = False, **settings: str) -> Iterator[Service]:
     """Start a service and stop it at the end. `both`: every worker may serve edges, and not only the first."""
-    socket = directory / "edge.sock"
-    mine = {"SCEAU_EDGE_SOCKET": str(socket)}
+    place = directory / "edge.sock"
+    mine = {"SCEAU_EDGE_SOCKET": str(place)}
     each = [mine, *(mine if both else {} for _ in range(workers - 1))]
     with (
         forked_within("bench.stale.fleet"),
@@ -97,4 +121,4 @@ def served(database, directory: Path, *, workers: int = 2, both: bool = False, *
             stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{worker.port}", timeout=30))
             for worker in fleet.workers
         ]
-        yield Service(fleet.workers, socket, clients)
+        yield Service(fleet.workers, place, clients)

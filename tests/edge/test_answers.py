@@ -50,14 +50,12 @@ def held(edge, question):
     return again
 
 
-def test_what_was_answered_is_answered_again_from_memory(service, edge):
+def test_what_was_answered_is_answered_again_from_memory(service, edge, consented):
     """Memory repeats a permit, a deny without consent, an exempt permit and an unknown processing word for word."""
-    name = service.register()
-    service.api[0].decide("alice", name)
     spam = f"spam-{uuid4().hex[:8]}"
     service.api[0].register(spam, purpose="unsolicited_content_detection")
-    assert held(edge, asked("alice", name)).outcome is Outcome.PERMIT
-    assert held(edge, asked("bob", name)).reason == "no_consent"
+    assert held(edge, asked("alice", consented)).outcome is Outcome.PERMIT
+    assert held(edge, asked("bob", consented)).reason == "no_consent"
     assert held(edge, asked("bob", spam)).reason == "exempt"
     assert held(edge, asked("bob", f"none-{uuid4().hex}")).reason == "unknown_processing"
 
@@ -75,22 +73,19 @@ def test_what_was_answered_is_answered_again_from_memory(service, edge):
     ],
     ids=str,
 )
-def test_each_circumstance_is_a_question_of_its_own(service, edge, how):
+def test_each_circumstance_is_a_question_of_its_own(service, edge, consented, how):
     """Memory of the usual question does not answer one with another circumstance, whose answer is the worker's."""
-    name = service.register()
-    service.api[0].decide("alice", name)
-    held(edge, asked("alice", name))
-    assert edge.recall(asked("alice", name, **how)) is None
+    held(edge, asked("alice", consented))
+    assert edge.recall(asked("alice", consented, **how)) is None
     with Client(service.url(), KEY, refresh=None) as client:
-        answered = client.evaluate(asked("alice", name, **how))
-    assert said(held(edge, asked("alice", name, **how))) == said(answered)
+        answered = client.evaluate(asked("alice", consented, **how))
+    assert said(held(edge, asked("alice", consented, **how))) == said(answered)
 
 
 def test_some_questions_are_asked_each_time(service, edge):
     """An edge does not hold answers about a processing that needs other parties, or answers with a token."""
     joint = service.register(party_mode="all_parties")
-    name = service.register()
-    service.api[0].decide("alice", name)
+    name = service.consented()
     for question in (
         asked("alice", joint),
         asked("alice", joint, parties=Parties(local=["bob"])),
@@ -149,16 +144,14 @@ def consent(user, name, decision):
     return {**grant(user, name), "decision": decision}
 
 
-def test_what_memory_answers_is_not_refused_for_a_limit(service, edge):
+def test_what_memory_answers_is_not_refused_for_a_limit(service, edge, consented):
     """After a 429, a question that memory answers is a permit, and another is unknown without being asked."""
-    name = service.register()
-    service.api[0].decide("alice", name)
-    kept = held(edge, asked("alice", name))
+    kept = held(edge, asked("alice", consented))
 
     def recall(question):
         return kept if question.subject.id == "alice" else None
 
-    plan = Plan([asked("alice", name), asked("bob", name)], Register({}), 5.0, recall)
+    plan = Plan([asked("alice", consented), asked("bob", consented)], Register({}), 5.0, recall)
     assert [each.outcome for each in plan.decisions()] == [Outcome.PERMIT, Outcome.UNKNOWN]
 
 
@@ -203,11 +196,9 @@ def rows_of(report):
     return list(zip(array("Q", report[9 : 9 + 8 * length]), ids, strict=True))
 
 
-def test_what_a_thread_decides_as_the_connection_is_lost_is_counted(service, edge):
+def test_what_a_thread_decides_as_the_connection_is_lost_is_counted(service, edge, consented):
     """Decisions that are noted when their connection has been given up already count as dropped on the next one."""
-    name = service.register()
-    service.api[0].decide("alice", name)
-    held(edge, asked("alice", name))
+    held(edge, asked("alice", consented))
     before = edge._memory
     edge._link._sock.shutdown(socket.SHUT_RDWR)
     wait_until(lambda: edge._memory is not before and edge.leased)
@@ -216,11 +207,9 @@ def test_what_a_thread_decides_as_the_connection_is_lost_is_counted(service, edg
     wait_until(lambda: service.rows("dropped") >= lost + 1_000)
 
 
-def test_decisions_beside_a_handle_that_is_no_text_are_counted(service, edge):
+def test_decisions_beside_a_handle_that_is_no_text_are_counted(service, edge, consented):
     """What waits with the row of a program's error cannot be reported: it counts as dropped, and the edge goes on."""
-    name = service.register()
-    service.api[0].decide("alice", name)
-    held(edge, asked("alice", name))
+    held(edge, asked("alice", consented))
     before, lost = edge._memory, service.rows("dropped")
     before.decided.extend((1, "a message", 0.0, 0) * 100 + (1, b"none", 0.0, 0))
     wait_until(lambda: service.rows("dropped") >= lost + 101)

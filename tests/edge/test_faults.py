@@ -1,30 +1,21 @@
 """When an edge, its key or its worker fails, withdrawals are answered and no permit is stale."""
 
+import asyncio
 import itertools
 import json
 import signal
-import socket
 import struct
 import threading
-from contextlib import suppress
 
 import pytest
 
 from app.snapshot.leases import boot_clock, boot_seconds
 from bench.stale.fleet import KEY
 from sceau_client import AsyncClient, Client, Edge, Outcome
-from tests.edge.deployments import served
+from tests.edge.deployments import hung_up_on, served, stranger
 from tests.edge.questions import asked
 from tests.edge.waiting import wait_until
 from tests.support.databases import new_database
-
-
-@pytest.fixture
-def consented(service):
-    """A processing that alice consents to."""
-    name = service.register()
-    service.api[0].decide("alice", name)
-    return name
 
 
 def permitting(program, name):
@@ -67,8 +58,7 @@ def test_a_stopped_edge_is_waited_for_and_permits_nothing_when_it_wakes(service,
 def test_an_edge_that_was_killed_holds_no_lease(tmp_path):
     """The kernel reports that the edge's process has ended, so a withdrawal is answered before its lease is over."""
     with new_database() as database, served(database, tmp_path, workers=1, SCEAU_LEASE="PT10S") as service:
-        name = service.register()
-        service.api[0].decide("alice", name)
+        name = service.consented()
         with service.program() as program:
             permitting(program, name)
             program.process.kill()
@@ -150,24 +140,15 @@ WRONG = {
 @pytest.mark.parametrize("sent", WRONG.values(), ids=WRONG)
 def test_what_is_no_edge_is_hung_up_on_without_an_answer(service, sent):
     """A program without a good hello is hung up on without an answer, and the worker keeps its lease."""
-    with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.settimeout(10)
-        stranger.connect(str(service.socket))
-        stranger.sendall(sent)
-        with suppress(ConnectionResetError):  # hung up on as well
-            assert stranger.recv(1) == b""
+    assert hung_up_on(service.socket, sent)
     assert service.api[0].ok("GET", "/readyz")["leased"]
 
 
 def _welcomed(service, hello):
     """What Sceau says first to an edge."""
-    with socket.socket(socket.AF_UNIX) as edge:
-        edge.settimeout(10)
-        edge.connect(str(service.socket))
-        edge.sendall(message(json.dumps(hello).encode()))
-        with edge.makefile("rb") as said:
-            (length,) = struct.unpack(">I", said.read(4))
-            return json.loads(said.read(length))
+    with stranger(service.socket, message(json.dumps(hello).encode())) as edge, edge.makefile("rb") as said:
+        (length,) = struct.unpack(">I", said.read(4))
+        return json.loads(said.read(length))
 
 
 def test_sceau_gives_each_edge_its_number(service):
@@ -185,9 +166,7 @@ def test_programs_that_hang_up_again_and_again_keep_nobody_from_the_database(ser
             if ended.wait(number % 7 * 0.0007):
                 return
             key = KEY if number % 2 else "sceau_" + "x" * 43
-            with socket.socket(socket.AF_UNIX) as edge:
-                edge.connect(str(service.socket))
-                edge.sendall(message(json.dumps({**HELLO, "key": key}).encode()))
+            stranger(service.socket, message(json.dumps({**HELLO, "key": key}).encode())).close()
 
     programs = [threading.Thread(target=hang_up) for _ in range(4)]
     for each in programs:
@@ -203,25 +182,17 @@ def test_programs_that_hang_up_again_and_again_keep_nobody_from_the_database(ser
 
 def test_a_torn_message_of_an_edge_ends_its_connection(service):
     """A torn report after a good hello ends the edge's connection."""
-    with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.settimeout(10)
-        stranger.connect(str(service.socket))
-        stranger.sendall(message(json.dumps(HELLO).encode()))
-        assert stranger.recv(4)
-        stranger.sendall(message(b"R\x01\x00\x00\x00\x00\x00\x00\x00torn"))
-        while stranger.recv(4096):
+    with stranger(service.socket, message(json.dumps(HELLO).encode())) as edge:
+        assert edge.recv(4)
+        edge.sendall(message(b"R\x01\x00\x00\x00\x00\x00\x00\x00torn"))
+        while edge.recv(4096):
             pass
 
 
 def test_who_is_no_edge_changes_no_count(service):
     """A report before the hello is not read, so the count of dropped rows stays."""
     before = service.rows("dropped")
-    with socket.socket(socket.AF_UNIX) as stranger, suppress(OSError):
-        stranger.settimeout(10)
-        stranger.connect(str(service.socket))
-        stranger.sendall(WRONG["a report before the hello"])
-        while stranger.recv(4096):
-            pass
+    assert hung_up_on(service.socket, WRONG["a report before the hello"])
     assert service.rows("dropped") == before
 
 
@@ -266,8 +237,6 @@ def test_the_socket_is_for_owner_and_group(service):
 
 def test_a_client_uses_http_where_there_is_no_socket(service, consented, tmp_path):
     """A client whose edge finds no socket asks over HTTP, with threads and with asyncio."""
-    import asyncio
-
     edge = Edge(tmp_path / "none.sock", KEY)
     with Client(service.url(), KEY, refresh=None, edge=edge) as client:
         assert client.evaluate(asked("alice", consented))
@@ -292,8 +261,6 @@ def test_a_client_connects_its_edge(service, consented):
 
 def test_a_client_with_an_edge_asks_once(service, consented):
     """A client's second answer to a question comes from the edge's memory, with threads and with asyncio."""
-    import asyncio
-
     with Edge(service.socket, KEY) as edge, Client(service.url(), KEY, refresh=None, edge=edge) as client:
         holding(edge, consented)
         first, second = client.evaluate(asked("bob", consented)), client.evaluate(asked("bob", consented))
@@ -333,8 +300,7 @@ def test_what_the_edge_decides_is_in_the_log_under_the_id_that_it_told(service, 
 def test_a_worker_that_stops_takes_the_leases_back(tmp_path):
     """A worker stops although an edge goes on deciding; then its memory answers nothing, and a client uses HTTP."""
     with new_database() as database, served(database, tmp_path) as service:
-        name = service.register()
-        service.api[0].decide("alice", name)
+        name = service.consented()
         with Edge(service.socket, KEY) as edge:
             holding(edge, name)
             busy = threading.Thread(target=_decide_until_none, args=(edge, name))
@@ -351,8 +317,7 @@ def test_a_worker_that_stops_takes_the_leases_back(tmp_path):
 def test_another_worker_serves_the_socket_when_the_first_has_ended(tmp_path):
     """When the worker that serves the socket is killed, another serves it, and an edge finds that one by itself."""
     with new_database() as database, served(database, tmp_path, both=True) as service:
-        name = service.register()
-        service.api[1].decide("alice", name)
+        name = service.consented(1)
         with Edge(service.socket, KEY) as edge:
             assert edge.ask(asked("alice", name)).result(10)
             service.workers[0].signal(signal.SIGKILL)
@@ -369,8 +334,7 @@ def test_another_worker_serves_the_socket_when_the_first_has_ended(tmp_path):
 def test_where_each_answer_counts_nothing_is_held(tmp_path, setting):
     """An edge holds no permit if each must wait for its log row, or if a quota counts each question."""
     with new_database() as database, served(database, tmp_path, workers=1, **setting) as service:
-        name = service.register()
-        service.api[0].decide("alice", name)
+        name = service.consented()
         with Edge(service.socket, KEY) as edge:
             assert edge.ask(asked("alice", name)).result(10)
             assert edge.permits("alice", name, "handle") is None

@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 import weakref
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -21,7 +21,7 @@ from app.db.session import numbered_id
 from app.snapshot.leases import boot_clock, boot_seconds
 from bench.stale.fleet import KEY
 from sceau_client import Edge
-from tests.edge.deployments import served
+from tests.edge.deployments import hung_up_on, served, stranger
 from tests.edge.questions import asked
 from tests.edge.waiting import wait_until
 from tests.support import two_persons
@@ -36,9 +36,7 @@ class Liar:
 
     def __init__(self, path, key: str = KEY):
         """Say hello."""
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(20)
-        self._socket.connect(str(path))
+        self._socket = stranger(path)
         self._said = self._socket.makefile("rb")
         self.heard: list[str] = []
         self.until = 0.0
@@ -81,13 +79,11 @@ class Liar:
         self._socket.close()
 
 
-def test_what_an_edge_could_not_have_decided_is_not_logged(service):
+def test_what_an_edge_could_not_have_decided_is_not_logged(service, consented):
     """A reported decision is logged, but not one from before the edge's answer or from long after a withdrawal."""
-    name = service.register()
-    service.api[0].decide("alice", name)
     before = time.time()
     with Liar(service.socket) as liar:
-        kept = liar.keep("alice", name)
+        kept = liar.keep("alice", consented)
         lost, logged = service.rows("dropped"), service.rows("written")
         for _ in range(5_000):
             liar.say(b"R" + struct.pack("<II", 0, 2**32 - 1))  # so many are lost
@@ -98,7 +94,7 @@ def test_what_an_edge_could_not_have_decided_is_not_logged(service):
         wait_until(lambda: service.rows("dropped") == lost + 1)
         liar.report(kept, time.time())
         wait_until(lambda: service.rows("written") > logged)
-        service.api[1].withdraw("alice", name)
+        service.api[1].withdraw("alice", consented)
 
         def is_dropped():
             liar.report(kept, time.time() + 4.9)
@@ -148,19 +144,18 @@ def test_an_edge_decides_no_earlier_than_its_worker_answered(database, tmp_path)
             assert liar.hear("lease")["ahead"] + boot_seconds() >= now
 
 
-def test_no_two_reported_decisions_have_one_id(service):
+def test_no_two_reported_decisions_have_one_id(service, consented):
     """A count that was reported before is dropped, in whatever order counts come; no id hides another in a search."""
-    name = service.register()
-    service.api[0].decide("alice", name)
     with Liar(service.socket, service.caller()["key"]) as liar:
-        kept = liar.keep("alice", name)
+        kept = liar.keep("alice", consented)
         dropped, at = service.rows("dropped"), time.time() + 1
         for count in (7, 5, 7, 5, 2**40 + 6, 6):
             liar.report(kept, at, count)
         wait_until(lambda: service.rows("dropped") == dropped + 3)
-    wait_until(lambda: len(_paged(service, name)) > 3)
+    wait_until(lambda: len(_paged(service, consented)) > 3)
     reported = UUID(numbered_id(at, 0, 0).decode()).hex[:12]
-    assert sorted(int(each.hex[-10:], 16) for each in _paged(service, name) if each.hex[:12] == reported) == [5, 6, 7]
+    counts = [int(each.hex[-10:], 16) for each in _paged(service, consented) if each.hex[:12] == reported]
+    assert sorted(counts) == [5, 6, 7]
 
 
 def _paged(service, name):
@@ -174,17 +169,15 @@ def _paged(service, name):
     return found
 
 
-def test_a_caller_whose_edges_are_waited_for_again_and_again_is_given_no_lease(service):
+def test_a_caller_whose_edges_are_waited_for_again_and_again_is_given_no_lease(service, consented):
     """A caller that a withdrawal had to wait for connects again and gets answers, but no lease."""
-    name = service.register()
-    service.api[0].decide("alice", name)
     key = service.caller()["key"]
     with Liar(service.socket, key) as liar:
-        liar.keep("alice", name)
-        service.api[0].withdraw("alice", name)
+        liar.keep("alice", consented)
+        service.api[0].withdraw("alice", consented)
     with Liar(service.socket, key) as again:
         again.hear("welcome")
-        again.say({"kind": "ask", "number": 1, "question": question("alice", name)})
+        again.say({"kind": "ask", "number": 1, "question": question("alice", consented)})
         assert again.hear("answer")["status"] == 200
         assert "lease" not in again.heard
 
@@ -197,24 +190,21 @@ def _stay(path, ended):
             each.close()
             held.remove(each)
         while len(held) < 90:
-            held.append(socket.socket(socket.AF_UNIX))
-            held[-1].connect(str(path))
+            held.append(stranger(path))
     for each in held:
         each.close()
 
 
-def test_a_program_without_a_key_keeps_no_other_out(service):
+def test_a_program_without_a_key_keeps_no_other_out(service, consented):
     """While a program without a key holds as many silent connections as it can, another program is let in."""
-    name = service.register()
-    service.api[0].decide("alice", name)
     ended = threading.Event()
     silent = threading.Thread(target=_stay, args=(service.socket, ended))
     silent.start()
     try:
         with service.program() as program:
-            wait_until(lambda: program.say(f"alice {name}") == "permit")
+            wait_until(lambda: program.say(f"alice {consented}") == "permit")
             assert silent.is_alive()
-            assert program.say(f"alice {name}") == "permit"
+            assert program.say(f"alice {consented}") == "permit"
     finally:
         ended.set()
         silent.join()
@@ -267,12 +257,7 @@ def test_who_leaves_before_it_is_let_in_says_nothing_odd(service):
     log = service.workers[0].log
     before = log.read_text().count("no message")
     for _ in range(5):
-        with socket.socket(socket.AF_UNIX) as left:
-            left.settimeout(20)
-            left.connect(str(service.socket))
-            left.sendall(struct.pack(">I", 14) + b'{"kind":"bye"}')
-            with suppress(ConnectionResetError):
-                assert left.recv(1) == b""
+        assert hung_up_on(service.socket, struct.pack(">I", 14) + b'{"kind":"bye"}')
     assert log.read_text().count("no message") == before
 
 
