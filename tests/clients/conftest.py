@@ -5,6 +5,7 @@ import pytest
 
 from sceau_client import AsyncClient, Client
 from tests.clients.askers import Awaited
+from tests.clients.scenes import permitting, scene
 from tests.faults.service import Service
 from tests.support.api import processing
 from tests.support.databases import new_database
@@ -19,6 +20,19 @@ def stage():
         yield made
     finally:
         made.end()
+
+
+@pytest.fixture(scope="module")
+def server(stage):
+    """A server that permits, until a test has it behave otherwise."""
+    return stage.enter(scene(permitting))
+
+
+@pytest.fixture
+def came(server):
+    """What comes to that server during this test."""
+    server.came.clear()
+    return server.came
 
 
 @pytest.fixture(scope="module")

@@ -8,70 +8,43 @@ import pytest
 
 from sceau_client import Cause, Client, Connections, Outcome
 from tests.clients import scenes
-from tests.clients.scenes import about, scene
+from tests.clients.scenes import about
 from tests.faults.service import eventually
 
 LONGER = 30.0
 """Seconds: far more than the deadlines that are tested, and less than the 60 of a client that would not keep them."""
 
 
-@pytest.fixture(scope="module")
-def server(stage):
-    """A server that is slow as a test wants."""
-    return stage.enter(scene(scenes.silent))
-
-
 @pytest.fixture
-def came(server):
-    """What comes to it during this test."""
-    server.came.clear()
-    return server.came
+def patient(server, came):
+    """Ask what waits longer than any deadline here, but less long than other clients would, and is left unanswered."""
+    with ThreadPoolExecutor(1) as pool, closing(Client(server.url, "key", refresh=None, deadline=LONGER)) as client:
 
+        def asks():
+            waiting = pool.submit(client.evaluate, about("bob"))
+            eventually(lambda: came)
+            return waiting
 
-class Patient:
-    """A client that waits longer than any deadline of these tests, but less long than the other clients here would."""
-
-    def __init__(self, url):
-        """Ask a server."""
-        self._client = Client(url, "key", refresh=None, deadline=LONGER)
-        self._pool = ThreadPoolExecutor(1)
-
-    def asks(self, came):
-        """What it will be answered to a question that has come to the server."""
-        waiting = self._pool.submit(self._client.evaluate, about("bob"))
-        eventually(lambda: came)
-        return waiting
-
-    def close(self):
-        """Wait no more."""
-        self._client.close()
-        self._pool.shutdown()
-
-
-@pytest.fixture
-def patient(server):
-    """A patient client, of which nothing is left after the test."""
-    with closing(Patient(server.url)) as made:
-        yield made
+        yield asks
 
 
 @pytest.mark.parametrize("behave", [scenes.silent, scenes.dripping_headers, scenes.dripping_body])
-def test_the_deadline_bounds_the_whole_call(asker_for, server, came, patient, behave):
+def test_the_deadline_bounds_the_whole_call(asker_for, server, patient, behave):
     """A server that is silent, or that sends a little again and again, is not waited for beyond the deadline.
 
     Another question, asked before and more patient, still waits then.
     """
     server.behave = behave
-    waiting = patient.asks(came)
+    waiting = patient()
     decision = asker_for(server.url).evaluate(about("alice"), deadline=0.2)
     assert not waiting.done()
     assert (decision.outcome, decision.cause) == (Outcome.UNKNOWN, Cause.TIMEOUT)
 
 
-def test_the_deadline_of_a_client_bounds_its_calls(asker_for, server, came, patient):
+def test_the_deadline_of_a_client_bounds_its_calls(asker_for, server, patient):
     """A question that says no deadline has its client's."""
     server.behave = scenes.silent
-    waiting = patient.asks(came)
+    waiting = patient()
     decision = asker_for(server.url, deadline=0.2).evaluate(about("alice"))
     assert not waiting.done()
     assert decision.cause is Cause.TIMEOUT

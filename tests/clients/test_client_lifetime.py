@@ -13,7 +13,7 @@ import pytest
 
 from sceau_client import AsyncClient, Cause, Client, ExemptPurpose, sync
 from tests.clients import scenes
-from tests.clients.scenes import LETTER, about, scene
+from tests.clients.scenes import LETTER, about
 from tests.faults.service import HANGS, eventually
 
 SOURCE = Path(__file__).parents[2] / "clients/python/src"
@@ -52,12 +52,6 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 assert client.evaluate(question)
 client.close()
 """
-
-
-@pytest.fixture(scope="module")
-def server(stage):
-    """A server that permits."""
-    return stage.enter(scene(scenes.permitting))
 
 
 def in_a_process(program, url):
@@ -164,14 +158,13 @@ def test_closing_does_not_wait_for_a_name_that_is_looked_up(server, monkeypatch)
     eventually(lambda: threads() == [])
 
 
-def test_closing_cuts_what_is_being_asked_short(server, stage):
+def test_closing_cuts_what_is_being_asked_short(server, came):
     """A question that waits for an answer is unknown once its client is closed, and raises nothing."""
     server.behave = scenes.silent
-    server.came.clear()
     client, answers = Client(server.url, "key", refresh=None, deadline=60), []
     asking = threading.Thread(target=lambda: answers.append(client.evaluate(about("alice"))))
     asking.start()
-    eventually(lambda: server.came)
+    eventually(lambda: came)
     client.close()
     asking.join()
     server.behave = scenes.permitting

@@ -8,24 +8,11 @@ import pytest
 
 from sceau_client import AsyncClient, Cause, Client, Connections, Outcome, Parties, Question
 from tests.clients import scenes
-from tests.clients.scenes import DENY, HANDLES, LETTER, PERMIT, about, saying, scene
+from tests.clients.scenes import DENY, HANDLES, LETTER, PERMIT, about, saying
 from tests.faults.service import free_port
 
 TWICE = b'{"decision": false, "decision": true}'
 DEEP = b'{"decision": true, "context": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
-
-
-@pytest.fixture(scope="module")
-def server(stage):
-    """A server that misbehaves as a test wants."""
-    return stage.enter(scene(scenes.permitting))
-
-
-@pytest.fixture
-def came(server):
-    """What comes to it during this test."""
-    server.came.clear()
-    return server.came
 
 
 def test_a_server_that_behaves_is_believed(asker_for, server, came):

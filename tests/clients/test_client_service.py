@@ -7,10 +7,10 @@ import pytest
 
 from sceau_client import Cause, Element, HandleMaker, Outcome, Parties, Question
 from sceau_client.tokens import TokenVerifier
-from tests.clients.scenes import LETTER, about
+from tests.clients.scenes import about
 from tests.faults.service import eventually, free_port
 from tests.support import consents
-from tests.support.api import BOOTSTRAP, processing, subject
+from tests.support.api import BOOTSTRAP, processing
 
 HANDLES = HandleMaker(b"\x07" * 32)
 ISSUER = "https://sceau.example.fr"
@@ -66,58 +66,6 @@ def test_a_consent_permits_until_it_ends(asker):
     assert decision.consent
 
 
-def test_no_consent_is_a_deny_in_words(asker):
-    """A deny is no failure: it has a reason, and a sentence for the user."""
-    decision = asker.evaluate(about("carol"))
-    assert (decision.outcome, decision.reason, decision.cause) == (Outcome.DENY, "no_consent", None)
-    assert set(decision.reason_user) == {"fr", "en"}
-
-
-def test_a_batch_equals_its_questions(asker):
-    """What is asked together is answered as what is asked one by one."""
-    questions = [
-        about("alice"),
-        about("carol"),
-        about("alice", "unheard-of"),
-        about("alice", elements=[Element.ATTACHMENTS]),
-        about("alice", automated=False),
-        about("dave", "filter"),
-        Question("alice", "ads-mail", HANDLES.correspondence("m", territory="NC")),
-    ]
-    together = asker.evaluate_many(questions)
-    assert [each.reason for each in together] == [
-        "consent_in_force",
-        "no_consent",
-        "unknown_processing",
-        "undeclared_element",
-        "human_access",
-        "exempt",
-        "not_applicable",
-    ]
-    assert [asker.evaluate(question).reason for question in questions] == [each.reason for each in together]
-
-
-def test_more_questions_than_a_request_holds(asker):
-    """2,001 questions are answered in order, whoever they are about."""
-    names = ["alice" if n % 3 == 0 else f"nobody-{n}" for n in range(2_001)]
-    decisions = asker.evaluate_many([about(name) for name in names])
-    assert [bool(each) for each in decisions] == [name == "alice" for name in names]
-
-
-@pytest.mark.parametrize(
-    ("users", "outcome"),
-    [
-        (["alice"], Outcome.PERMIT),
-        (["alice", "bob"], Outcome.PERMIT),
-        (["alice", "bob", "carol"], Outcome.DENY),
-        ([], Outcome.DENY),
-    ],
-)
-def test_everybody_must_consent(asker, users, outcome):
-    """A message of several users may be analysed when all of them consent, and when there is one."""
-    assert asker.require_all(users, "ads-mail", LETTER).outcome is outcome
-
-
 @pytest.mark.parametrize(
     ("parties", "reason"),
     [(None, "other_party"), (Parties(), "consent_in_force"), (Parties(outsiders=1), "other_party")],
@@ -126,24 +74,6 @@ def test_a_processing_that_wants_all_parties_is_told_of_them(asker, parties, rea
     """Users who are asked together are parties to one another; an outsider's presence is told, not who it is."""
     letter = HANDLES.correspondence("m", parties=parties)
     assert asker.require_all(["alice", "bob"], "stats", letter).reason == reason
-
-
-def test_a_withdrawal_counts_for_the_next_question(asker, service):
-    """Nothing of an earlier permit is left once the withdrawal was answered."""
-    grant(service, "erin", "ads-mail")
-    assert asker.evaluate(about("erin"))
-    service.ok("POST", "/v1/withdrawals", {"subject": subject("erin"), "processing": "ads-mail"})
-    assert asker.evaluate(about("erin")).reason == "consent_withdrawn"
-
-
-def test_a_suspended_filter_is_denied_after_the_next_fetch(asker_for, service):
-    """A suspension of an exempt processing reaches clients with the register, and so does its end."""
-    asker = asker_for(f"http://127.0.0.1:{service.port}", BOOTSTRAP, refresh=0.05)
-    eventually(lambda: asker.evaluate(about("alice", "filter")).local)
-    service.ok("PATCH", "/v1/processings/filter", {"status": "suspended"})
-    eventually(lambda: asker.evaluate(about("alice", "filter")).reason == "processing_suspended")
-    service.ok("PATCH", "/v1/processings/filter", {"status": "active"})
-    assert eventually(lambda: asker.evaluate(about("alice", "filter")).local)
 
 
 @pytest.mark.parametrize("processing", ["ads-mail", "filter"])
@@ -175,23 +105,6 @@ def test_a_client_that_asked_too_much_asks_only_what_is_exempt(asker_for, limite
     exempt = asker.evaluate(about("alice", "filter", elements=[Element.CONTENT], token=True))
     assert exempt
     assert (exempt.reason, exempt.local, exempt.status) == ("exempt", False, 200)
-
-
-def test_a_processing_that_is_not_the_callers_is_refused(asker_for, service):
-    """A caller with a list of processings gets no answer about others, alone or in a batch."""
-    body = {"name": "mail", "scopes": ["decisions:evaluate"], "processings": ["ads-mail"]}
-    key = service.ok("POST", "/v1/keys", body)["key"]
-    asker = asker_for(f"http://127.0.0.1:{service.port}", key)
-    alone = asker.evaluate(about("alice", "stats"))
-    together = asker.evaluate_many([about("alice", "stats"), about("alice")])
-    assert [(each.cause, each.status) for each in (alone, together[0])] == [(Cause.REFUSED, 403)] * 2
-    assert together[1]
-
-
-def test_a_strange_id_is_refused_for_its_user_only(asker):
-    """An id that the service does not take makes one answer unknown: the others stand."""
-    decisions = asker.evaluate_many([about("alice"), about("a\x00b"), about("x" * 600), about("bob")])
-    assert [each.outcome for each in decisions] == [Outcome.PERMIT, Outcome.UNKNOWN, Outcome.UNKNOWN, Outcome.PERMIT]
 
 
 def test_nothing_about_anybody_is_logged(asker_for, service, caplog):

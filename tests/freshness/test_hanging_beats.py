@@ -1,6 +1,5 @@
 """While no beat commits, questions that need a proof are refused at once: each would wait as long as the feed."""
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,6 +8,8 @@ import pytest
 from app.db.database import DatabaseUnavailableError
 from app.snapshot.last_known import PrimaryReads
 from app.snapshot.leases import Lease
+
+pytestmark = pytest.mark.anyio
 
 
 class Asked(Exception):
@@ -34,22 +35,16 @@ def reads(*, hangs, synchronous):
     return PrimaryReads(cast("Any", Counting()), cast("Any", feed), **made)
 
 
-async def tried(made):
-    """Read once."""
-    async with made.read():
-        pass
-
-
-def test_a_question_is_refused_while_no_beat_commits():
+async def test_a_question_is_refused_while_no_beat_commits():
     """While the feed of a synchronous deployment hangs, the database is not asked, and the cause is counted."""
     made = reads(hangs=True, synchronous=True)
     with pytest.raises(DatabaseUnavailableError):
-        asyncio.run(tried(made))
+        await made.read().__aenter__()
     assert made.causes == {("no_commit",): 1}
 
 
 @pytest.mark.parametrize(("hangs", "synchronous"), [(False, True), (True, False)])
-def test_else_the_database_is_asked(hangs, synchronous):
+async def test_else_the_database_is_asked(hangs, synchronous):
     """Control: the database is asked if the last connection had a beat, or if no commit waits for a standby."""
     with pytest.raises(Asked):
-        asyncio.run(tried(reads(hangs=hangs, synchronous=synchronous)))
+        await reads(hangs=hangs, synchronous=synchronous).read().__aenter__()

@@ -132,24 +132,22 @@ def test_a_register_entry_is_of_one_instant(database, monkeypatch, mode):
         assert told[0].json()["decision"] is False
 
 
-def test_what_a_call_waits_for_is_kept_until_it_changes():
+@pytest.mark.anyio
+async def test_what_a_call_waits_for_is_kept_until_it_changes():
     """A small memory keeps all that one call needs, and gives up what was dropped; control: else it forgets."""
+    keys = ["a", "b", "c", "d", "e"]
+    small: RecordCache[str, str] = RecordCache(2)
 
-    def read(cache, *keys):
-        for key, flight in cache.lead(keys).items():
-            cache.land(key, flight, f"what {key} is")
+    def read():
+        for key, flight in small.lead(keys).items():
+            small.land(key, flight, f"what {key} is")
 
-    async def run():
-        keys = ["a", "b", "c", "d", "e"]
-        small: RecordCache[str, str] = RecordCache(2)
-        read(small, *keys)
-        assert small.get("a") is None
-        small.expect(keys)
-        read(small, *keys)
-        assert all(small.get(key) for key in keys)
-        small.drop("a")
-        assert small.get("a") is None
-        small.release(keys)
-        assert small.get("b") is None
-
-    asyncio.run(run())
+    read()
+    assert small.get("a") is None
+    small.expect(keys)
+    read()
+    assert all(small.get(key) for key in keys)
+    small.drop("a")
+    assert small.get("a") is None
+    small.release(keys)
+    assert small.get("b") is None

@@ -1,6 +1,5 @@
 """Which notes of a journal are the latest, even with a wrong clock."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -12,6 +11,7 @@ from app.journal.files import JournalError, SeenNotes
 from app.journal.journal import Journal, JournalPlan
 from app.ledger.identifiers import Vault
 
+pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MANY = 200
 
@@ -49,43 +49,43 @@ class Session:
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=40)])
-def test_notes_made_after_a_clock_was_put_right_are_among_the_latest(tmp_path, ahead):
+async def test_notes_made_after_a_clock_was_put_right_are_among_the_latest(tmp_path, ahead):
     """Notes made after a fast clock was put right are among the latest, despite many notes made before that."""
     host = Host(tmp_path)
     host.now = NOON + ahead
-    before = asyncio.run(host.note(MANY))
+    before = await host.note(MANY)
     host.now = NOON + timedelta(minutes=1)
-    after = asyncio.run(host.note(50))
+    after = await host.note(50)
     for process in (host.process, Journal(host.plan)):
-        known = {each.id for each in asyncio.run(process.latest()).notes}
+        known = {each.id for each in (await process.latest()).notes}
         assert after <= known
         assert known <= before | after
 
 
-def test_what_was_seen_is_known_to_the_next_process_and_to_this_one_where_it_cannot_be_written(tmp_path):
+async def test_what_was_seen_is_known_to_the_next_process_and_to_this_one_where_it_cannot_be_written(tmp_path):
     """The next process knows which notes were seen from a file; if that cannot be written, this process still knows."""
     host = Host(tmp_path / "journal")
     (tmp_path / "journal").mkdir()
     seen = SeenNotes(3, frozenset({UUID(int=1), UUID(int=2)}))
     assert host.process.has_not_seen(seen)
-    asyncio.run(host.process.see(seen))
+    await host.process.see(seen)
     assert not host.process.has_not_seen(seen)
     assert not host.process.has_not_seen(SeenNotes(3, frozenset({UUID(int=1)})))
-    assert seen in asyncio.run(Journal(host.plan).latest()).seen
+    assert seen in (await Journal(host.plan).latest()).seen
     gone = Host(tmp_path / "gone")
     with pytest.raises(JournalError):
-        asyncio.run(gone.process.see(seen))
+        await gone.process.see(seen)
     assert seen in gone.process.recent().seen
 
 
-def test_what_was_not_compared_yet_is_never_forgotten(tmp_path):
+async def test_what_was_not_compared_yet_is_never_forgotten(tmp_path):
     """All notes made before a comparison are kept for it, and after it only the latest are."""
     host = Host(tmp_path)
-    first = asyncio.run(host.note(1))
-    asyncio.run(host.note(2 * MANY))
+    first = await host.note(1)
+    await host.note(2 * MANY)
     known = host.process.recent()
     assert first <= {each.id for each in known.notes}
-    meanwhile = asyncio.run(host.note(1))
+    meanwhile = await host.note(1)
     host.process.compared(known)
     kept = {each.id for each in host.process.recent().notes}
     assert (len(kept), meanwhile <= kept, first <= kept) == (MANY + 1, True, False)

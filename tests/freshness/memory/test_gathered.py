@@ -9,6 +9,8 @@ from app.db.database import DatabaseUnavailableError
 from app.snapshot.leases import GatheredReads
 from tests.freshness.gate import Gate, until
 
+pytestmark = pytest.mark.anyio
+
 
 class Slow:
     """A database that answers when its gate is open; what it was asked for, statement by statement."""
@@ -24,38 +26,29 @@ class Slow:
         return {key: key for key in keys}
 
 
-def test_a_miss_waits_no_longer_than_its_deadline():
+async def test_a_miss_waits_no_longer_than_its_deadline():
     """Behind statements that hang a miss is unavailable, and is not read any more when its turn comes."""
-
-    async def run():
-        slow = Slow()
-        reads = GatheredReads(slow.read, deadline=0.02)
-        for key in (b"a", b"b", b"c"):
-            with pytest.raises(DatabaseUnavailableError):
-                await reads.read([key])
-        slow.gate.open()
-        assert (await reads.read([b"d"]))[b"d"] == b"d"
-        return slow.asked
-
-    assert asyncio.run(run()) == [{b"a"}, {b"b"}, {b"d"}]
+    slow = Slow()
+    reads = GatheredReads(slow.read, deadline=0.02)
+    for key in (b"a", b"b", b"c"):
+        with pytest.raises(DatabaseUnavailableError):
+            await reads.read([key])
+    slow.gate.open()
+    assert (await reads.read([b"d"]))[b"d"] == b"d"
+    assert slow.asked == [{b"a"}, {b"b"}, {b"d"}]
 
 
-def test_only_so_many_misses_wait(monkeypatch):
+async def test_only_so_many_misses_wait(monkeypatch):
     """One miss more than may wait is unavailable at once, and those that wait are answered."""
     monkeypatch.setattr(gathered_module, "_MOST_WAITING", 2)
-
-    async def run():
-        slow = Slow()
-        reads = GatheredReads(slow.read, deadline=60)
-        tasks = []
-        for key in (b"a", b"b", b"c", b"d"):
-            tasks.append(asyncio.create_task(reads.read([key])))
-            await until(lambda: len(slow.asked) == min(2, len(tasks)))
-            await asyncio.sleep(0)
-        with pytest.raises(DatabaseUnavailableError):
-            await reads.read([b"e"])
-        slow.gate.open()
-        return [await task for task in tasks]
-
-    found = asyncio.run(run())
+    slow, tasks = Slow(), []
+    reads = GatheredReads(slow.read, deadline=60)
+    for key in (b"a", b"b", b"c", b"d"):
+        tasks.append(asyncio.create_task(reads.read([key])))
+        await until(lambda: len(slow.asked) == min(2, len(tasks)))
+        await asyncio.sleep(0)
+    with pytest.raises(DatabaseUnavailableError):
+        await reads.read([b"e"])
+    slow.gate.open()
+    found = [await task for task in tasks]
     assert [key in each for key, each in zip((b"a", b"b", b"c", b"d"), found, strict=True)] == [True] * 4
