@@ -11,7 +11,7 @@ from app.api.http.security import remembered_caller
 from app.auth.callers import Credential, key_digest
 from app.snapshot import tables as upkeep
 from app.snapshot.feed import Pace
-from tests.freshness.gate import Gate, until
+from tests.freshness.gate import until
 
 
 async def held(world):
@@ -95,16 +95,7 @@ async def second_look_for_a_caller(world):
     """
     await world.begin()
     made = await world.a.ok("POST", "/v1/keys", {"name": "mailer", "scopes": ["consents:write"]})
-    presented, replica, gate = Credential(key_digest(made["key"]), None), world.b.replica, Gate()
-    read = replica._read_callers
-
-    async def held(digests):
-        found = await read(digests)
-        await gate.pass_through()
-        return found
-
-    vars(replica).update(_read_callers=held)
-    gate.close()
+    presented, gate = Credential(key_digest(made["key"]), None), world.b.hold_callers()
     first = asyncio.create_task(remembered_caller(world.b.services, presented))
     await until(lambda: gate.waiting)
     await world.a.ok("DELETE", f"/v1/keys/{made['id']}")

@@ -1,12 +1,12 @@
 """Two replicas in one process, wired as production wires them, whose steps a scenario can hold back."""
 
 import asyncio
-import json
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
 from unittest.mock import patch
 from uuid import uuid4
 
+import httpx2
 import psycopg
 from fastapi import FastAPI
 
@@ -101,6 +101,19 @@ class Site:
 
         vars(self.replica).update(_read_subjects=held_read)
 
+    def hold_callers(self):
+        """A closed gate before which the reads of callers wait, with what they have found."""
+        gate, read = Gate(), self.replica._read_callers
+
+        async def held_read(digests):
+            found = await read(digests)
+            await gate.pass_through()
+            return found
+
+        vars(self.replica).update(_read_callers=held_read)
+        gate.close()
+        return gate
+
     def _hold_commits(self):
         write = self.services.database.write
 
@@ -131,31 +144,14 @@ class Site:
 
     async def call(self, method, path, body=None, **headers):
         """One request; its status and its JSON."""
-        text = json.dumps(body).encode() if body is not None else b""
-        said = {"authorization": f"Bearer {BOOTSTRAP}", "content-type": "application/json", **headers}
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "scheme": "http",
-            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in said.items()],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 80),
+        said = {
+            "authorization": f"Bearer {BOOTSTRAP}",
+            **{name.replace("_", "-"): each for name, each in headers.items()},
         }
-        messages, sent = [{"type": "http.request", "body": text, "more_body": False}], []
-
-        async def receive():
-            return messages.pop() if messages else await asyncio.Event().wait()
-
-        async def send(message):
-            sent.append(message)
-
-        await self.app(scope, receive, send)
-        content = b"".join(message.get("body", b"") for message in sent[1:])
-        return sent[0]["status"], json.loads(content) if content else None
+        transport = httpx2.ASGITransport(self.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://sceau", trust_env=False) as client:
+            answer = await client.request(method, path, json=body, headers=said)
+        return answer.status_code, answer.json() if answer.content else None
 
     async def ok(self, method, path, body=None, **headers):
         """The JSON of a request that must succeed."""

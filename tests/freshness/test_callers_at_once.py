@@ -11,7 +11,7 @@ from app.auth.store import add_caller
 from app.db.session import uuid7
 from app.snapshot.leases import RecordCache
 from app.snapshot.replica import Replica
-from tests.freshness.gate import Gate, until
+from tests.freshness.gate import until
 from tests.freshness.mutants import writes
 from tests.freshness.sites import LONG, SHORT, NotPlayedError, play
 from tests.support.api import question
@@ -57,21 +57,13 @@ async def _held_by_b(world):
     return made
 
 
-def _silent(narrowing):
+def _narrowed(narrowing, *, silent):
+    """B's feed works normally when the caller is narrowed at A, or has stopped."""
+
     async def scenario(world):
-        """B's feed has stopped when the caller is narrowed at A."""
         made = await _held_by_b(world)
-        await world.b.freeze()
-        await world.a.ok(*narrowing(made, world.processing))
-        return await _permitted(world, world.b, made)
-
-    return scenario
-
-
-def _told(narrowing):
-    async def scenario(world):
-        """B's feed works normally when the caller is narrowed at A."""
-        made = await _held_by_b(world)
+        if silent:
+            await world.b.freeze()
         await world.a.ok(*narrowing(made, world.processing))
         return await _permitted(world, world.b, made)
 
@@ -101,15 +93,7 @@ async def _overtaken(world):
     """B has read the caller, and not kept it yet, when the caller is revoked at A."""
     await world.begin()
     made = await _caller(world)
-    gate, read = Gate(), world.b.replica._read_callers
-
-    async def held(digests):
-        found = await read(digests)
-        await gate.pass_through()
-        return found
-
-    vars(world.b.replica).update(_read_callers=held)
-    gate.close()
+    gate = world.b.hold_callers()
     reading = asyncio.create_task(_permitted(world, world.b, made))
     await until(lambda: gate.waiting)
     await world.a.ok("DELETE", f"/v1/keys/{made['id']}")
@@ -121,7 +105,7 @@ async def _overtaken(world):
 @pytest.mark.parametrize("narrowing", NARROWINGS.values(), ids=NARROWINGS.keys())
 def test_a_narrowed_caller_is_refused_by_a_replica_that_heard_nothing(database, narrowing):
     """A revocation, rotation or narrowing is answered only when a replica that held the caller may no longer use it."""
-    assert not play(_silent(narrowing), database, SHORT)
+    assert not play(_narrowed(narrowing, silent=True), database, SHORT)
 
 
 def test_a_caller_known_by_a_token_is_refused_too(database, monkeypatch):
@@ -134,13 +118,13 @@ def test_a_caller_known_by_a_token_is_refused_too(database, monkeypatch):
 def test_without_confirmation_it_is_not(database, monkeypatch):
     """Control: if a revocation is answered without confirmation, a replica goes on permitting the caller."""
     writes.no_confirmation(monkeypatch.setattr)
-    scenario = _silent(NARROWINGS["caller revoked"])
+    scenario = _narrowed(NARROWINGS["caller revoked"], silent=True)
     assert any(play(scenario, database, LONG) for _ in range(TRIES))
 
 
 def test_a_change_says_of_whom(database, monkeypatch):
     """A replica that hears of a compromised key forgets its caller; control: one that does not goes on permitting."""
-    scenario = _told(NARROWINGS["key compromised"])
+    scenario = _narrowed(NARROWINGS["key compromised"], silent=False)
     assert not play(scenario, database, LONG)
     monkeypatch.setattr(Replica, "_drop_caller", lambda *_: None)
     assert any(play(scenario, database, LONG) for _ in range(TRIES))

@@ -70,6 +70,21 @@ class _unreadable:  # noqa: N801 - stands for a method
         return None
 
 
+def gone(*_, **__):
+    """As a method of a database that is away.
+
+    Raises:
+        DatabaseUnavailableError: always.
+
+    """
+    raise DatabaseUnavailableError
+
+
+def learn(api):
+    """Have the process learn now what it keeps for an outage."""
+    assert cast("Any", api.client).portal.call(app.wiring.running.learn_exempt, _services(api))
+
+
 def exempt(api, *names):
     """Register exempt processings, and have the process see each of them."""
     for name in names:
@@ -145,18 +160,13 @@ def test_what_a_process_itself_took_away_is_known_no_more(database):
 
 def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(database, tmp_path, monkeypatch):
     """A starting process takes callers from the file only if the database does not even answer the start's checks."""
-
-    def gone(*_, **__):
-        raise DatabaseUnavailableError
-
     for without, knows in (([], True), ([PrimaryReads], False), ([PrimaryReads, Database], True)):
         with monkeypatch.context() as patch:
             for each in without:
                 patch.setattr(each, "read", gone)
             with running(database, state_directory=tmp_path, cache="strict") as api:
-                services = cast("Any", api.client.app).state.services
-                assert services.known.knows_callers() is knows
-                assert services.outage_file.exists()
+                assert _services(api).known.knows_callers() is knows
+                assert _services(api).outage_file.exists()
 
 
 @contextmanager
@@ -169,16 +179,11 @@ def unchecked(database):
 
 def test_the_file_is_for_a_database_that_is_away(database, tmp_path, monkeypatch):
     """A database that answers is waited for without the file, which a process that was started from it forgets."""
-
-    def gone(*_, **__):
-        raise DatabaseUnavailableError
-
     monkeypatch.setattr(app.snapshot.last_known, "KNOWN_SECONDS", float("inf"))  # the file does not grow too old
     settings = {"state_directory": tmp_path, "cache": "strict", "database_timeout": timedelta(seconds=1)}
     with running(database, **settings) as api:
         exempt(api, "scan")
-        portal = cast("Any", api.client).portal
-        assert portal.call(app.wiring.running.learn_exempt, _services(api))
+        learn(api)
 
     def answered(api):
         return api.call("POST", ONE, question("alice", "scan")).status_code
@@ -214,8 +219,7 @@ def test_a_database_that_is_full_is_not_away(database, tmp_path):
     with running(database, **settings) as api:
         exempt(api, "scan")
         key = api.ok("POST", "/v1/keys", {"name": "leaver", "scopes": ["decisions:evaluate"]})
-        portal = cast("Any", api.client).portal
-        assert portal.call(app.wiring.running.learn_exempt, _services(api))
+        learn(api)
     with running(database, cache="strict") as other:
         other.ok("PATCH", "/v1/processings/scan", {"status": "suspended"})
         other.call("DELETE", f"/v1/keys/{key['id']}")
@@ -263,7 +267,8 @@ class _Silent:
             yield silence
 
 
-def test_a_database_clock_that_is_set_back_is_followed(replica):
+@pytest.mark.anyio
+async def test_a_database_clock_that_is_set_back_is_followed(replica):
     """After a beat that is an hour ahead, the next beat puts the replica's time right and empties its register."""
     feed, hours = replica.feed, iter((0, 1, 0))
     sent = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -272,55 +277,44 @@ def test_a_database_clock_that_is_set_back_is_followed(replica):
         at = datetime.now(UTC) + timedelta(hours=next(hours))
         return Beat(sent, TransactionSnapshot.parse("1:1:"), "1:1:", at, [], "server")
 
-    async def beaten():
-        vars(feed)["_beat"] = beat
-        told = []
-        for cursor in (None, "1:1:", "1:1:"):
-            await feed._step(_Silent(), cursor)
-            told.append(replica.now() - time.time())
-            replica.register.put(str(cursor), "held")
-        return told
-
-    before, ahead, after = asyncio.run(beaten())
+    vars(feed)["_beat"] = beat
+    told = []
+    for cursor in (None, "1:1:", "1:1:"):
+        await feed._step(_Silent(), cursor)
+        told.append(replica.now() - time.time())
+        replica.register.put(str(cursor), "held")
+    before, ahead, after = told
     assert ahead > 3000
     assert max(abs(before), abs(after)) < 1800
     assert replica.register.get("None") is None
 
 
-def test_the_feed_outlives_whatever_happens_to_it(replica):
-    """An unforeseen error ends one incarnation of the feed, and the feed begins another."""
-    lives = []
+async def begins_again(monkeypatch, target, run):
+    """Return once what fails each time that it is called was called twice while something runs."""
+    calls = []
 
-    async def broken():
-        lives.append(1)
+    async def broken(*_):
+        calls.append(1)
         raise ValueError
 
-    async def run():
-        vars(replica.feed)["_live"] = broken
-        task = asyncio.create_task(replica.feed.run())
-        await until(lambda: len(lives) > 1)
-        task.cancel()
+    monkeypatch.setattr(*target, broken)
+    task = asyncio.create_task(run)
+    await until(lambda: len(calls) > 1)
+    task.cancel()
 
-    asyncio.run(run())
+
+@pytest.mark.anyio
+async def test_the_feed_outlives_whatever_happens_to_it(replica, monkeypatch):
+    """An unforeseen error ends one incarnation of the feed, and the feed begins another."""
+    await begins_again(monkeypatch, (replica.feed, "_live"), replica.feed.run())
     assert not replica.lease.held()
 
 
-def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
+@pytest.mark.anyio
+async def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
     """An unforeseen error ends one round of upkeep, and another round follows."""
-    rounds = []
-
-    async def broken(*_):
-        rounds.append(1)
-        raise ValueError
-
-    async def run():
-        monkeypatch.setattr("app.snapshot.tables.take_away_dead", broken)
-        task = asyncio.create_task(keep_up(replica._database, type(replica._plan.pace)(lease=0.01), Pulse()))
-        await until(lambda: len(rounds) > 1)
-        task.cancel()
-
-    asyncio.run(run())
-    assert len(rounds) > 1
+    upkeep = keep_up(replica._database, type(replica._plan.pace)(lease=0.01), Pulse())
+    await begins_again(monkeypatch, ("app.snapshot.tables.take_away_dead",), upkeep)
 
 
 def test_without_its_feed_a_replica_goes_by_what_it_read_last(database):

@@ -57,6 +57,19 @@ def some_question(chance):
     return question(chance.choice([*SUBJECTS, *STRANGERS]), chance.choice([*PROCESSINGS, "nobody's"]), **properties)
 
 
+def rounds(seed, api, written_at):
+    """Four questions after each of fifty writes, where the processings are registered first."""
+    chance = random.Random(seed)
+    for identifier in PROCESSINGS:
+        api.ok("POST", "/v1/processings", registered(identifier))
+    latest = dict.fromkeys(PROCESSINGS, 1)
+    for _ in range(50):
+        write = some_write(chance, latest)
+        if written_at.call(*write).status_code == CREATED and write[1].endswith("/versions"):
+            latest[write[1].split("/")[3]] += 1
+        yield [some_question(chance) for _ in range(4)]
+
+
 def without_ids(said):
     """An answer, or those of a batch, without what differs each time."""
     if "evaluations" in said:
@@ -66,17 +79,9 @@ def without_ids(said):
 
 def test_memory_and_primary_agree(database):
     """After each of many writes, a leased and a strict process answer the same questions in the same words."""
-    chance = random.Random(1)
     with running(database) as leased, running(database, cache="strict") as strict:
         memory = cast("Any", leased.client.app).state.services.memory
-        for identifier in PROCESSINGS:
-            strict.ok("POST", "/v1/processings", registered(identifier))
-        latest = dict.fromkeys(PROCESSINGS, 1)
-        for _ in range(50):
-            write = some_write(chance, latest)
-            if leased.call(*write).status_code == CREATED and write[1].endswith("/versions"):
-                latest[write[1].split("/")[3]] += 1
-            asked = [some_question(chance) for _ in range(4)]
+        for asked in rounds(1, strict, leased):
             for each in asked:
                 path = "/access/v1/evaluation"
                 assert without_ids(leased.ok("POST", path, each)) == without_ids(strict.ok("POST", path, each))
@@ -103,23 +108,16 @@ def recalled_as_looked(app, key, asked):
 
 def test_what_is_recalled_is_what_a_look_finds(database):
     """After each of many writes, and for callers of several rights, the plain look gives that of the general one."""
-    chance = random.Random(2)
     recalled: Counter[str] = Counter()
     with running(database) as api:
         client = cast("Any", api.client)
-        for identifier in PROCESSINGS:
-            api.ok("POST", "/v1/processings", registered(identifier))
         keys = {
             "of all": BOOTSTRAP,
             "of some": api.new_key("decisions:evaluate", processings=["own"]),
             "of none": api.new_key("register:read"),
         }
-        latest = dict.fromkeys(PROCESSINGS, 1)
-        for _ in range(50):
-            write = some_write(chance, latest)
-            if api.call(*write).status_code == CREATED and write[1].endswith("/versions"):
-                latest[write[1].split("/")[3]] += 1
-            for asked in [some_question(chance) for _ in range(4)]:
+        for questions in rounds(2, api, api):
+            for asked in questions:
                 for name, key in keys.items():  # each is held in memory after its own question
                     api.call("POST", "/access/v1/evaluation", asked, {"Authorization": f"Bearer {key}"})
                     agrees, found = client.portal.call(recalled_as_looked, client.app, key, asked)
