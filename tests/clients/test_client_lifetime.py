@@ -17,12 +17,14 @@ from tests.clients.scenes import LETTER, about
 from tests.faults.service import HANGS, eventually
 
 SOURCE = Path(__file__).parents[2] / "clients/python/src"
-FORKING = """
-import os, sys
-from sceau_client import Client, HandleMaker, Question
+BEGIN = """
+import os, resource, sys, threading
+from sceau_client import Cause, Client, HandleMaker, Question
 
 client = Client(sys.argv[1], "key", refresh=None, deadline=60)
 question = Question("alice", "ads-mail", HandleMaker(b"7" * 32).correspondence("1"))
+"""
+FORKING = f"""{BEGIN}
 assert client.evaluate(question)
 child = os.fork()
 assert client.evaluate(question)
@@ -31,14 +33,7 @@ if child:
     assert os.waitpid(child, 0)[1] == 0
     client.close()
 """
-
-
-EXHAUSTED = """
-import os, resource, sys, threading
-from sceau_client import Cause, Client, HandleMaker, Question
-
-client = Client(sys.argv[1], "key", refresh=None, deadline=60)
-question = Question("alice", "ads-mail", HandleMaker(b"7" * 32).correspondence("1"))
+EXHAUSTED = f"""{BEGIN}
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))), hard))
 answers = []

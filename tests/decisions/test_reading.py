@@ -42,33 +42,15 @@ odd = st.recursive(
     ),
     max_leaves=6,
 )
-places = st.sampled_from(
-    [
-        (),
-        ("subject",),
-        ("subject", "type"),
-        ("subject", "id"),
-        ("action",),
-        ("action", "name"),
-        ("action", "properties"),
-        ("action", "properties", "elements"),
-        ("action", "properties", "automated"),
-        ("resource",),
-        ("resource", "id"),
-        ("resource", "type"),
-        ("resource", "properties"),
-        ("resource", "properties", "channel"),
-        ("resource", "properties", "private"),
-        ("resource", "properties", "territory"),
-        ("resource", "properties", "participants"),
-        ("resource", "properties", "participants", 0),
-        ("resource", "properties", "participants", 1, "id"),
-        ("resource", "properties", "participants", 1, "local"),
-        ("context",),
-        ("context", "decision_token"),
-        ("more",),
-    ]
-)
+PLACES = """
+    subject subject.type subject.id action action.name action.properties action.properties.elements
+    action.properties.automated resource resource.id resource.type resource.properties resource.properties.channel
+    resource.properties.private resource.properties.territory resource.properties.participants
+    resource.properties.participants.0 resource.properties.participants.1.id resource.properties.participants.1.local
+    context context.decision_token more
+"""
+paths = [tuple(int(step) if step.isdecimal() else step for step in each.split(".")) for each in PLACES.split()]
+places = st.sampled_from([(), *paths])
 
 
 def changed(value, place, put):

@@ -16,6 +16,7 @@ from tests.edge.deployments import hung_up_on, served, stranger
 from tests.edge.questions import asked
 from tests.edge.waiting import wait_until
 from tests.support.databases import new_database
+from tests.support.narrowings import NARROWINGS
 
 
 def permitting(program, name):
@@ -81,24 +82,14 @@ def test_a_fork_takes_nothing_along(service, consented, fork):
         assert {*answers_until_deny(program, consented)} <= {"none", "deny"}
 
 
-NARROWINGS = {
-    "revoked": lambda api, made: api.ok("DELETE", f"/v1/keys/{made['id']}"),
-    "its key revoked": lambda api, made: api.ok(
-        "PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]}
-    ),
-    "without the scope": lambda api, made: api.ok("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["audit:read"]}),
-    "for another processing": lambda api, made: api.ok("PATCH", f"/v1/keys/{made['id']}", {"processings": ["other"]}),
-}
-
-
-@pytest.mark.parametrize("narrowing", NARROWINGS)
+@pytest.mark.parametrize("narrowing", NARROWINGS.values(), ids=NARROWINGS)
 @pytest.mark.parametrize("worker", [0, 1])
 def test_a_caller_that_is_narrowed_is_answered_nothing_more(service, consented, narrowing, worker):
     """Once a caller's narrowing was answered, its edge's memory answers nothing, and the socket does not permit."""
     made = service.caller()
     with Edge(service.socket, made["key"]) as edge:
         holding(edge, consented)
-        NARROWINGS[narrowing](service.api[worker], made)
+        service.api[worker].ok(*narrowing(made, consented))
         assert edge.permits("alice", consented, "handle") is None
         answered = edge.ask(asked("alice", consented)).result(10)
         assert answered is None or answered.outcome is Outcome.UNKNOWN

@@ -7,20 +7,12 @@ import pytest
 
 from app.serving import jobs_process
 from app.serving.jobs_process import BEAT_VARIABLE, JobsProcess
-from tests.faults.service import Service, children, eventually
+from tests.faults.service import Service, eventually, named
 
 
 def _jobs_process(service):
     """The process of the jobs beside a service, if it runs now."""
-    found = [pid for pid in children(service.process.pid) if b"--beside" in _command(pid)]
-    return found[0] if found else None
-
-
-def _command(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    return next(iter(named(service.process.pid, b"--beside")), None)
 
 
 def _beats(server):
@@ -36,8 +28,7 @@ def test_a_jobs_process_that_dies_is_started_again(serve):
     service = serve(workers=2, SCEAU_JOBS="true")
     first = eventually(lambda: _jobs_process(service))
     os.kill(first, signal.SIGKILL)
-    second = eventually(lambda: next((pid for pid in [_jobs_process(service)] if pid not in {None, first}), None))
-    assert second != first
+    eventually(lambda: _jobs_process(service) not in {None, first})
     assert service.call("GET", "/livez").status_code == 200
 
 
@@ -88,7 +79,7 @@ def _beside(monkeypatch, script, silent=0.5):
 
 def _of(script):
     """The children of this process that run the script."""
-    return [pid for pid in children(os.getpid()) if script.encode() in _command(pid)]
+    return named(os.getpid(), script.encode())
 
 
 def test_a_jobs_process_that_hangs_is_started_again(monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.faults.service import COMMAND, HANGS, Service, children, counted_in, eventually
+from tests.faults.service import COMMAND, HANGS, Service, children, counted_in, eventually, named
 from tests.faults.words import decision, question, stopped_before_commit, waiting
 
 STOPPED_BY = {signal.SIGTERM: {0, 143, -signal.SIGTERM}, signal.SIGINT: {0, 130, -signal.SIGINT}}
@@ -48,8 +48,7 @@ def alone(place, request):
 
 def _helpers(parent: int) -> set[int]:
     """The fork server and the resource tracker, which end once they see that their parent has ended."""
-    helps = b"from multiprocessing."
-    return {each for each in children(parent) if helps in Path(f"/proc/{each}/cmdline").read_bytes()}
+    return set(named(parent, b"from multiprocessing."))
 
 
 @pytest.mark.parametrize(

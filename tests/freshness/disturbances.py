@@ -26,17 +26,12 @@ def disturb() -> None:
     mutant = os.environ.get("STALE_MUTANT")
     if mutant:
         IN_A_WORKER[mutant](setattr)
-    hours = float(os.environ.get("STALE_WALL_HOURS", "0"))
-    if hours:
-        shift_wall_clock(hours)
     if os.environ.get("STALE_NO_NOTIFY"):
         suppress_notify()
-    slow = float(os.environ.get("STALE_SLOW_LANDING", "0"))
-    if slow:
-        slow_landing(slow)
-    slow = float(os.environ.get("STALE_SLOW_PEEK", "0"))
-    if slow:
-        slow_peek(slow)
+    measured = {"STALE_WALL_HOURS": shift_wall_clock, "STALE_SLOW_LANDING": slow_landing, "STALE_SLOW_PEEK": slow_peek}
+    for name, act in measured.items():
+        if measure := float(os.environ.get(name, "0")):
+            act(measure)
 
 
 def shift_wall_clock(hours: float) -> None:

@@ -16,17 +16,10 @@ from tests.freshness.mutants import writes
 from tests.freshness.sites import LONG, SHORT, NotPlayedError, play
 from tests.support.api import question
 from tests.support.databases import new_database
+from tests.support.narrowings import NARROWINGS
 
 TRIES = 3
 """A busy machine may let a lease end before a stale permit was seen; never the other way round."""
-
-NARROWINGS = {
-    "caller revoked": lambda made, _: ("DELETE", f"/v1/keys/{made['id']}", None),
-    "key revoked": lambda made, _: ("PATCH", f"/v1/keys/{made['id']}", {"revoke_keys": [made["keys"][0]["id"]]}),
-    "key compromised": lambda made, _: ("POST", f"/v1/keys/{made['id']}/rotations", {"compromised": True}),
-    "scope taken away": lambda made, _: ("PATCH", f"/v1/keys/{made['id']}", {"scopes": ["audit:read"]}),
-    "processing taken away": lambda made, name: ("PATCH", f"/v1/keys/{made['id']}", {"processings": [f"not-{name}"]}),
-}
 
 
 @pytest.fixture(scope="module")

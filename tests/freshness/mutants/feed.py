@@ -175,31 +175,31 @@ def janitor_ignores_the_beat(patch):
 
 def peek_forgets_nothing(patch):
     """A peek moves the cursor and is acknowledged, and nothing is forgotten."""
-
-    async def between(self: Feed, connection, read: Beat):
-        due = read.sent + self._pace.heartbeat
-        while senders := await self._heard(connection, due):
-            read = await self._peek(connection, read.cursor)
-            await self._acknowledge(connection, senders, read)
-        return read.cursor
-
-    patch(Feed, "_between_beats", between)
+    patch(Feed, "_between_beats", _acknowledging_first())
 
 
 def acknowledged_before_forgetting(patch):
     """What a peek read is acknowledged, and forgotten a moment later."""
 
+    async def late(feed: Feed, senders, read: Beat):
+        if senders != {feed.incarnation}:  # a writer that waits here would not hear what it is told
+            await PAUSE.pass_through()
+        feed._forget(read)
+
+    patch(Feed, "_between_beats", _acknowledging_first(late))
+
+
+def _acknowledging_first(then=None):
     async def between(self: Feed, connection, read: Beat):
         due = read.sent + self._pace.heartbeat
         while senders := await self._heard(connection, due):
             read = await self._peek(connection, read.cursor)
             await self._acknowledge(connection, senders, read)
-            if senders != {self.incarnation}:  # a writer that waits here would not hear what it is told
-                await PAUSE.pass_through()
-            self._forget(read)
+            if then is not None:
+                await then(self, senders, read)
         return read.cursor
 
-    patch(Feed, "_between_beats", between)
+    return between
 
 
 def peek_earns_a_lease(patch):
