@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sceau_client import Cause, Element, HandleMaker, Outcome, Parties, Question
+from sceau_client import Element, HandleMaker, Parties, Question
 from sceau_client.tokens import TokenVerifier
 from tests.clients.scenes import about
 from tests.faults.service import eventually, free_port
@@ -16,33 +16,16 @@ HANDLES = HandleMaker(b"\x07" * 32)
 ISSUER = "https://sceau.example.fr"
 
 
-def consented(served):
-    """A service that got a filter, and to whose advertising alice and bob consent."""
-    served.ok("POST", "/v1/processings", processing("filter", purpose="malware_detection"))
-    for name in ("alice", "bob"):
-        grant(served, name, "ads-mail")
-    return served
-
-
 @pytest.fixture(scope="module")
 def service(serving):
-    """Such a service with statistics that want all parties, to which alice and bob consent, too."""
-    served = consented(serving(SCEAU_PUBLIC_URL=ISSUER))
+    """A service with a filter, and with statistics that want all parties; alice and bob consent to them and to ads."""
+    served = serving(SCEAU_PUBLIC_URL=ISSUER)
+    served.ok("POST", "/v1/processings", processing("filter", purpose="malware_detection"))
     served.ok("POST", "/v1/processings", processing("stats", purpose="statistics", party_mode="all_parties"))
     for name in ("alice", "bob"):
+        grant(served, name, "ads-mail")
         grant(served, name, "stats")
     return served
-
-
-@pytest.fixture(scope="module")
-def limited(serving):
-    """A service that answers a caller three questions, and the next one after twenty minutes."""
-    return consented(serving(SCEAU_PUBLIC_URL=ISSUER, SCEAU_RATE_LIMITS="decisions=3/3600"))
-
-
-def caller_of(service, *scopes):
-    """A key of a caller that has asked nothing yet."""
-    return service.ok("POST", "/v1/keys", {"name": "mail", "scopes": ["decisions:evaluate", *scopes]})["key"]
 
 
 def grant(service, name, which):
@@ -88,23 +71,6 @@ def test_a_permit_carries_a_token_that_verifies(asker, service, processing):
     assert not verifier.verify(permit.token, about("bob", processing, elements=[Element.CONTENT]))
     assert asker.evaluate_many([question, about("carol", processing, token=True)])[0].token
     assert asker.evaluate(about("alice", processing)).token is None
-
-
-def test_a_client_that_asked_too_much_asks_only_what_is_exempt(asker_for, limited):
-    """After Sceau's 429 the rest is unknown, at once and without a request; what is exempt is asked and permitted."""
-    key = caller_of(limited, "register:read")
-    asker = asker_for(f"http://127.0.0.1:{limited.port}", key, refresh=3600, opened=True)
-    assert asker.evaluate_many([about("alice"), about("bob"), about("carol")])[0]
-    refused, held = asker.evaluate(about("alice")), asker.evaluate(about("alice"))
-    for each in (refused, held):
-        assert (each.outcome, each.cause, each.status) == (Outcome.UNKNOWN, Cause.REFUSED, 429)
-    assert refused.request_id
-    assert refused.retry_after > 60
-    assert held.request_id is None
-    assert 0 < held.retry_after <= 60
-    exempt = asker.evaluate(about("alice", "filter", elements=[Element.CONTENT], token=True))
-    assert exempt
-    assert (exempt.reason, exempt.local, exempt.status) == ("exempt", False, 200)
 
 
 def test_nothing_about_anybody_is_logged(asker_for, service, caplog):
