@@ -18,12 +18,7 @@ RESOURCE_FIRST = ("resource", "action", "subject")
 
 def exchanged(who, handle):
     """A question with subject and resource of one form: only their names tell the two ids apart."""
-    asked = question(who, "ads-mail")
-    return {
-        "subject": asked["subject"],
-        "action": asked["action"],
-        "resource": {"type": "user", "id": handle},
-    }
+    return {**question(who, "ads-mail"), "resource": {"type": "user", "id": handle}}
 
 
 def warmed(api):

@@ -1,6 +1,7 @@
 """A feed whose network swallows everything without an error, at each step that waits for an answer."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -8,7 +9,7 @@ import pytest
 
 from bench.stale.proxy import Proxy
 from tests.freshness.gate import until
-from tests.freshness.sites import SHORT, World, play
+from tests.freshness.sites import SHORT, play
 from tests.support.databases import APP_ROLE
 
 
@@ -67,11 +68,7 @@ async def late_delivery(world, proxy):
 @pytest.mark.parametrize("when", [while_it_beats, while_it_registers, late_delivery])
 def test_a_black_hole_ends_the_lease_and_not_the_feed(database, when):
     """A black hole leads to no stale permit, and B decides from memory again when the network is back."""
-
-    async def scenario(world: World):
-        return await proxied(world, when)
-
-    assert not play(scenario, database, SHORT)
+    assert not play(partial(proxied, work=when), database, SHORT)
 
 
 async def stopping(world, proxy):
@@ -84,8 +81,4 @@ async def stopping(world, proxy):
 
 def test_a_black_hole_does_not_keep_a_process_from_stopping(database):
     """B stops within ten seconds while its network swallows everything, and holds no lease afterwards."""
-
-    async def scenario(world: World):
-        return await proxied(world, stopping)
-
-    assert not play(scenario, database, SHORT)
+    assert not play(partial(proxied, work=stopping), database, SHORT)
