@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sceau_client import HandleMaker, Question
+from sceau_client import HandleMaker, Question, wire
 
 HANDLES = HandleMaker(b"\x07" * 32)
 LETTER = HANDLES.correspondence("<1@mail.example>")
@@ -19,6 +19,13 @@ DENY = {"decision": False, "context": {"id": "d2", "reason": "no_consent", "arti
 def about(user: str, processing: str = "ads-mail", **more: Any) -> Question:
     """A question about the one letter."""
     return Question(user, processing, LETTER, **more)
+
+
+def sent(question: Question) -> Any:
+    """The JSON of a question as a client sends it."""
+    item = wire.item(question)
+    assert item is not None
+    return json.loads(item.body)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from sceau_client import Channel, Decision, Element, HandleMaker, Outcome, Parties, Question, wire
 from sceau_client.register import EXEMPT, read_register
 from sceau_client.words import ExemptPurpose
-from tests.clients.scenes import about
+from tests.clients.scenes import about, sent
 from tests.support.document import document
 
 DOCUMENT = document()
@@ -61,13 +61,6 @@ def widest() -> Question:
         "1", parties=Parties(["bob"], outsiders=1), channel=Channel.TEXT_MESSAGE, private=False, territory="RE"
     )
     return Question("alice", "ads-mail", letter, elements=list(Element), automated=False, token=True)
-
-
-def sent(question):
-    """A question as it is sent."""
-    item = wire.item(question)
-    assert item is not None
-    return json.loads(item.body)
 
 
 def test_every_member_of_a_question_is_documented():

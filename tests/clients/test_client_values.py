@@ -1,6 +1,5 @@
 """Questions, decisions and handles as values: what is true, what raises, and what is never printed."""
 
-import json
 import stat
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -28,7 +27,7 @@ from sceau_client import (
 )
 from sceau_client.decisions import combined
 from sceau_client.register import TERRITORIES
-from tests.clients.scenes import HANDLES, LETTER, about
+from tests.clients.scenes import HANDLES, LETTER, about, sent
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 PERMIT = Decision(outcome=Outcome.PERMIT)
@@ -36,13 +35,6 @@ DENY = Decision(outcome=Outcome.DENY)
 UNKNOWN = Decision(outcome=Outcome.UNKNOWN)
 ANYTHING: Any = {"number": 7, "text": "content", "texts": ["everything"], "purposes": {"ads": "advertising"}}
 KEY = "sceau_" + "k" * 43
-
-
-def sent(question):
-    """The JSON of a question."""
-    item = wire.item(question)
-    assert item is not None
-    return json.loads(item.body)
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------

@@ -30,6 +30,14 @@ def _boot():
     return vars(last_known_module)["boot_seconds"]()
 
 
+@pytest.fixture
+def now(monkeypatch):
+    """The time by that clock, which a test sets."""
+    time = [100.0]
+    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: time[0])
+    return time
+
+
 def _found(number, until=None, signed_by=None):
     caller = Caller(UUID(int=number), "x", frozenset(), None, NOON)
     return Authenticated(caller, caller.id, NOON, until, signed_by)
@@ -98,10 +106,9 @@ def test_a_register_entry_that_changed_while_it_was_read_is_not_remembered():
     assert known.exempt_processing("scan") is SCAN
 
 
-def test_without_a_feed_only_what_was_read_lately_is_known(monkeypatch):
+def test_without_a_feed_only_what_was_read_lately_is_known(now):
     """What was read within the bound before an outage was noticed is known while it lasts; what is older is not."""
-    now = [0.0]
-    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
+    now[0] = 0.0
     known, fed = LastKnown(60), LastKnown()
     for each in (known, fed):
         each.remember_processing("scan", SCAN, 0)
@@ -118,10 +125,8 @@ def test_without_a_feed_only_what_was_read_lately_is_known(monkeypatch):
     assert fed.exempt_processing("scan") is SCAN
 
 
-def test_the_databases_clock_is_carried_on(monkeypatch):
+def test_the_databases_clock_is_carried_on(now):
     """Its time as heard, and what has passed since by a clock that nobody sets; None before it was heard."""
-    now = [100.0]
-    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
     known = LastKnown()
     assert known.now() is None
     known.heard(NOON, 100.0)
@@ -129,10 +134,8 @@ def test_the_databases_clock_is_carried_on(monkeypatch):
     assert known.now() == NOON.timestamp() + 30
 
 
-def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(monkeypatch):
+def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(now):
     """For an outage that begins within a minute, and no longer than until all was read again; not what has changed."""
-    now = [100.0]
-    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
     known = LastKnown(60)
 
     def gap():
@@ -164,10 +167,9 @@ def test_what_was_known_before_a_gap_is_used_until_it_is_read_anew(monkeypatch):
     assert known.caller(b"c", NOON) is not None
 
 
-def test_a_gap_takes_no_time_from_what_was_confirmed_before_it(monkeypatch):
+def test_a_gap_takes_no_time_from_what_was_confirmed_before_it(now):
     """What a feed had reported until shortly before a gap is as old as its last report, through several gaps."""
-    now = [1000.0]
-    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
+    now[0] = 1000.0
     feed: Any = SimpleNamespace(last_beat=1000.0, lease=SimpleNamespace(held=lambda: True))
     known = HeldOrKnown(RecordCache(2), RecordCache(2), feed)
     known.remember_processing("scan", SCAN, _boot())
@@ -182,10 +184,8 @@ def test_a_gap_takes_no_time_from_what_was_confirmed_before_it(monkeypatch):
     assert known.exempt_processing("scan") is None
 
 
-def test_a_read_that_was_overtaken_takes_nothing_away_that_it_does_not_contradict(monkeypatch):
+def test_a_read_that_was_overtaken_takes_nothing_away_that_it_does_not_contradict(now):
     """After a change of another caller, one that was known stays where the read says the same, and goes otherwise."""
-    now = [100.0]
-    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
     known = LastKnown()
     for digest, number in ((b"a", 1), (b"b", 2)):
         known.remember_caller(digest, _found(number), 100.0)
@@ -253,10 +253,9 @@ def test_what_a_lease_holds_gives_way_to_a_read_that_says_otherwise():
     assert known.exempt_processing("scan") is STOPPED
 
 
-def test_reads_that_always_overlap_keep_it_young_and_learn_a_change(monkeypatch):
+def test_reads_that_always_overlap_keep_it_young_and_learn_a_change(now):
     """A fact that many overlapping reads repeat stays young; one that differs is learnt by the read after it."""
-    now = [0.0]
-    monkeypatch.setattr(last_known_module, "boot_seconds", lambda: now[0])
+    now[0] = 0.0
     known = LastKnown(60)
     for began in range(200):
         now[0] = began + 1.5
