@@ -1,7 +1,7 @@
 """What a session needs once: a service, the image, and a browser."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +9,8 @@ from playwright.sync_api import Browser
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.e2e import browser as of_debian
-from tests.e2e import buildah, debian
+from tests.e2e import buildah
+from tests.e2e.debian import Unavailable
 from tests.e2e.pages.axe import provide_axe
 from tests.e2e.service import Sceau, administered
 
@@ -82,6 +83,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
     return ByGroup(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    """End the run and say what to do, where a fixture needs a program that cannot be had here."""
+    try:
+        yield
+    except Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+
+
 @pytest.fixture(scope="session")
 def sceau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sceau]:
     """A running service for mail and chat servers to ask; each test module registers processings of its own."""
@@ -92,29 +102,20 @@ def sceau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sceau]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A browser with no network but loopback."""
-    try:
-        with of_debian.chromium() as started:
-            yield started
-    except debian.Unavailable as error:
-        pytest.exit(str(error), returncode=1)
+    with of_debian.chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The accessibility checker's source."""
-    try:
-        return provide_axe()
-    except debian.Unavailable as error:
-        pytest.exit(str(error), returncode=1)
+    return provide_axe()
 
 
 @pytest.fixture(scope="session")
 def image() -> Iterator[str]:
     """The name of the image built from this checkout."""
-    try:
-        buildah.provide_programs()
-    except debian.Unavailable as error:
-        pytest.exit(str(error), returncode=1)
+    buildah.provide_programs()
     buildah.CACHE.mkdir(mode=0o700, exist_ok=True)
     with (buildah.CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one run at a time: they share the storage

@@ -3,15 +3,21 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 
-@contextlib.contextmanager
-def relay(target: Path) -> Iterator[int]:
+def relay(target: Path) -> contextlib.AbstractContextManager[int]:
     """Pass what arrives on a free loopback port, which it yields, on to the socket, as long as the block lasts."""
+    return serving(partial(_pass_on, target))
+
+
+@contextlib.contextmanager
+def serving(pass_on: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Have each client of a free loopback port, which it yields, served by a thread, as long as the block lasts."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_accept, args=(listener, target), daemon=True)
+        thread = threading.Thread(target=_accept, args=(listener, pass_on), daemon=True)
         thread.start()
         try:
             yield listener.getsockname()[1]
@@ -21,14 +27,14 @@ def relay(target: Path) -> Iterator[int]:
             thread.join()
 
 
-def _accept(listener: socket.socket, target: Path) -> None:
+def _accept(listener: socket.socket, pass_on: Callable[[socket.socket], None]) -> None:
     with contextlib.suppress(OSError):  # the listener was shut down: the block is over
         while True:
             client, _ = listener.accept()
-            threading.Thread(target=_pass_on, args=(client, target), daemon=True).start()
+            threading.Thread(target=pass_on, args=(client,), daemon=True).start()
 
 
-def _pass_on(client: socket.socket, target: Path) -> None:
+def _pass_on(target: Path, client: socket.socket) -> None:
     with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):  # either side may go any time
         server.connect(str(target))
         back = threading.Thread(target=_copy, args=(server, client), daemon=True)

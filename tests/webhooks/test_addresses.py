@@ -1,16 +1,12 @@
 import asyncio
 import ssl
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from app.events.addresses import AddressPolicy, ForbiddenUrlError, check_url
 from app.events.sender import Sender
+from tests.support.certificates import self_signed
 from tests.webhooks.courier import LOOPBACK, SHORT
 from tests.webhooks.receivers import answering, listening
 
@@ -152,31 +148,13 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch):
     assert len(receiver.came) == 1
 
 
-def _certificate(folder, name):
-    """A self-signed certificate of a name, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(private)
-    return folder / "cert.pem", folder / "key.pem"
-
-
 @pytest.mark.parametrize(("host", "word"), [("hook.example", "delivered"), ("other.example", "tls")])
 def test_the_certificate_is_checked_against_the_name(tmp_path, host, word):
     """SNI and the certificate's check keep the name although an address is connected to; another name is refused."""
-    certificate, key = _certificate(tmp_path, "hook.example")
+    certificate = tmp_path / "certificate"
+    certificate.write_bytes(b"".join(self_signed("hook.example")))
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    serving.load_cert_chain(certificate, key)
+    serving.load_cert_chain(certificate)
     asked = []
     serving.sni_callback = lambda _, name, __: asked.append(name)
     trusting = ssl.create_default_context(cafile=str(certificate))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import debian
 from tests.e2e.chat import xmpp_server
 from tests.e2e.chat.homeserver import provide, write_analysis, write_keys
 from tests.e2e.chat.register import Register, add_processings
@@ -25,10 +24,7 @@ def administrator(sceau: Sceau) -> Api:
 @pytest.fixture(scope="session")
 def prosody(administrator: Api, sceau: Sceau) -> Iterator[World]:
     """Prosody with the module, and another server that has none."""
-    try:
-        xmpp_server.provide()
-    except debian.Unavailable as error:
-        pytest.exit(str(error), returncode=1)
+    xmpp_server.provide()
     with xmpp_world(administrator, sceau.address) as world:
         yield world
 
@@ -36,10 +32,7 @@ def prosody(administrator: Api, sceau: Sceau) -> Iterator[World]:
 @pytest.fixture(scope="session")
 def python() -> Path:
     """The Python of Synapse's environment."""
-    try:
-        return provide()
-    except debian.Unavailable as error:
-        pytest.exit(str(error), returncode=1)
+    return provide()
 
 
 @pytest.fixture(scope="session")

@@ -7,18 +7,12 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.e2e.debian import provide_servers
 from tests.e2e.programs import free_ports, program
 from tests.packaging.wheels import ROOT
+from tests.support.certificates import self_signed
 
 FILES = ROOT / "deploy/proxies"
 NAMES = ("nginx", "haproxy", "caddy")
@@ -123,25 +117,7 @@ def _plans(folder: Path, port: int, plain: int, upstream: int) -> dict[str, _Pla
 
 def _certificate(folder: Path) -> Path:
     """A certificate for 127.0.0.1 that signs itself, under the names that the files have."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "proxy under test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    chain = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    chain, private = self_signed("127.0.0.1")
     (folder / "fullchain.pem").write_bytes(chain)
     (folder / "privkey.pem").write_bytes(private)
     (folder / "both.pem").write_bytes(chain + private)

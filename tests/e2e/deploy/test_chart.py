@@ -5,17 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.debian import Unavailable
 from tests.e2e.deploy.helm import CHART, MANIFESTS, make_helm, render
 
 
 @pytest.fixture(scope="module")
 def helm(tmp_path_factory) -> Path:
     """Helm's engine in an environment of its own."""
-    try:
-        return make_helm(tmp_path_factory.mktemp("helm") / "venv")
-    except Unavailable as error:
-        pytest.exit(str(error), returncode=1)
+    return make_helm(tmp_path_factory.mktemp("helm") / "venv")
 
 
 def committed() -> dict[str, str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.e2e.debian import Unavailable
 from tests.e2e.deploy.proxies import NAMES, Proxy, provide_proxies, started
 from tests.e2e.http_bytes import Received, read_response
 from tests.e2e.programs import free_ports
@@ -74,10 +73,7 @@ def service(database, tmp_path_factory) -> Iterator[Service]:
 @pytest.fixture(scope="module", params=NAMES)
 def proxy(request, service, tmp_path_factory) -> Iterator[Proxy]:
     """Each of the proxies."""
-    try:
-        provide_proxies()
-    except Unavailable as error:
-        pytest.exit(str(error), returncode=1)
+    provide_proxies()
     with started(request.param, service.port, tmp_path_factory.mktemp("proxy") / "run") as running:
         eventually(lambda: answers(running))
         yield running
