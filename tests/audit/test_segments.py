@@ -1,6 +1,5 @@
 """Segments of the decision log: what was put in comes out, merged or not, and of one person without the others."""
 
-import asyncio
 import time
 from collections import Counter
 from dataclasses import replace
@@ -32,9 +31,9 @@ from app.audit.segments import (
 )
 from app.audit.store import decision_segment
 from app.core.register import Struck
-from app.db.database import Database
 from tests.support.databases import new_database
 from tests.support.decision_rows import REFUSED, but, facts_of, insert, logged, segment_of
+from tests.support.pools import in_a_session
 
 HOUR = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PEOPLE = [bytes([number]) * 16 for number in (1, 2, 3, 200, 255)]
@@ -147,7 +146,7 @@ def test_what_is_wanted_is_what_a_look_at_each_would_find(put, ref, like):
         assert wanted.is_among(segment.counts) or not there
 
 
-def test_of_one_person_few_blocks_are_read():
+def test_of_one_person_few_blocks_arein_a_session():
     """Of a segment of many blocks, those of one person are two at most, and have all that is about them."""
     people = [number.to_bytes(16) for number in range(1, 3_001)]
     put = [logged(HOUR + timedelta(milliseconds=place), ref=ref) for ref in people for place in (1, 2, 3)]
@@ -211,18 +210,6 @@ def test_a_damaged_column_loses_no_decision_in_silence(put, data):
 # --- in the database
 
 
-def _read(database, look, *, moving=False):
-    async def read():
-        made = Database(database.app_url)
-        try:
-            async with made.write() if moving else made.read() as session:
-                return await look(session)
-        finally:
-            await made.close()
-
-    return asyncio.run(read())
-
-
 @pytest.fixture(scope="module")
 def empty():
     """A database of which each example changes the log alone."""
@@ -268,7 +255,7 @@ def test_pages_are_what_sorting_everything_would_give(  # noqa: PLR0917 - the pa
     matching = [
         each for each in everything if wanted.has(each.facts) and (wanted.ref is None or wanted.ref == each.person)
     ]
-    assert _read(empty, pages) == sorted(matching, key=lambda each: each.id, reverse=True)
+    assert in_a_session(empty, pages) == sorted(matching, key=lambda each: each.id, reverse=True)
 
 
 def test_what_is_no_segment_hides_no_other(database):
@@ -283,7 +270,7 @@ def test_what_is_no_segment_hides_no_other(database):
     async def found(session):
         return (await search(session, ALL, before=None, limit=9, seconds=9)).items
 
-    assert [each.id for each in _read(database, found)] == [one.id, one.id]
+    assert [each.id for each in in_a_session(database, found)] == [one.id, one.id]
 
 
 def test_a_search_that_finds_nothing_pauses_between_blocks(database, monkeypatch):
@@ -298,7 +285,7 @@ def test_a_search_that_finds_nothing_pauses_between_blocks(database, monkeypatch
     async def found(session):
         return (await search(session, Wanted(consents=frozenset()), before=None, limit=9, seconds=9)).items
 
-    assert _read(database, found) == []
+    assert in_a_session(database, found) == []
     assert len(pauses) == len(directory_of(made.directory).blocks) - 1 == 3
 
 
@@ -310,9 +297,9 @@ def test_the_log_is_read_only_where_it_is_held_still(database):
     async def found(session):
         return (await search(session, ALL, before=None, limit=9, seconds=9)).items
 
-    assert len(_read(database, found)) == 1
+    assert len(in_a_session(database, found)) == 1
     with pytest.raises(LogMovesError):
-        _read(database, found, moving=True)
+        in_a_session(database, found, writes=True)
 
 
 @pytest.fixture
@@ -417,7 +404,7 @@ def test_permits_that_rest_on_nothing_are_none(database, small):
             (await search(session, wanted, before=None, limit=9, seconds=9, resting=resting)).items
         )
 
-    assert _read(database, found) == (1, 0)
+    assert in_a_session(database, found) == (1, 0)
 
 
 def test_every_column_is_read_and_written():

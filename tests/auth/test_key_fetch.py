@@ -1,24 +1,18 @@
 """What an issuer may answer, where, and how long it may take."""
 
-import asyncio
-
 import pytest
 
 from app.auth.issuer_trust import is_safe
 from tests.auth.reading import RHYTHM, reading, why_of
 
 
-def test_who_waits_does_not_wait_for_ever(provider):
+async def test_who_waits_does_not_wait_for_ever(provider):
     """An issuer that takes connections and says nothing costs those who need it the deadline, then a 503."""
-
-    async def work():
-        provider.mode = "slow"
-        async with reading(provider, seconds=0.1) as (issuer, _):
-            assert await why_of(issuer.keys_for("k", "ES256")) == "timeout"
-            assert await why_of(issuer.keys_for("k", "ES256")) == "waiting"
-            assert issuer.failures == 1
-
-    asyncio.run(work())
+    provider.mode = "slow"
+    async with reading(provider, seconds=0.1) as (issuer, _):
+        assert await why_of(issuer.keys_for("k", "ES256")) == "timeout"
+        assert await why_of(issuer.keys_for("k", "ES256")) == "waiting"
+        assert issuer.failures == 1
     provider.held.set()
 
 
@@ -35,20 +29,16 @@ def test_who_waits_does_not_wait_for_ever(provider):
         ("no set", "keys"),
     ],
 )
-def test_what_an_issuer_must_not_answer(provider, mode, why):
+async def test_what_an_issuer_must_not_answer(provider, mode, why):
     """Errors, redirects, another issuer's document, plain HTTP elsewhere, too much and no key set are each refused."""
-
-    async def work():
-        provider.mode = mode
-        async with reading(provider) as (issuer, clock):
-            assert await why_of(issuer.keys_for(provider.key.kid, "ES256")) == why
-            provider.mode = "good"
-            assert await why_of(issuer.keys_for(provider.key.kid, "ES256")) == "waiting"
-            clock.at += RHYTHM.interval
-            assert await issuer.keys_for(provider.key.kid, "ES256")
-            assert issuer.failures == 0
-
-    asyncio.run(work())
+    provider.mode = mode
+    async with reading(provider) as (issuer, clock):
+        assert await why_of(issuer.keys_for(provider.key.kid, "ES256")) == why
+        provider.mode = "good"
+        assert await why_of(issuer.keys_for(provider.key.kid, "ES256")) == "waiting"
+        clock.at += RHYTHM.interval
+        assert await issuer.keys_for(provider.key.kid, "ES256")
+        assert issuer.failures == 0
     assert "/elsewhere" not in provider.asked
 
 

@@ -1,6 +1,5 @@
 """Look-ups that travel together: one round trip, and each sees what is committed when it runs."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -8,11 +7,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.database import BusyError, Database
+from app.db.database import BusyError
 from app.db.session import Lookup, PartRefusedError, Prepared
 from app.telemetry.spans import EntryPoint, current_origin
 from tests.faults.service import eventually
 from tests.support.consents import grant
+from tests.support.pools import in_a_pool
 
 HOLD = Lookup(
     Prepared(text("SELECT name FROM caller ORDER BY id FOR UPDATE")), {}, lambda rows: [row.name for row in rows]
@@ -32,13 +32,12 @@ IN_ONE = Lookup(
 )
 
 
-async def _looked_up(database, *lookups):
-    opened = Database(database.app_url)
-    try:
-        async with opened.write(None, lookups) as session:
+def _looked_up(database, *lookups):
+    async def look_up(pool):
+        async with pool.write(None, lookups) as session:
             return [each.read(session.lead[each]) for each in lookups]
-    finally:
-        await opened.close()
+
+    return in_a_pool(database, look_up)
 
 
 def _behind_a_rename(api, database, *lookups):
@@ -46,7 +45,7 @@ def _behind_a_rename(api, database, *lookups):
     api.ok("GET", "/v1/keys")
     with psycopg.connect(database.owner_url) as holder, ThreadPoolExecutor(1) as pool:
         holder.execute("UPDATE caller SET name = 'renamed'")
-        asked = pool.submit(lambda: asyncio.run(_looked_up(database, *lookups)))
+        asked = pool.submit(_looked_up, database, *lookups)
         with psycopg.connect(database.owner_url, autocommit=True) as watcher:
             waiting = (
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -70,7 +69,7 @@ def test_what_the_database_refuses_ends_the_transaction(api, database):
     """A look-up that fails for what it says is told as such, wherever among the others it stands."""
     for lookups in ([WRONG, READ], [READ, WRONG]):
         with pytest.raises(PartRefusedError):
-            asyncio.run(_looked_up(database, *lookups))
+            _looked_up(database, *lookups)
 
 
 def test_a_look_up_that_waits_in_vain_says_that_others_hold_it(api, database):
@@ -78,7 +77,7 @@ def test_a_look_up_that_waits_in_vain_says_that_others_hold_it(api, database):
     with psycopg.connect(database.owner_url) as holder:
         holder.execute("UPDATE caller SET name = 'renamed'")
         with pytest.raises(BusyError):
-            asyncio.run(_looked_up(database, READ, HOLD))
+            _looked_up(database, READ, HOLD)
 
 
 def test_a_decision_is_recorded_in_two_round_trips(api, monkeypatch):
@@ -110,19 +109,19 @@ def test_a_transaction_at_one_moment_begins_with_the_look_up_of_its_server(datab
     with_standby = Prepared(text("SELECT 'this' AS identity, true AS has_standby"))
     monkeypatch.setattr("app.db.database.WHICH", Lookup(with_standby, {}, lambda rows: tuple(rows[0])))
 
-    async def seen(*, at_once):
-        opened = Database(database.app_url, synchronous=True)
-        try:
-            async with opened.write(at_once=at_once) as session:
+    async def seen(pool):
+        for at_once in (True, False):
+            async with pool.write(at_once=at_once) as session:
                 counted = text("SELECT count(*) FROM key_check")
                 before = (await session.execute(counted)).scalar_one()
                 with psycopg.connect(database.owner_url) as other:
                     other.execute("INSERT INTO key_check (name, value) VALUES (%s, 'x')", [f"meanwhile {at_once}"])
-                return (await session.execute(counted)).scalar_one() - before
-        finally:
-            await opened.close()
+                yield (await session.execute(counted)).scalar_one() - before
 
-    assert [asyncio.run(seen(at_once=at_once)) for at_once in (True, False)] == [0, 1]
+    async def all_seen(pool):
+        return [each async for each in seen(pool)]
+
+    assert in_a_pool(database, all_seen, synchronous=True) == [0, 1]
 
 
 def test_a_proven_read_is_one_snapshot_that_begins_after_the_look(database):
@@ -133,8 +132,8 @@ def test_a_proven_read_is_one_snapshot_that_begins_after_the_look(database):
         with psycopg.connect(database.owner_url) as other:
             other.execute("INSERT INTO key_check (name, value) VALUES (%s, 'x')", [name])
 
-    async def run():
-        opened, seen = Database(database.app_url), []
+    async def run(opened):
+        seen = []
 
         async def count(session):
             seen.append((await session.execute(counted)).scalar_one())
@@ -144,16 +143,13 @@ def test_a_proven_read_is_one_snapshot_that_begins_after_the_look(database):
             recorded("during the look")
             await count(session)
 
-        try:
-            for by_commit in (False, True):
-                async with opened.read_and_prove(look=look, by_commit=by_commit) as session:
-                    await count(session)
-                    recorded("meanwhile")
-                    await count(session)
-                with psycopg.connect(database.owner_url) as other:
-                    other.execute("DELETE FROM key_check WHERE name IN ('during the look', 'meanwhile')")
-        finally:
-            await opened.close()
+        for by_commit in (False, True):
+            async with opened.read_and_prove(look=look, by_commit=by_commit) as session:
+                await count(session)
+                recorded("meanwhile")
+                await count(session)
+            with psycopg.connect(database.owner_url) as other:
+                other.execute("DELETE FROM key_check WHERE name IN ('during the look', 'meanwhile')")
         return [each - seen[0] for each in seen]
 
-    assert asyncio.run(run()) == [0, 1, 1, 1] * 2
+    assert in_a_pool(database, run) == [0, 1, 1, 1] * 2

@@ -1,4 +1,3 @@
-import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,13 +7,13 @@ from sqlalchemy import text
 
 from app.auth.callers import Caller, Scope
 from app.core.consent import EventKind
-from app.db.database import Database
 from app.operations.consents.ledgers import open_ledgers
 from app.operations.consents.recorder import Collected, Withdrawal, named_in, record
 from app.operations.service.deployment import SubjectName
 from app.wiring.parts import deployment_of
 from tests.support.api import settings_for, utc
 from tests.support.consents import SIGNED, notice_of, proof
+from tests.support.pools import in_a_session
 
 CALLER = Caller(UUID(int=1), "test", frozenset(Scope), None, utc("2026-01-01T00:00:00Z"))
 ALICE = SubjectName("user", "alice@example.fr")
@@ -40,20 +39,6 @@ async def _say(session, deployment, *said):
         await record(session, deployment, CALLER, each, opened)
 
 
-def _run(database, work):
-    """Run an operation in a write session of the service's own."""
-
-    async def opened():
-        pool = Database(database.app_url)
-        try:
-            async with pool.write() as session:
-                return await work(session)
-        finally:
-            await pool.close()
-
-    return asyncio.run(opened())
-
-
 @pytest.fixture
 def registered(api, database):
     """A database on which ads-mail is registered, and what every table holds."""
@@ -71,7 +56,7 @@ def test_a_rollback_leaves_neither_event_nor_change_nor_outbox_row(registered):
         raise CutError
 
     with pytest.raises(CutError):
-        _run(registered, cut)
+        in_a_session(registered, cut, writes=True)
     assert _counts(registered.owner_url) == before
 
 
@@ -82,7 +67,7 @@ def test_event_change_and_outbox_carry_one_transaction(registered):
     async def granted(session):
         await _say(session, deployment, GRANT)
 
-    _run(registered, granted)
+    in_a_session(registered, granted, writes=True)
     with psycopg.connect(registered.owner_url) as connection:
         ((ref, xmin),) = connection.execute("SELECT subject_ref, xmin::text FROM consent_event").fetchall()
         changed = connection.execute(
@@ -103,5 +88,5 @@ def test_a_refused_commit_leaves_nothing(registered):
         await session.execute(text("SELECT 1 / 0"))
 
     with pytest.raises(Exception, match="division by zero"):
-        _run(registered, doomed)
+        in_a_session(registered, doomed, writes=True)
     assert _counts(registered.owner_url) == before

@@ -90,39 +90,31 @@ async def _tried(read, pool, server):
 
 
 @pytest.mark.parametrize("kind", POOLS)
-def test_a_silent_host_keeps_no_connection_of_a_pool(database, tmp_path, kind):
+async def test_a_silent_host_keeps_no_connection_of_a_pool(database, tmp_path, kind):
     """Every read fails while a host is silent, and every read is answered once it speaks again."""
     made, read = POOLS[kind]
-
-    async def told():
-        async with line_to(database, tmp_path) as (line, url), await connect(url, statement_seconds=1) as known:
-            pool = made(url, limits=LIMITS)
-            if isinstance(pool, ReadPool):
-                await pool.open()
-            try:
-                assert await _tried(read, pool, known.server) == [True] * AT_ONCE
-                line.silent = True
-                for _ in range(2):
-                    assert await _tried(read, pool, known.server) == [False] * AT_ONCE
-                line.silent = False
-                for _ in range(100):
-                    if await _tried(read, pool, known.server) == [True] * AT_ONCE:
-                        return
-                    await asyncio.sleep(0.1)
-                pytest.fail("it speaks again, and nobody hears it")
-            finally:
-                await pool.close()
-
-    asyncio.run(told())
-
-
-def test_a_host_that_stays_silent_after_the_login_is_given_up(database, tmp_path):
-    """Who opens a connection to it gets an error, although nothing ends the connection."""
-
-    async def told():
-        async with line_to(database, tmp_path) as (line, url):
+    async with line_to(database, tmp_path) as (line, url), await connect(url, statement_seconds=1) as known:
+        pool = made(url, limits=LIMITS)
+        if isinstance(pool, ReadPool):
+            await pool.open()
+        try:
+            assert await _tried(read, pool, known.server) == [True] * AT_ONCE
             line.silent = True
-            with pytest.raises(psycopg.OperationalError):
-                await asyncio.wait_for(connect(url, statement_seconds=60), 20)
+            for _ in range(2):
+                assert await _tried(read, pool, known.server) == [False] * AT_ONCE
+            line.silent = False
+            for _ in range(100):
+                if await _tried(read, pool, known.server) == [True] * AT_ONCE:
+                    return
+                await asyncio.sleep(0.1)
+            pytest.fail("it speaks again, and nobody hears it")
+        finally:
+            await pool.close()
 
-    asyncio.run(told())
+
+async def test_a_host_that_stays_silent_after_the_login_is_given_up(database, tmp_path):
+    """Who opens a connection to it gets an error, although nothing ends the connection."""
+    async with line_to(database, tmp_path) as (line, url):
+        line.silent = True
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(connect(url, statement_seconds=60), 20)

@@ -1,30 +1,18 @@
 """Rows that are staged: written by few statements, seen by each later one, gone with the attempt that staged them."""
 
-import asyncio
-
 import pytest
 from sqlalchemy import select
 
 from app.core.errors import NotFoundError
-from app.db.database import Database
 from app.db.session import ChangeKind, PartRefusedError, Put
 from app.snapshot.tables import change
+from tests.support.pools import in_a_session
 
 
 def _staging(database, work):
     """Do some work in a transaction; the references that it left in `change`."""
-
-    async def done():
-        opened = Database(database.app_url)
-        try:
-            async with opened.write() as session:
-                await work(session)
-            async with opened.read() as session:
-                return sorted(bytes(ref) for ref in (await session.execute(select(change.c.ref))).scalars())
-        finally:
-            await opened.close()
-
-    return asyncio.run(done())
+    in_a_session(database, work, writes=True)
+    return in_a_session(database, _seen)
 
 
 async def _seen(session):

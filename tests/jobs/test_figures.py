@@ -1,18 +1,16 @@
-import asyncio
 from datetime import timedelta
 
 import pytest
 
 from app.audit.figures import Figure, JobRun, keep_figure, load_figure, one_at_a_time
 from app.core.period import PeriodPolicy
-from app.db.database import Database
-from app.jobs.tasks import CONSENTS, is_time, make_jobs
-from app.jobs.work import Work
+from app.jobs.tasks import CONSENTS, is_time
 from app.operations.consents.projections import CONSENTS as FIGURE
 from app.operations.consents.projections import count_consents
 from app.operations.service.show_home import record_job_run
-from app.wiring.parts import deployment_of
-from tests.support.api import TestClock, running, settings_for, utc
+from tests.jobs.tasks import tasks_of, work_on
+from tests.support.api import TestClock, running, utc
+from tests.support.pools import in_a_pool, in_a_session
 
 NOW = utc("2026-06-15T10:00:00Z")
 
@@ -20,18 +18,7 @@ NOW = utc("2026-06-15T10:00:00Z")
 @pytest.fixture
 def told(database):
     """Run a story with what tasks work with, on a clock that stands at `NOW`."""
-
-    def run(story):
-        async def closed():
-            work = Work(Database(database.app_url, clock=TestClock(NOW)), deployment_of(settings_for(database)))
-            try:
-                return await story(work)
-            finally:
-                await work.database.close()
-
-        return asyncio.run(closed())
-
-    return run
+    return lambda story: in_a_pool(database, lambda pool: story(work_on(database, pool)), clock=TestClock(NOW))
 
 
 def test_the_task_counts(database):
@@ -41,17 +28,8 @@ def test_the_task_counts(database):
         for name in ("alice", "bob"):
             api.decide(name, "ads")
 
-    async def story():
-        work = Work(Database(database.app_url), deployment_of(settings_for(database)))
-        tasks = make_jobs(database.app_url, work).tasks
-        try:
-            await tasks["figures.consents"].func(timestamp=0)
-            async with work.database.read() as session:
-                return await load_figure(session, "consents")
-        finally:
-            await work.database.close()
-
-    consents = asyncio.run(story())
+    in_a_pool(database, lambda pool: tasks_of(database, pool)["figures.consents"].func(timestamp=0))
+    consents = in_a_session(database, lambda session: load_figure(session, "consents"))
     assert [(each["processing"], each["state"], each["number"]) for each in consents.numbers] == [
         ("ads", "in_force", 2)
     ]

@@ -1,13 +1,10 @@
-import asyncio
-
 import psycopg
 import pytest
 
-from app.db.database import Database
-from app.operations.consents.projections import rebuild_projection
 from bench.sweep.race import Plan, prepare, register, run
 from bench.sweep.worker import STEPS
 from tests.support.forking import forked_within
+from tests.support.pools import rebuilt
 
 
 @pytest.fixture
@@ -36,7 +33,7 @@ def test_each_consent_is_flagged_exactly_once(race, database):
     assert outcome.killed == list(STEPS)
     assert outcome.verdict.ended_after_flag > 0
     assert outcome.verdict.ended_without_flag > 0
-    assert _differing(database) == 0
+    assert rebuilt(database, repair=False)[1] == 0
 
 
 @pytest.mark.deep
@@ -52,16 +49,3 @@ def test_without_a_second_look_a_wrong_flag_is_seen(race):
     """Control: workers that believe what they read before they held a subject flag some who had decided anew."""
     outcome = race(Plan(400, workers=2, kills=0, batch=100, decide_one_in=2, mutant="without_second_look"))
     assert outcome.verdict.wrong > 0
-
-
-def _differing(database):
-    """How many consents a rebuild would write anew."""
-
-    async def compared():
-        made = Database(database.app_url)
-        try:
-            return [progress.differing async for progress in rebuild_projection(made, repair=False)][-1]
-        finally:
-            await made.close()
-
-    return asyncio.run(compared())

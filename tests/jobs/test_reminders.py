@@ -1,17 +1,14 @@
 """Whom to remind: flags that name the user, links by a consent's id, and nobody who does not want to renew."""
 
-import asyncio
 from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 
-from app.core.period import PeriodPolicy
-from app.core.renewal import Renewal, next_half_year
-from app.db.database import Database
-from app.operations.consents.sweep_renewals import sweep_renewals
+from app.core.renewal import next_half_year
 from tests.support.acts import trail
 from tests.support.api import processing, running, subject, utc
+from tests.support.sweeping import sweep
 
 DUE = utc("2027-04-16T10:00:00Z")
 BY_PERSON = {"by_person": True, "request_reference": "ticket-1"}
@@ -23,19 +20,12 @@ def due(clocked, database, clock):
     """An application in which alice's consent, of June 2026, is due for renewal in sixty days."""
     clocked.register("ads")
     clocked.decide("alice", "ads")
-
-    def sweep():
-        async def once():
-            made = Database(database.app_url, clock=clock)
-            try:
-                return await sweep_renewals(made, Renewal(PeriodPolicy()))
-            finally:
-                await made.close()
-
-        return asyncio.run(once()).flagged.total()
-
     clock.at = DUE
-    return clocked, sweep
+
+    def flagged():
+        return sweep(database, clock).flagged.total()
+
+    return clocked, flagged
 
 
 def test_flags_name_the_user_to_one_who_may_read_it(due, database):

@@ -1,4 +1,3 @@
-import asyncio
 from datetime import timedelta
 
 import psycopg
@@ -6,12 +5,10 @@ import pytest
 
 from app.core.period import ConsentPeriod, PeriodPolicy
 from app.core.renewal import Renewal
-from app.db.database import Database
-from app.operations.consents.projections import rebuild_projection
-from app.operations.consents.sweep_renewals import sweep_renewals
+from tests.support import sweeping
 from tests.support.api import processing, subject, utc
-
-RENEWAL = Renewal(PeriodPolicy())
+from tests.support.pools import rebuilt
+from tests.support.sweeping import RENEWAL
 
 
 @pytest.fixture
@@ -19,14 +16,7 @@ def sweep(database, clock):
     """Sweep once, at the time of the clock; what was flagged, by kind."""
 
     def once(renewal=RENEWAL, **options):
-        async def opened():
-            made = Database(database.app_url, clock=clock)
-            try:
-                return await sweep_renewals(made, renewal, **options)
-            finally:
-                await made.close()
-
-        done = asyncio.run(opened())
+        done = sweeping.sweep(database, clock, renewal, **options)
         return {kind.value: number for kind, number in done.flagged.items()}
 
     return once
@@ -186,7 +176,7 @@ def test_a_retired_processing_is_closed(ads, sweep, flags, clock, database):
     assert flags("SELECT ended_by FROM consent") == [("closed",)]
     assert flags(OUTBOX) == [("closed", None)]
     assert flags("SELECT data->>'cause' FROM outbox WHERE type ~ 'closed'") == [("processing_retired",)]
-    assert _differing(database) == 0
+    assert rebuilt(database, repair=False)[1] == 0
 
 
 def test_a_consent_ahead_of_its_version_is_closed_beside_the_one_in_force(ads, sweep, flags, clock, database):
@@ -202,7 +192,7 @@ def test_a_consent_ahead_of_its_version_is_closed_beside_the_one_in_force(ads, s
     assert flags("SELECT DISTINCT ended_by FROM consent") == [("closed",)]
     told = flags("SELECT data->>'consent' FROM outbox WHERE type ~ 'closed' ORDER BY 1")
     assert [consent for consent, _ in closed] == [consent for (consent,) in told]
-    assert _differing(database) == 0
+    assert rebuilt(database, repair=False)[1] == 0
 
 
 def test_a_closure_tells_of_a_consent_that_no_sweep_looks_at(ads, sweep, flags, clock):
@@ -251,7 +241,7 @@ def test_the_projection_is_what_the_ledger_says(ads, sweep, flags, clock, databa
     assert sweep(batch=2) == {"due": 6}
     clock.at = utc("2027-06-20T12:00:00Z")
     assert sweep(batch=2) == {"expired": 6}
-    assert _differing(database) == 0
+    assert rebuilt(database, repair=False)[1] == 0
 
 
 def test_a_rebuilt_row_is_not_flagged_again(ads, sweep, flags, clock, database):
@@ -288,16 +278,3 @@ def _new_version(api, **more):
     """Add a version of `ads`."""
     body = {name: value for name, value in processing("ads", **more).items() if name != "id"}
     api.ok("POST", "/v1/processings/ads/versions", body)
-
-
-def _differing(database):
-    """How many consents a rebuild would write anew."""
-
-    async def compared():
-        made = Database(database.app_url)
-        try:
-            return [progress.differing async for progress in rebuild_projection(made, repair=False)][-1]
-        finally:
-            await made.close()
-
-    return asyncio.run(compared())

@@ -1,6 +1,5 @@
 """Receivers hear of each consent that an invalidation ended, once, whoever holds its subject meanwhile."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -8,39 +7,23 @@ import psycopg
 import pytest
 
 from app.core.period import PeriodPolicy
-from app.core.renewal import Renewal
-from app.db.database import Database
-from app.jobs.tasks import make_jobs
-from app.jobs.work import Work
 from app.operations.consents.projections import count_consents
 from app.operations.webhooks.effects import tell_invalidations
-from app.wiring.parts import deployment_of
 from tests.faults.service import eventually
-from tests.support.api import settings_for
+from tests.jobs.tasks import tasks_of
 from tests.support.consents import hash_of, notice_of
 from tests.support.invalidations import invalidate
-from tests.support.sweeping import sweep
+from tests.support.pools import in_a_pool, in_a_session
+from tests.support.sweeping import RENEWAL, sweep
 from tests.support.two_persons import add
 
-RENEWAL = Renewal(PeriodPolicy())
 OUTBOX = "SELECT substr(type, 18), count(*) FROM outbox WHERE type !~ 'granted' GROUP BY 1 ORDER BY 1"
 
 
 @pytest.fixture
 def tell(database, clock):
     """Tell once, at the time of the clock; of how many."""
-
-    def once(**options):
-        async def told():
-            made = Database(database.app_url, clock=clock)
-            try:
-                return await tell_invalidations(made, RENEWAL, **options)
-            finally:
-                await made.close()
-
-        return asyncio.run(told())
-
-    return once
+    return lambda **options: in_a_pool(database, lambda pool: tell_invalidations(pool, RENEWAL, **options), clock=clock)
 
 
 @pytest.fixture
@@ -137,14 +120,7 @@ def test_receivers_are_to_stop_and_to_erase(api, database):
     api.decide("alice", "ads")
     invalidate(api, "ads")
 
-    async def run():
-        work = Work(Database(database.app_url), deployment_of(settings_for(database)))
-        try:
-            await make_jobs(database.app_url, work).tasks["invalidations.tell"].func(timestamp=0)
-        finally:
-            await work.database.close()
-
-    asyncio.run(run())
+    in_a_pool(database, lambda pool: tasks_of(database, pool)["invalidations.tell"].func(timestamp=0))
 
     def told():
         # A transaction of another test may hold an event back for a moment (app/events/deliveries.py).
@@ -164,15 +140,7 @@ def test_what_was_invalidated_is_counted_so(ads, database, clock):
     invalidate(ads, "stats")
     invalidate(ads, "ads", text=hash_of(notice_of("ads")["fr"]))
 
-    async def counted():
-        made = Database(database.app_url, clock=clock)
-        try:
-            async with made.write() as session:
-                await count_consents(session, PeriodPolicy())
-        finally:
-            await made.close()
-
-    asyncio.run(counted())
+    in_a_session(database, lambda session: count_consents(session, PeriodPolicy()), writes=True, clock=clock)
     with psycopg.connect(database.owner_url) as connection:
         (numbers,) = connection.execute("SELECT numbers FROM figure WHERE name = 'consents'").fetchone() or ([],)
     found = sorted((each["processing"], each["state"], each["number"]) for each in numbers)

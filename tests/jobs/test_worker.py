@@ -1,5 +1,6 @@
 import asyncio
 import time
+from contextlib import asynccontextmanager
 
 import procrastinate
 import psycopg
@@ -9,10 +10,10 @@ from app.audit.figures import latest_runs
 from app.db.database import Database
 from app.jobs import work as module
 from app.jobs.tasks import make_jobs, take_back_stalled
-from app.jobs.work import RunOutcome, Work, periodic, recorded, run_jobs
+from app.jobs.work import RunOutcome, periodic, recorded, run_jobs
 from app.wiring.jobs import work_until
-from app.wiring.parts import deployment_of
 from tests.faults.service import HANGS
+from tests.jobs.tasks import work_on
 from tests.support.api import settings_for
 from tests.support.databases import APP_ROLE, administrator_url
 
@@ -20,19 +21,17 @@ from tests.support.databases import APP_ROLE, administrator_url
 @pytest.fixture
 def work(database):
     """What tasks work with, on this test's database."""
-    return Work(Database(database.app_url), deployment_of(settings_for(database)))
+    return work_on(database, Database(database.app_url))
 
 
-def run(work, coroutine):
-    """Run, and close what was opened in that loop."""
-
-    async def closed():
+@asynccontextmanager
+async def held(database, work):
+    """A connection to the database; at the end what tasks worked with is closed, and what they wrote is seen."""
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
         try:
-            return await coroutine
+            yield connection
         finally:
             await work.database.close()
-
-    return asyncio.run(closed())
 
 
 async def until(condition):
@@ -51,41 +50,42 @@ def test_every_task_is_tried_again(database, work):
     assert [task.name for task in tasks if task.retry_strategy is None] == []
 
 
-def test_a_worker_runs_jobs_and_stops_in_time(database, work):
+async def _taken_back(database, work):
+    """The run of `jobs.take_back`, as recorded, by a worker that is then told to end, and does."""
+    stopping = asyncio.Event()
+    working = asyncio.create_task(run_jobs(lambda: make_jobs(database.app_url, work), stopping))
+
+    async def ran():
+        async with work.database.read() as session:
+            return {each.task: each for each in await latest_runs(session)}.get("jobs.take_back")
+
+    found = await until(ran)
+    stopping.set()
+    assert await working is True
+    return found
+
+
+async def test_a_worker_runs_jobs_and_stops_in_time(database, work):
     """As the application role, a worker runs a periodic task, records the run, and ends when told to."""
-
-    async def story():
-        stopping = asyncio.Event()
-        working = asyncio.create_task(run_jobs(lambda: make_jobs(database.app_url, work), stopping))
-
-        async def ran():
-            async with work.database.read() as session:
-                return {each.task: each for each in await latest_runs(session)}.get("jobs.take_back")
-
-        found = await until(ran)
-        stopping.set()
-        assert await working is True
-        return found
-
-    found = run(work, story())
-    assert (found.runs, found.failures, found.last_error) == (1, 0, None)
-    with psycopg.connect(database.app_url) as connection:
+    async with held(database, work) as connection:
+        found = await _taken_back(database, work)
+        assert (found.runs, found.failures, found.last_error) == (1, 0, None)
         assert connection.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
 
 
-def test_a_stop_gives_deliveries_back_at_once(database, monkeypatch):
+async def test_a_stop_gives_deliveries_back_at_once(database, monkeypatch):
     """The task that lasts a minute does not use up the time that a stop allows, and is to be done again."""
     monkeypatch.setattr(module, "_FINISH_SECONDS", 3_600.0)
     monkeypatch.setattr(module, "_DEADLINE_SECONDS", 3_600.0)
 
-    async def story(connection):
-        def delivering():
-            task = "SELECT status::text FROM procrastinate_jobs WHERE task_name = 'events.deliver'"
-            return connection.execute(task).fetchall()
+    def delivering():
+        task = "SELECT status::text FROM procrastinate_jobs WHERE task_name = 'events.deliver'"
+        return connection.execute(task).fetchall()
 
-        async def begun():
-            return delivering() == [("doing",)]
+    async def begun():
+        return delivering() == [("doing",)]
 
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
         stopping = asyncio.Event()
         working = asyncio.create_task(work_until(settings_for(database), stopping, chance=lambda: 0.0))
         await until(begun)
@@ -93,24 +93,19 @@ def test_a_stop_gives_deliveries_back_at_once(database, monkeypatch):
         assert await asyncio.wait_for(working, HANGS) is True
         assert delivering() == [("todo",)]
 
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        asyncio.run(story(connection))
 
-
-def test_a_failed_run_is_recorded_and_raised(work):
+async def test_a_failed_run_is_recorded_and_raised(database, work):
     """A run that fails is counted with the class of its error, never with its message; the next one keeps both."""
 
     async def fails():
         raise ValueError("alice@example.fr")
 
-    async def story():
+    async with held(database, work):
         with pytest.raises(ValueError, match="alice"):
             await recorded(work, "some", fails)
         await recorded(work, "some", _three)
         async with work.database.read() as session:
-            return (await latest_runs(session))[0]
-
-    found = run(work, story())
+            (found,) = await latest_runs(session)
     assert (found.runs, found.failures, found.flagged, found.last_error) == (2, 1, 3, "ValueError")
     assert "alice" not in repr(found)
 
@@ -138,7 +133,6 @@ async def _hold_by_a_dead_worker(app, connection):
         "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
     ).fetchone()[0]
     connection.execute("SELECT procrastinate_fetch_job_v2(NULL, %s)", [worker])
-    connection.commit()
     return job
 
 
@@ -146,93 +140,55 @@ def _states(connection):
     return dict(connection.execute("SELECT id, status::text FROM procrastinate_jobs").fetchall())
 
 
-def test_a_dead_workers_job_is_taken_back(database, work, jobs):
+async def test_a_dead_workers_job_is_taken_back(database, work, jobs):
     """A job that a killed worker held waits in the queue again."""
-
-    async def story(connection):
-        async with jobs.open_async():
-            job = await _hold_by_a_dead_worker(jobs, connection)
-            assert _states(connection) == {job: "doing"}
-            assert await take_back_stalled(jobs) == 1
-            return job
-
-    with psycopg.connect(database.owner_url) as connection:
-        job = run(work, story(connection))
-        connection.rollback()
+    async with held(database, work) as connection, jobs.open_async():
+        job = await _hold_by_a_dead_worker(jobs, connection)
+        assert _states(connection) == {job: "doing"}
+        assert await take_back_stalled(jobs) == 1
         assert _states(connection) == {job: "todo"}
 
 
-def test_one_whose_like_waits_is_not_put_beside_it(database, work, jobs):
+async def test_one_whose_like_waits_is_not_put_beside_it(database, work, jobs):
     """When the next run of a periodic task waits already, the dead worker's one is ended, and nothing fails."""
-
-    async def story(connection):
-        async with jobs.open_async():
-            await _hold_by_a_dead_worker(jobs, connection)
-            waiting = await jobs.configure_task("some", queueing_lock="some", queue="sceau").defer_async(timestamp=1)
-            assert await take_back_stalled(jobs) == 1
-            return waiting
-
-    with psycopg.connect(database.owner_url) as connection:
-        waiting = run(work, story(connection))
-        connection.rollback()
+    async with held(database, work) as connection, jobs.open_async():
+        await _hold_by_a_dead_worker(jobs, connection)
+        waiting = await jobs.configure_task("some", queueing_lock="some", queue="sceau").defer_async(timestamp=1)
+        assert await take_back_stalled(jobs) == 1
         assert _states(connection) == {waiting: "todo"}
 
 
-def test_a_living_workers_job_is_left_to_it(database, work, jobs):
+async def test_a_living_workers_job_is_left_to_it(database, work, jobs):
     """Control: a job whose worker was heard of is not taken from it."""
-
-    async def story(connection):
-        async with jobs.open_async():
-            job = await _hold_by_a_dead_worker(jobs, connection)
-            connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now()")
-            connection.commit()
-            assert await take_back_stalled(jobs) == 0
-            return job
-
-    with psycopg.connect(database.owner_url) as connection:
-        job = run(work, story(connection))
-        connection.rollback()
+    async with held(database, work) as connection, jobs.open_async():
+        job = await _hold_by_a_dead_worker(jobs, connection)
+        connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now()")
+        assert await take_back_stalled(jobs) == 0
         assert _states(connection) == {job: "doing"}
 
 
-def test_a_job_of_a_later_version_is_left_to_it(database, work):
+async def test_a_job_of_a_later_version_is_left_to_it(database, work):
     """A task that this version does not know stays in its queue; one that it knows is run, beside it."""
-
-    async def story(connection):
+    async with held(database, work) as connection:
         app = make_jobs(database.app_url, work)
         later = procrastinate.App(connector=app.connector)
         later.task(name="later.task", queue="later.task")(_three)
         async with later.open_async():
             left = await later.configure_task("later.task", queue="later.task").defer_async()
-        stopping = asyncio.Event()
-        working = asyncio.create_task(run_jobs(lambda: make_jobs(database.app_url, work), stopping))
-
-        async def ran():
-            async with work.database.read() as session:
-                return any(each.task == "jobs.take_back" for each in await latest_runs(session))
-
-        await until(ran)
-        stopping.set()
-        assert await working is True
-        return left
-
-    with psycopg.connect(database.owner_url) as connection:
-        left = run(work, story(connection))
-        connection.rollback()
+        await _taken_back(database, work)
         assert _states(connection)[left] == "todo"
 
 
-def test_a_lost_database_is_waited_for(database, work, monkeypatch):
+async def test_a_lost_database_is_waited_for(database, work, monkeypatch):
     """Jobs go on in the same process when the database that was away is back."""
     monkeypatch.setattr(module, "_FINISH_SECONDS", 0.1)
+    stopping, made = asyncio.Event(), []
 
-    async def story():
-        stopping, made = asyncio.Event(), []
+    def make():
+        made.append(make_jobs(database.app_url, work))
+        return made[-1]
 
-        def make():
-            made.append(make_jobs(database.app_url, work))
-            return made[-1]
-
+    async with held(database, work):
         working = asyncio.create_task(run_jobs(make, stopping))
         await until(lambda: _workers(database))
         _reachable(database, allowed=False)
@@ -242,8 +198,6 @@ def test_a_lost_database_is_waited_for(database, work, monkeypatch):
         await until(lambda: _workers(database, above=known))
         stopping.set()
         assert await working is True
-
-    run(work, story())
 
 
 async def _true(fact):

@@ -120,17 +120,13 @@ def test_restarts_are_counted_by_the_parent_and_read_by_workers(tmp_path, monkey
     assert restarts() == told  # the same, in the process that counted
 
 
-def test_a_loop_that_is_held_is_told():
+async def test_a_loop_that_is_held_is_told():
     """A callback that blocks the event loop shows in its lag; an idle one does not."""
     lag = LoopLag()
-
-    async def hold():
-        keeping = asyncio.create_task(lag.keep())
-        await asyncio.sleep(0)
-        time.sleep(0.6)  # noqa: ASYNC251 - what must not happen
-        await asyncio.sleep(0.05)
-        keeping.cancel()
-
     assert lag.longest() == 0
-    asyncio.run(hold())
+    keeping = asyncio.create_task(lag.keep())
+    await asyncio.sleep(0)
+    time.sleep(0.6)  # noqa: ASYNC251 - what must not happen
+    await asyncio.sleep(0.05)
+    keeping.cancel()
     assert lag.longest() > 0.2

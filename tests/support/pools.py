@@ -22,6 +22,18 @@ def in_a_pool(database: TestDatabase, work: Callable[[Database], Awaitable[Any]]
     return asyncio.run(run())
 
 
+def in_a_session(
+    database: TestDatabase, work: Callable[[Any], Awaitable[Any]], *, writes: bool = False, **how: Any
+) -> Any:
+    """What a coroutine gives that is handed a session of such a pool, which only reads unless it `writes`."""
+
+    async def within(pool: Database) -> Any:
+        async with pool.write() if writes else pool.read() as session:
+            return await work(session)
+
+    return in_a_pool(database, within, **how)
+
+
 def rebuilt(database: TestDatabase, *, repair: bool = True) -> tuple[int, int]:
     """How many subjects a rebuild of the projection looks at, and how many consents differ."""
 

@@ -5,8 +5,10 @@ from app.core.renewal import Renewal
 from app.operations.consents.sweep_renewals import sweep_renewals
 from tests.support.pools import in_a_pool
 
+RENEWAL = Renewal(PeriodPolicy())
 
-def sweep(database, clock=None):
-    """Sweep once, with the clock of the database or another one."""
+
+def sweep(database, clock=None, renewal=RENEWAL, **options):
+    """Sweep once, with the clock of the database or another one; what was done."""
     how = {"clock": clock} if clock is not None else {}
-    in_a_pool(database, lambda pool: sweep_renewals(pool, Renewal(PeriodPolicy())), **how)
+    return in_a_pool(database, lambda pool: sweep_renewals(pool, renewal, **options), **how)

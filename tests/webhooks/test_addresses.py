@@ -102,17 +102,13 @@ def test_a_name_that_resolves_to_loopback_is_not_connected_to():
     assert receiver.came == []
 
 
-def test_this_hosts_own_resolver_is_checked_too():
+async def test_this_hosts_own_resolver_is_checked_too():
     """`localhost`, asked of the real resolver, is refused."""
-
-    async def run():
-        sender = Sender(AddressPolicy(), patience=SHORT)
-        try:
-            return await sender.post("https://localhost:9/", {}, b"{}")
-        finally:
-            await sender.close()
-
-    assert asyncio.run(run()).word == "forbidden_address"
+    sender = Sender(AddressPolicy(), patience=SHORT)
+    try:
+        assert (await sender.post("https://localhost:9/", {}, b"{}")).word == "forbidden_address"
+    finally:
+        await sender.close()
 
 
 def test_a_mixed_answer_is_refused_whole():
@@ -149,7 +145,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch):
 
 
 @pytest.mark.parametrize(("host", "word"), [("hook.example", "delivered"), ("other.example", "tls")])
-def test_the_certificate_is_checked_against_the_name(tmp_path, host, word):
+async def test_the_certificate_is_checked_against_the_name(tmp_path, host, word):
     """SNI and the certificate's check keep the name although an address is connected to; another name is refused."""
     certificate = tmp_path / "certificate"
     certificate.write_bytes(b"".join(self_signed("hook.example")))
@@ -162,13 +158,10 @@ def test_the_certificate_is_checked_against_the_name(tmp_path, host, word):
     async def resolver(_, __):
         return ["127.0.0.1"]
 
-    async def run():
-        async with listening(answering(204), tls=serving) as receiver:
-            sender = Sender(LOOPBACK, patience=SHORT, resolver=resolver, tls=trusting)
-            try:
-                return await sender.post(f"https://{host}:{receiver.port}/", {}, b"{}")
-            finally:
-                await sender.close()
-
-    assert asyncio.run(run()).word == word
+    async with listening(answering(204), tls=serving) as receiver:
+        sender = Sender(LOOPBACK, patience=SHORT, resolver=resolver, tls=trusting)
+        try:
+            assert (await sender.post(f"https://{host}:{receiver.port}/", {}, b"{}")).word == word
+        finally:
+            await sender.close()
     assert asked == [host]
