@@ -1,15 +1,13 @@
-import os
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 import structlog
-from typer.testing import CliRunner
 
 from app.audit.trail import DETAILS, ActKind, UnknownDetailError, checked
-from app.cli import app as command
 from tests.support.acts import IDENTIFIED, World, trail
 from tests.support.api import BOOTSTRAP, processing, question, running, subject
+from tests.support.commands import run_command
 from tests.support.console import Visitor
 from tests.support.databases import APP_ROLE, new_database
 
@@ -55,13 +53,9 @@ def _acts(database):
 
 
 @pytest.fixture
-def sceau(database, monkeypatch):
+def sceau(database):
     """The command, on the test's database: its exit status."""
-    for name in [name for name in os.environ if name.startswith("SCEAU_")]:
-        monkeypatch.delenv(name)  # the suite's own, which are no settings
-    monkeypatch.setenv("SCEAU_DATABASE_URL", database.app_url)
-    monkeypatch.setenv("SCEAU_DURABILITY", "local")
-    return lambda *words: CliRunner().invoke(command, words).exit_code
+    return lambda *words: run_command(database, *words)[0]
 
 
 def _found(api, **query):

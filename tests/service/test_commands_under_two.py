@@ -6,6 +6,7 @@ import typer
 
 from app.cli import app
 from app.operations.service.check_deployment import DeploymentRefusedError
+from tests.command_line.test_help import commands
 from tests.faults.service import eventually
 from tests.support.api import question, running
 from tests.support.commands import run_command
@@ -68,17 +69,9 @@ WHAT = {
 }
 
 
-def _leaves(command, path=""):
-    for name, each in getattr(command, "commands", {}).items():
-        at = f"{path} {name}".strip()
-        if not getattr(each, "commands", None) or each.invoke_without_command:
-            yield at
-        yield from _leaves(each, at)
-
-
 def test_every_command_is_told_of():
     """A command that is added says here why it is no way round the gate."""
-    assert set(_leaves(typer.main.get_command(app))) == set(WHAT)
+    assert set(commands(typer.main.get_command(app))) == set(WHAT)
 
 
 def _new_key(database, name):

@@ -1,30 +1,18 @@
-import os
-
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
-from app.cli import app as command
-from tests.support.api import MASTER_KEY, PSEUDONYM_KEY, running
+from tests.support.api import running
+from tests.support.commands import run_command
 
 
 @pytest.fixture
-def sceau(database, monkeypatch):
+def sceau(database):
     """Run `sceau signing-keys …` on a database of its own: its output, once it has succeeded."""
-    for name in [name for name in os.environ if name.startswith("SCEAU_")]:
-        monkeypatch.delenv(name)  # the suite's own, which are no settings
-    for name, value in (
-        ("DATABASE_URL", database.app_url),
-        ("DURABILITY", "local"),
-        ("PSEUDONYM_KEY", PSEUDONYM_KEY),
-        ("MASTER_KEY", MASTER_KEY),
-    ):
-        monkeypatch.setenv(f"SCEAU_{name}", value)
 
     def run(*words):
-        done = CliRunner().invoke(command, ["signing-keys", *words])
-        assert done.exit_code == 0, done.stderr
-        return done.stdout
+        status, refused, said = run_command(database, "signing-keys", *words)
+        assert status == 0, refused
+        return said
 
     return run
 

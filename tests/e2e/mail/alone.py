@@ -59,14 +59,18 @@ def files_for(sceau: Sceau, folder: Path, address: str) -> Files:
 
 @contextlib.contextmanager
 def started(
-    sceau: Sceau, change: Callable[[Files], Files] = lambda files: files, *, without: str = ""
+    sceau: Sceau,
+    change: Callable[[Files], Files] = lambda files: files,
+    *,
+    settings: Callable[[Sceau, Path, str], Files] = files_for,
+    without: str = "",
 ) -> Iterator[Alone]:
     """Rspamd alone on these settings, changed; `without` as of `rspamd`."""
     with contextlib.ExitStack() as kept:
         folder = kept.enter_context(scratch())
         tap = kept.enter_context(tapped(sceau.address))
         port = kept.enter_context(redis(folder / "redis"))
-        files = change(files_for(sceau, folder / "rspamd", tap.address))
+        files = change(settings(sceau, folder / "rspamd", tap.address))
         yield Alone(kept.enter_context(rspamd(folder / "rspamd", port, files, without=without)), tap)
 
 

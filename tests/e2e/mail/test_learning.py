@@ -1,13 +1,13 @@
-import contextlib
 import time
+from dataclasses import replace
 
 import pytest
 
+from tests.e2e.mail.alone import started
 from tests.e2e.mail.forgery import Forger, claims_for
 from tests.e2e.mail.letters import Letter
-from tests.e2e.mail.rspamd import redis, rspamd
-from tests.e2e.mail.world import TRAINING, Alone, rspamd_files, scratch
-from tests.e2e.wiretap import FAILING, GARBAGE, answering, held, tapped
+from tests.e2e.mail.world import TRAINING, rspamd_files
+from tests.e2e.wiretap import FAILING, GARBAGE, answering, held
 from tests.faults.service import eventually
 
 WHO = "amelie@example.fr"
@@ -38,15 +38,15 @@ end)
 @pytest.fixture(scope="module")
 def alone(servers, sceau):
     """Rspamd alone, whose gate may be given a fault, and which trusts a key of the tests besides Sceau's."""
-    with contextlib.ExitStack() as kept:
-        folder = kept.enter_context(scratch())
-        tap = kept.enter_context(tapped(sceau.address))
-        port = kept.enter_context(redis(folder / "redis"))
-        forger = Forger()
-        files = rspamd_files(sceau, folder / "rspamd", tap.address, keys=str(folder / "keys.json"))
-        (folder / "keys.json").write_text(forger.key_set)
-        files["lua.local.d/faults.lua"] = _FAULTS
-        made = Alone(kept.enter_context(rspamd(folder / "rspamd", port, files)), tap, forger)
+    forger = Forger()
+
+    def trusting(sceau, folder, address):
+        keys = folder.with_name("keys.json")
+        keys.write_text(forger.key_set)
+        return {**rspamd_files(sceau, folder, address, keys=str(keys)), "lua.local.d/faults.lua": _FAULTS}
+
+    with started(sceau, settings=trusting) as running:
+        made = replace(running, forger=forger)
 
         def learns():
             message = Letter([WHO]).raw
@@ -175,13 +175,11 @@ def test_a_gate_with_a_fault_does_not_learn(alone, fault):
 
 def test_a_learn_condition_without_the_readmes_wrapping_would_learn(servers, sceau):
     """Rspamd learns when its condition raises: what the README's three lines are for."""
-    with contextlib.ExitStack() as kept:
-        folder = kept.enter_context(scratch())
-        tap = kept.enter_context(tapped(sceau.address))
-        port = kept.enter_context(redis(folder / "redis"))
-        files = rspamd_files(sceau, folder / "rspamd", tap.address)
-        files["local.d/classifier-bayes.conf"] = "learn_condition = <<EOD\nreturn function() error('no') end\nEOD\n"
-        naive = kept.enter_context(rspamd(folder / "rspamd", port, files))
+    unwrapped = "learn_condition = <<EOD\nreturn function() error('no') end\nEOD\n"
+    with started(
+        sceau, lambda files: {**files, "local.d/classifier-bayes.conf": unwrapped}, settings=rspamd_files
+    ) as alone:
+        naive = alone.rspamd
         eventually(lambda: naive.learn("spam", Letter([WHO]).raw) == 200 and naive.learned() > 0)
 
 

@@ -1,4 +1,3 @@
-import contextlib
 import imaplib
 import os
 import subprocess
@@ -7,10 +6,11 @@ import pytest
 
 from tests.e2e.mail import dovecot as of_dovecot
 from tests.e2e.mail import rspamd as of_rspamd
+from tests.e2e.mail.alone import started
 from tests.e2e.mail.letters import MARKS, Letter
-from tests.e2e.mail.world import TRAINING, Alone, rspamd_files, scratch
+from tests.e2e.mail.world import TRAINING, rspamd_files, scratch
 from tests.e2e.readme import commands_of, files_of, filled_in, run
-from tests.e2e.wiretap import FAILING, GARBAGE, answering, dripping, held, hung_up, tapped
+from tests.e2e.wiretap import FAILING, GARBAGE, answering, dripping, held, hung_up
 from tests.faults.service import eventually
 
 WHO = "amelie@example.fr"
@@ -35,15 +35,10 @@ class Learning:
 
     def configure(self, changes):
         """Write the README's file, changed."""
-        folder, places = (
-            self.config.parent,
-            {
-                "http://127.0.0.1:8080": self.tap.address,
-                "http://127.0.0.1:11334": f"http://127.0.0.1:{self.rspamd.controller}",
-            },
-        )
+        controller = f"http://127.0.0.1:{self.rspamd.controller}"
+        places = {"http://127.0.0.1:8080": self.tap.address, "http://127.0.0.1:11334": controller}
         text = filled_in(README["/etc/rspamd/sceau-learn.conf"], {**changes, **places})
-        self.config.write_text(text.replace("/etc/rspamd/", f"{folder}/rspamd/"))
+        self.config.write_text(text.replace("/etc/rspamd/", f"{self.config.parent}/rspamd/"))
 
     def run(self, message, user=WHO, kind="spam"):
         """How it ended, and how many messages more were learned; what it printed names nobody."""
@@ -60,13 +55,8 @@ class Learning:
 def learning(servers, sceau):
     """Rspamd that trusts the service's own keys; Amélie consents to training."""
     sceau.api.decide(WHO, TRAINING)
-    with contextlib.ExitStack() as kept:
-        folder = kept.enter_context(scratch())
-        tap = kept.enter_context(tapped(sceau.address))
-        port = kept.enter_context(of_rspamd.redis(folder / "redis"))
-        files = rspamd_files(sceau, folder / "rspamd", tap.address)
-        running = kept.enter_context(of_rspamd.rspamd(folder / "rspamd", port, files))
-        made = Learning(Alone(running, tap), folder)
+    with started(sceau, settings=rspamd_files) as alone:
+        made = Learning(alone, alone.rspamd.folder.parent)
         # Rspamd fetches the service's keys after its start: until it has them it refuses.
         eventually(lambda: made.run(Letter([WHO]).raw) == (LEARNED, 1))
         yield made
@@ -168,15 +158,13 @@ def test_parties_are_named_where_the_processing_looks_at_them(learning):
 @pytest.fixture(scope="module")
 def mailboxes(learning):
     """Dovecot with the README's settings for what is moved into Junk."""
-    with contextlib.ExitStack() as kept:
-        folder = kept.enter_context(scratch()) / "dovecot"
+    with scratch() as place:
+        folder = place / "dovecot"
         folder.mkdir()
         (folder / "sceau-learn-spam.sieve").write_text(README["/etc/dovecot/sceau-learn-spam.sieve"])
         settings = README["/etc/dovecot/conf.d/99-sceau-learn.conf"]
-        server = kept.enter_context(
-            of_dovecot.dovecot(folder, settings.replace("/usr/local/bin", str(learning.program.parent)))
-        )
-        yield server
+        with of_dovecot.dovecot(folder, settings.replace("/usr/local/bin", str(learning.program.parent))) as server:
+            yield server
 
 
 def moved_to_junk(server, user, letter):
