@@ -83,13 +83,6 @@ def test_who_is_older_is_believed_only_by_a_statement_that_weighs_as_much(said, 
     assert age_known(events, AT) is known
 
 
-def test_who_turns_15_on_a_day_is_15_from_its_first_instant_in_paris():
-    """A statement of under 15 reads as 15 or more from 00:00 in Paris on the day that it gives, if it gives one."""
-    child = stated(CHILD, "2026-01-05", 1, DOCUMENT, under_15_until=date(2026, 3, 10))
-    assert age_known([child], utc("2026-03-09T22:59:59.999999")) is CHILD
-    assert age_known([child], utc("2026-03-09T23:00:00")) is TEEN
-
-
 @pytest.mark.parametrize(
     ("first", "second", "known"),
     [
@@ -203,15 +196,6 @@ def test_only_what_states_an_age_is_an_age_and_only_a_child_turns_15_on_a_day():
     assert age_known([stated(ADULT, "2026-01-10", 1, under_15_until=date(2026, 2, 1))], AT) is ADULT
 
 
-def test_who_is_said_later_to_turn_15_after_a_grant_was_a_child_at_it():
-    """A statement with a day of turning 15 is read at the instant of the grant, even once that day has passed."""
-    grant = granted("2026-03-10", 1)
-    later = stated(CHILD, "2026-04-01", 2, DOCUMENT, under_15_until=date(2026, 5, 1))
-    assert Ages([later]).at_grant(grant).band is CHILD
-    earlier = stated(CHILD, "2026-01-01", 0, DOCUMENT, under_15_until=date(2026, 2, 1))
-    assert Ages([earlier]).at_grant(grant).band is TEEN
-
-
 @pytest.mark.parametrize(
     ("stated", "band"),
     [
@@ -267,10 +251,3 @@ def test_an_age_to_come_is_not_known_and_the_last_closure_counts():
     assert age_known([later], AT) is None
     closures = [event(CLOSED, at, 5, processing=None) for at in ("2026-01-10", "2026-04-10")]
     assert age_known([child, *closures], AT) is None
-
-
-def test_an_age_of_the_account_before_says_nothing_of_the_next_holder():
-    """An age dated before a closure is not the age at a later grant, even if it is recorded after that grant."""
-    grant = granted("2026-04-01", 1)
-    events = [grant, event(CLOSED, "2026-03-01", 2, processing=None), stated(CHILD, "2026-02-01", 3)]
-    assert ages_stated(events, AT).at_grant(grant).band is None

@@ -1,5 +1,3 @@
-from datetime import date
-
 import pytest
 
 from app.core.article import (
@@ -10,7 +8,6 @@ from app.core.article import (
     Element,
     Purpose,
     law_version_at,
-    paris_midnight,
 )
 from tests.core.builders import utc
 
@@ -54,11 +51,3 @@ def test_a_law_version_begins_at_midnight_in_paris(at, name):
 def test_the_transition_ends_with_30_september_2017():
     """The six months of the decree end with 30 September 2017 in Paris."""
     assert utc("2017-09-30T22:00:00") == TRANSITION_END
-
-
-@pytest.mark.parametrize(
-    ("day", "instant"), [(date(2026, 3, 10), "2026-03-09T23:00:00"), (date(2026, 6, 10), "2026-06-09T22:00:00")]
-)
-def test_a_civil_date_begins_in_paris(day, instant):
-    """A civil date begins at 23:00 UTC the day before in winter, at 22:00 in summer."""
-    assert paris_midnight(day) == utc(instant)

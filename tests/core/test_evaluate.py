@@ -8,7 +8,6 @@ from app.core.article import Element, Purpose
 from app.core.consent import EventKind
 from app.core.decision import Participant, Reason
 from app.core.evaluate import evaluate, explain, stable_until
-from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from app.core.processing import PartyMode, Status, StatusChange
 from app.core.rules import RULES
 from tests.core.builders import ALICE, BOB, asked, event, granted, processing, utc, version
@@ -59,13 +58,6 @@ def test_a_withdrawal_is_answered_with_the_consent_that_it_ended():
     assert (alone.reason, alone.consent, alone.expires_at) == (Reason.CONSENT_WITHDRAWN, None, None)
 
 
-def test_an_expired_grant_is_named_with_its_expiry():
-    """A deny because of an expired grant names that grant and when it expired."""
-    decision = decide(processing(), at=YEAR)
-    assert (decision.reason, decision.consent) == (Reason.CONSENT_EXPIRED, UUID(int=7))
-    assert (decision.expires_at, decision.valid_until) == (YEAR, None)
-
-
 def test_before_the_article_nothing_is_known():
     """Before 9 October 2016 an answer is a deny that names no law version, even for a registered processing."""
     decision, tried = explain(asked(), processing(), CONSENTS, utc("2016-10-08T21:59:59.999999"))
@@ -90,15 +82,6 @@ def test_an_explanation_tells_every_rule_tried_and_the_one_that_decided():
     assert [each.number for each in tried] == numbers
     assert [each.number for each in tried if each.matched] == [decision.rule] == ["12"]
     assert all(each.asks for each in tried)
-
-
-def test_an_earlier_deadline_of_the_deployment_counts():
-    """The deployment's counting and ceiling reach the decision."""
-    assert decide(processing(), policy=PeriodPolicy(counting=Counting.SAME_INSTANT)).valid_until == utc(
-        "2027-03-10T09:00:00"
-    )
-    quarter = PeriodPolicy(ceiling=ConsentPeriod.parse("P3M"))
-    assert decide(processing(), policy=quarter).reason is Reason.CONSENT_EXPIRED
 
 
 # --- other parties ---------------------------------------------------------------------------------------------------
@@ -213,19 +196,6 @@ def test_the_transition_is_for_what_ran_before_and_was_not_remade(versions, perm
     """The transition permits a processing that started before the decree and has had no material version since."""
     decision = decide(processing(*versions), consents={}, at=SPRING_2017)
     assert (decision.reason is Reason.TRANSITION_2017) == permitted == decision.permitted
-
-
-def test_the_transition_ends_for_all_with_september_2017():
-    """A transitional permit ends with September 2017 in Paris, or at an earlier scheduled version or suspension."""
-    entry = processing(version(started_on=OLD))
-    decision = decide(entry, consents={}, at=SPRING_2017)
-    assert (decision.article, decision.valid_until) == ("L32-3 NOTA", utc("2017-09-30T22:00:00"))
-    assert decide(entry, consents={}, at=decision.valid_until).reason is Reason.NO_CONSENT
-    scheduled = [
-        processing(version(started_on=OLD), version(2, "2017-08-01")),
-        processing(version(started_on=OLD), changes=[StatusChange(utc("2017-08-01"), Status.SUSPENDED)]),
-    ]
-    assert {decide(each, consents={}, at=SPRING_2017).valid_until for each in scheduled} == {utc("2017-08-01")}
 
 
 def test_a_transitional_permit_ends_with_the_consent_of_another_party():

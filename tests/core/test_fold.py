@@ -1,7 +1,7 @@
 import pytest
 
 from app.core.consent import AgeBand, EventKind, GivenBy
-from app.core.fold import account_of, accounts, counts, fold, halves_of
+from app.core.fold import account_of, accounts, fold, halves_of
 from app.core.period import PeriodPolicy
 from tests.core.builders import ADS, event, granted, processing, utc, version
 
@@ -28,19 +28,6 @@ def test_what_is_no_decision_decides_nothing(kind):
     assert (alone.latest, alone.ever_decided) == (None, False)
 
 
-def test_a_grant_that_names_no_processing_counts_for_none():
-    """A grant that names no processing is not a consent to any."""
-    assert fold([granted("2026-03-10", processing=None, version=None)], ONE, AT, POLICY).latest is None
-
-
-def test_a_closure_wipes_by_ledger_order_at_the_same_instant():
-    """A grant recorded after the closure of the same instant is the next holder's."""
-    closed = event(CLOSED, "2026-04-01", 2)
-    before, after = granted("2026-04-01", 1), granted("2026-04-01", 3)
-    assert fold([before, closed], ONE, AT, POLICY).latest is None
-    assert fold([closed, after], ONE, AT, POLICY).latest is after
-
-
 def test_the_last_of_several_closures_counts():
     """A grant before any later closure is wiped."""
     events = [
@@ -50,18 +37,6 @@ def test_the_last_of_several_closures_counts():
         event(CLOSED, "2026-05-01", 4),
     ]
     assert fold(events, ONE, AT, POLICY).latest is None
-
-
-def test_a_grant_counts_once_its_version_is_in_force_and_all_else_at_once():
-    """A grant counts once its version is in force, and never without a registered one; a refusal counts at once."""
-    entry = processing(version(1), version(2, "2026-06-15T12:00:00"))
-    ahead = granted("2026-06-01", version=2)
-    assert not counts(ahead, entry, utc("2026-06-15T11:59:59.999999"))
-    assert counts(ahead, entry, AT)
-    assert not counts(granted("2026-06-01", version=3), entry, AT)
-    assert not counts(granted("2026-06-01", version=None), entry, AT)
-    assert counts(event(REFUSED, "2026-06-01", version=3), entry, AT)
-    assert not counts(event(CLOSED, "2026-06-01"), entry, AT)
 
 
 def test_the_consent_that_is_named_is_the_one_that_counts():
@@ -104,20 +79,3 @@ def test_every_event_of_a_closed_account_is_found_in_it():
     found = accounts(said, ADS, AT)
     assert [account_of(found, each) is found[0] for each in said] == [True] * 3
     assert fold(said, ONE, AT, POLICY).expires_at == AT
-
-
-def test_no_half_is_told_by_what_was_collected_later():
-    """At an instant, an age or a half that was collected later is not known; one that is collected then is."""
-    half = granted("2026-03-10", 2)
-    assert halves_of(accounts([CHILD, half], ADS, utc("2026-03-09"))) == frozenset()
-    assert halves_of(accounts([CHILD, half], ADS, half.collected_at)) == {2}
-    later = granted("2026-07-01", 3)
-    assert halves_of(accounts([CHILD, half, later], ADS, AT)) == {2}
-
-
-def test_of_halves_alone_one_to_a_version_that_is_not_superseded_stands():
-    """A later half to an older version does not displace an earlier one to the version in force."""
-    two = processing(version(1), version(2, "2026-03-01"))
-    newer, older = granted("2026-03-10", 2, version=2), granted("2026-03-11", 3, version=1)
-    standing = fold([CHILD, newer, older], two, AT, POLICY)
-    assert standing.latest is newer

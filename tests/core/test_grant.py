@@ -5,8 +5,7 @@ import pytest
 from app.core.article import Element
 from app.core.consent import AgeBand, Ages, DefaultState, EventKind, GivenBy, PositiveAct
 from app.core.evaluate import evaluate
-from app.core.fold import Grant, PersonAccount, awaits_other_side, covered, defects, expiry
-from app.core.period import ConsentPeriod, PeriodPolicy
+from app.core.fold import Grant, PersonAccount, awaits_other_side, covered, defects
 from tests.core.builders import ALICE, asked, event, granted, processing, utc, version
 
 AT = utc("2026-06-15T12:00:00")
@@ -57,27 +56,6 @@ def test_any_positive_act_will_do(act):
     assert defects(Grant(granted("2026-03-10", positive_act=act), AgeBand.ADULT), ONE, AT) == ()
 
 
-def test_an_expiry_is_the_earliest_that_binds():
-    """The period granted for, the one in force when asked and the stored expiry each bound it."""
-    short, long = ConsentPeriod.parse("P3M"), ConsentPeriod.parse("P1Y")
-    grant = granted("2026-03-10T09:00:00")
-    year, quarter = utc("2027-03-09T23:00:00"), utc("2026-06-09T22:00:00")
-    policy = PeriodPolicy()
-    shortened = processing(
-        version(1, consent_validity=long), version(2, "2026-05-01", material=False, consent_validity=short)
-    )
-    assert expiry(Grant(grant, None), shortened, utc("2026-04-30"), policy) == year
-    assert expiry(Grant(grant, None), shortened, utc("2026-05-01"), policy) == quarter
-    lengthened = processing(
-        version(1, consent_validity=short), version(2, "2026-05-01", material=False, consent_validity=long)
-    )
-    assert expiry(Grant(grant, None), lengthened, utc("2026-05-01"), policy) == quarter
-    stored = granted("2026-03-10T09:00:00", expires_at=utc("2026-04-01"))
-    assert expiry(Grant(stored, None), ONE, AT, policy) == utc("2026-04-01")
-    beyond = granted("2026-03-10T09:00:00", expires_at=utc("2030-01-01"))
-    assert expiry(Grant(beyond, None), ONE, AT, policy) == year
-
-
 def test_a_grant_covers_what_it_names_among_what_its_version_declares():
     """A grant that names no elements covers all declared ones; an undeclared element or version adds none."""
     both = frozenset({Element.CONTENT, Element.SUBJECT_LINE})
@@ -117,17 +95,6 @@ def test_a_version_on_which_a_service_depends_takes_no_lawful_grant():
     assert reason(granted("2026-03-10"), entry=processing(version(conditional=False))) == "consent_in_force"
 
 
-@pytest.mark.parametrize(("first", "second"), [(CHILD, PARENT), (PARENT, CHILD)])
-def test_two_acts_are_one_joint_consent(first, second):
-    """One act of the child and one of a parent, in any order, are a joint consent; its year begins with the first."""
-    acts = [granted("2026-03-01T09:00:00", 1, **first), granted("2026-03-20T18:00:00", 2, **second)]
-    decision = evaluate(asked(), ONE, {ALICE: acts}, AT)
-    assert (decision.reason, decision.valid_until) == ("consent_in_force", utc("2027-02-28T23:00:00"))
-    assert decision.consent == acts[1].id
-    assert reason(acts[0]) == reason(acts[1]) == "consent_invalid"
-    assert reason(acts[0], granted("2026-03-20T18:00:00", 2, **first)) == "consent_invalid"
-
-
 @pytest.mark.parametrize(
     ("first", "second", "wanted"),
     [
@@ -149,22 +116,6 @@ def test_what_two_acts_must_have_in_common(first, second, wanted):
     child = granted(begun.isoformat(), 1, **CHILD, **first)
     parent = granted(then.isoformat(), 2, **PARENT, **later)
     assert reason(child, parent, entry=entry) == wanted
-
-
-@pytest.mark.parametrize("kind", [EventKind.REFUSED, EventKind.WITHDRAWN])
-def test_a_no_between_two_acts_keeps_them_apart(kind):
-    """Two acts with a refusal or a withdrawal between them are not a joint consent."""
-    child, parent = granted("2026-03-01", 1, **CHILD), granted("2026-03-03", 3, **PARENT)
-    assert reason(child, parent) == "consent_in_force"
-    assert reason(child, event(kind, "2026-03-02", 2), parent) == "consent_invalid"
-
-
-def test_a_joint_consent_between_two_acts_keeps_them_apart_and_stands():
-    """A joint consent between two single acts stands, and the later act does not replace it."""
-    child, parent = granted("2026-03-01", 1, **CHILD), granted("2026-03-03", 3, **PARENT)
-    both = granted("2026-03-02", 2, age_band=AgeBand.UNDER_15, given_by=GivenBy.BOTH)
-    decision = evaluate(asked(), ONE, {ALICE: [child, both, parent]}, AT)
-    assert (decision.reason, decision.consent) == ("consent_in_force", both.id)
 
 
 def test_a_parent_completes_nothing_for_a_person_of_fifteen():

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.article import Element, Purpose
 from app.core.consent import AgeBand, EventKind, GivenBy, State
 from app.core.consent_link import Act, LinkKind, Situation, offered, situation
 from app.core.decision import Reason
@@ -46,13 +45,6 @@ def test_what_is_invalidated_later_and_is_not_rested_on_bounds_nothing():
     assert decision.valid_until == utc("2027-03-09T23:00:00")
 
 
-def test_an_invalidated_grant_does_not_give_way_to_an_earlier_one():
-    """An earlier grant does not come back when the grant that replaced it is invalidated."""
-    versions = (version(1, elements=frozenset(Element)), version(2, "2026-04-01", material=False))
-    entry = struck({"version": 2}, versions=versions)
-    assert decide(entry, GRANT, granted("2026-04-02", 2, version=2)).reason is Reason.CONSENT_INVALID
-
-
 def test_of_two_acts_each_must_stand():
     """A joint consent is invalid if the text that either side was shown is invalidated."""
     child = granted("2026-03-10", 1, age_band=AgeBand.UNDER_15, given_by=GivenBy.SELF, text=TEXT)
@@ -64,11 +56,6 @@ def test_of_two_acts_each_must_stand():
     ):
         assert decide(struck({"text": text}), child, parent).reason is reason
     assert fold([child, parent], struck({"text": TEXT}), AT, POLICY).state_of(parent) is State.INVALIDATED
-
-
-def test_what_needs_no_consent_goes_on():
-    """A filter of III is not stopped by the invalidation of its version."""
-    assert decide(struck({"version": 1}, purpose=Purpose.SORTING)).reason is Reason.EXEMPT
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 from app.core.article import Element, ProviderKind, Purpose
 from app.core.errors import InvalidVersionError
 from app.core.period import ConsentPeriod, Retention
-from app.core.processing import PartyMode, Recipient, Status, StatusChange, Transfer, can_be_an_id, check_successor
-from tests.core.builders import processing, utc, version
+from app.core.processing import PartyMode, Recipient, Transfer, can_be_an_id, check_successor
+from tests.core.builders import processing, version
 
 CONTENT = frozenset({Element.CONTENT})
 MORE = frozenset({Element.CONTENT, Element.ATTACHMENTS})
@@ -24,27 +24,10 @@ def numbers(versions):
     return [each.number for each in versions]
 
 
-def test_the_version_in_force_is_the_last_that_has_begun():
-    """The version in force at an instant is the last one that has begun by then."""
-    entry = processing(version(1, "2026-01-01"), version(2, "2026-02-01"), version(3, "2026-03-01"))
-    moments = ["2025-12-31T23:59:59", "2026-01-01", "2026-01-31T23:59:59", "2026-02-01", "2026-03-01"]
-    found = [entry.version_at(utc(moment)) for moment in moments]
-    assert [each.number if each else None for each in found] == [None, 1, 1, 2, 3]
-
-
 def test_a_version_is_found_by_its_number():
     """A number that the register does not hold finds nothing."""
     entry = processing(version(1), version(3))
     assert [entry.version(number) is not None for number in (0, 1, 2, 3)] == [False, True, False, True]
-
-
-def test_a_processing_is_active_until_told_otherwise():
-    """A status holds from its instant until the next change."""
-    entry = processing(
-        changes=[StatusChange(utc("2026-02-01"), Status.SUSPENDED), StatusChange(utc("2026-03-01"), Status.ACTIVE)]
-    )
-    moments = ["2026-01-31T23:59:59", "2026-02-01", "2026-02-28T23:59:59", "2026-03-01"]
-    assert [entry.status_at(utc(each)) for each in moments] == ["active", "suspended", "suspended", "active"]
 
 
 def test_a_version_is_material_when_it_says_so_or_adds_an_element_to_the_one_before():
@@ -57,23 +40,6 @@ def test_a_version_is_material_when_it_says_so_or_adds_an_element_to_the_one_bef
     )
     assert numbers(entry.material_versions()) == [3, 4]
     assert numbers(entry.material_versions(after=3)) == [4]
-
-
-def test_a_version_is_superseded_once_a_material_one_above_it_is_in_force():
-    """A material version supersedes those below it, from its own instant, and not itself."""
-    entry = processing(version(1), version(2, "2026-02-01"))
-    assert not entry.superseded(1, utc("2026-01-31T23:59:59.999999"))
-    assert entry.superseded(1, utc("2026-02-01"))
-    assert not entry.superseded(2, utc("2026-02-01"))
-
-
-@pytest.mark.parametrize("purpose", Purpose)
-def test_a_purpose_is_exempt_rests_on_consent_or_neither(purpose):
-    """III exempts five purposes, IV asks consent for three, `other` has neither."""
-    entry = processing(purpose=purpose)
-    exempt = {"display", "sorting", "routing", "unsolicited_content_detection", "malware_detection"}
-    assert entry.is_exempt == (purpose in exempt)
-    assert entry.rests_on_consent == (purpose in {"advertising", "statistics", "service_improvement"})
 
 
 def test_a_processing_asks_others_where_one_of_its_versions_does():
@@ -156,16 +122,6 @@ def test_a_validity_in_days_is_compared_by_its_days():
     assert caught.value.field == "consent_validity"
 
 
-def test_a_retention_that_is_no_longer_stated_is_lengthened():
-    """Leaving out a retention that the version before stated is a material change; stating one anew is not."""
-    days = Retention.parse("P30D")
-    assert accepted(version(1), version(2, AFTER, material=False))
-    assert accepted(version(1), version(2, AFTER, material=False, retention=days))
-    with pytest.raises(InvalidVersionError) as caught:
-        check_successor(version(1, retention=days), version(2, AFTER, material=False))
-    assert caught.value.field == "retention"
-
-
 def test_a_version_cannot_begin_before_the_one_it_follows():
     """A later number begins at the same instant or later."""
     before = version(1, "2026-02-01")
@@ -175,14 +131,6 @@ def test_a_version_cannot_begin_before_the_one_it_follows():
         with pytest.raises(InvalidVersionError) as caught:
             check_successor(before, version(2, begins))
         assert caught.value.field == "effective_from"
-
-
-def test_party_modes_are_ordered_from_the_statutes_words_to_the_widest():
-    """`user_only` is weaker than `all_local_users`, which is weaker than `all_parties`."""
-    assert list(PartyMode) == ["user_only", "all_local_users", "all_parties"]
-    strong, weak = version(1, party_mode=PartyMode.ALL_PARTIES), PartyMode.ALL_LOCAL_USERS
-    with pytest.raises(InvalidVersionError):
-        check_successor(strong, version(2, AFTER, material=False, party_mode=weak))
 
 
 @pytest.mark.parametrize("text", ["a", "0", "ads-mail", "a.b_c-d", "a" * 100])

@@ -30,21 +30,6 @@ def test_a_row_says_what_its_event_began():
     assert (second.ended_by, second.ended_at) == (None, None)
 
 
-@pytest.mark.parametrize("kind", [EventKind.WITHDRAWN, EventKind.CLOSED])
-def test_what_ends_a_consent_has_no_row_and_may_be_about_all(kind):
-    """A withdrawal or closure that names no processing ends each, and the first to end it is the one named."""
-    about_all = event(kind, "2026-04-01", 2, processing=None, version=None)
-    later = event(EventKind.WITHDRAWN, "2026-05-01", 3)
-    assert ends([later, about_all, GRANT]) == [kind]
-
-
-def test_what_the_system_notes_or_another_processing_decides_ends_nothing():
-    """A note, and a decision about another processing, end no consent."""
-    note = event(EventKind.EXPIRED, "2026-04-01", 2)
-    other = event(EventKind.WITHDRAWN, "2026-04-01", 3, processing="other")
-    assert ends([GRANT, note, other]) == [None]
-
-
 def test_a_grant_that_names_no_processing_has_no_row():
     """A grant that names no processing has no row."""
     assert project([granted("2026-03-10", processing=None, version=None)], ONE) == ()
@@ -116,14 +101,6 @@ def counted_from(*events):
 def act(day, order, given_by=CHILD, **facts):
     """A grant given by one side, at noon of a day of March."""
     return granted(f"2026-03-0{day}T12:00:00", order, given_by=given_by, **facts)
-
-
-@pytest.mark.parametrize(("first", "second"), [(CHILD, PARENT), (PARENT, CHILD)])
-def test_the_year_of_two_acts_may_be_counted_from_the_first(first, second):
-    """Grants by both sides, one right after the other, may be one joint consent; alone each counts for itself."""
-    assert counted_from(act(1, 1, first), act(5, 2, second)) == MARCH_1
-    assert counted_from(act(1, 1, first)) is None
-    assert counted_from(act(1, 1, first), act(5, 2, first)) is None
 
 
 @pytest.mark.parametrize(("first", "second"), [(GivenBy.BOTH, PARENT), (CHILD, GivenBy.BOTH), (PARENT, PARENT)])

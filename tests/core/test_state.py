@@ -51,20 +51,6 @@ def test_what_comes_later_ends_a_consent(kind, of_grant, of_refusal):
     assert (state(GRANT, later), state(REFUSAL, later)) == (of_grant, of_refusal)
 
 
-def test_what_ended_a_consent_first_names_its_state():
-    """A withdrawn consent stays withdrawn after a renewal or a closure."""
-    withdrawn, again = event(EventKind.WITHDRAWN, "2026-04-01", 2), granted("2026-05-01", 3)
-    assert state(GRANT, withdrawn, again) is State.WITHDRAWN
-    assert state(again, withdrawn, GRANT) is State.IN_FORCE
-
-
-def test_a_later_entry_of_the_same_instant_ends_a_consent():
-    """Of two events of one instant, the later in the ledger ends the earlier, and not the other way round."""
-    tie = event(EventKind.WITHDRAWN, "2026-03-10T09:00:00", 2)
-    assert state(GRANT, tie) is State.WITHDRAWN
-    assert state(granted("2026-03-10T09:00:00", 3), tie) is State.IN_FORCE
-
-
 def test_what_is_to_come_ends_nothing_yet():
     """A withdrawal collected after an instant does not end a consent at that instant."""
     later = event(EventKind.WITHDRAWN, "2026-06-15T12:00:00.000001", 2)
@@ -86,16 +72,6 @@ def test_a_grant_of_no_version_that_is_registered_stays_pending():
     """A grant to an unregistered version, or to none, stays pending."""
     assert state(granted("2026-03-10", version=9)) is State.PENDING
     assert state(granted("2026-03-10", version=None)) is State.PENDING
-
-
-def test_a_grant_ahead_ends_the_present_one_when_its_version_begins():
-    """A grant ahead of its version is pending until that version begins, and then replaces the present consent."""
-    entry = processing(version(1), version(2, "2026-07-01", material=False))
-    ahead = granted("2026-06-01", 2, version=2)
-    assert (state(GRANT, ahead, entry=entry), state(ahead, GRANT, entry=entry)) == ("in_force", "pending")
-    begun = utc("2026-07-01")
-    assert state(GRANT, ahead, entry=entry, at=begun) is State.REPLACED
-    assert state(ahead, GRANT, entry=entry, at=begun) is State.IN_FORCE
 
 
 def test_the_age_of_a_grant_is_the_one_stated_by_then_and_since_the_closure():
@@ -139,16 +115,6 @@ def test_the_first_act_of_a_joint_consent_awaits_the_other_side_for_thirty_days(
     assert state(child, at=utc("2026-07-01T00:00:00.000001")) is State.INVALID
     assert state(granted("2026-06-01", 1, age_band=AgeBand.UNDER_15, conditional=True)) is State.INVALID
     assert (state(child, parent), state(parent, child)) == (State.REPLACED, State.IN_FORCE)
-
-
-def test_a_half_does_not_end_a_whole_consent_whenever_the_account_was_closed():
-    """A child's act alone does not end the joint consent; after a closure, both are closed."""
-    whole = granted("2026-03-10", 1, given_by=GivenBy.BOTH, age_band=AgeBand.UNDER_15)
-    half = granted("2026-04-10", 2)
-    closed = event(EventKind.CLOSED, "2026-05-01", 3, version=None)
-    assert (state(whole, half), state(half, whole)) == (State.IN_FORCE, State.INVALID)
-    assert state(whole, half, closed) is State.CLOSED
-    assert state(half, whole, closed) is State.CLOSED
 
 
 def test_a_renewal_of_the_present_version_does_not_end_a_consent_to_the_next():

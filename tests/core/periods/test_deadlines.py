@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 from hypothesis import assume, given
@@ -25,12 +24,6 @@ CONTENT = frozenset({Element.CONTENT})
 def decide(entry, request=None, consents=None, at=AT):
     """Evaluate, with alice's lawful consent to the first version unless told otherwise."""
     return evaluate(request or asked(), entry, {ALICE: [GRANT]} if consents is None else consents, at)
-
-
-def test_a_version_already_in_force_bounds_nothing():
-    """A version that is already in force does not bound a permit."""
-    entry = processing(version(1), version(2, "2026-06-15T12:00:00", material=False))
-    assert decide(entry).valid_until == YEAR
 
 
 def test_a_version_that_begins_after_the_consent_has_lapsed_bounds_nothing():
@@ -73,15 +66,6 @@ def test_a_period_lengthened_again_does_not_lengthen_a_permit():
     assert decide(entry).valid_until == utc("2026-08-15")
     late = processing(version(1), half, version(3, "2026-10-15", material=False))
     assert decide(late).valid_until == utc("2026-09-09T22:00:00")
-
-
-def test_a_consent_given_ahead_to_the_version_to_come_does_not_carry_a_permit_over():
-    """A permit ends with the grant of today, even if a grant for the next version follows it."""
-    ahead = granted("2026-06-01", 8, version=2)
-    entry = processing(version(1), version(2, "2026-09-01"))
-    decision = decide(entry, consents={ALICE: [GRANT, ahead]})
-    assert (decision.consent, decision.valid_until) == (UUID(int=7), utc("2026-09-01"))
-    assert decide(entry, consents={ALICE: [GRANT, ahead]}, at=utc("2026-09-01")).consent == UUID(int=8)
 
 
 def test_an_unlawful_consent_given_ahead_bounds_the_permit_of_today():

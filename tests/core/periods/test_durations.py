@@ -1,6 +1,6 @@
 import pytest
 
-from app.core.period import ConsentPeriod, PeriodPolicy, Retention
+from app.core.period import ConsentPeriod, Retention
 from app.core.wording import period_in_words, retention_in_words
 
 
@@ -36,10 +36,3 @@ def test_retentions_in_words(retention, fr, en):
     """A retention as people say it, or None if nothing is kept."""
     parsed = Retention.parse(retention)
     assert (retention_in_words(parsed, "fr"), retention_in_words(parsed, "en")) == (fr, en)
-
-
-def test_the_shorter_of_two_periods_is_told():
-    """The period shown is the shorter of the deployment's ceiling and the processing's own period."""
-    policy = PeriodPolicy(ceiling=ConsentPeriod.parse("P6M"))
-    assert str(policy.shorter(ConsentPeriod.parse("P1Y"))) == "P6M"
-    assert str(policy.shorter(ConsentPeriod.parse("P90D"))) == "P90D"

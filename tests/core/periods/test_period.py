@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import InvalidPeriodError
-from app.core.period import ONE_YEAR, ConsentPeriod, Counting, PeriodPolicy
+from app.core.period import ConsentPeriod, Counting, PeriodPolicy
 from tests.core.builders import utc
 from tests.core.properties.registers import INSTANTS, PERIODS, TICK
 from tests.core.properties.strategies import ANY_INSTANT, POLICIES
@@ -13,37 +13,6 @@ from tests.core.properties.years import PARIS, civil_date, lapse, later_date, mi
 
 START_OF_DAY = PeriodPolicy()
 SAME_INSTANT = PeriodPolicy(counting=Counting.SAME_INSTANT)
-
-
-@pytest.mark.parametrize(
-    ("collected", "lapses"),
-    [
-        ("2026-03-10T09:00:00Z", "2027-03-09T23:00:00Z"),
-        ("2028-02-29T11:00:00Z", "2029-02-27T23:00:00Z"),
-        ("2027-02-28T09:00:00Z", "2028-02-27T23:00:00Z"),
-        ("2027-03-01T11:00:00Z", "2028-02-29T23:00:00Z"),
-        ("2026-03-09T23:30:00Z", "2027-03-09T23:00:00Z"),
-        ("2026-03-29T00:30:00Z", "2027-03-28T22:00:00Z"),
-    ],
-)
-def test_a_year_lapses_as_the_table_of_the_law_page_says(collected, lapses):
-    """A consent lapses at 00:00 in Paris on the anniversary of its civil date there."""
-    assert START_OF_DAY.expiry(utc(collected), ONE_YEAR) == utc(lapses)
-
-
-@pytest.mark.parametrize(
-    ("collected", "lapses"),
-    [
-        ("2026-03-10T09:00:00Z", "2027-03-10T09:00:00Z"),
-        ("2026-07-10T22:15:00.000001Z", "2027-07-10T22:15:00.000001Z"),
-        ("2028-02-29T11:00:00Z", "2029-02-28T11:00:00Z"),
-        ("2026-03-28T23:30:00Z", "2027-03-28T22:30:00Z"),  # 00:30 in winter, 00:30 in summer
-        ("2024-10-27T01:30:00Z", "2025-10-27T01:30:00Z"),  # the second 02:30 of its day
-    ],
-)
-def test_same_instant_keeps_the_local_time(collected, lapses):
-    """Under `same_instant` a consent lapses at the same time on a clock in Paris, a year later."""
-    assert SAME_INSTANT.expiry(utc(collected), ONE_YEAR) == utc(lapses)
 
 
 def test_same_instant_in_the_hour_that_does_not_exist_is_the_earlier_instant():
@@ -72,14 +41,6 @@ def test_same_instant_in_the_hour_that_exists_twice_is_the_earlier_instant():
 def test_a_shorter_period_counts_months_like_years_and_days_as_days(period, collected, lapses):
     """Months end on the same day or on the month's last; days and weeks are civil days in Paris."""
     assert START_OF_DAY.expiry(utc(collected), ConsentPeriod.parse(period)) == utc(lapses)
-
-
-def test_the_ceiling_of_a_deployment_bounds_every_period():
-    """A deployment's own ceiling shortens a longer period and leaves a shorter one alone."""
-    policy = PeriodPolicy(ceiling=ConsentPeriod.parse("P3M"))
-    collected = utc("2026-03-10T09:00:00Z")
-    assert policy.expiry(collected, ONE_YEAR) == utc("2026-06-09T22:00:00Z")
-    assert policy.expiry(collected, ConsentPeriod.parse("P1M")) == utc("2026-04-09T22:00:00Z")
 
 
 def test_no_period_and_no_ceiling_exceeds_the_year_of_iv():
