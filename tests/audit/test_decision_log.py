@@ -256,15 +256,14 @@ def _entry(at):
     return (at, decision_id(at), 7, b"\1" * 32, ("correspondence", "handle"), REFUSED)
 
 
-def test_a_row_that_the_database_refuses_holds_up_no_other(database):
+def test_a_row_that_the_database_refuses_holds_up_no_other(api):
     """A row of a day without a partition is dropped and counted, and what comes after it is written."""
-    with running(database) as api:
-        api.register("ads")
-        log = _log_of(api)
-        log.append(_entry(datetime.now(UTC).timestamp() + 30 * 86_400))
-        eventually(lambda: log.counts.dropped == 1)
-        identifier = api.evaluate("alice", "ads")["context"]["id"]
-        assert [each["id"] for each in logged(api, id=identifier)] == [identifier]
+    api.register("ads")
+    log = _log_of(api)
+    log.append(_entry(datetime.now(UTC).timestamp() + 30 * 86_400))
+    eventually(lambda: log.counts.dropped == 1)
+    identifier = api.evaluate("alice", "ads")["context"]["id"]
+    assert [each["id"] for each in logged(api, id=identifier)] == [identifier]
 
 
 def test_a_missing_day_is_made(database):
@@ -280,22 +279,21 @@ def test_a_missing_day_is_made(database):
         assert _log_of(api).counts.dropped == 0
 
 
-def test_a_fault_of_the_log_itself_ends_no_logging(database, monkeypatch):
+def test_a_fault_of_the_log_itself_ends_no_logging(api, database, monkeypatch):
     """Whatever goes wrong with one segment, what is decided later is logged, and the loss is counted."""
-    with running(database) as api:
-        api.register("ads")
-        log, write = _log_of(api), DecisionLog._write
+    api.register("ads")
+    log, write = _log_of(api), DecisionLog._write
 
-        async def fails(self, connection, flush):
-            monkeypatch.setattr(DecisionLog, "_write", write)
-            raise ZeroDivisionError
+    async def fails(self, connection, flush):
+        monkeypatch.setattr(DecisionLog, "_write", write)
+        raise ZeroDivisionError
 
-        monkeypatch.setattr(DecisionLog, "_write", fails)
-        api.evaluate("alice", "ads")
-        eventually(lambda: log.counts.dropped == 1)
-        identifier = api.evaluate("alice", "ads")["context"]["id"]
-        eventually(lambda: log.counts.written == 1)
-        assert [str(each.id) for each in logged_rows(database)] == [identifier]
+    monkeypatch.setattr(DecisionLog, "_write", fails)
+    api.evaluate("alice", "ads")
+    eventually(lambda: log.counts.dropped == 1)
+    identifier = api.evaluate("alice", "ads")["context"]["id"]
+    eventually(lambda: log.counts.written == 1)
+    assert [str(each.id) for each in logged_rows(database)] == [identifier]
 
 
 def test_how_many_were_dropped_is_written_once(database):
@@ -525,22 +523,21 @@ def test_a_commit_without_an_answer_is_not_repeated(database, monkeypatch, tmp_p
         assert [str(each.id) for each in logged_rows(database)] == [identifier]
 
 
-def test_a_commit_that_never_was_is_repeated(database, monkeypatch):
+def test_a_commit_that_never_was_is_repeated(api, database, monkeypatch):
     """Control: where the transaction was rolled back, the segment is written by the next try."""
-    with running(database) as api:
-        api.register("ads")
-        log, write = _log_of(api), DecisionLog._write
+    api.register("ads")
+    log, write = _log_of(api), DecisionLog._write
 
-        async def broken(self, connection, flush):
-            monkeypatch.setattr(DecisionLog, "_write", write)
-            async with connection.transaction(force_rollback=True):
-                await write(self, connection, flush)
-            raise psycopg.OperationalError
+    async def broken(self, connection, flush):
+        monkeypatch.setattr(DecisionLog, "_write", write)
+        async with connection.transaction(force_rollback=True):
+            await write(self, connection, flush)
+        raise psycopg.OperationalError
 
-        monkeypatch.setattr(DecisionLog, "_write", broken)
-        identifier = api.evaluate("alice", "ads")["context"]["id"]
-        eventually(lambda: log.counts.written == 1)
-        assert [str(each.id) for each in logged_rows(database)] == [identifier]
+    monkeypatch.setattr(DecisionLog, "_write", broken)
+    identifier = api.evaluate("alice", "ads")["context"]["id"]
+    eventually(lambda: log.counts.written == 1)
+    assert [str(each.id) for each in logged_rows(database)] == [identifier]
 
 
 def test_writers_that_are_gone_are_forgotten(database):

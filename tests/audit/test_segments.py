@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -258,6 +259,11 @@ def test_pages_are_what_sorting_everything_would_give(  # noqa: PLR0917 - the pa
     assert in_a_session(empty, pages) == sorted(matching, key=lambda each: each.id, reverse=True)
 
 
+async def _found(session, wanted=ALL, **how):
+    """What a search finds, on its first page."""
+    return (await search(session, wanted, before=None, limit=9, seconds=9, **how)).items
+
+
 def test_what_is_no_segment_hides_no_other(database):
     """A search passes over a segment that cannot be read, and over a second decision of one id, and finds the rest."""
     one, now = logged(datetime.now(UTC)), datetime.now(UTC)
@@ -266,11 +272,7 @@ def test_what_is_no_segment_hides_no_other(database):
             insert(owner, segment_of(part))
         insert(owner, replace(segment_of([logged(now)]), directory=b"x"))
         insert(owner, replace(segment_of([logged(now)]), data=b"x"))
-
-    async def found(session):
-        return (await search(session, ALL, before=None, limit=9, seconds=9)).items
-
-    assert [each.id for each in in_a_session(database, found)] == [one.id, one.id]
+    assert [each.id for each in in_a_session(database, _found)] == [one.id, one.id]
 
 
 def test_a_search_that_finds_nothing_pauses_between_blocks(database, monkeypatch):
@@ -282,10 +284,7 @@ def test_a_search_that_finds_nothing_pauses_between_blocks(database, monkeypatch
     pauses: list[float] = []
     monkeypatch.setattr("app.audit.log_reading.time", SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append))
 
-    async def found(session):
-        return (await search(session, Wanted(consents=frozenset()), before=None, limit=9, seconds=9)).items
-
-    assert in_a_session(database, found) == []
+    assert in_a_session(database, partial(_found, wanted=Wanted(consents=frozenset()))) == []
     assert len(pauses) == len(directory_of(made.directory).blocks) - 1 == 3
 
 
@@ -293,13 +292,9 @@ def test_the_log_is_read_only_where_it_is_held_still(database):
     """A session in which an hour could be merged between two statements is refused."""
     with psycopg.connect(database.owner_url) as owner:
         insert(owner, segment_of([logged(datetime.now(UTC))]))
-
-    async def found(session):
-        return (await search(session, ALL, before=None, limit=9, seconds=9)).items
-
-    assert len(in_a_session(database, found)) == 1
+    assert len(in_a_session(database, _found)) == 1
     with pytest.raises(LogMovesError):
-        in_a_session(database, found, writes=True)
+        in_a_session(database, _found, writes=True)
 
 
 @pytest.fixture
@@ -399,10 +394,7 @@ def test_permits_that_rest_on_nothing_are_none(database, small):
 
     async def found(session):
         wanted, resting = Wanted(processings={"ads"}, permitted=True), Resting("ads", Struck(1, None))
-        one = await search(session, wanted, before=None, limit=9, seconds=9)
-        return len(one.items), len(
-            (await search(session, wanted, before=None, limit=9, seconds=9, resting=resting)).items
-        )
+        return len(await _found(session, wanted)), len(await _found(session, wanted, resting=resting))
 
     assert in_a_session(database, found) == (1, 0)
 

@@ -101,13 +101,12 @@ def test_a_clock_that_was_set_back_refuses_no_withdrawal(consented, name):
         assert api.reason("alicia", "ads") == "consent_withdrawn"
 
 
-def test_a_service_that_keeps_its_time_is_never_refused(database):
+def test_a_service_that_keeps_its_time_is_never_refused(api):
     """Grant, refusal, withdrawal, version and controller by the database's own clock all go through."""
-    with running(database) as api:
-        api.register("ads")
-        api.decide("alice", "ads")
-        api.decide("bob", "ads", "refused")
-        assert api.withdraw("alice", "ads")["withdrawn"]
+    api.register("ads")
+    api.decide("alice", "ads")
+    api.decide("bob", "ads", "refused")
+    assert api.withdraw("alice", "ads")["withdrawn"]
 
 
 def test_a_service_whose_clock_is_ahead_records_nothing(database):

@@ -77,12 +77,13 @@ def year(tmp_path):
         yield made
 
 
-def test_the_whole_cycle(browser, year):
+def test_the_whole_cycle(page, year):
     """Link, accepted in French, permit; the sweep says due, a year passes: deny, expired; each webhook verifies.
 
     Whom the webhook names gets a new link; renewed in English: permit; withdrawn by the withdraw link: deny.
     """
-    operator, page = year.operator, browser.new_page(viewport={"width": 390, "height": 844})
+    operator = year.operator
+    page.set_viewport_size({"width": 390, "height": 844})
     first = operator.link(WHO, ADS, lang="fr")
     page.goto(first)
     assert operator.decision(WHO) == (False, "no_consent")
@@ -123,12 +124,11 @@ def test_the_whole_cycle(browser, year):
     assert "You withdrew your consent on" in page.inner_text("main")
     assert operator.decision(WHO) == (False, "consent_withdrawn")
     assert year.told("granted", "renewal_due", "expired", "granted", "withdrawn")["consent"] == renewed
-    page.close()
 
 
-def test_a_renewal_in_time_is_never_said_to_have_expired(browser, year):
+def test_a_renewal_in_time_is_never_said_to_have_expired(page, year):
     """Flagged as due, renewed by the page before the year is over: the old consent's end is told to nobody."""
-    operator, page = year.operator, browser.new_page()
+    operator = year.operator
     page.goto(operator.link(WHO, ADS, lang="fr"))
     press(page, ADS, "accept")
     year.day(340)
@@ -142,4 +142,3 @@ def test_a_renewal_in_time_is_never_said_to_have_expired(browser, year):
     assert told["notice"] == "P7D"
     flags = operator.client.get(f"/v1/renewals?processing={ADS}").json()["items"]
     assert [each["kind"] for each in flags] == ["due", "due"]
-    page.close()

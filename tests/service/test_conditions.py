@@ -55,56 +55,52 @@ async def _refused(*asked, **_):
     yield
 
 
-def test_a_write_that_is_not_recorded_is_told(database, monkeypatch):
+def test_a_write_that_is_not_recorded_is_told(api, monkeypatch):
     """A transaction that the database refuses counts as such; one that was recorded does not."""
-    with running(database) as api:
-        monkeypatch.setattr(services_of(api).database, "write", _refused)
-        assert api.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "a"}}).status_code == 503
-        monkeypatch.undo()
-        text = api.call("GET", "/metrics").text
-        assert 'outcome="unavailable"' in text
-        assert 'outcome="recorded"' not in text
+    monkeypatch.setattr(services_of(api).database, "write", _refused)
+    assert api.call("POST", "/v1/withdrawals", {"subject": {"type": "user", "id": "a"}}).status_code == 503
+    monkeypatch.undo()
+    text = api.call("GET", "/metrics").text
+    assert 'outcome="unavailable"' in text
+    assert 'outcome="recorded"' not in text
 
 
-def test_the_database_and_the_build_are_told(database):
+def test_the_database_and_the_build_are_told(api):
     """The primary, its timeline, the schema's revision, and a clock that is this host's own."""
-    with running(database) as api:
-        text = api.call("GET", "/metrics").text
-        assert figure(text, "sceau_database_up") == 1
-        assert figure(text, "sceau_database_primary") == 1
-        assert figure(text, "sceau_database_timeline") >= 1
-        assert figure(text, "sceau_database_waits_for_standby") == 0
-        assert abs(figure(text, "sceau_database_clock_ahead_seconds")) < 5
-        newest = max(each.stem for each in (ROOT / "migrations/versions").glob("0*.py"))
-        assert f'sceau_build_info{{revision="unknown",schema="{newest}",version="0.1.0"}} 1.0' in text
-        assert api.ok("GET", "/livez") == {"status": "live", "version": "0.1.0"}
+    text = api.call("GET", "/metrics").text
+    assert figure(text, "sceau_database_up") == 1
+    assert figure(text, "sceau_database_primary") == 1
+    assert figure(text, "sceau_database_timeline") >= 1
+    assert figure(text, "sceau_database_waits_for_standby") == 0
+    assert abs(figure(text, "sceau_database_clock_ahead_seconds")) < 5
+    newest = max(each.stem for each in (ROOT / "migrations/versions").glob("0*.py"))
+    assert f'sceau_build_info{{revision="unknown",schema="{newest}",version="0.1.0"}} 1.0' in text
+    assert api.ok("GET", "/livez") == {"status": "live", "version": "0.1.0"}
 
 
-def test_what_is_amiss_is_told(database, monkeypatch):
+def test_what_is_amiss_is_told(api, monkeypatch):
     """An outage and a database that was set back are 1 while they last, else 0."""
-    with running(database) as api:
-        text = api.call("GET", "/metrics").text
-        assert (figure(text, "sceau_outage"), figure(text, "sceau_restored_behind")) == (0, 0)
-        services = services_of(api)
-        monkeypatch.setattr(services.outage, "lasts", True)
-        services.fence.behind = True
-        text = api.call("GET", "/metrics").text
-        assert (figure(text, "sceau_outage"), figure(text, "sceau_restored_behind")) == (1, 1)
-        services.fence.behind = False
+    text = api.call("GET", "/metrics").text
+    assert (figure(text, "sceau_outage"), figure(text, "sceau_restored_behind")) == (0, 0)
+    services = services_of(api)
+    monkeypatch.setattr(services.outage, "lasts", True)
+    services.fence.behind = True
+    text = api.call("GET", "/metrics").text
+    assert (figure(text, "sceau_outage"), figure(text, "sceau_restored_behind")) == (1, 1)
+    services.fence.behind = False
 
 
 @pytest.mark.parametrize(("seconds", "way"), [(3_600, "ahead of"), (-3_600, "behind")])
-def test_a_clock_that_is_far_off_is_a_note(database, monkeypatch, seconds, way):
+def test_a_clock_that_is_far_off_is_a_note(api, monkeypatch, seconds, way):
     """A database whose clock differs by over five seconds from this host's is told in /readyz; a close one is not."""
-    with running(database) as api:
-        assert not [each for each in api.ok("GET", "/readyz")["notes"] if "clock" in each]
-        services = services_of(api)
-        real = services.wall_clock
-        object.__setattr__(services, "wall_clock", lambda: real() - timedelta(seconds=seconds))
-        (note,) = [each for each in api.ok("GET", "/readyz")["notes"] if "clock" in each]
-        assert note == clock_note(seconds)
-        assert f"3600 seconds {way}" in note
-        assert abs(figure(api.call("GET", "/metrics").text, "sceau_database_clock_ahead_seconds") - seconds) < 5
+    assert not [each for each in api.ok("GET", "/readyz")["notes"] if "clock" in each]
+    services = services_of(api)
+    real = services.wall_clock
+    object.__setattr__(services, "wall_clock", lambda: real() - timedelta(seconds=seconds))
+    (note,) = [each for each in api.ok("GET", "/readyz")["notes"] if "clock" in each]
+    assert note == clock_note(seconds)
+    assert f"3600 seconds {way}" in note
+    assert abs(figure(api.call("GET", "/metrics").text, "sceau_database_clock_ahead_seconds") - seconds) < 5
 
 
 def test_restarts_are_counted_by_the_parent_and_read_by_workers(tmp_path, monkeypatch):

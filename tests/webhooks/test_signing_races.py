@@ -36,13 +36,12 @@ def test_who_revokes_a_caller_waits_for_the_secret_that_it_is_making(database):
         assert caller.call("POST", "/v1/signing-keys", wanted).status_code == 401
 
 
-def test_a_change_of_nothing_leaves_who_answers_for_a_receiver(database):
+def test_a_change_of_nothing_leaves_who_answers_for_a_receiver(api, database):
     """An endpoint ends with what its caller loses: an empty change makes nobody else answer for it."""
-    with running(database) as api:
-        made, other = (api.ok("POST", "/v1/keys", {"name": name, "scopes": SCOPES}) for name in ("A", "B"))
-        hook = api.with_key(made["key"]).ok("POST", "/v1/webhooks", HOOK)["id"]
-        before = len(trail(database))
-        api.with_key(other["key"]).ok("PATCH", f"/v1/webhooks/{hook}", {})
-        assert len(trail(database)) == before
-        api.call("DELETE", f"/v1/keys/{other['id']}")
-        assert api.ok("GET", "/v1/webhooks")["items"][0]["status"] == "active"
+    made, other = (api.ok("POST", "/v1/keys", {"name": name, "scopes": SCOPES}) for name in ("A", "B"))
+    hook = api.with_key(made["key"]).ok("POST", "/v1/webhooks", HOOK)["id"]
+    before = len(trail(database))
+    api.with_key(other["key"]).ok("PATCH", f"/v1/webhooks/{hook}", {})
+    assert len(trail(database)) == before
+    api.call("DELETE", f"/v1/keys/{other['id']}")
+    assert api.ok("GET", "/v1/webhooks")["items"][0]["status"] == "active"

@@ -45,9 +45,8 @@ def test_accept_makes_a_permit_and_the_withdraw_link_a_deny(tab, operator):
     assert "You withdrew your consent on" in tab.inner_text("main")
 
 
-def test_keyboard_only(browser, operator):
+def test_keyboard_only(page, operator):
     """With Tab and Enter alone: past the frame, to refuse, to where one stands; what has focus is always outlined."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(operator.link("keyboard"))
     seen = []
     for _ in range(30):
@@ -68,7 +67,6 @@ def test_keyboard_only(browser, operator):
     assert page.evaluate("document.activeElement.id") == "answer-ads-mail"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.value") == "accept"
-    page.close()
 
 
 def test_the_two_buttons_are_alike(browser, operator):
@@ -89,21 +87,18 @@ def test_the_two_buttons_are_alike(browser, operator):
             context.close()
 
 
-def test_control_of_the_comparison_of_buttons(browser, operator):
+def test_control_of_the_comparison_of_buttons(page, operator):
     """Control: a button made paler is not alike."""
-    page = browser.new_page()
     page.goto(operator.link("unlike"))
     refuse = page.locator(BUTTON.format(ADS, "refuse"))
     before = refuse.evaluate("e => getComputedStyle(e).backgroundColor")
     refuse.evaluate("e => e.style.setProperty('background-color', 'rgb(250, 250, 250)')")
     assert refuse.evaluate("e => getComputedStyle(e).backgroundColor") != before
-    page.close()
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_hash_recomputed_in_the_browser(browser, operator, lang):
+def test_hash_recomputed_in_the_browser(page, browser, operator, lang):
     """What the browser shows gives, by the recipe of docs/consent-page.md, the hash that is recorded."""
-    page = browser.new_page()
     page.goto(operator.link(f"hash-{lang}", ADS, lang=lang))
     said = [" ".join(each.evaluate(SAID).split()) for each in page.locator("[data-said]").all()]
     digest = hashlib.sha256(unicodedata.normalize("NFC", "\n".join(said)).encode()).hexdigest()
@@ -124,7 +119,6 @@ def test_hash_recomputed_in_the_browser(browser, operator, lang):
     press(page, ADS, "accept")
     kept = operator.client.get(f"/v1/presented-texts/{digest}").json()["text"]
     assert kept.split("\n") == said
-    page.close()
 
 
 def test_sent_twice(browser, operator):
@@ -159,9 +153,8 @@ def test_a_link_that_leads_nowhere(tab, operator, altered):
     assert tab.locator("button").count() == 0
 
 
-def test_a_scanner_that_follows_links_changes_nothing(browser, operator):
+def test_a_scanner_that_follows_links_changes_nothing(page, operator):
     """A visit that loads everything, follows every link of the page and comes again leaves nothing behind."""
-    page = browser.new_page()
     address = operator.link("scanner")
     for _ in range(2):
         page.goto(address)
@@ -171,7 +164,6 @@ def test_a_scanner_that_follows_links_changes_nothing(browser, operator):
     assert operator.decision("scanner") == (False, "no_consent")
     found = operator.ok("/v1/consents/search", {"subject": {"type": "user", "id": "scanner"}})
     assert found["items"] == []
-    page.close()
 
 
 def test_control_of_the_checker(browser, operator, axe):

@@ -44,15 +44,12 @@ def test_it_can_be_read(browser, operator, axe, overview, tmp_path, lang, width)
             assert shown.is_visible()
 
 
-def test_it_is_saved_without_scripts(browser, overview, tmp_path):
+def test_it_is_saved_without_scripts(phone, overview, tmp_path):
     """The link gives a file with what the page says."""
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{overview}?lang=en")
-    with page.expect_download() as saved:
-        page.click("a[href*='receipt=json']")
+    phone.goto(f"{overview}?lang=en")
+    with phone.expect_download() as saved:
+        phone.click("a[href*='receipt=json']")
     assert saved.value.suggested_filename.startswith("my-data-")
     saved.value.save_as(tmp_path / "mine.json")
     told = json.loads((tmp_path / "mine.json").read_text())
     assert [each["kind"] for each in told["events"]] == ["granted", "refused", "granted", "withdrawn"]
-    context.close()

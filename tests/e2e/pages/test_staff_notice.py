@@ -34,9 +34,8 @@ def completed():
     }
 
 
-def test_by_keyboard_from_the_console_and_back(browser, site):
+def test_by_keyboard_from_the_console_and_back(page, site):
     """With Tab and Enter alone: sign in at the console, open the notice, confirm at its end, go back."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{site.address}/console?lang=fr")
     give_key(page, site.person("Ada Exemple", "audit:read"))
     page.wait_for_url("**/console?lang=fr")
@@ -49,7 +48,6 @@ def test_by_keyboard_from_the_console_and_back(browser, site):
     page.get_by_role("link", name="Aller à la console").press("Enter")
     page.wait_for_url("**/console?lang=fr")
     assert page.inner_text("h1") == "Console"
-    page.context.close()
 
 
 @each_language_and_width

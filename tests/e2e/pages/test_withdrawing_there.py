@@ -74,10 +74,9 @@ def test_proof_comes_after_the_answer(phone, operator):
     assert phone.locator("summary", has_text="Preuve").count() == 1
 
 
-def test_keyboard_only(browser, operator):
+def test_keyboard_only(page, browser, operator):
     """With Tab and Enter alone: past the frame, to the button, and the focus is at what was withdrawn."""
     who = "keys@exemple-courriel.example"
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(given(browser, operator, who, ADS))
     names = tab_to(page, "Je retire mon accord pour Publicité dans la messagerie")
     assert names[0] == "Aller au contenu"
@@ -85,7 +84,6 @@ def test_keyboard_only(browser, operator):
     page.wait_for_url(f"**#answer-{ADS}")
     assert page.evaluate("document.activeElement.id") == f"answer-{ADS}"
     assert operator.decision(who) == (False, "consent_withdrawn")
-    page.close()
 
 
 @each_language_and_width
@@ -108,10 +106,9 @@ def _pages(pdf):
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
-def test_receipts_are_one_page_on_paper(browser, operator, tmp_path):
+def test_receipts_are_one_page_on_paper(page, operator, tmp_path):
     """The person's own, and the one that the operator gets of the API; unfolded, the text that was shown prints too."""
     name = "paper@exemple-courriel.example"
-    page = browser.new_context().new_page()
     page.goto(operator.link(name, ADS, lang="fr"))
     press(page, ADS, "accept")
     with page.expect_download() as saved:
@@ -132,7 +129,6 @@ def test_receipts_are_one_page_on_paper(browser, operator, tmp_path):
     page.goto(f"file://{tmp_path}/own.html")
     page.click("summary")
     assert _pages(page.pdf(format="A4")) > 1
-    page.context.close()
 
 
 @pytest.fixture(scope="module")
