@@ -501,6 +501,20 @@ def test_of_somebody_unknown_nothing_is_found(database):
             assert told["decisions_by_day"] == []
 
 
+def _written_once(api, database, monkeypatch, first):
+    """Whether a decision is logged, once, when the first write goes as told, with the real one and its connection."""
+    write = DecisionLog._write
+
+    async def first_write(self, connection, flush):
+        monkeypatch.setattr(DecisionLog, "_write", write)
+        await first(partial(write, self, connection, flush), connection)
+
+    monkeypatch.setattr(DecisionLog, "_write", first_write)
+    identifier = api.evaluate("alice", "ads")["context"]["id"]
+    eventually(lambda: _log_of(api).counts.written == 1)
+    return [str(each.id) for each in logged_rows(database)] == [identifier]
+
+
 @pytest.mark.parametrize("is_merged", [False, True])
 def test_a_commit_without_an_answer_is_not_repeated(database, monkeypatch, tmp_path, is_merged):
     """Where a COMMIT was not answered the flush is sent again and taken once, whether merged meanwhile or not."""
@@ -508,36 +522,26 @@ def test_a_commit_without_an_answer_is_not_repeated(database, monkeypatch, tmp_p
     proof = Log(database, tmp_path)
     with running(database) as api:
         api.register("ads")
-        log, write = _log_of(api), DecisionLog._write
 
-        async def unanswered(self, connection, flush):
-            monkeypatch.setattr(DecisionLog, "_write", write)
-            await write(self, connection, flush)
+        async def unanswered(write, _):
+            await write()
             if is_merged:
                 await asyncio.to_thread(proof.close)
             raise psycopg.OperationalError
 
-        monkeypatch.setattr(DecisionLog, "_write", unanswered)
-        identifier = api.evaluate("alice", "ads")["context"]["id"]
-        eventually(lambda: log.counts.written == 1)
-        assert [str(each.id) for each in logged_rows(database)] == [identifier]
+        assert _written_once(api, database, monkeypatch, unanswered)
 
 
 def test_a_commit_that_never_was_is_repeated(api, database, monkeypatch):
     """Control: where the transaction was rolled back, the segment is written by the next try."""
-    api.register("ads")
-    log, write = _log_of(api), DecisionLog._write
 
-    async def broken(self, connection, flush):
-        monkeypatch.setattr(DecisionLog, "_write", write)
+    async def broken(write, connection):
         async with connection.transaction(force_rollback=True):
-            await write(self, connection, flush)
+            await write()
         raise psycopg.OperationalError
 
-    monkeypatch.setattr(DecisionLog, "_write", broken)
-    identifier = api.evaluate("alice", "ads")["context"]["id"]
-    eventually(lambda: log.counts.written == 1)
-    assert [str(each.id) for each in logged_rows(database)] == [identifier]
+    api.register("ads")
+    assert _written_once(api, database, monkeypatch, broken)
 
 
 def test_writers_that_are_gone_are_forgotten(database):

@@ -98,26 +98,21 @@ async def _cancelled(url, work, place, after):
 @pytest.mark.parametrize(
     ("work", "fresh"), [(_read, 60), (_read_from, 0), (_read_from, 60), (_prove, 60), (_write, 60)]
 )
-def test_a_cancellation_is_no_failure_of_the_database(database, monkeypatch, work, fresh):
+async def test_a_cancellation_is_no_failure_of_the_database(database, monkeypatch, work, fresh):
     """Each wait of a call is cancelled in turn, and again shortly after: the task ends, and the next call reads."""
     monkeypatch.setattr(module, "_FRESH_SECONDS", fresh)
     monkeypatch.setattr(psycopg.waiting, "MAX_BUSY_TIME", 0)  # as on a busy loop: psycopg lets others run at each step
-
-    async def all_of_them():
-        became = {}
-        for after in AFTER:
-            place = 1
-            while (told := await _cancelled(database.app_url, work, place, after)) is not None:
-                became[place, after] = told
-                place += 1
-        return became
-
-    became = asyncio.run(all_of_them())
+    became = {}
+    for after in AFTER:
+        place = 1
+        while (told := await _cancelled(database.app_url, work, place, after)) is not None:
+            became[place, after] = told
+            place += 1
     assert len(became) > 2 * len(AFTER)
     assert [each for each in became.items() if each[1] != "ended"] == []
 
 
-def test_a_call_that_is_cancelled_as_it_connects_leaves_no_process_at_the_server(database, monkeypatch):
+async def test_a_call_that_is_cancelled_as_it_connects_leaves_no_process_at_the_server(database, monkeypatch):
     """However far the connection has come, it is closed: nothing of it is left to the garbage collector."""
     monkeypatch.setattr(psycopg.waiting, "MAX_BUSY_TIME", 0)
 
@@ -131,14 +126,11 @@ def test_a_call_that_is_cancelled_as_it_connects_leaves_no_process_at_the_server
         await opened.close()
         return task.cancelled()
 
-    async def all_of_them(watching):
-        assert any([await cancelled_after(steps) for steps in range(0, 300, 2)])
-        await until(lambda: watching.execute(LEFT, [database.name, APP_ROLE]).fetchone() == (0,))
-
     gc.disable()
     try:
         with psycopg.connect(administrator_url("postgres"), autocommit=True) as watching:
-            asyncio.run(all_of_them(watching))
+            assert any([await cancelled_after(steps) for steps in range(0, 300, 2)])
+            await until(lambda: watching.execute(LEFT, [database.name, APP_ROLE]).fetchone() == (0,))
     finally:
         gc.enable()
 
