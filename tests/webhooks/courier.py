@@ -135,6 +135,11 @@ class Post:
         identifier: str = self.api.ok("POST", "/v1/webhooks", {"url": url, **more})["id"]
         return identifier
 
+    def registered(self, behave: Behaviour, **more: Any) -> tuple[Receiver, str]:
+        """A receiver that listens until the end of the test, and the id of its endpoint."""
+        receiver = self.receiver(behave)
+        return receiver, self.endpoint(receiver.url, **more)
+
     def told(self, endpoint: str) -> dict[str, Any]:
         """What is told of an endpoint."""
         listed = self.api.ok("GET", "/v1/webhooks")["items"]

@@ -72,8 +72,7 @@ def test_a_receiver_that_is_down_gets_everything_once_it_is_up(post):
 
 def test_an_answer_without_end_is_an_answer(post):
     """A 200 counts when its head is there: the body that never ends is not read."""
-    receiver = post.receiver(endless_body)
-    endpoint = post.endpoint(receiver.url)
+    _, endpoint = post.registered(endless_body)
     with post.working():
         post.api.decide("alice", "ads")
         assert post.delivered(endpoint, 1)[0]["last_answer"] == 200
@@ -81,8 +80,7 @@ def test_an_answer_without_end_is_an_answer(post):
 
 def test_gone_disables_and_keeps(post):
     """A 410 disables the endpoint, says why, and stops sending; made active again, it gets what waited, in order."""
-    receiver = post.receiver(answering(410))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(410))
     with post.working():
         consent = post.api.decide("alice", "ads")["id"]
         eventually(lambda: post.told(endpoint)["status"] == "disabled")
@@ -103,8 +101,7 @@ def test_gone_disables_and_keeps(post):
 
 def test_ten_failures_are_a_dead_letter(post):
     """The tenth failed attempt ends a delivery as dead, with every attempt in its log; the next event then goes."""
-    receiver = post.receiver(answering(503))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(503))
     with post.working():
         post.api.decide("alice", "ads")
         post.api.withdraw("alice", "ads")
@@ -133,8 +130,7 @@ def test_a_slow_receiver_has_few_requests_and_delays_nobody(post):
 
 def test_events_of_one_subject_come_in_order(post):
     """What one subject decided arrives in that order, one request at a time, and with it nothing of it twice."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     expected = []
     with post.working():
         for _ in range(5):
@@ -147,8 +143,7 @@ def test_events_of_one_subject_come_in_order(post):
 
 def test_a_failing_event_holds_back_its_subject_only(post):
     """While a subject's event is refused, later ones of that subject wait and those of others go on."""
-    receiver = post.receiver(answering(500))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(500))
     refused = post.api.decide("alice", "ads")["id"]
     receiver.behave = refusing({refused})
     with post.working():
@@ -197,8 +192,7 @@ def test_waits_follow_the_standards_table():
 
 def test_attempts_are_counted_by_endpoint(post):
     """The metrics count attempts under the endpoint's id by how they ended, and what waits; no address is there."""
-    receiver = post.receiver(answering(500))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(500))
     with post.working():
         post.api.decide("alice", "ads")
         eventually(lambda: _ended(post.deliveries(endpoint)[0]) if post.deliveries(endpoint) else None)

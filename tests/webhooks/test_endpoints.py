@@ -84,8 +84,7 @@ def test_there_are_only_so_many_endpoints(post, monkeypatch):
 
 def test_one_delivery_is_replayed_under_the_same_id(post):
     """A replayed delivery is sent again with the same `webhook-id`, and its log keeps both attempts."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     with post.working():
         post.api.decide("alice", "ads")
         event = post.delivered(endpoint, 1)[0]["event"]
@@ -127,8 +126,7 @@ def test_what_goes_is_not_changed(office):
 
 def test_a_span_replays_the_dead_in_order_and_leaves_the_delivered(post):
     """By default a span's dead letters are sent again, in each subject's order; what was delivered is not."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     with post.working():
         taken = post.api.decide("bob", "ads")["id"]
         post.delivered(endpoint, 1)
@@ -150,8 +148,7 @@ def test_a_span_of_all_brings_what_came_before_the_endpoint(post):
     post.api.decide("alice", "ads")
     post.api.withdraw("alice", "ads")
     post.dispatch(2)
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url, types=["fr.sceau.consent.withdrawn"])
+    receiver, endpoint = post.registered(answering(204), types=["fr.sceau.consent.withdrawn"])
     assert post.deliveries(endpoint) == []
     with post.working():
         queued = post.api.call("POST", f"/v1/webhooks/{endpoint}/replays", {**SPAN, "deliveries": "all"})

@@ -34,8 +34,7 @@ def start(post):
 
 def test_a_worker_killed_in_mid_delivery_loses_nothing(post, start):
     """Kill -9 while requests are under way: their claims run out, another worker delivers them, one delivery each."""
-    receiver = post.receiver(silent)
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(silent)
     consents = [post.api.decide(f"user{number}", "ads")["id"] for number in range(6)]
     process = start()
     eventually(lambda: receiver.under_way == 4)
@@ -51,13 +50,11 @@ def test_a_worker_killed_in_mid_delivery_loses_nothing(post, start):
 
 def test_claims_of_a_worker_are_left_alone_until_they_run_out(post, start):
     """Control: while a claim lasts, another worker does not send what is under way."""
-    receiver = post.receiver(silent)
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(silent)
     post.api.decide("alice", "ads")
     start()
     eventually(lambda: receiver.under_way == 1)
-    other = post.receiver(answering(204))
-    beside = post.endpoint(other.url)
+    _, beside = post.registered(answering(204))
     with post.working():
         post.api.decide("bob", "ads")
         post.delivered(beside, 1)
@@ -112,8 +109,7 @@ def test_dispatching_again_makes_no_second_delivery(post):
 
 def test_two_couriers_send_each_event_once(post):
     """Two couriers at work on one endpoint share its deliveries: none is sent by both."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     with post.working(), post.working():
         for number in range(20):
             post.api.decide(f"user{number}", "ads")

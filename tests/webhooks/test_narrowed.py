@@ -21,8 +21,7 @@ def _told(receiver):
 
 def test_what_waited_of_others_is_dropped(two):
     """Narrowed, an endpoint is sent nothing more about the rest, and what was held behind that goes at once."""
-    receiver = two.receiver(answering(500))
-    endpoint = two.endpoint(receiver.url)
+    receiver, endpoint = two.registered(answering(500))
     two.api.decide("alice", "stats")
     two.api.decide("alice", "ads")
     two.api.decide("bob", "stats")
@@ -51,8 +50,7 @@ def _count(post, table):
 
 def test_what_a_change_left_in_the_queue_is_not_sent(two):
     """Deliveries that a change did not take out are dropped when they come due, and release those behind them."""
-    receiver = two.receiver(answering(204))
-    endpoint = two.endpoint(receiver.url)
+    receiver, endpoint = two.registered(answering(204))
     for name in ("alice", "bob", "carol", "dave", "erin"):
         two.api.decide(name, "stats")
         two.api.decide(name, "ads")
@@ -67,8 +65,7 @@ def test_what_a_change_left_in_the_queue_is_not_sent(two):
 
 def test_types_that_are_wanted_no_more_are_not_sent(two):
     """The same holds of types: what waited of another type is dropped, and its subject's next event goes."""
-    receiver = two.receiver(answering(204))
-    endpoint = two.endpoint(receiver.url)
+    receiver, endpoint = two.registered(answering(204))
     two.api.decide("alice", "ads")
     two.api.withdraw("alice", "ads")
     two.dispatch(2)
@@ -80,8 +77,7 @@ def test_types_that_are_wanted_no_more_are_not_sent(two):
 
 def test_what_it_had_is_neither_seen_nor_replayed_by_whoever_may_not(two):
     """A caller who may now manage the endpoint sees and replays nothing of what it had about others."""
-    receiver = two.receiver(answering(204))
-    endpoint = two.endpoint(receiver.url)
+    receiver, endpoint = two.registered(answering(204))
     with two.working():
         two.api.decide("alice", "stats")
         hidden = two.delivered(endpoint, 1)[0]["event"]
@@ -103,8 +99,7 @@ def test_what_it_had_is_neither_seen_nor_replayed_by_whoever_may_not(two):
 
 def test_widened_again_it_may_have_all_of_it(two):
     """Control: once it may be told of everything again, its log shows what it had, and a replay brings what it lost."""
-    receiver = two.receiver(answering(204))
-    endpoint = two.endpoint(receiver.url)
+    receiver, endpoint = two.registered(answering(204))
     for name in ("stats", "ads"):
         two.api.decide("alice", name)
     two.dispatch(2)

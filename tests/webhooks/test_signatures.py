@@ -33,8 +33,7 @@ def _sent(post, receiver, endpoint, name):
 
 def test_the_published_key_verifies_every_request(post):
     """`v1a` verifies under the published Ed25519 key; a body or a timestamp that was altered does not."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     with post.working():
         request = _sent(post, receiver, endpoint, "alice")
     (key,) = _keys(post)
@@ -48,8 +47,7 @@ def test_the_published_key_verifies_every_request(post):
 
 def test_rotation_signs_with_both_keys_for_a_while(post):
     """After a rotation both keys sign and are published; once the overlap is over, only the new one."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     with post.working():
         (old,) = _keys(post)
         new = post.api.ok("POST", "/v1/signing-keys", {"use": "webhooks"})["public_key"]
@@ -67,8 +65,7 @@ def test_rotation_signs_with_both_keys_for_a_while(post):
 
 def test_a_secret_verifies_with_the_standards_own_library(post):
     """With a symmetric secret, `standardwebhooks` accepts what is sent, and refuses it altered or under another one."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     first = _secret(post, endpoint)
     with post.working():
         request = _sent(post, receiver, endpoint, "alice")
@@ -148,8 +145,7 @@ def test_the_lines_that_receivers_are_shown_verify(post):
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/webhooks.md").read_text(), re.DOTALL)
     shown: dict[str, Any] = {}
     exec(code, shown)
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     with post.working():
         request = _sent(post, receiver, endpoint, "alice")
     shown["verify"](request.body, request.headers, _keys(post))

@@ -33,8 +33,7 @@ def _trim(post):
 
 def test_what_is_dropped_undelivered_is_counted(post):
     """Pending and dead deliveries that go with their events are in metrics and a warning; delivered ones are not."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     with post.working():
         post.api.decide("alice", "ads")
         post.delivered(endpoint, 1)
@@ -59,8 +58,7 @@ def test_what_is_dropped_undelivered_is_counted(post):
 
 def test_a_younger_delivery_is_no_longer_held_back(post):
     """When the one that it waited for is dropped, a user's next delivery goes: once the endpoint is well again."""
-    receiver = post.receiver(answering(204))
-    endpoint = post.endpoint(receiver.url)
+    receiver, endpoint = post.registered(answering(204))
     post.api.ok("PATCH", f"/v1/webhooks/{endpoint}", {"status": "disabled"})
     post.api.decide("alice", "ads")
     post.api.withdraw("alice", "ads")
