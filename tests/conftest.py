@@ -4,9 +4,7 @@ SCEAU_TEST_DATABASE_URL (an administrator's DSN) uses another server instead. Th
 application: what the others need is imported when it is needed.
 """
 
-import asyncio
 import gc
-import inspect
 import os
 import shutil
 import signal
@@ -98,14 +96,10 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
-    """Run a test that is a coroutine in an event loop of its own."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    given = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
-    asyncio.run(pyfuncitem.obj(**given))
-    return True
+@pytest.fixture(scope="session")
+def anyio_backend():
+    """The event loop of production, for tests that are coroutines."""
+    return "asyncio", {"use_uvloop": True}
 
 
 def pytest_collection_finish():

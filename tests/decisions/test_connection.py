@@ -9,7 +9,6 @@ from app.api.decisions import endpoint
 from app.api.http import protocol
 from tests.decisions.wire import BODY, Client, request, served
 
-pytestmark = pytest.mark.anyio
 AT_CONNECTION = {"at": "connection", "path": "/access/v1/evaluation", "body": BODY.decode()}
 OTHER = "/v1/processings"
 CHUNKED = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -15,7 +15,6 @@ from app.api.http import protocol as corks
 from app.api.http.protocol import Cork, CorkedTransport
 from tests.decisions.wire import Application, Decisions, request
 
-pytestmark = pytest.mark.anyio
 CONNECTIONS = 3
 STEPS = st.lists(
     st.tuples(

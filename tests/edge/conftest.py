@@ -8,12 +8,6 @@ from tests.edge.deployments import served
 from tests.support.databases import new_database
 
 
-@pytest.fixture(scope="session")
-def anyio_backend():
-    """The event loop of tests that are awaited."""
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     """Two workers, of which the first serves edges."""

@@ -75,11 +75,15 @@ class Program:
 
     def say(self, line: str) -> str:
         """The first word of the answer to a line."""
+        return self.answer(line).split()[0]
+
+    def answer(self, line: str) -> str:
+        """The whole answer to a line: where a decision comes from, too."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self.process.stdout.readline().split()[0]
+        return self.process.stdout.readline().strip()
 
     def __enter__(self) -> Self:
         return self

@@ -193,7 +193,6 @@ def test_a_change_of_a_caller_ends_the_lease_of_its_leaves(leaves):
     assert mine.granted[-1] == 103.0
 
 
-@pytest.mark.anyio
 async def test_leases_are_released_when_each_leaf_has_said_so_or_its_lease_is_over(leaves, clock):
     """After a revocation, leases are released as soon as each leaf has confirmed it."""
     told = Told(leaves)

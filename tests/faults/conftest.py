@@ -14,12 +14,6 @@ from tests.faults.words import ADS, FILTER, decision, question
 from tests.support.clusters import PLACE
 
 
-@pytest.fixture(scope="session")
-def anyio_backend():
-    """The event loop of tests that are awaited."""
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A directory for this module."""

@@ -25,7 +25,6 @@ from tests.support.databases import administrator_url
 A, B, OWN = UUID(int=1), UUID(int=2), UUID(int=3)
 BEFORE, AFTER = TransactionSnapshot.parse("100:100:"), TransactionSnapshot.parse("101:101:")
 XID = 100
-pytestmark = pytest.mark.anyio
 
 
 class Rows:

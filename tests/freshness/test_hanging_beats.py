@@ -9,8 +9,6 @@ from app.db.database import DatabaseUnavailableError
 from app.snapshot.last_known import PrimaryReads
 from app.snapshot.leases import Lease
 
-pytestmark = pytest.mark.anyio
-
 
 class Asked(Exception):
     """The database was asked."""

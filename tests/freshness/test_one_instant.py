@@ -132,7 +132,6 @@ def test_a_register_entry_is_of_one_instant(database, monkeypatch, mode):
         assert told[0].json()["decision"] is False
 
 
-@pytest.mark.anyio
 async def test_what_a_call_waits_for_is_kept_until_it_changes():
     """A small memory keeps all that one call needs, and gives up what was dropped; control: else it forgets."""
     keys = ["a", "b", "c", "d", "e"]

@@ -267,7 +267,6 @@ class _Silent:
             yield silence
 
 
-@pytest.mark.anyio
 async def test_a_database_clock_that_is_set_back_is_followed(replica):
     """After a beat that is an hour ahead, the next beat puts the replica's time right and empties its register."""
     feed, hours = replica.feed, iter((0, 1, 0))
@@ -303,14 +302,12 @@ async def begins_again(monkeypatch, target, run):
     task.cancel()
 
 
-@pytest.mark.anyio
 async def test_the_feed_outlives_whatever_happens_to_it(replica, monkeypatch):
     """An unforeseen error ends one incarnation of the feed, and the feed begins another."""
     await begins_again(monkeypatch, (replica.feed, "_live"), replica.feed.run())
     assert not replica.lease.held()
 
 
-@pytest.mark.anyio
 async def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
     """An unforeseen error ends one round of upkeep, and another round follows."""
     upkeep = keep_up(replica._database, type(replica._plan.pace)(lease=0.01), Pulse())

@@ -11,7 +11,6 @@ from app.journal.files import JournalError, SeenNotes
 from app.journal.journal import Journal, JournalPlan
 from app.ledger.identifiers import Vault
 
-pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MANY = 200
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from app.snapshot.leases import RecordCache
 
-pytestmark = pytest.mark.anyio
 steps = st.lists(st.tuples(st.sampled_from(["put", "get", "drop"]), st.integers(0, 9)), max_size=60)
 
 

@@ -9,8 +9,6 @@ from app.db.database import DatabaseUnavailableError
 from app.snapshot.leases import GatheredReads
 from tests.freshness.gate import Gate, until
 
-pytestmark = pytest.mark.anyio
-
 
 class Slow:
     """A database that answers when its gate is open; what it was asked for, statement by statement."""
