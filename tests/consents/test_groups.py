@@ -311,17 +311,13 @@ def _idle_groups():
     return RecordingGroups(nothing, nothing)
 
 
-def test_a_group_has_a_few_decisions_about_one_person():
+async def test_a_group_has_a_few_decisions_about_one_person():
     """A group takes at most five decisions about one person, in order, and leaves room for others."""
-
-    async def taken():
-        groups = _idle_groups()
-        mine, other = [_order("long") for _ in range(20)], _order("other")
-        groups.waiting.extend([*mine, other])
-        assert groups._take() == [*mine[:5], other]
-        assert list(groups.waiting) == mine[5:]
-
-    asyncio.run(taken())
+    groups = _idle_groups()
+    mine, other = [_order("long") for _ in range(20)], _order("other")
+    groups.waiting.extend([*mine, other])
+    assert groups._take() == [*mine[:5], other]
+    assert list(groups.waiting) == mine[5:]
 
 
 def test_two_whole_groups_are_recorded_at_once(api, monkeypatch):
@@ -347,39 +343,31 @@ def test_two_whole_groups_are_recorded_at_once(api, monkeypatch):
     assert begun == [groups_module.TOGETHER] * 2
 
 
-def test_a_group_takes_nothing_that_a_group_under_way_holds():
+async def test_a_group_takes_nothing_that_a_group_under_way_holds():
     """A decision whose person, request or key a group under way holds waits, and so do later ones about its person."""
-
-    async def taken():
-        caller, groups = uuid4(), _idle_groups()
-        parts = [IdempotentCall(caller, b"batch", b"", part) for part in range(2)]
-        first, same_person, other = _order("one"), _order("one"), _order("other")
-        keyed, same_key, behind = _order("two", parts[0]), _order("three", parts[1]), _order("three")
-        same_request = _order("another name of one", request=first.request)
-        groups.recording[asyncio.create_task(asyncio.sleep(0))] = first.holds | keyed.holds
-        groups.waiting.extend([same_person, same_key, behind, other, same_request])
-        assert groups._take() == [other]
-        assert list(groups.waiting) == [same_person, same_key, behind, same_request]
-        groups.recording.clear()
-        assert groups._take() == [same_person, same_key, behind, same_request]
-
-    asyncio.run(taken())
+    caller, groups = uuid4(), _idle_groups()
+    parts = [IdempotentCall(caller, b"batch", b"", part) for part in range(2)]
+    first, same_person, other = _order("one"), _order("one"), _order("other")
+    keyed, same_key, behind = _order("two", parts[0]), _order("three", parts[1]), _order("three")
+    same_request = _order("another name of one", request=first.request)
+    groups.recording[asyncio.create_task(asyncio.sleep(0))] = first.holds | keyed.holds
+    groups.waiting.extend([same_person, same_key, behind, other, same_request])
+    assert groups._take() == [other]
+    assert list(groups.waiting) == [same_person, same_key, behind, same_request]
+    groups.recording.clear()
+    assert groups._take() == [same_person, same_key, behind, same_request]
 
 
-def test_a_group_that_was_ended_before_it_began_tells_its_own():
+async def test_a_group_that_was_ended_before_it_began_tells_its_own():
     """A decision whose group is cancelled before it begins gets an error and does not wait."""
-
-    async def closed():
-        groups = _idle_groups()
-        asked = asyncio.create_task(groups.record(_order("one")))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)  # its task is made, and has not run yet
-        assert groups.running
-        await groups.close()
-        with pytest.raises(DatabaseUnavailableError):
-            await asyncio.wait_for(asked, 10)
-
-    asyncio.run(closed())
+    groups = _idle_groups()
+    asked = asyncio.create_task(groups.record(_order("one")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # its task is made, and has not run yet
+    assert groups.running
+    await groups.close()
+    with pytest.raises(DatabaseUnavailableError):
+        await asyncio.wait_for(asked, 10)
 
 
 def _order(name, call=None, request=None):
@@ -388,19 +376,15 @@ def _order(name, call=None, request=None):
     return Order(said, uuid4(), nothing, call, 201, said.subject.id.encode(), request or object())
 
 
-def test_what_waits_behind_a_task_that_had_not_begun_is_told():
+async def test_what_waits_behind_a_task_that_had_not_begun_is_told():
     """Decisions kept for a task that is cancelled before it begins get an error."""
-
-    async def closed():
-        groups = _idle_groups()
-        two = [_order("one") for _ in range(2)]
-        kept: dict[bytes, deque[Order]] = {}
-        groups._keep_back(two, kept)
-        groups._begin_alone(kept)
-        await groups.close()
-        assert all(isinstance(one.answer.exception(), DatabaseUnavailableError) for one in two)
-
-    asyncio.run(closed())
+    groups = _idle_groups()
+    two = [_order("one") for _ in range(2)]
+    kept: dict[bytes, deque[Order]] = {}
+    groups._keep_back(two, kept)
+    groups._begin_alone(kept)
+    await groups.close()
+    assert all(isinstance(one.answer.exception(), DatabaseUnavailableError) for one in two)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, DatabaseUnavailableError, asyncio.CancelledError])

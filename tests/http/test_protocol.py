@@ -216,20 +216,16 @@ def test_a_next_request_behind_an_unread_body_is_judged_by_itself():
     assert problem_of(second) == (400, "malformed")
 
 
-def test_a_connection_that_was_answered_has_no_such_deadline():
+async def test_a_connection_that_was_answered_has_no_such_deadline():
     """Between two requests, a connection has no deadline of the protocol."""
-
-    async def told():
-        async with served() as (port, server):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            for _ in range(2):
-                writer.write(LINE + b"\r\n")
-                assert (await asyncio.wait_for(reader.readuntil(b"ok"), HANGS)).startswith(b"HTTP/1.1 200 OK")
-                (protocol,) = server.server_state.connections
-                assert protocol._deadline == inf
-            writer.close()
-
-    asyncio.run(told())
+    async with served() as (port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(LINE + b"\r\n")
+            assert (await asyncio.wait_for(reader.readuntil(b"ok"), HANGS)).startswith(b"HTTP/1.1 200 OK")
+            (protocol,) = server.server_state.connections
+            assert protocol._deadline == inf
+        writer.close()
 
 
 def test_the_counts_are_of_words_alone():
