@@ -16,7 +16,7 @@ from app.core.processing import PartyMode
 from app.core.wording import REASON_FOR_USER
 from bench.fuzz.facts import Facts, Holder, reference
 from bench.fuzz.reading import Heard
-from tests.decisions.second_reader import BadJsonError, parse, read
+from tests.decisions.second_reader import parse, read
 
 SINGLE: Final = "/access/v1/evaluation"
 BATCH: Final = "/access/v1/evaluations"
@@ -126,7 +126,7 @@ def _judged(facts: Facts, heard: Heard, holder: Holder, at: datetime, batch: _Ba
 def _parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON
     try:
         return parse(body)
-    except BadJsonError:
+    except (ValueError, RecursionError):
         return None
 
 
