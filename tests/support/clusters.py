@@ -22,7 +22,13 @@ FASTER: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off", "
 
 
 def copy_cluster(data: Path) -> None:
-    """Copy a cluster with a migrated database `sceau` into a data directory; the first caller makes the cluster."""
+    """Copy a cluster with a migrated database `sceau` into a data directory; the first caller makes the cluster.
+
+    Outside a run of tests, as for `./dev bench chat`, the cluster is made in that directory.
+    """
+    if PLACE not in os.environ:
+        _make(data)
+        return
     place = Path(os.environ[PLACE])
     made = place / "made"
     with (place / "lock").open("w") as lock:
