@@ -2,8 +2,8 @@
 
 `python -m bench.apps.raw_write JSON` takes `url`, `seconds`, `connections`, `rows` (how many events one transaction
 holds, by one multi-row INSERT for each table), and `pseudonym_key` and `consents`, which lead to the subjects. It
-prints `{"events": …, "seconds": …}`. Nothing is judged, confirmed or answered; the
-statements of a transaction go in one pipeline.
+prints `{"events": …, "seconds": …}`. Nothing is judged, confirmed or answered; the statements of a transaction go in
+one pipeline.
 """
 
 import asyncio
@@ -89,12 +89,12 @@ async def _write(load: Load, mine: Sequence[tuple[bytes, bytes]], until: float) 
 
 
 def _locators(load: Load) -> list[bytes]:
-    """Those of a thousand subjects for each connection, the last that were loaded.
+    """The locators of the subjects that were loaded last, a thousand for each connection.
 
-    Sceau is measured on the first ones: a write takes longer, the more is recorded about its subject.
+    Sceau is measured on those that were loaded first: a write takes longer, the more is recorded about its subject.
     """
     pseudonyms = Pseudonyms(bytes.fromhex(load.pseudonym_key))
-    numbers = range(load.consents - 1_000 * load.connections, load.consents)
+    numbers = range(max(0, load.consents - 1_000 * load.connections), load.consents)
     return [pseudonyms.locator(SUBJECT_TYPE, name_of(number)) for number in numbers]
 
 

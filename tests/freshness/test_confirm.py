@@ -126,6 +126,7 @@ async def test_its_own_row_is_left_out_only_by_a_write_that_forgot(rows):
     await rows.still(waiting)
     rows.rows[OWN] = AFTER
     await waiting
+    assert rows.ended == (2, 0)
 
 
 async def test_a_reading_that_began_before_a_write_does_not_answer_it(rows):
@@ -141,6 +142,7 @@ async def test_a_reading_that_began_before_a_write_does_not_answer_it(rows):
     await rows.still(second)
     rows.rows = {}
     await second
+    assert rows.ended == (2, 0)
 
 
 async def test_an_acknowledgement_is_as_good_as_a_row(rows):
@@ -168,6 +170,7 @@ async def test_an_acknowledgement_of_less_or_of_another_server_counts_for_nothin
     await rows.still(waiting)
     rows.confirmer.acknowledged(ReplicaAcknowledgement(A, AFTER, "here"))
     await waiting
+    assert rows.ended == (1, 0)
 
 
 def test_what_is_read_before_the_deadline_is_acknowledged_between_two_beats(database):

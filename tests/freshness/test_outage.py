@@ -289,7 +289,7 @@ async def test_a_database_clock_that_is_set_back_is_followed(replica):
 
 
 async def begins_again(monkeypatch, target, run):
-    """Return once what fails each time that it is called was called twice while something runs."""
+    """Have what fails each time be called again while something runs; return how often it was called."""
     calls = []
 
     async def broken(*_):
@@ -300,18 +300,19 @@ async def begins_again(monkeypatch, target, run):
     task = asyncio.create_task(run)
     await until(lambda: len(calls) > 1)
     task.cancel()
+    return len(calls)
 
 
 async def test_the_feed_outlives_whatever_happens_to_it(replica, monkeypatch):
     """An unforeseen error ends one incarnation of the feed, and the feed begins another."""
-    await begins_again(monkeypatch, (replica.feed, "_live"), replica.feed.run())
+    assert await begins_again(monkeypatch, (replica.feed, "_live"), replica.feed.run()) > 1
     assert not replica.lease.held()
 
 
 async def test_upkeep_outlives_whatever_happens_to_it(replica, monkeypatch):
     """An unforeseen error ends one round of upkeep, and another round follows."""
     upkeep = keep_up(replica._database, type(replica._plan.pace)(lease=0.01), Pulse())
-    await begins_again(monkeypatch, ("app.snapshot.tables.take_away_dead",), upkeep)
+    assert await begins_again(monkeypatch, ("app.snapshot.tables.take_away_dead",), upkeep) > 1
 
 
 def test_without_its_feed_a_replica_goes_by_what_it_read_last(database):

@@ -1,7 +1,7 @@
-"""Tries every mutant of the core and of the recorder: `python -m tests.mutation [MODULE...]`. Takes an hour.
+"""Tries the mutants of modules: `python -m tests.mutation [MODULE...]`; without names, those of the core.
 
-Of the core golden cases first, then its tests; of the recorder the tests of consents, on a database. What survives must
-stand in survivors.md, here, with its reason. Exit code 1 when one does not.
+A module of the core is tried by the golden cases first, then by the tests of the core; `recorder` is tried by the tests
+of consents, on a database. What survives must stand in survivors.md, here, with its reason; else the exit code is 1.
 """
 
 import ast
@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.mutation.mutants import CORE, MODULES, ROOT, Mutant, explained_survivors, mutants_of, mutated_tree, source_of
+from tests.mutation.mutants import CORE, ROOT, Mutant, explained_survivors, mutants_of, mutated_tree, source_of
 from tests.mutation.trial import golden_failures
 
 SECONDS = 300
@@ -25,7 +25,7 @@ def main(modules: list[str]) -> int:
     explained = explained_survivors()
     unexplained = 0
     total: Counter[str] = Counter()
-    for module in modules or MODULES:
+    for module in modules or CORE:
         by_cases = module in CORE
         if _fails((module,)) or (by_cases and golden_failures(module, ast.parse(source_of(module).read_text()))):
             raise RuntimeError(f"{module}: something fails without a mutant: nothing it finds out means anything")
