@@ -47,7 +47,10 @@ class Checker:
             return f"no answer of this service ({error!r}): {answer.status} {answer.body[:300]!r}"
 
     def _wrong(self, heard: Heard, answer: Answer, began: datetime, ended: datetime) -> str | None:
-        moments = (began - CLOCKS, ended + CLOCKS)
+        first, last = began - CLOCKS, ended + CLOCKS
+        begun = {each.effective_from for one in self.facts.processings.values() for each in one.versions}
+        # Between two versions that begin within this time an answer may be neither the first instant's nor the last's.
+        moments = (first, *sorted(at for at in begun if at is not None and first < at < last), last)
         wanted = [expected(self.facts, heard, at) for at in moments]
         complaints = [self._compared(heard, each, answer) for each in dict.fromkeys(wanted)]
         if None not in complaints:
