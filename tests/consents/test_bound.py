@@ -1,21 +1,23 @@
 """How often one person's consents are recorded within a day, so that a looping program does not grow their ledger."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from app.operations.consents import recorder
 from tests.support.api import subject
-from tests.support.consents import grant
+from tests.support.consents import SIGNED, grant, notice_of, own_form, proof, written
 
 FEW = 5
 
 
 @pytest.fixture(autouse=True)
-def few(monkeypatch):
-    """A bound that a test can reach."""
+def bound(monkeypatch):
+    """The bound of the service; each test has one that it can reach."""
+    bound = recorder.MOST_A_DAY
     monkeypatch.setattr(recorder, "MOST_A_DAY", FEW)
+    return bound
 
 
 @pytest.fixture
@@ -33,6 +35,11 @@ def refused(api, name, processing):
     at = api.clock.at if api.clock is not None else None
     answer = api.call("POST", "/v1/consents", grant(name, processing, at=at))
     return answer.status_code, answer.json().get("type", "")
+
+
+def test_the_bound_is_the_one_that_its_error_states(bound):
+    """A hundred consents of one person are recorded within a day, as `TooManyConsentsError` says."""
+    assert bound == 100
 
 
 def test_one_consent_too_many_is_refused(full):
@@ -54,11 +61,27 @@ def test_what_forbids_is_never_refused(full):
     api.ok("POST", "/v1/subjects/closures", {"subject": subject(alice)})
 
 
+def test_only_consents_given_here_count(shared, bob):
+    """Refusals and imported consents take nothing from the day's bound."""
+    name = f"ads-{uuid4().hex[:8]}"
+    shared.register(name)
+    past = [datetime.now(UTC) - timedelta(days=days) for days in range(2, 2 + FEW)]
+    stated = {"subject": subject(bob), "processing": name, "decision": "granted"}
+    evidence = own_form(proof(notice_of(name), SIGNED), bob)
+    rows = [{**stated, "source_id": str(at), "at": written(at), "evidence": evidence} for at in past]
+    answer = shared.ok("POST", "/v1/imports", {"import": "crm", "until": written(past[0]), "rows": rows})
+    assert [each["result"] for each in answer["rows"]] == ["recorded"] * FEW
+    for _ in range(FEW):
+        shared.decide(bob, name, "refused")
+    assert refused(shared, bob, name)[0] == 201
+
+
 def test_a_day_later_it_is_recorded(moving, shared_clock):
-    """A consent refused for the day's bound is recorded a day later."""
+    """A consent refused for the day's bound is recorded a day later, as many as the bound again and no more."""
     moving.register("ads")
     for _ in range(FEW):
         moving.decide("alice", "ads")
     assert refused(moving, "alice", "ads")[0] == 409
-    shared_clock.at += timedelta(days=1, seconds=1)
-    assert refused(moving, "alice", "ads")[0] == 201
+    shared_clock.at += timedelta(days=1)
+    again = [refused(moving, "alice", "ads")[0] for _ in range(FEW + 1)]
+    assert again == [*[201] * FEW, 409]
