@@ -1,23 +1,55 @@
 """Tries the mutants of modules: `python -m tests.mutation [MODULE...]`; without names, those of the core.
 
-A module of the core is tried by the golden cases first, then by the tests of the core; `recorder` is tried by the tests
-of consents, on a database. What survives must stand in survivors.md, here, with its reason; else the exit code is 1.
+A module of the core is tried by the golden cases first, then by tests of the core; `recorder` by tests on a database.
+Only the tests that run the changed statement are tried. What survives must stand in survivors.md, here, with its
+reason; else the exit code is 1.
 """
 
-import ast
 import os
 import subprocess
 import sys
+import tempfile
+from ast import parse
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
 
-from tests.mutation.mutants import CORE, ROOT, Mutant, explained_survivors, mutants_of, mutated_tree, source_of
+from coverage import CoverageData
+
+from app.db.embedded import EmbeddedServer
+from tests.mutation.mutants import (
+    CORE,
+    ROOT,
+    Mutant,
+    dotted,
+    explained_survivors,
+    mutants_of,
+    mutated_tree,
+    source_of,
+    statement_lines,
+)
 from tests.mutation.trial import golden_failures
+from tests.support.clusters import FASTER
+from tests.support.databases import ADDRESS
 
 SECONDS = 300
-SURVIVED = 0
+PASSED = 0
 FOUND_OUT = (1, 2)
 """pytest's exit codes for a test that failed and for one that could not even be imported."""
+NOT_IMPORTED = b"Error while loading plugin"
+"""What pytest says where the suite's own plugin cannot import a mutant."""
+ROOMS = dict.fromkeys(CORE, ("core",)) | {"recorder": ("consents", "register", "pages")}
+"""The folders of the tests of a module."""
+
+
+class Outcome(StrEnum):
+    """What was found out about a mutant; one whose tests did not end in time counts as a survivor."""
+
+    KILLED = "killed"
+    SURVIVED = "SURVIVED"
+    TIMED_OUT = "TIMED OUT"
 
 
 def main(modules: list[str]) -> int:
@@ -25,25 +57,40 @@ def main(modules: list[str]) -> int:
     explained = explained_survivors()
     unexplained = 0
     total: Counter[str] = Counter()
-    for module in modules or CORE:
-        by_cases = module in CORE
-        if _fails((module,)) or (by_cases and golden_failures(module, ast.parse(source_of(module).read_text()))):
-            raise RuntimeError(f"{module}: something fails without a mutant: nothing it finds out means anything")
-        found = mutants_of(module)
-        left = [each for each in found if not by_cases or golden_failures(module, mutated_tree(each)) == 0]
-        survivors = 0
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for each, killed in zip(left, pool.map(_killed_by_tests, left), strict=True):
-                if not killed:  # told as it is found: a run that is ended early has found something out
-                    known = each.name in explained
-                    survivors, unexplained = survivors + 1, unexplained + (not known)
-                    print(f"{'known   ' if known else 'SURVIVED'} line {each.line}: {each.name}", flush=True)
-        figures = Counter(mutants=len(found), golden=len(found) - len(left), tests=len(left) - survivors)
-        figures["survivors"] = survivors
-        total += figures
-        print(f"{module}: {_said(figures)}", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="sceau-mutants-") as place,
+        EmbeddedServer(Path(place) / "postgres", settings=FASTER) as server,
+    ):
+        os.environ[ADDRESS] = server.url(role="postgres", database="postgres")
+        for module in modules or CORE:
+            figures, unknown = _try_module(module, explained, Path(place))
+            unexplained += unknown
+            total += figures
+            print(f"{module}: {_said(figures)}", flush=True)
     print(f"all: {_said(total)}")
     return 1 if unexplained else 0
+
+
+def _try_module(module: str, explained: set[str], place: Path) -> tuple[Counter[str], int]:
+    """The figures of a module, and how many survivors nobody has explained."""
+    by_cases = module in CORE
+    if by_cases and golden_failures(module, parse(source_of(module).read_text())):
+        raise RuntimeError(f"{module}: a golden case fails without a mutant: nothing it finds out means anything")
+    tests_of = _tests_that_run(module, place / module)
+    found = mutants_of(module)
+    left = [each for each in found if not by_cases or golden_failures(module, mutated_tree(each)) == 0]
+    survivors = unexplained = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for each, outcome in zip(left, pool.map(lambda one: _try(one, tests_of(one)), left), strict=True):
+            if (
+                outcome is not Outcome.KILLED
+            ):  # printed as it is found: a run that is ended early has found something out
+                known = each.name in explained
+                survivors, unexplained = survivors + 1, unexplained + (not known)
+                print(f"{'known' if known else outcome.value} line {each.line}: {each.name}", flush=True)
+    figures = Counter(mutants=len(found), golden=len(found) - len(left), tests=len(left) - survivors)
+    figures["survivors"] = survivors
+    return figures, unexplained
 
 
 def _said(figures: Counter[str]) -> str:
@@ -52,23 +99,60 @@ def _said(figures: Counter[str]) -> str:
     )
 
 
-def _killed_by_tests(mutant: Mutant) -> bool:
-    return _fails((mutant.module, str(mutant.node), str(mutant.variant)))
+def _tests_that_run(module: str, report: Path) -> Callable[[Mutant], list[str]]:
+    """What finds the tests that run a mutant's statement; all of its folders where an import runs it.
+
+    Raises:
+        RuntimeError: a test fails without a mutant.
+    """
+    folders = [f"tests/{folder}" for folder in ROOMS[module]]
+    package = dotted(module).rpartition(".")[0]
+    traced = ["coverage", "run", f"--source={package}", f"--data-file={report}", "-m", "pytest"]
+    plain = ["-q", "-n0", "-p", "no:cacheprovider", "-p", "no:pytest_cov", "-p", "tests.mutation.trial"]
+    done = _run_python([*traced, *plain, *folders], seconds=None)
+    if done.returncode != 0:
+        raise RuntimeError(f"{module}: a test fails without a mutant: {done.stdout.decode()[-2000:]}")
+    data = CoverageData(str(report))
+    data.read()
+    contexts = data.contexts_by_lineno(str(source_of(module)))
+    if not any(any(tests) for tests in contexts.values()):
+        raise RuntimeError(f"{module}: no test was seen to run it, so that every mutant would survive")
+
+    def tests_of(mutant: Mutant) -> list[str]:
+        statement = statement_lines(mutant)
+        if statement is None:
+            return folders
+        found = {context for line in statement for context in contexts.get(line, ())}
+        # File by file: tests of several files in turn would start an application for each.
+        return sorted(found - {""}, key=lambda test: (ROOMS[module].index(test.split("/")[1]), test))
+
+    return tests_of
 
 
-def _fails(mutant: tuple[str, ...]) -> bool:
-    """Whether the tests of a module fail with a mutant, or with the module as it is (its name alone)."""
-    command = [sys.executable, "-m", "tests.mutation.trial", *mutant]
-    environment = {**os.environ, "SCEAU_TEST_EXAMPLES": "60", "CI": "1"}
+def _try(mutant: Mutant, tests: list[str]) -> Outcome:
+    """What these tests make of a mutant; one that no test runs survives."""
+    if not tests:
+        return Outcome.SURVIVED
+    trial = ["tests.mutation.trial", mutant.module, str(mutant.node), str(mutant.variant), *tests]
     try:
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=SECONDS, check=False)
+        done = _run_python(trial, seconds=SECONDS)
     except subprocess.TimeoutExpired:
-        return False  # listed like a survivor: nothing was found out
+        return Outcome.TIMED_OUT
+    if NOT_IMPORTED in done.stdout + done.stderr:
+        return Outcome.KILLED
     # A run that ended before its tests, over a warning perhaps, has found nothing out.
-    ran = done.returncode == SURVIVED or b" failed" in done.stdout or b" error" in done.stdout
-    if not ran or done.returncode not in {SURVIVED, *FOUND_OUT}:
-        raise RuntimeError(f"pytest could not try {' '.join(mutant)}: {done.stdout.decode()}{done.stderr.decode()}")
-    return done.returncode in FOUND_OUT
+    ran = done.returncode == PASSED or b" failed" in done.stdout or b" error" in done.stdout
+    if not ran or done.returncode not in {PASSED, *FOUND_OUT}:
+        raise RuntimeError(f"pytest could not try {mutant}: {done.stdout.decode()}{done.stderr.decode()}")
+    return Outcome.KILLED if done.returncode in FOUND_OUT else Outcome.SURVIVED
+
+
+def _run_python(
+    arguments: list[str], *, seconds: float | None, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", *arguments]
+    variables = {**os.environ, "SCEAU_TEST_EXAMPLES": "60", "CI": "1"}
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, timeout=seconds, check=False)
 
 
 if __name__ == "__main__":

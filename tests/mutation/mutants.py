@@ -104,6 +104,26 @@ def mutated_tree(mutant: Mutant) -> ast.Module:
     return ast.fix_missing_locations(changed)
 
 
+def statement_lines(mutant: Mutant) -> range | None:
+    """The lines of the statement that a mutant changes; None outside functions, where an import runs it."""
+    inside = None
+
+    def visit(node: ast.AST, within: bool) -> None:
+        nonlocal inside
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ExceptHandler | ast.match_case):
+                visit(child, within)
+            elif isinstance(child, ast.stmt) and child.lineno <= mutant.line <= (child.end_lineno or child.lineno):
+                body = getattr(child, "body", None)
+                last = body[0].lineno - 1 if body else child.end_lineno or child.lineno
+                runs = within and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                inside = range(child.lineno, max(last, child.lineno) + 1) if runs else None
+                visit(child, within or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
+
+    visit(ast.parse(source_of(mutant.module).read_text()), within=False)
+    return inside
+
+
 def _swapped(tree: ast.AST, target: ast.AST, variant: ast.AST) -> ast.AST:
     """A copy of a tree with one node of it replaced."""
     if tree is target:

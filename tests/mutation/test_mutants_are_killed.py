@@ -10,7 +10,7 @@ from app.core import evaluate, rules
 from app.core.case import Outcome
 from app.core.consent import EventKind
 from app.core.decision import Reason
-from tests.mutation.mutants import MODULES, explained_survivors, mutants_of, mutated_tree, source_of
+from tests.mutation.mutants import MODULES, explained_survivors, mutants_of, mutated_tree, source_of, statement_lines
 from tests.mutation.trial import GOLDEN, golden_failures
 
 pytestmark = pytest.mark.deep
@@ -88,3 +88,16 @@ def test_every_survivor_that_is_explained_still_exists():
     explained = explained_survivors()
     assert explained
     assert explained <= names
+
+
+def test_the_tests_of_a_mutant_are_those_that_run_its_statement():
+    """A mutant of a function lies in the lines of its statement, up to a block's first; an import runs the others."""
+    in_functions = [(mutant, statement_lines(mutant)) for mutant in mutants_of("recorder") if mutant.where != "module"]
+    assert len(in_functions) > 300
+    lines = source_of("recorder").read_text().splitlines()
+    for mutant, statement in in_functions:
+        if statement is not None:
+            assert mutant.line in statement
+            assert not any(lines[line - 1].lstrip().startswith(("return", "raise")) for line in statement[1:])
+    assert {statement_lines(mutant) for mutant in mutants_of("recorder") if mutant.where == "module"} == {None}
+    assert sum(statement is None for _, statement in in_functions) < 10

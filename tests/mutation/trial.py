@@ -1,7 +1,6 @@
 """Tries a mutant: against the golden cases in this process, against the tests of its module in another.
 
-The second is `python -m tests.mutation.trial MODULE NODE VARIANT`; its exit code is pytest's.
-With the module alone there is no mutant.
+The second is `python -m tests.mutation.trial MODULE NODE VARIANT TEST...`; its exit code is pytest's.
 """
 
 import ast
@@ -18,10 +17,6 @@ from types import ModuleType
 from tests.mutation.mutants import CORE, ROOT, dotted, mutants_of, mutated_tree
 
 GOLDEN = tuple(ROOT / "tests" / "conformance" / name for name in ("decisions.yaml", "edges.yaml"))
-FAST_FIRST = (
-    *("evaluate", "consent", "processing", "period", "state", "article", "retention", "projection"),
-    *("consents", "evidence", "ages", "groups", "versions", "states", "times"),
-)
 
 
 class MutantImporter(MetaPathFinder, Loader):
@@ -78,29 +73,33 @@ def _composed(_path: object, text: str) -> object:
     return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
-def main(module: str, node: str = "", variant: str = "") -> int:
-    """Run the tests of a module against one mutant of it; without one against the module as it is."""
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """As a plugin of pytest under `coverage run`: record by which test each line is run, its fixtures included."""
+    from coverage import Coverage
+
+    traced = Coverage.current()
+    if traced is not None:
+        traced.switch_context(nodeid)
+
+
+def main(module: str, node: str, variant: str, *tests: str) -> int:
+    """Run tests against one mutant of a module, until one fails."""
     import pytest
 
     from tests.support.properties import load_profile
 
     load_profile()
-    if node:
-        found = next(each for each in mutants_of(module) if (each.node, each.variant) == (int(node), int(variant)))
-        tree = mutated_tree(found)
-        for name in [name for name in sys.modules if name.startswith("app.")]:
-            del sys.modules[name]
-        sys.meta_path.insert(0, MutantImporter(module, tree))
-    folder = ROOT / "tests" / ("core" if module in CORE else "consents")
-    found_tests = {path.stem.removeprefix("test_"): str(path) for path in sorted(folder.rglob("test_*.py"))}
-    first = [found_tests.pop(name) for name in FAST_FIRST if name in found_tests]
-    rest = list(found_tests.values())
+    found = next(each for each in mutants_of(module) if (each.node, each.variant) == (int(node), int(variant)))
+    tree = mutated_tree(found)
+    for name in [name for name in sys.modules if name.startswith("app.")]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, MutantImporter(module, tree))
     # The suite's own plugin imports hypothesis before pytest could rewrite it, which matters to no test here.
     rewriting = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     quiet = [*rewriting, "-x", "-q", "-n0", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
     if module in CORE:
-        quiet.append(f"--confcutdir={folder}")
-    return int(pytest.main([*quiet, *first, *rest]))
+        quiet.append(f"--confcutdir={ROOT / 'tests' / 'core'}")
+    return int(pytest.main([*quiet, *tests]))
 
 
 if __name__ == "__main__":
