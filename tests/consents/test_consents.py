@@ -203,22 +203,41 @@ def test_a_malformed_body_is_refused(pip, body, status):
     assert pip.call("POST", "/v1/consents", body).status_code == status
 
 
+@pytest.fixture
+def narrowed(monkeypatch):
+    """The writes that were answered only once no process permits what they forbid."""
+    narrow = WriteSession.narrow
+    found: list[WriteSession] = []
+
+    def noted(session: WriteSession) -> None:
+        found.append(session)
+        narrow(session)
+
+    monkeypatch.setattr(WriteSession, "narrow", noted)
+    return found
+
+
 @pytest.mark.parametrize("elements", [["subject_line"], None])
-def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, monkeypatch, elements):
+def test_a_second_half_that_covers_less_is_confirmed_like_a_withdrawal(api, narrowed, elements):
     """A second half that leaves a joint consent narrower is confirmed like a withdrawal; one that covers all is not."""
     api.register("ads")
     api.state_age("kid", "under_15", checked_how="identity_document")
     api.decide("kid", "ads", capacity={"given_by": "both"})
     api.decide("kid", "ads", capacity={"given_by": "self"}, **({} if elements is None else {"elements": elements}))
     assert api.reason("kid", "ads", elements=["content"]) == "consent_in_force"
-    narrow = WriteSession.narrow
-    narrowed: list[WriteSession] = []
-
-    def noted(session: WriteSession) -> None:
-        narrowed.append(session)
-        narrow(session)
-
-    monkeypatch.setattr(WriteSession, "narrow", noted)
+    narrowed.clear()
     api.decide("kid", "ads", capacity={"given_by": "holder_of_parental_responsibility"})
     left = "consent_in_force" if elements is None else "consent_scope"
     assert (api.reason("kid", "ads", elements=["content"]), bool(narrowed)) == (left, elements is not None)
+
+
+@pytest.mark.parametrize(
+    ("second", "confirmed"), [({}, False), ({"elements": ["content"]}, True), ({"decision": "refused"}, True)]
+)
+def test_a_decision_that_permits_less_is_confirmed_like_a_withdrawal(api, narrowed, second, confirmed):
+    """A refusal and a grant of fewer elements are confirmed like a withdrawal; a first grant or an equal one is not."""
+    api.register("ads")
+    api.decide("alice", "ads")
+    assert not narrowed
+    api.decide("alice", "ads", **second)
+    assert bool(narrowed) == confirmed
