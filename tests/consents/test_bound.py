@@ -62,18 +62,21 @@ def test_what_forbids_is_never_refused(full):
 
 
 def test_only_consents_given_here_count(shared, bob):
-    """Refusals and imported consents take nothing from the day's bound."""
+    """Refusals and imported consents take nothing from the day's bound, and imports are not held to it."""
     name = f"ads-{uuid4().hex[:8]}"
     shared.register(name)
     past = [datetime.now(UTC) - timedelta(days=days) for days in range(2, 2 + FEW)]
     stated = {"subject": subject(bob), "processing": name, "decision": "granted"}
     evidence = own_form(proof(notice_of(name), SIGNED), bob)
     rows = [{**stated, "source_id": str(at), "at": written(at), "evidence": evidence} for at in past]
-    answer = shared.ok("POST", "/v1/imports", {"import": "crm", "until": written(past[0]), "rows": rows})
-    assert [each["result"] for each in answer["rows"]] == ["recorded"] * FEW
+    imports = {"import": "crm", "until": written(past[0])}
+    answer = shared.ok("POST", "/v1/imports", {**imports, "rows": rows[1:]})
+    assert [each["result"] for each in answer["rows"]] == ["recorded"] * (FEW - 1)
     for _ in range(FEW):
         shared.decide(bob, name, "refused")
-    assert refused(shared, bob, name)[0] == 201
+    assert [refused(shared, bob, name)[0] for _ in range(FEW + 1)] == [*[201] * FEW, 409]
+    answer = shared.ok("POST", "/v1/imports", {**imports, "rows": rows[:1]})
+    assert [each["result"] for each in answer["rows"]] == ["recorded"]
 
 
 def test_a_day_later_it_is_recorded(moving, shared_clock):
