@@ -205,7 +205,7 @@ def test_a_malformed_body_is_refused(pip, body, status):
 
 @pytest.fixture
 def narrowed(monkeypatch):
-    """The writes that were answered only once no process permits what they forbid."""
+    """The transactions that are confirmed like a withdrawal before they are answered."""
     narrow = WriteSession.narrow
     found: list[WriteSession] = []
 

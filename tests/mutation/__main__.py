@@ -72,7 +72,7 @@ def main(modules: list[str]) -> int:
 
 
 def _try_module(module: str, explained: set[str], place: Path) -> tuple[Counter[str], int]:
-    """The figures of a module, and how many survivors nobody has explained."""
+    """Return the figures of a module, and how many of its survivors survivors.md does not explain."""
     by_cases = module in CORE
     if by_cases and golden_failures(module, parse(source_of(module).read_text())):
         raise RuntimeError(f"{module}: a golden case fails without a mutant: nothing it finds out means anything")
@@ -82,9 +82,8 @@ def _try_module(module: str, explained: set[str], place: Path) -> tuple[Counter[
     survivors = unexplained = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for each, outcome in zip(left, pool.map(lambda one: _try(one, tests_of(one)), left), strict=True):
-            if (
-                outcome is not Outcome.KILLED
-            ):  # printed as it is found: a run that is ended early has found something out
+            # Printed as it is found: a run that is ended early has found something out.
+            if outcome is not Outcome.KILLED:
                 known = each.name in explained
                 survivors, unexplained = survivors + 1, unexplained + (not known)
                 print(f"{'known' if known else outcome.value} line {each.line}: {each.name}", flush=True)
@@ -100,10 +99,13 @@ def _said(figures: Counter[str]) -> str:
 
 
 def _tests_that_run(module: str, report: Path) -> Callable[[Mutant], list[str]]:
-    """What finds the tests that run a mutant's statement; all of its folders where an import runs it.
+    """Return a function from a mutant to the tests that run its statement, or to all folders where an import runs it.
+
+    A line whose result is remembered, by a cache or a fixture, is run by the first test that needs it: a survivor there
+    may be one that another test would kill.
 
     Raises:
-        RuntimeError: a test fails without a mutant.
+        RuntimeError: a test fails without a mutant, or none was seen to run the module.
     """
     folders = [f"tests/{folder}" for folder in ROOMS[module]]
     package = dotted(module).rpartition(".")[0]
@@ -130,7 +132,7 @@ def _tests_that_run(module: str, report: Path) -> Callable[[Mutant], list[str]]:
 
 
 def _try(mutant: Mutant, tests: list[str]) -> Outcome:
-    """What these tests make of a mutant; one that no test runs survives."""
+    """Run these tests against a mutant; one that no test runs survives."""
     if not tests:
         return Outcome.SURVIVED
     trial = ["tests.mutation.trial", mutant.module, str(mutant.node), str(mutant.variant), *tests]
@@ -147,9 +149,7 @@ def _try(mutant: Mutant, tests: list[str]) -> Outcome:
     return Outcome.KILLED if done.returncode in FOUND_OUT else Outcome.SURVIVED
 
 
-def _run_python(
-    arguments: list[str], *, seconds: float | None, **environment: str
-) -> subprocess.CompletedProcess[bytes]:
+def _run_python(arguments: list[str], *, seconds: float | None) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", *arguments]
     variables = {**os.environ, "SCEAU_TEST_EXAMPLES": "60", "CI": "1"}
     return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, timeout=seconds, check=False)
