@@ -108,8 +108,10 @@ def test_a_program_approves_nothing(api, ada):
 
 
 def test_nobody_is_asked_before(api, ada, bob, clock):
-    """A processing that waits for approval takes no consent, and takes a refusal."""
+    """A processing that waits for approval takes no consent, not even an older one, and takes a refusal."""
     ada.register("asked")
+    older = api.call("POST", "/v1/consents", grant("alice", "asked", at=clock.at - timedelta(minutes=1)))
+    assert refused(older) == (409, "processing-not-approved")
     with pytest.raises(AssertionError, match="processing-not-approved"):
         api.decide("alice", "asked")
     api.decide("alice", "asked", "refused")
