@@ -1,6 +1,5 @@
 """The Python client records, withdraws, makes links and verifies webhooks, against the real service."""
 
-import asyncio
 import logging
 from datetime import UTC, datetime
 
@@ -58,17 +57,11 @@ def test_what_is_granted_permits_until_it_is_withdrawn(service):
         assert not recorder.withdraw("never-seen").matched
 
 
-def test_the_awaited_one_does_the_same(service):
+async def test_the_awaited_one_does_the_same(service):
     """`AsyncRecorder`: a grant, and a withdrawal from everything."""
-
-    async def both():
-        async with AsyncRecorder(url_of(service), BOOTSTRAP) as recorder:
-            made = await recorder.grant("carol", "ads-mail", proof(service), collected_at=datetime.now(UTC))
-            ended = await recorder.withdraw("carol")
-            return made.id, ended.consents
-
-    made, ended = asyncio.run(both())
-    assert ended == (made,)
+    async with AsyncRecorder(url_of(service), BOOTSTRAP) as recorder:
+        made = await recorder.grant("carol", "ads-mail", proof(service), collected_at=datetime.now(UTC))
+        assert (await recorder.withdraw("carol")).consents == (made.id,)
 
 
 def test_a_link_is_made_and_hides_its_address(service):

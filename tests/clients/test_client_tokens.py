@@ -1,6 +1,5 @@
 """A decision token permits exactly what it was given for, and only while its key and its time last."""
 
-import asyncio
 import json
 import time
 from base64 import urlsafe_b64encode
@@ -199,13 +198,9 @@ def test_keys_that_do_not_come_to_an_end_are_not_waited_for(verifier, server, mo
     assert [request.line[:4] for request in server.came] in (["POST"], ["POST", "GET "])
 
 
-def test_a_token_is_verified_within_an_event_loop(verifier):
+async def test_a_token_is_verified_within_an_event_loop(verifier):
     """It waits there as elsewhere; better is `asyncio.to_thread`."""
-
-    async def verified():
-        return verifier.verify(token(), QUESTION)
-
-    assert asyncio.run(verified())
+    assert verifier.verify(token(), QUESTION)
 
 
 @pytest.mark.parametrize(

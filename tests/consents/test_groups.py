@@ -388,7 +388,7 @@ async def test_what_waits_behind_a_task_that_had_not_begun_is_told():
 
 
 @pytest.mark.parametrize("error", [RuntimeError, DatabaseUnavailableError, asyncio.CancelledError])
-def test_nobody_waits_for_ever(error, monkeypatch):
+async def test_nobody_waits_for_ever(error, monkeypatch):
     """Each decision of a group gets an error, whatever error ends the group."""
 
     async def prepared(*_, **__):
@@ -402,27 +402,20 @@ def test_nobody_waits_for_ever(error, monkeypatch):
             raise error
         yield
 
-    async def record():
-        nothing: Any = None
-        groups = RecordingGroups(cast("Any", SimpleNamespace(write=write)), nothing)
-        orders = [_order(name) for name in ("one", "two")]
-        told = await asyncio.wait_for(asyncio.gather(*map(groups.record, orders), return_exceptions=True), 30)
-        await groups.close()
-        return told
-
-    assert all(isinstance(each, Exception) for each in asyncio.run(record()))
+    nothing: Any = None
+    groups = RecordingGroups(cast("Any", SimpleNamespace(write=write)), nothing)
+    orders = [_order(name) for name in ("one", "two")]
+    answers = await asyncio.wait_for(asyncio.gather(*map(groups.record, orders), return_exceptions=True), 30)
+    await groups.close()
+    assert all(isinstance(answer, Exception) for answer in answers)
 
 
-def test_closing_ends_although_a_group_that_has_ended_still_counts_as_running():
+async def test_closing_ends_although_a_group_that_has_ended_still_counts_as_running():
     """Closing ends although an ended task is still listed as running, because it lets the loop remove that task."""
-
-    async def closed():
-        groups = _idle_groups()
-        ended = asyncio.create_task(asyncio.sleep(0))
-        await ended
-        groups.running.add(ended)
-        ended.add_done_callback(groups.running.discard)
-        await groups.close()
-        return groups.running
-
-    assert asyncio.run(closed()) == set()
+    groups = _idle_groups()
+    ended = asyncio.create_task(asyncio.sleep(0))
+    await ended
+    groups.running.add(ended)
+    ended.add_done_callback(groups.running.discard)
+    await groups.close()
+    assert groups.running == set()

@@ -1,6 +1,5 @@
 """Every connection, however it is opened, has the same time-outs and time zone."""
 
-import asyncio
 from datetime import timedelta
 
 import psycopg
@@ -60,9 +59,9 @@ async def by_log(url):
 
 
 @pytest.mark.parametrize("opened", [by_engine, by_memory, by_feed, by_log])
-def test_each_connection_has_the_time_outs(database, opened):
+async def test_each_connection_has_the_time_outs(database, opened):
     """Statements, locks and transactions that idle have a bound, and times are UTC."""
-    shown = asyncio.run(opened(database.app_url))
+    shown = await opened(database.app_url)
     assert dict(zip(NAMES, shown, strict=True)) == SHOWN
 
 
@@ -74,12 +73,12 @@ def test_a_connection_without_them_would_be_seen(database):
     assert dict(zip(NAMES, shown, strict=True)) != SHOWN
 
 
-def test_what_a_dsn_leaves_out_is_looked_for_in_the_environment(database, monkeypatch):
+async def test_what_a_dsn_leaves_out_is_looked_for_in_the_environment(database, monkeypatch):
     """A DSN without a host leads where PGHOST says, as libpq's own do; several addresses are tried one by one."""
     told = conninfo_to_dict(database.app_url.replace("+psycopg", ""))
     monkeypatch.setenv("PGHOST", str(told["host"]))
     monkeypatch.setenv("PGPORT", str(told.get("port", 5432)))
-    assert asyncio.run(server_of(f"postgresql://{told['user']}@/{told['dbname']}"))
+    assert await server_of(f"postgresql://{told['user']}@/{told['dbname']}")
     assert patience("postgresql://a@/b?hostaddr=192.0.2.1,192.0.2.2") == patience("postgresql://a@one,two/b")
     with pytest.raises(psycopg.OperationalError, match="as many hosts as ports"):
-        asyncio.run(server_of("postgresql://a@one:1,two:2,three:3/b?hostaddr=192.0.2.1,192.0.2.2"))
+        await server_of("postgresql://a@one:1,two:2,three:3/b?hostaddr=192.0.2.1,192.0.2.2")

@@ -1,6 +1,5 @@
 """When an edge, its key or its worker fails, withdrawals are answered and no permit is stale."""
 
-import asyncio
 import itertools
 import json
 import signal
@@ -227,17 +226,13 @@ def test_the_socket_is_for_owner_and_group(service):
     assert service.socket.stat().st_mode & 0o777 == 0o660
 
 
-def test_a_client_uses_http_where_there_is_no_socket(service, consented, tmp_path):
+async def test_a_client_uses_http_where_there_is_no_socket(service, consented, tmp_path):
     """A client whose edge finds no socket asks over HTTP, with threads and with asyncio."""
     edge = Edge(tmp_path / "none.sock", KEY)
     with Client(service.url(), KEY, refresh=None, edge=edge) as client:
         assert client.evaluate(asked("alice", consented))
-
-    async def once():
-        async with AsyncClient(service.url(), KEY, refresh=None, edge=edge) as client:
-            return await client.evaluate(asked("alice", consented))
-
-    assert asyncio.run(once())
+    async with AsyncClient(service.url(), KEY, refresh=None, edge=edge) as other:
+        assert await other.evaluate(asked("alice", consented))
     edge.close()
 
 
@@ -251,19 +246,15 @@ def test_a_client_connects_its_edge(service, consented):
     edge.close()
 
 
-def test_a_client_with_an_edge_asks_once(service, consented):
+async def test_a_client_with_an_edge_asks_once(service, consented):
     """A client's second answer to a question comes from the edge's memory, with threads and with asyncio."""
     with Edge(service.socket, KEY) as edge, Client(service.url(), KEY, refresh=None, edge=edge) as client:
         holding(edge, consented)
         first, second = client.evaluate(asked("bob", consented)), client.evaluate(asked("bob", consented))
         assert (first.local, second.local) == (False, True)
         assert client.require_all(["alice"], consented, asked("alice", consented).correspondence)
-
-        async def many():
-            async with AsyncClient(service.url(), KEY, refresh=None, edge=edge) as other:
-                return await other.evaluate_many([asked(each, consented) for each in ("alice", "carol")])
-
-        answered = asyncio.run(many())
+        async with AsyncClient(service.url(), KEY, refresh=None, edge=edge) as other:
+            answered = await other.evaluate_many([asked(each, consented) for each in ("alice", "carol")])
         assert [each.local for each in answered] == [True, False]
         assert [each.outcome for each in answered] == [Outcome.PERMIT, Outcome.DENY]
 

@@ -289,21 +289,21 @@ def test_a_leaf_that_owes_too_much_is_hung_up_on(leaves, monkeypatch):
     assert told.hung_up
 
 
-def test_a_wait_ends_when_its_seconds_are_over(leaves):
+async def test_a_wait_ends_when_its_seconds_are_over(leaves):
     """A wait that ran out of time says that a leaf may not have forgotten the change."""
     Told(leaves)
     leaves.tell([SUBJECT])
-    assert asyncio.run(leaves.forgotten(1, seconds=0.0)) is False
-    assert asyncio.run(leaves.forgotten(0, seconds=0.0)) is True
+    assert await leaves.forgotten(1, seconds=0.0) is False
+    assert await leaves.forgotten(0, seconds=0.0) is True
 
 
-def test_a_lease_that_ends_while_it_is_waited_for_is_over(leaves, monkeypatch):
+async def test_a_lease_that_ends_while_it_is_waited_for_is_over(leaves, monkeypatch):
     """A wait for a leaf ends when the leaf's lease does, even if that happens between two readings of the clock."""
     Told(leaves)
     leaves.tell([SUBJECT])
     clock = iter([100.0, 101.999, 102.0, 102.0, 102.0])
     monkeypatch.setattr(leases, "boot_seconds", lambda: next(clock, 102.0))
-    assert asyncio.run(leaves.forgotten(1))
+    assert await leaves.forgotten(1)
 
 
 def test_many_changes_at_once_are_told_in_one_word(leaves):

@@ -46,7 +46,7 @@ def test_an_idle_process_beats_and_asks_nothing_else(tmp_path, others):
 
 
 @pytest.mark.parametrize("changes", ["nothing", "the notes by the beat", "the newest note of its own"])
-def test_a_state_that_was_looked_at_is_not_looked_at_again(monkeypatch, changes):
+async def test_a_state_that_was_looked_at_is_not_looked_at_again(monkeypatch, changes):
     """The fence looks once at each new state: when a beat reports other notes, or this process has a newer one."""
     monkeypatch.setattr(fence_module, "_LOOK_AGAIN_SECONDS", 0.01)
     notes: list[UUID | None] = [None]
@@ -58,18 +58,14 @@ def test_a_state_that_was_looked_at_is_not_looked_at_again(monkeypatch, changes)
 
     monkeypatch.setattr(fence, "_watch", looked)
 
-    async def run():
-        task = asyncio.create_task(fence.keep_watching())
-        for number in range(2):
-            fence.pulse.beat(Chores(str(number if "beat" in changes else 0), left=False, dead=False, changes=False))
-            notes.append(uuid4() if "own" in changes else None)
-            await asyncio.sleep(0.2)
-        before = len(looks)
+    task = asyncio.create_task(fence.keep_watching())
+    for number in range(2):
+        fence.pulse.beat(Chores(str(number if "beat" in changes else 0), left=False, dead=False, changes=False))
+        notes.append(uuid4() if "own" in changes else None)
         await asyncio.sleep(0.2)
-        task.cancel()
-        return before
-
-    before = asyncio.run(run())
+    before = len(looks)
+    await asyncio.sleep(0.2)
+    task.cancel()
     # The first look does not depend on beats; the second is made if the first came before a state was known.
     assert (len(looks) == before, before) == (True, 2 if changes == "nothing" else 3)
 

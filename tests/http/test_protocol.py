@@ -118,21 +118,21 @@ def test_a_head_without_bounds_is_refused(sent, expected):
     assert BoundedProtocol.refused[expected[1]] == before + 1
 
 
-def test_who_goes_on_sending_is_cut_off(monkeypatch):
+async def _send_on(writer):
+    while True:
+        writer.write(b"and on" * 8_192)
+        await writer.drain()
+
+
+async def test_who_goes_on_sending_is_cut_off(monkeypatch):
     """A client that was refused and neither reads nor ends is not kept for ever."""
     monkeypatch.setattr(bounded_protocol, "LINGER_SECONDS", 0.05)
-
-    async def told():
-        async with served() as (port, _):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"no HTTP\r\n\r\n")
-            assert problem_of(await reader.read()) == (400, "malformed")
-            while True:
-                writer.write(b"and on" * 8_192)
-                await writer.drain()
-
-    with pytest.raises(ConnectionError):
-        asyncio.run(asyncio.wait_for(told(), HANGS))
+    async with asyncio.timeout(HANGS), served() as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"no HTTP\r\n\r\n")
+        assert problem_of(await reader.read()) == (400, "malformed")
+        with pytest.raises(ConnectionError):
+            await _send_on(writer)
 
 
 def test_a_head_within_the_bounds_is_answered():
@@ -179,21 +179,15 @@ def test_a_broken_body_behind_its_head_gets_the_refusal_alone(broken, target, fi
 
 @pytest.mark.parametrize("broken", _BROKEN)
 @pytest.mark.parametrize("target", [b"/", b"/halting"])
-def test_a_body_that_breaks_behind_its_answer_adds_nothing_to_it(broken, target, caplog):
+async def test_a_body_that_breaks_behind_its_answer_adds_nothing_to_it(broken, target, caplog):
     """A request that was answered before its body broke, or whose answer has begun, has that one answer."""
-
-    async def told():
-        async with served() as (port, _):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(_CHUNKED % (target, b""))
-            begun = await asyncio.wait_for(reader.readuntil(b"o"), HANGS)
-            begun += await asyncio.wait_for(reader.readuntil(b"\r\n\r\no"), HANGS)
-            writer.write(_BROKEN[broken][0])
-            rest = await asyncio.wait_for(reader.read(), HANGS)
-            writer.close()
-            return begun + rest
-
-    answer = asyncio.run(told())
+    async with asyncio.timeout(HANGS), served() as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_CHUNKED % (target, b""))
+        answer = await reader.readuntil(b"o") + await reader.readuntil(b"\r\n\r\no")
+        writer.write(_BROKEN[broken][0])
+        answer += await reader.read()
+        writer.close()
     assert answer.endswith(b"\r\n\r\nok")
     assert answer.count(b"HTTP/1.1 ") == 1
     assert [each for each in caplog.records if each.exc_info] == []

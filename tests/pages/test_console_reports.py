@@ -191,13 +191,13 @@ async def nothing():
     """A check between two parts that does nothing."""
 
 
-def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
+async def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
     """While one is made the form says so, and another breaks off; whoever has gone leaves no process behind."""
     api, log = entered
     officer = Officer(api, api.new_key(*AUDITOR))
     page = officer.open("/console/report")
 
-    async def gone():
+    with environment(log.database.app_url, monkeypatch):
         asked = bundle_of([], nothing)
         first = asyncio.ensure_future(anext(asked))
         await asyncio.to_thread(eventually, lambda: DOWNLOADS.is_busy)
@@ -207,15 +207,11 @@ def test_one_bundle_is_made_at_a_time(entered, monkeypatch):
         first.cancel()
         await asyncio.wait([first])
         await asked.aclose()
-        return seen
-
-    with environment(log.database.app_url, monkeypatch):
-        seen = asyncio.run(gone())
     assert "Another bundle is being made." in seen.html
     assert not DOWNLOADS.is_busy
 
 
-def test_a_download_ends_with_the_session(entered, monkeypatch):
+async def test_a_download_ends_with_the_session(entered, monkeypatch):
     """The download of a bundle ends when its session ends."""
     _, log = entered
     monkeypatch.setattr(reports, "_PIECE", 1_000)
@@ -231,7 +227,7 @@ def test_a_download_ends_with_the_session(entered, monkeypatch):
             got.append(piece)  # noqa: PERF401 - it is counted on the way
 
     with environment(log.database.app_url, monkeypatch), pytest.raises(CredentialEndedError):
-        asyncio.run(read())
+        await read()
     assert len(got) == 3
 
 

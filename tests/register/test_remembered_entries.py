@@ -1,6 +1,5 @@
 """What a writing process remembers of the register is what the register holds, after changes by any process."""
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,16 +56,14 @@ def test_without_its_stamp_it_would_be_out_of_date(api, database, monkeypatch):
     assert told["ads"] != held["ads"]
 
 
-def test_another_server_with_as_many_rows_is_read_anew(monkeypatch):
+async def test_another_server_with_as_many_rows_is_read_anew(monkeypatch):
     """After a change of server, the register is read anew, even if the number of its rows is unchanged."""
 
     async def load(session, ids):
         return dict.fromkeys(ids, session.name)
 
-    async def read():
-        entries = RegisterEntries()
-        servers: list[Any] = [SimpleNamespace(name=name) for name in ("old", "old", "new")]
-        return [await entries.read(each, ["ads"], (each.name, 1, 1, 1, 0)) for each in servers]
-
     monkeypatch.setattr(store, "load_processings", load)
-    assert asyncio.run(read()) == [{"ads": "old"}, {"ads": "old"}, {"ads": "new"}]
+    entries = RegisterEntries()
+    servers: list[Any] = [SimpleNamespace(name=name) for name in ("old", "old", "new")]
+    read: list[Any] = [await entries.read(each, ["ads"], (each.name, 1, 1, 1, 0)) for each in servers]
+    assert read == [{"ads": "old"}, {"ads": "old"}, {"ads": "new"}]

@@ -24,8 +24,8 @@ async def _after_end_all(times: int) -> bool:
     return ended
 
 
-def test_what_a_cancellation_did_not_end_is_cancelled_again(monkeypatch):
+async def test_what_a_cancellation_did_not_end_is_cancelled_again(monkeypatch):
     """A task that lost two of them ends; one that takes every one for something else keeps nobody from stopping."""
     monkeypatch.setattr("app.wiring.stopping._EACH_SECONDS", 0.01)
-    assert asyncio.run(_after_end_all(2)) is True
-    assert asyncio.run(_after_end_all(1_000)) is False
+    assert await _after_end_all(2) is True
+    assert await _after_end_all(1_000) is False
