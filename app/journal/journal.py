@@ -39,6 +39,9 @@ from app.ledger.identifiers import Vault
 
 _LAST: Final = 200
 """How many of the latest notes are compared to tell whether a database has gone back: any loss loses these first."""
+_NOTES_SECONDS: Final = 1.0
+_LEFT: Final = timedelta(seconds=10)
+"""A note that waits for longer was left by its process, which otherwise keeps it before answering and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +356,27 @@ class Fence:
         self._looked = -inf
         self._turn = asyncio.Lock()
         self._to_mark: tuple[str, int] | None = None
+
+    async def keep_notes(self) -> None:
+        """Keep the notes that were left, record what this process has kept, note a new epoch; until cancelled."""
+        failed, looked = False, -inf
+        while True:
+            await asyncio.sleep(_NOTES_SECONDS)
+            try:
+                await self._journal.mark_kept(self.database)
+                chores = self.pulse.chores(looked)
+                if chores is None or chores.left:
+                    await self._journal.keep_waiting(self.database, left_for=_LEFT)
+                    looked = monotonic()
+                await self._journal.note_epoch()
+            except DatabaseUnavailableError:
+                continue  # others report that
+            except JournalError as error:
+                if not failed:
+                    log.error("notes wait in the database", why=str(error))  # noqa: TRY400 - the message is for an operator
+                failed = True
+            else:
+                failed = False
 
     async def admit(self, server: str) -> None:
         """Check a server, by its identity (`app.db.connections`), when a feed has just connected to it.

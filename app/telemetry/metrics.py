@@ -277,10 +277,16 @@ class Metrics:
         self._watched.append(Watched(gauge, read))
 
     def settle(self) -> None:
-        """Hand on what was counted as plain numbers; with several workers, each does so every second."""
+        """Hand on what was counted as plain numbers."""
         self.decisions.settle()
         for watched in self._watched:
             watched.settle()
+
+    async def keep(self) -> None:
+        """Settle every second, until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            self.settle()
 
     def exposition(self) -> bytes:
         """Return the text that a Prometheus server scrapes."""

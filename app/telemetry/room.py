@@ -14,6 +14,29 @@ from typing import Final
 
 from app.core.errors import RefusalError
 
+
+def shared_directory() -> Path | None:
+    """Return the directory that the workers of one service share; None where one process serves alone."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return None if directory is None else Path(directory)
+
+
+_ADMITTED: Final = "admitted"
+"""A file in that directory: some worker of this service found that the database is its deployment's."""
+
+
+def note_admitted() -> None:
+    """Let workers that start later know that the database has been checked once since the service was started."""
+    if (directory := shared_directory()) is not None:
+        (directory / _ADMITTED).touch()
+
+
+def was_admitted() -> bool:
+    """Return whether another worker of this service has found the database right: this one may then wait for it."""
+    directory = shared_directory()
+    return directory is not None and (directory / _ADMITTED).exists()
+
+
 # How often the service started one of its processes again: counted by the parent, reported by every worker.
 # The parent answers no HTTP. With several workers it writes its counts to a file in the directory where they count; a
 # service of one worker is itself that worker's process.
@@ -28,23 +51,22 @@ def note_restart(process: str) -> None:
     """Count one more start of a `worker` or of `jobs` because the one before had ended or hung."""
     with _lock:
         _counts[process] += 1
-        directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-        if directory is not None:
-            written = Path(directory, f"{_FILE}.new")
+        if (directory := shared_directory()) is not None:
+            written = directory / f"{_FILE}.new"
             written.write_text(" ".join(str(_counts[each]) for each in PROCESSES), encoding="ascii")
-            written.rename(Path(directory, _FILE))
+            written.rename(directory / _FILE)
 
 
 def restarts() -> dict[str, int]:
     """Return the counts so far, as the parent of this process has them."""
-    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    directory = shared_directory()
     if directory is None:
         return dict(_counts)
     try:
-        told = Path(directory, _FILE).read_text(encoding="ascii").split()
+        numbers = (directory / _FILE).read_text(encoding="ascii").split()
     except FileNotFoundError:  # nothing was started again yet
         return dict.fromkeys(PROCESSES, 0)
-    return dict(zip(PROCESSES, map(int, told), strict=True))
+    return dict(zip(PROCESSES, map(int, numbers), strict=True))
 
 
 _BYTES: Final = {
@@ -102,12 +124,12 @@ def take_room() -> None:
         NoRoomError: there is no room.
 
     """
-    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    directory = shared_directory()
     if directory is None:
         return
     try:
         for name, size in _BYTES.items():
-            _make(Path(directory, f"{name}_{os.getpid()}.db"), size)
+            _make(directory / f"{name}_{os.getpid()}.db", size)
     except OSError as error:
         raise NoRoomError(f"metrics have no room ({error.strerror}): make some, or restart the service") from None
 

@@ -6,17 +6,12 @@ import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from math import inf
-from pathlib import Path
-from time import monotonic
 from typing import Final
 
 import structlog
 
 from app.api.http.services import Services
 from app.db.database import DatabaseUnavailableError
-from app.journal.files import JournalError
 from app.keyring import DECISION_KEYS, RECEIPT_KEYS
 from app.operations.audit import keep_log, turn_over
 from app.operations.callers import create_first_key, flush_uses, keep_uses
@@ -26,21 +21,11 @@ from app.operations.service.check_deployment import (
     check_durability,
     keep_checking,
 )
-from app.operations.service.outage_file import (
-    ExemptFacts,
-    OutageFileError,
-    learn,
-    read_file,
-    read_kept,
-    remember,
-    write_file,
-)
 from app.operations.service.signing_keys import ensure_key
 from app.operations.staff import ensure_first_notice
-from app.snapshot.leases import boot_seconds
 from app.snapshot.tables import keep_up
-from app.telemetry.metrics import Metrics
-from app.wiring.stopping import end_all, note_admitted, was_admitted
+from app.telemetry.room import note_admitted, was_admitted
+from app.wiring.stopping import end_all
 
 _LAST_FLUSH_SECONDS: Final = 5.0
 _ALL_LOOKED_THROUGH_SECONDS: Final = 3_600
@@ -88,7 +73,7 @@ async def _admitted(services: Services, first_key: str | None) -> bool:
     try:
         await _admit(services, first_key)
     except DatabaseUnavailableError:
-        if not (await _answers(services) or _learn_from_file(services) or was_admitted()):
+        if not (await _answers(services) or services.exempt.take_from_file(services.wall_clock()) or was_admitted()):
             raise
         return False
     return True
@@ -109,7 +94,7 @@ async def _admit(services: Services, first_key: str | None) -> None:
     await services.fence.look_by_itself()
     # The database may go away as soon as the first request comes: by then this process should know what exempt purposes
     # need. Where it cannot read that, the database has gone away, or answers and is busy, set back, or not proven.
-    if not await _answers(services) or not (await learn_exempt(services) or await _answers(services)):
+    if not await _answers(services) or not (await services.exempt.learn() or await _answers(services)):
         raise DatabaseUnavailableError
     await _turn_over_once(services)
     note_admitted()
@@ -124,19 +109,6 @@ async def _answers(services: Services) -> bool:
         if not await services.database.refuses():
             return False
     services.known.forget_all()
-    return True
-
-
-def _learn_from_file(services: Services) -> bool:
-    """Take what exempt purposes need from the outage file; return whether it was there and could be used."""
-    path = services.outage_file
-    if path is None:
-        return False
-    try:
-        remember(read_file(path, services.deployment.vault), services.known, services.wall_clock())
-    except OutageFileError as error:
-        log.error("the outage file is not used", why=str(error))  # noqa: TRY400 - the message is for an operator
-        return False
     return True
 
 
@@ -194,7 +166,7 @@ async def _turn_over_once(services: Services) -> None:
 async def _following(services: Services) -> AsyncIterator[None]:
     """Follow changes while the application runs, and hand on its counts every second."""
     lasting = (
-        _settle(services.metrics),
+        services.metrics.keep(),
         services.metrics.loop_lag.keep(),
         _collect_cycles(),
         keep_uses(services.database, services.uses),
@@ -202,9 +174,9 @@ async def _following(services: Services) -> AsyncIterator[None]:
         keep_checking(services.database),
         # In strict mode too: workers that died leave their rows.
         keep_up(services.database, services.pace, services.fence.pulse),
-        keep_exempt_known(services),
+        services.exempt.keep(),
         services.fence.keep_watching(),
-        keep_journal(services),
+        services.fence.keep_notes(),
     )
     tasks = [asyncio.create_task(each) for each in lasting]
     check = services.token_check
@@ -236,12 +208,6 @@ async def _following(services: Services) -> AsyncIterator[None]:
         await end_all(tasks)
 
 
-async def _settle(metrics: Metrics) -> None:
-    while True:
-        await asyncio.sleep(1)
-        metrics.settle()
-
-
 async def _collect_cycles() -> None:
     """Collect unreachable cycles once an hour.
 
@@ -251,81 +217,3 @@ async def _collect_cycles() -> None:
     while True:
         await asyncio.sleep(_ALL_LOOKED_THROUGH_SECONDS)
         gc.collect()
-
-
-_JOURNAL_SECONDS: Final = 1.0
-_LEFT: Final = timedelta(seconds=10)
-"""A note that waits for longer was left by its process, which otherwise keeps it before answering and says so here."""
-
-
-async def keep_journal(services: Services) -> None:
-    """Keep the notes that were left, until cancelled; also record what this process has kept, and note a new epoch."""
-    failed, looked = False, -inf
-    while True:
-        await asyncio.sleep(_JOURNAL_SECONDS)
-        try:
-            await services.journal.mark_kept(services.database)
-            chores = services.fence.pulse.chores(looked)
-            if chores is None or chores.left:
-                await services.journal.keep_waiting(services.database, left_for=_LEFT)
-                looked = monotonic()
-            await services.journal.note_epoch()
-        except DatabaseUnavailableError:
-            continue  # others report that
-        except JournalError as error:
-            if not failed:
-                log.error("notes wait in the database", why=str(error))  # noqa: TRY400 - the message is for an operator
-            failed = True
-        else:
-            failed = False
-
-
-_OUTAGE_FILE_SECONDS: Final = 30.0
-_RETRY_SECONDS: Final = 0.1
-
-
-async def keep_exempt_known(services: Services) -> None:
-    """Read what exempt purposes need every half minute, and at once on a new server of the feed, until cancelled.
-
-    At its first beat on a server a process forgets all that it knew: if that server goes away too before any request
-    came, none could be answered.
-    """
-    while True:
-        turned = services.memory.replica.feed.turned if services.memory is not None else asyncio.Event()
-        if await learn_exempt(services):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_OUTAGE_FILE_SECONDS):
-                    await turned.wait()
-        await asyncio.sleep(_RETRY_SECONDS)  # a feed may begin and end several times a second
-
-
-async def learn_exempt(services: Services) -> bool:
-    """Read once what exempt purposes need, take it as known, and write it to the outage file.
-
-    It is read from a server that is proven to be the primary: another may have missed a suspension.
-
-    Returns:
-        False where the database is away or was set back, or where something has changed since it was read.
-
-    """
-    since, began = services.known.forgettings, boot_seconds()
-    try:
-        async with services.reads.read() as session:
-            kept = await read_kept(session)
-    except DatabaseUnavailableError:
-        return False
-    if services.known.forgettings != since:
-        return False
-    services.known.is_back()
-    learn(kept, services.known, began)
-    if services.outage_file is not None:
-        await _write(services, services.outage_file, kept)
-    return True
-
-
-async def _write(services: Services, path: Path, kept: ExemptFacts) -> None:
-    """Write the file; a failure to do so keeps nothing from being answered."""
-    try:
-        await asyncio.to_thread(write_file, path, kept, services.deployment.vault)
-    except OSError as error:
-        log.error("the outage file cannot be written", why=error.strerror)  # noqa: TRY400 - the cause says nothing more

@@ -21,12 +21,14 @@ from app.operations.decisions.from_memory import Memory, RememberedDecisions
 from app.operations.decisions.judging import SEALED_FOR, DecidedBy
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.deployment import Deployment
-from app.settings import Settings
+from app.operations.service.outage_file import ExemptKnowledge
+from app.settings import OUTAGE_FILE, Settings
 from app.settings.required import direct_url, register_approval, required, unprotected
 from app.settings.values import CacheMode, DecisionLogMode
 from app.snapshot.last_known import KNOWN_SECONDS, LastKnown, PrimaryReads
 from app.snapshot.replica import Replica, ReplicaPlan
 from app.snapshot.writer import Writer
+from app.telemetry.room import shared_directory
 from app.wiring.parts import (
     code_flow_of,
     database_of,
@@ -39,7 +41,6 @@ from app.wiring.parts import (
     token_check_of,
     wall_clock,
 )
-from app.wiring.stopping import shared_outage_file
 
 if TYPE_CHECKING:
     from app.auth.issuers import TokenCheck
@@ -80,7 +81,9 @@ def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
     if replica is not None:
         reading.follow(replica.feed.primary.accepts)
     known, reads = _known(replica, check), _reads(settings, fence, database, replica)
-    longest = pace.lease + pace.margin
+    longest, shared = pace.lease + pace.margin, shared_directory()
+    # A worker that is started again in an outage finds in the shared directory what the others knew.
+    path = settings.outage_file or (shared / OUTAGE_FILE if shared is not None else None)
     writer = Writer(database, replica, longest=longest, journal=journal, known=known, fence=fence, reading=reading)
     return Services(
         database=database,
@@ -113,7 +116,7 @@ def services_of(settings: Settings, *, clock: Clock | None = None) -> Services:
         logo=settings.logo,
         brand=settings.brand,
         stamps_log=settings.tsa_url is not None,
-        outage_file=settings.outage_file or shared_outage_file(),
+        exempt=ExemptKnowledge(path, deployment.vault, known, reads, replica.feed if replica is not None else None),
         unprotected=tuple(each.note for each in unprotected(settings)),
     )
 

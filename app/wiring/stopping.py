@@ -8,38 +8,10 @@ import sys
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 import structlog
-
-from app.settings import OUTAGE_FILE
-
-_ADMITTED: Final = "admitted"
-"""A file in the service's own directory: some worker of this service found that the database is its deployment's."""
-
-
-def note_admitted() -> None:
-    """Let workers that start later know that the database has been checked once since the service was started."""
-    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if directory is not None:
-        Path(directory, _ADMITTED).touch()
-
-
-def was_admitted() -> bool:
-    """Return whether another worker of this service has found the database right: this one may then wait for it."""
-    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return directory is not None and Path(directory, _ADMITTED).exists()
-
-
-def shared_outage_file() -> Path | None:
-    """Return where the workers of one service share the outage file when no setting says; None for one alone.
-
-    A worker that is started again in an outage finds there what the others knew.
-    """
-    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return None if directory is None else Path(directory, OUTAGE_FILE)
 
 
 def end_with_parent() -> None:

@@ -13,13 +13,13 @@ import psycopg
 import pytest
 
 import app.snapshot.last_known
-import app.wiring.running
 import app.wiring.services
 from app.core.article import Purpose
 from app.core.processing import Processing
 from app.db.database import Database, DatabaseUnavailableError
 from app.journal.journal import Pulse
 from app.operations.decisions import from_database
+from app.operations.service.outage_file import ExemptKnowledge
 from app.snapshot.feed import Beat, TransactionSnapshot
 from app.snapshot.last_known import PrimaryReads
 from app.snapshot.records import RegisterRecord
@@ -82,7 +82,7 @@ def gone(*_, **__):
 
 def learn(api):
     """Have the process learn now what it keeps for an outage."""
-    assert cast("Any", api.client).portal.call(app.wiring.running.learn_exempt, _services(api))
+    assert cast("Any", api.client).portal.call(_services(api).exempt.learn)
 
 
 def exempt(api, *names):
@@ -108,7 +108,7 @@ def test_a_process_knows_what_is_exempt_before_its_first_request(database, monke
     with running(database, cache="strict") as api:
         exempt(api, "scan")
         api.register("ads")
-    monkeypatch.setattr(app.wiring.running, "keep_exempt_known", _nothing_more)
+    monkeypatch.setattr(ExemptKnowledge, "keep", _nothing_more)
     with running(database, cache="strict") as api, away(api):
         assert api.reason("alice", "scan") == "exempt"
         assert api.call("POST", ONE, question("alice", "ads")).status_code == 503
@@ -166,7 +166,7 @@ def test_a_process_that_starts_as_the_database_goes_away_knows_what_others_knew(
                 patch.setattr(each, "read", gone)
             with running(database, state_directory=tmp_path, cache="strict") as api:
                 assert _services(api).known.knows_callers() is knows
-                assert _services(api).outage_file.exists()
+                assert _services(api).exempt.path.exists()
 
 
 @contextmanager

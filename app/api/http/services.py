@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from fastapi import Depends, Header, Request, Response
@@ -33,6 +32,7 @@ from app.operations.decisions.from_memory import Memory
 from app.operations.decisions.tokens import DecisionTokens
 from app.operations.service.contacts import ReachableOnes
 from app.operations.service.deployment import Deployment
+from app.operations.service.outage_file import ExemptKnowledge
 from app.snapshot.feed import Pace
 from app.snapshot.last_known import LastKnown, PrimaryReads
 from app.snapshot.writer import Writer
@@ -60,8 +60,8 @@ class Services:
     This process decides from `memory` while it holds a lease. It is None in strict mode, which reads the primary for
     each decision. `wall_clock` is this host's clock: it is used until the process has read the database's, which
     counts. `pace` has the times of the deployment's leases. `stamps_log`: whether an authority is asked to stamp the
-    log. `outage_file` is where what exempt purposes need is kept for a start without the database. `unprotected`: what
-    is lost without what this deployment has not set, in sentences. `stopping` is set once the process is about to end.
+    log. `exempt` keeps known what exempt purposes need while the database is away. `unprotected`: what is lost without
+    what this deployment has not set, in sentences. `stopping` is set once the process is about to end.
     `code_flow`: how people sign in to the console with an account; None where a key signs in.
     """
 
@@ -73,6 +73,7 @@ class Services:
     writer: Writer
     tokens: DecisionTokens
     outage: Outage
+    exempt: ExemptKnowledge
     fence: Fence
     journal: Journal
     wall_clock: Callable[[], datetime]
@@ -98,7 +99,6 @@ class Services:
     logo: bytes | None = None
     brand: Brand | None = None
     stamps_log: bool = False
-    outage_file: Path | None = None
     unprotected: Sequence[str] = ()
     stopping: Event = field(default_factory=Event)
 
