@@ -6,6 +6,7 @@ reason; else the exit code is 1.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,12 +35,16 @@ from tests.mutation.trial import golden_failures
 from tests.support.clusters import FASTER
 from tests.support.databases import ADDRESS
 
-SECONDS = 300
+SECONDS = 900
 PASSED = 0
 FOUND_OUT = (1, 2)
 """pytest's exit codes for a test that failed and for one that could not even be imported."""
 NOT_IMPORTED = b"Error while loading plugin"
 """What pytest says where the suite's own plugin cannot import a mutant."""
+FAILED = re.compile(rb"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+"""A test that failed, in pytest's summary."""
+_FIRST = 12
+"""How many of the tests that killed a mutant last are tried first: tests of many files in turn are slow."""
 ROOMS = dict.fromkeys(CORE, ("core",)) | {"recorder": ("consents", "register", "pages")}
 """The folders of the tests of a module."""
 
@@ -80,8 +85,9 @@ def _try_module(module: str, explained: set[str], place: Path) -> tuple[Counter[
     found = mutants_of(module)
     left = [each for each in found if not by_cases or golden_failures(module, mutated_tree(each)) == 0]
     survivors = unexplained = 0
+    killers: dict[str, None] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for each, outcome in zip(left, pool.map(lambda one: _try(one, tests_of(one)), left), strict=True):
+        for each, outcome in zip(left, pool.map(lambda one: _try(one, tests_of(one), killers), left), strict=True):
             # Printed as it is found: a run that is ended early has found something out.
             if outcome is not Outcome.KILLED:
                 known = each.name in explained
@@ -131,11 +137,14 @@ def _tests_that_run(module: str, report: Path) -> Callable[[Mutant], list[str]]:
     return tests_of
 
 
-def _try(mutant: Mutant, tests: list[str]) -> Outcome:
-    """Run these tests against a mutant; one that no test runs survives."""
+def _try(mutant: Mutant, tests: list[str], killers: dict[str, None]) -> Outcome:
+    """Run these tests against a mutant, first those that have killed others; one that no test runs survives."""
     if not tests:
         return Outcome.SURVIVED
-    trial = ["tests.mutation.trial", mutant.module, str(mutant.node), str(mutant.variant), *tests]
+    are_folders = "::" not in tests[0]
+    first = [test for test in list(killers)[::-1] if are_folders or test in tests][:_FIRST]
+    place = [mutant.module, str(mutant.node), str(mutant.variant)]
+    trial = ["tests.mutation.trial", *place, *dict.fromkeys(first + tests)]
     try:
         done = _run_python(trial, seconds=SECONDS)
     except subprocess.TimeoutExpired:
@@ -146,7 +155,12 @@ def _try(mutant: Mutant, tests: list[str]) -> Outcome:
     ran = done.returncode == PASSED or b" failed" in done.stdout or b" error" in done.stdout
     if not ran or done.returncode not in {PASSED, *FOUND_OUT}:
         raise RuntimeError(f"pytest could not try {mutant}: {done.stdout.decode()}{done.stderr.decode()}")
-    return Outcome.KILLED if done.returncode in FOUND_OUT else Outcome.SURVIVED
+    if done.returncode not in FOUND_OUT:
+        return Outcome.SURVIVED
+    for test in FAILED.findall(done.stdout):
+        killers.pop(test.decode(), None)
+        killers[test.decode()] = None  # the latest stands last
+    return Outcome.KILLED
 
 
 def _run_python(arguments: list[str], *, seconds: float | None) -> subprocess.CompletedProcess[bytes]:
