@@ -57,11 +57,11 @@ class Case:
 
     def standing_of(self, subject: bytes) -> Standing:
         """Return where a subject (the user, or a local participant) stands on this processing."""
-        found = self._standings.get(subject)
-        if found is None:
+        standing = self._standings.get(subject)
+        if standing is None:
             events = self.consents.get(subject, ())
-            found = self._standings[subject] = fold(events, self.processing, self.at, self.policy)
-        return found
+            standing = self._standings[subject] = fold(events, self.processing, self.at, self.policy)
+        return standing
 
     @cached_property
     def _standings(self) -> dict[bytes, Standing]:

@@ -258,9 +258,9 @@ class Ages:
         """Return the age band known at an instant not before any of them; None when none was stated."""
         return _reading(self._known_after[-1], at)
 
-    def with_another(self, said: Collection, at: datetime) -> AgeBand | None:
+    def with_another(self, statement: Collection, at: datetime) -> AgeBand | None:
         """Return the age band known at such an instant if that is stated then too."""
-        return _reading(_known_after([*_in_time(self.stated), (said, at)])[-1], at)
+        return _reading(_known_after([*_in_time(self.stated), (statement, at)])[-1], at)
 
     def may_be_a_childs(self) -> bool:
         """Return whether any of them says that the person is under 15."""
@@ -303,9 +303,9 @@ class Ages:
 
 def ages_stated(events: Iterable[ConsentEvent], at: datetime) -> Ages:
     """Return the ages stated of a person by an instant, since the account was last closed."""
-    known = sorted((event for event in events if event.collected_at <= at), key=BY_RANK)
-    closures = (index for index, event in enumerate(known) if event.kind is EventKind.CLOSED and not event.processing)
-    live = known[max(closures, default=-1) + 1 :]
+    ordered = sorted((event for event in events if event.collected_at <= at), key=BY_RANK)
+    closures = (index for index, event in enumerate(ordered) if event.kind is EventKind.CLOSED and not event.processing)
+    live = ordered[max(closures, default=-1) + 1 :]
     return Ages([event for event in live if event.collection.age_band is not None])
 
 
@@ -314,23 +314,23 @@ def age_known(events: Iterable[ConsentEvent], at: datetime) -> AgeBand | None:
     return ages_stated(events, at).known(at)
 
 
-def makes_younger(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
+def makes_younger(statement: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
     """Return whether an age stated at an instant makes a person younger than was known, unknown counting as adult.
 
     Consents given before may then no longer count (rule 14).
     """
     ages = ages_stated(events, at)
-    before, after = ages.known(at) or AgeBand.ADULT, ages.with_another(said, at) or AgeBand.ADULT
+    before, after = ages.known(at) or AgeBand.ADULT, ages.with_another(statement, at) or AgeBand.ADULT
     return _OLDNESS[after] < _OLDNESS[before]
 
 
-def makes_older(said: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
+def makes_older(statement: Collection, events: Iterable[ConsentEvent], at: datetime) -> bool:
     """Return whether a stated age makes a person older than was known, or is the first statement and not a child's.
 
     Grants given from then on may count that would not have counted before (rule 14).
     """
     ages = ages_stated(events, at)
-    before, after = ages.known(at), ages.with_another(said, at)
+    before, after = ages.known(at), ages.with_another(statement, at)
     if before is None:
         return after not in {None, AgeBand.UNDER_15}
     return after is not None and _OLDNESS[after] > _OLDNESS[before]
@@ -346,17 +346,17 @@ def _known_after(statements: Iterable[tuple[Collection, datetime]]) -> list[Coll
     Each has the time at which it was made, and is compared with a few: of all statements of a band and weight, those of
     the first and the last day tell what any of them says.
     """
-    known: Collection | None = None
+    current: Collection | None = None
     heard: dict[object, Collection] = {}
-    after = [known]
-    for said, when in statements:
-        if said.age_band is not None:
-            if known is None or _counts(said, known, heard.values(), when):
-                known = said
+    after = [current]
+    for statement, when in statements:
+        if statement.age_band is not None:
+            if current is None or _counts(statement, current, heard.values(), when):
+                current = statement
             for choose in (min, max):
-                key = (said.age_band, said.age_weight, choose)
-                heard[key] = choose(heard.get(key, said), said, key=_turns_15)
-        after.append(known)
+                key = (statement.age_band, statement.age_weight, choose)
+                heard[key] = choose(heard.get(key, statement), statement, key=_turns_15)
+        after.append(current)
     return after
 
 
@@ -372,10 +372,10 @@ class _Youngest:
 
     def and_also(self, event: ConsentEvent) -> "_Youngest":
         """Return the same of one statement more."""
-        said = event.collection
-        if said.age_band is not AgeBand.UNDER_15:
-            return _Youngest(self.child, self.minor or said.age_band is AgeBand.MINOR_15_PLUS)
-        return _Youngest(said if self.child is None else max(self.child, said, key=_turns_15), self.minor)
+        statement = event.collection
+        if statement.age_band is not AgeBand.UNDER_15:
+            return _Youngest(self.child, self.minor or statement.age_band is AgeBand.MINOR_15_PLUS)
+        return _Youngest(statement if self.child is None else max(self.child, statement, key=_turns_15), self.minor)
 
     def reading(self, at: datetime) -> AgeBand:
         """Return the youngest band that any of the statements means at an instant; adult without any."""
@@ -399,14 +399,14 @@ def _reading(statement: Collection | None, at: datetime) -> AgeBand | None:
     return statement.age_band
 
 
-def _counts(said: Collection, known: Collection, heard: Iterable[Collection], when: datetime) -> bool:
+def _counts(statement: Collection, current: Collection, heard: Iterable[Collection], when: datetime) -> bool:
     """Return whether a statement takes the place of what was known when it was made, after all that was heard."""
-    before = _reading(known, when)
-    repeats = said.under_15_until is None and said.age_weight <= known.age_weight
-    says_the_same = repeats and _reading(said, when) is before
-    is_younger = _age(said, when) < _age(known, when)
-    heaviest = max(each.age_weight for each in heard if _reading(each, when) is before)
-    return not says_the_same and (is_younger or said.age_weight >= heaviest)
+    before = _reading(current, when)
+    repeats = statement.under_15_until is None and statement.age_weight <= current.age_weight
+    says_the_same = repeats and _reading(statement, when) is before
+    is_younger = _age(statement, when) < _age(current, when)
+    heaviest = max(other.age_weight for other in heard if _reading(other, when) is before)
+    return not says_the_same and (is_younger or statement.age_weight >= heaviest)
 
 
 def _age(statement: Collection, at: datetime) -> tuple[int, float]:

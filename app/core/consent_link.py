@@ -122,8 +122,8 @@ def latest_decision(standing: Standing) -> ConsentEvent | None:
     """
     decided, halves = standing.account.decisions, standing.account.halves
     waits = any(standing.at - event.collected_at <= JOINT_WINDOW for event in decided[-1:])
-    told = decided if waits else [event for event in decided if event.order not in halves] or decided
-    return told[-1] if told else None
+    decisions = decided if waits else [event for event in decided if event.order not in halves] or decided
+    return decisions[-1] if decisions else None
 
 
 def renewal_declined(decision: ConsentEvent | None, events: Iterable[ConsentEvent]) -> bool:
@@ -429,16 +429,16 @@ def _who_is_named(shown: Sequence[tuple["Asked", Face]], title: str, *, awaited:
     A person who withdraws or has answered is asked nothing: the line then says to whom the consent or answer was given.
     """
     everything = [each for each, _ in shown]
-    given = [each for each, face in shown if Act.WITHDRAW in face.acts]
+    withdrawable = [each for each, face in shown if Act.WITHDRAW in face.acts]
     if awaited:
         return "asks", everything
-    if given and (title == "title_withdraw" or len(given) == len(shown)):
-        return "given", given
+    if withdrawable and (title == "title_withdraw" or len(withdrawable) == len(shown)):
+        return "given", withdrawable
     answered = any(face.situation not in _NOTHING_SAID for _, face in shown)
     return ("answered" if answered else "asked"), everything
 
 
 def _what(asked: Sequence["Asked"], voice: Voice, *, awaited: bool) -> Passage:
     purposes = listed(list(dict.fromkeys(voice.purpose(each.purpose) for each in asked)), voice.language)
-    said = voice.frame("until" if awaited else "purposes", purposes=f"{purposes[:1].upper()}{purposes[1:]}")
-    return Passage(said, voice.language, dated=awaited)
+    sentence = voice.frame("until" if awaited else "purposes", purposes=f"{purposes[:1].upper()}{purposes[1:]}")
+    return Passage(sentence, voice.language, dated=awaited)

@@ -182,17 +182,17 @@ def who_receives(told: Told, voice: Voice) -> list[Passage]:
     recipients, language = sorted(told["recipients"]), voice.language
     outside = [each for each in recipients if each.country and each.country not in UNION]
     unnamed = {each.country for each in told["transfers"]} - {each.country for each in outside}
-    said = []
+    passages = []
     if recipients:
         names = list(dict.fromkeys(each.name for each in recipients))
         few = not names[_NAMED_AT_ONCE:]
         shown = listed(names, language) if few else voice.said("recipients", number=str(len(names)))
         marks = tuple(map(Mark, names)) if few else ()
-        said.append(voice.passage(_how_far(recipients, outside), marks, names=shown, number=str(len(outside))))
+        passages.append(voice.passage(_how_far(recipients, outside), marks, names=shown, number=str(len(outside))))
     if unnamed:
         countries = listed(sorted(country_name(each, language) for each in unnamed), language)
-        said.append(voice.passage("leaves", countries=countries))
-    return said
+        passages.append(voice.passage("leaves", countries=countries))
+    return passages
 
 
 def _how_far(recipients: Sequence[Recipient], outside: Sequence[Recipient]) -> str:
@@ -223,23 +223,23 @@ def _who(asked: Asked, voice: Voice) -> list[Passage]:
     parts = [f"{who.name}, {who.address}" if who.address else who.name for who in asked.controllers]
     word = "controllers" if asked.controllers[1:] else "controller"
     named = voice.passage(word, [Mark(part) for part in parts], controller=listed(parts, voice.language))
-    said = [named, _contact(asked, voice)]
+    passages = [named, _contact(asked, voice)]
     for who in asked.controllers:
         if who.contact is not None and who.contact != asked.contact:
             marks = [Mark(who.name), *reached(who.contact)]
-            said.append(voice.passage("reach", marks, controller=who.name, contact=who.contact))
+            passages.append(voice.passage("reach", marks, controller=who.name, contact=who.contact))
         if who.officer is not None:
             marks = list(reached(who.officer)) or [Mark(who.officer)]
-            said.append(voice.passage("officer", marks, officer=who.officer))
-    return list(dict.fromkeys(said))
+            passages.append(voice.passage("officer", marks, officer=who.officer))
+    return list(dict.fromkeys(passages))
 
 
 def _contact(asked: Asked, voice: Voice) -> Passage:
     if asked.contact is not None:
         marks = reached(asked.contact) or (Mark(asked.contact),)
         return voice.passage("contact", marks, contact=asked.contact)
-    known = all(who.address is not None for who in asked.controllers)
-    return voice.passage("no_contact_address" if known else "no_contact")
+    have_addresses = all(who.address is not None for who in asked.controllers)
+    return voice.passage("no_contact_address" if have_addresses else "no_contact")
 
 
 def _purpose(asked: Asked, voice: Voice) -> Passage:
@@ -247,48 +247,48 @@ def _purpose(asked: Asked, voice: Voice) -> Passage:
 
 
 def _what(told: Told, voice: Voice) -> list[Passage]:
-    said = [elements_in_words(told["elements"], voice)]
+    passages = [elements_in_words(told["elements"], voice)]
     if told["automated"]:
-        said.append(voice.passage("automated"))
-    said.append(voice.passage("service", [Mark(told["service"])], service=told["service"]))
-    said.append(voice.passage(told["provider_kind"]))
+        passages.append(voice.passage("automated"))
+    passages.append(voice.passage("service", [Mark(told["service"])], service=told["service"]))
+    passages.append(voice.passage(told["provider_kind"]))
     if told["categories_of_persons"]:
         marks = [Mark(each, language="fr") for each in told["categories_of_persons"]]
         persons = listed(told["categories_of_persons"], voice.language)
-        said.append(voice.passage("persons", marks, persons=persons))
-    said.append(voice.passage(told["party_mode"]))
-    return said
+        passages.append(voice.passage("persons", marks, persons=persons))
+    passages.append(voice.passage(told["party_mode"]))
+    return passages
 
 
 def _durations(told: Told, voice: Voice) -> list[Passage]:
-    said = [voice.passage("validity", period=period_in_words(told["consent_validity"], voice.language))]
+    passages = [voice.passage("validity", period=period_in_words(told["consent_validity"], voice.language))]
     if told["retention"] is not None:
         kept = retention_in_words(told["retention"], voice.language)
-        said.append(voice.passage("not_kept") if kept is None else voice.passage("kept", retention=kept))
-    return said
+        passages.append(voice.passage("not_kept") if kept is None else voice.passage("kept", retention=kept))
+    return passages
 
 
 def _refusing(asked: Asked, voice: Voice, face: Face) -> list[Passage]:
-    said = [voice.passage("nothing_chosen")]
+    passages = [voice.passage("nothing_chosen")]
     consequences, conditional = asked.words.get("consequences"), asked.told["conditional"]
     if consequences is not None:
-        said += [voice.passage("asserted"), *paragraphs(registered(consequences, voice.language))]
+        passages += [voice.passage("asserted"), *paragraphs(registered(consequences, voice.language))]
     if conditional is not None:
-        said.append(voice.passage("conditional" if conditional else "unconditional"))
+        passages.append(voice.passage("conditional" if conditional else "unconditional"))
     if face.situation is Situation.HOLDS:
-        said.append(voice.passage("refusing_holds"))
+        passages.append(voice.passage("refusing_holds"))
     elif face.open:
-        said.append(voice.passage("refusing"))
+        passages.append(voice.passage("refusing"))
     how = face.saying_no(voice)
-    return [*said, *([Passage(how, voice.language)] if how is not None else [])]
+    return [*passages, *([Passage(how, voice.language)] if how is not None else [])]
 
 
 def _withdrawing(asked: Asked, voice: Voice) -> list[Passage]:
-    said, erased_within = [voice.passage("withdrawing")], asked.told["derived_data_erased_within"]
+    passages, erased_within = [voice.passage("withdrawing")], asked.told["derived_data_erased_within"]
     if erased_within is not None:
         delay = retention_in_words(erased_within, voice.language)
-        said.append(voice.passage("erased_at_once") if delay is None else voice.passage("erased", delay=delay))
-    return said
+        passages.append(voice.passage("erased_at_once") if delay is None else voice.passage("erased", delay=delay))
+    return passages
 
 
 def _recipients(recipients: Collection[Recipient], voice: Voice) -> list[Passage]:
@@ -380,8 +380,8 @@ class ConsentText:
             rest = (*first, *own, *buttons)
         else:
             rest = (*first, *buttons, *own) if self.face.accepts else (*buttons, *first, *own)
-        said = (*frame, *_lines(self.common), self.name.text, *rest)
-        return tuple(unicodedata.normalize("NFC", " ".join(line.split())) for line in said)
+        texts = (*frame, *_lines(self.common), self.name.text, *rest)
+        return tuple(unicodedata.normalize("NFC", " ".join(line.split())) for line in texts)
 
     @property
     def plain(self) -> str:
@@ -396,8 +396,8 @@ class ConsentText:
     @property
     def body(self) -> tuple[str, ...]:
         """The lines that come from the register, whichever buttons stand beside them."""
-        said = (self.name.text, *_lines([row for row in (*self.common, *self.rows) if row.topic not in _BY_STANDING]))
-        return tuple(unicodedata.normalize("NFC", " ".join(line.split())) for line in said)
+        texts = (self.name.text, *_lines([row for row in (*self.common, *self.rows) if row.topic not in _BY_STANDING]))
+        return tuple(unicodedata.normalize("NFC", " ".join(line.split())) for line in texts)
 
 
 _BY_STANDING = frozenset({"changed", "refuse"})

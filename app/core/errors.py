@@ -13,12 +13,12 @@ class RefusalError(Exception):
     The command prints it as it is; what is no such error is a fault of the program, and is shown as one.
     """
 
-    said: ClassVar[str] = ""
+    message: ClassVar[str] = ""
     """The text of an error that is raised without one."""
 
     def __str__(self) -> str:
         """Return the text."""
-        return super().__str__() or self.said
+        return super().__str__() or self.message
 
 
 class DomainError(RefusalError):

@@ -74,28 +74,28 @@ def defects(grant: Grant, processing: Processing, at: datetime) -> tuple[Defect,
     child = grant.age is AgeBand.UNDER_15
     given_by = grant.event.collection.given_by
     joint = is_joint(grant)
-    found = {defect for act in grant.acts for defect in _of_its_collection(act.collection)}
+    present = {defect for act in grant.acts for defect in _of_its_collection(act.collection)}
     if child and not joint:
-        found.add(Defect.JOINT_CONSENT_MISSING)
+        present.add(Defect.JOINT_CONSENT_MISSING)
     if not child and given_by not in {GivenBy.SELF, GivenBy.BOTH}:
-        found.add(Defect.GIVEN_BY_ANOTHER)
+        present.add(Defect.GIVEN_BY_ANOTHER)
     if not grant.age_stated and _age_required(grant.event, processing, at):
-        found.add(Defect.AGE_UNKNOWN)
+        present.add(Defect.AGE_UNKNOWN)
     version = processing.version(grant.event.version or 0)
     if version is not None and version.conditional:
-        found.add(Defect.CONDITION_OF_SERVICE)
-    return tuple(defect for defect in Defect if defect in found) if found else ()
+        present.add(Defect.CONDITION_OF_SERVICE)
+    return tuple(defect for defect in Defect if defect in present) if present else ()
 
 
 def _of_its_collection(collection: Collection) -> tuple[Defect, ...]:
-    found = (
+    checks = (
         (Defect.PRE_SELECTED, collection.default_state is DefaultState.SELECTED),
         (Defect.NO_POSITIVE_ACT, collection.positive_act is PositiveAct.NONE),
         (Defect.BUNDLED_WITH_TERMS, not collection.separate_from_terms),
         (Defect.CONDITION_OF_SERVICE, collection.conditional),
         (Defect.TEXT_UNKNOWN, not collection.text_known),
     )
-    return tuple(defect for defect, present in found if present)
+    return tuple(defect for defect, present in checks if present)
 
 
 def _age_required(event: ConsentEvent, processing: Processing, at: datetime) -> bool:
@@ -199,20 +199,20 @@ def accounts(events: Iterable[ConsentEvent], processing: str, at: datetime) -> t
 
     The last one is open, and the closure of each other is the last of its events.
     """
-    found: list[PersonAccount] = []
-    said: list[ConsentEvent] = []
+    closed: list[PersonAccount] = []
+    relevant: list[ConsentEvent] = []
     stated: list[ConsentEvent] = []
     for event in sorted((event for event in events if event.collected_at <= at), key=BY_RANK):
         if event.concerns(processing):
-            said.append(event)
+            relevant.append(event)
             if event.kind is EventKind.CLOSED:
-                found.append(PersonAccount(said, Ages(tuple(stated))))
-                said = []
+                closed.append(PersonAccount(relevant, Ages(tuple(stated))))
+                relevant = []
                 stated = stated if event.processing else []  # the closure of one processing forgets no age
                 continue
         if event.collection.age_band is not None:
             stated.append(event)
-    return (*found, PersonAccount(said, Ages(stated)))
+    return (*closed, PersonAccount(relevant, Ages(stated)))
 
 
 def account_of(accounts: Sequence[PersonAccount], event: ConsentEvent) -> PersonAccount:
@@ -320,10 +320,10 @@ class Standing:
             return State.INVALIDATED
         if not counts(grant.event, self.processing, self.at):
             return State.PENDING
-        found = defects(grant, self.processing, self.at)
-        if found == (Defect.JOINT_CONSENT_MISSING,) and awaits_other_side(grant, self.at):
+        grant_defects = defects(grant, self.processing, self.at)
+        if grant_defects == (Defect.JOINT_CONSENT_MISSING,) and awaits_other_side(grant, self.at):
             return State.AWAITING_OTHER
-        if found:
+        if grant_defects:
             return State.INVALID
         if self._superseded(grant.event):
             return State.SUPERSEDED

@@ -48,7 +48,7 @@ def carried_over(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
 
     The sweep's closure of a single processing takes none of them back.
     """
-    whole = sorted((event for event in events if not event.is_derived), key=BY_RANK)
-    closures = (place for place, event in enumerate(whole, 1) if event.kind is EventKind.CLOSED)
-    live = whole[max(closures, default=0) :]
+    ordered = sorted((event for event in events if not event.is_derived), key=BY_RANK)
+    closures = (place for place, event in enumerate(ordered, 1) if event.kind is EventKind.CLOSED)
+    live = ordered[max(closures, default=0) :]
     return [event for event in live if event.kind in NOES or event.collection.age_band is not None]

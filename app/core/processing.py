@@ -150,8 +150,8 @@ def _shorter_validity(before: ConsentPeriod, after: ConsentPeriod) -> bool:
 
 def _recipients_as_json(recipients: frozenset[Recipient]) -> list[dict[str, str]]:
     return [
-        {name: said for name in ("name", "role", "country") if (said := getattr(each, name))}
-        for each in sorted(recipients)
+        {name: value for name in ("name", "role", "country") if (value := getattr(recipient, name))}
+        for recipient in sorted(recipients)
     ]
 
 

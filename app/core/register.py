@@ -205,7 +205,7 @@ def narrows(before: ProcessingVersion, after: ProcessingVersion, *, words_change
 
 
 def needs_approval(
-    asked: RegisterApproval,
+    approval: RegisterApproval,
     before: ProcessingVersion | None,
     after: ProcessingVersion,
     *,
@@ -216,7 +216,7 @@ def needs_approval(
     """Return whether a version waits for another person.
 
     Args:
-        asked: how many persons decide.
+        approval: how many persons decide.
         before: the version that it follows; None for the first version of a new processing.
         after: the version.
         words_changed: whether the words that people read besides the told facts differ. If the version calls that
@@ -227,7 +227,7 @@ def needs_approval(
     """
     if before is not None and words_changed and not after.material:
         return True
-    if asked is RegisterApproval.ONE:
+    if approval is RegisterApproval.ONE:
         return False
     return before is None or struck or ahead or not narrows(before, after, words_changed=words_changed)
 
@@ -257,28 +257,28 @@ def unusual(purpose: Purpose, version: ProcessingVersion) -> tuple[RegisterWarni
     if purpose not in EXEMPT_PURPOSES:
         return ()
     long = version.retention is None or version.retention.may_exceed(LONG_KEPT)
-    found = ((RegisterWarning.DATA_RECIPIENTS, bool(version.recipients)), (RegisterWarning.RETENTION, long))
-    return tuple(warning for warning, present in found if present)
+    checks = ((RegisterWarning.DATA_RECIPIENTS, bool(version.recipients)), (RegisterWarning.RETENTION, long))
+    return tuple(warning for warning, present in checks if present)
 
 
-def warnings_of(purpose: Purpose, version: ProcessingVersion, said: Words) -> tuple[RegisterWarning, ...]:
+def warnings_of(purpose: Purpose, version: ProcessingVersion, words: Words) -> tuple[RegisterWarning, ...]:
     """Return the warnings that a data-protection officer should look at.
 
     Args:
         purpose: the purpose of the processing.
         version: the told facts.
-        said: the words besides them, and what only the register holds, by the names of the API.
+        words: the words besides them, and what only the register holds, by the names of the API.
 
     """
-    texts = [text for name in ("name", "notice") for text in _texts(said.get(name))]
+    texts = [text for name in ("name", "notice") for text in _texts(words.get(name))]
     advertises = purpose in EXEMPT_PURPOSES and any(_ADVERTISING.search(text) for text in texts)
-    found = (
+    checks = (
         (RegisterWarning.ADVERTISING_WORDS, advertises),
         (RegisterWarning.LOCATION, version.storage_location is None and not version.transfers),
-        (RegisterWarning.DPIA, said.get("dpia_reference") is None),
-        (RegisterWarning.SECURITY, said.get("security_measures") is None),
+        (RegisterWarning.DPIA, words.get("dpia_reference") is None),
+        (RegisterWarning.SECURITY, words.get("security_measures") is None),
     )
-    return (*unusual(purpose, version), *(warning for warning, present in found if present))
+    return (*unusual(purpose, version), *(warning for warning, present in checks if present))
 
 
 def _texts(by_language: object) -> list[str]:
@@ -377,7 +377,7 @@ def version_changes(
 ) -> tuple[FieldChange, ...]:
     """Return each fact that differs between two versions: told facts first, then the others, then words by name."""
     material = frozenset(material_changes(before, after))
-    found = [
+    changes = [
         FieldChange(fact.name, fact.as_json(fact.of(before)), fact.as_json(fact.of(after)), fact.name in material)
         for fact in changed_facts(before, after)
     ]
@@ -385,7 +385,7 @@ def version_changes(
     others = [(name, old[name], new[name]) for name in _UNTOLD]
     names = sorted(words_before.keys() | words_after.keys())
     others += [(name, words_before.get(name), words_after.get(name)) for name in names]
-    return (*found, *(FieldChange(name, was, now, material=False) for name, was, now in others if was != now))
+    return (*changes, *(FieldChange(name, was, now, material=False) for name, was, now in others if was != now))
 
 
 def _untold(version: ProcessingVersion) -> dict[str, object]:

@@ -128,8 +128,8 @@ def examine(consent: ConsentEvent, standing: Standing, stage: int, renewal: Rene
     due = _latest_due(expires_at, _applicable(processing, consent.version or 0, renewal, at), at)
     if due is None or due >= stage or status is not Status.ACTIVE:
         return Examined(None, None)
-    told = state is State.IN_FORCE and not renewal_declined(consent, standing.account.events)
-    return Examined(Flag(FlagKind.DUE, due) if told else None, due)
+    is_flagged = state is State.IN_FORCE and not renewal_declined(consent, standing.account.events)
+    return Examined(Flag(FlagKind.DUE, due) if is_flagged else None, due)
 
 
 def _for_ever(kind: FlagKind | None) -> Examined:

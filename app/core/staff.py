@@ -182,45 +182,45 @@ def lacks_of(text: NoticeText, language: str) -> tuple[Lack, ...]:
         language: `fr` or `en`.
 
     """
-    said = _plain(f"{text.title}\n{text.body}")
+    plain = _plain(f"{text.title}\n{text.body}")
     words = _WORDS[language]
-    sentences = re.split(r"[.!?\n]", said)
-    found = {
-        Lack.PASSAGE_TO_COMPLETE: _PLACES_TO_COMPLETE.search(said) is not None,
+    sentences = re.split(r"[.!?\n]", plain)
+    checks = {
+        Lack.PASSAGE_TO_COMPLETE: _PLACES_TO_COMPLETE.search(plain) is not None,
         Lack.FOUR_ELEMENTS: not any(
-            all(each.search(block) for each in words.elements) for block in re.split(r"\n\s*\n", said)
+            all(pattern.search(block) for pattern in words.elements) for block in re.split(r"\n\s*\n", plain)
         ),
-        Lack.CODE_PENAL_226_13: not _tells(said, "226-13", words.one_year, 15),
-        Lack.CODE_PENAL_226_15: not _tells(said, "226-15", words.one_year, 45),
-        Lack.CODE_PENAL_432_9: not _tells(said, "432-9", words.three_years, 45),
-        Lack.BOTH_PARAGRAPHS_OF_432_9: not _names_both(_lines_of(said, "432-9"), words),
+        Lack.CODE_PENAL_226_13: not _tells(plain, "226-13", words.one_year, 15),
+        Lack.CODE_PENAL_226_15: not _tells(plain, "226-15", words.one_year, 45),
+        Lack.CODE_PENAL_432_9: not _tells(plain, "432-9", words.three_years, 45),
+        Lack.BOTH_PARAGRAPHS_OF_432_9: not _names_both(_lines_of(plain, "432-9"), words),
         Lack.SECRECY_AFTER_LEAVING: not any(
-            words.secrecy.search(each) and words.after.search(each) for each in sentences
+            words.secrecy.search(sentence) and words.after.search(sentence) for sentence in sentences
         ),
     }
-    return tuple(lack for lack, is_lacking in found.items() if is_lacking)
+    return tuple(lack for lack, is_lacking in checks.items() if is_lacking)
 
 
 def lacking(texts: Mapping[str, NoticeText]) -> dict[str, tuple[Lack, ...]]:
     """Return what a notice leaves out, by language, without the languages that are complete."""
-    found = {language: lacks_of(text, language) for language, text in texts.items()}
-    return {language: lacks for language, lacks in found.items() if lacks}
+    by_language = {language: lacks_of(text, language) for language, text in texts.items()}
+    return {language: lacks for language, lacks in by_language.items() if lacks}
 
 
-def _lines_of(said: str, article: str) -> str:
+def _lines_of(plain: str, article: str) -> str:
     """Return the lines that name an article."""
-    return "\n".join(line for line in said.split("\n") if re.search(rf"\b{article}\b", line))
+    return "\n".join(line for line in plain.split("\n") if re.search(rf"\b{article}\b", line))
 
 
-def _tells(said: str, article: str, years: re.Pattern[str], thousands: int) -> bool:
+def _tells(plain: str, article: str, years: re.Pattern[str], thousands: int) -> bool:
     """Return whether the lines that name an article also give its imprisonment and its fine (thousands of euros)."""
-    lines = _lines_of(said, article)
+    lines = _lines_of(plain, article)
     fine = re.search(rf"\b{thousands}[ .,]?000\b", lines)
     return fine is not None and years.search(lines) is not None
 
 
 def _names_both(lines: str, words: _NoticeWords) -> bool:
-    return words.both.search(lines) is not None or all(each.search(lines) for each in words.each)
+    return words.both.search(lines) is not None or all(pattern.search(lines) for pattern in words.each)
 
 
 def _plain(text: str) -> str:

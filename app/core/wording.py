@@ -60,10 +60,10 @@ def retention_in_words(retention: Retention, language: str) -> str | None:
 
 def _in_words(counts: Sequence[int], language: str) -> str:
     units = zip(counts, _UNITS, strict=False)
-    said = [
+    parts = [
         f"{count} {_WORDS[f'{unit}_one' if count == 1 else f'{unit}_many'][language]}" for count, unit in units if count
     ]
-    return listed(said, language)
+    return listed(parts, language)
 
 
 # A sentence that Sceau wrote may hold a name or an address from the register. Such words are marked, so that the page
@@ -138,8 +138,8 @@ class Answered:
 
 def registered(texts: Texts, language: str) -> Passage:
     """Return a registered text in a language, or in French, which is always there."""
-    told = language if language in texts else "fr"
-    return Passage(texts[told], told, own=True)
+    written_in = language if language in texts else "fr"
+    return Passage(texts[written_in], written_in, own=True)
 
 
 def paragraphs(passage: Passage) -> list[Passage]:
@@ -149,14 +149,14 @@ def paragraphs(passage: Passage) -> list[Passage]:
 
 def reached(text: str) -> tuple[Mark, ...]:
     """Return the e-mail addresses, telephone numbers and https addresses in a text, as links (RFC 6068, RFC 3966)."""
-    return tuple(Mark(found.group(), _address(found)) for found in _REACHED.finditer(text))
+    return tuple(Mark(match.group(), _address(match)) for match in _REACHED.finditer(text))
 
 
-def _address(found: re.Match[str]) -> str:
-    text = found.group()
-    if found.lastgroup == "mail":
+def _address(match: re.Match[str]) -> str:
+    text = match.group()
+    if match.lastgroup == "mail":
         return f"mailto:{text.replace('%', '%25')}"
-    if found.lastgroup == "phone":
+    if match.lastgroup == "phone":
         return "tel:" + re.sub(r"[ .-]", "", text)
     return text
 
@@ -240,11 +240,11 @@ class Voice:
     def elements(self, elements: frozenset[Element] | Sequence[Element]) -> list[str]:
         """Return the elements in words, in a fixed order; the subject line has other words if the content is absent."""
         words = self._words
-        named = [each for each in words.element if each in elements]
-        told = {each: words.element[each][self.language] for each in named}
-        if Element.SUBJECT_LINE in told and Element.CONTENT not in told:
-            told[Element.SUBJECT_LINE] = self.said("subject_line_alone")
-        return list(told.values())
+        named = [element for element in words.element if element in elements]
+        by_element = {element: words.element[element][self.language] for element in named}
+        if Element.SUBJECT_LINE in by_element and Element.CONTENT not in by_element:
+            by_element[Element.SUBJECT_LINE] = self.said("subject_line_alone")
+        return list(by_element.values())
 
     def changed(self, field: str) -> str | None:
         """Return the name of a fact whose change is reported; None for a fact that only the whole text mentions."""

@@ -99,7 +99,7 @@ _FRESH_SECONDS: Final = 0.25  # any restart of a server takes longer
 class DatabaseUnavailableError(RefusalError):
     """The database cannot be read or written now."""
 
-    said = "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
+    message = "the database cannot be reached: check SCEAU_DATABASE_URL and that it runs"
 
 
 class ServerRefusesError(DatabaseUnavailableError):
@@ -114,25 +114,25 @@ class ServerRefusesError(DatabaseUnavailableError):
 class NotDurableError(DatabaseUnavailableError):
     """PostgreSQL lacks the synchronous standby that the deployment wants: nothing is read for decisions or recorded."""
 
-    said = "the database has no synchronous standby now, and nothing is recorded: bring one back"
+    message = "the database has no synchronous standby now, and nothing is recorded: bring one back"
 
 
 class RestoredBehindError(DatabaseUnavailableError):
     """The database was set back and not dealt with since: it lacks narrowing writes that were answered."""
 
-    said = "the database was set back, and nothing that needs consent is answered from it: see sceau recovery check"
+    message = "the database was set back, and nothing that needs consent is answered from it: see sceau recovery check"
 
 
 class BusyError(DatabaseUnavailableError):
     """Another transaction holds what this one needs, and did not release it in time; nothing was recorded."""
 
-    said = "another transaction holds what this needs, and nothing was recorded: try again"
+    message = "another transaction holds what this needs, and nothing was recorded: try again"
 
 
 class OutcomeUnknownError(DatabaseUnavailableError):
     """It is unknown whether a transaction was recorded, or whether it would outlive the server that recorded it."""
 
-    said = "the connection was lost, and whether this was recorded is not known: look before you repeat it"
+    message = "the connection was lost, and whether this was recorded is not known: look before you repeat it"
 
 
 @dataclass(slots=True)

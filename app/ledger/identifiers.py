@@ -268,7 +268,7 @@ _SALT = 16
 class VaultError(RefusalError):
     """A sealed id cannot be opened with the keys that this deployment holds."""
 
-    said = "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
+    message = "what the database keeps sealed does not open: check that SCEAU_MASTER_KEY is this deployment's"
 
 
 @dataclass(frozen=True, slots=True)

@@ -451,16 +451,16 @@ class Feed:
         while not senders and (left := due - boot_seconds()) > 0:
             async for notice in connection.notifies(timeout=left, stop_after=1):
                 if notice.channel != CHANGE_CHANNEL:
-                    self._told(notice.payload)
+                    self._pass_on(notice.payload)
                 else:
                     # This replica's own too: what it changed is dropped once more, and better now than after it was
                     # read again.
                     senders.add(named(notice.payload))
         return senders
 
-    def _told(self, payload: str) -> None:
-        if (told := ReplicaAcknowledgement.read(payload)) is not None:
-            self.acknowledged(told)
+    def _pass_on(self, payload: str) -> None:
+        if (acknowledgement := ReplicaAcknowledgement.read(payload)) is not None:
+            self.acknowledged(acknowledgement)
 
     async def _peek(self, connection: HeardConnection, cursor: str) -> Beat:
         sent = boot_seconds()
@@ -477,13 +477,13 @@ class Feed:
             return False
         if not await self.leaves.forgotten(self.leaves.number, seconds=_LEAF_SECONDS):
             return False  # the row will say so once the leaves have forgotten, or can no longer decide
-        said = acknowledgement_text(self.incarnation, read.cursor, self.server)
+        text = acknowledgement_text(self.incarnation, read.cursor, self.server)
         channels = [channel_of(sender) for sender in senders if sender not in {None, self.incarnation}]
-        if said is None:
+        if text is None:
             return False
         if channels:
             with hanging_up_after(connection, self._pace.lease):
-                await connection.execute(ACKNOWLEDGE, {"channels": channels, "said": said})
+                await connection.execute(ACKNOWLEDGE, {"channels": channels, "said": text})
         return None not in senders
 
     async def _applied_everywhere(self, cursor: str | None) -> str | None:

@@ -169,9 +169,9 @@ class LastKnown:
         self._away_since: float | None = None
         self.forgettings = 0
 
-    def heard(self, clock: datetime, asked: float) -> None:
-        """Note that the database answered, and that its clock read `clock` when asked at `asked` (CLOCK_BOOTTIME)."""
-        self._ahead = clock.timestamp() - asked
+    def heard(self, clock: datetime, asked_at: float) -> None:
+        """Note that the database answered, and that its clock read `clock` at `asked_at` (CLOCK_BOOTTIME)."""
+        self._ahead = clock.timestamp() - asked_at
         self.is_back()
 
     def is_back(self) -> None:
@@ -187,41 +187,41 @@ class LastKnown:
         """Return the database's clock as an epoch time, carried on since last heard; None if it was never heard."""
         return None if self._ahead is None else boot_seconds() + self._ahead
 
-    def remember_caller(self, digest: bytes, found: Authenticated | None, began: float) -> None:
+    def remember_caller(self, digest: bytes, holder: Authenticated | None, began: float) -> None:
         """Remember what a credential was found to be; None: it is not in force.
 
         Args:
             digest: the digest of the credential.
-            found: the caller that was found, or None.
+            holder: the caller that was found, or None.
             began: the time (CLOCK_BOOTTIME) before the read. If some caller has changed since, the read may have been
                 overtaken: its caller is not kept, and one that it contradicts is forgotten. Minus infinity for a read
                 that nothing proves.
 
         """
-        known = self._callers.get(digest)
-        ended = known.ended if known is not None else self._strangers.get(digest, 0.0)
-        if began >= max(ended, self._callers_changed) and found is not None:
-            _keep(self._callers, digest, Fact(found, began, boot_seconds()))
-        elif known is None and found is None:  # guessed keys do not push out those that are known
+        fact = self._callers.get(digest)
+        ended = fact.ended if fact is not None else self._strangers.get(digest, 0.0)
+        if began >= max(ended, self._callers_changed) and holder is not None:
+            _keep(self._callers, digest, Fact(holder, began, boot_seconds()))
+        elif fact is None and holder is None:  # guessed keys do not push out those that are known
             self._strangers[digest] = boot_seconds()
             if len(self._strangers) > _STRANGERS_AT_MOST:
                 self._strangers.popitem(last=False)
-        elif known is not None and known.value is not None:
-            is_same = found is not None and replace(known.value, at=found.at) == found
-            self._callers[digest] = _overlapped(known, began, is_same=is_same)
+        elif fact is not None and fact.value is not None:
+            is_same = holder is not None and replace(fact.value, at=holder.at) == holder
+            self._callers[digest] = _overlapped(fact, began, is_same=is_same)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """Return the caller that a credential belonged to when last looked up, if it is still valid at an instant."""
-        found = self._young(self._callers.get(digest))
-        return found.caller if found is not None and (found.until is None or at < found.until) else None
+        holder = self._young(self._callers.get(digest))
+        return holder.caller if holder is not None and (holder.until is None or at < holder.until) else None
 
     def remember_processing(self, identifier: str, processing: Processing | None, began: float) -> None:
         """Remember what a register entry was found to be; None: there is none. `began` is as for callers."""
-        known = self._processings.get(identifier)
-        if processing is not None and (known is None or began >= known.ended):
+        fact = self._processings.get(identifier)
+        if processing is not None and (fact is None or began >= fact.ended):
             _keep(self._processings, identifier, Fact(processing, began, boot_seconds()))
-        elif known is not None and known.value is not None:
-            self._processings[identifier] = _overlapped(known, began, is_same=known.value == processing)
+        elif fact is not None and fact.value is not None:
+            self._processings[identifier] = _overlapped(fact, began, is_same=fact.value == processing)
 
     def forget(self, changes: Collection[tuple[int, bytes]]) -> None:
         """Forget what was read of these facts, given as (kind, ref), because they have changed."""
@@ -238,17 +238,17 @@ class LastKnown:
 
     def forget_caller(self, identifier: UUID) -> None:
         """Forget all credentials of a caller, because the caller or one of its keys was revoked or changed."""
-        self._forget_callers(lambda found: found.caller.id == identifier)
+        self._forget_callers(lambda holder: holder.caller.id == identifier)
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """Forget the tokens that rest on these keys, because an issuer has withdrawn the keys."""
-        self._forget_callers(lambda found: found.signed_by in keys)
+        self._forget_callers(lambda holder: holder.signed_by in keys)
 
     def _forget_callers(self, is_meant: Callable[[Authenticated], bool]) -> None:
         self.forgettings += 1
         self._callers_changed = now = boot_seconds()
-        for digest, known in self._callers.items():
-            if known.value is not None and is_meant(known.value):
+        for digest, fact in self._callers.items():
+            if fact.value is not None and is_meant(fact.value):
                 self._callers[digest] = Fact(None, now, now)
 
     def follow_anew(self) -> None:
@@ -284,15 +284,15 @@ class LastKnown:
 
     def knows_callers(self) -> bool:
         """Return whether any caller could be answered without the database."""
-        return any(self._young(known) is not None for known in self._callers.values())
+        return any(self._young(fact) is not None for fact in self._callers.values())
 
-    def _confirmed(self, known: Fact[Any]) -> float:
+    def _confirmed(self, fact: Fact[Any]) -> float:
         """Return the time (CLOCK_BOOTTIME) up to which a fact had not changed."""
-        return known.age
+        return fact.age
 
-    def _young(self, known: Fact[_Value] | None) -> _Value | None:
+    def _young(self, fact: Fact[_Value] | None) -> _Value | None:
         """Return a fact that was young enough when the outage began."""
-        return known.value if known is not None and self._is_young(self._confirmed(known)) else None
+        return fact.value if fact is not None and self._is_young(self._confirmed(fact)) else None
 
     def _is_young(self, confirmed: float) -> bool:
         began = boot_seconds() if self._away_since is None else self._away_since
@@ -312,53 +312,53 @@ class HeldOrKnown(LastKnown):
         super().__init__(KNOWN_SECONDS)
         self._held_callers, self._held_register, self._feed = callers, register, feed
 
-    def remember_caller(self, digest: bytes, found: Authenticated | None, began: float) -> None:
+    def remember_caller(self, digest: bytes, holder: Authenticated | None, began: float) -> None:
         """Remember what a credential was found to be, and drop a record that says otherwise, or that no lease holds."""
-        held = self._held_callers.get(digest)
-        if held is not None and (found is None or not self._feed.lease.held() or not _is_of(held, found)):
+        record = self._held_callers.get(digest)
+        if record is not None and (holder is None or not self._feed.lease.held() or not _is_of(record, holder)):
             self._held_callers.drop(digest)
-        super().remember_caller(digest, found, began)
+        super().remember_caller(digest, holder, began)
 
     def remember_processing(self, identifier: str, processing: Processing | None, began: float) -> None:
         """Remember what a register entry was found to be, and drop a record that says otherwise, as for callers."""
-        held = self._held_register.get(identifier)
-        if held is not None and (not self._feed.lease.held() or held.processing != processing):
+        record = self._held_register.get(identifier)
+        if record is not None and (not self._feed.lease.held() or record.processing != processing):
             self._held_register.drop(identifier)
         super().remember_processing(identifier, processing, began)
 
     def caller(self, digest: bytes, at: datetime) -> Caller | None:
         """Return the caller that a credential belonged to when last looked up, if it is still valid at an instant."""
-        held = self._held_callers.get(digest)
-        if held is None:
+        record = self._held_callers.get(digest)
+        if record is None:
             return super().caller(digest, at)
-        return held.caller if at.timestamp() < held.until and self._is_young(self._feed.last_beat) else None
+        return record.caller if at.timestamp() < record.until and self._is_young(self._feed.last_beat) else None
 
     def exempt_processing(self, identifier: str) -> Processing | None:
         """Return the register entry as last read, if its purpose is one of III."""
-        held = self._held_register.get(identifier)
-        if held is None:
+        record = self._held_register.get(identifier)
+        if record is None:
             return super().exempt_processing(identifier)
-        exempt = held.processing is not None and held.processing.is_exempt
-        return held.processing if exempt and self._is_young(self._feed.last_beat) else None
+        exempt = record.processing is not None and record.processing.is_exempt
+        return record.processing if exempt and self._is_young(self._feed.last_beat) else None
 
     def knows_callers(self) -> bool:
         """Return whether any caller could be answered without the database."""
         return len(self._held_callers) > 0 or super().knows_callers()
 
-    def _confirmed(self, known: Fact[Any]) -> float:
+    def _confirmed(self, fact: Fact[Any]) -> float:
         """Return the time of the last beat, if the feed has reported every change since the read; else its age."""
-        return max(known.age, self._feed.last_beat) if known.age >= self._followed else known.age
+        return max(fact.age, self._feed.last_beat) if fact.age >= self._followed else fact.age
 
 
-def _is_of(held: CallerRecord, found: Authenticated) -> bool:
+def _is_of(record: CallerRecord, holder: Authenticated) -> bool:
     """Return whether a record says the same of a credential as what was found."""
-    ends = math.inf if found.until is None else found.until.timestamp()
-    return held.caller == found.caller and held.until == ends
+    ends = math.inf if holder.until is None else holder.until.timestamp()
+    return record.caller == holder.caller and record.until == ends
 
 
-def _overlapped(known: Fact[_Value], began: float, *, is_same: bool) -> Fact[_Value]:
+def _overlapped(fact: Fact[_Value], began: float, *, is_same: bool) -> Fact[_Value]:
     """Return what is known after a read that began at that time and overlapped the one before it, or a change."""
-    return Fact(known.value if is_same else None, max(known.age, began), boot_seconds())
+    return Fact(fact.value if is_same else None, max(fact.age, began), boot_seconds())
 
 
 def _keep(memory: OrderedDict[_Key, Fact[_Value]], key: _Key, fact: Fact[_Value]) -> None:

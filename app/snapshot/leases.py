@@ -275,8 +275,8 @@ class Leaves:
 
     async def released(self) -> None:
         """Wait until no leaf holds a lease. Call `revoke` first."""
-        while held := [leaf.until for leaf in self._living() if leaf.until > boot_seconds()]:
-            await self._next(min(held))
+        while ends := [leaf.until for leaf in self._living() if leaf.until > boot_seconds()]:
+            await self._next(min(ends))
 
     async def _next(self, at: float) -> None:
         """Wait until a leaf reports something, or until the time `at` (CLOCK_BOOTTIME) has come."""
@@ -368,28 +368,28 @@ class GatheredReads(Generic[_Value]):
         if self._waiting and self._keys_waiting + len(keys) > _MOST_WAITING:
             raise DatabaseUnavailableError
         loop = asyncio.get_running_loop()
-        found: asyncio.Future[Mapping[bytes, _Value]] = loop.create_future()
-        self._waiting.append((keys, found))
+        future: asyncio.Future[Mapping[bytes, _Value]] = loop.create_future()
+        self._waiting.append((keys, future))
         self._keys_waiting += len(keys)
         if not self._due and len(self._running) < _MOST_RUNNING:
             self._due = True
             loop.call_soon(self._begin)
         try:
             async with asyncio.timeout(self._deadline):
-                return await found
+                return await future
         except TimeoutError as error:
             raise DatabaseUnavailableError from error
 
     def _begin(self) -> None:
         self._due = False
         while self._waiting and len(self._running) < _MOST_RUNNING:
-            taken, number = 0, 0
-            while taken < len(self._waiting) and (taken == 0 or number < _MOST_KEYS):
-                number += len(self._waiting[taken][0])
-                taken += 1
-            together, self._waiting = self._waiting[:taken], self._waiting[taken:]
+            count, number = 0, 0
+            while count < len(self._waiting) and (count == 0 or number < _MOST_KEYS):
+                number += len(self._waiting[count][0])
+                count += 1
+            together, self._waiting = self._waiting[:count], self._waiting[count:]
             self._keys_waiting -= number
-            together = [each for each in together if not each[1].done()]  # the others' requests have been given up
+            together = [read for read in together if not read[1].done()]  # the others' requests have been given up
             if not together:
                 continue
             running = asyncio.get_running_loop().create_task(self._run(together))
@@ -402,18 +402,18 @@ class GatheredReads(Generic[_Value]):
 
     async def _run(self, together: list[tuple[Collection[bytes], asyncio.Future[Mapping[bytes, _Value]]]]) -> None:
         try:
-            found = await self._read({key for keys, _ in together for key in keys})
+            values = await self._read({key for keys, _ in together for key in keys})
         except BaseException as error:
-            told = error if isinstance(error, Exception) else DatabaseUnavailableError()
-            for _, each in together:
-                if not each.done():
-                    each.set_exception(told)
+            failure = error if isinstance(error, Exception) else DatabaseUnavailableError()
+            for _, future in together:
+                if not future.done():
+                    future.set_exception(failure)
             if not isinstance(error, Exception):
                 raise
         else:
-            for _, each in together:
-                if not each.done():
-                    each.set_result(found)
+            for _, future in together:
+                if not future.done():
+                    future.set_result(values)
 
 
 Key = TypeVar("Key", bound=Hashable)
@@ -455,14 +455,14 @@ class RecordCache(Generic[Key, Value]):
 
     def get(self, key: Key) -> Value | None:
         """Return the record, or None."""
-        found = self._young.get(key)
-        if found is None:
-            found = self._old.pop(key, None)
-            if found is not None:
-                self._keep(key, found)
+        record = self._young.get(key)
+        if record is None:
+            record = self._old.pop(key, None)
+            if record is not None:
+                self._keep(key, record)
             elif self._arrived:
                 return self._arrived.get(key)
-        return found
+        return record
 
     def expect(self, keys: Iterable[Key]) -> None:
         """Keep what is read of these keys until `release`, for a call that needs all of them at once."""

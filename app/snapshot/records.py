@@ -46,11 +46,11 @@ class _Words(Generic[_Word]):
         """Return the number of a value, the same at each call; None has a number too."""
         if word is None:
             return _NOTHING
-        known = self.numbers.get(word)
-        if known is None:
-            known = self.numbers[word] = len(self.words)
+        index = self.numbers.get(word)
+        if index is None:
+            index = self.numbers[word] = len(self.words)
             self.words.append(word)
-        return known
+        return index
 
     def word(self, number: int) -> _Word | None:
         """Return the value that has this number."""
@@ -155,12 +155,12 @@ class CallerRecord:
     signed_by: str | None = None
 
 
-def caller_record(found: Authenticated | None, uses: Uses) -> CallerRecord:
+def caller_record(holder: Authenticated | None, uses: Uses) -> CallerRecord:
     """Return the record for what a credential was found to be."""
-    if found is None:
+    if holder is None:
         return CallerRecord(None)
-    until = found.until.timestamp() if found.until is not None else math.inf
-    return CallerRecord(found.caller, until, uses.of(found.credential), found.signed_by)
+    until = holder.until.timestamp() if holder.until is not None else math.inf
+    return CallerRecord(holder.caller, until, uses.of(holder.credential), holder.signed_by)
 
 
 def subject_record(person: Person | None) -> SubjectRecord:
@@ -170,11 +170,11 @@ def subject_record(person: Person | None) -> SubjectRecord:
     return SubjectRecord(pack(person.events), person.ref, person.shared)
 
 
-def register_record(found: ProcessingRecord | None) -> RegisterRecord:
+def register_record(record: ProcessingRecord | None) -> RegisterRecord:
     """Return the record of a register entry, or of its absence."""
-    if found is None:
+    if record is None:
         return RegisterRecord(None, None)
-    done = [change.at for change in found.changes]
-    done += [each.recorded_at for each in found.versions if each.facts.in_force_at(each.recorded_at)]
-    facts = found.facts
+    done = [change.at for change in record.changes]
+    done += [version.recorded_at for version in record.versions if version.facts.in_force_at(version.recorded_at)]
+    facts = record.facts
     return RegisterRecord(facts, max(done, default=None), facts.rests_on_consent, facts.asks_others)

@@ -153,7 +153,7 @@ class Replica:
 
     def _drop_caller(self, identifier: UUID) -> None:
         """Forget every record of a caller. Cached by credential and seldom changed, so all of them are searched."""
-        self.callers.drop_where(lambda held: held.caller is not None and held.caller.id == identifier)
+        self.callers.drop_where(lambda record: record.caller is not None and record.caller.id == identifier)
         self.known.forget_caller(identifier)
 
     def _feed_lost(self) -> None:
@@ -163,7 +163,7 @@ class Replica:
 
     def forget_signed_by(self, keys: frozenset[str]) -> None:
         """Forget the callers known by a token that rests on one of these keys, which an issuer has withdrawn."""
-        self.callers.drop_where(lambda held: held.signed_by in keys)
+        self.callers.drop_where(lambda record: record.signed_by in keys)
         self.known.forget_signed_by(keys)
 
     def drop_all(self) -> None:
@@ -178,10 +178,10 @@ class Replica:
         self.leaves.forget_all()
         self._latest = 0.0
 
-    def committed(self, changes: Collection[tuple[int, bytes]], *, told: bool = True) -> None:
+    def committed(self, changes: Collection[tuple[int, bytes]], *, replies: bool = True) -> None:
         """Forget what this process has committed, and wake the other replicas, which reply to it or in their rows."""
         self.drop(changes)
-        self._notifier.poke(self.feed.incarnation if told and self.feed.server is not None else None)
+        self._notifier.poke(self.feed.incarnation if replies and self.feed.server is not None else None)
 
     async def load_caller(self, digest: bytes) -> CallerRecord:
         """Return the caller of a key, read by this call or by one that it may join."""
@@ -208,10 +208,10 @@ class Replica:
         self.joins += len(joined)
         led = cache.lead(key for key in keys if key not in joined)
         # The read goes on if the request that began it ends, because others may have joined it.
-        found = dict(await asyncio.shield(_lead(cache, led, read))) if led else {}
+        records = dict(await asyncio.shield(_lead(cache, led, read))) if led else {}
         for key, flight in joined.items():
-            found[key] = await _join(flight, self.pool.deadline)
-        return found
+            records[key] = await _join(flight, self.pool.deadline)
+        return records
 
     def _server(self) -> str:
         """Return the identity of the server that answered the last beat, since no other server's answer may be kept."""
@@ -223,27 +223,27 @@ class Replica:
         began = boot_seconds()
         async with self._database.read_from(self._server()) as session:
             shown = [Credential(digest, self._token_of(digest)) for digest in digests]
-            found = {each.digest: await authenticate(session, each) for each in shown}
+            holders = {credential.digest: await authenticate(session, credential) for credential in shown}
         if self.lease.held():  # else nothing proves that this is the primary
-            for digest, each in found.items():
-                self.known.remember_caller(digest, each, began)
-        return {digest: caller_record(each, self._uses) for digest, each in found.items()}
+            for digest, holder in holders.items():
+                self.known.remember_caller(digest, holder, began)
+        return {digest: caller_record(holder, self._uses) for digest, holder in holders.items()}
 
     async def _read_processings(self, ids: Collection[str]) -> dict[str, RegisterRecord]:
         began = boot_seconds()
         async with self._database.read_from(self._server()) as session:
-            found = await load_processings(session, ids)
+            records = await load_processings(session, ids)
         if self.lease.held():
-            for identifier, record in found.items():
+            for identifier, record in records.items():
                 self.known.remember_processing(identifier, record.facts, began)
-        return {identifier: register_record(found.get(identifier)) for identifier in ids}
+        return {identifier: register_record(records.get(identifier)) for identifier in ids}
 
     async def _read_subjects(self, refs: Collection[bytes]) -> Mapping[bytes, SubjectRecord]:
         return await self._gathered.read(refs)
 
     async def _fetch_subjects(self, locators: Collection[bytes]) -> dict[bytes, SubjectRecord]:
-        found = await fetch_people(self.pool, self._server(), locators)
-        return {locator: subject_record(found.get(locator)) for locator in locators}
+        people = await fetch_people(self.pool, self._server(), locators)
+        return {locator: subject_record(people.get(locator)) for locator in locators}
 
 
 async def _lead(
@@ -252,15 +252,15 @@ async def _lead(
     read: Callable[[Collection[_Key]], Awaitable[Mapping[_Key, _Value]]],
 ) -> Mapping[_Key, _Value]:
     try:
-        found = await read(led.keys())
+        records = await read(led.keys())
     except BaseException as error:
-        told = error if isinstance(error, Exception) else DatabaseUnavailableError()
+        failure = error if isinstance(error, Exception) else DatabaseUnavailableError()
         for key, flight in led.items():
-            cache.fail(key, flight, told)
+            cache.fail(key, flight, failure)
         raise
     for key, flight in led.items():
-        cache.land(key, flight, found[key], keep=not _is_unknown_key(found[key]))
-    return found
+        cache.land(key, flight, records[key], keep=not _is_unknown_key(records[key]))
+    return records
 
 
 def _is_unknown_key(record: object) -> bool:

@@ -70,11 +70,11 @@ class ReplicaSeen:
 async def list_replicas(session: ReadSession) -> list[ReplicaSeen]:
     """Return the replicas heard last, at most 200, with the one that has been silent longest first."""
     statement = select(replica).order_by(replica.c.seen_at.desc()).limit(_MOST)
-    found = [
+    replicas = [
         ReplicaSeen(row.id, row.about, row.beat, timedelta(milliseconds=row.lease_ms), row.seen_at)
         for row in await session.execute(statement)
     ]
-    return found[::-1]
+    return replicas[::-1]
 
 
 # Any replica does this for all: it deletes the rows of dead replicas, and trims changes that every replica has applied.
@@ -138,5 +138,5 @@ async def count_changes(session: ReadSession) -> int:
 
 async def _beats(database: Database) -> dict[UUID, int]:
     async with database.read() as session:
-        found = await session.execute(select(replica.c.id, replica.c.beat))
-        return {row.id: row.beat for row in found}
+        rows = await session.execute(select(replica.c.id, replica.c.beat))
+        return {row.id: row.beat for row in rows}

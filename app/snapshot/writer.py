@@ -161,7 +161,7 @@ class Writer:
         forgot = not done.repeats and (self._replica is None or server is not None)
         leaves = self._replica.leaves if self._replica is not None else None
         if self._replica is not None and (done.changes or done.narrowing):
-            self._replica.committed(done.changes, told=forgot)
+            self._replica.committed(done.changes, replies=forgot)
         elif self._known is not None:
             self._known.forget(done.changes)
         told_leaves = leaves.number if leaves is not None else 0
@@ -172,8 +172,8 @@ class Writer:
         if done.narrowing and done.xid is not None:
             try:
                 with spans.within("confirmation"):
-                    told = server or done.server
-                    await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=told)
+                    identity = server or done.server
+                    await self.confirmer.confirm(done.xid, committed, own_forgot=forgot, server=identity)
                     if leaves is not None:
                         await leaves.forgotten(told_leaves)
             except DatabaseUnavailableError as error:
@@ -208,7 +208,7 @@ _LOOK_SECONDS: Final = 0.025
 """The interval at which the rows are read, to find lost acknowledgements and rows that are gone."""
 _ROWS: Final = select(replica.c.id, replica.c.applied.cast(Text).label("applied"))
 _STATEMENT: Final = Prepared(_ROWS)
-_TOLD: Final = text(_STATEMENT.telling_server)
+_WITH_SERVER: Final = text(_STATEMENT.telling_server)
 
 
 @dataclass(slots=True, eq=False)
@@ -216,7 +216,7 @@ class _Wait:
     """One waiting write: its transaction, the time at which it may be answered anyway, and the replicas it waits for.
 
     `server` is where it was committed. If that is unknown (None), no acknowledgement counts: each server numbers its
-    own transactions, so rows of another server say nothing about this one. `told` holds the incarnations that have
+    own transactions, so rows of another server say nothing about this one. `acked` holds the incarnations that have
     acknowledged it, perhaps before it was known which ones to wait for.
     """
 
@@ -226,7 +226,7 @@ class _Wait:
     server: str | None
     done: asyncio.Future[None]
     pending: set[UUID] | None = None
-    told: set[UUID] = field(default_factory=set)
+    acked: set[UUID] = field(default_factory=set)
 
 
 class Confirmer:
@@ -295,14 +295,14 @@ class Confirmer:
         finally:
             self._waits.discard(wait)  # also when the request has ended
 
-    def acknowledged(self, told: ReplicaAcknowledgement) -> None:
+    def acknowledged(self, acknowledgement: ReplicaAcknowledgement) -> None:
         """Note that another replica has forgotten what a snapshot shows: writes shown there no longer wait for it."""
         for wait in list(self._waits):
-            if wait.server != told.server or not told.snapshot.shows(wait.xid):
+            if wait.server != acknowledgement.server or not acknowledgement.snapshot.shows(wait.xid):
                 continue
-            wait.told.add(told.incarnation)
+            wait.acked.add(acknowledgement.incarnation)
             if wait.pending is not None:
-                wait.pending.discard(told.incarnation)
+                wait.pending.discard(acknowledgement.incarnation)
                 self._end_if_nobody_is_left(wait)
 
     async def _poll(self) -> None:
@@ -338,7 +338,7 @@ class Confirmer:
     def _look(self, wait: _Wait, rows: dict[UUID, TransactionSnapshot | None]) -> None:
         """Apply one reading of the rows, begun after the wait began. Replicas that register later start empty."""
         pending = rows.keys() if wait.pending is None else wait.pending & rows.keys()
-        wait.pending = {key for key in pending if (seen := rows[key]) is None or not seen.shows(wait.xid)} - wait.told
+        wait.pending = {key for key in pending if (seen := rows[key]) is None or not seen.shows(wait.xid)} - wait.acked
         self._end_if_nobody_is_left(wait)
         if not wait.done.done() and boot_seconds() >= wait.until:
             self.by_deadline += 1
@@ -366,6 +366,6 @@ class Confirmer:
             rows = await pool.fetch(server, _STATEMENT, {})
         else:
             async with self._database.read() as session:
-                told = (await session.execute(_TOLD)).all()
-            rows, server = [row for row in told if row.found], told[0].server
+                answer = (await session.execute(_WITH_SERVER)).all()
+            rows, server = [row for row in answer if row.found], answer[0].server
         return {row.id: TransactionSnapshot.parse(row.applied) if row.applied else None for row in rows}, server
