@@ -432,10 +432,10 @@ async def load_names(session: ReadSession, refs: Collection[bytes]) -> dict[byte
         return {}
     table = subject_vault.c
     statement = select(subject_vault).where(table.subject_ref.in_(refs))
-    found: dict[bytes, list[KeptName]] = {}
+    names: dict[bytes, list[KeptName]] = {}
     for row in await session.execute(statement.order_by(table.basis.is_not(None), table.stored_at, table.name)):
-        found.setdefault(bytes(row.subject_ref), []).append(name_of(row))
-    return found
+        names.setdefault(bytes(row.subject_ref), []).append(name_of(row))
+    return names
 
 
 async def load_name(session: ReadSession, ref: bytes, name: UUID) -> KeptName | None:
@@ -467,8 +467,8 @@ async def keep_names_of(session: WriteSession, names_of: bytes, stated: KeptName
     Each name keeps what was stated about it, except the name stated now and the name with which the account began,
     about which nothing had been stated: both take what is stated now.
     """
-    said = {"into": stated.ref, "ref": names_of, "named": stated.id, "at": stated.kept_at}
-    await session.execute(_FOLLOW, {**said, "basis": stated.basis, "by": stated.stated_by})
+    values = {"into": stated.ref, "ref": names_of, "named": stated.id, "at": stated.kept_at}
+    await session.execute(_FOLLOW, {**values, "basis": stated.basis, "by": stated.stated_by})
 
 
 async def forget_name(session: WriteSession, ref: bytes, name: UUID) -> None:

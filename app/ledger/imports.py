@@ -108,8 +108,8 @@ async def hold_source(
     may_grow = table.made_by == by
     grown = case((may_grow, func.greatest(table.expected, expected)), else_=table.expected)
     named = case((may_grow, func.coalesce(table.until, until)), else_=table.until)
-    held = begun.on_conflict_do_update(index_elements=["name"], set_={"expected": grown, "until": named})
-    row = (await session.execute(held.returning(import_source))).one()
+    statement = begun.on_conflict_do_update(index_elements=["name"], set_={"expected": grown, "until": named})
+    row = (await session.execute(statement.returning(import_source))).one()
     return ImportSource(**{column: getattr(row, column) for column in _COLUMNS})
 
 
@@ -130,11 +130,11 @@ async def known_rows(session: ReadSession, hashes: Sequence[bytes]) -> Mapping[b
     """Return the content hashes of the rows among these that were recorded already, by row hash."""
     if not hashes:
         return {}
-    found = await session.execute(_KNOWN, {"hashes": as_refs(hashes)})
-    return {bytes(row.row_hash): bytes(row.content_hash) for row in found}
+    rows = await session.execute(_KNOWN, {"hashes": as_refs(hashes)})
+    return {bytes(row.row_hash): bytes(row.content_hash) for row in rows}
 
 
 def keep_rows(session: WriteSession, recorded: Iterable[tuple[RowHashes, bytes]]) -> None:
     """Note that these rows were recorded, each with the subject_ref of its person."""
-    for each, ref in recorded:
-        session.stage(_ROW, {"row_hash": each.row, "content_hash": each.content, "ref": ref})
+    for hashes, ref in recorded:
+        session.stage(_ROW, {"row_hash": hashes.row, "content_hash": hashes.content, "ref": ref})

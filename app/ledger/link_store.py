@@ -168,8 +168,8 @@ async def find_link(session: ReadSession, token_sha256: bytes) -> ConsentLink | 
 
 async def links_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
     """Return every link that was made for a person and is kept, oldest first, without what would open it."""
-    told = ("id", "kind", "processings", "authentication", "age_band", "given_by", "created_at", "created_by")
-    columns = [consent_link.c[each] for each in (*told, "expires_at")]
+    names = ("id", "kind", "processings", "authentication", "age_band", "given_by", "created_at", "created_by")
+    columns = [consent_link.c[name] for name in (*names, "expires_at")]
     rows = select(*columns).where(consent_link.c.subject_ref == ref).order_by(consent_link.c.created_at)
     return (await session.execute(rows)).mappings().all()
 
@@ -227,9 +227,9 @@ SELECT EXISTS (SELECT FROM presented_text WHERE position(:text IN regexp_replace
 """)
 
 
-async def may_be_within_texts_shown(session: ReadSession, told: str, processing: str) -> bool:
+async def may_be_within_texts_shown(session: ReadSession, presented: str, processing: str) -> bool:
     """Return whether a text that the page showed contains this one, white space apart, or a link may still show it."""
-    wanted = " ".join(normalize("NFC", told).split())
+    wanted = " ".join(normalize("NFC", presented).split())
     return bool((await session.execute(_HOLDS, {"text": wanted, "processing": processing})).scalar_one())
 
 

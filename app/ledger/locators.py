@@ -75,8 +75,8 @@ async def find_ref(session: ReadSession, found_by: Mapping[bytes, str]) -> bytes
         KeyNotInUseError: this cannot be known, because a key in use is missing.
 
     """
-    found = await find_name(session, found_by)
-    return found[0] if found is not None else None
+    name = await find_name(session, found_by)
+    return name[0] if name is not None else None
 
 
 async def find_name(session: ReadSession, found_by: Mapping[bytes, str]) -> tuple[bytes, UUID] | None:
@@ -86,9 +86,9 @@ async def find_name(session: ReadSession, found_by: Mapping[bytes, str]) -> tupl
         KeyNotInUseError: this cannot be known, because a key in use is missing.
 
     """
-    found = await led_to(session, found_by)
+    name = await led_to(session, found_by)
     _check_keys((await session.execute(text(KEYS_IN_USE))).scalar_one_or_none(), found_by)
-    return found
+    return name
 
 
 async def led_to(
@@ -146,8 +146,8 @@ _HOLD_ACCOUNTS: Final = {
 
 def accounts_held(locators: Collection[bytes], *, waiting: bool) -> Lookup[frozenset[bytes]]:
     """Return a lookup that holds the accounts to which locators lead; those held by others are awaited or left out."""
-    given = {"locators": as_refs(locators)}
-    return Lookup(_HOLD_ACCOUNTS[waiting], given, lambda rows: frozenset(bytes(row.ref) for row in rows if row.held))
+    values = {"locators": as_refs(locators)}
+    return Lookup(_HOLD_ACCOUNTS[waiting], values, lambda rows: frozenset(bytes(row.ref) for row in rows if row.held))
 
 
 async def keep_keys(session: WriteSession) -> None:
@@ -167,8 +167,8 @@ class MovedError(Exception):
 async def hold_refs(session: WriteSession, refs: Collection[bytes]) -> None:
     """Hold accounts that are known by their subject_refs, in the order in which every writer holds several."""
     session.committing.subjects.update(refs)
-    held = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(list(refs))).order_by(subject.c.subject_ref)
-    await session.execute(held.with_for_update())
+    query = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(list(refs))).order_by(subject.c.subject_ref)
+    await session.execute(query.with_for_update())
 
 
 _BEHIND: Final = Prepared(
@@ -194,8 +194,8 @@ def located_many(wanted: Sequence[Mapping[bytes, str]]) -> Lookup[list[Located]]
 
 def _all_located(wanted: Sequence[Mapping[bytes, str]], rows: Sequence[Any]) -> list[Located]:
     live, closed = {}, defaultdict[bytes, list[Any]](list)
-    for each in wanted:
-        _check_keys(rows[0].in_use, each)
+    for makers in wanted:
+        _check_keys(rows[0].in_use, makers)
     for row in rows:
         if row.locator is None:
             continue
@@ -203,7 +203,7 @@ def _all_located(wanted: Sequence[Mapping[bytes, str]], rows: Sequence[Any]) -> 
             live[bytes(row.locator)] = row
         else:
             closed[bytes(row.locator)].append(row)
-    return [_located(each, live, [row for locator in each for row in closed.get(locator, ())]) for each in wanted]
+    return [_located(makers, live, [row for locator in makers for row in closed.get(locator, ())]) for makers in wanted]
 
 
 def _located(found_by: Mapping[bytes, str], live: Mapping[bytes, Any], closed: Sequence[Any]) -> Located:
@@ -365,14 +365,14 @@ async def next_subjects(session: WriteSession, *, after: bytes, limit: int) -> d
     # Without DISTINCT: a table without statistics, as after a migration fills it, would be sorted whole each time.
     refs = select(table.subject_ref).where(table.subject_ref > after).order_by(table.subject_ref).limit(limit)
     chosen = set((await session.execute(refs)).scalars())
-    held = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(chosen)).order_by(subject.c.subject_ref)
-    await session.execute(held.with_for_update())
+    query = select(subject.c.subject_ref).where(subject.c.subject_ref.in_(chosen)).order_by(subject.c.subject_ref)
+    await session.execute(query.with_for_update())
     # Read only once they are held, so that a name that was linked meanwhile is among them.
     rows = select(subject_locator).where(table.subject_ref.in_(chosen)).order_by(table.subject_ref)
-    found: dict[bytes, dict[UUID, list[Row[tuple[object, ...]]]]] = {}
+    by_ref: dict[bytes, dict[UUID, list[Row[tuple[object, ...]]]]] = {}
     for row in await session.execute(rows):
-        found.setdefault(bytes(row.subject_ref), {}).setdefault(row.name, []).append(row)
-    return {ref: {name: _of_name(of_one) for name, of_one in names.items()} for ref, names in found.items()}
+        by_ref.setdefault(bytes(row.subject_ref), {}).setdefault(row.name, []).append(row)
+    return {ref: {name: _of_name(of_one) for name, of_one in names.items()} for ref, names in by_ref.items()}
 
 
 def _of_name(rows: Sequence[Row[tuple[object, ...]]]) -> NameRows:
@@ -386,7 +386,7 @@ class Rewritten:
 
     ref: bytes
     name: UUID
-    held: NameRows
+    current: NameRows
     wanted: Mapping[bytes, str]
 
 
@@ -402,18 +402,18 @@ async def replace_rows(session: WriteSession, changed: Sequence[Rewritten]) -> N
         "WHERE subject_ref = one.ref AND name = one.id"
     )
     await session.execute(gone, {"refs": [each.ref for each in changed], "names": [each.name for each in changed]})
-    rows = [(each, locator, made_by) for each in changed for locator, made_by in each.wanted.items()]
-    rows.sort(key=lambda each: each[1] not in each[0].held.rows)
+    rows = [(change, locator, made_by) for change in changed for locator, made_by in change.wanted.items()]
+    rows.sort(key=lambda change: change[1] not in change[0].current.rows)
     values = [
         {
             table.locator.name: locator,
-            table.subject_ref.name: each.ref,
-            table.name.name: each.name,
+            table.subject_ref.name: change.ref,
+            table.name.name: change.name,
             table.made_by.name: made_by,
-            table.began_at.name: each.held.began_at,
-            table.ended_at.name: each.held.ended_at,
+            table.began_at.name: change.current.began_at,
+            table.ended_at.name: change.current.ended_at,
         }
-        for each, locator, made_by in rows
+        for change, locator, made_by in rows
     ]
     if values:
         await session.execute(upsert(subject_locator).on_conflict_do_nothing(), values)
@@ -439,8 +439,8 @@ async def last_unfound(session: ReadSession, makers: Collection[str]) -> datetim
 
     An erasure keeps no id, so its row stays as the key of that time made it.
     """
-    found: datetime | None = (await session.execute(_UNFOUND, {"makers": list(makers)})).scalar_one()
-    return found
+    ended_at: datetime | None = (await session.execute(_UNFOUND, {"makers": list(makers)})).scalar_one()
+    return ended_at
 
 
 _LACKS: Final = text("""

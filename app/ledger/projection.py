@@ -56,7 +56,7 @@ _HOW_STATED: Final = frozenset({"stated_by", "checked_how"})
 
 def without_age(capacity: Json | None) -> Json | None:
     """Return the capacity of a decision without the person's age; None where nothing is left."""
-    return {name: said for name, said in (capacity or {}).items() if name not in _AGE} or None
+    return {name: value for name, value in (capacity or {}).items() if name not in _AGE} or None
 
 
 def age_alone(evidence: Json | None, capacity: Json | None) -> tuple[Json | None, Json | None]:
@@ -64,30 +64,30 @@ def age_alone(evidence: Json | None, capacity: Json | None) -> tuple[Json | None
 
     If the evidence does not say who stated the age, the giver of the decision did, and it was not checked.
     """
-    said = capacity or {}
+    members = capacity or {}
     if (evidence or {}).get("stated_by") is None:
-        by_parent = said.get("given_by") in {GivenBy.PARENT, GivenBy.BOTH}
+        by_parent = members.get("given_by") in {GivenBy.PARENT, GivenBy.BOTH}
         stated = {"stated_by": StatedBy.PARENT if by_parent else StatedBy.SELF, "checked_how": CheckedHow.NOT_CHECKED}
     else:
         stated = {name: value for name, value in (evidence or {}).items() if name in _HOW_STATED}
-    return stated, {name: value for name, value in said.items() if name in _AGE}
+    return stated, {name: value for name, value in members.items() if name in _AGE}
 
 
 def collection_of(evidence: Json | None, capacity: Json | None, *, text_known: bool) -> Collection:
     """Return the part of evidence and capacity that the rules look at; what they leave out counts as lawful."""
-    said = {**(evidence or {}), **(capacity or {})}
+    members = {**(evidence or {}), **(capacity or {})}
     return _collection(
-        said.get("positive_act", PositiveAct.BUTTON_CLICKED),
-        said.get("default_state", DefaultState.UNSELECTED),
-        bool(said.get("separate_from_terms", True)),
-        bool(said.get("conditional", False)),
+        members.get("positive_act", PositiveAct.BUTTON_CLICKED),
+        members.get("default_state", DefaultState.UNSELECTED),
+        bool(members.get("separate_from_terms", True)),
+        bool(members.get("conditional", False)),
         text_known,
-        said.get("age_band"),
-        said.get("given_by", GivenBy.SELF),
-        _text(said.get("presented_text_sha256")) if text_known else None,
-        said.get("stated_by"),
-        said.get("checked_how", CheckedHow.NOT_CHECKED),
-        said.get("under_15_until"),
+        members.get("age_band"),
+        members.get("given_by", GivenBy.SELF),
+        _text(members.get("presented_text_sha256")) if text_known else None,
+        members.get("stated_by"),
+        members.get("checked_how", CheckedHow.NOT_CHECKED),
+        members.get("under_15_until"),
     )
 
 
@@ -168,8 +168,8 @@ def project_subject(
 
 async def load_rows(session: ReadSession, ref: bytes) -> dict[UUID, ConsentRow]:
     """Return the rows of one subject, by consent id."""
-    found = await session.execute(select(consent).where(consent.c.subject_ref == ref))
-    return {row.id: record_of(ConsentRow, row) for row in found}
+    rows = await session.execute(select(consent).where(consent.c.subject_ref == ref))
+    return {row.id: record_of(ConsentRow, row) for row in rows}
 
 
 async def remove_rows(session: WriteSession, ref: bytes, ids: Iterable[UUID]) -> None:
@@ -223,12 +223,12 @@ async def scan_consents(
         subject_locator.c.subject_ref == scanned.c.subject_ref, subject_locator.c.ended_at.is_(None)
     )
     locator = live.limit(1).scalar_subquery()
-    found = await session.execute(select(scanned, func.coalesce(locator, b"").label("locator")).order_by(scanned.c.id))
-    return [record_of(ScannedConsent, row) for row in found]
+    rows = await session.execute(select(scanned, func.coalesce(locator, b"").label("locator")).order_by(scanned.c.id))
+    return [record_of(ScannedConsent, row) for row in rows]
 
 
 async def lock_subjects(session: WriteSession, *, after: bytes, limit: int) -> list[bytes]:
     """Hold the next subjects, in order of subject_ref, against other writers until the transaction ends."""
     statement = select(subject.c.subject_ref).where(subject.c.subject_ref > after)
-    found = await session.execute(statement.order_by(subject.c.subject_ref).limit(limit).with_for_update())
-    return list(found.scalars())
+    refs = await session.execute(statement.order_by(subject.c.subject_ref).limit(limit).with_for_update())
+    return list(refs.scalars())

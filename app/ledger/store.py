@@ -39,7 +39,7 @@ async def acts_of_parent(session: ReadSession, parent_ref: str, locators: Collec
     A reference is made of a name, and whoever has it next is handed nothing of those before: what was recorded until
     the last account under these locators was closed or erased is left out.
     """
-    told = (
+    columns = (
         consent_event.c.kind,
         consent_event.c.processing,
         consent_event.c.version,
@@ -52,7 +52,7 @@ async def acts_of_parent(session: ReadSession, parent_ref: str, locators: Collec
     theirs = consent_event.c.capacity["parent_ref"].astext == parent_ref
     if end is not None:
         theirs &= consent_event.c.recorded_at > end + _OF_ONE_BEFORE
-    rows = await session.execute(select(*told).where(theirs).order_by(consent_event.c.collected_at))
+    rows = await session.execute(select(*columns).where(theirs).order_by(consent_event.c.collected_at))
     return [{**row, "collected_at": row["collected_at"].isoformat()} for row in rows.mappings()]
 
 
@@ -74,10 +74,10 @@ def ledgers_behind(locators: Collection[bytes]) -> Lookup[dict[bytes, list[Ledge
 
 
 def _by_subject(rows: Sequence[Any]) -> dict[bytes, list[LedgerEntry]]:
-    found: dict[bytes, list[LedgerEntry]] = {}
+    entries: dict[bytes, list[LedgerEntry]] = {}
     for row in rows:
-        found.setdefault(bytes(row.subject_ref), []).append(_entry(row))
-    return found
+        entries.setdefault(bytes(row.subject_ref), []).append(_entry(row))
+    return entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,27 +127,27 @@ SELECT subject_ref FROM unnest(CAST(:beginnings AS bytea[])) AS beginning
 
 async def whole_refs(session: ReadSession, beginnings: Collection[bytes]) -> list[bytes]:
     """Return the subject_refs that begin with any of these bytes; people without a row are not found."""
-    found = await session.execute(_WHOLE, {"beginnings": list(beginnings)})
-    return [bytes(ref) for ref in found.scalars()]
+    refs = await session.execute(_WHOLE, {"beginnings": list(beginnings)})
+    return [bytes(ref) for ref in refs.scalars()]
 
 
 async def recording_times(session: ReadSession, refs: Collection[bytes]) -> dict[bytes, list[tuple[int, datetime]]]:
     """Return, for each person, the ledger order and recording time of each event that may change an answer."""
     table = consent_event.c
-    found: dict[bytes, list[tuple[int, datetime]]] = {}
+    times: dict[bytes, list[tuple[int, datetime]]] = {}
     by_the_sweep = (table.kind == EventKind.CLOSED) & table.processing.is_not(None)  # `ConsentEvent.is_derived`
     changes = ~(by_the_sweep | table.kind.in_(sorted(NOTES)))
     may_change = select(table.subject_ref, table.seq, table.recorded_at).where(changes)
     for row in await session.execute(may_change.where(table.subject_ref.in_(list(refs)))):
-        found.setdefault(bytes(row.subject_ref), []).append((row.seq, row.recorded_at))
-    return found
+        times.setdefault(bytes(row.subject_ref), []).append((row.seq, row.recorded_at))
+    return times
 
 
 def _by_ref(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, list[ConsentEvent]]:
-    found: dict[bytes, list[ConsentEvent]] = {}
+    events: dict[bytes, list[ConsentEvent]] = {}
     for row in rows:
-        found.setdefault(bytes(row.subject_ref), []).append(event_of(row))
-    return found
+        events.setdefault(bytes(row.subject_ref), []).append(event_of(row))
+    return events
 
 
 async def load_people(
@@ -162,14 +162,14 @@ async def load_people(
 
     """
     table, located = consent_event.c, subject_locator.c
-    known, found = table.subject_ref == located.subject_ref, located.locator.in_(locators) & located.ended_at.is_(None)
+    joined, where = table.subject_ref == located.subject_ref, located.locator.in_(locators) & located.ended_at.is_(None)
     if known_at is not None:
-        known &= table.recorded_at <= known_at
-        found &= located.began_at <= known_at
+        joined &= table.recorded_at <= known_at
+        where &= located.began_at <= known_at
     statement = (
         select(located.locator, located.subject_ref.label("ref"), subject.c.shared, consent_event)
-        .select_from(subject_locator.join(subject).outerjoin(consent_event, known))
-        .where(found)
+        .select_from(subject_locator.join(subject).outerjoin(consent_event, joined))
+        .where(where)
         .order_by(located.locator, table.seq)
     )
     return _people(await session.execute(statement))
@@ -198,15 +198,15 @@ async def fetch_people(pool: ReadPool, server: str, locators: Collection[bytes])
 
 def _people(rows: Iterable[Row[tuple[object, ...]]]) -> dict[bytes, Person]:
     """Group rows by locator; a subject who has not decided anything yet has one row without an event."""
-    found: dict[bytes, Person] = {}
+    people: dict[bytes, Person] = {}
     events: dict[bytes, list[ConsentEvent]] = {}
     for row in rows:
         locator = bytes(row.locator)
         of_one = events.setdefault(locator, [])
         if row.id is not None:
             of_one.append(event_of(row))
-        found[locator] = Person(bytes(row.ref), of_one, row.shared)
-    return {locator: replace(person, events=tuple(person.events)) for locator, person in found.items()}
+        people[locator] = Person(bytes(row.ref), of_one, row.shared)
+    return {locator: replace(person, events=tuple(person.events)) for locator, person in people.items()}
 
 
 async def find_entry(session: ReadSession, identifier: UUID) -> LedgerEntry | None:
@@ -325,12 +325,12 @@ async def count_asked(
     rows = [
         {
             "subject_ref": ref,
-            "processing": each,
+            "processing": processing,
             "half_year": half_year(at),
             "asked_at": [at],
             "person_request": person_request,
         }
-        for each in processings
+        for processing in processings
     ]
     statement = insert(solicitation)
     counted = {
@@ -419,8 +419,8 @@ async def count_groups(session: ReadSession, now: datetime, window: Window | Non
 
     With a window it counts those that may lapse in it, and reads little more.
     """
-    found = await session.execute(_GROUPS, {"now": now, **_bounds(window)})
-    return [record_of(ConsentGroup, row) for row in found]
+    rows = await session.execute(_GROUPS, {"now": now, **_bounds(window)})
+    return [record_of(ConsentGroup, row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,8 +440,8 @@ WHERE recorded_at >= :since AND recorded_at < :until GROUP BY 1, 2 ORDER BY 1, 2
 
 async def count_events(session: ReadSession, since: datetime, until: datetime) -> list[EventsOfAProcessing]:
     """Return how many events were recorded between two instants, in one pass over the ledger."""
-    found = await session.execute(_EVENTS, {"since": since, "until": until})
-    return [EventsOfAProcessing(row.processing, EventKind(row.kind), row.number) for row in found]
+    rows = await session.execute(_EVENTS, {"since": since, "until": until})
+    return [EventsOfAProcessing(row.processing, EventKind(row.kind), row.number) for row in rows]
 
 
 def _bounds(window: Window | None) -> dict[str, datetime | None]:
@@ -456,7 +456,7 @@ async def doubted_histories(
 
     With a window: of each of whom a consent may lapse in it.
     """
-    found = list((await session.execute(_DOUBTED_ONES, _bounds(window))).scalars())
-    for start in range(0, len(found), _AT_ONCE):
-        for events in (await load_events(session, found[start : start + _AT_ONCE])).values():
+    refs = list((await session.execute(_DOUBTED_ONES, _bounds(window))).scalars())
+    for start in range(0, len(refs), _AT_ONCE):
+        for events in (await load_events(session, refs[start : start + _AT_ONCE])).values():
             yield events

@@ -145,8 +145,8 @@ async def hold_due(
     )
     if after is not None:
         statement = statement.where(tuple_(counted_from, table.id) > tuple_(after.counted_from, after.id))
-    found = await session.execute(statement)
-    return [Held(row.subject_ref, row.id, row.counted_from, group.version) for row in found]
+    rows = await session.execute(statement)
+    return [Held(row.subject_ref, row.id, row.counted_from, group.version) for row in rows]
 
 
 _OF_REFS: Final = text("subject_ref = ANY (ARRAY(SELECT decode(ref, 'hex') FROM string_to_table(:refs, ',') AS ref))")
@@ -160,10 +160,10 @@ async def load_events_about(
     age_stated = table.capacity["age_band"].astext.is_not(None)
     concerned = or_(table.processing == processing, table.processing.is_(None), age_stated)
     statement = select(consent_event).where(_OF_REFS, concerned).order_by(table.subject_ref, table.seq)
-    found: dict[bytes, list[ConsentEvent]] = {}
+    events: dict[bytes, list[ConsentEvent]] = {}
     for row in await session.execute(statement, {"refs": as_refs(refs)}):
-        found.setdefault(row.subject_ref, []).append(event_of(row))
-    return found
+        events.setdefault(row.subject_ref, []).append(event_of(row))
+    return events
 
 
 _LAST: Final = text("""
@@ -174,8 +174,8 @@ FROM (SELECT decode(ref, 'hex') AS ref FROM string_to_table(:refs, ',') AS ref) 
 
 async def last_orders(session: WriteSession, refs: Iterable[bytes]) -> dict[bytes, int]:
     """Return the last ledger order of each subject."""
-    found = await session.execute(_LAST, {"refs": as_refs(refs)})
-    return {row.ref: row.last for row in found}
+    rows = await session.execute(_LAST, {"refs": as_refs(refs)})
+    return {row.ref: row.last for row in rows}
 
 
 _FLAG: Final = text("""
@@ -187,24 +187,24 @@ ON CONFLICT DO NOTHING RETURNING id
 """)
 
 
-async def put_flags(session: WriteSession, processing: str, said: Sequence[Said], at: datetime) -> list[Said]:
+async def put_flags(session: WriteSession, processing: str, messages: Sequence[Said], at: datetime) -> list[Said]:
     """Write flags and return those that were new; existing flags are left as they are."""
-    if not said:
+    if not messages:
         return []
     rows = (
         {
-            "ref": each.consent.subject_ref,
-            "consent": each.consent.id,
-            "kind": each.flag.kind,
-            "notice": each.flag.notice,
-            "id": each.id,
-            "expires_at": each.expires_at,
+            "ref": message.consent.subject_ref,
+            "consent": message.consent.id,
+            "kind": message.flag.kind,
+            "notice": message.flag.notice,
+            "id": message.id,
+            "expires_at": message.expires_at,
         }
-        for each in said
+        for message in messages
     )
-    found = await session.execute(_FLAG, {"processing": processing, "at": at, "rows": as_rows(rows)})
-    written = set(found.scalars())
-    return [each for each in said if each.id in written]
+    ids = await session.execute(_FLAG, {"processing": processing, "at": at, "rows": as_rows(rows)})
+    written = set(ids.scalars())
+    return [message for message in messages if message.id in written]
 
 
 _APPEND: Final = text("""
@@ -223,9 +223,9 @@ WHERE kind = 'closed' AND subject_ref = decode(ref, 'hex') AND processing = :pro
 """)
 
 
-async def append_said(session: WriteSession, processing: str, said: Sequence[Said]) -> None:
+async def append_said(session: WriteSession, processing: str, messages: Sequence[Said]) -> None:
     """Append the events to the ledger, each naming its consent; a closure ends the open consents."""
-    events = [(each.consent, each.event) for each in said if each.event is not None]
+    events = [(message.consent, message.event) for message in messages if message.event is not None]
     if not events:
         return
     rows = as_rows(
@@ -288,8 +288,8 @@ async def list_flags(
 ) -> list[FlagRecord]:
     """Return the next flags on those processings, of those kinds, oldest first."""
     values = {"processings": list(processings), "kinds": [kind.value for kind in kinds], "after": after, "most": limit}
-    found = await session.execute(_FLAGS, values)
-    return [record_of(FlagRecord, row) for row in found]
+    rows = await session.execute(_FLAGS, values)
+    return [record_of(FlagRecord, row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +312,8 @@ async def count_flags(session: ReadSession, since: datetime, until: datetime) ->
 
 async def flags_of(session: ReadSession, ref: bytes) -> Sequence[RowMapping]:
     """Return every flag on a person's consents, oldest first; `notice` is in days, and 0 for every kind but `due`."""
-    told = ("processing", "consent", "kind", "notice", "flagged_at", "expires_at")
-    columns = [renewal_flag.c[each] for each in told]
+    names = ("processing", "consent", "kind", "notice", "flagged_at", "expires_at")
+    columns = [renewal_flag.c[name] for name in names]
     rows = select(*columns).where(renewal_flag.c.subject_ref == ref).order_by(renewal_flag.c.flagged_at)
     return (await session.execute(rows)).mappings().all()
 
@@ -351,25 +351,25 @@ async def list_resting(
     session: ReadSession, processing: str, struck: Struck, *, after: UUID | None, limit: int
 ) -> list[Held]:
     """Return the next live consents, by id, that may rest on what was struck; their subjects are not held."""
-    return _held(await session.execute(_PAGE, _values(processing, struck, after) | {"most": limit}))
+    return _held_of(await session.execute(_PAGE, _values(processing, struck, after) | {"most": limit}))
 
 
 async def hold_resting(
     session: WriteSession, processing: str, struck: Struck, *, after: UUID | None, limit: int
 ) -> list[Held]:
     """Hold and return the same, but only those not flagged yet; subjects that others hold are left out."""
-    return _held(await session.execute(_HOLD, _values(processing, struck, after) | {"most": limit}))
+    return _held_of(await session.execute(_HOLD, _values(processing, struck, after) | {"most": limit}))
 
 
 async def list_untold(session: ReadSession, processing: str, struck: Struck, *, limit: int) -> list[UUID]:
     """Return some consents that are not flagged yet, whether or not their subjects are held."""
-    found = await session.execute(_LEFT, _values(processing, struck, None) | {"most": limit})
-    return list(found.scalars())
+    ids = await session.execute(_LEFT, _values(processing, struck, None) | {"most": limit})
+    return list(ids.scalars())
 
 
 def _values(processing: str, struck: Struck, after: UUID | None) -> dict[str, object]:
     return {"processing": processing, "version": struck.version, "text": struck.text, "after": after}
 
 
-def _held(rows: Iterable[Row[Any]]) -> list[Held]:
+def _held_of(rows: Iterable[Row[Any]]) -> list[Held]:
     return [Held(row.subject_ref, row.id, row.counted_from, row.version) for row in rows]

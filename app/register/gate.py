@@ -125,11 +125,11 @@ async def load_proposals(
     statement = _every().where(gate_proposal.c.kind == Gated.VERSION.value)
     if ids is not None:
         statement = statement.where(gate_proposal.c.target.in_(ids))
-    found = defaultdict[str, list[Proposal]](list)
+    by_target = defaultdict[str, list[Proposal]](list)
     for row in await session.execute(statement):
         made = _proposal(row)
-        found[made.target].append(Proposal(version_from_json(made.wanted), made))
-    ascending = {each: sorted(made, key=lambda one: one.version.facts.number) for each, made in found.items()}
+        by_target[made.target].append(Proposal(version_from_json(made.wanted), made))
+    ascending = {each: sorted(made, key=lambda one: one.version.facts.number) for each, made in by_target.items()}
     return defaultdict(tuple, {each: tuple(proposals) for each, proposals in ascending.items()})
 
 
@@ -145,8 +145,8 @@ async def read_register(session: ReadSession, ids: Collection[str] | None = None
     return {identifier: Registered(record, proposals[identifier]) for identifier, record in named.items()}
 
 
-async def read_names(session: ReadSession, known: Registered) -> Registered:
+async def read_names(session: ReadSession, registered: Registered) -> Registered:
     """Return an entry that was just written, with the names that its controllers have today."""
-    also = [each for one in known.proposals for each in one.version.controllers]
-    named = await name_controllers(session, {known.record.id: known.record}, also)
-    return Registered(named[known.record.id], known.proposals)
+    also = [controller for proposal in registered.proposals for controller in proposal.version.controllers]
+    named = await name_controllers(session, {registered.record.id: registered.record}, also)
+    return Registered(named[registered.record.id], registered.proposals)

@@ -101,14 +101,14 @@ class Particulars:
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
         """Read what was kept; ignore members that later code added."""
-        known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in kept.items() if name in known})
+        names = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in kept.items() if name in names})
 
 
 def facts_as_json(version: ProcessingVersion) -> dict[str, Any]:
     """Return the told facts without a column, as they are kept and shown; one that is not stated is left out."""
-    found = {fact.name: fact.as_json(fact.of(version)) for fact in TOLD_FACTS if fact.name in _IN_JSON}
-    return {name: value for name, value in found.items() if value is not None and value != []}
+    facts = {fact.name: fact.as_json(fact.of(version)) for fact in TOLD_FACTS if fact.name in _IN_JSON}
+    return {name: value for name, value in facts.items() if value is not None and value != []}
 
 
 def facts_from_json(kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class VersionRecord:
         }
 
     @property
-    def said(self) -> Words:
+    def texts(self) -> Words:
         """The words, and what only the register holds, by the names of the API."""
         return {**self.words, **self.particulars.as_json()}
 
@@ -348,25 +348,25 @@ _NAMED_BY_DOCUMENT: Final = frozenset({"phone"})
 """Methods of which a grant names the recording, or the script, by its hash."""
 
 
-def proves(said: Mapping[str, Any], version: VersionRecord, at: datetime) -> bool:
+def proves(evidence: Mapping[str, Any], version: VersionRecord, at: datetime) -> bool:
     """Return whether an imported grant's evidence is complete, and its text was registered or shown by a signed form.
 
     Complete evidence may still contradict itself: `check_evidence` refuses that.
     """
-    whole = _WHOLE | ({"document_sha256"} if said.get("method") in _NAMED_BY_DOCUMENT else set())
-    return said.keys() >= whole and (at >= version.recorded_at or _is_signed_form(said))
+    required = _WHOLE | ({"document_sha256"} if evidence.get("method") in _NAMED_BY_DOCUMENT else set())
+    return evidence.keys() >= required and (at >= version.recorded_at or _is_signed_form(evidence))
 
 
-def _is_signed_form(said: Mapping[str, Any]) -> bool:
-    signed = said["method"] == "paper" and said["positive_act"] == PositiveAct.SIGNED.value
-    return signed and said.get("document_sha256") is not None
+def _is_signed_form(evidence: Mapping[str, Any]) -> bool:
+    signed = evidence["method"] == "paper" and evidence["positive_act"] == PositiveAct.SIGNED.value
+    return signed and evidence.get("document_sha256") is not None
 
 
-def check_evidence(said: Mapping[str, Any], version: VersionRecord) -> None:
+def check_evidence(evidence: Mapping[str, Any], version: VersionRecord) -> None:
     """Refuse the evidence of a grant that contradicts itself or the version granted.
 
     Args:
-        said: the evidence in the API's words, with `presented_text_sha256`.
+        evidence: the evidence in the API's words, with `presented_text_sha256`.
         version: the version granted.
 
     Raises:
@@ -375,32 +375,32 @@ def check_evidence(said: Mapping[str, Any], version: VersionRecord) -> None:
             another version; or the language is not that of the text, or none of the version's.
 
     """
-    if said.get("authentication") is None:
+    if evidence.get("authentication") is None:
         raise InvalidEvidenceError("A grant says how the person was identified.", field="evidence.authentication")
-    if said.get("presented_text_sha256") is None:
+    if evidence.get("presented_text_sha256") is None:
         raise InvalidEvidenceError(
             "A grant says which text was shown, by its SHA-256.", field="evidence.presented_text_sha256"
         )
-    if said["method"] not in METHODS_OF[PositiveAct(said["positive_act"])]:
+    if evidence["method"] not in METHODS_OF[PositiveAct(evidence["positive_act"])]:
         raise InvalidEvidenceError("This act cannot be done by this method.", field="evidence.positive_act")
-    document = said.get("document_sha256")
-    if document is None and said["method"] in _NAMED_BY_DOCUMENT:
+    document = evidence.get("document_sha256")
+    if document is None and evidence["method"] in _NAMED_BY_DOCUMENT:
         message = "A grant by phone names its recording, or the script that was read, by its SHA-256."
         raise InvalidEvidenceError(message, field="evidence.document_sha256")
     if document == _ZEROS:
         raise InvalidEvidenceError("This is no document's hash.", field="evidence.document_sha256")
-    if said["notice_version"] != version.facts.number:
+    if evidence["notice_version"] != version.facts.number:
         raise InvalidEvidenceError(
             "A grant names the notice by the number of the version granted.", field="evidence.notice_version"
         )
-    _check_language(said, version)
+    _check_language(evidence, version)
 
 
-def _check_language(said: Mapping[str, Any], version: VersionRecord) -> None:
-    if version.notice_hash(said["language"]) is None:
+def _check_language(evidence: Mapping[str, Any], version: VersionRecord) -> None:
+    if version.notice_hash(evidence["language"]) is None:
         raise InvalidEvidenceError("The version has no text in this language.", field="evidence.language")
-    shown = said["presented_text_sha256"]
-    if version.holds_text(shown) and version.notice_hash(said["language"]) != shown.lower():
+    shown = evidence["presented_text_sha256"]
+    if version.holds_text(shown) and version.notice_hash(evidence["language"]) != shown.lower():
         raise InvalidEvidenceError("The text of this hash is in another language.", field="evidence.language")
 
 
@@ -416,14 +416,14 @@ def check_started(version: VersionRecord, at: datetime) -> None:
         raise CollectionTimeError(message, field="collected_at")
 
 
-def check_text_existed(said: Mapping[str, Any], version: VersionRecord, at: datetime) -> None:
+def check_text_existed(evidence: Mapping[str, Any], version: VersionRecord, at: datetime) -> None:
     """Refuse a grant collected before the register held the version: only a signed form shows that its text existed.
 
     Raises:
         CollectionTimeError: it was collected earlier, and no signed form is named by its `document_sha256`.
 
     """
-    if at < version.recorded_at and not _is_signed_form(said):
+    if at < version.recorded_at and not _is_signed_form(evidence):
         raise CollectionTimeError(
             "The text did not exist: the version was registered after that time. Only a form signed on paper, named by "
             "document_sha256, may be older.",
@@ -495,11 +495,11 @@ def who_is(record: ControllerRecord) -> Who:
 
 def told_changes(record: ProcessingRecord, before: VersionRecord, after: VersionRecord) -> list[ToldChange]:
     """Return what differs between two versions, with controllers by their names."""
-    found = version_changes(before.facts, after.facts, words_before=before.said, words_after=after.said)
-    return [_told(each.field, each.before, each.after, record) for each in found]
+    changes = version_changes(before.facts, after.facts, words_before=before.texts, words_after=after.texts)
+    return [_told_change(each.field, each.before, each.after, record) for each in changes]
 
 
-def _told(field: str, before: object, after: object, record: ProcessingRecord) -> ToldChange:
+def _told_change(field: str, before: object, after: object, record: ProcessingRecord) -> ToldChange:
     if field == "controllers" and isinstance(before, list) and isinstance(after, list):
         names = record.controller_names
         return ToldChange(field, [names.get(each, each) for each in before], [names.get(each, each) for each in after])

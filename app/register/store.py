@@ -74,8 +74,8 @@ async def load_processings(
         versions = versions.where(processing_version.c.recorded_at <= known_at)
         changes = changes.where(changes.selected_columns.at <= known_at)
     # Heads first: a processing registered between the statements is then left out whole, never seen without versions.
-    found = (await session.execute(heads)).all()
-    known = {row.id for row in found}
+    rows = (await session.execute(heads)).all()
+    known = {row.id for row in rows}
     by_version = defaultdict[str, list[VersionRecord]](list)
     for row in await session.execute(versions):
         if row.processing in known:
@@ -92,7 +92,7 @@ async def load_processings(
             versions=tuple(by_version[row.id]),
             changes=tuple(by_change[row.id]),
         )
-        for row in found
+        for row in rows
     }
 
 
@@ -119,8 +119,8 @@ async def lock_processing(session: WriteSession, identifier: str) -> ProcessingR
 
 async def hold_processing(session: WriteSession, identifier: str) -> ProcessingRecord | None:
     """Return one register entry, kept as it is until the transaction ends; others may do the same at once."""
-    held = select(processing.c.id).where(processing.c.id == identifier)
-    await session.execute(held.with_for_update(read=True, key_share=True))
+    query = select(processing.c.id).where(processing.c.id == identifier)
+    await session.execute(query.with_for_update(read=True, key_share=True))
     return await load_processing(session, identifier)
 
 
@@ -151,7 +151,7 @@ async def add_version(session: WriteSession, identifier: str, version: VersionRe
 
 def version_as_json(version: VersionRecord) -> dict[str, Any]:
     """Return a version as it waits at the gate: the columns of its row except whose it is, as JSON has them."""
-    return {name: said.isoformat() if isinstance(said, date) else said for name, said in columns_of(version).items()}
+    return {name: cell.isoformat() if isinstance(cell, date) else cell for name, cell in columns_of(version).items()}
 
 
 def version_from_json(wanted: Mapping[str, Any]) -> VersionRecord:
@@ -284,7 +284,7 @@ async def load_controllers(session: ReadSession, ids: Collection[str] | None = N
     if ids is not None:
         heads = heads.where(controller.c.id.in_(ids))
         versions = versions.where(controller_version.c.controller.in_(ids))
-    found = (await session.execute(heads)).all()
+    rows = (await session.execute(heads)).all()
     by_version = defaultdict[str, list[ControllerVersion]](list)
     for row in await session.execute(versions):
         by_version[row.controller].append(record_of(ControllerVersion, row))
@@ -292,7 +292,7 @@ async def load_controllers(session: ReadSession, ids: Collection[str] | None = N
         row.id: ControllerRecord(
             row.id, ControllerKind(row.kind), row.identifier, row.registered_at, tuple(by_version[row.id])
         )
-        for row in found
+        for row in rows
         if row.id in by_version
     }
 
@@ -356,8 +356,8 @@ async def load_names(session: ReadSession, ids: Collection[str]) -> dict[str, st
 def _named(record: ProcessingRecord, names: Mapping[str, str]) -> ProcessingRecord:
     first = record.versions[-1].controllers[0] if record.versions and record.versions[-1].controllers else None
     kept = {each: record.controller for version in record.versions for each in version.controllers[:1]}
-    known = {**kept, **{each: names[each] for each in names}}
-    return replace(record, controller=known.get(first or "", record.controller), controller_names=known)
+    all_names = {**kept, **{each: names[each] for each in names}}
+    return replace(record, controller=all_names.get(first or "", record.controller), controller_names=all_names)
 
 
 # Reads and writes of invalidations.
@@ -411,9 +411,9 @@ async def load_invalidations(session: ReadSession, processing: str) -> list[Inva
 
 async def list_not_told(session: ReadSession) -> list[tuple[str, InvalidationRecord]]:
     """Return the invalidations whose ended consents are not all reported yet, with their processings, oldest first."""
-    struck, told = processing_invalidation, invalidation_told
-    same = (told.c.processing == struck.c.processing) & (told.c.number == struck.c.number)
-    rows = select(struck).outerjoin(told, same).where(told.c.number.is_(None)).order_by(struck.c.at)
+    struck, reported = processing_invalidation, invalidation_told
+    same = (reported.c.processing == struck.c.processing) & (reported.c.number == struck.c.number)
+    rows = select(struck).outerjoin(reported, same).where(reported.c.number.is_(None)).order_by(struck.c.at)
     return [(row.processing, _invalidation(row)) for row in await session.execute(rows)]
 
 
@@ -428,8 +428,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _seconds(at: datetime) -> str:
     """Return the seconds since 1970 as PostgreSQL writes them: `extract(epoch FROM at)`."""
-    whole, rest = divmod(at - _EPOCH, timedelta(seconds=1))
-    return f"{whole}.{rest.microseconds:06d}"
+    seconds, rest = divmod(at - _EPOCH, timedelta(seconds=1))
+    return f"{seconds}.{rest.microseconds:06d}"
 
 
 async def add_invalidation(session: WriteSession, processing: str, record: InvalidationRecord) -> None:
@@ -455,6 +455,6 @@ def _invalidation(row: Row[Any]) -> InvalidationRecord:
     return InvalidationRecord(row.number, struck, row.reason, row.recorded_at, row.recorded_by, row.at)
 
 
-def next_number(known: Sequence[InvalidationRecord]) -> int:
+def next_number(invalidations: Sequence[InvalidationRecord]) -> int:
     """Return the number of the next one: numbers are not given again."""
-    return max((each.number for each in known), default=0) + 1
+    return max((each.number for each in invalidations), default=0) + 1

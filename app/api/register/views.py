@@ -211,7 +211,7 @@ def _listed(version: VersionRecord, before: Sequence[VersionRecord], proposal: P
     changes = [
         ChangeView.of(each)
         for last in before
-        for each in version_changes(last.facts, version.facts, words_before=last.said, words_after=version.said)
+        for each in version_changes(last.facts, version.facts, words_before=last.texts, words_after=version.texts)
     ]
     return ListedVersionView(
         **_told(version),
@@ -236,7 +236,7 @@ def processing_view(known: Registered, at: datetime) -> ProcessingView:
         purpose=record.purpose,
         paragraph=paragraph,
         status=facts.status_at(at),
-        warnings=list(warnings_of(record.purpose, shown.facts, shown.said)) if shown is not None else [],
+        warnings=list(warnings_of(record.purpose, shown.facts, shown.texts)) if shown is not None else [],
         registered_at=record.registered_at,
         version=version_view(shown) if shown is not None else None,
         versions=len(record.versions),

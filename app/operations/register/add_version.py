@@ -366,7 +366,7 @@ async def preview_version(
     check_successor(last.facts, version.facts)
     refuse_struck(record, version, now)
     waits = _waits(await how_many_decide(session, approval), record, version)
-    changes = version_changes(last.facts, version.facts, words_before=last.said, words_after=version.said)
+    changes = version_changes(last.facts, version.facts, words_before=last.texts, words_after=version.texts)
     return PreviewedVersion(version, changes, waits, ends_consents=record.facts.rests_on_consent and material)
 
 

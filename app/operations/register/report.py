@@ -343,7 +343,7 @@ async def _processings(session: ReadSession, now: datetime) -> list[ReportedProc
                 status=facts.status_at(now),
                 version=version.number,
                 waits=known.waiting is not None,
-                warnings=warnings_of(known.record.purpose, version, told.said) if told is not None else (),
+                warnings=warnings_of(known.record.purpose, version, told.texts) if told is not None else (),
             )
         )
     return sorted(found, key=lambda each: each.id)

@@ -89,7 +89,7 @@ def _of_register(shown: HomeFigures, desk: Desk) -> Iterator[Point]:
             yield Point(f"{t['waits_for_others' if mine else 'to_approve']} {identifier}", href)
         current = known.record.facts.version_at(now) if now is not None else None
         told = known.record.version(current.number) if current is not None else None
-        if told is not None and (number := len(warnings_of(known.record.purpose, told.facts, told.said))):
+        if told is not None and (number := len(warnings_of(known.record.purpose, told.facts, told.texts))):
             yield Point(f"{t['warnings']} {identifier} ({number})", href)
     for each in shown.proposals.content or ():
         mine = each.by == desk.caller.id or not desk.may(Scope.REGISTER_APPROVE)

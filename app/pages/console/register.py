@@ -142,7 +142,7 @@ def _controllers(known: Registered, version: VersionRecord | None, desk: Desk) -
 def _warnings(known: Registered, version: VersionRecord | None, now: datetime, desk: Desk) -> list[str]:
     if version is None:
         return []
-    found = warnings_of(known.record.purpose, version.facts, version.said)
+    found = warnings_of(known.record.purpose, version.facts, version.texts)
     said = [desk.t[f"warning_{each.value}"] for each in found]
     return [*said, desk.t["struck"]] if known.record.struck(version, now) else said
 
@@ -281,7 +281,7 @@ async def _waiting(  # noqa: PLR0917 - a proposal, and all that the page shows o
     version, first = waiting.version, waiting.version.facts.number == 1
     last = known.record.versions[-1]
     changes = (
-        version_changes(last.facts, version.facts, words_before=last.said, words_after=version.said)
+        version_changes(last.facts, version.facts, words_before=last.texts, words_after=version.texts)
         if not first
         else ()
     )
