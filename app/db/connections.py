@@ -43,10 +43,10 @@ def is_no_standby(identity: str | None) -> bool:
     return identity is not None
 
 
-def is_older(identity: str, known: str) -> bool:
+def is_older(identity: str, known_identity: str) -> bool:
     """Return whether a server is on an earlier timeline of the same cluster than a known one: it was then replaced."""
     cluster, timeline = identity.split(" ")[:2]
-    known_cluster, known_timeline = known.split(" ")[:2]
+    known_cluster, known_timeline = known_identity.split(" ")[:2]
     return cluster == known_cluster and int(timeline, 16) < int(known_timeline, 16)
 
 
@@ -266,8 +266,8 @@ def refuses(url: str) -> bool:
     Each host is asked for itself, four seconds at most: one that is silent, that starts, or that is a standby, which
     lets its callers in, says nothing of a primary.
     """
-    for each in _one_host_each(conninfo_to_dict(libpq_url(url))):
-        host = {**each, "connect_timeout": 2, "target_session_attrs": "any"}
+    for target in _one_host_each(conninfo_to_dict(libpq_url(url))):
+        host = {**target, "connect_timeout": 2, "target_session_attrs": "any"}
         if pq.PGconn.ping(make_conninfo("", **host).encode()) == pq.Ping.OK:
             try:
                 psycopg.connect(**host).close()

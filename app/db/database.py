@@ -254,11 +254,11 @@ class Database:
         """
         async with self._guarded(), self._begun(None) as (connection, _):
             session = ReadSession(connection, self._clock)
-            found = await _which(session)
-            if (identity := found.identity) is None:
+            answering = await _which(session)
+            if (identity := answering.identity) is None:
                 raise NotThePrimaryError
             if by_commit is None:
-                by_commit = self._synchronous or found.has_standby
+                by_commit = self._synchronous or answering.has_standby
             await look(session, identity)
             await connection.rollback()  # what was looked at may be newer than a snapshot that was taken before
             await connection.execution_options(isolation_level="REPEATABLE READ")
@@ -288,9 +288,9 @@ class Database:
 
         """
         # Always ask which server records it: what is read of other servers says nothing about this write.
-        async with self._guarded() as progress, self._begun(server, lead, at_once=at_once) as (connection, found):
-            session = WriteSession(connection, self._clock, done or Committing(), lead=found)
-            session.committing.server = found[WHICH][0].identity
+        async with self._guarded() as progress, self._begun(server, lead, at_once=at_once) as (connection, looked_up):
+            session = WriteSession(connection, self._clock, done or Committing(), lead=looked_up)
+            session.committing.server = looked_up[WHICH][0].identity
             yield session
             progress.committing = True
             if not await session.commit():
@@ -380,9 +380,9 @@ class Database:
             async with self._connection() as connection:
                 if at_once:
                     await connection.execution_options(isolation_level="REPEATABLE READ")
-                found = await self._led(connection, server, lead)
-                if found is not None:
-                    yield connection, found
+                looked_up = await self._led(connection, server, lead)
+                if looked_up is not None:
+                    yield connection, looked_up
                     return
                 await connection.invalidate()
         raise NotThePrimaryError
@@ -395,13 +395,13 @@ class Database:
         """
         if server is None and not self._synchronous and lead is None:
             return {}
-        found = await WriteSession(connection, self._clock).look_up(WHICH, *(lead or ()))
-        (answering,) = found[WHICH]
+        looked_up = await WriteSession(connection, self._clock).look_up(WHICH, *(lead or ()))
+        (answering,) = looked_up[WHICH]
         if server not in {None, answering.identity}:
             return None
         if self._synchronous and not answering.has_standby:
             raise NoStandbyError
-        return found
+        return looked_up
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[_Progress]:
@@ -416,9 +416,9 @@ class Database:
                 if progress.committing:
                     self.refusal = None
         except _UNAVAILABLE as error:
-            told = progress.unavailable(error)
-            self.refusal = told.why if isinstance(told, ServerRefusesError) else self.refusal
-            raise told from error
+            failure = progress.unavailable(error)
+            self.refusal = failure.why if isinstance(failure, ServerRefusesError) else self.refusal
+            raise failure from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise progress.unavailable(error) from error
@@ -473,8 +473,8 @@ class ReadPool:
 
     def in_use(self) -> int:
         """Return how many connections are in use."""
-        told = self._pool.get_stats()
-        return told.get("pool_size", 0) - told.get("pool_available", 0)
+        stats = self._pool.get_stats()
+        return stats.get("pool_size", 0) - stats.get("pool_available", 0)
 
     def waiting(self) -> int:
         """Return how many calls wait for a connection."""

@@ -61,7 +61,7 @@ def commit_is_confirmed(connection: psycopg.Connection[Any]) -> bool:
     time-out of the server ends that wait; a COMMIT that is cancelled while waiting succeeds with a warning.
     """
     warned: list[bool] = []
-    connection.add_notice_handler(lambda said: warned.append(said.severity_nonlocalized == "WARNING"))
+    connection.add_notice_handler(lambda notice: warned.append(notice.severity_nonlocalized == "WARNING"))
     patience = Timer(_CONFIRMED_SECONDS, connection.cancel_safe)
     patience.start()
     try:
@@ -171,8 +171,8 @@ def _wanted() -> Iterator[str]:
                 yield f"{right} on {table}"
 
 
-def _may(connection: psycopg.Connection[Any], asked: str, what: str) -> bool:
-    row = connection.execute(asked, [what]).fetchone()
+def _may(connection: psycopg.Connection[Any], statement: str, what: str) -> bool:
+    row = connection.execute(statement, [what]).fetchone()
     return bool(row and row[0])
 
 

@@ -224,8 +224,8 @@ def _record(connection: Connection, before: tuple[str, ...]) -> None:
     if after == before:
         return
     at = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    told = {"before": "".join(before) or None, "after": "".join(after)}
-    connection.execute(_MIGRATED, {"id": uuid7(at), "at": at, **told})
+    detail = {"before": "".join(before) or None, "after": "".join(after)}
+    connection.execute(_MIGRATED, {"id": uuid7(at), "at": at, **detail})
 
 
 def downgrade(connection: Connection, revision: str) -> None:

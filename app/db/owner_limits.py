@@ -77,8 +77,8 @@ def owner_limits(
         OwnerLimitsRefusedError: they were not changed.
 
     """
-    whole = log_floor is None or log_floor == timedelta(days=log_floor.days)
-    if not whole or (log_floor is not None and not timedelta(days=1) <= log_floor <= _LONGEST_FLOOR):
+    is_whole = log_floor is None or log_floor == timedelta(days=log_floor.days)
+    if not is_whole or (log_floor is not None and not timedelta(days=1) <= log_floor <= _LONGEST_FLOOR):
         raise OwnerLimitsRefusedError("--log-floor must be whole days, from P1D to P36500D")
     if clock_tolerance is not None and clock_tolerance < timedelta(0):
         raise OwnerLimitsRefusedError("--clock-tolerance must not be negative")

@@ -52,10 +52,10 @@ def refusals_told(url: str, setting: str) -> Iterator[None]:
         yield
     except DatabaseUnavailableError as error:
         # Its subclasses already say what is wrong.
-        said = why_refused(url, setting) if type(error) is DatabaseUnavailableError else None
-        if said is None:
+        refusal = why_refused(url, setting) if type(error) is DatabaseUnavailableError else None
+        if refusal is None:
             raise
-        raise DatabaseRefusedError(said) from error
+        raise DatabaseRefusedError(refusal) from error
     except DBAPIError as error:
         if not isinstance(error.orig, errors.InsufficientPrivilege):
             raise
@@ -92,18 +92,18 @@ def why_refused(url: str, setting: str) -> str | None:
     return None
 
 
-def _refused_by(parts: dict[str, Any], where: str, setting: str, said: str) -> str:
+def _refused_by(parts: dict[str, Any], where: str, setting: str, words: str) -> str:
     """Return which of login, database and right is missing on a server that answers, or what a pooler lacks."""
     role, name = _named(parts, "user"), _named(parts, "dbname")
-    if _OF_A_POOLER in said:
+    if _OF_A_POOLER in words:
         return (
-            f"the pooler at {where} lets no time-outs through{said}: set ignore_startup_parameters = options in "
+            f"the pooler at {where} lets no time-outs through{words}: set ignore_startup_parameters = options in "
             "PgBouncer, with max_prepared_statements above 0, and give SCEAU_DIRECT_DATABASE_URL (docs/operating.md)"
         )
     state = _state(parts)
     if state is None:
         return (
-            f"PostgreSQL at {where} refuses the login of the role {role}{said}: check user and password in {setting}, "
+            f"PostgreSQL at {where} refuses the login of the role {role}{words}: check user and password in {setting}, "
             "that the role exists (deploy/postgres-roles.sh makes it) and that pg_hba.conf lets it in from here"
         )
     exists, may_connect = state
@@ -117,7 +117,7 @@ def _refused_by(parts: dict[str, Any], where: str, setting: str, said: str) -> s
             f"the role {role} may not connect to the database {name}: GRANT CONNECT ON DATABASE {name} TO {role}, as "
             "deploy/postgres-roles.sh does"
         )
-    return f"PostgreSQL at {where} lets the role {role} in, and not into the database {name}{said}: see its log"
+    return f"PostgreSQL at {where} lets the role {role} in, and not into the database {name}{words}: see its log"
 
 
 def _state(parts: dict[str, Any]) -> tuple[bool, bool] | None:

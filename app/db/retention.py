@@ -205,8 +205,8 @@ class RetentionSchedule:
             connection.execute(_ALONE)
             ref = None
             if consent is not None:
-                found = text("SELECT subject_ref FROM consent_event WHERE id = :id")
-                ref = connection.execute(found, {"id": consent}).scalar_one_or_none()
+                query = text("SELECT subject_ref FROM consent_event WHERE id = :id")
+                ref = connection.execute(query, {"id": consent}).scalar_one_or_none()
                 if ref is None:
                     raise OwnerLimitsRefusedError("there is no such consent")
             there = text("SELECT EXISTS (SELECT FROM processing WHERE id = :id)")
@@ -239,17 +239,17 @@ class RetentionSchedule:
         total, last = RetentionRun(), b""
         while True:
             with self._begun(undo=dry) as connection:
-                found = connection.execute(
+                batch = connection.execute(
                     text("SELECT * FROM sceau_retain(:after, :most)"), {"after": last, "most": _TOGETHER}
                 ).one()
-                if found.last is None:
+                if batch.last is None:
                     return
-                last = bytes(found.last)
-                if found.events:
-                    _state(connection, found)
-                total.consents += found.consents
-                total.refusals += found.refusals
-                total.events += found.events
+                last = bytes(batch.last)
+                if batch.events:
+                    _state(connection, batch)
+                total.consents += batch.consents
+                total.refusals += batch.refusals
+                total.events += batch.events
                 total.share = int.from_bytes(last[:4]) / 2**32
             yield total
 
@@ -293,16 +293,16 @@ def _check_approved(connection: Connection, shorter: dict[str, str]) -> None:
         )
 
 
-def _state(connection: Connection, found: Any) -> None:  # noqa: ANN401 - a row
+def _state(connection: Connection, batch: Any) -> None:  # noqa: ANN401 - a row
     """Record in the log what was destroyed, before which head and by which schedule, and in the trail how much."""
     head = connection.execute(text("SELECT note FROM proof_checkpoint ORDER BY size DESC LIMIT 1")).scalar_one_or_none()
     rules = connection.execute(select(retention_rule.c.kind, retention_rule.c.period)).all()
     now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    counts = {"consents": found.consents, "refusals": found.refusals, "events": found.events}
+    counts = {"consents": batch.consents, "refusals": batch.refusals, "events": batch.events}
     body = {
         "checkpoint_before": head,
         "schedule": {row.kind: row.period for row in rules},
-        "positions": list(found.positions),
+        "positions": list(batch.positions),
         **counts,
     }
     put = text(
@@ -313,7 +313,7 @@ def _state(connection: Connection, found: Any) -> None:  # noqa: ANN401 - a row
 
 
 def _record(connection: Connection, act: str, detail: dict[str, Any]) -> None:
-    told = json.dumps({name: value for name, value in detail.items() if value is not None})
+    detail_json = json.dumps({name: value for name, value in detail.items() if value is not None})
     connection.execute(
-        text("SELECT sceau_record_act(:act, 'command', CAST(:told AS jsonb))"), {"act": act, "told": told}
+        text("SELECT sceau_record_act(:act, 'command', CAST(:told AS jsonb))"), {"act": act, "told": detail_json}
     )

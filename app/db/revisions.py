@@ -48,14 +48,14 @@ def known_revisions() -> list[str]:
     return sorted(path.stem for path in (migrations() / "versions").glob("[0-9]*_*.py"))
 
 
-def refuse_unreleased(found: Iterable[str]) -> None:
+def refuse_unreleased(revisions: Iterable[str]) -> None:
     """Refuse a database at one of these revisions, if the revision is older than the baseline.
 
     Raises:
         UnreleasedSchemaError: a revision is older than the baseline.
 
     """
-    if any(_UNRELEASED.fullmatch(each) for each in found):
+    if any(_UNRELEASED.fullmatch(each) for each in revisions):
         raise UnreleasedSchemaError
 
 
@@ -98,6 +98,6 @@ _MIDNIGHTS = text(
 async def time_zones_agree(session: ReadSession) -> bool:
     """Return whether Python and PostgreSQL agree on midnight in Paris, for one day of each week of thirty years."""
     days = [_FIRST + _STEP * week for week in range((_LAST - _FIRST) // _STEP + 1)]
-    found = await session.execute(_MIDNIGHTS, {"first": _FIRST, "weeks": len(days) - 1})
-    theirs: list[datetime] = list(found.scalars())
+    rows = await session.execute(_MIDNIGHTS, {"first": _FIRST, "weeks": len(days) - 1})
+    theirs: list[datetime] = list(rows.scalars())
     return theirs == [paris_midnight(day) for day in days]

@@ -122,9 +122,9 @@ async def send(driver: psycopg.AsyncConnection[Any], lookups: Sequence[Lookup[An
     """
     async with driver.pipeline():
         cursors = [driver.cursor(row_factory=namedtuple_row) for _ in lookups]
-        for cursor, each in zip(cursors, lookups, strict=True):
-            await cursor.execute(each.statement.sql, each.values)
-    return {each: await cursor.fetchall() for cursor, each in zip(cursors, lookups, strict=True)}
+        for cursor, lookup in zip(cursors, lookups, strict=True):
+            await cursor.execute(lookup.statement.sql, lookup.values)
+    return {lookup: await cursor.fetchall() for cursor, lookup in zip(cursors, lookups, strict=True)}
 
 
 def nothing(_: Sequence[Any]) -> None:
@@ -142,7 +142,7 @@ class TransactionRefusedError(Exception):
 class Clock(Protocol):
     """The source of the current instant: the database, or a test."""
 
-    def read(self, told: datetime) -> datetime:
+    def read(self, database_now: datetime) -> datetime:
         """Return the current instant, aware (UTC), given the instant of the database's own clock."""
         ...
 
@@ -150,9 +150,9 @@ class Clock(Protocol):
 class DatabaseClock:
     """The database's own clock, which orders the events of every replica (`clock_timestamp`)."""
 
-    def read(self, told: datetime) -> datetime:
+    def read(self, database_now: datetime) -> datetime:
         """Return the instant of the database's clock."""
-        return told
+        return database_now
 
 
 INSTANT: Final[Lookup[datetime]] = Lookup(
@@ -352,10 +352,10 @@ class WriteSession(ReadSession):
         puts = sorted(staged, key=lambda each: each.order)
         try:
             async with driver.pipeline():
-                told = [await driver.execute(put.sql, {"rows": as_rows(staged[put])}) for put in puts]
+                cursors = [await driver.execute(put.sql, {"rows": as_rows(staged[put])}) for put in puts]
                 if commit:
                     await driver.commit()
-            for put, cursor in zip(puts, told, strict=True):
+            for put, cursor in zip(puts, cursors, strict=True):
                 row = await cursor.fetchone() if put.tells_xid else None
                 if row is not None:
                     self.committing.xid = int(row[0])
@@ -429,23 +429,23 @@ class WriteSession(ReadSession):
             await self.flush()  # rows staged before this part are not its own: if one is refused, the whole must end
         except PartRefusedError as error:
             raise TransactionRefusedError from error
-        whole = self.committing
-        before, changes = whole.subjects, dict(whole.changes)
-        notes, kinds = len(whole.notes), len(whole.kinds)
-        whole.subjects = set()
+        committing = self.committing
+        before, changes = committing.subjects, dict(committing.changes)
+        notes, kinds = len(committing.notes), len(committing.kinds)
+        committing.subjects = set()
         try:
             async with self.connection.begin_nested():
                 yield
                 await self.flush()
         except BaseException as error:
-            whole.staged.clear()
-            del whole.notes[notes:], whole.kinds[kinds:]
-            whole.subjects, whole.changes = before, changes
+            committing.staged.clear()
+            del committing.notes[notes:], committing.kinds[kinds:]
+            committing.subjects, committing.changes = before, changes
             refused = isinstance(error, DBAPIError) and not _ends_all(error)
             if refused or isinstance(error, TransactionRefusedError):
                 raise PartRefusedError from error
             raise
-        whole.subjects |= before
+        committing.subjects |= before
 
     async def repeat(self) -> None:
         """Mark this transaction as repeating one that may have died between its commit and its answer.

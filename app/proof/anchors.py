@@ -155,8 +155,8 @@ async def cosigned_size(session: ReadSession) -> int | None:
     """Return the largest size that has a cosignature."""
     columns = proof_anchor.c
     cosigned = select(func.max(columns.size)).where(columns.witness != _NOBODY)
-    found: int | None = (await session.execute(cosigned)).scalar_one()
-    return found
+    size: int | None = (await session.execute(cosigned)).scalar_one()
+    return size
 
 
 async def anchored_checkpoint(session: ReadSession, since: datetime | None) -> StoredCheckpoint | None:
@@ -164,10 +164,10 @@ async def anchored_checkpoint(session: ReadSession, since: datetime | None) -> S
     columns = proof_checkpoint.c
     has_one = select(proof_anchor.c.id).where(proof_anchor.c.size == columns.size).exists()
     anchored = select(proof_checkpoint).where(has_one).limit(1)
-    found = None
+    row = None
     if since is not None:
         after = anchored.where(columns.signed_at >= since).order_by(columns.size)
-        found = (await session.execute(after)).one_or_none()
-    if found is None:
-        found = (await session.execute(anchored.order_by(columns.size.desc()))).one_or_none()
-    return None if found is None else StoredCheckpoint(found.size, found.signed_at, found.note)
+        row = (await session.execute(after)).one_or_none()
+    if row is None:
+        row = (await session.execute(anchored.order_by(columns.size.desc()))).one_or_none()
+    return None if row is None else StoredCheckpoint(row.size, row.signed_at, row.note)

@@ -171,7 +171,7 @@ def entry_of(record: Record, salt: bytes, entered: datetime, *, late: bool) -> L
         ValueError: the entry would be too long.
 
     """
-    said = {
+    members = {
         "v": FORMAT,
         "kind": record.kind,
         "id": record.id,
@@ -180,7 +180,7 @@ def entry_of(record: Record, salt: bytes, entered: datetime, *, late: bool) -> L
         "commitment": commitment(salt, body_of(record, salt)),
         **({"late": True} if late else {}),
     }
-    content = canonical(said)
+    content = canonical(members)
     if len(content) > LONGEST:
         raise ValueError("the entry is too long")
     return LogEntry(content, salt)
@@ -202,5 +202,5 @@ def record_of(kind: str, row: Mapping[str, Any], hidden: tuple[str, ...]) -> Rec
 
 def parsed(content: bytes) -> dict[str, Any]:
     """Return the members of an entry."""
-    said: dict[str, Any] = json.loads(content)
-    return said
+    members: dict[str, Any] = json.loads(content)
+    return members

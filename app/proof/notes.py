@@ -33,7 +33,7 @@ class Signer:
 def signed_note(text: str, signers: Sequence[Signer]) -> str:
     """Return a note with the signatures of all of these. `text` ends with a newline."""
     return f"{text}\n" + "".join(
-        str(Signature(each.key.name, each.key.id, each.private.sign(text.encode()))) for each in signers
+        str(Signature(signer.key.name, signer.key.id, signer.private.sign(text.encode()))) for signer in signers
     )
 
 

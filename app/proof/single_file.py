@@ -23,9 +23,9 @@ Written by `sceau proof verify --script`. Read it before you rely on it: that is
 @cache
 def verifier_script() -> str:
     """Return the whole verifier, as a script."""
-    said = pprint.pformat(french_sentences(), width=118, sort_dicts=False)
+    sentences = pprint.pformat(french_sentences(), width=118, sort_dicts=False)
     imports = set[str]()
-    parts = [f"\n\n# --- French ---\n\n_FRENCH = {said}\n\n\ndef french_sentences():\n    return _FRENCH\n"]
+    parts = [f"\n\n# --- French ---\n\n_FRENCH = {sentences}\n\n\ndef french_sentences():\n    return _FRENCH\n"]
     for module in _MODULES:
         source = (files(_PACKAGE) / f"{module}.py").read_text(encoding="utf-8")
         body, imported = _without_imports(source)

@@ -41,8 +41,8 @@ class EntrySource:
     def members(self) -> dict[str, str]:
         """Return the SQL of every member of a row, by name."""
         facts = dict(self.facts) if isinstance(self.facts, Mapping) else {name: name for name in self.facts}
-        given = {**facts, **self.extra, **{name: name for name in self.subjects}}
-        return {**given, "entry_id": self.id, "entry_at": self.at, "entry_kind": self.kind}
+        sql_by_name = {**facts, **self.extra, **{name: name for name in self.subjects}}
+        return {**sql_by_name, "entry_id": self.id, "entry_at": self.at, "entry_kind": self.kind}
 
 
 _VERSION: Final = (

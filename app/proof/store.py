@@ -198,15 +198,15 @@ async def records(session: ReadSession, names: Iterable[tuple[str, str]]) -> dic
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, identifier in names:
         by_kind[kind].append(identifier)
-    found: dict[tuple[str, str], Record] = {}
+    by_name: dict[tuple[str, str], Record] = {}
     for kind, named in by_kind.items():
         source = SOURCES.get(kind)
         ids = [each for each in named if source is not None and source.takes(each)]
         if source is None or not ids:
             continue
         for row in (await session.execute(text(by_id(source)), {"ids": ids})).scalars():
-            found[kind, row["entry_id"]] = record_of(kind, row, source.subjects)
-    return found
+            by_name[kind, row["entry_id"]] = record_of(kind, row, source.subjects)
+    return by_name
 
 
 async def size_of_log(session: ReadSession) -> int:
@@ -244,8 +244,8 @@ async def latest_checkpoint(session: ReadSession, *, at_least: int = 0) -> Store
     """Return the checkpoint of the largest size; with `at_least`, the smallest one that has so many entries."""
     columns = proof_checkpoint.c
     wanted = columns.size.asc() if at_least else columns.size.desc()
-    found = await session.execute(select(proof_checkpoint).where(columns.size >= at_least).order_by(wanted).limit(1))
-    row = found.one_or_none()
+    rows = await session.execute(select(proof_checkpoint).where(columns.size >= at_least).order_by(wanted).limit(1))
+    row = rows.one_or_none()
     return None if row is None else StoredCheckpoint(row.size, row.signed_at, row.note)
 
 
@@ -268,8 +268,8 @@ async def checkpoint_after(session: ReadSession, instant: datetime | None) -> St
 async def claimed_until(session: ReadSession) -> datetime | None:
     """Return the latest time that any entry of the log claims; None where there is none."""
     newest = select(proof_checkpoint.c.claimed_until).order_by(proof_checkpoint.c.size.desc()).limit(1)
-    found: datetime | None = (await session.execute(newest)).scalar_one_or_none()
-    return found
+    until: datetime | None = (await session.execute(newest)).scalar_one_or_none()
+    return until
 
 
 async def add_checkpoint(session: WriteSession, checkpoint: StoredCheckpoint, claimed: datetime) -> None:
@@ -280,8 +280,8 @@ async def add_checkpoint(session: WriteSession, checkpoint: StoredCheckpoint, cl
 
 async def entry_named(session: ReadSession, kind: str, identifier: str) -> StoredEntry | None:
     """Return the entry of a row, if it stands in the log."""
-    found = await _entries(session, (proof_entry.c.kind == kind) & (proof_entry.c.id == identifier))
-    return found[0] if found else None
+    entries = await _entries(session, (proof_entry.c.kind == kind) & (proof_entry.c.id == identifier))
+    return entries[0] if entries else None
 
 
 _BY_PERSON: Final = text("""
@@ -306,14 +306,14 @@ async def entries_by_person(
 ) -> list[tuple[bytes, int, StoredEntry | None]]:
     """Return the next events of the ledger by person, as (subject_ref, seq, entry); None for one without an entry."""
     ref, seq = after
-    given = {"ref": ref, "seq": seq, "most": most}
+    values = {"ref": ref, "seq": seq, "most": most}
     return [
         (
             row.subject_ref,
             row.seq,
             StoredEntry(row.position, row.kind, row.id, row.entry, row.salt) if row.position is not None else None,
         )
-        for row in await session.execute(_BY_PERSON, given)
+        for row in await session.execute(_BY_PERSON, values)
     ]
 
 
@@ -337,18 +337,18 @@ async def _entries(
     most: int | None = None,
 ) -> list[StoredEntry]:
     joined = proof_entry.outerjoin(proof_opening, proof_opening.c.position == proof_entry.c.position)
-    found = select(proof_entry, proof_opening.c.salt).select_from(joined).where(wanted)
-    rows = await session.execute(found.order_by(proof_entry.c.position).limit(most))
+    query = select(proof_entry, proof_opening.c.salt).select_from(joined).where(wanted)
+    rows = await session.execute(query.order_by(proof_entry.c.position).limit(most))
     return [StoredEntry(row.position, row.kind, row.id, row.entry, row.salt) for row in rows]
 
 
 async def unentered(session: ReadSession, size: int) -> list[tuple[str, str]]:
     """Return rows that neither the log of that size nor the queue has, or whose entry was emptied, by kind and id."""
-    found: list[tuple[str, str]] = []
+    missing: list[tuple[str, str]] = []
     for kind in sorted(SOURCES):
         rows = await session.execute(text(without_entry(kind, SOURCES[kind])), {"size": size})
-        found += [(kind, identifier) for identifier in rows.scalars()]
-    return found
+        missing += [(kind, identifier) for identifier in rows.scalars()]
+    return missing
 
 
 async def count_waiting(session: ReadSession) -> tuple[int, datetime | None]:
@@ -462,8 +462,8 @@ async def stated_until(session: ReadSession, kind: str) -> datetime | None:
     """Return until when the statements of a kind speak, or None. Their ids would mislead once a clock was set back."""
     table = proof_statement.c
     last = select(func.max(cast(table.body["until"].astext, Instant))).where(table.kind == kind)
-    found: datetime | None = (await session.execute(last)).scalar_one_or_none()
-    return found
+    until: datetime | None = (await session.execute(last)).scalar_one_or_none()
+    return until
 
 
 async def statements_since(session: ReadSession, kind: str, since: datetime) -> list[tuple[UUID, Mapping[str, Any]]]:
@@ -489,8 +489,8 @@ def is_as_entered(entry: StoredEntry, record: Record | None) -> bool:
     if entry.salt is None or record is None:
         return entry.salt is None and record is None
     try:
-        said = parsed(entry.content)
-        name = (said["kind"], said["id"], said["commitment"])
+        members = parsed(entry.content)
+        name = (members["kind"], members["id"], members["commitment"])
         return name == (record.kind, record.id, commitment(entry.salt, body_of(record, entry.salt)))
     except (KeyError, TypeError, ValueError):  # canonical JSON does not have it, or it is not an entry
         return False

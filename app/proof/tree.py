@@ -13,12 +13,12 @@ Subtree = Callable[[int, int], bytes]
 
 def complete_subtrees(size: int) -> list[tuple[int, int]]:
     """Return the complete subtrees that make up a tree of so many leaves, the largest first, as (level, index)."""
-    found, start = [], 0
+    subtrees, start = [], 0
     for level in range(size.bit_length() - 1, -1, -1):
         if size >> level & 1:
-            found.append((level, start >> level))
+            subtrees.append((level, start >> level))
             start += 1 << level
-    return found
+    return subtrees
 
 
 def root_at(size: int, subtree: Subtree) -> bytes:
@@ -47,7 +47,7 @@ def consistency_proof(first: int, second: int, subtree: Subtree) -> list[bytes]:
     """
     if not 0 <= first <= second:
         raise ValueError("the first size is larger than the second")
-    return [] if first in {0, second} else _subproof(first, 0, second, subtree, whole=True)
+    return [] if first in {0, second} else _subproof(first, 0, second, subtree, complete=True)
 
 
 def _path(index: int, start: int, end: int, subtree: Subtree) -> list[bytes]:
@@ -59,13 +59,13 @@ def _path(index: int, start: int, end: int, subtree: Subtree) -> list[bytes]:
     return [*_path(index, middle, end, subtree), _range_root(start, middle, subtree)]
 
 
-def _subproof(first: int, start: int, end: int, subtree: Subtree, *, whole: bool) -> list[bytes]:
+def _subproof(first: int, start: int, end: int, subtree: Subtree, *, complete: bool) -> list[bytes]:
     if first == end:
-        return [] if whole else [_range_root(start, end, subtree)]
+        return [] if complete else [_range_root(start, end, subtree)]
     middle = start + _split(end - start)
     if first <= middle:
-        return [*_subproof(first, start, middle, subtree, whole=whole), _range_root(middle, end, subtree)]
-    return [*_subproof(first, middle, end, subtree, whole=False), _range_root(start, middle, subtree)]
+        return [*_subproof(first, start, middle, subtree, complete=complete), _range_root(middle, end, subtree)]
+    return [*_subproof(first, middle, end, subtree, complete=False), _range_root(start, middle, subtree)]
 
 
 def _range_root(start: int, end: int, subtree: Subtree) -> bytes:
@@ -103,10 +103,10 @@ class TileName:
     @classmethod
     def parse(cls, path: str) -> "TileName | None":
         """Read `<level>/<index>[.p/<width>]`, such as `0/x001/234.p/17`; return None for anything else."""
-        found = _PATH.fullmatch(path)
-        if found is None:
+        match = _PATH.fullmatch(path)
+        if match is None:
             return None
-        level, index, width = int(found[1]), int(found[2].replace("x", "").replace("/", "")), int(found[3] or WIDTH)
+        level, index, width = int(match[1]), int(match[2].replace("x", "").replace("/", "")), int(match[3] or WIDTH)
         name = cls(level, index, width)
         return name if level < _LEVELS and width <= WIDTH and str(name) == path else None
 

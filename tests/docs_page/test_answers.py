@@ -24,10 +24,10 @@ SHOWN = ("application/json", "application/ld+json")
 class Ticking(TestClock):
     """A clock that goes on a little whenever it is read, so that no two things are recorded at one instant."""
 
-    def read(self, told):
+    def read(self, database_now):
         """The next instant."""
         self.at += timedelta(milliseconds=7)
-        return super().read(told)
+        return super().read(database_now)
 
 
 @pytest.fixture(scope="module")

@@ -33,9 +33,9 @@ class MovedClock(DatabaseClock):
         """Move it by what a file holds, read each time."""
         self._moved = moved
 
-    def read(self, told: datetime) -> datetime:
+    def read(self, database_now: datetime) -> datetime:
         """The database's present, moved."""
-        return told + timedelta(seconds=int(self._moved.read_text()))
+        return database_now + timedelta(seconds=int(self._moved.read_text()))
 
 
 def serve(data: Path, port: int, moved: Path) -> None:

@@ -118,22 +118,22 @@ def full_version(binaries: Path) -> str:
     """Return the version that the program reports, such as "18.4". Raises BinariesUnusable when it does not run."""
     command = [str(binaries / "postgres"), "--version"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise BinariesUnusable(
             f"{binaries / 'postgres'} does not run ({error})",
             "set the directory of a PostgreSQL server for this machine",
         ) from error
-    found = re.search(r"\(PostgreSQL\) (\d+\S*)", said)
-    if found is None:
+    match = re.search(r"\(PostgreSQL\) (\d+\S*)", output)
+    if match is None:
         raise BinariesUnusable(f"{binaries / 'postgres'} is not a PostgreSQL server", "set the directory of one")
-    return found.group(1)
+    return match.group(1)
 
 
 def major_version(version: str) -> int:
     """Return 18 for "18.4", "18beta1" or "18"."""
-    found = re.match(r"\d+", version)
-    return int(found.group()) if found else 0
+    match = re.match(r"\d+", version)
+    return int(match.group()) if match else 0
 
 
 def _missing(directory: Path) -> list[str]:
@@ -147,17 +147,17 @@ def _in_wheel() -> Iterator[Path]:
 
 
 def _on_path() -> Iterator[Path]:
-    found = shutil.which("postgres")
-    if found is not None:
-        yield Path(found).resolve().parent
+    program = shutil.which("postgres")
+    if program is not None:
+        yield Path(program).resolve().parent
 
 
 def _highest_first(directories: Iterator[Path]) -> list[Path]:
     """Return them sorted by the number that ends the installation's name; no number counts as 0."""
 
     def number(directory: Path) -> int:
-        found = re.search(r"(\d+)(\.\d+)?$", directory.parent.name)
-        return int(found.group(1)) if found else 0
+        match = re.search(r"(\d+)(\.\d+)?$", directory.parent.name)
+        return int(match.group(1)) if match else 0
 
     return sorted(directories, key=number, reverse=True)
 

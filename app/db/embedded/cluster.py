@@ -164,14 +164,14 @@ def _options(binaries: Path) -> list[str]:
 
 def _finish(process: subprocess.Popen[bytes], directory: DataDirectory) -> None:
     try:
-        said, _ = process.communicate(timeout=_TIMEOUT_SECONDS)
+        output, _ = process.communicate(timeout=_TIMEOUT_SECONDS)
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise
     if process.returncode == 0:
         return
-    text = said.decode("utf-8", "replace")
+    text = output.decode("utf-8", "replace")
     line, no_room = relevant_line(text), no_room_line(text)
     if no_room or process.returncode == -signal.SIGXFSZ:
         raise disk_full(directory.path, no_room or "file size limit exceeded")

@@ -25,17 +25,17 @@ def relevant_line(text: str) -> str:
     """Return the last fatal line of the output, else its last line, without time stamp or program name; "" if empty."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in reversed(lines):
-        found = _SERIOUS.search(line)
-        if found:
-            return next(group for group in found.groups() if group is not None)
-    found = _PREFIXED.search(lines[-1]) if lines else None
-    return found.group(1) if found else (lines[-1] if lines else "")
+        match = _SERIOUS.search(line)
+        if match:
+            return next(group for group in match.groups() if group is not None)
+    match = _PREFIXED.search(lines[-1]) if lines else None
+    return match.group(1) if match else (lines[-1] if lines else "")
 
 
 def no_room_line(text: str) -> str:
     """Return the first line that blames a full disk, in the same form; "" when none does."""
-    found = _NO_ROOM.search(text)
-    return relevant_line(found.group()) if found else ""
+    match = _NO_ROOM.search(text)
+    return relevant_line(match.group()) if match else ""
 
 
 def read_since(log: Path, offset: int) -> str:
@@ -104,7 +104,7 @@ def stop_process(process: subprocess.Popen[bytes]) -> None:
 
 def find_processes(mark: str, uid: int) -> list[ServerProcess]:
     """Return the live processes of user `uid` whose command line or title carries `mark`."""
-    found = []
+    processes = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -116,8 +116,8 @@ def find_processes(mark: str, uid: int) -> list[ServerProcess]:
         is_postmaster = f"cluster_name={mark}".encode() in words
         is_child = words[0].startswith(f"postgres: {mark}: ".encode())
         if owner == uid and (is_postmaster or is_child):
-            found.append(ServerProcess(int(entry.name), is_postmaster))
-    return found
+            processes.append(ServerProcess(int(entry.name), is_postmaster))
+    return processes
 
 
 def signal_processes(mark: str, uid: int, wanted: signal.Signals) -> None:

@@ -143,23 +143,23 @@ class Anchors:
 
     def compare(self, tree: Frontier) -> None:
         """Compare the waiting checkpoints of the tree's size with the tree; one with another root is of another log."""
-        for each in self.waiting.pop(tree.size, []):
-            if each.head.root == tree.root():
-                self.seen.append(each)
-                if each.at is not None:
-                    self.newest = each.at if self.newest is None else max(self.newest, each.at)
+        for seen in self.waiting.pop(tree.size, []):
+            if seen.head.root == tree.root():
+                self.seen.append(seen)
+                if seen.at is not None:
+                    self.newest = seen.at if self.newest is None else max(self.newest, seen.at)
             else:
-                self.wrong.append(f"{each.who} of {each.head.size} entries is of another log: this one was rewritten")
+                self.wrong.append(f"{seen.who} of {seen.head.size} entries is of another log: this one was rewritten")
 
-    def told(self, size: int) -> tuple[list[str], list[str]]:
+    def summary(self, size: int) -> tuple[list[str], list[str]]:
         """The lines to print for a log of `size` entries: what was checked, and what was not."""
-        shown = [each for each in self.seen if each.at is not None]
+        shown = [seen for seen in self.seen if seen.at is not None]
         by_whom: dict[str, list[Seen]] = {}
-        for each in shown:
-            by_whom.setdefault(each.who, []).append(each)
-        checked = [_line(who, each) for who, each in by_whom.items()]
+        for seen in shown:
+            by_whom.setdefault(seen.who, []).append(seen)
+        checked = [_line(who, seen) for who, seen in by_whom.items()]
         missing = list(self.missing)
-        reached = max((each.head.size for each in shown), default=0)
+        reached = max((seen.head.size for seen in shown), default=0)
         if not shown and not missing:
             missing.append("not anchored: nothing outside shows since when this log has been as it is")
         elif shown and reached < size:
@@ -173,13 +173,13 @@ class Anchors:
 
 def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
     """What outside parties say in a bundle, checked as far as possible without its entries. `path`: the bundle's."""
-    found = Anchors()
+    anchors = Anchors()
     unchecked: list[int] = []
     for kind, size in sorted({(match[1], int(match[2])) for match in map(_ANCHOR.fullmatch, bag.namelist()) if match}):
         content = member(bag, f"data/{kind}/{size}.checkpoint")
         try:
             if kind == "cosigned":
-                seen = _cosigned(content.decode(), trust.witnesses, found)
+                seen = _cosigned(content.decode(), trust.witnesses, anchors)
             elif trust.roots is None or not can_check_stamps():
                 seen = [Seen(head_of(content), "the stamped checkpoint", None)]
                 unchecked.append(size)
@@ -187,16 +187,16 @@ def anchors_of(bag: zipfile.ZipFile, path: str, trust: Trust) -> Anchors:
                 stamp = stamp_of(member(bag, f"data/stamps/{size}.tsr"), content, StampTerms(trust.roots))
                 seen = [Seen(head_of(content), f"a time-stamp under policy {stamp.policy}", stamp.at)]
         except StampError as error:
-            found.wrong.append(f"the time-stamp of {size} entries: {STAMP_FAULTS[str(error)]}")
+            anchors.wrong.append(f"the time-stamp of {size} entries: {STAMP_FAULTS[str(error)]}")
         except NoteError as error:
-            found.wrong.append(f"the checkpoint of {size} entries in {kind}: {error}")
+            anchors.wrong.append(f"the checkpoint of {size} entries in {kind}: {error}")
         else:
             for each in seen:
-                found.waiting.setdefault(each.head.size, []).append(each)
+                anchors.waiting.setdefault(each.head.size, []).append(each)
     if unchecked:
-        found.missing.append(_how_to_check(unchecked, path, trust))
-    found.missing = list(dict.fromkeys(found.missing))
-    return found
+        anchors.missing.append(_how_to_check(unchecked, path, trust))
+    anchors.missing = list(dict.fromkeys(anchors.missing))
+    return anchors
 
 
 def head_of(content: bytes) -> Checkpoint:
@@ -217,19 +217,19 @@ def cosignatures_of(content: str, witnesses: Iterable[VerifierKey]) -> list[Cosi
 
     """
     note = Note.parse(content)
-    found = {}
+    cosignatures = {}
     for key in note.signed_by(witnesses):
         line = next(each for each in note.signatures if (each.name, each.key_id) == (key.name, key.id))
-        found[key] = Cosignature(key, _time(line.value), str(line))
-    return list(found.values())
+        cosignatures[key] = Cosignature(key, _time(line.value), str(line))
+    return list(cosignatures.values())
 
 
-def _cosigned(content: str, witnesses: Sequence[VerifierKey], found: Anchors) -> list[Seen]:
+def _cosigned(content: str, witnesses: Sequence[VerifierKey], anchors: Anchors) -> list[Seen]:
     head = head_of(content.encode())
     known = {(each.name, each.id) for each in witnesses}
-    for each in Note.parse(content).signatures:
-        if each.name != head.origin and (each.name, each.key_id) not in known:
-            found.missing.append(f"cosignatures of {each.name}: give its key with --key")
+    for signature in Note.parse(content).signatures:
+        if signature.name != head.origin and (signature.name, signature.key_id) not in known:
+            anchors.missing.append(f"cosignatures of {signature.name}: give its key with --key")
     signed = cosignatures_of(content, witnesses)
     return [Seen(head, f"witness {each.key.name}", each.at) for each in signed] or [
         Seen(head, "the cosigned checkpoint", None)

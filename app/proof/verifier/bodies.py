@@ -20,7 +20,7 @@ _ENDING = {"refused", "withdrawn", "closed", "erased"}
 class Findings:
     """What a check found. `wrong`: what failed; `missing`: what could not be checked; `checked`: what is good.
 
-    `over`: the file is genuine, but its consent has ended since. `asked`: ids of consents; `ended`: which of these
+    `over`: the file is genuine, but its consent has ended since. `consents`: ids of consents; `ended`: which of these
     ended later, and by what. `lost`: the names of entries whose bodies are gone without a reason, by commitment; only
     of a bundle whose entries a trusted head proves. `part`: the log's name, the number of the bundle's first entry, and
     the number after its last.
@@ -30,7 +30,7 @@ class Findings:
     missing: list[str] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     over: list[str] = field(default_factory=list)
-    asked: frozenset[str] = frozenset()
+    consents: frozenset[str] = frozenset()
     ended: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
     part: tuple[str, int, int] = ("", 0, 0)
@@ -58,8 +58,8 @@ MERGE_DELAY = timedelta(minutes=1)
 class Claims:
     """Checks the times that entries claim, in order. The latest time before an entry shows whether it is late."""
 
-    def __init__(self, found: Findings, *, from_the_first: bool) -> None:
-        self.found, self.number, self.from_the_first = found, 0, from_the_first
+    def __init__(self, report: Findings, *, from_the_first: bool) -> None:
+        self.report, self.number, self.from_the_first = report, 0, from_the_first
         self.latest = datetime(1970, 1, 2, tzinfo=UTC)
         self.first: str | None = None
 
@@ -71,9 +71,9 @@ class Claims:
         claimed, late = datetime.fromisoformat(entry["at"]), entry.get("late") is True
         is_older = claimed < self.latest - MERGE_DELAY
         if is_older and not late:
-            self.found.wrong.append(f"{name}: it claims to be older than entries before it, and is not marked as late")
+            self.report.wrong.append(f"{name}: it claims to be older than entries before it, and is not marked as late")
         if self.from_the_first and late and not is_older:
-            self.found.wrong.append(
+            self.report.wrong.append(
                 f"{name}: it is marked as late, and does not claim to be older than those before it"
             )
         if late or (anchored is not None and claimed < anchored - MERGE_DELAY):
@@ -86,9 +86,9 @@ class Claims:
     def tell(self) -> None:
         """Report how many entries claim to be older than what the log, or an outside party, already had."""
         if self.first is not None:
-            self.found.missing.append(self.first)
+            self.report.missing.append(self.first)
         if self.number > 1:
-            self.found.missing.append(f"{self.number - 1} more entries were entered late")
+            self.report.missing.append(f"{self.number - 1} more entries were entered late")
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Run:
     places: list[int]
 
 
-def run_of(position: int, at: str, said: dict[str, Any]) -> Run | None:
+def run_of(position: int, at: str, body: dict[str, Any]) -> Run | None:
     """The run of retention that a body states; None if it lacks places or periods, or a place is no integer."""
     try:
-        places, periods = list(said["positions"]), [str(each) for each in said["schedule"].values()]
+        places, periods = list(body["positions"]), [str(each) for each in body["schedule"].values()]
     except (AttributeError, KeyError, TypeError):
         return None
     return Run(position, at, periods, places) if all(type(each) is int for each in places) else None
@@ -119,14 +119,14 @@ class Bodies:
 
     def __init__(
         self,
-        found: Findings,
+        report: Findings,
         about: dict[str, Any],
         runs: Sequence[Run],
         acts: Sequence[tuple[str, dict[str, Any]]],
     ) -> None:
-        self.found, self.good, self.given_out, self.withheld, self.acts = found, 0, 0, 0, acts
+        self.report, self.good, self.given_out, self.withheld, self.acts = report, 0, 0, 0, acts
         self.processing, self.of_one_person = about["processing"], bool(about.get("of_one_person"))
-        self.given: dict[tuple[str, str], dict[str, Any]] = {}
+        self.consents: dict[tuple[str, str], dict[str, Any]] = {}
         self.gone: dict[int, tuple[str, dict[str, Any]]] = {}
         self.runs = [*runs]
         self.hours: list[tuple[str, dict[str, Any]]] = []
@@ -135,36 +135,36 @@ class Bodies:
         """Acts of `ENDINGS` and statements of the owner's limits, in the order of the log."""
         self.first = self.size = about["first"]
 
-    def check(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
+    def check(self, name: str, row: dict[str, Any], entry: dict[str, Any]) -> None:
         """Compare an entry's body with its commitment; note a body that was withheld or is gone."""
-        self.size = said["position"] + 1
-        if said.get("withheld") and entry["kind"] in self._may_withhold():
+        self.size = row["position"] + 1
+        if row.get("withheld") and entry["kind"] in self._may_withhold():
             self.withheld += 1
-        elif "body" not in said:
-            self.gone[said["position"]] = (name, entry)
+        elif "body" not in row:
+            self.gone[row["position"]] = (name, entry)
         else:
             self.given_out += 1
-            self._open(name, said, entry)
+            self._open(name, row, entry)
 
-    def _open(self, name: str, said: dict[str, Any], entry: dict[str, Any]) -> None:
-        body = said["body"].encode()
-        if not commits(entry["commitment"], said["salt"], body):
-            self.found.wrong.append(f"{name}: what the database has is not what was recorded")
+    def _open(self, name: str, row: dict[str, Any], entry: dict[str, Any]) -> None:
+        body = row["body"].encode()
+        if not commits(entry["commitment"], row["salt"], body):
+            self.report.wrong.append(f"{name}: what the database has is not what was recorded")
             return
         self.good += 1
         if entry["kind"] == "presented_text" and _is_not_its_hash(json.loads(body)):
-            self.found.wrong.append(f"{name}: the text is not that of its hash")
+            self.report.wrong.append(f"{name}: the text is not that of its hash")
         if entry["kind"] == "retention_run":
-            if (run := run_of(said["position"], entry["at"], json.loads(body)["body"])) is None:
-                self.found.wrong.append(f"{name}: what it states is no run of retention")
+            if (run := run_of(row["position"], entry["at"], json.loads(body)["body"])) is None:
+                self.report.wrong.append(f"{name}: what it states is no run of retention")
             else:
                 self.runs.append(run)
         if entry["kind"] in {"administrative_act", "standing"}:
             self._note_ending(json.loads(body))
         if entry["kind"] == "decision_hour":
             self.hours.append((name, json.loads(body)["body"]))
-        if self.found.asked and entry["kind"] == "consent_event":
-            self._follow(name, said.get("people", {}).get("subject_ref", ""), json.loads(body))
+        if self.report.consents and entry["kind"] == "consent_event":
+            self._follow(name, row.get("people", {}).get("subject_ref", ""), json.loads(body))
         if self.acts and entry["kind"] == "consent_event":
             self._compare_promises(name, entry["id"], json.loads(body))
         if entry["kind"] == "invalidation":
@@ -180,47 +180,47 @@ class Bodies:
         for file, record in self.acts:
             if record["dct:identifier"] == identifier:
                 for line in differences({**facts, "subject_ref": None}, record):
-                    self.found.wrong.append(f"{name}: {file} tells something else: {line}")
+                    self.report.wrong.append(f"{name}: {file} tells something else: {line}")
 
     def _follow(self, name: str, person: str, facts: dict[str, Any]) -> None:
         """Note a consent that a receipt asks about; note as ended one that a later decision of its person ended."""
-        for (who, processing), consent in list(self.given.items()):
+        for (who, processing), consent in list(self.consents.items()):
             is_about = who == person and facts["processing"] in {None, processing}
             if is_about and facts["kind"] in _ENDING and _rank(facts) > _rank(consent):
-                self.found.ended[consent["id"]] = f"{name}: {facts['kind']}, of {facts['collected_at']}"
-                del self.given[who, processing]
-        if facts["id"] in self.found.asked:
-            self.given[person, facts["processing"]] = facts
+                self.report.ended[consent["id"]] = f"{name}: {facts['kind']}, of {facts['collected_at']}"
+                del self.consents[who, processing]
+        if facts["id"] in self.report.consents:
+            self.consents[person, facts["processing"]] = facts
 
     def _strike(self, name: str, struck: dict[str, Any]) -> None:
         """Note as ended the consents asked about that rest on the version, or the text, that this entry invalidates."""
         text = (struck["text_sha256"] or "").removeprefix("\\x")
-        for (who, processing), consent in list(self.given.items()):
+        for (who, processing), consent in list(self.consents.items()):
             shown = ((consent["evidence"] or {}).get("presented_text_sha256") or "").lower()
             rests = consent["version"] == struck["version"] or (text != "" and text == shown)
             if processing == struck["processing"] and consent["kind"] == "granted" and rests:
-                self.found.ended[consent["id"]] = f"{name}: invalidated"
-                del self.given[who, processing]
+                self.report.ended[consent["id"]] = f"{name}: invalidated"
+                del self.consents[who, processing]
 
     def tell(self) -> None:
         """Report how many bodies were compared, and which are not there."""
-        self.found.checked.append(f"{self.good} bodies against their commitments")
+        self.report.checked.append(f"{self.good} bodies against their commitments")
         retained = self._retained()
         lost = [name for at, (name, _) in self.gone.items() if at not in retained]
-        self.found.lost = {entry["commitment"]: name for at, (name, entry) in self.gone.items() if at not in retained}
-        self.found.wrong += [f"{name}: its body is gone, and no run of retention tells why" for name in lost[:_SHOWN]]
+        self.report.lost = {entry["commitment"]: name for at, (name, entry) in self.gone.items() if at not in retained}
+        self.report.wrong += [f"{name}: its body is gone, and no run of retention tells why" for name in lost[:_SHOWN]]
         if len(lost) > _SHOWN:
-            self.found.wrong.append(f"and {len(lost) - _SHOWN} more of them")
+            self.report.wrong.append(f"and {len(lost) - _SHOWN} more of them")
         if kept_out := len(self.gone) - len(lost):
-            self.found.missing.append(
+            self.report.missing.append(
                 f"{kept_out} bodies were destroyed when their time was over, as retention runs in the log say: "
                 "compare with the operator's schedule"
             )
         if self.withheld:
             if self.of_one_person:
-                self.found.missing.append(f"{self.withheld} bodies about other people are not part of this bundle")
+                self.report.missing.append(f"{self.withheld} bodies about other people are not part of this bundle")
             else:
-                self.found.missing.append(
+                self.report.missing.append(
                     f"{self.withheld} bodies of consents to other processings than {self.processing} are not part of "
                     "this bundle"
                 )
@@ -233,10 +233,10 @@ class Bodies:
 
     def _retained(self) -> set[int]:
         """The places that runs were allowed to empty: consent events before the run that were past its schedule."""
-        found = set()
+        places = set()
         for run in self.runs:
             if datetime.fromisoformat(run.at) > datetime.now(UTC) + _LEEWAY:  # noqa: TID251 - an auditor's own clock
-                self.found.wrong.append(f"entry {run.position}: this run of retention is of the future")
+                self.report.wrong.append(f"entry {run.position}: this run of retention is of the future")
                 continue
             # Which period an entry fell under is no longer known, but it must at least be older than the shortest.
             past = max((_before(run.at, each) for each in run.periods), default=_NEVER)
@@ -244,9 +244,9 @@ class Bodies:
                 _, entry = self.gone.get(place, ("", {}))
                 was_said = entry.get("kind") == "consent_event" and place < run.position
                 if was_said and datetime.fromisoformat(entry["at"]) <= past:
-                    found.add(place)
+                    places.add(place)
             self._tell_of_bodies_that_are_there(run)
-        return found
+        return places
 
     def _tell_of_bodies_that_are_there(self, run: Run) -> None:
         """Report a run of this bundle that states places as emptied that are not: it was stated before it was done."""
@@ -254,7 +254,7 @@ class Bodies:
             return
         there = [place for place in run.places if self.first <= place < self.size and place not in self.gone]
         if there:
-            self.found.wrong.append(
+            self.report.wrong.append(
                 f"entry {run.position}: a run of retention states that {len(there)} bodies are gone that are there"
             )
 
@@ -309,7 +309,7 @@ def differences(body: dict[str, Any], record: dict[str, Any]) -> list[str]:
         "when it was collected": (_second(status["dpv:isIndicatedAtTime"]), _second(body["collected_at"])),
         "when it expires": (_second(expires), _second(body["expires_at"])),
     }
-    return [what for what, (said, known) in wanted.items() if said != known]
+    return [what for what, (in_receipt, in_entry) in wanted.items() if in_receipt != in_entry]
 
 
 def _second(text: str | None) -> int | None:

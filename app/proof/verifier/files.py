@@ -71,10 +71,10 @@ def objects(lines: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
     while line := buffered.readline(_MOST + 1):
         if len(line) > _MOST:
             raise UnreadableError("a line of the bundle is longer than any such line is")
-        said = json.loads(line)
-        if not isinstance(said, dict):
+        value = json.loads(line)
+        if not isinstance(value, dict):
             raise UnreadableError("a line of the bundle is no object")
-        yield line, said
+        yield line, value
 
 
 def _is_plain(extra: bytes) -> bool:
@@ -82,22 +82,22 @@ def _is_plain(extra: bytes) -> bool:
     return not extra or (extra[:2] == _ZIP64 and len(extra) == _FIELD_HEAD + int.from_bytes(extra[2:4], "little"))
 
 
-def check_layout(bag: zipfile.ZipFile, file: IO[bytes], found: Findings) -> None:
+def check_layout(bag: zipfile.ZipFile, file: IO[bytes], report: Findings) -> None:
     """Check that a bundle holds nothing but its files, and that its tag files match the list of tags.
 
     A tool that reads a ZIP from its beginning, and not by its directory, must see the same files under the same names.
     """
     if not _is_whole(bag, file):
-        found.wrong.append("it has more in it than its files, or a file under two names: it was changed")
+        report.wrong.append("it has more in it than its files, or a file under two names: it was changed")
     listed = {}
     for line in member(bag, "tagmanifest-sha256.txt").decode().splitlines():
-        said, _, name = line.partition("  ")
-        listed[name] = said
+        sha256, _, name = line.partition("  ")
+        listed[name] = sha256
     tags = (_TAGS - {"tagmanifest-sha256.txt"}).intersection(bag.namelist())
     wrong = [
         name for name in sorted(tags | listed.keys()) if name not in tags or listed.get(name) != _sha256(bag, name)
     ]
-    found.wrong += [f"{name}: it is not as the list of tags has it" for name in wrong[:_SHOWN_NAMES]]
+    report.wrong += [f"{name}: it is not as the list of tags has it" for name in wrong[:_SHOWN_NAMES]]
 
 
 def _is_whole(bag: zipfile.ZipFile, file: IO[bytes]) -> bool:
@@ -106,22 +106,22 @@ def _is_whole(bag: zipfile.ZipFile, file: IO[bytes]) -> bool:
     Their layout is that of the ZIP File Format Specification (APPNOTE 6.3.10), 4.3.7, 4.3.9, and 4.3.14 to 4.3.16.
     """
     at = 0
-    for each in sorted(bag.infolist(), key=lambda each: each.header_offset):
+    for info in sorted(bag.infolist(), key=lambda info: info.header_offset):
         file.seek(at)
-        magic, _, flags, method, _, _, *told, name_size, extra_size = _LOCAL.unpack(file.read(_LOCAL.size))
+        magic, _, flags, method, _, _, *stated, name_size, extra_size = _LOCAL.unpack(file.read(_LOCAL.size))
         name, extra = file.read(name_size), file.read(extra_size)
-        true = (each.CRC, each.compress_size, each.file_size)
-        sizes = _WIDE.unpack(extra[_FIELD_HEAD:])[::-1] if len(extra) == _FIELD_HEAD + _WIDE.size else tuple(told[1:])
-        if (magic, flags, method, name) != (b"PK\3\4", each.flag_bits, each.compress_type, each.filename.encode()):
+        true = (info.CRC, info.compress_size, info.file_size)
+        sizes = _WIDE.unpack(extra[_FIELD_HEAD:])[::-1] if len(extra) == _FIELD_HEAD + _WIDE.size else tuple(stated[1:])
+        if (magic, flags, method, name) != (b"PK\3\4", info.flag_bits, info.compress_type, info.filename.encode()):
             return False
-        if each.header_offset != at or each.comment or not _is_plain(extra):
+        if info.header_offset != at or info.comment or not _is_plain(extra):
             return False
-        file.seek(at := at + _LOCAL.size + name_size + extra_size + each.compress_size)
+        file.seek(at := at + _LOCAL.size + name_size + extra_size + info.compress_size)
         if flags & _DESCRIBED:
             after = [b"PK\7\x08" + width.pack(*true) for width in (_BEHIND, _BEHIND_WIDE)]
             read = file.read(len(after[1]))
             at += next((len(one) for one in reversed(after) if read.startswith(one)), len(read) + 1)
-        elif (told[0], *sizes) != true or (extra and told[1:] != [_IN_WIDE, _IN_WIDE]):
+        elif (stated[0], *sizes) != true or (extra and stated[1:] != [_IN_WIDE, _IN_WIDE]):
             return False
     size = file.seek(0, 2)
     file.seek(max(0, size - _END_WIDE.size - _LOCATOR - _END.size))
@@ -138,18 +138,18 @@ def _sha256(bag: zipfile.ZipFile, name: str) -> str:
     return hashlib.sha256(member(bag, name, MOST_LATER)).hexdigest()
 
 
-def check_list(bag: zipfile.ZipFile, found: Findings) -> tuple[str, dict[str, str]]:
+def check_list(bag: zipfile.ZipFile, report: Findings) -> tuple[str, dict[str, str]]:
     """Check that the list names exactly the files that are there, and that no name can deceive another tool.
 
     Return the SHA-256 of the list, and the listed SHA-256 of each file that is there.
     """
     listed: dict[str, str] = {}
-    whole = hashlib.sha256()
+    list_hash = hashlib.sha256()
     with bag.open("manifest-sha256.txt") as lines:
         while line := lines.readline(_CHUNK):
-            whole.update(line)
-            said, _, name = line.decode().rstrip("\n").partition("  ")
-            listed[name] = said
+            list_hash.update(line)
+            sha256, _, name = line.decode().rstrip("\n").partition("  ")
+            listed[name] = sha256
     names = bag.namelist()
     named = {name for name in names if len(name) <= _LONGEST_NAME}
     folders = {name[:at] for name in named for at, each in enumerate(name) if each == "/"}
@@ -164,13 +164,13 @@ def check_list(bag: zipfile.ZipFile, found: Findings) -> tuple[str, dict[str, st
         or each.filename not in named
     ]
     shown = [name[:_LONGEST_NAME] for name in sorted(odd)[:_SHOWN_NAMES]]
-    found.wrong += [f"{name!r}: no file of a bundle has such a name" for name in shown]
+    report.wrong += [f"{name!r}: no file of a bundle has such a name" for name in shown]
     present = {name for name in names if name.startswith("data/")}
     folded = Counter(name.casefold() for name in names)
-    found.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if folded[name.casefold()] > 1]
-    found.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
-    found.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
-    return whole.hexdigest(), {name: listed[name] for name in sorted(present & listed.keys())}
+    report.wrong += [f"{name}: it stands there twice" for name in sorted(set(names)) if folded[name.casefold()] > 1]
+    report.wrong += [f"{name}: it is listed and missing" for name in sorted(listed.keys() - present)]
+    report.wrong += [f"{name}: it is not listed" for name in sorted(present - listed.keys())]
+    return list_hash.hexdigest(), {name: listed[name] for name in sorted(present & listed.keys())}
 
 
 def check_files(bag: zipfile.ZipFile, listed: Mapping[str, str]) -> Findings:
@@ -178,13 +178,13 @@ def check_files(bag: zipfile.ZipFile, listed: Mapping[str, str]) -> Findings:
 
     Unpacking and hashing release the interpreter's lock: in a thread, this runs while the entries are checked.
     """
-    found = Findings()
-    for name, said in listed.items():
+    report = Findings()
+    for name, sha256 in listed.items():
         digest = hashlib.sha256()
         with bag.open(name) as file:
             while part := file.read(_CHUNK):
                 digest.update(part)
-        if digest.hexdigest() != said:
-            found.wrong.append(f"{name}: it was changed after the bundle was made")
-    found.checked.append(f"{len(listed)} files against their SHA-256")
-    return found
+        if digest.hexdigest() != sha256:
+            report.wrong.append(f"{name}: it was changed after the bundle was made")
+    report.checked.append(f"{len(listed)} files against their SHA-256")
+    return report

@@ -31,39 +31,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check the files that the arguments name, print what was found of each, and return the exit status."""
     spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
     own = "fr" if spoken.startswith("fr") else "en"
-    told: Callable[[str], str] = in_french if own == "fr" else str
-    parser = argparse.ArgumentParser(prog="verify", description=told("Check what Sceau gives out, offline."))
-    parser.add_argument("files", nargs="+", type=Path, metavar=told("FILE"))
-    keys_of = told("a key of log, receipts or witness, or a file of keys")
-    parser.add_argument("--key", action="append", default=[], metavar=told("KEY"), help=keys_of)
-    kept = told("a checkpoint kept from before")
-    parser.add_argument("--against", action="append", default=[], type=Path, metavar=told("FILE"), help=kept)
-    roots_of = told("roots of time-stamping authorities, in PEM")
-    parser.add_argument("--tsa-ca", type=Path, metavar=told("FILE"), help=roots_of)
+    render: Callable[[str], str] = in_french if own == "fr" else str
+    parser = argparse.ArgumentParser(prog="verify", description=render("Check what Sceau gives out, offline."))
+    parser.add_argument("files", nargs="+", type=Path, metavar=render("FILE"))
+    keys_of = render("a key of log, receipts or witness, or a file of keys")
+    parser.add_argument("--key", action="append", default=[], metavar=render("KEY"), help=keys_of)
+    kept = render("a checkpoint kept from before")
+    parser.add_argument("--against", action="append", default=[], type=Path, metavar=render("FILE"), help=kept)
+    roots_of = render("roots of time-stamping authorities, in PEM")
+    parser.add_argument("--tsa-ca", type=Path, metavar=render("FILE"), help=roots_of)
     parser.add_argument("--lang", choices=("en", "fr"), default=own)
-    asked = parser.parse_args(arguments)
-    told = in_french if asked.lang == "fr" else str
+    options = parser.parse_args(arguments)
+    render = in_french if options.lang == "fr" else str
     try:
-        keys = [VerifierKey.parse(line) for each in asked.key for line in _key_lines(each)]
-        against = [_note(each) for each in asked.against]
-        roots = _roots(asked.tsa_ca) if asked.tsa_ca is not None else None
+        keys = [VerifierKey.parse(line) for each in options.key for line in _key_lines(each)]
+        against = [_note(each) for each in options.against]
+        roots = _roots(options.tsa_ca) if options.tsa_ca is not None else None
     except (OSError, UnicodeDecodeError, UnreadableError, NoteError) as error:
-        _say(f"verify: {told(_why(error))}", sys.stderr)
+        _say(f"verify: {render(_why(error))}", sys.stderr)
         return UNREADABLE
-    beside = Beside([(str(path), note, True) for path, note in zip(asked.against, against, strict=True)])
-    given = len(keys)
-    for path in asked.files:
+    beside = Beside([(str(path), note, True) for path, note in zip(options.against, against, strict=True)])
+    number_given = len(keys)
+    for path in options.files:
         with suppress(Exception):  # a forger chooses what stands in a file; the check of the bundle reports it
             keys = followed(keys, rotations_in(path) if _starts(path, b"PK") else ())
-    for key in keys[given:]:
-        _say(told(f"{key} follows a key that is trusted, as both have signed"))
-    for path in asked.files:
+    for key in keys[number_given:]:
+        _say(render(f"{key} follows a key that is trusted, as both have signed"))
+    for path in options.files:
         _stand_beside(path, beside, keys)
-    checking = _Checking(keys, beside, roots, told)
+    checking = _Checking(keys, beside, roots, render)
     # Bundles are checked first: they show which consents of the receipts in this run have ended.
-    statuses = [checking.told(path) for path in sorted(asked.files, key=lambda path: not _starts(path, b"PK"))]
-    for line in (*beside.known.contradictions(), *beside.forks, *_bodies_that_were_there(checking.lost, asked.files)):
-        _say(f"{told('WRONG')}: {told(line)}")
+    statuses = [checking.check(path) for path in sorted(options.files, key=lambda path: not _starts(path, b"PK"))]
+    for line in (*beside.known.contradictions(), *beside.forks, *_bodies_that_were_there(checking.lost, options.files)):
+        _say(f"{render('WRONG')}: {render(line)}")
         statuses.append(1)
     return next((status for status in (1, UNREADABLE, 3) if status in statuses), 0)
 
@@ -84,9 +84,9 @@ class _Checking:
     """The files of one run, checked one after the other."""
 
     def __init__(
-        self, keys: list[VerifierKey], beside: Beside, roots: list[Certificate] | None, told: Callable[[str], str]
+        self, keys: list[VerifierKey], beside: Beside, roots: list[Certificate] | None, render: Callable[[str], str]
     ) -> None:
-        self.keys, self.beside, self.said = keys, beside, told
+        self.keys, self.beside, self.render = keys, beside, render
         self.of_logs = [each for each in keys if each.kind == SIGNATURE and not each.name.endswith(RECEIPTS)]
         self.trust = Trust([each for each in keys if each.kind == COSIGNATURE], roots)
         self.ended: dict[tuple[str, str], str] = {}
@@ -96,33 +96,33 @@ class _Checking:
         self.lost: dict[Path, dict[str, str]] = {}
         """For each bundle, the names of its entries whose bodies are gone without a reason, by commitment."""
 
-    def told(self, path: Path) -> int:
+    def check(self, path: Path) -> int:
         """Check a file, print what was found of it, and return its exit status."""
         try:
-            found = self._checked(path)
+            report = self._checked(path)
         except (OSError, UnreadableError, NoteError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            _say(f"{path}: {self.said(f'UNREADABLE: {why}')}")
+            _say(f"{path}: {self.render(f'UNREADABLE: {why}')}")
             return UNREADABLE
         except Exception as error:  # noqa: BLE001 - a forger chooses what stands in a file: nothing of it may stop a run
             why = f"it is not what it should be ({type(error).__name__})"
-            _say(f"{path}: {self.said(f'UNREADABLE: {why}')}")
+            _say(f"{path}: {self.render(f'UNREADABLE: {why}')}")
             return UNREADABLE
-        told = {"ok": found.checked, "NOT CHECKED": found.missing, "ENDED": found.over, "WRONG": found.wrong}
-        for title, lines in told.items():
+        titled = {"ok": report.checked, "NOT CHECKED": report.missing, "ENDED": report.over, "WRONG": report.wrong}
+        for title, lines in titled.items():
             for line in lines:
-                _say(f"{path}: {self.said(title)}: {self.said(line)}")
-        _say(f"{path}: {self.said(_OVER if found.over and not found.wrong else _VERDICTS[found.status])}")
-        return found.status
+                _say(f"{path}: {self.render(title)}: {self.render(line)}")
+        _say(f"{path}: {self.render(_OVER if report.over and not report.wrong else _VERDICTS[report.status])}")
+        return report.status
 
     def _checked(self, path: Path) -> Findings:
         if _starts(path, b"PK"):
-            found = check_bundle(path, self.of_logs, self.beside, self.trust)
-            self.lost[path] = found.lost
-            if self.of_logs and not found.wrong:  # only a bundle of a trusted log is believed on what ended
-                self.ended.update({(found.part[0], each): by for each, by in found.ended.items()})
-                self.parts.append(found.part)
-            return found
+            report = check_bundle(path, self.of_logs, self.beside, self.trust)
+            self.lost[path] = report.lost
+            if self.of_logs and not report.wrong:  # only a bundle of a trusted log is believed on what ended
+                self.ended.update({(report.part[0], each): by for each, by in report.ended.items()})
+                self.parts.append(report.part)
+            return report
         if _starts(path, b"eyJ"):
             return SignedReceipt.parse(_text(path)).check(self.keys, self.beside, str(path), self.ended, self.parts)
         return _checkpoint(path, self.of_logs, self.beside, self.trust)
@@ -137,21 +137,21 @@ def _bodies_that_were_there(lost: Mapping[Path, Mapping[str, str]], files: Seque
             with suppress(Exception):  # a forger chooses what stands in a file; its own check reports it
                 for commitment, body in _bodies_of(file, names):
                     facts = json.loads(body)
-                    said = ", ".join(str(facts[each]) for each in _MEMBERS_TOLD if facts.get(each))
-                    yield f"{names[commitment]}: {file} has the body that {bundle} lacks: {said}"
+                    shown = ", ".join(str(facts[each]) for each in _MEMBERS_TOLD if facts.get(each))
+                    yield f"{names[commitment]}: {file} has the body that {bundle} lacks: {shown}"
 
 
 def _bodies_of(file: Path, wanted: Mapping[str, str]) -> list[tuple[str, bytes]]:
     """The commitments and bodies that a bundle or a receipt has. `wanted`: names of entries, by commitment."""
     if _starts(file, b"PK"):
         return list(bodies_in(file, wanted))
-    found = body_in(_text(file)) if _starts(file, b"eyJ") else None
-    return [found] if found is not None and found[0] in wanted else []
+    body = body_in(_text(file)) if _starts(file, b"eyJ") else None
+    return [body] if body is not None and body[0] in wanted else []
 
 
-def _key_lines(given: str) -> list[str]:
+def _key_lines(text: str) -> list[str]:
     """A verifier key as it was given, or the keys in a file, one on each line."""
-    return [given] if given.count("+") > 1 else Path(given).read_text(encoding="utf-8").split()
+    return [text] if text.count("+") > 1 else Path(text).read_text(encoding="utf-8").split()
 
 
 def _why(error: Exception) -> str:
@@ -219,8 +219,8 @@ def _checkpoint(path: Path, keys: list[VerifierKey], beside: Beside, trust: Trus
     try:
         head = opened(text, keys)
         seen = [
-            f"witness {each.key.name} saw it at {each.at:%Y-%m-%dT%H:%M:%SZ}"
-            for each in cosignatures_of(text, trust.witnesses)
+            f"witness {cosignature.key.name} saw it at {cosignature.at:%Y-%m-%dT%H:%M:%SZ}"
+            for cosignature in cosignatures_of(text, trust.witnesses)
         ]
     except NoteError as error:
         return Findings(wrong=[str(error)])

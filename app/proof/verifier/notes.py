@@ -110,13 +110,13 @@ class Note:
             NoteError: a signature that names one of the keys is wrong.
 
         """
-        found = []
+        signers = []
         for key in keys:
-            for each in self.signatures:
-                if (each.name, each.key_id) == (key.name, key.id):
-                    self._verify(key, each.value)
-                    found.append(key)
-        return found
+            for signature in self.signatures:
+                if (signature.name, signature.key_id) == (key.name, key.id):
+                    self._verify(key, signature.value)
+                    signers.append(key)
+        return signers
 
     def _verify(self, key: VerifierKey, value: bytes) -> None:
         message = self.text.encode()
@@ -185,20 +185,20 @@ class KnownHeads:
     The heads of an honest log agree: those of one size have one root, and a later head has no fewer entries.
     """
 
-    known: dict[tuple[str, Checkpoint], None] = field(default_factory=dict)
+    heads: dict[tuple[str, Checkpoint], None] = field(default_factory=dict)
 
     def add(self, file: str, head: Checkpoint) -> None:
         """Record a head whose signature has been checked."""
-        self.known[file, head] = None
+        self.heads[file, head] = None
 
     def contradictions(self) -> list[str]:
         """A line for each two heads that no honest log can both have signed, with the names of both files."""
-        found, heads = [], list(self.known)
-        for at, (one, first) in enumerate(heads):
+        lines, heads = [], list(self.heads)
+        for at, (file, first) in enumerate(heads):
             for other, second in heads[at + 1 :]:
                 if first.origin == second.origin and (why := _contradiction(first, second)) is not None:
-                    found.append(f"{one} and {other}: {why}")
-        return found
+                    lines.append(f"{file} and {other}: {why}")
+        return lines
 
 
 def _contradiction(one: Checkpoint, other: Checkpoint) -> str | None:
@@ -292,8 +292,8 @@ def followed(trusted: Sequence[VerifierKey], rotations: Iterable[str]) -> list[V
         NoteError: a rotation is not what it should be.
 
     """
-    known = list(trusted)
+    keys = list(trusted)
     for old, new in map(rotation_of, rotations):
-        if old in known and new not in known:
-            known.append(new)
-    return known
+        if old in keys and new not in keys:
+            keys.append(new)
+    return keys

@@ -87,7 +87,7 @@ class SignedReceipt:
             return
         identifier, origin = self.record["dct:identifier"], self._origin()
         if self._is_consent():
-            beside.asked |= {identifier}
+            beside.consents |= {identifier}
         if self.log is None:
             act = PromisedAct(file, origin, self.record, self.size)
             beside.acts.setdefault(identifier, []).append(act)
@@ -110,59 +110,59 @@ class SignedReceipt:
 
         `ended`: what ended a consent, by log and id, as the good bundles of the run say; `parts`: what these hold.
         """
-        found = Findings()
+        report = Findings()
         signer = self.signer
         if not any(each.name.endswith(RECEIPTS) for each in trusted) and signer.name.endswith(RECEIPTS):
-            found.missing.append(f"no key of receipts was given: the receipt's own was taken (compare: {signer})")
+            report.missing.append(f"no key of receipts was given: the receipt's own was taken (compare: {signer})")
         elif signer not in trusted or not signer.name.endswith(RECEIPTS):
-            found.wrong.append(f"the receipt is signed by a key that is not trusted: {signer}")
-            return found  # another party wrote the rest of it
+            report.wrong.append(f"the receipt is signed by a key that is not trusted: {signer}")
+            return report  # another party wrote the rest of it
         if not self.is_signed():
-            found.wrong.append("the signature of the receipt is wrong: it was changed")
-            return found
-        found.checked += [f"signed by {signer.name}", f"it tells: {self._told()}"]
+            report.wrong.append("the signature of the receipt is wrong: it was changed")
+            return report
+        report.checked += [f"signed by {signer.name}", f"it tells: {self._summary()}"]
         if self.log is None:
-            found.missing.append("the entry in the log: it was not there yet, or its body was destroyed")
+            report.missing.append("the entry in the log: it was not there yet, or its body was destroyed")
         else:
-            self._check_entry(self.log, trusted, beside, file, found)
+            self._check_entry(self.log, trusted, beside, file, report)
         origin = self._origin()
         if (by := ended.get((origin, self.record["dct:identifier"]))) is not None:
-            self._tell_of_end(by, found)
+            self._tell_of_end(by, report)
         elif self._is_consent():
-            found.missing.append("whether the consent still stands: a receipt does not say that")
+            report.missing.append("whether the consent still stands: a receipt does not say that")
         place = LogProof.parse(self.log["proof"]).index if self.log is not None else -1
         if not any(name == origin and first <= place < size for name, first, size in parts):
-            found.missing.append(
+            report.missing.append(
                 "what the register said (purpose, recipients, how long, controllers): a bundle proves that"
             )
-        return found
+        return report
 
-    def _told(self) -> str:
+    def _summary(self) -> str:
         """What the person did, about which processing, and when."""
         process, status = self.record.get("dpv:hasProcess") or {}, self.record["dpv:hasConsentStatus"][0]
-        said, about = _SAID.get(status["@type"][0], "an act"), process.get("dct:identifier") or "every processing"
-        return f"{said}, {about}, {status['dpv:isIndicatedAtTime']}"
+        act, about = _SAID.get(status["@type"][0], "an act"), process.get("dct:identifier") or "every processing"
+        return f"{act}, {about}, {status['dpv:isIndicatedAtTime']}"
 
-    def _tell_of_end(self, by: str, found: Findings) -> None:
+    def _tell_of_end(self, by: str, report: Findings) -> None:
         """Report that the consent has ended. A receipt that states this itself is still good."""
         if len(self.record["dpv:hasConsentStatus"]) > 1:
-            found.checked.append(f"the consent ended by {by}, as the receipt says too")
+            report.checked.append(f"the consent ended by {by}, as the receipt says too")
         else:
-            found.over.append(f"the consent does not stand any more: it ended by {by}")
+            report.over.append(f"the consent does not stand any more: it ended by {by}")
 
     def _check_entry(
-        self, log: dict[str, str], trusted: list[VerifierKey], beside: Beside, file: str, found: Findings
+        self, log: dict[str, str], trusted: list[VerifierKey], beside: Beside, file: str, report: Findings
     ) -> None:
         entry, body = json.loads(log["entry"]), log["body"].encode()
         if entry["kind"] != "consent_event" or not commits(entry["commitment"], log["salt"], body):
-            found.wrong.append("what the receipt says is not what its entry in the log commits to")
+            report.wrong.append("what the receipt says is not what its entry in the log commits to")
             return
         for line in differences(json.loads(body), self.record):
-            found.wrong.append(f"the receipt and the log differ: {line}")
-        found.checked.append(f"the entry of {entry['at']} commits to what the receipt says")
+            report.wrong.append(f"the receipt and the log differ: {line}")
+        report.checked.append(f"the entry of {entry['at']} commits to what the receipt says")
         keys = [each for each in trusted if each.name == self._origin()]
         if not keys:
-            found.missing.append(
+            report.missing.append(
                 "the proof that the entry stands in the log: give the key of the same deployment's log"
             )
             return
@@ -170,13 +170,13 @@ class SignedReceipt:
         try:
             head = opened(proof.checkpoint, keys)
         except NoteError:
-            found.wrong.append("the proof is of a log whose key is not trusted")
+            report.wrong.append("the proof is of a log whose key is not trusted")
             return
         beside.known.add(file, head)
         if proof.leads_to(leaf_hash(log["entry"].encode()), head):
-            found.checked.append(f"the entry stands in the log, as number {proof.index}")
+            report.checked.append(f"the entry stands in the log, as number {proof.index}")
         else:
-            found.wrong.append("the entry does not stand in the log")
+            report.wrong.append("the entry does not stand in the log")
 
 
 def body_in(text: str) -> tuple[str, bytes] | None:
@@ -203,12 +203,12 @@ def _record(claims: dict[str, Any]) -> dict[str, Any]:
 
 def _json(part: str) -> dict[str, Any]:
     try:
-        said = json.loads(_octets(part))
+        value = json.loads(_octets(part))
     except ValueError as error:
         raise UnreadableError("a part of it is no JSON") from error
-    if not isinstance(said, dict):
+    if not isinstance(value, dict):
         raise UnreadableError("a part of it is no object")
-    return said
+    return value
 
 
 def _octets(part: str) -> bytes:
