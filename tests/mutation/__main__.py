@@ -82,18 +82,18 @@ def _try_module(module: str, explained: set[str], place: Path) -> tuple[Counter[
     if by_cases and golden_failures(module, parse(source_of(module).read_text())):
         raise RuntimeError(f"{module}: a golden case fails without a mutant: nothing it finds out means anything")
     tests_of = _tests_that_run(module, place / module)
-    found = mutants_of(module)
-    left = [each for each in found if not by_cases or golden_failures(module, mutated_tree(each)) == 0]
+    mutants = mutants_of(module)
+    left = [each for each in mutants if not by_cases or golden_failures(module, mutated_tree(each)) == 0]
     survivors = unexplained = 0
     killers: dict[str, None] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for each, outcome in zip(left, pool.map(lambda one: _try(one, tests_of(one), killers), left), strict=True):
-            # Printed as it is found: a run that is ended early has found something out.
+            # Printed as it is mutants: a run that is ended early has mutants something out.
             if outcome is not Outcome.KILLED:
                 known = each.name in explained
                 survivors, unexplained = survivors + 1, unexplained + (not known)
                 print(f"{'known' if known else outcome.value} line {each.line}: {each.name}", flush=True)
-    figures = Counter(mutants=len(found), golden=len(found) - len(left), tests=len(left) - survivors)
+    figures = Counter(mutants=len(mutants), golden=len(mutants) - len(left), tests=len(left) - survivors)
     figures["survivors"] = survivors
     return figures, unexplained
 
@@ -130,9 +130,9 @@ def _tests_that_run(module: str, report: Path) -> Callable[[Mutant], list[str]]:
         statement = statement_lines(mutant)
         if statement is None:
             return folders
-        found = {context for line in statement for context in contexts.get(line, ())}
+        tests = {context for line in statement for context in contexts.get(line, ())}
         # File by file: tests of several files in turn would start an application for each.
-        return sorted(found - {""}, key=lambda test: (ROOMS[module].index(test.split("/")[1]), test))
+        return sorted(tests - {""}, key=lambda test: (ROOMS[module].index(test.split("/")[1]), test))
 
     return tests_of
 

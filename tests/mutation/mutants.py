@@ -81,7 +81,7 @@ def mutants_of(module: str) -> list[Mutant]:
     tree = ast.parse(source_of(module).read_text())
     places = _places(tree)
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    found = []
+    mutants = []
     for index, node in enumerate(ast.walk(tree)):
         if node not in places:
             continue
@@ -91,8 +91,8 @@ def mutants_of(module: str) -> list[Mutant]:
         for number, variant in enumerate(_variants(node)):
             after = _swapped(shown, node, variant)
             line = getattr(node, "lineno", getattr(parents.get(node), "lineno", 0))
-            found.append(Mutant(module, index, number, line, places[node], _shown(shown), _shown(after)))
-    return sorted(found, key=lambda each: (each.line, each.node, each.variant))
+            mutants.append(Mutant(module, index, number, line, places[node], _shown(shown), _shown(after)))
+    return sorted(mutants, key=lambda each: (each.line, each.node, each.variant))
 
 
 def mutated_tree(mutant: Mutant) -> ast.Module:
@@ -265,9 +265,9 @@ def _shown(node: ast.AST) -> str:
 
 def _words() -> dict[str, list[str]]:
     """The members of every enum of the core, by the enum's name."""
-    found = {}
+    members = {}
     for module in WORDS_IN:
         for name, value in vars(import_module(f"app.core.{module}")).items():
             if isinstance(value, type) and issubclass(value, StrEnum) and value is not StrEnum:
-                found[name] = list(value.__members__)
-    return found
+                members[name] = list(value.__members__)
+    return members

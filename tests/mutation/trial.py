@@ -89,8 +89,8 @@ def main(module: str, node: str, variant: str, *tests: str) -> int:
     from tests.support.properties import load_profile
 
     load_profile()
-    found = next(each for each in mutants_of(module) if (each.node, each.variant) == (int(node), int(variant)))
-    tree = mutated_tree(found)
+    mutant = next(each for each in mutants_of(module) if (each.node, each.variant) == (int(node), int(variant)))
+    tree = mutated_tree(mutant)
     for name in [name for name in sys.modules if name.startswith("app.")]:
         del sys.modules[name]
     sys.meta_path.insert(0, MutantImporter(module, tree))

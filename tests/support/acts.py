@@ -215,8 +215,8 @@ def _erase(world: World) -> Any:
 
 def _import(world: World, identifier: str) -> Any:
     """Import by a new caller, because a caller's imports are noted once a day."""
-    said = {"subject": subject("dora"), "processing": world.registered(), "decision": "refused"}
-    row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", **said}
+    refusal = {"subject": subject("dora"), "processing": world.registered(), "decision": "refused"}
+    row = {"source_id": "1", "at": "2026-01-01T00:00:00Z", **refusal}
     importer = world.api.with_key(world.api.new_key("consents:import"))
     return importer.call("POST", "/v1/imports", {"import": identifier, "rows": [row]}, IDENTIFIED)
 

@@ -165,17 +165,17 @@ class Api:
         """A processing's versions in the register, or, if this caller may not read them, those that tests register."""
         if identifier in self.shown:
             return self.shown[identifier]
-        told = self.with_key(self.registrar).call("GET", f"/v1/processings/{identifier}/versions")
-        if told.status_code == 200:
-            items = told.json()["items"]
+        answer = self.with_key(self.registrar).call("GET", f"/v1/processings/{identifier}/versions")
+        if answer.status_code == 200:
+            items = answer.json()["items"]
             self.shown[identifier] = [each for each in items if each["state"] == "approved"] or items
             return self.shown[identifier]
         return [{"number": 1, "effective_from": "1970-01-01T00:00:00Z", "notice": notice_of(identifier)}]
 
     def state_age(self, name: str, band: str, **more: Any) -> Any:
         """State a person's age, as the operator who knows it from the account, unless said otherwise."""
-        said = {"age_band": band, "stated_by": "operator", "checked_how": "account_data", **more}
-        return self.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **said})
+        statement = {"age_band": band, "stated_by": "operator", "checked_how": "account_data", **more}
+        return self.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **statement})
 
     def close(self, name: str) -> Any:
         """Close a person's account."""

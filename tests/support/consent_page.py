@@ -71,37 +71,37 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         """Note a tag."""
-        given = dict(attrs)
+        attributes = dict(attrs)
         self.tags.append(tag)
-        if "data-processing" in given:
-            self._processing = given["data-processing"] or ""
-            self.stated[self._processing] = given["data-text-sha256"] or ""
+        if "data-processing" in attributes:
+            self._processing = attributes["data-processing"] or ""
+            self.stated[self._processing] = attributes["data-text-sha256"] or ""
         if self._depth and tag not in _VOID:
             self._depth += 1
-            if self._filled or "data-filled" in given:
+            if self._filled or "data-filled" in attributes:
                 self._filled += 1
                 self._hear("…" if self._filled == 1 else "")
-        elif "data-said" in given:
+        elif "data-said" in attributes:
             self._depth = 1
             self._pieces.append((self._processing, ""))
-        self._note(tag, given)
+        self._note(tag, attributes)
 
-    def _note(self, tag, given):
+    def _note(self, tag, attributes):
         if tag == "form":
-            self.forms.append({"action": given["action"] or ""})
+            self.forms.append({"action": attributes["action"] or ""})
             self.presses.append([])
-        if tag == "input" and given["type"] == "radio":
-            self.choices.setdefault(given["name"] or "", []).append(given["value"] or "")
+        if tag == "input" and attributes["type"] == "radio":
+            self.choices.setdefault(attributes["name"] or "", []).append(attributes["value"] or "")
         elif tag == "input":
-            self.forms[-1][given["name"] or ""] = given["value"] or ""
+            self.forms[-1][attributes["name"] or ""] = attributes["value"] or ""
         if tag == "button":
-            self.presses[-1].append(given["value"] or "")
+            self.presses[-1].append(attributes["value"] or "")
         if tag == "a":
-            self.links.append(given["href"] or "")
+            self.links.append(attributes["href"] or "")
 
     def _hear(self, text):
-        of, said = self._pieces[-1]
-        self._pieces[-1] = (of, said + text)
+        of, before = self._pieces[-1]
+        self._pieces[-1] = (of, before + text)
 
     def handle_endtag(self, tag):
         """Note the end of a tag."""
@@ -124,10 +124,10 @@ class Page(HTMLParser):
     @property
     def buttons(self) -> dict[str, list[str]]:
         """The buttons there are, by processing ("" for all at once: one entry for all of its forms)."""
-        found: dict[str, list[str]] = {}
+        buttons: dict[str, list[str]] = {}
         for form, presses in zip(self.forms, self.presses, strict=True):
-            found.setdefault(form["processing"], []).extend(presses)
-        return found
+            buttons.setdefault(form["processing"], []).extend(presses)
+        return buttons
 
     def fingerprint(self, processing: str) -> str:
         """The hash as an outsider computes it from the page."""

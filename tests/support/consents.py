@@ -36,9 +36,9 @@ def notice_of(identifier: str) -> dict[str, str]:
     return {"fr": f"Texte de {identifier}", "en": f"Text of {identifier}"}
 
 
-def proof(notice: Mapping[str, str], said: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def proof(notice: Mapping[str, str], stated: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The evidence of a grant by a person who was shown that notice, in the language that the evidence names."""
-    evidence = {**EVIDENCE, **(said or {})}
+    evidence = {**EVIDENCE, **(stated or {})}
     text = notice.get(str(evidence["language"]).lower().split("-", maxsplit=1)[0], next(iter(notice.values())))
     return {"presented_text_sha256": hash_of(text), **evidence}
 
@@ -72,9 +72,9 @@ def shown_at(versions: list[dict[str, Any]], at: str, number: int | None) -> dic
 def proven(more: Mapping[str, Any], versions: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
     """A test's grant, completed with what a grant must have; an old one is signed unless its evidence is given."""
     at = more.get("collected_at", written(now))
-    said = dict(more.get("evidence") or {})
-    if not said and datetime.fromisoformat(at) < now - timedelta(minutes=1):
-        said = dict(SIGNED)
-    shown = shown_at(versions, at, more.get("version", said.get("notice_version")))
-    said.setdefault("notice_version", more.get("version", shown["number"]))
-    return {**more, "collected_at": at, "evidence": proof(shown["notice"], said)}
+    stated = dict(more.get("evidence") or {})
+    if not stated and datetime.fromisoformat(at) < now - timedelta(minutes=1):
+        stated = dict(SIGNED)
+    shown = shown_at(versions, at, more.get("version", stated.get("notice_version")))
+    stated.setdefault("notice_version", more.get("version", shown["number"]))
+    return {**more, "collected_at": at, "evidence": proof(shown["notice"], stated)}

@@ -40,9 +40,9 @@ class Seen:
     @property
     def proof(self) -> str:
         """The hidden value of its form."""
-        found = re.search(r'name="proof" value="(\w+)"', self.html)
-        assert found is not None, self.html
-        return found[1]
+        match = re.search(r'name="proof" value="(\w+)"', self.html)
+        assert match is not None, self.html
+        return match[1]
 
     @property
     def fields(self) -> dict[str, str]:

@@ -33,8 +33,8 @@ def logged_rows(database: TestDatabase) -> list[LoggedDecision]:
 
 
 def _decisions(directory: bytes, data: bytes) -> list[LoggedDecision]:
-    known = directory_of(directory)
-    return list(decisions_in(known, known.blocks, data))
+    columns = directory_of(directory)
+    return list(decisions_in(columns, columns.blocks, data))
 
 
 def segment_of(decisions: Iterable[LoggedDecision], identifier: UUID | None = None) -> Segment:
@@ -58,9 +58,9 @@ Change = Callable[[Sequence[LoggedDecision]], Sequence[LoggedDecision]]
 def alter(database: TestDatabase, change: Change) -> None:
     """Rewrite every segment of which `change` makes other decisions, with digest and counts that fit."""
     with _with_every_right(database) as connection:
-        found = connection.execute("SELECT id, merged, directory, data FROM decision_segment").fetchall()
+        segments = connection.execute("SELECT id, merged, directory, data FROM decision_segment").fetchall()
         altered = 0
-        for identifier, merged, directory, data in found:
+        for identifier, merged, directory, data in segments:
             before = _decisions(directory, data)
             after = list(change(before))
             if after == before:
@@ -103,13 +103,13 @@ def _with_every_right(database: TestDatabase):
 
 def once(where: Callable[[LoggedDecision], bool], *made: Callable[[LoggedDecision], LoggedDecision]) -> Change:
     """A change that replaces the first matching decision by others, or removes it if there are none."""
-    found: list[LoggedDecision] = []
+    changed: list[LoggedDecision] = []
 
     def change(decisions: Sequence[LoggedDecision]) -> Sequence[LoggedDecision]:
-        if found or not any(map(where, decisions)):
+        if changed or not any(map(where, decisions)):
             return decisions
-        found.append(next(filter(where, decisions)))
-        return [*(each for each in decisions if each != found[0]), *(make(found[0]) for make in made)]
+        changed.append(next(filter(where, decisions)))
+        return [*(each for each in decisions if each != changed[0]), *(make(changed[0]) for make in made)]
 
     return change
 
@@ -136,7 +136,7 @@ def but(facts: LogFacts, **others: object) -> LogFacts:
     return facts_of(**{**facts.told(), **others})
 
 
-def facts_of(**told: Any) -> LogFacts:
+def facts_of(**facts: Any) -> LogFacts:
     """The facts with these members, those of the shape among them."""
-    shape = Shape(**{each.name: told.pop(each.name) for each in structs.fields(Shape)})
-    return LogFacts(shape, **told)
+    shape = Shape(**{each.name: facts.pop(each.name) for each in structs.fields(Shape)})
+    return LogFacts(shape, **facts)

@@ -14,8 +14,8 @@ _SELECT = re.compile(r"<select([^>]*)>(.*?)</select>", re.DOTALL)
 
 
 def _named(attributes: str, name: str) -> str:
-    found = re.search(rf'\b{name}="([^"]*)"', attributes)
-    return html.unescape(found[1]) if found else ""
+    match = re.search(rf'\b{name}="([^"]*)"', attributes)
+    return html.unescape(match[1]) if match else ""
 
 
 def forms_of(page: Seen) -> list[tuple[str, dict[str, str]]]:
@@ -24,16 +24,16 @@ def forms_of(page: Seen) -> list[tuple[str, dict[str, str]]]:
 
 
 def _filled(content: str) -> dict[str, str]:
-    found = {}
+    fields = {}
     for kind, attributes in _INPUT.findall(content):
         if kind != "checkbox" or "checked" in attributes.split():
-            found[_named(attributes, "name")] = _named(attributes, "value") if kind != "checkbox" else "on"
+            fields[_named(attributes, "name")] = _named(attributes, "value") if kind != "checkbox" else "on"
     for attributes, text in _AREA.findall(content):
-        found[_named(attributes, "name")] = html.unescape(text)
+        fields[_named(attributes, "name")] = html.unescape(text)
     for attributes, options in _SELECT.findall(content):
         chosen = re.search(r'<option value="([^"]*)" selected', options)
-        found[_named(attributes, "name")] = html.unescape(chosen[1]) if chosen else ""
-    return found
+        fields[_named(attributes, "name")] = html.unescape(chosen[1]) if chosen else ""
+    return fields
 
 
 class Officer(Visitor):

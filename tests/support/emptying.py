@@ -71,8 +71,8 @@ def as_it_is(url: str) -> AsMade:
     with psycopg.connect(url, autocommit=True) as connection:
         rows = {}
         for schema, table in connection.execute(_TABLES).fetchall():
-            if said := _copied(connection, schema, table):
-                rows[schema, table] = said
+            if copied := _copied(connection, schema, table):
+                rows[schema, table] = copied
         names = [name for (name,) in connection.execute("SELECT seqrelid::regclass::text FROM pg_sequence").fetchall()]
         stand = sql.SQL(" UNION ALL ").join(
             sql.SQL("SELECT {}, last_value, is_called FROM {}").format(name, sql.SQL(name)) for name in names
@@ -94,10 +94,10 @@ def emptied(connection: psycopg.Connection[Any], as_made: AsMade) -> bool:
     with connection.transaction():
         connection.execute(_FORGET)
         connection.execute("SET LOCAL session_replication_role = replica")
-        for (schema, table), said in as_made.rows.items():
+        for (schema, table), copied in as_made.rows.items():
             put = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(schema, table))
             with connection.cursor().copy(put) as copy:
-                copy.write(said)
+                copy.write(copied)
         with connection.cursor() as cursor:
             cursor.executemany("SELECT setval(%s::regclass, %s, %s)", as_made.sequences)
     return True
@@ -110,7 +110,7 @@ def _copied(connection: psycopg.Connection[Any], schema: str, table: str) -> byt
 
 
 def _shape(connection: psycopg.Connection[Any]) -> str:
-    found = connection.execute(_SHAPE).fetchone()
-    assert found is not None
-    shape: str = found[0]
+    row = connection.execute(_SHAPE).fetchone()
+    assert row is not None
+    shape: str = row[0]
     return shape

@@ -31,7 +31,7 @@ def lines_of(file):
 def rows_of(lines, table):
     """The rows of a table, with the place of each among the lines."""
     read = ((place, json.loads(line)) for place, line in enumerate(lines))
-    return [(place, said["row"]) for place, said in read if said.get("table") == table]
+    return [(place, members["row"]) for place, members in read if members.get("table") == table]
 
 
 def line_of(table, row):

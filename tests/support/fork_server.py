@@ -47,16 +47,16 @@ def _serve_forks(channel: socket.socket) -> dict[str, Any] | None:
             if not message:
                 _end_all(waiting)
                 return None
-            *standard, told = descriptors
+            *standard, report = descriptors
             pid = os.fork()
             if pid == 0:
-                os.close(told)
+                os.close(report)
                 _leave(waiting)
                 channel.detach()
                 return {**json.loads(message), "standard": standard}
             for each in standard:
                 os.close(each)
-            waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, told))
+            waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, report))
             channel.sendall(f"{pid}\n".encode())
 
 
@@ -78,13 +78,13 @@ def _end_all(waiting: selectors.BaseSelector) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _tell_end(process: int, pid: int, told: int) -> None:
+def _tell_end(process: int, pid: int, report: int) -> None:
     """Send an ended command's status through its pipe, since only this process can wait for it."""
     os.close(process)
     _, status = os.waitpid(pid, 0)
     with suppress(BrokenPipeError):  # the reader has gone
-        os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
-    os.close(told)
+        os.write(report, str(os.waitstatus_to_exitcode(status)).encode())
+    os.close(report)
 
 
 def _become(asked: dict[str, Any]) -> None:

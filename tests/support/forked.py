@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 class Forked:
     """A process as `subprocess.Popen` has it: as much of it as tests use."""
 
-    def __init__(self, pid: int, told: int) -> None:
-        """`told`: the pipe on which its exit status comes."""
+    def __init__(self, pid: int, report: int) -> None:
+        """`report`: the pipe on which its exit status comes."""
         self.pid = pid
         self.returncode: int | None = None
         self.stdin: IO[str] | None = None
         self.stdout: IO[str] | None = None
-        self._told = told
+        self._report = report
 
     def poll(self) -> int | None:
         """The exit status, or None while it runs; minus the signal that ended it."""
@@ -58,11 +58,11 @@ class Forked:
         self.send_signal(signal.SIGTERM)
 
     def _look(self, seconds: float | None) -> int | None:
-        if self.returncode is None and select.select([self._told], [], [], seconds)[0]:
-            said = os.read(self._told, 16)
-            os.close(self._told)
-            assert said, "the fork server has ended"
-            self.returncode = int(said)
+        if self.returncode is None and select.select([self._report], [], [], seconds)[0]:
+            status = os.read(self._report, 16)
+            os.close(self._report)
+            assert status, "the fork server has ended"
+            self.returncode = int(status)
         return self.returncode
 
 
@@ -129,8 +129,8 @@ def run_forked(
             status = process.wait(seconds)
         finally:
             process.kill()
-        said = []
+        outputs = []
         for stream in (out, error):
             stream.seek(0)
-            said.append(stream.read().decode())
-    return subprocess.CompletedProcess([*words], status, *said)
+            outputs.append(stream.read().decode())
+    return subprocess.CompletedProcess([*words], status, *outputs)

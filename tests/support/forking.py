@@ -35,7 +35,7 @@ class _Forking:
     ) -> Forked:
         """Start what `python -m` would have started; pipes are of text."""
         module, *words = line[2:]
-        with Path(os.devnull).open("rb") as nothing, ExitStack() as given, Path(os.devnull).open("ab") as nowhere:
+        with Path(os.devnull).open("rb") as nothing, ExitStack() as opened, Path(os.devnull).open("ab") as nowhere:
             theirs: list[IO[Any] | int] = [nothing, stdout, stdout if isinstance(stdout, int) is False else nowhere]
             mine: dict[str, IO[str]] = {}
             for number, (name, wanted) in enumerate((("stdin", stdin), ("stdout", stdout))):
@@ -43,7 +43,7 @@ class _Forking:
                     reading, writing = os.pipe()
                     ours, its = (writing, reading) if name == "stdin" else (reading, writing)
                     theirs[number] = its
-                    given.callback(os.close, its)
+                    opened.callback(os.close, its)
                     mine[name] = os.fdopen(ours, "w" if name == "stdin" else "r")
             environment = os.environ if env is None else env
             process = start_command(words, environment, ROOT, theirs, module=module)

@@ -63,8 +63,8 @@ class Replay:
                 self.api.ok("PATCH", f"/v1/processings/{entry.id}", {"status": change.status})
             for each in entry.invalidations:
                 self.clock.at = each.at
-                said = {"text": each.text} if each.version is None else {"version": each.version}
-                self.api.ok("POST", f"/v1/processings/{entry.id}/invalidations", {**said, "reason": "Unlawful."})
+                target = {"text": each.text} if each.version is None else {"version": each.version}
+                self.api.ok("POST", f"/v1/processings/{entry.id}/invalidations", {**target, "reason": "Unlawful."})
 
     def name(self, case: GoldenCase, subject_id: str) -> str:
         """A name for one of the case's subjects that no other case has."""
@@ -80,8 +80,8 @@ class Replay:
             before.append(golden.event.collected_at)
         for mailbox in sorted(case.shared):
             self.clock.at = case.request.at
-            said = {"subject": subject(self.name(case, mailbox)), "shared": True}
-            self.api.ok("POST", "/v1/subjects/mailboxes", said)
+            mailbox_body = {"subject": subject(self.name(case, mailbox)), "shared": True}
+            self.api.ok("POST", "/v1/subjects/mailboxes", mailbox_body)
 
     def _event(self, name: str, golden: GoldenEvent, before: Sequence[datetime]) -> None:
         event = golden.event
@@ -96,9 +96,9 @@ class Replay:
             assert stated is None, "closures are never imported"
             self.api.ok("POST", "/v1/subjects/closures", {"subject": subject(name)})
         elif event.kind is EventKind.AGE_STATED:
-            said = {"stated_by": "self", "checked_how": "not_checked", **golden.capacity}
+            statement = {"stated_by": "self", "checked_how": "not_checked", **golden.capacity}
             more = {"at": stated} if stated else {}
-            self.api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **said, **more})
+            self.api.ok("POST", "/v1/subjects/ages", {"subject": subject(name), **statement, **more})
         elif event.kind is EventKind.RENEWAL_DECLINED:
             assert stated is None, "a declined renewal is never imported"
             self.api.ok("POST", "/v1/renewals/declined", {"subject": subject(name), "processing": event.processing})

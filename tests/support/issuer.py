@@ -91,7 +91,7 @@ class Issuer:
     def claims(self, subject: str = "ada", **more: Any) -> dict[str, Any]:
         """What a token says: all that RFC 9068 wants; None takes a claim away."""
         now = int(time.time())
-        said = {
+        claims = {
             "iss": self.url,
             "aud": AUDIENCE,
             "sub": subject,
@@ -101,7 +101,7 @@ class Issuer:
             "jti": f"token-{next(_numbers)}",
             **more,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, subject: str = "ada", *, key: Key | None = None, header: Any = None, **claims: Any) -> str:
         """A signed token; `header` changes members of its header, None takes one away."""
@@ -110,8 +110,8 @@ class Issuer:
     def signed(self, payload: bytes, *, key: Key | None = None, header: Any = None) -> str:
         """Any payload, signed."""
         by = key or self.key
-        said = {"alg": _ALGORITHMS[by.key_type], "typ": "at+jwt", "kid": by.kid, **(header or {})}
-        members = {name: value for name, value in said.items() if value is not None}
+        head = {"alg": _ALGORITHMS[by.key_type], "typ": "at+jwt", "kid": by.kid, **(header or {})}
+        members = {name: value for name, value in head.items() if value is not None}
         registry = jws.JWSRegistry(algorithms=[members["alg"]], strict_check_header=False)
         registry.get_alg = lambda name: jws.JWSRegistry.algorithms[name]  # type: ignore[method-assign]
         return jws.serialize_compact(members, payload, by, registry=registry)
@@ -149,10 +149,10 @@ class Issuer:
             def do_POST(self) -> None:
                 """Exchange a code for tokens."""
                 sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                told = issuer.exchange(dict(parse_qsl(sent)), self.headers.get("Authorization", ""))
-                self.send_response(200 if told is not None else 400)
+                tokens = issuer.exchange(dict(parse_qsl(sent)), self.headers.get("Authorization", ""))
+                self.send_response(200 if tokens is not None else 400)
                 self.end_headers()
-                self.wfile.write(json.dumps(told or {"error": "invalid_grant"}).encode())
+                self.wfile.write(json.dumps(tokens or {"error": "invalid_grant"}).encode())
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

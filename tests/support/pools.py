@@ -41,5 +41,5 @@ def rebuilt(database: TestDatabase, *, repair: bool = True) -> tuple[int, int]:
         steps = [step async for step in rebuild_projection(pool, repair=repair)]
         return steps[-1].subjects, steps[-1].differing
 
-    found: tuple[int, int] = in_a_pool(database, rebuild)
-    return found
+    counts: tuple[int, int] = in_a_pool(database, rebuild)
+    return counts

@@ -28,8 +28,8 @@ def add(api: Api, identifier: str, **more: Any) -> Any:
 
 def rule(api: Api, identifier: str, number: int, *, approved: bool = True) -> Any:
     """Approve a version, or reject it."""
-    said = {"processing": identifier, "version": number, "approved": approved, "reason": WHY}
-    return api.call("POST", "/v1/rulings", said)
+    ruling = {"processing": identifier, "version": number, "approved": approved, "reason": WHY}
+    return api.call("POST", "/v1/rulings", ruling)
 
 
 def answer(api: Api, proposal: str, *, approved: bool = True, reason: str = WHY, **more: Any) -> Any:
