@@ -64,7 +64,7 @@ def test_weights_are_stored_as_these_numbers():
 
 
 @pytest.mark.parametrize(
-    ("said", "known"),
+    ("statements", "believed"),
     [
         ([(CHILD, DOCUMENT), (ADULT, OWN)], CHILD),
         ([(CHILD, DOCUMENT), (ADULT, OPERATOR)], CHILD),
@@ -77,14 +77,14 @@ def test_weights_are_stored_as_these_numbers():
         ([(CHILD, DOCUMENT), (TEEN, DOCUMENT), (CHILD, OWN), (TEEN, OWN)], CHILD),
     ],
 )
-def test_who_is_older_is_believed_only_by_a_statement_that_weighs_as_much(said, known):
+def test_who_is_older_is_believed_only_by_a_statement_that_weighs_as_much(statements, believed):
     """A younger age is believed at once; an older one must weigh as much as the heaviest that it contradicts."""
-    events = [stated(band, f"2026-01-{order:02}", order, weight) for order, (band, weight) in enumerate(said, start=1)]
-    assert age_known(events, AT) is known
+    events = [stated(band, f"2026-01-{order:02}", order, weight) for order, (band, weight) in enumerate(statements, 1)]
+    assert age_known(events, AT) is believed
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "known"),
+    ("first", "second", "believed"),
     [
         (("2026-01-05", DOCUMENT, date(2026, 3, 10)), ("2026-02-01", OWN, None), TEEN),
         (("2026-01-05", DOCUMENT, date(2026, 3, 10)), ("2026-03-11", OWN, None), CHILD),
@@ -108,10 +108,10 @@ def test_who_is_older_is_believed_only_by_a_statement_that_weighs_as_much(said, 
         "earlier",
     ],
 )
-def test_a_statement_speaks_of_the_day_on_which_it_is_made(first, second, known):
+def test_a_statement_speaks_of_the_day_on_which_it_is_made(first, second, believed):
     """A child that is called one again turns 15 on its day; another day counts as an older or a younger age does."""
-    said = [stated(CHILD, at, n, weight, under_15_until=day) for n, (at, weight, day) in enumerate((first, second), 1)]
-    assert age_known(said, AT) is known
+    ages = [stated(CHILD, at, n, weight, under_15_until=day) for n, (at, weight, day) in enumerate((first, second), 1)]
+    assert age_known(ages, AT) is believed
 
 
 OLDEST_FIRST = (ADULT, TEEN, CHILD)
@@ -122,12 +122,12 @@ DAYS = st.dates(date(2026, 1, 1), date(2026, 6, 1))
     st.lists(st.tuples(DAYS, st.sampled_from(OLDEST_FIRST), st.sampled_from(AgeWeight), st.none() | DAYS), max_size=8),
     st.data(),
 )
-def test_the_age_at_a_grant_is_what_was_known_or_what_is_younger_since(said, data):
+def test_the_age_at_a_grant_is_what_was_known_or_what_is_younger_since(statements, data):
     """For any dates and ledger orders: the age dated and recorded before the grant, or any younger one stated since."""
-    orders = data.draw(st.permutations(range(len(said) + 1)))
+    orders = data.draw(st.permutations(range(len(statements) + 1)))
     ages = [
         stated(band, str(day), order, weight, under_15_until=until)
-        for (day, band, weight, until), order in zip(said, orders[1:], strict=True)
+        for (day, band, weight, until), order in zip(statements, orders[1:], strict=True)
     ]
     grant = granted(str(data.draw(DAYS)), orders[0])
     at = grant.collected_at
@@ -155,17 +155,17 @@ def test_the_age_at_a_grant_is_what_was_known_or_what_is_younger_since(said, dat
 def test_for_a_grant_counts_what_stood_and_whatever_younger_was_stated_since(before, own, after, band, known_then):
     """An age stated later can only make the person younger at the grant, and does not count as stated by then."""
     grant = granted("2026-03-10", 2, age_band=own)
-    said = [
+    statements = [
         *([stated(before, "2026-01-10", 1)] if before else []),
         *([grant] if own else []),
         *([stated(after, "2026-05-10", 3)] if after else []),
     ]
-    age = ages_stated(said, AT).at_grant(grant)
+    age = ages_stated(statements, AT).at_grant(grant)
     assert (age.band, age.stated) == (band, known_then)
 
 
 @pytest.mark.parametrize(
-    ("said", "order"),
+    ("statements", "order"),
     [
         ([stated(CHILD, "2026-01-10", 1), stated(ADULT, "2026-02-10", 3)], 2),
         ([stated(CHILD, "2026-01-10", 1), stated(ADULT, "2026-04-10", 2)], 3),
@@ -174,9 +174,9 @@ def test_for_a_grant_counts_what_stood_and_whatever_younger_was_stated_since(bef
     ],
     ids=["recorded later and dated before", "dated later and recorded before", "younger, dated later", "two since"],
 )
-def test_neither_a_later_record_nor_a_later_date_makes_a_child_older_at_a_grant(said, order):
+def test_neither_a_later_record_nor_a_later_date_makes_a_child_older_at_a_grant(statements, order):
     """Only an age dated and recorded before a grant makes a person older at it; of later ages the youngest counts."""
-    assert ages_stated(said, AT).at_grant(granted("2026-03-10", order)).band is CHILD
+    assert ages_stated(statements, AT).at_grant(granted("2026-03-10", order)).band is CHILD
 
 
 def test_what_stood_before_a_grant_is_not_said_since_and_one_minor_since_counts():
@@ -224,7 +224,7 @@ def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
 
 
 @pytest.mark.parametrize(
-    ("known", "band", "younger", "older"),
+    ("before", "band", "younger", "older"),
     [
         (None, AgeBand.UNDER_15, True, False),
         (None, AgeBand.MINOR_15_PLUS, True, True),
@@ -236,12 +236,12 @@ def test_an_age_is_forgotten_with_the_account_and_not_with_a_processing():
         (AgeBand.ADULT, AgeBand.MINOR_15_PLUS, True, False),
     ],
 )
-def test_an_age_makes_somebody_younger_or_older_than_was_known(known, band, younger, older):
+def test_an_age_makes_somebody_younger_or_older_than_was_known(before, band, younger, older):
     """An unknown age counts as adult, except that a first age of 15 or more also makes the person older."""
-    events = [] if known is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=known)]
-    said = Collection(age_band=band)
-    assert makes_younger(said, events, AT) is younger
-    assert makes_older(said, events, AT) is older
+    events = [] if before is None else [event(EventKind.AGE_STATED, "2026-03-10", 1, processing=None, age_band=before)]
+    stated_now = Collection(age_band=band)
+    assert makes_younger(stated_now, events, AT) is younger
+    assert makes_older(stated_now, events, AT) is older
 
 
 def test_an_age_to_come_is_not_known_and_the_last_closure_counts():

@@ -151,8 +151,8 @@ def test_where_the_article_does_not_govern_only_what_it_would_exempt_goes_on(req
         decide(processing(), request_),
         decide(processing(purpose=Purpose.OTHER), request_),
     ]
-    told = {(each.permitted, each.reason, each.article, each.rule) for each in refused}
-    assert told == {(False, Reason.NOT_APPLICABLE, None, "5")}
+    refusals = {(each.permitted, each.reason, each.article, each.rule) for each in refused}
+    assert refusals == {(False, Reason.NOT_APPLICABLE, None, "5")}
 
 
 def test_a_permit_says_what_it_covers_and_a_refusal_nothing():

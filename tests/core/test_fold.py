@@ -75,7 +75,7 @@ def test_the_halves_of_a_closed_account_are_those_that_were_known_then():
 def test_every_event_of_a_closed_account_is_found_in_it():
     """The second grant of a closed account belongs to it; where no grant counts, none lasts beyond that instant."""
     closed = event(CLOSED, "2026-04-01", 3, processing=None)
-    said = [granted("2026-03-10", 1), granted("2026-03-11", 2), closed]
-    found = accounts(said, ADS, AT)
-    assert [account_of(found, each) is found[0] for each in said] == [True] * 3
-    assert fold(said, ONE, AT, POLICY).expires_at == AT
+    events = [granted("2026-03-10", 1), granted("2026-03-11", 2), closed]
+    numbered = accounts(events, ADS, AT)
+    assert [account_of(numbered, each) is numbered[0] for each in events] == [True] * 3
+    assert fold(events, ONE, AT, POLICY).expires_at == AT

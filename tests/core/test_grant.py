@@ -25,7 +25,7 @@ def reason(*events, at=AT, entry=ONE):
 
 
 @pytest.mark.parametrize(
-    ("how", "age", "found"),
+    ("how", "age", "expected"),
     [
         ({}, AgeBand.ADULT, ()),
         ({"default_state": DefaultState.SELECTED}, AgeBand.ADULT, ("pre_selected",)),
@@ -45,9 +45,9 @@ def reason(*events, at=AT, entry=ONE):
         ({"conditional": True, "text_known": False}, AgeBand.ADULT, ("condition_of_service", "text_unknown")),
     ],
 )
-def test_each_way_to_collect_a_grant_unlawfully_is_named(how, age, found):
+def test_each_way_to_collect_a_grant_unlawfully_is_named(how, age, expected):
     """Each defect of a grant is named, alone or with others; a lawful grant has none."""
-    assert defects(Grant(granted("2026-03-10", **how), age), ONE, AT) == found
+    assert defects(Grant(granted("2026-03-10", **how), age), ONE, AT) == expected
 
 
 @pytest.mark.parametrize("act", [each for each in PositiveAct if each is not PositiveAct.NONE])

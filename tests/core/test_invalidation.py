@@ -90,8 +90,8 @@ def test_the_state_of_a_consent_says_so(events, state):
 def test_the_end_is_said_once_and_nothing_more(grant, changes, kind):
     """An invalidation of a valid or lapsed consent is flagged once; that of a consent never valid is not flagged."""
     entry = struck({"version": 1}, changes=changes)
-    found = examine(grant, fold([grant], entry, AT, POLICY), NEVER_FLAGGED, Renewal(POLICY))
-    assert found == Examined(None if kind is None else Flag(kind), OVER_STAGE)
+    examined = examine(grant, fold([grant], entry, AT, POLICY), NEVER_FLAGGED, Renewal(POLICY))
+    assert examined == Examined(None if kind is None else Flag(kind), OVER_STAGE)
 
 
 def test_a_person_may_be_asked_anew():

@@ -21,7 +21,7 @@ CHILD = AgeBand.UNDER_15
 SIDES = (GivenBy.SELF, GivenBy.PARENT)
 
 
-def said(kind, number, processing=ADS, **collection):
+def entry(kind, number, processing=ADS, **collection):
     """The entry of that number, one a minute."""
     at = utc("2026-01-01") + timedelta(minutes=number)
     return ConsentEvent(UUID(int=number), kind, processing, at, number, 1, None, Collection(**collection))
@@ -29,7 +29,7 @@ def said(kind, number, processing=ADS, **collection):
 
 def age(number, band, **facts):
     """A statement of age."""
-    return said(EventKind.AGE_STATED, number, None, age_band=band, **facts)
+    return entry(EventKind.AGE_STATED, number, None, age_band=band, **facts)
 
 
 def turns_15(number):
@@ -38,15 +38,15 @@ def turns_15(number):
 
 
 PEOPLE = {
-    "consents": lambda number: said(EventKind.GRANTED, number),
-    "changes their mind": lambda number: said((EventKind.GRANTED, EventKind.WITHDRAWN)[number % 2], number),
-    "a child alone": lambda number: said(EventKind.GRANTED, number, age_band=CHILD),
-    "a child alone, of a stated age": lambda number: age(1, CHILD) if number == 1 else said(EventKind.GRANTED, number),
-    "child and parent": lambda number: said(EventKind.GRANTED, number, given_by=SIDES[number % 2], age_band=CHILD),
+    "consents": lambda number: entry(EventKind.GRANTED, number),
+    "changes their mind": lambda number: entry((EventKind.GRANTED, EventKind.WITHDRAWN)[number % 2], number),
+    "a child alone": lambda number: entry(EventKind.GRANTED, number, age_band=CHILD),
+    "a child alone, of a stated age": lambda number: age(1, CHILD) if number == 1 else entry(EventKind.GRANTED, number),
+    "child and parent": lambda number: entry(EventKind.GRANTED, number, given_by=SIDES[number % 2], age_band=CHILD),
     "two ages": lambda number: age(number, (CHILD, AgeBand.ADULT)[number % 2]),
     "many birthdays": turns_15,
     "closes again and again": lambda number: (
-        said(EventKind.GRANTED, number, age_band=CHILD) if number % 2 else said(EventKind.CLOSED, number, None)
+        entry(EventKind.GRANTED, number, age_band=CHILD) if number % 2 else entry(EventKind.CLOSED, number, None)
     ),
 }
 

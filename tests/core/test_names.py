@@ -25,7 +25,7 @@ def no(kind=WITHDRAWN, day="2026-04-01", order=2, about=ADS):
 
 @pytest.mark.parametrize("kind", [REFUSED, WITHDRAWN])
 @pytest.mark.parametrize(
-    ("also", "found"),
+    ("also", "expected"),
     [
         ([], [(ADS, APRIL)]),
         ([granted("2026-05-01", 3)], [(ADS, APRIL)]),
@@ -36,10 +36,10 @@ def no(kind=WITHDRAWN, day="2026-04-01", order=2, about=ADS):
         ([event(CLOSED, "2026-05-01", 3, processing=None, version=None)], []),
     ],
 )
-def test_each_no_to_a_processing_and_to_all_is_found(kind, also, found):
+def test_each_no_to_a_processing_and_to_all_is_found(kind, also, expected):
     """Each no carries over with its date, even after a later grant; only a closure of the account wipes it."""
     noes = carried_over([granted("2026-03-10", 1), no(kind), *also])
-    assert [(each.processing, each.collected_at) for each in noes] == found
+    assert [(each.processing, each.collected_at) for each in noes] == expected
     assert all(each.kind is kind for each in noes if each.collected_at == APRIL)
 
 

@@ -105,12 +105,12 @@ def test_a_notice_looks_ahead(policy, bound):
 
 
 def _agree(grant, entry, renewal, at, stage):
-    said = examine(grant, fold([grant], entry, at, renewal.policy), stage, renewal).flag
+    flag = examine(grant, fold([grant], entry, at, renewal.policy), stage, renewal).flag
     before = _bound(entry, renewal, at, stage)
     if grant.collected_at >= before:
-        assert said is None
+        assert flag is None
     elif renewal.policy.counting is Counting.START_OF_DAY:
-        assert said is not None
+        assert flag is not None
 
 
 def test_the_properties_can_fail():
@@ -156,7 +156,7 @@ def test_what_is_over_by_itself_is_moved_without_a_word():
 
 
 @pytest.mark.parametrize(
-    ("grant", "said"),
+    ("grant", "kind"),
     [
         (granted("2026-07-01T10:00:00", version=2), FlagKind.CLOSED),
         (granted("2026-07-01T10:00:00", version=3), FlagKind.CLOSED),
@@ -166,11 +166,11 @@ def test_what_is_over_by_itself_is_moved_without_a_word():
     ],
     ids=["in force", "pending", "superseded", "expired", "invalid"],
 )
-def test_a_retirement_closes_what_it_ended(grant, said):
+def test_a_retirement_closes_what_it_ended(grant, kind):
     """A retirement flags a consent as closed, or as superseded or expired if it was; an invalid one is not flagged."""
     versions = version(), version(2, "2025-06-01T00:00:00"), version(3, "2026-09-01T00:00:00")
     retired = processing(*versions, changes=[StatusChange(utc("2026-07-15T00:00:00"), Status.RETIRED)])
-    flag = Flag(said) if said is not None else None
+    flag = Flag(kind) if kind is not None else None
     assert examine(grant, fold([grant], retired, AT, START.policy), NEVER_FLAGGED, START) == Examined(flag, OVER_STAGE)
 
 

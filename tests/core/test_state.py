@@ -91,8 +91,8 @@ def test_states_agree_with_the_decision_at_the_same_instant(world, other_subject
     entry = Processing(entry.id, Purpose.ADVERTISING, plain)
     subject = next(iter(world.ledger), ALICE) if other_subject else ALICE
     events = world.ledger.get(subject, ())
-    known = [each for each in events if each.collected_at <= world.at and each.concerns(ADS)]
-    consents = [each for each in known if each.kind in {EventKind.GRANTED, EventKind.REFUSED}]
+    decided = [each for each in events if each.collected_at <= world.at and each.concerns(ADS)]
+    consents = [each for each in decided if each.kind in {EventKind.GRANTED, EventKind.REFUSED}]
     states = [fold(events, entry, world.at, world.policy).state_of(each) for each in consents]
     decision = evaluate(DecisionRequest(subject, ADS), entry, world.ledger, world.at, world.policy)
     if law_version_at(world.at) is None or entry.version_at(world.at) is None:

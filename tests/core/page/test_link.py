@@ -93,8 +93,8 @@ def test_a_grant_for_a_version_to_come_holds():
 )
 def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
     """Each kind of link offers the right buttons in each situation."""
-    found = offered(LinkKind(kind), Situation(situation), asks=asks, decided_here=decided_here)
-    assert found == {Act(act) for act in acts}
+    acts_offered = offered(LinkKind(kind), Situation(situation), asks=asks, decided_here=decided_here)
+    assert acts_offered == {Act(act) for act in acts}
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_the_buttons_of_a_link(kind, situation, asks, decided_here, acts):
 )
 def test_who_declined_to_renew_is_not_asked_that_again(kind, stands, asks, here, acts):
     """After "I do not renew", the page offers to withdraw or to accept after all, and not to decline again."""
-    found = offered(LinkKind(kind), Situation(stands), asks=asks, decided_here=here, declined=True)
-    assert found == {Act(act) for act in acts}
+    acts_offered = offered(LinkKind(kind), Situation(stands), asks=asks, decided_here=here, declined=True)
+    assert acts_offered == {Act(act) for act in acts}
 
 
 def test_what_holds_can_always_be_withdrawn_and_nothing_else_can():

@@ -35,8 +35,8 @@ NO_CONTACT = (
 
 def marks(text, topic):
     """The addresses that the operator's words in the answers to a question lead to."""
-    found = (mark for row in text.rows if row.topic == topic for answer in row.answers for mark in answer.marks)
-    return {mark.text: mark.address for mark in found}
+    marks = (mark for row in text.rows if row.topic == topic for answer in row.answers for mark in answer.marks)
+    return {mark.text: mark.address for mark in marks}
 
 
 def test_everything_that_the_register_holds_is_told():
@@ -91,7 +91,7 @@ def test_what_the_operator_wrote_in_one_language_says_which():
 
 
 @pytest.mark.parametrize(
-    ("more", "topic", "told"),
+    ("more", "topic", "expected"),
     [
         ({"conditional": True}, "refuse", "Le responsable déclare qu’un service dépend de cet accord."),
         (
@@ -113,9 +113,9 @@ def test_what_the_operator_wrote_in_one_language_says_which():
         ({"recipients": frozenset({Recipient("Régie", country="XX")})}, "others", "Régie, XX."),
     ],
 )
-def test_what_the_operator_asserts_is_told_as_theirs(more, topic, told):
+def test_what_the_operator_asserts_is_told_as_theirs(more, topic, expected):
     """Each assertion of the operator in the register has its sentence on the page."""
-    assert told in answers(consent_text(asked(**more), "fr"), topic)
+    assert expected in answers(consent_text(asked(**more), "fr"), topic)
 
 
 def test_a_page_is_offered_only_in_languages_that_are_whole():
@@ -173,7 +173,7 @@ def test_what_a_material_version_changed_is_told_first():
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "address"),
     [
         ("dpo@exemple.example", "mailto:dpo@exemple.example"),
         ("a%b@exemple.example", "mailto:a%25b@exemple.example"),
@@ -185,9 +185,9 @@ def test_what_a_material_version_changed_is_told_first():
         ("Mme Dupont", None),
     ],
 )
-def test_how_somebody_is_reached(text, found):
+def test_how_somebody_is_reached(text, address):
     """E-mail, telephone and https addresses are recognised within a contact; nothing else becomes a link."""
-    assert [mark.address for mark in reached(text)] == ([found] if found else [])
+    assert [mark.address for mark in reached(text)] == ([address] if address else [])
 
 
 def test_countries():

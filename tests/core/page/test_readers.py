@@ -42,15 +42,15 @@ def all_texts(audience, language):
 @pytest.mark.parametrize("audience", YOUNG)
 def test_the_young_are_never_spoken_to_as_vous(audience):
     """French pages for teenagers and children say `tu` and never `vous`, in each situation."""
-    said = {line for text in all_texts(audience, "fr") for line in text.lines}
-    assert [line for line in said if re.search(r"\b(vous|votre|vos|\w+ez)\b", line, re.IGNORECASE)] == []
-    assert any(re.search(r"\btu\b", line) for line in said)
+    lines = {line for text in all_texts(audience, "fr") for line in text.lines}
+    assert [line for line in lines if re.search(r"\b(vous|votre|vos|\w+ez)\b", line, re.IGNORECASE)] == []
+    assert any(re.search(r"\btu\b", line) for line in lines)
 
 
 def test_the_words_of_adults_do_say_vous():
     """Control: the words for adults say `vous`, and the search finds it."""
-    said = {line for text in all_texts(Audience.ALONE, "fr") for line in text.lines}
-    assert [line for line in said if re.search(r"\b(vous|votre|vos)\b", line, re.IGNORECASE)]
+    lines = {line for text in all_texts(Audience.ALONE, "fr") for line in text.lines}
+    assert [line for line in lines if re.search(r"\b(vous|votre|vos)\b", line, re.IGNORECASE)]
 
 
 def test_a_parent_reads_of_the_child_in_the_third_person():
@@ -59,8 +59,8 @@ def test_a_parent_reads_of_the_child_in_the_third_person():
         ("fr", r"vos (messages|données|correspondants)|votre enfant"),
         ("en", r"your (messages|data|child|correspondents)|people you correspond"),
     ):
-        said = {line for text in all_texts(Audience.PARENT, language) for line in text.lines}
-        assert [line for line in said if re.search(theirs, line)] == []
+        lines = {line for text in all_texts(Audience.PARENT, language) for line in text.lines}
+        assert [line for line in lines if re.search(theirs, line)] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -135,14 +135,14 @@ def test_who_receives_the_data_is_seen_at_once(recipients, fr, en):
         Recipient(name, "", country) for name, country in zip(recipients[::2], recipients[1::2], strict=True)
     )
     transfers = frozenset(Transfer(each.country, "Clauses.") for each in who if each.country in {"US", "IN"})
-    told = {"recipients": who, "transfers": transfers}
-    assert (at_once(**told), at_once("en", **told)) == (fr, en)
+    facts = {"recipients": who, "transfers": transfers}
+    assert (at_once(**facts), at_once("en", **facts)) == (fr, en)
 
 
 def test_a_transfer_to_nobody_named_is_seen_at_once():
     """A transfer out of the Union is shown at once, even if no recipient there is named."""
-    told = {"recipients": frozenset({Recipient("A", "", "FR")}), "transfers": frozenset({Transfer("US", "Clauses.")})}
-    assert at_once(**told) == [
+    facts = {"recipients": frozenset({Recipient("A", "", "FR")}), "transfers": frozenset({Transfer("US", "Clauses.")})}
+    assert at_once(**facts) == [
         "Transmis à A.",
         "Des données sont transférées hors de l’Union européenne : États-Unis.",
     ]

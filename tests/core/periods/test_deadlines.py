@@ -117,9 +117,9 @@ def test_an_answer_stands_no_longer_than_the_deployment_counts():
 def test_an_answer_that_may_be_remembered_does_not_change(world):
     """Until the earliest such instant of all its subjects, a request on unchanged facts keeps its answer."""
     assume(world.at >= TEXT_MESSAGES.in_force_from)
-    known = {ref: [each for each in events if each.collected_at <= world.at] for ref, events in world.ledger.items()}
-    facts = replace(world, ledger=known)
-    ends = [stable_until(world.processing, events, world.at, world.policy) for events in [*known.values(), []]]
+    ledger = {ref: [each for each in events if each.collected_at <= world.at] for ref, events in world.ledger.items()}
+    facts = replace(world, ledger=ledger)
+    ends = [stable_until(world.processing, events, world.at, world.policy) for events in [*ledger.values(), []]]
     until = min((each for each in ends if each is not None), default=world.at + timedelta(days=4000))
     now = facts.decide()
     step = (until - world.at) / 3

@@ -50,11 +50,11 @@ class Facts:
 
     def status(self):
         """The status that the last change so far gave."""
-        said = "active"
+        status = "active"
         for change in self.entry.status_changes:
             if change.at <= self.at:
-                said = change.status
-        return said
+                status = change.status
+        return status
 
     def suspensions(self):
         """When the processing is due to stop."""
@@ -62,36 +62,36 @@ class Facts:
 
     def material(self):
         """The versions that are material, by what they say or by what they change."""
-        found = []
+        strikes = []
         for index, each in enumerate(self.entry.versions):
             if each.material or (index > 0 and changed(self.entry.versions[index - 1], each)):
-                found.append(each)
-        return found
+                strikes.append(each)
+        return strikes
 
     def superseded(self, number):
         """Whether a material version after that one has come into force."""
         return any(each.number > number and self.begun(each.number) for each in self.material())
 
-    def said(self, subject):
+    def events_of(self, subject):
         """All that was recorded of a person up to now, on whatever processing, in order."""
-        known = [each for each in self.ledger.get(subject, ()) if not each.collected_at > self.at]
-        return sorted(known, key=lambda each: (each.collected_at, each.order))
+        collected = [each for each in self.ledger.get(subject, ()) if not each.collected_at > self.at]
+        return sorted(collected, key=lambda each: (each.collected_at, each.order))
 
-    def told(self, subject):
+    def events_about(self, subject):
         """The part of it that is about this processing."""
-        return [each for each in self.said(subject) if each.processing in (None, self.entry.id)]
+        return [each for each in self.events_of(subject) if each.processing in (None, self.entry.id)]
 
     def ever_decided(self, subject):
         """Whether the account's present holder ever granted, refused or withdrew."""
-        said = [each.kind for each in self.told(subject)]
-        since = max((at for at, kind in enumerate(said) if kind == "closed"), default=-1)
-        return any(kind in DECIDING for kind in said[since + 1 :])
+        kinds = [each.kind for each in self.events_about(subject)]
+        since = max((at for at, kind in enumerate(kinds) if kind == "closed"), default=-1)
+        return any(kind in DECIDING for kind in kinds[since + 1 :])
 
     def latest(self, subject):
         """The decision that counts: a refusal, a withdrawal, a grant, or None."""
         ending: Any = None
         grants: list[Any] = []
-        for each in self.told(subject):
+        for each in self.events_about(subject):
             if each.kind in ("refused", "withdrawn", "closed"):
                 ending, grants = (None if each.kind == "closed" else each), []
             elif each.kind == "granted" and self.begun(each.version):
@@ -113,26 +113,26 @@ class Facts:
         """
         heard: list[Any] = []
         believed: Any = None
-        stood, younger, given, then = None, "adult", False, civil_date(grant.collected_at)
-        for each in self.said(subject):
+        stood, younger, is_past_grant, then = None, "adult", False, civil_date(grant.collected_at)
+        for each in self.events_of(subject):
             if each.kind == "closed" and each.processing is None:
                 believed, younger, heard = None, "adult", []
                 continue
-            said = each.collection
-            if said.age_band and (given or each.order > grant.order):
-                younger = min(younger, read_on(said, then), key=YOUNGEST.index)
-            elif said.age_band:
+            statement = each.collection
+            if statement.age_band and (is_past_grant or each.order > grant.order):
+                younger = min(younger, read_on(statement, then), key=YOUNGEST.index)
+            elif statement.age_band:
                 day = civil_date(each.collected_at)
-                if believed is None or takes_over(said, believed, heard, day):
-                    believed = said
-                heard.append(said)
-            given = given or each is grant
+                if believed is None or takes_over(statement, believed, heard, day):
+                    believed = statement
+                heard.append(statement)
+            is_past_grant = is_past_grant or each is grant
         stood = None if believed is None else read_on(believed, then)
         return (younger if older(stood or "adult", younger) else stood), stood is not None
 
     def acts(self, subject, grant):
         """The acts that make the consent: the grant, after the other's where a child and a parent acted one by one."""
-        steps = [each for each in self.told(subject) if each.kind in (*DECIDING, "closed")]
+        steps = [each for each in self.events_about(subject) if each.kind in (*DECIDING, "closed")]
         first = ([None, *steps])[steps.index(grant)]
         if first is None or first.kind != "granted":
             return [grant]
@@ -234,21 +234,21 @@ def older(band, other):
     return YOUNGEST.index(band) > YOUNGEST.index(other)
 
 
-def takes_over(said, believed, heard, day):
+def takes_over(statement, believed, heard, day):
     """Whether a statement takes the place of the one believed, as both read on the day on which it is made.
 
     A day of turning 15 says something new against no such day, or another one; that there is none, only if who says so
     weighs more than who named the day. The heavier of two who say the same is the one believed.
     """
-    new, old = read_on(said, day), read_on(believed, day)
-    enough = said.age_weight >= max(each.age_weight for each in heard if read_on(each, day) == old)
+    new, old = read_on(statement, day), read_on(believed, day)
+    enough = statement.age_weight >= max(each.age_weight for each in heard if read_on(each, day) == old)
     if new != old:
         return enough or older(old, new)
-    if new != "under_15" or said.under_15_until == believed.under_15_until:
+    if new != "under_15" or statement.under_15_until == believed.under_15_until:
         return new == "under_15" and enough
-    if said.under_15_until is None:
-        return said.age_weight > believed.age_weight
-    return enough or (believed.under_15_until is not None and said.under_15_until > believed.under_15_until)
+    if statement.under_15_until is None:
+        return statement.age_weight > believed.age_weight
+    return enough or (believed.under_15_until is not None and statement.under_15_until > believed.under_15_until)
 
 
 def read_on(how, day):
@@ -339,14 +339,14 @@ def answer(request, entry, ledger, at, policy, *, shared):
     if at < midnight(date(2016, 10, 9)):
         return Answer(False, "law_version_not_held", None)
     facts: Any = Facts(entry, ledger, at, policy, shared) if entry is not None else None
-    known = facts is not None and facts.in_force is not None
-    touched = (request.elements or facts.in_force.elements) if known else frozenset()
+    is_known = facts is not None and facts.in_force is not None
+    touched = (request.elements or facts.in_force.elements) if is_known else frozenset()
     if not request.private or request.territory not in COVERED:
-        runs = known and facts.status() == "active" and request.automated and facts.in_force.automated
+        runs = is_known and facts.status() == "active" and request.automated and facts.in_force.automated
         goes_on = runs and entry.purpose in EXEMPT and touched <= facts.in_force.elements
         until = min(facts.suspensions(), default=None) if goes_on else None
         return Answer(goes_on, "not_governed" if goes_on else "not_applicable", None, until)
-    if not known:
+    if not is_known:
         return Answer(False, "unknown_processing", "L32-3 I-II")
     row, subjects = governed(facts, request, touched)
     ends = []
@@ -364,15 +364,15 @@ def full_answer(request, entry, ledger, at, policy, *, shared=NOT_SHARED):
     now = answer(request, entry, ledger, at, policy, shared=shared)
     if now.reason not in ("consent_in_force", "transition_2017"):
         return now
-    known = {subject: [each for each in events if each.collected_at <= at] for subject, events in ledger.items()}
-    facts = Facts(entry, known, at, policy, shared)
+    collected = {subject: [each for each in events if each.collected_at <= at] for subject, events in ledger.items()}
+    facts = Facts(entry, collected, at, policy, shared)
     ends = {*facts.suspensions(), *(each.effective_from for each in facts.material())}
     moments = {change.at for change in entry.status_changes} | {each.effective_from for each in entry.versions}
     moments |= {each.at for each in entry.invalidations}
     until = now.valid_until
     for moment in sorted(each for each in moments if each is not None and each > at):
         if moment < until:
-            then = answer(request, entry, known, moment, policy, shared=shared)
+            then = answer(request, entry, collected, moment, policy, shared=shared)
             refused = moment in ends or not then.permitted
             until = moment if refused else min(until, then.valid_until)
     return Answer(now.permitted, now.reason, now.article, until)

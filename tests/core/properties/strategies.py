@@ -151,12 +151,12 @@ def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
             collection=Collection(age_band=second_says, given_by=other, age_weight=draw(st.sampled_from(AgeWeight))),
         ),
     ]
-    told = [_stated(before, second - gap, 70, weight)] if before is not None else []
+    ages = [_stated(before, second - gap, 70, weight)] if before is not None else []
     middle = draw(st.sampled_from(between))
     if middle:
-        told.append(replace(act, id=UUID(int=72), order=72, collected_at=second - gap / 2, **middle))
+        ages.append(replace(act, id=UUID(int=72), order=72, collected_at=second - gap / 2, **middle))
     if after is not None:
-        told.append(_stated(after, second + timedelta(hours=1), 74, weight))
+        ages.append(_stated(after, second + timedelta(hours=1), 74, weight))
     # What is particular of one of the two, whichever it is.
     index, (stored, territory) = draw(st.sampled_from([0, 1])), draw(RECORDS)
     acts[index] = replace(
@@ -169,7 +169,7 @@ def two_acts(draw, at, lives=tuple(LIVES), between=tuple(BETWEEN)):
         expires_at=stored and acts[index].collected_at + timedelta(days=stored),
         territory=territory,
     )
-    return [*told, *acts]
+    return [*ages, *acts]
 
 
 def _stated(age, at, order, weight):
@@ -283,8 +283,8 @@ def consent_worlds(draw):
     at = draw(INSTANTS)
     entry = running(Processing(ADS, IV[0], draw(versions(at))), at, IV[0])
     entry = replace(entry, invalidations=draw(invalidations(at)))
-    told = [*draw(st.lists(events(at, 60), max_size=1)), *draw(two_acts(at))]
-    return World(DecisionRequest(ALICE, ADS, participants=()), entry, {ALICE: told}, at, draw(POLICIES))
+    entries = [*draw(st.lists(events(at, 60), max_size=1)), *draw(two_acts(at))]
+    return World(DecisionRequest(ALICE, ADS, participants=()), entry, {ALICE: entries}, at, draw(POLICIES))
 
 
 WORLDS = worlds() | permitting_worlds() | consent_worlds()

@@ -11,9 +11,9 @@ FIRST_YEARS = INSTANTS.filter(lambda at: at < utc("2018-01-01"))
 
 def agree(world):
     """Whether decision, reason, article and deadline are the oracle's."""
-    got = world.decide()
+    decision = world.decide()
     wanted = full_answer(world.request, world.processing, world.ledger, world.at, world.policy, shared=world.shared)
-    assert (got.permitted, got.reason, got.article, got.valid_until) == (
+    assert (decision.permitted, decision.reason, decision.article, decision.valid_until) == (
         wanted.permitted,
         wanted.reason,
         wanted.article,

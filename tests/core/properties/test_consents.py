@@ -101,7 +101,7 @@ def test_child_and_parent_may_act_in_either_order(world, data):
         replace(each, collection=replace(how, given_by=swap.get(how.given_by, how.given_by)))
         for each, how in ((each, each.collection) for each in acts)
     ]
-    one, two = (replace(world, ledger={**world.ledger, ALICE: told}).decide() for told in (acts, other))
+    one, two = (replace(world, ledger={**world.ledger, ALICE: events}).decide() for events in (acts, other))
     assert one == two
 
 
@@ -138,28 +138,28 @@ def test_whether_a_version_is_material_does_not_depend_on_who_asks(world, number
 def test_a_version_cannot_call_immaterial_what_it_changes(world):
     """If a version's change is material by itself, the version's own word on that changes no answer."""
     first, *later = world.processing.versions
-    said = [
+    later_versions = [
         replace(after, material=not after.material) if changed(before, after) else after
         for before, after in pairwise(world.processing.versions)
     ]
-    assert len(said) == len(later)
-    entry = replace(world.processing, versions=(first, *said))
+    assert len(later_versions) == len(later)
+    entry = replace(world.processing, versions=(first, *later_versions))
     assert replace(world, processing=entry).decide() == world.decide()
 
 
 @given(permitting_worlds(), COLLECTIONS, st.booleans(), st.data())
 def test_a_renewal_of_the_present_version_never_displaces_a_consent_to_the_next(world, how, user_only, data):
     """A renewal of the present version changes no answer of the next one for a user who has consented to that."""
-    known = {
-        subject: [each for each in told if each.collected_at <= world.at] for subject, told in world.ledger.items()
+    ledger = {
+        subject: [each for each in events if each.collected_at <= world.at] for subject, events in world.ledger.items()
     }
-    present: Any = Facts(world.processing, known, world.at, world.policy).in_force
+    present: Any = Facts(world.processing, ledger, world.at, world.policy).in_force
     due = world.at + data.draw(st.sampled_from([TICK, timedelta(days=1), timedelta(days=300)]))
     next_one = replace(present, number=present.number + 1, effective_from=due, material=True)
     next_one = replace(next_one, party_mode=PartyMode.USER_ONLY) if user_only else next_one
     versions = [each for each in world.processing.versions if each.number <= present.number]
     entry = replace(world.processing, versions=(*versions, next_one), status_changes=())
-    ahead = replace(world, processing=entry, ledger=known).with_event(
+    ahead = replace(world, processing=entry, ledger=ledger).with_event(
         ALICE, a_grant(world.at, 100, next_one.number, collection=how)
     )
     renewed = ahead.with_event(ALICE, a_grant(world.at, 101, present.number))
@@ -170,7 +170,7 @@ def test_a_renewal_of_the_present_version_never_displaces_a_consent_to_the_next(
 @given(WORLDS)
 def test_a_territory_never_lengthens_what_is_permitted(world):
     """A permit on consents of any territory would last at least as long if all had been collected in France."""
-    french = {subject: [replace(each, territory="FR") for each in told] for subject, told in world.ledger.items()}
+    french = {subject: [replace(each, territory="FR") for each in events] for subject, events in world.ledger.items()}
     assert world.no_wider_than(replace(world, ledger=french))
 
 

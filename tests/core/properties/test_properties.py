@@ -188,9 +188,9 @@ def test_an_answer_does_not_depend_on_the_ledger_order_of_distinct_times(world, 
 
     Ages are left out: one recorded after a grant never makes a person older at it, for any date (`Ages.at_grant`).
     """
-    told = [each for given_ in world.ledger.values() for each in given_]
-    times = [each.collected_at for each in told]
-    assume(len(set(times)) == len(times) and all(each.collection.age_band is None for each in told))
+    events = [each for of_one in world.ledger.values() for each in of_one]
+    times = [each.collected_at for each in events]
+    assume(len(set(times)) == len(times) and all(each.collection.age_band is None for each in events))
     orders = chance.sample(range(100), len(times))
     renumbered = {
         subject: [replace(each, order=orders.pop()) for each in given_] for subject, given_ in world.ledger.items()
@@ -235,10 +235,10 @@ def test_a_permit_holds_up_to_its_deadline(world):
     """On the facts known now, a permit's request is permitted at every instant before its `valid_until`."""
     decision = world.decide()
     assume(decision.permitted)
-    known = {
+    ledger = {
         subject: [each for each in given_ if each.collected_at <= world.at] for subject, given_ in world.ledger.items()
     }
-    then = replace(world, ledger=known)
+    then = replace(world, ledger=ledger)
     entry = world.processing
     moments = {change.at for change in entry.status_changes} | {each.effective_from for each in entry.versions}
     moments = {each for each in moments if each is not None} | {decision.valid_until}
@@ -264,6 +264,6 @@ def test_a_deadline_is_no_later_than_the_law_page_says(world):
 def test_the_answer_is_a_function_of_its_facts(world):
     """A request that is repeated, or that states its defaults, gets the first answer again."""
     assert world.decide() == world.decide()
-    said = world.asked(elements=world.request.elements or frozenset())
-    assert said.decide() == world.decide()
+    asked = world.asked(elements=world.request.elements or frozenset())
+    assert asked.decide() == world.decide()
     assert world.processing.id == ADS

@@ -182,11 +182,11 @@ def test_what_is_unusual_under_iii(more, warnings):
 )
 def test_words_of_advertising_under_iii_are_warned_of(text, warned):
     """A name or a notice that speaks of advertising or profiles gets a warning under III, and none under IV."""
-    told = version(1, retention=Retention.parse("P1D"), storage_location="Lyon")
-    for said in ({"name": {"fr": text}}, {"notice": {"fr": "Tri.", "en": text}}):
-        kept = {**said, "dpia_reference": "D", "security_measures": "S"}
-        assert warnings_of(Purpose.SORTING, told, kept) == (("advertising_words",) if warned else ())
-        assert warnings_of(Purpose.ADVERTISING, told, kept) == ()
+    described = version(1, retention=Retention.parse("P1D"), storage_location="Lyon")
+    for texts in ({"name": {"fr": text}}, {"notice": {"fr": "Tri.", "en": text}}):
+        unversioned = {**texts, "dpia_reference": "D", "security_measures": "S"}
+        assert warnings_of(Purpose.SORTING, described, unversioned) == (("advertising_words",) if warned else ())
+        assert warnings_of(Purpose.ADVERTISING, described, unversioned) == ()
 
 
 def test_what_is_not_stated_is_warned_of():
@@ -202,8 +202,8 @@ def test_what_changed_is_told_with_each_fact_before_and_after():
     after = version(2, "2026-06-01", controllers=frozenset({"a", "b"}), retention=Retention.parse("P7D"))
     words = {"name": {"fr": "Nom"}}
     more = {**words, "logo": "https://x.example/"}
-    found = version_changes(before, replace(after, age_statement_required=True), words_before=words, words_after=more)
-    assert [(each.field, each.before, each.after, each.material) for each in found] == [
+    changes = version_changes(before, replace(after, age_statement_required=True), words_before=words, words_after=more)
+    assert [(each.field, each.before, each.after, each.material) for each in changes] == [
         ("controllers", ["a"], ["a", "b"], True),
         ("retention", None, "P7D", False),
         ("age_statement_required", False, True, False),

@@ -26,14 +26,14 @@ AFTER = {"fr": "Le secret dure au-delà de votre contrat.", "en": "Secrecy outla
 OF_432_9 = (Lack.CODE_PENAL_432_9, Lack.BOTH_PARAGRAPHS_OF_432_9)
 
 
-def lacks(language, *said, title="Titre"):
+def lacks(language, *passages, title="Titre"):
     """What a text leaves out that has these lines besides what is secret and the other two articles."""
-    return said_only(language, SECRET[language], REVEALING[language], OPENING[language], *said, title=title)
+    return said_only(language, SECRET[language], REVEALING[language], OPENING[language], *passages, title=title)
 
 
-def said_only(language, *said, title="Titre"):
+def said_only(language, *passages, title="Titre"):
     """What a text of these lines alone leaves out."""
-    return lacks_of(NoticeText(title, "\n\n".join(said)), language)
+    return lacks_of(NoticeText(title, "\n\n".join(passages)), language)
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
@@ -95,9 +95,9 @@ def test_an_article_counts_with_its_penalty(article, penalty, lack):
         ARTICLE["fr"],
         AFTER["fr"],
     ]
-    said = [each.replace(penalty, "…") if article in each else each for each in whole]
-    assert said != whole
-    assert said_only("fr", *said) == (lack,)
+    passages = [each.replace(penalty, "…") if article in each else each for each in whole]
+    assert passages != whole
+    assert said_only("fr", *passages) == (lack,)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_a_passage_to_complete_is_found_however_it_is_written(place):
     """A passage to complete is found with or without accents and capitals, in the body or title of either language."""
     for language in ("fr", "en"):
         assert lacks(language, ARTICLE[language], AFTER[language], place) == (Lack.PASSAGE_TO_COMPLETE,)
-        found = lacks(language, ARTICLE[language], AFTER[language], title=place)
-        assert found == (Lack.PASSAGE_TO_COMPLETE,)
+        lacking = lacks(language, ARTICLE[language], AFTER[language], title=place)
+        assert lacking == (Lack.PASSAGE_TO_COMPLETE,)
 
 
 @pytest.mark.parametrize(
