@@ -445,17 +445,17 @@ def _waited_for(database, begun):
     eventually(lambda: rows(database, WAITING))
 
 
-@pytest.mark.parametrize(("act", "known"), [("closures", True), ("erasures", True), ("erasures", False)])
-def test_what_a_parent_did_is_not_handed_to_the_next_holder(shared, act, known):
+@pytest.mark.parametrize(("act", "kept"), [("closures", True), ("erasures", True), ("erasures", False)])
+def test_what_a_parent_did_is_not_handed_to_the_next_holder(shared, act, kept):
     """After a closure or an erasure a name's export has nothing that it did as a parent; control: before, it has.
 
     The same goes for the erasure of a name of which nothing else is recorded.
     """
-    dad, name = subject(f"dad-{act}-{known}"), f"parents-{act}-{known}".lower()
+    dad, name = subject(f"dad-{act}-{kept}"), f"parents-{act}-{kept}".lower()
     shared.register(name)
     capacity = {"age_band": "under_15", "given_by": "both", "parent": dad, "parent_checked_how": "identity_document"}
-    shared.decide(f"kid-{act}-{known}", name, capacity=capacity)
-    if known:
+    shared.decide(f"kid-{act}-{kept}", name, capacity=capacity)
+    if kept:
         shared.decide(dad["id"], name)
     assert len(shared.ok("POST", "/v1/subjects/exports", {"subject": dad})["as_parent"]) == 1
     shared.ok("POST", f"/v1/subjects/{act}", {"subject": dad})

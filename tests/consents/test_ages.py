@@ -52,15 +52,15 @@ def test_receivers_are_told_once_when_a_child_comes_of_age(asking, shared_databa
     asking.withdraw(zoe, "stats")
     for band in ("minor_15_plus", "minor_15_plus", "adult"):
         asking.state_age(zoe, band)
-    told = [each for each in _told(shared_database, "confirmation_due") if each in {consent["id"], other["id"]}]
-    assert told == [consent["id"]]
+    due = [each for each in _told(shared_database, "confirmation_due") if each in {consent["id"], other["id"]}]
+    assert due == [consent["id"]]
     assert asking.reason(zoe, "ads-mail") == "consent_in_force"
 
 
 def test_an_age_is_not_stated_for_the_future(asking, zoe):
     """An age stated for a future time is refused."""
-    said = {"age_band": "adult", "stated_by": "operator", "checked_how": "account_data", "at": "2100-01-01T00:00:00Z"}
-    answer = asking.call("POST", "/v1/subjects/ages", {"subject": subject(zoe), **said})
+    adult = {"age_band": "adult", "stated_by": "operator", "checked_how": "account_data", "at": "2100-01-01T00:00:00Z"}
+    answer = asking.call("POST", "/v1/subjects/ages", {"subject": subject(zoe), **adult})
     assert refused(answer) == (422, "collection-time")
 
 

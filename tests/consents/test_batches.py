@@ -58,9 +58,9 @@ def test_each_item_is_answered_as_it_would_be_alone(pip, monkeypatch, size):
     monkeypatch.setattr(groups, "TOGETHER", size)
     good = [grant(f"one{size}", "ads"), {**grant(f"two{size}", "stats"), "decision": "refused"}]
     items = [REFUSED[0], good[0], *REFUSED[1:5], good[1], *REFUSED[5:]]
-    told = _items(pip, CONSENTS, items)
-    assert len(told) == len(items)
-    for item, one in zip(items, told, strict=True):
+    answers = _items(pip, CONSENTS, items)
+    assert len(answers) == len(items)
+    for item, one in zip(items, answers, strict=True):
         alone = pip.call("POST", "/v1/consents", item)
         assert one["status"] == alone.status_code
         if alone.status_code == 201:
@@ -75,9 +75,9 @@ def test_withdrawals_of_a_batch_hold_once_it_has_answered(pip):
     """Each withdrawal of a batch ends its consent; one about an unknown processing is refused alone."""
     names = [f"many{number}" for number in range(60)]
     granted = _items(pip, CONSENTS, [grant(name, "ads") for name in names])
-    told = _items(pip, WITHDRAWALS, [_withdrawal("x", "nowhere"), *[_withdrawal(name, "ads") for name in names]])
-    assert told[0]["problem"]["type"] == "urn:sceau:problem:not-found"
-    assert [each["answer"]["withdrawn"] for each in told[1:]] == [[each["answer"]["id"]] for each in granted]
+    answers = _items(pip, WITHDRAWALS, [_withdrawal("x", "nowhere"), *[_withdrawal(name, "ads") for name in names]])
+    assert answers[0]["problem"]["type"] == "urn:sceau:problem:not-found"
+    assert [each["answer"]["withdrawn"] for each in answers[1:]] == [[each["answer"]["id"]] for each in granted]
     assert {pip.reason(name, "ads") for name in names} == {"consent_withdrawn"}
 
 
@@ -138,8 +138,8 @@ def test_a_caller_s_limits_count_items(database):
         api.register("ads")
         api.register("stats")
         limited = api.with_key(api.new_key("consents:write", processings=["ads"]))
-        told = _items(limited, CONSENTS, [grant("a", "ads"), grant("a", "stats")])
-        assert [each["status"] for each in told] == [201, 403]
+        answers = _items(limited, CONSENTS, [grant("a", "ads"), grant("a", "stats")])
+        assert [each["status"] for each in answers] == [201, 403]
         assert limited.call("POST", CONSENTS, {"items": [grant("b", "ads")] * 20}).status_code == 200
         assert limited.call("POST", CONSENTS, {"items": [grant("b", "ads")]}).status_code == 429
         assert [each["status"] for each in _items(limited, WITHDRAWALS, [_withdrawal("a", "ads")] * 30)] == [200] * 30
@@ -151,8 +151,8 @@ def test_batches_about_the_same_people_do_not_wait_for_each_other(pip):
     names = [f"crowd{number}" for number in range(40)]
     with ThreadPoolExecutor(4) as pool:
         sent = [names, names[::-1], names[20:] + names[:20], names[::2] + names[1::2]]
-        told = list(pool.map(lambda some: _items(pip, WITHDRAWALS, [_withdrawal(each) for each in some]), sent))
-    assert {each["status"] for some in told for each in some} == {200}
+        answers = list(pool.map(lambda some: _items(pip, WITHDRAWALS, [_withdrawal(each) for each in some]), sent))
+    assert {each["status"] for some in answers for each in some} == {200}
 
 
 def test_a_subject_that_others_hold_leaves_the_rest(pip, shared_database):
@@ -162,9 +162,9 @@ def test_a_subject_that_others_hold_leaves_the_rest(pip, shared_database):
     with psycopg.connect(shared_database.owner_url) as owner:
         refs = {each["answer"]["subject_ref"] for each in _items(pip, CONSENTS, [grant(names[1], "ads")])}
         owner.execute("SELECT FROM subject WHERE encode(subject_ref, 'hex') = ANY(%s) FOR UPDATE", [list(refs)])
-        told = _items(pip, WITHDRAWALS, [_withdrawal(name, "ads") for name in names])
-    assert [each["status"] for each in told] == [200, 503, 200]
-    assert told[1]["problem"]["detail"].startswith("Others are writing about the same user")
+        answers = _items(pip, WITHDRAWALS, [_withdrawal(name, "ads") for name in names])
+    assert [each["status"] for each in answers] == [200, 503, 200]
+    assert answers[1]["problem"]["detail"].startswith("Others are writing about the same user")
     assert pip.reason(names[0], "ads") == "consent_withdrawn"
 
 
@@ -189,8 +189,8 @@ def test_a_group_that_takes_too_long_is_not_recorded_and_the_rest_is_left(pip, m
 
     record = groups.Group.record
     monkeypatch.setattr(groups.Group, "record", slow)
-    told = _items(pip, WITHDRAWALS, [_withdrawal(name) for name in ("slow1", "slow2", "stuck", "slow3", "slow4")])
-    assert [each["status"] for each in told] == [200, 200, 503, 503, 503]
+    answers = _items(pip, WITHDRAWALS, [_withdrawal(name) for name in ("slow1", "slow2", "stuck", "slow3", "slow4")])
+    assert [each["status"] for each in answers] == [200, 200, 503, 503, 503]
     assert tried == [2, 2]
 
 
@@ -208,8 +208,8 @@ def test_a_key_that_is_revoked_meanwhile_records_nothing_more(pip, monkeypatch):
 
         monkeypatch.setattr(groups, "opening_of", revoked)
         names = [f"{each}{taken}" for each in ("first", "alsofirst", "second", "alsosecond")]
-        told = _items(pip.with_key(made["key"]), WITHDRAWALS, [_withdrawal(name) for name in names])
-        assert [each["status"] for each in told] == [200, 200, status, status]
+        answers = _items(pip.with_key(made["key"]), WITHDRAWALS, [_withdrawal(name) for name in names])
+        assert [each["status"] for each in answers] == [200, 200, status, status]
 
 
 def test_a_repeated_item_beside_a_new_one_waits_for_this_process_too(pip, shared_database, monkeypatch):
@@ -237,5 +237,5 @@ def test_batches_about_linked_people_do_not_wait_for_each_other(pip):
     firsts, seconds = [one for one, _ in people], [other for _, other in people]
     with ThreadPoolExecutor(4) as pool:
         sent = [firsts, seconds[::-1], firsts[::-1], seconds]
-        told = list(pool.map(lambda some: _items(pip, WITHDRAWALS, [_withdrawal(each) for each in some]), sent))
-    assert {each["status"] for some in told for each in some} == {200}
+        answers = list(pool.map(lambda some: _items(pip, WITHDRAWALS, [_withdrawal(each) for each in some]), sent))
+    assert {each["status"] for some in answers for each in some} == {200}

@@ -176,10 +176,10 @@ def test_each_offset_of_rfc_3339_is_taken(pip, path):
     """A withdrawal received at a time with the greatest offset is recorded, and answered in UTC."""
     name = f"far off, {path}"
     pip.decide(name, "ads")
-    said = {"subject": subject(name), "received_at": far(timedelta(seconds=1))}
-    answer = pip.ok("POST", path, {"items": [said]} if path.endswith("batch") else said)
-    told = answer["items"][0]["answer"] if path.endswith("batch") else answer
-    assert (told["effective_at"][-1], pip.reason(name, "ads")) == ("Z", "consent_withdrawn")
+    body = {"subject": subject(name), "received_at": far(timedelta(seconds=1))}
+    answer = pip.ok("POST", path, {"items": [body]} if path.endswith("batch") else body)
+    withdrawal = answer["items"][0]["answer"] if path.endswith("batch") else answer
+    assert (withdrawal["effective_at"][-1], pip.reason(name, "ads")) == ("Z", "consent_withdrawn")
 
 
 def far(ago):
@@ -207,14 +207,14 @@ def test_a_malformed_body_is_refused(pip, body, status):
 def narrowed(monkeypatch):
     """The transactions that are confirmed like a withdrawal before they are answered."""
     narrow = WriteSession.narrow
-    found: list[WriteSession] = []
+    sessions: list[WriteSession] = []
 
     def noted(session: WriteSession) -> None:
-        found.append(session)
+        sessions.append(session)
         narrow(session)
 
     monkeypatch.setattr(WriteSession, "narrow", noted)
-    return found
+    return sessions
 
 
 @pytest.mark.parametrize("elements", [["subject_line"], None])

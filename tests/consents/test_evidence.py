@@ -87,8 +87,8 @@ def test_the_notice_names_the_version(pip, shared_clock):
     at = written(shared_clock.at)
     assert pip.ok("POST", "/v1/consents", {**grant("d", "named"), "collected_at": at})["version"] == 1
     shown = {**EVIDENCE, "notice_version": 2, "presented_text_sha256": hash_of(SECOND["fr"])}
-    said = {**grant("d", "named"), "collected_at": at, "evidence": shown}
-    assert (pip.ok("POST", "/v1/consents", said)["version"], pip.reason("d", "named")) == (2, "consent_in_force")
+    body = {**grant("d", "named"), "collected_at": at, "evidence": shown}
+    assert (pip.ok("POST", "/v1/consents", body)["version"], pip.reason("d", "named")) == (2, "consent_in_force")
 
 
 def test_the_language_is_that_of_the_text(pip):
@@ -103,8 +103,8 @@ def test_the_language_is_that_of_the_text(pip):
 @pytest.mark.parametrize("digest", [hash_of("Texte"), "ab" * 32])
 def test_a_language_that_the_version_has_not_is_refused(pip, digest):
     """A text in a language that the register does not hold is 422, whatever its hash."""
-    said = {"language": "en", "presented_text_sha256": digest}
-    _refused(pip, grant("f", "french", at=NOON, evidence=said), "evidence.language", "invalid-evidence")
+    evidence = {"language": "en", "presented_text_sha256": digest}
+    _refused(pip, grant("f", "french", at=NOON, evidence=evidence), "evidence.language", "invalid-evidence")
 
 
 METHODS = {"web_form", "in_app", "api", "paper", "phone"}
@@ -137,11 +137,11 @@ EARLIER = REGISTERED - timedelta(days=30)
 @pytest.mark.parametrize("left_out", ["method", "positive_act", "document_sha256"])
 def test_a_text_was_not_shown_before_it_existed(pip, left_out):
     """A grant older than the version's registration is 422, unless it is a form signed on paper that is named."""
-    said = {name: value for name, value in SIGNED.items() if name != left_out}
+    signed = {name: value for name, value in SIGNED.items() if name != left_out}
     if left_out == "positive_act":
-        said["positive_act"] = "box_ticked"
+        signed["positive_act"] = "box_ticked"
     name = f"without {left_out}"
-    _refused(pip, _body(name, at=EARLIER, evidence=said), "collected_at", "collection-time")
+    _refused(pip, _body(name, at=EARLIER, evidence=signed), "collected_at", "collection-time")
     kept = pip.ok("POST", "/v1/consents", _body(name, at=EARLIER, evidence=SIGNED))
     assert (kept["state"], kept["collected_at"]) == ("in_force", written(EARLIER))
     (entry,) = pip.ok("GET", f"/v1/consents/{kept['id']}/history")["items"][-1:]
@@ -174,8 +174,8 @@ def test_every_entry_is_shown_by_its_id(pip):
     withdrawn = pip.withdraw("m", "ads", method="phone")["id"]
     closed = pip.ok("POST", "/v1/subjects/closures", {"subject": subject("m")})["id"]
     shown = [pip.ok("GET", f"/v1/consent-events/{each}") for each in (granted, withdrawn, closed)]
-    told = {each["id"]: each["kind"] for each in shown}
-    assert told == {granted: "granted", withdrawn: "withdrawn", closed: "closed"}
+    kinds = {each["id"]: each["kind"] for each in shown}
+    assert kinds == {granted: "granted", withdrawn: "withdrawn", closed: "closed"}
     assert shown[1]["evidence"] == {"method": "phone"}
     assert pip.call("GET", f"/v1/consent-events/{uuid4()}").status_code == 404
 
@@ -211,11 +211,11 @@ def test_a_search_finds_who_only_ever_withdrew(pip):
 
 def test_a_call_names_its_recording(pip):
     """A grant by phone names what was recorded, or the script that was read, by its hash."""
-    said = {"method": "phone", "positive_act": "spoken"}
-    _refused(pip, _body("caller", evidence=said), "evidence.document_sha256", "invalid-evidence")
-    zeros = {**said, "document_sha256": "0" * 64}
+    call = {"method": "phone", "positive_act": "spoken"}
+    _refused(pip, _body("caller", evidence=call), "evidence.document_sha256", "invalid-evidence")
+    zeros = {**call, "document_sha256": "0" * 64}
     _refused(pip, _body("caller", evidence=zeros), "evidence.document_sha256", "invalid-evidence")
-    assert pip.ok("POST", "/v1/consents", _body("caller", evidence={**said, "document_sha256": "ef" * 32}))
+    assert pip.ok("POST", "/v1/consents", _body("caller", evidence={**call, "document_sha256": "ef" * 32}))
 
 
 def test_a_document_stands_for_one_person(pip):
@@ -246,8 +246,8 @@ def test_a_parent_is_told_and_known_by_a_reference(pip, given_by):
     parent = {"parent": {"type": "user", "id": "Mother@Example.fr"}, "parent_checked_how": "family_record_book"}
     capacity = {"age_band": "under_15", "given_by": given_by}
     for left_out in parent:
-        said = {name: value for name, value in parent.items() if name != left_out}
-        body = {**_body("a-child"), "capacity": {**capacity, **said}}
+        named = {name: value for name, value in parent.items() if name != left_out}
+        body = {**_body("a-child"), "capacity": {**capacity, **named}}
         _refused(pip, body, f"capacity.{left_out}", "invalid-request")
     refs = set()
     for child in (f"child one {given_by}", f"child two {given_by}"):

@@ -51,9 +51,9 @@ def _lock_name(call):
     return f"idempotency {call.caller} {call.key_hash.hex()}"
 
 
-def _are_in_order(database, told):
+def _are_in_order(database, answers):
     """The ledger has what a batch was answered in the order in which it was sent."""
-    ids = [each["answer"]["id"] for each in told]
+    ids = [each["answer"]["id"] for each in answers]
     query = "SELECT id::text FROM consent_event WHERE id::text = ANY(%s) ORDER BY seq"
     assert [identifier for (identifier,) in rows(database, query, ids)] == ids
 
@@ -73,8 +73,8 @@ def test_a_row_that_the_database_refuses_loses_no_withdrawal_beside_it(api):
         {"subject": subject(bob), "processing": "bad"},
         {"subject": subject(_with_two_names(api, mi))},
     ]
-    told = api.ok("POST", "/v1/withdrawals/batch", {"items": items})["items"]
-    assert [each["status"] for each in told] == [200, 200, 500, 200]
+    answers = api.ok("POST", "/v1/withdrawals/batch", {"items": items})["items"]
+    assert [each["status"] for each in answers] == [200, 200, 500, 200]
     assert api.reason(alice, "ads") == "consent_withdrawn"
 
 
@@ -82,8 +82,8 @@ def test_a_row_that_the_database_refuses_loses_no_grant_beside_it(api):
     """A grant that the database refuses does not stop the other grants of its group."""
     bob, carol, li = people("bob", "carol", "li")
     items = [grant(carol, "ads"), grant(bob, "bad"), grant(_with_two_names(api, li), "ads")]
-    told = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
-    assert [each["status"] for each in told] == [201, 500, 201]
+    answers = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+    assert [each["status"] for each in answers] == [201, 500, 201]
     assert [api.reason(name, "ads") for name in (carol, li)] == ["consent_in_force"] * 2
 
 
@@ -114,10 +114,10 @@ def test_decisions_about_a_person_keep_their_order_where_their_group_fails(
         sent = pool.submit(api.ok, "POST", path, {"items": items}, key)
         eventually(lambda: len(prepared) > 2 and watching.execute(WAITING).fetchone())
         other.rollback()
-        told = sent.result()["items"]
-    assert [each["status"] for each in told] == [500, 201, 201]
-    later = api.ok("GET", f"/v1/consents/{told[2]['answer']['id']}/history")["items"]
-    assert later[-1]["id"] == told[2]["answer"]["id"]
+        answers = sent.result()["items"]
+    assert [each["status"] for each in answers] == [500, 201, 201]
+    later = api.ok("GET", f"/v1/consents/{answers[2]['answer']['id']}/history")["items"]
+    assert later[-1]["id"] == answers[2]["answer"]["id"]
     assert api.reason(alice, "ads", elements=["subject_line"]) == "consent_scope"
 
 
@@ -154,9 +154,9 @@ def test_writes_about_a_person_whom_others_hold_end(api, shared_database, monkey
     with psycopg.connect(administrator_url(shared_database.name)) as holder, ThreadPoolExecutor(12) as pool:
         holder.execute("SELECT FROM subject FOR UPDATE")
         body = {"subject": subject(busy)}
-        told = [pool.submit(api.call, "POST", "/v1/withdrawals", body) for _ in range(12)]
+        calls = [pool.submit(api.call, "POST", "/v1/withdrawals", body) for _ in range(12)]
         api.ok("POST", "/v1/consents", grant(stranger, "ads"))
-        assert {each.result().status_code for each in told} == {503}
+        assert {each.result().status_code for each in calls} == {503}
 
 
 @pytest.mark.parametrize("change", ["revoked", "narrowed"])
@@ -202,13 +202,13 @@ def test_what_waits_about_a_person_is_recorded_in_its_order(api, shared_database
         holder.execute("SELECT FROM subject FOR UPDATE")
 
         async def then_let_go(whole: Group, session: Any, register: Any) -> Any:
-            told = await record(whole, session, register)
+            answers = await record(whole, session, register)
             holder.rollback()
-            return told
+            return answers
 
         monkeypatch.setattr(Group, "record", then_let_go)
-        told = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
-    _are_in_order(shared_database, told)
+        answers = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+    _are_in_order(shared_database, answers)
     assert not groups.alone
     assert api.reason(busy, "ads", elements=["subject_line"]) == "consent_scope"
 
@@ -218,8 +218,8 @@ def test_an_id_that_is_spelt_otherwise_is_the_same_person_in_a_group(api):
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     items = [grant("zoe@example.fr", "ads", at=at, evidence=SIGNED) for _ in range(6)]
     items.append({**grant("ZOE@example.fr", "ads", at=at, evidence=SIGNED), "decision": "refused"})
-    told = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
-    assert {each["status"] for each in told} == {201}
+    answers = api.ok("POST", "/v1/consents/batch", {"items": items})["items"]
+    assert {each["status"] for each in answers} == {201}
     assert api.reason("zoe@example.fr", "ads") == "consent_refused"
 
 
@@ -229,14 +229,14 @@ def test_what_comes_behind_a_key_that_another_holds_waits_with_it(api, shared_da
     api.decide(busy, "ads", "refused")
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     eventually(lambda: datetime.now(UTC) > at)
-    told, first = KeyClaims.told, list[Any]()
+    earlier, first = KeyClaims.told, list[Any]()
 
     def held_by_another(claims: KeyClaims, session: Any, lead: Any) -> Any:
-        found = dict(told(claims, session, lead))
-        if found and not first:
-            first.append(next(iter(found)))
-            found[first[0]] = KeyClaim.OF_ANOTHER
-        return found
+        claimed = dict(earlier(claims, session, lead))
+        if claimed and not first:
+            first.append(next(iter(claimed)))
+            claimed[first[0]] = KeyClaim.OF_ANOTHER
+        return claimed
 
     record = Group.record
 
@@ -338,8 +338,8 @@ def test_two_whole_groups_are_recorded_at_once(api, monkeypatch):
         for whose in ("first", "second")
     ]
     with ThreadPoolExecutor(2) as pool:
-        told = list(pool.map(lambda each: api.ok("POST", "/v1/consents/batch", each)["items"], batches))
-    assert {each["status"] for items in told for each in items} == {201}
+        answers = list(pool.map(lambda each: api.ok("POST", "/v1/consents/batch", each)["items"], batches))
+    assert {each["status"] for items in answers for each in items} == {201}
     assert begun == [groups_module.TOGETHER] * 2
 
 
@@ -372,8 +372,8 @@ async def test_a_group_that_was_ended_before_it_began_tells_its_own():
 
 def _order(name, call=None, request=None):
     nothing: Any = None
-    said: Any = SimpleNamespace(subject=SubjectName("user", name))
-    return Order(said, uuid4(), nothing, call, 201, said.subject.id.encode(), request or object())
+    decision: Any = SimpleNamespace(subject=SubjectName("user", name))
+    return Order(decision, uuid4(), nothing, call, 201, decision.subject.id.encode(), request or object())
 
 
 async def test_what_waits_behind_a_task_that_had_not_begun_is_told():

@@ -94,8 +94,8 @@ def test_a_joint_consent_ends_when_its_parent_is_stated_to_be_the_child(api, act
             api.decide(name, "ads", capacity={"given_by": given_by, **(both if given_by != "self" else {})})
         assert api.reason(name, "ads") == "consent_in_force"
     api.link_names(*((mum, kid) if to == "kid" else (kid, mum)))
-    found = [api.reason(name, "ads") for name in (kid if to == "kid" else mum, other)]
-    assert (found[0] == "consent_in_force", found[1]) == (False, "consent_in_force")
+    reasons = [api.reason(name, "ads") for name in (kid if to == "kid" else mum, other)]
+    assert (reasons[0] == "consent_in_force", reasons[1]) == (False, "consent_in_force")
 
 
 def test_a_parent_s_button_does_not_count_once_the_parent_is_stated_to_be_the_child(api):

@@ -73,12 +73,12 @@ def test_a_link_withdraws_what_it_collected_for_as_long_as_that_lasts(served, sh
     assert page.buttons == {"ads-mail": ["withdraw"]}
     assert "Ce lien ne permet plus de répondre." in page.text()
     fields = page.filled("withdraw", "ads-mail")
-    told = person.send(fields)
-    assert told.status == 200
-    assert "Vos réponses sont enregistrées." in told.text()
-    assert "Vous avez retiré votre accord le 1er mai 2027 à 14 h 00" in told.text()
-    assert "Ce lien permet seulement de consulter vos réponses, jusqu'au 8 mai 2027 à 14 h 00" in told.text()
-    assert told.buttons == {}
+    answered = person.send(fields)
+    assert answered.status == 200
+    assert "Vos réponses sont enregistrées." in answered.text()
+    assert "Vous avez retiré votre accord le 1er mai 2027 à 14 h 00" in answered.text()
+    assert "Ce lien permet seulement de consulter vos réponses, jusqu'au 8 mai 2027 à 14 h 00" in answered.text()
+    assert answered.buttons == {}
     again = person.send(fields)
     assert again.status == 409
     assert "Vous avez retiré votre accord le" in again.text()
@@ -115,9 +115,9 @@ def test_a_withdraw_link_lives_as_long_as_the_consent(served, shared_clock, alic
     served.decide(alice, "short")
     shared_clock.at = utc("2027-08-01T00:00:00Z")
     assert person.open().buttons == {"short": ["withdraw"]}
-    told = person.press("withdraw", "short")
-    assert told.status == 200
-    assert "Vous avez retiré votre accord le 1er août 2027" in told.text()
+    shown = person.press("withdraw", "short")
+    assert shown.status == 200
+    assert "Vous avez retiré votre accord le 1er août 2027" in shown.text()
     shared_clock.at = utc("2027-09-30T00:00:00Z")
     assert person.open().status == 410
 
@@ -171,14 +171,14 @@ def test_links_of_who_may_no_longer_ask_still_withdraw(asking, how):
     """The links of a caller that lost its key, its scope or the processing collect nothing, and still withdraw."""
     made = asking.ok("POST", "/v1/keys", {"name": "form", "scopes": ["consents:write", "consents:read"]})
     form, names = asking.with_key(made["key"]), (f"asked-{how}", f"given-{how}")
-    asked, given = (Person(asking, link(form, name, "ads-mail")) for name in names)
-    given.press("accept", "ads-mail")
+    asked, consenting = (Person(asking, link(form, name, "ads-mail")) for name in names)
+    consenting.press("accept", "ads-mail")
     fields = asked.open().filled("accept", "ads-mail")
     take_away(how, asking, made)
     assert asked.send(fields).status == 410
     assert asking.reason(names[0], "ads-mail") == "no_consent"
-    assert given.open().buttons == {"ads-mail": ["withdraw"]}
-    assert given.press("withdraw", "ads-mail").status == 200
+    assert consenting.open().buttons == {"ads-mail": ["withdraw"]}
+    assert consenting.press("withdraw", "ads-mail").status == 200
     assert asking.reason(names[1], "ads-mail") == "consent_withdrawn"
 
 

@@ -78,8 +78,8 @@ def test_a_withdrawal_by_any_name_is_one_event(api, shared_database, said_by):
     assert _reasons(api, *names) == ["consent_in_force"] * 3
     withdrawn = "SELECT id FROM consent_event WHERE kind = 'withdrawn'"
     before = rows(shared_database, withdrawn)
-    said = api.withdraw(names[said_by], "ads")
-    assert (said["withdrawn"], said["matched"]) == ([consent], True)
+    answer = api.withdraw(names[said_by], "ads")
+    assert (answer["withdrawn"], answer["matched"]) == ([consent], True)
     assert _reasons(api, *names, bob) == ["consent_withdrawn"] * 3 + ["consent_in_force"]
     assert len(rows(shared_database, withdrawn)) == len(before) + 1
 
@@ -87,8 +87,8 @@ def test_a_withdrawal_by_any_name_is_one_event(api, shared_database, said_by):
 def test_without_a_link_nobody_elses_consent_ends(api, alice, ali):
     """Control: two names without a link are two persons, and a withdrawal by the wrong one matches none."""
     api.decide(alice, "ads")
-    said = api.withdraw(ali, "ads")
-    assert (said["withdrawn"], said["matched"]) == ([], False)
+    answer = api.withdraw(ali, "ads")
+    assert (answer["withdrawn"], answer["matched"]) == ([], False)
     assert _reasons(api, alice, ali) == ["consent_in_force", "consent_withdrawn"]
 
 
@@ -98,8 +98,8 @@ def test_a_name_that_has_an_account_has_it_closed(api, shared_database, alice, a
     stated = api.link_names(ali, alice)
     assert (stated["ended"], stated["closed"]) == ([mine], True)
     assert _history(api, mine)[-1]["kind"] == "closed"
-    told = "SELECT data->>'consent', data->>'cause' FROM outbox WHERE type = 'fr.sceau.consent.closed'"
-    assert [each for each in rows(shared_database, told) if each[0] in {mine, theirs}] == [(mine, "account_closed")]
+    closed = "SELECT data->>'consent', data->>'cause' FROM outbox WHERE type = 'fr.sceau.consent.closed'"
+    assert [each for each in rows(shared_database, closed) if each[0] in {mine, theirs}] == [(mine, "account_closed")]
     assert _reasons(api, ali, alice) == ["consent_in_force"] * 2
     assert api.ok("POST", "/v1/consents/search", {"subject": subject(ali)})["items"][0]["id"] == theirs
 
@@ -116,16 +116,16 @@ def test_an_account_begins_where_the_person_has_none(api):
     assert (stated["ended"], stated["closed"]) == ([], False)
 
 
-@pytest.mark.parametrize("said", ["refused", "withdrawn"])
-def test_what_a_name_said_comes_over_as_what_it_was(api, said, alice, ali):
+@pytest.mark.parametrize("no", ["refused", "withdrawn"])
+def test_what_a_name_said_comes_over_as_what_it_was(api, no, alice, ali):
     """A refusal by a linked name carries over as a refusal, and a withdrawal as a withdrawal."""
     api.decide(alice, "ads")
-    if said == "refused":
+    if no == "refused":
         api.decide(ali, "ads", "refused")
     else:
         api.withdraw(ali, "ads")
     api.link_names(ali, alice)
-    assert _reasons(api, ali, alice) == [f"consent_{said}"] * 2
+    assert _reasons(api, ali, alice) == [f"consent_{no}"] * 2
 
 
 def test_all_names_of_the_account_that_is_closed_come_over(api):
@@ -351,11 +351,11 @@ def test_an_erasure_leaves_the_next_holder_of_another_name(clocked, clock):
     assert _reasons(clocked, "zoe", "yves") == ["consent_in_force", "no_consent"]
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali, known):
+@pytest.mark.parametrize("had_account", [False, True])
+def test_an_erasure_leaves_the_person_whose_name_it_was(api, alice, ali, had_account):
     """The erasure of a name that was taken away leaves the person's consent in force, and so does the reverse."""
     al, carol = people("al", "carol")
-    if known:  # the name that is taken away had an account with another name of the person
+    if had_account:  # the name that is taken away had an account with another name of the person
         api.decide(ali, "ads")
         _person(api, ali, al)
     _person(api, alice, ali)
@@ -374,9 +374,9 @@ def test_an_export_tells_every_name(api, alice):
     """An export lists each name of the person with its type and how it is known to be theirs (GDPR art. 15)."""
     body = {"from": subject("@alice:example.fr", "mxid"), "to": subject(alice), "basis": "provider_account"}
     api.ok("POST", "/v1/subjects/links", body)
-    told = api.ok("POST", "/v1/subjects/exports", {"subject": subject("@alice:example.fr", "mxid")})
-    known = [{name: each[name] for name in each if name != "since"} for each in told["names"]]
-    assert known == [
+    export = api.ok("POST", "/v1/subjects/exports", {"subject": subject("@alice:example.fr", "mxid")})
+    names = [{name: each[name] for name in each if name != "since"} for each in export["names"]]
+    assert names == [
         {"type": "user", "id": alice},
         {"type": "mxid", "id": "@alice:example.fr", "basis": "provider_account"},
     ]
@@ -469,8 +469,8 @@ def test_withdrawals_by_two_names_at_once_are_all_recorded(api, alice, ali):
     """Sixteen withdrawals at once by two names of one person are all recorded."""
     _person(api, alice, ali)
     api.decide(alice, "ads")
-    said = _at_once(*(partial(api.withdraw, name) for name in (alice, ali) * 8))
-    assert len({each["id"] for each in said}) == 16
+    answers = _at_once(*(partial(api.withdraw, name) for name in (alice, ali) * 8))
+    assert len({each["id"] for each in answers}) == 16
     assert _reasons(api, alice, ali) == ["consent_withdrawn"] * 2
 
 

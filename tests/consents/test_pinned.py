@@ -129,10 +129,10 @@ def _many(send: Recording) -> None:
 def _people(send: Recording) -> None:
     for name in ("kay", "lou", "max", "office"):
         send.grant(name)
-    said = {"from": subject("kay"), "to": subject("lou"), "basis": "user_proved"}
-    send.send("/v1/subjects/links", said)
-    send.send("/v1/subjects/links", said)
-    send.send("/v1/subjects/links", {**said, "to": subject("kay")})
+    link = {"from": subject("kay"), "to": subject("lou"), "basis": "user_proved"}
+    send.send("/v1/subjects/links", link)
+    send.send("/v1/subjects/links", link)
+    send.send("/v1/subjects/links", {**link, "to": subject("kay")})
     send.send("/v1/subjects/links", {"from": subject("kay"), "to": subject("lou"), "linked": False})
     send.say("/v1/subjects/mailboxes", "office", shared=True)
     send.grant("office")
@@ -166,13 +166,13 @@ def _rows(url: str) -> dict[str, list[Any]]:
 def _without_chance(requests: list[Any], rows: dict[str, list[Any]]) -> dict[str, Any]:
     """The findings, with a number in place of each random id, by the order in which the ids were answered."""
     names: dict[str, str] = {}
-    told = RANDOM.sub(lambda each: names.setdefault(each[0], f"random {len(names) + 1}"), _text(requests))
+    replaced = RANDOM.sub(lambda each: names.setdefault(each[0], f"random {len(names) + 1}"), _text(requests))
     held = json.loads(RANDOM.sub(lambda each: names.get(each[0], "random"), _text(rows)))
-    return {"requests": json.loads(told), "rows": {table: sorted(each, key=_text) for table, each in held.items()}}
+    return {"requests": json.loads(replaced), "rows": {table: sorted(each, key=_text) for table, each in held.items()}}
 
 
-def _text(found: Any) -> str:
-    return json.dumps(found, ensure_ascii=False)
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def test_sixty_requests_do_what_they_did(database, clocked, clock):
@@ -186,10 +186,10 @@ def test_sixty_requests_do_what_they_did(database, clocked, clock):
     for part in (_singles, _ages, _many, _people, _presses):
         part(send)
     assert len(send.kept) >= 60
-    found = _without_chance(send.kept, _rows(database.owner_url))
+    recorded = _without_chance(send.kept, _rows(database.owner_url))
     if os.environ.get("SCEAU_TEST_WRITE_PINNED"):
-        PINNED.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        PINNED.write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     pinned = json.loads(PINNED.read_text(encoding="utf-8"))
-    for one, other in zip(found["requests"], pinned["requests"], strict=True):
+    for one, other in zip(recorded["requests"], pinned["requests"], strict=True):
         assert one == other
-    assert found["rows"] == pinned["rows"]
+    assert recorded["rows"] == pinned["rows"]

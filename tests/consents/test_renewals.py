@@ -38,13 +38,13 @@ def _told(page):
 
 def test_flags_are_listed_with_the_state_of_now(swept):
     """Each flag is listed, oldest first, with the present state of its consent."""
-    told = _told(swept.ok("GET", "/v1/renewals"))
-    assert sorted(told[:3]) == [
+    flags = _told(swept.ok("GET", "/v1/renewals"))
+    assert sorted(flags[:3]) == [
         ("due", "P30D", "ads", "expired"),
         ("due", "P30D", "ads", "replaced"),
         ("due", "P30D", "stats", "expired"),
     ]
-    assert sorted(told[3:]) == [("expired", None, "ads", "expired"), ("expired", None, "stats", "expired")]
+    assert sorted(flags[3:]) == [("expired", None, "ads", "expired"), ("expired", None, "stats", "expired")]
 
 
 def test_flags_are_filtered(swept):
@@ -84,10 +84,10 @@ def test_runs_are_told_by_the_api_and_metrics(api, database):
         run = JobRun("renewals.sweep", datetime.now(UTC), took, flagged, backlog=7, error=error, lost=flagged)
         run_recorded(database, run)
     for query in ("", "?days=7", "?task=renewals.sweep&days=1"):
-        found = api.ok("GET", f"/v1/job-runs{query}")["items"]
-        assert [(item["runs"], item["failures"], item["flagged"], item["backlog"]) for item in found] == [(3, 1, 8, 7)]
-        assert (found[0]["last_took"], found[0]["last_flagged"], found[0]["last_error"]) == (1.5, 5, "OSError")
-        assert found[0]["lost"] == 8
+        runs = api.ok("GET", f"/v1/job-runs{query}")["items"]
+        assert [(item["runs"], item["failures"], item["flagged"], item["backlog"]) for item in runs] == [(3, 1, 8, 7)]
+        assert (runs[0]["last_took"], runs[0]["last_flagged"], runs[0]["last_error"]) == (1.5, 5, "OSError")
+        assert runs[0]["lost"] == 8
     assert api.ok("GET", "/v1/job-runs?task=other")["items"] == []
     text = api.call("GET", "/metrics").text
     assert 'sceau_job_last_flagged{task="renewals.sweep"} 5.0' in text

@@ -43,7 +43,7 @@ def test_a_repetition_is_answered_when_no_worker_permits_any_more(workers, monke
     """When a write that failed after its commit is repeated and answered, neither worker permits any more."""
     one, two = workers
     alice, ali = people("alice", "ali")
-    said = body(subject(alice), subject(ali))
+    sent = body(subject(alice), subject(ali))
     for name in (alice, ali):
         one.decide(name, "ads")
     one.withdraw(ali, "ads")
@@ -52,6 +52,6 @@ def test_a_repetition_is_answered_when_no_worker_permits_any_more(workers, monke
         assert each.reason(alice, "ads") == "consent_in_force"
     with monkeypatch.context() as patch:
         patch.setattr(Writer, "write", _dies)
-        assert one.call("POST", path, said).json()["type"] == "urn:sceau:problem:outcome-unknown"
-    assert one.call("POST", path, said).status_code in {200, 201}
+        assert one.call("POST", path, sent).json()["type"] == "urn:sceau:problem:outcome-unknown"
+    assert one.call("POST", path, sent).status_code in {200, 201}
     assert not {"consent_in_force"} & {one.reason(alice, "ads"), two.reason(alice, "ads")}

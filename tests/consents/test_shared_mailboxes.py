@@ -89,12 +89,12 @@ def test_a_consent_is_refused_by_every_way(api, contact):
     page = Person(api, link(api, contact, "ads"))
     form = page.open().filled("accept", "ads")
     _shared(api, contact)
-    said = grant(contact, "ads")
-    assert refused(api.call("POST", "/v1/consents", said)) == (409, "mailbox-shared")
-    [item] = api.ok("POST", "/v1/consents/batch", {"items": [said]})["items"]
+    consent = grant(contact, "ads")
+    assert refused(api.call("POST", "/v1/consents", consent)) == (409, "mailbox-shared")
+    [item] = api.ok("POST", "/v1/consents/batch", {"items": [consent]})["items"]
     assert (item["status"], item["problem"]["type"].rpartition(":")[2]) == (409, "mailbox-shared")
-    row = {"source_id": "1", "at": said["collected_at"], "subject": said["subject"], "processing": "ads"}
-    older = {"import": "older", "until": said["collected_at"], "rows": [{**row, "decision": "granted"}]}
+    row = {"source_id": "1", "at": consent["collected_at"], "subject": consent["subject"], "processing": "ads"}
+    older = {"import": "older", "until": consent["collected_at"], "rows": [{**row, "decision": "granted"}]}
     assert "mailbox-shared" in str(api.ok("POST", "/v1/imports", older))
     assert page.send(form).status == 410
     assert refused(ask_link(api, contact, "ads")) == (409, "mailbox-shared")
@@ -134,8 +134,8 @@ def test_the_next_holder_of_the_address_starts_with_nothing(api, leaves, contact
 def test_an_explanation_names_the_rule(api, contact):
     """An explanation about a shared mailbox names rule 9b; an export says since when the mailbox is shared."""
     marked = _shared(api, contact)
-    told = api.ok("POST", "/v1/explanations", question(contact, "ads"))
-    assert (told["context"]["reason"], told["rules"][-1]["rule"]) == ("other_party", "9b")
+    explanation = api.ok("POST", "/v1/explanations", question(contact, "ads"))
+    assert (explanation["context"]["reason"], explanation["rules"][-1]["rule"]) == ("other_party", "9b")
     export = api.ok("POST", "/v1/subjects/exports", {"subject": subject(contact)})
     assert export["shared_since"] == marked["effective_at"].replace("+00:00", "Z")
 

@@ -149,8 +149,8 @@ def read(body: bytes, ref: Any) -> DecisionRequest | None:
         asked = EvaluationRequest.model_validate(parse(body))
     except (ValueError, RecursionError):  # what pydantic raises is a ValueError, too
         return None
-    kind, said, how = asked.subject.type, asked.resource.properties, asked.action.properties
-    parties = said.participants
+    kind, about, how = asked.subject.type, asked.resource.properties, asked.action.properties
+    parties = about.participants
     try:
         subject = ref(kind, asked.subject.id)
     except InvalidSubjectError:
@@ -160,9 +160,9 @@ def read(body: bytes, ref: Any) -> DecisionRequest | None:
         processing=asked.action.name,
         elements=frozenset(how.elements) if how.elements is not None else None,
         automated=how.automated,
-        channel=said.channel,
-        private=said.private,
-        territory=said.territory,
+        channel=about.channel,
+        private=about.private,
+        territory=about.territory,
         participants=None
         if parties is None
         else tuple(Party(_party(kind, each.id, ref), each.local) for each in parties),

@@ -91,9 +91,9 @@ def test_each_request_is_answered_as_pinned(request, asker, name):
     wanted = pinned()[name]
     for _ in range(ROUNDS):
         answer = api.client.post(path, content=body, headers=headers)
-        found = told(answer)
-        found["headers"].pop("connection", None)  # said by a server only
-        assert found == wanted
+        seen = told(answer)
+        seen["headers"].pop("connection", None)  # said by a server only
+        assert seen == wanted
         sent = headers["X-Request-ID"]
         assert (answer.headers["x-request-id"] == sent) is (len(sent) <= 128)
 

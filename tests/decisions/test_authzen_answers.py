@@ -75,13 +75,13 @@ def test_the_request_id_is_echoed_without_a_key_and_past_the_limit(pdp):
     assert pdp.call("POST", ONE, b"x" * 1_100_000, sent).headers["x-request-id"] == "abc"
 
 
-@pytest.mark.parametrize("given", ["x" * 129, "a\tb", b"caf\xe9", b"\xc3\xa9", ""])
-def test_an_unfit_request_id_is_replaced(pdp, given):
+@pytest.mark.parametrize("sent", ["x" * 129, "a\tb", b"caf\xe9", b"\xc3\xa9", ""])
+def test_an_unfit_request_id_is_replaced(pdp, sent):
     """A request id that is too long, empty or not printable ASCII is replaced by a new one."""
-    answer = pdp.call("POST", ONE, question("alice", "ads"), {"X-Request-ID": given})
-    told = answer.headers["x-request-id"]
-    assert told.isalnum()
-    assert 0 < len(told) <= 128
+    answer = pdp.call("POST", ONE, question("alice", "ads"), {"X-Request-ID": sent})
+    answered = answer.headers["x-request-id"]
+    assert answered.isalnum()
+    assert 0 < len(answered) <= 128
 
 
 def test_the_longest_request_id_is_kept(pdp):

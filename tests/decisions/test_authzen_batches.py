@@ -105,7 +105,7 @@ properties = st.fixed_dictionaries(
     },
 )
 questions = st.builds(
-    lambda name, processing, said: question(name, processing, **said),
+    lambda name, processing, others: question(name, processing, **others),
     people,
     st.sampled_from(["ads", "training", "spam", "nowhere"]),
     properties,
@@ -117,9 +117,9 @@ def _single(pdp, item):
     answer = pdp.call("POST", ONE, item)
     if answer.status_code == 400:
         return 400
-    told = answer.json()
-    del told["context"]["id"]
-    return told
+    body = answer.json()
+    del body["context"]["id"]
+    return body
 
 
 @settings(

@@ -24,8 +24,8 @@ def _answers(request, monkeypatch):
 @pytest.fixture
 async def made():
     """A server."""
-    async with served() as found:
-        yield found
+    async with served() as server:
+        yield server
 
 
 @pytest.fixture

@@ -124,8 +124,8 @@ async def test_answers_to_what_had_arrived_are_written_together():
     """An answer waits for the end of the turn if its request began before the last answer; the first does not."""
     cork, wires = Cork(), [Wire() for _ in range(3)]
     began = perf_counter()
-    for wire, said in zip(wires, (b"1", b"2", b"3"), strict=True):
-        CorkedTransport(wire, cork).answer(said, began)
+    for wire, answer in zip(wires, (b"1", b"2", b"3"), strict=True):
+        CorkedTransport(wire, cork).answer(answer, began)
     assert [wire.seen for wire in wires] == [[b"1"], [], []]
     await asyncio.sleep(0)
     assert [wire.seen for wire in wires] == [[b"1"], [b"2"], [b"3"]]

@@ -30,12 +30,12 @@ def _explain(api, name, **more):
 def test_an_explanation_gives_every_rule_and_the_facts(audit, alice):
     """An explanation lists the rules tried in order, the last one matched, and the events used; it has no id."""
     consent = audit.decide(alice, "ads")
-    told = _explain(audit, alice)
-    assert [rule["rule"] for rule in told["rules"] if rule["matched"]] == ["19"]
-    assert [rule["rule"] for rule in told["rules"]][:4] == ["1", "5", "2", "3"]
-    assert [event["id"] for event in told["facts"]["events"]] == [consent["id"]]
-    assert told["facts"]["subject_ref"] == consent["subject_ref"]
-    assert "id" not in told["context"]
+    explanation = _explain(audit, alice)
+    assert [rule["rule"] for rule in explanation["rules"] if rule["matched"]] == ["19"]
+    assert [rule["rule"] for rule in explanation["rules"]][:4] == ["1", "5", "2", "3"]
+    assert [event["id"] for event in explanation["facts"]["events"]] == [consent["id"]]
+    assert explanation["facts"]["subject_ref"] == consent["subject_ref"]
+    assert "id" not in explanation["context"]
 
 
 def test_an_old_decision_is_explained_as_it_was_known_then(audit, shared_clock, alice):
@@ -70,9 +70,9 @@ def test_no_other_partys_consents_are_told(audit, alice, bob):
     mine = audit.decide(alice, "training")
     audit.decide(bob, "training", "refused")
     asked = question(alice, "training", participants=[{"id": bob, "local": True}])
-    told = audit.ok("POST", "/v1/explanations", asked)
-    assert told["context"]["reason"] == "other_party"
-    assert [event["id"] for event in told["facts"]["events"]] == [mine["id"]]
+    explanation = audit.ok("POST", "/v1/explanations", asked)
+    assert explanation["context"]["reason"] == "other_party"
+    assert [event["id"] for event in explanation["facts"]["events"]] == [mine["id"]]
 
 
 @pytest.mark.parametrize("at", [0, "2026-06-15", "2026-06-15T12:00:00", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z"])
@@ -115,9 +115,9 @@ def test_participants_that_were_forgotten_are_told(audit, alice, bob):
     """A deny for want of other parties points to `participants` if the question leaves them out, and only then."""
     audit.register("all", party_mode="all_parties")
     audit.decide(alice, "all")
-    for told in (audit.evaluate(alice, "all"), audit.ok("POST", "/v1/explanations", question(alice, "all"))):
-        assert told["context"]["reason"] == "other_party"
-        assert "resource.properties.participants" in told["context"]["reason_admin"]["en"]
-    said = audit.evaluate(alice, "all", participants=[{"id": bob, "local": True}])
-    assert (said["context"]["reason"], "reason_admin" in said["context"]) == ("other_party", False)
+    for answer in (audit.evaluate(alice, "all"), audit.ok("POST", "/v1/explanations", question(alice, "all"))):
+        assert answer["context"]["reason"] == "other_party"
+        assert "resource.properties.participants" in answer["context"]["reason_admin"]["en"]
+    named = audit.evaluate(alice, "all", participants=[{"id": bob, "local": True}])
+    assert (named["context"]["reason"], "reason_admin" in named["context"]) == ("other_party", False)
     assert audit.evaluate(alice, "all", participants=[])["decision"]

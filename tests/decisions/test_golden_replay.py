@@ -37,8 +37,8 @@ def edges():
 
 def _told(answer):
     context = answer["context"]
-    told = {key: context.get(key) for key in ("reason", "article", "law_version", "valid_until", "expires_at")}
-    return {"decision": answer["decision"], **told}
+    shown = {key: context.get(key) for key in ("reason", "article", "law_version", "valid_until", "expires_at")}
+    return {"decision": answer["decision"], **shown}
 
 
 def _wanted(file, case):

@@ -68,8 +68,8 @@ def test_a_caller_cannot_teach_the_reader_to_exchange_ids(untaught):
         body = ordered(exchanged("mallory", "alice"), *order)
         assert untaught.ok("POST", "/access/v1/evaluation", body)["decision"] is False
         batch = f'{{"evaluations":[{body.decode()},{body.decode()}]}}'.encode()
-        found = untaught.ok("POST", "/access/v1/evaluations", batch)["evaluations"]
-        assert [each["decision"] for each in found] == [False, False]
+        answers = untaught.ok("POST", "/access/v1/evaluations", batch)["evaluations"]
+        assert [each["decision"] for each in answers] == [False, False]
 
 
 @pytest.mark.parametrize("wrong", [{"id": ""}, {"id": "x" * 513}, {"id": "a\tb"}, {"id": "bob", "local": 1}, {}])
@@ -83,9 +83,9 @@ def test_a_malformed_participant_is_400_however_warm_the_service(warm, wrong):
     for _ in range(12):
         assert warm.call("POST", "/access/v1/evaluation", asked(good)).status_code == 200
         assert warm.call("POST", "/access/v1/evaluation", asked(bad)).status_code == 400
-        found = warm.ok("POST", "/access/v1/evaluations", {"evaluations": [asked(good), asked(bad)]})["evaluations"]
-        assert found[0]["decision"] is True
-        assert found[1]["context"]["error"]["status"] == 400
+        answers = warm.ok("POST", "/access/v1/evaluations", {"evaluations": [asked(good), asked(bad)]})["evaluations"]
+        assert answers[0]["decision"] is True
+        assert answers[1]["context"]["error"]["status"] == 400
 
 
 def test_the_decisions_of_a_processing_follow_its_own_members(warm):

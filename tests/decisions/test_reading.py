@@ -104,12 +104,12 @@ def test_a_member_that_stands_twice_is_refused(blanks):
 def batch(body):
     """The questions of a batch as the rules take them, with None for a refused item; None if the batch is refused."""
     try:
-        found = read_batch(body, REF)
+        request = read_batch(body, REF)
     except (MalformedError, TooLargeError):
         return None
-    if not isinstance(found, Batch):
-        return found.whole()
-    return [None if isinstance(each, BadItem) else each.whole() for each in found.items]
+    if not isinstance(request, Batch):
+        return request.whole()
+    return [None if isinstance(each, BadItem) else each.whole() for each in request.items]
 
 
 @given(st.lists(st.tuples(places.filter(bool), odd), max_size=3), st.sets(st.sampled_from(sorted(MEMBERS))))
@@ -117,18 +117,18 @@ def test_a_batch_is_its_singles(changes, left_out):
     """Each item of a batch is read as the single question that it makes together with the batch's defaults."""
     items = [{name: value for name, value in changed(USUAL, *each).items() if name == each[0][0]} for each in changes]
     defaults = {name: value for name, value in USUAL.items() if name not in left_out}
-    found = batch(json.dumps({**defaults, "evaluations": [*items, {}, 7]}).encode())
+    read = batch(json.dumps({**defaults, "evaluations": [*items, {}, 7]}).encode())
     singles = [second_reader.read(json.dumps({**defaults, **item}).encode(), REF) for item in [*items, {}]]
-    assert found == [*singles, None]
+    assert read == [*singles, None]
 
 
 @given(st.sampled_from(sorted(MEMBERS)), odd)
 def test_a_wrong_default_is_wrong_in_each_item_that_takes_it(name, put):
     """A wrong default spoils each item that takes it, and no item that has its own member."""
     good = {"subject": USUAL["subject"], "action": USUAL["action"], "resource": USUAL["resource"], "context": {}}
-    found = batch(json.dumps({**USUAL, name: put, "evaluations": [{}, good]}).encode())
+    read = batch(json.dumps({**USUAL, name: put, "evaluations": [{}, good]}).encode())
     alone = second_reader.read(json.dumps({**USUAL, name: put}).encode(), REF)
-    assert found == [alone, second_reader.read(json.dumps(good).encode(), REF)]
+    assert read == [alone, second_reader.read(json.dumps(good).encode(), REF)]
 
 
 @pytest.mark.parametrize("more", [b"1" + b"0" * 30, b"[" * 150 + b"]" * 150, b"1e999"], ids=["long", "deep", "large"])

@@ -53,12 +53,12 @@ def test_an_answer_of_shared_parts_is_the_answer_written_whole(world):
     identifier, request, entry, at = UUID(int=7), world.request, world.processing, world.at
     decision = world.decide()
     judged = judge(request, Facts(entry, world.ledger, at, world.shared), DecidedBy(world.policy, bytes, "", ""))
-    told = {
+    facts = {
         "unsaid": leaves_unsaid(request, decision, entry, at),
         "not_begun": has_not_begun(decision, entry, at),
     }
     assert (judged.decision, judged.shape.permitted) == (decision, decision.permitted)
-    assert judged.worded(str(identifier).encode()) == encode(answer(decision, identifier, **told))
+    assert judged.worded(str(identifier).encode()) == encode(answer(decision, identifier, **facts))
 
 
 class Held:
@@ -80,9 +80,9 @@ class Held:
 
 def decided(memory, question):
     """All that is made of a question."""
-    found = look(memory, b"key", [question])
-    assert found is not None
-    return asdict(cast("Judged", found.judged[0]))
+    looked = look(memory, b"key", [question])
+    assert looked is not None
+    return asdict(cast("Judged", looked.judged[0]))
 
 
 ASKED_ABOUT = (ALICE, BOB, b"nadia", b"noel")
@@ -110,9 +110,9 @@ def test_people_of_whom_nothing_is_recorded_share_one_decision():
     memory = Memory(cast("Any", Held(World(asked(), processing(), no, at, PeriodPolicy()))), BY, RememberedDecisions(9))
     for one, other, is_shared in ((b"nadia", b"noel", True), (ALICE, BOB, False)):
         questions = [Question(OF, ref, None, ("letter", "1"), ("user", "x")) for ref in (one, other)]
-        found = cast("Any", look(memory, b"key", questions)).judged
-        assert (found[0] is found[1]) == is_shared
-        assert [cast("Any", recall(memory, b"key", each))[1].judged for each in questions] == found
+        judged = cast("Any", look(memory, b"key", questions)).judged
+        assert (judged[0] is judged[1]) == is_shared
+        assert [cast("Any", recall(memory, b"key", each))[1].judged for each in questions] == judged
 
 
 def kept():

@@ -59,7 +59,7 @@ def test_a_permit_under_iv_carries_a_token_bound_to_all_that_it_says(pdp):
     assert header.keys() == {"alg", "kid", "typ"}
     assert (header["alg"], header["typ"]) == ("EdDSA", "sceau-decision+jwt")
     who = pdp.ok("GET", "/v1/keys")["items"][0]
-    found = pdp.ok("POST", "/v1/consents/search", {"subject": subject("alice"), "processing": "ads"})["items"][0]
+    consent = pdp.ok("POST", "/v1/consents/search", {"subject": subject("alice"), "processing": "ads"})["items"][0]
     issued = claims.pop("iat")
     assert before - 5 <= issued <= time.time() + 5
     assert claims == {
@@ -69,7 +69,7 @@ def test_a_permit_under_iv_carries_a_token_bound_to_all_that_it_says(pdp):
         "exp": issued + 60,
         "processing": "ads",
         "elements": ["content", "subject_line"],
-        "subject_ref": found["subject_ref"],
+        "subject_ref": consent["subject_ref"],
         "subject_type": "user",
         "subject_sha256": hashed("poignée-1\nalice"),
         "correspondence_type": "correspondence",
@@ -179,10 +179,10 @@ def test_the_published_keys_hold_public_halves_only(pdp):
 
 def test_the_published_keys_may_be_asked_for_by_head(pdp):
     """A client that looks first whether its copy is old, as Rspamd does, gets the headers of a GET and no body."""
-    head, got = (pdp.with_key(None).call(method, "/.well-known/jwks.json") for method in ("HEAD", "GET"))
+    head, get = (pdp.with_key(None).call(method, "/.well-known/jwks.json") for method in ("HEAD", "GET"))
     assert (head.status_code, head.content) == (200, b"")
     for name in ("content-type", "cache-control", "content-length"):
-        assert head.headers[name] == got.headers[name]
+        assert head.headers[name] == get.headers[name]
 
 
 def test_a_token_ends_with_its_permit(clocked, clock):
