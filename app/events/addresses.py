@@ -139,13 +139,13 @@ async def resolve(host: str, port: int) -> Sequence[str]:
         OSError: the name has no address.
 
     """
-    found = await asyncio.get_running_loop().run_in_executor(
+    infos = await asyncio.get_running_loop().run_in_executor(
         _lookups, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     )
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    return list(dict.fromkeys(str(each[4][0]) for each in infos))
 
 
-def checked(found: Iterable[str], policy: AddressPolicy, *, plain_http: bool) -> list[Address]:
+def checked(literals: Iterable[str], policy: AddressPolicy, *, plain_http: bool) -> list[Address]:
     """Return the addresses of one look-up, if every one of them may be reached: a mixed answer is refused whole.
 
     Raises:
@@ -153,7 +153,7 @@ def checked(found: Iterable[str], policy: AddressPolicy, *, plain_http: bool) ->
             none.
 
     """
-    addresses = [ip_address(each) for each in found]
+    addresses = [ip_address(each) for each in literals]
     if not addresses or not all(policy.permits(each) for each in addresses):
         raise ForbiddenUrlError("forbidden_address")
     if plain_http and not all(policy.allows_by_name(each) for each in addresses):

@@ -180,10 +180,10 @@ async def claim_deliveries(
     session: WriteSession, endpoint: UUID, *, now: datetime, lease: timedelta, limit: int
 ) -> list[Claim]:
     """Claim deliveries that are due at one active endpoint, for the length of the lease; no other worker gets them."""
-    asked = {"endpoint": endpoint, "now": now, "again": now + lease, "limit": limit}
+    bounds = {"endpoint": endpoint, "now": now, "again": now + lease, "limit": limit}
     return [
         Claim(row.endpoint, event_of(row), row.attempts, row.attempts - row.attempts_before, row.traceparent)
-        for row in await session.execute(text(_CLAIM), asked)
+        for row in await session.execute(text(_CLAIM), bounds)
     ]
 
 
@@ -208,8 +208,8 @@ async def hold_endpoint(session: WriteSession, endpoint: UUID) -> bool:
 
     Other transactions may hold it too.
     """
-    held = text("SELECT FROM webhook_endpoint WHERE id = :id FOR SHARE")
-    return (await session.execute(held, {"id": endpoint})).first() is not None
+    lock = text("SELECT FROM webhook_endpoint WHERE id = :id FOR SHARE")
+    return (await session.execute(lock, {"id": endpoint})).first() is not None
 
 
 async def _finish(session: WriteSession, claim: Claim, status: str, now: datetime, and_where: str = "") -> bool:
@@ -291,22 +291,22 @@ async def list_deliveries(
     narrowed += " AND d.status = :status" if status is not None else ""
     narrowed += " AND d.status <> 'delivered'" if status in {"pending", "dead"} else ""
     narrowed += " AND d.event > :after" if after is not None else ""
-    asked = {"endpoint": endpoint, "status": status, "after": after, "limit": limit}
-    found = await session.execute(text(f"{narrowed} ORDER BY d.event LIMIT :limit"), asked)
-    return [record_of(Delivery, row) for row in found]
+    bounds = {"endpoint": endpoint, "status": status, "after": after, "limit": limit}
+    rows = await session.execute(text(f"{narrowed} ORDER BY d.event LIMIT :limit"), bounds)
+    return [record_of(Delivery, row) for row in rows]
 
 
 async def find_delivery(session: ReadSession, endpoint: UUID, event: UUID) -> tuple[Delivery, Sequence[Attempt]] | None:
     """Return one delivery with every attempt that was made; None when there is none."""
-    asked = {"endpoint": endpoint, "event": event}
-    row = (await session.execute(text(f"{_LIST} AND d.event = :event"), asked)).first()
+    key = {"endpoint": endpoint, "event": event}
+    row = (await session.execute(text(f"{_LIST} AND d.event = :event"), key)).first()
     if row is None:
         return None
     attempts = text(
         "SELECT at, took_ms, answer, error FROM webhook_attempt"
         " WHERE subject_ref = :ref AND endpoint = :endpoint AND event = :event ORDER BY number"
     )
-    made = await session.execute(attempts, {**asked, "ref": row.subject_ref})
+    made = await session.execute(attempts, {**key, "ref": row.subject_ref})
     return record_of(Delivery, row), [
         Attempt(each.at, timedelta(milliseconds=each.took_ms), each.answer, each.error) for each in made
     ]
@@ -363,9 +363,9 @@ async def queue_again(
     chosen, bounds = "o.id = :event", dict[str, object](event=which)
     if isinstance(which, tuple):
         chosen, bounds = "o.written_at >= :since AND o.written_at < :until", {"since": which[0], "until": which[1]}
-    asked = {**bounds, **dispatched.columns("last_"), "endpoint": endpoint, "statuses": list(statuses)}
-    asked |= {"missing": missing, "limit": limit, "now": now}
-    queued = (await session.execute(text(_QUEUE.format(which=chosen)), asked)).scalars().all()
+    values = {**bounds, **dispatched.columns("last_"), "endpoint": endpoint, "statuses": list(statuses)}
+    values |= {"missing": missing, "limit": limit, "now": now}
+    queued = (await session.execute(text(_QUEUE.format(which=chosen)), values)).scalars().all()
     refs = sorted({bytes(ref) for ref in queued})
     if refs:
         await session.execute(text(_ORDER), {"endpoint": endpoint, "refs": refs})

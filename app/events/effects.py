@@ -107,8 +107,8 @@ async def acknowledge(  # noqa: PLR0917 - one statement of one receiver
     session: WriteSession, owed: Owed, effect: Effect, by: UUID, at: datetime, count: int | None
 ) -> None:
     """Keep a receiver's acknowledgement; the first of each kind settles it. The row must be held (`find_owed`)."""
-    said = {"event": owed.event, "effect": effect.value, "caller": by, "at": at, "number": count}
-    await session.execute(insert(effect_acknowledged).values(said).on_conflict_do_nothing())
+    row = {"event": owed.event, "effect": effect.value, "caller": by, "at": at, "number": count}
+    await session.execute(insert(effect_acknowledged).values(row).on_conflict_do_nothing())
     column = effect_owed.c.stopped_at if effect is Effect.STOPPED else effect_owed.c.erased_at
     first = update(effect_owed).where(effect_owed.c.event == owed.event, column.is_(None))
     await session.execute(first.values({column.name: at}))

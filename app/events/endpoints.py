@@ -83,8 +83,8 @@ async def load_endpoint(session: ReadSession, identifier: UUID, *, hold: bool = 
 
 async def list_endpoints(session: ReadSession) -> list[Endpoint]:
     """Return every endpoint, oldest first."""
-    found = await session.execute(select(webhook_endpoint).order_by(webhook_endpoint.c.id))
-    return [record_of(Endpoint, row) for row in found]
+    rows = await session.execute(select(webhook_endpoint).order_by(webhook_endpoint.c.id))
+    return [record_of(Endpoint, row) for row in rows]
 
 
 # How deliveries are signed (Standard Webhooks), and the secrets that sign them.
@@ -151,5 +151,5 @@ async def secrets_in_force(session: ReadSession, endpoints: Iterable[UUID], now:
     columns = webhook_secret.c
     in_force = or_(columns.retires_at.is_(None), columns.retires_at > now)
     statement = select(webhook_secret).where(columns.endpoint.in_(list(endpoints)), in_force)
-    found = await session.execute(statement.order_by(columns.created_at.desc()))
-    return [WrappedKey(row.id, row.master_key_id, row.wrapped_secret, row.created_at, row.retires_at) for row in found]
+    rows = await session.execute(statement.order_by(columns.created_at.desc()))
+    return [WrappedKey(row.id, row.master_key_id, row.wrapped_secret, row.created_at, row.retires_at) for row in rows]

@@ -78,7 +78,7 @@ _OUTBOX: Final = Put(
 WITH put AS (
     INSERT INTO outbox (subject_ref, id, type, occurred_at, data, traceparent)
     SELECT decode(ref, 'hex'), id, type, occurred_at, data, traceparent FROM json_to_recordset(CAST(%(rows)s AS json))
-        AS given (ref text, id uuid, type text, occurred_at timestamptz, data jsonb, traceparent text)
+        AS event (ref text, id uuid, type text, occurred_at timestamptz, data jsonb, traceparent text)
     RETURNING subject_ref, id, type, occurred_at, data ->> 'processing' AS processing, data ->> 'consent' AS consent
 )
 INSERT INTO effect_owed (event, processing, consent, occurred_at, due_at)
@@ -174,9 +174,9 @@ class EventPage:
 
 _PAGE: Final = """
 WITH edge AS (
-    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS told, pg_snapshot_xmax(pg_current_snapshot()) AS newest
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS settled, pg_snapshot_xmax(pg_current_snapshot()) AS newest
 )
-SELECT edge.told::text AS told, edge.newest::text AS newest,
+SELECT edge.settled::text AS settled, edge.newest::text AS newest,
     coalesce((SELECT xid::text FROM event_progress WHERE name = 'dropped'), '0') AS dropped,
     concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
         (SELECT oid FROM pg_database WHERE datname = current_database()),
@@ -184,7 +184,7 @@ SELECT edge.told::text AS told, edge.newest::text AS newest,
     page.subject_ref, page.id, page.xid::text AS xid, page.seq, page.type, page.occurred_at, page.data
 FROM edge LEFT JOIN LATERAL (
     SELECT * FROM outbox
-    WHERE (xid, seq, id) > (CAST(:xid AS text)::xid8, :seq, :event) AND xid < edge.told
+    WHERE (xid, seq, id) > (CAST(:xid AS text)::xid8, :seq, :event) AND xid < edge.settled
         AND (CAST(:processings AS text[]) IS NULL OR data ->> 'processing' = ANY (CAST(:processings AS text[])))
     ORDER BY xid, seq, id LIMIT :limit
 ) AS page ON true
@@ -210,8 +210,8 @@ async def read_page(
     among = None if processings is None else sorted(processings)
     rows = (await session.execute(text(_PAGE), {**after.columns(), "limit": limit, "processings": among})).all()
     events = [event_of(row) for row in rows if row.id is not None]
-    told = Position(int(rows[0].told), -1, NIL)
-    following = events[-1].position if len(events) == limit else max(after, told)
+    settled = Position(int(rows[0].settled), -1, NIL)
+    following = events[-1].position if len(events) == limit else max(after, settled)
     origin = blake2b(rows[0].origin.encode(), digest_size=8).digest()
     return EventPage(events, following, int(rows[0].newest), int(rows[0].dropped), origin)
 
@@ -224,8 +224,8 @@ ON CONFLICT (name) DO UPDATE SET xid = excluded.xid, seq = excluded.seq, event =
 
 async def load_progress(session: ReadSession, name: str) -> Position:
     """Return how far a process has come; the beginning if it has not begun."""
-    asked = text("SELECT xid::text, seq, event FROM event_progress WHERE name = :name")
-    row = (await session.execute(asked, {"name": name})).first()
+    statement = text("SELECT xid::text, seq, event FROM event_progress WHERE name = :name")
+    row = (await session.execute(statement, {"name": name})).first()
     return Position() if row is None else Position(int(row.xid), row.seq, row.event)
 
 

@@ -86,8 +86,8 @@ class Sender:
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> SendOutcome:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
-        found = [host] if literal(host) is not None else await self._resolver(host, port)
-        addresses = checked(found, self._policy, plain_http=parts.scheme == "http")[:_ADDRESSES_TRIED]
+        literals = [host] if literal(host) is not None else await self._resolver(host, port)
+        addresses = checked(literals, self._policy, plain_http=parts.scheme == "http")[:_ADDRESSES_TRIED]
         target = parts.path or "/"
         target += f"?{parts.query}" if parts.query else ""
         sent = {"Host": parts.netloc, "Connection": "close", "Accept": "*/*", "User-Agent": "Sceau", **headers}
@@ -117,10 +117,10 @@ class Sender:
             await answer.aclose()
 
 
-def _seconds(said: Sequence[str]) -> int | None:
+def _seconds(headers: Sequence[str]) -> int | None:
     """Return a Retry-After in seconds (RFC 9110, section 10.2.3); the form with a date is ignored."""
-    given = said[0].strip() if said else ""
-    return int(given) if given.isascii() and given.isdigit() and len(given) <= len("86400") else None
+    seconds = headers[0].strip() if headers else ""
+    return int(seconds) if seconds.isascii() and seconds.isdigit() and len(seconds) <= len("86400") else None
 
 
 def _class_of(error: Exception) -> str:

@@ -65,8 +65,8 @@ def _wrong_values(values: Mapping[str, Any]) -> dict[str, str]:
     try:
         _GivenSettings(**values)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        return {str(each["loc"][0]): line_of(str(each["loc"][0]), each["type"], each["msg"]) for each in found}
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        return {str(each["loc"][0]): line_of(str(each["loc"][0]), each["type"], each["msg"]) for each in errors}
     return {}
 
 

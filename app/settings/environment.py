@@ -24,9 +24,9 @@ def line_of(setting: str, kind: str, message: str) -> str:
     name = PREFIX + setting.upper()
     if kind == REFUSED:
         return f"{name} {message}"
-    said = message.removeprefix("Value error, ")
+    reason = message.removeprefix("Value error, ")
     example = ", as in PT5S" if kind.startswith("time_delta") else ""
-    return f"{name}: {said[:1].lower()}{said[1:]}{example}"
+    return f"{name}: {reason[:1].lower()}{reason[1:]}{example}"
 
 
 def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, Any]:
@@ -37,15 +37,15 @@ def from_files(environment: Mapping[str, str], names: frozenset[str]) -> dict[st
             cannot be read.
 
     """
-    found, errors = read_files(environment, names)
+    values, errors = read_files(environment, names)
     if errors:
         raise SettingsError(errors[0])
-    return found
+    return values
 
 
 def read_files(environment: Mapping[str, str], names: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
     """Return the same, with a line for each variable that is wrong instead of an error for the first."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     errors: list[str] = []
     for variable, value in environment.items():
         name = variable.removeprefix(PREFIX)
@@ -57,8 +57,8 @@ def read_files(environment: Mapping[str, str], names: frozenset[str]) -> tuple[d
             errors.append(str(error))
             continue
         if text:  # else nothing is set, as with an empty variable
-            found[base.lower()] = text
-    return found, errors
+            values[base.lower()] = text
+    return values, errors
 
 
 def _read(variable: str, value: str, environment: Mapping[str, str], names: frozenset[str]) -> tuple[str, str]:

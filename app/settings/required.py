@@ -70,8 +70,8 @@ def pseudonym_keys(settings: Settings) -> tuple[bytes, bytes | None]:
         SettingsError: it is missing, one is too short, or there are more than two.
 
     """
-    given = required(settings.pseudonym_key, "pseudonym_key").split(",")
-    keys = [_decoded(each.strip(), "PSEUDONYM_KEY") for each in given]
+    written = required(settings.pseudonym_key, "pseudonym_key").split(",")
+    keys = [_decoded(each.strip(), "PSEUDONYM_KEY") for each in written]
     if any(len(key) < _KEY_BYTES for key in keys):
         raise SettingsError("SCEAU_PSEUDONYM_KEY has fewer than 32 bytes: " + HOW_TO_MAKE)
     if len(keys) > _MOST_PSEUDONYM_KEYS:

@@ -84,11 +84,11 @@ def _read(parse: Callable[[str], object], how: str) -> BeforeValidator:
     A value that is not text is a default, or one that code hands in: pydantic checks its type.
     """
 
-    def read(given: object) -> object:
-        if not isinstance(given, str):
-            return given
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
         try:
-            return parse(given)
+            return parse(value)
         except (ValueError, InvalidNoticeError):
             raise _refused(_must(how)) from None
 
@@ -99,11 +99,11 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _period(given: object) -> object:
-    if not isinstance(given, str):
-        return given
+def _period(value: object) -> object:
+    if not isinstance(value, str):
+        return value
     try:
-        return ConsentPeriod.parse(given)
+        return ConsentPeriod.parse(value)
     except InvalidPeriodError as error:
         raise ValueError(error.detail) from None
 
@@ -197,10 +197,10 @@ def _some_of(allowed: frozenset[str], words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(words)
 
 
-def _console_client(given: SecretStr) -> SecretStr:
-    if given.get_secret_value().startswith(" "):
+def _console_client(client: SecretStr) -> SecretStr:
+    if client.get_secret_value().startswith(" "):
         raise ValueError("is the client's ID, or ID SECRET with a blank between")
-    return given
+    return client
 
 
 _URL: Final = "is an address such as https://login.example.fr/realms/staff (https; plain HTTP only for this machine)"

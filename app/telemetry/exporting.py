@@ -104,10 +104,10 @@ class ProcessTracer:
     @contextmanager
     def request(self, route: str, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Span]:
         """Begin the span of a request that FastAPI does not see, current while the block lasts; the caller ends it."""
-        given = next((value for name, value in headers if name == b"traceparent"), b"")
+        traceparent = next((value for name, value in headers if name == b"traceparent"), b"")
         attributes = {"http.request.method": "POST", "http.route": route}
         span = self._tracer.start_span(
-            f"POST {route}", _remote(given.decode("latin-1")), SpanKind.SERVER, attributes=attributes
+            f"POST {route}", _remote(traceparent.decode("latin-1")), SpanKind.SERVER, attributes=attributes
         )
         with trace.use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
             yield span
@@ -161,9 +161,9 @@ class ProcessTracer:
         return carrier[_TRACEPARENT]
 
 
-def _remote(given: str) -> Context:
+def _remote(traceparent: str) -> Context:
     """Return the context that a `traceparent` names; an empty one if it is malformed."""
-    return _PROPAGATOR.extract({_TRACEPARENT: given}, context=Context())
+    return _PROPAGATOR.extract({_TRACEPARENT: traceparent}, context=Context())
 
 
 _FLUSH_SECONDS: Final = 2.0

@@ -94,12 +94,12 @@ def _without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def _before_values(said: str) -> str:
+def _before_values(message: str) -> str:
     """Return the words with which a message of asyncio begins: behind them it shows tasks, and what is in these.
 
     A task is shown with its result or its exception, whose message is quoted; a callback with its arguments.
     """
-    return re.split(r"[^\w %.!-]", said, maxsplit=1)[0].rstrip()
+    return re.split(r"[^\w %.!-]", message, maxsplit=1)[0].rstrip()
 
 
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -111,20 +111,20 @@ def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def say_fault(error: BaseException) -> None:
     """Print what ends a process and nobody foresaw to standard error: in the place of a traceback, and as logs do."""
-    said = "sceau: a fault of the program; its message is left out, which may hold what is secret"
-    sys.stderr.write("\n  ".join([said, *describe(error, places=100)]) + "\n")
+    sentence = "sceau: a fault of the program; its message is left out, which may hold what is secret"
+    sys.stderr.write("\n  ".join([sentence, *describe(error, places=100)]) + "\n")
 
 
 def describe(error: BaseException, *, places: int = 5) -> list[str]:
     """Return an exception and its causes, each as its type and the last places it went through."""
-    told, current = [], error
+    causes, current = [], error
     while True:
         went = traceback.extract_tb(current.__traceback__)[-places:]
         where = " < ".join(
             f"{place.name} ({'/'.join(place.filename.split('/')[-2:])}:{place.lineno})" for place in reversed(went)
         )
-        told.append(f"{type(current).__module__}.{type(current).__qualname__} in {where}")
+        causes.append(f"{type(current).__module__}.{type(current).__qualname__} in {where}")
         following = current.__cause__ or current.__context__
-        if following is None or len(told) > 5:  # noqa: PLR2004 - enough to see where it came from
-            return told
+        if following is None or len(causes) > 5:  # noqa: PLR2004 - enough to see where it came from
+            return causes
         current = following

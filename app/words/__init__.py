@@ -37,15 +37,15 @@ def _parts() -> Mapping[str, Mapping[str, Texts]]:
     """The texts of the catalogues, by part and name, in the order of the files."""
     from babel.messages.pofile import read_po  # noqa: PLC0415 - a start that says nothing to people need not wait for it
 
-    found: dict[str, dict[str, dict[str, str]]] = {}
+    texts: dict[str, dict[str, dict[str, str]]] = {}
     for language in LANGUAGES:
         with (_HERE / ("sceau.pot" if language == SOURCE else f"{language}.po")).open("rb") as opened:
             for message in read_po(opened, abort_invalid=True):
                 if message.id:
                     part, _, name = (message.context or "").partition(":")
                     text = message.id if language == SOURCE else message.string
-                    found.setdefault(part, {}).setdefault(name, {})[language] = str(text)
-    return found
+                    texts.setdefault(part, {}).setdefault(name, {})[language] = str(text)
+    return texts
 
 
 class Catalogue(Mapping[str, Texts]):
