@@ -62,8 +62,8 @@ def _options(
 ) -> None: ...
 
 
-def _print_openapi(asked: bool) -> None:  # noqa: FBT001
-    if not asked:
+def _print_openapi(wanted: bool) -> None:  # noqa: FBT001
+    if not wanted:
         return
     from app.main import create_app
     from app.settings import Settings
@@ -229,8 +229,8 @@ def _main() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
     except typer.TyperException as error:
-        if said := usage(error):
-            typer.echo(f"sceau: {said}", err=True)
+        if line := usage(error):
+            typer.echo(f"sceau: {line}", err=True)
         else:  # the help of a group that was called without a command
             typer.echo(error.format_message())
         return _USAGE

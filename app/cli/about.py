@@ -12,10 +12,10 @@ from app.cli.output import GivenFileError
 from app.cli.words import present
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001
+def _print_version(wanted: bool) -> None:  # noqa: FBT001
     from importlib.metadata import version
 
-    if asked:
+    if wanted:
         typer.echo(version("sceau"))
         raise typer.Exit
 
@@ -72,10 +72,10 @@ def prepare_completion() -> None:
 
 
 def _prepared(callback: Callable[..., Any]) -> Callable[[typer.Context, typer.CallbackParam, bool], None]:
-    def act(context: typer.Context, parameter: typer.CallbackParam, asked: bool) -> None:  # noqa: FBT001
-        if asked:
+    def act(context: typer.Context, parameter: typer.CallbackParam, wanted: bool) -> None:  # noqa: FBT001
+        if wanted:
             get_completion_inspect_parameters()
-            callback(context, parameter, asked)
+            callback(context, parameter, wanted)
 
     return act
 
@@ -104,8 +104,8 @@ def usage(error: typer.TyperException) -> str | None:
     """The line to print for wrong usage, which names the help to read; None if the help was printed already."""
     if isinstance(error, GivenFileError):
         return error.message
-    said = " ".join(error.format_message().replace("Value error, ", "").split())
-    if not said or "Usage:" in said:
+    text = " ".join(error.format_message().replace("Value error, ", "").split())
+    if not text or "Usage:" in text:
         return None
     path = getattr(getattr(error, "ctx", None), "command_path", "sceau")
-    return f"{said[:1].lower()}{said[1:].rstrip('.')} ({path} --help)"
+    return f"{text[:1].lower()}{text[1:].rstrip('.')} ({path} --help)"

@@ -38,9 +38,9 @@ def rebuild(
     async def run(database: "Database") -> tuple[int, int]:
         subjects = differing = 0
         with progress() as bar:
-            async for each in rebuild_projection(database, repair=not check):
-                subjects, differing = each.subjects, each.differing
-                bar.tell(each.share, f"{subjects:,} subjects, {differing:,} rows differ")
+            async for batch in rebuild_projection(database, repair=not check):
+                subjects, differing = batch.subjects, batch.differing
+                bar.tell(batch.share, f"{subjects:,} subjects, {differing:,} rows differ")
         return subjects, differing
 
     subjects, differing = connected(data, run)
@@ -76,8 +76,8 @@ def evaluate(
                 return await _decided(session, deployment, question)
         except RestoredBehindError:
             async with database.read() as session:
-                known = (await load_processings(session, [question.processing])).get(question.processing)
-                if known is None or not known.facts.is_exempt:
+                record = (await load_processings(session, [question.processing])).get(question.processing)
+                if record is None or not record.facts.is_exempt:
                     raise
                 return await _decided(session, deployment, question)
 

@@ -56,7 +56,7 @@ class FileRow:
 
     file: Path
     line: int
-    said: dict[str, Any]
+    members: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ class Reading:
                 raise ImportFileError(f"{path}:1: it has no column {column!r} for {member}")
         mapped = {column: member for member, column in self.columns.items()}
         members = {column: mapped.get(column, column) for column in header}
-        known = {column: member for column, member in members.items() if member in MEMBERS}
+        wanted = {column: member for column, member in members.items() if member in MEMBERS}
         for row in lines:
             if None in row or None in row.values():
                 raise ImportFileError(f"{path}:{lines.line_num}: it has not as many cells as the header")
-            cells = {member: row[column].strip() for column, member in known.items()}
-            yield FileRow(path, lines.line_num, self._said(cells))
+            cells = {member: row[column].strip() for column, member in wanted.items()}
+            yield FileRow(path, lines.line_num, self._members(cells))
 
     def _ndjson(self, path: Path, file: TextIO) -> Iterator[FileRow]:
         is_empty = True
@@ -108,33 +108,33 @@ class Reading:
                 continue
             is_empty = False
             try:
-                said = json.loads(line)
+                members = json.loads(line)
             except ValueError as error:
                 raise ImportFileError(f"{path}:{number}: it is no JSON") from error
-            if not isinstance(said, dict):
+            if not isinstance(members, dict):
                 raise ImportFileError(f"{path}:{number}: it is no object")
-            yield FileRow(path, number, self._mapped(said))
+            yield FileRow(path, number, self._mapped(members))
         if is_empty:
             raise ImportFileError(f"{path}: it is empty")
 
-    def _mapped(self, said: dict[str, Any]) -> dict[str, Any]:
+    def _mapped(self, members: dict[str, Any]) -> dict[str, Any]:
         """The row of an NDJSON object: mapped members are moved to their names, and the others stay."""
         for member, name in self.columns.items():
-            if name in said:
-                _put(said, member, said.pop(name))
+            if name in members:
+                _put(members, member, members.pop(name))
         for member, value in self._constants().items():
-            _put(said, member, value, keep=True)
-        return said
+            _put(members, member, value, keep=True)
+        return members
 
-    def _said(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        said: dict[str, Any] = {}
+    def _members(self, cells: Mapping[str, str]) -> dict[str, Any]:
+        members: dict[str, Any] = {}
         for member, value in {**self._constants(), **{name: cell for name, cell in cells.items() if cell}}.items():
-            _put(said, member, _typed(member, value))
-        return said
+            _put(members, member, _typed(member, value))
+        return members
 
     def _constants(self) -> dict[str, Any]:
-        given = {"subject.type": "user", **self.constants}
-        return {member: _typed(member, value) for member, value in given.items()}
+        values = {"subject.type": "user", **self.constants}
+        return {member: _typed(member, value) for member, value in values.items()}
 
 
 def _kind(path: Path) -> str:
@@ -159,13 +159,13 @@ def _typed(member: str, value: Any) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-def _put(said: dict[str, Any], member: str, value: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - JSON
+def _put(members: dict[str, Any], member: str, value: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - JSON
     """Put a value at its dotted name; with `keep`, leave a value that is there already."""
     *outer, last = member.split(".")
     for name in outer:
-        inner = said.setdefault(name, {})
+        inner = members.setdefault(name, {})
         if not isinstance(inner, dict):
             return
-        said = inner
-    if not (keep and last in said):
-        said[last] = value
+        members = inner
+    if not (keep and last in members):
+        members[last] = value

@@ -59,21 +59,21 @@ class _Sender:
 
         """
         begun = time.monotonic()
-        for row, told in zip(rows, self._answers(rows), strict=True):
-            self.note(row, told)
+        for row, answer in zip(rows, self._answers(rows), strict=True):
+            self.note(row, answer)
         took = time.monotonic() - begun
         time.sleep(took * (1 - self.share) / self.share)
 
-    def note(self, row: FileRow, told: dict[str, Any]) -> None:
+    def note(self, row: FileRow, answer: dict[str, Any]) -> None:
         """Count the result of a row, and write it down."""
-        result = told["result"]
+        result = answer["result"]
         self.counts[result] += 1
-        self.unproven += told.get("proof") == "unknown"
+        self.unproven += answer.get("proof") == "unknown"
         if self.results is not None:
-            line = {"file": str(row.file), "line": row.line, **told}
+            line = {"file": str(row.file), "line": row.line, **answer}
             self.results.write(json.dumps(line, ensure_ascii=False) + "\n")
         elif result == "refused" and self.counts[result] <= _SHOWN:
-            problem = told.get("problem") or {}
+            problem = answer.get("problem") or {}
             fields = "; ".join(f"{each['field']}: {each['message']}" for each in problem.get("errors") or ())
             typer.echo(f"{row.file}:{row.line}: {fields or problem.get('detail') or 'refused'}", err=True)
 
@@ -88,13 +88,13 @@ class _Sender:
         cause = ""
         for attempt in range(_TRIES):
             try:
-                answer = self.client.post("/v1/imports", json={**self.order, "rows": [row.said for row in rows]})
+                answer = self.client.post("/v1/imports", json={**self.order, "rows": [row.members for row in rows]})
             except httpx2.TransportError as error:
                 cause = type(error).__name__
             else:
                 if answer.status_code == httpx2.codes.OK:
-                    told: list[dict[str, Any]] = answer.json()["rows"]
-                    return told
+                    answers: list[dict[str, Any]] = answer.json()["rows"]
+                    return answers
                 cause = problem_of(answer)
                 if answer.status_code not in {429, 502, 503, 504}:
                     raise ImportStoppedError(cause)
@@ -161,7 +161,7 @@ def _send_all(sender: _Sender, reading: Reading, files: Sequence[Path], total: i
                 if seen.is_new(row):
                     fresh.append(row)
                 else:
-                    sender.note(row, {"source_id": row.said["source_id"], **_REPEATED})
+                    sender.note(row, {"source_id": row.members["source_id"], **_REPEATED})
             sender.send(fresh)
             done = sender.counts.total()
             bar.tell(done / total, f"{done:,} of {total:,} rows")
@@ -177,26 +177,26 @@ class _Seen:
     """The rows that were sent, by their name in the older system, in a temporary SQLite database."""
 
     def __init__(self) -> None:
-        self._known = sqlite3.connect("")
-        self._known.execute("CREATE TABLE known (id BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database = sqlite3.connect("")
+        self._database.execute("CREATE TABLE known (id BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def is_new(self, row: FileRow) -> bool:
         """Whether this is the first row with its name."""
-        name = row.said.get("source_id")
+        name = row.members.get("source_id")
         if not isinstance(name, str):
             return True  # the service says what is wrong with it
         digest = sha256(name.encode("utf-8", "surrogatepass")).digest()
-        return self._known.execute("INSERT OR IGNORE INTO known VALUES (?)", [digest]).rowcount == 1
+        return self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", [digest]).rowcount == 1
 
     def close(self) -> None:
         """Delete the temporary database."""
-        self._known.close()
+        self._database.close()
 
 
 def _requests(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:
     """Group rows into requests of `_TOGETHER` rows, or of fewer if the rows are large."""
     while together := list(islice(rows, _TOGETHER)):
-        size = sum(len(json.dumps(row.said)) for row in together)
+        size = sum(len(json.dumps(row.members)) for row in together)
         parts = 1 + size // _LARGEST
         length = -(-len(together) // parts)
         yield from (together[start : start + length] for start in range(0, len(together), length))
@@ -208,15 +208,15 @@ def _count(reading: Reading, files: Sequence[Path]) -> tuple[int, int]:
     for file in files:
         for row in reading.rows(file):
             total += 1
-            grants += row.said.get("decision") == "granted"
+            grants += row.members.get("decision") == "granted"
     return total, grants
 
 
-def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
+def _pairs(written: Sequence[str] | None, option: str) -> dict[str, str]:
     pairs = {}
-    for each in given or ():
-        member, parted, value = each.partition("=")
+    for pair in written or ():
+        member, parted, value = pair.partition("=")
         if not parted or member not in MEMBERS:
-            raise ImportStoppedError(f"{option} {each}: it names no member; there are {', '.join(sorted(MEMBERS))}")
+            raise ImportStoppedError(f"{option} {pair}: it names no member; there are {', '.join(sorted(MEMBERS))}")
         pairs[member] = value
     return pairs

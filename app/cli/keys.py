@@ -82,9 +82,9 @@ def all_callers(data: DataOption) -> "tuple[list[CallerView], datetime]":
         after: UUID | None = None
         async with database.read() as session:
             now = await session.now()
-            while found := await list_callers(session, None, after=after, limit=100):
-                after = found[-1].caller.id
-                callers += found
+            while page := await list_callers(session, None, after=after, limit=100):
+                after = page[-1].caller.id
+                callers += page
         return callers, now
 
     return connected(data, listed)
@@ -95,15 +95,15 @@ def show_callers(data: DataOption, every: bool, as_json: bool, *, by_tokens: boo
 
     `every`: revoked ones and all of their keys too. `by_tokens`: only those known by tokens.
     """
-    found, now = all_callers(data)
-    callers = [each for each in found if every or each.caller.revoked_at is None]
-    shown = [each for each in callers if not by_tokens or each.caller.identity is not None]
-    keys = {each.caller.id: [key for key in each.keys if every or key.in_force(now)] for each in shown}
+    views, now = all_callers(data)
+    callers = [view for view in views if every or view.caller.revoked_at is None]
+    shown = [view for view in callers if not by_tokens or view.caller.identity is not None]
+    keys = {view.caller.id: [key for key in view.keys if every or key.in_force(now)] for view in shown}
     if as_json:
-        echo_json([_told_of(each, keys[each.caller.id]) for each in shown])
+        echo_json([_json_of(view, keys[view.caller.id]) for view in shown])
         return
-    for each in shown:
-        for line in _lines(each, keys[each.caller.id], now):
+    for view in shown:
+        for line in _lines(view, keys[view.caller.id], now):
             typer.echo(line)
 
 
@@ -163,9 +163,9 @@ def keys_rotate(
 
     with _named(identifier):
         rotated = connected(data, rotate)
-    for each in rotated.before:
-        ends = f"is good until {_told(each.expires_at)}" if each.revoked_at is None else "is good for nothing any more"
-        typer.echo(f"key {each.id} {ends}", err=True)
+    for key in rotated.before:
+        ends = f"is good until {_iso(key.expires_at)}" if key.revoked_at is None else "is good for nothing any more"
+        typer.echo(f"key {key.id} {ends}", err=True)
     typer.echo(f"key {rotated.made.key.id} is shown once:", err=True)
     typer.echo(rotated.made.secret)
 
@@ -209,7 +209,7 @@ def _named(identifier: UUID) -> Iterator[None]:
         ) from None
 
 
-def _told_of(view: "CallerView", keys: Sequence[ApiKey]) -> dict[str, object]:
+def _json_of(view: "CallerView", keys: Sequence[ApiKey]) -> dict[str, object]:
     of_keys = [{**asdict(key), "last_used_at": view.uses.get(key.id)} for key in keys]
     return {**asdict(view.caller), "last_used_at": view.last_used_at, "keys": of_keys}
 
@@ -229,18 +229,18 @@ def _lines(view: "CallerView", keys: Sequence[ApiKey], now: datetime) -> Iterato
 
 
 def _used(at: datetime | None) -> str:
-    return f"last used {_told(at)}" if at is not None else "never used"
+    return f"last used {_iso(at)}" if at is not None else "never used"
 
 
 def _standing(key: ApiKey, now: datetime) -> str:
     if key.revoked_at is not None:
-        return f"revoked {_told(key.revoked_at)}"
+        return f"revoked {_iso(key.revoked_at)}"
     if key.expires_at is None:
         return "good until revoked"
-    return f"{'good until' if key.in_force(now) else 'expired'} {_told(key.expires_at)}"
+    return f"{'good until' if key.in_force(now) else 'expired'} {_iso(key.expires_at)}"
 
 
-def _told(at: datetime | None) -> str:
+def _iso(at: datetime | None) -> str:
     return at.isoformat(timespec="minutes") if at is not None else ""
 
 
@@ -293,14 +293,14 @@ def identities_list(
 def identities_issuers(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Ask every issuer of SCEAU_OIDC_ISSUER for its keys, as the service does, and tell how that went."""
     with deployment(data):
-        found = asyncio.run(ask_issuers(_check()))
+        reports = asyncio.run(ask_issuers(_check()))
     if as_json:
-        echo_json(found)
-    for each in found if not as_json else ():
-        keys = "; ".join(f"{key['id'] or 'without an id'} ({', '.join(key['algorithms'])})" for key in each["keys"])
-        failed = f"no keys ({each['error']})"
-        typer.echo(f"{each['issuer']}: {keys if each['error'] is None else failed}")
-    if any(each["error"] is not None for each in found):
+        echo_json(reports)
+    for report in reports if not as_json else ():
+        keys = "; ".join(f"{key['id'] or 'without an id'} ({', '.join(key['algorithms'])})" for key in report["keys"])
+        failed = f"no keys ({report['error']})"
+        typer.echo(f"{report['issuer']}: {keys if report['error'] is None else failed}")
+    if any(report["error"] is not None for report in reports):
         raise typer.Exit(1)
 
 
@@ -308,21 +308,21 @@ async def ask_issuers(check: "TokenCheck") -> list[dict[str, Any]]:
     """The keys that each issuer gives now, or why it gives none; the connections are closed."""
     from app.auth.issuer_trust import IssuerUnavailableError
 
-    found: list[dict[str, Any]] = []
+    reports: list[dict[str, Any]] = []
     try:
         for name, issuer in check.issuers.items():
-            told: dict[str, Any] = {"issuer": name, "error": None, "keys": []}
-            found.append(told)
+            report: dict[str, Any] = {"issuer": name, "error": None, "keys": []}
+            reports.append(report)
             try:
                 fetched = await issuer.fetch()
             except IssuerUnavailableError as error:
-                told["error"] = error.why
+                report["error"] = error.why
             else:
-                told["keys"] = [{"id": key.key_id, "algorithms": sorted(key.algorithms)} for key in fetched.keys]
-                told["error"] = None if told["keys"] else "keys"
+                report["keys"] = [{"id": key.key_id, "algorithms": sorted(key.algorithms)} for key in fetched.keys]
+                report["error"] = None if report["keys"] else "keys"
     finally:
         await check.close()
-    return found
+    return reports
 
 
 def _check() -> "TokenCheck":

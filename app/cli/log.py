@@ -51,11 +51,11 @@ def export(
         async with database.read() as session:
             period = await Period.of(session, utc(since), utc(until))
             with written_whole(file, binary=parquet) as sink, kind(sink) as put, progress() as bar:
-                async for _, found in decisions(session, Wanted(utc(since), utc(until))):
-                    put([row_of(each, bytes.hex) for each in found])
-                    number += len(found)
-                    if found:
-                        bar.tell(period.share_after(found[-1].at), f"{number:,} decisions")
+                async for _, batch in decisions(session, Wanted(utc(since), utc(until))):
+                    put([row_of(each, bytes.hex) for each in batch])
+                    number += len(batch)
+                    if batch:
+                        bar.tell(period.share_after(batch[-1].at), f"{number:,} decisions")
         return number
 
     number = at_length(data, write)
@@ -87,8 +87,8 @@ def _parquet(sink: IO[bytes]) -> Iterator[_Put]:
         **dict.fromkeys(("decision", "automated", "private"), flag),
         "elements": pa.list_(pa.string()),
     }
-    told = [each.name for each in (*fields(Shape), *fields(LogFacts))]
-    columns = [*OWN, *(name for name in told if name not in {"shape", "permitted", "relied"})]
+    names = [member.name for member in (*fields(Shape), *fields(LogFacts))]
+    columns = [*OWN, *(name for name in names if name not in {"shape", "permitted", "relied"})]
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
     with ParquetWriter(sink, schema, compression="zstd") as writer:
         yield lambda rows: writer.write_batch(pa.RecordBatch.from_pylist(list(rows), schema))

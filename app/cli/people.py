@@ -28,11 +28,11 @@ def typed_ids(number: int) -> list[str]:
         fail("standard input is closed: pipe the id in, or type it", 2)
     if sys.stdin.isatty():
         typer.echo("The id, in one line: " if number == 1 else f"{number} ids, a line each: ", nl=False, err=True)
-        given = b"".join(sys.stdin.buffer.readline() for _ in range(number))
+        content = b"".join(sys.stdin.buffer.readline() for _ in range(number))
     else:
-        given = sys.stdin.buffer.read()
+        content = sys.stdin.buffer.read()
     try:
-        lines = given.decode().splitlines()
+        lines = content.decode().splitlines()
     except UnicodeDecodeError:
         fail("the id is not UTF-8", 2)
     if len(lines) > number:
@@ -92,9 +92,9 @@ def link(  # noqa: PLR0917 - a command's options
     if as_json:
         echo_json(made)
         return
-    for each in made.get("left_out") or ():
-        until = f" until {each['until']}" if each.get("until") else ""
-        typer.echo(f"{each['processing']} is left out: {each['reason']}{until}", err=True)
+    for left in made.get("left_out") or ():
+        until = f" until {left['until']}" if left.get("until") else ""
+        typer.echo(f"{left['processing']} is left out: {left['reason']}{until}", err=True)
     typer.echo(f"It asks until {made['expires_at']}.", err=True)
     typer.echo(made["url"])
     if made.get("parent"):
@@ -120,10 +120,10 @@ def subject_export(
         async with database.write(at_once=True) as session:
             return await export_subject(session, deployment, None, name, logged, service=service)
 
-    told = connected(data, export)
+    exported = connected(data, export)
     with written_whole(output) as sink:
-        json.dump(told, sink, ensure_ascii=False, indent=2)
-    if not any(told[each] for each in ("events", "consent_links", "looked_at", "decisions_by_day")):
+        json.dump(exported, sink, ensure_ascii=False, indent=2)
+    if not any(exported[each] for each in ("events", "consent_links", "looked_at", "decisions_by_day")):
         typer.echo("Nothing is held about this id: check how it is written.", err=True)
-    number = len(told["events"])
+    number = len(exported["events"])
     typer.echo("1 event exported." if number == 1 else f"{number} events exported.", err=True)

@@ -28,29 +28,29 @@ def probe(  # noqa: PLR0917 - a command's options
 
     try:
         target = ProbedService(url.rstrip("/"), key_of(key_file))
-        found = check_promise(target, processing, {"type": kind, "id": subject}, times, exempt)
+        report = check_promise(target, processing, {"type": kind, "id": subject}, times, exempt)
     except (ProbeFailedError, ServiceRefusedError) as error:
         if as_json:
             typer.echo(json.dumps({"held": None, "why": str(error)}))
         else:
             typer.echo(f"sceau: not checked: {error}", err=True)
         raise typer.Exit(2) from None
-    told = {
-        "held": found.held,
+    doc = {
+        "held": report.held,
         "asked": times,
-        "denied": found.denied,
-        "permitted": found.permitted,
-        "unanswered": found.unanswered,
-        "withdrawal_seconds": found.withdrawal_seconds,
-        "exempt_permitted": found.exempt,
+        "denied": report.denied,
+        "permitted": report.permitted,
+        "unanswered": report.unanswered,
+        "withdrawal_seconds": report.withdrawal_seconds,
+        "exempt_permitted": report.exempt,
     }
-    words = "held" if found.held else "BROKEN"
+    words = "held" if report.held else "BROKEN"
     line = (
-        f"{words}: after the withdrawal {found.denied} of {times} questions denied, {found.permitted} permitted, "
-        f"{found.unanswered} not answered"
+        f"{words}: after the withdrawal {report.denied} of {times} questions denied, {report.permitted} permitted, "
+        f"{report.unanswered} not answered"
     )
-    typer.echo(json.dumps(told) if as_json else line + ("" if found.exempt is not False else "; exempt: not permitted"))
-    if not found.held:
+    typer.echo(json.dumps(doc) if as_json else line + ("" if report.exempt is not False else "; exempt: not permitted"))
+    if not report.held:
         raise typer.Exit(1)
-    if not found.complete:
+    if not report.complete:
         raise typer.Exit(2)

@@ -20,12 +20,12 @@ class ProgressLine:
         self._begun = time.monotonic()
         self._next, self._width = self._begun + _QUIET_SECONDS, 0
 
-    def tell(self, share: float, said: str) -> None:
+    def tell(self, share: float, done: str) -> None:
         """Say how far the work is.
 
         Args:
             share: how much of it is done, from 0 to 1.
-            said: what was done so far, such as "12,000 rows".
+            done: what was done so far, such as "12,000 rows".
 
         """
         now = time.monotonic()
@@ -34,7 +34,7 @@ class ProgressLine:
         self._next = now + _BETWEEN_SECONDS
         share = min(share, 1.0)
         left = f", {time_left((now - self._begun) * (1 - share) / share)} left" if share > 0 else ""
-        self._write(f"{share:4.0%}  {said}{left}")
+        self._write(f"{share:4.0%}  {done}{left}")
 
     def clear(self) -> None:
         """Remove the line."""

@@ -44,7 +44,7 @@ class ProbedService:
         except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
             raise ProbeFailedError(f"{method} {path}: no answer ({type(error).__name__})") from None
 
-    def told(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Send a request that must succeed, and return the JSON of the answer.
 
         Raises:
@@ -135,7 +135,7 @@ def check_promise(
         target.send("POST", "/v1/withdrawals", withdrawal)
         raise
     begun = time.monotonic()
-    target.told("POST", "/v1/withdrawals", withdrawal)
+    target.call("POST", "/v1/withdrawals", withdrawal)
     took = time.monotonic() - begun
     answers = target.ask_often(question, times)
     return ProbeReport(answers.count(True), answers.count(False), answers.count(None), round(took, 4), is_exempt)
@@ -143,7 +143,7 @@ def check_promise(
 
 def _grant(target: ProbedService, processing: str, subject: Mapping[str, str]) -> None:
     now = datetime.now(UTC)
-    version = _version(target.told("GET", f"/v1/processings/{processing}/versions")["items"], now)
+    version = _version(target.call("GET", f"/v1/processings/{processing}/versions")["items"], now)
     language, text = next(iter(version["notice"].items()))
     evidence = {
         "method": "api",
@@ -158,7 +158,7 @@ def _grant(target: ProbedService, processing: str, subject: Mapping[str, str]) -
     }
     body = {"subject": subject, "processing": processing, "decision": "granted"}
     body |= {"evidence": evidence, "collected_at": now.isoformat()}
-    state = target.told("POST", "/v1/consents", body)["state"]
+    state = target.call("POST", "/v1/consents", body)["state"]
     if state != "in_force":
         raise ProbeFailedError(
             f"the probe's consent is {state}: see `sceau doctor probe --help` for what its processing must be"
@@ -168,13 +168,13 @@ def _grant(target: ProbedService, processing: str, subject: Mapping[str, str]) -
 def _version(versions: Sequence[Mapping[str, Any]], now: datetime) -> Mapping[str, Any]:
     """The version in force, which is the approved one that began last."""
     begun = [
-        each
-        for each in versions
-        if each.get("state", "approved") == "approved" and datetime.fromisoformat(each["effective_from"]) <= now
+        version
+        for version in versions
+        if version.get("state", "approved") == "approved" and datetime.fromisoformat(version["effective_from"]) <= now
     ]
     if not begun:
         raise ProbeFailedError("no version of the probe's processing is in force")
-    return max(begun, key=lambda each: (datetime.fromisoformat(each["effective_from"]), each["number"]))
+    return max(begun, key=lambda version: (datetime.fromisoformat(version["effective_from"]), version["number"]))
 
 
 def _await_permit(target: ProbedService, question: Mapping[str, Any]) -> None:

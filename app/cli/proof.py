@@ -72,9 +72,9 @@ def proof_replay(
 
 
 def _say(report: "ReplayReport") -> None:
-    for each in report.different[:_SHOWN]:
-        said = ", ".join(f"{name} {logged} in the log, {now} now" for name, (logged, now) in each.columns.items())
-        typer.echo(f"DIFFERENT: {each.id}: {said}")
+    for row in report.different[:_SHOWN]:
+        columns = ", ".join(f"{name} {logged} in the log, {now} now" for name, (logged, now) in row.columns.items())
+        typer.echo(f"DIFFERENT: {row.id}: {columns}")
     if len(report.different) > _SHOWN:
         typer.echo(f"DIFFERENT: {len(report.different) - _SHOWN} more")
     for column, number in report.by_column().most_common():
@@ -122,10 +122,10 @@ def proof_key(as_json: JsonOption = False, data: DataOption = None) -> None:  # 
         async with database.read() as session:
             return [str(each) for each in await every_key(session, origin_of(settings_here()))]
 
-    found = connected(data, keys)
+    listed = connected(data, keys)
     if as_json:
-        echo_json(found)
-    for key in found if not as_json else ():
+        echo_json(listed)
+    for key in listed if not as_json else ():
         typer.echo(key)
 
 
@@ -189,11 +189,11 @@ async def _put_payload(database: "Database", bag: "Bag", plan: "BundlePlan", *, 
     from app.pages.bundle import write_pages
 
     async with database.read() as session:
-        told = None
+        report = None
         if replay and plan.since is not None and plan.until is not None:
-            told = await replay_report(session, deployment_here().vault, plan.since, plan.until)
+            report = await replay_report(session, deployment_here().vault, plan.since, plan.until)
         with progress() as bar:
-            bundle = await write_bundle(session, plan, bag, told, bar.tell)
+            bundle = await write_bundle(session, plan, bag, report, bar.tell)
         await write_pages(session, bundle, bag)
     return bundle
 
@@ -212,9 +212,9 @@ async def _put_statement(database: "Database", bag: "Bag", bundle: "Bundle") -> 
             while True:  # another process may be entering other things meanwhile
                 await appended(database)
                 async with database.read() as session:
-                    told = await entered_behind(session, bundle, statement)
-                if told is not None:
-                    bag.put_tag(LATER, told)
+                    later = await entered_behind(session, bundle, statement)
+                if later is not None:
+                    bag.put_tag(LATER, later)
                     return True
                 await asyncio.sleep(1)
     except (LogRefusedError, HeadsUnreadableError, TimeoutError) as error:
@@ -246,8 +246,8 @@ def proof_verify(  # noqa: PLR0917 - what can be asked for
         return
     if not files:
         raise typer.BadParameter("give bundles, checkpoints or receipts; or --script")
-    given = [part for each in key or [] for part in ("--key", each)]
-    given += [part for old in against or [] for part in ("--against", str(old))]
-    given += ["--tsa-ca", str(tsa_ca)] if tsa_ca is not None else []
-    given += ["--lang", lang] if lang is not None else []
-    raise typer.Exit(main([*given, "--", *map(str, files)]))
+    arguments = [part for each in key or [] for part in ("--key", each)]
+    arguments += [part for old in against or [] for part in ("--against", str(old))]
+    arguments += ["--tsa-ca", str(tsa_ca)] if tsa_ca is not None else []
+    arguments += ["--lang", lang] if lang is not None else []
+    raise typer.Exit(main([*arguments, "--", *map(str, files)]))

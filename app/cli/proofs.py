@@ -69,18 +69,18 @@ def _keep_cosigned(file: Path, witnesses: list[str], data: Path | None) -> None:
 
     content = f"{given_text(file)[:_MOST]}\n"
     try:
-        known = [VerifierKey.parse(each) for each in witnesses]
+        keys = [VerifierKey.parse(each) for each in witnesses]
     except NoteError as error:
         raise typer.BadParameter(str(error), param_hint="--witness") from None
     # A cosignature does not sign the witness's name: one key under two names would count as two witnesses.
-    is_witness = all(each.kind == COSIGNATURE for each in known)
-    if not known or not is_witness or len({each.public for each in known}) != len(known):
+    is_witness = all(each.kind == COSIGNATURE for each in keys)
+    if not keys or not is_witness or len({each.public for each in keys}) != len(keys):
         how = "name each witness once, by its verifier key, as c2sp.org/tlog-cosignature has it"
         raise typer.BadParameter(how, param_hint="--witness")
 
     async def keep(database: "Database") -> list[str]:
         async with database.write() as session:
-            return await keep_cosignatures(session, content, known)
+            return await keep_cosignatures(session, content, keys)
 
     try:
         new = connected(data, keep)
@@ -136,7 +136,7 @@ def proof_watch(
     try:
         before = _kept(kept, keys)
         with httpx2.Client(base_url=f"{url.rstrip('/')}/proof/v1/", timeout=_SECONDS) as client:
-            said = _watched(client, keys, before, kept)
+            outcome = _watched(client, keys, before, kept)
     except httpx2.HTTPStatusError as error:
         path, status = error.request.url.path, error.response.status_code
         fail(f"{path} was answered {status}: give the service's own address, without a path", _NOT_COMPARED)
@@ -149,16 +149,16 @@ def proof_watch(
         shown = "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in str(error))
         typer.echo(f"watch: WRONG: {shown}")
         raise typer.Exit(1) from error
-    typer.echo(said)
+    typer.echo(outcome)
 
 
-def keys_given(given: list[str]) -> "list[VerifierKey]":
+def keys_given(lines: list[str]) -> "list[VerifierKey]":
     """The keys of a log that were given with `--key`."""
     from app.proof.verifier.notes import NoteError, VerifierKey
     from app.proof.verifier.receipts import RECEIPTS
 
     try:
-        keys = [VerifierKey.parse(each) for each in given]
+        keys = [VerifierKey.parse(each) for each in lines]
     except NoteError as error:
         fail(f"--key: {error}", _NOT_COMPARED)
     if all(each.name.endswith(RECEIPTS) for each in keys):

@@ -65,28 +65,28 @@ def restore_check(
     async def check(database: "Database") -> tuple[EpochComparison, int]:
         noted, missing = 0, 0
         async with database.read() as session:
-            found = await compare(session, KnownNotes([], [read_seen(each) for each in _places(directories)]))
-            missing = found.missing
+            diff = await compare(session, KnownNotes([], [read_seen(each) for each in _places(directories)]))
+            missing = diff.missing
             with progress() as bar:
                 total = _number_of_notes(directories) if bar.is_shown else 1
                 for part in _parts(_noted(directories)):
-                    found = await compare(session, KnownNotes(part), known=found.known)
-                    noted, missing = noted + len(part), missing + found.missing
+                    diff = await compare(session, KnownNotes(part), known=diff.known)
+                    noted, missing = noted + len(part), missing + diff.missing
                     bar.tell(noted / total, f"{noted:,} notes compared")
-        return replace(found, missing=missing), noted
+        return replace(diff, missing=missing), noted
 
-    found, noted = at_length(data, check)
+    diff, noted = at_length(data, check)
     if as_json:
         echo_json(
-            {"epoch": found.epoch, "known_epoch": found.known, "notes": noted, "missing": found.missing}
-            | {"set_back": found.is_behind}
+            {"epoch": diff.epoch, "known_epoch": diff.known, "notes": noted, "missing": diff.missing}
+            | {"set_back": diff.is_behind}
         )
     else:
         typer.echo(
-            f"Epoch {found.epoch}; the journal knows epoch {found.known} and has {_counted(noted)}; this database "
-            f"lacks {found.missing} of this epoch."
+            f"Epoch {diff.epoch}; the journal knows epoch {diff.known} and has {_counted(noted)}; this database "
+            f"lacks {diff.missing} of this epoch."
         )
-    if found.is_behind:
+    if diff.is_behind:
         typer.echo("The database was set back: run `sceau recovery replay` with the journals of every host.", err=True)
         raise typer.Exit(1)
 
@@ -108,16 +108,16 @@ def replay_journal(
     from app.operations.consents.replay_journal import ReplayOutcome, told_by_hand
 
     by_hand: list[str] = []
-    known, untold = 1, 0
+    latest_epoch, untold = 1, 0
 
     async def replay(database: "Database") -> "Counter[ReplayOutcome]":
-        nonlocal known, untold
+        nonlocal latest_epoch, untold
         counts: Counter[ReplayOutcome] = Counter()
         unread = await _lost_of_others(database, directories)
         with progress() as bar:
             total = _number_of_notes(directories) if bar.is_shown else 1
             for part in _parts(_noted(directories)):
-                known = max(known, *(each.epoch for each in part))
+                latest_epoch = max(latest_epoch, *(each.epoch for each in part))
                 unread.difference_update(each.id for each in part)
                 became = await _replayed(database, part, keep=not dry_run)
                 counts.update(became)
@@ -137,8 +137,8 @@ def replay_journal(
         typer.echo(f"{number} {outcome.value}")
     if counts[ReplayOutcome.NOBODY] or counts[ReplayOutcome.PARTLY]:
         typer.echo(_SEND_FIRST, err=True)
-    for each in by_hand:
-        typer.echo(f"  by hand: {each}")
+    for line in by_hand:
+        typer.echo(f"  by hand: {line}")
     if untold:
         typer.echo(_UNTOLD.format(_counted(untold)), err=True)
     if dry_run:
@@ -148,7 +148,7 @@ def replay_journal(
         then = f"The acceptance waits. {_TWO}" if takes_two else "Then say so: sceau recovery accept --lost '…'"
         typer.echo(f"Do these again. {then}" if by_hand or untold else then, err=True)
         raise typer.Exit(1)
-    _accept(data, NewEpoch(lost or _NOTHING_LOST, _recorded(counts), len(by_hand)), known)
+    _accept(data, NewEpoch(lost or _NOTHING_LOST, _recorded(counts), len(by_hand)), latest_epoch)
 
 
 def _recorded(counts: "Counter[ReplayOutcome]") -> int:
@@ -179,7 +179,7 @@ def _takes_two(data: Path | None) -> bool:
         return register_approval(settings_here()) is RegisterApproval.TWO
 
 
-def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
+def _accept(data: Path | None, begun: "NewEpoch", latest_epoch: int) -> None:
     """Begin an epoch that is later than any that the journals know."""
     from app.core.register import RegisterApproval
     from app.journal.files import JournalError
@@ -188,7 +188,7 @@ def _accept(data: Path | None, begun: "NewEpoch", known: int) -> None:
     from app.wiring.parts import journal_of
 
     async def accept(database: "Database") -> int:
-        journal, epochs = journal_of(settings_here()), [known]
+        journal, epochs = journal_of(settings_here()), [latest_epoch]
         with suppress(JournalError):  # if a journal is lost too, the restore can only be accepted
             outside = await journal.latest()
             epochs += [*(each.epoch for each in outside.notes), *(each.epoch for each in outside.seen)]
@@ -227,10 +227,10 @@ async def _replayed(database: "Database", part: "Sequence[KeptNote]", *, keep: b
     became: list[ReplayOutcome] = []
     with suppress(_NothingKeptError):
         async with database.write() as session:
-            epoch, held = await load_epoch(session), await held_ids(session, [each.id for each in part])
-            for each in part:
-                is_held = each.id in held
-                became.append(ReplayOutcome.HELD if is_held else await replay_note(session, each, epoch=epoch))
+            epoch, held = await load_epoch(session), await held_ids(session, [note.id for note in part])
+            for note in part:
+                is_held = note.id in held
+                became.append(ReplayOutcome.HELD if is_held else await replay_note(session, note, epoch=epoch))
             if not keep:
                 raise _NothingKeptError
     return became
@@ -247,8 +247,8 @@ def _noted(directories: Sequence[Path] | None) -> "Iterator[KeptNote]":
     from app.journal.store import read_line
 
     vault = deployment_here().vault
-    each = [(read_line(line, vault) for line in lines_of(directory)) for directory in _places(directories)]
-    return heapq.merge(*each, key=lambda kept: kept.at)
+    journals = [(read_line(line, vault) for line in lines_of(directory)) for directory in _places(directories)]
+    return heapq.merge(*journals, key=lambda kept: kept.at)
 
 
 def _number_of_notes(directories: Sequence[Path] | None) -> int:

@@ -60,11 +60,11 @@ def apply(
         if done:
             waiting += _carried_out(service, planned)
     if as_json:
-        steps = [each.said for each in planned.steps]
+        steps = [each.summary for each in planned.steps]
         echo_json({"steps": steps, "applied": done, "waiting": waiting, "impossible": planned.impossible})
     else:
-        for each in waiting:
-            typer.echo(f"… {each}")
+        for line in waiting:
+            typer.echo(f"… {line}")
         typer.echo(_ending(planned, done=done), err=True)
     if planned.impossible:
         raise typer.Exit(1)
@@ -110,9 +110,9 @@ def _carried_out(service: Remote, plan: "RegisterPlan") -> list[str]:
 
 def _say(plan: "RegisterPlan") -> None:
     for step in plan.steps:
-        typer.echo(step.said)
-    for each in plan.impossible:
-        typer.echo(f"sceau: {each}", err=True)
+        typer.echo(step.summary)
+    for line in plan.impossible:
+        typer.echo(f"sceau: {line}", err=True)
     if plan.not_named:
         typer.echo(f"Not in the file, and left alone: {', '.join(plan.not_named)}", err=True)
 
@@ -154,8 +154,8 @@ def register_export(
     with written_whole(output) as sink:
         if form is RecordFormat.JSON_LD:
             processes = [each.json_ld(language.value) for each in activities]
-            told = {"@context": CONTEXT, "@type": "dpv:ROPA", "dpv:hasProcess": processes}
-            json.dump(told, sink, ensure_ascii=False, indent=2)
+            document = {"@context": CONTEXT, "@type": "dpv:ROPA", "dpv:hasProcess": processes}
+            json.dump(document, sink, ensure_ascii=False, indent=2)
         else:
             sink.write(record_csv(activities, language.value))
     typer.echo(f"{len(activities)} processings exported.", err=True)

@@ -58,19 +58,19 @@ class RegisterFile:
 
         """
         try:
-            said = _plain(yaml.safe_load(given_text(path)))
+            contents = _plain(yaml.safe_load(given_text(path)))
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
             raise GivenFileError(f"{where}: it is no YAML") from None
-        if not isinstance(said, dict):
+        if not isinstance(contents, dict):
             raise RegisterFileError(f"{path}: it holds neither controllers nor processings")
         try:
-            WantedRegister.model_validate(said)
+            WantedRegister.model_validate(contents)
         except ValidationError as error:
             lines = [f"{path}: {each.field}: {each.message}" for each in fields_of(error)]
             raise RegisterFileError("\n".join(lines)) from None
-        return cls(_by_id(path, said.get("controllers") or []), _by_id(path, said.get("processings") or []))
+        return cls(_by_id(path, contents.get("controllers") or []), _by_id(path, contents.get("processings") or []))
 
 
 def _by_id(path: Path, listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -104,7 +104,7 @@ _DEFAULTS: Final = {
 class RegisterStep:
     """One request, in words and as it is sent."""
 
-    said: str
+    summary: str
     method: str
     path: str
     body: Mapping[str, Any] = field(repr=False)
@@ -134,63 +134,63 @@ class PresentRegister:
 
 def plan_of(file: RegisterFile, present: PresentRegister) -> RegisterPlan:
     """The steps from the present register to that of a file. What the file does not name stays as it is."""
-    found = RegisterPlan(sorted(present.processings.keys() - file.processings.keys()))
+    plan = RegisterPlan(sorted(present.processings.keys() - file.processings.keys()))
     for wanted in file.controllers.values():
-        _controller(wanted, present.controllers.get(str(wanted["id"])), found)
+        _controller(wanted, present.controllers.get(str(wanted["id"])), plan)
     for identifier, wanted in file.processings.items():
-        known = present.processings.get(identifier)
-        if known is None:
+        registered = present.processings.get(identifier)
+        if registered is None:
             body = {"id": identifier, **_version(wanted)}
-            found.steps.append(
+            plan.steps.append(
                 RegisterStep(f"+ processing {identifier} ({wanted['purpose']})", "POST", "/v1/processings", body)
             )
             if wanted.get("status") not in {None, "active"}:
-                _status(identifier, "active", wanted, found)
+                _status(identifier, "active", wanted, plan)
         else:
-            _processing(wanted, known, present, found)
-    return found
+            _processing(wanted, registered, present, plan)
+    return plan
 
 
-def _controller(wanted: Mapping[str, Any], known: Mapping[str, Any] | None, found: RegisterPlan) -> None:
+def _controller(wanted: Mapping[str, Any], registered: Mapping[str, Any] | None, plan: RegisterPlan) -> None:
     identifier = wanted["id"]
     body = {name: value for name, value in wanted.items() if name != "id" and value is not None}
-    if known is None:
-        found.steps.append(RegisterStep(f"+ controller {identifier}", "PUT", f"/v1/controllers/{identifier}", body))
+    if registered is None:
+        plan.steps.append(RegisterStep(f"+ controller {identifier}", "PUT", f"/v1/controllers/{identifier}", body))
         return
     for fixed in ("kind", "identifier"):
-        if wanted.get(fixed) != known.get(fixed):
-            found.impossible.append(f"controller {identifier}: {fixed} never changes: it is another legal person")
+        if wanted.get(fixed) != registered.get(fixed):
+            plan.impossible.append(f"controller {identifier}: {fixed} never changes: it is another legal person")
             return
     named = ControllerVersionBody.model_fields.keys()
-    changes = list(_changes(wanted, known["versions"][-1], named))
+    changes = list(_changes(wanted, registered["versions"][-1], named))
     if changes:
-        said = f"~ controller {identifier}: {'; '.join(changes)}"
-        found.steps.append(RegisterStep(said, "PUT", f"/v1/controllers/{identifier}", body))
+        summary = f"~ controller {identifier}: {'; '.join(changes)}"
+        plan.steps.append(RegisterStep(summary, "PUT", f"/v1/controllers/{identifier}", body))
 
 
 def _processing(
-    wanted: Mapping[str, Any], known: Mapping[str, Any], present: PresentRegister, found: RegisterPlan
+    wanted: Mapping[str, Any], registered: Mapping[str, Any], present: PresentRegister, plan: RegisterPlan
 ) -> None:
     identifier = str(wanted["id"])
-    waits = known.get("proposed_version")
+    waits = registered.get("proposed_version")
     versions = [each for each in present.versions[identifier] if each["state"] != "rejected"]
     latest = next((each for each in versions if each["number"] == waits), versions[-1])
-    if wanted["purpose"] != known["purpose"]:
-        found.impossible.append(f"processing {identifier}: its purpose never changes: register another one")
+    if wanted["purpose"] != registered["purpose"]:
+        plan.impossible.append(f"processing {identifier}: its purpose never changes: register another one")
         return
     compared = [name for name in VersionBody.model_fields if name not in {"controller", "purpose"}]
     changes = list(_changes(_with_controllers(wanted, present, latest), latest, compared))
     if waits is not None:
         if changes:
-            found.impossible.append(
+            plan.impossible.append(
                 f"processing {identifier}: version {waits} waits for a second person, and the file says something "
                 "else: have it approved or rejected first"
             )
         else:
-            found.waiting.append(f"processing {identifier}: version {waits} waits for a second person's approval")
+            plan.waiting.append(f"processing {identifier}: version {waits} waits for a second person's approval")
         return
     if changes and wanted.get("material") is None:
-        found.impossible.append(
+        plan.impossible.append(
             f"processing {identifier}: it differs ({'; '.join(changes)}): say `material: true` if consents given "
             "before must be asked again, else `material: false`"
         )
@@ -199,16 +199,16 @@ def _processing(
         kind = "material" if wanted["material"] else "not material"
         body = {**_version(wanted), "material": wanted["material"]}
         body |= {"reason": wanted["reason"]} if wanted.get("reason") else {}
-        said = f"~ processing {identifier}: a new version, {kind}: {'; '.join(changes)}"
-        found.steps.append(RegisterStep(said, "POST", f"/v1/processings/{identifier}/versions", body))
-    _status(identifier, known["status"], wanted, found)
+        summary = f"~ processing {identifier}: a new version, {kind}: {'; '.join(changes)}"
+        plan.steps.append(RegisterStep(summary, "POST", f"/v1/processings/{identifier}/versions", body))
+    _status(identifier, registered["status"], wanted, plan)
 
 
-def _status(identifier: str, present: str, wanted: Mapping[str, Any], found: RegisterPlan) -> None:
+def _status(identifier: str, present: str, wanted: Mapping[str, Any], plan: RegisterPlan) -> None:
     status = wanted.get("status")
     if status is not None and status != present:
-        said = f"~ processing {identifier}: status {present} → {status}"
-        found.steps.append(RegisterStep(said, "PATCH", f"/v1/processings/{identifier}", {"status": status}))
+        summary = f"~ processing {identifier}: status {present} → {status}"
+        plan.steps.append(RegisterStep(summary, "PATCH", f"/v1/processings/{identifier}", {"status": status}))
 
 
 def _version(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,18 +228,18 @@ def _with_controllers(
     return {**wanted, "controllers": [named.get(wanted["controller"], wanted["controller"])]}
 
 
-def _changes(wanted: Mapping[str, Any], known: Mapping[str, Any], names: Any) -> Iterator[str]:  # noqa: ANN401 - a view
+def _changes(wanted: Mapping[str, Any], registered: Mapping[str, Any], names: Any) -> Iterator[str]:  # noqa: ANN401 - a view
     """The differences, member by member, in a few words."""
     for name in names:
-        before, after = _comparable(name, known), _comparable(name, wanted)
+        before, after = _comparable(name, registered), _comparable(name, wanted)
         if name == "data_recipients" and after is None:
             after = sorted(each["name"] for each in wanted.get("recipients") or ())
         if before != after:
             yield f"{name} {_short(before)} → {_short(after)}"
 
 
-def _comparable(name: str, said: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    value = said.get(name, _DEFAULTS.get(name))
+def _comparable(name: str, members: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    value = members.get(name, _DEFAULTS.get(name))
     if name in _UNORDERED and value is not None:
         return sorted(value)
     if isinstance(value, dict):
@@ -248,5 +248,5 @@ def _comparable(name: str, said: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JS
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - JSON
-    said = "nothing" if value is None else str(value)
-    return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -51,14 +51,14 @@ class Remote:
         """Call through a client that carries the key."""
         self.client = client
 
-    def get(self, path: str, **asked: str | int) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 - JSON
         """Read from the service, and return the JSON of the answer.
 
         Raises:
             ServiceRefusedError: the service refused, or cannot be reached.
 
         """
-        return self._answer("GET", path, params=asked)
+        return self._answer("GET", path, params=query)
 
     def send(self, method: str, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON
         """Write to the service, and return the JSON of the answer.
@@ -111,9 +111,9 @@ def remote(url: str, key_file: Path | None) -> Iterator[Remote]:
 def problem_of(answer: "httpx2.Response") -> str:
     """The content of a problem document, in one line."""
     try:
-        said = answer.json()
-        detail = said.get("detail") or said["title"]
-        named = [each for each in said.get("errors") or () if each["message"] != detail]
+        problem = answer.json()
+        detail = problem.get("detail") or problem["title"]
+        named = [each for each in problem.get("errors") or () if each["message"] != detail]
         fields = "; ".join(f"{each['field']}: {each['message']}" for each in named)
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"the service answered {answer.status_code}"
@@ -153,10 +153,10 @@ def watch(
 
 
 def _page(service: Remote, place: str | None, *, wait: int) -> Any:  # noqa: ANN401 - JSON
-    asked: dict[str, str | int] = {"limit": _PAGE, "wait": wait}
+    query: dict[str, str | int] = {"limit": _PAGE, "wait": wait}
     if place is not None:
-        asked["after"] = place
-    return service.get("/v1/events", **asked)
+        query["after"] = place
+    return service.get("/v1/events", **query)
 
 
 def _line(event: dict[str, Any]) -> str:

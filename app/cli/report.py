@@ -55,10 +55,10 @@ def report(
             wanted = first - timedelta(days=1) if month is None else month.date()
             return await read_report(session, periods_of(settings_here()), wanted)
 
-    told, staff = at_length(data, read)
+    period_report, staff = at_length(data, read)
     with written_whole(output) as sink:
         if form is ReportFormat.HTML:
-            sink.write(report_document(told, staff, language))
+            sink.write(report_document(period_report, staff, language))
         else:
-            sink.write(report_json(told, staff))
-    typer.echo(f"The report of {told.since + timedelta(days=1):%Y-%m} is written.", err=True)
+            sink.write(report_json(period_report, staff))
+    typer.echo(f"The report of {period_report.since + timedelta(days=1):%Y-%m} is written.", err=True)

@@ -24,12 +24,12 @@ limits = group("Show and set what the owner of the database alone sets.")
 @limits.command("show")
 def limits_show(as_json: JsonOption = False, data: DataOption = None) -> None:  # noqa: FBT002
     """Show how long the decision log is kept at least, and how far clocks may differ."""
-    found = _limits(data)
+    current = _limits(data)
     if as_json:
-        seconds = found.clock_tolerance.total_seconds()
-        echo_json({"log_floor_days": found.log_floor.days, "clock_tolerance_seconds": seconds})
+        seconds = current.clock_tolerance.total_seconds()
+        echo_json({"log_floor_days": current.log_floor.days, "clock_tolerance_seconds": seconds})
     else:
-        _tell(found)
+        _tell(current)
 
 
 @limits.command("set")
@@ -56,18 +56,18 @@ def _limits(
     from app.db.owner_limits import owner_limits
     from app.settings.required import required
 
-    given = settings_here().database_owner_url if data is None else None
-    if given is not None:
-        return owner_limits(given.get_secret_value(), log_floor=log_floor, clock_tolerance=clock_tolerance)
+    owner_url = settings_here().database_owner_url if data is None else None
+    if owner_url is not None:
+        return owner_limits(owner_url.get_secret_value(), log_floor=log_floor, clock_tolerance=clock_tolerance)
     with deployment(data):
         owner = required(settings_here().database_owner_url, "database_owner_url")
         return owner_limits(owner, log_floor=log_floor, clock_tolerance=clock_tolerance)
 
 
-def _tell(found: "OwnerLimits") -> None:
-    days = found.log_floor.days
+def _tell(current: "OwnerLimits") -> None:
+    days = current.log_floor.days
     typer.echo(f"The decision log is kept for at least {days} {'day' if days == 1 else 'days'}.")
-    seconds = f"{found.clock_tolerance.total_seconds():.3f}".rstrip("0").rstrip(".")
+    seconds = f"{current.clock_tolerance.total_seconds():.3f}".rstrip("0").rstrip(".")
     typer.echo(f"Nothing is recorded more than {seconds} seconds ahead of the database's clock.")
 
 
@@ -88,10 +88,10 @@ def _period(text: str) -> str:
     from app.core.period import Retention
 
     try:
-        found = Retention.parse(text)
+        period = Retention.parse(text)
     except InvalidPeriodError:
-        found = None
-    if found is None or found.seconds or found.months < _LEAST_MONTHS:
+        period = None
+    if period is None or period.seconds or period.months < _LEAST_MONTHS:
         raise typer.BadParameter("a period is in years and months, thirteen months at least, such as P6Y or P3Y6M")
     return text
 
@@ -141,9 +141,9 @@ def retention_sign(
     """
     from app.settings.required import register_approval
 
-    given = {"consent": consents, "refusal": refusals}
+    wanted = {"consent": consents, "refusal": refusals}
     with _owner(data) as kept:
-        periods = {kind: period for kind, period in given.items() if period is not None}
+        periods = {kind: period for kind, period in wanted.items() if period is not None}
         kept.sign(periods, by, basis, register_approval(settings_here()))
         _show(kept)
 

@@ -51,8 +51,8 @@ def signing_keys_list(what: What, as_json: JsonOption = False, data: DataOption 
         echo_json([{"id": key.id, "created_at": key.created_at, "retires_at": key.retires_at} for key in keys])
         return
     for key in keys:
-        ends = f"until {_told(key.retires_at)}" if key.retires_at is not None else "the newest"
-        typer.echo(f"{key.id}  made {_told(key.created_at)}  {ends}")
+        ends = f"until {_iso(key.retires_at)}" if key.retires_at is not None else "the newest"
+        typer.echo(f"{key.id}  made {_iso(key.created_at)}  {ends}")
 
 
 @signing_keys.command("rotate")
@@ -81,5 +81,5 @@ def signing_keys_rotate(
     typer.echo(f"{connected(data, rotate).id} is the newest key of {what.value}.")
 
 
-def _told(at: datetime) -> str:
+def _iso(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -132,12 +132,12 @@ async def _put_all(file: Path, begin: "Callable[[ExportHeading], Restoring]") ->
             await work.check_empty()
             total, digest = sum(heading.tables.values()), sha256(first.encode())
             for number, line in enumerate(iter(lambda: _line(lines), "")):
-                said = msgspec.json.decode(line, type=ExportLine)
-                if said.end is not None:
+                parsed = msgspec.json.decode(line, type=ExportLine)
+                if parsed.end is not None:
                     await work.finish()
-                    return ExportEnd(said.end, number, digest.hexdigest())
+                    return ExportEnd(parsed.end, number, digest.hexdigest())
                 digest.update(line.encode())
-                await work.put(said.table, bytes(said.row).decode())
+                await work.put(parsed.table, bytes(parsed.row).decode())
                 if number % _EVERY == 0:
                     bar.tell(number / max(total, 1), f"{number:,} of {total:,} rows")
     except (OSError, EOFError, ValueError, zlib.error) as error:

@@ -40,8 +40,8 @@ async def content_checks(session: "ReadSession", settings: "Settings") -> AsyncI
     yield await _pseudonym_key(session, deployment)
     yield await _master_keys(session, deployment)
     yield await _epoch(session, settings)
-    async for each in _receivers(session, settings):
-        yield each
+    async for result in _receivers(session, settings):
+        yield result
 
 
 async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> CheckResult:
@@ -70,15 +70,15 @@ async def _pseudonym_key(session: "ReadSession", deployment: "Deployment") -> Ch
 async def _master_keys(session: "ReadSession", deployment: "Deployment") -> CheckResult:
     from app.ledger.identifiers import list_checks, load_check
 
-    held = deployment.vault.check_values()
-    for name, value in held.items():
+    values = deployment.vault.check_values()
+    for name, value in values.items():
         if await load_check(session, name) not in {None, value}:
             return wrong(
                 "master key",
                 f"SCEAU_MASTER_KEY holds another key under the id {name.removeprefix('master:')!r} than before",
                 "give the new key a new id and keep the old one after it",
             )
-    lacking = [each.removeprefix("master:") for each in await list_checks(session, "master:") if each not in held]
+    lacking = [each.removeprefix("master:") for each in await list_checks(session, "master:") if each not in values]
     if lacking:
         return warning(
             "master key",
@@ -94,19 +94,19 @@ async def _epoch(session: "ReadSession", settings: "Settings") -> CheckResult:
     from app.wiring.parts import journal_of
 
     try:
-        known = await journal_of(settings).latest()
+        latest = await journal_of(settings).latest()
     except JournalError as error:
         return wrong("restores", f"the journal cannot be read: {error}", "see docs/recovery.md")
-    found = await compare(session, known)
-    if found.is_behind:
+    diff = await compare(session, latest)
+    if diff.is_behind:
         return wrong(
             "restores",
-            f"the database was set back: epoch {found.epoch} of {found.known}, {found.missing} of the journal's last "
+            f"the database was set back: epoch {diff.epoch} of {diff.known}, {diff.missing} of the journal's last "
             "notes not held",
             "run `sceau recovery check`, then `sceau recovery replay` (docs/recovery.md)",
         )
     return ok(
-        "restores", f"epoch {found.epoch}; the database holds what the journal's last {len(known.notes)} notes say"
+        "restores", f"epoch {diff.epoch}; the database holds what the journal's last {len(latest.notes)} notes say"
     )
 
 
@@ -117,12 +117,12 @@ async def _receivers(session: "ReadSession", settings: "Settings") -> AsyncItera
     active = [each for each in await list_endpoints(session) if each.status is EndpointStatus.ACTIVE]
     if not active:
         yield ok("webhooks", "no receiver is active")
-    for each in active:
-        trouble = await _trouble_of(each.url, settings)
+    for endpoint in active:
+        trouble = await _trouble_of(endpoint.url, settings)
         if trouble is None:
-            yield ok("webhooks", f"the host of receiver {each.id} resolves, and may be reached")
+            yield ok("webhooks", f"the host of receiver {endpoint.id} resolves, and may be reached")
         else:
-            yield wrong("webhooks", f"the host of receiver {each.id} {trouble[0]}", trouble[1])
+            yield wrong("webhooks", f"the host of receiver {endpoint.id} {trouble[0]}", trouble[1])
 
 
 async def _trouble_of(url: str, settings: "Settings") -> tuple[str, str] | None:
@@ -134,8 +134,8 @@ async def _trouble_of(url: str, settings: "Settings") -> tuple[str, str] | None:
     try:
         check_url(url, policy)
         if literal(host) is None:
-            found = await resolve(host, parts.port or _PORTS[parts.scheme])
-            checked(found, policy, plain_http=parts.scheme == "http")
+            addresses = await resolve(host, parts.port or _PORTS[parts.scheme])
+            checked(addresses, policy, plain_http=parts.scheme == "http")
     except ForbiddenUrlError:
         return "may not be reached", "allow its network in SCEAU_WEBHOOK_NETWORKS, or change the receiver"
     except OSError:

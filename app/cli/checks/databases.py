@@ -36,17 +36,17 @@ def application_checks(settings: "Settings", url: str) -> Iterator[CheckResult]:
                 "set ignore_startup_parameters = options in PgBouncer (docs/operating.md, Replicas)",
             )
             return
-        said = why_refused(url, "SCEAU_DATABASE_URL")
-        if said is None:
-            said = f"a look at the database failed ({error}): see the server's log"
-        yield wrong("database", *_parted(said))
+        why = why_refused(url, "SCEAU_DATABASE_URL")
+        if why is None:
+            why = f"a look at the database failed ({error}): see the server's log"
+        yield wrong("database", *_parted(why))
 
 
 def _as_application(settings: "Settings", connection: "InspectedConnection") -> Iterator[CheckResult]:
     from app.db.inspection import application_rights, server_state
     from app.db.migrate import OLDEST_SERVER
 
-    asked = datetime.now(UTC)
+    sent = datetime.now(UTC)
     state = server_state(connection)
     heard = datetime.now(UTC)
     if state.is_standby:
@@ -65,18 +65,18 @@ def _as_application(settings: "Settings", connection: "InspectedConnection") -> 
     else:
         yield ok("database", f"the role of SCEAU_DATABASE_URL reaches a primary of PostgreSQL {state.version}")
     yield from _rights(application_rights(connection))
-    yield _clock((asked, state.clock, heard))
+    yield _clock((sent, state.clock, heard))
     yield _ahead(connection)
     yield _durability(settings, connection)
     yield _archive(connection)
 
 
-def _rights(found: "RoleRights") -> Iterator[CheckResult]:
-    if found.beyond:
-        yield wrong("database rights", f"the role of SCEAU_DATABASE_URL {_some(found.beyond)}", _ROLES)
-    if found.lacking:
-        yield wrong("database rights", f"the role of SCEAU_DATABASE_URL lacks {_some(found.lacking)}", "sceau migrate")
-    if not found.beyond and not found.lacking:
+def _rights(rights: "RoleRights") -> Iterator[CheckResult]:
+    if rights.beyond:
+        yield wrong("database rights", f"the role of SCEAU_DATABASE_URL {_some(rights.beyond)}", _ROLES)
+    if rights.lacking:
+        yield wrong("database rights", f"the role of SCEAU_DATABASE_URL lacks {_some(rights.lacking)}", "sceau migrate")
+    if not rights.beyond and not rights.lacking:
         yield ok("database rights", "the service's role has the rights that it needs, and no other")
 
 
@@ -94,8 +94,8 @@ def owner_checks(settings: "Settings") -> Iterator[CheckResult]:
         with owner_session(url) as connection:
             others = tables_not_owned(connection)
     except InspectionError as error:
-        said = why_refused(url, "SCEAU_DATABASE_OWNER_URL") or f"a look at the database failed ({error}): see its log"
-        yield wrong("owner", *_parted(said))
+        why = why_refused(url, "SCEAU_DATABASE_OWNER_URL") or f"a look at the database failed ({error}): see its log"
+        yield wrong("owner", *_parted(why))
         return
     if others:
         yield wrong(
@@ -109,8 +109,8 @@ def owner_checks(settings: "Settings") -> Iterator[CheckResult]:
 
 def _clock(read: tuple[datetime, datetime, datetime]) -> CheckResult:
     """Check by how much two clocks differ at least; the rest may be the time that the answer took."""
-    asked, theirs, heard = read
-    off = max((asked - theirs).total_seconds(), (theirs - heard).total_seconds(), 0.0)
+    sent, theirs, heard = read
+    off = max((sent - theirs).total_seconds(), (theirs - heard).total_seconds(), 0.0)
     remedy = "set both clocks by NTP (chrony, systemd-timesyncd)"
     if off > _CLOCK_IS_WRONG:
         return wrong("clock", f"the database's clock and this host's differ by {off:.0f} seconds", remedy)
@@ -231,18 +231,18 @@ def _directly(settings: "Settings", url: str) -> Iterator[CheckResult]:
         yield wrong("direct DSN", f"the DSN of {name} cannot be connected to", f"check {name}")
         return
     if pooled:
-        said = "is a pooler's" if through != url else "is not set, and SCEAU_DATABASE_URL is a pooler's"
-        yield wrong("direct DSN", f"{name} {said}: notifications do not come through it", f"set {name}")
+        fault = "is a pooler's" if through != url else "is not set, and SCEAU_DATABASE_URL is a pooler's"
+        yield wrong("direct DSN", f"{name} {fault}: notifications do not come through it", f"set {name}")
     else:
         yield ok("direct DSN", f"{name} or what stands for it reaches PostgreSQL itself")
 
 
-def _parted(said: str) -> tuple[str, str]:
+def _parted(line: str) -> tuple[str, str]:
     """Split a line into what is wrong and how to mend it."""
-    what, _, remedy = said.partition(": ")
+    what, _, remedy = line.partition(": ")
     return what, remedy or "see the server's log"
 
 
-def _some(found: tuple[str, ...]) -> str:
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more
+def _some(items: tuple[str, ...]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more

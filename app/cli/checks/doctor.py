@@ -35,15 +35,15 @@ def config_check(as_json: JsonOption = False) -> None:  # noqa: FBT002
     """
     from app.settings.all_errors import settings_errors
 
-    found = settings_errors(os.environ)
+    errors = settings_errors(os.environ)
     if as_json:
-        echo_json({"errors": found})
+        echo_json({"errors": errors})
     else:
-        for each in found:
-            typer.echo(each)
-        counted = "1 setting is" if len(found) == 1 else f"{len(found)} settings are"
-        typer.echo(f"{counted} wrong." if found else "Every setting is as it should be.", err=True)
-    if found:
+        for error in errors:
+            typer.echo(error)
+        counted = "1 setting is" if len(errors) == 1 else f"{len(errors)} settings are"
+        typer.echo(f"{counted} wrong." if errors else "Every setting is as it should be.", err=True)
+    if errors:
         raise typer.Exit(1)
 
 
@@ -55,11 +55,11 @@ def status(as_json: JsonOption = False, data: DataOption = None) -> None:  # noq
         async with database.read() as session:
             return await _read_status(session)
 
-    told = connected(data, read)
+    report = connected(data, read)
     if as_json:
-        echo_json(told)
+        echo_json(report)
     else:
-        _say(told)
+        _say(report)
 
 
 async def _read_status(session: "ReadSession") -> dict[str, Any]:
@@ -80,20 +80,20 @@ async def _read_status(session: "ReadSession") -> dict[str, Any]:
         "mode": settings.cache.value,
         "replicas": [
             {
-                "about": each.about,
-                "lag_seconds": round(max(0.0, (now - each.seen_at).total_seconds()), 3),
-                "lease": each.lease,
+                "about": replica.about,
+                "lag_seconds": round(max(0.0, (now - replica.seen_at).total_seconds()), 3),
+                "lease": replica.lease,
             }
-            for each in replicas
+            for replica in replicas
         ],
         "jobs": [
             {
-                "task": each.task,
-                "last_started_at": each.last_started_at,
-                "backlog": each.backlog,
-                "error": each.last_error,
+                "task": run.task,
+                "last_started_at": run.last_started_at,
+                "backlog": run.backlog,
+                "error": run.last_error,
             }
-            for each in await latest_runs(session)
+            for run in await latest_runs(session)
         ],
         "log": {"entries": await size_of_log(session), "merge_delay_seconds": round(await merge_delay(session), 1)},
         "journal": settings.state_directory is not None or settings.journal_hook is not None,
@@ -101,24 +101,24 @@ async def _read_status(session: "ReadSession") -> dict[str, Any]:
     }
 
 
-def _say(told: dict[str, Any]) -> None:
-    schema = told["schema"]
+def _say(report: dict[str, Any]) -> None:
+    schema = report["schema"]
     ahead = "" if schema["database"] == schema["code"] else f" (this version's is {schema['code']})"
-    typer.echo(f"Sceau {told['version']}; schema {schema['database']}{ahead}; mode {told['mode']} (as set here)")
-    for each in told["replicas"]:
-        typer.echo(f"worker {each['about']}: heard {each['lag_seconds']:.1f} s ago")
-    if not told["replicas"]:
+    typer.echo(f"Sceau {report['version']}; schema {schema['database']}{ahead}; mode {report['mode']} (as set here)")
+    for replica in report["replicas"]:
+        typer.echo(f"worker {replica['about']}: heard {replica['lag_seconds']:.1f} s ago")
+    if not report["replicas"]:
         typer.echo("no worker decides from memory")
-    for each in told["jobs"]:
-        ended = f"failed ({each['error']})" if each["error"] else "ended well"
+    for job in report["jobs"]:
+        ended = f"failed ({job['error']})" if job["error"] else "ended well"
         typer.echo(
-            f"job {each['task']}: last {each['last_started_at']:%Y-%m-%d %H:%M:%S}, {ended}, {each['backlog']} left"
+            f"job {job['task']}: last {job['last_started_at']:%Y-%m-%d %H:%M:%S}, {ended}, {job['backlog']} left"
         )
-    if not told["jobs"]:
+    if not report["jobs"]:
         typer.echo("no job has run yet")
-    log = told["log"]
+    log = report["log"]
     typer.echo(f"log: {log['entries']} entries, the next one waits for {log['merge_delay_seconds']} s")
-    typer.echo(f"journal: {'kept' if told['journal'] else 'not kept here'}; epoch {told['epoch']}")
+    typer.echo(f"journal: {'kept' if report['journal'] else 'not kept here'}; epoch {report['epoch']}")
 
 
 @doctor.callback()
@@ -171,20 +171,20 @@ async def _read(settings: "Settings") -> list[CheckResult]:
     from app.settings.required import required
     from app.wiring.parts import database_of
 
-    found: list[CheckResult] = []
+    results: list[CheckResult] = []
     database, keys = database_of(settings), set[str]()
     try:
         with refusals_told(required(settings.database_url, "database_url"), "SCEAU_DATABASE_URL"):
             async with database.read() as session:
-                async for each in content_checks(session, settings):
-                    found.append(each)  # noqa: PERF401 - results before a failure are kept
-                if all(each.check != "schema" or each.grade is Grade.OK for each in found):
+                async for result in content_checks(session, settings):
+                    results.append(result)  # noqa: PERF401 - results before a failure are kept
+                if all(result.check != "schema" or result.grade is Grade.OK for result in results):
                     in_force = await keys_in_force(session, DECISION_KEYS, await session.instant())
-                    keys = {str(each.id) for each in in_force}
+                    keys = {str(key.id) for key in in_force}
     except (DatabaseUnavailableError, DatabaseRefusedError):
-        found.append(wrong("contents", "the database could not be read", "mend what is said of it above"))
+        results.append(wrong("contents", "the database could not be read", "mend what is said of it above"))
     finally:
         await database.close()
-    found += [each async for each in issuer_checks(settings)]
-    found.append(await address_check(settings, keys))
-    return found
+    results += [result async for result in issuer_checks(settings)]
+    results.append(await address_check(settings, keys))
+    return results

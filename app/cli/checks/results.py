@@ -49,12 +49,12 @@ def tell(results: Iterable[CheckResult], *, as_json: bool) -> None:
         Exit: something is wrong.
 
     """
-    found = list(results)
+    listed = list(results)
     if as_json:
-        echo_json(found)
+        echo_json(listed)
     else:
-        for each in found:
-            remedy = f" → {each.remedy}" if each.remedy is not None else ""
-            typer.echo(f"{each.grade.value:7}  {each.check:16}  {each.said}{remedy}")
-    if any(each.grade is Grade.WRONG for each in found):
+        for result in listed:
+            remedy = f" → {result.remedy}" if result.remedy is not None else ""
+            typer.echo(f"{result.grade.value:7}  {result.check:16}  {result.said}{remedy}")
+    if any(result.grade is Grade.WRONG for result in listed):
         raise typer.Exit(1)

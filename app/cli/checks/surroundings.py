@@ -26,11 +26,11 @@ def directory_checks(settings: "Settings") -> Iterator[CheckResult]:
     from app.telemetry.room import NoRoomError, counting_directory
 
     lacking = {each.what: warning(each.what, each.lost, each.remedy) for each in unprotected(settings)}
-    for what, said in (
+    for what, text in (
         ("journal", "writes that forbid are noted outside the database"),
         ("outage file", "exempt purposes are answered by a service that starts while the database is away"),
     ):
-        yield lacking.get(what) or ok(what, said)
+        yield lacking.get(what) or ok(what, text)
     if settings.state_directory is not None:
         yield _directory("SCEAU_STATE_DIRECTORY", settings.state_directory)
     try:
@@ -67,13 +67,13 @@ async def issuer_checks(settings: "Settings") -> AsyncIterator[CheckResult]:
     if check is None:
         yield ok("issuers", "SCEAU_OIDC_ISSUER is not set: no access tokens are taken")
         return
-    for each in await ask_issuers(check):
-        number, name = len(each["keys"]), each["issuer"]
-        if each["error"] is None:
+    for issuer in await ask_issuers(check):
+        number, name = len(issuer["keys"]), issuer["issuer"]
+        if issuer["error"] is None:
             yield ok("issuers", f"{name} gives {number} {'key' if number == 1 else 'keys'}")
         else:
-            said = f"the keys of {name} cannot be read ({each['error']})"
-            yield wrong("issuers", said, "check SCEAU_OIDC_ISSUER, and that this host reaches the issuer")
+            fault = f"the keys of {name} cannot be read ({issuer['error']})"
+            yield wrong("issuers", fault, "check SCEAU_OIDC_ISSUER, and that this host reaches the issuer")
 
 
 async def address_check(settings: "Settings", own_keys: Collection[str]) -> CheckResult:
@@ -92,8 +92,8 @@ async def address_check(settings: "Settings", own_keys: Collection[str]) -> Chec
     if isinstance(served, CheckResult):
         return served
     if not served & {*own_keys}:
-        said = "another deployment answers at SCEAU_PUBLIC_URL"
-        return wrong("public URL", said, "check SCEAU_PUBLIC_URL and SCEAU_DATABASE_URL")
+        fault = "another deployment answers at SCEAU_PUBLIC_URL"
+        return wrong("public URL", fault, "check SCEAU_PUBLIC_URL and SCEAU_DATABASE_URL")
     clear = "" if parts.scheme == "https" else ", in clear, on this machine alone"
     return ok("public URL", f"this deployment answers at SCEAU_PUBLIC_URL{clear}")
 
@@ -108,10 +108,10 @@ async def _published(url: str) -> set[str] | CheckResult:
             answer.raise_for_status()
             return {str(each["kid"]) for each in answer.json()["keys"]}
     except httpx2.HTTPStatusError as error:
-        said = f"the address of SCEAU_PUBLIC_URL answers {error.response.status_code}"
-        return wrong("public URL", said, "have the proxy pass /.well-known/ on to the service")
+        fault = f"the address of SCEAU_PUBLIC_URL answers {error.response.status_code}"
+        return wrong("public URL", fault, "have the proxy pass /.well-known/ on to the service")
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-        said = f"nothing answers at SCEAU_PUBLIC_URL ({type(error).__name__})"
-        return wrong("public URL", said, "start the service, and check name, certificate and proxy")
+        fault = f"nothing answers at SCEAU_PUBLIC_URL ({type(error).__name__})"
+        return wrong("public URL", fault, "start the service, and check name, certificate and proxy")
     except (ValueError, KeyError, TypeError):
         return wrong("public URL", "what answers at SCEAU_PUBLIC_URL is not Sceau", "check SCEAU_PUBLIC_URL")
